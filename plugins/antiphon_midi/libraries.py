@@ -6,6 +6,7 @@ import importlib
 import os
 import re
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -40,7 +41,7 @@ class Inbox:
         return item
 
 
-class _Threaded:
+class _Threaded(ABC):
     """What backends share whose library calls back in a thread."""
 
     name = ""
@@ -89,11 +90,13 @@ class _Threaded:
             # its device has just gone, which is seen at the next look
             self._lost += 1
 
+    @abstractmethod
     def _send(self, port: Any, message: bytes) -> None:
-        raise NotImplementedError
+        """Sends a message; may raise anything."""
 
+    @abstractmethod
     def _close(self, port: Any) -> None:
-        raise NotImplementedError
+        """Closes a port."""
 
 
 class RtMidi(_Threaded):

@@ -1,4 +1,4 @@
-"""A streaming model in a worker process, played as a node; the reference model that exercises it."""
+"""Model files of the library, each in a worker process and played as a node; the reference model that exercises it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ from antiphon.api import Register, hookimpl
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `model`."""
-    register("model", "antiphon_model.processor:Model", "Sends its sound through a model in a process of its own.")
+    register(
+        "model", "antiphon_model.processor:Model", "Plays a model of the library (ONNX, RAVE) in a process of its own."
+    )
 
 
 @hookimpl
 def antiphon_models(register: Register) -> None:
-    """Registers `reference`."""
+    """Registers `reference`, and the model files of the library."""
     register("reference", "antiphon_model.spec:reference", "Passes its input unchanged; for tests and measurements.")
+    register("library", "antiphon_model.library:Library", "Model files of the library.")

@@ -21,15 +21,15 @@ from numpy.typing import NDArray
 from antiphon.api import EngineError, Event, Samples, osc
 from antiphon.api.synths import Sounding, SynthSettings
 from antiphon.api.workers import DropoutFader, short_slices
-from antiphon_supercollider.counts import NoteCounts
-from antiphon_supercollider.jack_bridge import NAME, Wires
-from antiphon_supercollider.material import NOTHING, VoiceAssets, needs
-from antiphon_supercollider.own import player_of
-from antiphon_supercollider.played_ahead import Hurried
-from antiphon_supercollider.players import NodeVoices
-from antiphon_supercollider.scsynth_supervisor import FIRST_NODE, ScsynthSupervisor
-from antiphon_supercollider.status import ScsynthWord
+from antiphon_supercollider.scsynth.counts import NoteCounts
+from antiphon_supercollider.scsynth.jack_bridge import NAME, Wires
+from antiphon_supercollider.scsynth.scsynth_supervisor import FIRST_NODE, ScsynthSupervisor
+from antiphon_supercollider.scsynth.status import ScsynthWord
 from antiphon_supercollider.timing import ahead, delay
+from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
+from antiphon_supercollider.voices.own import player_of
+from antiphon_supercollider.voices.played_ahead import Hurried
+from antiphon_supercollider.voices.players import NodeVoices
 
 JACK_SECONDS = 10.0
 """How long a worker waits for JACK, which may be restarting at the same time."""

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from antiphon.api import EngineError, Event, Samples, Unanswered, osc
 from antiphon.api.console import say
-from antiphon_supercollider import external_scsynth
 from antiphon_supercollider.address import scsynth_address
 from antiphon_supercollider.backend import SuperCollider
-from antiphon_supercollider.external_scsynth import ExternalScsynth
-from antiphon_supercollider.jack_bridge import ECHO, Outside, Wires
-from antiphon_supercollider.layout import Layout
-from antiphon_supercollider.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, ScsynthSupervisor
-from antiphon_supercollider.server import Scsynth
+from antiphon_supercollider.scsynth import external_scsynth
+from antiphon_supercollider.scsynth.external_scsynth import ExternalScsynth
+from antiphon_supercollider.scsynth.jack_bridge import ECHO, Outside, Wires
+from antiphon_supercollider.scsynth.layout import Layout
+from antiphon_supercollider.scsynth.scsynth_supervisor import CLOCK_GROUP, VOICES_GROUP, ScsynthSupervisor
+from antiphon_supercollider.scsynth.server import Scsynth
 
 CLIENTS = 32
 FIRST, EACH = 1 << 23, 1 << 18

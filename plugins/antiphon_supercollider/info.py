@@ -7,7 +7,7 @@ from antiphon.api.synths import ServeOption, SynthInfo
 SUPERCOLLIDER = SynthInfo(
     "supercollider",
     "antiphon_supercollider.backend:SuperCollider",
-    describe="antiphon_supercollider.status:describe",
+    describe="antiphon_supercollider.scsynth.status:describe",
     support="antiphon_supercollider.support:SuperColliderSupport",
     option=ServeOption("scsynth", "127.0.0.1:PORT of a scsynth that runs already, to play notes by."),
     program="scsynth",

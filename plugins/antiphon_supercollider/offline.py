@@ -19,14 +19,14 @@ import soundfile
 from antiphon.api import EngineError, Event, osc
 from antiphon.api.files import built_in_folder
 from antiphon.api.synths import BackendChoice, SynthInfo, SynthSettings, use_backend
-from antiphon_supercollider.asset_store import Shelf
 from antiphon_supercollider.info import SUPERCOLLIDER
-from antiphon_supercollider.material import NOTHING, VoiceAssets, needs
-from antiphon_supercollider.own import PLACES, player_of
-from antiphon_supercollider.players import NodeVoices
 from antiphon_supercollider.score import SOUND, TOLD
-from antiphon_supercollider.server import limits, scsynth_path
+from antiphon_supercollider.scsynth.asset_store import Shelf
+from antiphon_supercollider.scsynth.server import limits, scsynth_path
 from antiphon_supercollider.timing import ahead
+from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, needs
+from antiphon_supercollider.voices.own import PLACES, player_of
+from antiphon_supercollider.voices.players import NodeVoices
 
 MOST_TURNS = 4
 MOST_TRACKS = 32

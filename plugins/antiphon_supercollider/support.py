@@ -22,7 +22,7 @@ class SuperColliderSupport(SynthSupport):
 
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
         """The settings. Raises `ParamError` or `FileError` for what scsynth would not play."""
-        from antiphon_supercollider.material import check
+        from antiphon_supercollider.voices.material import check
 
         check(settings)
         return settings
@@ -33,7 +33,7 @@ class SuperColliderSupport(SynthSupport):
 
     def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
         """What plays by a scsynth that runs already. `EngineError` where it cannot be joined."""
-        from antiphon_supercollider.external_scsynth import meet
+        from antiphon_supercollider.scsynth.external_scsynth import meet
 
         meet(scsynth_address(value), rate)
         info = replace(choice.info, backend="antiphon_supercollider.external_client:joined")
@@ -41,7 +41,7 @@ class SuperColliderSupport(SynthSupport):
 
     def clear(self, since: float) -> None:
         """Takes away what workers left that were killed."""
-        from antiphon_supercollider import leftovers
+        from antiphon_supercollider.scsynth import leftovers
 
         leftovers.sweep(leftovers.ENDING_SECONDS, since)
 

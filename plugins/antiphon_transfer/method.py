@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Protocol
 
 import numpy as np
@@ -30,7 +31,7 @@ class TransferMethod(Protocol):
         ...
 
 
-class Spectral:
+class Spectral(ABC):
     """Applies a gain to each bin, the same in all channels; phases are unchanged."""
 
     def __init__(self, grid: Framing, channels: int) -> None:
@@ -48,6 +49,6 @@ class Spectral:
         np.fft.irfft(self._bins, frame.shape[1], axis=1, out=self._result)  # type: ignore[arg-type]
         return self._result
 
+    @abstractmethod
     def _step(self, bins: C64, amount: float, gain: F32) -> None:
         """gain `[bins]` ← natural logs of the gains, scaled by `amount`, for the spectrum `[channels, bins]`."""
-        raise NotImplementedError

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.bench import soakproc
+from antiphon.bench.soak import processes
 
 pytestmark = pytest.mark.real
 
@@ -49,4 +49,4 @@ def test_ten_seconds_and_ctrl_c(tmp_path: Path) -> None:
     assert samples[-1]["counts"]["osc_received"] > 0
     assert (out / "soak.svg").read_text().startswith("<svg")
     assert list(temporary.iterdir()) == [], "the server's home is removed"
-    assert not list(soakproc.of_home(temporary))
+    assert not list(processes.of_home(temporary))

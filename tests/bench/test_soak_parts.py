@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.bench import soakproc
-from antiphon.bench.soak import Pace, main
-from antiphon.bench.soakcounts import CounterSums
-from antiphon.bench.soakplot import Panel, svg
+from antiphon.bench.soak import processes
+from antiphon.bench.soak.counters import CounterSums
+from antiphon.bench.soak.plot import Panel, svg
+from antiphon.bench.soak.run import Pace, main
 from antiphon.errors import UsageError
 
 ROLLUP = """5651057f1000-7fff0ec2d000 ---p 00000000 00:00 0                          [rollup]
@@ -32,14 +32,14 @@ pytestmark = pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), re
 
 
 def test_a_rollup_in_megabytes() -> None:
-    assert soakproc.rollup(ROLLUP) == {"rss": 2.0, "pss": 0.5, "private": 1.0, "anonymous": 1.5}
+    assert processes.rollup(ROLLUP) == {"rss": 2.0, "pss": 0.5, "private": 1.0, "anonymous": 1.5}
 
 
 def test_what_this_process_holds() -> None:
-    before, _ = soakproc.look(os.getpid())
+    before, _ = processes.look(os.getpid())
     memory = os.memfd_create("antiphon-test")
     try:
-        after, shared = soakproc.look(os.getpid())
+        after, shared = processes.look(os.getpid())
     finally:
         os.close(memory)
     assert after.descriptors == before.descriptors + 1
@@ -58,16 +58,16 @@ def test_processes_are_found_by_home_and_by_descent(tmp_path: Path) -> None:
     try:
         assert child.stdout is not None
         child.stdout.readline()
-        assert list(soakproc.of_home(tmp_path)) == [child.pid]
-        assert child.pid in soakproc.roles(os.getpid(), {})["helpers"]
-        assert child.pid in soakproc.roles(os.getpid(), {child.pid: "engine"})["engine"]
-        assert child.pid in soakproc.roles(os.getpid(), {child.pid: "zygote-torch"})["zygotes"]
+        assert list(processes.of_home(tmp_path)) == [child.pid]
+        assert child.pid in processes.roles(os.getpid(), {})["helpers"]
+        assert child.pid in processes.roles(os.getpid(), {child.pid: "engine"})["engine"]
+        assert child.pid in processes.roles(os.getpid(), {child.pid: "zygote-torch"})["zygotes"]
         # a supervisor it does not descend from
-        assert soakproc.read(child.pid, tmp_path).strays == ()
-        assert soakproc.read(os.getppid(), tmp_path / "other").strays == ()
+        assert processes.read(child.pid, tmp_path).strays == ()
+        assert processes.read(os.getppid(), tmp_path / "other").strays == ()
     finally:
         child.communicate()
-    assert list(soakproc.of_home(tmp_path)) == []
+    assert list(processes.of_home(tmp_path)) == []
 
 
 def test_counters_that_begin_again_go_on() -> None:

@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 import typer
 
-from antiphon.cli import errors
-from antiphon.cli.render import render
-from antiphon.cli.run import run
+from antiphon.cli.files.render import render
+from antiphon.cli.files.run import run
+from antiphon.cli.terminal import errors
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = """
 import sys, typer
-from antiphon.cli.errors import main
-from antiphon.cli.render import render
-from antiphon.cli.run import run
+from antiphon.cli.terminal.errors import main
+from antiphon.cli.files.render import render
+from antiphon.cli.files.run import run
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 app.command()(run)
 app.command()(render)

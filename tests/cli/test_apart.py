@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests import audio
 
-from antiphon.cli.replay import replay
+from antiphon.cli.files.replay import replay
 from antiphon.errors import UsageError
 from antiphon.io.midifile import MidiNote, MidiTrack, write
 

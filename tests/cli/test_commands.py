@@ -20,8 +20,9 @@ from tests.cli.conftest import Done
 from antiphon import __version__
 from antiphon.bench import jackd
 from antiphon.bench.entry import BenchOptions
-from antiphon.cli import approve, bench, completion, errors, progress, style
+from antiphon.cli import approve, bench, completion
 from antiphon.cli.commands import application
+from antiphon.cli.terminal import errors, progress, style
 from antiphon.errors import EngineError
 from antiphon.graph import patch_list
 from antiphon.plugins import registry

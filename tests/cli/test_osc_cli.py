@@ -40,7 +40,7 @@ async def asked(live: Rig, address: str, *words: str, tcp: bool = False) -> list
 async def test_answers_are_printed_and_silence_ends_at_once(live: Rig, tcp: bool) -> None:
     assert await asked(live, "/node/a/gain", tcp=tcp) == ["/node/a/gain 0.5"]
     assert await asked(live, "/node/a/gain", "1.25", tcp=tcp) == []
-    assert live.app.value("a", "gain") == 1.25
+    assert live.app.executor.value("a", "gain") == 1.25
     assert await asked(live, "/node/b/mode", "wavelet", tcp=tcp) == []
     assert await asked(live, "/node/list", tcp=tcp) == ["/node/list.reply a gain b gain"]
     with pytest.raises(WireError, match="gain takes 0 to 2, not 7"):

@@ -15,8 +15,8 @@ import pytest
 import soundfile
 from tests import audio
 
-from antiphon.cli import progress
-from antiphon.cli import run as run_module
+from antiphon.cli.files import run as run_module
+from antiphon.cli.terminal import progress
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
@@ -312,7 +312,7 @@ def test_memory_is_bounded_on_a_long_file_and_a_full_disk_is_one_line(spawn: Com
 
 def test_help_is_quick_for_it_imports_little() -> None:
     script = (
-        "import sys, antiphon.cli.run, antiphon.cli.render\n"
+        "import sys, antiphon.cli.files.run, antiphon.cli.files.render\n"
         "print([m for m in ('numpy', 'soundfile', 'llvmlite', 'antiphon.graph.plan') if m in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(runner.__file__).parents[1])}

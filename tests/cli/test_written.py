@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests import audio
 
-from antiphon.cli.replay import replay
+from antiphon.cli.files.replay import replay
 from antiphon.errors import UsageError
 from antiphon.io.midifile import MidiNote, MidiTrack, read, write
 from antiphon.offline.output_summary import Written, duration

@@ -152,7 +152,7 @@ async def rig(
     made = Rig(app, engine, time)
     try:
         if patch and not restored:
-            app.perform(app.session.load(GRAPH, "two gains"))
+            app.executor.perform(app.session.state.load(GRAPH, "two gains"))
             app.structure_changed()
         await made.settle()
         yield made

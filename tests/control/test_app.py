@@ -184,13 +184,13 @@ async def test_refusals_say_what_is_allowed_and_change_nothing(
     live: Rig, address: str, args: tuple[object, ...], reason: str
 ) -> None:
     client = live.client()
-    before = live.app.session.to_json(), list(live.app.session.numbers)
+    before = live.app.session.state.to_json(), list(live.app.session.state.numbers)
     live.engine.applied.clear()
     ((sort, (of, said)),) = await client.ask(address, *args)
     assert (sort, of) == ("/fail", address)
     assert reason in said
     assert "\n" not in said
-    assert (live.app.session.to_json(), list(live.app.session.numbers)) == before
+    assert (live.app.session.state.to_json(), list(live.app.session.state.numbers)) == before
     assert live.engine.applied == []
     assert live.app.counts()["osc_failed"] == 1
 
@@ -264,7 +264,7 @@ async def test_empty_bundles_and_bundles_for_now(live: Rig) -> None:
     client.bundle(0, encode("/node/a/gain", 0.25), encode("/node/a/gain"), encode("/x"), encode("/ping"))
     await live.settle()
     assert [a for a, _ in client.heard()] == ["/node/a/gain", "/fail", "/pong"]
-    assert live.app.value("a", "gain") == 0.25
+    assert live.app.executor.value("a", "gain") == 0.25
     assert live.app.counts()["osc_failed"] == 1
 
 
@@ -355,7 +355,7 @@ async def test_events_reach_subscribers(live: Rig) -> None:
     assert ("/node/a/level", (0.75,)) in heard
     assert {m for m in heard if m[0] == "/meter"} == {("/meter", ("out", 0.5, 0.25)), ("/meter", ("a", 0.125, 0.0625))}
     assert live.app.status()["nodes"][1]["reason"] == "it raised"
-    assert live.app.value("a", "level") == 0.75
+    assert live.app.executor.value("a", "level") == 0.75
 
 
 async def test_plugins_hear_of_events(live: Rig) -> None:
@@ -415,11 +415,11 @@ async def test_hold_strangers_and_let_approved_ones_play(live: Rig) -> None:
     )
     assert "antiphon approve 192.168.7.7" in told
     assert await from_stranger(encode("/node/a/gain", 1.75)) == []
-    assert live.app.value("a", "gain") == 0.5
+    assert live.app.executor.value("a", "gain") == 0.5
     assert live.app.access.held() == ["192.168.7.7"]
     live.app.access.approve("192.168.7.7")
     assert await from_stranger(encode("/node/a/gain", 1.75)) == []
-    assert live.app.value("a", "gain") == 1.75
+    assert live.app.executor.value("a", "gain") == 1.75
     (told,) = await from_stranger(encode("/node/remove", "a"))
     assert "token" in told
     for address in ("/patch/load", "/session/record", "/record/start", "/node/add", "/patch/save", "/monitor"):
@@ -427,7 +427,7 @@ async def test_hold_strangers_and_let_approved_ones_play(live: Rig) -> None:
         assert "token" in told
     live.app.access.forget("192.168.7.7")
     await from_stranger(encode("/node/a/gain", 0.25))
-    assert live.app.value("a", "gain") == 1.75
+    assert live.app.executor.value("a", "gain") == 1.75
     assert await client.ask("/node/a/gain") == [("/node/a/gain", (1.75,))]
 
 

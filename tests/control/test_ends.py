@@ -89,6 +89,6 @@ async def test_a_control_process_that_follows_has_them(tmp_path: Path, home: Pat
         client = first.client()
         client.send("/node/in/gain", 6.0)
         await first.settle()
-        assert first.app.session.by_id[IN_NUMBER].name == "in"
+        assert first.app.session.state.by_id[IN_NUMBER].name == "in"
     async with rig(tmp_path / "state") as second:
         assert await second.client().ask("/node/in/gain") == [("/node/in/gain", (6.0,))]

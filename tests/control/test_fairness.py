@@ -27,7 +27,7 @@ EIGHT = Graph(
 @pytest.fixture
 async def eight(tmp_path: Path, home: Path) -> AsyncIterator[Rig]:
     async with rig(tmp_path / "state", patch=False) as made:
-        made.app.perform(made.app.session.load(EIGHT, "eight"))
+        made.app.executor.perform(made.app.session.state.load(EIGHT, "eight"))
         made.app.structure_changed()
         await made.settle()
         yield made
@@ -92,7 +92,8 @@ async def test_a_sync_is_answered_behind_what_others_sent_before_it(
     eight: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app, expect, seen = eight.app, eight.app.syncs.expect, []
-    monkeypatch.setattr(app.syncs, "expect", lambda *given: seen.append(app.value("n0", "gain")) or expect(*given))  # type: ignore[func-returns-value]
+    value = app.executor.value
+    monkeypatch.setattr(app.syncs, "expect", lambda *given: seen.append(value("n0", "gain")) or expect(*given))  # type: ignore[func-returns-value]
     first, second = made_peer(eight, "127.0.0.1", 5, []), eight.client()
     put(eight, first, encode_bundle(1, [encode("/node/n0/gain", 1.0)] * 700 + [encode("/node/n0/gain", 0.25)]))
     second.send("/sync", 3)

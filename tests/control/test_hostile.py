@@ -70,7 +70,7 @@ async def test_noise_over_tcp(live: Rig, seed: int) -> None:
     choose = random.Random(seed)
     wrong: list[dict[str, object]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: wrong.append(context))
-    before = live.app.session.to_json()
+    before = live.app.session.state.to_json()
     for _ in range(60):
         sock = socket.create_connection(("127.0.0.1", live.app.osc_port))
         start = choose.choice([b"", b"\0\0\0\x14", b"\xc0", b"/", b"\0\0"])
@@ -79,7 +79,7 @@ async def test_noise_over_tcp(live: Rig, seed: int) -> None:
         sock.close()
     await live.settle()
     assert wrong == []
-    assert live.app.session.to_json() == before
+    assert live.app.session.state.to_json() == before
     assert (await live.client().ask("/ping"))[0][0] == "/pong"
 
 
@@ -94,7 +94,7 @@ async def test_deep_nests_and_huge_packets(live: Rig) -> None:
     client.raw(b"\0" * 65507)
     await live.settle()
     assert [address for address, _ in client.heard()] == ["/fail"] * 4
-    assert live.app.value("a", "gain") == 0.5
+    assert live.app.executor.value("a", "gain") == 0.5
 
 
 async def test_hundred_thousand_future_events_leave_room_for_the_next_message(live: Rig) -> None:

@@ -16,7 +16,7 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control import app as app_module
-from antiphon.control import patch_watch
+from antiphon.control.patches import patch_watch
 from antiphon.engine.link import BeatPassed, NodeState
 from antiphon.errors import ParamError
 from antiphon.graph import patch
@@ -76,7 +76,7 @@ async def test_half_a_character_is_refused_and_nobody_is_deaf_after_it(live: Rig
     heard = client.heard()
     assert ("/fail", ("/node/a/label", "55296 is not a character")) in heard
     assert [address for address, _ in heard].count("/pong") == 100
-    assert live.app.value("a", "label") == ""
+    assert live.app.executor.value("a", "label") == ""
     assert live.app.counts()["faults"] == 0
 
 
@@ -88,7 +88,7 @@ async def test_text_without_utf8_is_refused_whichever_way_it_comes(live: Rig) ->
         live.app.command(SetParam("a", "label", "x\ud800y"), "")
     live.app.command(SetParam("a", "label", "grüße 🎹"), "")
     await live.settle()
-    assert live.app.value("a", "label") == "grüße 🎹"
+    assert live.app.executor.value("a", "label") == "grüße 🎹"
 
 
 async def test_names_of_files_that_are_not_utf8_are_listed_and_answered(tmp_path: Path, home: Path) -> None:
@@ -96,7 +96,7 @@ async def test_names_of_files_that_are_not_utf8_are_listed_and_answered(tmp_path
     paths.make_folder(paths.patches() / "live").joinpath(NAME + ".toml").touch()
     paths.patches().joinpath(NAME + ".toml").touch()
     async with rig(tmp_path / "state", catalog=Catalog({"player": PLAYER}), patch=False) as live:
-        live.app.perform(live.app.session.load(plays(""), "player"))
+        live.app.executor.perform(live.app.session.state.load(plays(""), "player"))
         live.app.structure_changed()
         await live.settle()
         client = live.client()
@@ -126,7 +126,7 @@ async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home
     async with rig(tmp_path / "state", catalog=catalog, patch=False) as live:
         client = live.client()
         await client.ask("/notify", 1)
-        live.app.perform(live.app.session.load(plays(whole), NAME))
+        live.app.executor.perform(live.app.session.state.load(plays(whole), NAME))
         live.app.structure_changed()
         live.app.feedback.changed("/node/p/file", whole, "")
         await live.settle(ticks=3)
@@ -142,7 +142,7 @@ async def test_a_file_of_the_command_line_may_have_any_name(tmp_path: Path, home
         assert rb"\udce4" in body
         assert live.app.counts()["faults"] == 0
     async with rig(tmp_path / "state", catalog=catalog, patch=False) as again:
-        assert again.app.value("p", "file") == whole
+        assert again.app.executor.value("p", "file") == whole
 
 
 def test_plain_text_over_http_is_total() -> None:
@@ -191,9 +191,9 @@ async def test_a_report_that_fails_does_not_take_the_next_with_it(live: Rig, mon
     await client.ask("/notify", 1)
     monkeypatch.setattr(live.app.feedback, "event", Broken(1, live.app.feedback.event))
     live.engine.say(BeatPassed(4))
-    live.engine.say(NodeState(live.app.session.nodes["a"].id, "failed", "it raised"))
+    live.engine.say(NodeState(live.app.session.state.nodes["a"].id, "failed", "it raised"))
     await live.settle()
-    assert live.app.session.nodes["a"].state == "failed"
+    assert live.app.session.state.nodes["a"].state == "failed"
     assert ("/node/state", ("a", "failed", "it raised")) in client.heard()
     assert live.app.counts()["faults"] == 1
 
@@ -256,4 +256,4 @@ async def test_what_stands_in_the_patch_files_place_does_not_hold_control_up(
     ((address, (reason,)),) = client.heard()
     assert address == "/patch/failed"
     assert "mine.toml" in reason
-    assert set(live.app.session.nodes) == {"a"}
+    assert set(live.app.session.state.nodes) == {"a"}

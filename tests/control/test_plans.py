@@ -56,11 +56,11 @@ async def test_loading_a_patch(live: Rig, home: Path) -> None:
     await live.move(0.2)
     assert live.engine.values[3, GAIN] == 1.25
     assert live.engine.values[3, LEARN] == 1.0
-    assert live.app.session.name == "One gain"
+    assert live.app.session.state.name == "One gain"
     assert "mine" in (await client.ask("/patch/list"))[0][1]
     (home / "data" / "patches" / "mine.toml").write_text(PATCH.replace("1.75", "0.75"))
     assert await client.ask("/patch/reload") == [("/done", ("/patch/reload", "One gain"))]
-    assert live.app.value("a", "gain") == 0.75
+    assert live.app.executor.value("a", "gain") == 0.75
 
 
 async def test_a_first_engine_that_says_it_starts_after_the_patch_was_asked_for_is_not_asked_twice(
@@ -87,7 +87,7 @@ async def test_saving_a_patch(live: Rig, home: Path) -> None:
     await client.ask("/node/remove", "c")
     assert await client.ask("/patch/load", "kept") == [("/done", ("/patch/load", "kept"))]
     assert [n.name for n in live.app.graph.nodes] == ["a", "b", "c"]
-    assert live.app.value("a", "gain") == 1.5
+    assert live.app.executor.value("a", "gain") == 1.5
     for name in ("../x", "a/b", "", ".hidden"):
         ((sort, _),) = await client.ask("/patch/save", name)
         assert sort == "/fail"
@@ -100,7 +100,7 @@ async def test_a_bad_patch_leaves_the_last_good_one_playing(live: Rig, home: Pat
     ((sort, (of, reason)),) = await client.ask("/patch/load", "bad")
     assert (sort, of) == ("/fail", "/patch/load")
     assert "bad.toml" in reason
-    assert live.app.session.name == "two gains"
+    assert live.app.session.state.name == "two gains"
     assert len(live.engine.loads) == 1
 
 
@@ -122,17 +122,17 @@ async def test_editing_the_graph(live: Rig) -> None:
 
 async def test_the_engine_refuses_and_all_is_as_before(live: Rig) -> None:
     client = live.client()
-    before = live.app.session.current()
+    before = live.app.session.state.current()
     live.engine.refuse = "the node c cannot be made"
     said = await client.ask("/node/add", "gain", "c", "b")
     assert said == [("/fail", ("/node/add", "the node c cannot be made"))]
-    assert live.app.session.current() == before
+    assert live.app.session.state.current() == before
     assert "/node/c/gain" not in {r.address for r in live.app.router.exact.values()}
     assert await client.ask("/node/a/size", 512) == [("/fail", ("/node/a/size", "the node c cannot be made"))]
-    assert live.app.value("a", "size") == 256
+    assert live.app.executor.value("a", "size") == 256
     live.engine.refuse = ""
     assert await client.ask("/node/a/size", 512) == []
-    assert live.app.value("a", "size") == 512
+    assert live.app.executor.value("a", "size") == 512
 
 
 async def test_a_flood_of_plans_is_asked_for_one_at_a_time(live: Rig) -> None:
@@ -185,17 +185,17 @@ async def test_a_control_process_killed_is_taken_up_where_it_was(tmp_path: Path,
         await client.ask("/tempo", 77.0)
         await client.ask("/nothing")
         loads = len(engine.loads)
-        before = first.app.session.current(), dict(engine.values), first.app.session.name
+        before = first.app.session.state.current(), dict(engine.values), first.app.session.state.name
         # Killed: what the state folder holds now is all there is.
         kept = {p.name: p.read_bytes() for p in (tmp_path / "state").iterdir()}
-        ids = {n.name: n.id for n in first.app.session.nodes.values()}
+        ids = {n.name: n.id for n in first.app.session.state.nodes.values()}
         port = surface.port
     for name, data in kept.items():
         (tmp_path / "state" / name).write_bytes(data)
     async with rig(tmp_path / "state", engine=engine) as again:
-        assert (again.app.session.current(), dict(engine.values), again.app.session.name) == before
-        assert {n.name: n.id for n in again.app.session.nodes.values()} == ids
-        assert again.app.session.tempo == 77.0
+        assert (again.app.session.state.current(), dict(engine.values), again.app.session.state.name) == before
+        assert {n.name: n.id for n in again.app.session.state.nodes.values()} == ids
+        assert again.app.session.state.tempo == 77.0
         assert len(engine.loads) == loads  # the engine played on and was not disturbed
         listening = again.client(port)
         client = again.client()

@@ -45,7 +45,7 @@ async def test_a_refused_patch_leaves_patch_scenes_and_place(stage: Rig) -> None
         assert stage.app.plans.patch is patch
         assert 5 in stage.app.plans.scenes
         assert stage.app.status()["set"]["place"] == 1
-        assert stage.app.session.name == "one"
+        assert stage.app.session.state.name == "one"
 
 
 async def test_a_refused_undo_can_be_asked_for_again(stage: Rig) -> None:
@@ -81,7 +81,7 @@ async def test_of_two_edits_the_second_alone_is_refused(stage: Rig) -> None:
     stage.engine.refuse = ""
     assert len(stage.engine.loads) > loads
     assert await names(stage) == ["a", "x", "b"]
-    assert stage.app.session.name == "one"
+    assert stage.app.session.state.name == "one"
     assert stage.app.plans.patch is not None
     assert stage.app.plans.patch.path is not None
     assert stage.app.plans.patch.path.stem == "one"
@@ -174,5 +174,5 @@ async def test_a_new_engine_that_refuses_an_edit_is_given_what_played(stage: Rig
     assert [node.name for node in graph.nodes] == ["a", "b"]
     assert serial in stage.engine.played_before
     assert await names(stage) == ["a", "b"]
-    assert not stage.app.session.loading
+    assert not stage.app.session.state.loading
     assert (await client.ask("/node/a/gain", 1.5), stage.engine.values[(1, 3)]) == ([], 1.5)

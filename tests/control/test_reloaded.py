@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.control.rig import CATALOG, Rig
 
-from antiphon.control import patch_watch
-from antiphon.control.reload_report import MOST, reload_line
+from antiphon.control.patches import patch_watch
+from antiphon.control.patches.reload_report import MOST, reload_line
 from antiphon.graph import patch
 
 TEXT = """format = 1

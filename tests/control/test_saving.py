@@ -172,8 +172,8 @@ async def test_a_scene_with_a_file_of_the_command_line_comes_back(live: Rig, tmp
     client = live.client()
     await client.ask("/node/cast/reference", "bell.wav")
     await client.ask("/scene/recall", 2)
-    assert live.app.value("a", "gain") == 0.25
-    assert live.app.value("cast", "reference") == str(tmp_path / "strings.wav")
+    assert live.app.executor.value("a", "gain") == 0.25
+    assert live.app.executor.value("cast", "reference") == str(tmp_path / "strings.wav")
 
 
 @pytest.mark.parametrize("beats", [0.0, 4.0])
@@ -191,7 +191,7 @@ async def test_a_scene_whose_file_has_gone_changes_nothing(live: Rig, beats: flo
     said = await refused(live, "/scene/recall", 5, beats)
     assert "the scene is not recalled" in said
     assert "cast.reference" in said
-    assert live.app.value("a", "gain") == 0.5
+    assert live.app.executor.value("a", "gain") == 0.5
     assert live.engine.applied == []
 
 

@@ -51,7 +51,9 @@ async def live(tmp_path: Path, home: Path) -> AsyncIterator[Rig]:
         paths.make_folder(paths.library())
         for name in (SECRET, "tune.wav"):
             (paths.library() / name).write_bytes(b"")
-        made.app.perform(made.app.session.load(Graph((NodeSpec("a", "gain"), NodeSpec("cast", "cast"))), "x"))
+        made.app.executor.perform(
+            made.app.session.state.load(Graph((NodeSpec("a", "gain"), NodeSpec("cast", "cast"))), "x")
+        )
         made.app.structure_changed()
         await made.settle()
         yield made
@@ -89,7 +91,7 @@ async def test_a_surface_neither_sets_nor_reads_names_of_files(live: Rig) -> Non
         ((address, (of, reason)),) = await surface.ask("/node/cast/reference", *args)
         assert (address, of) == ("/fail", "/node/cast/reference")
         assert ".wav" not in reason
-    assert live.app.value("cast", "reference") == SECRET
+    assert live.app.executor.value("cast", "reference") == SECRET
     heard = await surface.ask("/node/cast/*")
     assert ("/node/cast/depth", (0.0,)) in heard
     assert ".wav" not in str(heard)
@@ -141,10 +143,10 @@ async def test_forgetting_ends_all_at_once(live: Rig) -> None:
     assert [s.peer.host for s in live.app.surfaces] == [FAR]
     assert ended(tcp)
     assert not ended(tcp_other)
-    before = live.app.value("a", "gain")
+    before = live.app.executor.value("a", "gain")
     ((address, _),) = await surface.ask("/node/a/gain", 1.75)
     assert address == "/fail"
-    assert live.app.value("a", "gain") == before
+    assert live.app.executor.value("a", "gain") == before
     await owner.ask("/node/a/gain", 0.25)
     assert surface.heard() == []
     assert ("/node/a/gain", (0.25,)) in other.heard()

@@ -60,7 +60,7 @@ async def test_the_past_is_applied_at_once_and_reported(live: Rig) -> None:
     other.bundle(live.time.timetag(-0.5), encode("/node/list"))
     await live.settle(2)
     assert live.engine.values[1, GAIN] == 1.5
-    assert live.app.value("b", "gain") == 1.25
+    assert live.app.executor.value("b", "gain") == 1.25
     assert other.heard() == [("/node/list.reply", ("a", "gain", "b", "gain"))]
     late = dict(m[1] for m in client.heard() if m[0] == "/late")
     assert late == {"/node/a/gain": pytest.approx(0.25), "/node/list": pytest.approx(0.5)}
@@ -102,13 +102,13 @@ async def test_what_is_for_control_waits_for_its_time_too(live: Rig) -> None:
     client.bundle(live.time.timetag(0.1), set_gain(1.75))
     await live.settle()
     assert client.heard() == []
-    assert "b" in live.app.session.nodes
+    assert "b" in live.app.session.state.nodes
     await live.move(0.21)
     await live.settle()
     heard = client.heard()
     assert ("/node/a/gain", (1.75,)) in heard
     assert [a for a, _ in heard] == ["/node/a/gain", "/done", "/synced"]
-    assert "b" not in live.app.session.nodes
+    assert "b" not in live.app.session.state.nodes
 
 
 async def test_a_bundle_inside_is_never_earlier_than_the_one_around(live: Rig) -> None:
@@ -166,7 +166,7 @@ async def test_the_schedule_is_bounded_and_says_so_once(live: Rig) -> None:
     assert "65536 events are scheduled" in told[0][1][1]
     assert live.app.counts()["osc_failed"] == sent - MAX_PENDING
     assert await client.ask("/node/b/gain", 0.25) == []
-    assert live.app.value("b", "gain") == 0.25
+    assert live.app.executor.value("b", "gain") == 0.25
 
 
 async def test_clear_drops_what_is_scheduled_and_says_so_to_who_waits(live: Rig) -> None:
@@ -179,7 +179,7 @@ async def test_clear_drops_what_is_scheduled_and_says_so_to_who_waits(live: Rig)
     assert reason.startswith("5 was dropped by /clearSched")
     assert len(live.app.syncs) == 0
     await live.move(2.0)
-    assert live.app.value("a", "gain") == 0.5
+    assert live.app.executor.value("a", "gain") == 0.5
     assert client.heard() == []
     assert await client.ask("/sync", 6) == [("/synced", (6,))]
 

@@ -79,7 +79,7 @@ async def test_a_message_is_answered_as_a_surfaces_is(live: Rig, host: Transport
     await live.settle()
     assert heard[0] == ("/node/a/gain", (0.5,))
     assert (heard[1][0], heard[1][1][:2]) == ("/pong", ("x", 3))
-    assert live.app.value("a", "gain") == 1.5
+    assert live.app.executor.value("a", "gain") == 1.5
 
 
 async def test_what_cannot_be_done_is_raised(host: TransportHost) -> None:
@@ -148,7 +148,7 @@ async def test_the_settings_choose_and_a_start_that_fails_is_logged(
             raise OSError("no wire")
 
     hooks = ServerHooks(Catalog(transports=(TransportInfo("wire", "", "p"),)), ServeSettings(patch="x"), fresh=True)
-    monkeypatch.setattr("antiphon.plugins.finding.sources", list)
+    monkeypatch.setattr("antiphon.plugins.importing.sources", list)
     hooks._register("wire", Wire)
     hooks._register("another", Wire)
     await hooks.start(live.app)

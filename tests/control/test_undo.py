@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.control.rig import GRAPH, Rig, rig
 
-from antiphon.control.history import MAX_EDITS
+from antiphon.control.patches.history import MAX_EDITS
 
 UNDONE = "/patch/undo"
 
@@ -25,14 +25,14 @@ async def value(live: Rig, address: str) -> object:
 async def test_a_node_removed_comes_back_with_its_wires_and_values_and_the_rest_plays_on(live: Rig) -> None:
     client = live.client()
     await client.ask("/node/a/gain", 1.5)
-    before, kept = live.app.graph.wires, live.app.session.nodes["b"].id
+    before, kept = live.app.graph.wires, live.app.session.state.nodes["b"].id
     await client.ask("/node/remove", "a")
     await client.ask("/node/b/gain", 0.25)
     assert await client.ask(UNDONE) == [("/done", (UNDONE, "/node/remove"))]
     assert set(live.app.graph.wires) == set(before)
     assert await value(live, "/node/a/gain") == 1.5
     assert await value(live, "/node/b/gain") == 0.25  # set since: not an edit of the patch
-    assert live.app.session.nodes["b"].id == kept
+    assert live.app.session.state.nodes["b"].id == kept
     assert live.engine.loads[-1][2]["b"] == kept
     assert await client.ask("/patch/redo") == [("/done", ("/patch/redo", "/node/remove"))]
     assert await nodes(live) == ["b"]
@@ -51,7 +51,7 @@ async def test_every_edit_in_turn(live: Rig) -> None:
         await client.ask(*message)
     for what in ("/node/connect", "/node/disconnect", "/node/move", "/node/add"):
         assert await client.ask(UNDONE) == [("/done", (UNDONE, what))]
-    assert live.app.session.current() == GRAPH
+    assert live.app.session.state.current() == GRAPH
     ((address, args),) = await client.ask(UNDONE)
     assert (address, args) == ("/fail", (UNDONE, "there is nothing to undo"))
 
@@ -78,7 +78,7 @@ async def test_another_patch_is_taken_back_whole(live: Rig) -> None:
     assert await client.ask(UNDONE) == [("/done", (UNDONE, "/patch/load"))]
     assert await nodes(live) == ["a"]
     assert await value(live, "/node/a/gain") == 1.75
-    assert live.app.session.tempo == 90.0
+    assert live.app.session.state.tempo == 90.0
 
 
 async def test_an_edit_that_changes_nothing_or_is_refused_is_not_one(live: Rig) -> None:

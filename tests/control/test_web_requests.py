@@ -45,7 +45,7 @@ async def test_status_nodes_and_addresses_are_control_s_own(live: Rig, tmp_path:
         nodes = {item.node.name: item for item in await link.nodes()}
         assert list(nodes) == ["a", "b", "in", "out"]
         assert nodes["a"].node.type == "gain"
-        assert nodes["a"].values["gain"] == live.app.value("a", "gain") == 0.5
+        assert nodes["a"].values["gain"] == live.app.executor.value("a", "gain") == 0.5
         assert nodes["out"].values["gain"] == 0.0
         about = await link.about()
         assert about.osc_port == live.app.osc_port

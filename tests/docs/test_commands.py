@@ -27,7 +27,7 @@ from tests.commands import PAGES, ROOT, blocks, inline, text, typed
 
 from antiphon.bench.rig import ServerProcess
 from antiphon.cli.commands import application
-from antiphon.cli.run import read_settings
+from antiphon.cli.files.run import read_settings
 from antiphon.contract import catalog as catalogs
 from antiphon.io.midifile import MidiNote, MidiTrack, write
 from antiphon.plugins import loader

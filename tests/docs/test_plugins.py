@@ -4,6 +4,7 @@ import ast
 import inspect
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from antiphon.graph import patch
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.newplugin.writing import files
 from antiphon.plugins import loader
-from antiphon.synth import info as synths
+from antiphon.synth import choosing
 
 ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()
@@ -36,7 +37,7 @@ HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if isinstance(n
 def folder(tmp_path):
     """The pages' files, as a reader would have made them."""
     written = re.findall(r"```(?:python|toml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
-    assert len(written) == len({name for name, _ in written}) == 16
+    assert len(written) == len({name for name, _ in written}) == 18
     for name, text in written:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,8 +107,29 @@ def test_the_model_plugin_is_listed_and_its_weights_verified(trained):
     assert (failed, row.state, row.parameters) == ([], "verified", 2)
 
 
+def test_the_exported_file_plays(folder, monkeypatch):
+    pytest.importorskip("torch")
+    home = folder / "home"
+    library = home / "data" / "library"
+    library.mkdir(parents=True)
+    monkeypatch.setenv("ANTIPHON_HOME", str(home))
+    done = run(folder, "tones/export.py")
+    assert done.returncode == 0, done.stderr
+    shutil.copy(folder / "tones.ts", library)
+    loaded = loader.load(folder)
+    rows = {row.method: row for row in models.files(folder)}
+    assert (rows["encode"].outputs, rows["encode"].out_ratio, rows["encode"].rate) == (2, 256, 48000)
+    assert (
+        patch.load(folder / "tones" / "tones.toml", loaded.catalog, trusted=True).graph.node("sing").values["z1"] == 1.0
+    )
+    settings = {"file": str(library / "tones.ts"), "method": "decode", "z1": 1.0, "z2": 0.3}
+    out = run_processor(loaded.make("model"), StreamSpec(), np.zeros((2, 48000), np.float32), settings)
+    assert np.argmax(np.abs(np.fft.rfft(out[0, 24000:]))) == 110  # bins of 2 Hz
+    assert abs(np.abs(out).max() - 0.3) < 1e-3
+
+
 def test_the_synth_is_registered_under_its_name(folder):
-    found = synths.choose("beeper", loader.load(folder).factories["synths"])
+    found = choosing.choose("beeper", loader.load(folder).factories["synths"])
     assert (found.backend, found.zygote) == ("beeper.backend:Beeper", "none")
 
 

@@ -13,7 +13,7 @@ from antiphon.workers.info import ModelInfo
 from antiphon.workers.rebuffer import Rebuffer, lead_for
 from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
 from antiphon_pyo.info import PYO
-from antiphon_supercollider import played_ahead
+from antiphon_supercollider.voices import played_ahead
 
 PAGE = (Path(__file__).parents[2] / "docs" / "realtime.md").read_text()
 SAID = " ".join(PAGE.split())

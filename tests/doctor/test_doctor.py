@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import typer
 
-from antiphon.cli import errors
 from antiphon.cli.devices import devices, listing
 from antiphon.cli.doctor import doctor
+from antiphon.cli.terminal import errors
 from antiphon.contract.finding import Finding
 from antiphon.doctor import finding, loopback, machine, software, sound
 from antiphon.doctor.sound import Device, JackState, LibraryReport
@@ -165,8 +165,8 @@ def test_an_unwritable_folder_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("build", "device", "state", "said"),
     [
-        (None, "cpu", "missing", "learned modes use the classical one (hum: pyin"),
-        (TorchBuild("2.13.0+cpu", ""), "cpu", "works", "2.13.0+cpu: models run in workers, on the CPU"),
+        (None, "cpu", "missing", "the models that ship play without it"),
+        (TorchBuild("2.13.0+cpu", ""), "cpu", "works", "2.13.0+cpu: for networks of your own and training, on the CPU"),
         (TorchBuild("2.13.0+cu126", "12.6"), "cuda", "works", "on the GPU unless --device cpu"),
     ],
 )

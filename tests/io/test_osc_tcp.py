@@ -91,7 +91,7 @@ async def test_one_frame_and_the_end_at_once(live: Rig) -> None:
     client.sock.sendall(prefixed(encode("/node/a/gain", 0.25)) + prefixed(encode("/node/a/gain")))
     client.sock.shutdown(socket.SHUT_WR)
     await live.settle(2)
-    assert live.app.value("a", "gain") == 0.25
+    assert live.app.executor.value("a", "gain") == 0.25
     assert client.heard() == prefixed(encode("/node/a/gain", 0.25)) + b"END"
     client.sock.close()
 

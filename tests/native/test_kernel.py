@@ -418,3 +418,20 @@ def as_number(x: Audio) -> f32:
 def test_sound_is_nothing_else(item: Kernel) -> None:
     with pytest.raises(TypeError, match=r"x is sound: x\[channel, frame\]"):
         item(np.zeros((2, 8), np.float32))
+
+
+@kernel
+def refused_inside(x: f64) -> f64:
+    return math.tau * x
+
+
+@kernel
+def calls_what_is_refused(x: f64) -> f64:
+    return refused_inside(x) + 1.0
+
+
+def test_a_kernel_that_calls_one_that_is_refused_is_refused_as_well():
+    with pytest.raises(TypeError, match=r"calls_what_is_refused, line \d+: refused_inside\(\) cannot be compiled"):
+        calls_what_is_refused(1.0)
+    with pytest.raises(TypeError, match="outside the subset"):
+        refused_inside(1.0)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests import audio as sound
 
-from antiphon.cli.render import render
+from antiphon.cli.files.render import render
 from antiphon.contract.block import StreamSpec
 from antiphon.demo import hum_loop, melody_loop
 from antiphon.graph.patch import load
@@ -56,6 +56,8 @@ def pressed(address, *times):
 
 
 TUNE = [(0.625 * n, note, 0.5) for n, note in enumerate((72, 74, 76, 79, 77, 76, 74, 72))]
+# bass drum, closed hat, snare, hat: two bars
+BEAT = [(0.25 + 0.25 * n, (36, 42, 38, 42)[n % 4], 0.1) for n in range(16)]
 CHORD = [(0.25, note, 3.0) for note in (57, 60, 64, 67)]
 # patch → what is supplied to it (a hum, a loop, nothing), what is sent, RMS in dB from and to, attacks from and to
 SUPPLIED = {
@@ -69,6 +71,7 @@ SUPPLIED = {
     "duo": ("", list(notes([], *TUNE)), (-28, -14), (7, 20)),
     "keys": ("", list(notes(["keys"], (0.5, 60, 0.4), (1.0, 64, 0.4), (1.5, 67, 0.4))), (-35, -20), (3, 3)),
     "layers": ("loop", list(pressed("/node/loop/pedal", 0.1, 2.0)), (-25, -14), (13, 30)),
+    "pads": ("", list(notes(["drums"], *BEAT)), (-26, -14), (14, 18)),
     "soundcheck": ("", (), (-24, -22), (0, 0)),
     "sway": ("loop", (), (-28, -17), (14, 22)),
     "through": ("loop", (), (-26, -16), (14, 22)),
@@ -157,3 +160,13 @@ def test_a_throw_comes_round_in_time_whatever_the_block(loaded, block):
     # the band-pass rounds an echo off: its middle is found, not its first sample
     centres = [np.average(np.arange(a, a + 12000), weights=out[a : a + 12000] ** 2) for a in (25000, 49000, 73000)]
     np.testing.assert_allclose(np.diff(centres), 24000, atol=60)
+
+
+def test_on_a_fresh_install_bed_plays_the_loops_that_ship(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    out = tmp_path / "out.wav"
+    render("bed", str(out), None, None, 5.0, 0, tail=0.0)
+    assert capsys.readouterr().err == ""
+    heard, _ = sound.read(out)
+    assert -30 <= sound.level(heard) <= -12
+    assert len(sound.attacks(heard)) >= 6

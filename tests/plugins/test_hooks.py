@@ -17,8 +17,8 @@ from tests.cli.conftest import Done
 from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess
-from antiphon.cli import errors
 from antiphon.cli.commands import application
+from antiphon.cli.terminal import errors
 from antiphon.contract import hookspecs
 from antiphon.contract.hookspecs import hookimpl
 from antiphon.errors import PluginError

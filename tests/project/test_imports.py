@@ -24,7 +24,7 @@ HEAVY = {
         "plugins/",  # its own test says which of them
     ),
     "pyo": ("plugins/antiphon_pyo/",),
-    "onnxruntime": ("server/antiphon/bench/",),
+    "onnxruntime": ("server/antiphon/bench/", "plugins/antiphon_model/onnx_file.py"),
     "onnx": ("server/antiphon/bench/",),
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
@@ -188,7 +188,7 @@ BACKENDS = {"antiphon_pyo": {"info"}, "antiphon_supercollider": {"info"}}
 def test_a_synth_that_nobody_uses_costs_nothing(work, tmp_path):
     """What starts and checks every plugin, and plays no note, has of a backend no more than what it says of itself."""
     run = (
-        "import json, sys; from pathlib import Path; from antiphon.cli.offline import play_with;"
+        "import json, sys; from pathlib import Path; from antiphon.cli.files.options import play_with;"
         "from antiphon.plugins.loader import load; from antiphon.runtime.settings import ServeSettings;"
         f"from antiphon.supervisor import preload; {work};"
         "print(json.dumps(list(sys.modules)))"

@@ -62,9 +62,9 @@ GAIN_CELL, LEARN_CELL = 3, 5
 
 def session(playing: bool = True) -> Session:
     made = Session(CATALOG, array("d", bytes(8 * SLOTS)), 48000)
-    made.load(GRAPH, "two", tempo=90.0)
+    made.state.load(GRAPH, "two", tempo=90.0)
     if playing:
-        made.loaded(made.serial, 0.0)
+        made.state.loaded(made.state.serial, 0.0)
     return made
 
 
@@ -72,8 +72,8 @@ def test_a_value_now() -> None:
     s = session()
     effects = s.handle(SetParam("a", "gain", 1.5, 0.25), FIRST, "me")
     assert effects == [NodeSet(1, GAIN_CELL, 1.5, 0.25, NOW), Changed("a", PARAMS[0], 1.5, "me")]
-    assert s.value("a", "gain") == 1.5
-    assert s.value("b", "gain") == 1.0
+    assert s.state.value("a", "gain") == 1.5
+    assert s.state.value("b", "gain") == 1.0
 
 
 @pytest.mark.parametrize(
@@ -101,11 +101,11 @@ def test_a_value_now() -> None:
 )
 def test_what_cannot_be_changes_nothing(command: Any) -> None:
     s = session()
-    before = s.to_json(), list(s.numbers)
+    before = s.state.to_json(), list(s.state.numbers)
     with pytest.raises(WireError) as refused:
         s.handle(command, FIRST)
     assert "\n" not in str(refused.value)
-    assert (s.to_json(), list(s.numbers)) == before
+    assert (s.state.to_json(), list(s.state.numbers)) == before
     assert len(s.schedule) == 0
 
 
@@ -118,7 +118,7 @@ def test_the_reason_names_the_range() -> None:
 def test_a_32_bit_float_at_the_end_of_the_range_is_that_end(sent: float, kept: float) -> None:
     s = session()
     s.handle(SetParam("a", "trim", sent), FIRST)
-    assert s.value("a", "trim") == kept
+    assert s.state.value("a", "trim") == kept
     with pytest.raises(ParamError):
         s.handle(SetParam("a", "trim", sent * 1.001), FIRST)
 
@@ -130,27 +130,27 @@ def test_a_scheduled_value_counts_from_its_time() -> None:
     ]
     assert s.handle(SetParam("a", "gain", 0.25, 0.0, Sample(4000)), FIRST)
     s.advance(Moment(3999.9))
-    assert s.value("a", "gain") == 0.5
+    assert s.state.value("a", "gain") == 0.5
     s.advance(Moment(4000.0))
-    assert s.value("a", "gain") == 0.25
+    assert s.state.value("a", "gain") == 0.25
     assert s.advance(Moment(9000.0)) == [Changed("a", PARAMS[0], 2.0, "me")]
-    assert s.value("a", "gain") == 2.0
+    assert s.state.value("a", "gain") == 2.0
 
 
 def test_a_late_value_counts_at_once() -> None:
     s = session()
     effects = s.handle(SetParam("a", "gain", 2.0, 0.0, Sample(500)), FIRST)
     assert effects[0] == NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(500))
-    assert s.value("a", "gain") == 2.0
+    assert s.state.value("a", "gain") == 2.0
 
 
 def test_beats_and_quanta() -> None:
     s = session()
     s.handle(SetParam("a", "gain", 2.0, 0.0, Beat(5.0, 4.0)), FIRST)
     s.advance(Moment(1e9, 7.99))
-    assert s.value("a", "gain") == 0.5
+    assert s.state.value("a", "gain") == 0.5
     s.advance(Moment(1e9, 8.0))
-    assert s.value("a", "gain") == 2.0
+    assert s.state.value("a", "gain") == 2.0
 
 
 def test_same_sample_keeps_the_order_of_arrival() -> None:
@@ -158,7 +158,7 @@ def test_same_sample_keeps_the_order_of_arrival() -> None:
     for value in (0.1, 0.2, 0.3):
         s.handle(SetParam("a", "gain", value, 0.0, Sample(5000)), FIRST)
     s.advance(Moment(5000.0))
-    assert s.value("a", "gain") == 0.3
+    assert s.state.value("a", "gain") == 0.3
 
 
 def test_the_schedule_is_bounded_and_can_be_emptied() -> None:
@@ -178,16 +178,16 @@ def test_triggers_fire_and_have_no_value() -> None:
     s = session()
     assert s.handle(SetParam("a", "learn", True), FIRST) == [NodeSet(1, LEARN_CELL, 1.0, 0.0, NOW)]
     assert s.handle(SetParam("a", "learn", 0.0), FIRST) == []
-    assert s.value("a", "learn") is False
+    assert s.state.value("a", "learn") is False
 
 
 def test_time_and_the_rest() -> None:
     s = session()
-    assert s.tempo == 90.0
+    assert s.state.tempo == 90.0
     assert s.handle(SetTempo(120.0, 4.0), FIRST, "me") == [SetTempo(120.0, 4.0, NOW), TempoChanged(120.0, "me")]
-    assert s.tempo == 120.0
+    assert s.state.tempo == 120.0
     assert s.handle(SetTempo(60.0, 0.0, Sample(5000)), FIRST) == [SetTempo(60.0, 0.0, Sample(5000))]
-    assert s.tempo == 120.0
+    assert s.state.tempo == 120.0
     assert s.advance(Moment(5000.0)) == [TempoChanged(60.0)]
     assert s.handle(SetTransport(True, 4.0), FIRST) == [SetTransport(True, 4.0, NOW)]
     assert s.handle(ResetNode("b"), FIRST) == [NodeReset(2, NOW)]
@@ -207,68 +207,68 @@ def test_a_restart_parameter_asks_for_a_plan_with_all_values() -> None:
     assert load.ids == {"a": 1, "b": 2}
     assert dict(load.graph.node("a").values) == {"gain": 1.5, "size": 512}
     assert s.handle(SetParam("a", "size", 512), FIRST) == []
-    assert s.loading
-    s.loaded(load.serial, 0.0)
-    assert not s.loading
+    assert s.state.loading
+    s.state.loaded(load.serial, 0.0)
+    assert not s.state.loading
 
 
 def test_text_travels_with_a_plan() -> None:
     s = session()
     load = load_of(s.handle(SetParam("b", "label", "hello"), FIRST))
     assert dict(load.graph.node("b").values) == {"label": "hello"}
-    assert s.value("b", "label") == "hello"
+    assert s.state.value("b", "label") == "hello"
 
 
 def test_a_scheduled_restart_parameter_waits_here() -> None:
     s = session()
     assert s.handle(SetParam("a", "size", 512, 0.0, Sample(5000)), FIRST) == []
-    assert s.value("a", "size") == 256
+    assert s.state.value("a", "size") == 256
     load_of(s.advance(Moment(5000.0)))
-    assert s.value("a", "size") == 512
+    assert s.state.value("a", "size") == 512
 
 
 def test_one_plan_at_a_time_the_next_has_all() -> None:
     s = session()
-    first = load_of(s.add("gain", "c", "b"))
-    assert s.add("gain", "d", "c") == []
-    assert s.remove("a") == []
-    assert s.goal == first.serial + 1
-    second = load_of(s.loaded(first.serial, 0.0))
-    assert second.serial == s.goal
+    first = load_of(s.state.add("gain", "c", "b"))
+    assert s.state.add("gain", "d", "c") == []
+    assert s.state.remove("a") == []
+    assert s.state.goal == first.serial + 1
+    second = load_of(s.state.loaded(first.serial, 0.0))
+    assert second.serial == s.state.goal
     assert set(second.ids) == {"b", "c", "d"}
     assert second.ids["c"] == first.ids["c"]
-    assert s.loaded(second.serial, 0.0) == []
+    assert s.state.loaded(second.serial, 0.0) == []
 
 
 def test_nodes_of_the_same_name_and_type_keep_their_number_in_another_patch() -> None:
     s = session()
     s.handle(SetParam("a", "gain", 1.9), FIRST)
     graph = Graph((NodeSpec("a", "gain", {"gain": 0.75}), NodeSpec("b", "other")))
-    effects = s.load(graph, "else")
+    effects = s.state.load(graph, "else")
     load = load_of(effects)
     assert load.ids == {"a": 1, "b": 3}
     assert Changed("a", PARAMS[0], 0.75) in effects
     # Its new value is said once the plan plays: a node that goes on does not start anew.
-    assert s.loaded(load.serial, 0.0) == [NodeSet(1, GAIN_CELL, 0.75)]
+    assert s.state.loaded(load.serial, 0.0) == [NodeSet(1, GAIN_CELL, 0.75)]
 
 
 def test_a_value_set_while_a_plan_is_made_is_said_again() -> None:
     s = session()
-    load = load_of(s.add("gain", "c", "b"))
+    load = load_of(s.state.add("gain", "c", "b"))
     s.handle(SetParam("c", "gain", 1.75, 2.0), FIRST)
-    after = s.loaded(load.serial, FIRST.sample + 48000)
+    after = s.state.loaded(load.serial, FIRST.sample + 48000)
     assert after == [NodeSet(load.ids["c"], GAIN_CELL, 1.75, 1.0)]
 
 
 def test_only_a_patch_brings_a_tempo_and_one_set_meanwhile_wins() -> None:
     s = session()
-    assert load_of(s.add("gain", "c")).tempo == 0.0
-    s.loaded(s.serial, 0.0)
-    load = load_of(s.load(GRAPH, "two", tempo=140.0))
+    assert load_of(s.state.add("gain", "c")).tempo == 0.0
+    s.state.loaded(s.state.serial, 0.0)
+    load = load_of(s.state.load(GRAPH, "two", tempo=140.0))
     assert load.tempo == 140.0
     s.handle(SetTempo(100.0), FIRST)
-    assert s.loaded(load.serial, 0.0)[-1] == SetTempo(100.0)
-    assert load_of(s.restarted()).tempo == 100.0
+    assert s.state.loaded(load.serial, 0.0)[-1] == SetTempo(100.0)
+    assert load_of(s.state.restarted()).tempo == 100.0
 
 
 STEPS = st.one_of(
@@ -285,15 +285,15 @@ def step(s: Session, action: tuple[Any, ...]) -> None:
     try:
         match action:
             case ("add", kind, name):
-                s.add(kind, name)
+                s.state.add(kind, name)
             case ("remove", name):
-                s.remove(name)
+                s.state.remove(name)
             case ("move", name, after):
-                s.move(name, after)
+                s.state.move(name, after)
             case ("size" | "label" as param, node, value):
                 s.handle(SetParam(node, param, value), FIRST)
             case ("load", gain):
-                s.load(
+                s.state.load(
                     Graph((NodeSpec("b", "gain", {"gain": gain, "label": "z"}), NodeSpec("c", "other"))),
                     "new",
                     tempo=60.0 + gain,
@@ -303,8 +303,15 @@ def step(s: Session, action: tuple[Any, ...]) -> None:
 
 
 def state(s: Session) -> Any:
-    values = {n: {p.name: s.value(n, p.name) for p in node.cells} for n, node in s.nodes.items()}
-    return s.graph, values, {n: (x.id, x.base) for n, x in s.nodes.items()}, s.name, s.tempo, s.current()
+    values = {n: {p.name: s.state.value(n, p.name) for p in node.cells} for n, node in s.state.nodes.items()}
+    return (
+        s.state.graph,
+        values,
+        {n: (x.id, x.base) for n, x in s.state.nodes.items()},
+        s.state.name,
+        s.state.tempo,
+        s.state.current(),
+    )
 
 
 @given(st.lists(STEPS, max_size=4), st.lists(STEPS, min_size=1, max_size=6))
@@ -313,13 +320,13 @@ def test_refused_all_is_as_before(first: list[tuple[Any, ...]], then: list[tuple
     s = session()
     for action in first:
         step(s, action)
-    while s.loading:
-        s.loaded(s.serial, 0.0)
+    while s.state.loading:
+        s.state.loaded(s.state.serial, 0.0)
     before = state(s)
     for action in then:
         step(s, action)
-    while s.loading:
-        s.refused(s.serial)
+    while s.state.loading:
+        s.state.refused(s.state.serial)
     assert state(s) == before
 
 
@@ -328,7 +335,7 @@ def test_nodes_never_share_their_place(actions: list[tuple[Any, ...]]) -> None:
     s = session()
     for action in actions:
         step(s, action)
-        places = [range(n.base, n.base + len(n.cells)) for n in s.nodes.values()]
+        places = [range(n.base, n.base + len(n.cells)) for n in s.state.nodes.values()]
         used = [place for span in places for place in span]
         assert len(used) == len(set(used))
         assert 0 not in used
@@ -336,9 +343,9 @@ def test_nodes_never_share_their_place(actions: list[tuple[Any, ...]]) -> None:
 
 def test_the_first_plan_refused_leaves_an_empty_graph() -> None:
     s = session(playing=False)
-    s.refused(s.serial)
-    assert s.graph == Graph()
-    assert s.nodes == {}
+    s.state.refused(s.state.serial)
+    assert s.state.graph == Graph()
+    assert s.state.nodes == {}
 
 
 @given(st.lists(STEPS, max_size=6), st.floats(0, 2))
@@ -347,29 +354,29 @@ def test_taken_up_again_by_another_process(actions: list[tuple[Any, ...]], gain:
     s.handle(SetParam("b", "gain", gain), FIRST)
     for action in actions:
         step(s, action)
-    while s.loading:
-        s.loaded(s.serial, 0.0)
-    again = Session(CATALOG, array("d", s.numbers), 48000)
-    assert again.restore(s.to_json())
-    assert again.current() == s.current()
-    assert {n: x.id for n, x in again.nodes.items()} == {n: x.id for n, x in s.nodes.items()}
-    again.add("gain", "zz")
-    assert again.nodes["zz"].id not in {x.id for x in s.nodes.values()}
+    while s.state.loading:
+        s.state.loaded(s.state.serial, 0.0)
+    again = Session(CATALOG, array("d", s.state.numbers), 48000)
+    assert again.state.restore(s.state.to_json())
+    assert again.state.current() == s.state.current()
+    assert {n: x.id for n, x in again.state.nodes.items()} == {n: x.id for n, x in s.state.nodes.items()}
+    again.state.add("gain", "zz")
+    assert again.state.nodes["zz"].id not in {x.id for x in s.state.nodes.values()}
 
 
 def test_torn_numbers_are_mended() -> None:
     s = session()
-    s.numbers[0] = float("nan")
-    s.numbers[s.nodes["a"].base + GAIN_CELL] = 1e9
-    again = Session(CATALOG, array("d", s.numbers), 48000)
-    again.restore(s.to_json())
-    assert again.tempo == 120.0
-    assert again.value("a", "gain") == 1.0
+    s.state.numbers[0] = float("nan")
+    s.state.numbers[s.state.nodes["a"].base + GAIN_CELL] = 1e9
+    again = Session(CATALOG, array("d", s.state.numbers), 48000)
+    again.state.restore(s.state.to_json())
+    assert again.state.tempo == 120.0
+    assert again.state.value("a", "gain") == 1.0
 
 
 def test_a_plugin_that_is_gone_is_a_patch_error() -> None:
     with pytest.raises(PatchError, match="no processor type"):
-        Session(Catalog(), array("d", bytes(8 * SLOTS))).restore(session().to_json())
+        Session(Catalog(), array("d", bytes(8 * SLOTS))).state.restore(session().state.to_json())
 
 
 def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock() -> None:
@@ -379,11 +386,11 @@ def test_a_new_engine_hears_what_was_scheduled_at_its_own_clock() -> None:
     s.shift_schedule(-1000)
     assert s.resend() == [NodeSet(1, GAIN_CELL, 2.0, 0.0, Sample(4000)), Sync(3, Sample(5000))]
     s.advance(Moment(4000.0))
-    assert s.value("a", "gain") == 2.0
-    load = load_of(s.restarted())
+    assert s.state.value("a", "gain") == 2.0
+    load = load_of(s.state.restarted())
     assert dict(load.graph.node("a").values) == {"gain": 2.0}
     # Said again behind whatever the old engine's ring still held: every number, also where it is the default.
-    said = s.loaded(load.serial, 4000.0)
+    said = s.state.loaded(load.serial, 4000.0)
     assert NodeSet(1, GAIN_CELL, 2.0) in said
     assert NodeSet(2, GAIN_CELL, 1.0) in said
     assert len(said) == 2 * 6
@@ -393,25 +400,25 @@ def test_a_new_engine_that_cannot_play_an_edit_is_asked_for_what_played() -> Non
     s = session()
     asked = load_of(s.handle(SetParam("a", "size", 512), FIRST))
     assert not asked.again
-    tried = load_of(s.restarted())
+    tried = load_of(s.state.restarted())
     assert not tried.again, "it has never played"
-    s.refused(tried.serial)
-    assert s.silent
-    back = load_of(s.restarted())
+    s.state.refused(tried.serial)
+    assert s.state.silent
+    back = load_of(s.state.restarted())
     assert back.again
-    assert s.value("a", "size") == 256
-    assert not s.silent
-    s.refused(back.serial)
-    assert not s.silent, "there is nothing else"
+    assert s.state.value("a", "size") == 256
+    assert not s.state.silent
+    s.state.refused(back.serial)
+    assert not s.state.silent, "there is nothing else"
 
 
 def test_a_new_engine_gets_what_played_as_such() -> None:
     s = session()
-    load = load_of(s.restarted())
+    load = load_of(s.state.restarted())
     assert load.again
-    s.loaded(load.serial, 0.0)
-    assert not s.silent
+    s.state.loaded(load.serial, 0.0)
+    assert not s.state.silent
     refused = load_of(s.handle(SetParam("a", "size", 512), FIRST))
     assert not refused.again
-    s.refused(refused.serial)
-    assert not s.silent, "the one before plays on"
+    s.state.refused(refused.serial)
+    assert not s.state.silent, "the one before plays on"

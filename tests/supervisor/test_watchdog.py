@@ -19,6 +19,7 @@ from antiphon.engine.shared import MappingShape, Shared
 from antiphon.runtime.child_process import Child
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import Supervisor, watchdog
+from antiphon.synth import choosing
 from antiphon.synth import info as synths
 from antiphon.synth.info import SynthInfo
 from antiphon.workers.arena import State, WorkerWord
@@ -29,9 +30,9 @@ LUTE = SynthInfo("lute", "lute:Lute", auto=1)
 
 @pytest.fixture(autouse=True)
 def harp() -> Iterator[None]:
-    synths.use(synths.BackendChoice(HARP))
+    choosing.use(synths.BackendChoice(HARP))
     yield
-    synths.use(None)
+    choosing.use(None)
 
 
 def arena() -> Any:
@@ -56,12 +57,12 @@ def test_what_plays_instead_is_said(needs: str, said: str) -> None:
     heard: list[str] = []
     assert watchdog.synth_given_up(arena(), registered, heard.append)
     assert heard == [f"harpist is given up (it ended); {said}"]
-    assert synths.chosen().instead
+    assert choosing.chosen().instead
     assert not watchdog.synth_given_up(arena(), registered, heard.append)
 
 
 def test_one_that_nothing_stands_in_for_is_not_given_up() -> None:
-    synths.use(synths.BackendChoice(replace(HARP, fallback=False)))
+    choosing.use(synths.BackendChoice(replace(HARP, fallback=False)))
     assert not watchdog.synth_given_up(arena(), {}, print)
 
 

@@ -12,11 +12,11 @@ import pytest
 import soundfile
 from tests.cli.conftest import Done
 
-from antiphon.cli import errors
 from antiphon.cli.commands import application
+from antiphon.cli.terminal import errors
 from antiphon.runtime import paths
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth import backends
+from antiphon.synth import backends, choosing
 from antiphon.synth import info as synths
 
 HOOKS = """
@@ -39,7 +39,7 @@ SUPPORT = """
 from dataclasses import replace
 from antiphon.contract.finding import Finding
 from antiphon.errors import ParamError, UsageError
-from antiphon.synth.support import SynthSupport
+from antiphon.synth.info import SynthSupport
 
 class LuteSupport(SynthSupport):
     def delay(self, rate, hop):
@@ -97,7 +97,7 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         return Done(code, captured.out, captured.err)
 
     yield command
-    synths.use(None)
+    choosing.use(None)
     for name in [name for name in sys.modules if name.partition(".")[0] == "lute"]:
         del sys.modules[name]
 

@@ -62,25 +62,41 @@ class FakeAccess:
         self.let_in.discard(ip)
 
 
+INFO = ProcessorInfo("gain", "Louder.", "g", (AUDIO_IN,), (AUDIO_OUT,), (Param("gain", default=1.0, high=2.0),))
+CATALOG = Catalog({"gain": INFO})
+
+
+class FakeState:
+    """One node, one value."""
+
+    graph = Graph((NodeSpec("loud", "gain"),))
+
+    def value(self, node: str, param: str) -> Value:
+        return 0.5
+
+
+class FakeSession:
+    """All that a session has for the web's requests."""
+
+    state = FakeState()
+
+
+class FakeExecutor:
+    """There is nothing to settle."""
+
+    def settle(self) -> None: ...
+
+
 class FakeApp:
     """A stand-in for the running server: it has one node and says what it is told to."""
 
     def __init__(self) -> None:
-        self.graph = Graph((NodeSpec("loud", "gain"),))
+        self.catalog, self.session, self.executor = CATALOG, FakeSession(), FakeExecutor()
         self.access = FakeAccess()
         self.osc_port = 4400
 
     def status(self) -> dict[str, Any]:
         return {"blocks": 7, "synth": None, "nodes": [{"name": "<script>alert(1)</script>"}], "peak": float("nan")}
-
-    def settle(self) -> None: ...
-
-    def settled_values(self, node: NodeSpec) -> dict[str, Value]:
-        return {"gain": 0.5}
-
-
-INFO = ProcessorInfo("gain", "Louder.", "g", (AUDIO_IN,), (AUDIO_OUT,), (Param("gain", default=1.0, high=2.0),))
-CATALOG = Catalog({"gain": INFO})
 
 
 @asynccontextmanager

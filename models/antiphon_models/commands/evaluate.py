@@ -107,7 +107,7 @@ def _write(examples: Iterator[Example], folder: Path) -> None:
 
 
 def _shown(name: str, scores: Iterator[MetricValue]) -> Iterator[MetricValue]:
-    from antiphon.cli.progress import ProgressBar
+    from antiphon.cli.terminal.progress import ProgressBar
 
     items: set[str] = set()
     with ProgressBar(name, None, 1) as bar:

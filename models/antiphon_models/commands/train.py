@@ -74,7 +74,7 @@ def _registered() -> dict[str, type]:
 
 
 def say(line: str) -> None:
-    from antiphon.cli.progress import clear
+    from antiphon.cli.terminal.progress import clear
 
     clear()
     typer.echo(line, err=True)
@@ -84,7 +84,7 @@ class _Bar:
     """On a terminal."""
 
     def __init__(self) -> None:
-        from antiphon.cli.progress import ProgressBar
+        from antiphon.cli.terminal.progress import ProgressBar
 
         self._bar = ProgressBar("", 1000, 1)
 

@@ -27,11 +27,6 @@ def compressed(magnitude: Tensor) -> Tensor:
     return torch.log1p(magnitude / FLOOR) * 0.2
 
 
-def expanded(value: Tensor) -> Tensor:
-    """The way back."""
-    return torch.expm1(value.clamp(0.0, 3.0) / 0.2) * FLOOR
-
-
 def window() -> Tensor:
     return torch.hann_window(FRAME) / math.sqrt(FRAME * 0.375)
 

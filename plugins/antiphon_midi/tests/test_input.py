@@ -147,7 +147,7 @@ async def test_whoever_is_subscribed_hears_a_knob_and_a_flood_of_it_is_one_move(
     assert len([done for done in live.engine.applied if done[0] == "set"]) <= 1
     assert await live.play(0xB0, 22, 127) == [("control", K, 22, 1.0, 1)]
     await live.play(0xB1, 22, 127)
-    assert live.app.value("a", "mode") == "wavelet"
+    assert live.app.executor.value("a", "mode") == "wavelet"
 
 
 async def test_learned_once_it_stays_learned(live: Stage, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ async def test_learned_once_it_stays_learned(live: Stage, tmp_path: Path) -> Non
     assert await client.ask("/learn", "/node/a/cutoff") == []
     assert live.app.status()["midi"]["learning"] == "a.cutoff"
     await live.play(0xB4, 33, 127, port="keys 20:0")
-    assert live.app.value("a", "cutoff") == 2000.0
+    assert live.app.executor.value("a", "cutoff") == 2000.0
     assert [m for m in client.heard() if "learn" in m[0] or m[0] == "/done"] == [
         ("/done", ("/learn", "/node/a/cutoff", "cc 33 5")), ("/learned", ("/node/a/cutoff", "cc 33 5", "keys"))
     ]  # fmt: skip
@@ -165,7 +165,7 @@ async def test_learned_once_it_stays_learned(live: Stage, tmp_path: Path) -> Non
     assert len(await live.play(0xB3, 33, 0, port="keys 20:0")) == 1
     async with staged(tmp_path / "other", there=["keys 28:0"]) as later:
         await later.play(0xB4, 33, 0, port="keys 28:0")
-        assert later.app.value("a", "cutoff") == 20.0
+        assert later.app.executor.value("a", "cutoff") == 20.0
         asking = later.client()
         assert await asking.ask("/unlearn", "/node/a/cutoff") == []
         assert len(await later.play(0xB4, 33, 127, port="keys 28:0")) == 1
@@ -181,9 +181,9 @@ async def test_learning_again_moves_the_parameter_to_another_knob_and_goes_befor
         await client.ask("/learn", "/node/a/gain/norm")
         await live.play(0xB0, number, 64)
     assert await live.play(0xB0, 2, 127) == []
-    assert live.app.value("a", "gain") == 2.0
+    assert live.app.executor.value("a", "gain") == 2.0
     await live.play(0xB0, 1, 0)
-    assert (live.app.value("a", "gain"), live.app.value("a", "trim")) == (2.0, pytest.approx(-0.1))
+    assert (live.app.executor.value("a", "gain"), live.app.executor.value("a", "trim")) == (2.0, pytest.approx(-0.1))
 
 
 async def test_a_knob_learned_for_a_node_that_is_not_here_plays_on(live: Stage) -> None:
@@ -224,9 +224,9 @@ async def test_a_program_change_recalls_a_scene(live: Stage) -> None:
         await client.ask("/node/a/gain", gain)
         await client.ask("/scene/store", scene)
     await live.play(0xC5, 3)
-    assert live.app.value("a", "gain") == 1.5
+    assert live.app.executor.value("a", "gain") == 1.5
     await live.play(0xC5, 3, 4)
-    assert live.app.value("a", "gain") == 0.25
+    assert live.app.executor.value("a", "gain") == 0.25
 
 
 ENDED = [("off", K, 60, 0.0, 1), ("off", K, 64, 0.0, 2), ("control", K, 64, 0.0, 1), ("bend", K, 0, 0.0, 3)]
@@ -477,7 +477,7 @@ async def test_a_pad_learned_presses_an_address(live: Stage) -> None:
     assert await client.ask("/learn", "/patch/undo") == []
     await live.play(0xB0, 50, 127)
     assert ("/learned", ("/patch/undo", "cc 50 1", "antiphon")) in client.heard()
-    assert "extra" not in live.app.session.nodes
+    assert "extra" not in live.app.session.state.nodes
     assert await client.ask("/unlearn", "/patch/undo") == []
     assert len(await live.play(0xB0, 50, 0, 0xB0, 50, 127)) == 2
     ((address, args),) = await client.ask("/learn", "/set/load")
@@ -488,9 +488,9 @@ async def test_the_master_volume_is_learned_like_any_parameter(live: Stage) -> N
     client = live.client()
     await client.ask("/learn", "/node/out/gain")
     await live.play(0xB0, 7, 127)
-    assert live.app.value("out", "gain") == 24.0
+    assert live.app.executor.value("out", "gain") == 24.0
     await live.play(0xB0, 7, 0)
-    assert live.app.value("out", "gain") == -60.0
+    assert live.app.executor.value("out", "gain") == -60.0
 
 
 async def test_a_pedal_held_down_as_its_port_goes_presses_when_it_is_back(live: Stage) -> None:
@@ -503,4 +503,4 @@ async def test_a_pedal_held_down_as_its_port_goes_presses_when_it_is_back(live: 
     live.fake.there = ["keys 20:0"]
     await live.look()
     await live.play(0xB0, 50, 127, port="keys 20:0")
-    assert "extra" not in live.app.session.nodes
+    assert "extra" not in live.app.session.state.nodes

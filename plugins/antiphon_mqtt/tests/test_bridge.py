@@ -86,7 +86,7 @@ async def test_every_kind_is_set_and_told(live: Rig, mqtt: MqttBridge, client: C
                ("b/mute/set", "1"), ("a/learn/set", "1"), ("a/size/set", "512"))  # fmt: skip
     assert mqtt.refused == 0
     app = live.app
-    assert [app.value("a", name) for name in ("gain", "steps", "mode", "mute", "size")] == [
+    assert [app.executor.value("a", name) for name in ("gain", "steps", "mode", "mute", "size")] == [
         0.25,
         7,
         "wavelet",
@@ -110,7 +110,7 @@ async def test_retained_state_is_every_plain_number_and_nothing_else(mqtt: MqttB
 
 
 async def test_what_is_no_number_changes_nothing_and_is_counted(live: Rig, mqtt: MqttBridge, client: Client) -> None:
-    before = live.app.session.current()
+    before = live.app.session.state.current()
     bad: list[tuple[str, str | bytes]] = [
         ("a/gain/set", payload)
         for payload in (b"", b"nan", b"inf", b"1e999", b"true", b"on", b"[1]", b"\xff\x00", b"2.5", b"x" * 1_000_000)
@@ -120,9 +120,9 @@ async def test_what_is_no_number_changes_nothing_and_is_counted(live: Rig, mqtt:
     bad += [("a/gäin/set", "1"), ("x" * 30000 + "/gain/set", "1"), ("//set", "1"), ("$SYS/gain/set", "1")]
     await sent(mqtt, client, *bad)
     assert mqtt.refused == len(bad)
-    assert live.app.session.current() == before
+    assert live.app.session.state.current() == before
     await sent(mqtt, client, ("a/gain/set", "0.75"))
-    assert live.app.value("a", "gain") == 0.75
+    assert live.app.executor.value("a", "gain") == 0.75
 
 
 async def test_a_change_from_elsewhere_is_told(live: Rig, mqtt: MqttBridge, client: Client) -> None:
@@ -134,7 +134,7 @@ async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(
     live: Rig, mqtt: MqttBridge, client: Client
 ) -> None:
     await soon(lambda: client.last("antiphon/b/level"), "the state is told")
-    number, before = live.app.session.nodes["b"].id, len(client.heard["antiphon/b/level"])
+    number, before = live.app.session.state.nodes["b"].id, len(client.heard["antiphon/b/level"])
     for n in range(60):
         live.engine.say(Reported(number, LEVEL, n / 64))
         await asyncio.sleep(0.01)
@@ -151,9 +151,9 @@ async def test_the_status_has_every_count_and_the_page_explains_it(live: Rig, mq
 
 async def test_another_patch_takes_back_what_is_no_more(live: Rig, mqtt: MqttBridge, client: Client) -> None:
     await soon(lambda: client.last("antiphon/b/gain") == b"1", "the state is told")
-    live.app.perform(live.app.session.remove("b"))
+    live.app.executor.perform(live.app.session.state.remove("b"))
     await soon(lambda: client.last("antiphon/b/gain") == b"", "its retained state is cleared")
-    live.app.perform(live.app.session.load(GRAPH, "two gains"))
+    live.app.executor.perform(live.app.session.state.load(GRAPH, "two gains"))
     await soon(lambda: client.last("antiphon/b/gain") == b"1", "it is told anew")
 
 
@@ -164,10 +164,10 @@ async def test_a_set_retained_from_before_is_not_applied(live: Rig, broker: Mosq
         async with on(live, mqtt_broker(broker.url)) as mqtt:
             await soon(lambda: mqtt.state == "running", "the broker is there")
             await sent(mqtt, client, ("a/steps/set", "5"))
-            assert live.app.value("a", "gain") == 0.5
+            assert live.app.executor.value("a", "gain") == 0.5
             # one that is retained is applied when it is sent, and the next server's start is not it
             await sent(mqtt, client, ("a/gain/set", "1.25"), retain=True)
-            assert live.app.value("a", "gain") == 1.25
+            assert live.app.executor.value("a", "gain") == 1.25
             assert mqtt.refused == 0
 
 
@@ -202,7 +202,7 @@ async def test_what_came_while_no_broker_was_there_is_told_once_with_its_latest_
         live.app.feedback.changed("/node/a/gain", n / 50, None)
         await asyncio.sleep(0.006)
     live.client().send("/node/a/gain", 0.75)
-    await soon(lambda: live.app.value("a", "gain") == 0.75, "OSC is answered throughout")
+    await soon(lambda: live.app.executor.value("a", "gain") == 0.75, "OSC is answered throughout")
     await asyncio.sleep(0.05)
     assert 0 < mqtt.outward.dropped <= 50
     broker.start()
@@ -212,7 +212,7 @@ async def test_what_came_while_no_broker_was_there_is_told_once_with_its_latest_
         assert client.heard["antiphon/a/gain"] == [b"0.75"]
         await soon(lambda: client.last("antiphon/status") == b"online", "presence is told")
         await sent(mqtt, client, ("a/gain/set", "0.5"))
-    assert live.app.value("a", "gain") == 0.5
+    assert live.app.executor.value("a", "gain") == 0.5
     assert mqtt.counts()["reconnects"] == 1
 
 
@@ -266,13 +266,13 @@ async def test_a_fault_of_ours_is_said_and_the_rest_goes_on(
         await soon(lambda: mqtt.state == "connecting", "the connection is given up")
     await soon(lambda: mqtt.state == "running", "it is back")
     await sent(mqtt, client, ("a/gain/set", "0.2"))
-    assert live.app.value("a", "gain") == 0.2
+    assert live.app.executor.value("a", "gain") == 0.2
 
 
 async def test_a_plan_that_is_refused_has_the_old_value_told(live: Rig, mqtt: MqttBridge, client: Client) -> None:
     live.engine.refuse = "on purpose"
     await sent(mqtt, client, ("a/size/set", "512"))
-    await soon(lambda: live.app.value("a", "size") == 256, "the plan is refused")
+    await soon(lambda: live.app.executor.value("a", "size") == 256, "the plan is refused")
     await sent(mqtt, client, ("a/gain/set", "0.125"))
     await soon(lambda: client.last("antiphon/a/gain") == b"0.125", "what was set after it is told")
     assert client.last("antiphon/a/size") == b"256"

@@ -26,9 +26,9 @@ from antiphon_supercollider.bench.onsets import onsets_of, onsets_of_bare, seque
 from antiphon_supercollider.bench.pattern import patterns
 from antiphon_supercollider.bench.played import answered, burst, burst_bare
 from antiphon_supercollider.info import SUPERCOLLIDER
-from antiphon_supercollider.jack_bridge import ECHO, Wires
-from antiphon_supercollider.scsynth_supervisor import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
-from antiphon_supercollider.server import Scsynth
+from antiphon_supercollider.scsynth.jack_bridge import ECHO, Wires
+from antiphon_supercollider.scsynth.scsynth_supervisor import CLOCK_GROUP, ECHO_NODE, VOICES_GROUP
+from antiphon_supercollider.scsynth.server import Scsynth
 
 SEQUENCED, KILLS = 1000, 20
 BLOCKS = (64, 256)

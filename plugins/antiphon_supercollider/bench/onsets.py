@@ -12,9 +12,9 @@ import soundfile
 
 from antiphon.api import Samples, osc
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
-from antiphon_supercollider.jack_bridge import ECHO, Wires
-from antiphon_supercollider.scsynth_supervisor import VOICES_GROUP
-from antiphon_supercollider.server import Scsynth
+from antiphon_supercollider.scsynth.jack_bridge import ECHO, Wires
+from antiphon_supercollider.scsynth.scsynth_supervisor import VOICES_GROUP
+from antiphon_supercollider.scsynth.server import Scsynth
 
 RATE = 48000
 APART = 4800

@@ -15,9 +15,9 @@ from antiphon.api import UsageError
 from antiphon.api.files import built_in_folder
 from antiphon.bench.rig import ServerProcess
 from antiphon_supercollider.bench.onsets import CLICK, DEFINITION, QUIET, RATE, RING
-from antiphon_supercollider.jack_bridge import ECHO, Wires
-from antiphon_supercollider.scsynth_supervisor import VOICES_GROUP
-from antiphon_supercollider.server import Scsynth
+from antiphon_supercollider.scsynth.jack_bridge import ECHO, Wires
+from antiphon_supercollider.scsynth.scsynth_supervisor import VOICES_GROUP
+from antiphon_supercollider.scsynth.server import Scsynth
 
 AHEAD = 0.1
 """Seconds."""

@@ -16,9 +16,9 @@ from antiphon.api import osc
 from antiphon.bench.report import percentiles
 from antiphon.bench.rig import ServerProcess, bundle, message
 from antiphon_supercollider.bench.onsets import CLICK, DEFINITION, RATE
-from antiphon_supercollider.jack_bridge import ECHO
-from antiphon_supercollider.scsynth_supervisor import VOICES_GROUP
-from antiphon_supercollider.server import Scsynth
+from antiphon_supercollider.scsynth.jack_bridge import ECHO
+from antiphon_supercollider.scsynth.scsynth_supervisor import VOICES_GROUP
+from antiphon_supercollider.scsynth.server import Scsynth
 
 PLAYED, AT_ONCE = 400, 5000
 

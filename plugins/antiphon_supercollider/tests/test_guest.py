@@ -27,7 +27,7 @@ from antiphon_supercollider.external_client import (
     layout_of,
     share_of,
 )
-from antiphon_supercollider.external_scsynth import ExternalScsynth, Unanswered, meet
+from antiphon_supercollider.scsynth.external_scsynth import ExternalScsynth, Unanswered, meet
 
 SLOTS = 8
 

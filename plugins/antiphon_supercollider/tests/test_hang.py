@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon_supercollider import hang_detector
-from antiphon_supercollider.hang_detector import ASK_SECONDS, SECONDS, HangDetector
+from antiphon_supercollider.scsynth import hang_detector
+from antiphon_supercollider.scsynth.hang_detector import ASK_SECONDS, SECONDS, HangDetector
 
 LOOK = 0.02
 

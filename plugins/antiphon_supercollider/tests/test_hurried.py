@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from antiphon.api import Event
-from antiphon_supercollider.played_ahead import MOST, PATIENCE, YOUNG, Hurried
+from antiphon_supercollider.voices.played_ahead import MOST, PATIENCE, YOUNG, Hurried
 
 RATE, HOP = 48000, 256
 

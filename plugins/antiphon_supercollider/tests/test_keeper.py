@@ -11,9 +11,9 @@ import pytest
 from tests.waiting import until
 
 from antiphon.api import EngineError, Unanswered, osc
-from antiphon_supercollider import external_scsynth
 from antiphon_supercollider.external_client import ExternalClient, NoWires, joined
-from antiphon_supercollider.scsynth_supervisor import ScsynthSupervisor
+from antiphon_supercollider.scsynth import external_scsynth
+from antiphon_supercollider.scsynth.scsynth_supervisor import ScsynthSupervisor
 from antiphon_supercollider.tests.test_guest import Fake
 
 
@@ -74,7 +74,7 @@ def test_one_that_was_rung_rests_again(keeper: ScsynthSupervisor, times: int) ->
 def test_what_comes_to_the_shelf_is_seen_to_at_once(keeper: ScsynthSupervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     turns: list[float] = []
     told = keeper._report
-    monkeypatch.setattr("antiphon_supercollider.scsynth_supervisor.LOOK_SECONDS", 60.0)
+    monkeypatch.setattr("antiphon_supercollider.scsynth.scsynth_supervisor.LOOK_SECONDS", 60.0)
     monkeypatch.setattr(keeper, "_report", lambda: (turns.append(time.monotonic()), told()))
     time.sleep(0.1)
     for _ in range(3):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon_supercollider import leftovers, server
-from antiphon_supercollider.server import Scsynth
+from antiphon_supercollider.scsynth import leftovers, server
+from antiphon_supercollider.scsynth.server import Scsynth
 
 
 @pytest.fixture

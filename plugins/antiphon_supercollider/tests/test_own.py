@@ -9,9 +9,9 @@ import pytest
 
 from antiphon.api import Event, osc
 from antiphon.api.synths import FIRST_DIAL, SynthSettings
-from antiphon_supercollider.material import VoiceAssets
-from antiphon_supercollider.own import PLACES, OwnPlayer
-from antiphon_supercollider.scgf import load
+from antiphon_supercollider.voices.material import VoiceAssets
+from antiphon_supercollider.voices.own import PLACES, OwnPlayer
+from antiphon_supercollider.voices.scgf import load
 
 FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
 FRAME = (3 << 24) + 100

@@ -9,7 +9,7 @@ import pytest
 
 from antiphon.api import PEDAL, Event, osc
 from antiphon.api.synths import SynthSettings
-from antiphon_supercollider.players import NodeVoices, Template, kit, moment
+from antiphon_supercollider.voices.players import NodeVoices, Template, kit, moment
 
 RATE, FRAME, NOW = 48000, 5 << 24, 4 << 24
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from antiphon.api import FileError
 from antiphon.api.synths import SynthSettings
-from antiphon_supercollider import scgf
-from antiphon_supercollider.material import check, own
+from antiphon_supercollider.voices import scgf
+from antiphon_supercollider.voices.material import check, own
 
 FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
 OURS = Path(__file__).parents[3] / "supercollider" / "compiled"

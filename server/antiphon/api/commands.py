@@ -23,9 +23,14 @@ from antiphon.session.commands import (
     Sync,
     When,
 )
+from antiphon.session.play import BEGIN as VALUES_BEGIN
+from antiphon.session.play import FIRST as FIRST_VALUE
+from antiphon.session.play import note_params, word_number
 
 __all__ = [
+    "FIRST_VALUE",
     "NOW",
+    "VALUES_BEGIN",
     "Beat",
     "Bend",
     "ClearSchedule",
@@ -44,4 +49,6 @@ __all__ = [
     "SetTransport",
     "Sync",
     "When",
+    "note_params",
+    "word_number",
 ]

@@ -8,12 +8,15 @@ from antiphon.runtime.model_files import weights as read_weights
 from antiphon.runtime.model_files import write as write_weights
 from antiphon.runtime.resources import models as models_folder
 from antiphon.workers.info import ModelInfo
+from antiphon.workers.listing import FileListing, ModelFolder
 from antiphon.workers.model_client import ModelClient, say_instead, usable
 from antiphon.workers.processor import ModelProcessor
 
 __all__ = [
+    "FileListing",
     "ModelClient",
     "ModelError",
+    "ModelFolder",
     "ModelInfo",
     "ModelProcessor",
     "manifest_entry",

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthBackend, SynthSettings
 from antiphon.synth.backend import pack as pack_events
+from antiphon.synth.choosing import chosen as chosen_backend
+from antiphon.synth.choosing import use as use_backend
 from antiphon.synth.controls import DIALS, FIRST_DIAL, RESERVED, Controls, Dial
 from antiphon.synth.controls import parse as parse_controls
-from antiphon.synth.info import NULL, BackendChoice, ServeOption, SynthInfo
-from antiphon.synth.info import chosen as chosen_backend
-from antiphon.synth.info import use as use_backend
+from antiphon.synth.info import NULL, BackendChoice, OfflinePasses, ServeOption, SynthInfo, SynthSupport
 from antiphon.synth.sounding import Sounding
 from antiphon.synth.stepper import SynthStepper
-from antiphon.synth.support import OfflinePasses, SynthSupport
 
 __all__ = [
     "DIALS",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.bench.report import finish, percentiles, table
-from antiphon.bench.workers import BLOCK, VOICES, keeping_up
+from antiphon.bench.workers.overhead import BLOCK, VOICES, keeping_up
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.model_client import usable
 
@@ -54,7 +54,7 @@ def cost(info: ModelInfo, slots: int, seed: int) -> dict[str, Any]:
     from antiphon.workers.torch_stepper import build
 
     threads = torch.get_num_threads()
-    spec = replace(info, slots=slots).worker("cpu")
+    spec = replace(info, slots=slots).torch_worker("cpu")
     stepper = build(spec)
     stepper.warm()
     rng = np.random.default_rng(seed)

@@ -15,7 +15,7 @@ def main() -> None:
 
         watch()
         from antiphon.cli.commands import application
-        from antiphon.cli.errors import main as run
+        from antiphon.cli.terminal.errors import main as run
 
         app = application()
     except KeyboardInterrupt:

@@ -64,7 +64,7 @@ def _render(_asked: BenchOptions) -> None:
 
 
 def _workers(asked: BenchOptions) -> None:
-    from antiphon.bench.workers import main
+    from antiphon.bench.workers.overhead import main
 
     main(asked.seconds or 60.0, seed=asked.seed)
 
@@ -94,7 +94,7 @@ def _denoise(asked: BenchOptions) -> None:
 
 
 def _soak(asked: BenchOptions) -> None:
-    from antiphon.bench.soak import main
+    from antiphon.bench.soak.run import main
 
     main(asked.hours, asked.out, asked.seed)
 
@@ -140,7 +140,7 @@ def bench(
     out: Annotated[str, typer.Option(help="soak: a folder for its samples, events, result and plot.")] = "soak",
 ) -> None:
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
-    from antiphon.cli.errors import endable
+    from antiphon.cli.terminal.errors import endable
     from antiphon.errors import PluginError, UsageError
     from antiphon.runtime.suggestion import instead
 

@@ -41,18 +41,15 @@ def register(app: typer.Typer) -> None:
         patches,
         play,
         plugins,
-        render,
-        replay,
-        run,
-        runhelp,
         serve,
         status,
         synthhelp,
     )
+    from antiphon.cli.files import render, replay, run, run_help
 
     app.command(cls=synthhelp.ServeCommand)(serve.serve)
     app.command()(play.play)
-    app.command(cls=runhelp.RunCommand)(run.run)
+    app.command(cls=run_help.RunCommand)(run.run)
     app.command(cls=synthhelp.SynthCommand)(render.render)
     app.command()(replay.replay)
     app.command(context_settings=osc.CONTEXT)(osc.osc)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli.status import Json
-from antiphon.cli.style import Role, styled
+from antiphon.cli.terminal.style import Role, styled
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
 

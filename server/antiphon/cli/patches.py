@@ -43,7 +43,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def _show(entries: Sequence[PatchEntry], as_json: bool) -> None:
-    from antiphon.cli.style import styled
+    from antiphon.cli.terminal.style import styled
 
     if as_json:
         typer.echo(json.dumps([_plain(entry) for entry in entries]))

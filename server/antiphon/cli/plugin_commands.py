@@ -48,7 +48,7 @@ class CommandGroup(TyperGroup):
             else:
                 self.commands[name] = command
         if not ctx.resilient_parsing:  # during shell completion nothing may be printed
-            from antiphon.cli.errors import complain
+            from antiphon.cli.terminal.errors import complain
 
             for reason in reasons:
                 complain(reason)

@@ -55,7 +55,7 @@ def register(cli: typer.Typer) -> None:
 
 def _print(lines: Iterator[str]) -> None:
     """Prints lines; those that are not indented as headings."""
-    from antiphon.cli.style import styled
+    from antiphon.cli.terminal.style import styled
 
     for line in lines:
         name, gap, rest = line.partition("  ")

@@ -6,10 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from antiphon.plugins.dispatcher import HookDispatcher
 from antiphon.plugins.factories import resolve
-from antiphon.plugins.finding import sources
 from antiphon.plugins.hook_lists import hook_lists
+from antiphon.plugins.importing import import_plugins
 from antiphon.plugins.reasons import reason_of
 from antiphon.session.transport import Transport
 
@@ -19,20 +18,17 @@ HOOK = "antiphon_transports"
 
 def transports() -> list[tuple[str, Transport]]:
     """Yields (name, transport) in the order in which plugins load; one that fails to load is logged and left out."""
-    having = hook_lists().implementing(HOOK)
-    dispatcher, result = HookDispatcher(), dict[str, Transport]()
+    result: dict[str, Transport] = {}
 
     def register(name: str, factory: str | Callable[[], Any], doc: str = "") -> None:
         transport = resolve(factory)()
         if isinstance(transport, Transport):
             result.setdefault(name, transport)
 
-    for source in sources():
-        if source.name in having and not source.problem:
-            try:
-                dispatcher.add(source.name, source.importing())
-            except (Exception, SystemExit) as error:
-                log.warning("plugin %s: %s", source.name, reason_of(error))
+    def failed(name: str, error: BaseException) -> None:
+        log.warning("plugin %s: %s", name, reason_of(error))
+
+    dispatcher = import_plugins(hook_lists().implementing(HOOK), failed)
     for failure in dispatcher.call(HOOK, register=register):
         log.warning("plugin %s: %s", failure.name, failure.reason)
     return list(result.items())

@@ -251,7 +251,8 @@ class Processor(ABC):
             all other sound to it by as much.
         tail: It sounds on when its input has ended, and dies away; files are continued until that is silent.
         needs: Names of parameters of kind "file" without which it does nothing to a file.
-        rate: The rate it insists on, in Hz; None takes the stream's, and otherwise the host resamples.
+        rate: The rate it insists on, in Hz; None takes the stream's, and otherwise the host resamples. It may be a
+            property that reads `settings`, which are set before the host asks.
         block: The block it insists on, in frames; None takes the stream's.
         channels: The channels it insists on; None takes the stream's.
         files: "module:function" of what `antiphon run` calls with an `antiphon.api.jobs.FileJob` where its files are

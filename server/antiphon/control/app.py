@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
 import socket
 from collections.abc import Callable, Iterable
@@ -12,10 +11,9 @@ from time import monotonic_ns
 from typing import Any
 
 from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Value
 from antiphon.control import status as figures
 from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor, rounded
+from antiphon.control.executor import CommandExecutor
 from antiphon.control.faults import ControlFaults
 from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.directory import Directory
@@ -28,25 +26,23 @@ from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.reports import Reports
 from antiphon.control.osc.subscribers import Subscribers
 from antiphon.control.osc.syncs import Syncs
-from antiphon.control.plans import Plans
+from antiphon.control.patches.plans import Plans
+from antiphon.control.patches.set_list_player import Sets
+from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
 from antiphon.control.server_events import ServerEvents
-from antiphon.control.set_list_player import Sets
-from antiphon.control.set_position import SetPosition
 from antiphon.control.state import StateFolder
 from antiphon.control.transports import Service, Transports
 from antiphon.control.turns import Turns, TurnSteps
 from antiphon.control.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
-from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.graph.io_nodes import ENDS
+from antiphon.graph.graph import Graph
 from antiphon.io.osc_peer import Lane, Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.session.commands import Command
-from antiphon.session.effects import Effect
 from antiphon.session.session import Session
 from antiphon.workers.status import WorkerStatus
 
@@ -104,7 +100,7 @@ class ControlApp:
         self.replies = Replies(self.faults, self._discreet)
         self.feedback = Feedback(self.surfaces)
         self.feedback.discreet = self._discreet
-        self.outbox = Outbox(link, self.session)
+        self.outbox = Outbox(link, self.session.state)
         self.executor = CommandExecutor(self.session, self.clock, self.outbox, self.feedback, self.saver)
         self.turns = Turns(
             self.faults, self.clock, self.outbox, self.saver, self.replies, self.feedback, self.session.rate
@@ -125,7 +121,7 @@ class ControlApp:
         self.position = SetPosition(self.feedback, self.saver)
         self.plans = Plans(self)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
-        self.notes_out = NotesOut(link, self.session, self.surfaces, self.feedback)
+        self.notes_out = NotesOut(link, self.session.state, self.surfaces, self.feedback)
         self.reports = Reports(self)
         self.services: list[tuple[str, Service]] = []
         self.transports = Transports(self)
@@ -216,7 +212,7 @@ class ControlApp:
     @property
     def graph(self) -> Graph:
         """The graph as last requested."""
-        return self.session.graph
+        return self.session.state.graph
 
     @property
     def osc_port(self) -> int:
@@ -230,26 +226,6 @@ class ControlApp:
     def counts(self) -> dict[str, int]:
         """Every counter by name, since the server's start."""
         return figures.counts(self, self._saved_counts)
-
-    def value(self, node: str, param: str) -> Value | None:
-        """The value last asked for that is due by now; None where there is no such node or parameter."""
-        try:
-            return self.executor.value(node, param)
-        except WireError:
-            return None
-
-    def settle(self) -> None:
-        """Applies the values received in this turn and those that are due, so that the session is up to date."""
-        self.executor.settle()
-
-    def settled_values(self, node: NodeSpec) -> dict[str, Value]:
-        """The values of a node's parameters, by name; without those that are not known. Call `settle` first."""
-        info = ENDS[node.name][1] if node.name in ENDS else self.catalog.get(node.type)
-        values = {}
-        for param in info.cells if info else ():
-            with contextlib.suppress(WireError):
-                values[param.name] = rounded(self.session.value(node.name, param.name))
-        return values
 
     def command(self, command: Command, source: str) -> None:
         """Carries out a command outside a turn.
@@ -265,13 +241,9 @@ class ControlApp:
         self.executor.do(command, source)
         self.turns.end_soon()
 
-    def perform(self, effects: list[Effect]) -> None:
-        """Passes effects to the engine and to subscribers, as `CommandExecutor.perform`."""
-        self.executor.perform(effects)
-
     def structure_changed(self) -> None:
         """Adds the OSC addresses of new nodes, removes those of removed ones, and saves at the end of the turn."""
-        self.directory.follow(self.session)
+        self.directory.follow(self.session.state)
         self.saver.soon()
 
     # ---- joints between the parts
@@ -280,7 +252,7 @@ class ControlApp:
         return {**self.plans.to_json(), **self.position.to_json(), **self.subscribers.to_json()}
 
     def _discreet(self, text: str) -> str:
-        return discreet(text, self.session, self.plans.scenes.values(), self.directory.roots)
+        return discreet(text, self.session.state, self.plans.scenes.values(), self.directory.roots)
 
     def _meters(self) -> None:
         if self.surfaces:

@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     from antiphon.plugins.dispatcher import HookDispatcher
 
 log = logging.getLogger("antiphon.plugins")
-CALLED = frozenset(
-    f"antiphon_{name}" for name in ("startup", "shutdown", "event")
-)  # fmt: skip
+CALLED = frozenset({"antiphon_startup", "antiphon_shutdown", "antiphon_event"})
 """Hooks for which a plugin is imported; a plugin with transports is imported where the settings ask for one."""
 LOGGED = 1.0
 """Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
@@ -61,16 +59,9 @@ class ServerHooks:
         """Imports the plugins, calls their hooks of the start, starts the transports and subscribes to events."""
         if not self._wanted:
             return
-        from antiphon.plugins.dispatcher import HookDispatcher
-        from antiphon.plugins.finding import sources
+        from antiphon.plugins.importing import import_plugins
 
-        self._dispatcher = HookDispatcher()
-        for source in sources():
-            if source.name in self._wanted and not source.problem:
-                try:
-                    self._dispatcher.add(source.name, source.importing())
-                except (Exception, SystemExit) as error:
-                    _say(f"plugin {source.name}", error)
+        self._dispatcher = import_plugins(self._wanted, lambda name, error: _say(f"plugin {name}", error))
         await self._call("antiphon_transports", register=self._register)
         await self._call("antiphon_startup", app=app)
         for name, transport in self._transports:

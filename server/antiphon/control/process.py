@@ -21,7 +21,7 @@ from typing import Any
 from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.hooks import ServerHooks
-from antiphon.control.patch_watch import watch
+from antiphon.control.patches.patch_watch import watch
 from antiphon.control.web_requests import WebRequests
 from antiphon.engine import session_header
 from antiphon.engine.remote import RemoteEngine
@@ -134,14 +134,14 @@ def _read_catalog(path: Path) -> Catalog:
 async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socket.socket) -> None:
     """Sends the supervisor the line to print, with ports and patch, once the engine plays the first plan."""
     waited = 0.0
-    while (app.session.loading or app.link.status().state != "running") and waited < READY_PATIENCE:
+    while (app.session.state.loading or app.link.status().state != "running") and waited < READY_PATIENCE:
         await asyncio.sleep(0.01)
         waited += 0.01
     engine = app.link.status()
     host = "0.0.0.0" if settings.lan else "127.0.0.1"
     line = (
         f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames, "
-        f"patch {app.session.name or 'none'}, {'https' if settings.lan else 'http'}://{host}:{settings.http_port}"
+        f"patch {app.session.state.name or 'none'}, {'https' if settings.lan else 'http'}://{host}:{settings.http_port}"
     )
     _tell(supervisor, {"ready": [line]})
 

@@ -12,10 +12,10 @@ from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.outbox import Outbox
-from antiphon.control.plans import Plans
+from antiphon.control.patches.plans import Plans
+from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
-from antiphon.control.set_position import SetPosition
 from antiphon.control.transports import Transports
 from antiphon.engine.link import EngineLink
 from antiphon.io.osc_tcp import TcpServer
@@ -134,7 +134,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
     engine, session = app.link.status(), app.session
     beat, bpm, playing = app.link.tempo_now()
     del counters["late_here"], counters["engine_restarts"]
-    names = {node.id: node.name for node in session.nodes.values()}
+    names = {node.id: node.name for node in session.state.nodes.values()}
     return {
         **counters,
         "control": {"pid": os.getpid(), "state": "running"},
@@ -173,9 +173,10 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
             "graph": engine.latency_graph,
         },
         "nodes": [
-            {"name": n.name, "type": n.info.type, "state": n.state, "reason": n.reason} for n in session.nodes.values()
+            {"name": n.name, "type": n.info.type, "state": n.state, "reason": n.reason}
+            for n in session.state.nodes.values()
         ],
-        "patch": session.name,
+        "patch": session.state.name,
         "set": app.position.status(),
         "tempo": bpm,
         "beat": beat,

@@ -15,9 +15,9 @@ from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.route import AddressRoute
-from antiphon.control.plans import Plans
+from antiphon.control.patches.plans import Plans
+from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.server_events import ServerEvents
-from antiphon.control.set_position import SetPosition
 from antiphon.control.state import StateFolder, transport_file
 from antiphon.control.turns import Turns
 from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
@@ -169,13 +169,13 @@ class TransportHost:
         self._server.turns.end_soon()
 
     def nodes(self) -> Mapping[str, Node]:
-        return self._server.session.every
+        return self._server.session.state.every
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
-        return self._server.session.param(node, name)
+        return self._server.session.state.param(node, name)
 
     def value_at(self, node: Node, cell: int) -> Value:
-        return self._server.session.value_at(node, cell)
+        return self._server.session.state.value_at(node, cell)
 
     def controls(self) -> Mapping[str, str]:
         patch = self._server.plans.patch

@@ -8,23 +8,27 @@ requests take longer, not OSC's.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from time import monotonic, thread_time
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Value
 from antiphon.control.approvals import Approvals
+from antiphon.control.executor import CommandExecutor, rounded
 from antiphon.control.osc.addresses import ADDRESSES
+from antiphon.control.osc.clients import Access
 from antiphon.errors import AntiphonError, FileError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
-from antiphon.graph.io_nodes import ENDS
+from antiphon.graph.io_nodes import END_NODES, declaration
+from antiphon.session.session import Session
 from antiphon.wire.web_link import MAX_REQUEST, STARTED, Topic, WebRequest, parts
-
-if TYPE_CHECKING:
-    from antiphon.control.app import ControlApp
 
 log = logging.getLogger("antiphon.web")
 
@@ -59,6 +63,22 @@ class ControlShare:
         return max(0.0, -self._credit / SHARE)
 
 
+class WebServed(Protocol):
+    """What the answers use of the server."""
+
+    access: Access
+    catalog: Catalog
+    executor: CommandExecutor
+    session: Session
+
+    @property
+    def osc_port(self) -> int:
+        """The port of OSC over UDP and TCP."""
+
+    def status(self) -> dict[str, Any]:
+        """The figures of `GET /api/status`."""
+
+
 class WebRequests:
     """A service of control's: `app.services.append(("the web process", requests.serve))`.
 
@@ -78,11 +98,11 @@ class WebRequests:
         self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()
         self.answered = self.refused = 0
 
-    def restore(self, app: ControlApp) -> None:
+    def restore(self, app: WebServed) -> None:
         """Approves the stored addresses whose approval has not expired."""
         app.access.restore(self._approvals.load())
 
-    async def serve(self, app: ControlApp) -> None:
+    async def serve(self, app: WebServed) -> None:
         """Answers until it is cancelled."""
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(self._link, STARTED)
@@ -116,7 +136,7 @@ class WebRequests:
             if pause := self._share.spend(spent + max(0.0, thread_time() - start)):
                 await asyncio.sleep(pause)
 
-    def _pieces(self, app: ControlApp, request: WebRequest) -> Iterator[str]:
+    def _pieces(self, app: WebServed, request: WebRequest) -> Iterator[str]:
         """The JSON text of an answer in pieces, each of them small, so that `serve` can yield between two."""
         match request.topic:
             case Topic.ABOUT:
@@ -128,14 +148,14 @@ class WebRequests:
                 yield _data({"held": sorted(app.access.held()), "approved": sorted(app.access.approved())})
             case Topic.NODES:
                 yield '{"data": ['
-                app.settle()
-                for place, node in enumerate(_nodes(app)):
-                    yield ("," if place else "") + json.dumps([node.name, node.type, app.settled_values(node)])
+                app.executor.settle()
+                for place, node in enumerate(chain(app.session.state.graph.nodes, END_NODES)):
+                    yield ("," if place else "") + json.dumps([node.name, node.type, _values(app, node)])
                 yield "]}"
             case _:
                 raise WireError(f"{request.topic} names an IP address")
 
-    async def _changed(self, app: ControlApp, request: WebRequest) -> str:
+    async def _changed(self, app: WebServed, request: WebRequest) -> str:
         """Approves an address or revokes its approval, now and in the file."""
         ip = request.ip
         if request.topic is Topic.APPROVE:
@@ -158,10 +178,14 @@ class WebRequests:
         return True
 
 
-def _nodes(app: ControlApp) -> Iterable[NodeSpec]:
-    """The patch's nodes, then its input and output."""
-    yield from app.graph.nodes
-    yield from (NodeSpec(name, name) for name in ENDS)
+def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
+    """The values of a node's parameters, by name; without those that are not known."""
+    info = declaration(node, app.catalog)
+    found = {}
+    for param in info.cells if info else ():
+        with contextlib.suppress(WireError):
+            found[param.name] = rounded(app.session.state.value(node.name, param.name))
+    return found
 
 
 def _data(data: Any) -> str:

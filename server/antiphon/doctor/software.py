@@ -133,14 +133,14 @@ def models() -> Iterator[Finding]:
     build = devices.installed()
     if build is None:
         text = (
-            "not installed; learned modes use the classical one (hum: pyin, which misses most notes of singing with "
-            "words; denoise: its gate), a node that is only a model is dry, and refused for files; all else works"
+            "not installed; the models that ship play without it; networks of your own (a node of one is dry, and "
+            "refused for files), training and a GPU need it"
         )
         yield Finding("torch", "missing", text, "make models")
     elif devices.resolve("auto") == "cuda":
-        yield Finding("torch", "works", f"{build.version}: models run in workers, on the GPU unless --device cpu")
+        yield Finding("torch", "works", f"{build.version}: models run on the GPU unless --device cpu")
     else:
-        yield Finding("torch", "works", f"{build.version}: models run in workers, on the CPU")
+        yield Finding("torch", "works", f"{build.version}: for networks of your own and training, on the CPU")
 
 
 def weights() -> Iterator[Finding]:
@@ -168,6 +168,20 @@ def weights() -> Iterator[Finding]:
     yield Finding("weights", "limited", text, fix)
 
 
+def model_files() -> Iterator[Finding]:
+    """The model files of the library; one that is new is tried, which takes seconds."""
+    from antiphon.plugins.model_registry import files
+
+    listings = files()
+    refused = sorted({row.file for row in listings if row.problem})
+    count = len({row.file for row in listings})
+    if refused:
+        text = f"{count - len(refused)} of {count} in the library can be played; not {', '.join(refused[:8])}"
+        yield Finding("model files", "limited", text, "antiphon models says why")
+    elif count:
+        yield Finding("model files", "works", f"{count} of {count} in the library can be played")
+
+
 def synths() -> Iterator[Finding]:
     """The findings of each synth backend, without importing its libraries."""
     from antiphon.synth.backends import infos
@@ -176,4 +190,4 @@ def synths() -> Iterator[Finding]:
         yield from info.supporter().findings()
 
 
-CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, synths)
+CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, model_files, synths)

@@ -15,8 +15,9 @@ from enum import IntEnum
 import numpy as np
 
 from antiphon.contract.block import Samples
+from antiphon.native.compiling import kernel
 from antiphon.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
-from antiphon.native.kernel import i64, i64p, kernel
+from antiphon.native.kernel import i64, i64p
 
 DEPTH = 32
 

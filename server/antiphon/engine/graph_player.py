@@ -24,7 +24,7 @@ from antiphon.engine.playing import Playing
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon.graph.io_nodes import CLIPPED
 from antiphon.graph.node_host import NodeHost
-from antiphon.graph.plan import Plan
+from antiphon.graph.plan import Crossing, Plan
 from antiphon.graph.plan_crossfade import PlanCrossfade
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
@@ -57,7 +57,7 @@ class GraphPlayer:
         self.reports: deque[PlayerReport] = deque(maxlen=MAX_REPORTS)
         self.applied: deque[Applied] | None = None
         self.plan: Plan | None = None
-        self._crossing: PlanCrossfade | None = None
+        self._crossing: Crossing | None = None
         self._now: deque[Action] = deque()
         # for each Panic and ClearSchedule in _now: number of the first scheduled action that is kept; 0 keeps none
         self._cuts: deque[int] = deque()
@@ -72,7 +72,7 @@ class GraphPlayer:
         self._synced: deque[int] = deque()
         self._panic = False
         self._edges = Edges(spec)
-        self.retired: deque[PlanCrossfade] = deque(maxlen=64)
+        self.retired: deque[Crossing] = deque(maxlen=64)
         # actions for nodes of a plan that is not loaded yet; load() applies them
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
         self._playing = Playing()

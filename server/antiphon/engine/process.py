@@ -26,7 +26,7 @@ from antiphon.graph.clock import TempoMap
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.runtime.console import say
-from antiphon.synth import info as synths
+from antiphon.synth import choosing
 from antiphon.workers import pool as pools
 from antiphon.workers.arena import Arena, Bells
 from antiphon.workers.devices import Device
@@ -145,7 +145,7 @@ def run(
     pool = pools.Pool(arena, bells, device)
     pools.use(pool)
     if synth:
-        choice = synths.chosen()
+        choice = choosing.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
     loop = EngineLoop(player, driver, shared, bell, overlay, pool)
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from antiphon.errors import AntiphonError, FileError, WireError
-from antiphon.runtime import paths
+from antiphon.runtime import paths, resources
 
 SHOWN = 8
 
@@ -14,20 +14,27 @@ def located(text: str, error: type[AntiphonError] = FileError) -> str:
     """The path of a file parameter's value.
 
     Args:
-        text: Name in the library; "" and absolute paths, which only the command line can give, are returned unchanged.
+        text: Name in the library, the performer's first, then the one that ships with Antiphon; "" and absolute paths,
+            which only the command line can give, are returned unchanged.
         error: Error to raise for a name outside the library.
     """
     if not text or Path(text).is_absolute():
         return text
-    return str(paths.inside(paths.library(), text, error=error))
+    return str(_found(text, error))
+
+
+def _found(text: str, error: type[AntiphonError]) -> Path:
+    """The path of a name in the performer's library, or in the built-in one where only that has it."""
+    own = paths.inside(paths.library(), text, error=error)
+    built_in = resources.folder("library") / own.name
+    return built_in if not own.exists() and built_in.exists() else own
 
 
 def checked(text: str) -> str:
     """Returns a name sent over the network. Raises WireError, which lists the library, when there is no such file."""
     if not text:
         return text
-    path = paths.inside(paths.library(), text, error=WireError)
-    if not path.exists():
+    if not _found(text, WireError).exists():
         raise WireError(f"the library holds no {text!r}; it holds: {listed()}")
     return text
 

@@ -142,11 +142,12 @@ def _host(
     checked = _checked(info, values)
     processor: Processor | None = None
     try:
-        processor = adapt(make(info.type), spec)
-        processor.node = number
+        processor = make(info.type)
         for key, value in checked.items():
             if key in processor.settings:
                 processor.settings[key] = located(str(value)) if cells[key].kind == "file" else value
+        processor = adapt(processor, spec)  # the rate it needs may be that of a file among its settings
+        processor.node = number
         feedback = spec.block if cyclic and processor.compensates else 0
         runner = ProcessorRunner(processor, spec.rate)
         runner.prepare(replace(spec, feedback=feedback))

@@ -6,10 +6,10 @@ MQTT. Loading a patch does not change them.
 
 from __future__ import annotations
 
-from antiphon.contract.catalog import ProcessorInfo
+from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.graph.graph import IN, OUT
+from antiphon.graph.graph import IN, OUT, NodeSpec
 
 IN_NUMBER, OUT_NUMBER = -1, -2
 """Node numbers of the two; those of a patch's nodes count from 1."""
@@ -31,3 +31,10 @@ ENDS = {
     OUT: (OUT_NUMBER, _info(OUT, "What goes out, behind the patch: the master volume.")),
 }
 """(number, declaration) by name."""
+END_NODES = tuple(NodeSpec(name, name) for name in ENDS)
+"""The two as nodes of a graph; the type of each is its name."""
+
+
+def declaration(node: NodeSpec, catalog: Catalog) -> ProcessorInfo | None:
+    """What the catalog says of a node's type, or what is declared here of an end; None for a type that is not known."""
+    return ENDS[node.name][1] if node.name in ENDS else catalog.get(node.type)

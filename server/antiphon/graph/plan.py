@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from antiphon.graph.graph import Graph
 from antiphon.graph.modulation import Modulation
 from antiphon.graph.node_host import NodeHost
 from antiphon.native import dsp
-
-if TYPE_CHECKING:
-    from antiphon.graph.plan_crossfade import PlanCrossfade
 
 
 class DelayLine:
@@ -232,6 +229,27 @@ WireKey = tuple[int, str, int, str, int, int]
 """Identifies a wire with a delay: number and port of its source and its destination, lag in frames, channels."""
 
 
+class Crossing(Protocol):
+    """A change from one plan to the next, which the player runs in place of the new plan until it is over."""
+
+    @property
+    def old(self) -> Plan:
+        """The plan before."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the new plan plays alone from the next block."""
+
+    def begin(self, fade: int) -> None:
+        """Starts with the next block, over `fade` frames; 0 switches at once."""
+
+    def run(self, frames: int, time: BlockTime) -> Samples:
+        """Runs one block of both plans, whose input buffers are filled; returns a view of the output."""
+
+    def end(self) -> None:
+        """Ends the change: the new plan plays by itself."""
+
+
 @dataclass(slots=True)
 class Plan:
     """Runs a graph. `compile_plan` builds it off the block path; `run` is the block path.
@@ -251,7 +269,7 @@ class Plan:
         at_work: Called with the number of each node before it runs, or None.
         input_at: Address of `input`.
         ran: Frames of the last block.
-        crossing: The crossfade from the plan that this one was compiled to follow; the player takes it.
+        crossing: The change from the plan that this one was compiled to follow; the player takes it.
     """
 
     spec: StreamSpec
@@ -270,7 +288,7 @@ class Plan:
     at_work: Callable[[int], None] | None = None
     input_at: int = 0
     ran: int = 0
-    crossing: PlanCrossfade | None = None
+    crossing: Crossing | None = None
     _lines: Mapping[WireKey, DelayLine] = field(default_factory=dict)
     _back: Mapping[WireKey, FeedbackDelay] = field(default_factory=dict)
 

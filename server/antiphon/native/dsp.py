@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antiphon.native.kernel import Audio, f32, f32p, f64, i64, kernel
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import Audio, f32, f32p, f64, i64
 
 
 @kernel

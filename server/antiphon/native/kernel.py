@@ -1,6 +1,6 @@
-"""`@kernel`: a function of scalars and pointers, compiled before the first block.
+"""The class of kernels, and the types of their arguments.
 
-The function stays callable as plain Python through `.python` (slow; tests compare the two). Calling
+A kernel's function stays callable as plain Python through `.python` (slow; tests compare the two). Calling
 the kernel itself runs machine code without holding an array object: arguments are numbers, or numpy
 arrays where a pointer is declared. Signature types: `i64 f32 f64`, the pointers `i64p f32p f64p u8p`, and `Audio`:
 float32 `[channels, frames]`, in the kernel `x[channel, frame]`, `x.channels`, `x.frames`.
@@ -53,9 +53,6 @@ _CTYPES: dict[str, Any] = {
 }
 AUDIO = {"": "f32p", "stride": "i64", "channels": "i64", "frames": "i64"}
 """The machine code's arguments for an `Audio`, in order. stride: frames from one channel's first to the next's."""
-
-_declared: list[Kernel[Any, Any]] = []
-
 
 _addresses: dict[int, tuple[weakref.ref[Any], int]] = {}
 _sounds: dict[int, tuple[weakref.ref[Any], tuple[int, int, int, int]]] = {}
@@ -138,8 +135,9 @@ class Kernel(Generic[P, R]):
         error: Why it cannot be compiled, or None. It is raised at the first call.
     """
 
-    def __init__(self, python: Callable[P, R]) -> None:
+    def __init__(self, python: Callable[P, R], compile_declared: Callable[[], None]) -> None:
         self.function = python
+        self._compile_declared = compile_declared
         self.name = python.__name__
         hints = inspect.get_annotations(python)
         self.types = {name: str(hint) for name, hint in hints.items()}
@@ -155,7 +153,6 @@ class Kernel(Generic[P, R]):
         self.address = 0
         self.error: TypeError | None = None
         self.__doc__ = python.__doc__
-        _declared.append(self)
 
     def python(self, *args: Any) -> R:
         """Runs the function as plain Python, for tests that compare the two.
@@ -192,7 +189,7 @@ class Kernel(Generic[P, R]):
         self._by_arrays = _by_arrays(self.call, list(self.types.values()))
 
     def _compile(self) -> None:
-        compile_all()
+        self._compile_declared()
         if self.error is not None:
             raise self.error
 
@@ -229,58 +226,3 @@ class Kernel(Generic[P, R]):
     def _first_by_arrays(self, *args: object) -> R:
         self._compile()
         return self._by_arrays(*args)
-
-
-def kernel(python: Callable[P, R]) -> Kernel[P, R]:
-    """Declares a kernel: a function in a narrow subset of Python, compiled by LLVM at start or at its first call.
-
-    Each argument and the result have a type: `i64`, `f32`, `f64`, a pointer (`i64p`, `f32p`, `f64p`, `u8p`), `Audio`,
-    or None for no result. The body may have local variables, arithmetic, comparisons, `and`, `or`, `not`, `x if c else
-    y`, `if`, `while`, `for` over `range`, `break`, `continue`, `return`, indexing, numbers of its module and members of
-    its IntEnums, `min`, `max`, `abs`, other kernels, and of `math` sqrt, exp, exp2, log, log2, pow, sin, cos and floor.
-    Its module begins with `from __future__ import annotations`.
-
-    Args:
-        python: The function.
-
-    Returns:
-        The kernel, which is called as the function was, by position.
-
-    Raises:
-        TypeError: An argument or the result has no type, or an unknown one. Code outside the subset raises it when the
-            kernel is first called.
-    """
-    return Kernel(python)
-
-
-_compiled: list[object] = []
-
-
-def compile_all() -> None:
-    """Compiles every kernel that is declared and not compiled yet, in one LLVM module.
-
-    One that cannot be compiled raises when it is called; the others are compiled.
-    """
-    fresh = [item for item in _declared if item.address == 0 and item.error is None]
-    if not fresh:
-        return
-    from antiphon.native import loading
-
-    while fresh:
-        key = loading.fingerprint(fresh)
-        image = loading.read_cached(key)
-        if image is None:
-            from antiphon.native.lower import KernelSyntaxError, build
-
-            try:
-                image = build(fresh)
-            except KernelSyntaxError as error:
-                error.kernel.error = error
-                fresh = [item for item in fresh if item is not error.kernel]
-                continue
-            loading.write_cached(key, image)
-        engine, addresses = loading.load(image, [loading.symbol(item, n) for n, item in enumerate(fresh)])
-        _compiled.append(engine)
-        for item, address in zip(fresh, addresses, strict=True):
-            item.link(address)
-        return

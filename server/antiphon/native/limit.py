@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antiphon.native.kernel import f32, f32p, f64, f64p, i64, kernel
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import f32, f32p, f64, f64p, i64
 
 KNEE = 10.0 ** (-1.0 / 20.0)
 """Magnitude below which samples are unchanged, -1 dBFS."""

@@ -289,6 +289,8 @@ class _Lowering:
                 return self.b.call(self.b.inttoptr(made[0], kind.as_pointer()), made[1:])
         called = self.constants.get(name)
         if isinstance(called, Kernel):
+            if called.error is not None:
+                raise self.fail(node, f"{name}() cannot be compiled: {called.error}")
             target = self.unit.function(called)
             return self.b.call(
                 target, [self.numbers.convert(m, t) for m, t in zip(made, target.function_type.args, strict=True)]

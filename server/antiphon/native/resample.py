@@ -6,7 +6,8 @@ any `size` frames that follow each other lie side by side. Frame n lies at n % `
 
 from __future__ import annotations
 
-from antiphon.native.kernel import f32, f32p, f64, i64, kernel
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import f32, f32p, f64, i64
 
 
 @kernel

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.native.kernel import f32p, i64, kernel
+from antiphon.native.compiling import kernel
+from antiphon.native.kernel import f32p, i64
 
 
 @kernel

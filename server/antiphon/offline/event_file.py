@@ -6,7 +6,8 @@
 
 `time` is in seconds, `sample` in frames of the file, `beat` in beats from its start; exactly one stands
 in a line. Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node/NAME/PARAM/norm,
-/node/NAME/reset, /note/on (note, velocity, channel, node), /note/off, /cc (number, value), /bend (value), /tempo
+/node/NAME/reset, /node/NAME/play (names and values of a note, in turn), /note/on (note, velocity, channel, node),
+/note/off, /cc (number, value), /bend (value), /tempo
 (bpm, beats of ramp), /transport/play, /transport/stop, /beat, /panic, /clearSched.
 """
 
@@ -14,14 +15,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 from antiphon.contract.params import Param, Value
 from antiphon.errors import AntiphonError, UsageError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.runtime.suggestion import instead
-from antiphon.session import notes
+from antiphon.session import notes, play
 from antiphon.session.actions import ACTIONS
 from antiphon.session.commands import (
     Beat,
@@ -67,7 +68,7 @@ def parse_events(
         try:
             if len(line) > MAX_LINE:
                 raise UsageError(f"the line is longer than {MAX_LINE} characters")
-            commands.append(_command(_object(line), rate, find, players))
+            commands += _commands(_object(line), rate, find, players)
         except AntiphonError as error:
             raise UsageError(f"{source} line {number}: {error}") from None
     return commands
@@ -88,6 +89,17 @@ def _object(line: str) -> Mapping[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
+
+
+def _commands(event: Mapping[str, Any], rate: int, find: FindParam, players: notes.Players | None) -> Sequence[Command]:
+    """The commands of a line: one, or for a note with values of its own several."""
+    address, arguments = event.get("address"), event.get("args", [])
+    match address.split("/")[1:] if isinstance(address, str) else ():
+        case ["node", node, play.PLAY] if players is not None and isinstance(arguments, list) and len(arguments) > 1:
+            find(node, play.PLAY)
+            players.of(node)
+            return play.read(node, players.params[node], arguments, _when(event, rate))
+    return (_command(event, rate, find, players),)
 
 
 def _command(event: Mapping[str, Any], rate: int, find: FindParam, players: notes.Players | None) -> Command:

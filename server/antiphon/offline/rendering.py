@@ -112,8 +112,8 @@ def actions_of(
         UsageError: A parameter cannot change without a new plan.
     """
     session = Session(catalog, array("d", bytes(8 * SLOTS)), rate)
-    (load,) = [effect for effect in session.load(graph, "") if isinstance(effect, EngineLoad)]
-    session.loaded(load.serial, 0.0)
+    (load,) = [effect for effect in session.state.load(graph, "") if isinstance(effect, EngineLoad)]
+    session.state.loaded(load.serial, 0.0)
     actions: list[Action] = []
     for command in commands:
         for effect in session.handle(command, _ALL_DUE):

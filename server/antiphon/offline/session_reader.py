@@ -19,7 +19,7 @@ from antiphon.offline.session_version import VERSIONS, convert
 from antiphon.runtime import paths
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.session.actions import ACTIONS
-from antiphon.session.nodes import MAX_FADE
+from antiphon.session.graph_state import MAX_FADE
 
 LOG, INPUT = "session.jsonl", "input.wav"
 MAX_LOG_BYTES = 1 << 30

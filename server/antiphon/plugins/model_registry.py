@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from antiphon.workers.info import ModelInfo
+    from antiphon.workers.listing import FileListing
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,7 @@ class Row:
 
     Attributes:
         bytes: Size of its file, 0 without one.
+        needs_torch: Whether it plays in torch alone; the models that ship play in numpy on the CPU.
         state: verified, changed or missing.
         problem: One sentence, "" if verified.
     """
@@ -37,6 +39,7 @@ def known(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[s
     from antiphon.plugins.loader import load
     from antiphon.plugins.reasons import reason_of
     from antiphon.workers.info import ModelInfo
+    from antiphon.workers.listing import ModelFolder
 
     infos: dict[str, ModelInfo] = {}
     failed = []
@@ -48,9 +51,24 @@ def known(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[s
             continue
         if isinstance(info, ModelInfo):
             infos[name] = info
-        else:
+        elif not isinstance(info, ModelFolder):
             failed.append(f"the factory of the model {name} gave {type(info).__name__}, not a ModelInfo")
     return infos, failed
+
+
+def files(plugins_dir: Path | None = None) -> list[FileListing]:
+    """The model files of the performer, from every plugin that lists some. A new file is tried, which takes seconds."""
+    from antiphon.plugins.loader import load
+    from antiphon.workers.listing import ModelFolder
+
+    listings: list[FileListing] = []
+    for factory in load(plugins_dir, check=False).factories["models"].values():
+        try:
+            folder = factory()
+            listings += folder.listed() if isinstance(folder, ModelFolder) else []
+        except Exception:
+            continue  # `known` reports it
+    return listings
 
 
 def examined(registered: Mapping[str, ModelInfo], folder: Path | None = None) -> list[Row]:
@@ -88,7 +106,8 @@ def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -
         problem = f"{name}: {error}"
     except OSError as error:
         problem = f"{name}: {file} cannot be looked at: {error.strerror}"
-    return Row(name, plugin, file, size, parameters, runs, info is not None, state, problem)
+    needs_torch = info is not None and not info.array_network
+    return Row(name, plugin, file, size, parameters, runs, needs_torch, state, problem)
 
 
 def _whole(row: Mapping[str, Any]) -> int:

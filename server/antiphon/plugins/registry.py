@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from antiphon.plugins.dispatcher import HookDispatcher
 from antiphon.plugins.factories import Factory, resolve
-from antiphon.plugins.finding import sources
 from antiphon.plugins.hook_lists import hook_lists
+from antiphon.plugins.importing import import_plugins
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +32,14 @@ def registrations(kind: str) -> dict[str, Registration]:
         kind: One of `loader.KINDS`.
     """
     result: dict[str, Registration] = {}
-    hook, dispatcher = f"antiphon_{kind}", HookDispatcher()
-    wanted = hook_lists().implementing(hook)
+    hook = f"antiphon_{kind}"
 
     def register(name: str, factory: str | Factory, doc: str = "") -> None:
         result.setdefault(name, Registration(resolve(factory), doc))
 
-    for source in sources():
-        if source.name in wanted and not source.problem:
-            try:
-                dispatcher.add(source.name, source.importing())
-            except (Exception, SystemExit):
-                continue
-            dispatcher.call(hook, only=source.name, register=register)
+    import_plugins(hook_lists().implementing(hook), _left_out).call(hook, register=register)
     return result
+
+
+def _left_out(name: str, error: BaseException) -> None:
+    pass

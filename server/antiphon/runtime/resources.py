@@ -1,4 +1,4 @@
-"""The patches, models and SynthDefs that come with Antiphon; read-only.
+"""The sounds, patches, models and SynthDefs that come with Antiphon; read-only.
 
 A checkout's folders stand before those in the wheel: an editable install would hold stale copies.
 """
@@ -22,7 +22,7 @@ def folder(name: str) -> Path:
     """Finds a folder that ships with Antiphon; read-only.
 
     Args:
-        name: "patches", "models" or "supercollider".
+        name: "library", "patches", "models" or "supercollider".
 
     Returns:
         The checkout's where Antiphon runs from one, otherwise the installed one.

@@ -37,8 +37,20 @@ class NodeReset:
     when: When = NOW
 
 
+class _Note:
+    """A note: its number as an event is the note."""
+
+    __slots__ = ()
+    note: int
+
+    @property
+    def number(self) -> int:
+        """The event's number: the note."""
+        return self.note
+
+
 @dataclass(frozen=True, slots=True)
-class NodeNoteOn:
+class NodeNoteOn(_Note):
     """A node begins a note, 0 to 127, with a velocity above 0 to 1.
 
     serial: as in `processor.Event`; 0 for a note that went no other way.
@@ -53,36 +65,22 @@ class NodeNoteOn:
     when: When = NOW
 
     @property
-    def number(self) -> int:
-        """The event's number: the note."""
-        return self.note
-
-    @property
     def value(self) -> float:
         """The event's value: the velocity."""
         return self.velocity
 
 
 @dataclass(frozen=True, slots=True)
-class NodeNoteOff:
-    """A node ends a note."""
+class NodeNoteOff(_Note):
+    """A node ends a note; as an event it has the value 0."""
 
     kind: ClassVar[str] = "off"
+    value: ClassVar[float] = 0.0
     node: int
     note: int
     channel: int = 1
     serial: int = 0
     when: When = NOW
-
-    @property
-    def number(self) -> int:
-        """The event's number: the note."""
-        return self.note
-
-    @property
-    def value(self) -> float:
-        """The event's value, which an end has not: 0."""
-        return 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,19 +98,15 @@ class NodeControl:
 
 @dataclass(frozen=True, slots=True)
 class NodeBend:
-    """A node's pitch wheel moves, -1 to 1."""
+    """A node's pitch wheel moves, -1 to 1; as an event it has the number 0."""
 
     kind: ClassVar[str] = "bend"
+    number: ClassVar[int] = 0
     node: int
     value: float
     channel: int = 1
     serial: int = 0
     when: When = NOW
-
-    @property
-    def number(self) -> int:
-        """The event's number, which a wheel has not: 0."""
-        return 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,40 +9,40 @@ from antiphon.errors import WireError
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
 from antiphon.session.commands import SetParam, When
-from antiphon.session.nodes import Nodes
+from antiphon.session.graph_state import GraphState
 
 MAX_SCENES = 128
 Scene = dict[str, Value]
 """\"node.param\" → value."""
 
 
-def capture(nodes: Nodes) -> Scene:
+def capture(state: GraphState) -> Scene:
     """The present value of every parameter that can be set, readonly ones and triggers excluded."""
     scene: Scene = {}
-    for node in nodes.nodes.values():
+    for node in state.nodes.values():
         for cell, param in enumerate(node.cells):
             if not param.readonly and param.kind != "trigger":
-                scene[f"{node.name}.{param.name}"] = nodes.value_at(node, cell)
+                scene[f"{node.name}.{param.name}"] = state.value_at(node, cell)
     return scene
 
 
-def recall_commands(scene: Mapping[str, Value], nodes: Nodes, seconds: float, when: When) -> Iterator[SetParam]:
+def recall_commands(scene: Mapping[str, Value], state: GraphState, seconds: float, when: When) -> Iterator[SetParam]:
     """The commands that set the parameters whose values differ from the scene's.
 
     Args:
         scene: Values of parameters; those of nodes that the graph has not are skipped.
-        nodes: The present nodes and values.
+        state: The present nodes and values.
         seconds: Length of the ramp of `float` parameters; all others change at once.
         when: The time of the commands.
     """
     for key, value in scene.items():
         name, _, word = key.partition(".")
-        node = nodes.every.get(name)
+        node = state.every.get(name)
         cell = None if node is None else node.index.get(word)
         if node is None or cell is None:
             continue
         param = node.cells[cell]
-        if nodes.value_at(node, cell) != value:
+        if state.value_at(node, cell) != value:
             yield SetParam(name, word, value, seconds if param.kind == "float" and not param.restart else 0.0, when)
 
 

@@ -34,8 +34,8 @@ from antiphon.session.commands import (
     SetTransport,
 )
 from antiphon.session.effects import Changed, Effect, TempoChanged
+from antiphon.session.graph_state import GraphState
 from antiphon.session.node_state import Node, Numbers
-from antiphon.session.nodes import FADE, Nodes
 from antiphon.session.notes import Players, check, on_node
 from antiphon.session.schedule import Moment, Schedule
 
@@ -46,18 +46,21 @@ _OWN: TypeAlias = SetParam | Panic | ClearSchedule
 Pending: TypeAlias = tuple[Action | _OWN, object]
 
 
-class Session(Nodes):
-    """The nodes, and the schedule of commands for them.
+class Session:
+    """Handles commands: checks them, and applies or schedules them.
 
     Attributes:
+        state: The nodes, their values, and the plans requested from the engine.
+        rate: Frames per second.
         schedule: Pending items, each with the source that asked for it.
     """
 
     def __init__(self, catalog: Catalog, numbers: Numbers, rate: int = 48000) -> None:
-        """See `Nodes`."""
-        super().__init__(catalog, numbers, rate)
+        """An empty graph and schedule; `catalog`, `numbers` and `rate` as for `GraphState`."""
+        self.state = GraphState(catalog, numbers, rate)
+        self.rate = rate
         self.schedule: Schedule[Pending] = Schedule(rate)
-        self._players = Players(self.graph, catalog)
+        self._players = Players(self.state.graph, catalog)
 
     def handle(self, command: Command, now: Moment, source: object = None) -> list[Effect]:
         """Checks a command and applies it, or schedules it where its time is in the future.
@@ -80,7 +83,7 @@ class Session(Nodes):
             case NoteOn() | NoteOff() | Control() | Bend():
                 return self._note(command, now, source)
             case ResetNode(name, when):
-                return self._timed(NodeReset(self.node(name).id, when), now, source)
+                return self._timed(NodeReset(self.state.node(name).id, when), now, source)
             case SetTempo():
                 return self._tempo(command, now, source)
             case Panic() | ClearSchedule():
@@ -105,12 +108,12 @@ class Session(Nodes):
         for item, source in self.schedule.due(now):
             match item:
                 case NodeSet(node_id, cell, number):
-                    node = self.by_id.get(node_id)
+                    node = self.state.by_id.get(node_id)
                     if node is not None and node.cells[cell].kind != "trigger":
-                        self._put(node, cell, number)
+                        self.state.put(node, cell, number)
                         effects.append(Changed(node.name, node.cells[cell], node.cells[cell].decode(number), source))
                 case SetTempo(bpm):
-                    self._put_tempo(bpm)
+                    self.state.put_tempo(bpm)
                     effects.append(TempoChanged(bpm, source))
                 case SetParam():
                     try:
@@ -154,7 +157,7 @@ class Session(Nodes):
 
     def _checked(self, command: SetParam, file: Callable[[str], str]) -> tuple[Node, int, Value]:
         """The node, the parameter's cell and the checked value; `file` checks the name of a file."""
-        node, cell = self.param(command.node, command.param)
+        node, cell = self.state.param(command.node, command.param)
         param = node.cells[cell]
         value = param.check(near(param, command.value))
         if param.kind == "file":
@@ -180,27 +183,22 @@ class Session(Nodes):
         if type(when) is not Now and self.schedule.future(when, now):
             self.schedule.add(when, (effect, source))
             return [effect]
-        self._put(node, cell, number)
-        if self._loading is not None:
-            self._touched[(node.id, cell)] = now.sample + command.ramp * self.rate
+        if self.state.put(node, cell, number):
+            self.state.resend(node, cell, now.sample + command.ramp * self.rate)
         return [effect, Changed(node.name, param, value, source)]
 
     def _reset_param(self, node: Node, cell: int, value: Value, source: object) -> list[Effect]:
         """Sets a parameter that changes only with a new plan: `restart`, text or file."""
-        if self.value_at(node, cell) == value:
+        if self.state.value_at(node, cell) == value:
             return []
-        param = node.cells[cell]
-        if param.kind in ("text", "file"):
-            node.texts[cell] = str(value)
-        else:
-            self._edit_number(node, cell, param.encode(value))
-        return [*self._ask(FADE), Changed(node.name, param, value, source)]
+        return [*self.state.edit_value(node, cell, value), Changed(node.name, node.cells[cell], value, source)]
 
     def _note(self, command: Note, now: Moment, source: object) -> list[Effect]:
-        if self._players.graph is not self.graph:
-            self._players = Players(self.graph, self.catalog)
+        state = self.state
+        if self._players.graph is not state.graph:
+            self._players = Players(state.graph, state.catalog)
         check(command)
-        effects = [on_node(command, self.nodes[name].id) for name in self._players.of(command.node)]
+        effects = [on_node(command, state.nodes[name].id) for name in self._players.of(command.node)]
         if self.schedule.future(command.when, now):
             self.schedule.add(command.when, *((effect, source) for effect in effects))
         return [*effects]
@@ -212,7 +210,7 @@ class Session(Nodes):
             raise WireError(f"a tempo ramp takes 0 to 1e+06 beats, not {command.beats:g}")
         effects = self._timed(command, now, source)
         if not self.schedule.future(command.when, now):
-            self._put_tempo(command.bpm)
+            self.state.put_tempo(command.bpm)
             effects.append(TempoChanged(command.bpm, source))
         return effects
 

@@ -11,7 +11,7 @@ from antiphon.plugins import loader
 from antiphon.runtime import paths
 from antiphon.runtime.console import say
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth import backends
+from antiphon.synth import backends, choosing
 from antiphon.synth import info as synths
 from antiphon.synth.info import TOLD
 
@@ -52,13 +52,13 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     compile_all()
     paths.write_atomic(folder / CATALOG, json.dumps(loaded.catalog.to_json()).encode())
     registered = loaded.factories["synths"]
-    choice = backends.choice_with(settings, synths.BackendChoice(synths.choose(settings.synth, registered)))
+    choice = backends.choice_with(settings, synths.BackendChoice(choosing.choose(settings.synth, registered)))
     if choice.info.name == synths.NULL.name:
         log = folder / TOLD
         log.unlink(missing_ok=True)
         choice = replace(choice, settings=(("path", str(log)),))
         if settings.synth == "auto":
-            say(synths.silence(registered))
-    synths.use(choice)
+            say(choosing.silence(registered))
+    choosing.use(choice)
     path = settings.input_file
     return Warm(loaded, None if path is None else process.load_sound(path, settings.rate))

@@ -21,7 +21,7 @@ from antiphon.runtime.child_process import flush, leave, unsignalled
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import preload
 from antiphon.supervisor.parts import Parts
-from antiphon.synth.info import Registered
+from antiphon.synth.choosing import Registered
 from antiphon.workers import zygote
 
 Begin = list[dict[str, Any]]

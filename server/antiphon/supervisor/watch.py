@@ -23,7 +23,7 @@ from antiphon.supervisor import before, jack_server, preload, recordings, watchd
 from antiphon.supervisor.faults import SupervisorFaults, why
 from antiphon.supervisor.parts import Parts
 from antiphon.supervisor.starts import Begin, Starts, first_line
-from antiphon.synth import backends
+from antiphon.synth import backends, choosing
 from antiphon.synth import info as synths
 from antiphon.workers import devices
 from antiphon.workers.status import wanted_zygotes
@@ -119,7 +119,7 @@ class Supervisor:
         if self.settings.lan:
             self._make_secrets()
         self.starts.warm()
-        self._synth = synths.chosen().info
+        self._synth = choosing.chosen().info
         self.starts.catalog()
         self._start_first_recorder()
         self._adopt("weigher", self.starts.weigher())

@@ -11,6 +11,7 @@ from antiphon.engine.loading import LoadingNote
 from antiphon.errors import AntiphonError
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE
 from antiphon.runtime.settings import ServeSettings
+from antiphon.synth import choosing
 from antiphon.synth import info as synths
 from antiphon.workers.arena import Arena, State, WorkerWord
 
@@ -91,7 +92,7 @@ def forget_control(words: memoryview) -> None:
     words[shared.HeaderWord.CONTROL_BEAT] = 0
 
 
-def synth_given_up(arena: Arena, registered: synths.Registered, say: Callable[[str], None]) -> bool:
+def synth_given_up(arena: Arena, registered: choosing.Registered, say: Callable[[str], None]) -> bool:
     """Chooses another backend where the workers of the present synth are quarantined or refused.
 
     Args:
@@ -102,19 +103,19 @@ def synth_given_up(arena: Arena, registered: synths.Registered, say: Callable[[s
     Returns:
         Whether another backend was chosen; it plays notes from the next engine on.
     """
-    info = synths.chosen().info
+    info = choosing.chosen().info
     if not info.fallback:
         return False
     name = synths.PREFIX + info.name
     for entry in arena.entries:
         given_up = entry.words[WorkerWord.STATE] in (State.QUARANTINED, State.REFUSED)
         if entry.words[WorkerWord.WANTED] and given_up and entry.kind and entry.spec().name == name:
-            other = synths.choose("auto", registered)
+            other = choosing.choose("auto", registered)
             consequence = f"{other.name} plays notes from here on, and a piano for instruments it has not"
             if other.name == synths.NULL.name:
                 consequence = "notes make no sound from here on"
             say(f"{info.program or info.name} is given up ({entry.reason}); {consequence}")
-            synths.use(synths.BackendChoice(other, instead=True))
+            choosing.use(synths.BackendChoice(other, instead=True))
             return True
     return False
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth.info import BackendChoice, SynthInfo, installed_infos
+from antiphon.synth.choosing import installed_infos
+from antiphon.synth.info import BackendChoice, SynthInfo
 
 
 def infos() -> list[SynthInfo]:

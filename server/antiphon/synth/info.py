@@ -1,20 +1,22 @@
-"""Which backends there are and which one this process plays with, as plain data: no synth is imported."""
+"""The declaration of a synth backend: plain data, and the base of what it does outside its worker.
+
+No synth is imported. The classes name each other: `SynthInfo` makes its `SynthSupport`, which may change the
+`BackendChoice` that it is part of.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache
+from typing import Protocol
 
+from antiphon.contract.finding import Finding
 from antiphon.contract.params import Value
-from antiphon.errors import PluginError, UsageError
-from antiphon.plugins.reasons import reason_of
 from antiphon.runtime.importing import named
-from antiphon.synth.backend import shape_in
-from antiphon.synth.support import SynthSupport
-from antiphon.workers import pool
+from antiphon.synth.backend import SynthSettings, shape_in
 from antiphon.workers.spec import WorkerSpec
 
 TOLD = "synth-told.jsonl"
@@ -133,10 +135,6 @@ class SynthInfo:
         )
 
 
-NULL = SynthInfo("null", "antiphon.synth.null:Null", auto=100)
-"""No sound: notes are written into a file."""
-
-
 @dataclass(frozen=True, slots=True)
 class BackendChoice:
     """The backend that a process plays notes with.
@@ -152,87 +150,138 @@ class BackendChoice:
     instead: bool = False
 
 
-Registered = Mapping[str, Callable[[], SynthInfo]]
-"""The factories of `antiphon_synths`, by name."""
+class OfflinePasses(Protocol):
+    """Playing a file repeatedly, for a backend that computes the sound of the whole file at once.
 
-
-def choose(asked: str, registered: Registered) -> SynthInfo:
-    """The backend that "auto" or a name comes to.
-
-    Raises:
-        UsageError: There is none of that name, or it is not installed.
-        PluginError: Its plugin gives none.
+    A pass plays the file from beginning to end. In the first the backend collects the notes; each later one plays the
+    sound computed from the notes of the pass before, because that sound may itself change the notes. `render` and
+    `replay` call `begin` before each pass and `done` after it until `done` returns True; the output of these passes is
+    discarded. The pass that follows is written to the file, without a further `begin`.
     """
-    if asked == "auto":
-        for info in installed_infos(registered):
-            if info.auto and info.installed:
-                return info
-        raise UsageError(f"no synth is installed; there are: {', '.join(registered) or 'none'}")
-    if asked not in registered:
-        raise UsageError(f"--synth takes auto, {', '.join(sorted(registered))}; there is no {asked!r} here")
-    try:
-        info = registered[asked]()
-    except Exception as error:
-        raise PluginError(f"the synth {asked!r} cannot be made: {reason_of(error)}") from error
-    if not isinstance(info, SynthInfo):
-        raise PluginError(f"the factory of the synth {asked!r} gave {type(info).__name__}, not a SynthInfo")
-    if not info.installed:
-        what, how = info.program or info.needs, info.install or "pip install it"
-        raise UsageError(f"--synth {asked} needs {what}, which is not installed: {how}")
-    return info
+
+    def begin(self) -> None:
+        """Prepares the next pass: sets the backend that plays it, by `use_backend`."""
+
+    def done(self, frames: int, rate: int) -> bool:
+        """Ends a pass, and computes the sound for the next.
+
+        Args:
+            frames: Frames of sound that the next pass needs.
+            rate: Frames per second.
+
+        Returns:
+            Whether the next pass is the one to be written. Then its backend has been set as by `begin`.
+        """
 
 
-def installed_infos(registered: Registered) -> list[SynthInfo]:
-    """What the factories give: first what `auto` tries, in its order. What one fails to give is left out."""
-    found = []
-    for make in registered.values():
-        try:
-            info = make()
-        except Exception:
-            continue  # it is said where that synth is asked for
-        if isinstance(info, SynthInfo):
-            found.append(info)
-    return sorted(found, key=lambda info: (info.auto == 0, info.auto, info.name))
+class SynthSupport:
+    """What a backend does outside its worker: base of the class that `SynthInfo.support` names.
 
-
-def silence(registered: Registered) -> str:
-    """Why `auto` came to silence, for a person."""
-    first = installed_infos(registered)[0]
-    if first.name == NULL.name:
-        return "no synth is registered, so that notes are not heard"
-    what, how = first.program or first.needs, first.install or "pip install it"
-    return f"{what} is not installed, so that notes are not heard: {how}"
-
-
-_chosen: BackendChoice | None = None
-
-
-def use(choice: BackendChoice | None) -> None:
-    """Sets what this process plays notes with.
+    The methods have defaults that do nothing: a backend overrides those that it needs. The supervisor, the engine's
+    loader and the command line make a new object for each use, so it keeps no state. Large libraries are to be
+    imported within the methods, because the command line imports the module for a single question.
 
     Args:
-        choice: The backend, or None for the default.
+        info: The backend's description.
+
+    Attributes:
+        info: The backend's description.
     """
-    global _chosen
-    _chosen = choice
+
+    def __init__(self, info: SynthInfo) -> None:
+        self.info = info
+
+    def delay(self, rate: int, hop: int) -> int:
+        """Computes the backend's own latency, which is added to the hop that every worker needs.
+
+        Args:
+            rate: Frames per second.
+            hop: Frames of a hop.
+
+        Returns:
+            Hops.
+        """
+        return 0
+
+    def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
+        """Checks a node's settings, and replaces what the backend has not. In the engine's loader, before the stream.
+
+        Args:
+            settings: The node's settings.
+            instead: The backend replaces one that failed. Then it substitutes the nearest that it has rather than
+                refuse the node.
+
+        Returns:
+            The settings to play with.
+
+        Raises:
+            ParamError: The backend does not play this instrument or SynthDef.
+            FileError: A file that the settings name cannot be used.
+        """
+        return settings
+
+    def check_option(self, value: str) -> None:
+        """Checks the value of `info.option`: in the command line, before anything is started.
+
+        Args:
+            value: As given to `serve`.
+
+        Raises:
+            UsageError: The option does not take this value.
+        """
+
+    def with_option(self, choice: BackendChoice, value: str, rate: int) -> BackendChoice:
+        """Applies the value of `info.option`: in the supervisor, before the engine is started.
+
+        Args:
+            choice: The backend as it plays without the option.
+            value: The option's value, which `check_option` accepted.
+            rate: Frames per second of the server.
+
+        Returns:
+            The backend and its settings for this server.
+
+        Raises:
+            EngineError: It cannot be played with this value.
+        """
+        return choice
+
+    def clear(self, since: float) -> None:
+        """Removes what the backend's workers left: processes, files. After all processes of a server have ended.
+
+        It must not raise: the supervisor ends after it.
+
+        Args:
+            since: When the server started, in seconds as `time.time` gives them.
+        """
+
+    def passes(self, live: int) -> AbstractContextManager[OfflinePasses] | None:
+        """Begins a render of a file, for `render` and `replay`.
+
+        Args:
+            live: Frames of a block of the set that `replay` plays; 0 in `render`.
+
+        Returns:
+            The passes, as a context that lasts until the file is written; None for a backend that renders files hop
+            by hop, as it plays.
+        """
+        return None
+
+    def findings(self) -> Iterable[Finding]:
+        """Checks what the backend needs, for `antiphon doctor`.
+
+        Yields:
+            What was found; by default whether `info.program` or `info.needs` is installed.
+        """
+        info = self.info
+        what = info.program or info.needs
+        if not what:
+            return
+        if info.installed:
+            yield Finding(what, "works", f"plays notes with --synth {info.name}")
+        else:
+            yield Finding(what, "missing", f"not installed; --synth {info.name} needs it", info.install)
 
 
-def chosen() -> BackendChoice:
-    """Finds what this process plays notes with.
-
-    Returns:
-        What `use_backend` set; otherwise what `--synth auto` chooses, and `NULL` where a processor is only checked.
-
-    Raises:
-        UsageError: No backend is installed.
-    """
-    if _chosen is not None:
-        return _chosen
-    return BackendChoice(NULL if pool.only_tried() else _automatic())
-
-
-@cache
-def _automatic() -> SynthInfo:
-    from antiphon.plugins import registry
-
-    return choose("auto", registry.factories("synths"))
+NULL = SynthInfo("null", "antiphon.synth.null:Null", auto=100)
+"""No sound: notes are written into a file."""

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from antiphon.io.http_message import HttpRequest, HttpRoute, Refusal, Response
-from antiphon.web.guard import Headers, check_framing, check_size
-
-if TYPE_CHECKING:
-    from antiphon.web.server import HttpServer
+from antiphon.io.http_message import Authorise, HttpRequest, HttpRoute, Refusal, Response
+from antiphon.web.guard import Headers, Limits, Site, check_framing, check_size
+from antiphon.web.listeners import Listeners
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -22,13 +20,35 @@ App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "content-type", "upgrade"})
 
 
+class RequestServer(Protocol):
+    """What the application uses of the server; `HttpServer` says what each is."""
+
+    limits: Limits
+    site: Site
+    authorise: Authorise | None
+    body_bytes: int
+    listeners: Listeners
+
+    def route(self, method: str, path: str) -> HttpRoute:
+        """The route of a request; raises `Refusal` where there is none."""
+
+    def hold(self, request: HttpRequest, received: int, size: int) -> None:
+        """Counts a piece of a request's body against the limits; raises `Refusal` where it is too long."""
+
+    async def handle(self, route: HttpRoute, request: HttpRequest) -> Response:
+        """Calls a route's handler."""
+
+    def refused(self, refusal: Refusal) -> Response:
+        """The response to a refused request."""
+
+
 class Guard:
     """ASGI middleware that passes on only requests that `admitted` allows.
 
     `app` finds the request in `scope["state"]["request"]` and its route in `scope["state"]["route"]`.
     """
 
-    def __init__(self, app: App, server: HttpServer) -> None:
+    def __init__(self, app: App, server: RequestServer) -> None:
         self._app, self._server = app, server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,7 +66,7 @@ class Guard:
 class Routes:
     """The application itself: reads the body and calls the route's handler."""
 
-    def __init__(self, server: HttpServer) -> None:
+    def __init__(self, server: RequestServer) -> None:
         self._server = server
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -81,7 +101,7 @@ class Routes:
         await respond(send, response, last=state["last"])
 
 
-def admitted(server: HttpServer, scope: Scope, raw_target: bytes) -> tuple[HttpRequest, HttpRoute]:
+def admitted(server: RequestServer, scope: Scope, raw_target: bytes) -> tuple[HttpRequest, HttpRoute]:
     """Checks a request's head.
 
     Args:

@@ -1,7 +1,7 @@
 """One HTTP connection: uvicorn's protocol on h11, with limits of time, size and count.
 
 Received bytes are handled in turns of at most `TURN` pieces, so that one client cannot block the others. The connection
-is in `server.waiting` while its client must send or read, and in `server.busy` while a handler runs; `HttpServer`'s
+is in the server's `waiting` while its client must send or read, and in its `busy` while a handler runs; the server's
 sweep closes connections that wait too long.
 """
 
@@ -10,28 +10,58 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from collections.abc import MutableMapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from antiphon.io.http_message import Refusal, Response
 from antiphon.web.application import headers_of
+from antiphon.web.counters import HttpCounters
+from antiphon.web.guard import Limits
+from antiphon.web.protocol_settings import LINGER_SECONDS, QUIET
 
 if TYPE_CHECKING:
-    from antiphon.web.server import HttpServer
+    import ssl
+
+    from uvicorn.config import Config
+    from uvicorn.server import ServerState
 
 log = logging.getLogger("antiphon.http")
-QUIET = logging.getLogger("antiphon.http.protocol")
-"""uvicorn's logger, silenced: it logs each request that is answered 4xx, with which a client could fill a log."""
-QUIET.setLevel(logging.CRITICAL + 1)
-
 TURN = 16
 """Pieces of a request (head, chunk, end) that are handled in a turn."""
-LINGER_SECONDS = 1.0
 LINGER_BYTES = 4 * 1024 * 1024
-"""Bytes that a refused client may still send, and for how long, before it is disconnected; most read the answer only
-once they have sent their request."""
+"""Bytes that a refused client may still send, for `LINGER_SECONDS`, before it is disconnected; most read the answer
+only once they have sent their request."""
+
+
+class ConnectionServer(Protocol):
+    """What a connection uses of the server."""
+
+    config: Config
+    state: ServerState
+    limits: Limits
+    counters: HttpCounters
+    tls: ssl.SSLContext | None
+
+    def wait(self, connection: HttpConnection) -> None:
+        """Starts the timeout of a connection that waits for its client."""
+
+    def work(self, connection: HttpConnection) -> None:
+        """Stops the timeout of a connection while a handler runs for it."""
+
+    def queue(self, connection: HttpConnection) -> None:
+        """Queues a connection that has received bytes for a turn."""
+
+    def remove(self, connection: HttpConnection) -> None:
+        """Forgets a connection that has ended or become a WebSocket."""
+
+    def may_listen(self, scope: MutableMapping[str, Any], state: dict[str, Any]) -> bool:
+        """Whether a request for a WebSocket may have one."""
+
+    def refused(self, refusal: Refusal) -> Response:
+        """The response to a refused request."""
 
 
 class _Events(h11.Connection):
@@ -85,7 +115,7 @@ class HttpConnection(H11Protocol):
 
     conn: _Events
 
-    def __init__(self, server: HttpServer) -> None:
+    def __init__(self, server: ConnectionServer) -> None:
         super().__init__(server.config, server.state, {"connection": self})
         self._server, self.logger = server, QUIET
         self.conn = _Events(self, server.limits.header, server.limits.chunks)

@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param, Value
 from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.graph.io_nodes import ENDS
+from antiphon.graph.io_nodes import END_NODES, declaration
 
 ValueOf: TypeAlias = Callable[[str, str], Value | None]
 """`(node, param)` → the value last asked for that is due by now, or None where it is not known."""
@@ -152,9 +152,8 @@ def _fixed(methods: tuple[Method, ...]) -> Entry:
 
 def _with_nodes(root: Entry, graph: Graph, catalog: Catalog, value: ValueOf, only: list[str]) -> Entry:
     """A copy of the fixed tree with the nodes added: all, or only the first name in `only`."""
-    asked: Iterable[NodeSpec] = (n for n in graph.nodes if not only or n.name == only[0])
-    ends = (NodeSpec(name, name) for name in ENDS if not only or name == only[0])
-    nodes = {n.name: _node(n, catalog, value) for n in chain(asked, ends)}
+    asked = (n for n in chain(graph.nodes, END_NODES) if not only or n.name == only[0])
+    nodes = {n.name: _node(n, catalog, value) for n in asked}
     container = root["CONTENTS"]["node"]
     container = {**container, "CONTENTS": {**container["CONTENTS"], **nodes}}
     return {**root, "CONTENTS": {**root["CONTENTS"], "node": container}}
@@ -162,7 +161,7 @@ def _with_nodes(root: Entry, graph: Graph, catalog: Catalog, value: ValueOf, onl
 
 def _node(node: NodeSpec, catalog: Catalog, value: ValueOf) -> Entry:
     path = f"/node/{node.name}"
-    info = ENDS[node.name][1] if node.name in ENDS else catalog.get(node.type)
+    info = declaration(node, catalog)
     entry = _container(path, f"{node.type}: {info.doc}" if info and info.doc else node.type)
     contents: dict[str, Entry] = entry["CONTENTS"]
     for param in info.cells if info else ():

@@ -21,16 +21,11 @@ async def add_routes(http: HttpServer, implemented: Mapping[str, tuple[str, ...]
     wanted = {plugin for plugin, hooks in implemented.items() if HOOK in hooks}
     if not wanted:
         return
-    from antiphon.plugins.dispatcher import HookDispatcher
-    from antiphon.plugins.finding import sources
+    from antiphon.plugins.importing import import_plugins
     from antiphon.plugins.reasons import reason_of
 
-    dispatcher = HookDispatcher()
-    for source in sources():
-        if source.name in wanted and not source.problem:
-            try:
-                dispatcher.add(source.name, source.importing())
-            except (Exception, SystemExit) as error:
-                log.warning("plugin %s: %s", source.name, reason_of(error))
-    for failure in await dispatcher.acall(HOOK, http=http):
+    def failed(name: str, error: BaseException) -> None:
+        log.warning("plugin %s: %s", name, reason_of(error))
+
+    for failure in await import_plugins(wanted, failed).acall(HOOK, http=http):
         log.warning("plugin %s: %s", failure.name, failure.reason)

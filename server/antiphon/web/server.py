@@ -29,6 +29,7 @@ from antiphon.io.http_message import Authorise, Handler, HttpRequest, HttpRoute,
 from antiphon.web.application import Guard, Routes, admitted
 from antiphon.web.connection import HttpConnection
 from antiphon.web.control_link import ControlLink
+from antiphon.web.counters import HttpCounters
 from antiphon.web.guard import LOOPBACK, Limits, Site
 from antiphon.web.listeners import Listeners
 
@@ -49,25 +50,6 @@ log = logging.getLogger("antiphon.http")
 
 BUDGET = 0.002
 """Seconds of connections' turns before the event loop runs again."""
-
-
-@dataclass(slots=True)
-class HttpCounters:
-    """Counters since the start.
-
-    Attributes:
-        requests: Requests whose head was received.
-        refused: Requests answered 4xx, and failed TLS handshakes.
-        errors: Handlers that raised or timed out, and failed connections.
-        timeouts: Clients that were too slow.
-        dropped: Connections closed to make room for others, or for want of it.
-    """
-
-    requests: int = 0
-    refused: int = 0
-    errors: int = 0
-    timeouts: int = 0
-    dropped: int = 0
 
 
 @dataclass(slots=True)

@@ -117,6 +117,18 @@ class WorkerProcessor(Processor):
         """
         return 0
 
+    def dry(self, inputs: int, outputs: int) -> bool:
+        """Decides whether missing answers are replaced by the sound that came in. Called after `worker`.
+
+        Args:
+            inputs: Channels of the audio input, 0 without one.
+            outputs: Channels of the audio output.
+
+        Returns:
+            True where they are as many, unless overridden; False for silence.
+        """
+        return inputs == outputs
+
     def prepare(self, spec: StreamSpec) -> None:
         """Opens the streams and makes every buffer.
 
@@ -134,9 +146,9 @@ class WorkerProcessor(Processor):
         lanes, lead = self.lanes(spec), self.lead(spec, worker.hop)
         self.client = WorkerClient(worker, lanes, lead, self.node, self.config)
         self.parts = self.client.parts
-        self.hops = Rebuffer(worker.hop, lead, inputs, channels, self.post, self._load)
+        self.hops = Rebuffer(worker.hop, lead, inputs, channels, self.post, self.load)
         self.latency = self.hops.latency + self.behind(spec, worker.hop)
-        dry = inputs == channels
+        dry = self.dry(inputs, channels)
         self._fader = DropoutFader(channels, worker.hop, spec.rate)
         self._sent: Samples = np.zeros((lanes, *worker.inputs), np.float32)
         self._sound: Samples = np.zeros((channels, worker.hop), np.float32)
@@ -174,7 +186,13 @@ class WorkerProcessor(Processor):
         self.write(hop, sound, self._sent)
         client.post(hop, self._sent)
 
-    def _load(self, hop: int, out: Samples) -> None:
+    def load(self, hop: int, out: Samples) -> None:
+        """Takes the answer to a hop and fades where it is missing. On the block path.
+
+        Args:
+            hop: The hop that plays next.
+            out: float32 `[channels, frames]`, filled.
+        """
         if hop < self.hops.first:
             out.fill(0.0)
             return

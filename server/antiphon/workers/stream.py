@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from antiphon.contract.block import Samples
 from antiphon.errors import WorkerLost
 from antiphon.workers.arena import MAX_DEPTH, SlotWord, State, WorkerEntry, WorkerWord, tag
 from antiphon.workers.spec import WorkerSpec
-
-if TYPE_CHECKING:
-    from antiphon.workers.pool import Pool
 
 _SPINS = 500
 """Polls before a wait sleeps, about 30 µs: to sleep and be woken takes as long."""
@@ -20,6 +17,36 @@ _LOOK_MS = 1
 """Longest sleep before the tag is read again, in case the eventfd was written between the last read and the sleep."""
 _GIVEN_UP_NS = 1_000_000_000
 """Time that a replay waits for an answer that was missing live, such as to a hop that makes every worker crash."""
+
+
+class StreamPool(Protocol):
+    """What a stream uses of the pool that opened it.
+
+    Attributes:
+        lockstep: Whether every answer is waited for, as for files.
+        until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
+    """
+
+    lockstep: bool
+    until_ns: int
+
+    def ring(self, worker: int) -> None:
+        """Marks a worker that has a new hop, for `flush`."""
+
+    def flush(self) -> None:
+        """Wakes the marked workers."""
+
+    def wait_answer(self, worker: int, milliseconds: float) -> None:
+        """Waits for a worker's answer, for the given time at most."""
+
+    def revived(self, stream: Stream) -> bool:
+        """Whether the worker of a stream runs again after it ended."""
+
+    def call_zygote(self, entry: WorkerEntry) -> None:
+        """Wakes the zygotes, which read the workers' words."""
+
+    def close(self, stream: Stream) -> None:
+        """Releases a stream's slot."""
 
 
 class Stream:
@@ -34,7 +61,7 @@ class Stream:
         spec: The worker's spec.
     """
 
-    def __init__(self, pool: Pool, entry: WorkerEntry, slot: int, spec: WorkerSpec, serial: int) -> None:
+    def __init__(self, pool: StreamPool, entry: WorkerEntry, slot: int, spec: WorkerSpec, serial: int) -> None:
         self.spec, self.entry, self.slot, self.serial = spec, entry, slot, serial
         self._pool, self._words, self._depth = pool, entry.words, spec.depth
         tags = slice(slot * MAX_DEPTH, (slot + 1) * MAX_DEPTH)

@@ -5,6 +5,7 @@ Imported by models, their training and workers, never by control or engine: it i
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import ClassVar, TypeAlias
 
 import torch
@@ -13,7 +14,7 @@ State: TypeAlias = tuple[torch.Tensor, ...]
 """The state of a model between hops: tensors `[slots, …]` of any type, one row for each slot."""
 
 
-class StreamingModel(torch.nn.Module):
+class StreamingModel(torch.nn.Module, ABC):
     """A network that computes a hop at a time, for several streams at once, a row of the batch each.
 
     The constructor takes no arguments; weights are loaded later. Rows must not depend on each other, and all memory
@@ -45,6 +46,7 @@ class StreamingModel(torch.nn.Module):
         """The shape of one slot's answer: outputs, and values of each."""
         return self.outputs, self.hop if self.answer is None else self.answer
 
+    @abstractmethod
     def start(self, slots: int) -> State:
         """Makes the state of streams without a past.
 
@@ -54,8 +56,8 @@ class StreamingModel(torch.nn.Module):
         Returns:
             Tensors on the CPU whose first dimension is `slots`.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no start")
 
+    @abstractmethod
     def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         """Computes one hop of every slot. Neither `x` nor `state` is written to.
 
@@ -66,4 +68,3 @@ class StreamingModel(torch.nn.Module):
         Returns:
             float32 `[slots, outputs, answer]`, and the state after the hop, of the same shapes and types as before.
         """
-        raise NotImplementedError(f"{type(self).__name__} has no step")

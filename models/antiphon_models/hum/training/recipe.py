@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder, decode_file
-from antiphon_models.hum.network import BINS, PER_SEMITONE, PitchNetwork
+from antiphon_hum.learned.tables import BINS, PER_SEMITONE
+from antiphon_models.hum.network import PitchNetwork
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.batches import Batcher, frame_targets
 from antiphon_models.hum.training.scoring import f1

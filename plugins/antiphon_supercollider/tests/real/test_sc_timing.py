@@ -16,9 +16,9 @@ from tests.waiting import until
 from antiphon.api import Event, osc
 from antiphon.bench.rig import ServerProcess
 from antiphon_supercollider.bench.clock import Clocked, ends
-from antiphon_supercollider.played_ahead import PATIENCE
 from antiphon_supercollider.tests.real.test_supercollider import RATE, recorded, server, synth
 from antiphon_supercollider.tests.real.test_supercollider import pytestmark as needs_real
+from antiphon_supercollider.voices.played_ahead import PATIENCE
 
 pytestmark = needs_real
 _ = server

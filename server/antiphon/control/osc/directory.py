@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from antiphon.control.osc.addresses import ADDRESSES, OscServer
-from antiphon.control.osc.handle_graph import node_routes
+from antiphon.control.osc.handlers.graph import node_routes
 from antiphon.control.osc.route import AddressRoute
+from antiphon.session.graph_state import GraphState
 from antiphon.session.router import Router
-from antiphon.session.session import Session
 
 
 class Directory:
@@ -31,9 +31,9 @@ class Directory:
             self.router.put(item.path.encode(), route)
         self._routed: dict[str, int] = {}
 
-    def follow(self, session: Session) -> None:
+    def follow(self, state: GraphState) -> None:
         """Adds the addresses of new nodes and removes those of removed ones."""
-        nodes = session.every
+        nodes = state.every
         for name, number in list(self._routed.items()):
             if name not in nodes or nodes[name].id != number:
                 self.router.drop(f"/node/{name}".encode())
@@ -42,5 +42,5 @@ class Directory:
             if name not in self._routed:
                 for route in node_routes(self._server, node):
                     # master volume and input gain must not follow a pattern that is meant for nodes
-                    self.router.put(route.address.encode(), route, patterns=name in session.nodes)
+                    self.router.put(route.address.encode(), route, patterns=name in state.nodes)
                 self._routed[name] = node.id

@@ -9,24 +9,24 @@ from __future__ import annotations
 import re
 from collections.abc import Container, Iterable
 
+from antiphon.session.graph_state import GraphState
 from antiphon.session.scenes import Scene
-from antiphon.session.session import Session
 
 FILE = "(a file)"
 _PART = r"""[^\s'",:;()/]+"""
 _PATH = re.compile(rf"""(?P<quote>['"])(?P<quoted>/[^'"]*/[^'"]*)(?P=quote)|(?<![\w./])(?:/{_PART}){{2,}}/?""")
 
 
-def discreet(text: str, session: Session, scenes: Iterable[Scene], roots: Container[str]) -> str:
+def discreet(text: str, state: GraphState, scenes: Iterable[Scene], roots: Container[str]) -> str:
     """Replaces the values of `file` parameters, and all absolute paths, by `FILE`.
 
     Args:
         text: A sentence.
-        session: Its nodes' present values are replaced.
+        state: Its nodes' present values are replaced.
         scenes: Their values are replaced too.
         roots: First parts of OSC addresses, which look like paths and are not replaced.
     """
-    for name in sorted(_names(session, scenes), key=len, reverse=True):
+    for name in sorted(_names(state, scenes), key=len, reverse=True):
         text = text.replace(repr(name), FILE).replace(name, FILE)
 
     def hidden(match: re.Match[str]) -> str:
@@ -36,9 +36,9 @@ def discreet(text: str, session: Session, scenes: Iterable[Scene], roots: Contai
     return _PATH.sub(hidden, text)
 
 
-def _names(session: Session, scenes: Iterable[Scene]) -> set[str]:
-    """The values of all parameters of kind file, in the session and in the scenes."""
-    nodes = session.every.values()
+def _names(state: GraphState, scenes: Iterable[Scene]) -> set[str]:
+    """The values of all parameters of kind file, in the state and in the scenes."""
+    nodes = state.every.values()
     files = [(node, cell, p.name) for node in nodes for cell, p in enumerate(node.cells) if p.kind == "file"]
     present = [node.texts.get(cell, "") for node, cell, _ in files]
     stored = [str(scene.get(f"{node.name}.{name}", "")) for scene in scenes for node, _, name in files]

@@ -301,7 +301,7 @@ def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
     parts, ours = address.split("/"), "/node/"
     if address.startswith(ours) and len(parts) > 3:
         try:
-            session.param(parts[2], parts[3])
+            session.state.param(parts[2], parts[3])
         except WireError as error:
             return str(error)
         ours = f"/node/{parts[2]}/"

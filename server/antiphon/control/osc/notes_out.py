@@ -7,7 +7,7 @@ from collections.abc import Callable
 from antiphon.control.osc.clients import Surfaces
 from antiphon.control.osc.feedback import Feedback
 from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
-from antiphon.session.session import Session
+from antiphon.session.graph_state import GraphState
 
 
 class NotesOut:
@@ -17,9 +17,9 @@ class NotesOut:
         wanted: Gives the number of the node whose events are needed without a subscriber, 0 for none.
     """
 
-    def __init__(self, link: EngineLink, session: Session, surfaces: Surfaces, feedback: Feedback) -> None:
+    def __init__(self, link: EngineLink, state: GraphState, surfaces: Surfaces, feedback: Feedback) -> None:
         """Requests nothing before `follow`."""
-        self._link, self._session, self._surfaces, self._feedback = link, session, surfaces, feedback
+        self._link, self._state, self._surfaces, self._feedback = link, state, surfaces, feedback
         self.wanted: Callable[[], int] = _none
 
     def follow(self) -> None:
@@ -28,7 +28,7 @@ class NotesOut:
 
     def played(self, note: PlayedNote) -> None:
         """Sends a node's note-on or note-off as a message that the server itself would take, with the node's name."""
-        node = self._session.by_id.get(note.node)
+        node = self._state.by_id.get(note.node)
         if node is None or note.kind not in ("on", "off"):
             return
         velocity = max(1, min(127, round(127.0 * note.value))) if note.kind == "on" else 0

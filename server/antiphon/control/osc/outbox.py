@@ -23,7 +23,7 @@ from antiphon.session.actions import (
 )
 from antiphon.session.commands import NOW, ClearSchedule, Now, Panic, Sync
 from antiphon.session.effects import EngineEffect, EngineLoad
-from antiphon.session.session import Session
+from antiphon.session.graph_state import GraphState
 
 LIMIT = 1 << 17
 _PLAYED = (NodeSet, *EVENTS)
@@ -38,9 +38,9 @@ class Outbox:
         tap: Called once with each effect, when it is requested.
     """
 
-    def __init__(self, link: EngineLink, session: Session) -> None:
+    def __init__(self, link: EngineLink, state: GraphState) -> None:
         """Nothing is queued."""
-        self._link, self._session = link, session
+        self._link, self._state = link, state
         self._backlog: deque[Action] = deque()
         self._for_plan: deque[Action] = deque()
         self.dropped = 0
@@ -85,22 +85,22 @@ class Outbox:
 
     def _needs_plan(self, action: Action) -> bool:
         """Whether an action must wait for the plan that is being prepared."""
-        session = self._session
+        state = self._state
         match action:
             case NodeSet(node, cell):
-                if node in session.playing:
+                if node in state.playing:
                     return False
                 # a value without a time is in the plan itself, or is sent again once that plays
-                known = session.by_id.get(node)
+                known = state.by_id.get(node)
                 return known is not None and (type(action.when) is not Now or known.cells[cell].kind == "trigger")
             case Sync():
-                return session.loading
+                return state.loading
             case NodeReset() | NodeNoteOn() | NodeNoteOff() | NodeControl() | NodeBend():
-                return action.node not in session.playing and session.loading
+                return action.node not in state.playing and state.loading
         return False
 
     def _try(self, action: Action) -> bool:
-        if isinstance(action, _PLAYED) and action.node not in self._session.playing:
+        if isinstance(action, _PLAYED) and action.node not in self._state.playing:
             return True
         return self._link.send(action)
 

@@ -7,7 +7,7 @@ import sys
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import HOST_PARAMS, Param
 from antiphon.control.osc.addresses import ADDRESSES, Address
-from antiphon.control.osc.handle_server import COUNTERS
+from antiphon.control.osc.handlers.server import COUNTERS
 from antiphon.io.osc_peer import Level
 
 HEAD = """\

@@ -13,7 +13,7 @@ from antiphon.control.faults import ControlFaults
 from antiphon.control.osc.feedback import LATE_SECONDS, Feedback
 from antiphon.control.osc.notes_out import NotesOut
 from antiphon.control.osc.syncs import Syncs
-from antiphon.control.plans import Plans
+from antiphon.control.patches.plans import Plans
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.turns import Turns
 from antiphon.engine.action_schedule import OTHER
@@ -109,11 +109,11 @@ class Reports:
                 if server.events.listeners and seconds > LATE_SECONDS:
                     server.events.publish("late", address=self._address(node, cell), seconds=seconds)
             case Reported(node, cell, number):
-                changed = server.session.reported(node, cell, number)
+                changed = server.session.state.reported(node, cell, number)
                 if changed is not None:
                     server.executor.perform([changed])
             case NodeState(node, state, reason):
-                known = server.session.by_id.get(node)
+                known = server.session.state.by_id.get(node)
                 if known is not None:
                     if reason and state != known.state:
                         log.warning("%s is %s: %s", known.name, state, reason)
@@ -132,7 +132,7 @@ class Reports:
     def meters(self) -> dict[str, tuple[float, float]]:
         """Levels that changed since the last call: (peak, RMS) by node name; `in` and `out` are the server's own."""
         levels = self._server.link.meters()
-        names = {n.id: n.name for n in self._server.session.by_id.values()}
+        names = {n.id: n.name for n in self._server.session.state.by_id.values()}
         changed = {}
         for number, level in levels.items():
             loud = tuple(x if x > QUIET else 0.0 for x in level)
@@ -144,7 +144,7 @@ class Reports:
     def _address(self, node: int, cell: int) -> str:
         if address := ACTIONS.address(cell - OTHER):
             return address
-        known = self._server.session.by_id.get(node)
+        known = self._server.session.state.by_id.get(node)
         if known is None:
             return ""
         if not 0 <= cell < len(known.cells):

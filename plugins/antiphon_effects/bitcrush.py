@@ -1,0 +1,59 @@
+"""Fewer bits and a lower rate, without any filter: the errors are the effect.
+
+A quantiser with a step at zero level and a sample-and-hold; Zölzer (ed.), DAFX (2nd ed., 2011), section 4.3.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon_effects.shared import effects_finite
+
+
+@kernel
+def effects_bitcrush(x: Audio, y: Audio, bits: f32p, rate: f32p, state: f64p, own: f64) -> None:
+    """y ← x in steps.
+
+    state: the way to the next sample that is held, 1 at it and -1 at the start; then that sample of each channel.
+    """
+    last = f64(0.0)
+    step = f64(1.0)
+    for n in range(y.frames):
+        if f64(bits[n]) != last:
+            last = f64(bits[n])
+            step = math.exp2(1.0 - last)
+        # the first frame is held, at any rate
+        state[0] = 1.0 if state[0] < 0.0 else state[0] + f64(rate[n]) / own
+        if state[0] >= 1.0:
+            state[0] = state[0] - math.floor(state[0])
+            for c in range(y.channels):
+                state[1 + c] = math.floor(effects_finite(x[c, n]) / step + 0.5) * step
+        for c in range(y.channels):
+            y[c, n] = state[1 + c]
+
+
+class Bitcrush(Processor):
+    """Holds samples `rate` times a second, each rounded to `bits`."""
+
+    params = (
+        Param("bits", default=8.0, low=1.0, high=24.0, smooth=0.02, doc="Steps of 2 to the power of 1 - bits."),
+        Param(
+            "rate", default=12000.0, low=100.0, high=192000.0, unit="Hz", warp="log", smooth=0.02, doc="Of the steps."
+        ),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(1 + spec.channels, np.float64)
+        self.reset()
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+        self._state[0] = -1.0
+
+    def process(self, io: IO) -> None:
+        effects_bitcrush(io.audio_in[0], io.audio_out[0], io.curve("bits"), io.curve("rate"), self._state, self._rate)

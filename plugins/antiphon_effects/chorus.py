@@ -1,0 +1,25 @@
+"""A chorus: three voices of the sound, each with a delay that swings, so that their pitches drift apart.
+
+Dattorro, "Effect Design, Part 2: Delay-Line Modulation and Chorus" (JAES 45, 1997).
+"""
+
+from __future__ import annotations
+
+from antiphon.api import Param
+from antiphon_effects.swept import Swept, swing
+
+
+class Chorus(Swept):
+    """Three voices a third of a turn apart, mixed with the sound."""
+
+    voices = 3
+    longest = 0.07
+    params = (
+        *swing(0.6),
+        Param(
+            "delay", default=0.012, low=0.005, high=0.05, unit="s", warp="log", smooth=0.1, doc="The least."
+        ),
+        Param("depth", default=0.005, low=0.0, high=0.02, unit="s", smooth=0.1, doc="How far the delays swing."),
+        Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="Of the voices in the whole; 1 is vibrato."),
+        Param("spread", default=0.5, low=0.0, high=1.0, smooth=0.1, doc="How far right swings after left."),
+    )  # fmt: skip

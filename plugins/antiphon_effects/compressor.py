@@ -1,0 +1,108 @@
+"""A compressor: less dynamics.
+
+Feed-forward, in the log domain, with a soft knee and the smooth decoupled peak detector, after Giannoulis, Massberg and
+Reiss, "Digital Dynamic Range Compressor Design" (JAES 60, 2012): level in dB, then the static curve, then attack and
+release of the gain reduction. So the times do not depend on the level, and a sound below the knee passes bit for bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon_effects.shared import effects_decibels, effects_fall, effects_finite, effects_gain
+
+SIDE = Port("side")
+# places in `state`: the reduction after release and after attack, in dB
+_HELD, _CUT, _SIZE = 0, 1, 2
+_FAINT = 1e-6
+
+
+@kernel
+def effects_compressor(
+    x: Audio, side: Audio, y: Audio, source: f32p, threshold: f32p, ratio: f32p, knee: f32p, attack: f32p,
+    release: f32p, makeup: f32p, state: f64p, rate: f64,
+) -> None:  # fmt: skip
+    """y ← x, reduced where the detector's sound is above the threshold (dB)."""
+    attack_at = f64(0.0)
+    release_at = f64(0.0)
+    rise = f64(0.0)
+    fall = f64(0.0)
+    for n in range(y.frames):
+        top = f64(0.0)
+        if source[n] == 0.0:
+            for c in range(x.channels):
+                a = abs(effects_finite(x[c, n]))
+                top = a if a > top else top
+        else:
+            for c in range(side.channels):
+                a = abs(effects_finite(side[c, n]))
+                top = a if a > top else top
+        over = effects_decibels(top) - f64(threshold[n])
+        slope = 1.0 - 1.0 / f64(ratio[n])
+        width = f64(knee[n])
+        cut = f64(0.0)
+        if 2.0 * over > width:
+            cut = slope * over
+        elif 2.0 * over > -width and width > 0.0:
+            cut = slope * (over + 0.5 * width) * (over + 0.5 * width) / (2.0 * width)
+        if f64(attack[n]) != attack_at:
+            attack_at = f64(attack[n])
+            rise = effects_fall(attack_at, rate)
+        if f64(release[n]) != release_at:
+            release_at = f64(release[n])
+            fall = effects_fall(release_at, rate)
+        held = cut + (state[_HELD] - cut) * fall
+        held = cut if cut > held else held
+        held = 0.0 if held < _FAINT else held
+        state[_HELD] = held
+        now = held + (state[_CUT] - held) * rise
+        now = 0.0 if now < _FAINT else now
+        state[_CUT] = now
+        decibels = f64(makeup[n]) - now
+        g = f64(1.0)
+        if decibels != 0.0:
+            g = effects_gain(decibels)
+        for c in range(y.channels):
+            y[c, n] = effects_finite(x[c, n]) * g
+
+
+class Compressor(Processor):
+    """Turns loud sound down: above `threshold`, `ratio` dB of input become one dB of output.
+
+    The same gain for all channels. With `detector` side the level is that of the input `side`: ducking.
+    """
+
+    inputs = (AUDIO_IN, SIDE)
+    params = (
+        Param("detector", "choice", "input", choices=("input", "side"), doc="Which sound sets the gain."),
+        Param("threshold", default=-20.0, low=-80.0, high=0.0, unit="dB", smooth=0.02, doc="Peak level from which on."),
+        Param("ratio", default=4.0, low=1.0, high=100.0, warp="log", smooth=0.02, doc="1 does nothing, 100 limits."),
+        Param("knee", default=6.0, low=0.0, high=36.0, unit="dB", smooth=0.02, doc="Width of the curve's bend."),
+        Param(
+            "attack", default=0.005, low=0.00005, high=0.5, unit="s", warp="log", smooth=0.02,
+            doc="Time constant of a rising reduction.",
+        ),
+        Param(
+            "release", default=0.1, low=0.005, high=5.0, unit="s", warp="log", smooth=0.02,
+            doc="Time constant of a falling reduction.",
+        ),
+        Param("makeup", default=0.0, low=-24.0, high=36.0, unit="dB", smooth=0.02, doc="Gain after the compressor."),
+        Param("reduction", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="The reduction now."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(_SIZE, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def process(self, io: IO) -> None:
+        x, side = io.audio_in
+        effects_compressor(
+            x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("ratio"), io.curve("knee"),
+            io.curve("attack"), io.curve("release"), io.curve("makeup"), self._state, self._rate,
+        )  # fmt: skip
+        io.report("reduction", min(120.0, float(self._state[_CUT])))

@@ -1,0 +1,186 @@
+"""A parametric equaliser of eight bands.
+
+Each band is the filter of Bristow-Johnson's "Cookbook formulae for audio equalizer biquad filter coefficients" in the
+state-variable form of Simper ("Linear trapezoidal integrated SVF", 2011): the same transfer function, and stable and
+quiet while its frequency moves. Coefficients follow the parameters on every 16th frame and go from one such frame to
+the next in a line.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
+from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan
+
+KINDS = ("off", "peak", "lowshelf", "highshelf", "lowcut", "highcut", "notch")
+_OFF, _PEAK, _LOWSHELF, _HIGHSHELF, _LOWCUT, _HIGHCUT, _NOTCH = 0, 1, 2, 3, 4, 5, 6
+FADE = 0.005
+"""Seconds in which a band fades out, and in again, where its kind changes."""
+RATIO, DECIBELS = 1.07, 0.5
+"""The most by which a frequency or a sharpness, and a gain in dB, change in 16 frames: the host's line through the
+values would pass the low end of a logarithmic range in a millisecond."""
+BANDS = (
+    ("off", 30.0), ("lowshelf", 100.0), ("peak", 250.0), ("peak", 800.0),
+    ("peak", 2500.0), ("peak", 6000.0), ("highshelf", 10000.0), ("off", 18000.0),
+)  # fmt: skip
+"""Kind and frequency in Hz of each band at first; with gains of 0 dB, the whole is flat."""
+# places in `k`: six coefficients, their steps a frame, their ends; the kind in use, its weight, what the ends are for
+_STEP, _END, _KIND, _WEIGHT, _HERTZ, _GAIN, _Q, _SIZE = 6, 12, 18, 19, 20, 21, 22, 23
+
+
+@kernel
+def effects_eq_ends(kind: i64, hertz: f64, gain: f64, q: f64, rate: f64, k: f64p) -> None:
+    """Computes a band's coefficients into the six places from `_END` on: a1, a2, a3 and the mix of input, band, low."""
+    a = math.exp(gain * math.log(10.0) / 40.0)
+    g = effects_tan(hertz, rate)
+    damp = 1.0 / q
+    if kind == _PEAK:
+        damp = damp / a
+    elif kind == _LOWSHELF:
+        g = g / math.sqrt(a)
+    elif kind == _HIGHSHELF:
+        g = g * math.sqrt(a)
+    m0 = f64(1.0)
+    m1 = f64(0.0)
+    m2 = f64(0.0)
+    if kind == _PEAK:
+        m1 = damp * (a * a - 1.0)
+    elif kind == _LOWSHELF:
+        m1 = damp * (a - 1.0)
+        m2 = a * a - 1.0
+    elif kind == _HIGHSHELF:
+        m0 = a * a
+        m1 = damp * (1.0 - a) * a
+        m2 = 1.0 - a * a
+    elif kind == _LOWCUT:
+        m1 = -damp
+        m2 = -1.0
+    elif kind == _HIGHCUT:
+        m0 = 0.0
+        m2 = 1.0
+    elif kind == _NOTCH:
+        m1 = -damp
+    a1 = 1.0 / (1.0 + g * (g + damp))
+    k[_END] = a1
+    k[_END + 1] = g * a1
+    k[_END + 2] = g * g * a1
+    k[_END + 3] = m0
+    k[_END + 4] = m1
+    k[_END + 5] = m2
+
+
+@kernel
+def effects_eq_band(
+    x: Audio, y: Audio, kind: f32p, hertz: f32p, gain: f32p, q: f32p, state: f64p, k: f64p, age: i64, fade: f64,
+    rate: f64,
+) -> None:  # fmt: skip
+    """y ← x through one band; `age` frames have passed since the reset. state: two numbers a channel."""
+    for n in range(y.frames):
+        asked = i64(kind[n])
+        jump = age + n == 0
+        if jump:
+            k[_KIND] = f64(asked)
+            k[_WEIGHT] = 0.0 if asked == _OFF else 1.0
+        if k[_KIND] != f64(asked) and k[_WEIGHT] <= 0.0:
+            k[_KIND] = f64(asked)
+            jump = True
+            for c in range(2 * y.channels):
+                state[c] = 0.0
+        now = i64(k[_KIND])
+        if now == asked and now != _OFF:
+            k[_WEIGHT] = min(1.0, k[_WEIGHT] + fade)
+        else:
+            k[_WEIGHT] = max(0.0, k[_WEIGHT] - fade)
+        if (age + n) % GRID == 0 or jump:
+            for c in range(2 * y.channels):
+                state[c] = effects_rest(state[c])
+            moved = f64(hertz[n]) != k[_HERTZ] or f64(gain[n]) != k[_GAIN] or f64(q[n]) != k[_Q]
+            if jump:
+                k[_HERTZ] = f64(hertz[n])
+                k[_GAIN] = f64(gain[n])
+                k[_Q] = f64(q[n])
+            for i in range(6):
+                k[i] = k[_END + i]
+                k[_STEP + i] = 0.0
+            if moved or jump:
+                k[_HERTZ] = min(max(f64(hertz[n]), k[_HERTZ] / RATIO), k[_HERTZ] * RATIO)
+                k[_GAIN] = min(max(f64(gain[n]), k[_GAIN] - DECIBELS), k[_GAIN] + DECIBELS)
+                k[_Q] = min(max(f64(q[n]), k[_Q] / RATIO), k[_Q] * RATIO)
+                effects_eq_ends(now, k[_HERTZ], k[_GAIN], k[_Q], rate, k)
+                for i in range(6):
+                    if jump:
+                        k[i] = k[_END + i]
+                    k[_STEP + i] = (k[_END + i] - k[i]) / f64(GRID)
+        w = k[_WEIGHT]
+        if w == 0.0:
+            for c in range(y.channels):
+                y[c, n] = effects_finite(x[c, n])
+        else:
+            for i in range(6):
+                k[i] = k[i] + k[_STEP + i]
+            for c in range(y.channels):
+                v0 = effects_finite(x[c, n])
+                one = state[2 * c]
+                two = state[2 * c + 1]
+                v3 = v0 - two
+                v1 = k[0] * one + k[1] * v3
+                v2 = two + k[1] * one + k[2] * v3
+                state[2 * c] = 2.0 * v1 - one
+                state[2 * c + 1] = 2.0 * v2 - two
+                v = k[3] * v0 + k[4] * v1 + k[5] * v2
+                y[c, n] = v0 + (v - v0) * w if w < 1.0 else v
+
+
+def _params() -> tuple[Param, ...]:
+    made: list[Param] = []
+    for n, (kind, hertz) in enumerate(BANDS, 1):
+        made += [
+            Param(f"kind{n}", "choice", kind, choices=KINDS, doc=f"What band {n} does; cuts have 12 dB an octave."),
+            Param(
+                f"freq{n}", default=hertz, low=20.0, high=20000.0, unit="Hz", warp="log", smooth=0.03,
+                doc=f"Centre or corner of band {n}.",
+            ),
+            Param(
+                f"gain{n}", default=0.0, low=-24.0, high=24.0, unit="dB", smooth=0.03,
+                doc=f"Of band {n}, a peak or a shelf.",
+            ),
+            Param(
+                f"q{n}", default=0.7071, low=0.1, high=20.0, warp="log", smooth=0.03,
+                doc=f"Sharpness of band {n}; 0.707 is flat, 20 rings.",
+            ),
+        ]  # fmt: skip
+    return tuple(made)
+
+
+class Eq(Processor):
+    """Eight bands in series, each a peak, a shelf, a cut or a notch. A band with 0 dB changes no frequency."""
+
+    params = _params()
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._fade = 1.0 / (FADE * spec.rate)
+        self._state = [np.zeros(2 * max(1, spec.channels), np.float64) for _ in BANDS]
+        self._k = [np.zeros(_SIZE, np.float64) for _ in BANDS]
+        self._names = [(f"kind{n}", f"freq{n}", f"gain{n}", f"q{n}") for n in range(1, len(BANDS) + 1)]
+        self._age = 0
+
+    def reset(self) -> None:
+        for state, k in zip(self._state, self._k, strict=True):
+            state.fill(0.0)
+            k.fill(0.0)
+        self._age = 0
+
+    def process(self, io: IO) -> None:
+        x, y = io.audio_in[0], io.audio_out[0]
+        curve = io.curve
+        for (kind, hertz, gain, q), state, k in zip(self._names, self._state, self._k, strict=True):
+            effects_eq_band(
+                x, y, curve(kind), curve(hertz), curve(gain), curve(q), state, k, self._age, self._fade, self._rate,
+            )  # fmt: skip
+            x = y
+        self._age += io.frames

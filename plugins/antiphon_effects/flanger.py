@@ -1,0 +1,26 @@
+"""A flanger: the sound with itself a few milliseconds later, so that a comb of notches moves through the spectrum.
+
+Smith, "An allpass approach to digital phasing and flanging" (ICMC 1984); Dattorro, "Effect Design, Part 2" (JAES 45,
+1997).
+"""
+
+from __future__ import annotations
+
+from antiphon.api import Param
+from antiphon_effects.swept import Swept, swing
+
+
+class Flanger(Swept):
+    """One voice with feedback, mixed with the sound. At `depth` 0 it is a comb filter."""
+
+    voices = 1
+    longest = 0.03
+    tail = True
+    params = (
+        *swing(0.2),
+        Param("delay", default=0.0008, low=0.0001, high=0.01, unit="s", warp="log", smooth=0.1, doc="The least delay."),
+        Param("depth", default=0.004, low=0.0, high=0.015, unit="s", smooth=0.1, doc="How far the delay swings."),
+        Param("feedback", default=0.5, low=-0.95, high=0.95, smooth=0.02, doc="Sharpness; below 0 the odd peaks."),
+        Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="At 0.5 the notches are deepest."),
+        Param("spread", default=0.25, low=0.0, high=1.0, smooth=0.1, doc="How far right swings after left."),
+    )

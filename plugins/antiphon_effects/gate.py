@@ -1,0 +1,115 @@
+"""A noise gate: silence between notes.
+
+A level detector with two thresholds (hysteresis) and a hold time, then a gain with attack and release; Zölzer (ed.),
+DAFX: Digital Audio Effects (2nd ed., 2011), section 4.2.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon_effects.shared import effects_decibels, effects_fall, effects_finite, effects_gain
+
+DETECTOR = 0.01
+"""Time constant in seconds with which the detected peak decays: above half a period of 50 Hz."""
+CLOSED = -90.0
+"""`range` at and below which a closed gate is silence, dB."""
+NEAR = 1e-4
+"""Difference from its end below which the gain is there: 1e-4 is -80 dB."""
+# places in `state`: the peak, the gain, 1 while open, frames left of the hold
+_LEVEL, _GAIN, _OPEN, _HOLD, _SIZE = 0, 1, 2, 3, 4
+
+
+@kernel
+def effects_gate(
+    x: Audio, side: Audio, y: Audio, source: f32p, threshold: f32p, hysteresis: f32p, attack: f32p, hold: f32p,
+    release: f32p, low: f32p, state: f64p, detector: f64, rate: f64,
+) -> None:  # fmt: skip
+    """y ← x while the detector's sound is above the threshold (dB), else x lowered by `low` dB."""
+    attack_at = f64(0.0)
+    release_at = f64(0.0)
+    rise = f64(0.0)
+    fall = f64(0.0)
+    low_at = f64(1.0)
+    floor = f64(0.0)
+    for n in range(y.frames):
+        top = f64(0.0)
+        if source[n] == 0.0:
+            for c in range(x.channels):
+                a = abs(effects_finite(x[c, n]))
+                top = a if a > top else top
+        else:
+            for c in range(side.channels):
+                a = abs(effects_finite(side[c, n]))
+                top = a if a > top else top
+        held = state[_LEVEL] * detector
+        held = top if top > held else held
+        state[_LEVEL] = 0.0 if held < 1e-9 else held
+        decibels = effects_decibels(state[_LEVEL])
+        if decibels >= f64(threshold[n]):
+            state[_OPEN] = 1.0
+            state[_HOLD] = f64(hold[n]) * rate
+        elif decibels < f64(threshold[n]) - f64(hysteresis[n]):
+            if state[_HOLD] > 0.0:
+                state[_HOLD] = state[_HOLD] - 1.0
+            else:
+                state[_OPEN] = 0.0
+        elif state[_OPEN] == 1.0:
+            state[_HOLD] = f64(hold[n]) * rate
+        if f64(attack[n]) != attack_at:
+            attack_at = f64(attack[n])
+            rise = effects_fall(attack_at, rate)
+        if f64(release[n]) != release_at:
+            release_at = f64(release[n])
+            fall = effects_fall(release_at, rate)
+        if f64(low[n]) != low_at:
+            low_at = f64(low[n])
+            floor = effects_gain(low_at) if low_at > CLOSED else 0.0
+        end = 1.0 if state[_OPEN] == 1.0 else floor
+        gone = rise if state[_OPEN] == 1.0 else fall
+        g = end + (state[_GAIN] - end) * gone
+        g = end if abs(g - end) < NEAR else g
+        state[_GAIN] = g
+        for c in range(y.channels):
+            y[c, n] = effects_finite(x[c, n]) * g
+
+
+class Gate(Processor):
+    """Passes sound above `threshold` bit for bit, and closes below `threshold` less `hysteresis`."""
+
+    inputs = (AUDIO_IN, Port("side"))
+    params = (
+        Param("detector", "choice", "input", choices=("input", "side"), doc="Which sound opens it."),
+        Param("threshold", default=-45.0, low=-90.0, high=0.0, unit="dB", smooth=0.02, doc="Peak level that opens it."),
+        Param("hysteresis", default=6.0, low=0.0, high=24.0, unit="dB", smooth=0.02, doc="So far below it closes."),
+        Param(
+            "attack", default=0.001, low=0.00005, high=0.5, unit="s", warp="log", smooth=0.02,
+            doc="Time constant of opening.",
+        ),
+        Param("hold", default=0.05, low=0.0, high=2.0, unit="s", smooth=0.02, doc="Stays open for so long."),
+        Param(
+            "release", default=0.05, low=0.001, high=5.0, unit="s", warp="log", smooth=0.02,
+            doc="Time constant of closing.",
+        ),
+        Param("range", default=CLOSED, low=CLOSED, high=0.0, unit="dB", smooth=0.02, doc="Closed; -90 is silence."),
+        Param("open", "switch", False, readonly=True, doc="Whether it is open now."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._detector = float(np.exp(-1.0 / (DETECTOR * spec.rate)))
+        self._state = np.zeros(_SIZE, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def process(self, io: IO) -> None:
+        x, side = io.audio_in
+        effects_gate(
+            x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("hysteresis"),
+            io.curve("attack"), io.curve("hold"), io.curve("release"), io.curve("range"), self._state, self._detector,
+            self._rate,
+        )  # fmt: skip
+        io.report("open", float(self._state[_OPEN]))

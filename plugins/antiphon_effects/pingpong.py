@@ -1,0 +1,126 @@
+"""A tape echo on the clock, from side to side.
+
+The delay is a line that is read at a moving place, as the head of a tape machine: a new time bends the pitch. In the
+loop are a lowpass, a highpass and the curve of a tape that is driven too far, so that full feedback does not grow
+without end; Zölzer (ed.), DAFX (2nd ed., 2011), sections 2.6 and 4.3.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
+from antiphon_effects.shared import effects_fall, effects_finite, effects_rest
+from antiphon_effects.swept import FAINT, effects_read, effects_swing
+
+LONGEST = 8.0
+GLIDE = 0.12
+"""Time constant in seconds with which the head goes to a new time."""
+FASTEST = 0.5
+"""Frames by which it moves in a frame at most."""
+FLUTTER = 0.0006
+"""Seconds by which the head swings either way at full flutter."""
+RATES = (0.7, 5.3)
+"""Hz of the two swings, the second a quarter as wide."""
+RATE_0, RATE_1 = RATES
+TAU = 2.0 * math.pi
+# places in `state`: the head's distance, the turns of its two swings; then two filters a channel
+_LAG, _SLOW, _FAST, _FILTERS = 0, 1, 2, 3
+
+
+@kernel
+def effects_pingpong(
+    x: Audio, y: Audio, time: f32p, beats: f32p, feedback: f32p, cross: f32p, low: f32p, high: f32p, flutter: f32p,
+    ring: f32p, mask: i64, state: f64p, per_beat: f64, glide: f64, age: i64, rate: f64,
+) -> None:  # fmt: skip
+    """y ← the echoes of x. per_beat: frames of a beat. ring: `mask` + 1 frames a channel."""
+    span = mask + 1
+    low_at = f64(0.0)
+    high_at = f64(0.0)
+    low_pole = f64(0.0)
+    high_pole = f64(0.0)
+    for n in range(y.frames):
+        wanted = f64(beats[n]) * per_beat if beats[n] > 0.0 else f64(time[n]) * rate
+        wanted = min(max(wanted, 8.0), LONGEST * rate)
+        lag = state[_LAG]
+        if lag == 0.0:
+            lag = wanted
+        by = (wanted - lag) * glide
+        by = max(-FASTEST, min(FASTEST, by))
+        lag = wanted if abs(wanted - lag) < 1e-3 else lag + by
+        state[_LAG] = lag
+        slow = state[_SLOW] + RATE_0 / rate
+        fast = state[_FAST] + RATE_1 / rate
+        state[_SLOW] = slow - math.floor(slow)
+        state[_FAST] = fast - math.floor(fast)
+        if flutter[n] > 0.0:
+            swing = effects_swing(state[_SLOW]) + 0.25 * effects_swing(state[_FAST])
+            lag = max(8.0, lag + f64(flutter[n]) * FLUTTER * rate * swing)
+        if f64(low[n]) != low_at:
+            low_at = f64(low[n])
+            low_pole = effects_fall(1.0 / (TAU * low_at), rate)
+        if f64(high[n]) != high_at:
+            high_at = f64(high[n])
+            high_pole = effects_fall(1.0 / (TAU * high_at), rate)
+        s = f64(cross[n])
+        middle = f64(0.0)
+        for c in range(y.channels):
+            out = effects_read(offset(ring, c * span), mask, age + n, lag)
+            y[c, n] = out
+            middle = middle + effects_finite(x[c, n])
+        middle = middle / f64(y.channels)
+        for c in range(y.channels):
+            other = c + 1 - 2 * (c % 2)
+            other = c if other >= y.channels else other
+            v = effects_finite(x[c, n])
+            if other != c:
+                v = v + ((middle if c % 2 == 0 else 0.0) - v) * s
+            back = f64(y[c, n]) + (f64(y[other, n]) - f64(y[c, n])) * s
+            place = _FILTERS + 2 * c
+            one = back + (state[place] - back) * high_pole
+            two = one + (state[place + 1] - one) * low_pole
+            state[place] = effects_rest(one)
+            state[place + 1] = effects_rest(two)
+            v = v + f64(feedback[n]) * (one - two)
+            # the tape: straight when soft, at most 2
+            v = v / math.sqrt(1.0 + 0.25 * v * v)
+            ring[c * span + ((age + n) & mask)] = f32(0.0) if abs(v) < FAINT else f32(v)
+
+
+class Pingpong(Processor):
+    """The echoes alone, as those of `delay`: `wet` of the node adds the sound itself."""
+
+    tail = True
+    params = (
+        Param("beats", default=0.75, low=0.0, high=16.0, unit="beats", doc="From echo to echo; 0 goes by `time`."),
+        Param("time", default=0.4, low=0.005, high=LONGEST, unit="s", warp="log", doc="The same, at `beats` 0."),
+        Param("feedback", default=0.5, low=0.0, high=1.1, smooth=0.02, doc="Above 1 it grows to the tape's limit."),
+        Param("cross", default=1.0, low=0.0, high=1.0, smooth=0.05, doc="1 goes from side to side, 0 stays."),
+        Param("lowcut", default=120.0, low=10.0, high=2000.0, unit="Hz", warp="log", smooth=0.02, doc="Of each echo."),
+        Param("highcut", default=6000.0, low=200.0, high=2e4, unit="Hz", warp="log", smooth=0.02, doc="Of each echo."),
+        Param("flutter", default=0.2, low=0.0, high=1.0, smooth=0.05, doc="How unevenly the tape runs."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._mask = (1 << math.ceil(math.log2(LONGEST * spec.rate + FLUTTER * 2 * spec.rate + 8))) - 1
+        self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
+        self._state = np.zeros(_FILTERS + 2 * spec.channels, np.float64)
+        self._glide = 1.0 - math.exp(-1.0 / (GLIDE * spec.rate))
+        self._age = 0
+
+    def reset(self) -> None:
+        self._ring.fill(0.0)
+        self._state.fill(0.0)
+        self._age = 0
+
+    def process(self, io: IO) -> None:
+        effects_pingpong(
+            io.audio_in[0], io.audio_out[0], io.curve("time"), io.curve("beats"), io.curve("feedback"),
+            io.curve("cross"), io.curve("lowcut"), io.curve("highcut"), io.curve("flutter"), self._ring, self._mask,
+            self._state, 60.0 * self._rate / io.time.tempo, self._glide, self._age, self._rate,
+        )  # fmt: skip
+        self._age += io.frames

@@ -1,0 +1,280 @@
+"""A reverberator: a feedback delay network of sixteen lines.
+
+The network is Jot's ("Digital delay networks for designing artificial reverberators", AES 90th Convention, 1991): a
+lossless feedback matrix, here Hadamard's, and in each line a low-pass filter whose gain belongs to the line's length,
+so that every mode decays in the same time. Before it, four allpass filters a channel make a click dense (Dattorro,
+"Effect Design, Part 1", JAES 45, 1997), and the lines' lengths swing slowly, so that no mode rings.
+
+Sound is computed in stretches of at most 16 frames, line by line: the shortest line is longer than a stretch.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
+from antiphon_effects.shared import GRID, effects_finite, effects_rest
+
+LINES = 16
+SHORTEST, LONGEST = 0.0213, 0.0829
+"""Seconds of the shortest and the longest line at size 1; the others lie between them in a geometric series."""
+SWING = 0.0004
+"""Seconds by which a line's length swings either way at full modulation."""
+RATES = (0.31, 1.07)
+"""Hz of the slowest and the fastest swing."""
+DIFFUSERS = (0.00471, 0.00359, 0.01269, 0.00926)
+"""Seconds of the allpass filters."""
+DIFFUSION = 0.65
+SIZES = (0.3, 2.0)
+PREDELAY = 0.25
+GLIDE = 0.15
+"""Time constant in seconds with which lengths follow `size` and `predelay`; the pitch bends meanwhile."""
+RATIO = 1.03
+"""The most by which the decay changes in 16 frames."""
+DULLEST = 0.9
+"""At full damping, the highest frequencies decay in 1 - DULLEST of the time of the lowest."""
+FAINT = 1e-15
+TAU = 2.0 * math.pi
+# places in `k` for each line: the filter's state; length, gain and pole now, and the change a frame of each
+_STATE, _LENGTH, _GAIN, _POLE, _STEP, _GAIN_STEP, _POLE_STEP, _LINE = 0, 1, 2, 3, 4, 5, 6, 7
+# places in `slow`: size, decay; predelay and output gain now, and the change a frame of each
+_SIZE, _DECAY, _BEFORE, _LEVEL, _BEFORE_STEP, _LEVEL_STEP, _SLOW = 0, 1, 2, 3, 4, 5, 6
+
+
+@kernel
+def effects_reverb_grid(
+    base: f64p, rates: f64p, size: f64, decay: f64, damping: f64, swing: f64, predelay: f64, k: f64p, slow: f64p,
+    age: i64, glide: f64, rate: f64,
+) -> None:  # fmt: skip
+    """Computes what the lines do in the next 16 frames. base: length of each line in frames at size 1."""
+    if age == 0:
+        slow[_SIZE] = size
+        slow[_BEFORE] = predelay
+        slow[_DECAY] = decay
+    for i in range(LINES):
+        for j in range(i * _LINE + _LENGTH, i * _LINE + _STEP):
+            k[j] = k[j] + k[j + 3] * f64(GRID)
+    for j in range(_BEFORE, _BEFORE_STEP):
+        slow[j] = slow[j] + slow[j + 2] * f64(GRID)
+    slow[_SIZE] = slow[_SIZE] + (size - slow[_SIZE]) * glide
+    slow[_DECAY] = min(max(decay, slow[_DECAY] / RATIO), slow[_DECAY] * RATIO)
+    slow[_BEFORE_STEP] = (predelay - slow[_BEFORE]) * glide / f64(GRID)
+    bright = 1.0 - DULLEST * damping
+    bend = (1.0 - 1.0 / (bright * bright)) * 0.25
+    power = f64(0.0)
+    for i in range(LINES):
+        length = base[i] * slow[_SIZE]
+        to = length + swing * math.sin(TAU * (rates[i] * f64(age) / rate + f64(i) * 0.381966))
+        at = i * _LINE
+        loss = -3.0 * math.log(10.0) * length / (slow[_DECAY] * rate)
+        g = math.exp(loss)
+        power = power + g * g
+        pole = loss * bend
+        pole = 0.97 if pole > 0.97 else pole
+        if age == 0:
+            k[at + _LENGTH] = to
+            k[at + _GAIN] = g * (1.0 - pole)
+            k[at + _POLE] = pole
+        k[at + _STEP] = (to - k[at + _LENGTH]) / f64(GRID)
+        k[at + _GAIN_STEP] = (g * (1.0 - pole) - k[at + _GAIN]) / f64(GRID)
+        k[at + _POLE_STEP] = (pole - k[at + _POLE]) / f64(GRID)
+        k[at + _STATE] = effects_rest(k[at + _STATE])
+    # a steady noise comes out as loud as it went in, whatever the decay
+    level = math.sqrt(1.0 - power / f64(LINES)) * 0.5
+    if age == 0:
+        slow[_LEVEL] = level
+    slow[_LEVEL_STEP] = (level - slow[_LEVEL]) / f64(GRID)
+
+
+@kernel
+def effects_reverb_in(
+    x: Audio, channel: i64, first: i64, count: i64, before: f32p, mask: i64, allpass: f32p, lengths: i64p, span: i64,
+    slow: f64p, age: i64, into: f32p,
+) -> None:  # fmt: skip
+    """into `[count]` ← one channel of x, delayed and diffused."""
+    for n in range(count):
+        before[(age + n) & mask] = effects_finite(x[channel, first + n])
+        lag = slow[_BEFORE] + slow[_BEFORE_STEP] * f64(age % GRID + n)
+        whole = i64(lag)
+        part = f32(lag - f64(whole))
+        near = before[(age + n - whole) & mask]
+        far = before[(age + n - whole - 1) & mask]
+        into[n] = near + (far - near) * part
+    for j in range(4):
+        length = lengths[j]
+        at = j * (span + 1)
+        for n in range(count):
+            place = at + (age + n) % length
+            old = allpass[place]
+            v = into[n] - f32(DIFFUSION) * old
+            v = f32(0.0) if abs(v) < f32(FAINT) else v
+            allpass[place] = v
+            into[n] = old + f32(DIFFUSION) * v
+
+
+@kernel
+def effects_reverb(
+    y: Audio, first: i64, count: i64, into: f32p, rings: f32p, mask: i64, v: f32p, k: f64p, slow: f64p, age: i64,
+    sides: i64,
+) -> None:  # fmt: skip
+    """Frames `first` to `first` + `count` of y ← the network's sound.
+
+    into: `GRID` frames of each side.  rings: `mask` + 1 frames a line.  v: scratch, `GRID` frames a line.
+    """
+    span = mask + 1
+    gone = age % GRID
+    for c in range(y.channels):
+        for n in range(count):
+            y[c, first + n] = 0.0
+    for i in range(LINES):
+        at = i * _LINE
+        ring = i * span
+        row = i * GRID
+        state = f32(k[at + _STATE])
+        for n in range(count):
+            lag = k[at + _LENGTH] + k[at + _STEP] * f64(gone + n)
+            whole = i64(lag)
+            f = f32(lag - f64(whole))
+            p = age + n - whole
+            a = rings[ring + ((p + 1) & mask)]
+            b = rings[ring + (p & mask)]
+            c0 = rings[ring + ((p - 1) & mask)]
+            d = rings[ring + ((p - 2) & mask)]
+            # Lagrange's polynomial of the third order through the four frames around the place
+            f1 = f + f32(1.0)
+            f2 = f - f32(1.0)
+            f3 = f - f32(2.0)
+            s = b * (f1 * f2 * f3 * f32(0.5)) - a * (f * f2 * f3) * f32(1.0 / 6.0)
+            s = s - c0 * (f1 * f * f3) * f32(0.5) + d * (f1 * f * f2) * f32(1.0 / 6.0)
+            g = f32(k[at + _GAIN] + k[at + _GAIN_STEP] * f64(gone + n))
+            pole = f32(k[at + _POLE] + k[at + _POLE_STEP] * f64(gone + n))
+            state = s * g + state * pole
+            v[row + n] = state
+        k[at + _STATE] = f64(state)
+        # even lines sound left and odd ones right, half of them with the other sign
+        side = i & 1
+        sign = 1.0 if i & 2 == 0 else -1.0
+        for c in range(y.channels):
+            if c & 1 == side or y.channels == 1:
+                for n in range(count):
+                    y[c, first + n] = y[c, first + n] + v[row + n] * f32(
+                        (slow[_LEVEL] + slow[_LEVEL_STEP] * f64(gone + n)) * sign
+                    )
+    width = 1
+    while width < LINES:
+        for i in range(LINES):
+            if i & width == 0:
+                row = i * GRID
+                other = (i + width) * GRID
+                for n in range(count):
+                    a = v[row + n]
+                    b = v[other + n]
+                    v[row + n] = a + b
+                    v[other + n] = a - b
+        width = width * 2
+    for i in range(LINES):
+        ring = i * span
+        row = i * GRID
+        side = (i & 1) * GRID if sides == 2 else 0
+        sign = f32(1.0) if i & 4 == 0 else f32(-1.0)
+        for n in range(count):
+            s = v[row + n] * f32(0.25) + into[side + n] * sign
+            rings[ring + ((age + n) & mask)] = f32(0.0) if abs(s) < f32(FAINT) else s
+
+
+@kernel
+def effects_reverb_block(
+    x: Audio, y: Audio, size: f32p, decay: f32p, damping: f32p, modulation: f32p, predelay: f32p, base: f64p,
+    rates: f64p, before: f32p, before_mask: i64, allpass: f32p, left: i64p, right: i64p, span: i64, into: f32p,
+    rings: f32p, mask: i64, v: f32p, k: f64p, slow: f64p, age: i64, glide: f64, sides: i64, rate: f64,
+) -> None:  # fmt: skip
+    """y ← the room's answer to x; `age` frames have passed since the reset."""
+    n = 0
+    while n < y.frames:
+        now = age + n
+        if now % GRID == 0:
+            effects_reverb_grid(
+                base, rates, f64(size[n]), f64(decay[n]), f64(damping[n]), f64(modulation[n]) * SWING * rate,
+                f64(predelay[n]) * rate, k, slow, now, glide, rate,
+            )  # fmt: skip
+        count = min(GRID - now % GRID, y.frames - n)
+        effects_reverb_in(x, 0, n, count, before, before_mask, allpass, left, span, slow, now, into)
+        if sides == 2:
+            effects_reverb_in(
+                x, 1, n, count, offset(before, before_mask + 1), before_mask, offset(allpass, 4 * (span + 1)), right,
+                span, slow, now, offset(into, GRID),
+            )  # fmt: skip
+        effects_reverb(y, n, count, into, rings, mask, v, k, slow, now, sides)
+        n = n + count
+
+
+class Reverb(Processor):
+    """The room alone, as a delay gives the echo alone: `wet` of the node adds the sound itself.
+
+    The first two channels feed the room from two sides; more channels hear it, and a single one hears all of it.
+    """
+
+    tail = True
+    params = (
+        Param("size", default=1.0, low=SIZES[0], high=SIZES[1], smooth=0.02, doc="Of the room: 1 is a hall."),
+        Param(
+            "decay", default=2.0, low=0.1, high=60.0, unit="s", warp="log", smooth=0.02,
+            doc="Time in which it falls by 60 dB.",
+        ),
+        Param("damping", default=0.4, low=0.0, high=1.0, smooth=0.02, doc="How much sooner high frequencies decay."),
+        Param("modulation", default=0.5, low=0.0, high=1.0, smooth=0.05, doc="How far the lines' lengths swing."),
+        Param("predelay", default=0.01, low=0.0, high=PREDELAY, unit="s", smooth=0.02, doc="Before the room answers."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._base = lengths(spec.rate)
+        self._rates = np.geomspace(*RATES, LINES)
+        longest = self._base[-1] * SIZES[1] + SWING * spec.rate + 4 * GRID
+        self._mask = (1 << math.ceil(math.log2(longest))) - 1
+        self._rings = np.zeros(LINES * (self._mask + 1), np.float32)
+        self._before_mask = (1 << math.ceil(math.log2(PREDELAY * spec.rate + 4))) - 1
+        self._sides = min(2, spec.channels)
+        self._before = np.zeros((self._sides, self._before_mask + 1), np.float32)
+        self._span = round(max(DIFFUSERS) * spec.rate) + 1
+        self._allpass = np.zeros((self._sides, 4 * (self._span + 1)), np.float32)
+        # the sides differ a little, so that a sound in the middle is not the same on both
+        self._diffusers = [
+            np.array([round(t * spec.rate * (1.0 - 0.07 * side)) for t in DIFFUSERS], np.int64)
+            for side in range(self._sides)
+        ]
+        self._into = np.zeros(2 * GRID, np.float32)
+        self._v = np.zeros(LINES * GRID, np.float32)
+        self._k = np.zeros(LINES * _LINE, np.float64)
+        self._slow = np.zeros(_SLOW, np.float64)
+        self._glide = 1.0 - math.exp(-GRID / (GLIDE * spec.rate))
+        self._age = 0
+
+    def reset(self) -> None:
+        for state in (self._rings, self._before, self._allpass, self._k, self._slow):
+            state.fill(0.0)
+        self._age = 0
+
+    def process(self, io: IO) -> None:
+        effects_reverb_block(
+            io.audio_in[0], io.audio_out[0], io.curve("size"), io.curve("decay"), io.curve("damping"),
+            io.curve("modulation"), io.curve("predelay"), self._base, self._rates, self._before, self._before_mask,
+            self._allpass, self._diffusers[0], self._diffusers[-1], self._span, self._into, self._rings, self._mask,
+            self._v, self._k, self._slow, self._age, self._glide, self._sides, self._rate,
+        )  # fmt: skip
+        self._age += io.frames
+
+
+def lengths(rate: int) -> np.ndarray:
+    """The lines' lengths in frames at size 1: primes near a geometric series, so that few echoes coincide."""
+    made = np.geomspace(SHORTEST * rate, LONGEST * rate, LINES)
+    return np.array([_prime(round(length)) for length in made], np.float64)
+
+
+def _prime(number: int) -> int:
+    while any(number % k == 0 for k in range(2, math.isqrt(number) + 1)):
+        number += 1
+    return number

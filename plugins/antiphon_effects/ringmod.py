@@ -1,0 +1,61 @@
+"""Ring modulation: the product of the sound and a carrier. Zölzer (ed.), DAFX (2nd ed., 2011), section 3.4."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon_effects.shared import effects_finite
+
+TAU = 2.0 * math.pi
+FADE = 0.01
+"""Time constant in seconds of the change from one carrier to the other."""
+
+
+@kernel
+def effects_ringmod(
+    x: Audio, carrier: Audio, y: Audio, source: f32p, hertz: f32p, state: f64p, slide: f64, rate: f64
+) -> None:
+    """y ← x times the carrier. state: the sine's turns, the share of the input's carrier, 1 once it has begun."""
+    for n in range(y.frames):
+        share = f64(source[n])
+        if state[2] == 1.0:
+            share = state[1] + (share - state[1]) * slide
+            share = f64(source[n]) if abs(share - f64(source[n])) < 1e-6 else share
+        state[1] = share
+        state[2] = 1.0
+        s = math.sin(TAU * state[0])
+        turns = state[0] + f64(hertz[n]) / rate
+        state[0] = turns - math.floor(turns)
+        for c in range(y.channels):
+            other = effects_finite(carrier[c, n])
+            y[c, n] = effects_finite(x[c, n]) * (s + (other - s) * share)
+
+
+class Ringmod(Processor):
+    """Gives the sums and differences of the frequencies of the sound and the carrier."""
+
+    inputs = (AUDIO_IN, Port("carrier"))
+    params = (
+        Param("source", "choice", "sine", choices=("sine", "carrier"), doc="A sine, or the input `carrier`."),
+        Param(
+            "frequency", default=220.0, low=0.5, high=10000.0, unit="Hz", warp="log", smooth=0.02, doc="Of the sine."
+        ),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._slide = 1.0 - math.exp(-1.0 / (FADE * spec.rate))
+        self._state = np.zeros(3, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def process(self, io: IO) -> None:
+        x, carrier = io.audio_in
+        effects_ringmod(
+            x, carrier, io.audio_out[0], io.curve("source"), io.curve("frequency"), self._state, self._slide, self._rate
+        )

@@ -1,0 +1,75 @@
+"""What the effects' kernels have in common: samples that are numbers, decibels, and states that come to rest."""
+
+from __future__ import annotations
+
+import math
+
+from antiphon.api.kernels import f32, f64, i64, kernel
+
+GRID = 16
+"""Frames between two computations of a filter's coefficients, counted from the reset."""
+LOUDEST = 1e6
+"""Magnitude to which samples are clipped, 120 dB above full scale: no square of one exceeds a 32-bit float."""
+REST = 1e-15
+"""Magnitude below which a state is 0: 300 dB below full scale, and far above the denormal numbers, which are slow."""
+SHORTEST_BEATS = 0.001
+"""Beats that a turn takes at least."""
+PI = math.pi
+_NEPER = math.log(10.0) / 20.0
+
+
+@kernel
+def effects_finite(v: f32) -> f64:
+    """The sample; 0 for NaN and infinity, which would stay in a recursive state for ever."""
+    v = f32(0.0) if v - v != 0.0 else v
+    v = f32(LOUDEST) if v > f32(LOUDEST) else v
+    v = f32(-LOUDEST) if v < f32(-LOUDEST) else v
+    return f64(v)
+
+
+@kernel
+def effects_rest(v: f64) -> f64:
+    """The state, 0 where it has decayed."""
+    return 0.0 if abs(v) < REST else v
+
+
+@kernel
+def effects_gain(decibels: f64) -> f64:
+    """The factor of a level in dB."""
+    return math.exp(decibels * _NEPER)
+
+
+@kernel
+def effects_decibels(magnitude: f64) -> f64:
+    """The level of a magnitude in dB, at least -120."""
+    return math.log(max(magnitude, 1e-6)) / _NEPER
+
+
+@kernel
+def effects_tan(hertz: f64, rate: f64) -> f64:
+    """The warped frequency of a bilinear filter: tan(π f / rate), with f at most 0.49 of the rate."""
+    top = 0.49 * rate
+    w = PI * (top if hertz > top else hertz) / rate
+    return math.sin(w) / math.cos(w)
+
+
+@kernel
+def effects_fall(seconds: f64, rate: f64) -> f64:
+    """The factor a frame of a decay to a third (1/e) in that time."""
+    return math.exp(-1.0 / (seconds * rate))
+
+
+@kernel
+def effects_random(state: i64) -> i64:
+    """The next state of a linear congruential generator (Knuth, The Art of Computer Programming, vol. 2, 3.3.4)."""
+    return state * 6364136223846793005 + 1442695040888963407
+
+
+@kernel
+def effects_turns(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f64:
+    """The place of an oscillator in its turn, 0 to 1: the clock's where `beats` a turn are given, else a frame on."""
+    if beats > 0.0:
+        at = beat / max(beats, SHORTEST_BEATS)
+        return at - math.floor(at)
+    at = turns + hertz / rate
+    return at - math.floor(at)

@@ -1,0 +1,118 @@
+"""Drive, bitcrush, tremolo, ring modulation, width: what each does, measured."""
+
+import numpy as np
+import pytest
+
+from antiphon.api import StreamSpec
+from antiphon.api.testing import run_processor
+from antiphon_effects.bitcrush import Bitcrush
+from antiphon_effects.drive import LATENCY, Drive
+from antiphon_effects.ringmod import Ringmod
+from antiphon_effects.tests.measure import RATE, SPEC, db, noise, response, sine
+from antiphon_effects.tremolo import Tremolo
+from antiphon_effects.width import Width
+
+
+def lines(y, hertz):
+    """Amplitudes of whole hertz in a second of y, and of the loudest other line below 20 kHz."""
+    spectrum = np.abs(np.fft.rfft(y.astype(np.float64)))[:20001] / (RATE / 2)
+    others = spectrum.copy()
+    others[[0, *hertz]] = 0.0
+    return spectrum[list(hertz)], others.max()
+
+
+class TestDrive:
+    # 4999 Hz, so that an alias does not fall on a harmonic
+    @pytest.mark.parametrize(
+        ("curve", "drive", "below"), [("soft", 12, 100), ("soft", 36, 85), ("hard", 36, 85), ("fold", 24, 80)]
+    )
+    def test_aliases_of_a_high_sine_are_80_db_below_it(self, curve, drive, below):
+        y = run_processor(Drive(), SPEC, sine(4999.0, 1.5, 1.0), {"curve": curve, "drive": float(drive), "level": 0.0})
+        tones, alias = lines(y[0, -RATE:], (4999, 9998, 14997, 19996))
+        assert 20 * np.log10(alias / tones.max()) < -below
+
+    @pytest.mark.parametrize("curve", ["soft", "hard", "fold"])
+    def test_its_curve(self, curve):
+        """A slow sine comes out as the formula has it."""
+        x = sine(50.0, 0.5, 1.0)
+        y = run_processor(Drive(), SPEC, x, {"curve": curve, "drive": 12.0, "level": 0.0})[0, LATENCY:]
+        u = x[0, :-LATENCY].astype(np.float64) * 10 ** (12 / 20)
+        wanted = {"soft": u / np.sqrt(1 + u * u), "hard": np.clip(u, -1, 1), "fold": np.sin(u)}[curve]
+        # a corner rings, as everything with a limited band does
+        np.testing.assert_allclose(y[2000:], wanted[2000:], atol=5e-3 if curve == "hard" else 1e-3)
+
+    def test_a_soft_sound_passes_flat_to_18_khz_and_at_its_latency(self):
+        x = np.zeros((2, 4000), np.float32)
+        x[:, 100] = 1e-4
+        y = run_processor(Drive(), SPEC, x, {"drive": 0.0, "level": 0.0})[0] * 1e4
+        assert np.argmax(y) == 100 + LATENCY
+        np.testing.assert_allclose(response(y, [20.0, 1000.0, 10000.0, 18000.0]), 0.0, atol=0.25)
+
+
+class TestBitcrush:
+    def test_bits(self):
+        y = run_processor(Bitcrush(), SPEC, sine(100.0), {"bits": 4.0, "rate": 192000.0})
+        np.testing.assert_array_equal(y, np.floor(sine(100.0).astype(np.float64) * 8 + 0.5) / 8)
+
+    def test_rate(self):
+        y = run_processor(Bitcrush(), SPEC, noise(), {"bits": 24.0, "rate": 6000.0})
+        held = y.reshape(2, -1, 8)
+        assert (held == held[:, :, :1]).all()
+        np.testing.assert_allclose(held[:, :, 0], noise()[:, ::8], atol=1e-6)
+
+
+class TestTremolo:
+    def test_rate_and_depth(self):
+        x = np.ones((2, 2 * RATE), np.float32)
+        y = run_processor(Tremolo(), SPEC, x, {"rate": 4.0, "depth": 0.6})
+        np.testing.assert_allclose([y.max(), y.min()], [1.0, 0.4], atol=1e-3)
+        assert np.argmax(np.abs(np.fft.rfft(y[0] - y[0].mean()))) == 8
+
+    def test_by_the_clock(self):
+        """The clock of a test has 120 beats a minute: a turn in two beats lasts a second."""
+        y = run_processor(Tremolo(), SPEC, np.ones((2, 2 * RATE), np.float32), {"beats": 2.0, "depth": 1.0})
+        np.testing.assert_allclose(y[0], 0.5 + 0.5 * np.cos(2 * np.pi * np.arange(2 * RATE) / RATE), atol=1e-5)
+
+    def test_spread_moves_it_from_side_to_side(self):
+        y = run_processor(Tremolo(), SPEC, np.ones((2, RATE), np.float32), {"spread": 1.0, "depth": 1.0})
+        np.testing.assert_allclose(y.sum(axis=0), 1.0, atol=1e-5)
+
+
+class TestRingmod:
+    def test_sum_and_difference(self):
+        y = run_processor(Ringmod(), SPEC, sine(1000.0, 1.0, 1.0), {"frequency": 300.0})
+        tones, other = lines(y[0], (700, 1300))
+        np.testing.assert_allclose(tones, 0.5, atol=1e-3)
+        assert other < 1e-3
+
+    def test_another_sound_as_the_carrier(self):
+        x, carrier = sine(1000.0), noise()
+        y = run_processor(Ringmod(), SPEC, {"in": x, "carrier": carrier}, {"source": "carrier"})
+        np.testing.assert_allclose(y, x * carrier, atol=1e-6)
+
+
+class TestWidth:
+    def test_one_changes_no_bit_that_matters_and_0_is_mono(self):
+        x = noise()
+        np.testing.assert_allclose(run_processor(Width(), SPEC, x), x, atol=1e-7)
+        mono = run_processor(Width(), SPEC, x, {"width": 0.0})
+        np.testing.assert_allclose(mono[0], mono[1], atol=1e-6)
+        np.testing.assert_allclose(mono[0], x.mean(axis=0), atol=1e-6)
+
+    def test_two_doubles_the_side_and_leaves_the_middle(self):
+        x = noise()
+        y = run_processor(Width(), SPEC, x, {"width": 2.0})
+        np.testing.assert_allclose(y.sum(axis=0), x.sum(axis=0), atol=1e-6)
+        np.testing.assert_allclose(y[0] - y[1], 2 * (x[0] - x[1]), atol=1e-6)
+
+    def test_bass_is_mono(self):
+        for hertz, wide in ((40.0, False), (2000.0, True)):
+            x = sine(hertz, 1.0)
+            x[1] *= -1
+            y = run_processor(Width(), SPEC, x, {"bass": 250.0})[:, RATE // 2 :]
+            assert (db(y) - db(x) > -1.0) == wide
+            assert wide or db(y) - db(x) < -25.0
+
+    def test_mono_passes(self):
+        x = noise(channels=1)
+        np.testing.assert_array_equal(run_processor(Width(), StreamSpec(RATE, 256, 1), x, {"width": 2.0}), x)

@@ -1,0 +1,74 @@
+"""A transient shaper: more or less attack, more or less sustain, at any level.
+
+Differential envelopes, as in SPL's Transient Designer (1998): one envelope that rises at once less one that rises
+slowly is above 0 in an attack; one that falls slowly less one that falls fast is above 0 after it. Both differences are
+in dB, so that a soft note is shaped as a loud one is, and a steady sound passes nearly unchanged.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon_effects.shared import effects_decibels, effects_finite, effects_gain
+
+TIMES = (0.05, 0.03, 0.06, 0.5)
+"""Seconds: fall of attack's fast envelope, rise of its slow one, fall of sustain's fast and of its slow envelope."""
+DEAD = 1.0
+"""Difference in dB that is none: an envelope follows the waves of a low tone."""
+FULL = 9.0
+"""Difference of two envelopes in dB at which the whole gain is applied."""
+FLOOR = 1e-4
+"""Magnitude below which the envelopes are one: noise between notes has no attack."""
+SETTLE = 0.002
+"""Time constant in seconds of the gain."""
+
+
+@kernel
+def effects_transient(x: Audio, y: Audio, attack: f32p, sustain: f32p, poles: f64p, state: f64p) -> None:
+    """y ← x with other attacks. poles: of `TIMES` and the gain. state: envelopes, gain in dB."""
+    for n in range(y.frames):
+        top = f64(FLOOR)
+        for c in range(x.channels):
+            a = abs(effects_finite(x[c, n]))
+            top = a if a > top else top
+        fast = max(top, state[0] * poles[0])
+        slow = fast + (max(state[1], FLOOR) - fast) * poles[1]
+        slow = fast if fast < slow else slow
+        short = max(top, state[2] * poles[2])
+        long = max(top, state[3] * poles[3])
+        state[0] = fast
+        state[1] = slow
+        state[2] = short
+        state[3] = long
+        rising = (effects_decibels(fast) - effects_decibels(slow) - DEAD) / FULL
+        falling = (effects_decibels(long) - effects_decibels(short) - DEAD) / FULL
+        wanted = f64(attack[n]) * max(0.0, min(1.0, rising)) + f64(sustain[n]) * max(0.0, min(1.0, falling))
+        now = wanted + (state[4] - wanted) * poles[4]
+        now = 0.0 if abs(now) < 1e-6 else now
+        state[4] = now
+        g = effects_gain(now) if now != 0.0 else 1.0
+        for c in range(y.channels):
+            y[c, n] = effects_finite(x[c, n]) * g
+
+
+class Transient(Processor):
+    """Turns attacks and what follows them up or down; both at 0 change no bit."""
+
+    params = (
+        Param("attack", default=6.0, low=-24.0, high=24.0, unit="dB", smooth=0.02, doc="Gain while a note begins."),
+        Param("sustain", default=0.0, low=-24.0, high=24.0, unit="dB", smooth=0.02, doc="Gain while it dies away."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._poles = np.exp(-1.0 / (np.array([*TIMES, SETTLE]) * spec.rate))
+        self._state = np.zeros(5, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def process(self, io: IO) -> None:
+        effects_transient(
+            io.audio_in[0], io.audio_out[0], io.curve("attack"), io.curve("sustain"), self._poles, self._state
+        )

@@ -1,0 +1,73 @@
+"""Louder and softer, over and over; with `spread` from side to side. Zölzer (ed.), DAFX (2nd ed., 2011), 3.3."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon_effects.shared import effects_finite, effects_turns
+
+SHAPES = ("sine", "triangle", "square")
+TAU = 2.0 * math.pi
+EDGE = 0.003
+"""Seconds in which the gain goes from one end to the other at most, so that a square does not click."""
+
+
+@kernel
+def effects_tremolo_wave(shape: f64, turns: f64) -> f64:
+    """The wave of an oscillator, 1 at its beginning and 0 in its middle."""
+    t = turns - math.floor(turns)
+    if shape == 1.0:
+        return abs(1.0 - 2.0 * t)
+    if shape == 2.0:
+        return 1.0 if t < 0.5 else 0.0
+    return 0.5 + 0.5 * math.cos(TAU * t)
+
+
+@kernel
+def effects_tremolo(
+    x: Audio, y: Audio, shape: f32p, hertz: f32p, beats: f32p, depth: f32p, spread: f32p, state: f64p, beat: f64,
+    step: f64, most: f64, rate: f64,
+) -> None:  # fmt: skip
+    """y ← x times the wave. state: the turns, 1 once it has begun, the wave of each side."""
+    for n in range(y.frames):
+        state[0] = effects_turns(state[0], f64(hertz[n]), f64(beats[n]), beat + step * f64(n), rate)
+        for side in range(2):
+            w = effects_tremolo_wave(f64(shape[n]), state[0] + 0.5 * f64(spread[n]) * f64(side))
+            if state[1] == 1.0:
+                old = state[2 + side]
+                w = max(old - most, min(old + most, w))
+            state[2 + side] = w
+        state[1] = 1.0
+        for c in range(y.channels):
+            g = 1.0 - f64(depth[n]) * (1.0 - state[2 + c % 2])
+            y[c, n] = effects_finite(x[c, n]) * g
+
+
+class Tremolo(Processor):
+    """Turns the level to and fro, by its own rate or by the clock's beats."""
+
+    params = (
+        Param("shape", "choice", "sine", choices=SHAPES, doc="The wave of the level."),
+        Param("rate", default=5.0, low=0.05, high=40.0, unit="Hz", warp="log", smooth=0.02, doc="Turns a second."),
+        Param("beats", default=0.0, low=0.0, high=64.0, unit="beats", doc="One turn in so many; 0 goes by `rate`."),
+        Param("depth", default=0.6, low=0.0, high=1.0, smooth=0.02, doc="0 changes nothing, 1 goes to silence."),
+        Param("spread", default=0.0, low=0.0, high=1.0, smooth=0.02, doc="At 1 left is loud where right is soft."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(4, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def process(self, io: IO) -> None:
+        step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
+        effects_tremolo(
+            io.audio_in[0], io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
+            io.curve("spread"), self._state, io.time.beat, step, 1.0 / (EDGE * self._rate), self._rate,
+        )  # fmt: skip

@@ -1,0 +1,169 @@
+"""A channel vocoder: the spectrum of one sound, band by band, on another.
+
+Dudley, "Remaking speech" (JASA 11, 1939). Twenty bands, each two state-variable bandpasses in series (Simper, "Linear
+trapezoidal integrated SVF", 2011), spaced evenly in the logarithm of frequency. The level of each band of the sound is
+the gain of the same band of the carrier, which is the second input or a saw with its step rounded (Välimäki and
+Huovilainen, "Antialiasing oscillators in subtractive synthesis", IEEE Signal Processing Magazine 24, 2007).
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon_effects.shared import effects_fall, effects_finite, effects_random, effects_rest
+
+BANDS = 20
+LOWEST, HIGHEST = 90.0, 9000.0
+"""Hz of the lowest and the highest band."""
+Q = 4.6
+"""Of each of the two filters of a band: their -3 dB edges meet those of the next band."""
+LEVEL = 25.0
+"""Makes speech on a saw about as loud as the speech."""
+FADE = 0.02
+"""Time constant in seconds of the change from one carrier to the other."""
+# places in `state` for each band: two filters of the sound, its envelope; two filters of each channel of the carrier
+_ENVELOPE, _CARRIER = 4, 5
+
+
+@kernel
+def effects_bandpass(v: f64, a1: f64, a2: f64, a3: f64, damp: f64, state: f64p, at: i64) -> f64:
+    """One step of a state-variable bandpass of 0 dB at its peak. state: two numbers from `at` on."""
+    one = state[at]
+    two = state[at + 1]
+    v3 = v - two
+    v1 = a1 * one + a2 * v3
+    v2 = two + a2 * one + a3 * v3
+    state[at] = 2.0 * v1 - one
+    state[at + 1] = 2.0 * v2 - two
+    return damp * v1
+
+
+@kernel
+def effects_carrier(
+    carrier: Audio, y: Audio, source: f32p, hertz: f32p, breath: f32p, own: f64p, dice: i64p, slide: f64, rate: f64
+) -> None:
+    """y ← the carrier. own: the saw's turns, the share of the saw, 1 once it has begun. dice: of the noise."""
+    for n in range(y.frames):
+        share = f64(source[n])
+        if own[2] == 1.0:
+            share = own[1] + (share - own[1]) * slide
+        own[1] = share
+        own[2] = 1.0
+        step = f64(hertz[n]) / rate
+        t = own[0] + step
+        t = t - math.floor(t)
+        own[0] = t
+        saw = 2.0 * t - 1.0
+        if t < step:
+            u = t / step - 1.0
+            saw = saw + u * u
+        elif t > 1.0 - step:
+            u = (t - 1.0) / step + 1.0
+            saw = saw - u * u
+        for c in range(y.channels):
+            dice[c] = effects_random(dice[c])
+            noise = f64(dice[c] >> 11) / 4503599627370496.0
+            v = effects_finite(carrier[c, n])
+            v = v + (saw - v) * share
+            y[c, n] = v + (noise - v) * f64(breath[n])
+
+
+@kernel
+def effects_vocoder(
+    x: Audio, carrier: Audio, y: Audio, attack: f32p, release: f32p, state: f64p, tables: f64p, width: i64, rate: f64
+) -> None:
+    """y ← the carrier with the bands of x. tables: a1, a2, a3 and damping of each band. width: places of a band."""
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = 0.0
+    for b in range(BANDS):
+        at = b * width
+        a1 = tables[4 * b]
+        a2 = tables[4 * b + 1]
+        a3 = tables[4 * b + 2]
+        damp = tables[4 * b + 3]
+        attack_at = f64(0.0)
+        release_at = f64(0.0)
+        rise = f64(0.0)
+        fall = f64(0.0)
+        for n in range(y.frames):
+            v = f64(0.0)
+            for c in range(x.channels):
+                v = v + effects_finite(x[c, n])
+            v = v / f64(x.channels)
+            v = effects_bandpass(v, a1, a2, a3, damp, state, at)
+            v = abs(effects_bandpass(v, a1, a2, a3, damp, state, at + 2))
+            if f64(attack[n]) != attack_at:
+                attack_at = f64(attack[n])
+                rise = effects_fall(attack_at, rate)
+            if f64(release[n]) != release_at:
+                release_at = f64(release[n])
+                fall = effects_fall(release_at, rate)
+            old = state[at + _ENVELOPE]
+            g = v + (old - v) * (rise if v > old else fall)
+            g = effects_rest(g)
+            state[at + _ENVELOPE] = g
+            for c in range(y.channels):
+                place = at + _CARRIER + 4 * c
+                w = effects_bandpass(f64(carrier[c, n]), a1, a2, a3, damp, state, place)
+                w = effects_bandpass(w, a1, a2, a3, damp, state, place + 2)
+                y[c, n] = y[c, n] + f32(w * g * LEVEL)
+        for i in range(width):
+            state[at + i] = state[at + i] if abs(state[at + i]) > 1e-20 else 0.0
+
+
+class Vocoder(Processor):
+    """Makes the carrier speak as the sound does. The sound is heard in mono, the carrier in all its channels."""
+
+    inputs = (AUDIO_IN, Port("carrier"))
+    params = (
+        Param("source", "choice", "saw", choices=("carrier", "saw"), doc="The input `carrier`, or a saw of its own."),
+        Param("frequency", default=110.0, low=20.0, high=2000.0, unit="Hz", warp="log", smooth=0.02, doc="Of the saw."),
+        Param("breath", default=0.05, low=0.0, high=1.0, smooth=0.02, doc="Noise in the carrier, for consonants."),
+        Param(
+            "attack", default=0.005, low=0.001, high=0.5, unit="s", warp="log", smooth=0.02,
+            doc="Time constant of rising bands.",
+        ),
+        Param(
+            "release", default=0.03, low=0.002, high=2.0, unit="s", warp="log", smooth=0.02,
+            doc="Time constant of falling bands; long ones smear.",
+        ),
+        Param("seed", "int", 1, low=0, high=9999, restart=True, doc="Of the noise."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._width = _CARRIER + 4 * spec.channels
+        self._state = np.zeros(BANDS * self._width, np.float64)
+        self._own = np.zeros(3, np.float64)
+        self._dice = np.zeros(spec.channels, np.int64)
+        self._carrier = np.zeros((spec.channels, spec.block), np.float32)
+        self._slide = 1.0 - math.exp(-1.0 / (FADE * spec.rate))
+        top = min(HIGHEST, 0.4 * spec.rate)
+        g = np.tan(np.pi * np.geomspace(LOWEST, top, BANDS) / spec.rate)
+        a1 = 1.0 / (1.0 + g * (g + 1.0 / Q))
+        self._tables = np.stack([a1, g * a1, g * g * a1, np.full(BANDS, 1.0 / Q)], axis=1).ravel().copy()
+        self._seed = int(self.settings["seed"])
+        self.reset()
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+        self._own.fill(0.0)
+        for c in range(len(self._dice)):
+            self._dice[c] = self._seed * 7919 + c * 104729 + 1
+
+    def process(self, io: IO) -> None:
+        x, carrier = io.audio_in
+        made = self._carrier if io.frames == self._carrier.shape[1] else self._carrier[:, : io.frames]
+        effects_carrier(
+            carrier, made, io.curve("source"), io.curve("frequency"), io.curve("breath"), self._own, self._dice,
+            self._slide, self._rate,
+        )  # fmt: skip
+        effects_vocoder(
+            x, made, io.audio_out[0], io.curve("attack"), io.curve("release"), self._state, self._tables, self._width,
+            self._rate,
+        )  # fmt: skip

@@ -1,0 +1,59 @@
+"""The width of a stereo sound, as the level of its side signal (Blumlein's middle and side)."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon_effects.shared import effects_fall, effects_finite, effects_rest
+
+TAU = 2.0 * math.pi
+
+
+@kernel
+def effects_width(x: Audio, y: Audio, width: f32p, bass: f32p, state: f64p, rate: f64) -> None:
+    """The first two channels of y ← x with another side signal. state: two lowpasses of the side."""
+    last = f64(0.0)
+    pole = f64(1.0)
+    for n in range(y.frames):
+        if f64(bass[n]) != last:
+            last = f64(bass[n])
+            pole = effects_fall(1.0 / (TAU * last), rate) if last >= 1.0 else 1.0
+        left = effects_finite(x[0, n])
+        right = effects_finite(x[1, n])
+        side = 0.5 * (left - right)
+        one = side + (state[0] - side) * pole
+        two = one + (state[1] - one) * pole
+        state[0] = effects_rest(one)
+        state[1] = effects_rest(two)
+        # two equal lowpasses, subtracted: a highpass of two poles
+        high = side - 2.0 * one + two if last >= 1.0 else side
+        more = f64(width[n]) * high - side
+        y[0, n] = left + more
+        y[1, n] = right - more
+
+
+class Width(Processor):
+    """0 is mono, 1 leaves the sound alone, 2 doubles the difference of the sides. More channels pass, as mono does."""
+
+    params = (
+        Param("width", default=1.0, low=0.0, high=2.0, smooth=0.02, doc="Of the stereo image."),
+        Param("bass", default=0.0, low=0.0, high=500.0, unit="Hz", smooth=0.05, doc="Below this it is mono; 0 is off."),
+    )
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(2, np.float64)
+
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def process(self, io: IO) -> None:
+        x, y = io.audio_in[0], io.audio_out[0]
+        if x.shape[0] != 2:
+            y[:] = x
+        if x.shape[0] >= 2:
+            effects_width(x, y, io.curve("width"), io.curve("bass"), self._state, self._rate)

@@ -1,0 +1,55 @@
+"""What loaded model files have in common: a method whose streams are begun one by one, and the limits of a process."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
+
+from antiphon.api import AntiphonError, Samples
+
+Run: TypeAlias = Callable[[Samples], Samples]
+"""One stream: float32 `[inputs, values]` of a hop to float32 `[outputs, values]`, with a memory of its own."""
+
+
+class StreamProgram(Protocol):
+    """A loaded file with one of its methods chosen."""
+
+    def begin(self) -> Run:
+        """Begins a stream without a past.
+
+        Returns:
+            The function that computes its hops, one after the other.
+        """
+
+
+def confine() -> None:
+    """Takes from this process its output, and the right to write files and core dumps: what it runs is others' code.
+
+    Script can print, without end.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for descriptor in (1, 2):
+        os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    for what in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(what, (0, 0))
+
+
+def sentence(error: BaseException) -> str:
+    """Puts an error of foreign code into one line.
+
+    Args:
+        error: What was raised.
+
+    Returns:
+        At most 200 characters; the last line of a TorchScript trace, which names the error.
+    """
+    if isinstance(error, AntiphonError):
+        return str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    last = next((line for line in reversed(lines) if "Error" in line or "rror:" in line), lines[0] if lines else "")
+    return f"{type(error).__name__}: {last}"[:200].rstrip(": ")

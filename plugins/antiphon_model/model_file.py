@@ -1,0 +1,297 @@
+"""What a model file from outside is: its methods, ratios, rate and latency, found in a process of its own.
+
+A file is foreign code: it is read, loaded and tried by `antiphon_model.probe`, in a process with limits, which ends
+with a description or a sentence. The description is kept in the cache folder under the file's checksum. Nothing here
+imports torch or onnxruntime.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+from antiphon.api.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
+from antiphon.api.models import ModelError
+
+SUFFIXES = (".onnx", ".ts", ".pt", ".torchscript")
+"""Endings of files that `antiphon models` looks at in the library; the node takes any name."""
+MAX_BYTES = 256 << 20
+"""Bytes of a file, at most; RAVE's are 30 to 150 MB."""
+PROBE_SECONDS = 30.0
+"""Seconds that a file may take to be loaded and tried, torch's own import among them."""
+REFUSAL_SECONDS, SLOW_SECONDS = 10.0, 600.0
+"""Seconds for which a refusal holds, so that a file is tried once where the engine asks twice; and one for slowness."""
+VERSION = 1
+"""Of the description's form; another one is not read from the cache."""
+LEAST_HOP = 512
+"""Frames of a hop where the file declares no ratio above it: shorter hops cost more than they gain."""
+MAX_HOP = 65536
+"""Frames of a hop, at most: 1.4 s at 48 kHz."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelMethod:
+    """One method of a file: sound or latents in, sound or latents out.
+
+    Attributes:
+        name: As the file calls it; "forward" in an ONNX file.
+        inputs: Channels in.
+        in_ratio: Frames of sound for each value of an input; 1 is sound, above it are latents.
+        outputs: Channels out.
+        out_ratio: The same for an output.
+        latency: Frames by which its sound lags, without the hop.
+        source: Where the latency is from: "declared", "measured", or "assumed" where neither was possible.
+        problem: Why it cannot be played, or "".
+    """
+
+    name: str
+    inputs: int
+    in_ratio: int
+    outputs: int
+    out_ratio: int
+    latency: int = 0
+    source: str = "assumed"
+    problem: str = ""
+
+    @property
+    def sound(self) -> bool:
+        """Whether it is sound in, sound out."""
+        return self.in_ratio == 1 and self.out_ratio == 1
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFile:
+    """The description of a file.
+
+    Attributes:
+        path: The file.
+        sha256: Its checksum.
+        bytes: Its size.
+        format: "onnx" or "torchscript".
+        rate: Frames per second it was made for; 0 where it does not say.
+        hop: Frames of its shortest hop; every hop is a multiple.
+        fixed: Whether it takes hops of that length alone.
+        methods: Its methods.
+        attributes: Names that can be set, with the kinds of their values: `("gain", "float")`.
+    """
+
+    path: str
+    sha256: str
+    bytes: int
+    format: str
+    rate: int
+    hop: int
+    fixed: bool
+    methods: tuple[ModelMethod, ...]
+    attributes: tuple[tuple[str, str], ...] = ()
+
+    def method(self, name: str) -> ModelMethod:
+        """Finds a method that can be played.
+
+        Args:
+            name: Its name.
+
+        Returns:
+            The method.
+
+        Raises:
+            ModelError: The file has none of that name, or it failed when it was tried.
+        """
+        found = next((m for m in self.methods if m.name == name), None)
+        file = Path(self.path).name
+        if found is None:
+            raise ModelError(f"{file} has no method {name!r}; it has: {', '.join(m.name for m in self.methods)}")
+        if found.problem:
+            raise ModelError(f"{file}: its method {name} {found.problem}")
+        return found
+
+    def hop_for(self, asked: int) -> int:
+        """Computes the frames of a hop.
+
+        Args:
+            asked: Frames, or 0 for the file's own.
+
+        Returns:
+            A multiple of the file's hop, of at least `LEAST_HOP` frames unless fewer were asked for.
+
+        Raises:
+            ModelError: The file takes hops of another length alone.
+        """
+        if self.fixed:
+            if asked not in (0, self.hop):
+                raise ModelError(f"{Path(self.path).name} takes hops of {self.hop} frames, not {asked}; set hop to 0")
+            return self.hop
+        return -(-(asked or LEAST_HOP) // self.hop) * self.hop
+
+
+class Untried(ModelError):
+    """A file that was not yet loaded and tried; a process does so now."""
+
+
+def describe(path: str, wait: float = PROBE_SECONDS + 5.0) -> ModelFile:
+    """Describes a model file; the first time it is loaded and tried in a process of its own, later the cache is read.
+
+    That process goes on where the caller does not wait for it, and puts what it finds into the cache.
+
+    Args:
+        path: The file.
+        wait: Seconds to wait for it, at most.
+
+    Returns:
+        The file's description.
+
+    Raises:
+        Untried: It was not tried within `wait`.
+        ModelError: It is no model that can be played; the message says why.
+    """
+    name = Path(path).name
+    checksum, size = _checksum(path)
+    cache_file = cache_for(checksum)
+    until, tried = time.monotonic() + wait, False
+    while (description := _json(cache_file)) is None:
+        refusal = _json(refusal_for(cache_file))
+        if refusal is not None and time.time() < refusal.get("until", 0.0):
+            raise ModelError(f"{name}: {refusal['refused']}")
+        if not tried:
+            probe, tried = _start(path, cache_file), True
+        elif probe.poll() is not None:
+            tried = False  # it ended without a word, or another one is at work
+            time.sleep(0.1)
+        if time.monotonic() >= until:
+            raise Untried(f"{name} is being tried for the first time; load it again in some seconds")
+        time.sleep(0.02)
+    return _described(path, size, description)
+
+
+def cache_for(checksum: str) -> Path:
+    """Finds the place of a description.
+
+    Args:
+        checksum: The file's sha256.
+
+    Returns:
+        Its path.
+    """
+    return cache_folder() / "models" / f"{checksum}-{VERSION}.json"
+
+
+def refusal_for(cache_file: Path) -> Path:
+    """Finds the place of a refusal, which says how long it holds.
+
+    Args:
+        cache_file: The place of the description.
+
+    Returns:
+        Its path.
+    """
+    return cache_file.with_suffix(".refused")
+
+
+def read(path: str) -> bytes:
+    """Reads a model file.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its bytes, at most `MAX_BYTES`.
+
+    Raises:
+        ModelError: It cannot be read, is empty or too large.
+    """
+    with _opened(path) as file:
+        return file.read(MAX_BYTES)
+
+
+def in_library() -> list[Path]:
+    """Lists the model files of the library.
+
+    Returns:
+        Their paths, by name.
+    """
+    try:
+        return sorted(p for p in library_folder().iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
+    except OSError:
+        return []
+
+
+def _checksum(path: str) -> tuple[str, int]:
+    """A file's sha256 and size; an engine does not take the file into its memory for it."""
+    with _opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest(), file.tell()
+
+
+@contextlib.contextmanager
+def _opened(path: str) -> Iterator[BufferedReader]:
+    name = Path(path).name
+    try:
+        if not Path(path).is_file():
+            raise ModelError(f"the model file {printable_path(path)} is not there, or no ordinary file")
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise ModelError(f"{name} is larger than {MAX_BYTES >> 20} MB")
+            if not size:
+                raise ModelError(f"{name} is empty; copy or export it again")
+            yield file
+    except OSError as error:
+        raise ModelError(f"{name} cannot be read: {reason_of_os_error(error)}") from None
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        answer = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return answer if isinstance(answer, dict) and ("methods" in answer or "refused" in answer) else None
+
+
+def _start(path: str, cache_file: Path) -> subprocess.Popen[bytes]:
+    """Starts the process that tries a file. It may outlive this one, by `PROBE_SECONDS` at most."""
+    known = [str(Path(__file__).parent.parent), *(entry for entry in sys.path if entry)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(known)}
+    make_folder(cache_file.parent)
+    command = [sys.executable, "-P", "-m", "antiphon_model.probe", path, str(cache_file), str(PROBE_SECONDS)]
+    try:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
+            start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        raise ModelError(f"{Path(path).name} cannot be tried: {reason_of_os_error(error)}") from None
+
+
+def _described(path: str, size: int, description: dict[str, Any]) -> ModelFile:
+    return ModelFile(
+        path=path,
+        sha256=str(description["sha256"]),
+        bytes=size,
+        format=str(description["format"]),
+        rate=int(description["rate"]),
+        hop=int(description["hop"]),
+        fixed=bool(description["fixed"]),
+        methods=tuple(ModelMethod(**method) for method in description["methods"]),
+        attributes=tuple((str(name), str(kind)) for name, kind in description["attributes"]),
+    )
+
+
+def as_data(method: ModelMethod) -> dict[str, Any]:
+    """Converts a method for JSON.
+
+    Args:
+        method: The method.
+
+    Returns:
+        Its attributes by name.
+    """
+    return asdict(method)

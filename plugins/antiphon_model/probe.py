@@ -1,0 +1,257 @@
+"""`python -m antiphon_model.probe FILE CACHE_FILE SECONDS`: loads a model file under limits and tries it.
+
+The file's code runs in a child without output, which may write no file and is ended when its time or its memory is used
+up. Its answer is JSON, a description or `{"refused": "why"}`, and the parent puts it into the cache.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import resource
+import select
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from antiphon.api import AntiphonError, Samples
+from antiphon.api.files import write_atomic
+from antiphon.api.models import ModelError
+from antiphon_model import archive, onnx_wire
+from antiphon_model.foreign import StreamProgram, confine, sentence
+from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
+
+MAX_ANSWER = 1 << 16
+"""Bytes of a description, at most."""
+NICE = 10
+"""What its priority is lowered by: sound plays meanwhile."""
+MEMORY = 4 << 30
+"""Bytes of private memory of the probe, torch's own among them."""
+MEASURED_FRAMES = 24576
+"""Frames of noise that the latency is measured with, at least."""
+MEASURE_SECONDS = 2.0
+"""Processor time for that, for each method."""
+LEAST_CORRELATION = 0.2
+"""A peak below it is no delayed copy of the noise; chance gives 0.04 in `MEASURED_FRAMES`."""
+
+
+def main(path: str, cache_file: str, seconds: str) -> None:
+    """Has a file tried by a child under limits, and writes the child's answer into the cache.
+
+    Args:
+        path: The file.
+        cache_file: Where its description belongs; a refusal is written beside it.
+        seconds: For how long the child may work.
+    """
+    place, limit = Path(cache_file), float(seconds)
+    with open(place.with_suffix(".lock"), "wb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return  # another process is trying this file
+        if place.exists():
+            return
+        with contextlib.suppress(OSError):
+            os.nice(NICE)
+        read, write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(read)
+            _confined(path, write, limit)
+        os.close(write)
+        data, late = _received(read, time.monotonic() + limit)
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        answer = _answer_of(data, late, status, limit)
+        if "refused" in answer:
+            place = place.with_suffix(".refused")
+            answer["until"] = time.time() + (SLOW_SECONDS if late else REFUSAL_SECONDS)
+        write_atomic(place, json.dumps(answer).encode())
+
+
+def _received(read: int, deadline: float) -> tuple[bytes, bool]:
+    """What the child writes until it ends, and whether the deadline passed first."""
+    data = b""
+    while len(data) <= MAX_ANSWER:
+        if not select.select((read,), (), (), max(0.0, deadline - time.monotonic()))[0]:
+            return data, True
+        part = os.read(read, 65536)
+        if not part:
+            return data, False
+        data += part
+    return b"", False
+
+
+def _answer_of(data: bytes, late: bool, status: int, limit: float) -> dict[str, Any]:
+    if late:
+        return {"refused": f"it was not tried within {limit:g} s; it is too large for this machine or made to harm"}
+    try:
+        answer = json.loads(data)
+    except ValueError:
+        code = os.waitstatus_to_exitcode(status)
+        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        return {"refused": f"it ended the process that loaded it ({how}); it is broken or made to harm"}
+    return answer if isinstance(answer, dict) else {"refused": "it gave no description"}
+
+
+def _confined(path: str, answers: int, limit: float) -> NoReturn:
+    """The child: gives up rights, describes the file, and ends."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, limit + 1.0)  # also where its parent was killed
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    confine()
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_BYTES + 1)
+        description = describe(data)
+    except ModuleNotFoundError as error:
+        how = "`make models` installs it" if error.name == "torch" else f"`pip install {error.name}` installs it"
+        description = {"refused": f"it needs {error.name}, which is not installed; {how}"}
+    except MemoryError:
+        description = {"refused": f"it takes over {MEMORY >> 30} GB"}
+    except AntiphonError as error:
+        description = {"refused": str(error)}
+    except Exception as error:
+        description = {"refused": f"it failed when it was tried ({sentence(error)})"}
+    with contextlib.suppress(OSError):
+        os.write(answers, json.dumps(description).encode())
+    os._exit(0)
+
+
+def describe(data: bytes) -> dict[str, Any]:
+    """Loads and tries a model.
+
+    Args:
+        data: The file.
+
+    Returns:
+        Its description, without its path.
+
+    Raises:
+        ModelError: It is none.
+    """
+    parts = _onnx(data) if onnx_wire.looks_like(data) else _torchscript(data)
+    return {"sha256": hashlib.sha256(data).hexdigest(), **parts}
+
+
+def _torchscript(data: bytes) -> dict[str, Any]:
+    archive.check(data)  # before torch is imported, which takes seconds
+
+    import torch
+
+    from antiphon_model import torchscript
+
+    torch.set_num_threads(1)
+    module = torchscript.load(data)
+    declared = torchscript.methods(module)
+    shortest = max(max(numbers[1], numbers[3]) for numbers in declared.values())
+    methods = []
+    for name, (inputs, in_ratio, outputs, out_ratio) in declared.items():
+        method = ModelMethod(name, inputs, in_ratio, outputs, out_ratio)
+        program = torchscript.TorchScriptProgram(module, name)
+        methods.append(_tried(method, program, _hop(shortest), torchscript.latency(module, name)))
+    kinds = torchscript.attributes(module)
+    return {
+        "format": "torchscript", "rate": torchscript.rate(module), "hop": shortest, "fixed": False,
+        "methods": [as_data(method) for method in methods],
+        "attributes": [[name, " ".join(kind)] for name, kind in kinds.items()],
+    }  # fmt: skip
+
+
+def _onnx(data: bytes) -> dict[str, Any]:
+    from antiphon_model import onnx_file
+
+    model = onnx_file.load(data)
+    declared = model.declared
+    values = model.frames or declared.get("hop", LEAST_HOP) // declared.get("in_ratio", 1) or 1
+    try:
+        answer = model.begin()(np.zeros((model.inputs, values), np.float32))
+    except Exception as error:
+        raise ModelError(f"it cannot compute a hop of {values} values ({sentence(error)})") from None
+    given = answer.shape[1]
+    if not given or max(values, given) % min(values, given):
+        raise ModelError(f"it answers {values} values with {given}; the longer has to be a multiple of the shorter")
+    in_ratio = declared.get("in_ratio", max(1, given // values) * declared.get("out_ratio", 1))
+    out_ratio = declared.get("out_ratio", max(1, values * in_ratio // given))
+    shortest = values * in_ratio if model.frames else declared.get("hop", max(in_ratio, out_ratio))
+    method = ModelMethod("forward", model.inputs, in_ratio, model.outputs or answer.shape[0], out_ratio)
+    hop = shortest if model.frames else _hop(shortest)
+    method = _tried(method, model, hop, declared.get("latency"))
+    return {
+        "format": "onnx", "rate": declared.get("rate", 0), "hop": shortest, "fixed": bool(model.frames),
+        "methods": [as_data(method)], "attributes": [],
+    }  # fmt: skip
+
+
+def _hop(shortest: int) -> int:
+    return -(-LEAST_HOP // shortest) * shortest
+
+
+def _tried(method: ModelMethod, program: StreamProgram, hop: int, declared: int | None) -> ModelMethod:
+    """The method with its latency, or with the reason why it cannot be played."""
+    data = as_data(method)
+    try:
+        frames = measure(method, program, hop) if declared is None and method.sound else None
+        if frames is None:
+            run = program.begin()
+            for x in (0.0, 0.5):
+                _answer(method, run, np.full((method.inputs, hop // method.in_ratio), x, np.float32), hop)
+    except ModelError as error:
+        return ModelMethod(**{**data, "problem": str(error)})
+    except Exception as error:
+        return ModelMethod(**{**data, "problem": f"failed when it was tried ({sentence(error)})"})
+    if declared is not None:
+        return ModelMethod(**{**data, "latency": declared, "source": "declared"})
+    return method if frames is None else ModelMethod(**{**data, "latency": frames, "source": "measured"})
+
+
+def measure(method: ModelMethod, program: StreamProgram, hop: int) -> int | None:
+    """Measures by how many frames the sound of a method lags, by the correlation of noise with its answer.
+
+    Args:
+        method: A method that is sound in, sound out.
+        program: What runs it.
+        hop: Frames of a hop.
+
+    Returns:
+        Frames from 0; None where the answer is no copy of the noise.
+
+    Raises:
+        ModelError: The method's answer cannot be played.
+    """
+    count = max(4, -(-MEASURED_FRAMES // hop))
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (count, hop)).astype(np.float32)
+    run, until, answers = program.begin(), time.process_time() + MEASURE_SECONDS, []
+    for part in noise:
+        answers.append(_answer(method, run, np.tile(part, (method.inputs, 1)), hop).mean(axis=0))
+        if time.process_time() > until and len(answers) >= 4:
+            break
+    y = np.concatenate(answers).astype(np.float64)
+    x = noise.reshape(-1)[: len(y)].astype(np.float64)
+    size = 2 * len(y)
+    likeness = np.fft.irfft(np.fft.rfft(y, size) * np.conj(np.fft.rfft(x, size)), size)[: len(y) // 2]
+    scale = np.linalg.norm(x) * np.linalg.norm(y)
+    peak = int(np.argmax(np.abs(likeness)))
+    return peak if scale and abs(likeness[peak]) >= LEAST_CORRELATION * scale else None
+
+
+def _answer(method: ModelMethod, run: Any, x: Samples, hop: int) -> Samples:
+    y: Samples = run(x)
+    wanted = (method.outputs, hop // method.out_ratio)
+    if y.shape != wanted:
+        raise ModelError(f"answers a hop of {hop} frames with {list(y.shape)} instead of {list(wanted)}")
+    if not np.isfinite(y).all():
+        raise ModelError("gives NaN or infinity")
+    return y
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,283 @@
+"""Model files of others: what is found in them, and what is refused, in one sentence and without being run."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+import subprocess
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.waiting import until
+
+from antiphon.api.models import ModelError
+from antiphon_model import model_file, probe
+from antiphon_model.tests import exports
+
+
+class Bomb:
+    """Unpickled, it writes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return Path.write_text, (self.path, "gone off")
+
+
+def refusal(data: bytes) -> str:
+    with pytest.raises(ModelError) as refused:
+        probe.describe(data)
+    text = str(refused.value)
+    assert "\n" not in text
+    return text
+
+
+def test_a_convolution_is_described_and_its_latency_measured() -> None:
+    pytest.importorskip("torch")
+    said = probe.describe(exports.torch_convolution())
+    (method,) = said["methods"]
+    assert (said["format"], said["rate"], said["hop"], said["fixed"]) == ("torchscript", 48000, 1, False)
+    assert (method["name"], method["latency"], method["source"]) == ("forward", exports.PEAK, "measured")
+
+
+def test_a_codec_has_ratios_and_attributes() -> None:
+    pytest.importorskip("torch")
+    said = probe.describe(exports.torch_codec(256, 24000))
+    methods = {m["name"]: m for m in said["methods"]}
+    assert list(methods) == ["encode", "decode", "forward"]
+    assert [methods["encode"][k] for k in ("inputs", "in_ratio", "outputs", "out_ratio")] == [1, 1, 2, 256]
+    assert [methods["decode"][k] for k in ("inputs", "in_ratio", "outputs", "out_ratio")] == [2, 256, 1, 1]
+    assert (said["rate"], said["hop"], said["attributes"]) == (24000, 256, [["gain", "float"]])
+    assert methods["decode"]["source"] == "assumed"
+
+
+def test_an_onnx_file_with_states_is_described() -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    said = probe.describe(exports.onnx_convolution(480, rate=32000))
+    (method,) = said["methods"]
+    assert (said["format"], said["rate"], said["hop"], said["fixed"]) == ("onnx", 32000, 480, True)
+    assert (method["latency"], method["source"]) == (exports.PEAK, "measured")
+    (method,) = probe.describe(exports.onnx_convolution(480, latency=7))["methods"]
+    assert (method["latency"], method["source"]) == (7, "declared")
+
+
+def test_any_hop_is_made_a_multiple_of_the_ratio() -> None:
+    file = model_file.ModelFile("x.ts", "", 0, "torchscript", 0, 2048, False, ())
+    assert [file.hop_for(n) for n in (0, 1, 2048, 2049)] == [2048, 2048, 2048, 4096]
+    fixed = model_file.ModelFile("x.onnx", "", 0, "onnx", 0, 480, True, ())
+    assert fixed.hop_for(0) == fixed.hop_for(480) == 480
+    with pytest.raises(ModelError, match="takes hops of 480 frames, not 512"):
+        fixed.hop_for(512)
+
+
+def test_no_pickle_is_loaded(tmp_path: Path) -> None:
+    sign = tmp_path / "sign"
+    assert "pickle" in refusal(pickle.dumps(Bomb(sign)))
+    torch = pytest.importorskip("torch")
+    out = io.BytesIO()
+    torch.save(Bomb(sign), out)
+    assert "torch.save" in refusal(out.getvalue())
+    # a script archive whose data are such a pickle
+    whole = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(exports.torch_convolution())) as good, zipfile.ZipFile(whole, "w") as bad:
+        for part in good.infolist():
+            data = pickle.dumps(Bomb(sign), 2) if part.filename.endswith("/data.pkl") else good.read(part)
+            bad.writestr(part.filename, data)
+    assert "cannot load it" in refusal(whole.getvalue())
+    assert not sign.exists()
+
+
+def archive(parts: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for name, data in parts.items():
+            zipped.writestr(name, data)
+    return out.getvalue()
+
+
+def test_what_is_no_model_is_refused() -> None:
+    assert "no TorchScript model" in refusal(archive({"a/readme": b"hello"}))
+    assert "neither" in refusal(b"RIFF....WAVEfmt ")
+    bomb = {"a/data.pkl": b"x", "a/constants.pkl": b"x", "a/code/a.py": bytes(17 << 20)}
+    assert "16 MB" in refusal(archive(bomb))
+    many = {f"a/{n}": b"" for n in range(20_010)}
+    assert "20000 parts" in refusal(archive(many))
+
+
+def test_a_file_that_was_cut_short_is_refused() -> None:
+    pytest.importorskip("torch")
+    whole = exports.torch_convolution()
+    for size in (4, 100, len(whole) // 2, len(whole) - 10):
+        assert refusal(whole[:size])
+
+
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ("torch.from_file('/tmp/x', True, 4)", "from_file"),
+        ("(torch) . \\\n  from_file('/tmp/x', True, 4)", "from_file"),
+        ("torch.save(x, '/tmp/x')", "save"),
+        ("ops.evil.run(x)", "evil"),
+    ],
+)
+def test_code_that_reaches_files_is_refused(line: str, word: str) -> None:
+    code = f"class M(Module):\n  def forward(self, x: Tensor) -> Tensor:\n    y = {line}\n    return x\n".encode()
+    assert repr(word) in refusal(archive({"a/data.pkl": b"x", "a/constants.pkl": b"x", "a/code/a.py": code}))
+
+
+def test_torch_would_have_run_from_file(tmp_path: Path) -> None:
+    """The check is needed: script can map a file and write into it."""
+    torch = pytest.importorskip("torch")
+
+    class Writer(torch.nn.Module):
+        def forward(self, x: torch.Tensor, name: str) -> torch.Tensor:
+            return torch.from_file(name, True, 4)
+
+    assert "from_file" in refusal(exports.scripted(Writer()))
+
+
+def test_methods_that_do_not_keep_their_word_are_refused() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Wrong(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for name in ("forward", "nan", "raises"):
+                self.register_buffer(f"{name}_params", torch.tensor([1, 1, 1, 1]))
+
+        @torch.jit.export
+        def nan(self, x: torch.Tensor) -> torch.Tensor:
+            return x / torch.zeros_like(x)
+
+        @torch.jit.export
+        def raises(self, x: torch.Tensor) -> torch.Tensor:
+            if x.dim() == 3:
+                raise ValueError("not today")
+            return x
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x[..., 1:]
+
+    problems = {m["name"]: m["problem"] for m in probe.describe(exports.scripted(Wrong()))["methods"]}
+    assert "instead of [1, 512]" in problems["forward"]
+    assert "NaN" in problems["nan"]
+    assert "not today" in problems["raises"]
+
+
+def test_a_declaration_out_of_range_is_refused() -> None:
+    torch = pytest.importorskip("torch")
+
+    class Greedy(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("forward_params", torch.tensor([1, 1, 100000, 1]))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x
+
+    assert "100000 channels out; 1 to 64" in refusal(exports.scripted(Greedy()))
+
+
+def test_onnx_files_that_are_none_are_refused(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    good = exports.onnx_convolution()
+    for data in (good[:40], good[: len(good) // 2], b"\x08\x09" + bytes(40), b"\x08\x09"):
+        assert "ONNX" in refusal(data) or "onnxruntime" in refusal(data)
+    node = onnx.helper.make_node
+    strange = exports.onnx_model([node("Evil", ["x"], ["y"], domain="evil")], {"x": (1, 1, 8)}, {"y": (1, 1, 8)},
+                                 domains=["evil"])  # fmt: skip
+    assert "onnxruntime cannot load it" in refusal(strange)
+    two = exports.onnx_model([node("Add", ["a", "b"], ["y"])], {"a": (1, 1, 8), "b": (1, 1, 8)}, {"y": (1, 1, 8)})
+    assert "2 inputs (a, b)" in refusal(two)
+    assert "rate 'loud'" in refusal(exports.onnx_gain(rate="loud"))
+
+
+def test_onnx_keeps_to_its_own_file(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    model = onnx.load_from_string(exports.onnx_gain())
+    (tensor,) = model.graph.initializer
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../../etc/passwd")
+    assert "another file" in refusal(model.SerializeToString())
+    # inside a node, where a constant's value is
+    inner = onnx.helper.make_node("Constant", [], ["by"], value=tensor)
+    model.graph.node.insert(0, inner)
+    del model.graph.initializer[:]
+    assert "another file" in refusal(model.SerializeToString())
+
+
+def test_a_file_is_tried_once_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    path = exports.saved(tmp_path / "gain.onnx", exports.onnx_gain(rate=44100))
+    first = model_file.describe(str(path))
+    assert (first.rate, first.bytes, first.method("forward").latency) == (44100, path.stat().st_size, 0)
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("it was described already")
+
+    monkeypatch.setattr(subprocess, "Popen", never)
+    assert model_file.describe(str(path)) == first
+    with pytest.raises(ModelError, match="no method 'decode'; it has: forward"):
+        first.method("decode")
+
+
+def test_a_process_that_never_ends_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    monkeypatch.setattr(model_file, "PROBE_SECONDS", 2.0)
+    path = exports.saved(tmp_path / "hang.onnx", exports.onnx_trap("hang", -1.0))
+    with pytest.raises(ModelError, match="not tried within 2 s"):
+        model_file.describe(str(path))
+
+
+def test_a_file_that_wants_all_memory_is_refused() -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    assert "cannot compute a hop of 480 values" in refusal(exports.onnx_trap("memory", -1.0))
+
+
+def test_one_who_does_not_wait_finds_it_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    path = str(exports.saved(tmp_path / "gain.onnx", exports.onnx_gain()))
+    with pytest.raises(model_file.Untried, match="load it again"):
+        model_file.describe(path, 0.0)
+    cache_file = model_file.cache_for(hashlib.sha256(Path(path).read_bytes()).hexdigest())
+    until(cache_file.exists, 10.0, "the process that tries it has gone on")
+    assert model_file.describe(path, 0.0).format == "onnx"
+
+
+def test_a_refusal_holds_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    path = str(exports.saved(tmp_path / "bad.ts", b"no model"))
+    with pytest.raises(ModelError, match=r"bad\.ts: it is neither"):
+        model_file.describe(path)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with pytest.raises(ModelError, match=r"bad\.ts: it is neither"):
+        model_file.describe(path)
+    (refusal,) = (tmp_path / "cache" / "models").glob("*.refused")
+    refusal.write_text(json.dumps({**json.loads(refusal.read_text()), "until": time.time() - 1.0}))
+    with pytest.raises(TypeError):
+        model_file.describe(path)
+
+
+def test_files_that_cannot_be_read_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="is not there"):
+        model_file.describe(str(tmp_path / "none.ts"))
+    with pytest.raises(ModelError, match="is empty"):
+        model_file.describe(str(exports.saved(tmp_path / "empty.ts", b"")))
+    monkeypatch.setattr(model_file, "MAX_BYTES", 10)
+    with pytest.raises(ModelError, match="larger than"):
+        model_file.describe(str(exports.saved(tmp_path / "large.ts", bytes(11))))

@@ -1,0 +1,135 @@
+"""The worker of a model file: every slot is a stream of its own, with its own memory.
+
+`build_torchscript` and `build_onnx` are factories of a `WorkerSpec` whose settings are path, sha256, method and
+attributes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import Samples
+from antiphon.api.models import ModelError
+from antiphon.api.workers import Stepper, WorkerSpec
+from antiphon_model.foreign import Run, StreamProgram, confine, sentence
+from antiphon_model.model_file import read
+
+WARM_STEPS = 12
+"""Steps of each slot before the first hop: torch compiles script at the first few."""
+
+
+def build_torchscript(spec: WorkerSpec) -> Stepper:
+    """Makes the stepper of a TorchScript file.
+
+    Args:
+        spec: The worker.
+
+    Returns:
+        The stepper.
+
+    Raises:
+        ModelError: The file cannot be played.
+    """
+
+    def loaded(data: bytes) -> StreamProgram:
+        import torch
+
+        from antiphon_model import torchscript
+
+        torch.set_num_threads(1)
+        torch.set_flush_denormal(True)
+        settings = spec.settings
+        values = str(settings.get("attributes", ""))
+        return torchscript.TorchScriptProgram(torchscript.load(data), str(settings["method"]), values, spec.rate)
+
+    confine()
+    return FileStepper(spec, loaded)
+
+
+def build_onnx(spec: WorkerSpec) -> Stepper:
+    """Makes the stepper of an ONNX file.
+
+    Args:
+        spec: The worker.
+
+    Returns:
+        The stepper.
+
+    Raises:
+        ModelError: The file cannot be played.
+    """
+
+    def loaded(data: bytes) -> StreamProgram:
+        from antiphon_model import onnx_file
+
+        return onnx_file.load(data)
+
+    confine()
+    return FileStepper(spec, loaded)
+
+
+class FileStepper:
+    """A `Stepper` of one method of a file; a slot without a hop costs nothing."""
+
+    def __init__(self, spec: WorkerSpec, load: Callable[[bytes], StreamProgram]) -> None:
+        """Loads the file.
+
+        Args:
+            spec: The worker.
+            load: Makes the program of the file's bytes.
+
+        Raises:
+            ModelError: The file was changed since it was described, or cannot be loaded.
+        """
+        path = str(spec.settings["path"])
+        self._name, self._shape = Path(path).name, spec.outputs
+        data = read(path)
+        if hashlib.sha256(data).hexdigest() != spec.settings["sha256"]:
+            raise ModelError(f"{self._name} was changed since the patch was loaded; load the patch again")
+        try:
+            self._program = load(data)
+        except ModelError as error:
+            raise ModelError(f"{self._name}: {error}") from None
+        self._runs: list[Run | None] = [None] * spec.slots
+        self._inputs = spec.inputs
+
+    def warm(self) -> None:
+        """Runs steps of noise, and begins every slot."""
+        noise = np.random.default_rng(0).uniform(-0.5, 0.5, self._inputs).astype(np.float32)
+        y = np.zeros(self._shape, np.float32)
+        for slot in range(len(self._runs)):
+            self.open(slot, "")
+            for _ in range(WARM_STEPS if slot == 0 else 1):
+                self._one(slot, noise, y)
+            self.open(slot, "")
+
+    def open(self, slot: int, config: str) -> None:
+        """Begins a stream without a past."""
+        self._runs[slot] = self._program.begin()
+
+    def close(self, slot: int) -> None:
+        """Does nothing: `open` begins another stream in a slot that is used again."""
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        """Computes the hops there are."""
+        for slot, hop in enumerate(hops.tolist()):
+            if hop >= 0:
+                self._one(slot, x[slot], y[slot])
+
+    def _one(self, slot: int, x: Samples, y: Samples) -> None:
+        run = self._runs[slot]
+        assert run is not None
+        try:
+            answer = run(x)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise ModelError(f"{self._name}: a hop failed ({sentence(error)})") from None
+        if answer.shape != self._shape:
+            raise ModelError(f"{self._name} gave {list(answer.shape)} instead of {list(self._shape)}")
+        y[...] = answer

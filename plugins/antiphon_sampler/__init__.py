@@ -1,0 +1,23 @@
+"""Recorded sounds played by notes, from folders in the layout of Dirt-Samples."""
+
+from __future__ import annotations
+
+from antiphon.api import Register, hookimpl
+
+
+@hookimpl
+def antiphon_processors(register: Register) -> None:
+    """Registers `sampler`."""
+    register(
+        "sampler", "antiphon_sampler.processor:Sampler", "Plays folders of sounds by notes: drums, one-shots, slices."
+    )
+
+
+@hookimpl
+def antiphon_benches(register: Register) -> None:
+    """Registers `sampler`."""
+    register(
+        "sampler",
+        "antiphon_sampler.bench.entry:sampler",
+        "What 64 voices cost, where notes begin, and 1,000 starts a second.",
+    )

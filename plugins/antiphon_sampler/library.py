@@ -1,0 +1,166 @@
+"""The sounds of a folder: FOLDER/NAME/*.wav, sorted, as Dirt-Samples has them. Nothing is decoded here."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon.api import FileError, PluginError
+from antiphon.api.files import SOUND_FORMATS, built_in_folder, library_folder, path_inside, printable_path
+
+MOST_FILES = 20000
+"""Files of one library."""
+SHOWN = 8
+"""Names in a message."""
+_LAYER = re.compile(r"^(.*)_v([0-9]{1,3})$")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleFiles:
+    """One sample: a file, or several for rising velocities.
+
+    Attributes:
+        name: Its folder's name, a slash, and the file's without suffix and layer.
+        layers: Paths, the softest first.
+    """
+
+    name: str
+    layers: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a folder holds.
+
+    Attributes:
+        folder: The folder.
+        names: The folders of samples, sorted; a sound file beside them is one by its own name.
+        samples: For each name its samples, sorted by file name.
+        problems: A sentence for each file that is left out.
+    """
+
+    folder: Path
+    names: tuple[str, ...]
+    samples: tuple[tuple[SampleFiles, ...], ...]
+    problems: tuple[str, ...]
+
+    @property
+    def files(self) -> int:
+        """Number of files."""
+        return sum(len(sample.layers) for row in self.samples for sample in row)
+
+
+def folder_of(name: str) -> Path:
+    """The folder that the parameter `library` names.
+
+    Args:
+        name: A path, a name in the performer's library, or "" for the kit that ships with Antiphon.
+
+    Raises:
+        PluginError: There is no such folder.
+    """
+    if not name:
+        return built_in_folder("library") / "kit"
+    path = Path(name).expanduser()
+    try:
+        if not path.is_absolute():
+            path = path_inside(library_folder(), name)
+    except FileError as error:
+        raise PluginError(str(error)) from None
+    if not path.is_dir():
+        raise PluginError(f"library takes a folder of sounds, and there is none at {printable_path(name)[:200]!r}")
+    return path
+
+
+def listed(folder: Path) -> Listing:
+    """Lists a folder and the folders in it, one level deep.
+
+    Links are followed only to what is inside the folder. Hidden files are left out, and files after the first
+    `MOST_FILES`.
+
+    Args:
+        folder: The folder.
+
+    Raises:
+        PluginError: It cannot be read, or holds no sound.
+    """
+    problems: list[str] = []
+    try:
+        root = folder.resolve()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        raise PluginError(f"cannot read the folder {printable_path(folder.name)}: {_reason(error)}") from None
+    rows: dict[str, tuple[SampleFiles, ...]] = {}
+    count = 0
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        path = Path(entry.path)
+        if not _inside(path, root):
+            problems.append(f"{printable_path(entry.name)} is a link that leads out of the folder; copy it in instead")
+            continue
+        files = [path] if _is_sound(path.name) else []
+        if path.is_dir():
+            files = _files(path, root, problems)
+        if count + len(files) > MOST_FILES:
+            problems.append(
+                f"{printable_path(folder.name)} holds more than {MOST_FILES} sounds; those after "
+                f"{printable_path(entry.name)} are left out: make several folders of it"
+            )
+            files = files[: MOST_FILES - count]
+        count += len(files)
+        if files:
+            name = entry.name if path.is_dir() else path.stem
+            rows.setdefault(name, _samples(name, files))
+    if not rows:
+        why = problems[0] if problems else f"it takes folders of files whose names end in {', '.join(SOUND_FORMATS)}"
+        raise PluginError(f"there is no sound in the folder {printable_path(folder.name)[:80]!r}: {why}")
+    return Listing(folder, tuple(rows), tuple(rows.values()), tuple(problems))
+
+
+def _files(folder: Path, root: Path, problems: list[str]) -> list[Path]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        problems.append(f"cannot read the folder {printable_path(folder.name)}: {_reason(error)}")
+        return []
+    found = []
+    for entry in entries:
+        if entry.name.startswith(".") or not _is_sound(entry.name):
+            continue
+        # only links are followed: to do so for each of 10,000 files takes seconds
+        if not entry.is_symlink() or _inside(Path(entry.path), root):
+            found.append(folder / entry.name)
+        else:
+            shown = printable_path(f"{folder.name}/{entry.name}")
+            problems.append(f"{shown} is a link that leads out of the folder; copy the file in instead")
+    return found
+
+
+def _samples(name: str, files: list[Path]) -> tuple[SampleFiles, ...]:
+    """Groups files NAME_v1, NAME_v2 … into one sample with layers, at the place of the first of them."""
+    groups: dict[str, list[tuple[int, Path]]] = {}
+    for path in files:
+        found = _LAYER.match(path.stem)
+        stem, layer = (found[1], int(found[2])) if found else (path.stem + path.suffix, 0)
+        groups.setdefault(stem, []).append((layer, path))
+    return tuple(
+        SampleFiles(f"{name}/{stem}", tuple(path for _, path in sorted(layers))) for stem, layers in groups.items()
+    )
+
+
+def _is_sound(name: str) -> bool:
+    return name.lower().endswith(tuple(SOUND_FORMATS))
+
+
+def _inside(path: Path, root: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(root)
+    except (OSError, RuntimeError):
+        return False
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

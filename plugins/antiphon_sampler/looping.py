@@ -1,0 +1,72 @@
+"""Parts of a sample that are repeated, or put apart, by the clock."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from antiphon.api import BlockTime
+from antiphon_sampler.sounds import Sample
+from antiphon_sampler.values import NoteValues
+
+MOST = 16
+"""Loops of a node at once."""
+EARLY = 1e-3
+"""Frames of tolerance for a beat just before a frame, due to rounding."""
+
+
+@dataclass(slots=True)
+class ClockedLoop:
+    """One loop that plays; its slices begin at beats.
+
+    Attributes:
+        sample: What it plays.
+        values: The note's.
+        gain: Factor.
+        note: Its number.
+        channel: Its channel.
+        begun: The beat at which it began.
+        cuts: Frames of the sample at which its slices begin, then the end of the part.
+        next: Number of the next slice, counted on through repeats.
+        group: Of its voices, so that a slice ends the one before.
+    """
+
+    sample: Sample
+    values: NoteValues
+    gain: float
+    note: int
+    channel: int
+    begun: float
+    cuts: tuple[int, ...]
+    next: int
+    group: int
+
+    def frame(self, time: BlockTime, rate: int) -> int:
+        """The frame of the block at which the next slice begins, 0 for what is past; beyond the block: later.
+
+        Args:
+            time: Of the block's first frame; the clock runs.
+            rate: Frames per second.
+        """
+        first, last = self.cuts[0], self.cuts[-1]
+        turn, place = divmod(self.next, len(self.cuts) - 1)
+        beat = self.begun + self.values.beats * (turn + (self.cuts[place] - first) / (last - first))
+        return max(0, math.ceil((beat - time.beat) * 60.0 * rate / time.tempo - EARLY))
+
+    def over(self) -> bool:
+        """Whether all its slices have begun and it is not repeated."""
+        return not self.values.loop and self.next >= len(self.cuts) - 1
+
+
+def cuts_between(sample: Sample, first: int, last: int, by: str) -> tuple[int, ...]:
+    """The places at which a part of a sample is cut, its beginning first, its end last.
+
+    Args:
+        sample: The sample.
+        first: First frame of the part.
+        last: Frame after its last.
+        by: "onsets", or "speed" for no cuts within.
+    """
+    if by != "onsets":
+        return first, last
+    return (first, *(at for at in sample.onsets if first < at < last), last)

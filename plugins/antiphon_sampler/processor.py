@@ -1,0 +1,291 @@
+"""The processor `sampler`: notes in, recorded sounds out, on the note's own frame."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, Param, Processor, Samples, StreamSpec
+from antiphon.api.commands import word_number
+from antiphon.api.workers import ProcessorPart, current_pool
+from antiphon_sampler.library import folder_of, listed
+from antiphon_sampler.looping import MOST, ClockedLoop, cuts_between
+from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows
+from antiphon_sampler.slices import region
+from antiphon_sampler.sounds import READY, Sample, Sounds, sounds_of
+from antiphon_sampler.values import PARAMS, NoteValues, PendingValues
+from antiphon_sampler.voices import VOICES, Voices
+
+_DB = math.log(10.0) / 20.0
+ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
+"""MIDI controllers that end the notes of a channel."""
+LOOP_GROUP = -2
+"""Cut group of the first loop's voices; those of the others lie below."""
+
+
+class MissedNotes(ProcessorPart):
+    """Notes whose sample was not decoded yet: a replay leaves out the same ones."""
+
+    def __init__(self) -> None:
+        self.scripted: set[int] = set()
+
+    def recall(self, kind: str, number: int) -> None:
+        if kind == "missed":
+            self.scripted.add(number)
+
+
+class Sampler(Processor):
+    """Plays the samples of a folder. A sample begins with its first frame on the note's frame.
+
+    On files a sample is decoded when its first note comes; live, before, by threads beside the block path.
+    """
+
+    inputs = (EVENTS_IN,)
+    outputs = (AUDIO_OUT,)
+    tail = True
+    params = (
+        Param("library", "file", "", doc="A folder of folders of sounds; empty for the kit that ships with Antiphon."),
+        *PARAMS,
+        Param("pads", "choice", "names", choices=("names", "index", "pitch"), doc="What a note's number chooses."),
+        Param("base", "int", FIRST, 0, 127, doc="The note of the first pad or slice, or of the sample's own pitch."),
+        Param("sensitivity", default=1.0, low=0.0, high=1.0, doc="How much velocity moves the level."),
+        Param("gate", "switch", False, doc="A note-off ends the note; off, it plays to its end."),
+        Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Reach of a full bend."),
+        Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Notes at once; the oldest fades out for more."),
+        Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="How loud."),
+        Param("play", "trigger", False, doc="Plays s and n; by OSC with names and values, see the card."),
+        Param("files", "int", 0, 0, 1_000_000, readonly=True, doc="Sound files in the folder."),
+        Param("loaded", "int", 0, 0, 1_000_000, readonly=True, doc="Files in memory."),
+        Param("unreadable", "int", 0, 0, 1_000_000, readonly=True, doc="Files that cannot be played."),
+        Param("missed", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes whose sample was not there (yet)."),
+        Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
+        Param("sounding", "int", 0, 0, VOICES, readonly=True, doc="Voices that sound."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = spec.rate
+        self._gain = np.zeros(spec.block, np.float32)
+        self._voices = Voices(spec.rate, int(self.settings["voices"]))
+        self._sounds: Sounds | None = None
+        self._missed_notes = MissedNotes()
+        self.parts = (self._missed_notes,)
+        pool, folder = current_pool(), folder_of(str(self.settings["library"]))
+        listing = listed(folder)
+        if pool is not None:
+            self._sounds = sounds_of(folder, spec.rate)
+            listing = self._sounds.listing
+            if not pool.lockstep:
+                self._sounds.start()
+                self._sounds.wait(READY)
+        self._in_place = pool is not None and pool.lockstep
+        self._rows = {name: row for row, name in enumerate(listing.names)}
+        self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
+        self._drums = drum_rows(listing.names)
+        self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
+        self._files = listing.files
+        self._pending = PendingValues({word_number(name): row for name, row in self._rows.items()})
+        self._loops: list[ClockedLoop | None] = [None] * MOST
+        self._bends = [1.0] * 17
+        self.reset()
+
+    def reset(self) -> None:
+        self._voices.reset()
+        self._pending.reset()
+        self._missed = 0
+        self._at = self._fired = 0
+        for n in range(MOST):
+            self._loops[n] = None
+        for n in range(17):
+            self._bends[n] = 1.0
+
+    def process(self, io: IO) -> None:
+        out, sounds = io.audio_out[0], self._sounds
+        out.fill(0.0)
+        if sounds is None:
+            return
+        sound = out[:2]
+        self._at, self._fired = 0, 0
+        for number, event in enumerate(io.events_in):
+            self._advance(io, sound, event.offset)
+            self._event(io, event, number)
+        self._advance(io, sound, io.frames)
+        gain = self._gain[: io.frames]
+        np.multiply(io.curve("level"), np.float32(_DB), out=gain)
+        np.exp(gain, out=gain)
+        np.multiply(sound, gain, out=sound)
+        self._missed_notes.scripted.clear()
+        io.report("files", self._files)
+        io.report("loaded", sounds.loaded)
+        io.report("unreadable", sounds.unreadable)
+        io.report("missed", self._missed)
+        io.report("dropped", self._voices.dropped)
+        io.report("sounding", self._voices.sounding)
+
+    def _advance(self, io: IO, sound: Samples, frame: int) -> None:
+        """Mixes up to a frame; slices and triggers before it begin on theirs. What is on it comes after its events."""
+        fired = io.fired("play")
+        while True:
+            due, slot = self._due(io, frame)
+            if self._fired < len(fired) and fired[self._fired] < min(due, frame):
+                self._mix(sound, fired[self._fired])
+                self._note(io, Event("on", self._at, 0, 1.0), self._pending.values(io, self._at, 0), -1)
+                self._fired += 1
+                continue
+            if slot < 0:
+                self._mix(sound, frame)
+                return
+            self._mix(sound, max(self._at, due))
+            self._slice(slot, io.time.tempo)
+
+    def _mix(self, sound: Samples, frame: int) -> None:
+        self._voices.mix(sound, self._at, frame)
+        self._at = max(self._at, frame)
+
+    def _due(self, io: IO, frame: int) -> tuple[int, int]:
+        """The frame before `frame` at which the next slice of a loop begins, and the loop's slot; `frame` and -1."""
+        slot = -1
+        if io.time.playing:
+            for n, loop in enumerate(self._loops):
+                if loop is not None and (at := loop.frame(io.time, self._rate)) < frame:
+                    frame, slot = at, n
+        return frame, slot
+
+    def _event(self, io: IO, event: Event, number: int) -> None:
+        channel = event.channel
+        match event.kind:
+            case "on":
+                self._note(io, event, self._pending.values(io, event.offset, channel), number)
+            case "off":
+                gate = bool(io.at("gate", event.offset))
+                if gate:
+                    self._voices.off(event.number, channel)
+                for slot, loop in enumerate(self._loops):
+                    if loop is not None and (loop.note, loop.channel) == (event.number, channel):
+                        self._end(slot)
+            case "bend":
+                reach = float(io.at("bend", event.offset))  # type: ignore[arg-type]
+                self._bends[channel] = 2.0 ** (event.value * reach / 12.0)
+                self._voices.bend(channel, self._bends[channel])
+            case "control":
+                if not self._pending.take(event.number, event.value, channel) and event.number in (
+                    ALL_SOUND_OFF,
+                    ALL_NOTES_OFF,
+                ):
+                    self._voices.off(-1, channel)
+                    for slot, loop in enumerate(self._loops):
+                        if loop is not None and loop.channel == channel:
+                            self._end(slot)
+
+    def _note(self, io: IO, event: Event, values: NoteValues, number: int) -> None:
+        """Begins a note; `number` is its place among the block's events, for the log of a set."""
+        found = self._chosen(io, event, values)
+        if found is None:
+            self._missed += 1
+            return
+        row, index, pitch, group = found
+        sounds = self._sounds
+        assert sounds is not None
+        place = sounds.place(row, index, event.value)
+        sample = sounds.decode(place) if self._in_place else sounds.get(place)
+        if sample is None or number in self._missed_notes.scripted:
+            self._missed += 1
+            if number >= 0:
+                io.mark("missed", number)
+            return
+        first, last = self._part(io, event, sample, values)
+        sensitivity = float(io.at("sensitivity", event.offset))  # type: ignore[arg-type]
+        gain = values.gain * (1.0 - sensitivity + sensitivity * event.value**2)
+        values.speed *= pitch
+        if values.cut:
+            self._cut(values.cut)
+        if values.beats > 0.0 and (values.loop or values.stretch == "onsets"):
+            self._begin(io, event, sample, values, gain, first, last)
+            return
+        if values.beats > 0.0:
+            values.speed *= (last - first) / self._rate * io.time.tempo / (60.0 * values.beats)
+        self._voices.start(
+            sample, first, last, speed=values.speed, bend=self._bends[event.channel], gain=gain, pan=values.pan,
+            attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
+            channel=event.channel,
+        )  # fmt: skip
+
+    def _chosen(self, io: IO, event: Event, values: NoteValues) -> tuple[int, int, float, int] | None:
+        """Row and index of a note's sample, the factor of its speed, its cut group; None where there is no such row."""
+        row = self._row if values.row == -1 else values.row
+        if row == -2:
+            return None
+        pads, base = io.at("pads", event.offset), int(io.at("base", event.offset))
+        if values.slice != "off":
+            return max(0, row), values.n, 1.0, 0
+        if pads == "pitch" and values.meant:
+            return max(0, row), values.n, 2.0 ** ((event.number - base) / 12.0), 0
+        step = event.number - base if values.meant else 0
+        if row >= 0:
+            return row, values.n if values.row >= 0 else values.n + step, 1.0, 0
+        if pads == "names" and values.meant and self._drums[event.number] >= 0:
+            return self._drums[event.number], values.n, 1.0, HAT_GROUP if event.number in HATS else 0
+        row, index = self._order[(values.n + step) % len(self._order)]
+        return row, index, 1.0, 0
+
+    def _part(self, io: IO, event: Event, sample: Sample, values: NoteValues) -> tuple[int, int]:
+        """First frame of the part of the sample that is played, and the frame after its last."""
+        first, last = 0, sample.frames
+        if values.slice != "off":
+            number = event.number - int(io.at("base", event.offset)) if values.meant else 0
+            first, last = region(
+                sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number
+            )  # fmt: skip
+        begin, end = min(values.begin, values.end), max(values.begin, values.end)
+        length = last - first
+        at = first + min(length - 1, round(begin * length))
+        return at, max(at + 1, first + round(end * length))
+
+    def _cut(self, group: int) -> None:
+        """Ends the loops of a cut group; its voices are ended where the new one begins."""
+        for slot, loop in enumerate(self._loops):
+            if loop is not None and loop.values.cut == group:
+                self._end(slot)
+        self._voices.cut(group)
+
+    def _begin(
+        self, io: IO, event: Event, sample: Sample, values: NoteValues, gain: float, first: int, last: int
+    ) -> None:
+        """Begins a loop, or a part whose slices are put apart; where `MOST` play, the one begun first ends."""
+        slot = next((n for n, loop in enumerate(self._loops) if loop is None), -1)
+        if slot < 0:
+            slot = min(range(MOST), key=lambda n: self._loops[n].begun)  # type: ignore[union-attr]
+            self._end(slot)
+        time = io.time
+        beat = time.beat + (event.offset * time.tempo / (60.0 * self._rate) if time.playing else 0.0)
+        self._loops[slot] = ClockedLoop(
+            sample, values, gain, event.number, event.channel, beat,
+            cuts_between(sample, first, last, values.stretch), 0, LOOP_GROUP - slot,
+        )  # fmt: skip
+        self._slice(slot, time.tempo)
+
+    def _slice(self, slot: int, tempo: float) -> None:
+        """Begins the next slice of a loop, at the frame to which the mix has come."""
+        loop = self._loops[slot]
+        assert loop is not None
+        values, cuts = loop.values, loop.cuts
+        place = loop.next % (len(cuts) - 1)
+        first, last = cuts[place], cuts[place + 1]
+        speed = values.speed
+        if values.stretch == "speed":
+            speed *= (last - first) / self._rate * tempo / (60.0 * values.beats)
+        self._voices.start(
+            loop.sample, first, last, speed=speed, bend=self._bends[loop.channel], gain=loop.gain, pan=values.pan,
+            attack=values.attack if place == 0 else 0.0, release=values.release if place == len(cuts) - 2 else 0.0,
+            cut=loop.group, note=loop.note, channel=loop.channel,
+        )  # fmt: skip
+        loop.next += 1
+        if loop.over():
+            self._loops[slot] = None
+
+    def _end(self, slot: int) -> None:
+        """Ends a loop and fades out what of it sounds."""
+        loop = self._loops[slot]
+        if loop is not None:
+            self._voices.cut(loop.group)
+            self._loops[slot] = None

@@ -1,0 +1,229 @@
+"""Decoded samples of a folder, shared by the nodes that play it, decoded off the block path."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.api import AntiphonError, FileError, Samples
+from antiphon.api.console import say
+from antiphon.api.files import printable_path, read_sound
+from antiphon_sampler.library import Listing, listed
+from antiphon_sampler.slices import onsets
+
+PAD = 16
+"""Frames of silence before and after a sample in memory: what an interpolation reads beyond its ends."""
+LONGEST = 30.0
+"""Seconds of a sample."""
+MOST_BYTES = 512 << 20
+"""Memory of one library's samples."""
+EAGER = 256
+"""Libraries of at most so many files are decoded whole, larger ones sample by sample as notes ask for them."""
+READY = 4.0
+"""Seconds for which `prepare` waits for the samples of a library before the node plays."""
+THREADS = 2
+_LOOK = 0.02
+"""Seconds between looks for a request, while a library is not all decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A decoded sample.
+
+    Attributes:
+        sound: float32 `[1 or 2, PAD + frames + PAD]`.
+        address: Of the first frame of the first channel, after the silence.
+        stride: Frames from one channel's to the next's.
+        channels: 1 or 2.
+        frames: Its length.
+        onsets: Frames at which something is struck, the first 0.
+    """
+
+    sound: Samples
+    address: int
+    stride: int
+    channels: int
+    frames: int
+    onsets: tuple[int, ...]
+
+
+class Sounds:
+    """The samples of a folder at one rate. `get` may be called on the block path.
+
+    Attributes:
+        listing: What there is.
+        loaded: Number of files decoded.
+        unreadable: Number of files that cannot be.
+        problems: A sentence for each of those.
+    """
+
+    def __init__(self, listing: Listing, rate: int) -> None:
+        self.listing, self.rate = listing, rate
+        self.loaded = self.unreadable = 0
+        self.problems: list[str] = list(listing.problems)
+        self.unreadable = len(listing.problems)
+        self._starts: list[list[int]] = []
+        paths: list[Path] = []
+        for row in listing.samples:
+            self._starts.append([])
+            for sample in row:
+                self._starts[-1].append(len(paths))
+                paths += sample.layers
+        self._paths = paths
+        self._samples: list[Sample | None] = [None] * len(paths)
+        self._tried = [False] * len(paths)
+        self._bytes = 0
+        self._requests: deque[int] = deque(maxlen=1024)
+        self._lock = threading.Lock()
+        self._next = 0
+        self._threads: list[threading.Thread] = []
+        self._closed = False
+
+    def place(self, row: int, index: int, velocity: float) -> int:
+        """The place of a file: sample `index` of row `row`, wrapping, in the layer for a velocity of 0 to 1."""
+        samples = self.listing.samples[row]
+        number = index % len(samples)
+        layers = len(samples[number].layers)
+        return self._starts[row][number] + min(layers - 1, int(velocity * layers))
+
+    def get(self, place: int) -> Sample | None:
+        """The sample at a place, or None where it is not decoded; it is then decoded next."""
+        found = self._samples[place]
+        if found is None and not self._tried[place]:
+            self._requests.append(place)
+        return found
+
+    @property
+    def complete(self) -> bool:
+        """Whether every file has been tried."""
+        return self.loaded + self.unreadable - len(self.listing.problems) >= len(self._paths)
+
+    def decode(self, place: int) -> Sample | None:
+        """Decodes the sample at a place, unless it is there already. Off the block path."""
+        if not self._tried[place]:
+            try:
+                sample = self._read(self._paths[place])
+            except AntiphonError as error:
+                self._refuse(str(error))
+            else:
+                with self._lock:
+                    fits = self._bytes + sample.sound.nbytes <= MOST_BYTES
+                    if fits:
+                        self._bytes += sample.sound.nbytes
+                        self._samples[place] = sample
+                        self.loaded += 1
+                if not fits:
+                    name = printable_path(self._name(place))
+                    self._refuse(
+                        f"{name} is not played: the sounds of {printable_path(self.listing.folder.name)} take more "
+                        f"than the {MOST_BYTES >> 20} MB that are held in memory; make several folders of it"
+                    )
+            self._tried[place] = True
+        return self._samples[place]
+
+    def start(self) -> None:
+        """Decodes in the background: the whole of a small library, what is asked for of a large one."""
+        if self._threads or self._closed:
+            return
+        for number in range(THREADS):
+            self._threads.append(threading.Thread(target=self._run, name=f"sampler {number}", daemon=True))
+            self._threads[-1].start()
+
+    def wait(self, seconds: float) -> None:
+        """Waits until a small library is decoded, at most so long."""
+        end = time.monotonic() + seconds
+        while not self.complete and len(self._paths) <= EAGER and time.monotonic() < end:
+            time.sleep(0.005)
+
+    def __del__(self) -> None:
+        self._closed = True
+
+    def _run(self) -> None:
+        # the threads must not keep the object: nodes do
+        keep = weakref.ref(self)
+        while True:
+            mine = keep()
+            if mine is None or mine._closed or mine.complete:
+                return
+            place = mine._take()
+            if place >= 0:
+                mine.decode(place)
+            del mine
+            if place < 0:
+                time.sleep(_LOOK)
+
+    def _take(self) -> int:
+        """The next place to decode; -1 for none at present."""
+        with self._lock:
+            while self._requests:
+                place = self._requests.popleft()
+                if not self._tried[place]:
+                    return place
+            while self._next < len(self._paths) <= EAGER:
+                self._next += 1
+                if not self._tried[self._next - 1]:
+                    return self._next - 1
+        return -1
+
+    def _read(self, path: Path) -> Sample:
+        shown = printable_path(f"{path.parent.name}/{path.name}")
+        try:
+            read = read_sound(path, rate=self.rate, max_samples=2 * round(LONGEST * self.rate) + 1)
+        except FileError as error:
+            text = str(error).replace(printable_path(path), shown)
+            if "held in memory" in text:
+                raise _too_long(shown) from None
+            raise FileError(text) from None
+        sound = read.samples[:2]
+        if not sound.shape[1]:
+            raise FileError(f"{shown} is not played: there is nothing in it")
+        if sound.shape[1] > round(LONGEST * self.rate) + 1:
+            raise _too_long(shown)
+        return in_memory(sound, self.rate)
+
+    def _name(self, place: int) -> str:
+        path = self._paths[place]
+        return f"{path.parent.name}/{path.name}"
+
+    def _refuse(self, problem: str) -> None:
+        with self._lock:
+            self.unreadable += 1
+            self.problems.append(problem)
+        if self.unreadable <= 8:
+            say(problem)
+
+
+def _too_long(name: str) -> FileError:
+    return FileError(f"{name} is not played: it is longer than {LONGEST:g} s, the most of a sample; cut it into parts")
+
+
+def in_memory(sound: Samples, rate: int) -> Sample:
+    """A sample of decoded sound, float32 `[1 or 2, frames]`."""
+    channels, frames = sound.shape
+    padded = np.zeros((channels, frames + 2 * PAD), np.float32)
+    padded[:, PAD : PAD + frames] = sound
+    address = padded.ctypes.data + PAD * padded.itemsize
+    return Sample(padded, address, padded.strides[0] // padded.itemsize, channels, frames, onsets(sound, rate))
+
+
+_sounds: weakref.WeakValueDictionary[tuple[str, int], Sounds] = weakref.WeakValueDictionary()
+
+
+def sounds_of(folder: Path, rate: int) -> Sounds:
+    """The samples of a folder at a rate; nodes that play the same unchanged folder share them.
+
+    Raises:
+        PluginError: There is no sound in it.
+    """
+    listing = listed(folder)
+    key = str(folder.resolve()), rate
+    found = _sounds.get(key)
+    if found is None or found.listing != listing:
+        found = _sounds[key] = Sounds(listing, rate)
+    return found

@@ -1,0 +1,49 @@
+"""What these tests share: a small library whose samples are known to the frame."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.api import Event, StreamSpec
+from antiphon.api.testing import Rendered, render
+from antiphon_sampler.processor import Sampler
+from antiphon_sampler.sounds import sounds_of
+from antiphon_sampler.tests.material import RATE, SPEC, burst, sine, write
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sounds") / "kit"
+    write(folder / "bd" / "b.wav", burst(2))
+    write(folder / "bd" / "a.wav", burst(1))
+    write(folder / "oh" / "0.wav", sine(RATE, 1000.0))
+    write(folder / "hh" / "0.wav", burst(3))
+    write(folder / "sd" / "0_v2.wav", burst(5))
+    write(folder / "sd" / "0_v1.wav", burst(4))
+    write(folder / "tone" / "0.wav", np.concatenate([sine(RATE, 500.0), sine(RATE, 700.0)]))
+    write(folder / "slow" / "0.wav", sine(22050, 1000.0, 22050), 22050)
+    four = np.concatenate([burst(10 + n, 12000) for n in range(4)], axis=1)
+    write(folder / "four" / "0.wav", four)
+    return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def decoded(library: Path):
+    """Keeps what is decoded: a node alone would forget it with itself."""
+    return sounds_of(library, RATE)
+
+
+@pytest.fixture
+def play(library: Path):
+    """Renders notes of the library; `values` are those of the node."""
+
+    def played(notes: list[Event], frames: int, blocks=None, spec: StreamSpec = SPEC, events=(), **values) -> Rendered:
+        values.setdefault("library", str(library))
+        return render(
+            Sampler(), spec, np.zeros((spec.channels, frames), np.float32), values, events, blocks, notes=notes
+        )
+
+    return played

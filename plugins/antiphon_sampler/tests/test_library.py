@@ -1,0 +1,138 @@
+"""Folders that are not as they should be: a sentence each, and what is good plays."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.api import Event, PluginError
+from antiphon_sampler import library as folders
+from antiphon_sampler import sounds
+from antiphon_sampler.library import folder_of, listed
+from antiphon_sampler.pads import drum_rows
+from antiphon_sampler.tests.material import RATE, burst, write
+
+
+def on(at, note=36):
+    return Event("on", at, note, 1.0)
+
+
+def test_folders_and_files_are_sorted_and_n_wraps(play, library):
+    listing = listed(library)
+    assert listing.names == ("bd", "four", "hh", "oh", "sd", "slow", "tone")
+    assert [sample.name for sample in listing.samples[0]] == ["bd/a.wav", "bd/b.wav"]
+    assert len(listing.samples[4]) == 1
+    outs = [play([on(0)], 2500, s="bd", n=n).audio[0] for n in range(4)]
+    np.testing.assert_array_equal(outs[2], outs[0])
+    np.testing.assert_array_equal(outs[3], outs[1])
+    np.testing.assert_allclose(outs[1][0, :1900], burst(2)[0, :1900], atol=1e-7)
+
+
+def test_notes_choose_by_general_midi_name_else_by_place(play):
+    rows = drum_rows(("bd", "four", "hh", "oh", "sd", "slow", "tone"))
+    assert (rows[36], rows[38], rows[42], rows[46], rows[37]) == (0, 4, 2, 3, -1)
+    fourth = play([on(0, 39)], 2500, pads="index").audio[0]
+    np.testing.assert_allclose(fourth[0, :1900], burst(3)[0, :1900], atol=1e-7)
+    second = play([on(0, 37)], 2500, s="bd").audio[0]
+    np.testing.assert_allclose(second[0, :1900], burst(2)[0, :1900], atol=1e-7)
+    octave = play([on(0, 72)], 30000, s="tone", pads="pitch", base=60).audio[0]
+    spectrum = np.abs(np.fft.rfft(octave[0, 2000:22000] * np.hanning(20000)))
+    assert abs(np.argmax(spectrum) * RATE / 20000 - 1000.0) < 2.5
+
+
+def test_an_unknown_folder_is_counted_and_silent(play):
+    got = play([on(0), on(500)], 2500, s="nowhere")
+    assert got.reports["missed"] == 2
+    assert not got.audio[0].any()
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("nothing", "none at 'nothing'"), ("../kit", "not a name"), ("a/b", "not a")]
+)
+def test_a_folder_that_is_not_there_is_one_sentence(name, why):
+    with pytest.raises(PluginError, match=why):
+        folder_of(name)
+
+
+def test_an_empty_folder_is_refused_in_one_sentence(tmp_path):
+    (tmp_path / "bd").mkdir()
+    (tmp_path / "notes.txt").write_text("no sound")
+    with pytest.raises(PluginError, match=r"there is no sound in the folder .*it takes folders of files"):
+        listed(tmp_path)
+
+
+def test_a_link_out_of_the_folder_is_left_out_and_named(tmp_path, library):
+    write(tmp_path / "kit" / "bd" / "0.wav", burst(1))
+    (tmp_path / "kit" / "bd" / "1.wav").symlink_to(library / "oh" / "0.wav")
+    (tmp_path / "kit" / "out").symlink_to(library / "oh")
+    (tmp_path / "kit" / "bd" / "2.wav").symlink_to(tmp_path / "kit" / "bd" / "0.wav")
+    found = listed(tmp_path / "kit")
+    assert [sample.name for row in found.samples for sample in row] == ["bd/0.wav", "bd/2.wav"]
+    assert sorted(found.problems) == [
+        "bd/1.wav is a link that leads out of the folder; copy the file in instead",
+        "out is a link that leads out of the folder; copy it in instead",
+    ]
+
+
+def test_a_broken_file_nan_and_a_long_file_leave_the_others(play, tmp_path, capsys, monkeypatch):
+    folder = tmp_path / "kit"
+    write(folder / "bd" / "0.wav", burst(1))
+    bad = burst(1)
+    bad[0, 700] = np.nan
+    write(folder / "nan" / "0.wav", bad)
+    (folder / "rag").mkdir()
+    (folder / "rag" / "0.wav").write_bytes(b"RIFF\x10\0\0\0WAVEjunk")
+    write(folder / "long" / "0.wav", np.zeros((1, 9000), np.float32))
+    soundfile.write(folder / "rag" / "1.wav", np.zeros((0, 1)), RATE)
+    monkeypatch.setattr(sounds, "LONGEST", 0.1)
+    notes = [Event("on", k * 3000, 36 + k, 1.0) for k in range(5)]
+    got = play(notes, 20000, library=str(folder), pads="index")
+    assert got.reports["missed"] == got.reports["unreadable"] == 4
+    np.testing.assert_allclose(got.audio[0][0, :1900], burst(1)[0, :1900], atol=1e-7)
+    assert not got.audio[0][0, 3000:].any()
+    said = capsys.readouterr().err
+    assert "nan/0.wav: its sample at 0.015 s is not a number" in said
+    assert "long/0.wav is not played: it is longer than 0.1 s, the most of a sample; cut it into parts" in said
+    assert "rag/1.wav is not played: there is nothing in it" in said
+    assert str(folder) not in said
+
+
+def test_ten_thousand_files_are_listed_and_decoded_as_they_are_asked_for(play, tmp_path):
+    folder = tmp_path / "kit"
+    write(folder / "bd" / "00000.wav", burst(7, 300))
+    for n in range(1, 10000):
+        (folder / "bd" / f"{n:05}.wav").hardlink_to(folder / "bd" / "00000.wav")
+    got = play([Event("on", 10, 36, 1.0)], 1000, library=str(folder), s="bd", n=9999)
+    assert (got.reports["files"], got.reports["loaded"], got.reports["missed"]) == (10000, 1, 0)
+    assert got.audio[0][0, 10] == pytest.approx(0.9, abs=1e-5)
+    assert not got.audio[0][0, :10].any()
+
+
+def test_more_files_than_are_listed_is_a_sentence(tmp_path, monkeypatch):
+    monkeypatch.setattr(folders, "MOST_FILES", 3)
+    for name in ("a", "b"):
+        for n in range(2):
+            write(tmp_path / "kit" / name / f"{n}.wav", burst(1, 10))
+    found = listed(tmp_path / "kit")
+    assert found.files == 3
+    assert "holds more than 3 sounds; those after b are left out" in found.problems[0]
+
+
+def test_memory_is_bounded_and_the_sentence_says_so(play, tmp_path, capsys, monkeypatch, library):
+    shutil.copytree(library / "bd", tmp_path / "kit" / "bd")
+    monkeypatch.setattr(sounds, "MOST_BYTES", 10000)
+    got = play([on(0), on(3000, 37)], 6000, library=str(tmp_path / "kit"), s="bd")
+    assert (got.reports["loaded"], got.reports["unreadable"], got.reports["missed"]) == (1, 1, 1)
+    assert "held in memory; make several folders of it" in capsys.readouterr().err
+
+
+def test_live_the_samples_are_there_before_the_node_plays(library):
+    made = sounds.Sounds(listed(library), RATE)
+    made.start()
+    made.wait(60.0)
+    assert made.complete
+    assert made.loaded == 9
+    assert all(made.get(n) is not None for n in range(9))

@@ -1,0 +1,113 @@
+"""What a note is played with: the node's parameters where it begins, and the values that came with the note."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from antiphon.api import IO, Param, Value
+from antiphon.api.commands import FIRST_VALUE, VALUES_BEGIN
+
+PARAMS = (
+    Param("s", "text", "", doc="The folder of samples; empty, notes choose one (pads)."),
+    Param("n", "int", 0, 0, 9999, doc="Which sample of it, from 0; above the last it begins again."),
+    Param("speed", default=1.0, low=-16.0, high=16.0, doc="Of playing, which moves the pitch too; below 0 backwards."),
+    Param("begin", default=0.0, low=0.0, high=1.0, doc="Where the part that is played begins, 1 is the end."),
+    Param("end", default=1.0, low=0.0, high=1.0, doc="Where it ends."),
+    Param("cut", "int", 0, 0, 64, doc="A note ends the others of its group; 0 is no group."),
+    Param("attack", default=0.0, low=0.0, high=10.0, unit="s", doc="Fade-in."),
+    Param("release", default=0.0, low=0.0, high=10.0, unit="s", doc="Fade-out before the end, and after note-off."),
+    Param("pan", default=0.5, low=0.0, high=1.0, doc="0 left, 0.5 middle, 1 right."),
+    Param("gain", default=1.0, low=0.0, high=4.0, doc="Factor of the note's level."),
+    Param("slice", "choice", "off", choices=("off", "equal", "onsets"), doc="A note plays one slice of the sample."),
+    Param("slices", "int", 16, 1, 128, doc="Number of equal slices."),
+    Param("beats", default=0.0, low=0.0, high=256.0, unit="beats", doc="The part lasts so long by the clock; 0 off."),
+    Param("stretch", "choice", "speed", choices=("speed", "onsets"), doc="By speed, or its onsets moved apart."),
+    Param("loop", "switch", False, doc="Repeats it each time its beats are over, until note-off or its cut group."),
+)
+"""Parameters of a node that a note may have values of its own for, in the order of their controllers."""
+_KINDS = tuple(p.name for p in PARAMS)
+WORD = _KINDS.index("s")
+
+
+@dataclass(slots=True)
+class NoteValues:
+    """What one note is played with; the fields are those of `PARAMS`, but `s`.
+
+    Attributes:
+        row: Row of the listing that the note's own `s` names; -1 where it named none, -2 where there is no such.
+        meant: Whether the note's number is meant, or values came in its place.
+    """
+
+    row: int
+    meant: bool
+    n: int
+    speed: float
+    begin: float
+    end: float
+    cut: int
+    attack: float
+    release: float
+    pan: float
+    gain: float
+    slice: str
+    slices: int
+    beats: float
+    stretch: str
+    loop: bool
+
+
+class PendingValues:
+    """The values that wait for the next note of each channel. For the block path."""
+
+    def __init__(self, rows: dict[float, int]) -> None:
+        """Allocates.
+
+        Args:
+            rows: The row of the listing by the number of its word (`word_number`).
+        """
+        self._rows = rows
+        self._places = [[-1.0] * len(PARAMS) for _ in range(17)]
+        self._begun = [0] * 17
+
+    def reset(self) -> None:
+        """Forgets all of them."""
+        for channel in range(17):
+            self._clear(channel)
+
+    def _clear(self, channel: int) -> None:
+        places = self._places[channel]
+        for k in range(len(places)):
+            places[k] = -1.0
+        self._begun[channel] = 0
+
+    def take(self, number: int, place: float, channel: int) -> bool:
+        """Takes a controller. Returns False for one that is no value of a note.
+
+        Args:
+            number: The controller.
+            place: Its value, 0 to 1.
+            channel: 1 to 16.
+        """
+        if number == VALUES_BEGIN:
+            self._clear(channel)
+            self._begun[channel] = 2 if place > 0.0 else 1
+            return True
+        if not FIRST_VALUE <= number < FIRST_VALUE + len(PARAMS):
+            return False
+        self._places[channel][number - FIRST_VALUE] = place
+        return True
+
+    def values(self, io: IO, frame: int, channel: int) -> NoteValues:
+        """The values of a note that begins at a frame of the block; those that waited for it are then forgotten."""
+        places = self._places[channel]
+        word = places[WORD]
+        row = -1 if word < 0.0 else self._rows.get(word, -2)
+        begun = self._begun[channel]
+        values: list[Any] = [_value(io, frame, k, places[k]) for k in range(1, len(PARAMS))]
+        self._clear(channel)
+        return NoteValues(row, begun != 1, *values)
+
+
+def _value(io: IO, frame: int, k: int, place: float) -> Value:
+    return PARAMS[k].from_norm(place) if place >= 0.0 else io.at(_KINDS[k], frame)

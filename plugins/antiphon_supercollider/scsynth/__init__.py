@@ -1,0 +1,4 @@
+"""scsynth's processes: started, joined, supervised and cleared away, their assets, and the JACK bridge to their sound.
+
+May import `voices` and `antiphon.api`, and no other module of the plugin.
+"""

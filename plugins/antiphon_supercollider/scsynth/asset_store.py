@@ -1,0 +1,201 @@
+"""Assets to load into scsynth besides our SynthDefs: users' definitions and sounds, read by a thread into a folder.
+
+The folder is the only one that scsynth may read. Every scsynth, the spare too, is sent all assets; the version it has
+loaded determines which nodes can play.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import soundfile
+
+from antiphon.api import osc
+from antiphon.api.console import say
+from antiphon.api.files import built_in_folder
+from antiphon.api.synths import SynthSettings
+from antiphon_supercollider.scsynth import leftovers
+from antiphon_supercollider.voices.material import MAX_CHANNELS, MAX_SECONDS, VoiceAssets, own
+from antiphon_supercollider.voices.scgf import Definition
+
+KEPT = 24
+"""Most sounds, and most definitions; the oldest that no node uses is removed first."""
+COMPILED, OWN, SOUNDS = "compiled", "own", "sounds"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One asset.
+
+    Attributes:
+        version: Version of the store from which on a scsynth has it.
+        load: The message that loads it.
+    """
+
+    version: int
+    load: bytes
+
+
+class Shelf:
+    """In `folder`, by slot of node. One thread changes it; `since` may be called by any. first: buffer's number."""
+
+    def __init__(self, folder: Path, first: int = 0) -> None:
+        self.folder, self.version, self._first = folder, 0, first
+        for name in (OWN, SOUNDS):
+            (folder / name).mkdir()
+        self._items: dict[str, Asset] = {}
+        self._gone: tuple[Asset, ...] = ()
+        self._sounds: dict[tuple[str, int, int, bool], tuple[int, int]] = {}
+        self._uses: dict[int, tuple[str, ...]] = {}
+
+    def since(self, version: int) -> list[bytes]:
+        """The messages for a scsynth that has that version, in order."""
+        all_of_it = sorted((*self._items.values(), *self._gone), key=lambda item: item.version)
+        return [item.load for item in all_of_it if item.version > version]
+
+    def material(self, slot: int, settings: SynthSettings) -> VoiceAssets:
+        """Reads the assets of a node into the folder.
+
+        Args:
+            slot: The node's slot.
+            settings: The node's settings.
+
+        Raises:
+            FileError: A file cannot be used.
+            OSError: The folder cannot be written.
+        """
+        definition = own(settings) if settings.synthdef else None
+        used: list[str] = []
+        if definition is not None:
+            used.append(self._put_definition(definition))
+        buffer, channels = -1, 0
+        if settings.sound:
+            mono = definition is None and settings.instrument == "grains"
+            buffer, channels = self._put_sound(Path(settings.sound), mono)
+            used.append(f"sound {buffer}")
+        self._uses[slot] = tuple(used)
+        return VoiceAssets(definition, buffer, channels)
+
+    def leave(self, slot: int) -> None:
+        """Releases the assets of a slot whose node was removed."""
+        self._uses.pop(slot, None)
+
+    def _put(self, key: str, load: bytes) -> None:
+        # the version is written last: a reader that sees it sees all of the asset
+        self._items = {**self._items, key: Asset(self.version + 1, load)}
+        self.version += 1
+
+    def _put_definition(self, definition: Definition) -> str:
+        if definition.name not in self._items:
+            path = self.folder / OWN / f"{definition.name}.scsyndef"
+            path.write_bytes(definition.data)
+            self._make_room("antiphon-own")
+            self._put(definition.name, osc.encode("/d_load", str(path)))
+        return definition.name
+
+    def _put_sound(self, path: Path, mono: bool) -> tuple[int, int]:
+        from antiphon.api.files import read_sound
+
+        stamp = path.stat()
+        key = (str(path), stamp.st_size, stamp.st_mtime_ns, mono)
+        if key in self._sounds:
+            return self._sounds[key]
+        sound = read_sound(path, max_samples=int(MAX_SECONDS * 48000 * MAX_CHANNELS))
+        x = sound.samples[:MAX_CHANNELS]
+        x = x.mean(axis=0, keepdims=True) if mono else x
+        self._make_room("sound")
+        taken = {number for number, _ in self._sounds.values()}
+        number = next(n for n in range(self._first, self._first + 4 * KEPT) if n not in taken)
+        file = self.folder / SOUNDS / f"{number}.wav"
+        soundfile.write(file, x.T, sound.rate, subtype="FLOAT")
+        self._put(f"sound {number}", osc.encode("/b_allocRead", number, str(file)))
+        self._sounds[key] = (number, int(x.shape[0]))
+        return self._sounds[key]
+
+    def _make_room(self, kind: str) -> None:
+        mine = [key for key in self._items if key.startswith(kind)]
+        used = {key for keys in self._uses.values() for key in keys}
+        for key in [k for k in mine if k not in used][: max(0, len(mine) - KEPT + 1)]:
+            self._items = {k: item for k, item in self._items.items() if k != key}
+            if kind != "sound":
+                self._gone = (*self._gone[-KEPT:], Asset(self.version + 1, osc.encode("/d_free", key)))
+                self.version += 1
+                with contextlib.suppress(OSError):
+                    (self.folder / OWN / f"{key}.scsyndef").unlink()
+            else:
+                number = int(key.split()[1])
+                self._sounds = {k: v for k, v in self._sounds.items() if v[0] != number}
+                self._gone = (*self._gone[-KEPT:], Asset(self.version + 1, osc.encode("/b_free", number)))
+                self.version += 1
+                with contextlib.suppress(OSError):
+                    (self.folder / SOUNDS / f"{number}.wav").unlink()
+
+
+class AssetLoader:
+    """A shelf in a folder of its own, filled by a thread of its own: files are not read where sound is made.
+
+    changed: called from that thread when there is more.  first: number of the first buffer.
+    """
+
+    def __init__(self, changed: Callable[[], None] = lambda: None, first: int = 0) -> None:
+        leftovers.sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{leftovers.PREFIX}{os.getpid()}-"))
+        (self.folder / leftovers.RUNNING).mkdir()
+        shutil.copytree(built_in_folder("supercollider") / COMPILED, self.folder / COMPILED)
+        self._shelf = Shelf(self.folder, first)
+        self._changed = changed
+        self._asked: queue.SimpleQueue[tuple[int, int, SynthSettings | None] | None] = queue.SimpleQueue()
+        self._given: dict[int, tuple[int, VoiceAssets | None, int]] = {}
+        self._serial: dict[int, int] = {}
+        self._thread = threading.Thread(target=self._run, name="scsynth-shelf", daemon=True)
+        self._thread.start()
+
+    @property
+    def version(self) -> int:
+        return self._shelf.version
+
+    def since(self, version: int) -> list[bytes]:
+        return self._shelf.since(version)
+
+    def ask(self, slot: int, settings: SynthSettings | None) -> None:
+        """Requests the assets of a slot, in place of an earlier request; settings None: the slot's node was removed."""
+        self._serial[slot] = self._serial.get(slot, 0) + 1
+        self._given.pop(slot, None)
+        self._asked.put((slot, self._serial[slot], settings))
+
+    def take(self, slot: int) -> tuple[VoiceAssets | None, int] | None:
+        """The assets of a slot and the version that contains them.
+
+        Returns:
+            None until they are read; None in place of the assets where they cannot be.
+        """
+        entry = self._given.get(slot)
+        return None if entry is None or entry[0] != self._serial.get(slot) else entry[1:]
+
+    def close(self) -> None:
+        self._asked.put(None)
+        self._thread.join(15.0)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self) -> None:
+        while (asked := self._asked.get()) is not None:
+            slot, serial, settings = asked
+            if settings is None:
+                self._shelf.leave(slot)
+                continue
+            material: VoiceAssets | None = None
+            try:
+                material = self._shelf.material(slot, settings)
+            except Exception as error:
+                # the file was changed since the node was made: the error is reported, the next request served
+                say(f"scsynth cannot be given what a synth plays: {error}")
+            self._given[slot] = (serial, material, self._shelf.version)
+            self._changed()

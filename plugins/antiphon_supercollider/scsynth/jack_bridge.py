@@ -1,0 +1,192 @@
+"""The JACK client beside scsynth: two ports to it, a stereo pair back for each node, a ring of what came back."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import ctypes.util
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from antiphon.api import EngineError, Samples
+from antiphon.api.kernels import compile_all
+from antiphon_supercollider.scsynth.kernel import DEPTH, MAX_PORTS, WORDS, BridgeSlot, bridge_process
+
+NAME = "antiphon-scsynth-wires-"
+ECHO = 2
+"""Ports of the counter in each direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """A JACK client that may be a scsynth. outputs: all.  free_inputs, free_outputs: before those another has."""
+
+    name: str
+    outputs: int
+    free_inputs: int
+    free_outputs: int
+
+
+class Wires:
+    """One client. rate, block: JACK's.  slots: stereo pairs.  `EngineError` where there is no JACK or no room.
+
+    patience: seconds to wait for a server to answer.
+    """
+
+    def __init__(self, name: str, slots: int, patience: float = 0.0) -> None:
+        try:
+            import jack
+        except OSError as error:
+            raise EngineError("the JACK library is missing; install it with: sudo apt-get install jackd2") from error
+        ports = ECHO + 2 * slots
+        if ports > MAX_PORTS:
+            raise EngineError(f"scsynth plays at most {(MAX_PORTS - ECHO) // 2} nodes, not {slots}")
+        jack.set_error_function(lambda _text: None)
+        jack.set_info_function(lambda _text: None)
+        self._jack = jack
+        self._client = _opened(jack, name, patience)
+        self.rate, self.block = self._client.samplerate, self._client.blocksize
+        self.on_down: Callable[[], None] = lambda: None
+        self.down = False
+        self._words = np.zeros(WORDS, np.int64)
+        self._view = memoryview(self._words)  # type: ignore[arg-type]
+        self._ring: Samples = np.zeros((DEPTH, ports, self.block), np.float32)
+        self._outs = [self._client.outports.register(f"clock_{n + 1}") for n in range(ECHO)]
+        self._ins = [self._client.inports.register(f"in_{n + 1}") for n in range(ports)]
+        self._begin()
+
+    def _begin(self) -> None:
+        words, ffi, lib, client = self._words, self._jack._ffi, self._jack._lib, self._client
+        library = ctypes.CDLL(ctypes.util.find_library("jack") or "libjack.so.0")
+        words[BridgeSlot.BUFFER] = int(ctypes.cast(library.jack_port_get_buffer, ctypes.c_void_p).value or 0)
+        words[BridgeSlot.BLOCK], words[BridgeSlot.PORTS] = self.block, len(self._ins)
+        # 0 is what a wire without a writer holds
+        words[BridgeSlot.COUNTER] = self.block * DEPTH
+        words[BridgeSlot.DATA] = self._ring.ctypes.data
+        for first, ports in ((BridgeSlot.OUT, self._outs), (BridgeSlot.IN, self._ins)):
+            for n, port in enumerate(ports):
+                words[first + n] = int(ffi.cast("uintptr_t", port._ptr))
+        compile_all()
+        callback = ffi.cast("JackProcessCallback", bridge_process.address)
+        if lib.jack_set_process_callback(client._ptr, callback, ffi.cast("void*", words.ctypes.data)):
+            raise EngineError("JACK refused the process callback")
+        client.set_shutdown_callback(self._on_shutdown)
+        client.activate()
+
+    def _on_shutdown(self, _status: object, _reason: object) -> None:
+        self.down = True
+        self.on_down()
+
+    @property
+    def counter(self) -> int:
+        """First frame of JACK's next cycle."""
+        return self._view[BridgeSlot.COUNTER]
+
+    @property
+    def came(self) -> int:
+        """The frame after the newest that has come back."""
+        return self._view[BridgeSlot.CAME]
+
+    @property
+    def lost(self) -> int:
+        """Cycles whose sound came back without a frame number."""
+        return self._view[BridgeSlot.LOST]
+
+    def join(self, client: str, first_in: int = 0, first_out: int = 0) -> None:
+        """Wires scsynth's client: the counter to its inputs, its outputs to ours. `EngineError` where JACK refuses.
+
+        first_in, first_out: Numbers of our first ports; other programs use those before. Ours have no other
+        connection.
+        """
+        connect = self._client.connect
+        try:
+            for n, port in enumerate(self._outs):
+                self._alone(f"{client}:in_{first_in + n + 1}")
+                connect(port, f"{client}:in_{first_in + n + 1}")
+            for n, port in enumerate(self._ins):
+                self._alone(f"{client}:out_{first_out + n + 1}")
+                connect(f"{client}:out_{first_out + n + 1}", port)
+        except self._jack.JackError as error:
+            raise EngineError(f"JACK does not wire {client}: {error}") from error
+
+    def _alone(self, port: str) -> None:
+        for other in self._client.get_all_connections(port):
+            into, out = (other.name, port) if other.is_output else (port, other.name)
+            self._client.disconnect(into, out)
+
+    def leave(self, client: str) -> None:
+        """Disconnects that client."""
+        for port in (*self._outs, *self._ins):
+            for other in port.connections:
+                if other.name.startswith(f"{client}:"):
+                    with contextlib.suppress(self._jack.JackError):
+                        port.disconnect(other)
+
+    def clients(self) -> list[Outside]:
+        """JACK's other clients whose ports are named as scsynth's; the one of sclang first."""
+        ports: dict[str, tuple[dict[int, bool], dict[int, bool]]] = {}
+        for port in self._client.get_ports(is_audio=True):
+            client, _, name = port.name.rpartition(":")
+            kind, _, number = name.partition("_")
+            if kind in ("in", "out") and number.isdigit() and client != self._client.name:
+                others = self._client.get_all_connections(port)
+                taken = any(other.name.startswith(NAME) for other in others)
+                ports.setdefault(client, ({}, {}))[kind == "out"][int(number)] = taken
+        result = [Outside(name, len(outs), _free(ins), _free(outs)) for name, (ins, outs) in ports.items()]
+        return sorted(result, key=lambda outside: not outside.name.startswith("SuperCollider"))
+
+    def read(self, frame: int, slot: int, into: Samples) -> bool:
+        """Copies the slot's sound.
+
+        Args:
+            frame: First frame.
+            slot: The node's slot.
+            into: `[2, frames]`, result.
+
+        Returns:
+            False where a part of it has not come back.
+        """
+        block, view, done, frames = self.block, self._view, 0, into.shape[1]
+        port = ECHO + 2 * slot
+        while done < frames:
+            first = (frame + done) // block * block
+            place = first // block % DEPTH
+            if first <= 0 or view[BridgeSlot.TAGS + place] != first + 1:
+                return False
+            start = frame + done - first
+            count = min(frames - done, block - start)
+            into[:, done : done + count] = self._ring[place, port : port + 2, start : start + count]
+            if view[BridgeSlot.TAGS + place] != first + 1:
+                return False
+            done += count
+        return True
+
+    def close(self) -> None:
+        if not self.down:
+            self.down = True
+            with contextlib.suppress(Exception):
+                self._client.deactivate(ignore_errors=True)
+                self._client.close(ignore_errors=True)
+
+
+def _free(taken: dict[int, bool]) -> int:
+    """Of ports counted from 1: how many there are below those that another Antiphon has."""
+    return min([number for number, held in taken.items() if held], default=len(taken) + 1) - 1
+
+
+def _opened(jack: Any, name: str, patience: float) -> Any:
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            return jack.Client(name, no_start_server=True)
+        except jack.JackError as error:
+            if time.monotonic() >= deadline:
+                raise EngineError(
+                    "no JACK server answers, and scsynth plays through JACK; start one (jackd -d alsa), or use "
+                    "--audio headless, which starts its own"
+                ) from error
+        time.sleep(0.05)

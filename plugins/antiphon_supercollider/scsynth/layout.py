@@ -1,0 +1,42 @@
+"""The nodes, buses and buffers of a scsynth that Antiphon uses."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from antiphon_supercollider.scsynth.jack_bridge import ECHO
+from antiphon_supercollider.voices.own import PLACES
+
+FIRST_GROUP = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The part of a scsynth that Antiphon uses; an external one has other clients.
+
+    Attributes:
+        nodes: Added to our node numbers.
+        out: First of our output buses.
+        clock: First of the two input buses.
+        private: First audio bus of `2 * places` for each slot.
+        held: First control bus of `places` for each slot.
+        buffers: Number of the first buffer.
+        together: Whether all slots write to `out`.
+        places: Voices of a slot.
+    """
+
+    out: int
+    clock: int
+    private: int
+    nodes: int = 0
+    held: int = 0
+    places: int = PLACES
+    buffers: int = 0
+    together: bool = False
+
+    def sound(self, slot: int) -> int:
+        """First of the two buses of a slot."""
+        return self.out if self.together else self.out + ECHO + 2 * slot
+
+    def group(self, slot: int) -> int:
+        return self.nodes + FIRST_GROUP + slot

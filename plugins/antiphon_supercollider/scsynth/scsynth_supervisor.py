@@ -1,0 +1,406 @@
+"""Supervises two scsynths, an active one and a spare, in a thread of its own.
+
+When the active one dies, the spare is already wired and silent: one message activates it, and a new spare is started.
+The thread reads every reply, tracks which notes scsynth has confirmed, and counts those that it dropped silently.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from itertools import count
+
+from antiphon.api import EngineError, osc
+from antiphon_supercollider.scsynth.asset_store import AssetLoader
+from antiphon_supercollider.scsynth.counts import NoteCounts
+from antiphon_supercollider.scsynth.hang_detector import ASK_SECONDS, HangDetector
+from antiphon_supercollider.scsynth.jack_bridge import ECHO, Wires
+from antiphon_supercollider.scsynth.layout import Layout
+from antiphon_supercollider.scsynth.server import Scsynth
+from antiphon_supercollider.scsynth.status import ScsynthWord
+
+UNCONFIRMED_SECONDS = 0.08
+"""Time after which a note that scsynth has not confirmed counts as dropped."""
+LOOK_SECONDS = 0.02
+RESTARTS, WITHIN = 3, 60.0
+"""Number of deaths within so many seconds after which scsynth is still restarted."""
+CLOCK_GROUP, VOICES_GROUP, ECHO_NODE, FIRST_NODE = 1, 2, 900, 1000
+LATE_TRIGGERS = (44000, 44001)
+"""Ids of the triggers our voices send, once, when a beginning or an end reached them after its frame."""
+SETTLE_SECONDS = 0.05
+"""Time for the counter's return path to fade in."""
+SYNCED = 1000
+"""Added to the version of the assets in the `/sync` that follows them."""
+MAX_PENDING = 65536
+WINDOW = 64
+"""Most notes sent and not yet confirmed."""
+MAX_BACKLOG = 32768
+TOGETHER = 16
+"""Messages in a datagram: below 8 kB, which scsynth always accepts."""
+
+
+class ScsynthSupervisor:
+    """Starts, watches and ends scsynths. One thread calls `send` and `flush`; a second is the supervisor's own.
+
+    Attributes:
+        counts: What became of notes.
+        generation: Incremented each time another scsynth is activated, which has none of the notes.
+        ended: Numbers of voices that have ended, to be removed by the reader.
+        gave_up: Why no scsynth is started any more, "" otherwise.
+        layout: Nodes, buses and buffers in use.
+        shelf: Assets to load into each scsynth.
+    """
+
+    def __init__(
+        self, wires: Wires, slots: int, *, spare: bool = True, restarts: int = RESTARTS, layout: Layout | None = None
+    ) -> None:
+        """Starts the thread and waits for the first scsynth.
+
+        Args:
+            wires: The JACK client beside scsynth.
+            slots: Number of nodes.
+            spare: Whether to run a second scsynth.
+            restarts: Deaths within a minute after which scsynth is still restarted.
+            layout: Nodes and buses to use; None for those of a scsynth of our own.
+
+        Raises:
+            EngineError: scsynth does not start.
+        """
+        self.counts = NoteCounts()
+        self.generation = 0
+        self.ended: deque[int] = deque(maxlen=MAX_PENDING)
+        self._outputs = ECHO + 2 * slots
+        # scsynth numbers output buses first, then inputs, then private buses
+        self.layout = layout or Layout(0, self._outputs, self._outputs + ECHO)
+        self._wires, self._slots = wires, slots
+        self.gave_up = ""
+        self._words: memoryview | None = None
+        self._refuse: Callable[[str, bool], None] = _ignore_failure
+        self._spare_wanted, self._most = spare, restarts
+        self._active: Scsynth | None = None
+        self._spare: Scsynth | None = None
+        self._pending: dict[int, int] = {}
+        self._backlog: deque[tuple[int, bytes]] = deque()
+        self._backlog_generation = 0
+        self._deaths: deque[float] = deque(maxlen=64)
+        self._numbers = count(1)
+        self._ending = False
+        self._error: EngineError | None = None
+        self._up = threading.Event()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK)
+        wires.on_down = self._ring
+        self._silence = HangDetector(wires.block, wires.rate, LOOK_SECONDS)
+        self._spare_silence = HangDetector(wires.block, wires.rate, LOOK_SECONDS)
+        self._spare_silence.patience += ASK_SECONDS
+        self.shelf = AssetLoader(self._ring, self.layout.buffers)
+        self._thread = threading.Thread(target=self._run, name="scsynth", daemon=True)
+        self._thread.start()
+        self._up.wait()
+        if self._error is not None:
+            self._thread.join()
+            self.shelf.close()
+            raise self._error
+
+    @property
+    def has(self) -> int:
+        """The version of the assets that the active scsynth has loaded completely."""
+        active = self._active
+        return active.has if active is not None else 0
+
+    # ---- for the thread that plays
+
+    def send(self, messages: Iterable[tuple[int, bytes]]) -> None:
+        """Queues messages in order, each with the number of the voice it begins, or 0, and flushes."""
+        self._drop_stale_backlog()
+        for message in messages:
+            if len(self._backlog) == MAX_BACKLOG:
+                self.counts.dropped += message[0] > 0
+                continue
+            self._backlog.append(message)
+        self.flush()
+
+    def flush(self) -> None:
+        """Sends queued messages while fewer than `WINDOW` notes are unconfirmed; with more scsynth loses messages."""
+        self._drop_stale_backlog()
+        backlog, pending, server = self._backlog, self._pending, self._active
+        while backlog and server is not None and len(pending) < WINDOW:
+            some: list[bytes] = []
+            now = time.monotonic_ns()
+            while backlog and len(some) < TOGETHER:
+                node, packet = backlog.popleft()
+                if node:
+                    self.counts.sent += 1
+                    pending[node] = now
+                some.append(packet)
+            server.send_bytes(some[0] if len(some) == 1 else osc.encode_bundle(osc.IMMEDIATELY, some))
+
+    def _drop_stale_backlog(self) -> None:
+        """Drops messages queued for a previous scsynth; a new one gets the current state instead."""
+        if self._backlog_generation != self.generation:
+            self._backlog_generation = self.generation
+            self._backlog.clear()
+
+    def close(self) -> None:
+        """Ends the thread and all scsynths it started."""
+        self._ending = True
+        self._ring()
+        self._thread.join(10.0)
+        self.shelf.close()
+
+    # ---- the keeper's own thread
+
+    def _ring(self) -> None:
+        with contextlib.suppress(OSError):
+            os.eventfd_write(self._bell, 1)
+
+    def _run(self) -> None:
+        try:
+            self._activate(self._start_scsynth())
+        except Exception as error:  # passed to the thread that waits in __init__
+            problem = f"scsynth does not start: {error}"
+            self._error = error if isinstance(error, EngineError) else EngineError(problem)
+            self._end()
+            self._up.set()
+            return
+        self._up.set()
+        try:
+            if self._spare_wanted:
+                self._spare = self._start_scsynth()
+            while not self._ending:
+                self._turn()
+        except Exception as error:
+            problem = str(error) if isinstance(error, EngineError) else f"{type(error).__name__}: {error}"
+            self.gave_up = "" if self._ending else problem
+        finally:
+            self._end()
+            self._report()
+            if self.gave_up:
+                self._refuse(self.gave_up, self._wires.down)
+
+    def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
+        """Sets where counts are written, and what is called when the supervisor gives up.
+
+        Args:
+            words: Words of the arena, by `ScsynthWord`.
+            refuse: Called from the supervisor's thread with the reason and whether a new worker may be tried.
+        """
+        self._refuse = refuse
+        self._words = words
+        self._report()
+        if self.gave_up:
+            refuse(self.gave_up, self._wires.down)
+
+    def _report(self) -> None:
+        words, counts = self._words, self.counts
+        if words is not None:
+            words[ScsynthWord.PID], words[ScsynthWord.RESTARTS] = counts.pid, counts.restarts
+            words[ScsynthWord.SENT], words[ScsynthWord.CONFIRMED] = counts.sent, counts.confirmed
+            words[ScsynthWord.DROPPED], words[ScsynthWord.LATE] = counts.dropped, counts.late
+            words[ScsynthWord.UNHEARD], words[ScsynthWord.MOVED] = counts.unheard, counts.moved
+            words[ScsynthWord.UNCLAIMED] = counts.unclaimed
+
+    def _end(self) -> None:
+        for server in (self._active, self._spare):
+            if server is not None:
+                server.close()
+        self._active = self._spare = None
+        self.counts.pid = 0
+
+    def _start_scsynth(self) -> Scsynth:
+        """Starts a scsynth: booted, with its groups, wired and silent. The active one is watched meanwhile."""
+        name = f"antiphon-scsynth-{os.getpid()}-{next(self._numbers)}"
+        server = Scsynth(name, self._wires.block, ECHO, self._outputs, self.shelf.folder)
+        try:
+            server.boot(self._watch_meanwhile)
+            self._create_groups(server)
+            until = time.monotonic() + SETTLE_SECONDS
+            while time.monotonic() < until:
+                time.sleep(0.005)
+                self._watch_meanwhile()
+            # wired only once it is silent: the counters of two scsynths would add up to an invalid one
+            server.send("/n_run", self.layout.nodes + ECHO_NODE, 0)
+            self._send_assets(server)
+            server.sync(self._watch_meanwhile)
+            server.has = server.provided
+            time.sleep(4 * self._wires.block / self._wires.rate)
+            self._wires.join(name)
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+    def _create_groups(self, server: Scsynth) -> None:
+        """Creates our groups, and the synth that sends the counter back."""
+        layout, first = self.layout, self.layout.nodes
+        server.send("/g_new", first + CLOCK_GROUP, 0, 0, first + VOICES_GROUP, 3, first + CLOCK_GROUP)
+        for slot in range(self._slots):
+            server.send("/g_new", layout.group(slot), 1, first + VOICES_GROUP)
+        server.send(
+            "/s_new", "antiphon_send", first + ECHO_NODE, 0, first + CLOCK_GROUP,
+            "in", float(layout.clock), "out", float(layout.out),
+        )  # fmt: skip
+
+    def _send_assets(self, server: Scsynth) -> None:
+        """Sends the assets added since the last call; scsynth answers `/synced` when it has loaded them."""
+        version = self.shelf.version
+        if server.provided >= version:
+            return
+        for packet in self.shelf.since(server.provided):
+            server.send_bytes(packet)
+        server.send("/sync", SYNCED + version)
+        server.provided = version
+
+    def _watch_meanwhile(self) -> None:
+        """Reads replies and counts a death while another scsynth boots; there is no replacement yet."""
+        if self._wires.down:
+            raise EngineError("JACK has gone")
+        if self._ending:
+            raise EngineError("it is being ended")
+        active = self._active
+        if active is not None:
+            self._read_replies(active)
+            self._count_dropped()
+            self._look_for_hang()
+            self._report()
+            if active.ended():
+                self._handle_death(active)
+
+    def _handle_death(self, server: Scsynth) -> None:
+        why = server.ended()
+        server.close()
+        self._active = None
+        self.counts.pid = 0
+        self._pending.clear()
+        if self._wires.down:
+            raise EngineError("JACK has gone")
+        self._count_death(why)
+        self.counts.restarts += 1
+
+    def _count_death(self, why: str) -> None:
+        now = time.monotonic()
+        self._deaths.append(now)
+        if sum(now - t < WITHIN for t in self._deaths) > self._most:
+            raise EngineError(f"scsynth ended {self._most + 1} times within a minute, last {why}")
+
+    def _activate(self, server: Scsynth) -> None:
+        server.send("/n_run", self.layout.nodes + ECHO_NODE, 1)
+        self._active = server
+        # JACK may still be waiting for the previous one
+        self._silence.broken(self._silence.patience)
+        self.counts.pid = server.pid
+        self.counts.switched_ns = time.monotonic_ns()
+        self.generation += 1
+        self._report()
+
+    def _turn(self) -> None:
+        """Waits for an event, at most `LOOK_SECONDS`, and handles it."""
+        poll = select.poll()
+        poll.register(self._bell, select.POLLIN)
+        for server in (self._active, self._spare):
+            if server is not None:
+                poll.register(server.pidfd, select.POLLIN)
+                poll.register(server.socket, select.POLLIN)
+        poll.poll(LOOK_SECONDS * 1000)
+        # an eventfd that is not reset would end every poll at once
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        if self._ending:
+            return
+        if self._wires.down:
+            raise EngineError("JACK has gone")
+        if self._spare is not None:
+            why = self._spare.ended()
+            if why:
+                self._spare.close()
+                self._spare = None
+                self._count_death(why)
+            else:
+                self._send_assets(self._spare)
+                replies = self._spare.replies()
+                for reply in replies:
+                    _synced(self._spare, reply)
+                if replies:
+                    self._spare_silence.broken()
+        if self._active is not None:
+            self._send_assets(self._active)
+            self._read_replies(self._active)
+            if self._active.ended():
+                self._handle_death(self._active)
+        if self._active is None:
+            ready, self._spare = self._spare, None
+            self._activate(ready if ready is not None else self._start_scsynth())
+        if self._spare is None and self._spare_wanted:
+            self._spare = self._start_scsynth()
+        self._count_dropped()
+        self._look_for_hang()
+        self._report()
+
+    def _read_replies(self, server: Scsynth) -> None:
+        counts = self.counts
+        for reply in server.replies():
+            match reply.address:
+                case b"/n_go":
+                    if self._pending.pop(int(reply.args[0]), None) is not None:  # type: ignore[arg-type]
+                        counts.confirmed += 1
+                case b"/n_end":
+                    node = int(reply.args[0])  # type: ignore[arg-type]
+                    # a node that ended has played, even if its /n_go was lost
+                    counts.confirmed += self._pending.pop(node, None) is not None
+                    self.ended.append(node)
+                    self._on_node_end(server, node)
+                case b"/synced":
+                    _synced(server, reply)
+                case b"/fail":
+                    counts.failed += 1
+                case b"/tr":
+                    # users' SynthDefs may send other triggers
+                    counts.late += reply.args[1] in LATE_TRIGGERS
+
+    def _on_node_end(self, server: Scsynth, node: int) -> None:
+        """Called for each node that has ended; nothing else frees nodes in a scsynth of our own."""
+
+    def _count_dropped(self) -> None:
+        before = time.monotonic_ns() - int(UNCONFIRMED_SECONDS * 1e9)
+        while self._pending:
+            try:
+                node, sent = next(iter(self._pending.items()))
+            except (RuntimeError, StopIteration):
+                return  # the other thread has just added a note: checked again at the next look
+            if sent > before:
+                return
+            if self._pending.pop(node, None) is not None:
+                self.counts.dropped += 1
+                self.ended.append(node)
+                if self._active is not None:
+                    # if it was created after all, nothing else would end it
+                    self._active.send("/n_free", node)
+
+    def _look_for_hang(self) -> None:
+        """Kills a scsynth that hangs; the handling of its death does the rest.
+
+        The active one sends its counter back. The spare is sent a question, since JACK would wait for it too.
+        """
+        clock = self._wires.counter
+        if self._silence.look(clock, self._wires.came) and self._active is not None:
+            self._active.kill()
+        spare = self._spare
+        if spare is None:
+            self._spare_silence.broken()
+        elif self._spare_silence.look(clock):
+            spare.kill()
+        elif self._spare_silence.due:
+            spare.send("/sync", 1)
+
+
+def _synced(server: Scsynth, reply: osc.Message) -> None:
+    if reply.address == b"/synced" and reply.args and isinstance(number := reply.args[0], int) and number >= SYNCED:
+        server.has = max(server.has, number - SYNCED)
+
+
+def _ignore_failure(_why: str, _again: bool) -> None:
+    """The default of `follow`'s `refuse`."""

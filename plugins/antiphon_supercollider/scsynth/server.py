@@ -1,0 +1,189 @@
+"""One scsynth process: found, started on a loopback port of its own, controlled by OSC, ended with its parent."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from antiphon.api import EngineError, osc
+from antiphon.api.workers import short_slices
+from antiphon_supercollider.scsynth import leftovers
+
+BOOT_SECONDS = 15.0
+MISSING = "scsynth is not installed; install it with: sudo apt-get install supercollider-server"
+MEMORY_KB, NODES, DEFS, WIRES, LOGINS = 131072, 16384, 1024, 256, 4
+"""Limits of scsynth: real-time memory, nodes, SynthDefs, wires, clients."""
+_ROOM = 8 << 20
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+
+
+def scsynth_path() -> str:
+    """The path of scsynth.
+
+    Raises:
+        EngineError: It is not installed; the message says what to install.
+    """
+    path = shutil.which("scsynth")
+    if path is None:
+        raise EngineError(MISSING)
+    return path
+
+
+def control_block(block: int) -> int:
+    """scsynth's own block: the largest power of two up to 64 that divides JACK's.
+
+    Raises:
+        EngineError: That is below 8.
+    """
+    size = next(n for n in (64, 32, 16, 8, 4, 2, 1) if block % n == 0)
+    if size < 8:
+        raise EngineError(f"scsynth does not play blocks of {block} frames; use a multiple of 64, with --block")
+    return size
+
+
+def limits(block: int, inputs: int, outputs: int) -> list[str]:
+    """Command line options for scsynth's limits and its numbers of hardware buses."""
+    return [
+        "-i", str(inputs), "-o", str(outputs), "-z", str(control_block(block)), "-m", str(MEMORY_KB),
+        "-n", str(NODES), "-d", str(DEFS), "-w", str(WIRES), "-l", str(LOGINS), "-a", "8192", "-b", "1024",
+        "-D", "0", "-R", "0", "-V", "-1",
+    ]  # fmt: skip
+
+
+class Scsynth:
+    """A running scsynth. client: its name in JACK.  pidfd: readable once it has ended.  socket: replies come here.
+
+    folder: the only one it may read files from and write files to, with our SynthDefs in its folder `compiled`.
+    provided, has: the version of the asset store that was sent to it, and the one it has loaded.
+    """
+
+    def __init__(self, client: str, block: int, inputs: int, outputs: int, folder: Path) -> None:
+        self.client = client
+        self._folder = folder
+        self.provided = self.has = 0
+        self._open_socket()
+        self.address = ("127.0.0.1", _free_port())
+        words = [
+            scsynth_path(), "-u", str(self.address[1]), "-B", "127.0.0.1", "-P", str(folder),
+            *limits(block, inputs, outputs), "-H", client,
+        ]  # fmt: skip
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SC_JACK_DEFAULT")}
+        environment |= {"SC_JACK_DEFAULT_INPUTS": "", "SC_JACK_DEFAULT_OUTPUTS": ""}
+        leftovers.claim(folder, self.address[1])
+        log = os.open(os.devnull, os.O_WRONLY)
+        try:
+            # bound to the thread that starts it, which runs as long as its process
+            self._process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder,
+                preexec_fn=_bound,
+            )  # fmt: skip
+        except OSError as error:
+            raise EngineError(f"scsynth cannot be started: {error.strerror}") from error
+        finally:
+            os.close(log)
+        self.pid = self._process.pid
+        self.pidfd = os.pidfd_open(self.pid)
+
+    def _open_socket(self) -> None:
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.setblocking(False)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            self.socket.setsockopt(socket.SOL_SOCKET, option, _ROOM)
+
+    def send(self, *message: osc.Arg) -> None:
+        self.send_bytes(osc.encode(str(message[0]), *message[1:]))
+
+    def send_bytes(self, packet: bytes) -> bool:
+        """Sends a packet; False where the system refused it: its buffers are full, or scsynth has ended."""
+        try:
+            self.socket.sendto(packet, self.address)
+        except OSError:
+            return False
+        return True
+
+    def boot(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Waits until it answers and has our SynthDefs.
+
+        Args:
+            meanwhile: Called about every 10 ms.
+
+        Raises:
+            EngineError: It ended, or took too long.
+        """
+        self._until(b"/done", "/notify", meanwhile, "/notify", 1)
+        self._until(b"/done", "/d_loadDir", meanwhile, "/d_loadDir", str(self._folder / "compiled"))
+
+    def sync(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Waits until it has processed all messages sent so far."""
+        self._until(b"/synced", 1, meanwhile, "/sync", 1)
+
+    def _until(self, address: bytes, first: osc.Arg, meanwhile: Callable[[], None], *message: osc.Arg) -> None:
+        deadline = time.monotonic() + BOOT_SECONDS
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        poll.register(self.pidfd, select.POLLIN)
+        again = 0.0
+        while time.monotonic() < deadline:
+            if time.monotonic() > again:
+                self.send(*message)
+                # a booting server has no socket yet: earlier messages are lost, the first to arrive is answered
+                again = time.monotonic() + (0.01 if first == "/notify" else 2.0)
+            meanwhile()
+            if any(fd == self.pidfd for fd, _ in poll.poll(10)):
+                raise EngineError(f"scsynth ended at its start ({self.ended()}); is JACK's rate one it takes?")
+            for reply in self.replies():
+                if reply.address == address and reply.args and reply.args[0] == first:
+                    return
+        raise EngineError(f"scsynth did not answer {message[0]!s} within {BOOT_SECONDS:g} s")
+
+    def replies(self) -> list[osc.Message]:
+        """The replies received, at most 4096."""
+        got = []
+        with contextlib.suppress(OSError):
+            for _ in range(4096):
+                packet = osc.decode(self.socket.recv(65536))
+                if isinstance(packet, osc.Message):
+                    got.append(packet)
+        return got
+
+    def ended(self) -> str:
+        """Why it ended, in words; "" while it runs."""
+        code = self._process.poll()
+        if code is None:
+            return ""
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"status {code}"
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    def close(self) -> None:
+        """Ends it, waits for that, and removes the files it left."""
+        self.kill()
+        self._process.wait()
+        leftovers.release(self._folder, self.address[1])
+        self.socket.close()
+        os.close(self.pidfd)
+
+
+def _bound() -> None:
+    if _prctl is not None:
+        _prctl(1, signal.SIGKILL)
+    # kept across exec: scsynth's network and audio threads are scheduled early on a busy machine
+    short_slices()
+
+
+def _free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

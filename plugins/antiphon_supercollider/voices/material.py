@@ -1,0 +1,117 @@
+"""The assets of a synth node in scsynth: one of our SynthDefs or a user's own, and a sound in a buffer."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from antiphon.api import FileError, ParamError
+from antiphon.api.files import built_in_folder
+from antiphon.api.synths import RESERVED, SynthSettings, parse_controls
+from antiphon_supercollider.voices import scgf
+
+BUILT_IN = {
+    name: f"antiphon_{name}"
+    for name in ("piano", "bass", "pad", "pluck", "strings", "electric_piano", "organ", "sampler", "grains")
+}
+MONO = {"sampler": "antiphon_sampler_mono"}
+"""Definitions that play a buffer of one channel."""
+WITH_SOUND = ("sampler", "grains")
+MAX_SECONDS = 600.0
+MAX_CHANNELS = 2
+BUFFERS = ("buffer", "bufnum", "buf")
+_DRUM = "antiphon_hat"
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceAssets:
+    """The assets of a node.
+
+    Attributes:
+        definition: A user's SynthDef, or None for ours.
+        buffer: Number of the buffer, -1 for none.
+        channels: Channels of the buffer.
+    """
+
+    definition: scgf.Definition | None = None
+    buffer: int = -1
+    channels: int = 0
+
+
+NOTHING = VoiceAssets()
+
+
+def needs(settings: SynthSettings) -> bool:
+    """Whether files have to be read for these settings."""
+    return bool(settings.synthdef or settings.sound)
+
+
+def built_in(instrument: str, channels: int = 2) -> str:
+    """The name of our SynthDef for an instrument.
+
+    Raises:
+        ParamError: There is none.
+    """
+    material = MONO.get(instrument) if channels == 1 else None
+    material = material or BUILT_IN.get(instrument)
+    if material is None:
+        raise ParamError(f"scsynth plays no {instrument!r}; it plays drums, {', '.join(BUILT_IN)}")
+    return material
+
+
+@cache
+def known(name: str) -> scgf.Definition:
+    """The definition of one of our SynthDefs."""
+    return scgf.load(built_in_folder("supercollider") / "compiled" / f"{name}.scsyndef")
+
+
+def own(settings: SynthSettings) -> scgf.Definition:
+    """The user's SynthDef of these settings.
+
+    Raises:
+        FileError: It cannot be played by notes.
+    """
+    synthdefs = scgf.load(Path(settings.synthdef))
+    shown = Path(settings.synthdef).name
+    if "out" not in synthdefs.controls:
+        raise FileError(f"{shown} has no control named out, so that its sound cannot be brought here; give it one")
+    if synthdefs.elsewhere:
+        raise FileError(
+            f"{synthdefs.elsewhere} in {shown} writes to a bus of its own; give it the control out as it is"
+        )
+    if not 1 <= synthdefs.channels <= MAX_CHANNELS:
+        raise FileError(f"{shown} plays {synthdefs.channels} channels; a voice has 1 or {MAX_CHANNELS}")
+    return synthdefs
+
+
+def check(settings: SynthSettings) -> None:
+    """Checks that scsynth can play these settings.
+
+    Raises:
+        FileError: A file cannot be used.
+        ParamError: A setting is invalid.
+    """
+    if settings.synthdef:
+        definition = own(settings)
+        _named(settings, definition.controls, definition.title)
+    else:
+        name = _DRUM if settings.instrument == "drums" else built_in(settings.instrument)
+        if settings.instrument in WITH_SOUND and not settings.sound:
+            raise ParamError(f"{settings.instrument} plays a sound: name a file of the library by the parameter sound")
+        _named(settings, known(name).controls, settings.instrument)
+    if settings.sound:
+        from antiphon.api.files import Decoder
+
+        with Decoder(settings.sound) as decoder:
+            info = decoder.info
+        if info.frames is not None and info.frames > MAX_SECONDS * info.rate:
+            raise FileError(f"{Path(settings.sound).name} is longer than the {MAX_SECONDS:g} s that a buffer may hold")
+
+
+def _named(settings: SynthSettings, there: Collection[str], shown: str) -> None:
+    for name in parse_controls(settings.controls).names:
+        if name not in there:
+            may = ", ".join(sorted(set(there) - RESERVED)) or "none to set"
+            raise ParamError(f"{shown} has no control {name!r}; it has {may}")

@@ -1,0 +1,384 @@
+"""Turns notes into messages to scsynth: which SynthDef, which node, which frame. It uses no socket and no clock.
+
+A `NodeVoices` belongs to one synth node: it allocates voices to notes, holds them under the pedal, steals and chokes,
+and expresses each moment as the frame of JACK's clock that our SynthDefs wait for.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+
+from antiphon.api import PEDAL, EngineError, Event, osc
+from antiphon.api.files import built_in_folder
+from antiphon.api.synths import FIRST_DIAL, SynthSettings, parse_controls
+from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_in
+from antiphon_supercollider.voices.template import Template, moment
+
+VOLUME, EXPRESSION, SOUND_OFF, RESET, NOTES_OFF = 7, 11, 120, 121, 123
+AT_ONCE = -1
+AGAIN_ATTACK = 0.05
+"""Seconds of attack of a note that is resumed, so that it is not struck again."""
+HIGH_RELEASE = 1.2
+"""Seconds of release of a piano note above `DAMPED`, whose strings have no dampers."""
+DAMPED = 88
+QUIET = -96.0
+
+SendPacket = Callable[[int, bytes], None]
+"""Called with the number of the node that the packet creates, or 0, and the packet."""
+DIES = {"piano": 12.0, "bass": 12.0, "pluck": 4.0, "drums": 0.5}
+"""Seconds in which middle C decays by some 60 dB, to set the level of a resumed note."""
+QUIET_AGAIN = -50.0
+
+
+@dataclass(frozen=True, slots=True)
+class Drum:
+    """How a key of the kit is played. controls: besides the voice's own."""
+
+    definition: str
+    controls: tuple[tuple[str, float], ...]
+    choke: int
+
+
+@cache
+def kit() -> dict[int, Drum]:
+    """The drums by key, of `synthdefs.toml`.
+
+    Raises:
+        EngineError: It cannot be read.
+    """
+    path = built_in_folder("supercollider") / "synthdefs.toml"
+    try:
+        read = tomllib.loads(path.read_text("utf-8"))["kit"]
+    except (OSError, ValueError, KeyError) as error:
+        raise EngineError(f"the drum map of the SynthDefs cannot be read: {error}") from error
+    result = {}
+    for key, row in read.items():
+        controls = tuple((k, float(v)) for k, v in row.items() if k not in ("def", "name", "choke"))
+        result[int(key)] = Drum(str(row["def"]), controls, int(row.get("choke", 0)))
+    return result
+
+
+_CONTROLS = ("note", "velocity", "start", "start_high", "seed", "bend", "gain", "attack", "release", "clock", "out")
+_DEFAULTS = {"piano": (0.002, 0.3), "bass": (0.003, 0.12), "pad": (0.35, 1.2), "pluck": (0.002, 0.25),
+             "strings": (0.09, 0.45), "drums": (0.0005, 0.05), "electric_piano": (0.002, 0.25), "organ": (0.004, 0.03),
+             "sampler": (0.0005, 0.3), "grains": (0.05, 0.3)}  # fmt: skip
+"""Attack and release of each instrument, as in `synthdefs.toml`."""
+
+
+@dataclass(slots=True)
+class ScVoice:
+    note: int
+    channel: int
+    start: int
+    choke: int = 0
+    gain: float = 0.0
+    drum: bool = False
+
+
+@dataclass(slots=True)
+class _Channel:
+    bend: float = 0.0
+    pedal: bool = False
+    volume: float = 1.0
+    expression: float = 1.0
+    pedalled: set[int] = field(default_factory=set)
+
+    @property
+    def gain(self) -> float:
+        """dB."""
+        level = self.volume * self.expression
+        return max(QUIET, 40.0 * math.log10(level)) if level > 0.0 else QUIET
+
+
+class NodeVoices:
+    """One synth node's notes. group: of its voices.  out, clock: first audio buses.  nodes: numbers for voices.
+
+    litter: groups of voices that have ended, for `sweep`.
+    """
+
+    level, closes = "gain", "gate"
+    """The control of a voice's level, and the one that fades it below 0."""
+    beside = 0
+    """From a voice's number to that of the synth that has these, and `stop`, `cut`, `gate`."""
+    whole = 0
+    """From a voice's number to what is freed."""
+
+    def __init__(
+        self,
+        settings: SynthSettings,
+        rate: int,
+        group: int,
+        out: int,
+        clock: int,
+        nodes: Iterator[int],
+        material: VoiceAssets = NOTHING,
+    ) -> None:
+        self.settings, self.group = settings, group
+        self._out, self._clock = out, clock
+        self._rate, self._nodes = rate, nodes
+        self._voices: dict[int, ScVoice] = {}
+        self._alive: dict[int, None] = {}
+        self._held: dict[tuple[int, int], int] = {}
+        self._channels: dict[int, _Channel] = {}
+        self._templates: dict[str, Template] = {}
+        self._free = Template("/n_free", 0)
+        self._material, self._asked = material, parse_controls(settings.controls)
+        self._extra = {**dict(self._asked.fixed), **{dial.name: dial.low for dial in self._asked.dials}}
+        self.litter: list[int] = []
+        self._shape()
+        self._drum_kit = kit() if settings.instrument == "drums" else {}
+        self._seed = settings.seed
+        if settings.instrument not in _DEFAULTS:
+            raise EngineError(f"scsynth plays no {settings.instrument!r}; it plays {', '.join(_DEFAULTS)}")
+
+    def _shape(self) -> None:
+        self._stop = Template("/n_set", 0, "stop", 0.0, "stop_high", 0.0)
+        self._cut = Template("/n_set", 0, "cut", 0.0, "cut_high", 0.0)
+        self._gate = Template("/n_set", 0, "gate", 0.0)
+
+    @property
+    def sounding(self) -> int:
+        """Number of voices that count towards the limit."""
+        return len(self._alive)
+
+    def ended(self, node: int) -> None:
+        """Handles a voice that scsynth has freed or never created."""
+        voice = self._voices.pop(node, None)
+        self._alive.pop(node, None)
+        if voice is not None:
+            key = (voice.channel, voice.note)
+            if self._held.get(key) == node:
+                del self._held[key]
+            self._of(voice.channel).pedalled.discard(node)
+
+    def play(self, events: Sequence[Event], frame: int, now: int, send: SendPacket) -> None:
+        """Plays the events of a hop.
+
+        Args:
+            events: In order.
+            frame: JACK frame of the hop's first sample.
+            now: Frame before which it is too late.
+            send: Takes the packets.
+        """
+        for event in events:
+            at = AT_ONCE if event.live else frame + event.offset
+            match event.kind:
+                case "on":
+                    self._on(event, at, send)
+                case "off":
+                    self._off(event, at, frame + event.offset, now, send)
+                case "control":
+                    self._control(event, at, send)
+                case "bend":
+                    self._of(event.channel).bend = event.value
+                    self._bend(event.channel, send)
+
+    def sweep(self, send: SendPacket) -> None:
+        """Frees what ended voices leave behind."""
+        for node in self.litter:
+            send(0, self._free.fill(node, ()))
+        self.litter.clear()
+
+    def _bend(self, channel: int, send: SendPacket) -> None:
+        self._change(channel, "bend", self._of(channel).bend * self.settings.bend, send)
+
+    def _of(self, channel: int) -> _Channel:
+        state = self._channels.get(channel)
+        if state is None:
+            state = self._channels[channel] = _Channel()
+        return state
+
+    def _on(self, event: Event, at: int, send: SendPacket) -> None:
+        instrument, channel = self.settings.instrument, self._of(event.channel)
+        drum = self._drum_kit.get(event.number)
+        faded = self._faded(event)
+        if faded < QUIET_AGAIN or (self._drum_kit and drum is None):
+            return
+        given = dict(drum.controls) if drum is not None else {}
+        if self._material.buffer >= 0:
+            given["buffer"] = float(self._material.buffer)
+        key = (event.channel, event.number)
+        if drum is None:
+            self._strike(key, channel, at, send)
+        choke = drum.choke if drum is not None else 0
+        if choke:
+            for node in [n for n in self._alive if self._voices[n].choke == choke]:
+                self._take(node, at, send)
+        while self.sounding >= self.settings.voices:
+            self._take(self._victim(), at, send)
+        node, own_gain, pitch = next(self._nodes), given.pop("gain", 0.0), given.pop("note", None)
+        attack, release = _DEFAULTS[instrument]
+        if event.age > 0:
+            attack = max(attack, AGAIN_ATTACK)
+        if instrument == "piano" and event.number > DAMPED:
+            release = HIGH_RELEASE
+        self._seed = (self._seed * 16807 + 1) % 16777213
+        # a drum whose pitch the kit does not say keeps that of its definition
+        unpitched = drum is not None and pitch is None
+        name = drum.definition if drum is not None else built_in(instrument, self._material.channels)
+        values = (
+            event.number if pitch is None else pitch, max(1.0, event.value * 127.0), *moment(at), self._seed,
+            channel.bend * self.settings.bend, channel.gain + own_gain + faded, attack, release, self._clock, self._out,
+        )  # fmt: skip
+        self._voices[node] = ScVoice(event.number, event.channel, at, choke, own_gain, drum is not None)
+        self._alive[node] = None
+        self._held[key] = node
+        template = self._template(name, tuple(given.items()), unpitched)
+        packet = template.fill(node, values[unpitched:])
+        if event.age > 0 and instrument == "sampler":
+            # a sound that was played up to there continues from there
+            delay = self._extra.get("offset", 0.0) + event.age / self._rate
+            packet = self._from(name, node, values, given, delay)
+        send(node, packet)
+
+    def _from(self, name: str, node: int, values: Sequence[float], given: Mapping[str, float], seconds: float) -> bytes:
+        all_of_it = {**dict(zip(_CONTROLS, values, strict=True)), **given, **self._extra, "offset": seconds}
+        flat = [word for control, value in all_of_it.items() for word in (control, float(value))]
+        return osc.encode("/s_new", name, node, 1, self.group, *flat)
+
+    def _strike(self, key: tuple[int, int], channel: _Channel, at: int, send: SendPacket) -> None:
+        """Ends the key's sounding note, held by key or pedal, before another."""
+        old = self._held.pop(key, -1)
+        if old < 0:
+            old = next((n for n in channel.pedalled if self._voices[n].note == key[1]), -1)
+        if old in self._voices:
+            self._take(old, at, send)
+
+    def _faded(self, event: Event) -> float:
+        """dB by which a resumed note has decayed meanwhile."""
+        t60 = DIES.get(self.settings.instrument, 0.0)
+        if not event.age or not t60:
+            return 0.0
+        if not self._drum_kit:
+            t60 *= 2.0 ** ((60 - event.number) / 18.0)
+        return -60.0 * event.age / (t60 * self._rate)
+
+    def _template(self, name: str, given: tuple[tuple[str, float], ...], unpitched: bool) -> Template:
+        key = f"{name}{unpitched}{given}"
+        template = self._templates.get(key)
+        if template is None:
+            flat: list[osc.Arg] = []
+            for control in _CONTROLS[1:] if unpitched else _CONTROLS:
+                flat += [control, 0.0]
+            for control, value in given:
+                flat += [control, float(value)]
+            for control, value in self._extra.items():
+                flat += [control, value]
+            template = self._templates[key] = Template("/s_new", name, 0, 1, self.group, *flat)
+        return template
+
+    def _turn(self, number: int, place: float, send: SendPacket) -> None:
+        """Sets a controller, for sounding and later voices."""
+        if number >= len(self._asked.dials):
+            return
+        dial = self._asked.dials[number]
+        value = self._extra[dial.name] = dial.value(place)
+        back = len(self._extra) - list(self._extra).index(dial.name)
+        for template in self._templates.values():
+            template.set(len(template.floats) - back, value)
+        send(0, osc.encode("/n_set", self.group, dial.name, value))
+
+    def _off(self, event: Event, at: int, timed: int, now: int, send: SendPacket) -> None:
+        node = self._held.pop((event.channel, event.number), -1)
+        voice = self._voices.get(node)
+        if voice is None or voice.drum:
+            return
+        if self._of(event.channel).pedal:
+            self._of(event.channel).pedalled.add(node)
+            return
+        if at == AT_ONCE and voice.start > now:
+            at = max(timed, voice.start + 1)
+        self._release_voice(node, voice, at, send)
+
+    def _release_voice(self, node: int, voice: ScVoice, at: int, send: SendPacket) -> None:
+        self._alive.pop(node, None)
+        if at == AT_ONCE:
+            send(0, self._gate.fill(node + self.beside, (0.0,)))
+        else:
+            send(0, self._stop.fill(node + self.beside, moment(at)))
+
+    def _take(self, node: int, at: int, send: SendPacket) -> None:
+        """Steals a voice: fades it out in 10 ms; a voice that has not begun never sounds."""
+        voice = self._voices[node]
+        self._alive.pop(node, None)
+        key = (voice.channel, voice.note)
+        if self._held.get(key) == node:
+            del self._held[key]
+        self._of(voice.channel).pedalled.discard(node)
+        if at != AT_ONCE and voice.start >= at:
+            send(0, self._free.fill(node + self.whole, ()))
+        elif at == AT_ONCE:
+            send(0, self._gate.fill(node + self.beside, (-1.0,)))
+        else:
+            send(0, self._cut.fill(node + self.beside, moment(at)))
+
+    def _victim(self) -> int:
+        """The voice to steal: the oldest that only the pedal holds, else the oldest."""
+        for channel in self._channels.values():
+            if channel.pedalled:
+                return min(channel.pedalled)
+        return next(iter(self._alive))
+
+    def _control(self, event: Event, at: int, send: SendPacket) -> None:
+        channel = self._of(event.channel)
+        match event.number:
+            case n if n >= FIRST_DIAL:
+                self._turn(n - FIRST_DIAL, event.value, send)
+            case n if n == PEDAL:
+                channel.pedal = event.value >= 0.5
+                if not channel.pedal:
+                    self._release(sorted(channel.pedalled), at, send)
+                    channel.pedalled.clear()
+            case n if n in (VOLUME, EXPRESSION):
+                if n == VOLUME:
+                    channel.volume = event.value
+                else:
+                    channel.expression = event.value
+                for node, voice in self._voices.items():
+                    if voice.channel == event.channel:
+                        send(0, osc.encode("/n_set", node + self.beside, self.level, channel.gain + voice.gain))
+            case n if n == SOUND_OFF:
+                for node in [k for k, v in self._voices.items() if v.channel == event.channel]:
+                    self._take(node, at, send)
+            case n if n == NOTES_OFF:
+                held = [node for key, node in self._held.items() if key[0] == event.channel]
+                self._release([*held, *sorted(channel.pedalled)], at, send)
+                channel.pedalled.clear()
+                for key in [k for k in self._held if k[0] == event.channel]:
+                    del self._held[key]
+            case n if n == RESET:
+                self._control(Event("control", event.offset, PEDAL, 0.0, event.channel), at, send)
+                channel.bend, channel.volume, channel.expression = 0.0, 1.0, 1.0
+                self._bend(event.channel, send)
+
+    def _release(self, nodes: Sequence[int], at: int, send: SendPacket) -> None:
+        for node in nodes:
+            voice = self._voices.get(node)
+            if voice is not None and not voice.drum and node in self._alive:
+                self._release_voice(node, voice, at, send)
+
+    def _change(self, channel: int, control: str, value: float, send: SendPacket) -> None:
+        for node, voice in self._voices.items():
+            if voice.channel == channel:
+                send(0, osc.encode("/n_set", node, control, float(value)))
+
+    def playing(self, event: Event) -> int:
+        """The voice that plays a note since `event` began it; -1 for none."""
+        return self._held.get((event.channel, event.number), -1) if event.kind == "on" else -1
+
+    def withdraw(self, node: int, send: SendPacket) -> None:
+        """Ends a voice that should not have been started."""
+        if node in self._voices:
+            self._take(node, AT_ONCE, send)
+
+    def forget(self) -> None:
+        """Clears all voices, because their scsynth has ended; notes played again create new ones."""
+        self._voices.clear()
+        self._alive.clear()
+        self._held.clear()
+        self._channels.clear()
+        self.litter.clear()

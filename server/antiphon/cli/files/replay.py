@@ -1,0 +1,60 @@
+"""`antiphon replay`."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Annotated
+
+import typer
+
+
+def replay(
+    session: Annotated[str, typer.Argument(help="A folder that `serve --session` wrote, or a set's name.")],
+    out: Annotated[str, typer.Argument(metavar="OUT.wav", help="The file to write.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Render a recorded set to a file: the same samples on the same machine."""
+    from antiphon.cli.files.options import play_with
+    from antiphon.cli.files.report import report
+    from antiphon.cli.terminal.errors import endable
+    from antiphon.cli.terminal.progress import ProgressBar
+    from antiphon.errors import FileError
+    from antiphon.io.audiofile import stream
+    from antiphon.io.audiowrite import AudioWriter, format_of
+    from antiphon.io.decode import shown
+    from antiphon.offline.file_job import apart, free
+    from antiphon.offline.output_summary import Written
+    from antiphon.offline.replay import replay as play
+    from antiphon.offline.session_reader import INPUT, SessionLog, session_folder
+    from antiphon.plugins.loader import load
+    from antiphon.supervisor.recordings import SET
+    from antiphon.synth.choosing import chosen
+
+    folder = session_folder(session)
+    format_of(out)
+    with endable(), ExitStack() as stack:
+        log = SessionLog(folder)
+        if not (folder / INPUT).is_file():
+            raise FileError(f"{folder} has no {INPUT}; a set cannot be replayed without its input")
+        apart([(f"{name} of the set", folder / name) for name in SET], [("OUT", out)])
+        free([("OUT", out)], force=force)
+        loaded = load(check=False)
+        with log.line(1):
+            play_with(log.header.get("device", "cpu"), log.header.get("synth", "auto"), loaded)
+        offline = chosen().info.supporter().passes(live=log.spec.block)
+        if offline is not None:
+            passes = stack.enter_context(offline)
+            while True:
+                passes.begin()
+                with stream(folder / INPUT) as (_, blocks):
+                    frames = sum(y.shape[1] for y in play(folder, blocks, loaded.catalog, loaded.make))
+                if passes.done(frames, log.spec.rate):
+                    break
+        with stream(folder / INPUT) as (info, blocks):
+            log.check_input(info.rate, info.channels)
+            writer = AudioWriter(out, log.spec.rate, log.spec.channels, "FLOAT")
+            with writer, ProgressBar("replay", info.frames, log.spec.rate) as progress:
+                for y in play(folder, blocks, loaded.catalog, loaded.make):
+                    writer.write(y)
+                    progress.update(writer.frames)
+    report(Written(out, f"the set {shown(folder)}", writer.frames / log.spec.rate, log.spec.rate, log.spec.channels))

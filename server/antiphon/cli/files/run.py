@@ -1,0 +1,240 @@
+"""`antiphon run`: one plugin over files of sound or notes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.cli import completion
+from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, play_with, within
+from antiphon.cli.files.report import report
+from antiphon.cli.files.run_settings import BLOCK, FileTask, RunSettings
+from antiphon.cli.terminal.errors import complain, endable
+from antiphon.errors import AntiphonError, FileError, UsageError
+from antiphon.offline.file_job import FADE, FileJob, Named, apart, free
+from antiphon.runtime.suggestion import instead
+
+if TYPE_CHECKING:
+    from antiphon.contract.catalog import ProcessorInfo
+    from antiphon.contract.params import Value
+    from antiphon.plugins.loader import Loaded
+
+MAX_TRIGGER = 7 * 24 * 3600.0
+
+
+def run(
+    plugin: Annotated[
+        str,
+        typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins),
+    ],
+    paths: Annotated[list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir.")],
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            "-p",
+            "--param",
+            metavar="NAME=VALUE",
+            help="One of its parameters, which antiphon run PLUGIN --help lists; may be given again.",
+            autocompletion=completion.params,
+        ),
+    ] = None,
+    out_dir: Annotated[
+        str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
+    ] = None,
+    block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048.")] = BLOCK,
+    device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
+    midi_out: Annotated[str, typer.Option("--midi-out", metavar="F.mid", help="A file for the notes it detects.")] = "",
+    analysis: Annotated[str, typer.Option("--analysis", metavar="F.json", help="A file for its analysis.")] = "",
+    tail: Annotated[
+        float | None,
+        typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
+    ] = None,
+    fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
+    force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
+) -> None:
+    """Run a plugin over files: same rate, channels and length, the plugin's latency taken out.
+
+    -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. What takes notes reads a MIDI
+    file, what gives notes writes one. Echoes go on after the end of IN, until they are over.
+    """
+    from antiphon.graph.graph import Graph, NodeSpec, known_type
+    from antiphon.plugins.loader import load
+    from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
+
+    if not MIN_BLOCK <= block <= MAX_BLOCK:
+        raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
+    tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
+    with endable():
+        loaded = load(check=False)
+        info = known_type(plugin, loaded.catalog)
+        own = loaded.make(plugin).files
+        jobs = plan_jobs(paths, out_dir, info, alone=bool(own))
+        play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
+        values, fires = read_settings(plugin, param or [], loaded)
+        settings = RunSettings(values, fires, block, tail, fade)
+        files = [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
+        beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
+        mend = "" if out_dir is None else "name another folder with --out-dir"
+        apart([*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend)
+        for name in info.needs:
+            if not values.get(name):
+                raise UsageError(f"{plugin} does nothing without a {name}; name a file with -p {name}=FILE")
+        if out_dir is None:
+            outs: list[Named] = [("OUT", job.target) for job in jobs]
+            free([*outs, *beside], force=force)
+        if own:
+            if tail is not None:
+                raise UsageError(f"{plugin} sets the length of OUT itself; leave --tail out")
+            job = FileJob(
+                plugin,
+                jobs[0].source,
+                jobs[0].target,
+                values,
+                block,
+                _path(midi_out),
+                _path(analysis),
+                fade,
+                complain=complain,
+            )
+            _by_itself(own, job)
+            return
+        if midi_out or analysis:
+            raise UsageError(f"{plugin} writes no {'MIDI' if midi_out else 'analysis'}; leave that option out")
+        from antiphon.cli.files.run_file import one
+
+        if out_dir is None:
+            report(one(plugin, jobs[0], settings, loaded))
+        elif _each(plugin, jobs, settings, loaded, Path(out_dir), force=force):
+            raise typer.Exit(1)
+
+
+def _path(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
+def _by_itself(own: str, job: FileJob) -> None:
+    """Runs a plugin that processes files itself: `own` names its function."""
+    from dataclasses import replace
+
+    from antiphon.cli.terminal.progress import ProgressBar
+    from antiphon.io.decode import shown
+    from antiphon.io.midifile import SUFFIXES
+    from antiphon.offline.output_summary import Written
+    from antiphon.runtime.importing import named
+
+    for what, written in (("", job.target), ("--midi-out", job.midi_out), ("--analysis", job.analysis)):
+        if written is None:
+            continue
+        if what == "--midi-out" and written.suffix.lower() not in SUFFIXES:
+            raise FileError(f"cannot write {shown(written)}: --midi-out ends in {' or '.join(SUFFIXES)}")
+        if not written.parent.is_dir():
+            raise FileError(f"cannot write {shown(written)}: its folder does not exist; make it first")
+    if not job.source.exists():
+        raise FileError(f"cannot read {shown(job.source)}: there is no such file or folder")
+    with ProgressBar(job.plugin, 1000, 1) as progress:
+        summary = named(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
+    report(*(summary or (Written(job.target, shown(job.source)),)))
+
+
+def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False) -> list[FileTask]:
+    """The files to process. A folder stands for the files directly inside it that the plugin takes.
+
+    alone: the plugin takes one IN, which may be a folder, and one OUT.
+    """
+    from antiphon.cli.files.run_file import suffix_of, suffixes
+    from antiphon.io.decode import shown
+
+    if alone and (out_dir is not None or len(paths) != 2):
+        raise UsageError(f"{info.type} takes one IN and one OUT")
+    if out_dir is None:
+        if len(paths) != 2:
+            raise UsageError("name one file IN and one file OUT, or several and --out-dir FOLDER")
+        if os.path.isdir(paths[1]):
+            raise UsageError(f"{shown(paths[1])} is a folder; name a file, or write --out-dir {shown(paths[1])}")
+        if os.path.isdir(paths[0]) and not alone:
+            raise UsageError(
+                f"{shown(paths[0])} is a folder; write --out-dir {shown(paths[1])} to do all that is in it"
+            )
+        return [FileTask(Path(paths[0]), Path(paths[1]))]
+    if Path(out_dir).exists() and not Path(out_dir).is_dir():
+        raise UsageError(f"--out-dir {shown(out_dir)} is not a folder")
+    what, endings = suffixes(info)
+    jobs: dict[Path, FileTask] = {}
+    for path in map(Path, paths):
+        inputs = [path]
+        if path.is_dir():
+            try:
+                inputs = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
+            except OSError as error:
+                raise FileError(f"cannot read {shown(path)}: {(error.strerror or str(error)).lower()}") from None
+            if not inputs:
+                raise FileError(f"{shown(path)} holds no {what} files; their names end in {', '.join(endings)}")
+        for source in inputs:
+            target = Path(out_dir) / source.with_suffix(suffix_of(info, source)).name
+            other = jobs.setdefault(target, FileTask(source, target))
+            if other.source != source:
+                raise UsageError(f"{shown(other.source)} and {shown(source)} would both become {shown(target)}")
+    return list(jobs.values())
+
+
+def read_settings(
+    plugin: str, given: Sequence[str], loaded: Loaded
+) -> tuple[dict[str, Value], tuple[tuple[str, float], ...]]:
+    """`NAME=VALUE` texts as values their parameters accept, and when triggers fire; the refusal names what is
+    allowed.
+    """
+    cells = {p.name: p for p in loaded.catalog[plugin].cells if not p.readonly}
+    values: dict[str, Value] = {}
+    fires: list[tuple[str, float]] = []
+    for text in given:
+        name, equals, value = text.partition("=")
+        param = cells.get(name)
+        if not equals:
+            raise UsageError(f"-p takes NAME=VALUE, not {text!r}")
+        if param is None:
+            raise UsageError(f"{plugin} has no parameter {name!r}{instead(name, cells, 'it has')}")
+        if param.kind == "trigger":
+            fires.append((name, _seconds(name, value)))
+        elif param.kind == "file":
+            path = Path(value).expanduser()
+            if not path.exists():
+                raise UsageError(f"{name} takes a file, and there is none at {value!r}")
+            values[name] = param.check(str(path.absolute()))
+        else:
+            values[name] = param.typed(value)
+    return values, tuple(fires)
+
+
+def _seconds(name: str, text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0.0 <= seconds <= MAX_TRIGGER:
+        raise UsageError(f"{name} takes the seconds at which it fires, 0 or more, not {text!r}")
+    return seconds
+
+
+def _each(
+    plugin: str, jobs: Sequence[FileTask], settings: RunSettings, loaded: Loaded, folder: Path, *, force: bool
+) -> int:
+    """Runs every task and reports failures on standard error; returns the number of failures."""
+    from antiphon.cli.files.run_file import one
+    from antiphon.runtime.paths import make_folder
+
+    make_folder(folder)
+    failed = 0
+    for job in jobs:
+        try:
+            free([("--out-dir", job.target)], force=force)
+            report(one(plugin, job, settings, loaded))
+        except AntiphonError as error:
+            complain(str(error))
+            failed += 1
+    if failed:
+        complain(f"{failed} of {len(jobs)} files could not be processed")
+    return failed

@@ -1,0 +1,146 @@
+"""One file of `antiphon run`: sound or notes in, sound or notes out, through one plugin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+from antiphon.cli.files.run_settings import FileTask, RunSettings
+from antiphon.cli.terminal.errors import complain
+from antiphon.cli.terminal.progress import ProgressBar
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import ProcessorInfo
+from antiphon.errors import FileError, UsageError
+from antiphon.io.audiofile import stream
+from antiphon.io.audiowrite import AudioWriter, format_of
+from antiphon.io.decode import shown
+from antiphon.io.midifile import SUFFIXES
+from antiphon.offline import note_file
+from antiphon.offline.file_ends import faded, tail_of
+from antiphon.offline.note_file import Score, is_midi
+from antiphon.offline.output_summary import Written
+from antiphon.offline.runner import Firing, PlanRunner, process_stream
+from antiphon.plugins.loader import Loaded
+from antiphon.runtime.sound_formats import FORMATS
+
+RATE, CHANNELS = 48000, 2
+"""Sample rate in Hz of sound rendered from a MIDI file."""
+_MIDI = " or ".join(SUFFIXES)
+
+
+def suffixes(info: ProcessorInfo) -> tuple[str, tuple[str, ...]]:
+    """The kind of its input files, as text, and the endings of their names."""
+    return ("MIDI", SUFFIXES) if _takes_notes_alone(info) else ("sound", tuple(FORMATS))
+
+
+def suffix_of(info: ProcessorInfo, source: Path) -> str:
+    """The ending of the output file for `source`: the same ending if it can be written."""
+    if info.first("audio", "out") is None:
+        return source.suffix if is_midi(source) else SUFFIXES[0]
+    return ".wav" if is_midi(source) else source.suffix
+
+
+def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
+    """Writes `job.target`, complete or not at all. Raises `AntiphonError` if it cannot be written."""
+    info = loaded.catalog[plugin]
+    plays, writes = _plays_notes(info, job.source), _writes_notes(info, job.target)
+    with ExitStack() as stack:
+        score: Score | None = None
+        length: int | None
+        if plays:
+            score = note_file.read(job.source, RATE)
+            rate, channels, subtype, length = RATE, CHANNELS, "", score.frames
+            blocks: Iterator[Samples] = iter(())
+        else:
+            sound, blocks = stack.enter_context(stream(job.source))
+            rate, channels, subtype, length = sound.rate, sound.channels, sound.subtype, sound.frames
+        fires = [Firing(round(seconds * rate), name) for name, seconds in settings.fires]
+        spec = StreamSpec(rate, settings.block, channels)
+        writer = None if writes else stack.enter_context(AudioWriter(job.target, rate, channels, subtype))
+        progress = stack.enter_context(ProgressBar(job.source.name, length, rate))
+        runner = stack.enter_context(
+            closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires, score))
+        )
+        tail = tail_of(settings.tail, info.tail and not writes)
+        done = 0
+        for samples in faded(
+            process_stream(blocks, runner, length if plays else None, progress.update, tail), rate, settings.fade
+        ):
+            done += samples.shape[1]
+            if writer is not None:
+                writer.write(samples)
+        _check_events(runner, job.source)
+        for late in (f for f in fires if f.sample >= done > 0):
+            raise UsageError(
+                f"{late.param} would fire at {late.sample / rate:g} s, after the end of {shown(job.source)} "
+                f"({done / rate:g} s)"
+            )
+    return (
+        _notes_written(job, runner, score, done)
+        if writer is None
+        else _sound_written(job, info, writer, rate, channels)
+    )
+
+
+def _takes_notes_alone(info: ProcessorInfo) -> bool:
+    return info.first("audio", "in") is None and info.first("events", "in") is not None
+
+
+def _plays_notes(info: ProcessorInfo, source: Path) -> bool:
+    """Whether IN is a MIDI file. Raises UsageError if the plugin takes the other kind."""
+    if is_midi(source):
+        if info.first("events", "in") is None:
+            raise UsageError(f"{info.type} takes sound, and {shown(source)} is a MIDI file")
+        return True
+    if _takes_notes_alone(info):
+        raise UsageError(f"{info.type} takes notes: name a MIDI file IN ({_MIDI}), not {shown(source)}")
+    return False
+
+
+def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
+    """Whether OUT is a MIDI file. Raises UsageError or FileError if the plugin's output is of the other kind."""
+    if info.first("events", "out") is not None and is_midi(target):
+        if not target.parent.is_dir():
+            raise FileError(f"cannot write {shown(target)}: its folder does not exist; make it first")
+        return True
+    if info.first("events", "out") is not None and info.first("audio", "out") is None:
+        raise UsageError(f"{info.type} gives notes: name a MIDI file OUT ({_MIDI}), not {shown(target)}")
+    if info.first("audio", "out") is not None:
+        format_of(target)
+    return False
+
+
+def _check_events(runner: PlanRunner, source: Path) -> None:
+    if runner.dropped:
+        raise FileError(
+            f"{shown(source)} has more notes at once than a block takes, {runner.dropped} of them too many; "
+            "give a smaller --block"
+        )
+
+
+def _notes_written(job: FileTask, runner: PlanRunner, score: Score | None, frames: int) -> Written:
+    rate = runner.spec.rate
+    like = None if score is None else score.song
+    count = note_file.write(job.target, runner.emitted, frames, rate, like)
+    if not count:
+        complain(f"{shown(job.source)}: {runner.type} gives no note for it; {shown(job.target)} holds none")
+    return Written(job.target, shown(job.source), frames / rate, notes=count)
+
+
+def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter, rate: int, channels: int) -> Written:
+    if not writer.frames:
+        complain(f"{shown(job.source)} and {writer.name} hold no sound (0 frames)")
+    if writer.clipped:
+        advice = _softer(job, info, writer)
+        complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it; {advice}")
+    return Written(job.target, shown(job.source), writer.frames / rate, rate, channels)
+
+
+def _softer(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> str:
+    """Advice on how to make OUT softer."""
+    for param in info.params:
+        if param.name in ("gain", "level"):
+            return f"lower {param.name} (-p {param.name}=…)"
+    gain = 0.95 / writer.peak
+    return f"make IN softer first: antiphon run gain {shown(job.source)} softer.wav -p gain={gain:.2f}"

@@ -1,0 +1,124 @@
+"""How commands end: every error becomes one line on standard error and an exit code.
+
+0 done, 1 some of several failed, 2 refused, 130 Ctrl-C (128 + the signal's number), 141 standard output was closed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, NoReturn
+
+import typer
+
+from antiphon.cli.terminal.progress import clear
+from antiphon.cli.terminal.refusals import sentence
+from antiphon.cli.terminal.style import styled
+from antiphon.errors import AntiphonError
+
+# typer carries its command-line library inside in some versions and beside it in others; both give
+# `BadParameter` its base classes.
+_Usage, _Shown = typer.BadParameter.__mro__[1:3]
+
+
+class Ended(BaseException):
+    """A signal asks this process to end.
+
+    Not a KeyboardInterrupt, which typer would turn into an exit of its own.
+
+    Attributes:
+        number: The signal's number.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+def main(app: typer.Typer, arguments: list[str] | None = None) -> NoReturn:
+    """Runs the command line and exits."""
+    code = run(app, arguments)
+    # the command is complete: a Ctrl-C during the interpreter's shutdown must not change the exit code
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
+
+
+def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
+    """Runs the command line and returns its exit code."""
+    try:
+        code: Any = typer.main.get_command(app).main(args=arguments, prog_name="antiphon", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
+    except Ended as ended:
+        return _interrupted(ended.number)
+    except (KeyboardInterrupt, typer.Abort):
+        return _interrupted(signal.SIGINT)
+    except typer.Exit as asked:
+        return asked.exit_code
+    except AntiphonError as error:
+        complain(str(error))
+        return 2
+    except BrokenPipeError:
+        # otherwise the interpreter flushes its buffer at exit, and fails again
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except OSError as error:
+        # an error with a file name is the user's (an invalid name, a removed folder); one without is a bug
+        if error.filename is None:
+            raise
+        name = str(error.filename)
+        name = name if len(name) <= 120 else f"{name[:60]}...{name[-50:]}"
+        complain(f"{name}: {(error.strerror or str(error)).lower()}; choose another name or place")
+        return 2
+    except MemoryError:
+        complain("there is not enough memory for this")
+        return 2
+    except Exception as error:
+        if not isinstance(error, _Shown):
+            raise
+        return _refused(error, sys.argv[1:] if arguments is None else arguments)
+
+
+def complain(message: str) -> None:
+    """Writes one line to standard error, after removing a progress bar there."""
+    text = " ".join(message.split())
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+    clear()
+    sys.stderr.write(f"{styled('antiphon:', 'bad', sys.stderr)} {text}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def endable() -> Iterator[None]:
+    """Within this context Ctrl-C, SIGTERM and SIGHUP raise `Ended`, so that the code in it can clean up."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Ended(number)
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupted(number: int) -> int:
+    complain("stopped; no incomplete file was left")
+    return 128 + number
+
+
+def _refused(error: BaseException, arguments: Sequence[str]) -> int:
+    text = sentence(error, arguments)
+    context = getattr(error, "ctx", None)
+    if isinstance(error, _Usage) and type(error).__name__ == "NoArgsIsHelpError":
+        sys.stdout.write(f"{text}\n")
+        return 2
+    where = context.command_path if context is not None else "antiphon"
+    complain(f"{text} (see: {where} --help)")
+    return int(getattr(error, "exit_code", 2))

@@ -1,0 +1,235 @@
+"""Handlers of patches, nodes, wires and parameters.
+
+Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
+`AntiphonError`, whose text answers the sender.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param
+from antiphon.control.executor import CommandExecutor
+from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
+from antiphon.control.osc.feedback import param_level, wire_value
+from antiphon.control.osc.route import AddressRoute, Handler
+from antiphon.control.patches.plans import Plans
+from antiphon.control.replies import Replies
+from antiphon.control.saver import StateSaver
+from antiphon.errors import PatchError, WireError
+from antiphon.graph import patch as patches
+from antiphon.graph.graph import IN, known_type
+from antiphon.io.osc_peer import Level, Peer
+from antiphon.session import play
+from antiphon.session.commands import ResetNode, SetParam, When
+from antiphon.session.graph_state import FADE, MAX_FADE
+from antiphon.session.node_state import Node
+from antiphon.session.session import MAX_RAMP, Session, near
+from antiphon.wire.osc import IMPULSE, MAX_DATAGRAM, encode
+
+
+class GraphServer(Protocol):
+    """What these handlers use of the server."""
+
+    session: Session
+    catalog: Catalog
+    plans: Plans
+    executor: CommandExecutor
+    saver: StateSaver
+    replies: Replies
+
+
+def patch_load(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 2, "s:name [f:fade]")
+    name, fade = text(args, 0, "name"), number(args, 1, "fade", 0.0, MAX_FADE, FADE)
+    loaded = patches.load(name, server.catalog)
+    server.plans.load(loaded, fade, peer, "/patch/load", (name,))
+
+
+def patch_reload(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "[f:fade]")
+    fade = number(args, 0, "fade", 0.0, MAX_FADE, FADE)
+    server.plans.load(server.plans.read_again(), fade, peer, "/patch/reload", (server.session.state.name,))
+
+
+def patch_save(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 2, "s:name [i:replace]")
+    name = text(args, 0, "name")
+    server.plans.save(name, replacing=bool(whole(args, 1, "replace", 0, 1, 0)))
+    server.replies.reply(peer, encode("/done", "/patch/save", name))
+
+
+def patch_undo(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        server.plans.undo(peer, "/patch/undo")
+
+
+def patch_redo(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        server.plans.redo(peer, "/patch/redo")
+
+
+def patch_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    listing(server.replies, peer, "/patch/list.reply", list(patches.names()))
+
+
+def node_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    listing(
+        server.replies,
+        peer,
+        "/node/list.reply",
+        [t for n in server.session.state.nodes.values() for t in (n.name, n.info.type)],
+    )
+
+
+def plugin_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    listing(
+        server.replies, peer, "/plugin/list.reply", [t for i in server.catalog.types.values() for t in (i.type, i.doc)]
+    )
+
+
+def listing(replies: Replies, peer: Peer, address: str, words: list[str]) -> None:
+    """Answers a list of words, cut to what fits into a datagram."""
+    packet = encode(address, *words)
+    while len(packet) > MAX_DATAGRAM:
+        words = words[: len(words) * 3 // 4]
+        packet = encode(address, *words)
+    replies.reply(peer, packet)
+
+
+def node_add(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 3, "s:type s:name [s:after]")
+    kind, name, after = text(args, 0, "type"), text(args, 1, "name"), text(args, 2, "after", "")
+    try:
+        known_type(kind, server.catalog)
+    except PatchError as error:
+        raise PatchError(
+            f"{error}. A plugin written since the server started is found once it is started again"
+        ) from None
+    server.plans.edit(lambda: server.session.state.add(kind, name, after or None), peer, "/node/add")
+
+
+def node_remove(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "s:name")
+    name = text(args, 0, "name")
+    server.plans.edit(lambda: server.session.state.remove(name), peer, "/node/remove")
+
+
+def node_move(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 2, "s:name [s:after]")
+    name, after = text(args, 0, "name"), text(args, 1, "after", IN)
+    server.plans.edit(lambda: server.session.state.move(name, after), peer, "/node/move")
+
+
+def node_connect(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 2, "s:from.port s:to.port")
+    source, dest = text(args, 0, "from"), text(args, 1, "to")
+    server.plans.edit(lambda: server.session.state.connect(source, dest), peer, "/node/connect")
+
+
+def node_disconnect(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 2, "s:from.port s:to.port")
+    source, dest = text(args, 0, "from"), text(args, 1, "to")
+    server.plans.edit(lambda: server.session.state.disconnect(source, dest), peer, "/node/disconnect")
+
+
+def node_routes(server: GraphServer, node: Node) -> list[AddressRoute]:
+    """Every address of one node."""
+    routes = [AddressRoute(f"/node/{node.name}/reset", _reset(server, node.name), Level.SURFACE, timed=True)]
+    for param in node.cells:
+        address = f"/node/{node.name}/{param.name}"
+        low, high = _span(param)
+        handler, asks = _param(server, node.name, param, address), param.kind != "trigger"
+        routes.append(AddressRoute(address, handler, param_level(param), True, low, high, node.name, param.name, asks))
+        if param.kind not in ("text", "file", "trigger"):
+            handler = _norm(server, node.name, param, f"{address}/norm")
+            routes.append(AddressRoute(f"{address}/norm", handler, Level.SURFACE, True, asks=True))
+    return routes
+
+
+def _span(param: Param) -> tuple[float, float]:
+    """The range of numbers that only set the parameter, so that `Intake` may gather them; (1, 0) for none."""
+    if param.restart or param.readonly:
+        return 1.0, 0.0
+    match param.kind:
+        case "float" | "int":
+            return param.low, param.high
+        case "switch":
+            return -_ANY, _ANY
+    return 1.0, 0.0
+
+
+def set_param(server: GraphServer, command: SetParam, peer: Peer, address: str) -> None:
+    """Sets a parameter; where that needs a new plan, the sender is answered once the engine confirms or refuses it."""
+    goal = server.session.state.goal
+    server.executor.do(command, peer.key)
+    if server.session.state.goal != goal:
+        server.saver.soon()
+        server.plans.expect(peer, address)
+
+
+def _reset(server: GraphServer, node: str) -> Handler:
+    def handle(peer: Peer, args: Args, when: When) -> None:
+        most(args, 1, "no arguments")
+        if pressed(args):
+            server.executor.do(ResetNode(node, when), peer.key)
+
+    return handle
+
+
+def _param(server: GraphServer, node: str, param: Param, address: str) -> Handler:
+    def handle(peer: Peer, args: Args, when: When) -> None:
+        if param.kind == "trigger":
+            if param.name == play.PLAY and len(args) > 1:
+                params = server.session.state.node(node).info.params
+                for command in play.read(node, params, args, when):
+                    server.executor.do(command, peer.key)
+                return
+            most(args, 1, "nothing, or a number other than 0")
+            value: object = True if not args or args[0] is IMPULSE else args[0]
+            set_param(server, SetParam(node, param.name, _plain(param, value), 0.0, when), peer, address)
+            return
+        if not args:
+            server.replies.reply(peer, encode(address, wire_value(param, server.executor.value(node, param.name))))
+            return
+        ramp = _ramp(param, args)
+        set_param(server, SetParam(node, param.name, _plain(param, args[0]), ramp, when), peer, address)
+
+    return handle
+
+
+def _norm(server: GraphServer, node: str, param: Param, address: str) -> Handler:
+    def handle(peer: Peer, args: Args, when: When) -> None:
+        if not args:
+            server.replies.reply(peer, encode(address, float(param.to_norm(server.executor.value(node, param.name)))))
+            return
+        ramp = _ramp(param, args)
+        value = param.from_norm(near(_NORM, args[0]))
+        set_param(server, SetParam(node, param.name, value, ramp, when), peer, address)
+
+    return handle
+
+
+_NORM = Param("norm")
+_ANY = 1e38
+"""A switch takes any number up to this; 0 is off."""
+
+
+def _ramp(param: Param, args: Args) -> float:
+    if len(args) > 1 and param.kind != "float":
+        raise WireError(f"{param.name} takes {param.allowed} and nothing more; only a float can be ramped")
+    most(args, 2, f"{param.allowed}, then at most the seconds of a ramp")
+    return number(args, 1, "the ramp in seconds", 0.0, MAX_RAMP, 0.0)
+
+
+def _plain(param: Param, value: object) -> float | int | bool | str:
+    """The argument as a value of the type that a parameter may take; None and blobs are refused by `Param.check`."""
+    if isinstance(value, int | float | str):
+        return value
+    return param.check(value)

@@ -1,0 +1,81 @@
+"""Handlers of scenes: store and recall.
+
+Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
+`AntiphonError`, whose text answers the sender.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from antiphon.control.engine_clock import EngineClock
+from antiphon.control.executor import CommandExecutor
+from antiphon.control.osc.arguments import Args, most, number, whole
+from antiphon.control.osc.feedback import Feedback
+from antiphon.control.patches.plans import Plans
+from antiphon.control.replies import Replies
+from antiphon.control.saver import StateSaver
+from antiphon.io.osc_peer import Peer
+from antiphon.session import scenes
+from antiphon.session.commands import NOW, Beat, When
+from antiphon.session.schedule import MAX_BEAT
+from antiphon.session.session import Session
+from antiphon.wire.osc import encode
+
+
+class SceneServer(Protocol):
+    """What these handlers use of the server."""
+
+    session: Session
+    plans: Plans
+    executor: CommandExecutor
+    clock: EngineClock
+    saver: StateSaver
+    feedback: Feedback
+    replies: Replies
+
+
+MAX_MORPH = 4096.0
+
+
+def store(server: SceneServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "i:number")
+    place = whole(args, 0, "number", 0, scenes.MAX_SCENES - 1)
+    server.executor.settle()
+    server.plans.scenes[place] = scenes.capture(server.session.state)
+    server.saver.soon()
+    server.feedback.event("/scene/stored", place)
+    server.replies.reply(peer, encode("/done", "/scene/store", place))
+
+
+def recall(server: SceneServer, peer: Peer, args: Args, when: When) -> None:
+    most(args, 3, "i:number [f:beats] [f:quantum]")
+    place = whole(args, 0, "number", 0, scenes.MAX_SCENES - 1)
+    beats = number(args, 1, "the morph in beats", 0.0, MAX_MORPH, 0.0)
+    quantum = number(args, 2, "the quantum in beats", 0.0, MAX_BEAT, 0.0)
+    recall_scene(server, place, beats, quantum, when, peer.key)
+
+
+def recall_scene(
+    server: SceneServer, place: int, beats: float = 0.0, quantum: float = 0.0, when: When = NOW, source: object = None
+) -> None:
+    """Sets all values to those of a scene.
+
+    Args:
+        server: The server.
+        place: Number of the scene.
+        beats: Length of the ramps; 0 for none.
+        quantum: Where above 0, the recall happens at the next multiple of so many beats.
+        when: The time of the recall without a quantum.
+        source: Key of the sender, which gets no echo.
+
+    Raises:
+        WireError: There is no such scene, or one of its values is refused; nothing has changed.
+    """
+    scene = scenes.known(server.plans.scenes, place)
+    server.executor.settle()
+    at: When = Beat(server.clock.moment().beat, quantum) if quantum > 0.0 else when
+    commands = list(scenes.recall_commands(scene, server.session.state, beats * 60.0 / server.session.state.tempo, at))
+    server.executor.perform(server.session.recall(commands, server.clock.moment(), source))
+    server.saver.soon()
+    server.feedback.event("/scene/recalled", place)

@@ -1,0 +1,133 @@
+"""Handlers of the server itself: status, version, ping, subscription, monitor, sync, panic.
+
+Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
+`AntiphonError`, whose text answers the sender.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Protocol
+
+import antiphon
+from antiphon.contract.catalog import Catalog
+from antiphon.control.engine_clock import EngineClock
+from antiphon.control.executor import CommandExecutor
+from antiphon.control.osc.arguments import Args, most, pressed, whole
+from antiphon.control.osc.intake import Intake
+from antiphon.control.osc.monitor import Monitor
+from antiphon.control.osc.subscribers import Subscribers
+from antiphon.control.osc.syncs import Syncs
+from antiphon.control.replies import Replies
+from antiphon.engine.link import EngineLink
+from antiphon.io.osc_peer import Peer
+from antiphon.session.commands import ClearSchedule, Panic, Sync, When
+from antiphon.session.session import Session
+from antiphon.wire.osc import MAX_DATAGRAM, Arg, Double, encode, encode_tagged
+
+
+class StatusServer(Protocol):
+    """What these handlers use of the server."""
+
+    session: Session
+    catalog: Catalog
+    link: EngineLink
+    clock: EngineClock
+    executor: CommandExecutor
+    replies: Replies
+    intake: Intake
+    syncs: Syncs
+    subscribers: Subscribers
+    monitor: Monitor
+
+    def counts(self) -> dict[str, int]:
+        """Every counter by name, since the server's start."""
+
+
+_INT_MASK = 0x7FFFFFFF
+
+
+def status(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    first, rate, counters = _figures(server)
+    server.replies.reply(peer, encode("/status.reply", *first, Double(rate), Double(rate), *counters))
+
+
+def status_ext(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    first, rate, counters = _figures(server)
+    server.replies.reply(peer, encode("/status.ext.reply", *first, float(rate), float(rate), *counters))
+
+
+COUNTERS = (
+    "blocks", "missed_blocks", "late_blocks", "late", "osc_received", "osc_dropped", "osc_failed", "engine_restarts",
+    "device_xruns", "schedule_dropped", "commands_dropped", "scheduled", "surfaces",
+)  # fmt: skip
+"""Counters after scsynth's nine fields in `/status.reply`, each an `i` that wraps to 0 after 2147483647."""
+
+
+def _figures(server: StatusServer) -> tuple[list[Arg], float, list[int]]:
+    engine, nodes = server.link.status(), len(server.session.state.nodes)
+    load = [engine.load_mean * 100.0, engine.load_peak * 100.0]
+    counts = server.counts()
+    return (
+        [1, nodes, nodes, 1, len(server.catalog.types), *load],
+        engine.rate,
+        [counts[n] & _INT_MASK for n in COUNTERS],
+    )
+
+
+def version(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    match = re.match(r"(\d+)\.(\d+)(.*)", antiphon.__version__)
+    major, minor, patch = (int(match[1]), int(match[2]), match[3]) if match else (0, 0, antiphon.__version__)
+    server.replies.reply(peer, encode("/version.reply", "antiphon", major, minor, patch, "", ""))
+
+
+def ping(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+    clock = Double(server.clock.moment().sample / server.session.rate)
+    packet = encode_tagged("/pong", server.intake.handling.tags + b"d", (*args, clock))
+    if len(packet) > MAX_DATAGRAM:
+        server.replies.fail(peer, "/ping", f"the answer would not fit a datagram of {MAX_DATAGRAM} bytes; send less")
+        return
+    server.replies.reply(peer, packet)
+
+
+def notify(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 2, "i:on [i:port]")
+    on = whole(args, 0, "on", 0, 1)
+    port = whole(args, 1, "port", 0, 65535, 0)  # sclang's Server sends its client number there, 0
+    number = server.subscribers.add(peer, port) if on else server.subscribers.remove(peer, port)
+    server.replies.reply(peer, encode("/done", "/notify", number))
+
+
+def monitor(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "i:on")
+    server.monitor.set(peer, bool(whole(args, 0, "on", 0, 1)))
+    server.replies.reply(peer, encode("/done", "/monitor"))
+
+
+def sync(server: StatusServer, peer: Peer, args: Args, when: When) -> None:
+    most(args, 1, "i:id")
+    token = server.syncs.expect(peer, whole(args, 0, "id", -(2**31), 2**31 - 1), when)
+    server.executor.do(Sync(token, when), peer.key)
+
+
+def _drop_scheduled(server: StatusServer, address: str) -> None:
+    """Drops scheduled messages and syncs; a sender whose `/sync` is dropped is answered `/fail`."""
+    server.syncs.dropped(address)
+    server.intake.deferred.clear()
+
+
+def panic(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        _drop_scheduled(server, "/panic")
+        server.executor.do(Panic(), peer.key)
+
+
+def clear_schedule(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        _drop_scheduled(server, "/clearSched")
+        server.executor.do(ClearSchedule(), peer.key)

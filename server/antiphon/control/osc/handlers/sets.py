@@ -1,0 +1,51 @@
+"""Handlers of set lists: load, next, previous, go, list.
+
+Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
+`AntiphonError`, whose text answers the sender.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from antiphon.control.osc.arguments import Args, most, pressed, text, whole
+from antiphon.control.osc.handlers.graph import listing
+from antiphon.control.patches.set_list_player import Sets
+from antiphon.control.replies import Replies
+from antiphon.io.osc_peer import Peer
+from antiphon.session import set_list
+from antiphon.session.commands import When
+
+
+class SetServer(Protocol):
+    """What these handlers use of the server."""
+
+    sets: Sets
+    replies: Replies
+
+
+def load(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "s:name")
+    server.sets.load(text(args, 0, "name"), peer, "/set/load")
+
+
+def forward(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        server.sets.step(1, peer, "/set/next")
+
+
+def back(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        server.sets.step(-1, peer, "/set/previous")
+
+
+def go(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "i:place")
+    server.sets.go(whole(args, 0, "place", 1, set_list.MAX_PATCHES) - 1, peer, "/set/go")
+
+
+def names(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    listing(server.replies, peer, "/set/list.reply", set_list.names())

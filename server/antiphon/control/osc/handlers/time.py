@@ -1,0 +1,136 @@
+"""Handlers of tempo, transport and recording.
+
+Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
+`AntiphonError`, whose text answers the sender.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from antiphon.control.executor import CommandExecutor
+from antiphon.control.osc.arguments import Args, most, number, pressed, text
+from antiphon.control.replies import Replies
+from antiphon.engine.link import EngineLink
+from antiphon.errors import WireError
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.io.osc_peer import Peer
+from antiphon.runtime import paths
+from antiphon.session.actions import ACTIONS
+from antiphon.session.commands import Plain, SetTempo, SetTransport, When
+from antiphon.session.schedule import MAX_BEAT
+from antiphon.session.session import Session
+from antiphon.wire.osc import encode
+
+
+class TimeServer(Protocol):
+    """What these handlers use of the server.
+
+    Attributes:
+        session_header: Gives the header of a recorded session's log.
+    """
+
+    session: Session
+    link: EngineLink
+    executor: CommandExecutor
+    replies: Replies
+    session_header: Callable[[], dict[str, Any]]
+
+
+ROOM = 1 << 18
+"""Bytes that must be free when a recording is asked for."""
+
+
+def plain(kind: type[Plain]) -> Callable[[TimeServer, Peer, Args, When], None]:
+    """The handler of a message whose arguments are the command's fields in order."""
+    row = ACTIONS.row(kind)
+
+    def handle(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+        most(args, len(row.names), " ".join(f"f:{name}" for name in row.names))
+        values = (number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields))
+        server.executor.do(row.record(*values, when), peer.key)
+
+    return handle
+
+
+def tempo(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+    if not args:
+        server.executor.catch_up()
+        server.replies.reply(peer, encode("/tempo", float(server.session.state.tempo)))
+        return
+    most(args, 2, "f:bpm [f:beats]")
+    bpm = number(args, 0, "tempo in bpm", MIN_TEMPO, MAX_TEMPO)
+    beats = number(args, 1, "the ramp in beats", 0.0, 1e6, 0.0)
+    server.executor.do(SetTempo(bpm, beats, when), peer.key)
+
+
+def play(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+    most(args, 1, "[f:beat]")
+    beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT) if args else None
+    server.executor.do(SetTransport(True, beat, when), peer.key)
+
+
+def stop(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        server.executor.do(SetTransport(False, None, when), peer.key)
+
+
+def beat(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+    if not args:
+        server.replies.reply(peer, encode("/beat", float(server.link.tempo_now()[0])))
+        return
+    most(args, 1, "[f:beat]")
+    server.executor.do(SetTransport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer.key)
+
+
+def session_record(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "[s:name]")
+    if server.link.keeping:
+        raise WireError("a session is being recorded already; end it first with /session/stop")
+    path = _fresh(paths.sessions(), text(args, 0, "name", _now()), "")
+    _check_room(path)
+    server.link.session(str(path), server.session_header())
+    server.replies.reply(peer, encode("/done", "/session/record", str(path)))
+
+
+def session_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        server.link.session(None)
+
+
+def record_start(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "[s:name]")
+    path = _fresh(paths.recordings(), text(args, 0, "name", _now()), ".wav")
+    _check_room(path)
+    server.link.record(str(path))
+    server.replies.reply(peer, encode("/done", "/record/start", str(path)))
+
+
+def record_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "no arguments")
+    if pressed(args):
+        server.link.record(None)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d_%H-%M-%S")
+
+
+def _check_room(path: Path) -> None:
+    """Raises `FileError` where the disk has no room, so that the sender is answered at once."""
+    trial = path.with_name(f".{path.name}.room")
+    paths.reserve(trial, ROOM)
+    trial.unlink(missing_ok=True)
+
+
+def _fresh(folder: Path, name: str, suffix: str) -> Path:
+    """A path inside `folder` at which no file is yet; creates the folder."""
+    path = paths.inside(paths.make_folder(folder, paths.PRIVATE_FOLDER), name, suffix, WireError)
+    if path.exists() or path.is_symlink():
+        raise WireError(f"there is a {path.name!r} already; choose another name")
+    return path

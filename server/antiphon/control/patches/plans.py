@@ -1,0 +1,411 @@
+"""Plans requested from the engine: pending answers, rollback of refused ones, and requests to a new engine."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import monotonic
+from typing import Any, Protocol
+
+from antiphon.contract.catalog import Catalog
+from antiphon.control.engine_clock import EngineClock
+from antiphon.control.executor import CommandExecutor
+from antiphon.control.osc.feedback import Feedback
+from antiphon.control.osc.outbox import Outbox
+from antiphon.control.osc.syncs import Syncs
+from antiphon.control.patches.history import MAX_EDITS, Before, EditHistory, Rollback, before, graph_to_restore
+from antiphon.control.patches.set_position import SetPosition
+from antiphon.control.replies import Replies
+from antiphon.control.server_events import ServerEvents
+from antiphon.control.state import StateFolder
+from antiphon.engine.link import EngineLink
+from antiphon.errors import AntiphonError, PatchError, WireError
+from antiphon.graph import patch as patches
+from antiphon.graph.patch import SUFFIX, Patch
+from antiphon.graph.patch_writer import save
+from antiphon.io.osc_peer import Peer
+from antiphon.runtime import paths, resources
+from antiphon.session.effects import Effect
+from antiphon.session.scenes import Scene, restricted_to
+from antiphon.session.session import Session
+from antiphon.wire.osc import Arg, encode
+
+log = logging.getLogger("antiphon.control")
+
+MAX_WAITING = 1024
+PATIENCE = 20.0
+"""Seconds until a plan that was neither confirmed nor refused is requested again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """An answer that depends on a plan.
+
+    Attributes:
+        goal: Number of the load that decides.
+        peer: Who is answered; None for no answer.
+        address: What the answer names.
+        done: Arguments of `/done` when the plan plays; None sends none.
+        then: Called when the plan plays.
+    """
+
+    goal: int
+    peer: Peer | None
+    address: str
+    done: tuple[Arg, ...] | None
+    then: Callable[[], None] | None = None
+
+
+class PlanServer(Protocol):
+    """The parts of control that `Plans` uses."""
+
+    session: Session
+    catalog: Catalog
+    link: EngineLink
+    clock: EngineClock
+    executor: CommandExecutor
+    outbox: Outbox
+    replies: Replies
+    feedback: Feedback
+    events: ServerEvents
+    syncs: Syncs
+    position: SetPosition
+    folder: StateFolder
+
+    def structure_changed(self) -> None:
+        """Updates addresses and saves, after nodes were added or removed."""
+
+
+class Plans:
+    """Edits of the graph, patches, scenes, undo, and their requests to the engine.
+
+    Attributes:
+        latency: Frames, of the plan that plays.
+        weight: Share of a block that the last plan took in the weigher, 1.0 for all of it.
+        warning: Why that plan may be too slow, or "".
+        patch: As it was loaded last, None without one.
+        scenes: By number.
+        history: Undo and redo.
+        failed: Whether the last file or plan was refused, and the one before it plays.
+    """
+
+    def __init__(self, server: PlanServer) -> None:
+        """Nothing is requested yet."""
+        self._server = server
+        self._waiting: list[_Waiting] = []
+        self._engine = 0
+        self._clock = (0, 0.0)
+        self.latency = 0
+        self.weight = 0.0
+        self.warning = ""
+        self.patch: Patch | None = None
+        self.scenes: dict[int, Scene] = {}
+        self.history = EditHistory()
+        self.failed = False
+        self._rollbacks: list[Rollback] = []
+        self._saved: dict[Path, str] = {}
+
+    # ---- asking
+
+    def edit(
+        self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None
+    ) -> None:
+        """Changes nodes or wires.
+
+        Args:
+            make: Makes the change in the session.
+            peer: Who gets `/fail` if the engine refuses the plan, and `/done` when it plays; None for no answer.
+            address: What the answer names.
+            done: Arguments of `/done` behind the address; None sends no `/done`.
+
+        Raises:
+            AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
+        """
+        state = self._server.session.state
+        previous, graph = self._before(address, whole=False), state.graph
+        self._change(make, peer, address, done)
+        if state.graph is not graph:
+            self.history.add(previous)
+
+    def load(
+        self, patch: Patch, fade: float, peer: Peer | None, address: str, done: tuple[Arg, ...],
+        then: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Loads a patch in place of the present one.
+
+        Args:
+            patch: To load.
+            fade: Seconds of crossfade.
+            peer: Who is answered; None for no answer.
+            address: What the answer names.
+            done: Arguments of `/done` behind the address.
+            then: Called when the plan plays; not called where the engine refuses it.
+
+        Raises:
+            AntiphonError: The patch is not valid, or too many changes are pending; nothing has changed.
+        """
+        state = self._server.session.state
+        previous = self._before(address, whole=True)
+        path = "" if patch.path is None else str(patch.path)
+        self._change(lambda: state.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
+        if previous.graph.nodes or previous.graph.wires:
+            self.history.add(previous)
+        self.patch = patch
+        self.scenes = {number: dict(values) for number, values in patch.scenes.items()}
+        if patch.path is not None and path != previous.path and patches.hides(patch.path):
+            warning = f"{patch.path.stem} is a patch of yours and hides the shipped one of that name"
+            log.warning("%s", warning)
+            self._server.feedback.event("/patch/warning", warning)
+
+    def save(self, name: str, *, replacing: bool) -> None:
+        """Saves the present state as a patch of the performer's.
+
+        Args:
+            name: Of the patch, with or without its suffix.
+            replacing: Whether it may replace a file; the file of the patch that plays may always be replaced.
+
+        Raises:
+            AntiphonError: There is such a file, or it cannot be written.
+        """
+        playing = Path(self._server.session.state.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
+        present_patch, known = self.present(name), self._server.catalog
+        path, text = save(present_patch, name, known, self._saved, replacing=replacing or playing)
+        self._saved[path] = text
+
+    def undo(self, peer: Peer | None, address: str) -> None:
+        """Undoes the last edit of nodes or wires, or the last load of a patch; `WireError` where there is none."""
+        self._back(self.history.done, self.history.undone, peer, address, "undo")
+
+    def redo(self, peer: Peer | None, address: str) -> None:
+        """Repeats the edit that was undone last; `WireError` where there is none."""
+        self._back(self.history.undone, self.history.done, peer, address, "redo")
+
+    def _back(self, edits: deque[Before], others: deque[Before], peer: Peer | None, address: str, word: str) -> None:
+        if not edits:
+            raise WireError(f"there is nothing to {word}")
+        previous, state = edits[-1], self._server.session.state
+        now = self._before(previous.what, whole=previous.whole)
+        graph, tempo = graph_to_restore(previous, state), previous.tempo if previous.whole else None
+        # "" for a file that was saved and loaded again: then the patch's name is shown
+        what = previous.what or state.name
+        self._change(lambda: state.load(graph, previous.name, previous.path, tempo), peer, address, (what,))
+        edits.pop()
+        others.append(now)
+        if previous.whole:
+            self.patch, self.scenes = previous.patch, dict(previous.scenes)
+            self._server.position.put(previous.place)
+
+    def _before(self, what: str, *, whole: bool) -> Before:
+        return before(what, self.patch, self.scenes, self._server.session.state, self._server.position.at, whole=whole)
+
+    def _change(
+        self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None,
+        then: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        if max(len(self._waiting), len(self._rollbacks)) >= MAX_WAITING:
+            raise PatchError(f"{MAX_WAITING} changes wait for the engine already; try again")
+        state, history = self._server.session.state, self.history
+        effects = make()
+        if state.loading:
+            place = self._server.position.at
+            self._rollbacks.append(
+                Rollback(state.goal, self.patch, dict(self.scenes), place, (*history.done,), (*history.undone,))
+            )
+        self._server.executor.perform(effects)
+        self._server.structure_changed()
+        self.expect(peer, address, done, then)
+
+    def read_again(self) -> Patch:
+        """Reads the present patch's file; `PatchError` where it has none, or the file is not valid."""
+        state = self._server.session.state
+        if not state.path:
+            raise PatchError("the present patch has no file; save it first with /patch/save name")
+        path = Path(state.path)
+        if path.parent in (paths.patches(), resources.patches()):
+            return patches.load(path.stem, self._server.catalog)
+        # a path elsewhere can only come from the command line, which may name any file
+        return patches.load(path, self._server.catalog, trusted=True)
+
+    def present(self, name: str) -> Patch:
+        """The present nodes, wires, values and scenes as a patch of that name."""
+        state = self._server.session.state
+        graph = state.current()
+        scenes = restricted_to(self.scenes, graph)
+        if self.patch is None:
+            return Patch(name, state.tempo, graph, scenes)
+        return replace(self.patch, name=name, tempo=state.tempo, graph=graph, scenes=scenes)
+
+    def expect(
+        self, peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None,
+        then: Callable[[], None] | None = None,
+    ) -> None:  # fmt: skip
+        """Answers `peer` once the engine has confirmed or refused the plan with all edits made so far.
+
+        Args:
+            peer: Who is answered; None for no answer.
+            address: What the answer names.
+            done: Arguments of `/done` behind the address; None sends no `/done`.
+            then: Called when the plan plays.
+        """
+        state = self._server.session.state
+        if state.loading:
+            if len(self._waiting) < MAX_WAITING:
+                self._waiting.append(_Waiting(state.goal, peer, address, done, then))
+            return
+        if done is not None and peer is not None:
+            self._server.replies.reply(peer, encode("/done", address, *done))
+        if then is not None:
+            then()
+
+    # ---- reports of the engine
+
+    def loaded(self, serial: int, latency: int) -> None:
+        """The engine plays plan number `serial`, whose latency is in frames: sends the answers that depend on it."""
+        server = self._server
+        effects = server.session.state.loaded(serial, server.clock.moment().sample)
+        self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
+        self.latency = latency
+        for request in self._settled(serial):
+            if request.done is not None and request.peer is not None:
+                server.replies.reply(request.peer, encode("/done", request.address, *request.done))
+            if request.then is not None:
+                request.then()
+        self.failed = False
+        server.executor.perform(effects)
+        server.outbox.plan_plays()
+        self._engine = server.link.status().pid
+        server.structure_changed()
+        server.feedback.event("/patch/loaded", server.session.state.name)
+        server.events.publish("patch", name=server.session.state.name, latency=latency)
+
+    def weighed(self, load: float, warning: str) -> None:
+        """The weigher measured the plan that is being prepared.
+
+        Args:
+            load: Its time as a share of a block.
+            warning: Why it may be too slow, or "".
+        """
+        self.weight, self.warning = load, warning
+        if warning:
+            log.warning("%s: %s", self._server.session.state.name or "the patch", warning)
+            self._server.feedback.event("/patch/warning", warning)
+
+    def refused(self, serial: int, reason: str) -> None:
+        """The engine refused plan number `serial`: restores the state before it and answers those who asked for it."""
+        server, self.failed = self._server, True
+        effects = server.session.state.refused(serial)
+        if not server.session.state.loading:
+            self._roll_back()
+            if server.session.state.silent:
+                effects = effects + server.session.state.restarted()
+        asking = [request for request in self._settled(serial) if request.peer is not None]
+        for request in asking:
+            assert request.peer is not None
+            server.replies.fail(request.peer, request.address, reason)
+        if not asking:
+            log.warning("the patch cannot be played: %s", reason)
+        server.executor.perform(effects)
+        server.structure_changed()
+        server.outbox.plan_plays()
+        server.feedback.event("/patch/failed", reason)
+        server.events.publish("patch", name=server.session.state.name, reason=reason)
+
+    def _roll_back(self) -> None:
+        """Restores patch, scenes, history and position to the last confirmed plan; the session restored its nodes."""
+        if not self._rollbacks:
+            return
+        previous = self._rollbacks[0]
+        self._rollbacks.clear()
+        self.patch, self.scenes = previous.patch, previous.scenes
+        self.history.done = deque(previous.done, MAX_EDITS)
+        self.history.undone = deque(previous.undone, MAX_EDITS)
+        self._server.position.put(previous.place)
+
+    def engine_started(self, pid: int) -> None:
+        """Sends a new engine the present plan with the present values, and the scheduled commands."""
+        server = self._server
+        server.feedback.event("/engine/state", "starting", pid)
+        server.events.publish("engine", pid=pid)
+        if server.executor.load_time and server.session.state.loading and server.link.status().restarts == 0:
+            # the first engine still finds the request in the socket: nothing was lost
+            return
+        shift = self._clock_shift()
+        if shift:
+            server.session.shift_schedule(shift)
+        scheduled = server.session.resend()
+        for node in server.session.state.nodes.values():
+            node.state, node.reason = "running", ""
+        server.outbox.engine_lost(scheduled + server.syncs.again(scheduled))
+        server.executor.perform(server.session.state.restarted())
+        self._retarget()
+
+    def look_after(self) -> None:
+        """Stores a reading of the engine's clock; requests a plan again that got no answer in `PATIENCE` seconds."""
+        server = self._server
+        now = server.clock.now_ns()
+        self._clock = (now, server.link.sample_at(now))
+        if server.session.state.loading and monotonic() - server.executor.load_time > PATIENCE:
+            server.executor.perform(server.session.state.restarted())
+            self._retarget()
+
+    def _retarget(self) -> None:
+        """Makes pending answers and rollbacks depend on the last load, which contains all edits before it."""
+        goal = self._server.session.state.serial
+        self._waiting = [replace(w, goal=goal) for w in self._waiting]
+        self._rollbacks = [replace(state, goal=goal) for state in self._rollbacks]
+
+    def _clock_shift(self) -> int:
+        """Frames by which a new engine's clock is ahead of the old one's, extrapolated to now; 0 below 0.1 s."""
+        then, sample = self._clock
+        if not then:
+            return 0
+        now = self._server.clock.now_ns()
+        shift = self._server.link.sample_at(now) - (sample + (now - then) * self._server.session.rate / 1e9)
+        return round(shift) if abs(shift) > self._server.session.rate / 10 else 0
+
+    def _settled(self, serial: int) -> list[_Waiting]:
+        done = [w for w in self._waiting if w.goal <= serial]
+        self._waiting = [w for w in self._waiting if w.goal > serial]
+        return done
+
+    # ---- state that outlives the process
+
+    def to_json(self) -> dict[str, Any]:
+        """The state for `restore`."""
+        scenes = {str(number): dict(scene) for number, scene in self.scenes.items()}
+        plan = {"session": self._server.session.state.to_json(), "engine": self._engine, "latency": self.latency}
+        return {**plan, "scenes": scenes}
+
+    def restore(self) -> bool:
+        """Restores the state of an earlier process.
+
+        Returns:
+            Whether there are nodes to play; False without a state, or where it cannot be used any more.
+        """
+        data = self._server.folder.load()
+        if data is None:
+            return False
+        try:
+            playing = self._server.session.state.restore(data["session"])
+            self._engine = data["engine"] if playing else 0
+            self.latency = data["latency"]
+            self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
+            self._server.position.restore(data)
+            if self._server.session.state.path:
+                self.patch = self.read_again()
+        except (KeyError, TypeError, ValueError, AntiphonError):
+            # a patch's file or a plugin is missing: use what the session could restore
+            return bool(self._server.session.state.nodes)
+        return True
+
+    def attach(self, restored: bool) -> None:
+        """After a restore: requests the plan from a running engine that does not play it."""
+        server = self._server
+        status = server.link.status()
+        if not restored or status.state != "running" or server.session.state.loading:
+            return
+        if status.pid != self._engine:
+            server.executor.perform(server.session.state.restarted())

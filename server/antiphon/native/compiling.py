@@ -1,0 +1,67 @@
+"""`@kernel`: declares a function as a kernel; all that are declared are compiled together, before the first block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from antiphon.native.kernel import Kernel, P, R
+
+_declared: list[Kernel[Any, Any]] = []
+
+
+def kernel(python: Callable[P, R]) -> Kernel[P, R]:
+    """Declares a kernel: a function in a narrow subset of Python, compiled by LLVM at start or at its first call.
+
+    Each argument and the result have a type: `i64`, `f32`, `f64`, a pointer (`i64p`, `f32p`, `f64p`, `u8p`), `Audio`,
+    or None for no result. The body may have local variables, arithmetic, comparisons, `and`, `or`, `not`, `x if c else
+    y`, `if`, `while`, `for` over `range`, `break`, `continue`, `return`, indexing, numbers of its module and members of
+    its IntEnums, `min`, `max`, `abs`, other kernels, and of `math` sqrt, exp, exp2, log, log2, pow, sin, cos and floor.
+    Its module begins with `from __future__ import annotations`.
+
+    Args:
+        python: The function.
+
+    Returns:
+        The kernel, which is called as the function was, by position.
+
+    Raises:
+        TypeError: An argument or the result has no type, or an unknown one. Code outside the subset raises it when the
+            kernel is first called.
+    """
+    declared = Kernel(python, compile_all)
+    _declared.append(declared)
+    return declared
+
+
+_compiled: list[object] = []
+
+
+def compile_all() -> None:
+    """Compiles every kernel that is declared and not compiled yet, in one LLVM module.
+
+    One that cannot be compiled raises when it is called; the others are compiled.
+    """
+    fresh = [item for item in _declared if item.address == 0 and item.error is None]
+    if not fresh:
+        return
+    from antiphon.native import loading
+
+    while fresh:
+        key = loading.fingerprint(fresh)
+        image = loading.read_cached(key)
+        if image is None:
+            from antiphon.native.lower import KernelSyntaxError, build
+
+            try:
+                image = build(fresh)
+            except KernelSyntaxError as error:
+                error.kernel.error = error
+                fresh = [item for item in fresh if item is not error.kernel]
+                continue
+            loading.write_cached(key, image)
+        engine, addresses = loading.load(image, [loading.symbol(item, n) for n, item in enumerate(fresh)])
+        _compiled.append(engine)
+        for item, address in zip(fresh, addresses, strict=True):
+            item.link(address)
+        return

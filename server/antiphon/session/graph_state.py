@@ -1,0 +1,462 @@
+"""The nodes, their values, and the plans requested from the engine.
+
+A new plan is requested with `EngineLoad` and confirmed by the engine (`loaded`). Where the engine refuses it
+(`refused`), graph and values return to those of the last confirmed plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Value
+from antiphon.errors import PatchError, WireError
+from antiphon.graph import graph as graphs
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.graph.io_nodes import ENDS
+from antiphon.runtime.suggestion import instead
+from antiphon.session.actions import NodeSet
+from antiphon.session.commands import SetTempo
+from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
+from antiphon.session.node_state import LoadRequest, Node, Numbers, allocate, fits, travels
+
+FADE = 0.05
+MAX_FADE = 60.0
+_LEAP = 1000
+_END_NUMBERS = frozenset(number for number, _ in ENDS.values())
+
+
+class GraphState:
+    """The graph, the values of its parameters, and at most one plan that the engine is preparing.
+
+    Edits made meanwhile are collected and sent as one further plan once the engine has answered.
+
+    Attributes:
+        catalog: The processor types there are.
+        numbers: At least `SLOTS` floats: the tempo in bpm, then every node's cells.
+        rate: Frames per second.
+        graph: As last requested.
+        nodes: Its nodes, by name.
+        ends: The graph's input and output as nodes, by name.
+        by_id: All nodes and ends, by number.
+        name, path: Of the patch.
+        serial: Number of the last load.
+        playing: Numbers of the nodes in the plan that the engine plays.
+    """
+
+    def __init__(self, catalog: Catalog, numbers: Numbers, rate: int) -> None:
+        """An empty graph; `numbers` may hold a previous run's values, see `restore`."""
+        self.catalog = catalog
+        self.numbers = numbers
+        self.rate = rate
+        self.graph = Graph()
+        self.nodes: dict[str, Node] = {}
+        self.ends: dict[str, Node] = {}
+        for name, (number, info) in ENDS.items():
+            self.ends[name] = Node(number, name, info, 1 + len(info.cells) * len(self.ends))
+        self.by_id: dict[int, Node] = {}
+        self._index()
+        self.name, self.path = "", ""
+        self.serial = 0
+        self.playing: frozenset[int] = _END_NUMBERS
+        self._next_id = 1
+        self._confirmed = LoadRequest()
+        self._again_asked = False
+        self._loading: LoadRequest | None = None
+        self._stale: float | None = None
+        self._undo: dict[int, float] = {}
+        self._undo_next: dict[int, float] = {}
+        self._touched: dict[tuple[int, int], float] = {}
+        self._plan_tempo = 0.0  # sent with the next plan; 0 for none
+        self._resend_tempo = False  # it was set otherwise while the plan was prepared
+        if not MIN_TEMPO <= numbers[0] <= MAX_TEMPO:
+            numbers[0] = 120.0
+            for end in self.ends.values():
+                for cell, param in enumerate(end.cells):
+                    self._first_value(end, cell, param.default)
+        self._mend(self.ends)
+
+    @property
+    def tempo(self) -> float:
+        """The tempo last asked for, in bpm."""
+        return self.numbers[0]
+
+    @property
+    def loading(self) -> bool:
+        """Whether the engine is preparing a plan."""
+        return self._loading is not None
+
+    @property
+    def goal(self) -> int:
+        """Number of the load that will contain every edit made so far."""
+        return self.serial + (self._stale is not None)
+
+    @property
+    def every(self) -> dict[str, Node]:
+        """The nodes and the graph's ends, by name: all that have OSC addresses."""
+        return {**self.nodes, **self.ends}
+
+    def node(self, name: str) -> Node:
+        """The node, or end of the graph, of that name; `WireError` where there is none."""
+        state = self.nodes.get(name) or self.ends.get(name)
+        if state is None:
+            raise WireError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
+        return state
+
+    def param(self, node: str, name: str) -> tuple[Node, int]:
+        """The node and the parameter's cell; `WireError` where there is no such node or parameter."""
+        state = self.node(node)
+        cell = state.index.get(name)
+        if cell is None:
+            raise WireError(f"{node} has no parameter {name!r}{instead(name, state.index, 'it has')}")
+        return state, cell
+
+    def value(self, node: str, name: str) -> Value:
+        """The value last asked for that is due by now; call `advance` first to apply what is scheduled."""
+        state, cell = self.param(node, name)
+        return self.value_at(state, cell)
+
+    def value_at(self, node: Node, cell: int) -> Value:
+        """The value of a node's cell, as `value`."""
+        param = node.cells[cell]
+        if param.kind in ("text", "file"):
+            return node.texts.get(cell, str(param.default))
+        return param.decode(self.numbers[node.base + cell])
+
+    def current(self) -> Graph:
+        """The graph with the present values in it: those that differ from their defaults."""
+        return replace(
+            self.graph, nodes=tuple(NodeSpec(n.name, n.type, self._values(n.name)) for n in self.graph.nodes)
+        )
+
+    def put(self, node: Node, cell: int, number: float) -> bool:
+        """Stores an encoded value that the engine has been sent; returns whether the engine prepares a plan."""
+        self.numbers[node.base + cell] = number
+        if self._loading is None:
+            return False
+        self._outdate(node.base + cell)
+        return True
+
+    def resend(self, node: Node, cell: int, until: float) -> None:
+        """Has a value sent again once the plan plays that is being prepared; its ramp ends at frame `until`."""
+        self._touched[(node.id, cell)] = until
+
+    def put_tempo(self, bpm: float) -> None:
+        """Stores a tempo that the engine has been sent."""
+        self.numbers[0] = bpm
+        if self._loading is not None:
+            self._outdate(0)
+        self._plan_tempo = 0.0
+        self._resend_tempo = self._loading is not None
+
+    def _outdate(self, at: int) -> None:
+        """Forgets what a refused plan would have set a number back to."""
+        self._undo.pop(at, None)
+        self._undo_next.pop(at, None)
+
+    def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
+        """Stores the value of a readonly parameter, which the engine reports.
+
+        Returns:
+            The change for subscribers; None for an unknown node, or a cell that is not readonly.
+        """
+        node = self.by_id.get(node_id)
+        if node is None or not 0 <= cell < len(node.cells) or not node.cells[cell].readonly:
+            return None
+        self.numbers[node.base + cell] = number
+        return Changed(node.name, node.cells[cell], node.cells[cell].decode(number))
+
+    # Each edit below raises `PatchError`, and changes nothing, where the new graph is not valid.
+    def add(self, kind: str, name: str, after: str | None = None) -> list[Effect]:
+        """Adds a node of type `kind` behind the node `after`, or at the end of the chain."""
+        return self._edit(self.graph.add(NodeSpec(name, kind), self.catalog, after))
+
+    def remove(self, name: str) -> list[Effect]:
+        """Removes a node; its neighbours are wired together."""
+        return self._edit(self.graph.remove(name, self.catalog))
+
+    def move(self, name: str, after: str = graphs.IN) -> list[Effect]:
+        """Moves a node behind the node `after`."""
+        return self._edit(self.graph.move(name, after, self.catalog))
+
+    def connect(self, source: str, dest: str) -> list[Effect]:
+        """Adds a wire. `source` and `dest` are "node", "node.port" or, for `dest`, "node.param"."""
+        first = self.graph.end(source, "out", self.catalog)
+        kind = "audio"
+        if first.node != graphs.IN:
+            port = self.node(first.node).info.port(first.port, "out")
+            kind = port.kind if port is not None else kind
+        return self._edit(self.graph.connect(first, self.graph.end(dest, "in", self.catalog, kind), self.catalog))
+
+    def disconnect(self, source: str, dest: str) -> list[Effect]:
+        """Removes a wire, named as for `connect`."""
+        first, last = self.graph.end(source, "out", self.catalog), self.graph.end(dest, "in", self.catalog)
+        return self._edit(self.graph.disconnect(first, last))
+
+    def load(
+        self, graph: Graph, name: str, path: str = "", tempo: float | None = None, fade: float = FADE
+    ) -> list[Effect]:
+        """Replaces the graph; nodes of the same name and type keep their state and take the patch's values.
+
+        Args:
+            graph: The patch's nodes, wires and values.
+            name: Of the patch.
+            path: Of its file.
+            tempo: In bpm; None leaves it as it is.
+            fade: Seconds of crossfade, 0 to `MAX_FADE`.
+
+        Returns:
+            The request for the plan, and the changes for subscribers.
+
+        Raises:
+            WireError: The fade is out of its range.
+            PatchError: The graph or the tempo is not valid.
+        """
+        if not 0.0 <= fade <= MAX_FADE:
+            raise WireError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
+        graphs.check(graph, self.catalog)
+        if tempo is not None and not MIN_TEMPO <= tempo <= MAX_TEMPO:
+            raise PatchError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {tempo:g}")
+        retained = self._arrange(graph)
+        changed: list[Effect] = []
+        for spec in graph.nodes:
+            node = self.nodes[spec.name]
+            for cell, param in enumerate(node.cells):
+                if param.readonly or param.kind == "trigger":
+                    continue
+                value = param.check(spec.values.get(param.name, param.default))
+                if spec.name in retained and self.value_at(node, cell) != value:
+                    changed.append(Changed(node.name, param, value))
+                self._edit_value(node, cell, value)
+        self.name, self.path = name, path
+        if tempo is not None and tempo != self.tempo:
+            self._undo_of_now.setdefault(0, self.tempo)
+            self.numbers[0] = self._plan_tempo = tempo
+            changed.append(TempoChanged(tempo))
+        return [*self._ask(fade), *changed]
+
+    def _edit(self, graph: Graph) -> list[Effect]:
+        if graph == self.graph:
+            return []
+        graphs.check(graph, self.catalog)
+        self._arrange(graph)
+        return self._ask(FADE)
+
+    def _arrange(self, graph: Graph) -> set[str]:
+        """Assigns numbers and cells to the new nodes of `graph`; returns the names of nodes it has already."""
+        sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
+        retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
+        taken = [(n.base, n.base + len(n.cells)) for plan in self._plans() for n in plan.values()]
+        bases = allocate([sizes[n.name] for n in graph.nodes if n.name not in retained], taken)
+        nodes: dict[str, Node] = {}
+        for spec in graph.nodes:
+            if spec.name in retained:
+                nodes[spec.name] = self.nodes[spec.name]
+                continue
+            node = Node(self._next_id, spec.name, self.catalog[spec.type], bases.pop(0))
+            self._next_id += 1
+            for cell, param in enumerate(node.cells):
+                self._first_value(node, cell, param.default)
+            nodes[spec.name] = node
+        self.graph, self.nodes = graph, nodes
+        self._index()
+        return retained
+
+    def _index(self) -> None:
+        self.by_id = {n.id: n for n in self.every.values()}
+
+    def _plans(self) -> list[Mapping[str, Node]]:
+        loading = [] if self._loading is None else [self._loading.nodes]
+        return [self.nodes, self._confirmed.nodes, self.ends, *loading]
+
+    def _first_value(self, node: Node, cell: int, value: Value) -> None:
+        param = node.cells[cell]
+        self.numbers[node.base + cell] = 0.0 if param.kind in ("text", "file") else param.encode(value)
+
+    def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
+        """Changes a parameter that the engine gets with a plan alone, and requests the plan."""
+        self._edit_value(node, cell, value)
+        return self._ask(FADE)
+
+    def _edit_value(self, node: Node, cell: int, value: Value) -> None:
+        param = node.cells[cell]
+        if param.kind in ("text", "file"):
+            node.texts[cell] = str(value)
+        else:
+            self._edit_number(node, cell, param.encode(value))
+
+    def _edit_number(self, node: Node, cell: int, number: float) -> None:
+        at = node.base + cell
+        if self.numbers[at] == number:
+            return
+        self._undo_of_now.setdefault(at, self.numbers[at])
+        self.numbers[at] = number
+        if node.id in self.playing:
+            self._touched[(node.id, cell)] = 0.0
+
+    @property
+    def _undo_of_now(self) -> dict[int, float]:
+        """Numbers that edits for the next plan have overwritten, by index."""
+        return self._undo if self._loading is None else self._undo_next
+
+    def _values(self, name: str) -> dict[str, Value]:
+        node = self.nodes[name]
+        values = {}
+        for cell, param in enumerate(node.cells):
+            if not param.readonly and param.kind != "trigger":
+                value = self.value_at(node, cell)
+                if value != param.default:
+                    values[param.name] = value
+        return values
+
+    def _ask(self, fade: float, *, again: bool = False) -> list[Effect]:
+        if self._loading is not None:
+            # the engine prepares one plan at a time; `_request_next` requests one with all edits since
+            self._stale = max(fade, self._stale or 0.0)
+            return []
+        self.serial += 1
+        self._again_asked = again
+        texts = {n.name: dict(n.texts) for n in self.nodes.values()}
+        self._loading = LoadRequest(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo)
+        ids = {n.name: n.id for n in self.nodes.values()}
+        tempo, self._plan_tempo = self._plan_tempo, 0.0
+        return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again)]
+
+    def loaded(self, serial: int, sample: float) -> list[Effect]:
+        """The engine plays the plan of load `serial`; sends again the values that were set while it was prepared.
+
+        Args:
+            serial: Number of the load; another than the one under way is ignored.
+            sample: The engine's clock, in frames.
+
+        Returns:
+            The values, the tempo where it was set meanwhile, and the request for the next plan where one is due.
+        """
+        if self._loading is None or serial != self._loading.serial:
+            return []
+        self._confirmed, self._loading = self._loading, None
+        self.playing = _END_NUMBERS | {n.id for n in self._confirmed.nodes.values()}
+        self._undo, self._undo_next = self._undo_next, {}
+        effects: list[Effect] = []
+        for (node_id, cell), until in self._touched.items():
+            node = self.by_id.get(node_id)
+            param = None if node is None else node.cells[cell]
+            if node is not None and param is not None and node_id in self.playing and travels(param):
+                ramp = max(0.0, until - sample) / self.rate
+                effects.append(NodeSet(node_id, cell, self.numbers[node.base + cell], ramp))
+        self._touched.clear()
+        if self._resend_tempo:
+            effects.append(SetTempo(self.tempo))
+            self._resend_tempo = False
+        return effects + self._request_next()
+
+    def refused(self, serial: int) -> list[Effect]:
+        """The engine refused the plan of load `serial`: requests a newer one, or restores the last confirmed one."""
+        if self._loading is None or serial != self._loading.serial:
+            return []
+        self._loading = None
+        if self._stale is not None:
+            for at, number in self._undo_next.items():
+                self._undo.setdefault(at, number)
+            self._undo_next = {}
+            return self._request_next()
+        for at, number in self._undo.items():
+            self.numbers[at] = number
+        self._undo = {}
+        self._touched.clear()
+        back = self._confirmed
+        self.graph, self.nodes = back.graph, dict(back.nodes)
+        self._index()
+        for name, texts in back.texts.items():
+            self.nodes[name].texts = dict(texts)
+        self.name, self.path = back.name, back.path
+        return []
+
+    def _request_next(self) -> list[Effect]:
+        if self._stale is None:
+            return []
+        fade, self._stale = self._stale, None
+        return self._ask(fade)
+
+    def restarted(self) -> list[Effect]:
+        """Requests the present plan, with the present values, from an engine that has just started.
+
+        Where that plan has never played and is refused, `silent` becomes true, and the caller requests the last
+        confirmed one. All values are sent again once it plays, for the ring may still hold old commands.
+        """
+        again = self._loading is None
+        self._loading, self._stale = None, None
+        self.playing = _END_NUMBERS
+        self._touched = {(n.id, c): 0.0 for n in self.nodes.values() for c, p in enumerate(n.cells) if travels(p)}
+        self._plan_tempo = self.tempo
+        # the ends exist in every engine, at their defaults, before any plan does
+        levels = [
+            NodeSet(end.id, cell, self.numbers[end.base + cell])
+            for end in self.ends.values()
+            for cell, param in enumerate(end.cells)
+            if self.numbers[end.base + cell] != param.encode(param.default)
+        ]
+        return [*levels, *self._ask(0.0, again=again)]
+
+    @property
+    def silent(self) -> bool:
+        """Whether a new engine plays no plan, and has not been sent one that has played before."""
+        return self.playing == _END_NUMBERS and bool(self.nodes) and not self._again_asked
+
+    def to_json(self) -> dict[str, Any]:
+        """The state as JSON, without `numbers`, which are stored by their owner."""
+        return {
+            "graph": self.graph.to_json(),
+            "nodes": [
+                {"id": n.id, "name": n.name, "base": n.base, "texts": {str(c): t for c, t in n.texts.items()}}
+                for n in self.nodes.values()
+            ],
+            "name": self.name,
+            "path": self.path,
+            "serial": self.serial,
+            "next_id": self._next_id,
+            "loading": self._loading is not None,
+        }
+
+    def restore(self, data: Mapping[str, Any]) -> bool:
+        """Restores a state of `to_json`; `numbers` must hold its values already.
+
+        Returns:
+            Whether the engine played that state, rather than still preparing it.
+
+        Raises:
+            PatchError: A plugin that it needs is not installed any more.
+        """
+        graph = Graph.from_json(data["graph"])
+        graphs.check(graph, self.catalog)
+        kinds = {n.name: self.catalog[n.type] for n in graph.nodes}
+        nodes = {}
+        for item in data["nodes"]:
+            texts = {int(c): str(t) for c, t in item["texts"].items()}
+            nodes[item["name"]] = Node(item["id"], item["name"], kinds[item["name"]], item["base"], texts)
+        self.graph, self.nodes = graph, nodes
+        self._index()
+        self.name, self.path = data["name"], data["path"]
+        # a leap, for the process may have been killed after it requested plans and before it saved their numbers
+        self.serial, self._next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
+        self._mend_numbers()
+        texts_now = {n.name: dict(n.texts) for n in nodes.values()}
+        self._confirmed = LoadRequest(self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo)
+        self.playing = frozenset(self.by_id)
+        return not data["loading"]
+
+    def _mend_numbers(self) -> None:
+        # the process may have been killed at any point: a number that is not valid returns to its default
+        if not MIN_TEMPO <= self.numbers[0] <= MAX_TEMPO:
+            self.numbers[0] = 120.0
+        self._mend(self.every)
+
+    def _mend(self, nodes: Mapping[str, Node]) -> None:
+        for node in nodes.values():
+            for cell, param in enumerate(node.cells):
+                number = self.numbers[node.base + cell]
+                if not fits(param, number):
+                    self._first_value(node, cell, param.default)

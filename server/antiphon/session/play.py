@@ -1,0 +1,98 @@
+"""A note with values of its own: `/node/NAME/play s bd n 3 speed 1.5`, one message for one note.
+
+A node takes it that takes notes and declares a trigger named `play`. The values travel to it as events that are there
+already: controller `BEGIN`, a controller for each value, then the note, all at one time and in this order. So the
+schedule, a set's log and a replay hold them without anything of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+from antiphon.contract.params import Param
+from antiphon.errors import WireError
+from antiphon.runtime.shortening import short_repr
+from antiphon.runtime.suggestion import instead
+from antiphon.session.commands import Control, Note, NoteOn, When
+
+PLAY = "play"
+"""The trigger by which a processor declares that its notes take values."""
+BEGIN = 102
+"""The controller before a note's values: 1 where the note's number is meant, 0 where it is not."""
+FIRST = 103
+"""The controller of the first value; 102 to 119 are undefined in MIDI 1.0."""
+MOST = 17
+"""Values a note can have."""
+UNMEANT = 60
+"""The number of a note that was given none."""
+_WORD_BITS = 53
+"""Bits of a word's number: as many as a float of 64 bits has."""
+
+
+def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
+    """The parameters that a note may have values of its own for.
+
+    Args:
+        params: Of a processor, in declared order.
+
+    Returns:
+        The first `MOST` of those that are a number, a switch, a choice or text, are read where a note begins (not
+        smoothed), and need no new `prepare`. The controller of the first is `FIRST`.
+    """
+    kinds = ("float", "int", "switch", "choice", "text")
+    return tuple(p for p in params if p.kind in kinds and not (p.restart or p.readonly or p.smooth))[:MOST]
+
+
+def word_number(word: str) -> float:
+    """A number for a word, 0 to 1, as which text travels in a controller: 53 bits of its BLAKE2b hash.
+
+    Args:
+        word: Any text.
+    """
+    digest = blake2b(word.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    return float((int.from_bytes(digest) >> (64 - _WORD_BITS)) / (1 << _WORD_BITS))
+
+
+def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:
+    """Parses the arguments of `/node/NAME/play`.
+
+    Args:
+        node: The node's name.
+        params: The parameters of its processor.
+        args: Names and values in turn: those of `note_params`, `note` 0 to 127 and `velocity` above 0 to 127.
+        when: The time that the commands get.
+
+    Returns:
+        The commands, in order.
+
+    Raises:
+        WireError: A name without a value, or an unknown one.
+        ParamError: A value that its parameter does not take.
+    """
+    own = {p.name: place for place, p in enumerate(note_params(params))}
+    declared = note_params(params)
+    names = (*own, "note", "velocity")
+    if len(args) % 2:
+        raise WireError(f"play takes names and values in turn, as in n 3 speed 1.5; {len(args)} arguments were sent")
+    note, velocity, values = -1, 1.0, []
+    for at in range(0, len(args), 2):
+        name, value = args[at], args[at + 1]
+        if not isinstance(name, str) or name not in names:
+            hint = instead(name, names) if isinstance(name, str) else f"; there are {', '.join(names)}"
+            raise WireError(f"play takes no value named {short_repr(name)}{hint}")
+        if name == "note":
+            note = int(_NOTE.check(value))
+        elif name == "velocity":
+            velocity = float(_VELOCITY.check(value)) / _VELOCITY.high
+        else:
+            param = declared[own[name]]
+            checked = param.check(value)
+            number = word_number(str(checked)) if param.kind == "text" else param.to_norm(checked)
+            values.append(Control(FIRST + own[name], number, 1, node, when))
+    begin = Control(BEGIN, float(note >= 0), 1, node, when)
+    return [begin, *values, NoteOn(note if note >= 0 else UNMEANT, velocity, 1, node, when)]
+
+
+_NOTE = Param("note", "int", 0, 0, 127)
+_VELOCITY = Param("velocity", "float", 127.0, 1.0, 127.0)

@@ -1,0 +1,143 @@
+"""`/node/NAME/play` with names and values: one message, one note, on its sample."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from hashlib import blake2b
+from pathlib import Path
+
+import pytest
+from tests.control.fake_engine import RATE
+from tests.control.rig import CATALOG, Client, Rig, rig
+from tests.control.test_notes import events
+
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
+from antiphon.errors import UsageError
+from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.offline.event_file import parse_events
+from antiphon.session.commands import Control, NoteOn, Sample
+from antiphon.session.notes import Players
+from antiphon.session.play import BEGIN, FIRST, note_params, word_number
+from antiphon.wire.osc import encode
+
+PARAMS = (
+    Param("size", "int", 2, 1, 8, restart=True),
+    Param("s", "text", ""),
+    Param("n", "int", 0, 0, 10),
+    Param("level", default=0.0, low=0.0, high=1.0, smooth=0.01),
+    Param("speed", default=1.0, low=-16.0, high=16.0),
+    Param("mode", "choice", "off", choices=("off", "equal", "onsets")),
+    Param("loop", "switch", False),
+    Param("play", "trigger", False),
+    Param("loaded", "int", 0, 0, 9, readonly=True),
+)
+DRUMS = ProcessorInfo("drums", "Plays.", "test", (EVENTS_IN,), (AUDIO_OUT,), PARAMS)
+
+
+@pytest.fixture
+async def live(tmp_path: Path, home: Path) -> AsyncIterator[Rig]:
+    async with rig(tmp_path / "state", catalog=Catalog({**CATALOG.types, "drums": DRUMS})) as made:
+        yield made
+
+
+@pytest.fixture
+async def client(live: Rig) -> Client:
+    made = live.client()
+    assert await made.ask("/node/add", "drums", "d") == []
+    live.engine.applied.clear()
+    return made
+
+
+def test_a_note_has_values_for_what_is_read_where_it_begins() -> None:
+    assert [p.name for p in note_params(PARAMS)] == ["s", "n", "speed", "mode", "loop"]
+    many = tuple(Param(f"p{n}") for n in range(40))
+    assert len(note_params(many)) == 17
+    assert FIRST + len(note_params(many)) - 1 == 119
+
+
+def test_a_word_is_a_number_that_a_float_holds() -> None:
+    words = [word_number(f"folder {n}") for n in range(5000)]
+    assert len(set(words)) == 5000
+    assert all(0.0 <= x < 1.0 and float(int(x * 2**53)) == x * 2**53 for x in words)
+    assert word_number("bd") == int.from_bytes(blake2b(b"bd", digest_size=8).digest()) // 2**11 / 2**53
+
+
+async def test_one_message_is_its_values_and_then_its_note(live: Rig, client: Client) -> None:
+    sent = ("s", "bd", "n", 5, "speed", 1.0, "mode", "equal", "loop", 1)
+    assert await client.ask("/node/d/play", *sent) == []
+    assert [done[:-1] for done in events(live)] == [
+        ("control", 3, BEGIN, 0.0, 1),
+        ("control", 3, FIRST, word_number("bd"), 1),
+        ("control", 3, FIRST + 1, 0.5, 1),
+        ("control", 3, FIRST + 2, 17 / 32, 1),
+        ("control", 3, FIRST + 3, 0.5, 1),
+        ("control", 3, FIRST + 4, 1.0, 1),
+        ("on", 3, 60, 1.0, 1),
+    ]
+
+
+async def test_note_and_velocity_are_the_notes_own(live: Rig, client: Client) -> None:
+    assert await client.ask("/node/d/play", "note", 38, "velocity", 127) == []
+    assert [done[:-1] for done in events(live)] == [("control", 3, BEGIN, 1.0, 1), ("on", 3, 38, 1.0, 1)]
+
+
+async def test_a_time_tag_is_the_sample_of_all_of_it(live: Rig, client: Client) -> None:
+    at = round(live.engine.sample + 0.5 * RATE)
+    client.bundle(live.time.timetag(0.5), encode("/node/d/play", "n", 1), encode("/node/d/play", "n", 2))
+    await live.settle()
+    assert events(live) == []
+    await live.move(0.51)
+    assert [(done[0], done[2], done[3], done[-1]) for done in events(live)] == [
+        ("control", BEGIN, 0.0, at), ("control", FIRST + 1, 0.1, at), ("on", 60, 1.0, at),
+        ("control", BEGIN, 0.0, at), ("control", FIRST + 1, 0.2, at), ("on", 60, 1.0, at),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("args", "why"),
+    [
+        (("n", 1, "speed"), "names and values in turn"),
+        (("m", 1), "no value named 'm'"),
+        (("level", 0.5), "no value named 'level'"),
+        (("size", 1), "no value named 'size'"),
+        ((1, 2), "no value named 1"),
+        (("n", 11), "n takes whole numbers 0 to 10, not 11"),
+        (("n", float("nan")), "NaN"),
+        (("mode", "sideways"), "mode takes off or equal or onsets"),
+        (("note", 128), "note takes whole numbers 0 to 127"),
+        (("velocity", 0), "velocity takes 1 to 127"),
+    ],
+)
+async def test_what_it_does_not_take_is_answered_and_plays_nothing(
+    live: Rig, client: Client, args: tuple[object, ...], why: str
+) -> None:
+    ((address, (about, reason)),) = await client.ask("/node/d/play", *args)
+    assert (address, about) == ("/fail", "/node/d/play")
+    assert why.lower() in reason.lower()
+    assert events(live) == []
+
+
+async def test_without_values_it_is_a_trigger(live: Rig, client: Client) -> None:
+    assert await client.ask("/node/d/play") == []
+    assert [done[0] for done in live.engine.applied] == ["set"]
+
+
+def test_files_of_events_take_it_too() -> None:
+    graph = Graph((NodeSpec("d", "drums", {}),), ())
+    catalog = Catalog({"drums": DRUMS})
+
+    def find(node: str, name: str) -> Param:
+        return next(p for p in PARAMS if p.name == name)
+
+    lines = ['{"sample": 480, "address": "/node/d/play", "args": ["s", "sd", "speed", -1.0]}']
+    commands = parse_events(lines, RATE, find, "e.jsonl", Players(graph, catalog))
+    assert commands == [
+        Control(BEGIN, 0.0, 1, "d", Sample(480)),
+        Control(FIRST, word_number("sd"), 1, "d", Sample(480)),
+        Control(FIRST + 2, 15 / 32, 1, "d", Sample(480)),
+        NoteOn(60, 1.0, 1, "d", Sample(480)),
+    ]
+    with pytest.raises(UsageError, match=r"e.jsonl line 1: play takes no value named 'sped'"):
+        parse_events([lines[0].replace('"speed"', '"sped"')], RATE, find, "e.jsonl", Players(graph, catalog))
