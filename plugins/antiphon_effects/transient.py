@@ -13,7 +13,7 @@ from antiphon.api import IO, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_decibels, effects_finite, effects_gain
 
-TIMES = (0.05, 0.03, 0.06, 0.5)
+TIMES = (0.05, 0.03, 0.06, 0.3)
 """Seconds: fall of attack's fast envelope, rise of its slow one, fall of sustain's fast and of its slow envelope."""
 DEAD = 1.0
 """Difference in dB that is none: an envelope follows the waves of a low tone."""

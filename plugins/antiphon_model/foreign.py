@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from antiphon.api import AntiphonError, Samples
+from antiphon_model.landlock import forbid_writing
 
 Run: TypeAlias = Callable[[Samples], Samples]
 """One stream: float32 `[inputs, values]` of a hop to float32 `[outputs, values]`, with a memory of its own."""
@@ -26,9 +27,10 @@ class StreamProgram(Protocol):
 
 
 def confine() -> None:
-    """Takes from this process its output, and the right to write files and core dumps: what it runs is others' code.
+    """Takes from this process its output, and the right to write files: what it runs is others' code.
 
-    Script can print, without end.
+    Script can print, without end. A limit of 0 bytes holds everywhere; Landlock, where the kernel has it, also keeps
+    from files that exist, and from programs and TCP.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
@@ -37,6 +39,7 @@ def confine() -> None:
     for what in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(what, (0, 0))
+    forbid_writing()
 
 
 def sentence(error: BaseException) -> str:

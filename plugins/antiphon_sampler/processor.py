@@ -13,13 +13,15 @@ from antiphon_sampler.library import folder_of, listed
 from antiphon_sampler.looping import MOST, ClockedLoop, cuts_between
 from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows
 from antiphon_sampler.slices import region
-from antiphon_sampler.sounds import READY, Sample, Sounds, sounds_of
+from antiphon_sampler.sounds import READY, DecodedSample, Sounds, sounds_of
 from antiphon_sampler.values import PARAMS, NoteValues, PendingValues
-from antiphon_sampler.voices import VOICES, Voices
+from antiphon_sampler.voices import VOICES, SampleVoices
 
 _DB = math.log(10.0) / 20.0
 ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
 """MIDI controllers that end the notes of a channel."""
+TRIGGER = 1 << 20
+"""Added to the place of a trigger among those of its block, so that it is no event's."""
 LOOP_GROUP = -2
 """Cut group of the first loop's voices; those of the others lie below."""
 
@@ -66,7 +68,7 @@ class Sampler(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
         self._gain = np.zeros(spec.block, np.float32)
-        self._voices = Voices(spec.rate, int(self.settings["voices"]))
+        self._voices = SampleVoices(spec.rate, int(self.settings["voices"]))
         self._sounds: Sounds | None = None
         self._missed_notes = MissedNotes()
         self.parts = (self._missed_notes,)
@@ -129,7 +131,9 @@ class Sampler(Processor):
             due, slot = self._due(io, frame)
             if self._fired < len(fired) and fired[self._fired] < min(due, frame):
                 self._mix(sound, fired[self._fired])
-                self._note(io, Event("on", self._at, 0, 1.0), self._pending.values(io, self._at, 0), -1)
+                self._note(
+                    io, Event("on", self._at, 0, 1.0), self._pending.values(io, self._at, 0), TRIGGER + self._fired
+                )
                 self._fired += 1
                 continue
             if slot < 0:
@@ -178,7 +182,7 @@ class Sampler(Processor):
                             self._end(slot)
 
     def _note(self, io: IO, event: Event, values: NoteValues, number: int) -> None:
-        """Begins a note; `number` is its place among the block's events, for the log of a set."""
+        """Begins a note; `number` is its place among the block's events, or triggers, for the log of a set."""
         found = self._chosen(io, event, values)
         if found is None:
             self._missed += 1
@@ -190,8 +194,7 @@ class Sampler(Processor):
         sample = sounds.decode(place) if self._in_place else sounds.get(place)
         if sample is None or number in self._missed_notes.scripted:
             self._missed += 1
-            if number >= 0:
-                io.mark("missed", number)
+            io.mark("missed", number)
             return
         first, last = self._part(io, event, sample, values)
         sensitivity = float(io.at("sensitivity", event.offset))  # type: ignore[arg-type]
@@ -228,7 +231,7 @@ class Sampler(Processor):
         row, index = self._order[(values.n + step) % len(self._order)]
         return row, index, 1.0, 0
 
-    def _part(self, io: IO, event: Event, sample: Sample, values: NoteValues) -> tuple[int, int]:
+    def _part(self, io: IO, event: Event, sample: DecodedSample, values: NoteValues) -> tuple[int, int]:
         """First frame of the part of the sample that is played, and the frame after its last."""
         first, last = 0, sample.frames
         if values.slice != "off":
@@ -249,7 +252,7 @@ class Sampler(Processor):
         self._voices.cut(group)
 
     def _begin(
-        self, io: IO, event: Event, sample: Sample, values: NoteValues, gain: float, first: int, last: int
+        self, io: IO, event: Event, sample: DecodedSample, values: NoteValues, gain: float, first: int, last: int
     ) -> None:
         """Begins a loop, or a part whose slices are put apart; where `MOST` play, the one begun first ends."""
         slot = next((n for n, loop in enumerate(self._loops) if loop is None), -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import weakref
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.api import AntiphonError, FileError, Samples
+from antiphon.api import FileError, Samples
 from antiphon.api.console import say
-from antiphon.api.files import printable_path, read_sound
+from antiphon.api.files import printable_path
+from antiphon_sampler.decoding import SampleDecoder
 from antiphon_sampler.library import Listing, listed
 from antiphon_sampler.slices import onsets
 
@@ -23,17 +25,16 @@ LONGEST = 30.0
 """Seconds of a sample."""
 MOST_BYTES = 512 << 20
 """Memory of one library's samples."""
-EAGER = 256
+EAGER = 2048
 """Libraries of at most so many files are decoded whole, larger ones sample by sample as notes ask for them."""
 READY = 4.0
 """Seconds for which `prepare` waits for the samples of a library before the node plays."""
-THREADS = 2
 _LOOK = 0.02
 """Seconds between looks for a request, while a library is not all decoded."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class DecodedSample:
     """A decoded sample.
 
     Attributes:
@@ -76,14 +77,15 @@ class Sounds:
                 self._starts[-1].append(len(paths))
                 paths += sample.layers
         self._paths = paths
-        self._samples: list[Sample | None] = [None] * len(paths)
+        self._samples: list[DecodedSample | None] = [None] * len(paths)
         self._tried = [False] * len(paths)
         self._bytes = 0
         self._requests: deque[int] = deque(maxlen=1024)
         self._lock = threading.Lock()
         self._next = 0
-        self._threads: list[threading.Thread] = []
-        self._closed = False
+        self._decoder = SampleDecoder(rate, LONGEST)
+        self._decoding = threading.Lock()
+        self._thread: threading.Thread | None = None
 
     def place(self, row: int, index: int, velocity: float) -> int:
         """The place of a file: sample `index` of row `row`, wrapping, in the layer for a velocity of 0 to 1."""
@@ -92,7 +94,7 @@ class Sounds:
         layers = len(samples[number].layers)
         return self._starts[row][number] + min(layers - 1, int(velocity * layers))
 
-    def get(self, place: int) -> Sample | None:
+    def get(self, place: int) -> DecodedSample | None:
         """The sample at a place, or None where it is not decoded; it is then decoded next."""
         found = self._samples[place]
         if found is None and not self._tried[place]:
@@ -104,12 +106,13 @@ class Sounds:
         """Whether every file has been tried."""
         return self.loaded + self.unreadable - len(self.listing.problems) >= len(self._paths)
 
-    def decode(self, place: int) -> Sample | None:
+    def decode(self, place: int) -> DecodedSample | None:
         """Decodes the sample at a place, unless it is there already. Off the block path."""
         if not self._tried[place]:
             try:
-                sample = self._read(self._paths[place])
-            except AntiphonError as error:
+                with self._decoding:
+                    sample = in_memory(self._decoder.read(self._paths[place]), self.rate)
+            except FileError as error:
                 self._refuse(str(error))
             else:
                 with self._lock:
@@ -129,11 +132,10 @@ class Sounds:
 
     def start(self) -> None:
         """Decodes in the background: the whole of a small library, what is asked for of a large one."""
-        if self._threads or self._closed:
-            return
-        for number in range(THREADS):
-            self._threads.append(threading.Thread(target=self._run, name=f"sampler {number}", daemon=True))
-            self._threads[-1].start()
+        if self._thread is None and not self.complete:
+            # the thread must not keep the object: nodes do
+            self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="sampler", daemon=True)
+            self._thread.start()
 
     def wait(self, seconds: float) -> None:
         """Waits until a small library is decoded, at most so long."""
@@ -142,21 +144,21 @@ class Sounds:
             time.sleep(0.005)
 
     def __del__(self) -> None:
-        self._closed = True
+        self._decoder.close()
 
-    def _run(self) -> None:
-        # the threads must not keep the object: nodes do
-        keep = weakref.ref(self)
-        while True:
-            mine = keep()
-            if mine is None or mine._closed or mine.complete:
-                return
-            place = mine._take()
-            if place >= 0:
-                mine.decode(place)
-            del mine
-            if place < 0:
-                time.sleep(_LOOK)
+    def warm(self) -> None:
+        """Starts the process that decodes, before the first file is asked for."""
+        with self._decoding, contextlib.suppress(OSError):
+            self._decoder.start()
+
+    def work(self) -> bool:
+        """Decodes the next file, if there is one to decode now. Returns whether there was."""
+        place = self._take()
+        if place >= 0:
+            self.decode(place)
+        if self.complete:
+            self._decoder.close()
+        return place >= 0
 
     def _take(self) -> int:
         """The next place to decode; -1 for none at present."""
@@ -171,22 +173,6 @@ class Sounds:
                     return self._next - 1
         return -1
 
-    def _read(self, path: Path) -> Sample:
-        shown = printable_path(f"{path.parent.name}/{path.name}")
-        try:
-            read = read_sound(path, rate=self.rate, max_samples=2 * round(LONGEST * self.rate) + 1)
-        except FileError as error:
-            text = str(error).replace(printable_path(path), shown)
-            if "held in memory" in text:
-                raise _too_long(shown) from None
-            raise FileError(text) from None
-        sound = read.samples[:2]
-        if not sound.shape[1]:
-            raise FileError(f"{shown} is not played: there is nothing in it")
-        if sound.shape[1] > round(LONGEST * self.rate) + 1:
-            raise _too_long(shown)
-        return in_memory(sound, self.rate)
-
     def _name(self, place: int) -> str:
         path = self._paths[place]
         return f"{path.parent.name}/{path.name}"
@@ -199,17 +185,29 @@ class Sounds:
             say(problem)
 
 
-def _too_long(name: str) -> FileError:
-    return FileError(f"{name} is not played: it is longer than {LONGEST:g} s, the most of a sample; cut it into parts")
-
-
-def in_memory(sound: Samples, rate: int) -> Sample:
+def in_memory(sound: Samples, rate: int) -> DecodedSample:
     """A sample of decoded sound, float32 `[1 or 2, frames]`."""
     channels, frames = sound.shape
     padded = np.zeros((channels, frames + 2 * PAD), np.float32)
     padded[:, PAD : PAD + frames] = sound
     address = padded.ctypes.data + PAD * padded.itemsize
-    return Sample(padded, address, padded.strides[0] // padded.itemsize, channels, frames, onsets(sound, rate))
+    return DecodedSample(padded, address, padded.strides[0] // padded.itemsize, channels, frames, onsets(sound, rate))
+
+
+def _run(sounds: weakref.ref[Sounds]) -> None:
+    """The thread: decodes until everything is there or no node plays the library any more."""
+    begun = sounds()
+    if begun is not None:
+        begun.warm()
+    del begun
+    while True:
+        mine = sounds()
+        if mine is None or mine.complete:
+            return
+        idle = not mine.work()
+        del mine
+        if idle:
+            time.sleep(_LOOK)
 
 
 _sounds: weakref.WeakValueDictionary[tuple[str, int], Sounds] = weakref.WeakValueDictionary()

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import Samples
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
-from antiphon_sampler.sounds import Sample
+from antiphon_sampler.sounds import DecodedSample
 
 VOICES = 64
 """Notes at once."""
@@ -276,7 +276,7 @@ def _sinc(half: int, cutoff: float) -> NDArray[np.float64]:
     return np.asarray(table / table.sum(axis=1, keepdims=True), np.float64)
 
 
-class Voices:
+class SampleVoices:
     """The voices of one node. All methods but the constructor are for the block path.
 
     Attributes:
@@ -297,7 +297,7 @@ class Voices:
         self._whole = np.zeros(ROWS * Whole.SIZE, np.int64)
         self._real = np.zeros(ROWS * Real.SIZE, np.float64)
         self._table = sinc_tables()
-        self._kept: list[Sample | None] = [None] * ROWS
+        self._kept: list[DecodedSample | None] = [None] * ROWS
         self.reset()
 
     def reset(self) -> None:
@@ -312,7 +312,7 @@ class Voices:
             self.sounding = sampler_mix(y, self._whole, self._real, self._table, begin, end)
 
     def start(
-        self, sample: Sample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,
+        self, sample: DecodedSample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,
         attack: float, release: float, cut: int, note: int, channel: int,
     ) -> None:  # fmt: skip
         """Begins a voice at the frame to which the mix has come.

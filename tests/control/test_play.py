@@ -98,11 +98,12 @@ async def test_a_time_tag_is_the_sample_of_all_of_it(live: Rig, client: Client) 
 @pytest.mark.parametrize(
     ("args", "why"),
     [
+        (("n",), "names and values in turn"),
         (("n", 1, "speed"), "names and values in turn"),
         (("m", 1), "no value named 'm'"),
         (("level", 0.5), "no value named 'level'"),
         (("size", 1), "no value named 'size'"),
-        ((1, 2), "no value named 1"),
+        ((1, 2), "takes nothing, or a number"),
         (("n", 11), "n takes whole numbers 0 to 10, not 11"),
         (("n", float("nan")), "NaN"),
         (("mode", "sideways"), "mode takes off or equal or onsets"),

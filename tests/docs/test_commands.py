@@ -51,7 +51,7 @@ SCSYNTH = "plugins/antiphon_supercollider/tests/real"
 PARSED = {
     "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
     "antiphon osc /learn /node/keys/wet": (
-        "plugins/antiphon_midi/tests/test_input.py::test_learned_once_it_stays_learned turns it"
+        "plugins/antiphon_midi/tests/test_learning.py::test_learned_once_it_stays_learned turns it"
     ),
     "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
     "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",

@@ -68,6 +68,7 @@ SUPPLIED = {
     "click": ("", list(pressed("/node/click/fire", 0.5, 1.0)), (-60, -45), (2, 2)),
     "demo": ("loop", (), (-30, -20), (12, 22)),
     "drift": ("", list(notes(["pad"], *CHORD)), (-22, -12), (1, 3)),
+    "dub": ("loop", (), (-26, -12), (10, 40)),
     "duo": ("", list(notes([], *TUNE)), (-28, -14), (7, 20)),
     "keys": ("", list(notes(["keys"], (0.5, 60, 0.4), (1.0, 64, 0.4), (1.5, 67, 0.4))), (-35, -20), (3, 3)),
     "layers": ("loop", list(pressed("/node/loop/pedal", 0.1, 2.0)), (-25, -14), (13, 30)),
@@ -77,6 +78,7 @@ SUPPLIED = {
     "through": ("loop", (), (-26, -16), (14, 22)),
     "throw": ("loop", list(pressed("/node/send/gain", 0.0)), (-25, -14), (14, 24)),
     "tune": ("hum", (), (-22, -12), (6, 14)),
+    "vocal": ("loop", (), (-26, -12), (10, 30)),
     "voice": ("loop", (), (-30, -18), (14, 24)),
     "wah": ("loop", (), (-34, -20), (10, 24)),
     "worker": ("loop", (), (-26, -16), (14, 22)),
@@ -170,3 +172,29 @@ def test_on_a_fresh_install_bed_plays_the_loops_that_ship(tmp_path, monkeypatch,
     heard, _ = sound.read(out)
     assert -30 <= sound.level(heard) <= -12
     assert len(sound.attacks(heard)) >= 6
+
+
+def test_a_vocal_chain_evens_out_a_voice_and_puts_it_into_a_room(loaded):
+    """A soft phrase and one 20 dB louder, of a tone over rumble: the difference is less, and a room remains."""
+    t = np.arange(4 * RATE) / RATE
+    rumble = 0.05 * np.sin(2 * np.pi * 30.0 * t)
+    voice = sum(np.sin(2 * np.pi * f * t) for f in (400.0, 1200.0, 3500.0)) * 0.02 * (t % 2.0 < 1.0)
+    audio = (rumble + voice * np.where(t < 2.0, 1.0, 10.0)).astype(np.float32)
+    out = played(loaded, "vocal", np.stack([audio, audio]))
+    soft, loud, room = (
+        sound.level(out[:, round(a * RATE) : round(b * RATE)]) for a, b in ((0.5, 1), (2.5, 3), (3.1, 3.4))
+    )
+    assert 5.0 < loud - soft < 14.0
+    assert 10.0 < loud - room < 40.0
+    spectrum = np.abs(np.fft.rfft(out[0, : 2 * RATE]))
+    # it came in 14 dB above the tone in the mean, and is now 12 dB below it
+    assert spectrum[round(30.0 * 2)] < 0.25 * spectrum[round(400.0 * 2)]
+
+
+def test_dub_echoes_are_on_the_clock(loaded):
+    """Three quarters of a beat at 90 bpm are 24,000 frames; the echo is to the left first, then to the right."""
+    audio = np.zeros((2, 2 * RATE), np.float32)
+    audio[:, 1000:1040] = 0.3
+    out = played(loaded, "dub", audio, [SetParam("reverb", "wet", 0.0), SetParam("echo", "flutter", 0.0)])
+    places = [np.argmax(np.abs(out[side, a : a + 20000])) + a for side, a in ((0, 15000), (1, 39000))]
+    np.testing.assert_allclose(np.diff([1000, *places]), 24000, atol=160)

@@ -30,7 +30,7 @@ HEAVY = {
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
 PLAYED = ("__init__.py", "processor.py")
 # a bench or a training loads what a server leaves to its workers
-MEASURED = ("antiphon/bench/", "antiphon_pyo/bench/", "antiphon_supercollider/bench/")
+MEASURED = ("antiphon/bench/", "antiphon_effects/bench/", "antiphon_pyo/bench/", "antiphon_supercollider/bench/")
 STARTS = ["supervisor", "engine", "control", "cli", "plugins", "offline", "graph", "workers/info", "workers/devices"]
 
 

@@ -24,7 +24,7 @@ from antiphon.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundl
 PATIENCE = 30.0
 
 
-class Control:
+class ControlSocket:
     """Control's OSC socket: remembers who subscribed, and sends them what it is told to."""
 
     def __init__(self) -> None:
@@ -101,8 +101,8 @@ class Client:
 
 
 @asynccontextmanager
-async def serving(limits: Limits | None = None) -> AsyncIterator[tuple[HttpServer, Control]]:
-    control, ends = Control(), pair()
+async def serving(limits: Limits | None = None) -> AsyncIterator[tuple[HttpServer, ControlSocket]]:
+    control, ends = ControlSocket(), pair()
     link = ControlLink(ends[0], control.sock.getsockname())
     server = HttpServer(control=link, limits=limits or Limits(request_seconds=120.0, idle_seconds=120.0))
     server.add("GET", "/", lambda request: text("here"))

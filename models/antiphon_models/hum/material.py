@@ -210,10 +210,10 @@ def sung(name: str, notes: Sequence[ScoreNote], voice: str, how: SingingStyle, s
 
 def singing(
     notes: Sequence[ScoreNote], voice: str, how: SingingStyle, seed: int, rate: int = RATE,
-    syllables: Sequence[str] = SYLLABLES, warp: float = 1.0,
+    syllables: Sequence[str] = SYLLABLES, warp: float = 1.0, intonation: F64 | None = None,
 ) -> tuple[F32, F64]:  # fmt: skip
     """The notes sung: sound at `rate`, and Hz of each of WORLD's frames, 0 unvoiced. What is slurred goes on with the
-    syllable before. warp: formants are so many times as high.
+    syllable before. warp: formants are so many times as high. intonation: semitones to add to each frame's pitch.
     """
     pyworld = world()
     rng = np.random.default_rng(seed)
@@ -221,6 +221,8 @@ def singing(
     bins = syllable("la", voice, rate).envelope.shape[1]
     envelope, noise = np.full((frames, bins), 1e-16), np.ones((frames, bins))
     pitch = pitch_line(notes, how, frames, rng)
+    if intonation is not None:
+        pitch = pitch + intonation[:frames]
     voiced = np.zeros(frames, bool)
     before: Syllable | None = None
     for n, note in enumerate(notes):

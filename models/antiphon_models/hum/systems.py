@@ -56,7 +56,8 @@ def on_file(mode: str) -> System:
 
     def run(clip: TestClip) -> Result:
         begun = time.perf_counter()
-        notes = [(n.start / RATE, n.end / RATE, float(n.number)) for n in notes_of(clip.sound, RATE, {"mode": mode})]
+        found = notes_of(clip.sound, RATE, {"mode": mode})
+        notes = [(n.start / RATE, n.end / RATE, n.pitch if n.pitch >= 0.0 else float(n.number)) for n in found]
         return Result(notes, None, time.perf_counter() - begun)
 
     return run
@@ -88,18 +89,18 @@ def learned_live(patience: int | None = None) -> System:
         answers, _ = whole.end()
         decoder, late = NoteDecoder(Live()), latency(RATE)
         notes: Found = []
-        start, number = -1.0, -1
+        start, pitch = -1.0, -1.0
         for hop, answer in enumerate(answers):
             decoder.step(answer, patience)
             # an answer is taken when the next hops are complete, one of them here
             now = ((hop + 1 + lead_for(whole.hop, BLOCK)) * whole.hop - 1) / RATE - late
-            if decoder.ended and number >= 0:
-                notes.append((start, max(now, start + 0.02), float(number)))
-                number = -1
+            if decoder.ended and pitch >= 0.0:
+                notes.append((start, max(now, start + 0.02), pitch))
+                pitch = -1.0
             if decoder.begun is not None:
-                start, number = now, round(decoder.begun)
-        if number >= 0:
-            notes.append((start, clip.sound.shape[0] / RATE, float(number)))
+                start, pitch = now, decoder.begun
+        if pitch >= 0.0:
+            notes.append((start, clip.sound.shape[0] / RATE, pitch))
         return Result([n for n in notes if n[1] > 0.0], late, time.perf_counter() - begun)
 
     return run

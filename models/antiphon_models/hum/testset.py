@@ -42,6 +42,8 @@ F64 = NDArray[np.float64]
 RATE = 48000
 SONGS = 24
 SECONDS = 14.0
+HUMS = 8
+"""Hums that are made without data."""
 NAMES = ("flute", "trumpet", "clarinet", "recorder", "sax", "oboe")
 NOISES = ("rain", "sea_waves", "crackling_fire", "fire_crackling", "helicopter", "clock_tick")
 """Classes of ESC-10 without pitch."""
@@ -94,6 +96,20 @@ def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
         ):
             yield kind, _cached(work, f"{seed}-{kind}-{folder.name}-{who}", made)
         done += 1
+
+
+def made_hums(seed: int, limit: int | None) -> Iterator[TestClip]:
+    """Melodies drawn by chance and hummed: nothing but this package is needed for them."""
+    for n in range(HUMS if limit is None else min(limit, HUMS)):
+        rng = np.random.default_rng((seed, 14, n))
+        score, at, pitch = [], 0.5, float(rng.integers(48, 64))
+        while at < SECONDS - 1.0:
+            length = float(rng.choice([0.25, 0.3, 0.5, 0.75]))
+            score.append(ScoreNote(at, at + length * float(rng.uniform(0.75, 1.0)), round(pitch), 0.7))
+            at += length + (0.4 if rng.random() < 0.1 else 0.0)
+            pitch = float(np.clip(pitch + rng.choice([-5, -4, -2, -1, 0, 1, 2, 3, 5]), 45, 74))
+        sound, hertz = hummed(score, manner(rng), rng, RATE)
+        yield TestClip(f"hum {n}", sound, _rows(tuple(score)), hertz)
 
 
 def _sung(notes: tuple[ScoreNote, ...], voice: str, seed: int, place: int) -> Make:
@@ -193,7 +209,12 @@ def _cached(work: Path, name: str, make: Make) -> TestClip:
     )
 
 
-FILES = "sound files of one voice, each with a MIDI file or a CSV (seconds from, to, MIDI number) of the same name"
+NOTES = (".txt", ".csv", ".mid", ".midi")
+"""Suffixes of files of notes."""
+FILES = (
+    "sound files of one voice, or a folder of them (--data), each with its notes beside it: a MIDI file, or a .txt or "
+    ".csv with a line a note (seconds from, to, MIDI number, which may have a fraction)"
+)
 
 
 def own(path: Path) -> TestClip:
@@ -201,10 +222,10 @@ def own(path: Path) -> TestClip:
     from antiphon.api.files import read_midi, read_sound
 
     sound = read_sound(path, rate=RATE).samples.mean(axis=0)
-    for suffix in (".csv", ".mid", ".midi"):
+    for suffix in NOTES:
         beside = path.with_suffix(suffix)
         if beside.is_file():
-            if suffix == ".csv":
+            if suffix in (".csv", ".txt"):
                 rows = _csv(beside)
             else:
                 song = read_midi(beside)
@@ -226,7 +247,9 @@ def own(path: Path) -> TestClip:
 def _csv(path: Path) -> list[tuple[float, float, float]]:
     rows = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        parts = line.replace(";", ",").replace("\t", ",").split(",")
+        if not line.strip():
+            continue
+        parts = line.replace(";", " ").replace(",", " ").split()
         try:
             start, end, pitch = (float(part) for part in parts[:3])
         except ValueError:

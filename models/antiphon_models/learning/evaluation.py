@@ -142,6 +142,10 @@ class Evaluation(ABC):
         A peer that is not installed has no figures; a line to `ask.say` names it.
         """
 
+    def files_in(self, data: Path) -> tuple[Path, ...]:
+        """The user's own files in the folder `data`, which are then measured as if named; none where it holds none."""
+        return ()
+
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         """Yields `ask.limit` items as sound, unprocessed and from each requested system."""
         return iter(())
@@ -195,6 +199,10 @@ def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> Evaluatio
     Raises:
         UsageError: A folder is missing, and the evaluation makes no items itself.
     """
+    if not ask.files and (own := evaluation.files_in(ask.data)):
+        count = len(own) if ask.limit is None else min(ask.limit, len(own))
+        ask.say(f"{count} of the {len(own)} files in {ask.data} that have their notes beside them")
+        return replace(ask, files=own)
     missing = [] if ask.files else needs.missing_folders(ask.data, evaluation.folders)
     if not missing:
         return ask

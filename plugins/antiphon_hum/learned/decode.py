@@ -1,10 +1,9 @@
-"""From the network's answers to notes: hop by hop for live use, or by Viterbi over a whole file."""
+"""From the network's answers to live notes, hop by hop; `file_decoder` is its counterpart for files."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,19 +11,22 @@ from numpy.typing import NDArray
 from antiphon_hum.learned import spec
 
 F32 = NDArray[np.float32]
-F64 = NDArray[np.float64]
-Found = tuple[float, float, int]
-"""Start and end in seconds, MIDI number."""
+LiveNote = tuple[float, float, float]
+"""Start and end in seconds, pitch as a MIDI number with its fraction."""
 SECONDS = spec.HOP / spec.RATE
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """Thresholds of the live decoder: probabilities, and times in hops.
+    """Thresholds of the live decoder: probabilities, semitones, and times in hops.
+
+    Found by coordinate search on half of the songs of SSVD 2.0 (by a hash of the name) and on the validation part of
+    the training material.
 
     Attributes:
-        onset: Probability of an onset from which on a note begins.
-        note: Probability of a note from which on one can begin.
+        onset: Probability of an onset from which on a note begins; below half of it the next onset can be detected.
+        note: Probability of a note from which on one can begin, at the highest sensitivity.
+        audible: The same at the middle sensitivity.
         wait: Hops from the onset to the earliest decision on pitch.
         sure: Confidence of a pitch that is decided on at once, if it moves by less than `settled`.
         settled: Semitones a hop.
@@ -32,40 +34,52 @@ class Live:
         guess: See `patience`.
         again: Hops to wait where the pitch is still that of the previous note, whose sound overlaps the next one's
             start.
-        recent: Hops for which the previous note counts for `again`.
+        repeat: Probability of an onset from which on a note of the same pitch is repeated.
+        same: Semitones within which two pitches are the same note.
+        recent: Hops for which a note that has ended counts for `again`, and for which a note is young.
         apart: Least hops between two onsets.
         quiet: Hops below `off` (`young` at first) after which a note ends.
         off: Probability of a note below which a note may end.
         young: The same within `recent` hops of its start.
-        moved: Hops on another key, or in a rest with a note as likely as `late`, after which a new note begins.
+        moved: Hops on another pitch, or in a rest with a note as likely as `late`, after which a new note begins.
         late: See `moved`.
+        away: Semitones from the pitch of the sounding note to another pitch.
+        follow: Share of the distance by which the sounding note's pitch follows the singer's in a hop.
     """
 
-    onset: float = 0.25
-    note: float = 0.3
-    wait: int = 1
-    sure: float = 0.8
+    onset: float = 0.35
+    note: float = 0.06
+    audible: float = 0.3
+    wait: int = 5
+    sure: float = 0.85
     settled: float = 0.08
     patience: int = 10
-    guess: float = 0.4
-    again: int = 4
-    recent: int = 15
+    guess: float = 0.6
+    again: int = 6
+    repeat: float = 0.4
+    same: float = 0.9
+    recent: int = 25
     apart: int = 7
-    quiet: int = 3
+    quiet: int = 4
     off: float = 0.3
     young: float = 0.08
-    shift_odds: int = 5
+    moved: int = 5
     late: float = 0.6
+    away: float = 0.9
+    follow: float = 0.08
 
 
 class NoteDecoder:
     """Turns answers of the network into notes, one hop after another.
 
+    `sensitivity` (as `odds`) decides which of the detected notes are sent, never how sound is divided into notes: so
+    with more of it the same notes and further ones are sent, none fewer.
+
     Attributes:
         ended: After `step`: whether the sounding note ends.
-        begun: After `step`: pitch of the note that begins, a MIDI number, or None.
+        begun: After `step`: pitch of the note that begins, a MIDI number with its fraction, or None.
         began: Hops ago that it began.
-        number: MIDI number of the sounding note, -1 for none.
+        number: MIDI number of the note that sounds and was sent, -1 for none.
     """
 
     def __init__(self, live: Live, up: float = 0.0) -> None:
@@ -86,8 +100,10 @@ class NoteDecoder:
         self.began = 0
         self._since = self._rested = self._age = 99
         self._onset_age = -1
+        self._peak = 0.0
         self._quiet = self._away = 0
-        self._before = -1
+        self._sounding = False
+        self._line = self._before = -99.0
         self._key = 0.0
         self._armed = True
 
@@ -97,7 +113,7 @@ class NoteDecoder:
         Args:
             a: Answer `[ANSWER]`; see `spec`.
             patience: Hops, in place of the one in `live`.
-            odds: Added to the log odds of an onset and of a note.
+            odds: Added to the log odds of a note, when it is decided whether to send it.
         """
         live = self.live
         most = live.patience if patience is None else patience
@@ -105,142 +121,89 @@ class NoteDecoder:
         self._since += 1
         self._age += 1
         self._rested += 1
-        onset, note = shift_odds(float(a[spec.ONSET]), odds), shift_odds(float(a[spec.NOTE]), odds)
-        sure = float(a[spec.KEY_SURE])
+        onset, note, sure = float(a[spec.ONSET]), float(a[spec.NOTE]), float(a[spec.KEY_SURE])
         key = spec.pitch(float(a[spec.KEY])) + self._up
         moving, self._key = abs(key - self._key), key
+        settled = sure >= live.sure and moving <= live.settled
+        if not self._onset(onset, most, note, key, sure, settled):
+            if self._sounding:
+                self._hold(note, key, sure, moving)
+            else:
+                self._rest(note, key, settled)
+        if self._sounding and self.number < 0 and shift_odds(note, odds) >= live.audible:
+            # a note that was too faint to be sent when it began
+            self.begun, self.number, self.began = self._line, round(self._line), self._age
+
+    def _onset(self, onset: float, most: int, note: float, key: float, sure: float, settled: bool) -> bool:
+        """Detects an onset and decides on its pitch; whether a note begins."""
+        live = self.live
         if onset < 0.5 * live.onset:
             self._armed = True
         if onset >= live.onset and self._armed and self._since >= live.apart:
-            self._onset_age, self._armed, self._since = 0, False, 0
+            self._onset_age, self._armed, self._since, self._peak = 0, False, 0, onset
         elif self._onset_age >= 0:
             self._onset_age += 1
-        if self._onset_age >= min(live.wait, most) and note >= live.note:
-            last = self._before if self._rested < live.recent else self.number
-            settled = sure >= live.sure and moving <= live.settled
-            if (settled and (round(key) != last or self._onset_age >= min(live.again, most))) or (
-                self._onset_age >= most and sure >= live.guess
-            ):
-                self._begin(key, self._onset_age)
-        if self._onset_age >= max(live.patience, most):
+            self._peak = max(self._peak, onset)
+        age = self._onset_age
+        if age >= min(live.wait, most) and note >= live.note:
+            last = self._line if self._sounding else self._before if self._rested < live.recent else -99.0
+            repeated = age >= min(live.again, most) and (not self._sounding or self._peak >= live.repeat)
+            if (abs(key - last) >= live.same or repeated) and (settled or (age >= most and sure >= live.guess)):
+                self._begin(key, age)
+                return True
+        if age >= max(live.patience, most):
             self._onset_age = -1
-        if self.begun is not None:
-            return
-        if self.number < 0:
-            # a note whose onset was not recognised
-            steady = note >= live.late and sure >= live.sure and moving <= live.settled
-            steady = steady and (self._rested >= live.recent or round(key) != self._before)
-            self._away = self._away + 1 if steady else 0
-            if self._away >= live.shift_odds and self._onset_age < 0:
-                self._begin(key, 0)
-            return
-        off = live.young if self._age < live.recent else live.off
-        self._quiet = self._quiet + 1 if note < off else 0
-        away = note >= live.note and abs(key - self.number) > 0.6 and sure >= live.sure
-        self._away = self._away + 1 if away else 0
+        return False
+
+    def _rest(self, note: float, key: float, settled: bool) -> None:
+        """Detects a note whose onset was not recognised."""
+        live = self.live
+        steady = note >= live.late and settled
+        steady = steady and (self._rested >= live.recent or abs(key - self._before) > live.same)
+        self._away = self._away + 1 if steady else 0
+        if self._away >= live.moved and self._onset_age < 0:
+            self._begin(key, 0)
+
+    def _hold(self, note: float, key: float, sure: float, moving: float) -> None:
+        """Follows the sounding note's pitch; ends it, or begins another on a pitch reached without an onset."""
+        live = self.live
+        self._quiet = self._quiet + 1 if note < (live.young if self._age < live.recent else live.off) else 0
+        far = abs(key - self._line) > live.away
+        if sure >= live.sure and not far:
+            self._line += live.follow * (key - self._line)
+        moved = far and moving <= 2.0 * live.settled and note >= live.audible and sure >= live.sure
+        self._away = self._away + 1 if moved else 0
         if self._quiet >= live.quiet:
-            self._before, self._rested = self.number, 0
-            self.ended, self.number = True, -1
-        elif self._away >= live.shift_odds and self._onset_age < 0:
+            self._before, self._rested = self._line, 0
+            self._sounding, self.ended, self.number = False, self.number >= 0, -1
+        elif self._away >= live.moved and self._onset_age < 0:
             self._begin(key, 0)
 
     def _begin(self, key: float, ago: int) -> None:
         self.ended = self.number >= 0
-        self.begun = key
-        self.number = round(key)
-        self.began = self._since = ago
-        self._age = 0
+        self._sounding, self._line, self.number = True, key, -1
+        self._since = self._age = ago
         self._onset_age = -1
         self._quiet = self._away = 0
         self._rested = 99
 
-    def all(self, answers: F32) -> list[Found]:
+    def all(self, answers: F32) -> list[LiveNote]:
         """The notes of answers `[hops, ANSWER]`, timed from the start of the sound; starts are at the onset."""
-        found: list[Found] = []
-        start, number = -1.0, -1
+        found: list[LiveNote] = []
+        start, pitch = -1.0, -1.0
         for hop, a in enumerate(answers):
             self.step(a)
             now = (hop + 1 - spec.NEAR) * SECONDS
-            if self.ended and number >= 0:
-                found.append((start, max(now, start + SECONDS), number))
-                number = -1
+            if self.ended and pitch >= 0.0:
+                found.append((start, max(now, start + SECONDS), pitch))
+                pitch = -1.0
             if self.begun is not None:
-                start, number = now - self.began * SECONDS, round(self.begun)
-        if number >= 0:
-            found.append((start, len(answers) * SECONDS, number))
+                start, pitch = now - self.began * SECONDS, self.begun
+        if pitch >= 0.0:
+            found.append((start, len(answers) * SECONDS, pitch))
         return found
 
 
 def shift_odds(chance: float, odds: float) -> float:
     """The probability `chance` with `odds` added to its log odds."""
     return chance if odds == 0.0 else chance / (chance + (1.0 - chance) * math.exp(-odds) + 1e-9)
-
-
-@dataclass(frozen=True, slots=True)
-class PathCosts:
-    """Weights of the path through a file.
-
-    Attributes:
-        onset: Probability of an onset at which beginning a note costs nothing besides `begin`.
-        begin: Fixed cost of beginning a note.
-        key: Weight of the log probability of the key.
-        note: Weight of the log odds of a note.
-        bias: Added to the weighted log odds of a note.
-        least: Least hops of a note.
-    """
-
-    onset: float = 0.2
-    begin: float = 1.2
-    key: float = 0.4
-    note: float = 1.0
-    bias: float = 0.0
-    least: int = 6
-
-
-def decode_file(answers: F32, how: PathCosts | None = None) -> list[Found]:
-    """The likeliest notes of a whole sound, by Viterbi. States: rest, and each key twice, so that it can be repeated.
-
-    Args:
-        answers: `[hops, ANSWER]`.
-        how: Weights; None for the defaults.
-    """
-    how = how or PathCosts()
-    p = np.clip(answers.astype(np.float64), 1e-4, 1.0 - 1e-4)
-    hops, keys = len(p), spec.SEMITONES
-    odds = how.note * (np.log(p[:, spec.FAR_NOTE]) - np.log(1.0 - p[:, spec.FAR_NOTE])) + how.bias
-    key = how.key * (np.log(np.clip(p[:, spec.FAR_KEYS :], 1e-3, 1.0)))
-    onset = p[:, spec.FAR_ONSET]
-    begin = np.log(onset / (1.0 - onset)) - np.log(how.onset / (1.0 - how.onset)) - how.begin
-    best = np.full(2 * keys + 1, -1e9)
-    best[-1] = 0.0
-    back = np.zeros((hops, 2 * keys + 1), np.int32)
-    own = np.arange(2 * keys + 1)
-    for n in range(hops):
-        top = int(best.argmax())
-        other = best.copy()
-        other[top] = -1e18
-        second = int(other.argmax())
-        come = np.where(own == top, second, top)
-        entering = best[come] + begin[n]
-        # entering a rest has no cost
-        entering[-1] = best[come[-1]]
-        better = entering > best
-        back[n] = np.where(better, come, own)
-        best = np.where(better, entering, best)
-        best[:keys] += odds[n] + key[n]
-        best[keys:-1] += odds[n] + key[n]
-    path = np.empty(hops, np.int32)
-    at = int(best.argmax())
-    for n in range(hops - 1, -1, -1):
-        path[n] = at
-        at = int(back[n, at])
-    return _notes(path, keys, how.least)
-
-
-def _notes(path: NDArray[np.int32], keys: int, least: int) -> list[Found]:
-    edges = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
-    return [
-        ((a + 1 - spec.FAR) * SECONDS, (b + 1 - spec.FAR) * SECONDS, spec.LOWEST + int(path[a]) % keys)
-        for a, b in pairwise(edges)
-        if path[a] < 2 * keys and b - a >= least
-    ]

@@ -21,7 +21,7 @@ F32 = NDArray[np.float32]
 MODELS = {"learned": spec.HUM, "spectrogram": spec.PLAIN}
 LEVELS = 8
 """Hops over whose maximum the level of a note is taken."""
-SETTLING = 3
+SETTLING = 5
 """Median hops from an onset to the decision on its pitch, besides the lag of the network."""
 MISSING = 10
 """Hops without an answer after which a sounding note is ended: 0.1 s. One late answer must not end a note."""

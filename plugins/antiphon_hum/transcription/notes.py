@@ -10,7 +10,8 @@ import numpy as np
 from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor
 from antiphon_hum.learned import offline_model, spec
-from antiphon_hum.learned.decode import SECONDS, PathCosts, decode_file
+from antiphon_hum.learned.decode import SECONDS
+from antiphon_hum.learned.file_decoder import PathCosts, decode_file
 from antiphon_hum.learned.model_tracker import MODELS, REACH
 from antiphon_hum.learned.template_decoder import notes_of_painting
 from antiphon_hum.processor import Hum, available_mode, velocity
@@ -155,17 +156,20 @@ def _by_network(play: Play, mode: str, hum: Hum) -> Transcription:
     frames = transcriber.frames
     answers, levels = transcriber.end()
     learned = mode == "learned"
-    found = decode_file(answers, PathCosts(bias=odds)) if learned else notes_of_painting(answers, odds)
-    late = spec.FAR if learned else spec.PLAIN_LATE
+    found: Sequence[tuple[float, float, float]]
+    if learned:
+        found = decode_file(answers, PathCosts(sure=PathCosts().sure - 2.0 * odds))
+    else:
+        found = notes_of_painting(answers, odds)
     low, high = sorted((float(settings["lowest"]), float(settings["highest"])))
     notes = []
-    for start, end, number in found:
-        first = max(0, round(start / SECONDS))
-        last = max(first + 1, round(end / SECONDS))
-        level = float(levels[first : min(last, first + 25)].max(initial=-90.0))
-        pitch = _sung_pitch(answers[first + late : last + late], number) if learned else float(number)
-        begin, close = (min(frames, max(0, hop * transcriber.hop - transcriber.lag)) for hop in (first, last))
+    for start, end, pitch in found:
+        at, until = start / SECONDS, end / SECONDS
+        first = max(0, round(at))
+        level = float(levels[first : min(max(first + 1, round(until)), first + 25)].max(initial=-90.0))
+        begin, close = (min(frames, max(0, round(hop * transcriber.hop) - transcriber.lag)) for hop in (at, until))
         if close > begin and level > float(settings["threshold"]) and low - 0.5 <= pitch < high + 0.5:
+            number = min(127, max(0, round(pitch)))
             notes.append(Note(begin, close, number, velocity(level, float(settings["dynamics"])), pitch))
     key = _key(notes, offline_model.RATE, hum)
     if key is not None:
@@ -173,13 +177,6 @@ def _by_network(play: Play, mode: str, hum: Hum) -> Transcription:
     loud = levels > float(settings["threshold"])
     many = float(answers[loud, spec.MANY].mean()) if learned and loud.any() else 0.0
     return Transcription(tuple(notes), frames, key, many=many)
-
-
-def _sung_pitch(answers: Samples, number: int) -> float:
-    """The pitch of a note as sung, where that is within 0.75 semitones of its number, else its number."""
-    pitches = spec.LOWEST + spec.SEMITONES * answers[:, spec.FAR_KEY]
-    near = pitches[np.abs(pitches - number) < 0.75]
-    return float(np.median(near)) if len(near) else float(number)
 
 
 def _resampled(sound: Samples, rate: int, to: int) -> Samples:

@@ -1,5 +1,19 @@
-"""The fixtures of the control process's tests."""
+"""The fixtures: a home of its own, and a control process with MIDI."""
 
-from tests.control.conftest import home, live
+from __future__ import annotations
 
-__all__ = ["home", "live"]
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from tests.control.conftest import home
+
+from antiphon_midi.tests.midi_rig import Stage, staged
+
+__all__ = ["home"]
+
+
+@pytest.fixture
+async def live(tmp_path: Path, home: Path) -> AsyncIterator[Stage]:
+    async with staged(tmp_path / "state", there=["keys 20:0"], outputs=["gear"]) as made:
+        yield made

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-opened: dict[str, Port] = {}
+opened: dict[str, FakePort] = {}
 sent: list[Any] = []
 
 
@@ -16,7 +16,7 @@ def get_devices(**_given: Any) -> list[dict[str, Any]]:
     ]
 
 
-class Port:
+class FakePort:
     def __init__(self, name: str, callback: Callable[[Any], None] | None = None, virtual: bool = False, **_given: Any):
         if name == "none":
             raise OSError("no such port")
@@ -30,4 +30,4 @@ class Port:
         self.closed = True
 
 
-Input = Output = Port
+Input = Output = FakePort

@@ -75,6 +75,24 @@ def onnx_gain(by: float = 0.5, frames: int | str = "frames", **metadata: object)
     return onnx_model(nodes, *shapes, {"by": np.float32(by)}, metadata)
 
 
+def onnx_mean(ratio: int = 256) -> bytes:
+    """The mean of each `ratio` frames."""
+    from onnx import helper
+
+    nodes = [helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[ratio], strides=[ratio])]
+    return onnx_model(nodes, {"x": (1, 1, "frames")}, {"y": (1, 1, "values")})
+
+
+def onnx_steps(ratio: int = 256) -> bytes:
+    """Each value for `ratio` frames."""
+    from onnx import helper
+
+    nodes = [helper.make_node("Resize", ["x", "", "scales"], ["y"], mode="nearest",
+                              coordinate_transformation_mode="asymmetric", nearest_mode="floor")]  # fmt: skip
+    scales = np.array([1.0, 1.0, ratio], np.float32)
+    return onnx_model(nodes, {"x": (1, 1, "values")}, {"y": (1, 1, "frames")}, {"scales": scales})
+
+
 def onnx_convolution(frames: int = 480, **metadata: object) -> bytes:
     """A convolution whose past goes in and comes out: `cache` and `cache_out`."""
     from onnx import helper

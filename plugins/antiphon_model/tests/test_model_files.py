@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import mmap
+import os
 import pickle
 import subprocess
 import time
@@ -15,7 +18,7 @@ import pytest
 from tests.waiting import until
 
 from antiphon.api.models import ModelError
-from antiphon_model import model_file, probe
+from antiphon_model import foreign, landlock, model_file, probe
 from antiphon_model.tests import exports
 
 
@@ -65,6 +68,15 @@ def test_an_onnx_file_with_states_is_described() -> None:
     assert (method["latency"], method["source"]) == (exports.PEAK, "measured")
     (method,) = probe.describe(exports.onnx_convolution(480, latency=7))["methods"]
     assert (method["latency"], method["source"]) == (7, "declared")
+
+
+@pytest.mark.parametrize(("model", "ratios"), [(exports.onnx_mean, (1, 256)), (exports.onnx_steps, (256, 1))])
+def test_the_ratios_of_an_onnx_file_are_those_of_its_answer(model, ratios: tuple[int, int]) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    said = probe.describe(model())
+    (method,) = said["methods"]
+    assert ((method["in_ratio"], method["out_ratio"]), said["hop"], method["problem"]) == (ratios, 256, "")
 
 
 def test_any_hop_is_made_a_multiple_of_the_ratio() -> None:
@@ -271,6 +283,41 @@ def test_a_refusal_holds_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyP
     refusal.write_text(json.dumps({**json.loads(refusal.read_text()), "until": time.time() - 1.0}))
     with pytest.raises(TypeError):
         model_file.describe(path)
+
+
+def test_a_confined_process_changes_nothing(tmp_path: Path) -> None:
+    """Also a file that exists, which a limit on a file's size does not keep: it can be mapped and written."""
+    if not hasattr(os, "fork"):
+        pytest.skip("needs fork")
+    there = tmp_path / "there"
+    there.write_bytes(b"as it was")
+    pid = os.fork()
+    if pid == 0:
+        foreign.confine()
+        done = 0
+        try:
+            assert there.read_bytes() == b"as it was"
+            with contextlib.suppress(OSError), open(tmp_path / "new", "wb") as file:
+                file.write(b"x" * 10)
+            with contextlib.suppress(OSError), open(there, "r+b") as file, mmap.mmap(file.fileno(), 0) as mapped:
+                mapped[:2] = b"is"
+        except BaseException:
+            done = 1
+        finally:
+            os._exit(done)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    new = tmp_path / "new"
+    assert not new.exists() or not new.read_bytes()
+    if landlock_there():
+        assert there.read_bytes() == b"as it was"
+
+
+def landlock_there() -> bool:
+    """Whether this kernel has it, asked in a child: it cannot be given back."""
+    pid = os.fork()
+    if pid == 0:
+        os._exit(int(landlock.forbid_writing()))
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
 
 
 def test_files_that_cannot_be_read_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -239,6 +239,44 @@ def test_a_file_that_misbehaves_ends_its_worker_alone(home: Path, rig: Rig, trap
         np.testing.assert_array_equal(answers[n], sound[n])
 
 
+class Interrupted(Model):
+    """A node whose worker's answers are missing from the fifth hop on."""
+
+    def prepare(self, spec: StreamSpec) -> None:
+        super().prepare(spec)
+        take = self.client.take
+        self.client.take = lambda hop, io: take(hop, io) if hop < 4 else None
+
+
+def test_latents_stay_where_an_answer_is_missing(home: Path) -> None:
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    path = exports.known(exports.saved(home / "mean.onnx", exports.onnx_mean()))
+    x = np.full((2, 9 * 512), 0.5, np.float32)
+    node = Interrupted()
+    sound, mean, *_ = render(node, SPEC, x, {"file": str(path)}).audio
+    np.testing.assert_allclose(mean[0, node.latency :] * 2.0 * REACH, 0.5, atol=1e-6)
+    assert not sound.any()
+
+
+def test_a_decoder_is_silent_where_an_answer_is_missing(home: Path) -> None:
+    """Not its input, which is no dry form of what it plays. A value is the parameter at the last of its frames."""
+    pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    path = exports.known(exports.saved(home / "steps.onnx", exports.onnx_steps()))
+    x = np.full((2, 9 * 512), 0.5, np.float32)
+    node = Interrupted()
+    settings = {"file": str(path), "z1": 0.1, "scale": 2.0}
+    sound = render(node, SPEC, x, settings, [(700, "z1", 0.3)]).audio[0]
+    assert node.latency == 1024
+    np.testing.assert_allclose(sound[:, 1024 : 1024 + 512], 0.2, atol=1e-6)
+    # 700 is in the frames 512 to 767, whose value is that at 767; the change is smoothed within 240 frames
+    assert 0.25 < sound[0, 1536] < 0.4
+    assert np.ptp(sound[0, 1536 : 1536 + 256]) == 0.0
+    np.testing.assert_allclose(sound[:, 1792 : 1024 + 2048], 0.6, atol=1e-6)
+    assert not sound[:, 1024 + 2048 + 512 :].any()
+
+
 def test_a_wrong_file_is_a_sentence_and_the_patch_is_refused(plugins, home: Path) -> None:
     exports.saved(home / "bad.ts", b"\x80\x04\x95nothing to unpickle")
     text = '[nodes.model]\nfile = "bad.ts"\n[wires]\n"in" = "model"\n"model" = "out"\n'

@@ -142,3 +142,37 @@ def test_a_patch_plays_messages_from_a_file_of_events(tmp_path):
     # the samples themselves begin at 0 and rise
     assert all(0 <= late <= 16 for late in first)
     assert np.abs(y[0, 4900:9000]).max() > np.abs(y[1, 4900:9000]).max()
+
+
+def test_notes_that_were_missed_live_are_missed_in_a_replay(library):
+    """The block's marks, given to the part before the same block, leave out the same notes."""
+    from antiphon.api.testing import render as rendered
+    from antiphon_sampler.tests.material import SPEC
+
+    quiet = np.zeros((2, 3000), np.float32)
+    notes = [Event("on", 10, 36, 1.0), Event("on", 10, 38, 1.0), Event("on", 1000, 36, 1.0)]
+    marks = []
+
+    class Replayed(Sampler):
+        def process(self, io):
+            if io.time.sample == 0:
+                self.parts[0].recall("missed", 1)
+            super().process(io)
+            marks.extend(io.marks)
+
+    got = rendered(Replayed(), SPEC, quiet, {"library": str(library)}, notes=notes)
+    wanted = rendered(Sampler(), SPEC, quiet, {"library": str(library)}, notes=[notes[0], notes[2]])
+    np.testing.assert_array_equal(got.audio[0], wanted.audio[0])
+    assert got.reports["missed"] == 1
+    assert marks == [("missed", 1)]
+
+
+def test_a_sample_that_is_not_there_yet_is_asked_for_and_missed(library):
+    from antiphon_sampler.library import listed
+    from antiphon_sampler.sounds import Sounds
+
+    made = Sounds(listed(library), RATE)
+    assert made.get(3) is None
+    assert made.work()
+    assert made.get(3) is not None
+    assert made.loaded == 1

@@ -18,7 +18,7 @@ RATE, BEGUN = 48000, 200
 OLD, NEW = 0.25, 1.0
 
 
-class Wires:
+class StepWires:
     """Plays `OLD` for ever, and `NEW` from the frame `note` on."""
 
     rate, came, down = RATE, 0, False
@@ -34,7 +34,7 @@ class Wires:
         """There is nothing to close."""
 
 
-class Backend(SuperCollider):
+class CapturingBackend(SuperCollider):
     sent: list[bytes]
 
     def _keep(self, slots: int, spare: bool, restarts: int) -> Any:
@@ -50,8 +50,8 @@ class Backend(SuperCollider):
 
 @pytest.mark.parametrize("block", [64, 128, 256, 512, 1024])
 def test_a_note_after_a_panic_has_its_attack_and_the_old_one_is_gone(block: int) -> None:
-    wires = Wires(block)
-    backend = Backend(RATE, block, 1, wires=wires)  # type: ignore[arg-type]
+    wires = StepWires(block)
+    backend = CapturingBackend(RATE, block, 1, wires=wires)  # type: ignore[arg-type]
     settings, out = SynthSettings(instrument="organ"), np.zeros((1, 2, block), np.float32)
     backend.open(0, settings)
     heard, hops = [], BEGUN + 3 * delay(RATE, block)

@@ -17,7 +17,7 @@ FOLDER = Path(__file__).parent / "synthdefs" / "own" / "compiled"
 FRAME = (3 << 24) + 100
 
 
-class Told:
+class PlayedDefinition:
     def __init__(self, name: str, buffer: int = -1, **given: object) -> None:
         path = FOLDER / f"{name}.scsyndef"
         settings = SynthSettings(synthdef=str(path), **given)  # type: ignore[arg-type]
@@ -43,7 +43,7 @@ def controls(message: list[osc.Arg], first: int) -> dict[str, float]:
 
 
 def test_a_voice_is_a_group_that_stands_still_until_all_of_it_is_there():
-    told = Told("blip", controls="release=0.5")
+    told = PlayedDefinition("blip", controls="release=0.5")
     held, group, still, new, mapped, paused, door, run = told.play(Event("on", 7, 69, 0.5))
     assert told.begun == [1001]
     assert group == ["/g_new", 1000, 1, 10]
@@ -59,7 +59,7 @@ def test_a_voice_is_a_group_that_stands_still_until_all_of_it_is_there():
 
 
 def test_the_door_is_told_of_the_end_and_the_level():
-    told = Told("blip")
+    told = PlayedDefinition("blip")
     told.play(Event("on", 0, 60, 0.5))
     assert told.play(Event("off", 9, 60)) == [["/n_set", 1002, "door_stop", 109.0, "door_stop_high", 3.0]]
     ((address, node, name, value),) = told.play(Event("control", 0, 7, 0.5))
@@ -71,7 +71,7 @@ def test_the_door_is_told_of_the_end_and_the_level():
 
 
 def test_a_note_played_by_hand_waits_for_nothing_and_one_without_a_gate_for_no_end():
-    told = Told("tick")
+    told = PlayedDefinition("tick")
     said = told.play(Event("on", 0, 60, 0.5, live=True))
     assert ["/n_run", 1001, 0] not in said
     assert controls(said[-2], 5)["door_start"] == -1.0
@@ -81,7 +81,7 @@ def test_a_note_played_by_hand_waits_for_nothing_and_one_without_a_gate_for_no_e
 
 
 def test_a_dial_is_for_what_sounds_and_what_comes():
-    told = Told("tape", buffer=5, controls="rate=1:3 amp=0:1")
+    told = PlayedDefinition("tape", buffer=5, controls="rate=1:3 amp=0:1")
     assert told.play(Event("control", 0, FIRST_DIAL, 0.5)) == [["/n_set", 10, "rate", 2.0]]
     new = next(m for m in told.play(Event("on", 0, 60, 0.5)) if m[0] == "/s_new")
     assert controls(new, 5)["rate"] == 2.0
@@ -93,7 +93,7 @@ def test_a_dial_is_for_what_sounds_and_what_comes():
 
 
 def test_places_come_back_with_the_voice_and_are_taken_where_none_does():
-    told = Told("tick")
+    told = PlayedDefinition("tick")
     for n in range(PLACES + 10):
         said = told.play(Event("on", n, n % 128, 0.5))
         freed = [m for m in said if m[0] == "/n_free"]

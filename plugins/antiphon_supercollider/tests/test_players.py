@@ -14,7 +14,7 @@ from antiphon_supercollider.voices.players import NodeVoices, Template, kit, mom
 RATE, FRAME, NOW = 48000, 5 << 24, 4 << 24
 
 
-class Told:
+class PlayedVoices:
     """A player and what it said, as (address, node, controls)."""
 
     def __init__(self, instrument: str = "strings", **settings: Any) -> None:
@@ -46,7 +46,7 @@ def at(controls: dict[str, float], name: str) -> int:
 
 
 def test_a_note_begins_and_ends_on_its_frames():
-    told = Told("piano")
+    told = PlayedVoices("piano")
     ((address, node, new),) = told.play(Event("on", 37, 60, 0.5))
     assert (address, new["def"], new["note"], new["velocity"]) == ("/s_new", "antiphon_piano", 60, 63.5)
     assert (at(new, "start"), new["out"], new["clock"]) == (FRAME + 37, 2, 18)
@@ -62,26 +62,26 @@ def test_a_frame_is_exact_in_its_two_halves():
 
 
 def test_what_is_played_now_waits_for_no_frame():
-    told = Told()
+    told = PlayedVoices()
     ((_, node, new),) = told.play(Event("on", 0, 60, 0.5, live=True))
     assert new["start"] == -1
     assert told.play(Event("off", 0, 60, live=True)) == [("/n_set", node, {"gate": 0.0})]
 
 
 def test_a_note_let_go_now_before_its_frame_still_sounds():
-    told = Told()
+    told = PlayedVoices()
     ((_, node, _),) = told.play(Event("on", 100, 60, 0.5))
     assert told.play(Event("off", 0, 60, live=True)) == [("/n_set", node, {"stop": 101.0, "stop_high": 5.0})]
 
 
 def test_the_pedal_holds_and_lets_go():
-    told = Told()
+    told = PlayedVoices()
     ((_, node, _),) = told.play(Event("control", 0, PEDAL, 1.0), Event("on", 1, 60, 0.5), Event("off", 2, 60))
     assert told.play(Event("control", 50, PEDAL, 0.0)) == [("/n_set", node, {"stop": 50.0, "stop_high": 5.0})]
 
 
 def test_the_oldest_makes_room_and_the_same_key_is_struck_again():
-    told = Told(voices=2)
+    told = PlayedVoices(voices=2)
     told.play(*(Event("on", n, 60 + n, 0.5) for n in range(2)))
     cut, _ = told.play(Event("on", 9, 70, 0.5))
     assert cut == ("/n_set", told.begun[0], {"cut": 9.0, "cut_high": 5.0})
@@ -93,7 +93,7 @@ def test_the_oldest_makes_room_and_the_same_key_is_struck_again():
 
 
 def test_drums_come_from_the_kit_and_choke_each_other():
-    told = Told("drums")
+    told = PlayedVoices("drums")
     ((_, open_hat, new),) = told.play(Event("on", 0, 46, 0.5))
     assert (new["def"], new["decay"]) == ("antiphon_hat", pytest.approx(0.7))
     assert "note" not in new
@@ -106,8 +106,8 @@ def test_drums_come_from_the_kit_and_choke_each_other():
 
 
 def test_a_note_taken_up_again_has_no_blow_and_is_as_soft_as_it_would_be():
-    first = Told("piano").play(Event("on", 0, 60, 0.5))[0][2]
-    again = Told("piano").play(Event("on", 0, 60, 0.5, age=4 * RATE))[0][2]
+    first = PlayedVoices("piano").play(Event("on", 0, 60, 0.5))[0][2]
+    again = PlayedVoices("piano").play(Event("on", 0, 60, 0.5, age=4 * RATE))[0][2]
     assert again["attack"] >= 0.05 > first["attack"]
     assert again["gain"] == pytest.approx(first["gain"] - 20.0)
 
@@ -120,10 +120,10 @@ def test_every_instrument_and_every_drum_has_a_definition_with_its_controls():
     read = tomllib.loads((built_in_folder("supercollider") / "synthdefs.toml").read_text())
     known = set(read["shared"]["voice"]["controls"])
     for instrument in ("piano", "bass", "pad", "pluck", "strings"):
-        new = Told(instrument).play(Event("on", 0, 60, 0.5))[0][2]
+        new = PlayedVoices(instrument).play(Event("on", 0, 60, 0.5))[0][2]
         assert set(new) - {"def"} <= known | set(read["defs"][new["def"]]["controls"])
     for key in kit():
-        new = Told("drums").play(Event("on", 0, key, 0.5))[0][2]
+        new = PlayedVoices("drums").play(Event("on", 0, key, 0.5))[0][2]
         assert set(new) - {"def"} <= known | set(read["defs"][new["def"]]["controls"])
 
 

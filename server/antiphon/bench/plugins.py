@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -21,10 +22,15 @@ from antiphon.errors import AntiphonError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.graph.plan import Plan
+from antiphon.io.audiowrite import AudioWriter
 from antiphon.plugins.finding import BUILT_IN
 from antiphon.plugins.loader import Loaded, load
 
 SPEC = StreamSpec(48000, 256, 2)
+BLOCKS = (64, 256)
+"""Block sizes at which the cost is measured; the last has the columns of latency."""
+IMPULSE_SECONDS = 2.0
+"""Of the decaying noise that a processor is given that needs a file."""
 SECONDS = 20.0
 REACH = 48000
 """Largest latency searched for, in frames."""
@@ -42,14 +48,19 @@ def main(data: Path, seed: int, limit: int) -> None:
         limit: Most items of each evaluation; 0 for all.
     """
     loaded = load(check=False)
-    rows = [cost(info, loaded) for info in sorted(loaded.catalog.types.values(), key=lambda i: i.type)
-            if info.plugin in BUILT_IN]  # fmt: skip
-    table(
-        f"{SECONDS:g} s at {SPEC.rate} Hz, {SPEC.block} frames: latency in frames, a block's work as a share of it",
-        ("processor", "declared", "measured", "real-time factor", "p50 %", "p99 %", "max %"),
-        [(r["type"], r["declared"], r["measured"], r["factor"], r["p50"] * 100, r["p99"] * 100, r["max"] * 100)
-         for r in rows if "failed" not in r],
-    )  # fmt: skip
+    chosen = [info for info in sorted(loaded.catalog.types.values(), key=lambda i: i.type) if info.plugin in BUILT_IN]
+    rows: list[dict[str, Any]] = []
+    for block in BLOCKS:
+        spec = StreamSpec(SPEC.rate, block, SPEC.channels)
+        here = [cost(info, loaded, spec) for info in chosen]
+        rows += here
+        table(
+            f"{SECONDS:g} s at {spec.rate} Hz, {block} frames: latency in frames, a block's work in µs and as a share",
+            ("processor", "declared", "measured", "real-time factor", "p50 µs", "p99 µs", "p50 %", "p99 %", "max %"),
+            [(r["type"], r["declared"], r["measured"], r["factor"], r["p50"] * block / spec.rate * 1e6,
+              r["p99"] * block / spec.rate * 1e6, r["p50"] * 100, r["p99"] * 100, r["max"] * 100)
+             for r in here if "failed" not in r],
+        )  # fmt: skip
     for row in rows:
         if "failed" in row:
             print(f"{row['type']}: {row['failed']}")
@@ -67,8 +78,11 @@ def evaluated(name: str, data: Path, seed: int, limit: int) -> Any:
         return json.loads(path.read_bytes()) if path.is_file() else None
 
 
-def cost(info: ProcessorInfo, loaded: Loaded) -> dict[str, Any]:
-    """Measures one processor as the only node, with music as its input, or notes if it has an event input."""
+def cost(info: ProcessorInfo, loaded: Loaded, spec: StreamSpec = SPEC) -> dict[str, Any]:
+    """Measures one processor as the only node, with music as its input, or notes if it has an event input.
+
+    A file that it needs is two seconds of decaying noise, as an impulse response is.
+    """
     listens = info.first("audio", "in") is not None and info.first("events", "out") is not None
     sound = tones() if listens else np.tile(melody_loop.loop(), (1, 2))[:, : round(SECONDS * SPEC.rate)]
     wires = []
@@ -77,33 +91,46 @@ def cost(info: ProcessorInfo, loaded: Loaded) -> dict[str, Any]:
         wires.append(Wire(End(IN, IN), End(info.type, into.name)))
     if out is not None:
         wires.append(Wire(End(info.type, out.name), End(OUT, OUT)))
-    try:
-        graph = Graph((NodeSpec(info.type, info.type),), tuple(wires))
-        plan = compile_plan(graph, loaded.catalog, loaded.make, SPEC, {info.type: 1})
+    named = {"type": info.type, "block": spec.block}
+    with TemporaryDirectory() as folder:
+        values = dict.fromkeys(info.needs, str(_noise_file(Path(folder), spec.rate)) if info.needs else "")
         try:
-            return {"type": info.type, "declared": plan.hosts[1].latency, **_play(plan, info, sound)}
-        finally:
-            close_hosts(plan.hosts.values(), {})
-    except AntiphonError as error:
-        return {"type": info.type, "failed": str(error)}
+            graph = Graph((NodeSpec(info.type, info.type, values),), tuple(wires))
+            plan = compile_plan(graph, loaded.catalog, loaded.make, spec, {info.type: 1})
+            try:
+                return {**named, "declared": plan.hosts[1].latency, **_play(plan, info, sound, spec)}
+            finally:
+                close_hosts(plan.hosts.values(), {})
+        except AntiphonError as error:
+            return {**named, "failed": str(error)}
 
 
-def _play(plan: Plan, info: ProcessorInfo, sound: Samples) -> dict[str, Any]:
+def _noise_file(folder: Path, rate: int) -> Path:
+    frames = round(IMPULSE_SECONDS * rate)
+    fall = np.exp(-6.9 * np.arange(frames) / frames)
+    noise = np.random.default_rng(1).normal(0.0, 0.1, (2, frames)) * fall
+    path = folder / "noise.wav"
+    with AudioWriter(path, rate, 2) as writer:
+        writer.write(noise.astype(np.float32))
+    return path
+
+
+def _play(plan: Plan, info: ProcessorInfo, sound: Samples, spec: StreamSpec) -> dict[str, Any]:
     host, spent, outputs, begun_at = plan.hosts[1], [], [], []
     for _ in range(WARM):
-        plan.run(SPEC.block, BlockTime())
+        plan.run(spec.block, BlockTime())
     host.reset()
     notes = info.first("events", "in") is not None
     clock = BlockTime(tempo=melody_loop.BPM)
-    for at in range(0, sound.shape[1] - SPEC.block + 1, SPEC.block):
-        plan.input[:] = sound[:, at : at + SPEC.block]
-        clock.sample, clock.beat = at, at / SPEC.rate * clock.tempo / 60.0
-        if notes and at // SPEC.block % 40 == 0:
-            number = 60 + at // SPEC.block // 40 % 12
+    for at in range(0, sound.shape[1] - spec.block + 1, spec.block):
+        plan.input[:] = sound[:, at : at + spec.block]
+        clock.sample, clock.beat = at, at / spec.rate * clock.tempo / 60.0
+        if notes and at // spec.block % 40 == 0:
+            number = 60 + at // spec.block // 40 % 12
             host.play(Event("on", 0, number, 0.8))
-            host.play(Event("off", SPEC.block - 1, number - 1))
+            host.play(Event("off", spec.block - 1, number - 1))
         begun = time.perf_counter_ns()
-        y = plan.run(SPEC.block, clock)
+        y = plan.run(spec.block, clock)
         spent.append((time.perf_counter_ns() - begun) / 1e9)
         outputs.append(y.copy())
         begun_at += [at + e.offset for _, events in plan.emitted(1) for e in events if e.kind == "on"]
@@ -116,7 +143,7 @@ def _play(plan: Plan, info: ProcessorInfo, sound: Samples) -> dict[str, Any]:
         onsets = np.arange(len(begun_at) + 1) * EVERY
         nearest = [at - max((o for o in onsets if o <= at - host.latency + EVERY // 4), default=0) for at in begun_at]
         measured = int(np.median(np.asarray(nearest)))
-    period = SPEC.block / SPEC.rate
+    period = spec.block / spec.rate
     shares = {k: v / period for k, v in percentiles(spent).items()}
     return {"measured": measured, "factor": len(spent) * period / sum(spent), **shares}
 

@@ -1,4 +1,7 @@
-"""The `antiphon` command: one typer application, its commands a module each, imported when used."""
+"""The `antiphon` command: one typer application, its commands a module each, imported when used.
+
+`files/` has the commands that read and write sound files, `terminal/` errors, colour and progress.
+"""
 
 from __future__ import annotations
 

@@ -95,10 +95,10 @@ def _commands(event: Mapping[str, Any], rate: int, find: FindParam, players: not
     """The commands of a line: one, or for a note with values of its own several."""
     address, arguments = event.get("address"), event.get("args", [])
     match address.split("/")[1:] if isinstance(address, str) else ():
-        case ["node", node, play.PLAY] if players is not None and isinstance(arguments, list) and len(arguments) > 1:
-            find(node, play.PLAY)
-            players.of(node)
-            return play.read(node, players.params[node], arguments, _when(event, rate))
+        case ["node", node, name] if players is not None and node in players.all and isinstance(arguments, list):
+            info = players.catalog[players.graph.node(node).type]
+            if play.takes(info, name, arguments):
+                return play.read(node, info.params, arguments, _when(event, rate))
     return (_command(event, rate, find, players),)
 
 

@@ -22,6 +22,7 @@ from antiphon.session.actions import NodeSet
 from antiphon.session.commands import SetTempo
 from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.session.node_state import LoadRequest, Node, Numbers, allocate, fits, travels
+from antiphon.session.pending_values import PendingValues
 
 FADE = 0.05
 MAX_FADE = 60.0
@@ -67,9 +68,7 @@ class GraphState:
         self._again_asked = False
         self._loading: LoadRequest | None = None
         self._stale: float | None = None
-        self._undo: dict[int, float] = {}
-        self._undo_next: dict[int, float] = {}
-        self._touched: dict[tuple[int, int], float] = {}
+        self._pending = PendingValues()
         self._plan_tempo = 0.0  # sent with the next plan; 0 for none
         self._resend_tempo = False  # it was set otherwise while the plan was prepared
         if not MIN_TEMPO <= numbers[0] <= MAX_TEMPO:
@@ -137,25 +136,20 @@ class GraphState:
         self.numbers[node.base + cell] = number
         if self._loading is None:
             return False
-        self._outdate(node.base + cell)
+        self._pending.outdate(node.base + cell)
         return True
 
     def resend(self, node: Node, cell: int, until: float) -> None:
         """Has a value sent again once the plan plays that is being prepared; its ramp ends at frame `until`."""
-        self._touched[(node.id, cell)] = until
+        self._pending.send_again(node.id, cell, until)
 
     def put_tempo(self, bpm: float) -> None:
         """Stores a tempo that the engine has been sent."""
         self.numbers[0] = bpm
         if self._loading is not None:
-            self._outdate(0)
+            self._pending.outdate(0)
         self._plan_tempo = 0.0
         self._resend_tempo = self._loading is not None
-
-    def _outdate(self, at: int) -> None:
-        """Forgets what a refused plan would have set a number back to."""
-        self._undo.pop(at, None)
-        self._undo_next.pop(at, None)
 
     def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
         """Stores the value of a readonly parameter, which the engine reports.
@@ -233,7 +227,7 @@ class GraphState:
                 self._edit_value(node, cell, value)
         self.name, self.path = name, path
         if tempo is not None and tempo != self.tempo:
-            self._undo_of_now.setdefault(0, self.tempo)
+            self._overwritten(0)
             self.numbers[0] = self._plan_tempo = tempo
             changed.append(TempoChanged(tempo))
         return [*self._ask(fade), *changed]
@@ -292,15 +286,13 @@ class GraphState:
         at = node.base + cell
         if self.numbers[at] == number:
             return
-        self._undo_of_now.setdefault(at, self.numbers[at])
+        self._overwritten(at)
         self.numbers[at] = number
         if node.id in self.playing:
-            self._touched[(node.id, cell)] = 0.0
+            self._pending.send_again(node.id, cell)
 
-    @property
-    def _undo_of_now(self) -> dict[int, float]:
-        """Numbers that edits for the next plan have overwritten, by index."""
-        return self._undo if self._loading is None else self._undo_next
+    def _overwritten(self, at: int) -> None:
+        self._pending.overwritten(at, self.numbers[at], preparing=self._loading is not None)
 
     def _values(self, name: str) -> dict[str, Value]:
         node = self.nodes[name]
@@ -339,15 +331,14 @@ class GraphState:
             return []
         self._confirmed, self._loading = self._loading, None
         self.playing = _END_NUMBERS | {n.id for n in self._confirmed.nodes.values()}
-        self._undo, self._undo_next = self._undo_next, {}
+        self._pending.confirm()
         effects: list[Effect] = []
-        for (node_id, cell), until in self._touched.items():
+        for node_id, cell, until in self._pending.take_again():
             node = self.by_id.get(node_id)
             param = None if node is None else node.cells[cell]
             if node is not None and param is not None and node_id in self.playing and travels(param):
                 ramp = max(0.0, until - sample) / self.rate
                 effects.append(NodeSet(node_id, cell, self.numbers[node.base + cell], ramp))
-        self._touched.clear()
         if self._resend_tempo:
             effects.append(SetTempo(self.tempo))
             self._resend_tempo = False
@@ -359,14 +350,9 @@ class GraphState:
             return []
         self._loading = None
         if self._stale is not None:
-            for at, number in self._undo_next.items():
-                self._undo.setdefault(at, number)
-            self._undo_next = {}
+            self._pending.supersede()
             return self._request_next()
-        for at, number in self._undo.items():
-            self.numbers[at] = number
-        self._undo = {}
-        self._touched.clear()
+        self._pending.revert(self.numbers)
         back = self._confirmed
         self.graph, self.nodes = back.graph, dict(back.nodes)
         self._index()
@@ -390,7 +376,11 @@ class GraphState:
         again = self._loading is None
         self._loading, self._stale = None, None
         self.playing = _END_NUMBERS
-        self._touched = {(n.id, c): 0.0 for n in self.nodes.values() for c, p in enumerate(n.cells) if travels(p)}
+        self._pending.drop_again()
+        for node in self.nodes.values():
+            for cell, param in enumerate(node.cells):
+                if travels(param):
+                    self._pending.send_again(node.id, cell)
         self._plan_tempo = self.tempo
         # the ends exist in every engine, at their defaults, before any plan does
         levels = [

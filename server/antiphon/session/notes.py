@@ -29,12 +29,12 @@ class Players:
         all: Nodes with an events input.
         free: Those of `all` that no wire feeds with events, or `all` where wires feed every one; a note that names
             no node goes to these.
-        params: The parameters of each node by name, for notes with values of their own (`play`).
+        catalog: Of their types.
     """
 
     def __init__(self, graph: Graph, catalog: Catalog) -> None:
         self.graph = graph
-        self.params = {n.name: catalog[n.type].params for n in graph.nodes}
+        self.catalog = catalog
         self.all = tuple(n.name for n in graph.nodes if catalog[n.type].first("events", "in") is not None)
         fed = {w.dest.node for w in graph.wires if w.dest.node in self.all and _carries_events(graph, catalog, w.dest)}
         self.free = tuple(name for name in self.all if name not in fed) or self.all

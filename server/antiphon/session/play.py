@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 
+from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.errors import WireError
 from antiphon.runtime.shortening import short_repr
@@ -49,9 +50,27 @@ def word_number(word: str) -> float:
 
     Args:
         word: Any text.
+
+    Returns:
+        The number, a multiple of 2 to the power of -53.
     """
     digest = blake2b(word.encode("utf-8", "surrogateescape"), digest_size=8).digest()
     return float((int.from_bytes(digest) >> (64 - _WORD_BITS)) / (1 << _WORD_BITS))
+
+
+def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
+    """Whether a message to a parameter of a node is a note with values.
+
+    Args:
+        info: The node's type.
+        param: The parameter's name.
+        args: The message's arguments.
+
+    Returns:
+        True where the parameter is `PLAY`, the node takes notes, and the first argument is a word.
+    """
+    named = param == PLAY and bool(args) and isinstance(args[0], str)
+    return named and info.first("events", "in") is not None and any(p.name == PLAY for p in info.params)
 
 
 def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:

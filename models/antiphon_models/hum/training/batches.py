@@ -18,8 +18,8 @@ FRAMES = HOPS * HOP
 FFT = 65536
 SECONDS = HOP / RATE
 SHARES = {
-    "sung": 0.38, "hummed": 0.13, "whistled": 0.05, "wind": 0.17, "speech": 0.08, "noise": 0.05, "many": 0.05,
-    "two": 0.05, "none": 0.04,
+    "sung": 0.22, "untrained": 0.26, "hummed": 0.11, "whistled": 0.04, "wind": 0.14, "speech": 0.08, "noise": 0.05,
+    "many": 0.04, "two": 0.03, "none": 0.03,
 }  # fmt: skip
 RELEASE = 0.2
 """Seconds after the end of a wind's note in which it is unknown whether it sounds."""

@@ -34,13 +34,14 @@ from antiphon_models.hum.material import (
     wind,
 )  # fmt: skip
 from antiphon_models.hum.training.humming import hummed, whistled
+from antiphon_models.hum.untrained import untrained
 from antiphon_models.learning import needs
 
 RATE = 16000
 STEP = 0.005
 """Seconds of a frame of the truth about pitch."""
-KINDS = ("sung", "hummed", "whistled", "wind", "speech", "noise", "many")
-NOTED = KINDS[:4]
+KINDS = ("sung", "hummed", "whistled", "wind", "speech", "noise", "many", "untrained")
+NOTED = (*KINDS[:4], "untrained")
 """Kinds that hold notes; the others hold none."""
 QUALITY = 0.12
 """libsndfile's compression level goes the other way round: 1 - quality."""
@@ -68,8 +69,8 @@ _RANGES = RANGES | {
     "alto": (50, 79), "piccolo": (72, 94), "pan": (60, 90), "ocarina": (60, 88), "horn": (43, 72), "trombone": (40, 70),
     "bassoon": (38, 69), "cornet": (54, 80), "soprano": (56, 86), "violin": (55, 92), "harmonica": (55, 88),
 }  # fmt: skip
-COUNTS = {"sung": 95, "hummed": 34, "whistled": 14, "wind": 52, "speech": 60, "noise": 66, "many": 26}
-VALID_COUNTS = {"sung": 10, "hummed": 4, "whistled": 2, "wind": 6, "speech": 6, "noise": 6, "many": 4}
+COUNTS = {"sung": 95, "hummed": 34, "whistled": 14, "wind": 52, "speech": 60, "noise": 66, "many": 26, "untrained": 70}
+VALID_COUNTS = {"sung": 10, "hummed": 4, "whistled": 2, "wind": 6, "speech": 6, "noise": 6, "many": 4, "untrained": 10}
 SECONDS = 16.0
 PIANO, PIANO_SECONDS = "piano.ogg", 1.5
 _TEXTS = (
@@ -191,12 +192,15 @@ def _clip(data: Path, part: str, kind: str, k: int, rng: np.random.Generator) ->
     if kind == "wind":
         return _wind(notes, k, rng)
     how = manner(rng)
-    if kind == "sung":
+    if kind in ("sung", "untrained"):
         voices = TRAIN_VOICES if part == "train" else VALID_VOICES
         voice = voices[k % len(voices)]
         low, high = (55, 78) if voice.endswith(HIGH) else (43, 66)
         notes = transposed(notes, low, high)
         warp = float(rng.uniform(0.88, 1.15))
+        if kind == "untrained":
+            sound, rows, f0 = untrained(notes, voice, int(rng.integers(1 << 30)), RATE, warp)
+            return TrainingClip(kind, sound, rows, _cents(f0))
         sound, f0 = singing(notes, voice, how, int(rng.integers(1 << 30)), RATE, SYLLABLES, warp)
     elif kind == "hummed":
         notes = transposed(notes, *((43, 66) if k % 2 else (53, 76)))

@@ -11,7 +11,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from antiphon_hum.learned import spec
-from antiphon_hum.learned.decode import Live, NoteDecoder, decode_file
+from antiphon_hum.learned.decode import Live, NoteDecoder
+from antiphon_hum.learned.file_decoder import decode_file
 from antiphon_hum.learned.tables import BINS, PER_SEMITONE
 from antiphon_models.hum.network import PitchNetwork
 from antiphon_models.hum.training import corpus
@@ -118,7 +119,7 @@ class HumRecipe(Recipe):
             result["false, file"] = 10.0 * float(np.sum(found["false, file"])) / seconds
         return result
 
-    def _notes(self, network: PitchNetwork, sound: np.ndarray) -> tuple[list[tuple[float, float, int]], ...]:
+    def _notes(self, network: PitchNetwork, sound: np.ndarray) -> tuple[list[tuple[float, float, float]], ...]:
         padded = np.concatenate([sound, np.zeros((1 + spec.FAR) * spec.HOP - len(sound) % spec.HOP, np.float32)])
         x = torch.from_numpy(padded).to(self.job.device)[None]
         answers = network.answers(*network.logits(x))[0].cpu().numpy()

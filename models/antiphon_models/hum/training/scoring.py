@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 ONSET, PITCH = 0.05, 0.5
 
 
-def f1(notes: NDArray[np.float32], found: Sequence[tuple[float, float, int]]) -> float:
+def f1(notes: NDArray[np.float32], found: Sequence[tuple[float, float, float]]) -> float:
     """notes `[n, 3]`, found: seconds from and to, MIDI number. One for one, in order, as near as may be."""
     if not len(found):
         return 0.0

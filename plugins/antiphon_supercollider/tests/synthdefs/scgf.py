@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Control:
+class DefinitionControl:
     """fixed: read once, when the synth is made."""
 
     default: float
@@ -32,7 +32,7 @@ class _Bytes:
         return self.data[self.at - size : self.at].decode("ascii")
 
 
-def controls(data: bytes) -> tuple[str, dict[str, Control]]:
+def controls(data: bytes) -> tuple[str, dict[str, DefinitionControl]]:
     """The name and the controls of the first definition."""
     x = _Bytes(data)
     assert data[:4] == b"SCgf"
@@ -49,4 +49,4 @@ def controls(data: bytes) -> tuple[str, dict[str, Control]]:
         x.read(f"{2 * inputs}i{outputs}b")
         if kind in ("Control", "LagControl", "AudioControl", "TrigControl"):
             fixed.update({special + n: rate == 0 for n in range(outputs)})
-    return name, {key: Control(defaults[place], fixed[place]) for key, place in names}
+    return name, {key: DefinitionControl(defaults[place], fixed[place]) for key, place in names}

@@ -186,9 +186,9 @@ def _reset(server: GraphServer, node: str) -> Handler:
 def _param(server: GraphServer, node: str, param: Param, address: str) -> Handler:
     def handle(peer: Peer, args: Args, when: When) -> None:
         if param.kind == "trigger":
-            if param.name == play.PLAY and len(args) > 1:
-                params = server.session.state.node(node).info.params
-                for command in play.read(node, params, args, when):
+            info = server.session.state.node(node).info
+            if play.takes(info, param.name, args):
+                for command in play.read(node, info.params, args, when):
                     server.executor.do(command, peer.key)
                 return
             most(args, 1, "nothing, or a number other than 0")

@@ -1,0 +1,74 @@
+"""Note F1 as in `mir_eval.transcription` (Raffel et al. 2014): the largest one-to-one matching of notes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+F64 = NDArray[np.float64]
+Notes = Sequence[tuple[float, float, float]]
+"""Start and end in seconds, MIDI number with its fraction."""
+ONSET, CENTS, ENDS = 0.05, 50.0, 0.2
+"""Seconds that a start, and cents that a pitch may be off; the share of a note's length that its end may be off."""
+LEAST_END = 0.05
+"""Seconds that an end may be off, however short its note."""
+DECIMALS = 4
+"""Decimals of seconds to which distances are rounded before they are compared, as in mir_eval."""
+
+
+def note_f1(reference: F64, found: Notes, ends: float | None = None) -> float:
+    """F1 of notes, 0 to 1: onset within `ONSET`, pitch within `CENTS`.
+
+    Args:
+        reference: `[n, 3]`, as `found`.
+        found: Notes; those of no length, and those that begin before 0, are left out.
+        ends: Share of a note's length its end may be off by, at least `LEAST_END`; None to ignore ends.
+    """
+    valid = [note for note in found if note[1] > note[0] >= 0.0]
+    if not valid or not len(reference):
+        return 0.0
+    notes = np.array(valid, np.float64)
+    fits = np.round(np.abs(reference[:, None, 0] - notes[None, :, 0]), DECIMALS) <= ONSET
+    fits &= 100.0 * np.abs(reference[:, None, 2] - notes[None, :, 2]) <= CENTS
+    if ends is not None:
+        allowed = np.maximum(ends * (reference[:, 1] - reference[:, 0]), LEAST_END)
+        fits &= np.round(np.abs(reference[:, None, 1] - notes[None, :, 1]), DECIMALS) <= allowed[:, None]
+    return 2.0 * largest_matching(fits) / (len(reference) + len(notes))
+
+
+def largest_matching(fits: NDArray[np.bool_]) -> int:
+    """The most pairs of rows and columns that fit, each row and column in one pair at most (Kuhn's algorithm)."""
+    owner = [-1] * fits.shape[1]
+    choices = [np.flatnonzero(row).tolist() for row in fits]
+
+    def place(row: int, seen: set[int]) -> bool:
+        for column in choices[row]:
+            if column not in seen:
+                seen.add(column)
+                if owner[column] < 0 or place(owner[column], seen):
+                    owner[column] = row
+                    return True
+        return False
+
+    return sum(place(row, set()) for row in range(len(choices)))
+
+
+def offset_of(reference: F64, found: Notes, most: float = 0.25) -> list[float]:
+    """Seconds from each start in `reference` to the nearest found start, where that is within `most`."""
+    if not len(found):
+        return []
+    starts = np.array([note[0] for note in found])
+    nearest = [float(starts[np.argmin(np.abs(starts - at))] - at) for at in reference[:, 0]]
+    return [apart for apart in nearest if abs(apart) <= most]
+
+
+def tuning_of(reference: F64, found: Notes) -> float:
+    """Median distance in semitones of found pitches from those of `reference` with the same start; 0 for none."""
+    apart = []
+    for start, _, pitch in reference:
+        near = [(abs(at - start), number - pitch) for at, _, number in found if abs(at - start) <= 2 * ONSET]
+        if near and abs(min(near)[1]) < 2.0:
+            apart.append(min(near)[1])
+    return float(np.median(apart)) if apart else 0.0

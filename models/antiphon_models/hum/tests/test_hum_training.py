@@ -1,0 +1,92 @@
+"""The training of `hum`'s networks on a few sounds made here: steps, losses, validation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+TUNE = (60, 64, 67, 72, 71, 67)
+
+
+def material(folder):
+    """A second or four of every kind in each part, marked as complete."""
+    from antiphon_models.hum.material import ScoreNote, SingingStyle
+    from antiphon_models.hum.training import corpus
+    from antiphon_models.hum.training.humming import hummed
+
+    folder.mkdir()
+    for part in ("train", "valid"):
+        rng = np.random.default_rng(len(part))
+        for kind in corpus.KINDS:
+            path = folder / f"{part}-{kind}-000.ogg"
+            if kind not in corpus.NOTED:
+                noise = (0.1 * rng.standard_normal(corpus.RATE)).astype(np.float32)
+                corpus.write(
+                    path, corpus.TrainingClip(kind, noise, np.zeros((0, 3), np.float32), np.zeros(0, np.int16))
+                )
+                continue
+            notes = [ScoreNote(0.3 + 0.4 * n, 0.6 + 0.4 * n, pitch, 0.7) for n, pitch in enumerate(TUNE)]
+            sound, hertz = hummed(notes, SingingStyle(), rng, corpus.RATE)
+            rows = np.array([[n.start, n.end, n.pitch] for n in notes], np.float32)
+            cents = np.where(hertz > 0, 6900 + 1200 * np.log2(np.maximum(hertz, 1.0) / 440.0), 0).astype(np.int16)
+            corpus.write(path, corpus.TrainingClip(kind, sound, rows, cents))
+        (folder / f"{part}.made").touch()
+    piano = np.tile(np.sin(np.arange(24000) * 0.2).astype(np.float32), corpus.SEMITONES)
+    corpus._ogg(folder / corpus.PIANO, 0.3 * piano)
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    from antiphon_models.learning.recipe import TrainingJob
+
+    folder = tmp_path_factory.mktemp("training") / "material"
+    material(folder)
+    return TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None)
+
+
+@pytest.fixture(scope="module", params=["learned", "spectrogram"])
+def recipe(request, job):
+    from antiphon_models.hum.training.plain import PlainRecipe
+    from antiphon_models.hum.training.recipe import HumRecipe
+
+    made = {"learned": HumRecipe, "spectrogram": PlainRecipe}[request.param]()
+    made.prepare(job)
+    made._batcher._rows = 2
+    return made
+
+
+def test_two_steps_lower_the_loss_of_their_batch(recipe):
+    torch.manual_seed(1)
+    network = recipe.network()
+    batch = recipe.batch(3)
+    optimiser = torch.optim.Adam(network.parameters(), 2e-3)
+    losses = []
+    for _ in range(3):
+        value, logged = recipe.loss(network, batch)
+        assert bool(torch.isfinite(value))
+        assert all(np.isfinite(float(part)) for part in logged.values())
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        losses.append(float(value.detach()))
+    assert losses[2] < losses[0]
+
+
+def test_a_batch_depends_on_seed_and_step_alone(recipe):
+    first = recipe.batch(7)
+    np.random.default_rng(99).random(3)
+    assert [part.numpy().tobytes() for part in first] == [part.numpy().tobytes() for part in recipe.batch(7)]
+
+
+def test_validation_gives_f1_first(recipe):
+    with torch.inference_mode():
+        figures = recipe.validate(recipe.network().eval())
+    assert next(iter(figures)) == "f1"
+    assert all(np.isfinite(value) for value in figures.values())
+
+
+def test_the_manifest_names_a_card_and_a_licence(recipe):
+    entry = recipe.said()
+    assert entry["licence"] == "MIT"
+    assert entry["card"] == "plugins/antiphon_hum/README.md"

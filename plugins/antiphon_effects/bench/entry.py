@@ -1,0 +1,16 @@
+"""`antiphon bench effects`, as the hook `antiphon_benches` registers it."""
+
+from __future__ import annotations
+
+from antiphon.bench.entry import Bench, BenchOptions
+
+
+def effects() -> Bench:
+    """About half a minute."""
+    return Bench(_run, lambda _: 30.0)
+
+
+def _run(asked: BenchOptions) -> None:
+    from antiphon_effects.bench.comparison import main
+
+    main(asked.seed, asked.limit)

@@ -1,0 +1,186 @@
+"""From the network's answers to the notes of a whole sound: Viterbi over rest and pitch, then where notes begin.
+
+The states are those of Tony's note model (Mauch et al. 2015) without its attack: a rest, and each third of a semitone
+twice, so that a note can be repeated. An untrained singer's pitch lies anywhere between two semitones and moves
+while a note lasts; with a state for each semitone alone, such a note is divided in two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_hum.learned import spec
+from antiphon_hum.learned.decode import SECONDS
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+FileNote = tuple[float, float, float]
+"""Start and end in seconds, pitch as a MIDI number with its fraction."""
+STATES_PER_SEMITONE = 3
+KEYS = spec.SEMITONES * STATES_PER_SEMITONE
+CHUNK = 1000
+"""Hops whose costs are computed at a time: 1.5 MB."""
+EDGES = 0.2
+"""Share of a note at either end that does not count for its pitch."""
+QUANTILE = 0.6
+"""Of a note's pitches, the reported one: voices slide up into a note more often than down. The median is 0.5."""
+NEAR = 0.75
+"""Semitones from the median; pitches further away do not count."""
+STEADY, UNSTEADY = 0.10, 0.12
+"""Semitones of standard deviation within notes: of an instrument at most, and of a singer's voice at least."""
+EARLY, LATE, LATE_JOINED = -0.01, 0.02, 0.03
+"""Seconds from the network's onset to the start of a note: of an instrument, of a voice, and of a voice whose note
+follows another with no gap. Voices slide and have consonants, and listeners place notes where the pitch is reached.
+"""
+JOINED = 5
+"""Hops of a gap up to which a note follows another with no gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathCosts:
+    """Weights of the path through a file, found as `decode.Live`.
+
+    Attributes:
+        onset: Probability of an onset at which beginning a note costs nothing besides `begin`.
+        begin: Fixed cost of beginning a note.
+        onsets: Weight of the log odds of an onset.
+        key: Weight of the log likelihood of the pitch.
+        spread: Semitones at which the likelihood of a pitch is half of its highest.
+        floor: Likelihood of any pitch.
+        note: Weight of the log odds of a note.
+        least: Least hops of a note.
+        sure: Mean log odds of a note in the hops of a note, at least. `sensitivity` lowers and raises it alone: so more
+            sensitivity gives the same notes and further ones, never fewer.
+    """
+
+    onset: float = 0.15
+    begin: float = 0.6
+    onsets: float = 1.25
+    key: float = 0.4
+    spread: float = 1.0
+    floor: float = 0.02
+    note: float = 0.5
+    least: int = 6
+    sure: float = 1.0
+
+
+def decode_file(answers: F32, how: PathCosts | None = None) -> list[FileNote]:
+    """The likeliest notes of a whole sound.
+
+    Args:
+        answers: `[hops, ANSWER]`.
+        how: Weights; None for the defaults.
+    """
+    how = how or PathCosts()
+    parts = _segments(_path(answers, how), how.least)
+    starts = _starts(answers, parts)
+    ends = [(end + 1 - spec.FAR) * SECONDS for _, end in parts]
+    ends[:-1] = [min(end, start) for end, start in zip(ends[:-1], starts[1:], strict=True)]
+    return [
+        (start, end, _pitch(answers[slice(*part)]))
+        for part, start, end in zip(parts, starts, ends, strict=True)
+        if end > start and _sure(answers, *part) >= how.sure
+    ]
+
+
+def _log_odds(chance: NDArray[np.floating]) -> F64:
+    p = np.clip(chance.astype(np.float64), 1e-4, 1.0 - 1e-4)
+    return np.asarray(np.log(p) - np.log(1.0 - p), np.float64)
+
+
+def _path(answers: F32, how: PathCosts) -> NDArray[np.int32]:
+    """The state of each hop: 0 to `KEYS` - 1 and again to 2 `KEYS` - 1, or 2 `KEYS` for a rest."""
+    hops, rest = len(answers), 2 * KEYS
+    onset = np.clip(how.onset, 1e-4, 1.0 - 1e-4)
+    begin = how.onsets * (_log_odds(answers[:, spec.FAR_ONSET]) - np.log(onset / (1.0 - onset))) - how.begin
+    best = np.full(rest + 1, -1e9)
+    best[rest] = 0.0
+    entered = np.zeros((hops, rest + 1), bool)
+    firsts, seconds = np.zeros(hops, np.int32), np.zeros(hops, np.int32)
+    for at in range(0, hops, CHUNK):
+        costs = _costs(answers[at : at + CHUNK], how)
+        for n, cost in enumerate(costs, at):
+            first = int(best.argmax())
+            most = best[first]
+            best[first] = -1e18
+            second = int(best.argmax())
+            entry, own_entry = most + begin[n], best[second] + begin[n]
+            best[first] = most
+            # the likeliest state is entered from the second likeliest; entering a rest has no cost
+            better = best < entry
+            better[first] = own_entry > most
+            better[rest] = first != rest and most > best[rest]
+            quiet = max(most, best[rest])
+            np.maximum(best, entry, out=best)
+            best[first] = max(most, own_entry)
+            best[rest] = quiet
+            best[:KEYS] += cost
+            best[KEYS:rest] += cost
+            entered[n], firsts[n], seconds[n] = better, first, second
+    path = np.empty(hops, np.int32)
+    state = int(best.argmax())
+    for n in range(hops - 1, -1, -1):
+        path[n] = state
+        if entered[n, state]:
+            state = int(seconds[n] if state == firsts[n] else firsts[n])
+    return path
+
+
+def _costs(answers: F32, how: PathCosts) -> F64:
+    """Log likelihood `[hops, KEYS]` of a note at each pitch against a rest."""
+    pitches = spec.LOWEST - 0.5 + (np.arange(KEYS) + 0.5) / STATES_PER_SEMITONE
+    sung = spec.LOWEST + spec.SEMITONES * answers[:, spec.FAR_KEY].astype(np.float64)
+    sure = np.clip(answers[:, spec.FAR_SURE].astype(np.float64), 1e-4, 1.0)
+    apart = (sung[:, None] - pitches) / how.spread
+    likely = how.key * np.log(sure[:, None] / (1.0 + apart * apart) + how.floor)
+    return np.asarray(how.note * _log_odds(answers[:, spec.FAR_NOTE])[:, None] + likely, np.float64)
+
+
+def _segments(path: NDArray[np.int32], least: int) -> list[tuple[int, int]]:
+    """First hop and the one after the last of each note of the path."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(path)) + 1, [len(path)]])
+    return [(int(a), int(b)) for a, b in pairwise(edges) if b - a >= least and path[a] < 2 * KEYS]
+
+
+def _sure(answers: F32, first: int, last: int) -> float:
+    return float(_log_odds(answers[first:last, spec.FAR_NOTE]).mean())
+
+
+def _middle(values: F64) -> F64:
+    """The values without those of the note's ends."""
+    cut = int(EDGES * len(values))
+    return values[cut : len(values) - cut]
+
+
+def _pitch(answers: F32) -> float:
+    """The pitch of a note as sung, from its answers."""
+    pitches = _middle(spec.LOWEST + spec.SEMITONES * answers[:, spec.FAR_KEY].astype(np.float64))
+    return float(np.quantile(pitches[np.abs(pitches - np.median(pitches)) < NEAR], QUANTILE))
+
+
+def unsteadiness(answers: F32, parts: list[tuple[int, int]]) -> float:
+    """Median over the notes of the standard deviation of pitch within their middle, semitones; 0 without notes."""
+    back = spec.FAR - spec.NEAR
+    moves = []
+    for first, last in parts:
+        pitches = _middle(answers[max(0, first - back) : last - back, spec.PITCH].astype(np.float64))
+        if len(pitches) >= JOINED:
+            moves.append(spec.SEMITONES * float(pitches.std()))
+    return float(np.median(moves)) if moves else 0.0
+
+
+def _starts(answers: F32, parts: list[tuple[int, int]]) -> list[float]:
+    """Seconds at which notes begin."""
+    voice = (unsteadiness(answers, parts) - STEADY) / (UNSTEADY - STEADY)
+    voice = min(1.0, max(0.0, voice))
+    starts = []
+    before = -spec.RATE
+    for first, last in parts:
+        late = LATE if first - before > JOINED else LATE_JOINED
+        starts.append(max(0.0, (first + 1 - spec.FAR) * SECONDS + EARLY + voice * (late - EARLY)))
+        before = last
+    return starts

@@ -1,0 +1,129 @@
+"""From answers to notes: answers made here, of a voice whose pitch, onsets and confidence are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from antiphon_hum.learned import spec
+from antiphon_hum.learned.decode import Live, NoteDecoder
+from antiphon_hum.learned.file_decoder import PathCosts, decode_file
+
+LATE = {spec.NEAR: (spec.KEY, spec.KEY_SURE, spec.NOTE, spec.ONSET, spec.PITCH, spec.SURE, spec.VOICED),
+        spec.FAR: (spec.FAR_KEY, spec.FAR_SURE, spec.FAR_NOTE, spec.FAR_ONSET)}  # fmt: skip
+
+
+def answers(pitch, onsets=(), chance=0.99, attack=0.9):
+    """Answers to a voice with `pitch` at each hop (NaN in rests) and onsets at some."""
+    pitch = np.asarray(pitch, float)
+    hops = len(pitch)
+    there = np.isfinite(pitch)
+    onset = np.full(hops, 0.002)
+    for at in onsets:
+        onset[at] = attack
+    key = np.where(there, (np.nan_to_num(pitch, nan=60.0) - spec.LOWEST) / spec.SEMITONES, 0.4)
+    values = np.zeros((hops + spec.FAR, spec.ANSWER), np.float32)
+    for late, (where, sure, note, begins, *more) in LATE.items():
+        rows = slice(late - 1, late - 1 + hops)
+        values[rows, where] = key
+        values[rows, sure] = np.where(there, 0.99, 0.1)
+        values[rows, note] = np.where(there, chance, 0.01)
+        values[rows, begins] = onset
+        for place, column in zip(more, (key, np.where(there, 0.99, 0.1), there), strict=False):
+            values[rows, place] = column
+    return values
+
+
+def rests(*parts):
+    return np.concatenate([np.full(part, np.nan) if isinstance(part, int) else np.asarray(part) for part in parts])
+
+
+def live_notes(values, sensitivity=0.5, **changes):
+    decoder = NoteDecoder(Live(**changes))
+    sent = []
+    for n, answer in enumerate(values):
+        decoder.step(answer, None, 4.0 * (sensitivity - 0.5))
+        if decoder.begun is not None:
+            sent.append((n, decoder.begun))
+    return sent
+
+
+def test_a_pitch_between_two_semitones_is_one_note_with_its_fraction():
+    wobble = 60.5 + 0.3 * np.sin(np.arange(80) * 0.35)
+    values = answers(rests(20, wobble, 20), [20])
+    ((start, end, pitch),) = decode_file(values)
+    assert start == pytest.approx(0.2, abs=0.04)
+    assert end == pytest.approx(1.0, abs=0.03)
+    assert pitch == pytest.approx(60.5, abs=0.15)
+    ((_, begun),) = live_notes(values)
+    assert begun == pytest.approx(60.5, abs=0.35)
+
+
+def test_a_pitch_that_drifts_is_followed_and_one_that_steps_is_another_note():
+    for reached, notes in ((60.8, decode_file), (62.5, live_notes)):
+        assert len(notes(answers(rests(20, np.linspace(60.0, reached, 200), 20), [20]))) == 1
+    step = answers(rests(20, np.full(60, 60.2), np.full(60, 62.2), 20), [20, 80])
+    assert [round(pitch, 1) for _, _, pitch in decode_file(step)] == [60.2, 62.2]
+    assert [round(pitch, 1) for _, pitch in live_notes(step)] == [60.2, 62.2]
+
+
+def test_a_pitch_that_steps_without_an_onset_is_another_note():
+    step = answers(rests(20, np.full(60, 60.0), np.full(60, 64.0), 20), [20])
+    assert [round(pitch) for _, _, pitch in decode_file(step)] == [60, 64]
+    assert [round(pitch) for _, pitch in live_notes(step)] == [60, 64]
+
+
+def test_the_same_pitch_is_repeated_at_an_onset_and_not_without_one():
+    tone = rests(20, np.full(120, 60.0), 20)
+    assert len(decode_file(answers(tone, [20, 80]))) == 2
+    assert len(live_notes(answers(tone, [20, 80]))) == 2
+    assert len(decode_file(answers(tone, [20]))) == 1
+    assert len(live_notes(answers(tone, [20]))) == 1
+
+
+def test_the_notes_of_an_unsteady_voice_begin_later_than_an_instruments():
+    steady = answers(rests(20, np.full(60, 60.0), 20), [20])
+    voice = answers(rests(20, 60.0 + 0.25 * np.sin(np.arange(60) * 0.4), 20), [20])
+    assert decode_file(voice)[0][0] - decode_file(steady)[0][0] == pytest.approx(0.03, abs=0.011)
+
+
+def _babble(seed):
+    """Notes of any likelihood, onsets of any strength."""
+    rng = np.random.default_rng(seed)
+    parts, onsets, chances, at = [], [], [], 0
+    for _ in range(30):
+        length, rest = int(rng.integers(8, 50)), int(rng.integers(0, 12))
+        parts += [np.full(rest, np.nan), np.full(length, rng.uniform(50, 70)) + 0.02 * rng.standard_normal(length)]
+        onsets.append(at + rest)
+        chances += [0.0] * rest + [float(rng.uniform(0.02, 0.99))] * length
+        at += rest + length
+    return answers(np.concatenate(parts), onsets, np.array(chances), float(rng.uniform(0.5, 0.9)))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_more_sensitivity_gives_the_same_notes_and_more_and_never_fewer(seed):
+    values = _babble(seed)
+    before_file: set = set()
+    before_live: list = []
+    counts = []
+    for sensitivity in (0.0, 0.25, 0.5, 0.75, 1.0):
+        costs = PathCosts(sure=PathCosts().sure - 8.0 * (sensitivity - 0.5))
+        now = set(decode_file(values, costs))
+        assert before_file <= now
+        before_file = now
+        sent = live_notes(values, sensitivity)
+        assert {round(pitch) for _, pitch in before_live} <= {round(pitch) for _, pitch in sent}
+        assert len(before_live) <= len(sent)
+        before_live = sent
+        counts.append((len(now), len(sent)))
+    assert counts[0][0] < counts[-1][0]
+    assert counts[0][1] < counts[-1][1]
+
+
+def test_a_long_sound_is_the_same_in_any_chunks(monkeypatch):
+    from antiphon_hum.learned import file_decoder
+
+    values = np.concatenate([_babble(1), _babble(2)])
+    whole = decode_file(values)
+    monkeypatch.setattr(file_decoder, "CHUNK", 37)
+    assert decode_file(values) == whole

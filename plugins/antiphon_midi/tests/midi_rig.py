@@ -1,0 +1,100 @@
+"""A control process with MIDI open on a fake system of ports."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from tests.control.fake_engine import RATE, FakeEngine, FakeTime
+from tests.control.rig import CATALOG, Rig, make_app
+from tests.control.test_notes import HEARS, PLAYS, events
+
+from antiphon.api.transports import ServeSettings
+from antiphon.contract.catalog import Catalog
+from antiphon.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.graph.patch import Patch
+from antiphon_midi.input import MidiInput
+from antiphon_midi.ports import Ports
+from antiphon_midi.tests.fake_midi import FakeMidi
+
+BLOCK = 256
+LAG = BLOCK + round(0.001 * RATE)
+GRAPH = Graph(
+    (NodeSpec("a", "gain"), NodeSpec("k", "plays"), NodeSpec("h", "hears")),
+    (
+        Wire(End("in", "in"), End("a", "in")),
+        Wire(End("in", "in"), End("h", "in")),
+        Wire(End("k", "out"), End("out", "out")),
+        Wire(End("a", "out"), End("out", "out")),
+    ),
+)
+GAIN, K, H = 1, 2, 3
+"""The nodes' numbers."""
+
+
+class Stage(Rig):
+    """A control process with MIDI open on `fake`, its ports looked at when asked."""
+
+    fake: FakeMidi
+    ports: Ports
+    midi: MidiInput
+
+    async def look(self) -> None:
+        """What a second's wait does."""
+        self.midi._changed(self.ports.look())
+        self.midi.out.follow()
+        await self.settle()
+
+    async def play(self, *data: int, port: str = "antiphon", ns: int = 0) -> list[tuple[Any, ...]]:
+        """Sends; returns the events that come of it, without their sample."""
+        self.fake.put(port, *data, ns=ns)
+        await self.settle()
+        return [done[:-1] for done in events(self)]
+
+
+Open = Callable[..., Any]
+
+
+@asynccontextmanager
+async def staged(folder: Path, engine: FakeEngine | None = None, **wanted: Any) -> AsyncIterator[Stage]:
+    time = engine.time if engine is not None else FakeTime()
+    engine = engine or FakeEngine(time)
+    app = make_app(folder, engine, time, Catalog({**CATALOG.types, "plays": PLAYS, "hears": HEARS}))
+    fake = FakeMidi()
+    fake.there = wanted.pop("there", [])
+    ports = Ports("test", virtual=wanted.pop("virtual", True), make=fake.make, **wanted)
+    midi = MidiInput(app.transports.host("midi", ServeSettings(midi=True), fresh=True), ports)
+    midi.install()
+    restored = await app.start()
+    made = Stage(app, engine, time)
+    made.fake, made.ports, made.midi = fake, ports, midi
+    if not restored:
+        app.plans.load(Patch("three", 120.0, GRAPH), 0.0, None, "", ())
+    await made.settle()
+    stop = asyncio.Event()
+    running = asyncio.create_task(app.run(stop))
+    for _ in range(2000):
+        if fake.calls:
+            break
+        await asyncio.sleep(0.001)
+    await made.look()
+    engine.applied.clear()
+    try:
+        yield made
+    finally:
+        stop.set()
+        await running
+        await app.stop()
+        made.close()
+        app.close()
+
+
+def with_midi(live: Stage, **midi: str) -> None:
+    """The patch that plays has this [midi]; "cc_21" for "cc 21"."""
+    assert live.app.plans.patch is not None
+    written = {name.replace("_", " "): target for name, target in midi.items()}
+    live.app.plans.patch = replace(live.app.plans.patch, midi=written)

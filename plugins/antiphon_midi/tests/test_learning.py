@@ -1,0 +1,100 @@
+"""Controllers that are learned for parameters, and pads for addresses."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from antiphon.runtime import paths
+from antiphon_midi.tests.midi_rig import K, Stage, staged, with_midi
+
+
+async def test_learned_once_it_stays_learned(live: Stage, tmp_path: Path) -> None:
+    client = live.client()
+    await client.ask("/notify", 1)
+    assert await client.ask("/learn", "/node/a/cutoff") == []
+    assert live.app.status()["midi"]["learning"] == "a.cutoff"
+    await live.play(0xB4, 33, 127, port="keys 20:0")
+    assert live.app.executor.value("a", "cutoff") == 2000.0
+    assert [m for m in client.heard() if "learn" in m[0] or m[0] == "/done"] == [
+        ("/done", ("/learn", "/node/a/cutoff", "cc 33 5")), ("/learned", ("/node/a/cutoff", "cc 33 5", "keys"))
+    ]  # fmt: skip
+    # of another port, and another channel, it is another knob
+    assert len(await live.play(0xB4, 33, 0)) == 1
+    assert len(await live.play(0xB3, 33, 0, port="keys 20:0")) == 1
+    async with staged(tmp_path / "other", there=["keys 28:0"]) as later:
+        await later.play(0xB4, 33, 0, port="keys 28:0")
+        assert later.app.executor.value("a", "cutoff") == 20.0
+        asking = later.client()
+        assert await asking.ask("/unlearn", "/node/a/cutoff") == []
+        assert len(await later.play(0xB4, 33, 127, port="keys 28:0")) == 1
+        ((_, (_, said)),) = await asking.ask("/unlearn", "/node/a/cutoff")
+        assert said == "no control was learned for a.cutoff"
+    assert json.loads((paths.config() / "midi.json").read_text())["controls"] == []
+
+
+async def test_learning_again_moves_the_parameter_to_another_knob_and_goes_before_the_patch(live: Stage) -> None:
+    with_midi(live, cc_1="a.trim")
+    client = live.client()
+    for number in (1, 2):
+        await client.ask("/learn", "/node/a/gain/norm")
+        await live.play(0xB0, number, 64)
+    assert await live.play(0xB0, 2, 127) == []
+    assert live.app.executor.value("a", "gain") == 2.0
+    await live.play(0xB0, 1, 0)
+    assert (live.app.executor.value("a", "gain"), live.app.executor.value("a", "trim")) == (2.0, pytest.approx(-0.1))
+
+
+async def test_a_knob_learned_for_a_node_that_is_not_here_plays_on(live: Stage) -> None:
+    client = live.client()
+    await client.ask("/learn", "/node/a/gain")
+    await live.play(0xB0, 1, 64)
+    await client.ask("/node/remove", "a")
+    live.engine.applied.clear()
+    assert await live.play(0xB0, 1, 127) == [("control", K, 1, 1.0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("/node/z/gain", "there is no node 'z'"), ("/node/a/level", "readonly"), ("/node/a/label", "text"),
+        ("/tempo", "address takes /node/NAME/PARAM"), ("a", "address takes /node/NAME/PARAM"),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_learned_is_said(live: Stage, address: str, said: str) -> None:
+    ((where, (_, reason)),) = await live.client().ask("/learn", address)
+    assert where == "/fail"
+    assert said in reason
+
+
+async def test_a_damaged_file_of_learned_controls_is_said_and_nothing_else(tmp_path: Path, home: Path) -> None:
+    paths.make_folder(paths.config())
+    for damaged in (b"", b"{", b"[]", b'{"format": 2}', b'{"format": 1, "controls": [1]}', b"[" * 100_000):
+        (paths.config() / "midi.json").write_bytes(damaged)
+        async with staged(tmp_path / f"state{len(damaged)}") as live:
+            assert await live.play(0x90, 60, 127) == [("on", K, 60, 1.0, 1)]
+
+
+async def test_a_pad_learned_presses_an_address(live: Stage) -> None:
+    client = live.client()
+    await client.ask("/notify", 1)
+    await client.ask("/node/add", "gain", "extra")
+    assert await client.ask("/learn", "/patch/undo") == []
+    await live.play(0xB0, 50, 127)
+    assert ("/learned", ("/patch/undo", "cc 50 1", "antiphon")) in client.heard()
+    assert "extra" not in live.app.session.state.nodes
+    assert await client.ask("/unlearn", "/patch/undo") == []
+    assert len(await live.play(0xB0, 50, 0, 0xB0, 50, 127)) == 2
+    ((address, args),) = await client.ask("/learn", "/set/load")
+    assert (address, args[0]) == ("/fail", "/learn")
+
+
+async def test_the_master_volume_is_learned_like_any_parameter(live: Stage) -> None:
+    client = live.client()
+    await client.ask("/learn", "/node/out/gain")
+    await live.play(0xB0, 7, 127)
+    assert live.app.executor.value("out", "gain") == 24.0
+    await live.play(0xB0, 7, 0)
+    assert live.app.executor.value("out", "gain") == -60.0

@@ -1,0 +1,95 @@
+"""Notes on their way to external gear."""
+
+from __future__ import annotations
+
+import pytest
+from tests.control.rig import CATALOG
+from tests.control.test_notes import HEARS, PLAYS
+
+from antiphon.api.osc import encode
+from antiphon.contract.catalog import Catalog
+from antiphon.engine.link import PlayedNote
+from antiphon.graph.patch import parse
+from antiphon_midi.tests.fake_midi import FakeMidi
+from antiphon_midi.tests.midi_rig import H, Stage, with_midi
+
+
+@pytest.fixture
+async def gear(live: Stage) -> FakeMidi:
+    live.fake.sinks = ["gear in", "other"]
+    await live.look()
+    assert live.app.status()["midi"]["outputs"] == ["gear in"]
+    return live.fake
+
+
+async def test_what_is_played_by_command_goes_out_once(live: Stage, gear: FakeMidi) -> None:
+    client = live.client()
+    await client.ask("/node/add", "plays", "m")
+    await client.ask("/note/on", 60, 127)
+    await client.ask("/note/on", 60, 127)
+    await client.ask("/cc", 1, 0.5, 2)
+    await client.ask("/note/off", 60)
+    assert gear.sent == [
+        ("gear in", bytes(m)) for m in ((0x90, 60, 127), (0x90, 60, 127), (0xB1, 1, 64), (0x80, 60, 64))
+    ]
+
+
+async def test_a_port_does_not_get_back_what_came_from_it(live: Stage, gear: FakeMidi) -> None:
+    live.fake.there = ["gear in"]
+    await live.look()
+    await live.play(0x90, 60, 1, port="gear in")
+    assert gear.sent == []
+    await live.play(0x90, 61, 1)
+    assert gear.sent == [("gear in", bytes((0x90, 61, 1)))]
+
+
+async def test_a_note_with_a_time_goes_out_at_its_time(live: Stage, gear: FakeMidi) -> None:
+    client = live.client()
+    client.bundle(live.time.timetag(0.5), encode("/note/on", 60, 127))
+    await live.settle()
+    assert gear.sent == []
+    await live.move(0.6)
+    live.midi.out._due()
+    assert len(gear.sent) == 1
+
+
+async def test_what_the_named_node_emits_goes_out(live: Stage, gear: FakeMidi) -> None:
+    live.engine.say(PlayedNote(H, "on", 60, 1.0, 1, 0))
+    await live.settle()
+    assert (live.engine.echoed, gear.sent) == (0, [])
+    with_midi(live, out="h.notes")
+    await live.look()
+    assert live.engine.echoed == H
+    for kind, value in (("on", 0.5), ("off", 0.0)):
+        live.engine.say(PlayedNote(H, kind, 60, value, 2, 0))
+    await live.settle()
+    assert [m for _, m in gear.sent] == [bytes((0x91, 60, 64)), bytes((0x81, 60, 64))]
+    with_midi(live)
+    await live.look()
+    assert live.engine.echoed == 0
+
+
+async def test_a_panic_ends_what_sounds_out_there_and_drops_what_waits(live: Stage, gear: FakeMidi) -> None:
+    client = live.client()
+    await client.ask("/note/on", 60, 127)
+    client.bundle(live.time.timetag(0.5), encode("/note/on", 61, 127))
+    await live.settle()
+    gear.sent.clear()
+    await client.ask("/panic")
+    assert gear.sent[0] == ("gear in", bytes((0x80, 60, 64)))
+    assert [m for _, m in gear.sent[1:]] == [bytes((0xB0 | c, 123, 0)) for c in range(16)]
+    gear.sent.clear()
+    await live.move(1.0)
+    assert gear.sent == []
+
+
+def test_a_patch_names_the_node_whose_notes_go_out() -> None:
+    catalog = Catalog({**CATALOG.types, "plays": PLAYS, "hears": HEARS})
+    text = 'format = 1\n[nodes.h]\ntype = "hears"\n[nodes.a]\ntype = "gain"\n[wires]\n"in" = "h"\n[midi]\nout = {}\n'
+    assert parse(text.format('"h"'), catalog).midi == {"out": "h.notes"}
+    for target, said in (
+        ('"a"', "'a' gives no notes"), ('"h.x"', "no output port 'x'"), ("1", "takes node.port"),
+        ('"in"', "gives no notes"), ('"z"', "z"),
+    ):  # fmt: skip
+        with pytest.raises(Exception, match=said):
+            parse(text.format(target), catalog)

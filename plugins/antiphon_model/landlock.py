@@ -1,0 +1,59 @@
+"""Landlock, a facility of Linux (5.13 and later) by which a process gives up rights to files and the network for good.
+
+Numbers are those of the kernel's `linux/landlock.h`; the system calls have the same ones on every architecture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import sys
+
+_CREATE_RULESET, _RESTRICT_SELF = 444, 446
+_NO_NEW_PRIVILEGES = 38
+_VERSION = 1
+_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
+_FIRST = (1 << 13) - 1
+"""Rights of the first version: execute, read, write, remove, and make files of each kind."""
+_TRUNCATE = 1 << 14
+_BIND_TCP, _CONNECT_TCP = 1 << 0, 1 << 1
+
+
+class _Ruleset(ctypes.Structure):
+    _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64))
+
+
+def forbid_writing() -> bool:
+    """Takes from this thread, and from all that it starts, the right to write files, run programs and use TCP.
+
+    Files that are open stay so, and reading is allowed: libraries are loaded late.
+
+    Returns:
+        Whether the kernel has taken them; an older one, or another system, leaves them.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        call = ctypes.CDLL(None, use_errno=True).syscall
+        control = ctypes.CDLL(None, use_errno=True).prctl
+    except (OSError, AttributeError):
+        return False
+    call.restype = ctypes.c_long
+    version = call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION))
+    if version < 1:
+        return False
+    files = _FIRST & ~(_READ_FILE | _READ_DIR) | (_TRUNCATE if version >= 3 else 0)
+    rules = _Ruleset(files, _BIND_TCP | _CONNECT_TCP if version >= 4 else 0)
+    size = ctypes.sizeof(_Ruleset) if version >= 4 else ctypes.sizeof(ctypes.c_uint64)
+    ruleset = call(_CREATE_RULESET, ctypes.byref(rules), ctypes.c_size_t(size), ctypes.c_uint(0))
+    if ruleset < 0:
+        return False
+    try:
+        none = ctypes.c_ulong(0)
+        if control(_NO_NEW_PRIVILEGES, ctypes.c_ulong(1), none, none, none):
+            return False
+        return bool(call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint(0)) == 0)
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(ruleset)
