@@ -1,4 +1,4 @@
-"""What a model file of somebody else's is: its methods, ratios, rate and latency, found in a process of its own.
+"""What a model file from outside is: its methods, ratios, rate and latency, found in a process of its own.
 
 A file is foreign code: it is read, loaded and tried by `antiphon_model.probe`, in a process with limits, which ends
 with a description or a sentence. The description is kept in the cache folder under the file's checksum. Nothing here

@@ -17,9 +17,9 @@ from antiphon_models.loops.systems import PEERS, Guesser, marks, ours, trivial
 
 _SEED = 33
 """Times the request's: no multiple of it is a seed that the shipped tables were fitted on (`training.SEEDS`)."""
-LOOPS, PIECES, LIBRARY = 84, 20, 60
-"""Without a limit: loops measured in each direction (and half as many of songs), pieces, and loops in the library of
-which pieces are made. Fitted on are as many of one soundfont as the shipped tables have of each."""
+LOOPS, FITTED, PIECES, LIBRARY = 84, 480, 20, 60
+"""Without a limit: loops measured and fitted on in each direction (and half as many of songs), pieces, and loops in the
+library of which pieces are made. The shipped tables are fitted on more (`training.COUNT`)."""
 _DRAWN, _CUT, _PIECES, _COST = "loops drawn by chance", "loops cut from songs", "pieces", "cost"
 
 
@@ -73,7 +73,7 @@ class Looping(Evaluation):
             packages = needs.PACKAGES["fluidsynth"]
             raise UsageError(f"loops are rendered by FluidSynth: {missing}; sudo apt-get install {packages}")
         count = max(6, ask.limit) if ask.limit else LOOPS
-        fitted = max(36, 4 * ask.limit) if ask.limit else training.COUNT
+        fitted = max(36, 4 * ask.limit) if ask.limit else FITTED
         for on, to in (("timgm6mb", "fluidr3"), ("fluidr3", "timgm6mb")):
             systems = _systems(ask, on, fitted)
             drawn = corpus.rendered(count, to, _SEED * ask.seed)
