@@ -10,7 +10,7 @@ from antiphon.api.arrays import Gru, Linear, Weights, taken
 LEVELS, HIDDEN = 24, 64
 
 
-class Reference:
+class ArrayReference:
     """The network of one stream: `[1, hop]` samples in; out they come bit for bit, while the network is finite."""
 
     def __init__(self, weights: Weights) -> None:

@@ -19,7 +19,7 @@ SPREAD = 3.0
 """Factor from the network's last numbers to logarithms of power."""
 
 
-class Autoencoder:
+class ArrayAutoencoder:
     """The network of one stream: log powers `[2, UNITS]`, of input and learned noise, to gains `[1, UNITS]`, 0 to 1."""
 
     def __init__(self, weights: Weights) -> None:

@@ -35,7 +35,7 @@ def gru(weights: Weights, name: str, inputs: int, units: int) -> Gru:
     )
 
 
-class MaskNetwork:
+class ArrayMaskNetwork:
     """The network of one stream: log powers `[2, UNITS]`, of input and learned noise, to gains `[1, UNITS]`, 0 to 1."""
 
     def __init__(self, weights: Weights) -> None:

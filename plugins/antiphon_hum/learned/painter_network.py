@@ -64,7 +64,7 @@ class CausalLayer:
         return self.outputs
 
 
-class Painter:
+class ArrayPainter:
     """The network of one stream: `[1, HOP]` samples in, `[1, SEMITONES]` likenesses to a piano's notes out."""
 
     def __init__(self, weights: Weights) -> None:

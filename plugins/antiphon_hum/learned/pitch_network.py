@@ -90,7 +90,7 @@ class Periodicity:
         np.multiply(self._sums(root), np.float32(2.0 / float(root.sum())), out=out)
 
 
-class PitchNetwork:
+class ArrayPitchNetwork:
     """The network of one stream: `[1, HOP]` samples in, `[1, ANSWER]` values out."""
 
     def __init__(self, weights: Weights) -> None:
