@@ -32,7 +32,7 @@ NEAR = 0.75
 """Semitones from the median; pitches further away do not count."""
 STEADY, UNSTEADY = 0.10, 0.12
 """Semitones of standard deviation within notes: of an instrument at most, and of a singer's voice at least."""
-EARLY, LATE, LATE_JOINED = -0.01, 0.02, 0.03
+EARLY, LATE, LATE_JOINED = -0.009, 0.021, 0.031
 """Seconds from the network's onset to the start of a note: of an instrument, of a voice, and of a voice whose note
 follows another with no gap. Voices slide and have consonants, and listeners place notes where the pitch is reached.
 """
@@ -65,7 +65,7 @@ class PathCosts:
     floor: float = 0.02
     note: float = 0.5
     least: int = 6
-    sure: float = 1.0
+    sure: float = 2.0
 
 
 def decode_file(answers: F32, how: PathCosts | None = None) -> list[FileNote]:
