@@ -53,7 +53,7 @@ class Denoise(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and starts the worker.
 
-        A learned mode without its weights or torch becomes `gate`, with a warning.
+        A learned mode without its weights becomes `gate`, with a warning.
         """
         mode = str(self.settings["mode"])
         if mode in MODELS and (reason := usable(MODELS[mode])):
@@ -66,7 +66,7 @@ class Denoise(Processor):
                 self._delayed = DelayedSpectra(MODELS[mode], self._grid, spec.channels, spec.block, self.node)
                 self.parts = self._delayed.client.parts
             except WorkerError as error:
-                log.warning("denoise has no worker for mode %s: %s. %s", mode, error, BY_GATE)
+                log.warning("denoise has no mode %s here: %s. %s", mode, error, BY_GATE)
                 mode = "gate"
         if mode not in MODELS:
             self._grid = grid(spec.rate)

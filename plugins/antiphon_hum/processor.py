@@ -112,7 +112,7 @@ class Hum(Processor):
                 self._tracker = ModelTracker(self._decimator, mode, spec.block, self.node)
                 self.parts = self._tracker.client.parts
             except WorkerError as error:
-                log.warning("hum has no worker for mode %s: %s. %s", mode, error, BY_PYIN)
+                log.warning("hum has no mode %s here: %s. %s", mode, error, BY_PYIN)
                 self.mode = mode = "pyin"
         if mode not in MODELS:
             self._decimator = Decimator(spec.rate)

@@ -7,6 +7,7 @@ from antiphon.api.models import ModelInfo
 REFERENCE = ModelInfo(
     name="reference",
     network="antiphon_models.model.network:Reference",
+    array_network="antiphon_model.network:Reference",
     weights="reference",
     plugin="model",
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -12,8 +13,10 @@ from antiphon_hum.learned.spec import HUM
 
 def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(devices, "installed", lambda: None)
-    said = model_client.usable(HUM)
+    said = model_client.usable(replace(HUM, array_network=""))
     assert said == "the model hum-learned needs torch, which is not installed; `make models` installs it"
+
+    assert model_client.usable(HUM) == ""
 
 
 def test_it_is_said_once_and_never_of_what_is_only_tried(

@@ -7,7 +7,6 @@ pitch; a GRU over time. Heads answer for the sound `NEAR` and `FAR` hops ago: th
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar, cast
 
 import torch
@@ -16,50 +15,24 @@ from torch.nn import functional
 
 from antiphon.api.networks import State, StreamingModel
 from antiphon_hum.learned import spec
-
-PER_SEMITONE = 3
-BINS = spec.SEMITONES * PER_SEMITONE
-GRID = 280
-"""Bins of the spectra: the pitches' and those of their harmonics above."""
-LONG, MIDDLE, SHORT = 2048, 1024, 512
-HARMONICS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
-BANDS = 20
-"""Of the short window, for what begins."""
-CHANNELS, BODY, CONTEXT, HIDDEN = 14, 8, 64, 108
-LATE = spec.FAR - spec.NEAR
-ROOT = 0.35
-"""Exponent of the power spectrum in the autocorrelation; below 1, strong harmonics do not mask others."""
-
-
-def hertz(places: Tensor) -> Tensor:
-    """Of bins of the grid. The middle bin of a semitone is in tune."""
-    return 440.0 * 2.0 ** ((spec.LOWEST + (places - 1.0) / PER_SEMITONE - 69.0) / 12.0)
-
-
-def _window(size: int, fall: int) -> Tensor:
-    """Rises slowly and falls within `fall` samples, so that the newest sound counts soon."""
-    up = 0.5 - 0.5 * torch.cos(math.pi * torch.arange(size - fall) / (size - fall))
-    down = 0.5 + 0.5 * torch.cos(math.pi * torch.arange(fall) / fall)
-    window = torch.cat([up, down])
-    return window / window.pow(2).sum().sqrt()
-
-
-def _log_grid(size: int) -> Tensor:
-    """`[size // 2 + 1, GRID]`: a triangle for each bin, as wide as the wider of the two spacings."""
-    lines = torch.arange(size // 2 + 1) * spec.RATE / size
-    middle = hertz(torch.arange(GRID))
-    width = torch.maximum(middle * (2 ** (1 / 36) - 1), torch.tensor(spec.RATE / size))
-    weights = (1.0 - (lines[:, None] - middle).abs() / width).clamp_min(0.0)
-    weights = weights / weights.sum(0).clamp_min(1e-6)
-    return weights * (middle < 0.49 * spec.RATE)
-
-
-def _lags(size: int) -> Tensor:
-    """`[size // 2 + 1, BINS]`: cosines that turn a power spectrum into the autocorrelation at each pitch's period."""
-    lines = torch.arange(size // 2 + 1)[:, None]
-    lag = spec.RATE / hertz(torch.arange(BINS))
-    weights = torch.cos(2 * math.pi * lines * lag / size)
-    return weights * (lines > 0)
+from antiphon_hum.learned.tables import (
+    BANDS,
+    BINS,
+    BODY,
+    CHANNELS,
+    CONTEXT,
+    HIDDEN,
+    LATE,
+    LONG,
+    MIDDLE,
+    PER_SEMITONE,
+    ROOT,
+    SHIFTS,
+    SHORT,
+    lags,
+    log_grid,
+    window,
+)
 
 
 class PitchNetwork(StreamingModel):
@@ -77,12 +50,12 @@ class PitchNetwork(StreamingModel):
 
     def __init__(self) -> None:
         super().__init__()
-        for name, size, fall in (("long", LONG, 320), ("middle", MIDDLE, 200), ("short", SHORT, 120)):
-            self.register_buffer(f"{name}_window", _window(size, fall), persistent=False)
-            self.register_buffer(f"{name}_grid", _log_grid(size), persistent=False)
+        for name, size in (("long", LONG), ("middle", MIDDLE), ("short", SHORT)):
+            self.register_buffer(f"{name}_window", torch.tensor(window(size)), persistent=False)
+            self.register_buffer(f"{name}_grid", torch.tensor(log_grid(size)), persistent=False)
             if size != SHORT:
-                self.register_buffer(f"{name}_lags", _lags(size), persistent=False)
-        self.shifts = [round(PER_SEMITONE * 12 * math.log2(h)) for h in HARMONICS]
+                self.register_buffer(f"{name}_lags", torch.tensor(lags(size)), persistent=False)
+        self.shifts = list(SHIFTS)
         self.one = nn.Conv1d(CHANNELS, 16, 5, padding=2)
         self.two = nn.Conv1d(16, 16, 5, padding=2)
         self.three = nn.Conv1d(16, BODY, 5, padding=2)

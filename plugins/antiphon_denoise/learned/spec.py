@@ -21,6 +21,7 @@ HOP = 384
 MASK = ModelInfo(
     name="denoise-mask",
     network="antiphon_models.denoise.network.mask:MaskNetwork",
+    array_network="antiphon_denoise.learned.mask_network:MaskNetwork",
     weights="denoise-mask",
     plugin="denoise",
     hop=UNITS,
@@ -34,6 +35,7 @@ AUTOENCODER = replace(
     MASK,
     name="denoise-autoencoder",
     network="antiphon_models.denoise.network.autoencoder:Autoencoder",
+    array_network="antiphon_denoise.learned.autoencoder_network:Autoencoder",
     weights="denoise-autoencoder",
 )
 UNKNOWN = -100.0

@@ -20,7 +20,6 @@ from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_models.denoise.harness import run
 from antiphon_models.denoise.sdr import si_sdr
 
-pytest.importorskip("torch")
 _spec = importlib.util.spec_from_file_location("denoise_sounds", Path(__file__).with_name("sounds.py"))
 assert _spec is not None
 assert _spec.loader is not None

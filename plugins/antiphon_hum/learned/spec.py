@@ -29,6 +29,7 @@ def pitch(value: float) -> float:
 HUM = ModelInfo(
     name="hum-learned",
     network="antiphon_models.hum.network:PitchNetwork",
+    array_network="antiphon_hum.learned.pitch_network:PitchNetwork",
     weights="hum-learned",
     plugin="hum",
     rate=RATE,
@@ -47,6 +48,7 @@ PLAIN = replace(
     HUM,
     name="hum-spectrogram",
     network="antiphon_models.hum.baseline_network:Painter",
+    array_network="antiphon_hum.learned.painter_network:Painter",
     weights="hum-spectrogram",
     answer=SEMITONES,
 )

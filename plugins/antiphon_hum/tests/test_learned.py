@@ -26,7 +26,6 @@ from antiphon_models.hum.systems import Result
 from antiphon_models.hum.testset import TestClip
 from antiphon_models.hum.training.humming import hummed
 
-pytest.importorskip("torch")
 TUNE = [60, 64, 67, 72, 71, 67, 62, 60, 60, 57]
 MANNER = SingingStyle(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.03)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.api import IO, BlockTime, Event, Samples, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor
-from antiphon_hum.learned import spec
+from antiphon_hum.learned import offline_model, spec
 from antiphon_hum.learned.decode import SECONDS, PathCosts, decode_file
 from antiphon_hum.learned.model_tracker import MODELS, REACH
 from antiphon_hum.learned.template_decoder import notes_of_painting
@@ -148,9 +148,6 @@ def _by_tracker(
 
 def _by_network(play: Play, mode: str, hum: Hum) -> Transcription:
     """One pass of the network over the whole sound."""
-    # imports torch, which the other modes do not need
-    from antiphon_hum.learned import offline_model
-
     settings = hum.settings
     odds = REACH * (float(settings["sensitivity"]) - 0.5)
     transcriber = offline_model.OfflineModel(mode)

@@ -18,14 +18,25 @@ HOP = 480
 
 
 @pytest.fixture
+def arrays():
+    """A warm stepper of the reference in numpy."""
+    from antiphon.workers.array_stepper import build
+    from antiphon_model.spec import reference
+
+    stepper = build(reference().worker("cpu"))
+    stepper.warm()
+    return stepper
+
+
+@pytest.fixture
 def reference():
-    """A warm stepper of the reference, and torch as it was afterwards."""
+    """A warm stepper of the reference in torch, and torch as it was afterwards."""
     torch = pytest.importorskip("torch")
     from antiphon.workers.torch_stepper import build
     from antiphon_model.spec import reference
 
     threads = torch.get_num_threads()
-    stepper = build(reference().worker("cpu"))
+    stepper = build(reference().torch_worker("cpu"))
     stepper.warm()
     yield stepper
     torch.set_num_threads(threads)
@@ -44,10 +55,12 @@ def sounds() -> np.ndarray:
     return x
 
 
-def test_the_sound_passes_bit_for_bit(reference) -> None:
+@pytest.mark.parametrize("kind", ["arrays", "reference"])
+def test_the_sound_passes_bit_for_bit(kind, request) -> None:
+    stepper = request.getfixturevalue(kind)
     y = np.zeros((4, 1, HOP), np.float32)
     for n, x in enumerate(sounds()):
-        reference.step(np.full(4, n), x, y)
+        stepper.step(np.full(4, n), x, y)
         assert y.tobytes() == x.tobytes(), n
 
 
@@ -61,6 +74,21 @@ def test_state_and_weights_are_at_work(reference) -> None:
     # a number inside that is none is heard, in its own slot
     memory[2, 0] = float("nan")
     reference.step(np.full(4, 5), sounds()[5], y)
+    assert np.isnan(y[2]).all()
+    assert np.isfinite(y[[0, 1, 3]]).all()
+
+
+def test_the_state_in_numpy_is_that_in_torch(arrays, reference) -> None:
+    y = np.zeros((4, 1, HOP), np.float32)
+    for n, x in enumerate(sounds()[:16]):
+        hops = np.array([n, -1, n, n])
+        arrays.step(hops, x, y)
+        reference.step(hops, x, y)
+    own = np.stack([network._cell.state for network in arrays._networks])
+    assert np.abs(own - reference._state[0].numpy()).max() < 1e-5
+    assert not own[1].any()
+    arrays._networks[2]._cell.state[0] = np.nan
+    arrays.step(np.full(4, 16), sounds()[16], y)
     assert np.isnan(y[2]).all()
     assert np.isfinite(y[[0, 1, 3]]).all()
 

@@ -54,7 +54,7 @@ def cost(info: ModelInfo, slots: int, seed: int) -> dict[str, Any]:
     from antiphon.workers.torch_stepper import build
 
     threads = torch.get_num_threads()
-    spec = replace(info, slots=slots).worker("cpu")
+    spec = replace(info, slots=slots).torch_worker("cpu")
     stepper = build(spec)
     stepper.warm()
     rng = np.random.default_rng(seed)

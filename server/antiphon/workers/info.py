@@ -9,7 +9,9 @@ from antiphon.errors import WorkerError
 from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
 
 FACTORIES = {"cpu": "antiphon.workers.torch_stepper:build", "cuda": "antiphon.workers.cuda:build"}
-"""The factory of a model's worker, by device."""
+"""The factory of a torch model's worker, by device."""
+ARRAY_FACTORY = "antiphon.workers.array_stepper:build"
+"""The factory of a worker on the CPU where there is the same network in numpy."""
 CUDA_MEMORY = 4096
 """MB: a CUDA context and its libraries take gigabytes of the process before the first weight."""
 
@@ -33,6 +35,8 @@ class ModelInfo:
         folder: Of the manifest; "" for the one that ships with Antiphon.
         answer: Values of an answer for each output; 0 for `hop`.
         frames: Frames of `rate` from one hop to the next, where a hop is not that many samples; 0 for `hop`.
+        array_network: "module:Class" of the same network in numpy, an `antiphon.api.arrays.ArrayNetwork`, which plays
+            on the CPU without torch; "" where `network` plays there too.
     """
 
     name: str
@@ -49,9 +53,37 @@ class ModelInfo:
     folder: str = ""
     answer: int = 0
     frames: int = 0
+    array_network: str = ""
+
+    def plays_arrays(self, device: str) -> bool:
+        """Tells whether the network in numpy plays.
+
+        Args:
+            device: Of the server: "cpu" or "cuda".
+
+        Returns:
+            True where there is one, and the model runs on the CPU with that device.
+        """
+        return bool(self.array_network) and (device == "cpu" or device not in self.devices)
 
     def worker(self, device: str) -> WorkerSpec:
-        """Describes the worker that runs the model.
+        """Describes the worker that runs the model: its network in numpy on the CPU where there is one.
+
+        Args:
+            device: "cpu" or "cuda".
+
+        Returns:
+            The worker's spec.
+
+        Raises:
+            WorkerError: The model does not run on that device.
+        """
+        if device == "cpu" and device in self.devices and self.array_network:
+            return self._worker(device, self.array_network, ARRAY_FACTORY, "none")
+        return self.torch_worker(device)
+
+    def torch_worker(self, device: str) -> WorkerSpec:
+        """Describes a worker that runs the model in torch.
 
         Args:
             device: "cpu" or "cuda".
@@ -64,12 +96,16 @@ class ModelInfo:
         """
         if device not in self.devices or device not in FACTORIES:
             raise WorkerError(f"the model {self.name} runs on {' or '.join(self.devices)}, not on {device!r}")
-        settings: dict[str, Value] = {"network": self.network, "weights": self.weights}
+        return self._worker(device, self.network, FACTORIES[device], "torch")
+
+    def _worker(self, device: str, network: str, factory: str, zygote: str) -> WorkerSpec:
+        settings: dict[str, Value] = {"network": network, "weights": self.weights}
         if self.folder:
             settings["folder"] = self.folder
         return WorkerSpec(
             name=self.name,
-            factory=FACTORIES[device],
+            factory=factory,
+            zygote=zygote,
             hop=self.frames or self.hop,
             rate=self.rate,
             inputs=(self.inputs, self.hop),

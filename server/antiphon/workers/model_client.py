@@ -1,4 +1,4 @@
-"""Client of a model in a worker, for processors with a hop grid of their own, and checks whether a model can run.
+"""Client of a model, for processors with a hop grid of their own, and checks whether a model can run.
 
 What a hop and an answer hold (sound, band levels, gains) is agreed between processor and network.
 """
@@ -8,8 +8,15 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+import numpy as np
+
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import IO
+from antiphon.errors import WorkerError
+from antiphon.native import dsp
 from antiphon.runtime import model_files
-from antiphon.workers import devices, pool
+from antiphon.workers import array_layers, array_network, devices, pool  # noqa: F401 - kernels are compiled at the start
+from antiphon.workers.array_network import ArrayNetwork
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.rebuffer import lead_for
 from antiphon.workers.spec import WorkerSpec
@@ -17,10 +24,12 @@ from antiphon.workers.worker_client import WorkerClient
 
 
 class ModelClient(WorkerClient):
-    """A processor's streams of one model, side by side: a `WorkerClient` whose worker runs the model.
+    """A processor's streams of one model, side by side.
 
-    `lead * hop_frames` belongs into the processor's latency. What a hop and an answer mean (sound, band levels, gains)
-    is between processor and network. For sound in, sound out there is `ModelProcessor`.
+    Where the model has a network in numpy and runs on the CPU, it is computed here, in `send`, and `lead` is 0.
+    Otherwise a worker runs it, as a `WorkerClient`'s. `lead * hop_frames` belongs into the processor's latency. What a
+    hop and an answer mean (sound, band levels, gains) is between processor and network. For sound in, sound out there
+    is `ModelProcessor`.
     """
 
     def __init__(self, model: ModelInfo, lanes: int, hop_frames: int, block: int, node: int) -> None:
@@ -34,9 +43,63 @@ class ModelClient(WorkerClient):
             node: Number of the processor's node.
 
         Raises:
-            WorkerError: The worker does not start, or there is no place for it.
+            WorkerError: The worker does not start, there is no place for it, or the network does not fit its weights.
         """
-        super().__init__(worker_of(model), lanes, lead_for(hop_frames, block), node)
+        here = pool.current()
+        arrays = here is not None and model.plays_arrays(here.device)
+        spec = worker_of(model)
+        super().__init__(spec, 0 if arrays else lanes, 0 if arrays else lead_for(hop_frames, block), node)
+        self._networks = [_network(model, spec) for _ in range(lanes if arrays else 0)]
+        if arrays:
+            self.there = True
+            self._answer: Samples = np.zeros((lanes, *spec.outputs), np.float32)
+            self._answer_at = self._answer.ctypes.data
+
+    def send(self, hop: int, values: Samples, io: IO) -> None:
+        """Computes a hop, or posts it where a worker does.
+
+        Args:
+            hop: The hop's number.
+            values: float32 `[lanes, *inputs]`.
+            io: Of the block, for marks in the session log.
+        """
+        if not self._networks:
+            super().send(hop, values, io)
+            return
+        for network, x, y in zip(self._networks, values, self._answer, strict=True):
+            network.step(x, y)
+
+    def take(self, hop: int, io: IO) -> Samples | None:
+        """Takes the answer to a hop. Hops are asked for in order, each once.
+
+        Args:
+            hop: The hop's number.
+            io: Of the block, for marks in the session log.
+
+        Returns:
+            float32 `[lanes, *outputs]`, valid until the next `send` or `take`; None where it is not there in time, or
+            is not finite, after which the network begins without a past.
+        """
+        if not self._networks:
+            return super().take(hop, io)
+        if dsp.peak.call(self._answer_at, self._answer.size, 1, self._answer.size) < 0.0:
+            self.reset()
+            return None
+        return self._answer
+
+    def reset(self) -> None:
+        """Forgets the past from the next hop on; `begin` follows."""
+        super().reset()
+        for network in self._networks:
+            network.start()
+
+
+def _network(model: ModelInfo, spec: WorkerSpec) -> ArrayNetwork:
+    """The network of one lane; where it cannot play, a processor does as without a worker."""
+    try:
+        return array_network.load(model.array_network, model.weights, model.folder, spec.inputs, spec.outputs)
+    except model_files.ModelError as error:
+        raise WorkerError(str(error)) from None
 
 
 def worker_of(model: ModelInfo) -> WorkerSpec:
@@ -61,13 +124,13 @@ def usable(model: ModelInfo) -> str:
         model: The model.
 
     Returns:
-        One sentence; "" where its weights and torch are installed.
+        One sentence; "" where its weights are installed, and torch where it needs that.
     """
     try:
         model_files.entry(model.weights, Path(model.folder) if model.folder else None)
     except model_files.ModelError as error:
         return str(error)
-    if devices.installed() is None:
+    if not model.array_network and devices.installed() is None:
         return f"the model {model.name} needs torch, which is not installed; `make models` installs it"
     return ""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.errors import AntiphonError, Unanswered
-from antiphon.runtime import scheduling
+from antiphon.runtime import memory, scheduling
 from antiphon.runtime.importing import named
 from antiphon.workers.arena import MAX_DEPTH, OWN_WORDS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord, tag
 from antiphon.workers.low_latency_events import EventReader
@@ -127,6 +127,7 @@ class Worker:
         self._stepper.warm()
         self._measure()
         gc.collect()
+        memory.trim()
         gc.freeze()
         gc.disable()
         scheduling.short_slices()

@@ -13,13 +13,11 @@ from torch.nn import functional
 
 from antiphon.api.networks import State, StreamingModel
 from antiphon_denoise.bands import COUNT
+from antiphon_denoise.learned.autoencoder_network import HIDDEN, LATENT, LEAST, SPREAD
 from antiphon_denoise.learned.spec import AUTOENCODER, HOP, UNITS
-from antiphon_models.denoise.network.features import FEATURES, FeatureExtractor, Features, Past, turned
+from antiphon_denoise.learned.tables import FEATURES
+from antiphon_models.denoise.network.features import FeatureExtractor, Features, Past, turned
 from antiphon_models.denoise.network.recorded import Recorded
-
-HIDDEN, LATENT = 128, 24
-LEAST = -7.0
-"""Natural logarithm of power: lower bound of a band's gain."""
 
 
 class Autoencoder(StreamingModel):
@@ -54,7 +52,7 @@ class Autoencoder(StreamingModel):
         now, past = self.follow.step(x, Past(*state[:3]))
         one = turned(self.encode, functional.silu(self.enter(now.bands)), state[3])
         two = turned(self.decode, functional.silu(self.open(self.mean(one))), state[4])
-        return self.gains(now.levels, 3.0 * self.leave(two))[:, None], (*past, one, two)
+        return self.gains(now.levels, SPREAD * self.leave(two))[:, None], (*past, one, two)
 
     def forward(self, log: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
         """Many hops from the start: log, noise `[N, T, UNITS]` → gains `[N, T, UNITS]`."""
@@ -68,7 +66,7 @@ class Autoencoder(StreamingModel):
 
     def decoded(self, latent: torch.Tensor) -> torch.Tensor:
         """Log powers of the clean bands `[N, T, COUNT]`, relative to the long-term mean of the input."""
-        return 3.0 * torch.as_tensor(self.leave(self.decode(functional.silu(self.open(latent)))[0]))
+        return SPREAD * torch.as_tensor(self.leave(self.decode(functional.silu(self.open(latent)))[0]))
 
     def gains(self, levels: torch.Tensor, decoded: torch.Tensor) -> torch.Tensor:
         """Amplitude of decoded over input bands `[…, COUNT]`, interpolated to the units between the bands' centres."""

@@ -5,29 +5,16 @@ All levels are natural logarithms of power. `Features` has no trained weights.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from antiphon_denoise.bands import COUNT, places
-from antiphon_denoise.learned.spec import GROUP, SINGLE, UNITS, UNKNOWN, first_bins
-
-SHORT, LONG, LEVEL = 0.5, 0.97, 0.99
-BLOCK, BLOCKS = 48, 3
-"""The floor is the lowest of this block of hops and of so many whole ones before it: 1.2 to 1.5 s."""
-QUIET = 1e-10
-PAST = BLOCKS + 1
-FEATURES, DETAILS = 9, 9
-_ANY = 1e9
-# level, what is around it (four rows), what is known of it, and three numbers of the frame
-_ROWS = {
-    "lows": [-18.0, -8.0, -8.0, -8.0, -8.0, -6.0, -_ANY, -8.0, -_ANY],
-    "highs": [9.0, 4.0, 4.0, 4.0, 4.0, 3.0, _ANY, 4.0, _ANY],
-    "scales": [1 / 3, 0.5, 0.5, 0.5, 0.5, 0.5, 1.0, 0.5, 0.2],
-    "shifts": [0.0, 0.3, 0.3, 0.3, 0.3, 0.0, 0.0, 0.0, 1.6],
-}
+from antiphon_denoise.bands import COUNT
+from antiphon_denoise.learned import tables
+from antiphon_denoise.learned.spec import UNITS, UNKNOWN
+from antiphon_denoise.learned.tables import BLOCK, BLOCKS, DETAILS, LEVEL, LONG, PAST, QUIET, SHORT
 
 
 class Features(NamedTuple):
@@ -68,27 +55,13 @@ class FeatureExtractor(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        first = first_bins()
-        # a unit's place is its middle; a band's weights over units add up to one
-        ends = np.append(first[1:], 1025)
-        width = (ends - first).astype(np.float64)
-        below, way = (a.reshape(-1) for a in places(1025))
-        spread = np.zeros((COUNT, 1025))
-        spread[below, np.arange(1025)] += 1 - way
-        spread[below + 1, np.arange(1025)] += way
-        per_unit = np.add.reduceat(spread, first, axis=1)
-        mean = per_unit / per_unit.sum(axis=1, keepdims=True)
-        self.register_buffer("mean", torch.tensor(mean.T, dtype=torch.float32), persistent=False)
-        wide = per_unit / width
-        self.register_buffer("wide", torch.tensor(wide, dtype=torch.float32), persistent=False)
-        # for `step`: `mean` and, as last column, a frame's mean power; what the rows of bands are bent by
-        frame = np.where(np.arange(UNITS) < SINGLE, 1.0, GROUP) / 1024.0
-        self._keep("sums", np.concatenate([mean.T, frame[:, None]], 1))
+        for name in ("mean", "wide", "sums"):
+            self._keep(name, getattr(tables, name)())
         self._keep("keeps", np.array([[SHORT], [LONG]]))
-        for name, rows in _ROWS.items():
+        for name, rows in tables.ROWS.items():
             self._keep(name, np.array(rows)[:, None])
 
-    def _keep(self, name: str, values: NDArray[np.float64]) -> None:
+    def _keep(self, name: str, values: NDArray[Any]) -> None:
         self.register_buffer(name, torch.tensor(values, dtype=torch.float32), persistent=False)
 
     def start(self, slots: int) -> Past:

@@ -17,16 +17,14 @@ from torch.nn import functional
 
 from antiphon.api.networks import State, StreamingModel
 from antiphon_denoise.bands import COUNT
+from antiphon_denoise.learned.mask_network import LAST, SLOPE, TELLS, UNSURE, WIDTH
 from antiphon_denoise.learned.spec import HOP, MASK, UNITS
-from antiphon_models.denoise.network.features import DETAILS, FEATURES, FeatureExtractor, Past, turned
+from antiphon_denoise.learned.tables import DETAILS, FEATURES
+from antiphon_models.denoise.network.features import FeatureExtractor, Past, turned
 from antiphon_models.denoise.network.recorded import Recorded
 
-WIDTH, TELLS, LAST = 96, 4, 12
 OPEN = 1.5
 """The gate's logit to begin with."""
-UNSURE = 0.5
-"""Added to the gate's logit after training: unseen sounds are mistaken for noise more often than those of the training.
-"""
 
 
 class MaskNetwork(StreamingModel):
@@ -68,7 +66,7 @@ class MaskNetwork(StreamingModel):
         push = (now.details * rule[:, :DETAILS]).sum(1, keepdim=True) + rule[:, DETAILS : DETAILS + 1]
         seen = torch.cat([now.details, rule[:, DETAILS + 1 :], push], 1)
         bend, last = (part.weight.expand(len(x), -1, -1) for part in (self.bend, self.last))
-        bent = functional.leaky_relu(torch.baddbmm(self.bend.bias[:, None], bend, seen), 0.1)
+        bent = functional.leaky_relu(torch.baddbmm(self.bend.bias[:, None], bend, seen), SLOPE)
         gain = torch.sigmoid(torch.baddbmm(push, last, bent) + (self.last.bias + UNSURE))
         return gain, (*past, low, high)
 
@@ -83,6 +81,6 @@ class MaskNetwork(StreamingModel):
         rule = torch.matmul(said.transpose(2, 3), self.follow.wide).transpose(2, 3)
         push = (heard.details * rule[..., :DETAILS]).sum(-1) + rule[..., DETAILS]
         seen = torch.cat([heard.details, rule[..., DETAILS + 1 :], push[..., None]], -1)
-        bent = self.last(functional.leaky_relu(self.bend(seen), 0.1))[..., 0]
+        bent = self.last(functional.leaky_relu(self.bend(seen), SLOPE))[..., 0]
         # a loss is of what is learned, a validation of what is played
         return torch.sigmoid(push + bent + (0.0 if self.training else UNSURE))

@@ -17,7 +17,7 @@ HOPS = 220
 def model(request):
     from antiphon.api.networks import load_network
 
-    return load_network(request.param.worker("cpu"), torch.device("cpu"))
+    return load_network(request.param.torch_worker("cpu"), torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,68 @@
+"""The network of `mode=autoencoder` in numpy; `antiphon_models.denoise.network.autoencoder` is the same in torch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api import Samples
+from antiphon.api.arrays import Linear, SiluLinear, Weights, taken
+from antiphon_denoise.bands import COUNT
+from antiphon_denoise.learned import tables
+from antiphon_denoise.learned.features import HopFeatures
+from antiphon_denoise.learned.mask_network import by_feature, gru
+from antiphon_denoise.learned.tables import FEATURES
+
+HIDDEN, LATENT = 128, 24
+LEAST = -7.0
+"""Natural logarithm of power: lower bound of a band's gain."""
+SPREAD = 3.0
+"""Factor from the network's last numbers to logarithms of power."""
+
+
+class Autoencoder:
+    """The network of one stream: log powers `[2, UNITS]`, of input and learned noise, to gains `[1, UNITS]`, 0 to 1."""
+
+    def __init__(self, weights: Weights) -> None:
+        """Makes the buffers.
+
+        Args:
+            weights: Of `denoise-autoencoder`.
+
+        Raises:
+            ModelError: They do not fit.
+        """
+        self._features = HopFeatures()
+        enter = by_feature(taken(weights, "enter.weight", HIDDEN, COUNT * FEATURES))
+        self._enter = SiluLinear(enter, taken(weights, "enter.bias", HIDDEN))
+        self._encode = gru(weights, "encode", HIDDEN, HIDDEN)
+        self._mean = Linear(taken(weights, "mean.weight", LATENT, HIDDEN), taken(weights, "mean.bias", LATENT))
+        self._open = SiluLinear(taken(weights, "open.weight", HIDDEN, LATENT), taken(weights, "open.bias", HIDDEN))
+        self._decode = gru(weights, "decode", HIDDEN, HIDDEN)
+        self._leave = Linear(taken(weights, "leave.weight", COUNT, HIDDEN), taken(weights, "leave.bias", COUNT))
+        self._wide = tables.wide()
+        self.start()
+
+    def start(self) -> None:
+        """Forgets the past."""
+        self._features.start()
+        self._encode.start()
+        self._decode.start()
+
+    def step(self, x: Samples, y: Samples) -> None:
+        """Computes one hop.
+
+        Args:
+            x: float32 `[2, UNITS]`.
+            y: float32 `[1, UNITS]`, to be filled.
+        """
+        features = self._features
+        features.step(x)
+        latent = self._mean(self._encode(self._enter(features.bands)))
+        ratio = self._leave(self._decode(self._open(latent)))
+        np.multiply(ratio, np.float32(SPREAD), out=ratio)
+        np.subtract(ratio, features.levels, out=ratio)
+        np.clip(ratio, np.float32(LEAST), np.float32(0.0), out=ratio)
+        gain = y[0]
+        np.dot(ratio, self._wide, out=gain)
+        np.multiply(gain, np.float32(0.5), out=gain)
+        np.exp(gain, out=gain)

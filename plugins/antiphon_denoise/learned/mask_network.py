@@ -1,0 +1,107 @@
+"""The network of `mode=learned` in numpy. `antiphon_models.denoise.network.mask` is it in torch, with what it does."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api import Samples
+from antiphon.api.arrays import Gru, Linear, SiluLinear, Weights, sigmoid, taken
+from antiphon_denoise.bands import COUNT
+from antiphon_denoise.learned import tables
+from antiphon_denoise.learned.features import HopFeatures
+from antiphon_denoise.learned.spec import UNITS
+from antiphon_denoise.learned.tables import DETAILS, FEATURES
+
+WIDTH, TELLS, LAST = 96, 4, 12
+UNSURE = 0.5
+"""Added to the gate's logit after training: unseen sounds are mistaken for noise more often than those of the training.
+"""
+SLOPE = 0.1
+"""Of the rectifier, below 0."""
+
+
+def by_feature(weight: Samples) -> Samples:
+    """The columns of a layer on bands, `[outputs, COUNT * FEATURES]`, in the order of `HopFeatures.bands`."""
+    return weight.reshape(len(weight), COUNT, FEATURES).transpose(0, 2, 1).reshape(len(weight), -1)
+
+
+def gru(weights: Weights, name: str, inputs: int, units: int) -> Gru:
+    """A recurrent layer of a network's weights."""
+    return Gru(
+        taken(weights, f"{name}.weight_ih_l0", 3 * units, inputs),
+        taken(weights, f"{name}.weight_hh_l0", 3 * units, units),
+        taken(weights, f"{name}.bias_ih_l0", 3 * units),
+        taken(weights, f"{name}.bias_hh_l0", 3 * units),
+    )
+
+
+class MaskNetwork:
+    """The network of one stream: log powers `[2, UNITS]`, of input and learned noise, to gains `[1, UNITS]`, 0 to 1."""
+
+    def __init__(self, weights: Weights) -> None:
+        """Makes the buffers.
+
+        Args:
+            weights: Of `denoise-mask`.
+
+        Raises:
+            ModelError: They do not fit.
+        """
+        told = DETAILS + 1 + TELLS
+        # what the bend takes: details, the last rows of the rule, and the push
+        self._seen: Samples = np.zeros((told, UNITS), np.float32)
+        self._features = HopFeatures(self._seen[:DETAILS])
+        enter = by_feature(taken(weights, "enter.weight", WIDTH, COUNT * FEATURES))
+        self._enter = SiluLinear(enter, taken(weights, "enter.bias", WIDTH))
+        self._first, self._second = gru(weights, "first", WIDTH, WIDTH), gru(weights, "second", WIDTH, WIDTH)
+        # rows of a rule beside each other, to be widened to units by one product
+        say = taken(weights, "say.weight", COUNT * told, 2 * WIDTH).reshape(COUNT, told, -1).transpose(1, 0, 2)
+        bias = taken(weights, "say.bias", COUNT * told).reshape(COUNT, told).T
+        self._say = Linear(say.reshape(told * COUNT, -1), bias.reshape(-1))
+        self._said = self._say.outputs.reshape(told, COUNT)
+        self._both: Samples = np.zeros(2 * WIDTH, np.float32)
+        self._wide = tables.wide()
+        self._rule: Samples = np.zeros((told, UNITS), np.float32)
+        self._pushes: Samples = np.zeros((DETAILS, UNITS), np.float32)
+        self._bend = np.ascontiguousarray(taken(weights, "bend.weight", LAST, told))
+        self._bend_bias = taken(weights, "bend.bias", LAST)[:, None].copy()
+        self._bent: Samples = np.zeros((LAST, UNITS), np.float32)
+        self._sloped: Samples = np.zeros((LAST, UNITS), np.float32)
+        self._last = taken(weights, "last.weight", 1, LAST)[0].copy()
+        self._last_bias = np.float32(float(taken(weights, "last.bias", 1)[0]) + UNSURE)
+        self.start()
+
+    def start(self) -> None:
+        """Forgets the past."""
+        self._features.start()
+        self._first.start()
+        self._second.start()
+
+    def step(self, x: Samples, y: Samples) -> None:
+        """Computes one hop.
+
+        Args:
+            x: float32 `[2, UNITS]`.
+            y: float32 `[1, UNITS]`, to be filled.
+        """
+        self._features.step(x)
+        both, seen, rule = self._both, self._seen, self._rule
+        both[:WIDTH] = self._first(self._enter(self._features.bands))
+        both[WIDTH:] = self._second(self._first.state)
+        self._say(both)
+        np.matmul(self._said, self._wide, out=rule)
+        push = seen[-1]
+        np.multiply(seen[:DETAILS], rule[:DETAILS], out=self._pushes)
+        np.add.reduce(self._pushes, axis=0, out=push)
+        np.add(push, rule[DETAILS], out=push)
+        seen[DETAILS:-1] = rule[DETAILS + 1 :]
+        bent = self._bent
+        np.matmul(self._bend, seen, out=bent)
+        np.add(bent, self._bend_bias, out=bent)
+        np.multiply(bent, np.float32(SLOPE), out=self._sloped)
+        np.maximum(bent, self._sloped, out=bent)
+        gain = y[0]
+        np.dot(self._last, bent, out=gain)
+        np.add(gain, push, out=gain)
+        np.add(gain, self._last_bias, out=gain)
+        sigmoid(gain, gain)

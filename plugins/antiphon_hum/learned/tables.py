@@ -1,0 +1,63 @@
+"""What both forms of the pitch network, torch's and numpy's, are built of: sizes, windows, and fixed matrices."""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_hum.learned import spec
+
+F32 = NDArray[np.float32]
+PER_SEMITONE = 3
+BINS = spec.SEMITONES * PER_SEMITONE
+GRID = 280
+"""Bins of the spectra: the pitches' and those of their harmonics above."""
+LONG, MIDDLE, SHORT = 2048, 1024, 512
+FALLS = {LONG: 320, MIDDLE: 200, SHORT: 120}
+"""Samples within which each window falls at its end."""
+HARMONICS = (0.5, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+SHIFTS = tuple(round(PER_SEMITONE * 12 * math.log2(h)) for h in HARMONICS)
+"""Bins from a pitch to each of its harmonics."""
+BANDS = 20
+"""Of the short window, for what begins."""
+CHANNELS, BODY, CONTEXT, HIDDEN = 14, 8, 64, 108
+LATE = spec.FAR - spec.NEAR
+ROOT = 0.35
+"""Exponent of the power spectrum in the autocorrelation; below 1, strong harmonics do not mask others."""
+
+
+def hertz(places: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Of bins of the grid. The middle bin of a semitone is in tune."""
+    return np.asarray(440.0 * 2.0 ** ((spec.LOWEST + (places - 1.0) / PER_SEMITONE - 69.0) / 12.0))
+
+
+@cache
+def window(size: int) -> F32:
+    """`[size]`, of energy 1: rises slowly and falls within `FALLS` samples, so that the newest sound counts soon."""
+    fall = FALLS[size]
+    up = 0.5 - 0.5 * np.cos(math.pi * np.arange(size - fall) / (size - fall))
+    down = 0.5 + 0.5 * np.cos(math.pi * np.arange(fall) / fall)
+    both = np.concatenate([up, down])
+    return np.asarray(both / np.sqrt(np.square(both).sum()), np.float32)
+
+
+@cache
+def log_grid(size: int) -> F32:
+    """`[size // 2 + 1, GRID]`: a triangle for each bin, as wide as the wider of the two spacings."""
+    lines = np.arange(size // 2 + 1) * spec.RATE / size
+    middle = hertz(np.arange(GRID))
+    width = np.maximum(middle * (2 ** (1 / 36) - 1), spec.RATE / size)
+    weights = np.maximum(0.0, 1.0 - np.abs(lines[:, None] - middle) / width)
+    weights = weights / np.maximum(weights.sum(0), 1e-6)
+    return np.asarray(weights * (middle < 0.49 * spec.RATE), np.float32)
+
+
+@cache
+def lags(size: int) -> F32:
+    """`[size // 2 + 1, BINS]`: cosines that turn a power spectrum into the autocorrelation at each pitch's period."""
+    lines = np.arange(size // 2 + 1)[:, None]
+    lag = spec.RATE / hertz(np.arange(BINS))
+    return np.asarray(np.cos(2 * math.pi * lines * lag / size) * (lines > 0), np.float32)

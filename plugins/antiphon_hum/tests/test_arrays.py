@@ -1,0 +1,92 @@
+"""The networks of `hum` in numpy give what those in torch give, hop by hop and over a whole sound."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from antiphon.api.arrays import load_arrays
+from antiphon_hum.learned import spec
+
+HOPS = 250
+
+
+def sound(seed: int) -> np.ndarray:
+    """Tones of two partials that slide, with rests between, and noise: float32 `[HOPS, 1, HOP]`."""
+    t = np.arange(HOPS * spec.HOP) / spec.RATE
+    hertz = 150.0 + 110.0 * seed + 30.0 * t
+    tone = 0.2 * np.sin(2 * np.pi * hertz * t) + 0.1 * np.sin(4 * np.pi * hertz * t)
+    noise = 0.02 * np.random.default_rng(seed).standard_normal(len(t))
+    return (tone * (np.sin(2 * np.pi * 1.5 * t) > 0) + noise).astype(np.float32).reshape(HOPS, 1, spec.HOP)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("model", [spec.HUM, spec.PLAIN], ids=lambda model: model.name)
+def test_answers_are_those_of_torch_hop_by_hop_and_at_once(model, seed) -> None:
+    torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
+    from antiphon.api.networks import load_network
+
+    theirs = load_network(model.torch_worker("cpu"), torch.device("cpu"))
+    ours = load_arrays(model.array_network, model.weights, "", (1, spec.HOP), (1, model.answer))
+    x, state, y = sound(seed), theirs.start(1), np.zeros((1, model.answer), np.float32)
+    answers = []
+    with torch.inference_mode():
+        for hop in x:
+            want, state = theirs.step(torch.from_numpy(hop)[None], state)
+            ours.step(hop, y)
+            assert np.abs(y - want[0].numpy()).max() < 1e-5
+            answers.append(y[0].copy())
+        whole, _ = theirs.listen(torch.from_numpy(x.reshape(1, -1)), theirs.start(1))
+    assert np.ptp(answers) > 0.5
+    assert np.abs(np.stack(answers) - whole.reshape(HOPS, -1).numpy()).max() < 1e-5
+
+
+@pytest.mark.parametrize("model", [spec.HUM, spec.PLAIN], ids=lambda model: model.name)
+def test_a_start_forgets_and_what_goes_in_is_left_as_it_was(model) -> None:
+    network = load_arrays(model.array_network, model.weights, "", (1, spec.HOP), (1, model.answer))
+    x = sound(1)[:60]
+    before, runs = x.copy(), []
+    for _ in range(2):
+        network.start()
+        answers = np.zeros((len(x), 1, model.answer), np.float32)
+        for hop, y in zip(x, answers, strict=True):
+            network.step(hop, y)
+        runs.append(answers)
+    assert np.array_equal(*runs)
+    assert np.array_equal(x, before)
+
+
+WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, wanted, path=None, target=None):
+        if wanted.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(wanted, name="torch")
+
+sys.meta_path.insert(0, Absent())
+import numpy as np
+from antiphon.api import StreamSpec
+from antiphon.api.testing import render
+from antiphon.workers import devices
+from antiphon_hum.processor import Hum
+from antiphon_hum.transcription.notes import notes_of
+
+devices.installed = lambda: None
+t = np.arange(48000) / 48000
+tone = sum(np.sin(2 * np.pi * 220.0 * k * t) / k for k in range(1, 6)) * np.minimum(1.0, 20.0 * t)
+sound = np.concatenate([np.zeros(24000), 0.2 * tone, np.zeros(24000)]).astype(np.float32)
+assert [note.number for note in notes_of(sound, 48000)] == [57]
+hum = Hum()
+done = render(hum, StreamSpec(48000, 256, 1), sound[None], {})
+assert hum.mode == "learned", hum.mode
+assert [e.number for e in done.events if e.kind == "on"] == [57]
+"""
+
+
+def test_without_torch_the_learned_mode_plays_files_and_live() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr

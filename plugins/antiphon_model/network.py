@@ -1,0 +1,55 @@
+"""The reference model in numpy; `antiphon_models.model.network` is the same in torch."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api import Samples
+from antiphon.api.arrays import Gru, Linear, Weights, taken
+
+LEVELS, HIDDEN = 24, 64
+
+
+class Reference:
+    """The network of one stream: `[1, hop]` samples in; out they come bit for bit, while the network is finite."""
+
+    def __init__(self, weights: Weights) -> None:
+        """Makes the buffers.
+
+        Args:
+            weights: Of `reference`.
+
+        Raises:
+            ModelError: They do not fit.
+        """
+        self._cell = Gru(
+            taken(weights, "cell.weight_ih", 3 * HIDDEN, LEVELS),
+            taken(weights, "cell.weight_hh", 3 * HIDDEN, HIDDEN),
+            taken(weights, "cell.bias_ih", 3 * HIDDEN),
+            taken(weights, "cell.bias_hh", 3 * HIDDEN),
+        )
+        self._readout = Linear(taken(weights, "readout.weight", 1, HIDDEN), taken(weights, "readout.bias", 1))
+        self._levels: Samples = np.zeros(LEVELS, np.float32)
+        self._power: Samples = np.zeros(0, np.float32)
+
+    def start(self) -> None:
+        """Forgets the past."""
+        self._cell.start()
+
+    def step(self, x: Samples, y: Samples) -> None:
+        """Computes one hop.
+
+        Args:
+            x: float32 `[1, hop]`.
+            y: float32 `[1, hop]`, to be filled.
+        """
+        if self._power.size != x.size:  # in the first hop, before it plays
+            self._power = np.zeros(x.size, np.float32)
+        np.multiply(x[0], x[0], out=self._power)
+        np.mean(self._power.reshape(LEVELS, -1), axis=1, out=self._levels)
+        np.log1p(self._levels, out=self._levels)
+        said = float(self._readout(self._cell(self._levels))[0])
+        if np.isfinite(said):
+            y[...] = x
+        else:
+            y.fill(said)

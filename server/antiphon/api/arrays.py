@@ -1,0 +1,21 @@
+"""Trained networks in numpy, for models that play without torch: the contract, and layers equal to torch's."""
+
+from __future__ import annotations
+
+from antiphon.workers.array_layers import BandedSums, Convolution, Gru, Linear, SiluLinear, gelu, sigmoid
+from antiphon.workers.array_network import ArrayNetwork, Weights, taken
+from antiphon.workers.array_network import load as load_arrays
+
+__all__ = [
+    "ArrayNetwork",
+    "BandedSums",
+    "Convolution",
+    "Gru",
+    "Linear",
+    "SiluLinear",
+    "Weights",
+    "gelu",
+    "load_arrays",
+    "sigmoid",
+    "taken",
+]
