@@ -41,8 +41,19 @@ def test_latency_of_learned_modes_is_as_stated(mode: str) -> None:
             assert f"{processor.latency} frames at {rate / 1000:g} kHz" in CARD
 
 
+@pytest.mark.parametrize("mode", ["gate", *MODELS])
+def test_low_latency_is_as_stated(mode: str) -> None:
+    with without_workers():
+        for rate in (44100, 48000, 96000):
+            processor = Denoise()
+            processor.settings.update(mode=mode, latency="low")
+            processor.prepare(StreamSpec(rate, 256, 2))
+            row = f"| {processor.latency} frames at {rate / 1000:g} kHz ({1000 * processor.latency / rate:.1f} ms)"
+            assert row in CARD
+
+
 def test_parameters_are_counted() -> None:
-    for name in ("denoise-mask", "denoise-autoencoder", "denoise-gate"):
+    for name in ("denoise-confidence", "denoise-mask", "denoise-autoencoder", "denoise-gate"):
         assert f"{manifest_entry(name)['parameters']:,}" in CARD
 
 
