@@ -60,7 +60,7 @@ third-party: $(DEV)  ## write THIRD_PARTY.md again
 wheel: $(DEV)  ## build the wheel, install it into an empty environment and render a patch with it
 	@$(PY) tools/wheel_check.py
 
-models: $(READY)  ## install torch, CPU build, for models in workers; TORCH_INDEX=address of an index of CPU builds
+models: $(READY)  ## install torch, CPU build, for training and networks of your own; TORCH_INDEX=address of an index of CPU builds
 	@$(PY) tools/install_models.py $(TORCH_INDEX)
 
 clean:  ## take away what was built: .venv, dist, caches (recordings stay)

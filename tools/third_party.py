@@ -43,12 +43,16 @@ NATIVE = """
 | OpenSSL | cryptography's wheel | Apache-2.0 |
 
 The LGPL libraries are loaded as shared libraries and can be exchanged. `pyo` (LGPL-3.0-or-later) is imported as it
-is, by synth processes alone, and can be exchanged too. `torch` (BSD-3-Clause) is an extra.
+is, by synth processes alone, and can be exchanged too. `torch` (BSD-3-Clause) is an extra, for
+training, GPUs and networks of one's own.
 
 ## Sounds
 
 The samples in `plugins/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and others
 (MIT). Its notice lies beside them, in `NOTICE`, and goes with them into the wheel.
+
+`server/antiphon/demo/voice.ogg`, the sung phrases of the demo, is CC0: `tools/sing_demo.py` renders it from espeak-ng's
+syllables and a score of this project.
 """
 _CLASSIFIERS = {
     "MIT License": "MIT",

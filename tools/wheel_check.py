@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from antiphon.api.files import read_midi
+
 ROOT = Path(__file__).resolve().parents[1]
 RATE = 48000
 WANTED = (
@@ -24,6 +26,8 @@ WANTED = (
     "antiphon_denoise/__init__.py",
     "antiphon_model/__init__.py",
     "antiphon_models/__init__.py",
+    "antiphon_denoise/learned/mask_network.py",
+    "antiphon_hum/learned/pitch_network.py",
     "antiphon_models/denoise/network/mask.py",
     "antiphon_models/learning/loop.py",
     "antiphon_pyo/__init__.py",
@@ -34,6 +38,8 @@ WANTED = (
     "antiphon_synth/samples/piano.ogg",
     "antiphon_synth/samples/bass.ogg",
     "antiphon_synth/samples/drums.ogg",
+    "antiphon/demo/NOTICE",
+    "antiphon/demo/voice.ogg",
     "antiphon/data/patches/through.toml",
     "antiphon/data/patches/bench8.toml",
     "antiphon/data/patches/demo.toml",
@@ -41,6 +47,8 @@ WANTED = (
     "antiphon/data/patches/keys.toml",
     "antiphon/data/models/weights/manifest.toml",
     "antiphon/data/models/weights/denoise-gate.safetensors",
+    "antiphon/data/models/weights/denoise-mask.safetensors",
+    "antiphon/data/models/weights/hum-learned.safetensors",
     "antiphon/data/models/weights/reference.safetensors",
 )
 
@@ -53,6 +61,7 @@ def main() -> None:
         installed = Environment(place / "env", wheel)
         plays_through(installed, place)
         plays_bench8(installed, place)
+        plays_learned_modes(installed, place)
         trains_and_evaluates(installed, place)
     print(f"{wheel.name}: installs into an empty environment and plays")
 
@@ -78,6 +87,11 @@ class Environment:
         self._bin, self._home = folder / "bin", folder / "home"
         pip = [str(self._bin / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", str(wheel)]
         run(pip, "the wheel could not be installed")
+
+    def has(self, module: str) -> bool:
+        """Whether a module is installed."""
+        find = f"import importlib.util, sys; sys.exit(importlib.util.find_spec({module!r}) is None)"
+        return subprocess.run([str(self._bin / "python"), "-I", "-c", find], check=False).returncode == 0
 
     def antiphon(self, *arguments: str, cwd: Path) -> str:
         """The command's standard output. Nothing of the checkout is on its paths."""
@@ -108,6 +122,35 @@ def plays_bench8(installed: Environment, place: Path) -> None:
     worst = float(np.abs(theirs - ours).max())
     expect(worst < 1e-4, f"bench8 is off by {worst:g} from what the checkout gives")
     expect(float(np.abs(theirs).max()) > 0.01, "bench8 gave silence")
+
+
+def plays_learned_modes(installed: Environment, place: Path) -> None:
+    """Without torch `hum` finds the notes that are hummed, and `denoise` takes noise from under a tone, by networks."""
+    expect(not installed.has("torch"), "the wheel brings torch, which is an extra")
+    rng = np.random.default_rng(1)
+    tune = (57, 60, 64, 62)
+    hummed = [np.zeros(RATE // 2)]
+    for number in tune:
+        t = np.arange(RATE // 2) / RATE
+        edges = np.minimum(1.0, np.minimum(t, t[::-1]) / 0.04)
+        hertz = 440.0 * 2.0 ** ((number - 69) / 12)
+        hummed.append(0.2 * edges * sum(np.sin(2 * np.pi * hertz * k * t) / k**1.5 for k in range(1, 12)))
+        hummed.append(np.zeros(RATE // 10))
+    soundfile.write(place / "hum.wav", np.concatenate([*hummed, np.zeros(RATE // 2)]), RATE, subtype="PCM_24")
+    installed.antiphon("run", "hum", "hum.wav", "hum.mid", "-p", "mode=learned", cwd=place)
+    found = tuple(note.number for track in read_midi(place / "hum.mid").tracks for note in track.notes)
+    expect(found == tune, f"hum mode=learned found the notes {found} where {tune} were hummed")
+    clean = 0.2 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE)
+    clean[: 2 * RATE] = 0.0
+    noise = 0.01 * rng.standard_normal(len(clean))
+    soundfile.write(place / "noisy.wav", clean + noise, RATE, subtype="PCM_24")
+    installed.antiphon("run", "denoise", "noisy.wav", "clean.wav", "-p", "mode=learned", cwd=place)
+    y, _ = soundfile.read(place / "clean.wav")
+    pause, tone_part = slice(RATE, 2 * RATE - RATE // 4), slice(2 * RATE + RATE // 2, 3 * RATE - RATE // 4)
+    down = 20 * np.log10(np.std(noise[pause]) / max(np.std(y[pause]), 1e-9))
+    off = 20 * np.log10(np.std(y[tone_part]) / np.std(clean[tone_part]))
+    expect(down > 10.0, f"denoise mode=learned takes {down:.1f} dB of noise away between sounds; 10 are asked for")
+    expect(abs(off) < 1.0, f"denoise mode=learned changes a tone by {off:.1f} dB; 1 is allowed")
 
 
 def trains_and_evaluates(installed: Environment, place: Path) -> None:

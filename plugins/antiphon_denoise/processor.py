@@ -45,7 +45,7 @@ class Denoise(Processor):
         ),
         Param(
             "latency", "choice", "normal", choices=("normal", "low"), restart=True,
-            doc="low: at most 10 ms, with gains a hop older and less noise removed. Wavelets have no low.",
+            doc="low: at most 10 ms, and a little less noise removed. Wavelets have no low.",
         ),
         Param(
             "threshold", default=0.0, low=-80.0, high=0.0, unit="dB",

@@ -165,8 +165,8 @@ def test_an_unwritable_folder_is_named(monkeypatch):
 @pytest.mark.parametrize(
     ("build", "device", "state", "said"),
     [
-        (None, "cpu", "missing", "learned modes use the classical one (hum: pyin"),
-        (TorchBuild("2.13.0+cpu", ""), "cpu", "works", "2.13.0+cpu: models run in workers, on the CPU"),
+        (None, "cpu", "missing", "the models that ship play without it"),
+        (TorchBuild("2.13.0+cpu", ""), "cpu", "works", "2.13.0+cpu: for networks of your own and training, on the CPU"),
         (TorchBuild("2.13.0+cu126", "12.6"), "cuda", "works", "on the GPU unless --device cpu"),
     ],
 )

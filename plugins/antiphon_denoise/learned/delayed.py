@@ -1,8 +1,8 @@
 """The learned modes: sends spectra to the model's worker and applies its gains to the spectra when they come back.
 
 A hop's spectrum is delayed by `lead` hops and then scaled by the gains of its answer, which the confidence network
-weighs. In low latency it is delayed by a hop less, so that gains are a hop older than the sound. Where the answer is
-missing the spectral gate's gains are used, which run on the same grid, so that a dropout changes the quality and not
+weighs. In low latency it is delayed by a hop less where a worker answers: gains are then a hop older than the sound.
+Where the answer is missing the spectral gate's gains are used, which run on the same grid, so that a dropout changes the quality and not
 the kind of sound.
 """
 

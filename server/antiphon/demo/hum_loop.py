@@ -1,7 +1,8 @@
-"""The input of `antiphon play` for the patch `answer` without a microphone: eight bars of a synthetic hum.
+"""The input of `antiphon play` for the patch `answer` without a microphone: eight bars, hummed and sung in turn.
 
-A sung source (harmonics that fall by 9 dB an octave) through the resonances of a closed mouth, with vibrato that
-sets in late, glides between notes, breath and a little hiss. The loop has no seam. The same samples every time.
+The hum: a sung source (harmonics that fall by 9 dB an octave) through the resonances of a closed mouth, with vibrato
+that sets in late, glides between notes, breath and a little hiss. The phrases with words are in `voice.ogg`, which
+`tools/sing_demo.py` renders. The loop has no seam. The same samples every time.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from numpy.typing import NDArray
 from antiphon.contract.pitch import frequency
 from antiphon.demo.melody_loop import BEAT, BPM, FRAMES, RATE, made_once, write
 
-NAME = "demo-hum-1.wav"
-"""To be increased with every change of the hum: a cached file of that number is used unchecked."""
+NAME = "demo-hum-2.wav"
+"""To be increased with every change of the loop: a cached file of that number is used unchecked."""
 LEVEL = 0.22
 # (beat, beats, note) in A minor: question, answer, question, ending
 MELODY = (
@@ -26,6 +27,11 @@ MELODY = (
     (16, 1, 64), (17, 1, 67), (18, 1.5, 69), (19.5, 0.5, 67), (20, 1, 64), (21, 1, 62), (22, 1.75, 60),
     (24, 1, 62), (25, 0.5, 64), (25.5, 0.5, 62), (26, 1, 60), (27, 1, 59), (28, 2.75, 57),
 )  # fmt: skip
+PHRASE = 8
+"""Beats of a phrase: the second and the fourth are sung."""
+SUNG = tuple(note for note in MELODY if note[0] // PHRASE % 2)
+HUMMED = tuple(note for note in MELODY if note not in SUNG)
+VOICE = Path(__file__).with_name("voice.ogg")
 # (Hz, bandwidth, gain): a hum's resonances, the nose's first
 _RESONANCES = ((270.0, 90.0, 1.0), (1000.0, 200.0, 0.16), (2300.0, 300.0, 0.05))
 _HARMONICS = 24
@@ -35,12 +41,14 @@ Mono = NDArray[np.float64]
 
 
 def hum_file() -> Path:
-    """The path of the hum as a wave file in the cache folder, generated if it is missing."""
+    """The path of the loop as a wave file in the cache folder, generated if it is missing."""
     return made_once(NAME, "antiphon.demo.hum_loop")
 
 
 def hum() -> NDArray[np.float32]:
-    """The hum: float32 `[2, FRAMES]`, mono on both."""
+    """The loop: float32 `[2, FRAMES]`, mono on both."""
+    import soundfile
+
     random = np.random.default_rng(BPM)
     pitch, level = _score(random)
     phase = 2.0 * math.pi * np.cumsum(pitch) / RATE
@@ -51,16 +59,18 @@ def hum() -> NDArray[np.float32]:
     breath = np.convolve(random.standard_normal(FRAMES + 63), np.ones(64) / 64.0, "valid")
     voice = (voice + 0.02 * breath) * level
     voice *= LEVEL / np.sqrt(np.mean(voice[level > 0.5] ** 2)) * 0.7
+    sung, _ = soundfile.read(VOICE, dtype="float64")
+    voice += sung * (0.85 * LEVEL / np.sqrt(np.mean(sung[np.abs(sung) > 0.1 * np.abs(sung).max()] ** 2)))
     voice += 10.0 ** (-62.0 / 20.0) * random.standard_normal(FRAMES)
     return np.ascontiguousarray(np.stack([voice, voice]), np.float32)
 
 
 def _score(random: np.random.Generator) -> tuple[Mono, Mono]:
-    """Hz and loudness, frame by frame."""
+    """Hz and loudness of the hum, frame by frame."""
     t = np.arange(FRAMES)
-    note, level = np.full(FRAMES, float(MELODY[0][2])), np.zeros(FRAMES)
-    before = float(MELODY[-1][2])
-    for beat, beats, number in MELODY:
+    note, level = np.full(FRAMES, float(HUMMED[0][2])), np.zeros(FRAMES)
+    before = float(HUMMED[-1][2])
+    for beat, beats, number in HUMMED:
         first, last = round(beat * BEAT), round((beat + beats) * BEAT)
         seconds = (t[first:] - first) / RATE
         slide = np.clip(seconds / _GLIDE, 0.0, 1.0)

@@ -133,14 +133,14 @@ def models() -> Iterator[Finding]:
     build = devices.installed()
     if build is None:
         text = (
-            "not installed; learned modes use the classical one (hum: pyin, which misses most notes of singing with "
-            "words; denoise: its gate), a node that is only a model is dry, and refused for files; all else works"
+            "not installed; the models that ship play without it; networks of your own (a node of one is dry, and "
+            "refused for files), training and a GPU need it"
         )
         yield Finding("torch", "missing", text, "make models")
     elif devices.resolve("auto") == "cuda":
-        yield Finding("torch", "works", f"{build.version}: models run in workers, on the GPU unless --device cpu")
+        yield Finding("torch", "works", f"{build.version}: models run on the GPU unless --device cpu")
     else:
-        yield Finding("torch", "works", f"{build.version}: models run in workers, on the CPU")
+        yield Finding("torch", "works", f"{build.version}: for networks of your own and training, on the CPU")
 
 
 def weights() -> Iterator[Finding]:

@@ -17,6 +17,7 @@ class Row:
 
     Attributes:
         bytes: Size of its file, 0 without one.
+        needs_torch: Whether it plays in torch alone; the models that ship play in numpy on the CPU.
         state: verified, changed or missing.
         problem: One sentence, "" if verified.
     """
@@ -88,7 +89,8 @@ def _row(name: str, weights: str, info: ModelInfo | None, folder: Path | None) -
         problem = f"{name}: {error}"
     except OSError as error:
         problem = f"{name}: {file} cannot be looked at: {error.strerror}"
-    return Row(name, plugin, file, size, parameters, runs, info is not None, state, problem)
+    needs_torch = info is not None and not info.array_network
+    return Row(name, plugin, file, size, parameters, runs, needs_torch, state, problem)
 
 
 def _whole(row: Mapping[str, Any]) -> int:

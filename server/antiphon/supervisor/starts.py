@@ -126,12 +126,16 @@ class Starts:
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""
         from antiphon.engine import admission
+        from antiphon.workers import pool
 
         warm, s = self._warm, self._settings
         spec = StreamSpec(s.rate, s.block, s.channels)
-        return self._fork(
-            lambda: admission.run_weigher(self.parts.weigher, warm.plugins.catalog, warm.plugins.make, spec)
-        )
+
+        def weigh() -> int:
+            pool.prefer(self.parts.device)
+            return admission.run_weigher(self.parts.weigher, warm.plugins.catalog, warm.plugins.make, spec)
+
+        return self._fork(weigh)
 
     def zygote(self, kind: str) -> int:
         """Starts the process that workers of `kind` are forked from."""

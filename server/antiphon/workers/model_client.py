@@ -23,11 +23,19 @@ from antiphon.workers.spec import WorkerSpec
 from antiphon.workers.worker_client import WorkerClient
 
 
+BLOCKS_A_HOP = 4
+"""Blocks of a hop up to which a network in numpy is computed in the block in which its hop ends.
+
+Of a block of 64 frames the shipped networks take up to two thirds at p99 on a busy machine, of 256 a fifth: with shorter
+blocks a worker has a whole hop for it (docs/decisions/0060-networks-in-numpy.md).
+"""
+
+
 class ModelClient(WorkerClient):
     """A processor's streams of one model, side by side.
 
-    Where the model has a network in numpy and runs on the CPU, it is computed here, in `send`, and `lead` is 0.
-    Otherwise a worker runs it, as a `WorkerClient`'s. `lead * hop_frames` belongs into the processor's latency. What a
+    Where the model has a network in numpy and runs on the CPU, and a hop is at most `BLOCKS_A_HOP` blocks, it is
+    computed here, in `send`, and `lead` is 0. Otherwise a worker runs it, as a `WorkerClient`'s. `lead * hop_frames` belongs into the processor's latency. What a
     hop and an answer mean (sound, band levels, gains) is between processor and network. For sound in, sound out there
     is `ModelProcessor`.
     """
@@ -45,8 +53,8 @@ class ModelClient(WorkerClient):
         Raises:
             WorkerError: The worker does not start, there is no place for it, or the network does not fit its weights.
         """
-        here = pool.current()
-        arrays = here is not None and model.plays_arrays(here.device)
+        device = pool.own_device()
+        arrays = device is not None and model.plays_arrays(device) and hop_frames <= BLOCKS_A_HOP * block
         spec = worker_of(model)
         super().__init__(spec, 0 if arrays else lanes, 0 if arrays else lead_for(hop_frames, block), node)
         self._networks = [_network(model, spec) for _ in range(lanes if arrays else 0)]

@@ -275,6 +275,7 @@ class Lockstep(Pool):
 
 _current: Pool | None = None
 _none = False
+_weighed: Device | None = None
 _replaying = False
 _asked = "auto"
 
@@ -324,18 +325,33 @@ def only_tried() -> bool:
 
 
 @contextlib.contextmanager
-def absent() -> Iterator[None]:
+def absent(device: Device | None = None) -> Iterator[None]:
     """Makes `current_pool` give None within a `with` block, as where a processor is only checked.
+
+    Args:
+        device: What models will run on, where the cost of a processor is measured: what it computes without a worker
+            then is computed. None where nothing is.
 
     Yields:
         Nothing.
     """
-    global _none
-    before, _none = _none, True
+    global _none, _weighed
+    before, _none, _weighed = (_none, _weighed), True, device
     try:
         yield
     finally:
-        _none = before
+        _none, _weighed = before
+
+
+def own_device() -> Device | None:
+    """The device by which a processor decides what it computes itself; None where it is only checked."""
+    here = current()
+    return _weighed if here is None else here.device
+
+
+def preferred() -> Device:
+    """The device that `prefer` chose, as far as it can be had."""
+    return devices.resolve(_asked)
 
 
 @contextlib.contextmanager

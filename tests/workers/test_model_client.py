@@ -1,0 +1,171 @@
+"""A model's client: with a network in numpy it computes at once, without a worker; on a GPU a worker does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.api.arrays import Weights, taken
+from antiphon.contract.block import Samples
+from antiphon.contract.processor import IO, BlockTime
+from antiphon.errors import WorkerError
+from antiphon.runtime import model_files
+from antiphon.workers import pool
+from antiphon.workers.array_stepper import build
+from antiphon.workers.info import ModelInfo
+from antiphon.workers.model_client import ModelClient, usable, worker_of
+
+HOP = 4
+
+
+class Adder:
+    """Adds all it has had to a weight; a hop of 7 makes it give NaN."""
+
+    def __init__(self, weights: Weights) -> None:
+        self._offset = float(taken(weights, "offset", 1)[0])
+        self.start()
+
+    def start(self) -> None:
+        self._sum = 0.0
+
+    def step(self, x: Samples, y: Samples) -> None:
+        self._sum += float(x.sum())
+        y[...] = np.nan if x[0, 0] == 7.0 else self._sum + self._offset
+
+
+class Broken(Adder):
+    def step(self, x: Samples, y: Samples) -> None:
+        y[...] = np.inf
+
+
+@pytest.fixture
+def info(tmp_path: Path) -> ModelInfo:
+    model_files.write("adder", {"offset": np.array([100.0], np.float32)}, tmp_path, {})
+    name = f"{__name__}:Adder"
+    return ModelInfo("adder", "nowhere:Net", "adder", "test", hop=HOP, folder=str(tmp_path), array_network=name)
+
+
+@pytest.fixture
+def live() -> Iterator[None]:
+    """The pool of a command on files, without a zygote until a worker is wanted."""
+    made = pool.Lockstep()
+    pool.use(made)
+    yield
+    assert not made._lifelines, "a zygote was started"
+    pool.use(None)
+    made.shut()
+
+
+def io() -> IO:
+    return IO((), (), {}, BlockTime())
+
+
+def hop(value: float, lanes: int = 1) -> Samples:
+    return np.full((lanes, 1, HOP), value, np.float32)
+
+
+def test_a_hop_is_answered_at_once_and_by_no_worker(info: ModelInfo, live: None) -> None:
+    client = ModelClient(info, 2, HOP, 256, 1)
+    assert (client.lead, client.there, client.streams) == (0, True, [])
+    client.begin(5)
+    both = np.concatenate([hop(1.0), hop(2.0)])
+    for n in (5, 6):
+        client.send(n, both, io())
+        answer = client.take(n, io())
+        assert answer is not None
+        assert answer[:, 0, 0].tolist() == [100.0 + 4.0 * (n - 4), 100.0 + 8.0 * (n - 4)]
+    client.reset()
+    client.begin(7)
+    client.send(7, both, io())
+    assert client.take(7, io())[:, 0, 0].tolist() == [104.0, 108.0]  # type: ignore[index]
+
+
+def test_in_blocks_far_shorter_than_a_hop_a_worker_computes(info: ModelInfo) -> None:
+    """The engine has no time for it there; the worker needs no torch."""
+    made = pool.Lockstep()
+    pool.use(made)
+    try:
+        client = ModelClient(replace(info, network="nowhere:Net"), 1, 480, 64, 1)
+        client.begin(0)
+        assert client.lead == 1
+        assert list(made._lifelines) == ["none"]
+        client.send(0, hop(1.0), io())
+        made.flush()
+        assert client.take(0, io())[0, 0].tolist() == [104.0] * HOP  # type: ignore[index]
+        client.close()
+    finally:
+        pool.use(None)
+        made.shut()
+
+
+def test_it_is_computed_where_a_node_is_weighed_and_not_where_it_is_only_checked(info: ModelInfo) -> None:
+    for device, there in ((None, False), ("cuda", False), ("cpu", True)):
+        with pool.absent(device):  # type: ignore[arg-type]
+            client = ModelClient(info, 1, HOP, 256, 1)
+            client.begin(0)
+            client.send(0, hop(1.0), io())
+            assert (client.take(0, io()) is not None) == there == client.there
+
+
+def test_what_is_no_number_is_no_answer_and_the_past_is_forgotten(info: ModelInfo, live: None) -> None:
+    client = ModelClient(info, 1, HOP, 256, 1)
+    client.begin(0)
+    for n, (value, want) in enumerate([(1.0, 104.0), (7.0, None), (1.0, 104.0)]):
+        client.send(n, hop(value), io())
+        answer = client.take(n, io())
+        assert (None if answer is None else answer[0, 0, 0]) == want
+
+
+def test_weights_that_do_not_fit_are_refused_as_a_worker_is(info: ModelInfo, live: None, tmp_path: Path) -> None:
+    for offset, why in ((np.zeros(2), r"offset is \[2\] and should be \[1\]"), (np.array([np.nan]), "NaN")):
+        model_files.write("adder", {"offset": offset.astype(np.float32)}, tmp_path, {})
+        with pytest.raises(WorkerError, match=why):
+            ModelClient(info, 1, HOP, 256, 1)
+    model_files.write("adder", {"offset": np.zeros(1, np.float32)}, tmp_path, {})
+    with pytest.raises(WorkerError, match="gives NaN or infinity for silence"):
+        ModelClient(replace(info, array_network=f"{__name__}:Broken"), 1, HOP, 256, 1)
+    with pytest.raises(WorkerError, match="is not there"):
+        ModelClient(replace(info, array_network=f"{__name__}:Nobody"), 1, HOP, 256, 1)
+
+
+def test_a_worker_takes_numpy_on_the_cpu_and_torch_on_a_card(info: ModelInfo) -> None:
+    cpu, cuda, torch = info.worker("cpu"), info.worker("cuda"), info.torch_worker("cpu")
+    assert (cpu.zygote, cpu.settings["network"]) == ("none", info.array_network)
+    assert (cuda.zygote, cuda.settings["network"]) == ("torch", "nowhere:Net")
+    assert (torch.zygote, torch.settings["network"]) == ("torch", "nowhere:Net")
+    assert replace(info, array_network="").worker("cpu") == torch
+    on_card = pool.Lockstep()
+    on_card.device = "cuda"
+    pool.use(on_card)
+    try:
+        assert worker_of(info).device == "cuda"
+        assert not info.plays_arrays("cuda")
+        assert replace(info, devices=("cpu",)).plays_arrays("cuda")
+    finally:
+        pool.use(None)
+        on_card.shut()
+
+
+def test_the_worker_computes_each_slot_by_itself(info: ModelInfo) -> None:
+    stepper = build(replace(info, slots=3).worker("cpu"))
+    stepper.warm()
+    y = np.zeros((3, 1, HOP), np.float32)
+    x = np.concatenate([hop(1.0), hop(2.0), hop(3.0)])
+    for hops in ([0, 0, -1], [1, -1, 0]):
+        stepper.step(np.array(hops), x, y)
+    assert y[:, 0, 0].tolist() == [108.0, 108.0, 112.0]
+    stepper.open(0, "")
+    stepper.step(np.array([2, -1, -1]), x, y)
+    assert y[0, 0, 0] == 104.0
+
+
+def test_it_is_usable_without_torch(info: ModelInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    from antiphon.workers import devices
+
+    monkeypatch.setattr(devices, "installed", lambda: None)
+    assert usable(info) == ""
+    assert "needs torch" in usable(replace(info, array_network=""))
