@@ -164,7 +164,7 @@ class Denoise(Processor):
         full = bool(io.at("full", last))
         if self._delayed is not None:
             level = self._apply_model(self._delayed, io, amount, ceiling)
-            phrase = self._phrase.update(estimator.power, self._delayed.gain, level)
+            phrase = self._phrase.update(estimator.power, self._delayed.mask, level)
         else:
             self._apply_gate(amount)
             phrase = self._phrase.update(estimator.power, estimator.gain, estimator.level)
@@ -199,6 +199,7 @@ class Denoise(Processor):
         delayed.turn(self._number, self._spectra.sound, estimator.power, self._gain, io)
         if ceiling < 1e8:
             self._opener.open(estimator.power, ceiling, delayed.gain)
+            self._opener.open(estimator.power, ceiling, delayed.mask)
         self._scale_gain(delayed.gain, amount)
         self._spectra.inverse(self._gain, self._frame)
         return float(np.mean(estimator.power[:BINS]))

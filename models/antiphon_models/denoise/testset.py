@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from antiphon.api import UsageError
 from antiphon.api.files import read_sound
 from antiphon_models.denoise.training import sounds, splits
+from antiphon_models.material.midi_bytes import note_off, note_on
 
 F32 = NDArray[np.float32]
 RATE = sounds.RATE
@@ -106,8 +107,8 @@ def _notes(font: Path, program: int, seconds: float, rnd: random.Random) -> F32:
         for step in (0, 2, 4)[: rnd.choice([1, 3])]:
             key = root + 12 * ((lowest + step) // 7) + scale[(lowest + step) % 7]
             notes += [
-                (at, sounds.note_on(0, key, rnd.randint(60, 110))),
-                (at + 0.95 * seconds, sounds.note_off(0, key)),
+                (at, note_on(0, key, rnd.randint(60, 110))),
+                (at + 0.95 * seconds, note_off(0, key)),
             ]
         at += seconds
     return sounds.render(notes, {0: program}, font, SECONDS, rnd)

@@ -2,8 +2,8 @@
 
 A hop's spectrum is delayed by `lead` hops and then scaled by the gains of its answer, which the confidence network
 weighs. In low latency it is delayed by a hop less where a worker answers: gains are then a hop older than the sound.
-Where the answer is missing the spectral gate's gains are used, which run on the same grid, so that a dropout changes the quality and not
-the kind of sound.
+Where the answer is missing the spectral gate's gains are used, which run on the same grid, so that a dropout changes
+the quality and not the kind of sound.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class DelayedSpectra:
         lead: Hops between sending a spectrum and its answer.
         delay: Hops between sending a spectrum and its sound.
         gain: `[bins]` gain of the hop that `turn` returned, 0 to 1.
+        mask: `[bins]` the same before the confidence network, by which phrases are told from pauses.
         answered: Whether that gain is the model's; else it is the gate's.
     """
 
@@ -80,6 +81,7 @@ class DelayedSpectra:
         self._unit = np.append(own, np.full(grid.bins - BINS, UNITS - 1, np.int64))
         self._bins = grid.bins
         self.gain: F32 = np.ones(grid.bins, np.float32)
+        self.mask: F32 = np.ones(grid.bins, np.float32)
         self.answered = False
 
     def begin(self, hop: int) -> None:
@@ -129,7 +131,9 @@ class DelayedSpectra:
         self.answered = answer is not None
         if answer is not None:
             denoise_spread(answer[0, 0], self._unit, self._bins, self.gain)
+            self.mask[:] = self.gain
             if self._confidence is not None:
                 self._confidence.apply(power, self._gate[slot], self._known[slot], self.gain)
         else:
             self.gain[:] = self._gate[slot]
+            self.mask[:] = self.gain

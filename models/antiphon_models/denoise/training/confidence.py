@@ -20,6 +20,16 @@ STATISTICS = 10
 class ConfidenceNetwork(torch.nn.Module):
     """Features `[N, T, INPUTS]` → shares of the choices `[N, T, COUNT, CHOICES]`, whose sum is 1."""
 
+    w0: torch.nn.Parameter
+    b0: torch.nn.Parameter
+    u1: torch.nn.Parameter
+    v1: torch.nn.Parameter
+    c1: torch.nn.Parameter
+    d1: torch.nn.Parameter
+    wo: torch.nn.Parameter
+    bo: torch.nn.Parameter
+    wl: torch.nn.Parameter
+
     def __init__(self) -> None:
         super().__init__()
         for name, shape in LAYOUT:
