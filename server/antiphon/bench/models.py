@@ -1,4 +1,4 @@
-"""`antiphon bench models`: the time of a hop of each model, in numpy and in torch, and misses when all play together."""
+"""`antiphon bench models`: the time of a hop of each model in numpy and torch, and misses when all play together."""
 
 from __future__ import annotations
 

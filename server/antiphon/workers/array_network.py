@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import numpy as np
 
@@ -18,10 +18,12 @@ from antiphon.errors import PluginError
 from antiphon.runtime import model_files
 from antiphon.runtime.importing import named
 from antiphon.runtime.model_files import ModelError
+from antiphon.workers import array_layers  # noqa: F401 - its kernels are compiled with all others, at the start
 
 WARM_STEPS = 16
 """Steps that a network makes before it plays, so that none is slow for being among the first."""
-Weights = Mapping[str, Samples]
+Weights: TypeAlias = Mapping[str, Samples]
+"""Arrays of a network by name: float32, of the shapes that torch gives them."""
 
 
 class ArrayNetwork(Protocol):

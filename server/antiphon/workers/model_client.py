@@ -15,19 +15,18 @@ from antiphon.contract.processor import IO
 from antiphon.errors import WorkerError
 from antiphon.native import dsp
 from antiphon.runtime import model_files
-from antiphon.workers import array_layers, array_network, devices, pool  # noqa: F401 - kernels are compiled at the start
+from antiphon.workers import array_network, devices, pool
 from antiphon.workers.array_network import ArrayNetwork
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.rebuffer import lead_for
 from antiphon.workers.spec import WorkerSpec
 from antiphon.workers.worker_client import WorkerClient
 
-
 BLOCKS_A_HOP = 4
 """Blocks of a hop up to which a network in numpy is computed in the block in which its hop ends.
 
-Of a block of 64 frames the shipped networks take up to two thirds at p99 on a busy machine, of 256 a fifth: with shorter
-blocks a worker has a whole hop for it (docs/decisions/0060-networks-in-numpy.md).
+Of a block of 64 frames the shipped networks' nodes take up to two thirds at p99 on a busy machine, of 256 a fifth: in
+shorter blocks a worker has a whole hop for it (docs/decisions/0060-networks-in-numpy.md).
 """
 
 
@@ -35,9 +34,9 @@ class ModelClient(WorkerClient):
     """A processor's streams of one model, side by side.
 
     Where the model has a network in numpy and runs on the CPU, and a hop is at most `BLOCKS_A_HOP` blocks, it is
-    computed here, in `send`, and `lead` is 0. Otherwise a worker runs it, as a `WorkerClient`'s. `lead * hop_frames` belongs into the processor's latency. What a
-    hop and an answer mean (sound, band levels, gains) is between processor and network. For sound in, sound out there
-    is `ModelProcessor`.
+    computed here, in `send`, and `lead` is 0. Otherwise a worker runs it, as a `WorkerClient`'s. `lead * hop_frames`
+    belongs into the processor's latency. What a hop and an answer mean (sound, band levels, gains) is between processor
+    and network. For sound in, sound out there is `ModelProcessor`.
     """
 
     def __init__(self, model: ModelInfo, lanes: int, hop_frames: int, block: int, node: int) -> None:
