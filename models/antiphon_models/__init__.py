@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 @hookimpl
 def antiphon_trainings(register: Register) -> None:
-    """Registers the trainings of the denoiser's three networks and of the two of `hum`."""
+    """Registers the trainings of the denoiser's four networks and of the two of `hum`."""
     place = "antiphon_models.denoise.training"
     register("denoise", f"{place}.recipe:MaskRecipe", "The mask network of the denoiser.")
     register("denoise-gate", f"{place}.recipe_gate:GateRecipe", "The thresholds of the denoiser's gate.")
     register(
         "denoise-autoencoder", f"{place}.recipe_autoencoder:AutoencoderRecipe",
         "The denoiser's variational autoencoder.",
+    )  # fmt: skip
+    register(
+        "denoise-confidence", f"{place}.recipe_confidence:ConfidenceRecipe",
+        "How far the denoiser's mask may be believed.",
     )  # fmt: skip
     place = "antiphon_models.hum.training"
     register("hum", f"{place}.recipe:HumRecipe", "The network that hears pitch, beginnings and notes.")

@@ -15,15 +15,17 @@ from antiphon_denoise.gate.estimate import Estimator, denoise_power
 from antiphon_denoise.gate.phrase_gate import PhraseGate
 from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.gate.threshold_opener import ThresholdOpener
+from antiphon_denoise.learned.confidence import Confidence, load_confidence
 from antiphon_denoise.learned.delayed import DelayedSpectra
 from antiphon_denoise.learned.spec import AUTOENCODER, HOP, MASK
 from antiphon_denoise.mains_hum import MainsHumRemover
-from antiphon_denoise.spectrum import F32, SampleHistory, Spectra, grid
+from antiphon_denoise.spectrum import F32, LOW_FADE, SampleHistory, Spectra, grid
 from antiphon_denoise.wavelet import Shrinker
 
 log = logging.getLogger("antiphon.denoise")
 MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
-_PACE = 640 / HOP
+GATE_HOP = 640
+"""Frames between two spectra at 48 kHz in modes `gate` and `wavelet`."""
 BY_GATE = "It works by its gate instead: less noise is taken away, and less of the sound is harmed"
 """The end of a warning: what the lack of a model means, by the card's figures."""
 
@@ -38,8 +40,12 @@ class Denoise(Processor):
 
     params: ClassVar[tuple[Param, ...]] = (
         Param(
-            "mode", "choice", "gate", choices=("learned", "gate", "wavelet", "autoencoder"), restart=True,
+            "mode", "choice", "learned", choices=("learned", "gate", "wavelet", "autoencoder"), restart=True,
             doc="A learned mask, a spectral gate, wavelet shrinkage, or an autoencoder.",
+        ),
+        Param(
+            "latency", "choice", "normal", choices=("normal", "low"), restart=True,
+            doc="low: at most 10 ms, and a little less noise removed. Wavelets have no low.",
         ),
         Param(
             "threshold", default=0.0, low=-80.0, high=0.0, unit="dB",
@@ -59,32 +65,35 @@ class Denoise(Processor):
         if mode in MODELS and (reason := usable(MODELS[mode])):
             say_instead(log, f"denoise has no mode {mode} here: {reason}. {BY_GATE}")
             mode = "gate"
+        overlap = LOW_FADE if self.settings["latency"] == "low" and mode != "wavelet" else 0
         self._delayed: DelayedSpectra | None = None
         if mode in MODELS:
-            self._grid = grid(spec.rate, HOP)
+            self._grid = grid(spec.rate, HOP, overlap)
+            weights = load_confidence() if mode == "learned" else None
+            confidence = Confidence(weights, self._grid.bins) if weights is not None else None
             try:
-                self._delayed = DelayedSpectra(MODELS[mode], self._grid, spec.channels, spec.block, self.node)
+                self._delayed = DelayedSpectra(
+                    MODELS[mode], self._grid, spec.channels, spec.block, self.node, confidence
+                )
                 self.parts = self._delayed.client.parts
             except WorkerError as error:
                 log.warning("denoise has no mode %s here: %s. %s", mode, error, BY_GATE)
                 mode = "gate"
         if mode not in MODELS:
-            self._grid = grid(spec.rate)
-        self._mode = mode
-        self._lead = self._delayed.lead if self._delayed is not None else 0
-        self.latency = self._grid.lag + self._lead * self._grid.hop
+            self._grid = grid(spec.rate, HOP if overlap else GATE_HOP, overlap)
         hop = self._grid.hop
+        self.latency = self._grid.lag + (self._delayed.delay if self._delayed is not None else 0) * hop
         self._history = SampleHistory(self._grid, spec.channels)
         self._spectra = Spectra(self._grid, spec.channels)
         self._estimator = Estimator(self._grid.bins)
         self._hum = MainsHumRemover(self._grid, spec.rate, spec.channels) if mode in MODELS else None
         self._recent = RecentSpectra(self._grid, spec.rate)
-        self._phrase = PhraseGate(_PACE if mode in MODELS else 1.0)
+        self._phrase = PhraseGate(GATE_HOP * self._grid.scale / hop)
         self._opener = ThresholdOpener(self._grid.bins)
         self._shrinker = Shrinker(self._grid, spec.channels) if mode == "wavelet" else None
         self._gain: F32 = np.ones(self._grid.bins, np.float32)
         self._frame: F32 = np.zeros((spec.channels, self._grid.lag), np.float32)
-        self._tail: F32 = np.zeros((spec.channels, hop), np.float32)
+        self._tail: F32 = np.zeros((spec.channels, self._grid.fade), np.float32)
         self._ready: F32 = np.zeros((spec.channels, hop), np.float32)
         self._measure = denoise_power.bind(
             self._spectra.bins, spec.channels, self._grid.bins, self._spectra.unit, self._estimator.power
@@ -155,14 +164,16 @@ class Denoise(Processor):
         full = bool(io.at("full", last))
         if self._delayed is not None:
             level = self._apply_model(self._delayed, io, amount, ceiling)
-            phrase = self._phrase.update(estimator.power, self._delayed.gain, level)
+            phrase = self._phrase.update(estimator.power, self._delayed.mask, level)
         else:
             self._apply_gate(amount)
             phrase = self._phrase.update(estimator.power, estimator.gain, estimator.level)
         if phrase < 1.0 and full:
             np.multiply(self._frame, 1.0 - amount * (1.0 - phrase), out=self._frame)
         hop = self._grid.hop
-        np.add(self._tail, self._frame[:, :hop], out=self._ready)
+        fade = self._grid.fade
+        self._ready[:] = self._frame[:, :hop]
+        np.add(self._ready[:, :fade], self._tail, out=self._ready[:, :fade])
         self._tail[:] = self._frame[:, hop:]
         self._number += 1
 
@@ -185,9 +196,10 @@ class Denoise(Processor):
         """
         estimator = self._estimator
         self._scale_gain(estimator.gain, estimator.limit)
-        delayed.turn(self._number, self._spectra.bins, estimator.power, self._gain, io)
+        delayed.turn(self._number, self._spectra.sound, estimator.power, self._gain, io)
         if ceiling < 1e8:
             self._opener.open(estimator.power, ceiling, delayed.gain)
+            self._opener.open(estimator.power, ceiling, delayed.mask)
         self._scale_gain(delayed.gain, amount)
         self._spectra.inverse(self._gain, self._frame)
         return float(np.mean(estimator.power[:BINS]))

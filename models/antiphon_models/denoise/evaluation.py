@@ -54,6 +54,7 @@ class Denoising(Evaluation):
         System("wavelet", "ours"),
         System("learned", "ours"),
         System("learned, learn", "ours"),
+        System("learned, low", "ours"),
         System("autoencoder", "ours"),
         System("mask", "oracle"),
     )
@@ -66,16 +67,22 @@ class Denoising(Evaluation):
         Measure("clean", "dB"),
         Measure("hum", "dB"),
         Measure("pauses", "dB"),
+        Measure("hiss", "dB"),
+        Measure("loudest hiss", "dB"),
         Measure("full", "dBFS", "lower"),
         Measure("PESQ"),
         Measure("STOI gain"),
     )
     note: ClassVar[str] = (
         "gain: of SI-SDR. harmed: items that lose over 0.5 dB. clean: SI-SDR of clean sound that went through. "
+        "hiss: by how much it is quieter between words, from the first second on; loudest: in the worst pause. "
         "PESQ and STOI are of these voices at 16 kHz, most of them synthetic: to be "
         "compared in this table only, not with VoiceBank's."
     )
     files_doc: ClassVar[str] = "clean sound files: noise is added to five seconds of each"
+    folders: ClassVar[tuple[str, ...]] = testset.DATA
+    synthetic_doc: ClassVar[str] = "voices of espeak-ng and notes of TimGM6mb by seed, in white, pink and brown noise"
+    card: ClassVar[str] = "antiphon_denoise"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         made = _makers(ask)
@@ -94,6 +101,12 @@ class Denoising(Evaluation):
         if not ask.files:
             for item, gaps in testset.pauses(kinds, clips, ask.seed, ask.limit):
                 yield from _pause(made, item, gaps)
+            for item, gaps in testset.hisses(kinds, ask.seed, ask.limit):
+                for name, system in made.items():
+                    if (out := system(item)) is not None:
+                        quieter = _quieter(item.mixed, out, gaps)
+                        yield MetricValue(name, "hiss", item.name, float(np.mean(quieter)))
+                        yield MetricValue(name, "loudest hiss", item.name, min(quieter))
 
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         made = _makers(ask)
@@ -107,11 +120,13 @@ class Denoising(Evaluation):
 
 
 def _noises(ask: EvaluationRequest) -> list[tuple[str, F32]]:
-    """The noises to add: recorded, or synthetic for the user's own files where ESC-10 is missing."""
-    if ask.files and not (ask.data / "esc10").is_dir():
-        ask.say(f"{ask.data} holds no esc10/: the noise is computed (white, pink, brown), steadier than most recorded")
+    """The noises to add: recorded, or synthetic where ESC-10 is missing."""
+    if ask.synthetic or (ask.files and not (ask.data / "esc10").is_dir()):
+        if ask.files:
+            ask.say(
+                f"{ask.data} holds no esc10/: the noise is computed (white, pink, brown), steadier than most recorded"
+            )
         return testset.synthetic_noises(ask.seed)
-    needs.folders(ask.data, testset.DATA if not ask.files else ("esc10",), testset.OWN)
     return testset.noises(ask.data)
 
 
@@ -120,6 +135,8 @@ def _clean(ask: EvaluationRequest) -> dict[str, dict[str, F32]]:
     if ask.files:
         own = {path.stem: testset.excerpt(path) for path in ask.files}
         return dict.fromkeys(testset.KINDS, own)
+    if ask.synthetic:
+        return testset.synthetic_sounds(ask.work, ask.seed, ask.say)
     return testset.clean_sounds(ask.data, ask.work, ask.seed, ask.say)
 
 
@@ -127,10 +144,10 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     """The requested systems that are available, by name."""
     ours = cache(systems.StreamedDenoiser)
 
-    def through(mode: str, taught: bool) -> Made:
+    def through(mode: str, taught: bool, latency: str = "normal") -> Made:
         def made(item: TestMixture) -> F32:
             if not taught:
-                return ours(mode)(item.mixed)
+                return ours(mode, latency)(item.mixed)
             return ours(mode)(np.concatenate([item.lead, item.mixed]), LEAD)[LEAD:]
 
         return made
@@ -145,6 +162,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     }
     for mode in ("gate", "wavelet", "learned", "autoencoder"):
         table[mode] = through(mode, False)
+    table["learned, low"] = through("learned", False, "low")
     table["gate, learn"], table["learned, learn"] = through("gate", True), through("learned", True)
     for mode, model in MODELS.items():
         if why := usable(model):
@@ -186,9 +204,7 @@ def _pause(made: dict[str, Made], item: TestMixture, gaps: list[slice]) -> Itera
         out = system(item)
         if out is None:
             continue
-        inside = [slice(gap.start + RATE // 4, gap.stop - RATE // 20) for gap in gaps]
-        quieter = [_db(item.mixed[part]) - _db(out[part]) for part in inside]
-        yield MetricValue(name, "pauses", item.name, float(np.mean(quieter)))
+        yield MetricValue(name, "pauses", item.name, float(np.mean(_quieter(item.mixed, out, gaps))))
         if name in ("gate", "wavelet", "learned", "autoencoder"):
             whole = systems.StreamedDenoiser(name)
             silent = whole(item.mixed, full=True)
@@ -198,6 +214,12 @@ def _pause(made: dict[str, Made], item: TestMixture, gaps: list[slice]) -> Itera
                 at for gap in gaps for at in range(gap.start + 3 * RATE // 20, gap.stop - tenth - RATE // 50, 960)
             ]
             yield MetricValue(name, "full", item.name, max(_db(silent[at : at + tenth]) for at in starts))
+
+
+def _quieter(mixed: F32, out: F32, gaps: list[slice]) -> list[float]:
+    """dB by which each gap is quieter than before, from a quarter second on."""
+    inside = [slice(gap.start + RATE // 4, gap.stop - RATE // 20) for gap in gaps]
+    return [_db(mixed[part]) - _db(out[part]) for part in inside]
 
 
 def _db(sound: F32) -> float:

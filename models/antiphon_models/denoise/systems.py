@@ -25,10 +25,10 @@ _BLOCK = 2048
 class StreamedDenoiser:
     """The plugin run as a stream, with its latency removed. In the learned modes it waits for its worker."""
 
-    def __init__(self, mode: str) -> None:
+    def __init__(self, mode: str, latency: str = "normal") -> None:
         self._spec = StreamSpec(RATE, _BLOCK, 1)
         self._plugin = Denoise()
-        self._plugin.settings["mode"] = mode
+        self._plugin.settings.update(mode=mode, latency=latency)
         self._plugin.prepare(self._spec)
 
     def __call__(self, sound: F32, learn_at: int | None = None, full: bool = False) -> F32:

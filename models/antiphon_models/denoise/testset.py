@@ -18,17 +18,18 @@ from numpy.typing import NDArray
 from antiphon.api import UsageError
 from antiphon.api.files import read_sound
 from antiphon_models.denoise.training import sounds, splits
+from antiphon_models.material.midi_bytes import note_off, note_on
 
 F32 = NDArray[np.float32]
 RATE = sounds.RATE
 SECONDS = 5
 LEAD = RATE // 2
 SNRS = (0, 10, 20)
+HISS_SNRS = (10, 20, 30)
 FRAMES = SECONDS * RATE
 LOWEST = 20.0
 """Hz below which coloured noise rises no more."""
 DATA = ("esc10", "tracks", "sonicpi", "pop909")
-OWN = "Clean files of your own are measured without it: `antiphon evaluate denoise mine.wav`"
 KINDS = ("music", "speech", "song", "solo", "loop", "cymbal")
 PROGRAMS = {"trumpet": 56, "distorted": 30, "strings": 48, "piano": 0, "flute": 73, "bass": 33}
 
@@ -76,6 +77,41 @@ def clean_sounds(data: Path, work: Path, seed: int, say: Callable[[str], None]) 
     for kind, name, maker in made:
         kinds[kind][name] = _cached(work / f"{seed}-{kind}-{name}.flac", maker, f"{seed}-{name}")
     return {kind: {name: _five(sound) for name, sound in own.items()} for kind, own in kinds.items()}
+
+
+def synthetic_sounds(work: Path, seed: int, say: Callable[[str], None]) -> dict[str, dict[str, F32]]:
+    """Without any data: the test's voices, and notes by seed on the test's soundfont; by kind and name."""
+    font = splits.TEST_FONTS["timgm"]
+    made: list[tuple[str, str, Callable[[random.Random], F32]]] = []
+    made += [("speech", f"voice-{n}", partial(sounds.voice, "test", SECONDS)) for n in range(12)]
+    for name, number in PROGRAMS.items():
+        made.append(("solo", f"notes-{name}", partial(_notes, font, number, 0.3)))
+    made += [("music", f"drone-{n}", partial(_notes, font, 48 + n, SECONDS)) for n in range(4)]
+    made += [
+        (kind, f"{kind}-kit-{n}", partial(sounds.kit, font, SECONDS)) for kind in ("loop", "cymbal") for n in (0, 1)
+    ]
+    kinds: dict[str, dict[str, F32]] = {kind: {} for kind in KINDS}
+    say("making or reading what is measured")
+    for kind, name, maker in made:
+        kinds[kind][name] = _five(_cached(work / f"{seed}-synthetic-{name}.flac", maker, f"{seed}-{name}"))
+    kinds["song"] = kinds["music"] | kinds["solo"]
+    return kinds
+
+
+def _notes(font: Path, program: int, seconds: float, rnd: random.Random) -> F32:
+    """Chords of three scale tones, each `seconds` long, on one instrument."""
+    scale, root, notes = (0, 2, 4, 5, 7, 9, 11), rnd.randint(40, 60), []
+    at = 0.0
+    while at < SECONDS:
+        lowest = rnd.randint(0, 9)
+        for step in (0, 2, 4)[: rnd.choice([1, 3])]:
+            key = root + 12 * ((lowest + step) // 7) + scale[(lowest + step) % 7]
+            notes += [
+                (at, note_on(0, key, rnd.randint(60, 110))),
+                (at + 0.95 * seconds, note_off(0, key)),
+            ]
+        at += seconds
+    return sounds.render(notes, {0: program}, font, SECONDS, rnd)
 
 
 def _cached(path: Path, maker: Callable[[random.Random], F32], seed: str) -> F32:
@@ -195,3 +231,28 @@ def pauses(
             clean[gap.start - len(edge) : gap.start] *= edge
         own, lead = at_snr(clean, noise, 20)
         yield TestMixture(f"pauses {n} {noise_name} on {name}", "speech", 20, clean, own, lead), gaps
+
+
+def hisses(kinds: dict[str, dict[str, F32]], seed: int, limit: int | None) -> Iterator[tuple[TestMixture, list[slice]]]:
+    """Words from 1.2 s on, in hiss that is there from the start, white and pink, 10 to 30 dB below; and the pauses.
+
+    The first pause is measured from the first second on.
+    """
+    rng = np.random.default_rng((seed, 2))
+    voices = sorted(name for name in kinds["speech"] if name.startswith("voice"))
+    edge = np.linspace(1, 0, RATE // 100, dtype=np.float32)
+    hertz = np.fft.rfftfreq(FRAMES + LEAD, 1.0 / RATE)
+    every = [(colour, slope, snr) for snr in HISS_SNRS for colour, slope in (("white", 0.0), ("pink", 0.5))]
+    for colour, slope, snr in (every * 2)[:limit]:
+        name = voices[int(rng.integers(len(voices)))]
+        clean = kinds["speech"][name].copy()
+        silent = [slice(0, int(1.2 * RATE)), slice(int(2.4 * RATE), int(3.2 * RATE)), slice(int(4.2 * RATE), FRAMES)]
+        for gap in silent:
+            clean[gap] = 0.0
+            before = clean[max(0, gap.start - len(edge)) : gap.start]
+            before *= edge[len(edge) - len(before) :]
+        spectrum = np.fft.rfft(rng.standard_normal(FRAMES + LEAD)) * np.maximum(hertz, LOWEST) ** -slope
+        noise = np.fft.irfft(spectrum, FRAMES + LEAD).astype(np.float32)
+        own, lead = at_snr(clean, noise, snr)
+        measured = [slice(RATE - RATE // 4, silent[0].stop), *silent[1:]]
+        yield TestMixture(f"{colour} hiss {snr} dB on {name}", "speech", snr, clean, own, lead), measured

@@ -1,8 +1,9 @@
 """The learned modes: sends spectra to the model's worker and applies its gains to the spectra when they come back.
 
-A hop's spectrum is delayed by `lead` hops and then scaled by the gains of its answer. Where the answer is missing the
-spectral gate's gains are used, which run on the same grid, so that a dropout changes the quality and not the kind of
-sound.
+A hop's spectrum is delayed by `lead` hops and then scaled by the gains of its answer, which the confidence network
+weighs. In low latency it is delayed by a hop less where a worker answers: gains are then a hop older than the sound.
+Where the answer is missing the spectral gate's gains are used, which run on the same grid, so that a dropout changes
+the quality and not the kind of sound.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from antiphon.api import IO
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
 from antiphon.api.models import ModelClient, ModelInfo
 from antiphon_denoise.bands import BINS
+from antiphon_denoise.learned.confidence import Confidence
 from antiphon_denoise.learned.spec import UNITS, UNKNOWN, first_bins, unit_of_bin
 from antiphon_denoise.spectrum import C64, F32, SpectrumSizes
 
@@ -43,11 +45,15 @@ class DelayedSpectra:
     Attributes:
         client: Client of the worker.
         lead: Hops between sending a spectrum and its answer.
+        delay: Hops between sending a spectrum and its sound.
         gain: `[bins]` gain of the hop that `turn` returned, 0 to 1.
+        mask: `[bins]` the same before the confidence network, by which phrases are told from pauses.
         answered: Whether that gain is the model's; else it is the gate's.
     """
 
-    def __init__(self, model: ModelInfo, grid: SpectrumSizes, channels: int, block: int, node: int) -> None:
+    def __init__(
+        self, model: ModelInfo, grid: SpectrumSizes, channels: int, block: int, node: int, confidence: Confidence | None
+    ) -> None:
         """Allocates the ring and connects to the worker.
 
         Args:
@@ -56,21 +62,26 @@ class DelayedSpectra:
             channels: Channels of the stream.
             block: Frames of a block.
             node: Number of the node.
+            confidence: What weighs the model's gains; None to apply them as they are.
 
         Raises:
             WorkerError: The worker could not be started.
         """
         self.client = ModelClient(model, 1, grid.hop, block, node)
         self.lead = self.client.lead
+        self.delay = max(0, self.lead - 1) if grid.overlap else self.lead
+        self._confidence = confidence
         self._slots = self.lead + 1
         self._spectra: C64 = np.zeros((self._slots, channels, grid.bins), np.complex64)
         self._gate: F32 = np.ones((self._slots, grid.bins), np.float32)
         self._powers: F32 = np.zeros((self._slots, grid.bins), np.float32)
+        self._known = [False] * self._slots
         self._sent: F32 = np.zeros((1, 2, UNITS), np.float32)
         self._first, own = first_bins(), unit_of_bin()
         self._unit = np.append(own, np.full(grid.bins - BINS, UNITS - 1, np.int64))
         self._bins = grid.bins
         self.gain: F32 = np.ones(grid.bins, np.float32)
+        self.mask: F32 = np.ones(grid.bins, np.float32)
         self.answered = False
 
     def begin(self, hop: int) -> None:
@@ -79,7 +90,11 @@ class DelayedSpectra:
         self._spectra.fill(0.0)
         self._powers.fill(0.0)
         self._gate.fill(1.0)
+        for slot in range(self._slots):
+            self._known[slot] = False
         self._sent[0, 1] = UNKNOWN
+        if self._confidence is not None:
+            self._confidence.reset()
         self.client.reset()
         self.client.begin(hop)
 
@@ -90,11 +105,11 @@ class DelayedSpectra:
         np.log(self._sent[0, 1], out=self._sent[0, 1])
 
     def turn(self, hop: int, spectrum: C64, power: F32, gate: F32, io: IO) -> None:
-        """Sends hop `hop` and replaces it by hop `hop - lead`: writes `spectrum`, `power`, `gain` and `answered`.
+        """Sends hop `hop` and replaces it by hop `hop - lead`: writes `power`, `gain` and `answered`.
 
         Args:
             hop: Number of the hop.
-            spectrum: complex64 `[channels, bins]`, replaced in place.
+            spectrum: complex64 `[channels, bins]`, replaced in place by that of hop `hop - delay`.
             power: `[bins]` its power, replaced in place.
             gate: `[bins]` the gate's gain for hop `hop`, 0 to 1.
             io: Of the block, for the log of dropouts.
@@ -107,13 +122,18 @@ class DelayedSpectra:
         self._spectra[slot] = spectrum
         self._powers[slot] = power
         self._gate[slot] = gate
+        self._known[slot] = self._sent[0, 1, 0] > UNKNOWN / 2
+        spectrum[:] = self._spectra[(hop - self.delay) % self._slots]
         due = hop - self.lead
         slot = due % self._slots
+        power[:] = self._powers[slot]
         answer = self.client.take(due, io) if due >= self._begun else None
         self.answered = answer is not None
         if answer is not None:
             denoise_spread(answer[0, 0], self._unit, self._bins, self.gain)
+            self.mask[:] = self.gain
+            if self._confidence is not None:
+                self._confidence.apply(power, self._gate[slot], self._known[slot], self.gain)
         else:
             self.gain[:] = self._gate[slot]
-        spectrum[:] = self._spectra[slot]
-        power[:] = self._powers[slot]
+            self.mask[:] = self.gain

@@ -9,6 +9,7 @@ import pytest
 
 from antiphon.api import StreamSpec
 from antiphon.api.models import manifest_entry
+from antiphon.api.testing import without_workers
 from antiphon_denoise.processor import MODELS, Denoise
 from antiphon_denoise.spectrum import grid
 from antiphon_models.denoise.evaluation import Denoising
@@ -36,11 +37,23 @@ def test_latency_of_learned_modes_is_as_stated(mode: str) -> None:
         processor.settings["mode"] = mode
         processor.prepare(StreamSpec(rate, 256, 2))
         assert f"{processor.latency} frames at {rate / 1000:g} kHz" in CARD
+        assert processor.latency <= 0.020 * rate
         processor.close()
 
 
+@pytest.mark.parametrize("mode", ["gate", *MODELS])
+def test_low_latency_is_as_stated(mode: str) -> None:
+    with without_workers():
+        for rate in (44100, 48000, 96000):
+            processor = Denoise()
+            processor.settings.update(mode=mode, latency="low")
+            processor.prepare(StreamSpec(rate, 256, 2))
+            row = f"| {processor.latency} frames at {rate / 1000:g} kHz ({1000 * processor.latency / rate:.1f} ms)"
+            assert row in CARD
+
+
 def test_parameters_are_counted() -> None:
-    for name in ("denoise-mask", "denoise-autoencoder", "denoise-gate"):
+    for name in ("denoise-confidence", "denoise-mask", "denoise-autoencoder", "denoise-gate"):
         assert f"{manifest_entry(name)['parameters']:,}" in CARD
 
 

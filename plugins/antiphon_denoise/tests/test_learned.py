@@ -39,10 +39,10 @@ def lockstep() -> Iterator[None]:
     made.shut()
 
 
-def through(sound, mode="learned", rate=RATE, changes=(), blocks=(), block=BLOCK, **first):
+def through(sound, mode="learned", rate=RATE, changes=(), blocks=(), block=BLOCK, latency="normal", **first):
     """The sound through a fresh denoiser, latency taken out, same length."""
     processor, spec = Denoise(), StreamSpec(rate, block, sound.shape[0])
-    processor.settings["mode"] = mode
+    processor.settings.update(mode=mode, latency=latency)
     processor.prepare(spec)
     lag = processor.latency
     padded = np.concatenate([sound, np.zeros((sound.shape[0], lag), np.float32)], axis=1)
@@ -92,6 +92,38 @@ def test_latency_is_what_an_impulse_takes(mode, rate, channels):
     assert processor.latency <= 0.0265 * rate
 
 
+@pytest.mark.parametrize("mode", [*MODES, "gate"])
+@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 1), (96000, 2)])
+def test_low_latency_is_ten_milliseconds_by_an_impulse(mode, rate, channels):
+    processor, spec = Denoise(), StreamSpec(rate, 256, channels)
+    processor.settings.update(mode=mode, latency="low")
+    processor.prepare(spec)
+    sound = np.zeros((channels, rate // 4), np.float32)
+    sound[:, 5000] = 1.0
+    out = run(processor, sound, spec, first={"amount": 0.0})
+    processor.close()
+    assert (np.abs(out).argmax(axis=1) - 5000 == processor.latency).all()
+    assert processor.latency <= 0.010 * rate
+    assert np.delete(np.abs(out), 5000 + processor.latency, axis=1).max() < 1e-5
+
+
+def test_low_latency_gives_the_same_samples_at_any_split_into_blocks():
+    sound = sounds.melody(RATE, 0.5)[None] + sounds.white(RATE // 2, 0.02)
+    changes = [(9007, "learn", True)]
+    whole = through(sound, changes=changes, latency="low")
+    split = through(sound, changes=changes, blocks=[1, 63, 200, 384, 511] * 8, latency="low")
+    assert level(whole) > -40.0
+    assert np.abs(whole - split).max() < 1e-5
+
+
+def test_low_latency_removes_nearly_as_much(phrases):
+    clean, noise, gaps = phrases
+    noisy = (clean + 4.0 * noise)[None]
+    normal, low = (through(noisy, latency=latency)[0] for latency in ("normal", "low"))
+    assert all(level(4.0 * noise[gap]) - level(low[gap]) > 15.0 for gap in gaps)
+    assert si_sdr(noisy[0], clean) + 2.0 < si_sdr(low, clean) < si_sdr(normal, clean)
+
+
 @pytest.mark.parametrize("rate", [44100, 48000, 96000])
 def test_what_is_kept_stays_in_time_and_in_place(rate):
     left = sounds.voice(rate, 1.5)
@@ -127,6 +159,17 @@ def test_noise_goes_in_pauses_and_the_voice_stays(phrases):
     assert si_sdr(made, clean) > si_sdr(clean + noise, clean) + 2.0
     voiced = slice(RATE, int(2.5 * RATE))
     assert abs(level(made[voiced]) - level(clean[voiced])) < 1.0
+
+
+@pytest.mark.parametrize("loudness", [1.0, 4.0])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_hiss_is_gone_between_words_from_the_first_second_on(phrases, loudness, channels):
+    """25 and 13 dB below the voice, and before its first word too: there is no hiss that comes in with it."""
+    clean, noise, gaps = phrases
+    hiss = np.stack([loudness * noise, loudness * np.roll(noise, 4000)])[:channels]
+    made = through(clean + hiss)
+    for gap in (slice(RATE * 3 // 4, RATE * 19 // 20), *gaps):
+        assert level(hiss[:, gap]) - level(made[:, gap]) > 20.0
 
 
 def test_full_is_silent_between_phrases(phrases):

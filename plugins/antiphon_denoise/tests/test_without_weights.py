@@ -35,6 +35,7 @@ def test_it_says_so_and_goes_on(empty, caplog: pytest.LogCaptureFixture) -> None
     noise = (rng.standard_normal(len(t)) * 0.01).astype(np.float32)
     with caplog.at_level(logging.WARNING, "antiphon.denoise"):
         plugin = Denoise()
+        plugin.settings["mode"] = "gate"
         y = run_processor(plugin, SPEC, (clean + noise)[None], events=[(SPEC.rate // 4, "learn", True)])[0]
     assert "a fixed rule" in caplog.text
     lag = plugin.latency

@@ -63,7 +63,7 @@ def test_a_silent_file_and_a_folder_without_noises_are_refused(asked: Evaluation
 
 
 def test_files_are_measured_where_there_is_no_data(asked: EvaluationRequest, tmp_path: Path) -> None:
-    """Computed noise is added to them, which is said; the evaluation's own items need the data, and say from where."""
+    """Computed noise is added to them, which is said."""
     from dataclasses import replace
 
     said: list[str] = []
@@ -72,8 +72,27 @@ def test_files_are_measured_where_there_is_no_data(asked: EvaluationRequest, tmp
     assert any("the noise is computed (white, pink, brown)" in line for line in said)
     assert means["nothing", "gain"] == pytest.approx(0.0, abs=1e-9)
     assert means["mask", "gain"] > means["gate", "gain"] > 0.0
-    with pytest.raises(UsageError, match=r"nowhere holds no esc10/.*docs/training\.md .*evaluate denoise mine\.wav"):
-        list(Denoising().scores(replace(alone, files=())))
+
+
+def test_without_the_data_it_measures_what_it_makes_itself(asked, tmp_path, monkeypatch) -> None:
+    from dataclasses import replace
+
+    from antiphon_models.denoise.training import sounds as makers
+    from antiphon_models.learning.evaluation import choose_material
+
+    said: list[str] = []
+    for name in ("voice", "kit", "render"):
+        make = sounds.melody if name == "render" else sounds.voice
+        monkeypatch.setattr(makers, name, lambda *_, make=make, **__: make(RATE, 5.0, 3))
+    alone = replace(asked, data=tmp_path / "nowhere", files=(), limit=3, say=said.append)
+    alone = choose_material(Denoising(), alone)
+    assert "voices of espeak-ng and notes of TimGM6mb by seed" in said[0]
+    found = cells(Denoising(), Denoising().scores(alone))
+    means = {(cell.system, cell.measure): cell.mean for cell in found}
+    assert means["mask", "gain"] > means["gate", "gain"]
+    assert {"clean", "hum", "pauses", "hiss", "loudest hiss"} <= {measure for _, measure in means}
+    assert means["nothing", "hiss"] == pytest.approx(0.0, abs=1e-9)
+    assert means["mask", "hiss"] > 20.0
 
 
 def test_the_computed_noises_have_their_colours_and_their_seed() -> None:

@@ -117,6 +117,68 @@ def test_the_manifest_is_told_what_it_was_trained_on(recipe):
     assert (ROOT / said["card"]).is_file()
 
 
+@pytest.fixture(scope="module")
+def confidence(tmp_path_factory):
+    """The confidence network's recipe on two files of training and two of validation."""
+    from antiphon_models.denoise.training import examples
+    from antiphon_models.denoise.training.recipe_confidence import ConfidenceRecipe
+    from antiphon_models.learning.recipe import TrainingJob
+
+    made = type("Small", (ConfidenceRecipe,), {"frames": 300, "files": (2, 2), "items": 4})()
+    folder = tmp_path_factory.mktemp("confidence") / "material"
+    material(folder)
+    fewer = pytest.MonkeyPatch()
+    fewer.setattr(examples, "UNSEEN", {"train": 1, "valid": 1})
+    made.prepare(TrainingJob(folder, folder, 5, torch.device("cpu"), lambda line: None))
+    yield made
+    fewer.undo()
+
+
+def test_examples_tell_the_error_of_the_masks_own_gains(confidence):
+    """By the sums of an example, what the mask leaves is what it leaves of the sound, but for the overlap of frames."""
+    from antiphon_models.denoise.training.confidence import errors
+
+    every = confidence._train
+    alone = torch.tensor([0.0, 1.0, 0.0, 0.0]).expand(*every.statistics.shape[:3], 4)
+    dry = torch.tensor([1.0, 0.0, 0.0, 0.0]).expand_as(alone)
+    noise = every.statistics[..., 0]
+    torch.testing.assert_close(errors(every.statistics, dry), noise)
+    noisy = (every.snr < 40.0) & ~every.silent
+    left, before = (errors(every.statistics, shares).sum((1, 2)) for shares in (alone, dry))
+    ratio = 10.0 * torch.log10(every.own / before)
+    torch.testing.assert_close(ratio[noisy], every.snr[noisy], atol=1.5, rtol=0.0)
+    assert bool((left > 0.0).all())
+
+
+def test_the_confidence_recipe_learns_validates_and_goes_on_from_its_examples(confidence):
+    network = confidence.network()
+    batch = confidence.batch(3)
+    assert all(torch.equal(a, b) for a, b in zip(batch, confidence.batch(3), strict=True))
+    optimiser = torch.optim.Adam(network.parameters(), 3e-3)
+    losses = []
+    for _ in range(4):
+        torch.manual_seed(2)
+        value, logged = confidence.loss(network, batch)
+        assert {"gain", "harmed", "pauses"} <= set(logged)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        losses.append(float(value.detach()))
+    assert losses[-1] < losses[0]
+    with torch.inference_mode():
+        figures = confidence.validate(network.eval())
+    assert next(iter(figures)) == "score"
+    assert np.isfinite(figures["gain"])
+    said = []
+    confidence._job.material.joinpath("examples", "train-0001.npz").unlink()
+    confidence.prepare(type(confidence._job)(**{**vars_of(confidence._job), "say": said.append}))
+    assert any("making 8 examples" in line for line in said)
+
+
+def vars_of(job):
+    return {name: getattr(job, name) for name in job.__dataclass_fields__}
+
+
 def test_material_of_another_version_is_made_anew(tmp_path, monkeypatch):
     from antiphon_models.denoise.training import material as m
 

@@ -85,16 +85,16 @@ class GateNetwork(torch.nn.Module):
     def _turned(self, x: torch.Tensor, layer: str) -> torch.Tensor:
         """A gated recurrent layer. Torch has reset before update, and each gate's weights as rows."""
         u, v, c, d = (getattr(self, name + layer) for name in "uvcd")
-        weights = [_gates(part).T.contiguous() for part in (u, v)]
+        weights = [torch_order(part).T.contiguous() for part in (u, v)]
         late = torch.cat([torch.zeros(2 * HIDDEN, device=d.device), d])
         state = torch.zeros(1, len(x), HIDDEN, device=x.device)
-        out: torch.Tensor = torch.gru(x, state, [*weights, _gates(c), late], True, 1, 0.0, self.training, False, True)[
-            0
-        ]
+        out: torch.Tensor = torch.gru(
+            x, state, [*weights, torch_order(c), late], True, 1, 0.0, self.training, False, True
+        )[0]
         return out
 
 
-def _gates(part: torch.Tensor) -> torch.Tensor:
-    """`[…, 3 * HIDDEN]` of update, reset, new as reset, update, new."""
-    update, reset, new = part.split(HIDDEN, -1)
+def torch_order(part: torch.Tensor) -> torch.Tensor:
+    """`[…, 3 * width]` of update, reset, new as reset, update, new."""
+    update, reset, new = part.chunk(3, -1)
     return torch.cat([reset, update, new], -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -77,8 +78,8 @@ class MixturePlan:
 class MixturePlanner:
     """Chooses items out of the places of a pool, for mixtures of `length` samples."""
 
-    def __init__(self, places: Places, length: int) -> None:
-        self._places, self._length = places, length
+    def __init__(self, places: Places, length: int, shares: Mapping[str, float] = _CLEAN) -> None:
+        self._places, self._length, self._shares = places, length, shares
 
     def items(self, rng: np.random.Generator, count: int) -> list[MixturePlan]:
         return [self.item(rng) for _ in range(count)]
@@ -128,8 +129,8 @@ class MixturePlanner:
 
     def _clean(self, rng: np.random.Generator, bent: bool) -> list[Component]:
         count = int(rng.choice([1, 2, 3], p=[0.7, 0.22, 0.08]))
-        kinds = list(_CLEAN)
-        chosen = [str(kind) for kind in rng.choice(kinds, count, p=np.array([*_CLEAN.values()]) / sum(_CLEAN.values()))]
+        shares = np.array([*self._shares.values()])
+        chosen = [str(kind) for kind in rng.choice(list(self._shares), count, p=shares / shares.sum())]
         parts = []
         for n, kind in enumerate(chosen):
             gain = 1.0 if n == 0 else float(10 ** (rng.uniform(-16, 3) / 20))

@@ -1,0 +1,71 @@
+"""The confidence network over whole mixtures, for gradients, and what it is measured by: errors as quadratic forms.
+
+Of each band and hop there are `STATISTICS` sums, with which the error of any weights is exact up to the overlap of
+bands and frames: no sound has to be computed again while it is trained.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from antiphon_denoise.bands import COUNT
+from antiphon_denoise.learned.confidence import CAUTION, CHOICES, HIDDEN, LAYOUT, START
+from antiphon_denoise.learned.confidence_features import FEATURES
+from antiphon_models.denoise.training.gate import torch_order
+
+STATISTICS = 10
+"""|N|², Re N*D of three removals D, and the six products of those: sums over the bins of a band."""
+
+
+class ConfidenceNetwork(torch.nn.Module):
+    """Features `[N, T, INPUTS]` → shares of the choices `[N, T, COUNT, CHOICES]`, whose sum is 1."""
+
+    w0: torch.nn.Parameter
+    b0: torch.nn.Parameter
+    u1: torch.nn.Parameter
+    v1: torch.nn.Parameter
+    c1: torch.nn.Parameter
+    d1: torch.nn.Parameter
+    wo: torch.nn.Parameter
+    bo: torch.nn.Parameter
+    wl: torch.nn.Parameter
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, shape in LAYOUT:
+            scale = {"wo": 0.2, "wl": 0.2, "v1": 0.5}.get(name, 1.0)
+            made = scale * torch.randn(shape) / shape[0] ** 0.5 if len(shape) == 2 else torch.zeros(shape)
+            self.register_parameter(name, torch.nn.Parameter(made))
+        with torch.no_grad():
+            self.bo.copy_(torch.tensor(START).repeat_interleave(COUNT))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """All hops from the start."""
+        x = torch.tanh(features @ self.w0 + self.b0)
+        weights = [torch_order(part).T.contiguous() for part in (self.u1, self.v1)]
+        late = torch.cat([torch.zeros(2 * HIDDEN, device=x.device), self.d1])
+        state = torch.zeros(1, len(x), HIDDEN, device=x.device)
+        high: torch.Tensor = torch.gru(
+            x, state, [*weights, torch_order(self.c1), late], True, 1, 0.0, self.training, False, True
+        )[0]
+        said = (high @ self.wo + self.bo).unflatten(-1, (CHOICES, COUNT)).transpose(-1, -2)
+        own = features[..., : FEATURES * COUNT].unflatten(-1, (FEATURES, COUNT)).transpose(-1, -2)
+        logits = said + own @ self.wl
+        if not self.training:
+            # a loss is of what is learned, a validation of what is played
+            logits = logits + torch.tensor([CAUTION, 0.0, 0.0, 0.0], device=logits.device)
+        return torch.softmax(logits, -1)
+
+
+def errors(statistics: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+    """Energy of what is left of the noise and missing of the sound, `[N, T, COUNT]`.
+
+    Args:
+        statistics: `[N, T, COUNT, STATISTICS]`.
+        shares: `[N, T, COUNT, CHOICES]` as the network gives them.
+    """
+    a, b, c = shares[..., 1:].unbind(-1)
+    n, na, nb, nc, aa, ab, ac, bb, bc, cc = statistics.unbind(-1)
+    linear = a * na + b * nb + c * nc
+    square = a * a * aa + b * b * bb + c * c * cc + 2.0 * (a * b * ab + a * c * ac + b * c * bc)
+    return (n - 2.0 * linear + square).clamp(min=0.0)

@@ -1,0 +1,163 @@
+"""`antiphon train denoise-confidence`: how far the mask's gains may be believed, band by band.
+
+The loss is the gain of each example, and counts harm by the item: beside what an item loses, whether it loses at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+
+from antiphon_denoise.learned.confidence import MODEL
+from antiphon_models.denoise.training import examples, material
+from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network
+from antiphon_models.denoise.training.confidence import errors
+from antiphon_models.denoise.training.examples import FILE, Examples
+from antiphon_models.denoise.training.recipe import HARM, MARGIN, MOST, PURE, SAID
+from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+
+PASS = 42.0
+"""dB that clean sound is to pass with."""
+HARMED, SOFT = -0.3, 0.3
+"""dB below which an item counts as harmed, and over which the count changes."""
+LATE = 31
+"""Hops of a pause until its noise is to be gone: a quarter second."""
+QUIET_PAUSE = 26.0
+HARD_GAIN, HARD_PURE = 0.5, 35.0
+"""An example on which the mask alone gains less, or passes clean sound with less, in dB, is drawn more often."""
+
+
+class ConfidenceRecipe(Recipe):
+    """Examples of five seconds, every one begun from silence."""
+
+    name: ClassVar[str] = "denoise-confidence"
+    weights: ClassVar[str] = MODEL
+    plugin: ClassVar[str] = "denoise"
+    steps: ClassVar[int] = 700
+    rate: ClassVar[float] = 3e-3
+    shares: ClassVar[str] = "denoise"
+    frames: ClassVar[int] = 625
+    files: ClassVar[tuple[int, int]] = (130, 20)
+    """Of examples, to train on and for validation."""
+    items: ClassVar[int] = 16
+    harm: ClassVar[float] = 12.0
+    """Weight of a loss relative to a gain at the end; at the beginning 1."""
+    count: ClassVar[float] = 4.0
+    """Weight of an item's being harmed at all."""
+    dropout: ClassVar[float] = 0.1
+    """Of the features of a whole example, at most."""
+    hard: ClassVar[float] = 5.0
+    """How many times as often an example is drawn on which the mask alone fails."""
+
+    def prepare(self, job: TrainingJob) -> None:
+        folder = job.material / "examples"
+        material.make(job.data, job.material, job.seed, job.say)
+        self._job = job
+        if any(not (folder / f"train-{n:04d}.npz").is_file() for n in range(self.files[0])) or any(
+            not (folder / f"valid-{n:04d}.npz").is_file() for n in range(self.files[1])
+        ):
+            kinds = examples.divided(material.load(job.material, "train"), material.load(job.material, "valid"))
+            examples.make(folder, "train", self.files[0], kinds["train"], self.frames, job.say)
+            examples.make(folder, "valid", self.files[1], kinds["valid"], self.frames, job.say)
+        self._train = examples.load(folder, "train", self.files[0])
+        self._valid = examples.load(folder, "valid", self.files[1])
+        self._odds = self._drawn(self._train)
+
+    def _drawn(self, every: Examples) -> Any:
+        """How likely each example is drawn, `[N]`."""
+        alone = torch.tensor([0.0, 1.0, 0.0, 0.0])
+        rows = range(0, len(every.own), FILE)
+        figures = [
+            _figures(part, alone.expand(*part.statistics.shape[:3], 4)) for part in (_part(every, n) for n in rows)
+        ]
+        gain, after = (torch.cat([figure[n] for figure in figures]) for n in (0, 1))
+        pure = every.snr > PURE
+        odds = torch.where(torch.where(pure, after < HARD_PURE, gain < HARD_GAIN), self.hard, 1.0).double()
+        odds[every.silent] = 0.5
+        return (odds / odds.sum()).numpy()
+
+    def network(self) -> torch.nn.Module:
+        return Network()
+
+    def batch(self, step: int) -> Batch:
+        rng = np.random.default_rng((self._job.seed, step))
+        rows = torch.from_numpy(rng.choice(len(self._odds), self.items, replace=False, p=self._odds))
+        every = self._train
+        way = torch.tensor(1.0 if self._job.further else min(1.0, step / self.steps))
+        some = (
+            part[rows] for part in (every.features, every.statistics, every.own, every.gap, every.snr, every.silent)
+        )
+        return tuple(part.to(self._job.device) for part in (*some, way))
+
+    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
+        *parts, way = batch
+        part = Examples(*parts)
+        features = part.features.float()
+        kept = torch.rand(len(features), 1, features.shape[2], device=features.device)
+        features = features * (kept > self.dropout * torch.rand(len(features), 1, 1, device=features.device))
+        gain, after, rest = _figures(part, network(features))
+        pure, noisy = (part.snr > PURE) & ~part.silent, (part.snr <= PURE) & ~part.silent
+        harm = HARM[0] + (self.harm - HARM[0]) * way
+        own = -gain.clamp(max=MOST) + harm * (MARGIN - gain).clamp(min=0.0)
+        own = own + self.count * torch.sigmoid((HARMED - gain) / SOFT)
+        nothing = torch.zeros_like(own)
+        own = torch.where(noisy, own, torch.where(pure, 0.35 * (PASS - after).clamp(min=0.0), nothing))
+        loud = torch.where(torch.isfinite(rest) & ~pure, (torch.nan_to_num(rest) + QUIET_PAUSE).clamp(min=0.0), nothing)
+        return 0.1 * (own.mean() + 0.12 * loud.mean()), {
+            "gain": gain[noisy].mean().detach(),
+            "harmed": (gain[noisy] < -0.5).float().mean(),
+            "pure": after[pure].mean().detach(),
+            "pauses": torch.nanmean(rest).detach(),
+        }
+
+    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+        found = []
+        for first in range(0, len(self._valid.own), FILE):
+            part = _part(self._valid, first)
+            found.append(torch.stack(_figures(part, network(part.features.float().to(self._job.device)).cpu()), 1))
+        gain, after, rest = torch.cat(found).unbind(1)
+        snr, silent = self._valid.snr, self._valid.silent
+        noisy, pure = (snr <= PURE) & ~silent, (snr > PURE) & ~silent
+        harmed = float((gain[noisy] < -0.5).float().mean())
+        low = float((35.0 - after[pure]).clamp(min=0.0).mean())
+        figures = {
+            "score": float(gain[noisy].mean()) - 20.0 * harmed - 0.3 * low,
+            "gain": float(gain[noisy].mean()),
+            "harmed": harmed,
+            "worst": float(gain[noisy].min()),
+            "pure": float(after[pure].mean()),
+            "purest": float(after[pure].min()),
+            "pauses": float(rest[torch.isfinite(rest)].mean()),
+        }
+        for low_snr, high in ((-6, 5), (5, 15), (15, 30)):
+            some = noisy & (snr > low_snr) & (snr <= high)
+            figures[f"gain_{low_snr}_{high}"] = float(gain[some].mean())
+        return figures
+
+    def said(self) -> Mapping[str, Any]:
+        return {**SAID, "trained_on": f"{SAID['trained_on']}, through denoise-mask and denoise-gate"}
+
+
+def _part(every: Examples, first: int) -> Examples:
+    rows = slice(first, first + FILE)
+    return Examples(
+        every.features[rows], every.statistics[rows], every.own[rows], every.gap[rows], every.snr[rows],
+        every.silent[rows],
+    )  # fmt: skip
+
+
+def _figures(part: Examples, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Gain, signal-to-distortion ratio, and how much louder pauses are, each `[N]` in dB; NaN without a pause."""
+    left = errors(part.statistics, shares)
+    after, before, own = left.sum((1, 2)), part.statistics[..., 0].sum((1, 2)), part.own
+    pause = (part.gap > 0.99).float()
+    pause = pause * torch.nn.functional.pad(pause, (LATE, 0))[:, : pause.shape[1]]
+    here = (left.sum(2) * pause).sum(1)
+    noise = (part.statistics[..., 0].sum(2) * pause).sum(1)
+    gain = 10.0 * torch.log10((before + 1e-7 * own + 1e-9) / (after + 1e-7 * own + 1e-9))
+    ratio = 10.0 * torch.log10((own + 1e-9) / (after + 1e-8 * own + 1e-9))
+    rest = 10.0 * torch.log10((here + 1e-12 * before) / (noise + 1e-12) + 1e-9)
+    return gain, ratio, torch.where(noise > 1e-4 * before.clamp(min=1e-6), rest, torch.nan)

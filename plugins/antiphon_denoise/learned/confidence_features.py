@@ -1,0 +1,196 @@
+"""Input features of the confidence network: levels, floors and both gains of a hop, band by band.
+
+All levels are natural logarithms of power.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
+from antiphon_denoise.bands import BINS, COUNT, places
+from antiphon_denoise.spectrum import F32
+
+FEATURES, GLOBALS = 9, 7
+"""Numbers of each band, and of the whole frame."""
+INPUTS = COUNT * FEATURES + GLOBALS
+SUMS = 6
+_QUIET = 1e-10
+_LEAST_SHARE = 1e-3
+"""Share of power below which a gain counts as muting."""
+_LEVEL, _LONG, _SLOW = 0.99, 0.97, 0.995
+"""Decay by the hop of 8 ms: running mean of the level, levels smoothed over 0.27 s, and shares over 1.6 s."""
+_FLOOR_SMOOTH, _FLOOR_HOPS = 0.6, 90
+"""Decay of the level whose minimum is the floor; half the hops over which it is a minimum (0.7 to 1.4 s)."""
+
+
+@kernel
+def denoise_confidence_sums(
+    power: f32p, log_power: f32p, mask: f32p, gate: f32p, bins: i64,
+    below: i64p, fraction: f32p, area: f32p, out: f32p, bands: i64,
+) -> None:  # fmt: skip
+    """out `[6, bands]` ← means over each band: power, log power, power passed by mask and gate, and both gains.
+
+    Args:
+        power: `[bins]`.
+        log_power: `[bins]`, its natural logarithm.
+        mask: `[bins]` gains of the mask.
+        gate: `[bins]` gains of the spectral gate.
+        bins: Number of bins to read.
+        below: `[bins]` band centre below each bin.
+        fraction: `[bins]` where the bin lies between that centre and the next, 0 to 1.
+        area: `[bands]` sum of the interpolation weights of a band's bins.
+        out: Result.
+        bands: Number of bands.
+    """
+    for b in range(6 * bands):
+        out[b] = 0.0
+    for k in range(bins):
+        p = power[k]
+        m = mask[k]
+        g = gate[k]
+        b = below[k]
+        up = fraction[k]
+        down = f32(1.0) - up
+        out[b] = out[b] + down * p
+        out[b + 1] = out[b + 1] + up * p
+        b = b + bands
+        out[b] = out[b] + down * log_power[k]
+        out[b + 1] = out[b + 1] + up * log_power[k]
+        b = b + bands
+        out[b] = out[b] + down * p * m * m
+        out[b + 1] = out[b + 1] + up * p * m * m
+        b = b + bands
+        out[b] = out[b] + down * p * g * g
+        out[b + 1] = out[b + 1] + up * p * g * g
+        b = b + bands
+        out[b] = out[b] + down * m
+        out[b + 1] = out[b + 1] + up * m
+        b = b + bands
+        out[b] = out[b] + down * g
+        out[b + 1] = out[b + 1] + up * g
+    for row in range(6):
+        for b in range(bands):
+            out[row * bands + b] = out[row * bands + b] / area[b]
+
+
+class ConfidenceFeatures:
+    """The features of one stream, hop by hop.
+
+    Attributes:
+        values: float32 `[INPUTS]`, written by `update`: `FEATURES` rows of bands, then the frame's.
+        log_noise: `[COUNT]` log power of the learned noise; read where `known`.
+    """
+
+    def __init__(self) -> None:
+        self.values: F32 = np.zeros(INPUTS, np.float32)
+        self._rows = self.values[: COUNT * FEATURES].reshape(FEATURES, COUNT)
+        self._below, self._fraction = places(BINS)
+        up, down = self._fraction, 1.0 - self._fraction
+        self._area = (np.bincount(self._below, down, COUNT) + np.bincount(self._below + 1, up, COUNT)).astype(
+            np.float32
+        )
+        self._width: F32 = (self._area / self._area.sum()).astype(np.float32)
+        self._log: F32 = np.zeros(BINS, np.float32)
+        self._sums: F32 = np.zeros((SUMS, COUNT), np.float32)
+        self._level: F32 = np.zeros(COUNT, np.float32)
+        self._shares: F32 = np.zeros((2, COUNT), np.float32)
+        self._scratch: F32 = np.zeros(COUNT, np.float32)
+        self._smooth: F32 = np.zeros(COUNT, np.float32)
+        self._long: F32 = np.zeros(COUNT, np.float32)
+        self._slow: F32 = np.zeros(COUNT, np.float32)
+        self._lowest: F32 = np.zeros(COUNT, np.float32)
+        self._before: F32 = np.zeros(COUNT, np.float32)
+        self._floor: F32 = np.zeros(COUNT, np.float32)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets the past."""
+        self._hops = 0
+        self._weight = self._mean = 0.0
+        self._short_power = self._long_power = _QUIET
+        self._passed = [_QUIET] * 4
+
+    def update(self, power: F32, mask: F32, gate: F32, known: bool) -> None:
+        """Writes `values` for a hop.
+
+        Args:
+            power: `[bins]` power spectrum, above 0.
+            mask: `[bins]` gains of the network, 0 to 1.
+            gate: `[bins]` gains of the spectral gate, 0 to 1.
+            known: Whether the noise has been learned.
+        """
+        np.log(power[:BINS], out=self._log)
+        denoise_confidence_sums(
+            power, self._log, mask, gate, BINS, self._below, self._fraction, self._area, self._sums, COUNT
+        )
+        sums, rows, level, scratch = self._sums, self._rows, self._level, self._scratch
+        np.log(sums[0], out=level)
+        self._follow(level)
+        now = float(np.dot(sums[0], self._width))
+        self._weight = self._weight * _LEVEL + 1.0
+        self._mean += (now - self._mean) / self._weight
+        mean = math.log(self._mean + _QUIET)
+        np.subtract(level, mean, out=rows[0])
+        np.multiply(rows[0], 1.0 / 3.0, out=rows[0])
+        np.clip(rows[0], -5.0, 3.0, out=rows[0])
+        np.subtract(sums[1], level, out=rows[1])
+        np.add(rows[1], 0.6, out=rows[1])
+        np.clip(rows[1], -4.0, 2.0, out=rows[1])
+        np.divide(sums[2:4], sums[0], out=self._shares)
+        np.add(self._shares, _LEAST_SHARE, out=self._shares)
+        np.log(self._shares, out=self._shares)
+        np.multiply(self._shares, 0.5, out=rows[2:4])
+        np.subtract(sums[4:6], 0.5, out=rows[4:6])
+        np.subtract(level, self._floor, out=rows[6])
+        np.multiply(rows[6], 1.0 / 3.0, out=rows[6])
+        np.clip(rows[6], -1.0, 3.0, out=rows[6])
+        np.subtract(level, self._long, out=rows[7])
+        np.multiply(rows[7], 0.5, out=rows[7])
+        np.clip(rows[7], -3.0, 3.0, out=rows[7])
+        # shares smoothed slowly, from the mean of what there is at first
+        keep = min(_SLOW, (self._hops - 1.0) / self._hops)
+        np.subtract(rows[2], self._slow, out=scratch)
+        np.multiply(scratch, 1.0 - keep, out=scratch)
+        np.add(self._slow, scratch, out=self._slow)
+        rows[8] = self._slow
+        self._whole(now, mean, known)
+
+    def _follow(self, level: F32) -> None:
+        """Smooths the bands' levels and takes their floors."""
+        scratch = self._scratch
+        if self._hops == 0:
+            self._smooth[:] = self._long[:] = self._lowest[:] = self._before[:] = level
+            self._slow.fill(0.0)
+        self._hops += 1
+        np.subtract(self._smooth, level, out=scratch)
+        np.multiply(scratch, _FLOOR_SMOOTH, out=scratch)
+        np.add(level, scratch, out=self._smooth)
+        np.subtract(self._long, level, out=scratch)
+        np.multiply(scratch, _LONG, out=scratch)
+        np.add(level, scratch, out=self._long)
+        if self._hops == 1 or self._hops % _FLOOR_HOPS == 0:
+            self._before[:] = self._lowest
+            self._lowest[:] = self._smooth
+        np.minimum(self._lowest, self._smooth, out=self._lowest)
+        np.minimum(self._lowest, self._before, out=self._floor)
+
+    def _whole(self, now: float, mean: float, known: bool) -> None:
+        sums, width, out = self._sums, self._width, self.values[COUNT * FEATURES :]
+        self._short_power += (1.0 - _LEVEL) * (now - self._short_power)
+        self._long_power += (1.0 - 0.999) * (now - self._long_power)
+        place = 0
+        for row in (2, 3):
+            passed = float(np.dot(sums[row], width))
+            self._passed[place] += (1.0 - _LEVEL) * (passed - self._passed[place])
+            self._passed[place + 1] += (1.0 - 0.999) * (passed - self._passed[place + 1])
+            place += 2
+        out[0] = 1.0 if known else 0.0
+        out[1] = max(-4.0, min(2.0, (math.log(now + _QUIET) - mean) / 2.0))
+        out[2] = (mean + 8.0) / 5.0
+        out[3] = 0.5 * math.log(self._passed[0] / self._short_power + _LEAST_SHARE)
+        out[4] = 0.5 * math.log(self._passed[1] / self._long_power + _LEAST_SHARE)
+        out[5] = 0.5 * math.log(self._passed[2] / self._short_power + _LEAST_SHARE)
+        out[6] = 0.5 * math.log(self._passed[3] / self._long_power + _LEAST_SHARE)
