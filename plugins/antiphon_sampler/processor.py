@@ -14,7 +14,7 @@ from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_bet
 from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows
 from antiphon_sampler.slices import region
 from antiphon_sampler.sounds import READY, DecodedSample, Sounds, sounds_of
-from antiphon_sampler.values import PARAMS, NoteValues, PendingValues
+from antiphon_sampler.values import PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import VOICES, SampleVoices
 
 _DB = math.log(10.0) / 20.0
@@ -86,7 +86,7 @@ class Sampler(Processor):
         self._drums = drum_rows(listing.names)
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
-        self._pending = PendingValues({word_number(name): row for name, row in self._rows.items()})
+        self._pending = ChannelValues({word_number(name): row for name, row in self._rows.items()})
         self._loops: list[ClockedLoop | None] = [None] * MOST
         self._bends = [1.0] * 17
         self.reset()

@@ -57,7 +57,7 @@ class NoteValues:
     loop: bool
 
 
-class PendingValues:
+class ChannelValues:
     """The values that wait for the next note of each channel. For the block path."""
 
     def __init__(self, rows: dict[float, int]) -> None:

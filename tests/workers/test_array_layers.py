@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon.api.arrays import BandedSums, Convolution, Gru, Linear, SiluLinear, gelu, sigmoid
+from antiphon.api.arrays import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
 from antiphon.contract.block import Samples
 
 torch = pytest.importorskip("torch", reason="torch is not installed: there is nothing to compare with")
@@ -49,7 +49,7 @@ def test_a_gru_step_by_step_and_from_the_start_again() -> None:
 @pytest.mark.parametrize("taps", [1, 3, 5])
 def test_a_convolution_with_zeros_beyond_its_ends(taps: int) -> None:
     layer = torch.nn.Conv1d(4, 3, taps, padding=taps // 2)
-    ours = Convolution(layer.weight.detach().numpy(), layer.bias.detach().numpy(), 31)
+    ours = Conv1d(layer.weight.detach().numpy(), layer.bias.detach().numpy(), 31)
     for seed in (1, 2):
         x = random(4, 31, seed=seed)
         ours.inputs[...] = x

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.arrays import BandedSums, Convolution, Gru, Linear, Weights, gelu, sigmoid, taken
+from antiphon.api.arrays import BandedSums, Conv1d, Gru, Linear, Weights, gelu, sigmoid, taken
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.tables import (
     BANDS,
@@ -104,7 +104,7 @@ class ArrayPitchNetwork:
         """
         sizes = {"one": (CHANNELS, 16, 5), "two": (16, 16, 5), "three": (16, BODY, 5), "local": (BODY, 2, 3)}
         made = {
-            name: Convolution(taken(weights, f"{name}.weight", n, m, taps), taken(weights, f"{name}.bias", n), BINS)
+            name: Conv1d(taken(weights, f"{name}.weight", n, m, taps), taken(weights, f"{name}.bias", n), BINS)
             for name, (m, n, taps) in sizes.items()
         }
         self._body, self._local = (made["one"], made["two"], made["three"]), made["local"]

@@ -184,7 +184,7 @@ class Gru:
         return self.state
 
 
-class Convolution:
+class Conv1d:
     """A convolution along one axis with as many outputs as inputs there, zeros beyond the ends: one matrix product.
 
     Attributes:
