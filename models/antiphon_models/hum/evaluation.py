@@ -22,7 +22,7 @@ from antiphon_models.hum.matching import ENDS, ONSET, note_f1
 from antiphon_models.hum.material import RATE as MADE
 from antiphon_models.hum.material import colours, resampled
 from antiphon_models.hum.peers import Found
-from antiphon_models.hum.systems import System as HumSystem
+from antiphon_models.hum.systems import System as Transcribe
 from antiphon_models.hum.testset import RATE, TestClip
 from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, System
@@ -120,7 +120,7 @@ class Hearing(Evaluation):
                     yield MetricValue(name, f"false, {kind}", clip.name, 10.0 * count * RATE / len(clip.sound))
         yield from _late(late)
 
-    def _synthetic(self, ask: EvaluationRequest, made: Mapping[str, HumSystem]) -> Iterator[MetricValue]:
+    def _synthetic(self, ask: EvaluationRequest, made: Mapping[str, Transcribe]) -> Iterator[MetricValue]:
         """Of what needs neither data nor programs: hums made of sines, and colours of noise."""
         for n, clip in enumerate(testset.made_hums(ask.seed, ask.limit)):
             for ratio in (20, 10, 0):
