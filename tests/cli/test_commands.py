@@ -163,7 +163,7 @@ def test_run_shows_the_parameters_of_the_plugin_it_is_asked_for(antiphon: Run) -
         done = antiphon("run", *arguments)
         assert done.code == 0
         assert done.out.startswith("Usage: antiphon run denoise [OPTIONS] IN.wav OUT.wav")
-        assert re.search(r"mode +learned or gate or wavelet or autoencoder, default gate\. \S", done.out)
+        assert re.search(r"mode +learned or gate or wavelet or autoencoder, default learned\. \S", done.out)
         assert re.search(r"threshold +-80 to 0 dB, default 0\. \S", done.out)
         assert re.search(r"learn +the seconds at which it fires\. \S", done.out)
         assert "--out-dir" in done.out

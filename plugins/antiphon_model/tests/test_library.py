@@ -24,10 +24,10 @@ def test_the_library_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (row,) = model_registry.files()
     assert (row.file, row.method, row.rate, row.source, row.problem) == ("gain.onnx", "forward", 44100, "measured", "")
     (finding,) = software.model_files()
-    assert (finding.state, finding.said) == ("works", "1 of 1 in the library can be played")
+    assert (finding.state, finding.text) == ("works", "1 of 1 in the library can be played")
     exports.saved(library / "broken.ts", b"nothing")
     bad, good = model_registry.files()
     assert good == row
     assert "neither a TorchScript archive" in bad.problem
     (finding,) = software.model_files()
-    assert (finding.state, "broken.ts" in finding.said) == ("limited", True)
+    assert (finding.state, "broken.ts" in finding.text) == ("limited", True)

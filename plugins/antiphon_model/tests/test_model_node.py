@@ -18,6 +18,7 @@ from antiphon.api.rendering import load_plugins
 from antiphon.api.testing import render, run_processor, without_workers
 from antiphon.graph.compiler import compile_plan
 from antiphon.graph.patch import parse
+from antiphon.workers import pool
 from antiphon.workers.arena import State
 from antiphon_model import model_file
 from antiphon_model.processor import REACH, Model
@@ -33,6 +34,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     library = tmp_path / "data" / "library"
     library.mkdir(parents=True)
     return library
+
+
+@pytest.fixture(autouse=True)
+def closed_streams() -> Iterator[None]:
+    """Every file is a worker of its own here, and a pool has room for few: the streams of a test end with it."""
+    yield
+    current = pool.current()
+    assert current is not None
+    for stream in list(current.streams):
+        stream.close()
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_the_return_of_a_joined_one_is_said_once(
 
 @pytest.mark.parametrize(
     ("dies", "said"),
-    [("at once", "no scsynth answers there"), ("half way", "answers, and takes nobody up; is it")],
+    [("at once", "no scsynth answers there"), ("half way", "answers, but accepts no client; it may")],
 )
 def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that_never_answered(
     monkeypatch: pytest.MonkeyPatch, dies: str, said: str

@@ -53,7 +53,7 @@ def test_one_that_ended_leaves_no_memory(
     stand_in = tmp_path / "scsynth"
     stand_in.write_text("#!/bin/sh\n" + ("exit 3\n" if by_itself else "exec sleep 60\n"))
     stand_in.chmod(0o755)
-    monkeypatch.setattr(server, "found", lambda: str(stand_in))
+    monkeypatch.setattr(server, "scsynth_path", lambda: str(stand_in))
     running = Scsynth("name", 256, 2, 2, tmp_path)
     port = running.address[1]
     left(memory, port, port + 1)

@@ -104,7 +104,15 @@ class SynthInfo:
         return support
 
     def delay(self, rate: int, hop: int) -> int:
-        """The backend's own latency in hops: `SynthSupport.delay` of its `support`, 0 without one."""
+        """The backend's own latency: `SynthSupport.delay` of its `support`.
+
+        Args:
+            rate: Frames per second.
+            hop: Frames of a hop.
+
+        Returns:
+            Hops; 0 without a `support`.
+        """
         return self.supporter().delay(rate, hop) if self.support else 0
 
     def worker(self, rate: int, hop: int, settings: Mapping[str, Value] | None = None) -> WorkerSpec:

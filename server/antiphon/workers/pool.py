@@ -223,6 +223,22 @@ class Lockstep(Pool):
             raise
         return stream
 
+    def _entry(self, spec: WorkerSpec) -> WorkerEntry:
+        """As in `Pool`; where every entry is taken, but some by workers without streams, waits until one has ended."""
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return super()._entry(spec)
+            except WorkerError:
+                words = [entry.words for entry in self.arena.entries]
+                full = all(word[WorkerWord.STATE] or word[WorkerWord.WANTED] for word in words)
+                ending = any(not word[WorkerWord.WANTED] for word in words)
+                if not (full and ending) or time.monotonic() > deadline:
+                    raise
+            for zygote in tuple(self._lifelines):
+                self._look(zygote)
+            time.sleep(0.001)
+
     def _wait_ready(self, stream: Stream) -> bool:
         """Waits until a stream's worker has prepared it. Returns False when the worker has failed for good."""
         deadline = time.monotonic() + START_SECONDS
