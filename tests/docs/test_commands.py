@@ -77,7 +77,7 @@ ELSEWHERE = {
     'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
     ".venv/bin/pre-commit install": "git's own",
 }
-NEEDS_TORCH = {"antiphon render worker --in in.wav --out out.wav", "antiphon evaluate hum --system pyin mine.wav"}
+NEEDS_TORCH = {"antiphon render worker --in in.wav --out out.wav", "antiphon evaluate hum --system yin mine.wav"}
 SESSION = "antiphon serve --patch demo --session tonight"
 
 

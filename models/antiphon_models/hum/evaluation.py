@@ -45,8 +45,6 @@ class Hearing(Evaluation):
         System("Basic Pitch", "peer"),
         System("yin, live", "ours"),
         System("yin", "ours"),
-        System("pyin, live", "ours"),
-        System("pyin", "ours"),
         System("learned, live", "ours"),
         System("learned, at once", "ours"),
         System("learned", "ours"),
@@ -175,7 +173,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     if not peers.has_basic_pitch():
         ask.say("Basic Pitch is left out: it is not installed (pip install --no-deps basic-pitch, and onnxruntime)")
         del table["Basic Pitch"]
-    for mode in ("yin", "pyin", *MODELS):
+    for mode in ("yin", *MODELS):
         if mode in MODELS and (why := usable(MODELS[mode])):
             ask.say(f"{mode} is left out: {why}")
             continue

@@ -203,11 +203,6 @@ def manner(rng: np.random.Generator) -> SingingStyle:
     )
 
 
-def sung(name: str, notes: Sequence[ScoreNote], voice: str, how: SingingStyle, seed: int) -> AnnotatedSound:
-    """The notes sung, at `RATE`."""
-    return AnnotatedSound(name, singing(notes, voice, how, seed)[0], tuple(notes))
-
-
 def singing(
     notes: Sequence[ScoreNote], voice: str, how: SingingStyle, seed: int, rate: int = RATE,
     syllables: Sequence[str] = SYLLABLES, warp: float = 1.0, intonation: F64 | None = None,
@@ -292,11 +287,9 @@ def pitch_line(notes: Sequence[ScoreNote], how: SingingStyle, frames: int, rng: 
 
 
 TUNED = slice(0, 400, 13)
-"""Songs, in order of their number, that pyin's and yin's constants were found on."""
-TUNED_VOICES = ("en+m1", "en+f1", "en-us+m3", "en+f2", "de+m7", "it+f3")
+"""Songs, in order of their number, that yin's constants were found on."""
 TUNED_FONT, HELD_FONT = TIM, FLUID
-"""Constants are found and networks trained on the first; what is measured is played by the second."""
-TUNED_WINDS = ("flute", "trumpet", "clarinet", "oboe")
+"""Constants were found and networks are trained on the first; what is measured is played by the second."""
 RANGES = {
     "flute": (60, 91),
     "recorder": (64, 91),
@@ -307,31 +300,7 @@ RANGES = {
 }
 
 
-def items(data: Path, songs: int, seed: int) -> Iterator[tuple[str, AnnotatedSound]]:
-    """("sing", voice) and ("wind", instrument) items of the first `songs` songs of `TUNED`.
-
-    data: the folder that holds pop909/.
-    """
-    folders = sorted(path for path in (data / "pop909").iterdir() if path.is_dir())[TUNED][:songs]
-    rng = np.random.default_rng(seed)
-    for k, folder in enumerate(folders):
-        notes = melody(folder / f"{folder.name}.mid")
-        if len(notes) < 8:
-            continue
-        voice, name = TUNED_VOICES[k % len(TUNED_VOICES)], TUNED_WINDS[k % len(TUNED_WINDS)]
-        low, high = (45, 64) if "+m" in voice else (55, 76)
-        yield "sing", sung(f"{folder.name} {voice}", transposed(notes, low, high), voice, manner(rng), k)
-        yield "wind", wind(f"{folder.name} {name}", transposed(notes, *RANGES[name]), WINDS[name], TUNED_FONT)
-
-
 _SAID = (
-    "Please call Stella, and ask her to bring these things with her from the store.",
-    "The north wind and the sun were disputing which was the stronger, when a traveller came along wrapped in a cloak.",
-    "Good morning everybody. Today we are going to talk about the weather, and about what it means for the harvest.",
-    "When the sunlight strikes raindrops in the air, they act as a prism and form a rainbow.",
-    "You wish to know all about my grandfather. Well, he is nearly ninety three years old.",
-    "Turn left at the next corner, then go straight on for two hundred yards until you see the old station.",
-    "No, I never said that! What I said was that nobody had asked me. Are you listening?",
     "One, two, three, four, five, six, seven, eight, nine, ten, eleven, twelve.",
     "The committee will meet on Monday to review the budget for the coming year; members are asked to arrive early.",
     "Hello? Hello, can you hear me now? Testing, testing. All right, let us begin.",
@@ -340,18 +309,15 @@ _SAID = (
     "Ladies and gentlemen, please welcome on stage the next act of this evening.",
     "Far out in the ocean, where the water is as blue as the prettiest cornflower, it is very, very deep.",
 )
-_TUNED_SPEAKERS = ("en+m1", "en-us+f1", "en-gb+m3", "en+f2", "en-us", "en-gb-scotland+m6", "en-us+m8")
-_HELD_SPEAKERS = ("en+m5", "en-us+f4", "en-gb+m7", "en+f3", "en-gb", "en-us+m2", "en+f5")
+_SPEAKERS = ("en+m5", "en-us+f4", "en-gb+m7", "en+f3", "en-gb", "en-us+m2", "en+f5")
 
 
-def speech(held: bool, count: int, seed: int) -> Iterator[F32]:
-    """Sentences said by espeak-ng, other ones by other voices in each half."""
+def speech(count: int, seed: int) -> Iterator[F32]:
+    """Sentences said by espeak-ng."""
     rng = np.random.default_rng(seed)
-    texts = _SAID[7:] if held else _SAID[:7]
-    speakers = _HELD_SPEAKERS if held else _TUNED_SPEAKERS
     for k in range(count):
-        speaker = speakers[(k + k // 7) % 7]
-        x = said(texts[k % 7], speaker, int(rng.integers(120, 185)), int(rng.integers(30, 75)))
+        speaker = _SPEAKERS[(k + k // 7) % 7]
+        x = said(_SAID[k % 7], speaker, int(rng.integers(120, 185)), int(rng.integers(30, 75)))
         yield x * np.float32(rng.uniform(0.15, 0.8))
 
 

@@ -116,7 +116,7 @@ def latency(rate: int) -> float:
 
 
 class TruePitch:
-    """Replaces the pitch track by the true pitch, `lag` hops late."""
+    """Replaces the median pitch by the true pitch, `lag` hops late."""
 
     def __init__(self, hertz: F64, rate: float, lag: int) -> None:
         self.lag = lag
@@ -126,7 +126,7 @@ class TruePitch:
     def reset(self) -> None:
         self._hop = 0
 
-    def step(self, found: F64, unvoiced: float) -> float:
+    def step(self, pitch: float) -> float:
         self._hop += 1
         at = round(((self._hop - self.lag) * HOP - CENTRE) / self._rate * 1000.0 / PERIOD)
         hertz = self._hertz[at] if 0 <= at < len(self._hertz) else 0.0
@@ -134,10 +134,10 @@ class TruePitch:
 
 
 def oracle(clip: TestClip) -> Result:
-    """The true pitch segmented by pyin's note model; every candidate is accepted."""
+    """The true pitch segmented by yin's note model."""
     begun = time.perf_counter()
     intake = Decimator(RATE)
-    tracker = NoteTracker("pyin", intake, truth=lambda rate, lag: TruePitch(clip.hertz, rate, lag))
+    tracker = NoteTracker(intake, truth=lambda rate, lag: TruePitch(clip.hertz, rate, lag))
     x = np.concatenate([clip.sound, np.zeros(RATE // 3, np.float32)])[None]
     notes: Found = []
     at, hops, start, pitch = 0, 0, 0.0, -1.0

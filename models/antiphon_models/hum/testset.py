@@ -177,7 +177,7 @@ def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
         yield clip("recorded", n, x)
     for n, (_, x) in enumerate(noises(data, ("chainsaw",))[:most]):
         yield clip("chainsaw", n, x)
-    for n, x in enumerate(speech(True, most, seed + 7)):
+    for n, x in enumerate(speech(most, seed + 7)):
         yield clip("speech", n, resampled(x, MADE, RATE))
     if (data / "tracks" / "speech_librispeech.ogg").is_file():
         yield clip("speech", most, resampled(real(data / "tracks" / "speech_librispeech.ogg"), MADE, RATE))

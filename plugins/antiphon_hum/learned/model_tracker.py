@@ -14,7 +14,7 @@ from antiphon_hum.decimator import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.learned.template_decoder import TemplateDecoder, TemplateSettings
-from antiphon_hum.tracking.note_classifier import CandidateFeatures
+from antiphon_hum.tracking.candidate import Candidate
 from antiphon_hum.tracking.tracker import TrackerSettings
 
 F32 = NDArray[np.float32]
@@ -79,7 +79,7 @@ class ModelTracker:
         self._missing = 0
         self.pitch = self.many = 0.0
         self.ended = False
-        self.begun: CandidateFeatures | None = None
+        self.begun: Candidate | None = None
         if self._number >= 0:
             self._first = self._number
             self.client.begin(self._first)
@@ -127,7 +127,7 @@ class ModelTracker:
         if decoder.begun is not None:
             pitch, level = decoder.begun, max(self._levels)
             if level > settings.threshold and settings.lowest - 0.5 <= pitch < settings.highest + 0.5:
-                self.begun = CandidateFeatures(pitch, 0, 0.0, 0.0, 0.0, level)
+                self.begun = Candidate(pitch, level)
                 self._sounding = True
 
     def _end_note(self) -> None:

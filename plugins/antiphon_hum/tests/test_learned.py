@@ -184,7 +184,7 @@ def test_nothing_and_noise_have_no_notes(kind):
     assert live(sound[: 3 * RATE])[1].events == []
 
 
-def test_without_weights_it_says_so_once_and_goes_by_pyin(monkeypatch, caplog):
+def test_without_weights_it_says_so_once_and_goes_by_yin(monkeypatch, caplog):
     def missing(name, folder=None):
         raise model_files.ModelError(f"no model {name!r} is installed")
 
@@ -198,7 +198,7 @@ def test_without_weights_it_says_so_once_and_goes_by_pyin(monkeypatch, caplog):
         Hum().prepare(StreamSpec())
     assert [n.number for n in notes] == TUNE
     assert len(caplog.records) == 1
-    assert "pyin" in caplog.text
+    assert "found by yin" in caplog.text
     assert spec.HUM.weights in caplog.text
 
 
@@ -214,7 +214,7 @@ def test_an_answer_that_is_missing_for_a_moment_strikes_no_held_note_again(monke
     assert kinds == (["on", "off"] if held else ["on", "off", "on", "off"])
 
 
-def test_without_a_worker_left_it_goes_by_pyin(monkeypatch, caplog):
+def test_without_a_worker_left_it_goes_by_yin(monkeypatch, caplog):
     from antiphon.api import WorkerError
     from antiphon_hum.learned import model_tracker
 
@@ -224,6 +224,6 @@ def test_without_a_worker_left_it_goes_by_pyin(monkeypatch, caplog):
     monkeypatch.setattr(model_tracker, "ModelClient", none)
     with caplog.at_level(logging.WARNING, "antiphon.hum"):
         made, done = live(hum().sound)
-    assert made.mode == "pyin"
+    assert made.mode == "yin"
     assert [e.number for e in done.events if e.kind == "on"] == TUNE
     assert "12 workers" in caplog.text

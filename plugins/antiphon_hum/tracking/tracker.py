@@ -1,4 +1,4 @@
-"""From hops of sound to notes: pitch, onset flux, segmentation and classification, each a few hops late."""
+"""From hops of sound to notes: pitch, onset flux and segmentation, each a few hops late."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from antiphon.api import IO
 from antiphon_hum.decimator import HISTORY, HOP, Decimator
-from antiphon_hum.tracking.candidates import Candidates
-from antiphon_hum.tracking.note_classifier import DISCRIMINANTS, CandidateFeatures, NoteClassifier, candidate_features
+from antiphon_hum.tracking.candidate import Candidate, candidate
 from antiphon_hum.tracking.onset_flux import SIZE, OnsetFlux
-from antiphon_hum.tracking.pitch import PitchTrack, PlainPitch
+from antiphon_hum.tracking.pitch import MedianPitch, Yin
 from antiphon_hum.tracking.segment import Segmenter, Weights
 
 F64 = NDArray[np.float64]
@@ -23,8 +22,10 @@ CENTRE = 300
 """Decimated samples from the centre of the sound that a hop's pitch is measured on to the end of the hop."""
 AGAIN = 10
 """Hops after a note's start in which the same note cannot begin again."""
-SHORT = 14
-"""Hops below which a note may be the scoop into the next."""
+PITCH_LAG, NOTE_LAG = 4, 10
+"""Lags of the pitch and of the segmenter, hops."""
+FLUX_DELAY, FLUX_AFTER = 1, 2
+"""See `OnsetFlux`."""
 SLURRED = 3
 """Onset flux below which a note has no attack."""
 MOVED = 2
@@ -38,32 +39,7 @@ class PitchSource(Protocol):
     lag: int
 
     def reset(self) -> None: ...
-    def step(self, found: F64, unvoiced: float) -> float: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Timing:
-    """Delays of a mode, in hops.
-
-    Attributes:
-        pitch: Lag of the pitch track.
-        notes: Lag of the segmenter.
-        delay: See `OnsetFlux`.
-        after: See `OnsetFlux`.
-    """
-
-    pitch: int
-    notes: int
-    delay: int
-    after: int
-
-    @property
-    def lag(self) -> int:
-        """Hops from the first hop of a note to the one at which it is decided."""
-        return self.pitch + self.notes
-
-
-TIMINGS = {"pyin": Timing(8, 26, 3, 4), "yin": Timing(4, 10, 1, 2)}
+    def step(self, pitch: float) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +47,7 @@ class TrackerSettings:
     """The parameters of `hum` that a tracker reads.
 
     Attributes:
-        sensitivity: 0 to 1; higher accepts more notes.
+        sensitivity: 0 to 1; higher accepts more notes; learned modes only.
         threshold: Least level, dB of full scale.
         lowest: Lowest note, MIDI number.
         highest: Highest note, MIDI number.
@@ -86,11 +62,11 @@ class TrackerSettings:
 
 
 class NoteTracker:
-    """Notes of one stream in the modes `pyin` and `yin`.
+    """Notes of one stream in mode `yin`.
 
     Attributes:
         ended: After `step`: whether the sounding note ends `lag` hops before the newest.
-        begun: After `step`: the features of the note that begins there, or None.
+        begun: After `step`: the note that begins there, or None.
         pitch: Newest decided pitch, a MIDI number, 0 for none.
         lag: Hops by which notes are late.
         behind: The same in input frames, decimation included.
@@ -98,7 +74,6 @@ class NoteTracker:
 
     def __init__(
         self,
-        mode: str,
         decimator: Decimator,
         weights: Weights | None = None,
         truth: Callable[[float, int], PitchSource] | None = None,
@@ -106,48 +81,38 @@ class NoteTracker:
         """Allocates buffers.
 
         Args:
-            mode: A key of `TIMINGS`.
             decimator: The source of hops, which the caller fills and resets.
             weights: Of the segmenter.
-            truth: Makes a replacement of the pitch track, from rate and lag, for tests; then every candidate is
-                accepted.
+            truth: Makes a replacement of the median pitch, from rate and lag, for tests.
         """
-        timing = TIMINGS[mode]
-        self.lag = timing.lag
+        self.lag = PITCH_LAG + NOTE_LAG
         self.hop = HOP * decimator.factor
         # a note decided at a hop's last frame began this many frames before
         self.behind = self.lag * self.hop + CENTRE * decimator.factor + decimator.lag - 1
         self._decimator = decimator
-        self._seconds = HOP / decimator.rate
-        self._candidates = Candidates(decimator.rate, plain=mode == "yin")
-        self._track: PlainPitch | PitchTrack | PitchSource
-        self._track = PlainPitch(timing.pitch) if mode == "yin" else PitchTrack(timing.pitch)
-        if truth is not None:
-            self._track = truth(decimator.rate, timing.pitch)
-        self._flux = OnsetFlux(decimator.rate, timing.delay, timing.after)
+        self._yin = Yin(decimator.rate)
+        self._track: PitchSource = truth(decimator.rate, PITCH_LAG) if truth else MedianPitch(PITCH_LAG)
+        self._flux = OnsetFlux(decimator.rate, FLUX_DELAY, FLUX_AFTER)
         # aligned to the hop after the pitch's: a rise is complete when the window is full of it
-        self._flux_delay = timing.pitch - 1 - self._flux.lag
+        self._flux_delay = PITCH_LAG - 1 - self._flux.lag
         self._rises = [0.0] * (self._flux_delay + 1)
-        self._segments = Segmenter(timing.notes, weights or Weights())
+        self._segments = Segmenter(NOTE_LAG, weights or Weights())
         self._pitches: F64 = np.zeros(RING, np.float64)
         self._levels: F64 = np.zeros(RING, np.float64)
-        self._depths: F64 = np.ones(RING, np.float64)
         self._rise_ring: F64 = np.zeros(RING, np.float64)
         self._places = np.arange(RING)
-        self.classifier = NoteClassifier(DISCRIMINANTS[mode] if truth is None else None)
         self.many = 0.0
         self.reset()
 
     def reset(self) -> None:
         """Clears the past; the caller resets the decimator."""
-        for part in (self._track, self._flux, self._segments, self.classifier):
+        for part in (self._track, self._flux, self._segments):
             part.reset()
         self._rises[:] = [0.0] * len(self._rises)
         self._pitches.fill(0.0)
         self._levels.fill(-90.0)
-        self._depths.fill(1.0)
         self._rise_ring.fill(0.0)
-        self._hop = self._last_candidate = 0
+        self._hop = 0
         self._place = -1
         self._age = 0
         self._again = AGAIN
@@ -155,27 +120,23 @@ class NoteTracker:
         self._sounding = False
         self.pitch = 0.0
         self.ended = False
-        self.begun: CandidateFeatures | None = None
+        self.begun: Candidate | None = None
 
     def step(self, settings: TrackerSettings, io: IO | None = None) -> None:
         """Processes the decimator's full hop; `io` is ignored."""
         newest = self._decimator.newest(3 * HOP)
         power = float(np.dot(newest, newest)) / len(newest)
         level = 10.0 * math.log10(power + 1e-9)
-        # a margin below the threshold for the parts of a note that are softer than its loudest
         low, high = float(settings.lowest), float(settings.highest)
-        found = self._candidates.find(self._decimator.body(HISTORY), low, high)
-        if level < settings.threshold - 12.0:
-            found[0] = 0.0
-        unvoiced = 0.002 * 100.0 ** (0.5 - settings.sensitivity)
-        self.pitch = self._track.step(found, unvoiced)
+        # a margin below the threshold for the parts of a note that are softer than its loudest
+        loud = level >= settings.threshold - 12.0
+        self.pitch = self._track.step(self._yin.find(self._decimator.body(HISTORY), low, high) if loud else 0.0)
         self._rises.append(self._flux.step(self._decimator.newest(SIZE), power))
         rise = self._rises.pop(0)
         self._hop += 1
         place = self._hop % RING
         self._pitches[place] = self.pitch
         self._levels[place] = level
-        self._depths[place] = self._candidates.depth
         self._rise_ring[place] = rise
         self._segments.step(self.pitch, rise)
         self._decide(settings)
@@ -199,22 +160,17 @@ class NoteTracker:
         self._place, self._age = place, 0
         self.ended, self._sounding = self._sounding, False
         self._again, self._skip_until = AGAIN, 0
-        features = self._candidate_features()
-        if self.classifier.accepts(features, self._since(), settings.sensitivity, settings.threshold):
-            self.begun = features
+        begun = self._candidate()
+        if begun is not None and begun.level > settings.threshold:
+            self.begun = begun
             self._sounding = True
 
-    def _since(self) -> float:
-        """Seconds since the previous candidate."""
-        before, self._last_candidate = self._last_candidate, self._hop
-        return (self._hop - before) * self._seconds
-
-    def _candidate_features(self) -> CandidateFeatures:
-        """The features of the candidate that begins at the oldest hop of the path."""
+    def _candidate(self) -> Candidate | None:
+        """The candidate that begins at the oldest hop of the path."""
         path = self._segments.path
         oldest = self._hop - self._segments.lag
         count = self._run(0)
-        if count < SHORT and count < len(path) and path[count] >= 0:
+        if count < len(path) and path[count] >= 0:
             # a short note that leads into another without an attack is the scoop of the other one
             rise = max(self._rise_ring[(oldest + n) % RING] for n in range(count - 1, count + 2))
             more = self._run(count)
@@ -232,13 +188,10 @@ class NoteTracker:
             count += 1
         return count
 
-    def _known(self, oldest: int, first: int, count: int) -> CandidateFeatures:
+    def _known(self, oldest: int, first: int, count: int) -> Candidate | None:
         path = self._segments.path
         places = (self._places[:count] + oldest) % RING
         # levels have no lag, pitches have the track's
         loud = (places - self._track.lag) % RING
         sustain = path[first : first + count] < 1000
-        return candidate_features(
-            self._pitches[places], sustain, self._levels[loud], self._depths[loud], self._seconds,
-            first + count < len(path),
-        )  # fmt: skip
+        return candidate(self._pitches[places], sustain, self._levels[loud], first + count < len(path))

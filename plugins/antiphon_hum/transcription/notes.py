@@ -1,4 +1,4 @@
-"""Transcribes a whole sound: by the streaming tracker in two passes, or by the network over many hops at once."""
+"""Transcribes a whole sound: by the streaming tracker, or by the network over many hops at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from antiphon_hum.learned.model_tracker import MODELS, REACH
 from antiphon_hum.learned.template_decoder import notes_of_painting
 from antiphon_hum.processor import Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
-from antiphon_hum.tracking.note_classifier import Evidence, backward_beliefs
 from antiphon_hum.transcription.note import Note
 from antiphon_hum.transcription.quantise import on_grid, timing
 
@@ -92,7 +91,11 @@ def transcribe(play: Play, rate: int, channels: int, settings: Mapping[str, Valu
     first = {p.name: p.default for p in Hum.params}
     mode = available_mode(str({**first, **settings}["mode"]))
     at = whole_rate(mode) or (rate if rate >= LOWEST_RATE else RESAMPLED_RATE)
-    found = _by_network(play, mode, hum) if mode in MODELS else _by_tracker(play, at, channels, settings, mode, hum)
+    found = (
+        _by_network(play, mode, hum)
+        if mode in MODELS
+        else _by_tracker(play, at, channels, {**settings, "mode": mode}, hum)
+    )
     if at != rate:
         frames = [0]
 
@@ -131,18 +134,15 @@ def _key(notes: Iterable[Note], rate: int, hum: Hum) -> tuple[int, str] | None:
     return None if scale == "off" else (tonic, scale)
 
 
-def _by_tracker(
-    play: Play, at: int, channels: int, settings: Mapping[str, Value], mode: str, hum: Hum
-) -> Transcription:  # fmt: skip
-    """Two passes: the second knows the beliefs that follow from later candidates, and the key."""
-    plain: dict[str, Value] = {**settings, "mode": mode, "quantise": "off", "scale": "off"}
+def _by_tracker(play: Play, at: int, channels: int, settings: Mapping[str, Value], hum: Hum) -> Transcription:
+    """One pass, and where a key is found in it, a second that moves the notes to it."""
+    plain: dict[str, Value] = {**settings, "quantise": "off", "scale": "off"}
     first = StreamTranscriber(at, channels, plain)
     play(at, first.feed)
-    lookahead = first.beliefs()
     key = _key(first.notes(), at, hum)
-    if key is not None:
-        plain |= {"key": KEYS[key[0] + 1], "scale": key[1]}
-    second = StreamTranscriber(at, channels, plain, lookahead)
+    if key is None:
+        return Transcription(tuple(first.notes()), first.frames)
+    second = StreamTranscriber(at, channels, plain | {"key": KEYS[key[0] + 1], "scale": key[1]})
     play(at, second.feed)
     return Transcription(tuple(second.notes()), second.frames, key)
 
@@ -192,16 +192,13 @@ class StreamTranscriber:
         frames: Frames taken so far.
     """
 
-    def __init__(
-        self, rate: int, channels: int, settings: Mapping[str, Value] | None = None, lookahead: Sequence[float] = ()
-    ) -> None:
+    def __init__(self, rate: int, channels: int, settings: Mapping[str, Value] | None = None) -> None:
         """Prepares the processor.
 
         Args:
             rate: Frames per second.
             channels: Channels of the sound.
             settings: Parameters of `hum`; `bpm` is the clock of `quantise`, with a beat at frame 0.
-            lookahead: `beliefs` of an earlier pass over the same sound.
 
         Raises:
             ParamError: A parameter is unknown or out of range.
@@ -211,8 +208,6 @@ class StreamTranscriber:
         self._cells = prepare_processor(self._processor, StreamSpec(rate, BLOCK, channels), settings or {})
         self._tempo = float(self._processor.settings["bpm"]) or 120.0
         self._io = IO([], [], self._cells, BlockTime(tempo=self._tempo))
-        self._evidence: list[Evidence] = []
-        self._processor.set_lookahead(lookahead, self._evidence)
         self._rate, self._channels = rate, channels
         self._events: list[Event] = []
         self._at = self.frames = 0
@@ -228,11 +223,6 @@ class StreamTranscriber:
     def latency(self) -> int:
         """Frames of latency that the processor declares."""
         return self._processor.latency
-
-    def beliefs(self) -> list[float]:
-        """Ends the sound; returns the `lookahead` of a second pass."""
-        self._end()
-        return backward_beliefs(self._evidence)
 
     def notes(self) -> list[Note]:
         """Ends the sound; returns its notes in order of their start."""
