@@ -38,8 +38,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(autouse=True)
 def closed_streams() -> Iterator[None]:
-    """Every file is a worker of its own here, and a pool has room for few: the streams of a test end with it."""
+    """Every file is a worker of its own here, and a pool has room for few: what tests left open is closed."""
+    close_streams()
     yield
+    close_streams()
+
+
+def close_streams() -> None:
     current = pool.current()
     assert current is not None
     for stream in list(current.streams):

@@ -22,6 +22,7 @@ NO_DEVICE = 76
 
 
 _PR_SET_PDEATHSIG = 1
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +124,14 @@ def listening() -> None:
 
 def bound_to(parent: int) -> bool:
     """Has the kernel kill this process when its parent ends (on Linux); False if `parent` has ended already."""
-    prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent()
     return os.getppid() == parent
+
+
+def end_with_parent() -> None:
+    """Has the kernel kill this process when its parent ends (on Linux); it holds for a program that it executes too."""
+    if _prctl is not None:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def cause(status: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 from antiphon.contract.block import StreamSpec
 from antiphon.errors import FileError
 from antiphon.runtime import paths
-from antiphon.runtime.child_process import flush, leave, unsignalled
+from antiphon.runtime.child_process import end_with_parent, flush, leave, unsignalled
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import preload
 from antiphon.supervisor.parts import Parts
@@ -78,7 +78,8 @@ class Starts:
         fds = {"http": self.parts.sockets[2].fileno(), "control": self.parts.web.fileno()}
         given = {"settings": self._settings.to_json(), "catalog": str(self.folder / preload.CATALOG), "fds": fds,
                  "supervisor": os.getpid()}  # fmt: skip
-        return _module("antiphon.web.process", given, tuple(fds.values()))
+        # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
+        return _module("antiphon.web.process", given, tuple(fds.values()), before=end_with_parent)
 
     def catalog(self) -> None:
         """Sends control the path of the plugins' catalog, which it needs to continue its start."""
@@ -179,10 +180,20 @@ class Starts:
         return work()
 
 
-def _module(name: str, given: dict[str, Any], fds: tuple[int, ...]) -> int:
-    """Runs a module in a fresh interpreter with `given` as JSON on standard input; returns its pid."""
+def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], before: Callable[[], None] | None = None) -> int:
+    """Runs a module in a fresh interpreter with `given` as JSON on standard input.
+
+    Args:
+        name: The module.
+        given: What it reads.
+        fds: Descriptors that it inherits.
+        before: Called in the child before the interpreter is executed.
+
+    Returns:
+        Its pid.
+    """
     with unsignalled():
-        child = subprocess.Popen([sys.executable, "-m", name], pass_fds=fds, stdin=subprocess.PIPE)
+        child = subprocess.Popen([sys.executable, "-m", name], pass_fds=fds, stdin=subprocess.PIPE, preexec_fn=before)
     assert child.stdin is not None
     child.returncode = 0  # reaped by pid; Popen must not
     # by a pipe: every user of the machine can read command lines, and `given` may hold a broker's password
