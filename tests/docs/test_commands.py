@@ -43,6 +43,7 @@ PATCHES = {
     "/node/out/gain -12": "demo",
     "/note/on 60 100": "keys",
     "/node/keys/instrument strings": "keys",
+    "/node/drums/play s bd": "pads",
     "/node/denoise/learn": "voice",
     "/node/loops/intensity 0.9": "bed",
 }
