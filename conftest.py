@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +45,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[_given] = os.environ.get(HOME)
     config.stash[_held] = tempfile.TemporaryDirectory(prefix="antiphon-tests-")
     os.environ[HOME] = config.stash[_held].name
+
+
+@pytest.fixture(scope="module", autouse=True)
+def pool_of_the_module() -> Iterator[None]:
+    """Ends the workers for files that a module's tests started: a pool has room for few, and its zygotes keep the
+    folder and the paths of the test that needed them first."""
+    yield
+    pool = sys.modules.get("antiphon.workers.pool")
+    current = getattr(pool, "_current", None)
+    if pool is not None and isinstance(current, pool.Lockstep):
+        current.shut()
+        pool.use(None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
