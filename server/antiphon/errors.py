@@ -71,5 +71,9 @@ class WorkerError(EngineError):
     """A worker cannot be had."""
 
 
+class WorkersFull(WorkerError):
+    """Every place for a worker is taken."""
+
+
 class WorkerLost(WorkerError):
     """A worker that a file cannot be played without has died: no node is passed by for it, the work ends."""

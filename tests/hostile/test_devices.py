@@ -68,7 +68,7 @@ def test_a_free_port_is_free_for_udp_and_tcp(monkeypatch: pytest.MonkeyPatch) ->
     bind = listening._bind
 
     def sometimes(sock: socket.socket, host: str, port: int, kind: str, option: str) -> None:
-        if kind == "TCP" and option == "--osc-port" and next(refusals):
+        if kind == "TCP" and option == "--osc-port" and next(refusals, False):
             raise UsageError(f"TCP port {port} is taken")
         bind(sock, host, port, kind, option)
 

@@ -143,6 +143,26 @@ def test_one_that_finds_too_few_workers_gives_back_those_it_had(lockstep: pools.
     assert not lockstep.streams
 
 
+def test_a_worker_that_ends_while_room_is_sought_leaves_its_place(
+    lockstep: pools.Lockstep, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The place becomes free after the search for one and before the pool decides whether to wait."""
+    node(kind="Echo", inputs=1, slots=1).prepare(StreamSpec(RATE, 256, 12))
+    for stream in list(lockstep.streams):
+        stream.close()
+    make_room = lockstep._make_room
+
+    def until_one_has_ended() -> None:
+        make_room()
+        until(lambda: not all(e.words[WorkerWord.STATE] for e in lockstep.arena.entries), 10.0, "one has ended")
+
+    monkeypatch.setattr(lockstep, "_make_room", until_one_has_ended)
+    made = node(kind="Echo", inputs=1, slots=1, name="another")
+    made.prepare(StreamSpec(RATE, 256, 1))
+    assert [stream.spec.name for stream in lockstep.streams] == ["another"]
+    made.close()
+
+
 @pytest.mark.parametrize(("channels", "inputs", "slots"), [(1, 1, 1), (3, 1, 2), (5, 2, 2), (2, 2, 1)])
 def test_many_channels_are_shared_out_over_slots_and_processes(
     lockstep: pools.Lockstep, channels: int, inputs: int, slots: int

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from antiphon.errors import WorkerError, WorkerLost
+from antiphon.errors import WorkerError, WorkerLost, WorkersFull
 from antiphon.workers import devices
 from antiphon.workers.arena import MAX_WORKERS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 from antiphon.workers.devices import Device
@@ -70,7 +70,8 @@ class Pool:
             node: Number of the stream's node.
 
         Raises:
-            WorkerError: The spec is too large, or there are `MAX_WORKERS` workers already.
+            WorkerError: The spec is too large.
+            WorkersFull: There are `MAX_WORKERS` workers already.
         """
         entry = self._entry(spec)
         slot = self._free(entry, spec)
@@ -104,7 +105,7 @@ class Pool:
                 entry.words[WorkerWord.RETRIED] = entry.words[WorkerWord.RETRY]
                 return entry
         self._make_room()
-        raise WorkerError(f"there are {MAX_WORKERS} workers already; take nodes with models out, or try again")
+        raise WorkersFull(f"there are {MAX_WORKERS} workers already; take nodes with models out, or try again")
 
     def _make_room(self) -> None:
         """Ends the worker that has been unused for the longest time."""
@@ -229,11 +230,9 @@ class Lockstep(Pool):
         while True:
             try:
                 return super()._entry(spec)
-            except WorkerError:
-                words = [entry.words for entry in self.arena.entries]
-                full = all(word[WorkerWord.STATE] or word[WorkerWord.WANTED] for word in words)
-                ending = any(not word[WorkerWord.WANTED] for word in words)
-                if not (full and ending) or time.monotonic() > deadline:
+            except WorkersFull:
+                wanted = all(entry.words[WorkerWord.WANTED] for entry in self.arena.entries)
+                if wanted or time.monotonic() > deadline:
                     raise
             for zygote in tuple(self._lifelines):
                 self._look(zygote)
