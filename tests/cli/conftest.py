@@ -14,6 +14,7 @@ import typer
 
 from antiphon.cli.files.render import render
 from antiphon.cli.files.run import run
+from antiphon.cli.files.surface import surface
 from antiphon.cli.terminal import errors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +58,7 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(run)
     app.command()(render)
+    app.command()(surface)
 
     def command(*arguments: str | Path) -> Done:
         code = errors.run(app, [str(a) for a in arguments])
