@@ -8,13 +8,13 @@ from collections.abc import Iterator
 
 import py2tosc
 import pytest
-from py2tosc.control import Control as Widget
+from py2tosc.control import Control as ToscControl
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.graph.patch import load as load_patch
 from antiphon.graph.patch import names
-from antiphon.layout.controls import MAX_CONTROLS, Control, Page, pages
+from antiphon.layout.controls import MAX_CONTROLS, Page, Widget, pages
 from antiphon.layout.stage_control import to_session
 from antiphon.layout.touchosc import layout, to_tosc
 from antiphon.plugins.loader import load
@@ -27,7 +27,7 @@ def catalog() -> Catalog:
     return load(check=False).catalog
 
 
-def senders(document: py2tosc.Document) -> Iterator[tuple[Widget, py2tosc.OscMessage]]:
+def senders(document: py2tosc.Document) -> Iterator[tuple[ToscControl, py2tosc.OscMessage]]:
     for widget in document.walk():
         for message in widget.messages:
             assert isinstance(message, py2tosc.OscMessage)
@@ -81,8 +81,8 @@ def faders() -> Page:
         Param("hold", "switch", True),
     ]
     kinds = {"choice": "choice", "switch": "switch"}
-    controls = [Control(kinds.get(p.kind, "fader"), p.name, f"/node/x/{p.name}", p, p.default) for p in params]  # type: ignore[arg-type]
-    return Page("x", (*controls, Control("button", "go", "/node/x/go", arguments=(1,))), ())
+    controls = [Widget(kinds.get(p.kind, "fader"), p.name, f"/node/x/{p.name}", p, p.default) for p in params]  # type: ignore[arg-type]
+    return Page("x", (*controls, Widget("button", "go", "/node/x/go", arguments=(1,))), ())
 
 
 def test_both_ends_of_a_fader_are_the_ends_of_the_range_and_it_begins_at_the_value() -> None:

@@ -46,6 +46,7 @@ def register(app: typer.Typer) -> None:
         synthhelp,
     )
     from antiphon.cli.files import render, replay, run, run_help, surface
+    from antiphon.cli.repl import command as repl
 
     app.command(cls=synthhelp.ServeCommand)(serve.serve)
     app.command()(play.play)
@@ -56,6 +57,7 @@ def register(app: typer.Typer) -> None:
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
     app.command()(status.status)
+    app.command()(repl.repl)
     patches.register(app)
     plugins.register(app)
     app.command("new-plugin")(newplugin.new_plugin)

@@ -25,7 +25,7 @@ SLOW, FAST = 40.0, 240.0
 
 
 @dataclass(frozen=True, slots=True)
-class Control:
+class Widget:
     """One control.
 
     Attributes:
@@ -50,7 +50,7 @@ class Page:
     """Up to `MAX_CONTROLS` controls under one heading; `keys` are notes, for a page that is a keyboard."""
 
     name: str
-    controls: tuple[Control, ...] = ()
+    controls: tuple[Widget, ...] = ()
     keys: tuple[int, ...] = ()
 
 
@@ -86,41 +86,41 @@ def _own_first(cells: tuple[Param, ...]) -> Iterator[Param]:
     yield from cells[:shared]
 
 
-def _control(node: str, param: Param, value: Value) -> Control | None:
+def _control(node: str, param: Param, value: Value) -> Widget | None:
     address = f"/node/{node}/{param.name}"
     if param.readonly:
         return None
     match param.kind:
         case "float" | "int":
-            return Control("fader", param.name, address, param, value)
+            return Widget("fader", param.name, address, param, value)
         case "switch":
-            return Control("switch", param.name, address, param, value)
+            return Widget("switch", param.name, address, param, value)
         case "choice":
-            return Control("choice", param.name, address, param, value)
+            return Widget("choice", param.name, address, param, value)
         case "trigger":
-            return Control("button", param.name, address, arguments=(1,))
+            return Widget("button", param.name, address, arguments=(1,))
     return None
 
 
-def _stage(patch: Patch) -> tuple[Control, ...]:
+def _stage(patch: Patch) -> tuple[Widget, ...]:
     """Input and output level, tempo, panic, transport, undo, and the scenes that fit."""
     levels = [
-        Control("fader", f"{name} {param.name}", f"/node/{name}/{param.name}", param, param.default)
+        Widget("fader", f"{name} {param.name}", f"/node/{name}/{param.name}", param, param.default)
         for name, (_, info) in ENDS.items()
         for param in info.params
     ]
     tempo = Param("tempo", "float", 120.0, max(SLOW, MIN_TEMPO), min(FAST, MAX_TEMPO), unit="bpm")
     always = [
         *levels,
-        Control("fader", "tempo", "/tempo", tempo, min(max(patch.tempo, tempo.low), tempo.high)),
-        Control("button", "panic", "/panic"),
-        Control("button", "play", "/transport/play"),
-        Control("button", "stop", "/transport/stop"),
-        Control("button", "undo", "/patch/undo"),
+        Widget("fader", "tempo", "/tempo", tempo, min(max(patch.tempo, tempo.low), tempo.high)),
+        Widget("button", "panic", "/panic"),
+        Widget("button", "play", "/transport/play"),
+        Widget("button", "stop", "/transport/stop"),
+        Widget("button", "undo", "/patch/undo"),
         # a surface that sends this gets feedback at the port it listens at, where it is the one it sends from
-        Control("button", "feedback", "/notify", arguments=(1,)),
+        Widget("button", "feedback", "/notify", arguments=(1,)),
     ]
     scenes = [
-        Control("button", f"scene {number}", "/scene/recall", arguments=(number,)) for number in sorted(patch.scenes)
+        Widget("button", f"scene {number}", "/scene/recall", arguments=(number,)) for number in sorted(patch.scenes)
     ]
     return tuple((always + scenes)[:MAX_CONTROLS])

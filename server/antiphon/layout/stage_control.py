@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from antiphon.layout.controls import BLACK, Control, Page
+from antiphon.layout.controls import BLACK, Page, Widget
 
 VERSION = "1.25.0"
 """The version of the program whose session format this is."""
@@ -41,7 +41,7 @@ def to_session(title: str, pages: Iterable[Page]) -> str:
     return json.dumps(session, indent=1, ensure_ascii=False) + "\n"
 
 
-def _widget(page: Page, control: Control) -> dict[str, Any]:
+def _widget(page: Page, control: Widget) -> dict[str, Any]:
     param = control.param
     common = {"id": f"{page.name}/{control.label}", "address": control.address}
     if param is not None and control.kind == "choice":

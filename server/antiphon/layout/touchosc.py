@@ -14,11 +14,11 @@ from typing import Any
 
 import py2tosc
 from py2tosc import ui
-from py2tosc.control import Control as Widget
+from py2tosc.control import Control as ToscControl
 from py2tosc.enums import AlignH, ButtonType, ControlType, Conversion, Orientation, TriggerCondition
 from py2tosc.messages import OscMessage, Partial, Value
 
-from antiphon.layout.controls import BLACK, Control, Page
+from antiphon.layout.controls import BLACK, Page, Widget
 
 WIDTH, HEIGHT = 1024, 768
 """Size of the layout in points; TouchOSC scales it to the screen."""
@@ -59,20 +59,20 @@ def layout(title: str, pages: Iterable[Page]) -> py2tosc.Document:
     return document
 
 
-def _page(page: Page) -> Widget:
+def _page(page: Page) -> ToscControl:
     widgets = [_captioned(page.name, control) for control in page.controls]
     rows = -(-len(widgets) // COLUMNS)
     return ui.tiles(widgets, columns=COLUMNS, rows=rows, gap=GAP, pad=GAP, name=page.name, outline=False)
 
 
-def _captioned(page: str, control: Control) -> Widget:
+def _captioned(page: str, control: Widget) -> ToscControl:
     unit = f" {control.param.unit}" if control.param is not None and control.param.unit else ""
     caption = _label(control.label + unit)
     return ui.column(_widget(control), caption, sizes=(1.0 - CAPTION, CAPTION), name=f"{page} {control.label}",
                      outline=False, background=False)  # fmt: skip
 
 
-def _widget(control: Control) -> Widget:
+def _widget(control: Widget) -> ToscControl:
     param = control.param
     if param is None:
         arguments = [_constant(argument) for argument in control.arguments]
@@ -86,7 +86,7 @@ def _widget(control: Control) -> Widget:
     return _fader(control)
 
 
-def _fader(control: Control) -> Widget:
+def _fader(control: Widget) -> ToscControl:
     param = control.param
     assert param is not None
     script = {}
@@ -101,7 +101,7 @@ def _fader(control: Control) -> Widget:
     return _control(ControlType.FADER, control.label, message, place, color=_BLUE, **script)
 
 
-def _radio(control: Control) -> Widget:
+def _radio(control: Widget) -> ToscControl:
     """A button for each word, below each other, with the words over them."""
     param = control.param
     assert param is not None
@@ -113,7 +113,7 @@ def _radio(control: Control) -> Widget:
     return ui.stack(radio, words, name=control.label, outline=False, background=False)
 
 
-def _keyboard(page: Page) -> Widget:
+def _keyboard(page: Page) -> ToscControl:
     """Keys beside each other; each sends a note-on at its press, and one of velocity 0 at its release."""
     keys = []
     for note in page.keys:
@@ -123,13 +123,13 @@ def _keyboard(page: Page) -> Widget:
     return ui.row(*keys, gap=GAP // 3, pad=GAP, name=page.name, outline=False)
 
 
-def _button(name: str, message: OscMessage, *, x: float = 0.0, **properties: Any) -> Widget:
+def _button(name: str, message: OscMessage, *, x: float = 0.0, **properties: Any) -> ToscControl:
     return _control(ControlType.BUTTON, name, message, x, **{"color": _SLATE, **properties})
 
 
-def _control(kind: ControlType, name: str, message: OscMessage, x: float, **properties: Any) -> Widget:
+def _control(kind: ControlType, name: str, message: OscMessage, x: float, **properties: Any) -> ToscControl:
     values = [Value("x", default=round(x, 6)), Value("touch", default=False)]
-    return Widget(kind, name=name, values=values, messages=[message], **properties)
+    return ToscControl(kind, name=name, values=values, messages=[message], **properties)
 
 
 def _plain(text: str) -> str:
@@ -137,10 +137,10 @@ def _plain(text: str) -> str:
     return "".join(character for character in text if character.isprintable()).replace("]]>", "]] >")
 
 
-def _label(text: str) -> Widget:
+def _label(text: str) -> ToscControl:
     text = _plain(text)
     values = [Value("text", default=text), Value("touch", default=False)]
-    return Widget(ControlType.LABEL, name=text, values=values, background=False, outline=False, text_size=16,
+    return ToscControl(ControlType.LABEL, name=text, values=values, background=False, outline=False, text_size=16,
                   text_align_h=AlignH.CENTER)  # fmt: skip
 
 
