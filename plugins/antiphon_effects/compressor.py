@@ -93,6 +93,7 @@ class Compressor(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_compressor.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(_SIZE, np.float64)
 
@@ -101,7 +102,7 @@ class Compressor(Processor):
 
     def process(self, io: IO) -> None:
         x, side = io.audio_in
-        effects_compressor(
+        self._run(
             x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("ratio"), io.curve("knee"),
             io.curve("attack"), io.curve("release"), io.curve("makeup"), self._state, self._rate,
         )  # fmt: skip

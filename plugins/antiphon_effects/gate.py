@@ -98,6 +98,7 @@ class Gate(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_gate.caller()
         self._rate = float(spec.rate)
         self._detector = float(np.exp(-1.0 / (DETECTOR * spec.rate)))
         self._state = np.zeros(_SIZE, np.float64)
@@ -107,7 +108,7 @@ class Gate(Processor):
 
     def process(self, io: IO) -> None:
         x, side = io.audio_in
-        effects_gate(
+        self._run(
             x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("hysteresis"),
             io.curve("attack"), io.curve("hold"), io.curve("release"), io.curve("range"), self._state, self._detector,
             self._rate,

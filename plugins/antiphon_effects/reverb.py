@@ -237,6 +237,7 @@ class Reverb(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_reverb_block.caller()
         self._rate = float(spec.rate)
         self._base = lengths(spec.rate)
         self._rates = np.geomspace(*RATES, LINES)
@@ -266,7 +267,7 @@ class Reverb(Processor):
         self._age = 0
 
     def process(self, io: IO) -> None:
-        effects_reverb_block(
+        self._run(
             io.audio_in[0], io.audio_out[0], io.curve("size"), io.curve("decay"), io.curve("damping"),
             io.curve("modulation"), io.curve("predelay"), self._base, self._rates, self._before, self._before_mask,
             self._allpass, self._diffusers[0], self._diffusers[-1], self._span, self._into, self._rings, self._mask,

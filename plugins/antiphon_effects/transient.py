@@ -62,6 +62,7 @@ class Transient(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_transient.caller()
         self._poles = np.exp(-1.0 / (np.array([*TIMES, SETTLE]) * spec.rate))
         self._state = np.zeros(5, np.float64)
 
@@ -69,6 +70,6 @@ class Transient(Processor):
         self._state.fill(0.0)
 
     def process(self, io: IO) -> None:
-        effects_transient(
+        self._run(
             io.audio_in[0], io.audio_out[0], io.curve("attack"), io.curve("sustain"), self._poles, self._state
         )
