@@ -469,3 +469,21 @@ def test_callers_of_one_kernel_do_not_share_arguments():
 def test_a_caller_refuses_what_is_no_sound_as_the_kernel_does():
     with pytest.raises(TypeError, match="float32"):
         of_every_kind.caller()(np.zeros((2, 3)), np.zeros(2, np.float32), np.zeros(2), 1, 0.0, 0.0)
+
+
+@kernel
+def counted(n: i64p) -> f64:
+    n[0] = n[0] + 1
+    return 1.5
+
+
+@kernel
+def chosen(a: i64, n: i64p) -> f64:
+    return counted(n) if a > 0 else (2 if a < 0 else math.exp(f64(a)))
+
+
+@pytest.mark.parametrize("a", [-1, 0, 1])
+def test_of_a_choice_that_costs_only_one_side_is_computed(a):
+    n, wanted = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    assert chosen(a, n) == chosen.python(a, wanted)
+    assert n[0] == wanted[0] == (a > 0)
