@@ -127,14 +127,25 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p)
 
 
 @kernel
+def effects_taps(src: f32p, frames: i64, half: f32p, h: i64, gain: f32, out: f32p) -> None:
+    """out ← src through the 2 h + 2 outer taps of a half-band filter, which are symmetric. src: history before it."""
+    for n in range(frames):
+        out[n] = 0.0
+    # two pairs at once, so that `out` is read and written half as often
+    for j in range(0, h + 1, 2):
+        g = gain * half[j]
+        k = gain * half[j + 1]
+        if j == h:
+            k = f32(0.0)
+        far = 2 * h + 1 - j
+        for n in range(frames):
+            out[n] = out[n] + (g * (src[n - j] + src[n - far]) + k * (src[n - j - 1] + src[n - far + 1]))
+
+
+@kernel
 def effects_double(src: f32p, past: i64, frames: i64, half: f32p, h: i64, even: f32p, dst: f32p) -> None:
     """dst ← src at twice the rate. src: `past` frames of history, then `frames`; the newest history is moved there."""
-    for n in range(frames):
-        even[n] = 0.0
-    for j in range(2 * h + 2):
-        g = f32(2.0) * half[j]
-        for n in range(frames):
-            even[n] = even[n] + g * src[past + n - j]
+    effects_taps(offset(src, past), frames, half, h, 2.0, even)
     for n in range(frames):
         dst[2 * n] = even[n]
         dst[2 * n + 1] = src[past + n - h]
@@ -143,16 +154,16 @@ def effects_double(src: f32p, past: i64, frames: i64, half: f32p, h: i64, even: 
 
 
 @kernel
-def effects_halve(src: f32p, past: i64, frames: i64, half: f32p, h: i64, even: f32p, odd: f32p, dst: f32p) -> None:
-    """dst ← src at half the rate; frames: of dst. even, odd: `past` frames of history, then `frames`."""
+def effects_halve(
+    src: f32p, past: i64, frames: i64, half: f32p, h: i64, even: f32p, odd: f32p, sum: f32p, dst: f32p
+) -> None:
+    """dst ← src at half the rate; frames: of dst. even, odd: `past` frames of history, then `frames`; sum: scratch."""
     for n in range(frames):
         even[past + n] = src[2 * n]
         odd[past + n] = src[2 * n + 1]
-        dst[n] = f32(0.5) * odd[past + n - h - 1]
-    for j in range(2 * h + 2):
-        g = half[j]
-        for n in range(frames):
-            dst[n] = dst[n] + g * even[past + n - j]
+    effects_taps(offset(even, past), frames, half, h, 1.0, sum)
+    for n in range(frames):
+        dst[n] = sum[n] + f32(0.5) * odd[past + n - h - 1]
     for n in range(past):
         even[n] = even[frames + n]
         odd[n] = odd[frames + n]
@@ -200,16 +211,16 @@ def effects_drive(
         if kind == FOLD:
             effects_double(deep, DEEP, count, h3, HALF_3, even, fine)
             effects_drive_shape(fine, fine, 2 * count, kind, offset(state, _SHAPER))
-            effects_halve(fine, past, count, h3, HALF_3, fold, offset(fold, past + 8 * block), part)
+            effects_halve(fine, past, count, h3, HALF_3, fold, offset(fold, past + 8 * block), even, part)
         else:
             effects_drive_shape(offset(deep, DEEP - LATE), part, count, kind, state)
             for n in range(DEEP):
                 deep[n] = deep[count + n]
         first = end
     size = past + 4 * block
-    effects_halve(wide, past, 4 * frames, h2, HALF_2, down, offset(down, size), wide)
-    effects_halve(wide, past, 2 * frames, h1, HALF_1, offset(down, 2 * size), offset(down, 3 * size), wide)
-    effects_halve(wide, past, frames, h0, HALF_0, offset(down, 4 * size), offset(down, 5 * size), wide)
+    effects_halve(wide, past, 4 * frames, h2, HALF_2, down, offset(down, size), even, wide)
+    effects_halve(wide, past, 2 * frames, h1, HALF_1, offset(down, 2 * size), offset(down, 3 * size), even, wide)
+    effects_halve(wide, past, frames, h0, HALF_0, offset(down, 4 * size), offset(down, 5 * size), even, wide)
     tone_at = f64(0.0)
     level_at = f64(-1000.0)
     pole = f64(0.0)
@@ -241,6 +252,7 @@ class Drive(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._runs = [effects_drive.caller() for _ in range(spec.channels)]
         self._rate = float(spec.rate)
         self._block = spec.block
         self.latency = LATENCY
@@ -265,8 +277,8 @@ class Drive(Processor):
     def process(self, io: IO) -> None:
         x, y = io.audio_in[0], io.audio_out[0]
         drive, curve, tone, level = io.curve("drive"), io.curve("curve"), io.curve("tone"), io.curve("level")
-        for c in range(len(self._up)):
-            effects_drive(
+        for c, run in enumerate(self._runs):
+            run(
                 x, y, c, drive, curve, tone, level, self._half, self._up[c], self._down[c], self._wide, self._even,
                 self._deep[c], self._fold[c], self._fine, self._state[c], self._block, self._past, self._rate,
             )  # fmt: skip
