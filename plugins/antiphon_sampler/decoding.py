@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import FileError, Samples
-from antiphon.api.files import printable_path
 from antiphon_sampler.decoding_child import EMPTY, HEADER, HOURS, LONG
+from antiphon_sampler.library import sample_name
 
 STALL = 10.0
 """Seconds without a byte before a file is given up: a disk that hangs."""
@@ -103,7 +103,7 @@ class SampleDecoder:
         process.wait()
 
     def _request(self, path: Path, part: dict[str, int], most: int) -> DecodedFile:
-        shown = printable_path(f"{path.parent.name}/{path.name}")
+        shown = sample_name(path)
         try:
             channels, size, frames = self._ask({"path": os.fspath(path), **part})
             if channels == 0:

@@ -9,8 +9,8 @@ from collections import deque
 
 from antiphon.api import FileError, Samples
 from antiphon.api.console import say
-from antiphon.api.files import printable_path
 from antiphon_sampler.decoding import SampleDecoder
+from antiphon_sampler.library import sample_name
 from antiphon_sampler.samples import PAD, PAGE, LongSample, Page, PageWay, new_page
 from antiphon_sampler.streams import PageStreams
 
@@ -123,10 +123,9 @@ class PageReader:
             self._bytes += self.begin(sample, way)
         elif not self._full:
             self._full = True
-            name = printable_path(f"{sample.path.parent.name}/{sample.path.name}")
             say(
-                f"{name} is not played from further places: notes begin at more places of long samples than the "
-                f"{MOST_BYTES >> 20} MB of memory for them hold; cut it into parts"
+                f"{sample_name(sample.path)} is not played from further places: notes begin at more places "
+                f"of long samples than the {MOST_BYTES >> 20} MB of memory for them hold; cut it into parts"
             )
         return True
 

@@ -15,7 +15,7 @@ from antiphon.api import FileError, Samples
 from antiphon.api.console import say
 from antiphon.api.files import printable_path
 from antiphon_sampler.decoding import SampleDecoder
-from antiphon_sampler.library import Listing, listed
+from antiphon_sampler.library import Listing, listed, sample_name
 from antiphon_sampler.reader import PageReader
 from antiphon_sampler.samples import PAD, DecodedSample, LongSample, Sample, way_of
 from antiphon_sampler.slices import onsets
@@ -71,8 +71,7 @@ class Sounds:
         """The place of a file: sample `index` of row `row`, wrapping, in the layer for a velocity of 0 to 1."""
         samples = self.listing.samples[row]
         number = index % len(samples)
-        layers = len(samples[number].layers)
-        return self._starts[row][number] + min(layers - 1, int(velocity * layers))
+        return self._starts[row][number] + samples[number].layer(velocity)
 
     def get(self, place: int) -> Sample | None:
         """The sample at a place, or None where it is not decoded; it is then decoded next."""
@@ -106,10 +105,10 @@ class Sounds:
                         self._samples[place] = sample
                         self.loaded += 1
                 if not fits:
-                    name = printable_path(self._name(place))
                     self._refuse(
-                        f"{name} is not played: the sounds of {printable_path(self.listing.folder.name)} take more "
-                        f"than the {MOST_BYTES >> 20} MB that are held in memory; make several folders of it"
+                        f"{sample_name(self._paths[place])} is not played: the sounds of "
+                        f"{printable_path(self.listing.folder.name)} take more than the {MOST_BYTES >> 20} MB that "
+                        "are held in memory; make several folders of it"
                     )
             self._tried[place] = True
         return self._samples[place]
@@ -173,10 +172,6 @@ class Sounds:
                 if not self._tried[self._next - 1]:
                     return self._next - 1
         return -1
-
-    def _name(self, place: int) -> str:
-        path = self._paths[place]
-        return f"{path.parent.name}/{path.name}"
 
     def _refuse(self, problem: str) -> None:
         with self._lock:
