@@ -76,6 +76,7 @@ class Sampler(Processor):
                 self._sounds.start()
                 self._sounds.wait(READY)
         self._in_place = pool is not None and pool.lockstep
+        self.vocabulary = {"s": listing.names}
         self._rows = {name: row for row, name in enumerate(listing.names)}
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
