@@ -8,12 +8,14 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, Param, Processor, Samples, StreamSpec
 from antiphon.api.commands import word_number
-from antiphon.api.workers import ProcessorPart, current_pool
+from antiphon.api.workers import current_pool
 from antiphon_sampler.library import folder_of, listed
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
+from antiphon_sampler.missed import MissedNotes
 from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows
+from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import region
-from antiphon_sampler.sounds import READY, DecodedSample, Sounds, sounds_of
+from antiphon_sampler.sounds import READY, Sounds, sounds_of
 from antiphon_sampler.values import PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import VOICES, SampleVoices
 
@@ -22,19 +24,10 @@ ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
 """MIDI controllers that end the notes of a channel."""
 TRIGGER = 1 << 20
 """Added to the place of a trigger among those of its block, so that it is no event's."""
+PIECE = 256
+"""Frames mixed between looks for pages on files: a page at the fastest speed and bend, 16 times 4."""
 LOOP_GROUP = -2
 """Cut group of the first loop's voices; those of the others lie below."""
-
-
-class MissedNotes(ProcessorPart):
-    """Notes whose sample was not decoded yet: a replay leaves out the same ones."""
-
-    def __init__(self) -> None:
-        self.scripted: set[int] = set()
-
-    def recall(self, kind: str, number: int) -> None:
-        if kind == "missed":
-            self.scripted.add(number)
 
 
 class Sampler(Processor):
@@ -61,6 +54,7 @@ class Sampler(Processor):
         Param("loaded", "int", 0, 0, 1_000_000, readonly=True, doc="Files in memory."),
         Param("unreadable", "int", 0, 0, 1_000_000, readonly=True, doc="Files that cannot be played."),
         Param("missed", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes whose sample was not there (yet)."),
+        Param("underruns", "int", 0, 0, 2**31 - 1, readonly=True, doc="Long samples cut off: read from disk too late."),
         Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
         Param("sounding", "int", 0, 0, VOICES, readonly=True, doc="Voices that sound."),
     )  # fmt: skip
@@ -76,11 +70,13 @@ class Sampler(Processor):
         listing = listed(folder)
         if pool is not None:
             self._sounds = sounds_of(folder, spec.rate)
+            self._sounds.reader.add(self._voices.streams)
             listing = self._sounds.listing
             if not pool.lockstep:
                 self._sounds.start()
                 self._sounds.wait(READY)
         self._in_place = pool is not None and pool.lockstep
+        self.vocabulary = {"s": listing.names}
         self._rows = {name: row for row, name in enumerate(listing.names)}
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
@@ -108,6 +104,7 @@ class Sampler(Processor):
             return
         sound = out[:2]
         self._at = self._fired = self._sliced = 0
+        self._read(io, sounds)
         if io.time.playing:
             for loop in self._loops:
                 if loop is not None:
@@ -120,11 +117,12 @@ class Sampler(Processor):
         np.multiply(io.curve("level"), np.float32(_DB), out=gain)
         np.exp(gain, out=gain)
         np.multiply(sound, gain, out=sound)
-        self._missed_notes.scripted.clear()
+        self._missed_notes.clear()
         io.report("files", self._files)
         io.report("loaded", sounds.loaded)
         io.report("unreadable", sounds.unreadable)
         io.report("missed", self._missed)
+        io.report("underruns", self._voices.underruns)
         io.report("dropped", self._voices.dropped)
         io.report("sounding", self._voices.sounding)
 
@@ -146,8 +144,27 @@ class Sampler(Processor):
             self._mix(sound, max(self._at, due))
             self._slice(slot, io.time.tempo)
 
+    def _read(self, io: IO, sounds: Sounds) -> None:
+        """Fades out the voices of which the file was not read for this block; on files, reads it."""
+        voices = self._voices
+        if not voices.streams.in_use:
+            return
+        if self._in_place:
+            sounds.reader.fill(voices.streams)
+        for row in self._missed_notes.voices:
+            voices.starve(row)
+        for row in voices.starving(io.frames):
+            io.mark("underrun", row)
+
     def _mix(self, sound: Samples, frame: int) -> None:
-        self._voices.mix(sound, self._at, frame)
+        voices = self._voices
+        while self._in_place and self._at < frame and voices.streams.in_use:
+            # on files, at the fastest speed and bend a piece is a page
+            assert self._sounds is not None
+            self._sounds.reader.fill(voices.streams)
+            voices.mix(sound, self._at, min(frame, self._at + PIECE))
+            self._at = min(frame, self._at + PIECE)
+        voices.mix(sound, self._at, frame)
         self._at = max(self._at, frame)
 
     def _due(self, io: IO, frame: int) -> tuple[int, int]:
@@ -196,11 +213,12 @@ class Sampler(Processor):
         assert sounds is not None
         place = sounds.place(row, index, event.value)
         sample = sounds.decode(place) if self._in_place else sounds.get(place)
-        if sample is None or number in self._missed_notes.scripted:
+        first, last = (0, 0) if sample is None else self._part(io, event, sample, values)
+        if not self._there(sample, first, last, values.speed) or number in self._missed_notes.notes:
             self._missed += 1
             io.mark("missed", number)
             return
-        first, last = self._part(io, event, sample, values)
+        assert sample is not None
         sensitivity = float(io.at("sensitivity", event.offset))
         gain = values.gain * (1.0 - sensitivity + sensitivity * event.value**2)
         values.speed *= pitch
@@ -216,6 +234,17 @@ class Sampler(Processor):
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
             channel=event.channel,
         )  # fmt: skip
+
+    def _there(self, sample: Sample | None, first: int, last: int, speed: float) -> bool:
+        """Whether a part of a sample can begin now; where a long one cannot, the next note there will."""
+        if not isinstance(sample, LongSample) or self._in_place:
+            return sample is not None
+        way = way_of(first, last, speed)
+        if sample.begins(way):
+            return True
+        assert self._sounds is not None
+        self._sounds.reader.request(sample, way)
+        return False
 
     def _chosen(self, io: IO, event: Event, values: NoteValues) -> tuple[int, int, float, int] | None:
         """Row and index of a note's sample, the factor of its speed, its cut group; None where there is no such row."""
@@ -235,7 +264,7 @@ class Sampler(Processor):
         row, index = self._order[(values.n + step) % len(self._order)]
         return row, index, 1.0, 0
 
-    def _part(self, io: IO, event: Event, sample: DecodedSample, values: NoteValues) -> tuple[int, int]:
+    def _part(self, io: IO, event: Event, sample: Sample, values: NoteValues) -> tuple[int, int]:
         """First frame of the part of the sample that is played, and the frame after its last."""
         first, last = 0, sample.frames
         if values.slice != "off":
@@ -256,7 +285,7 @@ class Sampler(Processor):
         self._voices.cut(group)
 
     def _begin(
-        self, io: IO, event: Event, sample: DecodedSample, values: NoteValues, gain: float, first: int, last: int
+        self, io: IO, event: Event, sample: Sample, values: NoteValues, gain: float, first: int, last: int
     ) -> None:
         """Begins a loop, or a part whose slices are put apart; where `MOST` play, the one begun first ends."""
         values.beats = max(LEAST, values.beats)

@@ -11,10 +11,11 @@ from tests import audio
 
 from antiphon.api import Event
 from antiphon.api.commands import FIRST_VALUE, VALUES_BEGIN, note_params, word_number
+from antiphon.api.jobs import prepare_processor
 from antiphon.cli.files.render import render
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.slices import onsets, region
-from antiphon_sampler.tests.material import RATE, burst
+from antiphon_sampler.tests.material import RATE, SPEC, burst
 from antiphon_sampler.values import PARAMS
 
 NAMES = [p.name for p in PARAMS]
@@ -56,6 +57,12 @@ def test_values_are_for_one_note_and_one_channel_alone(play):
     np.testing.assert_allclose(y[100:2000], plain, atol=1e-6)
     np.testing.assert_allclose(y[4000:5900], burst(3)[0, ::-1][:1900], atol=1e-6)
     np.testing.assert_allclose(y[8000:9900], plain, atol=1e-6)
+
+
+def test_control_can_answer_what_is_not_there(library):
+    made = Sampler()
+    prepare_processor(made, SPEC, {"library": str(library)})
+    assert made.vocabulary == {"s": ("bd", "four", "hh", "oh", "sd", "slow", "tone")}
 
 
 def test_an_unknown_name_is_missed(play):

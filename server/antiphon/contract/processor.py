@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -261,6 +262,8 @@ class Processor(ABC):
             constant until the next `prepare`.
         node: The number of its node; the host sets it before `prepare`.
         parts: What it holds outside its process; made in `prepare`.
+        vocabulary: What its parameters of kind text can name, by parameter; set in `prepare`. A sender of
+            `/node/NAME/play` that names something else is answered. Of one node at most 64 KB are used.
         settings: Values of its `restart`, text and file parameters, by name; the host sets them before `prepare`.
     """
 
@@ -279,6 +282,7 @@ class Processor(ABC):
     latency: int = 0
     node: int = 0
     parts: tuple[ProcessorPart, ...] = ()
+    vocabulary: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
