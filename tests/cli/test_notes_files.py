@@ -176,18 +176,6 @@ def test_the_plugins_declare_what_files_ask() -> None:
     assert types["transfer"].needs == ("reference",)
 
 
-@pytest.fixture
-def clicks(tmp_path: Path) -> str:
-    """The path of a patch in which each event is a sample of its own height."""
-    # a module of its own, as above
-    name = f"noteclick_{next(_numbers)}"
-    folder = Path(os.environ["ANTIPHON_HOME"]) / "data" / "plugins" / name
-    folder.mkdir(parents=True)
-    (folder / "__init__.py").write_text(Path(noteclick.__file__).read_text().replace('"noteclick', f'"{name}'))
-    (tmp_path / "clicks.toml").write_text(f'format = 1\nnodes.k = {{type = "{name}"}}\nwires = {{"k" = "out"}}\n')
-    return "clicks.toml"
-
-
 def song_file(path: Path, kind: int) -> list[tuple[int, str, int, float, int]]:
     """Writes a song of type 0 or 1 with a tempo that changes, and gives its events by sample."""
     conductor = [

@@ -134,6 +134,11 @@ class Times:
     """Converts between beats and seconds by a tempo map, as in `MidiSong.tempo`."""
 
     def __init__(self, tempo: Tempo) -> None:
+        """Computes where each tempo begins.
+
+        Args:
+            tempo: (beat, bpm) from there on, in order, the first at beat 0.
+        """
         self._beats = [at for at, _ in tempo]
         self._bpm = [bpm for _, bpm in tempo]
         self._seconds = [0.0]
@@ -141,12 +146,26 @@ class Times:
             self._seconds.append(self._seconds[-1] + (after - last) * 60.0 / bpm)
 
     def seconds(self, beat: float) -> float:
-        """Seconds from the beginning to a beat."""
+        """Converts a beat to a time.
+
+        Args:
+            beat: From the beginning.
+
+        Returns:
+            Seconds from the beginning.
+        """
         place = max(0, bisect(self._beats, beat) - 1)
         return self._seconds[place] + (beat - self._beats[place]) * 60.0 / self._bpm[place]
 
     def beat(self, seconds: float) -> float:
-        """The beat at so many seconds from the beginning."""
+        """Converts a time to a beat.
+
+        Args:
+            seconds: From the beginning.
+
+        Returns:
+            The beat, from the beginning.
+        """
         place = max(0, bisect(self._seconds, seconds) - 1)
         return self._beats[place] + (seconds - self._seconds[place]) * self._bpm[place] / 60.0
 

@@ -12,7 +12,7 @@ from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io import midifile
 from antiphon.io.decode import shown
 from antiphon.io.midifile import SUFFIXES, MidiSong, MidiTrack, Times
-from antiphon.session.commands import Bend, Command, Control, NoteOff, NoteOn, Program, Sample, SetTempo
+from antiphon.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
 
 MOST_SECONDS = 6 * 3600.0
 _ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}
@@ -95,7 +95,7 @@ def commands(score: Score) -> list[Command]:
             case "bend":
                 result.append(Bend(event.value, event.channel, "", when))
             case "program":
-                result.append(Program(event.number, event.channel, "", when))
+                result.append(ProgramChange(event.number, event.channel, "", when))
     return result
 
 

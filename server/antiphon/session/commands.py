@@ -153,7 +153,7 @@ class Bend:
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ProgramChange:
     """`/program number [channel] [node]`: chooses the instrument of a channel.
 
     Attributes:
@@ -306,7 +306,7 @@ class Sync:
 
 Expression: TypeAlias = NotePitch | NotePressure | NoteTimbre
 """A command that shapes one note."""
-Note: TypeAlias = NoteOn | NoteOff | Control | Bend | Program | Expression
+Note: TypeAlias = NoteOn | NoteOff | Control | Bend | ProgramChange | Expression
 """A command of a note, a controller, a pitch bend or an instrument."""
 Plain: TypeAlias = SetTempo | SetTransport | NudgeBeat | Panic | ClearSchedule | Sync
 """Those that name no node: the engine gets them as they stand."""

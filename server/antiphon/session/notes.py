@@ -30,7 +30,7 @@ from antiphon.session.commands import (
     NotePitch,
     NotePressure,
     NoteTimbre,
-    Program,
+    ProgramChange,
     When,
 )
 
@@ -99,7 +99,7 @@ def check(command: Note) -> None:
             _within("value", value, 0.0, 1.0)
         case Bend(value):
             _within("bend", value, -1.0, 1.0)
-        case Program(number):
+        case ProgramChange(number):
             _integer("program", number, 0, HIGHEST)
         case NotePitch(note, semitones):
             _integer("note", note, 0, HIGHEST)
@@ -124,7 +124,7 @@ def on_node(command: Note, node: int) -> NodeEvent:
             return NodeControl(node, number, float(value), channel, when=when)
         case Bend(value):
             return NodeBend(node, float(value), channel, when=when)
-        case Program(number):
+        case ProgramChange(number):
             return NodeProgram(node, number, channel, when=when)
         case NotePitch(note, semitones):
             return NodePitch(node, note, float(semitones), channel, when=when)
@@ -180,7 +180,7 @@ def read(address: str, args: Args, when: When) -> Note:
             return Control(number, value, *_rest(args, 2, "i:number f:value [i:channel] [s:node]"), when)
         case "/program":
             number = _whole(args, 0, "program", 0, HIGHEST)
-            return Program(number, *_rest(args, 1, "i:number [i:channel] [s:node]"), when)
+            return ProgramChange(number, *_rest(args, 1, "i:number [i:channel] [s:node]"), when)
         case "/note/pitch":
             semitones = _number(args, 1, "pitch", -PITCH_REACH, PITCH_REACH)
             return NotePitch(_note(args), semitones, *_rest(args, 2, "i:note f:semitones [i:channel] [s:node]"), when)

@@ -30,7 +30,7 @@ from antiphon.session.commands import (
     NoteTimbre,
     Now,
     Panic,
-    Program,
+    ProgramChange,
     ResetNode,
     Sample,
     SetParam,
@@ -84,7 +84,16 @@ class Session:
         match command:
             case SetParam():
                 return self._set(command, now, source)
-            case NoteOn() | NoteOff() | Control() | Bend() | Program() | NotePitch() | NotePressure() | NoteTimbre():
+            case (
+                NoteOn()
+                | NoteOff()
+                | Control()
+                | Bend()
+                | ProgramChange()
+                | NotePitch()
+                | NotePressure()
+                | NoteTimbre()
+            ):
                 return self._note(command, now, source)
             case ResetNode(name, when):
                 return self._timed(NodeReset(self.state.node(name).id, when), now, source)
