@@ -53,11 +53,15 @@ class BlockTime:
 class Event:
     """A note or a controller at a frame of a block.
 
+    Events of one note ("pitch", "pressure", "timbre") are for the note of that number and channel that is down, or,
+    where none is, for the next one. A processor ignores kinds that it has no use for.
+
     Attributes:
-        kind: "on", "off", "control" or "bend".
+        kind: "on", "off", "control", "bend", "program", or of one note "pitch", "pressure", "timbre".
         offset: The frame, counted from the block's first.
-        number: The note or the controller, 0 to 127; 0 for a bend.
-        value: Velocity above 0 to 1 for "on", 0 to 1 for "control", -1 to 1 for "bend".
+        number: The note, the controller or the program, 0 to 127; 0 for a bend.
+        value: Velocity above 0 to 1 for "on", 0 to 1 for "control", -1 to 1 for "bend", semitones from -96 to 96 for
+            "pitch", 0 to 1 for "pressure" and "timbre".
         channel: MIDI channel, 1 to 16.
         age: Frames for which the note has sounded already, where a synth is given notes again after a restart;
             otherwise 0.

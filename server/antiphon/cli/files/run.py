@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import completion
+from antiphon.cli.files.file_tasks import FileTask, gathered
 from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, play_with, within
 from antiphon.cli.files.report import report
-from antiphon.cli.files.run_settings import BLOCK, FileTask, RunSettings
+from antiphon.cli.files.run_settings import BLOCK, RunSettings
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.errors import AntiphonError, FileError, UsageError
 from antiphon.offline.file_job import FADE, FileJob, Named, apart, free
@@ -160,25 +161,8 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *,
                 f"{shown(paths[0])} is a folder; write --out-dir {shown(paths[1])} to do all that is in it"
             )
         return [FileTask(Path(paths[0]), Path(paths[1]))]
-    if Path(out_dir).exists() and not Path(out_dir).is_dir():
-        raise UsageError(f"--out-dir {shown(out_dir)} is not a folder")
     what, endings = suffixes(info)
-    jobs: dict[Path, FileTask] = {}
-    for path in map(Path, paths):
-        inputs = [path]
-        if path.is_dir():
-            try:
-                inputs = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
-            except OSError as error:
-                raise FileError(f"cannot read {shown(path)}: {(error.strerror or str(error)).lower()}") from None
-            if not inputs:
-                raise FileError(f"{shown(path)} holds no {what} files; their names end in {', '.join(endings)}")
-        for source in inputs:
-            target = Path(out_dir) / source.with_suffix(suffix_of(info, source)).name
-            other = jobs.setdefault(target, FileTask(source, target))
-            if other.source != source:
-                raise UsageError(f"{shown(other.source)} and {shown(source)} would both become {shown(target)}")
-    return list(jobs.values())
+    return gathered(paths, out_dir, what, endings, lambda source: suffix_of(info, source))
 
 
 def read_settings(

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from antiphon.cli.files.run_settings import FileTask, RunSettings
+from antiphon.cli.files.file_tasks import FileTask
+from antiphon.cli.files.run_settings import RunSettings
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.contract.block import Samples, StreamSpec
