@@ -26,6 +26,9 @@ _DRAWN, _CUT, _PIECES, _COST = "loops drawn by chance", "loops cut from songs", 
 class Looping(Evaluation):
     """Rendered loops: fitted on one soundfont and measured on the other, in both directions."""
 
+    folders: ClassVar[tuple[str, ...]] = ("pop909",)
+    synthetic_doc: ClassVar[str] = "loops drawn by chance alone, none of them cut from songs"
+    card: ClassVar[str] = "antiphon_loops"
     systems: ClassVar[tuple[System, ...]] = (
         System("nearest to 110 bpm", "trivial"),
         System("librosa beats", "peer"),
@@ -34,12 +37,7 @@ class Looping(Evaluation):
         System("loops", "ours"),
     )
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("tempo"),
-        Measure("exact"),
-        Measure("bars"),
-        Measure("key"),
-        Measure("keyless"),
-        Measure("family"),
+        *(Measure(name) for name in ("tempo", "exact", "bars", "key", "keyless", "family")),
         Measure("length", "ms off", "lower"),
         Measure("tempo off", "%", "lower"),
         Measure("on 16ths"),
@@ -47,20 +45,13 @@ class Looping(Evaluation):
         Measure("quietest bar", "dB"),
         Measure("true peak", "dB", "lower"),
         Measure("loudness", "LUFS"),
-        Measure("speed", "x"),
-        Measure("analysis", "x"),
-        Measure("new library", "x"),
-        Measure("known library", "x"),
-        Measure("block p50", "µs", "lower"),
-        Measure("block p99", "µs", "lower"),
+        *(Measure(name, "x") for name in ("speed", "analysis", "new library", "known library")),
+        *(Measure(name, "µs", "lower") for name in ("block p50", "block p99")),
     )
     note: ClassVar[str] = (
         "tempo: share within 4 %, exact: within 0.5 %. key: the exact one, relatives are wrong. keyless: share of "
         "drums without a key. Loops are rendered, all in four: not to be compared with published figures."
     )
-    folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    synthetic_doc: ClassVar[str] = "loops drawn by chance alone, none of them cut from songs"
-    card: ClassVar[str] = "antiphon_loops"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of the analysis in both directions, then of pieces.
