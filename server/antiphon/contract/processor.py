@@ -262,6 +262,7 @@ class Processor(ABC):
         channels: The channels it insists on; None takes the stream's.
         files: "module:function" of what `antiphon run` calls with an `antiphon.api.jobs.FileJob` where its files are
             not sound in, sound out; otherwise "".
+        stems: Names of parts that this function also writes alone, with `antiphon run --stems`.
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
         node: The number of its node; the host sets it before `prepare`.
@@ -283,6 +284,7 @@ class Processor(ABC):
     block: ClassVar[int | None] = None
     channels: ClassVar[int | None] = None
     files: ClassVar[str] = ""
+    stems: ClassVar[tuple[str, ...]] = ()
     latency: int = 0
     node: int = 0
     parts: tuple[ProcessorPart, ...] = ()

@@ -15,6 +15,7 @@ from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, play_with, within
 from antiphon.cli.files.report import report
 from antiphon.cli.files.run_settings import BLOCK, RunSettings
 from antiphon.cli.terminal.errors import complain, endable
+from antiphon.cli.terminal.question import ask
 from antiphon.errors import AntiphonError, FileError, UsageError
 from antiphon.offline.file_job import FADE, FileJob, Named, apart, free
 from antiphon.runtime.suggestion import instead
@@ -50,6 +51,9 @@ def run(
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
     midi_out: Annotated[str, typer.Option("--midi-out", metavar="F.mid", help="A file for the notes it detects.")] = "",
     analysis: Annotated[str, typer.Option("--analysis", metavar="F.json", help="A file for its analysis.")] = "",
+    stems: Annotated[
+        bool, typer.Option("--stems", help="Also a file for each part, OUT-PART; OUT is their sum.")
+    ] = False,
     tail: Annotated[
         float | None,
         typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
@@ -72,13 +76,18 @@ def run(
     with endable():
         loaded = load(check=False)
         info = known_type(plugin, loaded.catalog)
-        own = loaded.make(plugin).files
+        made = loaded.make(plugin)
+        own = made.files
+        if stems and not made.stems:
+            raise UsageError(f"{plugin} writes no stems; leave --stems out")
         jobs = plan_jobs(paths, out_dir, info, alone=bool(own))
         play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
         values, fires = read_settings(plugin, param or [], loaded)
         settings = RunSettings(values, fires, block, tail, fade)
         files = [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
         beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
+        parts = {part: _beside(jobs[0].target, part) for part in made.stems} if stems else {}
+        beside += [("--stems", str(path)) for path in parts.values()]
         mend = "" if out_dir is None else "name another folder with --out-dir"
         apart([*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend)
         for name in info.needs:
@@ -98,8 +107,10 @@ def run(
                 block,
                 _path(midi_out),
                 _path(analysis),
+                parts,
                 fade,
                 complain=complain,
+                ask=ask,
             )
             _by_itself(own, job)
             return
@@ -111,6 +122,11 @@ def run(
             report(one(plugin, jobs[0], settings, loaded))
         elif _each(plugin, jobs, settings, loaded, Path(out_dir), force=force):
             raise typer.Exit(1)
+
+
+def _beside(target: Path, part: str) -> Path:
+    """The file of one part of OUT: out.wav and drums give out-drums.wav."""
+    return target.with_name(f"{target.stem}-{part}{target.suffix}")
 
 
 def _path(text: str) -> Path | None:
