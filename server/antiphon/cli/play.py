@@ -79,13 +79,28 @@ def introduction(settings: ServeSettings, driver: str, note: str) -> Iterator[st
     elif settings.mute_input:
         yield "The input starts muted, because a microphone near loudspeakers feeds back: put headphones on, then"
         yield f"    {command(settings, OPEN)}"
-    yield f"Playing {settings.patch}. In another terminal, try:"
+    hint = hint_of(settings.patch)
+    yield f"Playing {settings.patch}.{f' First: {hint}' if hint else ''}"
+    yield "In another terminal, try:"
     for message, effect in _DRIVE if settings.patch == PATCH else _DRIVE[-1:]:
         yield f"    {command(settings, message):<46}  {effect}"
     if settings.osc_port:
         yield f"or send these as OSC to UDP or TCP port {settings.osc_port} of 127.0.0.1. Ctrl-C ends it."
     else:
         yield "or send these as OSC to the port in the line that begins with ready. Ctrl-C ends it."
+
+
+def hint_of(patch: str) -> str:
+    """What to do first with a patch, a name or a path; "" where it has no hint or there is no such patch."""
+    from antiphon.errors import AntiphonError
+    from antiphon.graph import patch_list
+    from antiphon.graph.patch import find
+
+    try:
+        path = Path(patch) if patch.endswith(patch_list.SUFFIX) or os.sep in patch else find(patch)
+    except AntiphonError:
+        return ""  # the server reports it
+    return patch_list.hint(path)
 
 
 def command(settings: ServeSettings, message: str) -> str:
