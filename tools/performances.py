@@ -72,6 +72,7 @@ class Performance:
         seconds: Length of a phrase.
         turns: (seconds from the beginning, node, parameter, value) of what else is done.
         before: Seconds of the beginning that are not measured: a loop is recorded, a tune is found.
+        rests: Whether nothing comes in after that.
     """
 
     sound: str = ""
@@ -80,6 +81,7 @@ class Performance:
     seconds: float = 3.0
     turns: tuple[tuple[float, str, str, Value], ...] = ()
     before: float = 0.0
+    rests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,14 +134,33 @@ def render(name: str, loaded: Loaded) -> Rendered:
             commands.append(NoteOn(note.note, note.velocity / 127.0, 1, performance.node, Sample(on)))
             commands.append(NoteOff(note.note, 1, performance.node, Sample(off)))
     commands.sort(key=lambda command: command.when.n if isinstance(command.when, Sample) else 0)
-    runner = PlayerRunner(
-        played.graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), played.tempo, commands
-    )
+    runner = PlayerRunner(played.graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), played.tempo, commands)
     try:
         parts = [part.copy() for part in process_stream([_sound(performance, frames, phrase)], runner)]
     finally:
         runner.close()
     return Rendered(np.concatenate(parts, axis=1), scenes, phrase, before, runner.failures)
+
+
+def cells(sound: F32) -> F64:
+    """Level in dB of 16 bands, 60 Hz to 14 kHz, in frames of some 43 ms: `[16, frames]`."""
+    size, hop = 4096, 2048
+    mono = sound.mean(axis=0, dtype=np.float64)
+    frames = np.stack([mono[at : at + size] * np.hanning(size) for at in range(0, mono.size - size, hop)])
+    power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
+    edges = (np.geomspace(60.0, 14000.0, 17) * size / RATE).astype(int)
+    rows = [power[:, low : max(low + 1, high)].sum(axis=1) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return 10.0 * np.log10(np.stack(rows) + 1e-9)
+
+
+def difference(a: F32, b: F32, floor: float = 50.0) -> float:
+    """How far two sounds of one length are apart: the mean of the differences of their cells, dB.
+
+    What is `floor` dB below the louder sound's loudest cell is as good as silent.
+    """
+    first, second = cells(a), cells(b)
+    least = max(first.max(), second.max()) - floor
+    return float(np.abs(np.maximum(first, least) - np.maximum(second, least)).mean())
 
 
 def _sound(performance: Performance, frames: int, phrase: int) -> F32:
@@ -150,7 +171,10 @@ def _sound(performance: Performance, frames: int, phrase: int) -> F32:
     made = SOUNDS[performance.sound]()[:, : phrase - round(LEAD * RATE)]
     once[:, round(LEAD * RATE) : round(LEAD * RATE) + made.shape[1]] = made
     whole = np.tile(once, (1, -(-frames // phrase)))
-    return np.ascontiguousarray(whole[:, -frames:])
+    whole = np.ascontiguousarray(whole[:, -frames:])
+    if performance.rests:
+        whole[:, round(performance.before * RATE) :] = 0.0
+    return whole
 
 
 # ---- what comes in
@@ -239,20 +263,48 @@ CHORDS = (*_chord(0.0, 1.3, 57, 60, 64, 69), *_chord(1.5, 1.3, 53, 57, 60, 65))
 TUNE = _line(0.375, 72, 74, 76, 79, 77, 76, 74, 72)
 BEAT = _line(0.25, 36, 42, 38, 42, 36, 36, 38, 46, 36, 42, 38, 39, velocity=100)
 
+BASS = tuple(
+    Note(n * 0.25, note, 0.2, (115, 60, 90, 50)[n % 4])
+    for n, note in enumerate((33, 33, 45, 36, 33, 40, 43, 33, 31, 43, 38, 36))
+)
+SLICES = _line(0.15, *(36 + n for n in (0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 10, 4, 12, 0, 14, 15, 4, 7, 12)), velocity=110)
+HELD = _chord(0.0, 3.9, 45, 57, 60, 64, 69)
 ARP = _line(0.25, 57, 60, 64, 69, 64, 60, 53, 57, 60, 65, 60, 57)
 PERFORMANCES: Mapping[str, Performance] = {
+    "amp": Performance("guitar"),
     "answer": Performance("voice", before=3.0),
-    "bed": Performance(seconds=4.8),
+    "ballad": Performance(notes=CHORDS),
+    "bed": Performance(seconds=4.8, before=0.2),
+    "chapel": Performance(
+        "guitar",
+        turns=((0.0, "loop", "pedal", True), (3.0, "loop", "pedal", True), (3.01, "loop", "pedal", True)),
+        before=6.0,
+    ),
+    "choir": Performance("voice", CHORDS, "keys"),
+    "chop": Performance(notes=SLICES),
     "click": Performance(turns=((0.5, "click", "fire", True), (2.0, "click", "fire", True))),
+    "cloud": Performance("guitar"),
     "demo": Performance("voice"),
+    "desk": Performance(seconds=4.0 * 60.0 / 76.0, before=0.2),
     "drift": Performance(notes=CHORDS, node="pad"),
+    "drone": Performance(seconds=4.0, before=4.0),
     "dub": Performance("voice"),
     "duo": Performance(notes=TUNE, before=3.0),
+    "garden": Performance(seconds=4.0 * 60.0 / 84.0, before=8.0 * 60.0 / 84.0),
     "keys": Performance(notes=CHORDS),
-    "layers": Performance("band", seconds=2.4, turns=((0.0, "loop", "pedal", True), (2.5, "loop", "pedal", True)), before=4.8),
+    "layers": Performance(
+        "band", seconds=2.4, turns=((0.0, "loop", "pedal", True), (2.5, "loop", "pedal", True)), before=4.8, rests=True
+    ),
     "pads": Performance(notes=BEAT),
+    "pump": Performance(notes=HELD, node="pad", seconds=8.0 * 60.0 / 112.0, before=0.2),
+    "radio": Performance("rough voice"),
+    "rain": Performance(notes=ARP),
     "soundcheck": Performance(),
+    "squelch": Performance(notes=BASS),
     "sway": Performance("band"),
+    "swell": Performance("guitar"),
+    "talk": Performance("voice", CHORDS, "keys"),
+    "tape": Performance(notes=CHORDS),
     "throw": Performance("voice"),
     "tune": Performance("voice"),
     "vocal": Performance("voice"),
