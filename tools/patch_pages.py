@@ -2,6 +2,7 @@
 
     .venv/bin/python tools/patch_pages.py            # all
     .venv/bin/python tools/patch_pages.py wah amp    # these; the figures of the others stay
+    .venv/bin/python tools/patch_pages.py --text     # none: the text alone, after a new hint
 
 The figures are in docs/patches/figures.json, each with the digest of the patch's text: a test renders the same
 performances (tools/performances.py) and compares.
@@ -15,7 +16,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ from numpy.typing import NDArray
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "plugins")]
 
+from tests.audio import attacks  # noqa: E402
+from tools.performances import LEVEL, PERFORMANCES, RATE, ROUNDS, Rendered, render  # noqa: E402
+
 from antiphon.graph.patch_list import TOOLS, PatchEntry, entries  # noqa: E402
 from antiphon.runtime import resources  # noqa: E402
 from antiphon_loops.analysis.loudness import integrated, true_peak  # noqa: E402
-from tools.performances import PERFORMANCES, RATE, Rendered, render  # noqa: E402
 
 FOLDER = ROOT / "docs" / "patches"
 PAGE = ROOT / "docs" / "patches.md"
@@ -42,6 +45,8 @@ FLOOR = -60.0
 TONES = 16
 """Colours of a picture: 4 bits a pixel."""
 
+TIMES = {1: "once", 2: "twice"}
+
 F32 = NDArray[np.float32]
 
 
@@ -53,17 +58,19 @@ class Figures:
         digest: Of the patch's text.
         lufs: Integrated loudness (ITU-R BS.1770-4) of two phrases before the first scene.
         peak: Largest true peak of the whole performance, dBFS.
+        attacks: How many times sound begins or is struck anew in those two phrases.
         scenes: Loudness of a phrase in each scene.
     """
 
     digest: str
     lufs: float
     peak: float
+    attacks: int
     scenes: Mapping[str, float]
 
     def plain(self) -> dict[str, Any]:
         """As data for JSON."""
-        return {"digest": self.digest, "lufs": self.lufs, "peak": self.peak, "scenes": dict(self.scenes)}
+        return asdict(self)
 
 
 def digest(name: str) -> str:
@@ -75,7 +82,8 @@ def measure(name: str, rendered: Rendered) -> Figures:
     """The figures of a performance."""
     peak = 20.0 * float(np.log10(max(true_peak(rendered.sound, RATE), 1e-9)))
     scenes = {str(number): round(integrated(rendered.scene(number), RATE), 1) for number in rendered.scenes}
-    return Figures(digest(name), round(integrated(rendered.first(), RATE), 1), round(peak, 1), scenes)
+    first = rendered.first()
+    return Figures(digest(name), round(integrated(first, RATE), 1), round(peak, 1), len(attacks(first)), scenes)
 
 
 def spectrogram(rendered: Rendered) -> bytes:
@@ -130,7 +138,7 @@ def known() -> dict[str, Figures]:
 def page(listed: Sequence[PatchEntry], figures: Mapping[str, Figures]) -> str:
     """The text of docs/patches.md."""
     levels = [figures[entry.name].lufs for entry in listed if entry.name in figures and entry.group != TOOLS]
-    lines = [HEAD.format(count=len(levels), least=min(levels), most=max(levels))]
+    lines = [HEAD.format(count=len(levels), least=min(levels), most=max(levels), level=LEVEL, rounds=TIMES[ROUNDS])]
     groups = list(dict.fromkeys(entry.group for entry in sorted(listed, key=lambda e: (e.group == TOOLS, e.group))))
     for group in groups:
         lines.append(f"## {(group or 'others').capitalize()}\n")
@@ -153,15 +161,16 @@ def section(entry: PatchEntry, found: Figures | None) -> list[str]:
 
 HEAD = """# Patches
 
-What each patch that ships is for, what to do first, and how it sounds. `antiphon patches` lists them, `antiphon patches NAME` shows
-one with its scenes and MIDI controllers, `antiphon serve --patch NAME` or `/patch/load NAME` plays it, `/scene/recall 2` its
-second scene.
+What each patch that ships is for, what to do first, and how it sounds. `antiphon patches` lists them, `antiphon
+patches NAME` shows one with its scenes and MIDI controllers, `antiphon serve --patch NAME` or `/patch/load NAME` plays
+it, `/scene/recall 2` its second scene.
 
-This page is generated: `.venv/bin/python tools/patch_pages.py` renders every performance in `tools/performances.py`, a phrase
-twice as the patch begins and once in each scene, by the code that plays live, at 48 kHz in blocks of 256, without torch and without a
-library of your own. What comes in has -18 LUFS. Loudness is integrated after ITU-R BS.1770-4, the peak is oversampled four times.
-The {count} instruments begin between {least:.1f} and {most:.1f} LUFS. In the pictures time goes to the right, frequency upwards from
-40 Hz to 16 kHz, 60 dB from white to dark; dotted lines are scenes. A patch without figures plays a sound that you have to name.
+This page is generated: `.venv/bin/python tools/patch_pages.py` renders every performance of `tools/performances.py`, a
+phrase {rounds} as the patch begins and once in each scene, by the code that plays live, at 48 kHz in blocks of 256,
+without torch and without a library of your own. What comes in has {level:g} LUFS. Loudness is integrated after ITU-R
+BS.1770-4; the peak is oversampled four times. The {count} instruments begin between {least:.1f} and {most:.1f} LUFS.
+In the pictures time goes to the right, frequency upwards from 40 Hz to 16 kHz, and 60 dB from white to dark; dotted
+lines are scenes. A patch without figures plays a sound that you name.
 """
 
 
@@ -172,7 +181,7 @@ def main(names: Sequence[str]) -> None:
     FOLDER.mkdir(exist_ok=True)
     loaded, listed = load(check=False), shipped()
     figures = {name: found for name, found in known().items() if name in PERFORMANCES}
-    for name in names or sorted(PERFORMANCES):
+    for name in [] if names == ["--text"] else names or sorted(PERFORMANCES):
         rendered = render(name, loaded)
         if rendered.failures:
             raise SystemExit(f"{name}: {rendered.failures}")

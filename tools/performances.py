@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from antiphon.session.commands import Command, NoteOff, NoteOn, Sample, SetParam
 from antiphon_loops.analysis.loudness import integrated  # noqa: E402
 
 RATE = 48000
-BLOCK = 256
+SPEC = StreamSpec(48000, 256, 2)
 LEVEL = -18.0
 """LUFS of what comes in, and about that of what goes out: a level that leaves 12 dB of room for peaks."""
 ROUNDS = 2
@@ -102,6 +103,14 @@ class Rendered:
     before: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
 
+    def change(self, number: int) -> tuple[float, float]:
+        """The largest second difference just after a scene was recalled, and the largest in the quarters of a second
+        beside it, as magnitudes: a click is a step, and a step is all highs."""
+        bent = np.abs(np.diff(self.sound, 2, axis=1)).max(axis=0)
+        at, quarter, here = self.scenes[number], RATE // 4, RATE // 24
+        beside = max(bent[at - quarter : at - 200].max(), bent[at + here + 400 : at + here + quarter].max(initial=0.0))
+        return float(bent[at - 10 : at + here].max()), float(beside)
+
     def first(self) -> F32:
         """What sounded before the first scene, without its beginning."""
         return self.sound[:, self.before : self.before + ROUNDS * self.phrase]
@@ -134,7 +143,7 @@ def render(name: str, loaded: Loaded) -> Rendered:
             commands.append(NoteOn(note.note, note.velocity / 127.0, 1, performance.node, Sample(on)))
             commands.append(NoteOff(note.note, 1, performance.node, Sample(off)))
     commands.sort(key=lambda command: command.when.n if isinstance(command.when, Sample) else 0)
-    runner = PlayerRunner(played.graph, loaded.catalog, loaded.make, StreamSpec(RATE, BLOCK, 2), played.tempo, commands)
+    runner = PlayerRunner(played.graph, loaded.catalog, loaded.make, SPEC, played.tempo, commands)
     try:
         parts = [part.copy() for part in process_stream([_sound(performance, frames, phrase)], runner)]
     finally:
@@ -149,7 +158,7 @@ def cells(sound: F32) -> F64:
     frames = np.stack([mono[at : at + size] * np.hanning(size) for at in range(0, mono.size - size, hop)])
     power = np.abs(np.fft.rfft(frames, axis=1)) ** 2
     edges = (np.geomspace(60.0, 14000.0, 17) * size / RATE).astype(int)
-    rows = [power[:, low : max(low + 1, high)].sum(axis=1) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    rows = [power[:, low : max(low + 1, high)].sum(axis=1) for low, high in pairwise(edges)]
     return 10.0 * np.log10(np.stack(rows) + 1e-9)
 
 
@@ -293,7 +302,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "garden": Performance(seconds=4.0 * 60.0 / 84.0, before=8.0 * 60.0 / 84.0),
     "keys": Performance(notes=CHORDS),
     "layers": Performance(
-        "band", seconds=2.4, turns=((0.0, "loop", "pedal", True), (2.5, "loop", "pedal", True)), before=4.8, rests=True
+        "band", seconds=2.4, turns=((0.0, "loop", "pedal", True), (2.5, "loop", "pedal", True)), before=4.85, rests=True
     ),
     "pads": Performance(notes=BEAT),
     "pump": Performance(notes=HELD, node="pad", seconds=8.0 * 60.0 / 112.0, before=0.2),
