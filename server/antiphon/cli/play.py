@@ -88,7 +88,9 @@ def introduction(settings: ServeSettings, driver: str, note: str, song: str = ""
     elif settings.mute_input and not song:
         yield "The input starts muted, because a microphone near loudspeakers feeds back: put headphones on, then"
         yield f"    {command(settings, OPEN)}"
-    yield f"Playing {song or settings.patch}. In another terminal, try:"
+    hint = "" if song else hint_of(settings.patch)
+    yield f"Playing {song or settings.patch}.{f' First: {hint}' if hint else ''}"
+    yield "In another terminal, try:"
     for message, effect in _drive(settings.patch, song):
         yield f"    {command(settings, message):<46}  {effect}"
     if settings.osc_port:
@@ -104,6 +106,19 @@ def _drive(patch: str, song: str) -> tuple[tuple[str, str], ...]:
 
         return DRIVE
     return _DRIVE if patch == PATCH else _DRIVE[-1:]
+
+
+def hint_of(patch: str) -> str:
+    """What to do first with a patch, a name or a path; "" where it has no hint or there is no such patch."""
+    from antiphon.errors import AntiphonError
+    from antiphon.graph import patch_list
+    from antiphon.graph.patch import find
+
+    try:
+        path = Path(patch) if patch.endswith(patch_list.SUFFIX) or os.sep in patch else find(patch)
+    except AntiphonError:
+        return ""  # the server reports it
+    return patch_list.hint(path)
 
 
 def command(settings: ServeSettings, message: str) -> str:

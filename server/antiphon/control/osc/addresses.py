@@ -80,6 +80,8 @@ ADDRESSES = (
             "the patch's name where its file had been saved.", graph.patch_undo, OWNER),
     Address("/patch/redo", "", "Repeats the edit that was undone last.", graph.patch_redo, OWNER),
     Address("/patch/list", "", "Answers `/patch/list.reply s:name…`.", graph.patch_list, at_once=True),
+    Address("/patch/hint", "", "What to do first with the present patch. Answers `/patch/hint.reply s:patch s:hint`.",
+            graph.patch_hint, at_once=True),
     Address("/node/list", "", "Answers `/node/list.reply`, name and type of each node.", graph.node_list,
             at_once=True),
     Address("/plugin/list", "", "Answers `/plugin/list.reply`, type and doc of each processor.",
