@@ -259,6 +259,8 @@ class Processor(ABC):
             not sound in, sound out; otherwise "".
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
+        preroll: Frames of the beginning of a file that `antiphon run` plays to it first, without output, so that its
+            estimates are settled; it then calls `rewind` and plays the file. Set in `prepare`; 0 for none.
         node: The number of its node; the host sets it before `prepare`.
         parts: What it holds outside its process; made in `prepare`.
         settings: Values of its `restart`, text and file parameters, by name; the host sets them before `prepare`.
@@ -277,6 +279,7 @@ class Processor(ABC):
     channels: ClassVar[int | None] = None
     files: ClassVar[str] = ""
     latency: int = 0
+    preroll: int = 0
     node: int = 0
     parts: tuple[ProcessorPart, ...] = ()
 
@@ -303,6 +306,9 @@ class Processor(ABC):
 
     def reset(self) -> None:  # noqa: B027 - to have no past is the common case
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
+
+    def rewind(self) -> None:  # noqa: B027 - most have no preroll
+        """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""
 
     def close(self) -> None:
         """Closes its parts. Called off the block path; `prepare` may follow.
