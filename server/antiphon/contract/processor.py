@@ -265,6 +265,8 @@ class Processor(ABC):
         stems: Names of parts that this function also writes alone, with `antiphon run --stems`.
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
+        preroll: Frames of the beginning of a file that `antiphon run` plays to it first, without output, so that its
+            estimates are settled; it then calls `rewind` and plays the file. Set in `prepare`; 0 for none.
         node: The number of its node; the host sets it before `prepare`.
         parts: What it holds outside its process; made in `prepare`.
         vocabulary: What its parameters of kind text can name, by parameter; set in `prepare`. A sender of
@@ -286,6 +288,7 @@ class Processor(ABC):
     files: ClassVar[str] = ""
     stems: ClassVar[tuple[str, ...]] = ()
     latency: int = 0
+    preroll: int = 0
     node: int = 0
     parts: tuple[ProcessorPart, ...] = ()
     vocabulary: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -313,6 +316,9 @@ class Processor(ABC):
 
     def reset(self) -> None:  # noqa: B027 - to have no past is the common case
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
+
+    def rewind(self) -> None:  # noqa: B027 - most have no preroll
+        """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""
 
     def close(self) -> None:
         """Closes its parts. Called off the block path; `prepare` may follow.
