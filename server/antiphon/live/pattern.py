@@ -9,7 +9,7 @@ from functools import reduce
 from typing import Any, Generic, Self, TypeVar
 
 from antiphon.errors import UsageError
-from antiphon.live import euclid, queries
+from antiphon.live import queries, rhythms
 from antiphon.live.arguments import Argument, Truth, each, numbers, truths, whole
 from antiphon.live.chance import chance
 from antiphon.live.queries import Query
@@ -237,10 +237,12 @@ class Pattern(Generic[T]):
         """
 
         def rotated(k: int, n: int) -> Query[T]:
-            return each(rotation, "euclid", lambda r: euclid.euclid(self.events, k, n, whole(r, "euclid", -1024, 1024)))
+            return each(
+                rotation, "euclid", lambda r: rhythms.euclid(self.events, k, n, whole(r, "euclid", -1024, 1024))
+            )
 
         def stepped(k: int) -> Query[T]:
-            return each(steps, "euclid", lambda n: rotated(k, whole(n, "euclid", 0, euclid.MOST_STEPS)))
+            return each(steps, "euclid", lambda n: rotated(k, whole(n, "euclid", 0, rhythms.MOST_STEPS)))
 
         return self._new(each(pulses, "euclid", lambda k: stepped(whole(k, "euclid", -1024, 1024))))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,16 +17,10 @@ from antiphon.errors import FileError, UsageError
 from antiphon.offline.file_job import FADE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from antiphon.contract.block import Samples
     from antiphon.contract.catalog import Catalog
     from antiphon.graph.graph import Graph
-    from antiphon.offline.file_ends import Tail
     from antiphon.offline.note_file import Score
-    from antiphon.offline.rendering import PlayerRunner
     from antiphon.session.commands import Command
-    from antiphon.synth.info import OfflinePasses
 
 BLOCK = 256
 LONG_BLOCK = 1024
@@ -39,7 +33,10 @@ MAX_SECONDS = 6 * 3600.0
 def render(
     patch: Annotated[
         str,
-        typer.Argument(help="A patch: its name, or the path of a .toml file.", autocompletion=completion.patches),
+        typer.Argument(
+            help="A patch: its name, or the path of a .toml file; or a live script, a .py file.",
+            autocompletion=completion.patches,
+        ),
     ],
     out: Annotated[str, typer.Option("--out", metavar="OUT.wav", help="The file to write.")],
     source: Annotated[str | None, typer.Option("--in", metavar="IN.wav", help="Silence when left out.")] = None,
@@ -57,37 +54,56 @@ def render(
         typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
     ] = None,
     fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
+    bars: Annotated[float | None, typer.Option("--bars", help="Length of OUT in bars, of a live script.")] = None,
+    stems: Annotated[
+        str | None,
+        typer.Option("--stems", metavar="FOLDER", help="A file for each track and loop of a live script."),
+    ] = None,
+    midi: Annotated[
+        str | None, typer.Option("--midi", metavar="F.mid", help="The notes of a live script as a MIDI file.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out.
+    """Render a patch or a live script to a file: the rate of IN, two channels or those of IN if it has more.
 
-    Without --seconds OUT is longer than IN by the echoes and notes that still sound at its end.
+    Latency is taken out. Without --seconds OUT is longer than IN by the echoes and notes that sound at its end.
     """
     from antiphon.cli.files.options import play_with
-    from antiphon.cli.terminal.progress import ProgressBar
+    from antiphon.cli.files.rendering import PatchRender
     from antiphon.contract.block import StreamSpec
     from antiphon.graph.graph import order
     from antiphon.graph.patch import load as load_patch
     from antiphon.io.audiofile import stream
-    from antiphon.io.audiowrite import AudioWriter, format_of
+    from antiphon.io.audiowrite import format_of
     from antiphon.io.decode import shown
     from antiphon.offline import note_file
-    from antiphon.offline.file_ends import NONE, faded, tail_of
+    from antiphon.offline.file_ends import NONE, tail_of
     from antiphon.offline.file_job import apart, free
     from antiphon.offline.output_summary import Written
-    from antiphon.offline.rendering import PlayerRunner
-    from antiphon.offline.runner import process_stream
+    from antiphon.offline.script_run import is_script
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
-    from antiphon.synth.choosing import chosen
 
     if block and not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
     if seconds is not None and not 0.0 <= seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
     tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
-    midi = events is not None and note_file.is_midi(events)
-    if source is None and seconds is None and not midi:
+    if is_script(patch):
+        from antiphon.cli.files.render_script import ScriptOptions, render_script
+
+        if events is not None:
+            raise UsageError("a script plays its own events; leave --events out")
+        if seconds is not None or bars is None:
+            raise UsageError("say how long in bars: antiphon render set.py --bars 32 --out set.wav")
+        options = ScriptOptions(bars, stems, midi, source, block or BLOCK, tail, fade, force)
+        render_script(patch, out, options, lambda loaded, graph: play_with(device, synth, loaded, graph))
+        return
+    for option, value in (("--bars", bars), ("--stems", stems), ("--midi", midi)):
+        if value is not None:
+            raise UsageError(f"{option} is for a live script: antiphon render set.py --bars 8 --out set.wav")
+    notes = events is not None and note_file.is_midi(events)
+    if source is None and seconds is None and not notes:
         raise UsageError("say --in IN.wav, or --seconds S to render without input")
     format_of(out)
     with endable(), ExitStack() as stack:
@@ -97,15 +113,14 @@ def render(
         apart([*given, *_files(loaded_patch.graph, loaded.catalog)], [("--out", out)])
         free([("--out", out)], force=force)
         play_with(device, synth, loaded, loaded_patch.graph)
-        blocks: Iterable[Samples] = ()
         rate, channels, subtype, frames = RATE, 2, "", None
         if source is not None:
-            info, blocks = stack.enter_context(stream(source))
+            info, _ = stack.enter_context(stream(source))
             rate, channels, subtype, frames = info.rate, max(2, info.channels), info.subtype, info.frames
         if seconds is not None:
             frames = round(seconds * rate)
         commands: list[Command] = []
-        if events is not None and midi:
+        if events is not None and notes:
             score = note_file.read(Path(events), rate)
             commands = _played(score, shown(events), loaded_patch.graph, loaded.catalog)
             frames = score.frames if frames is None and source is None else frames
@@ -117,26 +132,14 @@ def render(
         sounds_on = any(loaded.catalog[node.type].tail for node in loaded_patch.graph.nodes)
         after = NONE if seconds is not None and tail is None else tail_of(tail, sounds_on)
 
-        def prepared() -> PlayerRunner:
-            return PlayerRunner(loaded_patch.graph, loaded.catalog, loaded.make, spec, loaded_patch.tempo, commands)
-
-        passes = chosen().info.supporter().passes(live=0)
-        if passes is not None:
-            _play_passes(stack.enter_context(passes), prepared, source, length, after)
-        writer = stack.enter_context(AudioWriter(out, rate, channels, subtype))
-        progress = stack.enter_context(ProgressBar(loaded_patch.name, frames, rate))
-        runner = stack.enter_context(closing(prepared()))
-        for samples in faded(process_stream(blocks, runner, length, progress.update, after), rate, fade):
-            writer.write(samples)
-    if not writer.frames:
+        task = PatchRender(loaded, loaded_patch, spec, source, subtype, length, frames, after, fade)
+        stack.close()
+        done = task.write(out, commands, loaded_patch.name)
+    if not done.frames:
         empty = f"{shown(source)} and " if source is not None and seconds is None else ""
-        complain(f"{empty}{writer.name} hold{'' if empty else 's'} no sound (0 frames)")
-    report(Written(out, _sources(loaded_patch.name, source, events), writer.frames / rate, rate, channels))
-    for node, reason in runner.failures:
-        complain(f"{node} was bypassed from its failure on: {reason}")
-    if runner.dropped:
-        complain(f"{runner.dropped} events exceeded the limit of one block and are missing in {writer.name}")
-    if runner.failures or runner.dropped:
+        complain(f"{empty}{done.name} hold{'' if empty else 's'} no sound (0 frames)")
+    report(Written(out, _sources(loaded_patch.name, source, events), done.frames / rate, rate, channels))
+    if done.complaints():
         raise typer.Exit(1)
 
 
@@ -158,27 +161,6 @@ def _sources(patch: str, *files: str | None) -> str:
 
     *most, last = (f"the patch {patch}", *(shown(path) for path in files if path is not None))
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def _play_passes(
-    passes: OfflinePasses, prepared: Callable[[], PlayerRunner], source: str | None, length: int | None, tail: Tail
-) -> None:
-    """Runs the patch without output until the synth has rendered its notes; the next runner then uses that sound."""
-    from dataclasses import replace
-
-    from antiphon.io.audiofile import stream
-    from antiphon.offline.runner import process_stream
-
-    # the synth is silent in these passes, so the tail's end cannot be found by level
-    whole = replace(tail, level=0.0)
-    while True:
-        passes.begin()
-        with ExitStack() as inner:
-            blocks: Iterable[Samples] = inner.enter_context(stream(source))[1] if source is not None else ()
-            runner = inner.enter_context(closing(prepared()))
-            played = sum(samples.shape[1] for samples in process_stream(blocks, runner, length, tail=whole))
-        if passes.done(played + runner.latency + runner.spec.block, runner.spec.rate):
-            return
 
 
 def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Command]:

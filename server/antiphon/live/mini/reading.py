@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from antiphon.errors import UsageError
-from antiphon.live import euclid, queries
+from antiphon.live import queries, rhythms
 from antiphon.live.mini.parser import parse
 from antiphon.live.mini.tree import (
     Choice,
@@ -85,9 +85,9 @@ class _Reading:
                 return self._few(self.count(inner) * max(Fraction(times), Fraction(1)), column)
             case Euclid(inner, _, steps, _, column):
                 most = max((abs(n) for n in self._numbers(steps)), default=0)
-                if most > euclid.MOST_STEPS:
+                if most > rhythms.MOST_STEPS:
                     raise MiniError(
-                        f"a euclidean rhythm takes up to {euclid.MOST_STEPS} steps, not {float(most):g}",
+                        f"a euclidean rhythm takes up to {rhythms.MOST_STEPS} steps, not {float(most):g}",
                         self._text, column,
                     )  # fmt: skip
                 return self._few(self.count(inner) * max(most, 1), column)
@@ -197,7 +197,7 @@ class _Reading:
             node.pulses,
             lambda k: self._each(
                 node.steps,
-                lambda n: self._each(rotation, lambda r: euclid.euclid(played, int(k), int(n), int(r))),
+                lambda n: self._each(rotation, lambda r: rhythms.euclid(played, int(k), int(n), int(r))),
             ),
         )
 
