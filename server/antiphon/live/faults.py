@@ -7,7 +7,7 @@ import traceback
 
 from antiphon.errors import AntiphonError
 from antiphon.live.mini.tree import MiniError
-from antiphon.live.records import ScriptError
+from antiphon.live.records import ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 
 _LONGEST = 300
@@ -51,6 +51,8 @@ def _said(error: BaseException) -> str:
         return "it calls itself too deeply; patterns within patterns within patterns are too many"
     if isinstance(error, MemoryError):
         return "it takes more memory than a script may have"
+    if isinstance(error, ScriptTooLong):
+        return f"it runs without end: {error} without a wait; a loop waits by yield"
     if isinstance(error, SystemExit):
         return "a script plays to its end: take exit() out"
     text = " ".join(str(error).split())[:_LONGEST]

@@ -86,6 +86,10 @@ class ScriptError(UsageError):
         self.picture = picture
 
 
+class ScriptTooLong(BaseException):
+    """A script has run for too long without a wait. No `Exception`, which it might catch and go on."""
+
+
 def line_of(path: str) -> int:
     """The line of a script that called this, from 1; 0 where none did."""
     frame = sys._getframe(1)

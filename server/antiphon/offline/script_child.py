@@ -24,7 +24,7 @@ from typing import Any, TextIO
 from antiphon.live.faults import located
 from antiphon.live.performance import Performance
 from antiphon.live.reading import LARGEST, read
-from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 from antiphon.runtime.child_process import end_with_parent
 
@@ -32,10 +32,6 @@ MEMORY = 1 << 30
 """Bytes of private memory: the interpreter and numpy take 60 MB of them."""
 _WALL, _LAST = 5.0, 2.0
 """How many times the processor time of a beat may pass by the clock, and in C, where Python cannot raise."""
-
-
-class TooLong(BaseException):
-    """A beat of the script took too long. No `Exception`, which the script might catch and go on."""
 
 
 def main(arguments: list[str]) -> int:
@@ -48,12 +44,7 @@ def main(arguments: list[str]) -> int:
         _perform(path, seconds, out)
     except ScriptError as error:
         _write(out, {"fault": str(error), "picture": error.picture})
-    except TooLong as error:
-        raised = located(path, error)
-        where = str(raised).rpartition(":")[0] or str(raised)
-        reason = f"it runs without end: {seconds:g} s without a wait; a loop waits by yield"
-        _write(out, {"fault": f"{where}: {reason}", "picture": ""})
-    except (MemoryError, RecursionError) as error:
+    except (MemoryError, RecursionError, ScriptTooLong) as error:
         _write(out, {"fault": str(located(path, error)), "picture": ""})
     except BrokenPipeError:
         return 1
@@ -115,15 +106,14 @@ def _write(out: TextIO, message: dict[str, Any]) -> None:
     out.write(json.dumps(message) + "\n")
 
 
-def _raise(number: int, frame: FrameType | None) -> None:
-    raise TooLong
-
-
 def _confine(seconds: float) -> None:
+    def end(number: int, frame: FrameType | None) -> None:
+        raise ScriptTooLong(f"{seconds:g} s")
+
     end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; our parent decides
-    signal.signal(signal.SIGPROF, _raise)
-    signal.signal(signal.SIGALRM, _raise)
+    signal.signal(signal.SIGPROF, end)
+    signal.signal(signal.SIGALRM, end)
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
     for name, most in ((resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_CORE, 0)):
         with contextlib.suppress(OSError, ValueError):  # a system without that limit
