@@ -27,7 +27,10 @@ MAX_SECONDS = 6 * 3600.0
 def render(
     patch: Annotated[
         str,
-        typer.Argument(help="A patch: its name, or the path of a .toml file.", autocompletion=completion.patches),
+        typer.Argument(
+            help="A patch: its name, or the path of a .toml file; or a live script, a .py file.",
+            autocompletion=completion.patches,
+        ),
     ],
     out: Annotated[str, typer.Option("--out", metavar="OUT.wav", help="The file to write.")] = "",
     source: Annotated[
@@ -51,12 +54,20 @@ def render(
         typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
     ] = None,
     fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
+    bars: Annotated[float | None, typer.Option("--bars", help="Length of OUT in bars, of a live script.")] = None,
+    stems: Annotated[
+        str | None,
+        typer.Option("--stems", metavar="FOLDER", help="A file for each track and loop of a live script."),
+    ] = None,
+    midi: Annotated[
+        str | None, typer.Option("--midi", metavar="F.mid", help="The notes of a live script as a MIDI file.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
 ) -> None:
-    """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out.
+    """Render a patch or a live script to a file: the rate of IN, two channels or those of IN if it has more.
 
-    Without --seconds OUT is longer than IN by the echoes and notes that still sound at its end. A MIDI file is played
-    at its tempo by every node that takes notes and that no wire plays.
+    Latency is taken out. Without --seconds OUT is longer than IN by the echoes and notes that still sound at its end. A
+    MIDI file is played at its tempo by every node that takes notes and that no wire plays.
     """
     from antiphon.cli.files.options import play_with
     from antiphon.cli.files.render_file import RenderSettings, files_of, one
@@ -65,6 +76,7 @@ def render(
     from antiphon.io.decode import shown
     from antiphon.offline import note_file
     from antiphon.offline.file_job import apart, free
+    from antiphon.offline.script_run import is_script
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
 
@@ -74,6 +86,22 @@ def render(
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
     tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
     sources = source or []
+    if is_script(patch):
+        from antiphon.cli.files.render_file import BLOCK
+        from antiphon.cli.files.render_script import ScriptOptions, render_script
+
+        if events is not None:
+            raise UsageError("a script plays its own events; leave --events out")
+        if seconds is not None or bars is None or not out:
+            raise UsageError("say how long in bars, and where to: antiphon render set.py --bars 32 --out set.wav")
+        if out_dir is not None or len(sources) > 1:
+            raise UsageError("a script is rendered to one --out, with one --in at most")
+        options = ScriptOptions(bars, stems, midi, next(iter(sources), None), block or BLOCK, tail, fade, force)
+        render_script(patch, out, options, lambda loaded, graph: play_with(device, synth, loaded, graph))
+        return
+    for option, value in (("--bars", bars), ("--stems", stems), ("--midi", midi)):
+        if value is not None:
+            raise UsageError(f"{option} is for a live script: antiphon render set.py --bars 8 --out set.wav")
     if not sources and seconds is None and not (events is not None and note_file.is_midi(events)):
         raise UsageError("say --in IN.wav, or --seconds S to render without input")
     jobs = _jobs(sources, out, out_dir, events)

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
+from antiphon.cli.files.rendering import PatchRender
 from antiphon.cli.files.report import report
 from antiphon.cli.terminal.errors import complain
-from antiphon.cli.terminal.progress import ProgressBar
-from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import FileError, UsageError, WireError
 from antiphon.graph.asset_names import located
 from antiphon.graph.graph import Graph, order
 from antiphon.graph.patch import Patch
 from antiphon.io.audiofile import stream
-from antiphon.io.audiowrite import AudioWriter
 from antiphon.io.decode import shown
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
-from antiphon.offline.file_ends import NONE, Tail, faded, tail_of
+from antiphon.offline.file_ends import NONE, tail_of
 from antiphon.offline.file_job import FADE
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
-from antiphon.offline.rendering import PlayerRunner, param_finder
-from antiphon.offline.runner import process_stream
+from antiphon.offline.rendering import param_finder
 from antiphon.plugins.loader import Loaded
 from antiphon.session.commands import Command
 from antiphon.session.notes import Players
-from antiphon.synth.choosing import chosen
-from antiphon.synth.info import OfflinePasses
 
 BLOCK = 256
 LONG_BLOCK = 1024
@@ -76,48 +70,32 @@ def one(job: RenderJob, settings: RenderSettings, loaded: Loaded, patch: Patch) 
     graph, catalog, seconds = patch.graph, loaded.catalog, settings.seconds
     sound = None if job.source is None or is_midi(job.source) else job.source
     notes = [path for path in (job.source, job.events) if path is not None and is_midi(path)]
-    with ExitStack() as stack:
-        blocks: Iterable[Samples] = ()
-        rate, channels, subtype, frames = RATE, 2, "", None
-        if sound is not None:
-            info, blocks = stack.enter_context(stream(sound))
+    rate, channels, subtype, frames = RATE, 2, "", None
+    if sound is not None:
+        with stream(sound) as (info, _):
             rate, channels, subtype, frames = info.rate, max(2, info.channels), info.subtype, info.frames
-        commands: list[Command] = []
-        scores = [note_file.read(Path(path), rate) for path in notes]
-        for path, score in zip(notes, scores, strict=True):
-            commands += _played(score, shown(path), graph, catalog)
-        if sound is None and scores:
-            frames = max(score.frames for score in scores)
-        if job.events is not None and not is_midi(job.events):
-            commands += _events(job.events, rate, graph, catalog)
-        if seconds is not None:
-            frames = round(seconds * rate)
-        cyclic = order(graph, catalog)[1]
-        spec = StreamSpec(rate, settings.block or (BLOCK if cyclic or commands or job.events else LONG_BLOCK), channels)
-        length = frames if seconds is not None or sound is None else None
-        sounds_on = any(catalog[node.type].tail for node in graph.nodes)
-        after = NONE if seconds is not None and settings.tail is None else tail_of(settings.tail, sounds_on)
-
-        def prepared() -> PlayerRunner:
-            return PlayerRunner(graph, catalog, loaded.make, spec, patch.tempo, commands)
-
-        passes = chosen().info.supporter().passes(live=0)
-        if passes is not None:
-            _play_passes(stack.enter_context(passes), prepared, sound, length, after)
-        writer = stack.enter_context(AudioWriter(job.out, rate, channels, subtype))
-        progress = stack.enter_context(ProgressBar(patch.name, frames, rate))
-        runner = stack.enter_context(closing(prepared()))
-        for samples in faded(process_stream(blocks, runner, length, progress.update, after), rate, settings.fade):
-            writer.write(samples)
-    if not writer.frames:
+    commands: list[Command] = []
+    scores = [note_file.read(Path(path), rate) for path in notes]
+    for path, score in zip(notes, scores, strict=True):
+        commands += _played(score, shown(path), graph, catalog)
+    if sound is None and scores:
+        frames = max(score.frames for score in scores)
+    if job.events is not None and not is_midi(job.events):
+        commands += _events(job.events, rate, graph, catalog)
+    if seconds is not None:
+        frames = round(seconds * rate)
+    cyclic = order(graph, catalog)[1]
+    spec = StreamSpec(rate, settings.block or (BLOCK if cyclic or commands or job.events else LONG_BLOCK), channels)
+    length = frames if seconds is not None or sound is None else None
+    sounds_on = any(catalog[node.type].tail for node in graph.nodes)
+    after = NONE if seconds is not None and settings.tail is None else tail_of(settings.tail, sounds_on)
+    task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, settings.fade)
+    done = task.write(job.out, commands, patch.name)
+    if not done.frames:
         empty = f"{shown(sound)} and " if sound is not None and seconds is None else ""
-        complain(f"{empty}{writer.name} hold{'' if empty else 's'} no sound (0 frames)")
-    report(Written(job.out, _sources(patch.name, job.source, job.events), writer.frames / rate, rate, channels))
-    for node, reason in runner.failures:
-        complain(f"{node} was bypassed from its failure on: {reason}")
-    if runner.dropped:
-        complain(f"{runner.dropped} events exceeded the limit of one block and are missing in {writer.name}")
-    return not (runner.failures or runner.dropped)
+        complain(f"{empty}{done.name} hold{'' if empty else 's'} no sound (0 frames)")
+    report(Written(job.out, _sources(patch.name, job.source, job.events), done.frames / rate, rate, channels))
+    return not done.complaints()
 
 
 def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
@@ -134,22 +112,6 @@ def _sources(patch: str, *files: str | None) -> str:
     """The sources of OUT, as text."""
     *most, last = (f"the patch {patch}", *(shown(path) for path in files if path is not None))
     return f"{', '.join(most)} and {last}" if most else last
-
-
-def _play_passes(
-    passes: OfflinePasses, prepared: Callable[[], PlayerRunner], source: str | None, length: int | None, tail: Tail
-) -> None:
-    """Runs the patch without output until the synth has rendered its notes; the next runner then uses that sound."""
-    # the synth is silent in these passes, so the tail's end cannot be found by level
-    whole = replace(tail, level=0.0)
-    while True:
-        passes.begin()
-        with ExitStack() as inner:
-            blocks: Iterable[Samples] = inner.enter_context(stream(source))[1] if source is not None else ()
-            runner = inner.enter_context(closing(prepared()))
-            played = sum(samples.shape[1] for samples in process_stream(blocks, runner, length, tail=whole))
-        if passes.done(played + runner.latency + runner.spec.block, runner.spec.rate):
-            return
 
 
 def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Command]:
