@@ -50,6 +50,7 @@ PATCHES = {
 """What `antiphon osc` is given in the docs, and the patch that plays then."""
 SCSYNTH = "plugins/antiphon_supercollider/tests/real"
 PARSED = {
+    "antiphon serve --dirt-port 57120 --patch tidal": "tests/serve/test_dirt.py sends what Tidal sends",
     "antiphon serve --patch answer --surface 127.0.0.1:9001": "tests/control/test_feedback.py subscribes a port",
     "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
     "antiphon osc /learn /node/keys/wet": (
