@@ -146,6 +146,8 @@ class Convolution(Processor):
         Raises:
             FileError: It cannot be read, is empty, silent, or longer than 20 s.
         """
+        self._finish = effects_level.caller()
+        self._clean = effects_clean.caller()
         self.latency = self._size = spec.block
         self._in = np.zeros((spec.channels, spec.block), np.float32)
         self._out = np.zeros((spec.channels, spec.block), np.float32)
@@ -181,8 +183,8 @@ class Convolution(Processor):
         first = 0
         while first < io.frames:
             count = min(io.frames - first, self._size - self._at)
-            effects_clean(x, first, count, self._in, self._at)
-            effects_level(self._out, self._at, y, first, count, level)
+            self._clean(x, first, count, self._in, self._at)
+            self._finish(self._out, self._at, y, first, count, level)
             first += count
             self._at += count
             if self._at == self._size:
