@@ -16,9 +16,9 @@ from antiphon.io.midifile import write as write_midi
 from antiphon.runtime.paths import HOME as HOME_VARIABLE
 from antiphon.runtime.paths import cache as cache_folder
 from antiphon.runtime.paths import config as config_folder
+from antiphon.runtime.paths import folder_in_library, make_folder, write_atomic
 from antiphon.runtime.paths import inside as path_inside
 from antiphon.runtime.paths import library as library_folder
-from antiphon.runtime.paths import make_folder, write_atomic
 from antiphon.runtime.paths import why as reason_of_os_error
 from antiphon.runtime.resources import folder as built_in_folder
 from antiphon.runtime.sound_formats import FORMATS as SOUND_FORMATS
@@ -42,6 +42,7 @@ __all__ = [
     "built_in_folder",
     "cache_folder",
     "config_folder",
+    "folder_in_library",
     "format_of",
     "library_folder",
     "make_folder",
