@@ -6,7 +6,7 @@ from antiphon.io.audiofile import Sound
 from antiphon.io.audiofile import read as read_sound
 from antiphon.io.audiofile import stream as stream_sound
 from antiphon.io.audiowrite import AudioWriter, format_of
-from antiphon.io.decode import AudioInfo, Decoder
+from antiphon.io.decode import AudioInfo, Decoder, check_header
 from antiphon.io.decode import shown as printable_path
 from antiphon.io.midifile import DEFAULT_BPM, MidiControlChange, MidiNote, MidiSong, MidiTrack
 from antiphon.io.midifile import SUFFIXES as MIDI_SUFFIXES
@@ -41,6 +41,7 @@ __all__ = [
     "Sound",
     "built_in_folder",
     "cache_folder",
+    "check_header",
     "config_folder",
     "folder_in_library",
     "format_of",
