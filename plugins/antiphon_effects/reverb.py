@@ -36,6 +36,9 @@ RATIO = 1.03
 """The most by which the decay changes in 16 frames."""
 DULLEST = 0.9
 """At full damping, the highest frequencies decay in 1 - DULLEST of the time of the lowest."""
+NEAR, FAR = 0.8, 0.6
+"""Of each line's input, the part of its own side and that of the other; their squares add up to 1. With its own side
+alone the near side decays up to 8 % too fast at first, and the far side too slowly."""
 FAINT = 1e-15
 TAU = 2.0 * math.pi
 # places in `k` for each line: the filter's state; length, gain and pole now, and the change a frame of each
@@ -179,9 +182,13 @@ def effects_reverb(
         ring = i * span
         row = i * GRID
         side = (i & 1) * GRID if sides == 2 else 0
+        other = GRID - side if sides == 2 else 0
         sign = f32(1.0) if i & 4 == 0 else f32(-1.0)
+        near = sign * f32(NEAR) if sides == 2 else sign
+        far = sign * f32(FAR) if sides == 2 else f32(0.0)
+        far = far if i & 8 == 0 else -far
         for n in range(count):
-            s = v[row + n] * f32(0.25) + into[side + n] * sign
+            s = v[row + n] * f32(0.25) + into[side + n] * near + into[other + n] * far
             rings[ring + ((age + n) & mask)] = f32(0.0) if abs(s) < f32(FAINT) else s
 
 
@@ -230,6 +237,7 @@ class Reverb(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_reverb_block.caller()
         self._rate = float(spec.rate)
         self._base = lengths(spec.rate)
         self._rates = np.geomspace(*RATES, LINES)
@@ -259,7 +267,7 @@ class Reverb(Processor):
         self._age = 0
 
     def process(self, io: IO) -> None:
-        effects_reverb_block(
+        self._run(
             io.audio_in[0], io.audio_out[0], io.curve("size"), io.curve("decay"), io.curve("damping"),
             io.curve("modulation"), io.curve("predelay"), self._base, self._rates, self._before, self._before_mask,
             self._allpass, self._diffusers[0], self._diffusers[-1], self._span, self._into, self._rings, self._mask,

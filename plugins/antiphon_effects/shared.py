@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antiphon.api.kernels import f32, f64, i64, kernel
+from antiphon.api import Param
+from antiphon.api.kernels import Audio, f32, f64, i64, kernel
 
 GRID = 16
 """Frames between two computations of a filter's coefficients, counted from the reset."""
@@ -25,6 +26,16 @@ def effects_finite(v: f32) -> f64:
     v = f32(LOUDEST) if v > f32(LOUDEST) else v
     v = f32(-LOUDEST) if v < f32(-LOUDEST) else v
     return f64(v)
+
+
+@kernel
+def effects_peak(x: Audio, n: i64) -> f64:
+    """The magnitude of the loudest channel at frame n."""
+    top = f64(0.0)
+    for c in range(x.channels):
+        a = abs(effects_finite(x[c, n]))
+        top = a if a > top else top
+    return top
 
 
 @kernel
@@ -73,3 +84,19 @@ def effects_turns(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f
         return at - math.floor(at)
     at = turns + hertz / rate
     return at - math.floor(at)
+
+
+def time_constant(name: str, default: float, low: float, high: float, doc: str) -> Param:
+    """A parameter that is a time constant.
+
+    Args:
+        name: Its name.
+        default: Seconds.
+        low: The least, seconds.
+        high: The most, seconds.
+        doc: What it is.
+
+    Returns:
+        The parameter, smoothed.
+    """
+    return Param(name, default=default, low=low, high=high, unit="s", warp="log", smooth=0.02, doc=doc)

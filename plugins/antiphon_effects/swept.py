@@ -81,6 +81,7 @@ class Swept(Processor):
     """Seconds of `delay` and `depth` together."""
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_swept.caller()
         self._rate = float(spec.rate)
         self._mask = (1 << math.ceil(math.log2(self.longest * spec.rate + 8))) - 1
         self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
@@ -96,7 +97,7 @@ class Swept(Processor):
     def process(self, io: IO) -> None:
         step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
         feedback = io.curve("feedback") if "feedback" in io.cells else self._none
-        effects_swept(
+        self._run(
             io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("delay"), io.curve("depth"),
             feedback, io.curve("mix"), io.curve("spread"), self.voices, self._ring, self._mask, self._state, self._age,
             io.time.beat, step, self._rate,

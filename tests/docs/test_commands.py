@@ -50,6 +50,7 @@ PATCHES = {
 """What `antiphon osc` is given in the docs, and the patch that plays then."""
 SCSYNTH = "plugins/antiphon_supercollider/tests/real"
 PARSED = {
+    "antiphon serve --patch answer --surface 127.0.0.1:9001": "tests/control/test_feedback.py subscribes a port",
     "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
     "antiphon osc /learn /node/keys/wet": (
         "plugins/antiphon_midi/tests/test_learning.py::test_learned_once_it_stays_learned turns it"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.cli.files.render import MAX_EVENT_BYTES, RATE
+from antiphon.cli.files.render_file import MAX_EVENT_BYTES, RATE
 from antiphon.doctor import software
 from antiphon.engine.action_schedule import CAPACITY
 from antiphon.errors import UsageError

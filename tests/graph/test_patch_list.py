@@ -36,7 +36,7 @@ def test_each_says_in_one_sentence_what_it_is_for() -> None:
         assert ". " not in entry.line
         assert not entry.own
     (evening,) = patch_list.entries(set_list.FOLDER)
-    assert evening.line.endswith("then the click to play against.")
+    assert evening.line.endswith("then words thrown into an echo.")
 
 
 def test_ones_own_stands_before_a_shipped_one_and_says_so() -> None:

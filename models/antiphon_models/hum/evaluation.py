@@ -23,7 +23,7 @@ from antiphon_models.hum.material import RATE as MADE
 from antiphon_models.hum.material import colours, resampled
 from antiphon_models.hum.peers import Found
 from antiphon_models.hum.systems import System as Transcribe
-from antiphon_models.hum.testset import RATE, TestClip
+from antiphon_models.hum.testset import RATE, Clip
 from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, System
 
@@ -126,7 +126,7 @@ class Hearing(Evaluation):
                 for name, system in made.items():
                     yield MetricValue(name, f"hum {ratio} dB", clip.name, f1(clip, system(noisy).notes))
         for n, x in enumerate(colours(10.0, ask.seed)):
-            noise = TestClip(f"noise {n}", resampled(x, MADE, RATE), np.zeros((0, 3)), np.zeros(0))
+            noise = Clip(f"noise {n}", resampled(x, MADE, RATE), np.zeros((0, 3)), np.zeros(0))
             for name, system in made.items():
                 if name != "true pitch":
                     yield MetricValue(name, "false, noise", noise.name, float(len(system(noise).notes)))
@@ -134,7 +134,7 @@ class Hearing(Evaluation):
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         made, loaded = _makers(ask), load_plugins(check=False)
 
-        def played(clip: TestClip, what: str, notes: Found) -> Example:
+        def played(clip: Clip, what: str, notes: Found) -> Example:
             timed = [
                 TimedNote(round(a * RATE), round(b * RATE), min(127, max(0, round(number)))) for a, b, number in notes
             ]
@@ -156,7 +156,7 @@ class Hearing(Evaluation):
                     yield played(clip, name, system(clip).notes)
 
 
-def _heard(kind: str, clip: TestClip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, TestClip]]:
+def _heard(kind: str, clip: Clip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, Clip]]:
     """The (measure, sound) pairs of a clip."""
     if kind == "hum":
         for ratio in (20, 10, 0):
@@ -192,12 +192,12 @@ def _late(late: dict[str, list[float]]) -> Iterator[MetricValue]:
                 yield MetricValue(name, f"late, p{part}", "all", 1000.0 * float(np.percentile(values, part)))
 
 
-def f1(clip: TestClip, found: Found, ends: float | None = None) -> float:
+def f1(clip: Clip, found: Found, ends: float | None = None) -> float:
     """Note F1, 0 to 1. ends: part of a note its end may be off by, None to ignore ends."""
     return note_f1(clip.notes, [(start, end, float(round(pitch))) for start, end, pitch in found], ends)
 
 
-def octaves(clip: TestClip, found: Found) -> float:
+def octaves(clip: Clip, found: Found) -> float:
     """Percentage of the notes with a found onset whose pitch is whole octaves off; NaN without any."""
     heard = wrong = 0
     for start, _, pitch in clip.notes:
@@ -209,7 +209,7 @@ def octaves(clip: TestClip, found: Found) -> float:
     return 100.0 * wrong / heard if heard else float("nan")
 
 
-def lateness(clip: TestClip, result: systems.Result) -> list[float]:
+def lateness(clip: Clip, result: systems.Result) -> list[float]:
     """Seconds from each sung note's start to the note found with its pitch, where that is within `LATEST`."""
     if result.late is None:
         return []

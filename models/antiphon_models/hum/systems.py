@@ -18,7 +18,7 @@ from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
 from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
 from antiphon_models.hum.material import PERIOD
 from antiphon_models.hum.peers import PEERS, Found
-from antiphon_models.hum.testset import RATE, TestClip
+from antiphon_models.hum.testset import RATE, Clip
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -40,11 +40,11 @@ class Result:
     seconds: float
 
 
-System = Callable[[TestClip], Result]
+System = Callable[[Clip], Result]
 
 
 def peer(name: str) -> System:
-    def run(clip: TestClip) -> Result:
+    def run(clip: Clip) -> Result:
         begun = time.perf_counter()
         return Result(PEERS[name](clip.sound, RATE), None, time.perf_counter() - begun)
 
@@ -54,7 +54,7 @@ def peer(name: str) -> System:
 def on_file(mode: str) -> System:
     """As `antiphon run` has it do a file."""
 
-    def run(clip: TestClip) -> Result:
+    def run(clip: Clip) -> Result:
         begun = time.perf_counter()
         found = notes_of(clip.sound, RATE, {"mode": mode})
         notes = [(n.start / RATE, n.end / RATE, n.pitch if n.pitch >= 0.0 else float(n.number)) for n in found]
@@ -66,7 +66,7 @@ def on_file(mode: str) -> System:
 def live(mode: str) -> System:
     """As a performer has it, hop by hop."""
 
-    def run(clip: TestClip) -> Result:
+    def run(clip: Clip) -> Result:
         begun = time.perf_counter()
         transcriber = StreamTranscriber(RATE, 1, {"mode": mode})
         transcriber.feed(clip.sound[None])
@@ -82,7 +82,7 @@ def learned_live(patience: int | None = None) -> System:
     """
     from antiphon_hum.learned.offline_model import OfflineModel
 
-    def run(clip: TestClip) -> Result:
+    def run(clip: Clip) -> Result:
         begun = time.perf_counter()
         whole = OfflineModel("learned")
         whole.feed(clip.sound[None])
@@ -133,7 +133,7 @@ class TruePitch:
         return note_number(hertz) if hertz > 0.0 else 0.0
 
 
-def oracle(clip: TestClip) -> Result:
+def oracle(clip: Clip) -> Result:
     """The true pitch segmented by yin's note model."""
     begun = time.perf_counter()
     intake = Decimator(RATE)

@@ -21,9 +21,10 @@ from antiphon_hum.transcription import notes as files
 from antiphon_hum.transcription.jobs import run
 from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
 from antiphon_models.hum.evaluation import f1, lateness
-from antiphon_models.hum.material import ScoreNote, SingingStyle
+from antiphon_models.hum.material import ScoreNote
+from antiphon_models.hum.styles import SingingStyle
 from antiphon_models.hum.systems import Result
-from antiphon_models.hum.testset import TestClip
+from antiphon_models.hum.testset import Clip
 from antiphon_models.hum.training.humming import hummed
 
 TUNE = [60, 64, 67, 72, 71, 67, 62, 60, 60, 57]
@@ -31,12 +32,12 @@ MANNER = SingingStyle(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.
 
 
 @cache
-def hum(rate: int = RATE, apart: float = 0.5, first: float = 0.5, tune: tuple[int, ...] = tuple(TUNE)) -> TestClip:
+def hum(rate: int = RATE, apart: float = 0.5, first: float = 0.5, tune: tuple[int, ...] = tuple(TUNE)) -> Clip:
     """A closed mouth hums `tune`."""
     notes = [ScoreNote(first + n * apart, first + (n + 0.85) * apart, k, 0.7) for n, k in enumerate(tune)]
     sound, _ = hummed(notes, MANNER, np.random.default_rng(3), rate)
     rows = np.array([[n.start, n.end, n.pitch] for n in notes])
-    return TestClip("hum", sound, rows, np.zeros(0))
+    return Clip("hum", sound, rows, np.zeros(0))
 
 
 def live(sound, rate=RATE, block=256, sizes=None, channels=1, **settings):

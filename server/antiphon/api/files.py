@@ -11,6 +11,7 @@ from antiphon.io.decode import shown as printable_path
 from antiphon.io.midifile import DEFAULT_BPM, MidiControlChange, MidiNote, MidiSong, MidiTrack
 from antiphon.io.midifile import SUFFIXES as MIDI_SUFFIXES
 from antiphon.io.midifile import TICKS as MIDI_TICKS
+from antiphon.io.midifile import Times as MidiTimes
 from antiphon.io.midifile import read as read_midi
 from antiphon.io.midifile import write as write_midi
 from antiphon.runtime.paths import HOME as HOME_VARIABLE
@@ -37,6 +38,7 @@ __all__ = [
     "MidiControlChange",
     "MidiNote",
     "MidiSong",
+    "MidiTimes",
     "MidiTrack",
     "Sound",
     "built_in_folder",

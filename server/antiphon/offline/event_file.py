@@ -68,7 +68,7 @@ def parse_events(
         try:
             if len(line) > MAX_LINE:
                 raise UsageError(f"the line is longer than {MAX_LINE} characters")
-            commands += _commands(_object(line), rate, find, players)
+            commands += commands_of(_object(line), rate, find, players)
         except AntiphonError as error:
             raise UsageError(f"{source} line {number}: {error}") from None
     return commands
@@ -91,8 +91,20 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number")
 
 
-def _commands(event: Mapping[str, Any], rate: int, find: FindParam, players: notes.Players | None) -> Sequence[Command]:
-    """The commands of a line: one, or for a note with values of its own several."""
+def commands_of(
+    event: Mapping[str, Any], rate: int, find: FindParam, players: notes.Players | None
+) -> Sequence[Command]:
+    """The commands of an event: one, or for a note with values of its own several.
+
+    Args:
+        event: As a line has it: `address`, `args` and one of `time`, `sample` and `beat`.
+        rate: Hz.
+        find: Finds a parameter.
+        players: Who takes notes; None leaves it to be found out when they are played.
+
+    Raises:
+        AntiphonError: It makes no sense; the message says what is allowed.
+    """
     address, arguments = event.get("address"), event.get("args", [])
     match address.split("/")[1:] if isinstance(address, str) else ():
         case ["node", node, name] if players is not None and node in players.all and isinstance(arguments, list):

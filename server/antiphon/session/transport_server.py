@@ -29,15 +29,15 @@ class EmittedEvent(Protocol):
 
     @property
     def kind(self) -> str:
-        """What happens: "on", "off", "control" or "bend"."""
+        """What happens, as in `Event`."""
 
     @property
     def number(self) -> int:
-        """The note or the controller, 0 to 127; 0 for a bend."""
+        """The note, the controller or the program, 0 to 127; 0 for a bend."""
 
     @property
     def value(self) -> float:
-        """Velocity above 0 to 1 for "on", 0 to 1 for "control", -1 to 1 for "bend"."""
+        """As in `Event`."""
 
     @property
     def channel(self) -> int:

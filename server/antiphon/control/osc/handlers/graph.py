@@ -79,6 +79,12 @@ def patch_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None
     listing(server.replies, peer, "/patch/list.reply", list(patches.names()))
 
 
+def patch_hint(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    hint = "" if server.plans.patch is None else server.plans.patch.hint
+    server.replies.reply(peer, encode("/patch/hint.reply", server.session.state.name, hint))
+
+
 def node_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     listing(

@@ -1,0 +1,190 @@
+"""`antiphon render set.py`: a live script to sound, stems and a MIDI file, as a server would play it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from antiphon.cli.files.report import report
+from antiphon.cli.terminal.errors import complain, endable
+from antiphon.errors import UsageError
+
+if TYPE_CHECKING:
+    from antiphon.cli.files.rendering import PatchRender
+    from antiphon.graph.graph import Graph
+    from antiphon.live.records import LiveEvent, ScriptError
+    from antiphon.plugins.loader import Loaded
+
+RATE, CHANNELS = 48000, 2
+MOST_BARS = 100_000
+MOST_SECONDS = 6 * 3600.0
+_NOTES = ("/note/on", "/note/off", "/cc", "/bend")
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptOptions:
+    """What was asked for.
+
+    Attributes:
+        bars: Length.
+        stems: Folder of the stems, or None.
+        midi: The MIDI file, or None.
+        source: The input, or None.
+        block: Frames.
+        tail: Seconds after the end; None until it is silent.
+        fade: Seconds at the end.
+        force: Whether existing files are replaced.
+    """
+
+    bars: float
+    stems: str | None
+    midi: str | None
+    source: str | None
+    block: int
+    tail: float | None
+    fade: float
+    force: bool
+
+
+def render_script(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> None:
+    """Renders a script.
+
+    Args:
+        path: Its file.
+        out: The sound file to write.
+        options: What else was asked for.
+        play_with: Sets the device and the synth of this process, for a graph.
+
+    Raises:
+        AntiphonError: It cannot be rendered; no file is left incomplete.
+        typer.Exit: The script has a fault, which was printed, or a node failed.
+    """
+    from antiphon.live.records import ScriptError
+
+    with endable():
+        try:
+            failed = _render(path, out, options, play_with)
+        except ScriptError as error:
+            _show(error)
+            raise typer.Exit(2) from None
+    if failed:
+        raise typer.Exit(1)
+
+
+def _show(error: ScriptError) -> None:
+    complain(str(error))
+    if error.picture:
+        sys.stderr.write("".join(f"  {line}\n" for line in error.picture.split("\n")))
+
+
+def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> bool:
+    from antiphon.io.audiowrite import format_of
+    from antiphon.io.decode import shown
+    from antiphon.offline import script_midi
+    from antiphon.offline.file_job import apart, free
+    from antiphon.offline.output_summary import Written
+    from antiphon.offline.rendering import param_finder
+    from antiphon.offline.script_run import ScriptProcess, commands
+    from antiphon.session.notes import Players
+
+    _check(options)
+    format_of(out)
+    written = [("--out", out), *((("--midi", options.midi),) if options.midi else ())]
+    apart([("the script", path), *((("--in", options.source),) if options.source else ())], written)
+    free(written, force=options.force)
+    with ScriptProcess(path) as script:
+        task, beats, events = _performed(path, options, script, play_with)
+    graph, catalog, rate = task.patch.graph, task.loaded.catalog, task.spec.rate
+    find, players = param_finder(graph, catalog), Players(graph, catalog)
+    name = Path(path).name
+    played = commands(events, name, rate, find, players)
+    stems = _stems(script.header.names, events, options.stems)
+    if options.stems:
+        Path(options.stems).mkdir(parents=True, exist_ok=True)
+        free([("--stems", file) for file, _ in stems], force=options.force)
+    done = task.write(out, played, name)
+    sources = f"{shown(path)} and the patch {task.patch.name}"
+    report(Written(out, sources, done.frames / rate, rate, CHANNELS))
+    failed = done.complaints()
+    for file, own in stems:
+        stem = task.write(file, commands(own, name, rate, find, players), Path(file).name)
+        report(Written(file, sources, stem.frames / rate, rate, CHANNELS))
+        failed |= stem.complaints()
+    if options.midi:
+        count, missing = script_midi.write(Path(options.midi), events, beats, task.patch.tempo)
+        report(Written(options.midi, shown(path), (task.frames or 0) / rate, notes=count))
+        if missing:
+            complain(f"{shown(options.midi)} is without {', '.join(missing[:8])}: no drum of General MIDI is called so")
+    return failed
+
+
+def _check(options: ScriptOptions) -> None:
+    if not 0 < options.bars <= MOST_BARS:
+        raise UsageError(f"--bars takes a number above 0, to {MOST_BARS}, not {options.bars:g}")
+
+
+def _performed(
+    path: str, options: ScriptOptions, script: object, play_with: Callable[[Loaded, Graph], None]
+) -> tuple[PatchRender, Fraction, list[LiveEvent]]:
+    """Performs the script: what is to be rendered, its length in beats and its events."""
+    from antiphon.cli.files.rendering import PatchRender
+    from antiphon.contract.block import StreamSpec
+    from antiphon.graph.patch import load as load_patch
+    from antiphon.io.audiofile import stream
+    from antiphon.live.spans import exact
+    from antiphon.offline.file_ends import tail_of
+    from antiphon.offline.script_run import ScriptProcess, frames_of
+    from antiphon.plugins.loader import load
+
+    assert isinstance(script, ScriptProcess)
+    header = script.header
+    if not header.patch:
+        raise UsageError(f'{Path(path).name} names no patch; write patch("pads") in it')
+    loaded = load(check=False)
+    beside = Path(path).parent / header.patch
+    patch = load_patch(str(beside) if beside.is_file() else header.patch, loaded.catalog, trusted=True)
+    play_with(loaded, patch.graph)
+    rate, channels, subtype = RATE, CHANNELS, ""
+    if options.source is not None:
+        with stream(options.source) as (info, _):
+            rate, channels, subtype = info.rate, max(CHANNELS, info.channels), info.subtype
+    beats = exact(options.bars, "--bars") * header.bar
+    events = script.play(beats, patch.tempo)
+    frames = frames_of(events, beats, rate, patch.tempo)
+    if frames > MOST_SECONDS * rate:
+        raise UsageError(f"{Path(path).name} would last {frames / rate:,.0f} s; at most {MOST_SECONDS:g} are allowed")
+    sounds_on = any(loaded.catalog[node.type].tail for node in patch.graph.nodes)
+    tail = tail_of(options.tail, sounds_on)
+    spec = StreamSpec(rate, options.block, channels)
+    return PatchRender(loaded, patch, spec, options.source, subtype, frames, frames, tail, options.fade), beats, events
+
+
+def _stems(names: Sequence[str], events: Sequence[LiveEvent], folder: str | None) -> list[tuple[str, list[LiveEvent]]]:
+    """A file for each track and loop that plays notes, and the events that it is rendered with: its own and all
+    settings."""
+    if folder is None:
+        return []
+    stems: list[tuple[str, list[LiveEvent]]] = []
+    used: set[str] = set()
+    for name in names:
+        if not any(event.source == name and _is_note(event) for event in events):
+            continue
+        base = re.sub(r"[^\w.-]+", "_", name).strip(".") or "track"
+        file, number = base, 2
+        while file.lower() in used:
+            file, number = f"{base}_{number}", number + 1
+        used.add(file.lower())
+        own = [event for event in events if event.source == name or not _is_note(event)]
+        stems.append((str(Path(folder) / f"{file}.wav"), own))
+    return stems
+
+
+def _is_note(event: LiveEvent) -> bool:
+    return event.address in _NOTES or event.address.endswith("/play")

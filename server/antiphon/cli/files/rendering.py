@@ -1,0 +1,131 @@
+"""A patch rendered to a file: what `antiphon render` does for a patch, and for each stem of a script."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from antiphon.cli.terminal.errors import complain
+
+if TYPE_CHECKING:
+    from antiphon.contract.block import Samples, StreamSpec
+    from antiphon.graph.patch import Patch
+    from antiphon.offline.file_ends import Tail
+    from antiphon.offline.rendering import PlayerRunner
+    from antiphon.plugins.loader import Loaded
+    from antiphon.session.commands import Command
+    from antiphon.synth.info import OfflinePasses
+
+
+@dataclass(frozen=True, slots=True)
+class PatchRender:
+    """A patch to be rendered.
+
+    Attributes:
+        loaded: The plugins.
+        patch: The patch.
+        spec: Rate, block and channels.
+        source: The input's path, or None for silence.
+        subtype: Of the input, whose bit depth is kept.
+        frames: Length of the output without its tail; None for that of the input.
+        expected: Frames to expect, for the progress bar; None where they are not known.
+        tail: What is rendered after the end.
+        fade: Seconds of the fade at the end.
+    """
+
+    loaded: Loaded
+    patch: Patch
+    spec: StreamSpec
+    source: str | None
+    subtype: str
+    frames: int | None
+    expected: int | None
+    tail: Tail
+    fade: float
+
+    def write(self, out: str, commands: Sequence[Command], name: str) -> RenderedFile:
+        """Renders it with commands.
+
+        Args:
+            out: The file to write.
+            commands: Timed commands.
+            name: For the progress bar.
+
+        Returns:
+            What was written.
+
+        Raises:
+            AntiphonError: It cannot be rendered; no file is left.
+        """
+        from antiphon.cli.terminal.progress import ProgressBar
+        from antiphon.io.audiowrite import AudioWriter
+        from antiphon.offline.file_ends import faded
+        from antiphon.offline.rendering import PlayerRunner
+        from antiphon.offline.runner import process_stream
+        from antiphon.synth.choosing import chosen
+
+        rate = self.spec.rate
+
+        def prepared() -> PlayerRunner:
+            patch = self.patch
+            return PlayerRunner(patch.graph, self.loaded.catalog, self.loaded.make, self.spec, patch.tempo, commands)
+
+        with ExitStack() as stack:
+            passes = chosen().info.supporter().passes(live=0)
+            if passes is not None:
+                self._play_passes(stack.enter_context(passes), prepared)
+            blocks = self._blocks(stack)
+            writer = stack.enter_context(AudioWriter(out, rate, self.spec.channels, self.subtype))
+            progress = stack.enter_context(ProgressBar(name, self.expected, rate))
+            runner = stack.enter_context(closing(prepared()))
+            rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
+            for samples in faded(rendered, rate, self.fade):
+                writer.write(samples)
+        return RenderedFile(writer.name, writer.frames, tuple(runner.failures), runner.dropped)
+
+    def _blocks(self, stack: ExitStack) -> Iterable[Samples]:
+        from antiphon.io.audiofile import stream
+
+        return stack.enter_context(stream(self.source))[1] if self.source is not None else ()
+
+    def _play_passes(self, passes: OfflinePasses, prepared: Callable[[], PlayerRunner]) -> None:
+        """Runs the patch without output until the synth has rendered its notes; the next runner uses that sound."""
+        from antiphon.offline.runner import process_stream
+
+        # the synth is silent in these passes, so the tail's end cannot be found by level
+        whole = replace(self.tail, level=0.0)
+        while True:
+            passes.begin()
+            with ExitStack() as inner:
+                blocks = self._blocks(inner)
+                runner = inner.enter_context(closing(prepared()))
+                played = sum(samples.shape[1] for samples in process_stream(blocks, runner, self.frames, tail=whole))
+            if passes.done(played + runner.latency + runner.spec.block, runner.spec.rate):
+                return
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """What was written.
+
+    Attributes:
+        name: The file, as text.
+        frames: Its length.
+        failures: (node, reason) of the nodes that failed.
+        dropped: Events that exceeded the limit of a block.
+    """
+
+    name: str
+    frames: int
+    failures: tuple[tuple[str, str], ...]
+    dropped: int
+
+    def complaints(self) -> bool:
+        """Says what went wrong. Returns whether anything did."""
+        for node, reason in self.failures:
+            complain(f"{node} was bypassed from its failure on: {reason}")
+        if self.dropped:
+            complain(f"{self.dropped} events exceeded the limit of one block and are missing in {self.name}")
+        return bool(self.failures or self.dropped)

@@ -1,0 +1,68 @@
+"""The words of a live script: a script begins by importing all of them from `antiphon.live`.
+
+patch("pads")
+tempo(124)
+track("beat", s("bd*4, ~ cp, hh*8").every(4, fast(2)))
+
+@loop(on="keys")
+def bass():
+    play(pick(["a2", "c3", "e3"]), length=1/2)
+    yield 1/2
+"""
+
+from antiphon.live.changes import (
+    add,
+    chop,
+    degrade,
+    degrade_by,
+    early,
+    echo,
+    euclid,
+    every,
+    fast,
+    late,
+    mask,
+    off,
+    palindrome,
+    ply,
+    put,
+    rev,
+    slow,
+    struct,
+)
+from antiphon.live.controls import ControlPattern, mini, n, note, s, scale
+from antiphon.live.harmony import Scale
+from antiphon.live.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
+from antiphon.live.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
+from antiphon.live.vocabulary import (
+    LiveNode,
+    beat,
+    between,
+    chord,
+    cue,
+    loop,
+    maybe,
+    memory,
+    meter,
+    node,
+    once,
+    patch,
+    pick,
+    play,
+    sample,
+    seed,
+    stop,
+    sync,
+    tempo,
+    track,
+    turn,
+)
+
+__all__ = [
+    "ControlPattern", "LiveNode", "Pattern", "Scale", "add", "beat", "between", "cat", "choose", "chop", "chord",
+    "cosine", "cue", "degrade", "degrade_by", "early", "echo", "euclid", "every", "fast", "fastcat", "irand", "isaw",
+    "late", "loop", "mask", "maybe", "memory", "meter", "mini", "n", "node", "note", "off", "once", "palindrome",
+    "patch", "perlin", "pick", "play", "ply", "polymeter", "pure", "put", "rand", "randcat", "rev", "run", "s",
+    "sample", "saw", "scale", "seed", "silence", "sine", "slow", "square", "stack", "stop", "struct", "sync", "tempo",
+    "timecat", "track", "tri", "turn",
+]  # fmt: skip

@@ -1,0 +1,119 @@
+"""What a script may write where a pattern of numbers stands: a number, a text in mini-notation, a pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+from antiphon.errors import UsageError
+from antiphon.live import queries
+from antiphon.live.mini.reading import read
+from antiphon.live.queries import Query
+from antiphon.live.spans import Number, exact
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Queried(Protocol[U]):
+    """What has a query: a pattern."""
+
+    @property
+    def events(self) -> Query[U]:
+        """Its query."""
+        ...
+
+
+Argument: TypeAlias = Number | str | Queried[Any]
+"""A number, a text in mini-notation such as "<2 3>", or a pattern of numbers."""
+Truth: TypeAlias = bool | str | Queried[Any]
+"""A switch, a text in mini-notation such as "t f" or "1 0", or a pattern of them."""
+_TRUE, _FALSE = ("t", "true", "1"), ("f", "false", "0")
+
+
+def figure(word: str) -> tuple[float]:
+    """The number that a word of mini-notation is: `3`, `-0.5`, `1%8`.
+
+    Raises:
+        UsageError: It is none.
+    """
+    above, _, below = word.partition("%")
+    try:
+        value = float(above) / float(below or "1")
+    except (ValueError, ZeroDivisionError):
+        raise UsageError(f"a number is wanted here, as in 3 or 0.5, not {word[:40]!r}") from None
+    return (int(value) if value.is_integer() and abs(value) < 2**53 else value,)
+
+
+def truth(word: str) -> tuple[bool]:
+    """The switch that a word is: `t` or `1`, `f` or `0`.
+
+    Raises:
+        UsageError: It is neither.
+    """
+    if word.lower() in _TRUE or word.lower() in _FALSE:
+        return (word.lower() in _TRUE,)
+    raise UsageError(f"t or f is wanted here, not {word[:40]!r}")
+
+
+def number_of(value: object, what: str) -> Fraction:
+    """A value of a pattern as an exact number. Raises `UsageError` where it is none."""
+    if isinstance(value, bool | int | float | Fraction):
+        return exact(int(value) if isinstance(value, bool) else value, what)
+    raise UsageError(f"{what} takes numbers, not {str(value)[:40]!r}")
+
+
+def numbers(argument: Argument, what: str) -> Query[float]:
+    """The query of a pattern of numbers.
+
+    Args:
+        argument: As a script wrote it.
+        what: What it is for, for the error.
+
+    Raises:
+        UsageError: It is no number, text or pattern.
+    """
+    if isinstance(argument, str):
+        return read(argument, figure)
+    if isinstance(argument, int | float | Fraction):
+        exact(argument, what)
+        return queries.pure(argument if isinstance(argument, int) else float(argument))
+    if hasattr(argument, "events"):
+        return queries.map_values(argument.events, lambda value: _float(value, what))
+    raise UsageError(f"{what} takes a number, a text or a pattern, not {str(argument)[:40]!r}")
+
+
+def _float(value: object, what: str) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return float(number_of(value, what))
+
+
+def truths(argument: Truth, what: str) -> Query[bool]:
+    """The query of a pattern of switches; see `numbers`."""
+    if isinstance(argument, str):
+        return read(argument, truth)
+    if isinstance(argument, bool):
+        return queries.pure(argument)
+    if hasattr(argument, "events"):
+        return queries.map_values(argument.events, bool)
+    raise UsageError(f"{what} takes a switch, a text such as 't f' or a pattern, not {str(argument)[:40]!r}")
+
+
+def each(argument: Argument, what: str, change: Callable[[Fraction], Query[T]]) -> Query[T]:
+    """What `change` gives for an argument: once for a number, else for each value while it is active.
+
+    Raises:
+        UsageError: It is no number, text or pattern, or `change` refuses the number.
+    """
+    if isinstance(argument, int | float | Fraction):
+        return change(exact(argument, what))
+    return queries.for_each(numbers(argument, what), lambda value: change(number_of(value, what)))
+
+
+def whole(value: Fraction, what: str, low: int, high: int) -> int:
+    """A whole number within a range. Raises `UsageError` for another."""
+    if value.denominator != 1 or not low <= value <= high:
+        raise UsageError(f"{what} takes a whole number from {low} to {high}, not {float(value):g}")
+    return int(value)

@@ -1,0 +1,241 @@
+"""Patterns of what is played: names and values of a note, as `s` `n` `note` `speed`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, Self, TypeAlias, overload
+
+from antiphon.errors import UsageError
+from antiphon.live import queries
+from antiphon.live.arguments import Argument, figure, whole
+from antiphon.live.harmony import Scale, note_words, scale_of
+from antiphon.live.mini.reading import read
+from antiphon.live.pattern import Pattern
+from antiphon.live.queries import Query
+from antiphon.live.spans import CycleEvent, Number, Span, exact
+
+Value: TypeAlias = float | int | str | bool
+Values: TypeAlias = Mapping[str, Value]
+"""Names and values of one note."""
+MOST_PIECES = 64
+"""Pieces of `chop`, and repeats of `echo`."""
+
+
+class ControlPattern(Pattern[Values]):
+    """A pattern of what is played: each event has names and values, as `s`, `n`, `note`, `velocity`, `speed`, `pan`.
+
+    `note`, `velocity` (1 to 127), `length` (in beats) and `legato` (a factor of the event's length) are of every
+    instrument; further names are those that the node's notes take, as the sampler's `s n speed begin end cut pan
+    gain`.
+    """
+
+    __slots__ = ()
+
+    def set(self, **values: Argument) -> Self:
+        """Gives each event further values, in place of those of the same name.
+
+        Args:
+            values: By name: a number, a text in mini-notation or a pattern, as `pan=sine`, `speed="1 <2 3>"`.
+        """
+        return self._with(values, lambda old, new: new)
+
+    def add(self, other: Argument = 0, **values: Argument) -> Self:
+        """Adds to values of each event, as `add(speed=1)`; one that is not there counts as 0.
+
+        Args:
+            other: Semitones for its notes: `add("<0 7>")`.
+            values: By name.
+        """
+        given = {"note": other, **values} if not isinstance(other, int) or other else values
+        return self._with(given, lambda old, new: _sum(old, new))
+
+    def __add__(self, other: Argument) -> Self:
+        """Transposes its notes."""
+        return self.add(other)
+
+    def times(self, **values: Argument) -> Self:
+        """Multiplies values of each event, as `times(speed=2)`; one that is not there counts as 1."""
+        return self._with(values, lambda old, new: _product(old, new))
+
+    def _with(self, values: Mapping[str, Argument], join: Callable[[Any, Any], Value]) -> Self:
+        result = self.events
+        for name, argument in values.items():
+            given = _values(name, argument)
+            result = queries.apply_left(
+                result,
+                given,
+                lambda old, new: {**old, **{key: join(old.get(key), value) for key, value in new.items()}},
+            )
+        return self._new(result)
+
+    def jux(self, change: Callable[[Self], Self]) -> Self:
+        """Plays it on the left and, changed, on the right."""
+        return self.jux_by(1, change)
+
+    def jux_by(self, amount: Number, change: Callable[[Self], Self]) -> Self:
+        """Plays it more on the left and, changed, more on the right. amount: 0 is both in the middle, 1 all apart."""
+        away = float(exact(amount, "jux_by")) / 2
+        left, right = self.set(pan=0.5 - away), change(self).set(pan=0.5 + away)
+        return self._new(queries.stack([left.events, right.events]))
+
+    def echo(self, times: int, cycles: Number, fade: float = 0.6) -> Self:
+        """Repeats each event later and softer.
+
+        Args:
+            times: How often it sounds in all, 1 to 64.
+            cycles: From one to the next.
+            fade: Factor of the velocity from one to the next.
+        """
+        count = whole(exact(times, "echo"), "echo", 1, MOST_PIECES)
+        gap = exact(cycles, "echo")
+
+        def repeated(k: int) -> Query[Values]:
+            def softer(values: Values) -> Values:
+                return {**values, "velocity": max(1.0, _float(values.get("velocity", 100.0)) * fade**k)}
+
+            return queries.map_values(queries.shift(self.events, gap * k), softer) if k else self.events
+
+        return self._new(queries.stack([repeated(k) for k in range(count)]))
+
+    def chop(self, pieces: int) -> Self:
+        """Cuts each sample into so many pieces, played one after the other in the event's length."""
+        count = whole(exact(pieces, "chop"), "chop", 1, MOST_PIECES)
+
+        def query(span: Span, seed: int) -> list[CycleEvent[Values]]:
+            found: list[CycleEvent[Values]] = []
+            for event in self.events(span, seed):
+                if event.whole is None:
+                    continue
+                length = (event.whole.end - event.whole.begin) / count
+                first, last = _float(event.value.get("begin", 0.0)), _float(event.value.get("end", 1.0))
+                for k in range(count):
+                    at = event.whole.begin + k * length
+                    piece = Span(at, at + length)
+                    part = piece.overlap(event.part)
+                    if part is not None:
+                        edges = {
+                            "begin": first + (last - first) * k / count,
+                            "end": first + (last - first) * (k + 1) / count,
+                        }
+                        found.append(CycleEvent(piece, part, {**event.value, **edges}))
+            return found
+
+        return self._new(query)
+
+
+def _float(value: Value) -> float:
+    if isinstance(value, str):
+        raise UsageError(f"a number is wanted here, not {value[:40]!r}")
+    return float(value)
+
+
+def _sum(old: Value | None, new: Value) -> Value:
+    return new if old is None else old + new if isinstance(old, str) and isinstance(new, str) else _arithmetic(old, new)
+
+
+def _arithmetic(old: Value, new: Value) -> Value:
+    if isinstance(old, str) or isinstance(new, str):
+        raise UsageError(f"{old!r} and {new!r} cannot be added: one of them is a word")
+    return old + new
+
+
+def _product(old: Value | None, new: Value) -> Value:
+    if isinstance(old, str) or isinstance(new, str):
+        raise UsageError(f"{old!r} and {new!r} cannot be multiplied: one of them is a word")
+    return new if old is None else old * new
+
+
+def _word_or_number(word: str) -> tuple[Value]:
+    try:
+        return figure(word)
+    except UsageError:
+        return (word,)
+
+
+def _sound(word: str) -> tuple[Values]:
+    name, _, number = word.partition(":")
+    return ({"s": name, "n": int(figure(number)[0])} if number else {"s": name},)
+
+
+def _values(name: str, argument: Argument) -> Query[Values]:
+    """The query of one name's values, each a mapping; `s` gives `n` too where a word has a colon."""
+    named: Query[Any]
+    if isinstance(argument, str):
+        if name == "s":
+            return read(argument, _sound)
+        named = read(argument, note_words if name == "note" else _word_or_number)
+    elif isinstance(argument, bool | int | float | Fraction):
+        named = queries.pure(float(argument) if isinstance(argument, Fraction) else argument)
+    elif isinstance(argument, Scale | Sequence):
+        named = queries.stack([queries.pure(one) for one in argument])
+    elif hasattr(argument, "events"):
+        named = argument.events
+    else:
+        raise UsageError(f"{name} takes a number, a text or a pattern, not {str(argument)[:40]!r}")
+
+    def one(value: Any) -> Values:
+        if isinstance(value, Mapping):
+            return value
+        if not isinstance(value, bool | int | float | str):
+            raise UsageError(f"{name} takes numbers and words, not {str(value)[:40]!r}")
+        return {name: value}
+
+    return queries.map_values(named, one)
+
+
+def s(sounds: Argument, **values: Argument) -> ControlPattern:
+    """Sounds of a sampler by the names of their folders: `s("bd*2 sn:3")` plays sound 3 of `sn`.
+
+    Args:
+        sounds: Names in mini-notation.
+        values: Further values, as `speed=2`.
+    """
+    return ControlPattern(_values("s", sounds)).set(**values)
+
+
+def n(numbers: Argument, **values: Argument) -> ControlPattern:
+    """Sounds of a folder by their numbers: `n("0 2", s="hh")`."""
+    return ControlPattern(_values("n", numbers)).set(**values)
+
+
+def note(notes: Argument, **values: Argument) -> ControlPattern:
+    """Notes by name or MIDI number: `note("c4 e4 <g4 a4>")`, `note("c'min7")`, `note(60)`.
+
+    Args:
+        notes: In mini-notation, a number, or a pattern of numbers as of `scale`.
+        values: Further values, as `velocity=90`, `legato=0.5`, or `s="pluck"` of a sampler.
+    """
+    return ControlPattern(_values("note", notes)).set(**values)
+
+
+def mini(text: str) -> Pattern[Any]:
+    """A pattern of the numbers and words of a text in mini-notation, as for `mask`, `scale` or arithmetic."""
+    return Pattern(read(text, _word_or_number))
+
+
+@overload
+def scale(name: str) -> Scale: ...
+@overload
+def scale(name: str, degrees: Argument) -> Pattern[float]: ...
+def scale(name: str, degrees: Argument | None = None) -> Scale | Pattern[float]:
+    """A scale, or the notes of its degrees as a pattern: `note(scale("c4 minor", "0 2 4 <7 9>"))`.
+
+    Args:
+        name: Root and name, as "c4 minor"; the names are those of Tidal.
+        degrees: 0 is the root; those beyond the last are in the next octave.
+
+    Raises:
+        UsageError: There is no such note or scale.
+    """
+    found = scale_of(name)
+    if degrees is None:
+        return found
+
+    def degree(values: Values) -> float:
+        value = values["degree"]
+        if isinstance(value, str) or value != int(value):
+            raise UsageError(f"a degree is a whole number, not {str(value)[:40]!r}")
+        return found[int(value)]
+
+    return Pattern(queries.map_values(_values("degree", degrees), degree))

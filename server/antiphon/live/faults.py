@@ -1,0 +1,59 @@
+"""What is wrong with a script, as one sentence with its file and line."""
+
+from __future__ import annotations
+
+import os
+import traceback
+
+from antiphon.errors import AntiphonError
+from antiphon.live.mini.tree import MiniError
+from antiphon.live.records import ScriptError, ScriptTooLong
+from antiphon.live.stage import LiveScript
+
+_LONGEST = 300
+
+
+def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptError:
+    """An error of a script as one for the person who wrote it.
+
+    Args:
+        script: What failed.
+        error: What it raised.
+        line: Where it is, if its traceback does not say.
+
+    Returns:
+        File, line and sentence.
+    """
+    return located(script.path, error, line)
+
+
+def located(path: str, error: BaseException, line: int = 0) -> ScriptError:
+    """As `fault`, by the path of the script."""
+    if isinstance(error, ScriptError):
+        return error
+    name = os.path.basename(path) or path
+    if isinstance(error, SyntaxError) and error.filename == path:
+        text = (error.text or "").rstrip("\n")
+        column = max(1, error.offset or 1)
+        shown = text.expandtabs(1)[:100]
+        picture = f"{shown}\n{' ' * (min(column, 100) - 1)}^" if shown else ""
+        return ScriptError(f"{name} line {error.lineno or 1}: {error.msg}", picture)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+    at = (lines[-1] if lines else line) or line
+    where = f"{name} line {at}" if at else name
+    return ScriptError(f"{where}: {_said(error)}", error.picture if isinstance(error, MiniError) else "")
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, AntiphonError):
+        return str(error)
+    if isinstance(error, RecursionError):
+        return "it calls itself too deeply; patterns within patterns within patterns are too many"
+    if isinstance(error, MemoryError):
+        return "it takes more memory than a script may have"
+    if isinstance(error, ScriptTooLong):
+        return f"it runs without end: {error} without a wait; a loop waits by yield"
+    if isinstance(error, SystemExit):
+        return "a script plays to its end: take exit() out"
+    text = " ".join(str(error).split())[:_LONGEST]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

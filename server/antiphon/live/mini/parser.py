@@ -1,0 +1,318 @@
+"""Text in mini-notation to a tree, by recursive descent; depth and length are bounded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields, replace
+from fractions import Fraction
+from typing import Any
+
+from antiphon.live.mini.tree import (
+    ONE,
+    Choice,
+    Euclid,
+    MiniError,
+    Node,
+    Perhaps,
+    Polymeter,
+    Rest,
+    Sequence,
+    Speed,
+    Together,
+    Weighted,
+    Word,
+    number,
+)
+
+DEEPEST = 32
+"""Brackets within brackets: more than anyone reads, and few enough for Python's stack."""
+LONGEST = 20_000
+"""Characters of a text."""
+MOST_COPIES = 1024
+"""Steps that `!` and `..` make at once."""
+MOST_STREAMS = 4096
+"""Places of chance in a text: as many as a cycle has events."""
+_INNER = ("node", "factor", "pulses", "rotation")
+_CLOSING = {"[": "]", "<": ">", "{": "}", "(": ")"}
+_WORD = re.compile(r"-?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?(?:%\d+)?(?![\w'#:])|[A-Za-z0-9'\-](?:[\w'#:\-]|\.(?=\w))*")
+_SPACE = " \t\r\n"
+_DEFAULT_SHARE = 0.5
+
+
+def parse(text: str) -> Node:
+    """The tree of a text.
+
+    Args:
+        text: At most `LONGEST` characters, with at most `DEEPEST` brackets within brackets.
+
+    Raises:
+        MiniError: It cannot be read; the error names the column.
+    """
+    if len(text) > LONGEST:
+        raise MiniError(f"a text in mini-notation has at most {LONGEST} characters, not {len(text)}", text, LONGEST)
+    return _Parser(text).whole()
+
+
+def _inner(node: Node) -> list[Node]:
+    """The nodes that it is made of."""
+    match node:
+        case Sequence(steps):
+            return [step.node for step in steps]
+        case Together(parts) | Choice(parts):
+            return list(parts)
+        case Polymeter(parts, steps):
+            return [*parts, *(() if steps is None else (steps,))]
+        case Speed(inner, factor):
+            return [inner, factor]
+        case Euclid(inner, pulses, steps, rotation):
+            return [inner, pulses, steps, *(() if rotation is None else (rotation,))]
+        case Perhaps(inner):
+            return [inner]
+    return []
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._streams = 0
+        self._open: list[int] = []
+        self._known: dict[int, tuple[Node, bool]] = {}
+
+    def whole(self) -> Node:
+        node = self._group("")
+        if self._at < len(self._text):
+            raise self._error(f"{self._peek()!r} closes nothing that is open; take it out or open it before")
+        return node
+
+    # ---- characters
+
+    def _peek(self) -> str:
+        return self._text[self._at] if self._at < len(self._text) else ""
+
+    def _skip(self) -> bool:
+        """Skips spaces; whether there were any, or the text has just begun."""
+        first = self._at
+        while self._peek() and self._peek() in _SPACE:
+            self._at += 1
+        return self._at > first or first == 0
+
+    def _take(self, sign: str) -> bool:
+        if not self._text.startswith(sign, self._at):
+            return False
+        self._at += len(sign)
+        return True
+
+    def _error(self, reason: str, column: int | None = None) -> MiniError:
+        return MiniError(reason, self._text, self._at if column is None else column)
+
+    def _stream(self) -> int:
+        self._streams += 1
+        if self._streams > MOST_STREAMS:
+            raise self._error(f"a text has at most {MOST_STREAMS} places of chance")
+        return self._streams
+
+    def _copy(self, node: Node) -> Node:
+        """The node again, where chance decides anew."""
+        if not self._random(node):
+            return node
+        changes: dict[str, Any] = {"stream": self._stream()} if isinstance(node, Choice | Perhaps) else {}
+        for field in fields(node):
+            value = getattr(node, field.name)
+            if isinstance(value, Sequence) or (field.name in _INNER and value is not None):
+                changes[field.name] = self._copy(value)
+            elif field.name == "parts":
+                changes["parts"] = tuple(self._copy(part) for part in value)
+            elif field.name == "steps" and isinstance(value, tuple):
+                changes["steps"] = tuple(Weighted(self._copy(step.node), step.weight) for step in value)
+        return replace(node, **changes)
+
+    def _random(self, node: Node) -> bool:
+        """Whether chance decides anything in it; known for each node once, of which copies have many."""
+        known = self._known.get(id(node))
+        if known is None:
+            known = node, isinstance(node, Choice | Perhaps) or any(self._random(inner) for inner in _inner(node))
+            self._known[id(node)] = known
+        return known[1]
+
+    # ---- groups
+
+    def _bracket(self) -> tuple[str, int]:
+        """Takes an opening bracket; the bracket that closes it, and the column of the opening one."""
+        column = self._at
+        if len(self._open) >= DEEPEST:
+            raise self._error(f"brackets are nested deeper than {DEEPEST}; take some out")
+        self._open.append(column)
+        self._at += 1
+        return _CLOSING[self._text[column]], column
+
+    def _close(self, sign: str) -> None:
+        column = self._open.pop()
+        if not self._take(sign):
+            opened = self._text[column]
+            if not self._peek():
+                raise self._error(f"the {opened} is not closed; write {sign} where it ends", column)
+            raise self._error(f"{self._peek()!r} cannot stand here; the {opened} is to be closed by {sign}")
+
+    def _group(self, closing: str) -> Node:
+        """Sequences up to a closing bracket, which stays: joined by commas or bars."""
+        parts, sign = self._parts(closing)
+        if sign == "|":
+            return Choice(tuple(parts), self._stream())
+        return parts[0] if len(parts) == 1 else Together(tuple(parts))
+
+    def _parts(self, closing: str) -> tuple[list[Sequence], str]:
+        parts, sign = [self._sequence(closing)], ""
+        while self._peek() and self._peek() in ",|":
+            if sign and self._peek() != sign:
+                raise self._error("a comma and a bar cannot stand in one group; put one of them in brackets")
+            sign = self._peek()
+            self._at += 1
+            parts.append(self._sequence(closing))
+        return parts, sign
+
+    def _sequence(self, closing: str) -> Sequence:
+        """Steps up to a comma, a bar or a bracket; those between single points are groups."""
+        groups: list[list[Weighted]] = [[]]
+        while True:
+            self._skip()
+            sign = self._peek()
+            if not sign or sign in ",|" or sign in "]>})":
+                break
+            if self._range(groups[-1]):
+                continue
+            if sign == ".":
+                if len(groups) > 1 and not groups[-1]:
+                    raise self._error("a point groups the steps before it, and there are none; take it out")
+                self._at += 1
+                groups.append([])
+                continue
+            self._step(groups[-1])
+        if len(groups) == 1:
+            return Sequence(tuple(groups[0]))
+        return Sequence(tuple(Weighted(Sequence(tuple(group))) for group in groups if group))
+
+    def _range(self, steps: list[Weighted]) -> bool:
+        """Takes `.. 3` after a whole number: the numbers between as steps of their own."""
+        column = self._at
+        if not self._take(".."):
+            return False
+        self._skip()
+        last = self._word("the end of a range")
+        before = steps[-1].node if steps else None
+        if not isinstance(before, Word):
+            raise self._error(".. stands between two whole numbers, as in 0 .. 3", column)
+        low, high = (number(word, self._text, "a range") for word in (before, last))
+        if low.denominator != 1 or high.denominator != 1:
+            raise self._error(".. stands between two whole numbers, as in 0 .. 3", column)
+        if abs(high - low) >= MOST_COPIES:
+            raise self._error(f"a range has at most {MOST_COPIES} numbers", column)
+        way = 1 if high >= low else -1
+        steps += [Weighted(Word(str(n), before.column)) for n in range(int(low) + way, int(high) + way, way)]
+        return True
+
+    # ---- steps
+
+    def _step(self, steps: list[Weighted]) -> None:
+        sign, column = self._peek(), self._at
+        if sign in "_!" and not steps:
+            raise self._error(f"{sign} goes on with the step before it, and there is none; write a step first")
+        if sign == "_":
+            self._at += 1
+            steps[-1] = Weighted(steps[-1].node, steps[-1].weight + 1)
+            return
+        if sign == "!":
+            self._at += 1
+            steps.append(Weighted(self._copy(steps[-1].node)))
+            return
+        node, weight, copies = self._term(), ONE, 1
+        while (sign := self._peek()) and sign in "*/:?!@(":
+            column = self._at
+            if sign == "@":
+                self._at += 1
+                weight = self._number("a weight")
+                if weight <= 0:
+                    raise self._error("a weight is above 0", column)
+            elif sign == "!":
+                self._at += 1
+                count = self._count()
+                if copies * count > MOST_COPIES:
+                    raise self._error(f"! repeats a step at most {MOST_COPIES} times", column)
+                copies *= count
+            else:
+                node = self._changed(node, sign)
+        steps += [Weighted(node if n == 0 else self._copy(node), weight) for n in range(copies)]
+
+    def _count(self) -> int:
+        """The number after `!`; without one the step is there twice."""
+        if not (self._peek().isdigit()):
+            return 2
+        column = self._at
+        count = self._number("!")
+        if count.denominator != 1:
+            raise self._error("! takes a whole number", column)
+        return min(int(count), MOST_COPIES + 1)
+
+    def _changed(self, node: Node, sign: str) -> Node:
+        column = self._at
+        match sign:
+            case "*" | "/":
+                self._at += 1
+                return Speed(node, self._term(f"{sign} takes a number, as in {sign}2"), sign == "/", column)
+            case "?":
+                self._at += 1
+                share = _DEFAULT_SHARE
+                if self._peek().isdigit():
+                    share = float(self._number("?"))
+                if not 0.0 <= share <= 1.0:
+                    raise self._error("? takes 0 to 1: the share of the events that is left out", column)
+                return Perhaps(node, share, self._stream())
+            case "(":
+                return self._euclid(node)
+        raise self._error(": stands inside a word, as in bd:3")
+
+    def _euclid(self, node: Node) -> Node:
+        closing, column = self._bracket()
+        parts, sign = self._parts(closing)
+        if sign == "|" or not 2 <= len(parts) <= 3 or not all(part.steps for part in parts):
+            raise self._error("a euclidean rhythm takes two or three numbers, as in (3,8) or (3,8,2)", column)
+        self._close(closing)
+        return Euclid(node, parts[0], parts[1], parts[2] if len(parts) == 3 else None, column)
+
+    def _term(self, missing: str = "a step is missing here") -> Node:
+        match self._peek():
+            case "~":
+                self._at += 1
+                return Rest()
+            case "[":
+                closing, _ = self._bracket()
+                node = self._group(closing)
+                self._close(closing)
+                return node
+            case "<":
+                return self._polymeter(Word("1", self._at))
+            case "{":
+                return self._polymeter(None)
+        return self._word(missing)
+
+    def _polymeter(self, steps: Node | None) -> Node:
+        closing, column = self._bracket()
+        parts, sign = self._parts(closing)
+        if sign == "|":
+            raise self._error(f"a bar cannot stand in {self._text[column]}{closing}; write [a|b]", column)
+        self._close(closing)
+        if steps is None and self._take("%"):
+            steps = self._term("% takes the number of steps of a cycle, as in {a b c}%4")
+        return Polymeter(tuple(part for part in parts if part.steps), steps)
+
+    def _number(self, what: str) -> Fraction:
+        word = self._word(f"{what} takes a number")
+        return number(word, self._text, what)
+
+    def _word(self, missing: str) -> Word:
+        found = _WORD.match(self._text, self._at)
+        if found is None:
+            sign = self._peek()
+            raise self._error(f"{missing}, not {sign!r}" if sign else missing)
+        column, self._at = self._at, found.end()
+        return Word(found.group(), column)

@@ -1,0 +1,211 @@
+"""The tree of a text to a query; how many events a cycle can have is bounded before it is asked for any."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from collections.abc import Sequence as Values
+from fractions import Fraction
+from typing import Any, TypeVar
+
+from antiphon.errors import UsageError
+from antiphon.live import queries, rhythms
+from antiphon.live.mini.parser import parse
+from antiphon.live.mini.tree import (
+    Choice,
+    Euclid,
+    MiniError,
+    Node,
+    Perhaps,
+    Polymeter,
+    Rest,
+    Sequence,
+    Speed,
+    Together,
+    Word,
+    number,
+)
+from antiphon.live.queries import Query
+
+T = TypeVar("T")
+MOST_EVENTS = 4096
+"""Events of a cycle: 16 a beat for each of 64 voices."""
+DEEPEST = 64
+"""Nodes below one another: a query calls itself about seven times for each, and Python allows 1,000 calls."""
+
+
+def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
+    """The pattern that a text in mini-notation describes.
+
+    Args:
+        text: The text.
+        value: The values of a word, which begin together; it raises `UsageError` for a word that it does not take.
+
+    Raises:
+        MiniError: The text cannot be read, a word is not taken, or a cycle would have more than `MOST_EVENTS` events.
+    """
+    node = parse(text)
+    reading = _Reading(text)
+    reading.count(node)
+    return reading.query(node, value)
+
+
+class _Reading:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._depth = 0
+        self._counts: dict[int, Fraction] = {}
+        self._queries: dict[int, Any] = {}
+
+    # ---- how many
+
+    def count(self, node: Node) -> Fraction:
+        """At most so many events and rests a cycle."""
+        if id(node) in self._counts:  # a step that `!` repeats stands several times
+            return self._counts[id(node)]
+        if self._depth >= DEEPEST:
+            raise MiniError(f"changes are nested deeper than {DEEPEST}; take some out", self._text, 0)
+        self._depth += 1
+        events = self._count(node)
+        self._depth -= 1
+        self._counts[id(node)] = events
+        return events
+
+    def _count(self, node: Node) -> Fraction:
+        match node:
+            case Sequence(steps):
+                total = max(Fraction(1), sum((self.count(step.node) for step in steps), Fraction(0)))
+            case Together(parts):
+                total = sum((self.count(part) for part in parts), Fraction(0))
+            case Choice(parts):
+                total = max(self.count(part) for part in parts)
+            case Polymeter(parts, steps):
+                return self._polymeter_count(parts, steps)
+            case Speed(inner, factor, slower, column):
+                times = max((abs(n) if not slower else 1 / abs(n) for n in self._numbers(factor) if n), default=1)
+                return self._few(self.count(inner) * max(Fraction(times), Fraction(1)), column)
+            case Euclid(inner, _, steps, _, column):
+                most = max((abs(n) for n in self._numbers(steps)), default=0)
+                if most > rhythms.MOST_STEPS:
+                    raise MiniError(
+                        f"a euclidean rhythm takes up to {rhythms.MOST_STEPS} steps, not {float(most):g}",
+                        self._text, column,
+                    )  # fmt: skip
+                return self._few(self.count(inner) * max(most, 1), column)
+            case Perhaps(inner):
+                return self.count(inner)
+            case _:
+                return Fraction(1)
+        return self._few(Fraction(total), 0)
+
+    def _polymeter_count(self, parts: tuple[Sequence, ...], steps: Node | None) -> Fraction:
+        if not parts:
+            return Fraction(0)
+        most = parts[0].weight if steps is None else max((abs(n) for n in self._numbers(steps)), default=Fraction(1))
+        total = Fraction(0)
+        for part in parts:
+            times = max(Fraction(1), most / part.weight)
+            total += self.count(part) * times
+        return self._few(total, 0)
+
+    def _few(self, events: Fraction, column: int) -> Fraction:
+        if events > MOST_EVENTS:
+            raise MiniError(
+                f"a cycle has at most {MOST_EVENTS:,} events, and this makes {float(events):.4g}", self._text, column
+            )
+        return events
+
+    def _numbers(self, node: Node) -> Iterator[Fraction]:
+        """All numbers that stand in a factor."""
+        match node:
+            case Word():
+                yield number(node, self._text, "a factor")
+            case Sequence(steps):
+                for step in steps:
+                    yield from self._numbers(step.node)
+            case Together(parts) | Choice(parts) | Polymeter(parts):
+                for part in parts:
+                    yield from self._numbers(part)
+            case Speed(inner) | Euclid(inner) | Perhaps(inner):
+                yield from self._numbers(inner)
+
+    # ---- what
+
+    def query(self, node: Node, value: Callable[[str], Values[T]]) -> Query[T]:
+        key = id(node)
+        if key not in self._queries:
+            self._queries[key] = self._query(node, value)
+        found: Query[T] = self._queries[key]
+        return found
+
+    def _query(self, node: Node, value: Callable[[str], Values[T]]) -> Query[T]:
+        match node:
+            case Word():
+                return self._word(node, value)
+            case Rest():
+                return queries.silence
+            case Sequence(steps):
+                if not steps:
+                    return queries.silence
+                return queries.timecat([(step.weight, self.query(step.node, value)) for step in steps])
+            case Together(parts):
+                return queries.stack([self.query(part, value) for part in parts])
+            case Choice(parts, stream):
+                return queries.one_of([self.query(part, value) for part in parts], stream)
+            case Polymeter(parts, steps):
+                return self._polymeter(parts, steps, value)
+            case Speed(inner, factor, slower):
+                played = self.query(inner, value)
+                return self._each(factor, lambda n: queries.fast(played, (1 / n if n else n) if slower else n))
+            case Euclid(inner):
+                return self._euclid(node, self.query(inner, value))
+            case Perhaps(inner, share, stream):
+                return queries.drop(self.query(inner, value), share, stream)
+
+    def _word(self, word: Word, value: Callable[[str], Values[T]]) -> Query[T]:
+        try:
+            values = value(word.text)
+        except MiniError:
+            raise
+        except UsageError as error:
+            raise MiniError(str(error), self._text, word.column) from None
+        together = [queries.pure(one) for one in values]
+        return together[0] if len(together) == 1 else queries.stack(together)
+
+    def _polymeter(
+        self, parts: tuple[Sequence, ...], steps: Node | None, value: Callable[[str], Values[T]]
+    ) -> Query[T]:
+        played = [(part.weight, self.query(part, value)) for part in parts]
+        if not played:
+            return queries.silence
+
+        def shared(count: Fraction) -> Query[T]:
+            return queries.stack([queries.fast(query, count / weight) for weight, query in played])
+
+        return shared(played[0][0]) if steps is None else self._each(steps, shared)
+
+    def _euclid(self, node: Euclid, played: Query[T]) -> Query[T]:
+        def whole(n: Fraction) -> int:
+            if n.denominator != 1:
+                raise MiniError("a euclidean rhythm takes whole numbers", self._text, node.column)
+            return int(n)
+
+        for argument in (node.pulses, node.steps, *(() if node.rotation is None else (node.rotation,))):
+            for n in self._numbers(argument):
+                whole(n)
+        rotation: Node = Word("0", node.column) if node.rotation is None else node.rotation
+        return self._each(
+            node.pulses,
+            lambda k: self._each(
+                node.steps,
+                lambda n: self._each(rotation, lambda r: rhythms.euclid(played, int(k), int(n), int(r))),
+            ),
+        )
+
+    def _each(self, argument: Node, change: Callable[[Fraction], Query[T]]) -> Query[T]:
+        """What `change` gives for an argument: at once for a number, else for each value while it is active."""
+        while isinstance(argument, Sequence) and len(argument.steps) == 1:
+            argument = argument.steps[0].node
+        if isinstance(argument, Word):
+            return change(number(argument, self._text, "a factor"))
+        figures = _Reading(self._text).query(argument, lambda word: (number(Word(word, 0), self._text, "a factor"),))
+        return queries.for_each(figures, change)

@@ -1,0 +1,146 @@
+"""What a text in mini-notation means, as a tree."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TypeAlias
+
+from antiphon.errors import UsageError
+
+ONE = Fraction(1)
+
+
+class MiniError(UsageError):
+    """A text in mini-notation that cannot be read.
+
+    Attributes:
+        picture: The text's line, and below it a caret at the character.
+    """
+
+    def __init__(self, reason: str, text: str, column: int) -> None:
+        """An error at a character.
+
+        Args:
+            reason: What is wrong there, what is allowed, what to do.
+            text: The whole text.
+            column: Index of the character, from 0; that of the end for what is missing.
+        """
+        first = max(0, column - 30)
+        part = "".join(c if c.isprintable() else "·" for c in text[first : first + 60])
+        super().__init__(f'{reason} (column {column + 1} of "{part}")')
+        self.picture = f"{part}\n{' ' * (column - first)}^"
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word or a number. column: of its first character, from 0."""
+
+    text: str
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """`~`: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighted:
+    """A step of a sequence, and how many steps' time it takes."""
+
+    node: Node
+    weight: Fraction = ONE
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """`a b c`: one after the other, in one cycle."""
+
+    steps: tuple[Weighted, ...]
+
+    @property
+    def weight(self) -> Fraction:
+        """The sum of its steps' weights."""
+        return sum((step.weight for step in self.steps), Fraction(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """`a, b`: at the same time."""
+
+    parts: tuple[Sequence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """`a | b`: one each cycle. stream: of chance."""
+
+    parts: tuple[Sequence, ...]
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class Polymeter:
+    """`{a b, c d e}` and `<a b>`: sequences that share the length of a step.
+
+    steps: how many of them a cycle has; None for as many as the first sequence.
+    """
+
+    parts: tuple[Sequence, ...]
+    steps: Node | None
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """`a*2` and `a/2`. column: of the sign."""
+
+    node: Node
+    factor: Node
+    slower: bool
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Euclid:
+    """`a(3,8,2)`. column: of the bracket."""
+
+    node: Node
+    pulses: Node
+    steps: Node
+    rotation: Node | None
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Perhaps:
+    """`a?` and `a?0.3`. share: of the events that are left out. stream: of chance."""
+
+    node: Node
+    share: float
+    stream: int
+
+
+Node: TypeAlias = Word | Rest | Sequence | Together | Choice | Polymeter | Speed | Euclid | Perhaps
+
+
+def number(word: Word, text: str, what: str) -> Fraction:
+    """The number that a word is: `3`, `-0.5`, `1%8`.
+
+    Raises:
+        MiniError: It is none, or its denominator is 0.
+    """
+    try:
+        above, _, below = word.text.partition("%")
+        if len(word.text) > 40 or abs(_exponent(above)) > 12:
+            raise MiniError(f"{what} takes a number to 1e9", text, word.column)
+        return Fraction(above) / Fraction(below or "1")
+    except ValueError:
+        raise MiniError(f"{what} takes a number, not {word.text[:40]!r}", text, word.column) from None
+    except ZeroDivisionError:
+        raise MiniError(f"{what} cannot be divided by 0", text, word.column) from None
+
+
+def _exponent(digits: str) -> int:
+    _, found, exponent = digits.lower().partition("e")
+    return int(exponent) if found else 0

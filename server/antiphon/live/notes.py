@@ -1,0 +1,83 @@
+"""The values of one event of a pattern to what is sent for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any
+
+from antiphon.errors import UsageError
+from antiphon.live.harmony import HIGHEST, note_number
+from antiphon.live.records import LiveEvent, LiveNote
+from antiphon.live.spans import exact
+
+VELOCITY = 100.0
+"""Of a note that was given none, 1 to 127."""
+SAMPLER = "drums"
+"""The node that plays samples where none is named; the patches that ship with a sampler call it so."""
+OWN = ("note", "velocity", "legato", "length", "channel")
+"""Names that are of every instrument; with others the event is a note with values of its own."""
+_SHORTEST = Fraction(1, 1000)
+
+
+def sent(
+    values: Mapping[str, Any], beat: Fraction, length: Fraction, on: str, source: str, line: int
+) -> LiveEvent | LiveNote:
+    """What is sent for an event.
+
+    Args:
+        values: Its names and values.
+        beat: Where it begins.
+        length: Of the event, in beats.
+        on: The node; "" for every node that takes notes, or `SAMPLER` for what only a sampler plays.
+        source: The track's or loop's name.
+        line: Of the script.
+
+    Returns:
+        A note, or the message `/node/NAME/play` for one with values of its own.
+
+    Raises:
+        UsageError: A value that no note takes.
+    """
+    if all(name in OWN for name in values):
+        if "note" not in values:
+            raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
+        return LiveNote(
+            beat, _whole(values["note"], "note", 0, HIGHEST), _velocity(values), _length(values, length), on,
+            _whole(values.get("channel", 1), "channel", 1, 16), source, line,
+        )  # fmt: skip
+    args: list[Any] = []
+    for name, value in values.items():
+        if name == "note":
+            value = _whole(value, "note", 0, HIGHEST)
+        elif name == "velocity":
+            value = _velocity(values)
+        elif name in OWN:
+            continue
+        if not isinstance(value, bool | int | float | str):
+            raise UsageError(f"{name} takes a number or a word, not {str(value)[:40]!r}")
+        args += [name, value]
+    # a message to a node is a note with values where the first argument is a word
+    return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line)
+
+
+def _length(values: Mapping[str, Any], length: Fraction) -> Fraction:
+    legato = exact(values["legato"], "legato") if "legato" in values else Fraction(1)
+    given = exact(values["length"], "length") if "length" in values else length * legato
+    if given <= 0:
+        raise UsageError("a note's length is above 0")
+    return max(given, _SHORTEST)
+
+
+def _velocity(values: Mapping[str, Any]) -> float:
+    value = values.get("velocity", VELOCITY)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 1 <= value <= HIGHEST:
+        raise UsageError(f"velocity takes 1 to {HIGHEST}, not {str(value)[:40]!r}")
+    return value
+
+
+def _whole(value: Any, what: str, low: int, high: int) -> int:
+    number = note_number(value) if what == "note" else value
+    if isinstance(number, bool) or not isinstance(number, int | float) or not low <= round(number) <= high:
+        raise UsageError(f"{what} takes {low} to {high}, not {str(value)[:40]!r}")
+    return round(number)

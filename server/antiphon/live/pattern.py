@@ -1,0 +1,382 @@
+"""`Pattern`: a value of music that depends on time alone, and what can be done with it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from functools import reduce
+from typing import Any, Generic, Self, TypeVar
+
+from antiphon.errors import UsageError
+from antiphon.live import queries, rhythms
+from antiphon.live.arguments import Argument, Truth, each, numbers, truths, whole
+from antiphon.live.chance import chance
+from antiphon.live.queries import Query
+from antiphon.live.spans import CycleEvent, Number, Span, exact
+
+T = TypeVar("T")
+U = TypeVar("U")
+MOST_TIMES = 1024
+"""Largest factor of `fast`, `ply` and `segment`."""
+_SEEDS = 1 << 32
+"""First stream of chance of what a script calls; those below are of the mini-notation."""
+
+
+class Pattern(Generic[T]):
+    """A value that depends on time alone, in cycles of one bar unless a track says otherwise.
+
+    Every method gives a new pattern. Where a number stands, a text in mini-notation ("<2 3>") or a pattern of numbers
+    may stand too. The same pattern, asked about the same time with the same seed, always answers the same.
+
+    Attributes:
+        events: Its query.
+    """
+
+    __slots__ = ("events",)
+
+    def __init__(self, events: Query[T]) -> None:
+        self.events: Query[T] = events
+
+    def _new(self, events: Query[T]) -> Self:
+        return type(self)(events)
+
+    def query(self, begin: Number, end: Number, seed: int = 0) -> list[CycleEvent[T]]:
+        """The events between two times.
+
+        Args:
+            begin: In cycles.
+            end: In cycles, not before `begin`.
+            seed: Of chance.
+
+        Returns:
+            Those that are active in it, in order of their parts' beginnings.
+        """
+        found = self.events(Span(exact(begin), exact(end)), seed)
+        return sorted(found, key=lambda event: (event.part.begin, event.reach.begin))
+
+    # ---- time
+
+    def fast(self, factor: Argument) -> Self:
+        """Plays so many times as fast: `fast(2)` fits two cycles into one."""
+        return self._new(each(factor, "fast", lambda n: queries.fast(self.events, _speed(n))))
+
+    def slow(self, factor: Argument) -> Self:
+        """Plays so many times as slowly: `slow(2)` spreads a cycle over two."""
+        return self._new(each(factor, "slow", lambda n: queries.fast(self.events, _speed(1 / n if n else n))))
+
+    def early(self, cycles: Argument) -> Self:
+        """Moves it to an earlier time, by so many cycles."""
+        return self._new(each(cycles, "early", lambda n: queries.shift(self.events, -n)))
+
+    def late(self, cycles: Argument) -> Self:
+        """Moves it to a later time, by so many cycles."""
+        return self._new(each(cycles, "late", lambda n: queries.shift(self.events, n)))
+
+    def rev(self) -> Self:
+        """Plays each cycle backwards."""
+        return self._new(queries.rev(self.events))
+
+    def palindrome(self) -> Self:
+        """Plays every second cycle backwards."""
+        return self.every(2, lambda p: p.rev(), first=1)
+
+    def iter(self, steps: int) -> Self:
+        """Begins each cycle a step later: the cycle has so many steps, after which it is as at first."""
+        n = whole(exact(steps), "iter", 1, MOST_TIMES)
+        return self._new(queries.cat([queries.shift(self.events, Fraction(-k, n)) for k in range(n)]))
+
+    def ply(self, times: Argument) -> Self:
+        """Plays each event so many times within its own length."""
+
+        def played(n: Fraction) -> Query[T]:
+            inner = queries.map_values(self.events, lambda value: queries.fast(queries.pure(value), _speed(n)))
+
+            def query(span: Span, seed: int) -> list[CycleEvent[T]]:
+                found: list[CycleEvent[T]] = []
+                for event in inner(span, seed):
+                    if event.whole is None:
+                        continue
+                    first, length = event.whole.begin, event.whole.end - event.whole.begin
+                    found += queries.squeezed(event.value, 0, first, length)(event.part, seed)
+                return found
+
+            return query
+
+        return self._new(each(times, "ply", played))
+
+    def segment(self, count: Argument) -> Self:
+        """Reads it so many times a cycle, as an event each: makes notes or steps of a signal such as `sine`."""
+        return self._new(each(count, "segment", lambda n: queries.segment(self.events, _speed(n))))
+
+    def inside(self, factor: Number, change: Callable[[Self], Self]) -> Self:
+        """Changes it as if it were so many times as slow: `inside(4, rev)` reverses each quarter of a cycle."""
+        return change(self.slow(factor)).fast(factor)
+
+    def swing(self, amount: Number = Fraction(1, 3), steps: int = 4) -> Self:
+        """Plays the second half of each of so many steps late.
+
+        Args:
+            amount: By which part of a half, 0 to 1; a third makes triplets of eighths.
+            steps: Of a cycle: 4 delays every second eighth of a bar.
+        """
+        later = exact(amount, "swing") / 2
+        return self.inside(steps, lambda p: p.within(Fraction(1, 2), 1, lambda half: half.late(later)))
+
+    def within(self, begin: Number, end: Number, change: Callable[[Self], Self]) -> Self:
+        """Changes what begins between two places of the cycle, 0 to 1."""
+        low, high = exact(begin), exact(end)
+
+        def inside(event: CycleEvent[T]) -> bool:
+            return low <= event.reach.begin % 1 < high
+
+        kept, changed = self._where(inside), self._where(lambda event: not inside(event))
+        return self._new(queries.stack([change(kept).events, changed.events]))
+
+    def _where(self, wanted: Callable[[CycleEvent[T]], bool]) -> Self:
+        return self._new(lambda span, seed: [event for event in self.events(span, seed) if wanted(event)])
+
+    # ---- now and then
+
+    def every(self, cycles: Argument, change: Callable[[Self], Self], first: int = 0) -> Self:
+        """Changes every so many cycles one: `every(4, rev)`.
+
+        Args:
+            cycles: How many; 0 is never.
+            change: What is done with it.
+            first: The first cycle that is changed.
+        """
+        changed = change(self).events
+
+        def chosen(n: Fraction) -> Query[T]:
+            count = whole(n, "every", 0, 1_000_000)
+            return queries.when(self.events, changed, lambda cycle: count > 0 and (cycle - first) % count == 0)
+
+        return self._new(each(cycles, "every", chosen))
+
+    def when(self, test: Callable[[int], bool], change: Callable[[Self], Self]) -> Self:
+        """Changes the cycles whose number passes a test, as `lambda cycle: cycle >= 8`."""
+        return self._new(queries.when(self.events, change(self).events, test))
+
+    def chunk(self, parts: int, change: Callable[[Self], Self]) -> Self:
+        """Changes one of so many equal parts of the cycle, the next one in each cycle."""
+        n = whole(exact(parts), "chunk", 1, MOST_TIMES)
+        return self._new(
+            queries.cat([self.within(Fraction(k, n), Fraction(k + 1, n), change).events for k in range(n)])
+        )
+
+    def superimpose(self, change: Callable[[Self], Self]) -> Self:
+        """Plays it and, at the same time, itself changed."""
+        return self._new(queries.stack([self.events, change(self).events]))
+
+    def off(self, cycles: Argument, change: Callable[[Self], Self]) -> Self:
+        """Plays it and, so much later, itself changed: `off(1/8, lambda p: p.add(note=7))`."""
+        return self.superimpose(lambda p: change(p.late(cycles)))
+
+    # ---- chance
+
+    def degrade_by(self, share: Argument, seed: int = 0) -> Self:
+        """Leaves out a share of the events by chance.
+
+        Args:
+            share: 0 leaves out none, 1 all.
+            seed: Another one leaves out others.
+        """
+        return self._new(each(share, "degrade_by", lambda n: queries.drop(self.events, float(n), _SEEDS + seed)))
+
+    def degrade(self) -> Self:
+        """Leaves out half of the events by chance."""
+        return self.degrade_by(0.5)
+
+    def sometimes_by(self, share: Argument, change: Callable[[Self], Self], seed: int = 0) -> Self:
+        """Changes a share of the events by chance.
+
+        Args:
+            share: 0 changes none, 1 all.
+            change: What is done with them.
+            seed: Another one changes others.
+        """
+
+        def chosen(n: Fraction) -> Query[T]:
+            some = self._new(queries.drop(self.events, float(n), _SEEDS + seed, rest=True))
+            return queries.stack([queries.drop(self.events, float(n), _SEEDS + seed), change(some).events])
+
+        return self._new(each(share, "sometimes_by", chosen))
+
+    def sometimes(self, change: Callable[[Self], Self]) -> Self:
+        """Changes half of the events by chance."""
+        return self.sometimes_by(0.5, change)
+
+    def often(self, change: Callable[[Self], Self]) -> Self:
+        """Changes three quarters of the events by chance."""
+        return self.sometimes_by(0.75, change)
+
+    def rarely(self, change: Callable[[Self], Self]) -> Self:
+        """Changes a quarter of the events by chance."""
+        return self.sometimes_by(0.25, change)
+
+    def some_cycles(self, change: Callable[[Self], Self], share: float = 0.5, seed: int = 0) -> Self:
+        """Changes whole cycles by chance, a share of them."""
+        changed = change(self).events
+
+        def inner(cycle: int, span: Span, given: int) -> list[CycleEvent[T]]:
+            chosen = chance(given, _SEEDS + seed, Fraction(cycle)) < share
+            return (changed if chosen else self.events)(span, given)
+
+        return self._new(queries.by_cycle(inner))
+
+    # ---- rhythm
+
+    def euclid(self, pulses: Argument, steps: Argument, rotation: Argument = 0) -> Self:
+        """Plays it in a euclidean rhythm: so many beginnings, spread over so many steps as evenly as possible.
+
+        Args:
+            pulses: How many; below 0 on the other steps.
+            steps: Of the cycle.
+            rotation: By how many steps the rhythm begins later in itself.
+        """
+
+        def rotated(k: int, n: int) -> Query[T]:
+            return each(
+                rotation, "euclid", lambda r: rhythms.euclid(self.events, k, n, whole(r, "euclid", -1024, 1024))
+            )
+
+        def stepped(k: int) -> Query[T]:
+            return each(steps, "euclid", lambda n: rotated(k, whole(n, "euclid", 0, rhythms.MOST_STEPS)))
+
+        return self._new(each(pulses, "euclid", lambda k: stepped(whole(k, "euclid", -1024, 1024))))
+
+    def struct(self, rhythm: Truth) -> Self:
+        """Plays it where a rhythm has events, as `struct("t f t t")`, with the values that it has there."""
+        beginnings = queries.keep(truths(rhythm, "struct"), bool)
+        return self._new(queries.apply_left(beginnings, self.events, lambda _, value: value))
+
+    def mask(self, switches: Truth) -> Self:
+        """Silences it while switches are off, as `mask("1 1 0 1")`."""
+        on = queries.keep(truths(switches, "mask"), bool)
+        return self._new(queries.apply_left(self.events, on, lambda value, _: value))
+
+    # ---- values
+
+    def map(self, change: Callable[[T], U]) -> Pattern[U]:
+        """A pattern of changed values."""
+        return Pattern(queries.map_values(self.events, change))
+
+    def range(self, low: Number, high: Number) -> Pattern[float]:
+        """Values from 0 to 1, as those of `sine`, to values from `low` to `high`."""
+        first, reach = float(low), float(high) - float(low)
+        return self.map(lambda value: first + _number(value) * reach)
+
+    def _joined(self, other: Argument, join: Callable[[Any, Any], Any], *, both: bool) -> Pattern[Any]:
+        right = numbers(other, "arithmetic")
+        mine = queries.map_values(self.events, _number)
+        return Pattern((queries.apply_both if both else queries.apply_left)(mine, right, join))
+
+    def add(self, other: Argument = 0, **values: Argument) -> Pattern[Any]:
+        """Sums, with the beginnings of this one: `add("<0 7>")`. values: for patterns of what is played only."""
+        if values:
+            raise UsageError(f"a pattern of numbers has no value named {next(iter(values))}; write add(7)")
+        return self._joined(other, operator.add, both=False)
+
+    def __add__(self, other: Argument) -> Pattern[Any]:
+        """Sums, with the beginnings of both."""
+        return self._joined(other, operator.add, both=True)
+
+    def __radd__(self, other: Argument) -> Pattern[Any]:
+        """Sums."""
+        return self._joined(other, operator.add, both=True)
+
+    def __sub__(self, other: Argument) -> Pattern[Any]:
+        """Differences, with the beginnings of both."""
+        return self._joined(other, operator.sub, both=True)
+
+    def __mul__(self, other: Argument) -> Pattern[Any]:
+        """Products, with the beginnings of both."""
+        return self._joined(other, operator.mul, both=True)
+
+    def __rmul__(self, other: Argument) -> Pattern[Any]:
+        """Products."""
+        return self._joined(other, operator.mul, both=True)
+
+
+def _speed(factor: Fraction) -> Fraction:
+    if abs(factor) > MOST_TIMES:
+        raise UsageError(f"a factor of speed takes up to {MOST_TIMES}, not {float(factor):g}")
+    return factor
+
+
+def _number(value: object) -> float:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    raise UsageError(f"arithmetic takes patterns of numbers, and this one has {str(value)[:40]!r}")
+
+
+P = TypeVar("P", bound=Pattern[Any])
+
+
+def _all(patterns: Iterable[P]) -> tuple[P, ...]:
+    given = tuple(patterns)
+    if not given or not all(isinstance(pattern, Pattern) for pattern in given):
+        raise UsageError("one or more patterns are wanted here, as in stack(s('bd*4'), s('~ cp'))")
+    return given
+
+
+def stack(*patterns: P) -> P:
+    """All at once."""
+    given = _all(patterns)
+    return given[0]._new(queries.stack([pattern.events for pattern in given]))
+
+
+def cat(*patterns: P) -> P:
+    """In turn, a cycle of each."""
+    given = _all(patterns)
+    return given[0]._new(queries.cat([pattern.events for pattern in given]))
+
+
+def fastcat(*patterns: P) -> P:
+    """All in one cycle, each for an equal share."""
+    given = _all(patterns)
+    return given[0]._new(queries.fastcat([pattern.events for pattern in given]))
+
+
+def timecat(*steps: tuple[Number, P]) -> P:
+    """All in one cycle, each for a share of it: pairs of weight and pattern."""
+    given = _all(pattern for _, pattern in steps)
+    weights = [exact(weight, "a weight") for weight, _ in steps]
+    if not all(weight > 0 for weight in weights):
+        raise UsageError("weights are above 0")
+    return given[0]._new(queries.timecat([(w, p.events) for w, p in zip(weights, given, strict=True)]))
+
+
+def polymeter(steps: Number, *patterns: tuple[Number, P]) -> P:
+    """Patterns of different lengths that share the length of a step.
+
+    Args:
+        steps: Of a cycle.
+        patterns: Pairs: how many steps the pattern has in its cycle, and the pattern.
+    """
+    given = _all(pattern for _, pattern in patterns)
+    count = exact(steps, "steps")
+    speeds = [_speed(count / (exact(own, "steps") or 1)) for own, _ in patterns]
+    return given[0]._new(queries.stack([queries.fast(p.events, n) for n, p in zip(speeds, given, strict=True)]))
+
+
+def randcat(*patterns: P, seed: int = 0) -> P:
+    """One of them each cycle, by chance. seed: another one chooses others."""
+    given = _all(patterns)
+    return given[0]._new(queries.one_of([pattern.events for pattern in given], _SEEDS + seed))
+
+
+def silence() -> Pattern[Any]:
+    """A pattern without events."""
+    return Pattern(queries.silence)
+
+
+def pure(value: T) -> Pattern[T]:
+    """A value once a cycle."""
+    return Pattern(queries.pure(value))
+
+
+def overlay(patterns: Iterable[P]) -> P:
+    """All of a list at once: `stack`, for a list."""
+    return reduce(lambda a, b: a._new(queries.stack([a.events, b.events])), _all(patterns))

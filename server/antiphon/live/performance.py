@@ -1,0 +1,365 @@
+"""A script in virtual time: its tracks and loops give events beat by beat, the same ones for the same seed.
+
+Nothing here reads a clock: whoever performs asks for the events up to a beat, a file at once and a server a little
+ahead of its own beat.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+from antiphon.errors import UsageError
+from antiphon.graph.clock import TempoMap
+from antiphon.live.chance import chance, stream_of
+from antiphon.live.faults import fault
+from antiphon.live.notes import sent
+from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote
+from antiphon.live.spans import exact
+from antiphon.live.stage import LiveLoop, LiveScript, LiveTrack, acting
+from antiphon.live.vocabulary import StopLoop, Sync
+
+MOST_EVENTS = 8192
+"""Events of a beat, and notes ahead: the engine holds 65,536 at once."""
+MOST_RUNS = 10_000
+"""Runs of loops on one beat: loops that cue one another would go on for ever."""
+SHORTEST = Fraction(1, 1024)
+"""Least wait of a loop, in beats."""
+LONGEST = 1_000_000
+"""Longest wait of a loop, in beats."""
+_RATE = 48_000
+"""Of the tempo map, by which only the lengths of ramps are found: half a sample of it is nothing."""
+_Item = tuple[Fraction, int, int, LiveEvent | LiveNote]
+"""Beat, order on one beat, number, and what is played."""
+
+
+@dataclass(slots=True)
+class LoopState:
+    """A loop as it runs. Another version of a script goes on with it: name, memory, place and count stay.
+
+    Attributes:
+        loop: What it runs from its next pass on.
+        place: Its order among loops that run on one beat.
+        beat: Where it runs next.
+        begun: Beat of its pass.
+        turn: Number of its pass, from 0.
+        draws: Random numbers of this pass so far.
+        memory: What its function keeps.
+        pass_: The pass that waits, or None between two.
+        waits_for: Name of the cue that it waits for, or "".
+        synced: Whether this pass waited for a cue.
+        taken: Numbers of the cues that it took last, by name.
+        answer: What the next `yield` gives it.
+        ended: Whether it has ended itself.
+    """
+
+    loop: LiveLoop
+    place: int
+    beat: Fraction
+    begun: Fraction
+    turn: int = 0
+    draws: int = 0
+    memory: SimpleNamespace = field(default_factory=SimpleNamespace)
+    pass_: Generator[Any, Any, Any] | None = None
+    waits_for: str = ""
+    synced: bool = False
+    taken: dict[str, int] = field(default_factory=dict)
+    answer: object = None
+    ended: bool = False
+
+
+class _LoopStage:
+    """What the words act on while a loop runs; see `Stage`."""
+
+    def __init__(self, performance: Performance, state: LoopState) -> None:
+        self._performance, self._state = performance, state
+        self.script = performance.script
+        self.beat = state.beat
+        self.source, self.on = state.loop.name, state.loop.on
+        self.memory, self.turn = state.memory, state.turn
+
+    def send(self, event: LiveEvent | LiveNote, rank: int) -> None:
+        self._performance.put(event, rank)
+
+    def random(self) -> float:
+        state = self._state
+        state.draws += 1
+        return chance(self.script.seed, stream_of(self.source) + state.draws, Fraction(state.turn))
+
+    def cue(self, name: str, value: object) -> None:
+        self._performance.cue(name, value)
+
+    def seconds(self, beats: Fraction) -> float:
+        return self._performance.seconds(beats)
+
+
+class Performance:
+    """Plays a script in virtual time.
+
+    Attributes:
+        script: That plays now.
+        beat: Up to which events were given.
+        loops: By name, also those that have ended.
+    """
+
+    def __init__(self, script: LiveScript, tempo: float = 120.0) -> None:
+        """A performance at beat 0.
+
+        Args:
+            script: What is played.
+            tempo: Of the patch, before the script sets one.
+        """
+        self.script = script
+        self.beat = Fraction(0)
+        self.loops: dict[str, LoopState] = {}
+        self._now = Fraction(0)
+        self._map = TempoMap(_RATE, tempo, end_bpm=tempo)
+        self._count = 0
+        self._places = 0
+        self._due: list[tuple[Fraction, int, str]] = []
+        self._items: list[_Item] = []
+        self._ends: list[tuple[Fraction, int, LiveNote]] = []
+        self._sounding: dict[tuple[str, int, int], int] = {}
+        self._cues: dict[str, tuple[Fraction, int, object]] = {}
+        self._next: tuple[Fraction, LiveScript] | None = None
+        self._settings(script.settings)
+        self._begin(script)
+
+    # ---- from outside
+
+    def until(self, beat: Fraction) -> list[LiveEvent]:
+        """The events from where the last call ended to before a beat.
+
+        Args:
+            beat: In beats from the beginning, not before that of the last call.
+
+        Returns:
+            In order; on one beat the ends of notes first, then the tempo, settings and beginnings of notes.
+
+        Raises:
+            ScriptError: A loop or a pattern failed, with the line.
+        """
+        events: list[LiveEvent] = []
+        while self._next is not None and self._next[0] < beat:
+            at, script = self._next
+            self._play(at, events)
+            self._next = None
+            self._take(script)
+        self._play(beat, events)
+        return events
+
+    def ends(self) -> list[LiveEvent]:
+        """The ends of the notes that still sound, for when nothing more is played."""
+        events: list[LiveEvent] = []
+        self._end_notes(Fraction(2 * LONGEST), events)
+        return events
+
+    def swap(self, script: LiveScript, beat: Fraction) -> None:
+        """Goes on with another version of the script from a beat on.
+
+        Patterns are the new ones from there. A loop of the same name keeps memory, place and count, and runs its new
+        function from its next pass on; one that is missing ends. Of the settings those are made that differ.
+
+        Args:
+            script: The new version.
+            beat: Not before `beat`; a later call replaces one that has not taken effect.
+        """
+        self._next = max(beat, self.beat), script
+
+    def cue(self, name: str, value: object = None) -> None:
+        """Wakes the loops that wait for a name, at the beat it is now."""
+        self._count += 1
+        self._cues[name] = self._now, self._count, value
+        for state in self.loops.values():
+            if state.waits_for == name:
+                self._wake(state, self._count, value)
+
+    def put(self, event: LiveEvent | LiveNote, rank: int) -> None:
+        """Plays something at its beat."""
+        if len(self._items) >= MOST_EVENTS * 2:
+            raise UsageError(f"more than {MOST_EVENTS * 2} notes were played ahead; play fewer, or nearer")
+        self._count += 1
+        heapq.heappush(self._items, (event.beat, rank, self._count, event))
+
+    def seconds(self, beats: Fraction) -> float:
+        """How long so many beats from now last."""
+        first, last = (self._map.sample_at(float(at)) for at in (self._now, self._now + beats))
+        return (last - first) / _RATE
+
+    # ---- versions
+
+    def _take(self, script: LiveScript) -> None:
+        before = {(event.address, event.args) for event in self.script.settings}
+        self.script = script
+        self._now = self.beat
+        changed = [event for event in script.settings if (event.address, event.args) not in before]
+        self._settings(changed)
+        self._begin(script)
+
+    def _settings(self, settings: list[LiveEvent]) -> None:
+        for event in settings:
+            rank = TEMPO if event.address == "/tempo" else SET
+            if event.address.endswith("/play"):
+                rank = PLAY
+            at = self.beat + event.beat
+            self.put(LiveEvent(at, event.address, event.args, event.source, event.line), rank)
+            if event.address == "/tempo":
+                self._tempo(event, at)
+
+    def _begin(self, script: LiveScript) -> None:
+        for name, loop in script.loops.items():
+            state = self.loops.get(name)
+            if state is not None and not state.ended:
+                state.loop = loop
+                continue
+            self._places += 1
+            kept = SimpleNamespace() if state is None else state.memory
+            self.loops[name] = LoopState(loop, self._places, self.beat, self.beat, memory=kept)
+            heapq.heappush(self._due, (self.beat, self._places, name))
+        for name in [name for name in self.loops if name not in script.loops]:
+            state = self.loops.pop(name)
+            if state.pass_ is not None:
+                state.pass_.close()
+
+    # ---- playing
+
+    def _play(self, beat: Fraction, events: list[LiveEvent]) -> None:
+        if beat <= self.beat:
+            return
+        runs = 0
+        while self._due and self._due[0][0] < beat:
+            at, place, name = heapq.heappop(self._due)
+            runs = runs + 1 if at == self._now else 0
+            if runs > MOST_RUNS:
+                line = self.loops[name].loop.line if name in self.loops else 0
+                raise fault(self.script, UsageError(f"the loop {name} runs without end on one beat"), line)
+            state = self.loops.get(name)
+            if state is not None and state.place == place and state.beat == at and not state.ended:
+                self._now = at
+                self._run(state)
+        for track in self.script.tracks.values():
+            self._track(track, beat)
+        most = len(events) + MOST_EVENTS * max(1, int(beat - self.beat))
+        while self._items and self._items[0][0] < beat:
+            item = heapq.heappop(self._items)[3]
+            self._end_notes(item.beat, events, through=True)
+            if isinstance(item, LiveNote):
+                self._note(item, events)
+            else:
+                events.append(item)
+            if len(events) > most:
+                raise fault(self.script, UsageError(f"it plays more than {MOST_EVENTS} events a beat"), item.line)
+        self._end_notes(beat, events)
+        self.beat = self._now = beat
+
+    def _note(self, note: LiveNote, events: list[LiveEvent]) -> None:
+        if note.key in self._sounding:  # a note that begins again ends before, or its end would end the new one
+            events.append(note.ended(note.beat))
+        self._count += 1
+        self._sounding[note.key] = self._count
+        heapq.heappush(self._ends, (note.beat + note.length, self._count, note))
+        events.append(note.begun())
+
+    def _end_notes(self, beat: Fraction, events: list[LiveEvent], *, through: bool = False) -> None:
+        """Ends the notes that end before a beat. through: and those on it."""
+        while self._ends and (self._ends[0][0] < beat or (through and self._ends[0][0] == beat)):
+            at, number, note = heapq.heappop(self._ends)
+            if self._sounding.get(note.key) == number:
+                del self._sounding[note.key]
+                events.append(note.ended(at))
+
+    def _track(self, track: LiveTrack, beat: Fraction) -> None:
+        seed = self.script.seed ^ stream_of(track.name)
+        try:
+            for event in track.pattern.query(self.beat / track.beats, beat / track.beats, seed):
+                if not event.begins or event.whole is None:
+                    continue
+                at = event.whole.begin * track.beats
+                length = (event.whole.end - event.whole.begin) * track.beats
+                if track.sets:
+                    self._now = at
+                    for name, value in event.value.items():
+                        args = (value, self.seconds(length)) if track.glide else (value,)
+                        self.put(LiveEvent(at, f"/node/{track.on}/{name}", args, track.name, track.line), SET)
+                else:
+                    self.put(sent(event.value, at, length, track.on, track.name, track.line), PLAY)
+        except Exception as error:
+            raise fault(self.script, error, track.line) from error
+
+    # ---- loops
+
+    def _run(self, state: LoopState) -> None:
+        """Runs a loop up to its next wait, through the end of a pass where it takes no time."""
+        try:
+            with acting(_LoopStage(self, state)):
+                wait = self._resume(state)
+            if wait is not None:
+                self._wait(state, wait)
+        except StopLoop:
+            state.ended, state.pass_ = True, None
+        except Exception as error:
+            raise fault(self.script, error, state.loop.line) from error
+
+    def _resume(self, state: LoopState) -> object:
+        """What the loop waits for next; None where its pass has ended."""
+        if state.pass_ is None:
+            state.begun, state.draws, state.synced = state.beat, 0, False
+            self.cue(state.loop.name, state.turn)
+            result: object = state.loop.body()
+            if not isinstance(result, Generator):
+                self._ended(state)
+                return None
+            state.pass_, state.answer = result, None
+        answer, state.answer = state.answer, None
+        try:
+            wait: object = state.pass_.send(answer)
+        except StopIteration:
+            self._ended(state)
+            return None
+        if wait is None:
+            raise UsageError("yield takes beats, as in yield 1, or a cue, as in yield sync('drop')")
+        return wait
+
+    def _ended(self, state: LoopState) -> None:
+        """A pass has ended: the next begins at once, or where `every` has it."""
+        state.pass_ = None
+        every = state.loop.every
+        if every is not None:
+            passes = max(1, -((state.begun - state.beat) // every))
+            state.beat = max(state.begun + passes * every, state.beat)
+        elif state.beat == state.begun and not state.synced:
+            raise UsageError(
+                f"the loop {state.loop.name} takes no time: yield beats in it, as in yield 1, or write @loop(every=4)"
+            )
+        state.turn += 1
+        heapq.heappush(self._due, (state.beat, state.place, state.loop.name))
+
+    def _wait(self, state: LoopState, wait: object) -> None:
+        if isinstance(wait, Sync):
+            state.synced = True
+            at, number, value = self._cues.get(wait.name, (Fraction(-1), 0, None))
+            if at == state.beat and state.taken.get(wait.name) != number and wait.name != state.loop.name:
+                state.waits_for = wait.name
+                self._wake(state, number, value)
+            else:
+                state.waits_for = wait.name
+            return
+        beats = exact(wait, "yield")  # type: ignore[arg-type]
+        if not SHORTEST <= beats <= LONGEST:
+            raise UsageError(f"yield takes {float(SHORTEST):.3g} to {LONGEST:g} beats, not {float(beats):g}")
+        state.beat += beats
+        heapq.heappush(self._due, (state.beat, state.place, state.loop.name))
+
+    def _wake(self, state: LoopState, number: int, value: object) -> None:
+        state.taken[state.waits_for] = number
+        state.waits_for, state.answer = "", value
+        state.beat = self._now
+        heapq.heappush(self._due, (state.beat, state.place, state.loop.name))
+
+    def _tempo(self, event: LiveEvent, at: Fraction) -> None:
+        bpm, *over = (float(value) for value in event.args)
+        self._map.set_tempo(round(self._map.sample_at(float(at))), bpm, *over)

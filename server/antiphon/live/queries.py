@@ -1,0 +1,236 @@
+"""Patterns as functions: a query maps a span of time and a seed to the events that are active in it.
+
+The idea, and what each function does to cycles, is Tidal's (McLean, "Making programming languages to dance to: live
+coding with Tidal", 2014). A query is pure: the same span and seed give the same events, however often and in
+whatever order it is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import TypeAlias, TypeVar
+
+from antiphon.live.chance import chance
+from antiphon.live.spans import CycleEvent, Span
+
+T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
+Query: TypeAlias = Callable[[Span, int], list[CycleEvent[T]]]
+"""(span, seed) → the events of that span."""
+Timed: TypeAlias = Callable[[Fraction], Fraction]
+
+
+def silence(span: Span, seed: int) -> list[CycleEvent[T]]:
+    """No events."""
+    return []
+
+
+def pure(value: T) -> Query[T]:
+    """A value once a cycle, for the whole of it."""
+
+    def query(span: Span, seed: int) -> list[CycleEvent[T]]:
+        return [CycleEvent(Span(Fraction(cycle), Fraction(cycle + 1)), part, value) for cycle, part in span.cycles()]
+
+    return query
+
+
+def signal(at: Callable[[Fraction, int], T]) -> Query[T]:
+    """A value that changes all the time: a query gives one event, with the value `at` the middle of its span.
+
+    Args:
+        at: (time, seed) → the value.
+    """
+    return lambda span, seed: [CycleEvent(None, span, at(span.middle, seed))]
+
+
+def by_cycle(inner: Callable[[int, Span, int], list[CycleEvent[T]]]) -> Query[T]:
+    """A query from one that is asked for parts of single cycles: (cycle, span, seed) → events."""
+    return lambda span, seed: [event for cycle, part in span.cycles() for event in inner(cycle, part, seed)]
+
+
+def map_values(query: Query[T], change: Callable[[T], U]) -> Query[U]:
+    """Every value changed."""
+    return lambda span, seed: [event.with_value(change(event.value)) for event in query(span, seed)]
+
+
+def keep(query: Query[T], wanted: Callable[[T], bool]) -> Query[T]:
+    """The events whose value is wanted."""
+    return lambda span, seed: [event for event in query(span, seed) if wanted(event.value)]
+
+
+def retime(query: Query[T], outward: Timed, inward: Timed) -> Query[T]:
+    """Another time: `outward` maps a time of the pattern to one outside, `inward` back."""
+    return lambda span, seed: [event.map_time(outward) for event in query(span.map(inward), seed)]
+
+
+def shift(query: Query[T], cycles: Fraction) -> Query[T]:
+    """Later by so many cycles; below 0 earlier."""
+    return retime(query, lambda t: t + cycles, lambda t: t - cycles) if cycles else query
+
+
+def fast(query: Query[T], factor: Fraction) -> Query[T]:
+    """So many times as fast; below 0 backwards too, and silence for 0."""
+    if factor == 0:
+        return silence
+    if factor < 0:
+        return rev(fast(query, -factor))
+    return retime(query, lambda t: t / factor, lambda t: t * factor) if factor != 1 else query
+
+
+def rev(query: Query[T]) -> Query[T]:
+    """Each cycle backwards."""
+
+    def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
+        both = 2 * cycle + 1
+
+        def turned(turn: Span) -> Span:
+            return Span(both - turn.end, both - turn.begin)
+
+        return [
+            CycleEvent(None if event.whole is None else turned(event.whole), turned(event.part), event.value)
+            for event in query(turned(span), seed)
+        ]
+
+    return by_cycle(inner)
+
+
+def stack(queries: Sequence[Query[T]]) -> Query[T]:
+    """All at once."""
+    return lambda span, seed: [event for query in queries for event in query(span, seed)]
+
+
+def cat(queries: Sequence[Query[T]]) -> Query[T]:
+    """In turn, a cycle of each; no cycle of any is left out."""
+    count = len(queries)
+    if not count:
+        return silence
+
+    def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
+        turn, place = divmod(cycle, count)
+        return shift(queries[place], Fraction(cycle - turn))(span, seed)
+
+    return by_cycle(inner)
+
+
+def timecat(steps: Sequence[tuple[Fraction, Query[T]]]) -> Query[T]:
+    """All in one cycle, each for a share of it.
+
+    Args:
+        steps: (weight, query), the weights above 0.
+    """
+    if len(steps) == 1:
+        return steps[0][1]
+    total = sum((weight for weight, _ in steps), Fraction(0))
+    shares: list[tuple[Fraction, Fraction, Query[T]]] = []
+    at = Fraction(0)
+    for weight, query in steps:
+        shares.append((at / total, weight / total, query))
+        at += weight
+
+    def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
+        events: list[CycleEvent[T]] = []
+        for place, length, query in shares:
+            first = cycle + place
+            here = span.overlap(Span(first, first + length))
+            if here is not None:
+                events += squeezed(query, cycle, first, length)(here, seed)
+        return events
+
+    return by_cycle(inner)
+
+
+def squeezed(query: Query[T], cycle: int, first: Fraction, length: Fraction) -> Query[T]:
+    """Cycle number `cycle` of a query, squeezed into `length` from `first` on."""
+    return retime(query, lambda t: first + (t - cycle) * length, lambda t: cycle + (t - first) / length)
+
+
+def fastcat(queries: Sequence[Query[T]]) -> Query[T]:
+    """All in one cycle, each for an equal share."""
+    return fast(cat(queries), Fraction(len(queries)))
+
+
+def apply_left(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Query[V]:
+    """Values of two patterns joined where the left one has events, each with what the right one has during it."""
+
+    def query(span: Span, seed: int) -> list[CycleEvent[V]]:
+        events: list[CycleEvent[V]] = []
+        for event in left(span, seed):
+            for other in right(event.reach, seed):
+                part = event.part.overlap(other.part)
+                if part is not None:
+                    events.append(CycleEvent(event.whole, part, join(event.value, other.value)))
+        return events
+
+    return query
+
+
+def apply_both(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Query[V]:
+    """Values of two patterns joined wherever events of both overlap: the result has the beginnings of both."""
+
+    def query(span: Span, seed: int) -> list[CycleEvent[V]]:
+        events: list[CycleEvent[V]] = []
+        others = right(span, seed)
+        for event in left(span, seed):
+            for other in others:
+                part = event.part.overlap(other.part)
+                if part is None:
+                    continue
+                if event.whole is None or other.whole is None:
+                    whole = event.whole or other.whole
+                else:
+                    whole = event.whole.overlap(other.whole)
+                events.append(CycleEvent(whole, part, join(event.value, other.value)))
+        return events
+
+    return query
+
+
+def join_inner(outer: Query[Query[T]]) -> Query[T]:
+    """A pattern of patterns: the events of each while it is active."""
+
+    def query(span: Span, seed: int) -> list[CycleEvent[T]]:
+        return [event for chosen in outer(span, seed) for event in chosen.value(chosen.part, seed)]
+
+    return query
+
+
+def for_each(argument: Query[U], change: Callable[[U], Query[T]]) -> Query[T]:
+    """What `change` gives for the values of a pattern, each while it is active."""
+    return join_inner(map_values(argument, change))
+
+
+def segment(query: Query[T], count: Fraction) -> Query[T]:
+    """A signal read so many times a cycle: an event of equal length for each."""
+    return apply_left(fast(pure(None), count), query, lambda _, value: value)
+
+
+def when(query: Query[T], change: Query[T], test: Callable[[int], bool]) -> Query[T]:
+    """The pattern `change` in the cycles whose number passes the test, `query` in the others."""
+    return by_cycle(lambda cycle, span, seed: (change if test(cycle) else query)(span, seed))
+
+
+def drop(query: Query[T], share: float, stream: int, *, rest: bool = False) -> Query[T]:
+    """Leaves out a share of the events, by chance.
+
+    Args:
+        query: The pattern.
+        share: 0 leaves out none, 1 all.
+        stream: Of chance.
+        rest: Gives those that would be left out instead.
+    """
+
+    def inner(span: Span, seed: int) -> list[CycleEvent[T]]:
+        return [event for event in query(span, seed) if (chance(seed, stream, event.reach.middle) < share) is rest]
+
+    return inner
+
+
+def one_of(queries: Sequence[Query[T]], stream: int) -> Query[T]:
+    """One of them each cycle, by chance."""
+
+    def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
+        return queries[int(chance(seed, stream, Fraction(cycle)) * len(queries))](span, seed)
+
+    return by_cycle(inner) if queries else silence

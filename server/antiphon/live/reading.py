@@ -1,0 +1,74 @@
+"""Reads a live script: runs its file once, which says what it plays."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from types import SimpleNamespace
+
+from antiphon.errors import UsageError
+from antiphon.live.chance import chance, stream_of
+from antiphon.live.faults import located
+from antiphon.live.records import LiveEvent, LiveNote, ScriptError
+from antiphon.live.stage import LiveScript, acting
+
+LARGEST = 1 << 20
+"""Characters of a script."""
+MOST_SETTINGS = 4096
+
+
+class _ReadingStage:
+    """What the words act on while the script is read; see `Stage`."""
+
+    def __init__(self, script: LiveScript) -> None:
+        self.script = script
+        self.beat = Fraction(0)
+        self.source = self.on = ""
+        self.memory = SimpleNamespace()
+        self.turn = 0
+        self._draws = 0
+
+    def send(self, event: LiveEvent | LiveNote, rank: int) -> None:
+        if isinstance(event, LiveNote) or event.address.endswith("/play"):
+            raise UsageError("notes are played in a loop or by a track: write @loop above a function that plays them")
+        if len(self.script.settings) >= MOST_SETTINGS:
+            raise UsageError(f"a script sets at most {MOST_SETTINGS} values at its beginning")
+        self.script.settings.append(event)
+
+    def random(self) -> float:
+        self._draws += 1
+        return chance(self.script.seed, stream_of("") + self._draws, Fraction(0))
+
+    def cue(self, name: str, value: object) -> None:
+        raise UsageError("cue stands in a loop: nothing waits while the script is read")
+
+    def seconds(self, beats: Fraction) -> float:
+        raise UsageError("ramp stands in a loop: at the beginning, set the value")
+
+
+def read(path: str, source: str) -> LiveScript:
+    """Runs the text of a script once.
+
+    Args:
+        path: Of its file, for errors.
+        source: Its text.
+
+    Returns:
+        What it says.
+
+    Raises:
+        ScriptError: It cannot be read, with the line.
+    """
+    if len(source) > LARGEST:
+        raise ScriptError(f"{path}: a script has at most {LARGEST} characters; split it into modules")
+    script = LiveScript(path)
+    try:
+        code = compile(source, path, "exec", dont_inherit=True)
+        with acting(_ReadingStage(script)):
+            exec(code, {"__name__": "live_script", "__file__": path})
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise located(path, error) from error
+    if not script.tracks and not script.loops:
+        raise ScriptError(f'{path}: it plays nothing; write track("beat", "bd*4"), or @loop above a function')
+    return script

@@ -1,0 +1,72 @@
+"""Signals: patterns that change all the time, from 0 to 1. `range` moves them, `segment` makes events of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import TypeVar
+
+from antiphon.errors import UsageError
+from antiphon.live import queries
+from antiphon.live.chance import chance
+from antiphon.live.pattern import Pattern
+
+T = TypeVar("T")
+_SMOOTH, _CHOICE = 1 << 33, 1 << 34
+"""Streams of chance."""
+
+
+def _wave(shape: Callable[[float], float]) -> Pattern[float]:
+    return Pattern(queries.signal(lambda time, seed: shape(float(time % 1))))
+
+
+sine: Pattern[float] = _wave(lambda t: 0.5 + 0.5 * math.sin(2.0 * math.pi * t))
+"""A sine, once a cycle: 0.5 at its beginning, 1 after a quarter."""
+cosine: Pattern[float] = _wave(lambda t: 0.5 + 0.5 * math.cos(2.0 * math.pi * t))
+"""A cosine, once a cycle: 1 at its beginning."""
+saw: Pattern[float] = _wave(lambda t: t)
+"""From 0 to 1 in each cycle."""
+isaw: Pattern[float] = _wave(lambda t: 1.0 - t)
+"""From 1 to 0 in each cycle."""
+tri: Pattern[float] = _wave(lambda t: 2.0 * t if t < 0.5 else 2.0 - 2.0 * t)
+"""From 0 to 1 and back in each cycle."""
+square: Pattern[float] = _wave(lambda t: float(t >= 0.5))
+"""0 in the first half of each cycle, 1 in the second."""
+rand: Pattern[float] = Pattern(queries.signal(lambda time, seed: chance(seed, _SMOOTH, time)))
+"""A number by chance for each moment, 0 to below 1."""
+
+
+def _between(time: Fraction, seed: int) -> float:
+    cycle = math.floor(time)
+    low, high = (chance(seed, _SMOOTH + 1, Fraction(n)) for n in (cycle, cycle + 1))
+    return low + (high - low) * (0.5 - 0.5 * math.cos(math.pi * float(time - cycle)))
+
+
+perlin: Pattern[float] = Pattern(queries.signal(_between))
+"""Wanders by chance: from one number to another in each cycle, without steps."""
+
+
+def irand(count: int) -> Pattern[int]:
+    """A whole number by chance for each moment, from 0 to below `count`."""
+    return rand.map(lambda value: int(value * count))
+
+
+def run(count: int) -> Pattern[int]:
+    """The numbers from 0 to below `count`, in one cycle."""
+    return Pattern(queries.fastcat([queries.pure(n) for n in range(count)]))
+
+
+def choose(*values: T, seed: int = 0) -> Pattern[T]:
+    """One of several values by chance for each moment; `segment(4)` makes four events a cycle of it.
+
+    Args:
+        values: One or more.
+        seed: Another one chooses others.
+
+    Raises:
+        UsageError: There is no value to choose from.
+    """
+    if not values:
+        raise UsageError("choose takes one or more values, as in choose('c4', 'e4')")
+    return Pattern(queries.signal(lambda time, given: values[int(chance(given, _CHOICE + seed, time) * len(values))]))

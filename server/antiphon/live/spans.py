@@ -1,0 +1,115 @@
+"""Time of patterns: cycles as exact fractions, spans of them, and events that lie in spans."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Generic, TypeAlias, TypeVar
+
+from antiphon.errors import UsageError
+
+T = TypeVar("T")
+U = TypeVar("U")
+Number: TypeAlias = int | float | Fraction
+"""What a script may write where a time or a factor stands."""
+FINEST = 1_000_000
+"""Largest denominator that a float is read with, so that 1/3 and 0.1 are exact: off by 1e-12 at most."""
+FURTHEST = 1_000_000_000
+"""Largest time or factor: above any set, and small enough for arithmetic to stay quick."""
+
+
+def exact(value: Number, what: str = "a time") -> Fraction:
+    """The fraction that a number stands for.
+
+    Args:
+        value: A whole number, a float or a fraction; of a float the nearest fraction with a denominator to `FINEST`.
+        what: What the number is, for the error.
+
+    Raises:
+        UsageError: It is no number, or not finite, or beyond `FURTHEST`.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction):
+        raise UsageError(f"{what} takes a number, not {str(value)[:40]!r}")
+    if (isinstance(value, float) and not math.isfinite(value)) or not -FURTHEST <= value <= FURTHEST:
+        raise UsageError(f"{what} takes -{FURTHEST:g} to {FURTHEST:g}, not {str(value)[:40]}")
+    return Fraction(value).limit_denominator(FINEST) if isinstance(value, float) else Fraction(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From one time to another, in cycles.
+
+    Attributes:
+        begin: Its first moment.
+        end: The moment after its last; as `begin` for a single moment.
+    """
+
+    begin: Fraction
+    end: Fraction
+
+    @property
+    def middle(self) -> Fraction:
+        """The moment halfway."""
+        return (self.begin + self.end) / 2
+
+    def map(self, change: Callable[[Fraction], Fraction]) -> Span:
+        """The span between the changed begin and end."""
+        return Span(change(self.begin), change(self.end))
+
+    def overlap(self, other: Span) -> Span | None:
+        """What two spans share, or None; a moment at the end of a longer span is not in it."""
+        begin, end = max(self.begin, other.begin), min(self.end, other.end)
+        if begin > end:
+            return None
+        if begin == end and (
+            (begin == self.end and self.begin < self.end) or (begin == other.end and other.begin < other.end)
+        ):
+            return None
+        return Span(begin, end)
+
+    def cycles(self) -> Iterator[tuple[int, Span]]:
+        """The number of each cycle that it touches, and its part there, in order."""
+        begin = self.begin
+        if begin == self.end:
+            yield math.floor(begin), self
+        while begin < self.end:
+            cycle = math.floor(begin)
+            end = min(self.end, Fraction(cycle + 1))
+            yield cycle, Span(begin, end)
+            begin = end
+
+
+@dataclass(frozen=True, slots=True)
+class CycleEvent(Generic[T]):
+    """A value that is active for a time.
+
+    Attributes:
+        whole: From its beginning to its end; None for a sample of a signal, which has neither.
+        part: How much of it the query saw.
+        value: The value.
+    """
+
+    whole: Span | None
+    part: Span
+    value: T
+
+    @property
+    def begins(self) -> bool:
+        """Whether its beginning is in the part that the query saw: where it is not, nothing is to be played."""
+        return self.whole is not None and self.whole.begin == self.part.begin
+
+    @property
+    def reach(self) -> Span:
+        """The whole, or the part where there is none."""
+        return self.part if self.whole is None else self.whole
+
+    def map_time(self, change: Callable[[Fraction], Fraction]) -> CycleEvent[T]:
+        """The event at changed times."""
+        whole = None if self.whole is None else self.whole.map(change)
+        return CycleEvent(whole, self.part.map(change), self.value)
+
+    def with_value(self, value: U) -> CycleEvent[U]:
+        """The event with another value."""
+        return CycleEvent(self.whole, self.part, value)

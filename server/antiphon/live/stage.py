@@ -1,0 +1,141 @@
+"""Where the words of a script act: on the script while it is read, on the performance while a loop runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+from antiphon.errors import UsageError
+from antiphon.live.controls import ControlPattern
+from antiphon.live.pattern import Pattern
+from antiphon.live.records import LiveEvent, LiveNote
+
+BEATS = Fraction(4)
+"""Beats of a bar unless a script says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTrack:
+    """A pattern that plays.
+
+    Attributes:
+        name: Its name.
+        pattern: What it plays: notes, or values of parameters of `on`.
+        on: The node's name; "" for every node that takes notes.
+        beats: Of a cycle.
+        sets: Whether the values are those of parameters.
+        glide: Whether a parameter moves to the next value over the event's length.
+        line: Of the script.
+    """
+
+    name: str
+    pattern: ControlPattern | Pattern[Any]
+    on: str
+    beats: Fraction
+    sets: bool = False
+    glide: bool = False
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLoop:
+    """A function that is run again and again.
+
+    Attributes:
+        name: Its name.
+        body: The function; a generator yields how long it waits.
+        on: The node that it plays where it names none.
+        every: Beats of a pass at least; None for as long as its waits.
+        line: Of the script.
+    """
+
+    name: str
+    body: Callable[[], Any]
+    on: str
+    every: Fraction | None
+    line: int = 0
+
+
+@dataclass(slots=True)
+class LiveScript:
+    """What a script says.
+
+    Attributes:
+        path: Of its file, as errors name it.
+        patch: Name or path of the patch that it plays; "" where it names none.
+        seed: Of chance.
+        bar: Beats of a bar.
+        tracks: By name, in the script's order.
+        loops: By name, in the script's order.
+        settings: What it sets at its beginning: the tempo and parameters.
+    """
+
+    path: str
+    patch: str = ""
+    seed: int = 0
+    bar: Fraction = BEATS
+    tracks: dict[str, LiveTrack] = field(default_factory=dict)
+    loops: dict[str, LiveLoop] = field(default_factory=dict)
+    settings: list[LiveEvent] = field(default_factory=list)
+
+
+class Stage(Protocol):
+    """What the words act on.
+
+    Attributes:
+        script: What the script says so far.
+        beat: Now.
+        source: Name of the loop that runs; "" while the script is read.
+        on: The node to play where none is named.
+        memory: What a loop keeps from pass to pass, and from one version of the script to the next.
+        turn: Number of the pass, from 0.
+    """
+
+    script: LiveScript
+    beat: Fraction
+    source: str
+    on: str
+    memory: SimpleNamespace
+    turn: int
+
+    def send(self, event: LiveEvent | LiveNote, rank: int) -> None:
+        """Plays it at its beat."""
+        ...
+
+    def random(self) -> float:
+        """The next number by chance, 0 to below 1."""
+        ...
+
+    def cue(self, name: str, value: object) -> None:
+        """Wakes what waits for a name."""
+        ...
+
+    def seconds(self, beats: Fraction) -> float:
+        """How long so many beats from now last."""
+        ...
+
+
+_current: ContextVar[Stage | None] = ContextVar("stage", default=None)
+
+
+def stage() -> Stage:
+    """Where the words act now. Raises `UsageError` outside of a script."""
+    found = _current.get()
+    if found is None:
+        raise UsageError("this word acts in a live script only: antiphon render set.py --bars 8 --out set.wav")
+    return found
+
+
+@contextmanager
+def acting(on: Stage) -> Iterator[None]:
+    """Has the words act on it within this context."""
+    token = _current.set(on)
+    try:
+        yield
+    finally:
+        _current.reset(token)

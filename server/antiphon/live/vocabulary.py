@@ -1,0 +1,346 @@
+"""The words of a live script beside patterns: the patch, the tempo, tracks, loops, nodes, notes, cues and chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any, TypeAlias, TypeVar, overload
+
+from antiphon.errors import UsageError
+from antiphon.live import arguments, queries
+from antiphon.live.controls import ControlPattern, mini, s
+from antiphon.live.harmony import chord as chord_notes
+from antiphon.live.harmony import note_number
+from antiphon.live.notes import sent
+from antiphon.live.pattern import Pattern
+from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, line_of, node_name
+from antiphon.live.spans import Number, exact
+from antiphon.live.stage import LiveLoop, LiveTrack, stage
+
+T = TypeVar("T")
+Body: TypeAlias = Callable[[], Any]
+Notes: TypeAlias = str | int | float | Iterable[str | int | float]
+"""A note's name or number, or several of them."""
+GLIDES = 32
+"""Values that a signal is read for in each cycle of a parameter's pattern."""
+MOST_BEATS = 65536
+MOST_NAMES = 256
+"""Tracks, and loops, of a script."""
+
+
+class StopLoop(Exception):
+    """Ends the loop that it is raised in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """A wait for a cue: `yield sync("drop")`. name: of the cue."""
+
+    name: str
+
+
+# ---- the script
+
+
+def patch(name: str) -> None:
+    """Names the patch that the script plays, as `patch("pads")` or `patch("mine.toml")`."""
+    if not isinstance(name, str) or not name:
+        raise UsageError('patch takes a name, as in patch("pads")')
+    _reading("patch").patch = name
+
+
+def seed(number: int) -> None:
+    """Chooses another chance: all random choices of the script follow from it."""
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < 2**63:
+        raise UsageError(f"seed takes a whole number from 0, not {str(number)[:40]!r}")
+    _reading("seed").seed = number
+
+
+def meter(beats: Number) -> None:
+    """Sets the beats of a bar, which is a cycle of a track unless it says otherwise: 4 unless set."""
+    _reading("meter").bar = _beats(beats, "meter")
+
+
+def tempo(bpm: float, over: Number = 0) -> None:
+    """Sets the tempo.
+
+    Args:
+        bpm: 10 to 999.
+        over: Beats over which it gets there; 0 for at once.
+    """
+    if isinstance(bpm, bool) or not isinstance(bpm, int | float) or not 10 <= bpm <= 999:
+        raise UsageError(f"tempo takes 10 to 999, not {str(bpm)[:40]!r}")
+    _send("/tempo", (bpm, *((float(_beats(over, "over")),) if over else ())), TEMPO)
+
+
+def track(
+    name: str, pattern: ControlPattern | str, on: str = "", beats: Number | None = None, **values: arguments.Argument
+) -> None:
+    """Plays a pattern under a name, from its cycle 0 at beat 0 on.
+
+    Args:
+        name: Of the track; the same name later replaces it, and its stem is called so.
+        pattern: What it plays; a text is one of sounds, as for `s`.
+        on: The node's name. Without one, notes go to every node that takes notes, and sounds to the node `drums`.
+        beats: Of a cycle; without, a bar.
+        values: Further values, as `gain=0.5` or `pan=sine`.
+    """
+    played = s(pattern) if isinstance(pattern, str) else pattern
+    if not isinstance(played, ControlPattern):
+        raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
+    script = _reading("track")
+    _room(script.tracks, name, "tracks")
+    cycle = script.bar if beats is None else _beats(beats, "beats")
+    where = node_name(on) if on else ""
+    script.tracks[name] = LiveTrack(name, played.set(**values), where, cycle, line=line_of(script.path))
+
+
+@overload
+def loop(body: Body, /) -> Body: ...
+@overload
+def loop(*, every: Number | None = None, on: str = "", name: str = "") -> Callable[[Body], Body]: ...
+def loop(
+    body: Body | None = None, /, *, every: Number | None = None, on: str = "", name: str = ""
+) -> Body | Callable[[Body], Body]:
+    """Runs a function again and again, as `@loop` above it: its name is the loop's.
+
+    In it `yield 1` waits a beat, and `yield sync("name")` for a cue. Each pass cues the loop's own name. What it keeps
+    in `memory()` is there in the next pass, and after the script was changed.
+
+    Args:
+        body: The function.
+        every: Beats of a pass at least; needed where the function does not yield.
+        on: The node that it plays where it names none.
+        name: Its name, in place of the function's.
+    """
+
+    def put(function: Body) -> Body:
+        if not callable(function):
+            raise UsageError("@loop stands above a function, as in @loop / def bass():")
+        script = _reading("loop")
+        called = name or str(getattr(function, "__name__", "loop"))
+        _room(script.loops, called, "loops")
+        script.loops[called] = LiveLoop(
+            called, function, node_name(on) if on else "", _beats(every, "every") if every is not None else None,
+            line_of(script.path),
+        )  # fmt: skip
+        return function
+
+    return put if body is None else put(body)
+
+
+# ---- in a loop
+
+
+def play(notes: Notes, length: Number = 1, velocity: float = 100, on: str = "", at: Number = 0, **values: Any) -> None:
+    """Plays a note, or several at once, now.
+
+    Args:
+        notes: A name, a number, a chord's notes, as `"c4"`, `60`, `chord("c4 minor")`, `"c4'minor"`.
+        length: In beats.
+        velocity: 1 to 127.
+        on: The node; without one the loop's, or every node that takes notes.
+        at: Beats from now.
+        values: Of a sampler, as `s="pluck"`, `pan=0.2`.
+    """
+    for number in _numbers(notes):
+        _played({"note": number, "velocity": velocity, **values}, exact(length, "length"), on, at)
+
+
+def sample(sound: str, n: int = 0, on: str = "", at: Number = 0, **values: Any) -> None:
+    """Plays a sound of a sampler now.
+
+    Args:
+        sound: Its folder's name, as `"bd"`, or with a number, `"bd:2"`.
+        n: Which sound of it.
+        on: The node; without one the loop's, or `drums`.
+        at: Beats from now.
+        values: Further values of the note, as `speed=2`, `pan=0.2`, `gain=0.5`.
+    """
+    name, _, number = str(sound).partition(":")
+    _played({"s": name, "n": arguments.figure(number)[0] if number else n, **values}, Fraction(1), on, at)
+
+
+def once(pattern: ControlPattern | str, beats: Number | None = None, on: str = "", at: Number = 0) -> None:
+    """Plays one cycle of a pattern from now on: the cycle with the number of the loop's pass.
+
+    Args:
+        pattern: Of sounds or notes; a text is one of sounds.
+        beats: Of the cycle; without, a bar.
+        on: The node; without one the loop's.
+        at: Beats from now.
+    """
+    here = stage()
+    length = _beats(beats, "beats") if beats is not None else here.script.bar
+    played = s(pattern) if isinstance(pattern, str) else pattern
+    for event in played.query(here.turn, here.turn + 1, here.script.seed):
+        if event.begins and event.whole is not None:
+            later = (event.whole.begin - here.turn) * length
+            _played(event.value, (event.whole.end - event.whole.begin) * length, on, exact(at, "at") + later)
+
+
+def memory(**first: Any) -> SimpleNamespace:
+    """What the loop keeps from pass to pass, and when the script is changed: `my = memory(step=0)`, `my.step += 1`.
+
+    Args:
+        first: Names and values, for what is not there yet.
+    """
+    kept = stage().memory
+    for name, value in first.items():
+        if not hasattr(kept, name):
+            setattr(kept, name, value)
+    return kept
+
+
+def beat() -> Fraction:
+    """The beat that it is now, exact."""
+    return stage().beat
+
+
+def turn() -> int:
+    """The number of the loop's pass, from 0."""
+    return stage().turn
+
+
+def cue(name: str, value: object = None) -> None:
+    """Wakes every loop that waits for this name, now. value: what `yield sync(name)` gives there."""
+    stage().cue(_cue_name(name), value)
+
+
+def sync(name: str) -> Sync:
+    """Waits for a cue, as `yield sync("drop")`; a loop's own name is cued at the beginning of each of its passes."""
+    return Sync(_cue_name(name))
+
+
+def stop() -> None:
+    """Ends the loop that it stands in."""
+    raise StopLoop
+
+
+# ---- chance
+
+
+def pick(values: Sequence[T]) -> T:
+    """One of several values by chance; the same script and seed pick the same."""
+    given = list(values)
+    if not given:
+        raise UsageError("pick takes one or more values, as in pick(['c4', 'e4'])")
+    return given[int(stage().random() * len(given))]
+
+
+def maybe(share: float = 0.5) -> bool:
+    """True by chance, in so large a share of cases, 0 to 1."""
+    return stage().random() < share
+
+
+def between(low: float, high: float) -> float:
+    """A number by chance, from `low` to below `high`."""
+    return low + (high - low) * stage().random()
+
+
+# ---- nodes
+
+
+class LiveNode:
+    """A node of the patch: its parameters are attributes, as `node("denoise").threshold = -40`."""
+
+    __slots__ = ("_name",)
+    _name: str
+
+    def __init__(self, name: str) -> None:
+        object.__setattr__(self, "_name", node_name(name))
+
+    def __setattr__(self, param: str, value: object) -> None:
+        """Sets a parameter now. A pattern or a text with spaces or brackets sets it again and again, from now on."""
+        if isinstance(value, Pattern) or (isinstance(value, str) and any(c in value for c in " <[*")):
+            self._follow(param, value)
+            return
+        if not isinstance(value, bool | int | float | str):
+            raise UsageError(f"{self._name}.{param} takes a number, a word or a pattern, not {str(value)[:40]!r}")
+        _send(f"/node/{self._name}/{param}", (value,), SET)
+
+    def _follow(self, param: str, value: Pattern[Any] | str) -> None:
+        pattern = mini(value) if isinstance(value, str) else value
+        script = _reading(f"a pattern for {self._name}.{param}")
+        # a signal has no events of its own: it is read at regular times, and the parameter moves between them
+        glides = all(event.whole is None for event in pattern.query(0, 1, script.seed))
+        values = queries.map_values((pattern.segment(GLIDES) if glides else pattern).events, lambda v: {param: v})
+        name = f"{self._name}.{param}"
+        _room(script.tracks, name, "tracks")
+        script.tracks[name] = LiveTrack(
+            name, Pattern(values), self._name, script.bar, sets=True, glide=glides, line=line_of(script.path)
+        )
+
+    def ramp(self, beats: Number, **params: float) -> None:
+        """Moves parameters to values over so many beats, as `ramp(8, cutoff=400)`."""
+        seconds = stage().seconds(_beats(beats, "ramp"))
+        for param, value in params.items():
+            _send(f"/node/{self._name}/{param}", (value, seconds), SET)
+
+    def reset(self) -> None:
+        """Clears the node's state: echoes, reverberation, recorded loops."""
+        _send(f"/node/{self._name}/reset", (), SET)
+
+
+def node(name: str) -> LiveNode:
+    """A node of the patch, as `node("echo").feedback = 0.4`."""
+    return LiveNode(name)
+
+
+def chord(name: str) -> tuple[int | float, ...]:
+    """The notes of a chord, as `chord("c4 minor7")`."""
+    return chord_notes(name)
+
+
+# ---- parts of the above
+
+
+def _reading(word: str) -> Any:
+    here = stage()
+    if here.source:
+        raise UsageError(f"{word} stands in the script itself, not in a loop")
+    return here.script
+
+
+def _room(known: dict[str, Any], name: str, what: str) -> None:
+    if not isinstance(name, str) or not name or len(name) > 64 or not name.isprintable() or "/" in name:
+        raise UsageError(f"a name has 1 to 64 characters and no slash, not {str(name)[:70]!r}")
+    if name not in known and len(known) >= MOST_NAMES:
+        raise UsageError(f"a script has at most {MOST_NAMES} {what}")
+
+
+def _beats(value: Number, what: str) -> Fraction:
+    beats = exact(value, what)
+    if not 0 < beats <= MOST_BEATS:
+        raise UsageError(f"{what} takes a number of beats above 0, to {MOST_BEATS}, not {float(beats):g}")
+    return beats
+
+
+def _cue_name(name: str) -> str:
+    if not isinstance(name, str) or not name or len(name) > 256:
+        raise UsageError(f"a cue's name is a word, as in cue('drop'), not {str(name)[:40]!r}")
+    return name
+
+
+def _numbers(notes: Notes) -> Iterable[int | float]:
+    if isinstance(notes, str) and ("'" in notes or " " in notes.strip()):
+        return chord_notes(notes)
+    if isinstance(notes, str | int | float):
+        return (note_number(notes),)
+    return tuple(note_number(one) for one in notes)
+
+
+def _played(values: Any, length: Fraction, on: str, at: Number) -> None:
+    here = stage()
+    later = exact(at, "at")
+    if later < 0:
+        raise UsageError("at takes beats from now, 0 or more")
+    node = node_name(on) if on else here.on
+    here.send(sent(values, here.beat + later, length, node, here.source, line_of(here.script.path)), PLAY)
+
+
+def _send(address: str, args: tuple[Any, ...], rank: int) -> None:
+    here = stage()
+    here.send(LiveEvent(here.beat, address, args, here.source, line_of(here.script.path)), rank)

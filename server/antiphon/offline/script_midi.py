@@ -1,0 +1,104 @@
+"""The notes of a live script as a MIDI file: a track for each of its tracks and loops, to the tick."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+from antiphon.io import midifile
+from antiphon.io.midifile import MidiNote, MidiTrack
+from antiphon.live.records import LiveEvent
+
+TICKS = 960
+"""Of a beat: triplets and sixty-fourths fall on whole ones."""
+_DRUMS = {
+    "bd": 36, "kick": 36, "rs": 37, "sd": 38, "sn": 38, "snare": 38, "cp": 39, "hh": 42, "ch": 42, "oh": 46, "lt": 43,
+    "mt": 47, "ht": 50, "cr": 49, "rd": 51, "cb": 56, "tb": 54, "sh": 70,
+}  # fmt: skip
+"""Drums of General MIDI by the names that sound folders have."""
+_DRUM_CHANNEL = 10
+_CHANNELS = tuple(channel for channel in range(1, 17) if channel != _DRUM_CHANNEL)
+_HIT = 0.25
+"""Length in beats of what has none."""
+_STEP = Fraction(1, 4)
+"""Beats between the tempos that stand for a ramp."""
+
+
+def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float) -> tuple[int, list[str]]:
+    """Writes the notes and the tempo.
+
+    Args:
+        path: The file.
+        events: Of the script, in order.
+        beats: Where what has not ended ends.
+        tempo: Of the patch, before the script sets one; bpm.
+
+    Returns:
+        How many notes there are, and the names of sounds that no MIDI note stands for, which are left out.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    notes: dict[str, list[MidiNote]] = {}
+    sounding: dict[tuple[object, ...], tuple[LiveEvent, int, float]] = {}
+    channels: dict[str, int] = {}
+    missing: list[str] = []
+
+    def keep(source: str, note: MidiNote) -> None:
+        notes.setdefault(source, []).append(note)
+
+    def end(key: tuple[object, ...], at: Fraction) -> None:
+        event, number, velocity = sounding.pop(key)
+        length = max(float(at - event.beat), 1.0 / TICKS)
+        keep(event.source, MidiNote(float(event.beat), length, number, velocity, channels[event.source]))
+
+    for event in events:
+        if event.address in ("/note/on", "/note/off"):
+            number, velocity, *rest = event.args
+            key: tuple[object, ...] = (number, *rest)
+            if key in sounding:
+                end(key, event.beat)
+            if event.address == "/note/on":
+                _channel(channels, event.source)
+                sounding[key] = event, int(number), float(velocity) / 127.0
+        elif event.address.endswith("/play"):
+            values = dict(zip(event.args[::2], event.args[1::2], strict=True))
+            number = int(values.get("note", _DRUMS.get(str(values.get("s")), -1)))
+            if number < 0:
+                name = str(values.get("s", "?"))
+                missing += [] if name in missing else [name]
+                continue
+            velocity = float(values.get("velocity", 100.0)) / 127.0
+            channel = _channel(channels, event.source) if "note" in values else _DRUM_CHANNEL
+            keep(event.source, MidiNote(float(event.beat), _HIT, number, velocity, channel))
+    for left in list(sounding):
+        end(left, max(beats, sounding[left][0].beat))
+    tracks = [
+        MidiTrack(source, tuple(sorted(held, key=lambda n: (n.start, n.number)))) for source, held in notes.items()
+    ]
+    midifile.write(path, tracks, _tempo(events, tempo), TICKS)
+    return sum(map(len, notes.values())), missing
+
+
+def _channel(channels: dict[str, int], source: str) -> int:
+    """The channel of a track's notes; above fifteen they begin again."""
+    return channels.setdefault(source, _CHANNELS[len(channels) % len(_CHANNELS)])
+
+
+def _tempo(events: Sequence[LiveEvent], tempo: float) -> list[tuple[float, float]]:
+    """(beat, bpm) of each change; a ramp, which MIDI has not, as steps."""
+    changes: dict[Fraction, float] = {Fraction(0): tempo}
+    for event in events:
+        if event.address != "/tempo":
+            continue
+        bpm, over = float(event.args[0]), Fraction(float(event.args[1])) if len(event.args) > 1 else Fraction(0)
+        before = changes[max(at for at in changes if at <= event.beat)]
+        changes = {at: value for at, value in changes.items() if at < event.beat}
+        if not over:
+            changes[event.beat] = bpm
+            continue
+        steps = max(1, min(4096, int(over / _STEP)))
+        for step in range(steps + 1):
+            changes[event.beat + over * step / steps] = before + (bpm - before) * step / steps
+    return [(float(at), bpm) for at, bpm in sorted(changes.items())]

@@ -1,0 +1,207 @@
+"""A live script for a file: performed in a process of its own, its events read as commands."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import AntiphonError
+from antiphon.graph.clock import TempoMap
+from antiphon.io.decode import shown
+from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.offline.event_file import MAX_EVENTS, FindParam, commands_of
+from antiphon.session.commands import Command
+from antiphon.session.notes import Players
+
+SUFFIX = ".py"
+PATIENCE = 2.0
+"""Seconds of processor time that reading a script, and a beat of it, may take."""
+_SILENT = 15.0
+"""How many times `PATIENCE` may pass without a word of the process: its own timers end it before."""
+_CHUNK = 1 << 16
+_LONGEST_LINE = 1 << 20
+
+
+def is_script(path: str) -> bool:
+    """Whether a name on the command line is that of a live script."""
+    return path.endswith(SUFFIX)
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptHeader:
+    """What a script says before it is played.
+
+    Attributes:
+        patch: The patch's name or path.
+        bar: Beats of a bar.
+        seed: Of chance.
+        names: Tracks and loops that may play notes.
+    """
+
+    patch: str
+    bar: Fraction
+    seed: int
+    names: tuple[str, ...]
+
+
+class ScriptProcess:
+    """A script in a process of its own: use it as a context, and call `play` once.
+
+    Attributes:
+        header: What the script says.
+    """
+
+    def __init__(self, path: str, patience: float = PATIENCE) -> None:
+        """Starts the process and reads the script.
+
+        Args:
+            path: The script's file.
+            patience: Seconds of processor time that reading it, and each beat, may take.
+
+        Raises:
+            ScriptError: It cannot be read; with file and line.
+        """
+        self._path, self._name, self._patience = path, os.path.basename(path), patience
+        if not Path(path).is_file():
+            raise ScriptError(f"cannot read {shown(path)}: there is no such file, or it is not an ordinary one")
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "antiphon.offline.script_child", path, str(patience)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        )
+        self._lines = self._read()
+        try:
+            said = next(self._lines, {})
+            self.header = ScriptHeader(said["patch"], Fraction(*said["bar"]), said["seed"], tuple(said["names"]))
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> ScriptProcess:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def play(self, beats: Fraction, tempo: float) -> list[LiveEvent]:
+        """Performs the script.
+
+        Args:
+            beats: How long.
+            tempo: Of the patch.
+
+        Returns:
+            Its events before that beat, in order, and the ends of notes that sound on.
+
+        Raises:
+            ScriptError: It fails, or plays too much; with file and line.
+        """
+        stdin = self._process.stdin
+        assert stdin is not None
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(json.dumps({"tempo": tempo, "beats": [beats.numerator, beats.denominator]}).encode() + b"\n")
+            stdin.flush()
+        events: list[LiveEvent] = []
+        for said in self._lines:
+            if said.get("end"):
+                return events
+            if len(events) >= MAX_EVENTS:
+                raise ScriptError(f"{self._name} plays more than {MAX_EVENTS} events; render fewer bars")
+            at = Fraction(*said["beat"])
+            events.append(LiveEvent(at, said["address"], tuple(said["args"]), said["source"], said["line"]))
+        raise self._gone()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+
+    def _read(self) -> Iterator[dict[str, Any]]:
+        """Its lines, as objects. Raises `ScriptError` for a fault, for silence and for what is no line of ours."""
+        stdout = self._process.stdout
+        assert stdout is not None
+        poll = select.poll()
+        poll.register(stdout, select.POLLIN)
+        held = b""
+        while True:
+            if not poll.poll(int(1000 * _SILENT * self._patience)):
+                raise ScriptError(f"{self._name} runs without end and cannot be interrupted; it was stopped")
+            part = os.read(stdout.fileno(), _CHUNK)
+            if not part:
+                raise self._gone()
+            *lines, held = (held + part).split(b"\n")
+            if len(held) > _LONGEST_LINE:
+                raise ScriptError(f"{self._name} plays an event of over {_LONGEST_LINE} characters")
+            for line in lines:
+                if line:
+                    said = json.loads(line)
+                    if "fault" in said:
+                        raise ScriptError(said["fault"], said["picture"])
+                    yield said
+
+    def _gone(self) -> ScriptError:
+        """The process has ended without a word."""
+        status = self._process.wait()
+        if status == -signal.SIGVTALRM:
+            return ScriptError(f"{self._name} runs without end: {2 * self._patience:g} s in one call; it was stopped")
+        how = f"killed by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        return ScriptError(f"the process of {self._name} ended before the music did, {how}")
+
+
+def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam, players: Players) -> list[Command]:
+    """The commands of a script's events, checked as those of a file of events are.
+
+    Args:
+        events: In order.
+        name: Of the script, for errors.
+        rate: Hz.
+        find: Finds a parameter of the patch.
+        players: The nodes that take notes.
+
+    Raises:
+        ScriptError: The patch does not take an event, with the line that plays it.
+    """
+    result: list[Command] = []
+    for event in events:
+        line = {"beat": float(event.beat), "address": event.address, "args": list(event.args)}
+        try:
+            result += commands_of(line, rate, find, players)
+        except AntiphonError as error:
+            where = f"{name} line {event.line}" if event.line else name
+            raise ScriptError(f"{where}: {error}") from None
+    return result
+
+
+def frames_of(events: Sequence[LiveEvent], beats: Fraction, rate: int, tempo: float) -> int:
+    """How long so many beats last, by the tempo that events set.
+
+    Args:
+        events: In order.
+        beats: From the beginning.
+        rate: Hz.
+        tempo: Of the patch, bpm.
+
+    Returns:
+        Frames.
+    """
+    times = TempoMap(rate, tempo, end_bpm=tempo)
+    for event in events:
+        if event.address == "/tempo" and event.beat < beats:
+            bpm, *over = (float(value) for value in event.args)
+            times.set_tempo(round(times.sample_at(float(event.beat))), bpm, *over)
+    return round(times.sample_at(float(beats)))

@@ -1,0 +1,291 @@
+"""`antiphon render set.py`: a live script to sound, stems and MIDI, by the code that plays patches and events."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from fractions import Fraction as F
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests import audio
+
+from antiphon.io import midifile
+from antiphon.live.records import ScriptError
+from antiphon.offline.script_run import ScriptProcess, frames_of
+
+Command = Callable[..., Any]
+RATE = 48000
+PATCH = """format = 1
+tempo = 120
+[nodes.drums]
+type = "sampler"
+library = "{library}"
+[nodes.other]
+type = "sampler"
+library = "{library}"
+pads = "pitch"
+s = "tick"
+[nodes.level]
+type = "gain"
+[wires]
+"drums" = "level"
+"other" = "level"
+"level" = "out"
+"""
+IMPORTS = 'from antiphon.live import *\npatch("clicks.toml")\n'
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """A folder with a patch of samplers whose sounds are one frame long, of different heights."""
+    for name, height in (("tick", 0.125), ("tock", 0.25)):
+        (tmp_path / "kit" / name).mkdir(parents=True)
+        sound = np.zeros((1, 480), np.float32)
+        sound[0, 0] = height
+        audio.write(tmp_path / "kit" / name / "0.wav", sound, RATE, "FLOAT")
+    (tmp_path / "clicks.toml").write_text(PATCH.format(library=tmp_path / "kit"))
+    return tmp_path
+
+
+def script(place: Path, text: str) -> str:
+    (place / "set.py").write_text(IMPORTS + text)
+    return "set.py"
+
+
+def clicks(path: Path) -> list[tuple[int, float]]:
+    """(frame, height) of every frame that is not silent."""
+    heard, rate = audio.read(path)
+    assert rate == RATE
+    return [(int(n), round(float(heard[0, n]), 3)) for n in np.flatnonzero(np.abs(heard[0]) > 1e-4)]
+
+
+def frame(beat: F, bpm: float = 120.0) -> int:
+    return round(float(beat) * 60.0 / bpm * RATE)
+
+
+LOOPS = """
+seed(5)
+track("beat", "tick*3 [tock tick](3,8,2)", on="drums")
+@loop(on="drums")
+def l():
+    sample("tock", at=between(0, 1/3))
+    yield pick([1/3, 1/5, 3/7])
+"""
+
+
+def test_onsets_are_on_their_samples(antiphon: Command, place: Path) -> None:
+    done = antiphon("render", script(place, LOOPS), "--bars", "8", "--out", "out.wav", "--tail", "0", "--fade", "0")
+    assert (done.code, done.err) == (0, "")
+    with ScriptProcess("set.py") as process:
+        events = process.play(F(32), 120.0)
+    assert len(events) > 100
+    heights = {"tick": 0.125, "tock": 0.25}
+    expected: dict[int, float] = {}
+    for event in events:
+        at = frame(event.beat)
+        expected[at] = expected.get(at, 0.0) + heights[str(event.args[1])]
+    assert clicks(place / "out.wav") == sorted((at, height) for at, height in expected.items() if at < frame(F(32)))
+    heard, _ = audio.read(place / "out.wav")
+    assert heard.shape == (2, frame(F(32)))
+
+
+@pytest.mark.parametrize("block", [64, 2048])
+def test_the_same_seed_gives_the_same_samples(antiphon: Command, place: Path, block: int) -> None:
+    name = script(place, LOOPS)
+    for out, size in (("a.wav", 256), ("b.wav", block)):
+        assert antiphon("render", name, "--bars", "2", "--out", out, "--block", str(size)).code == 0
+    assert np.array_equal(audio.read(place / "a.wav")[0], audio.read(place / "b.wav")[0])
+    name = script(place, LOOPS.replace("seed(5)", "seed(6)"))
+    assert antiphon("render", name, "--bars", "2", "--out", "c.wav").code == 0
+    assert clicks(place / "a.wav") != clicks(place / "c.wav")
+
+
+def test_what_a_script_plays_a_file_of_events_plays(antiphon: Command, place: Path) -> None:
+    name = script(place, LOOPS + 'node("level").gain = saw.range(0.5, 1)\n')
+    assert antiphon("render", name, "--bars", "4", "--out", "a.wav", "--tail", "0", "--fade", "0").code == 0
+    with ScriptProcess(name) as process:
+        events = process.play(F(16), 120.0)
+    lines = [json.dumps({"beat": float(e.beat), "address": e.address, "args": list(e.args)}) for e in events]
+    (place / "e.jsonl").write_text("\n".join(lines))
+    given = ("--events", "e.jsonl", "--seconds", "8", "--out", "b.wav", "--fade", "0")
+    assert antiphon("render", "clicks.toml", *given).code == 0
+    assert np.array_equal(audio.read(place / "a.wav")[0], audio.read(place / "b.wav")[0])
+
+
+def test_tempo_changes_move_what_comes_after(antiphon: Command, place: Path) -> None:
+    text = """
+tempo(60)
+track("beat", "tick*4", on="drums")
+@loop
+def faster():
+    yield 4
+    tempo(120)
+    yield 4
+    tempo(240, over=4)
+    stop()
+"""
+    done = antiphon("render", script(place, text), "--bars", "4", "--out", "out.wav", "--tail", "0", "--fade", "0")
+    assert (done.code, done.err) == (0, "")
+    found = [at for at, _ in clicks(place / "out.wav")]
+    assert found[:9] == [*(RATE * k for k in range(4)), *(RATE * 4 + RATE // 2 * k for k in range(5))]
+    gaps = np.diff(found[8:])
+    assert len(found) == 16
+    assert (np.diff(gaps)[:4] < 0).all()
+    assert abs(int(gaps[-1]) - RATE // 4) <= 1
+    heard, _ = audio.read(place / "out.wav")
+    assert heard.shape[1] == found[-1] + RATE // 4 or abs(heard.shape[1] - found[-1] - RATE // 4) <= 1
+
+
+def test_stems_sum_to_the_whole(antiphon: Command, place: Path) -> None:
+    text = LOOPS + 'track("a/b"[:1] + " ü", "tock", on="drums")\nnode("level").gain = 0.5\n'
+    done = antiphon("render", script(place, text), "--bars", "2", "--out", "out.wav", "--stems", "stems")
+    assert (done.code, done.err) == (0, "")
+    stems = sorted((place / "stems").iterdir())
+    assert [path.name for path in stems] == ["a_ü.wav", "beat.wav", "l.wav"]
+    whole = audio.read(place / "out.wav")[0]
+    total = np.zeros_like(whole)
+    for path in stems:
+        heard = audio.read(path)[0]
+        total[:, : heard.shape[1]] += heard
+    assert np.abs(total - whole).max() < 1e-6
+    again = antiphon("render", "set.py", "--bars", "2", "--out", "more.wav", "--stems", "stems")
+    assert again.code == 2
+    assert "--force" in again.complaint
+
+
+def test_a_midi_file_has_the_notes_to_the_tick(antiphon: Command, place: Path) -> None:
+    text = """
+tempo(100)
+track("tune", note("c4 [e4 g4] <a4 b4>(3,8)", velocity=64, legato=0.5), on="other")
+track("beat", "tick*4", on="drums")
+track("kick", "bd sn", on="drums")
+@loop(on="other")
+def low():
+    play("c2", 1/3)
+    yield 2/3
+    tempo(120)
+"""
+    done = antiphon("render", script(place, text), "--bars", "2", "--out", "out.wav", "--midi", "out.mid")
+    assert done.code == 0
+    assert "out.mid is without tick: no drum of General MIDI" in done.err
+    song = midifile.read(place / "out.mid")
+    tracks = {track.name: track for track in song.tracks}
+    assert [(n.start, n.number, n.channel) for n in tracks["kick"].notes] == [
+        (0, 36, 10), (2, 38, 10), (4, 36, 10), (6, 38, 10),
+    ]  # fmt: skip
+    tick = 1 / song.ticks
+    expected = [(F(2, 3) * k, F(1, 3)) for k in range(12)]
+    low = tracks["low"].notes
+    assert len(low) == 12
+    for n, (start, length) in zip(low, expected, strict=True):
+        assert abs(n.start - start) < tick
+        assert abs(n.length - length) <= tick
+        assert n.number == 36
+    assert [n.number for n in tracks["tune"].notes] == [60, 64, 67, 69, 69, 69, 60, 64, 67, 71, 71, 71]
+    assert {round(n.velocity * 127) for n in tracks["tune"].notes} == {64}
+    assert [round(bpm) for _, bpm in song.tempo][:2] == [100, 120]
+    assert abs(song.tempo[1][0] - 2 / 3) < tick
+
+
+def test_length_follows_bars_and_meter(place: Path, antiphon: Command) -> None:
+    name = script(place, 'meter(3)\ntempo(90)\ntrack("t", "tick*3", on="drums")')
+    assert antiphon("render", name, "--bars", "2.5", "--out", "o.wav", "--tail", "0", "--fade", "0").code == 0
+    assert audio.read(place / "o.wav")[0].shape[1] == frame(F(15, 2), 90)
+    assert [at for at, _ in clicks(place / "o.wav")] == [frame(F(k), 90) for k in range(8)]
+    assert frames_of([], F(4), RATE, 120.0) == 2 * RATE
+
+
+# ---- refusals
+
+BEAT = 'track("t", "tick", on="drums")\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "caret"),
+    [
+        ("x = (\n", "set.py line 3: '(' was never closed", True),
+        ('track("t", "bd [sn")\n', "set.py line 3: the [ is not closed; write ] where it ends (column 4 of ", True),
+        (BEAT + "@loop\ndef l():\n    yield 2\n    1/0\n", "set.py line 7: ZeroDivisionError: division by zero", False),
+        ('track("t", "tick", on="dums")\n', "set.py line 3: there is no node 'dums'; did you mean drums?", False),
+        ('track("t", "tick", on="drums", sped=2)\n', "set.py line 3: play takes no value named 'sped'", False),
+        ('node("level").gian = 2\n' + BEAT, "set.py line 3: level has no parameter 'gian'", False),
+        ('node("level").gain = 99\n' + BEAT, "set.py line 3: gain takes", False),
+        ("while True: pass\n", "set.py line 3: it runs without end: 0.3 s without a wait; a loop waits", False),
+        ("try:\n    while True: pass\nexcept Exception:\n    pass\n", "set.py line 4: it runs without end", False),
+        (BEAT + "@loop\ndef l():\n    yield 1\n    while True: pass\n", "set.py line 7: it runs without end", False),
+        ("x = 10 ** 10 ** 9\n", "runs without end", False),
+        ("import time\ntime.sleep(99)\n", "set.py line 4: it runs without end", False),
+        ("x = bytearray(10 ** 10)\n", "set.py line 3: it takes more memory than a script may have", False),
+        ("import os\nos._exit(3)\n", "the process of set.py ended before the music did, with status 3", False),
+        ("import os\nos.kill(os.getpid(), 9)\n", "killed by SIGKILL", False),
+    ],
+)  # fmt: skip
+def test_a_fault_of_a_script_is_a_line(
+    antiphon: Command, place: Path, monkeypatch: pytest.MonkeyPatch, text: str, said: str, caret: bool
+) -> None:
+    monkeypatch.setattr(ScriptProcess.__init__, "__defaults__", (0.3,))
+    done = antiphon("render", script(place, text), "--bars", "8", "--out", "out.wav")
+    assert done.code == 2
+    lines = done.err.splitlines()
+    assert said in lines[0]
+    assert len(lines) == (3 if caret else 1)
+    assert not caret or lines[2].strip() == "^"
+    assert not list(place.glob("out*"))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("set.py", "--out", "o.wav"), "say how long in bars"),
+        (("set.py", "--seconds", "3", "--out", "o.wav"), "say how long in bars"),
+        (("set.py", "--bars", "0", "--out", "o.wav"), "--bars takes a number above 0"),
+        (("set.py", "--bars", "1e9", "--out", "o.wav"), "--bars takes a number above 0"),
+        (("set.py", "--bars", "4", "--events", "e.jsonl", "--out", "o.wav"), "a script plays its own events"),
+        (("none.py", "--bars", "4", "--out", "o.wav"), "cannot read none.py"),
+        (("nameless.py", "--bars", "4", "--out", "o.wav"), 'nameless.py names no patch; write patch("pads") in it'),
+        (("clicks.toml", "--bars", "4", "--out", "o.wav"), "--bars is for a live script"),
+        (("set.py", "--bars", "4", "--out", "set.py"), "its name must end in .wav"),
+        (("set.py", "--bars", "4", "--midi", "set.py", "--out", "o.wav"), "the same file"),
+    ],
+)
+def test_options_that_make_no_sense(antiphon: Command, place: Path, given: tuple[str, ...], said: str) -> None:
+    script(place, BEAT)
+    (place / "nameless.py").write_text("from antiphon.live import *\n" + BEAT)
+    done = antiphon("render", *given)
+    assert done.code == 2
+    assert said in done.complaint
+
+
+def test_what_a_script_prints_is_not_its_music(spawn: Callable[..., subprocess.Popen[str]], place: Path) -> None:
+    script(place, 'print("hello")\n' + BEAT)
+    process = spawn("render", "set.py", "--bars", "1", "--out", "out.wav")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "hello" in err
+    assert "hello" not in out
+    assert len(clicks(place / "out.wav")) == 1
+
+
+def test_ctrl_c_ends_the_script_and_leaves_no_file(spawn: Callable[..., subprocess.Popen[str]], place: Path) -> None:
+    script(place, BEAT + "print('ready', flush=True)\nimport time\ntime.sleep(8)\n")
+    process = spawn("render", "set.py", "--bars", "1", "--out", "out.wav")
+    assert process.stderr is not None
+    assert process.stderr.readline().strip() == "ready"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(30) == 130
+    assert not list(place.glob("out*"))
+
+
+def test_a_script_that_plays_too_much_is_refused(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    monkeypatch.setattr("antiphon.offline.script_run.MAX_EVENTS", 100)
+    with (
+        ScriptProcess(script(place, 'track("t", "tick*64", on="drums")')) as process,
+        pytest.raises(ScriptError, match="plays more than 100 events; render fewer bars"),
+    ):
+        process.play(F(64), 120.0)

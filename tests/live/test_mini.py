@@ -1,0 +1,310 @@
+"""The mini-notation: cycles that Tidal 1.9 documents, texts built beside functions, and texts that cannot be read."""
+
+from __future__ import annotations
+
+import time
+from fractions import Fraction as F
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests import waiting
+
+from antiphon.live import queries
+from antiphon.live.mini.reading import MOST_EVENTS, read
+from antiphon.live.mini.tree import MiniError
+from antiphon.live.queries import Query
+from antiphon.live.spans import Span
+
+PAGE = "tidalcycles.org, Mini Notation"
+"""The page, its table and the sections below it."""
+PARSE = "Tidal 1.9, test/Sound/Tidal/ParseTest.hs"
+EUCLID = "tidalcycles.org, Mini Notation, Euclidian Sequences"
+TOUSSAINT = "Tidal 1.9, test/Sound/Tidal/UITest.hs, euclid; two of Toussaint's rhythms are corrected there"
+
+
+def words(text: str) -> Query[str]:
+    return read(text, lambda word: (word,))
+
+
+def played(query: Query[Any], cycles: int = 1, seed: int = 0) -> list[tuple[F, F, Any]]:
+    found = query(Span(F(0), F(cycles)), seed)
+    return sorted((e.whole.begin, e.whole.end, e.value) for e in found if e.whole is not None and e.begins)
+
+
+def grid(line: str) -> list[tuple[F, F, Any]]:
+    """Steps of equal length to events: `bd . sd _` is bd for a step, nothing, sd for two."""
+    steps = line.split()
+    events: list[tuple[F, F, Any]] = []
+    for at, step in enumerate(steps):
+        if step == "_":
+            begin, _, value = events.pop()
+            events.append((begin, F(at + 1, len(steps)), value))
+        elif step != ".":
+            events.append((F(at, len(steps)), F(at + 1, len(steps)), step))
+    return events
+
+
+# text, what its cycles are from the first (lines of one tuple sound together), where Tidal documents it
+DOCUMENTED: list[tuple[str, list[tuple[str, ...]], str]] = [
+    ("~ hh", [(". hh",)], PAGE),
+    ("[bd sd] hh", [("bd sd hh _",)], PAGE),
+    ("bd sd . hh hh hh", [("bd _ _ sd _ _ hh _ hh _ hh _",)], PAGE),
+    ("[bd sd, hh hh hh]", [("bd sd", "hh hh hh")], PAGE),
+    ("bd*2 sd", [("bd bd sd _",)], PAGE),
+    ("bd <sd hh cp>", [("bd sd",), ("bd hh",), ("bd cp",), ("bd sd",)], PAGE),
+    ("bd!3 sd", [("bd bd bd sd",)], PAGE),
+    ("bd _ _ ~ sd _", [("bd _ _ . sd _",)], PAGE),
+    ("superpiano@3 superpiano", [("superpiano _ _ superpiano",)], PAGE),
+    ("{bd bd bd bd, cp cp hh}", [("bd bd bd bd", "cp cp hh cp"), ("bd bd bd bd", "cp hh cp cp")], PAGE),
+    ("{bd cp hh}%8", [("bd cp hh bd cp hh bd cp",), ("hh bd cp hh bd cp hh bd",)], PAGE),
+    ("[bd hh] bd bd", [("bd hh bd _ bd _",)], PAGE),
+    ("[bd [hh [cp sn:2] hh]] bd bd bd",
+     [("bd _ _ _ _ _ hh _ cp sn:2 hh _ bd _ _ _ _ _ _ _ _ _ _ _ bd _ _ _ _ _ _ _ _ _ _ _ bd _ _ _ _ _ _ _ _ _ _ _",)],
+     PAGE),
+    ("bd*3 . hh*4 cp",
+     [("bd _ _ _ _ _ _ _ bd _ _ _ _ _ _ _ bd _ _ _ _ _ _ _ hh _ _ hh _ _ hh _ _ hh _ _ cp _ _ _ _ _ _ _ _ _ _ _",)],
+     PAGE),
+    ("[bd*2,hh*3,[~ cp]*2, bass]", [("bd bd", "hh hh hh", ". cp . cp", "bass")], PAGE),
+    ("cp cp cp*2", [("cp _ cp _ cp cp",)], PAGE),
+    ("bd cp/2", [("bd .",), ("bd .",), ("bd .",)], PAGE),
+    ("bd <[hh sn] [hh cp]>", [("bd _ hh sn",), ("bd _ hh cp",)], PAGE),
+    ("bd!2 cp!2", [("bd bd cp cp",)], PAGE),
+    ("bd!2 cp*2", [("bd _ bd _ cp cp",)], PAGE),
+    ("bd _ _ hh*4", [("bd _ _ _ _ _ _ _ _ _ _ _ hh hh hh hh",)], PAGE),
+    ("bd(3,8)", [("bd . . bd . . bd .",)], EUCLID),
+    ("bd(3,8,1)", [(". . bd . . bd . bd",)], EUCLID),
+    ("bd(3,8,2)", [(". bd . . bd . bd .",)], EUCLID),
+    ("bd(3,8,3)", [("bd . . bd . bd . .",)], EUCLID),
+    ("x(1,3)", [("x . .",)], TOUSSAINT),
+    ("x(4,12)", [("x . . x . . x . . x . .",)], TOUSSAINT),
+    ("x(3,5)", [("x . x . x",)], TOUSSAINT),
+    ("x(2,5)", [("x . x . .",)], TOUSSAINT),
+    ("x(3,4)", [("x x x .",)], TOUSSAINT),
+    ("x(3,7)", [("x . x . x . .",)], TOUSSAINT),
+    ("x(4,7)", [("x . x . x . x",)], TOUSSAINT),
+    ("x(4,9)", [("x . x . x . x . .",)], TOUSSAINT),
+    ("x(4,11)", [("x . . x . . x . . x .",)], TOUSSAINT),
+    ("x(5,6)", [("x x x x x .",)], TOUSSAINT),
+    ("x(5,7)", [("x . x x . x x",)], TOUSSAINT),
+    ("x(5,8)", [("x . x x . x x .",)], TOUSSAINT),
+    ("x(5,9)", [("x . x . x . x . x",)], TOUSSAINT),
+    ("x(5,11)", [("x . x . x . x . x . .",)], TOUSSAINT),
+    ("x(5,12)", [("x . . x . x . . x . x .",)], TOUSSAINT),
+    ("x(5,16)", [("x . . x . . x . . x . . x . . .",)], TOUSSAINT),
+    ("x(7,8)", [("x x x x x x x .",)], TOUSSAINT),
+    ("x(7,12)", [("x . x x . x . x x . x .",)], TOUSSAINT),
+    ("a b c", [("a b c",)], PARSE),
+    ("a <b c>", [("a b",), ("a c",)], PARSE),
+    ("a/2", [("a _ _ _",)], PARSE),
+    ("a*8", [("a a a a a a a a",)], PARSE),
+    ("a _ _ b _", [("a _ _ b _",)], PARSE),
+    ("a! b", [("a a b",)], PARSE),
+    ("a!3 b", [("a a a b",)], PARSE),
+    ("a@2 b", [("a _ b",)], PARSE),
+    ("{a !}%2", [("a a",)], PARSE),
+    ("{a b, c d e}", [("a b", "c d"), ("a b", "e c")], PARSE),
+    ("0 .. 8", [("0 1 2 3 4 5 6 7 8",)], PARSE),
+    ("a@0.5 b@1%6 b@1%6 b@1%6", [("a _ _ b b b",)], PARSE),
+    ("<a!3 b ! c@5>", [("a",), ("a",), ("a",), ("b",), ("b",)], PARSE),
+    ("cp/0", [(".",)], PARSE),
+    ("cp(5,0)", [(".",)], PARSE),
+]  # fmt: skip
+SPANS_CYCLES = {"a/2": [(F(0), F(2), "a")], "bd cp/2": [(F(0), F(1, 2), "bd"), (F(1, 2), F(3, 2), "cp")]}
+"""First cycles whose events reach beyond them."""
+
+
+@pytest.mark.parametrize(("text", "cycles", "source"), DOCUMENTED, ids=[row[0] for row in DOCUMENTED])
+def test_what_tidal_documents(text: str, cycles: list[tuple[str, ...]], source: str) -> None:
+    assert source
+    if text in SPANS_CYCLES:
+        assert [event for event in played(words(text)) if event[0] < 1] == SPANS_CYCLES[text]
+        return
+    expected = [
+        (begin + cycle, end + cycle, value)
+        for cycle, lines in enumerate(cycles)
+        for line in lines
+        for begin, end, value in grid(line)
+    ]
+    assert played(words(text), len(cycles)) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        ("a*4@0.25?", "[a*4@0.25]?"),
+        ("<a!3 b ! c@5>", "[[a a a b b] c]/10"),
+        ("<0 1>(<3 5>,8)", "<0(3,8) 1(5,8)>"),
+        ("[[[~!9]!9]!9]", "~"),
+        ("bd*<2 3>", "<bd*2 bd*3>"),
+        ("bd(3,8,<0 2>)", "<bd(3,8) bd(3,8,2)>"),
+        ("a . b c . d", "a [b c] d"),
+        ("a?", "a?0.5"),
+        ("3 .. 1", "3 2 1"),
+        ("-1 .. 1", "-1 0 1"),
+        ("<a b>!2 c", "<a b> <a b> c"),
+        ("<a b, c d e>", "[<a b>, <c d e>]"),
+        ("{a b c}%<2 4>", "<{a b c}%2 {a b c}%4>"),
+        ("\ta  b\n c", "a b c"),
+        ("bd [~ ~]", "bd ~"),
+        ("[]", "~"),
+        ("", "~"),
+    ],
+)
+def test_two_texts_say_the_same(left: str, right: str) -> None:
+    cycles = 1 if "%" in left or "?" in left else 4
+    assert played(words(left), cycles) == played(words(right), cycles)
+
+
+def test_a_choice_is_made_each_cycle() -> None:
+    chosen = [value for _, _, value in played(words("[a|b|c]"), 300)]
+    assert len(chosen) == 300
+    assert all(80 < chosen.count(word) < 120 for word in "abc")
+    pairs = played(words("[a|b] [a|b]"), 100)
+    assert any(pairs[2 * k][2] != pairs[2 * k + 1][2] for k in range(100)), "each choice is one of its own"
+
+
+@pytest.mark.parametrize("text", ["a!16?", "a? ! ! ! ! ! ! !", "[a*2?]!8", "[a|~]!16"])
+def test_copies_are_decided_one_by_one(text: str) -> None:
+    query = words(text)
+    differ = 0
+    for cycle in range(16):
+        found = played(queries.shift(query, F(-cycle)))
+        differ += 0 < len(found) < len(played(words(text.replace("?", "").replace("|~", ""))))
+    assert differ > 8
+
+
+# ---- texts and patterns built side by side
+
+Built = tuple[str, Query[str]]
+
+
+def groups(inner: st.SearchStrategy[Built]) -> st.SearchStrategy[Built]:
+    several = st.lists(inner, min_size=1, max_size=3)
+    weighted = st.lists(st.tuples(inner, st.integers(1, 3)), min_size=1, max_size=3)
+    factor = st.sampled_from([F(2), F(3), F(3, 2)])
+    return st.one_of(
+        several.map(lambda xs: ("[" + " ".join(t for t, _ in xs) + "]", queries.fastcat([q for _, q in xs]))),
+        several.map(lambda xs: ("[" + ", ".join(t for t, _ in xs) + "]", queries.stack([q for _, q in xs]))),
+        several.map(lambda xs: ("<" + " ".join(t for t, _ in xs) + ">", queries.cat([q for _, q in xs]))),
+        weighted.map(
+            lambda xs: (
+                "[" + " ".join(f"{t}@{w}" for (t, _), w in xs) + "]",
+                queries.timecat([(F(w), q) for (_, q), w in xs]),
+            )
+        ),
+        st.tuples(inner, factor).map(lambda x: (f"[{x[0][0]}*{float(x[1])}]", queries.fast(x[0][1], x[1]))),
+        st.tuples(inner, factor).map(lambda x: (f"[{x[0][0]}/{float(x[1])}]", queries.fast(x[0][1], 1 / x[1]))),
+        st.tuples(inner, st.integers(1, 3)).map(
+            lambda x: ("[" + f"{x[0][0]}!{x[1]}" + "]", queries.fastcat([x[0][1]] * x[1]))
+        ),
+    )
+
+
+LEAVES = st.sampled_from(["bd", "sn:2", "c4", "hh"]).map(lambda w: (w, queries.pure(w)))
+REST: st.SearchStrategy[Built] = st.just(("~", queries.silence))
+
+
+@settings(max_examples=60)
+@given(st.recursive(LEAVES | REST, groups, max_leaves=6))
+def test_a_text_is_what_its_functions_are(built: Built) -> None:
+    text, query = built
+    assert played(words(text), 3) == played(query, 3)
+
+
+@settings(max_examples=300)
+@given(st.text("ab01 ~.,!@_?:/*%|{}[]<>()-'", max_size=24) | st.text(max_size=24))
+def test_any_text_is_read_or_refused_at_a_column(text: str) -> None:
+    try:
+        found = words(text)(Span(F(0), F(1)), 0)
+    except MiniError as error:
+        refused = error
+    else:
+        assert len(found) <= 2 * MOST_EVENTS
+        return
+    assert "column" in str(refused)
+    line, caret = refused.picture.split("\n")
+    assert caret.strip() == "^"
+    assert len(caret) <= len(line) + 1
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize(
+    ("text", "column", "reason"),
+    [
+        ("bd [sn cp", 4, "the [ is not closed; write ]"),
+        ("bd <sn cp", 4, "the < is not closed; write >"),
+        ("bd sn]", 6, "']' closes nothing"),
+        ("bd [sn>", 7, "the [ is to be closed by ]"),
+        ("bd*", 4, "* takes a number, as in *2"),
+        ("bd*sn", 4, "a factor takes a number, not 'sn'"),
+        ("bd $ cp", 4, "a step is missing here, not '$'"),
+        ("_ bd", 1, "write a step first"),
+        ("! bd", 1, "write a step first"),
+        ("bd@0", 3, "a weight is above 0"),
+        ("bd?2", 3, "? takes 0 to 1"),
+        ("[a|b,c]", 5, "a comma and a bar"),
+        ("<a|b>", 1, "a bar cannot stand in <>"),
+        ("bd(3)", 3, "two or three numbers"),
+        ("bd(3,8,1,2)", 3, "two or three numbers"),
+        ("bd(3.5,8)", 3, "whole numbers"),
+        (".. 3", 1, "two whole numbers"),
+        ("a .. 3", 1, "a range takes a number, not 'a'"),
+        ("0 .. 99999", 3, "at most 1024 numbers"),
+        ("1%0*2 bd*1%0", 10, "cannot be divided by 0"),
+    ],
+)
+def test_an_error_points_at_the_character(text: str, column: int, reason: str) -> None:
+    with pytest.raises(MiniError) as caught:
+        words(text)
+    assert reason in str(caught.value)
+    assert f"(column {column} of " in str(caught.value), str(caught.value)
+    assert caught.value.picture == f"{text}\n{' ' * (column - 1)}^"
+    assert "\n" not in str(caught.value)
+
+
+BOMBS = {
+    "deep": "[" * 10_000,
+    "deep and closed": "[" * 10_000 + "a" + "]" * 10_000,
+    "deep of each": "[<{" * 3_000,
+    "fast": "bd*1e9",
+    "huge exponent": "bd*1e999999999",
+    "digits": "bd*" + "9" * 4000,
+    "powers": "[[[bd*999]*999]*999]*999",
+    "chain": "bd" + "*1.01" * 3000,
+    "slow of nothing": "bd/0.0000001",
+    "copies": "bd!99999999",
+    "copies of copies": "[[[a!999]!999]!999]!999",
+    "copies of rests": "[[[[~!999]!999]!999]!999]!999",
+    "copies beside chance": "[[[[~!999]!999]!999] a?]!9",
+    "copies of nothing": "[[[[[]!999]!999]!999]!999]!999",
+    "copies of alternatives": "<<<<<a!999>!999>!999>!999>!999>",
+    "steps": "{bd}%1e9",
+    "euclid": "bd(3,1e9)",
+    "euclids": "bd(9,99)(9,99)(9,99)",
+    "copies of chance": "[[[a?!999]!999]!999]!999",
+    "range": "0 .. 1000000000",
+    "nested euclid": "bd" + "(3,8)" * 2000,
+    "long": "bd " * 100_000,
+    "factors": "bd*" + "<" * 200,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_at_once(name: str) -> None:
+    with waiting.costs_at_most(1.0), pytest.raises(MiniError) as caught:
+        words(BOMBS[name])
+    assert len(str(caught.value)) < 300
+    assert str(caught.value).count("\n") == 0
+
+
+def test_the_deepest_text_that_is_read_can_be_played() -> None:
+    text = "a"
+    for _ in range(31):
+        text = f"[{text} b]"
+    begun = time.process_time()
+    assert len(played(words(text), 2)) == 64
+    assert time.process_time() - begun < 5, "it would stall a set"

@@ -1,0 +1,244 @@
+"""Patterns: what each function does to cycles, and that a pattern depends on time and seed alone."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction as F
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from antiphon.errors import UsageError
+from antiphon.live.changes import add, fast, rev
+from antiphon.live.controls import ControlPattern, mini, n, note, s, scale
+from antiphon.live.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
+from antiphon.live.signals import choose, irand, perlin, rand, saw, sine
+
+
+def played(pattern: Pattern[Any], cycles: int = 1, seed: int = 0) -> list[tuple[F, F, Any]]:
+    """(beginning, end, value) of the events that begin."""
+    return [
+        (event.whole.begin, event.whole.end, event.value)
+        for event in pattern.query(0, cycles, seed)
+        if event.whole is not None and event.begins
+    ]
+
+
+def starts(pattern: Pattern[Any], cycles: int = 1, seed: int = 0) -> list[tuple[F, Any]]:
+    return [(begin, value) for begin, _, value in played(pattern, cycles, seed)]
+
+
+A, B, C = (mini(x) for x in "abc")
+
+
+@pytest.mark.parametrize(
+    ("left", "right"),
+    [
+        (fastcat(A, B, C), mini("a b c")),
+        (cat(A, B, C), mini("<a b c>")),
+        (stack(A, B), mini("a, b")),
+        (timecat((3, A), (2, B)), mini("a _ _ b _")),
+        (mini("a b").fast(2), mini("[a b]*2")),
+        (mini("a b").slow(2), mini("[a b]/2")),
+        (mini("a b").fast("<2 3>"), mini("[a b]*<2 3>")),
+        (mini("a b c").rev(), mini("c b a")),
+        (mini("a b").fast(-1), mini("b a")),
+        (mini("a b").every(3, fast(2)), mini("<[a b]*2 [a b] [a b]>")),
+        (mini("a b").every(2, rev, first=1), mini("<[a b] [b a]>")),
+        (mini("a b").every(0, rev), mini("a b")),
+        (mini("a b c d").iter(4), mini("<[a b c d] [b c d a] [c d a b] [d a b c]>")),
+        (mini("a b").palindrome(), mini("<[a b] [b a]>")),
+        (mini("a b").ply(2), mini("a*2 b*2")),
+        (mini("a b").ply("<1 2>"), mini("<[a b] [a*2 b*2]>")),
+        (A.euclid(3, 8), mini("a(3,8)")),
+        (A.euclid(-3, 8), mini("~ a a ~ a a ~ a")),
+        (mini("a b").struct("t f t"), mini("a ~ b")),
+        (mini("a*4").mask("1 0"), mini("a a ~ ~")),
+        (mini("a").struct("t(3,8)"), mini("a(3,8)")),
+        (mini("1 2") + 10, mini("11 12")),
+        (mini("1 2") + "0 10", mini("1 12")),
+        (mini("1 2") * 2, mini("2 4")),
+        (mini("1 2") - 1, mini("0 1")),
+        (mini("1 2").add("<0 5>"), mini("<[1 2] [6 7]>")),
+        (polymeter(4, (2, mini("a b")), (3, mini("c d e"))), mini("{a b, c d e}%4")),
+        (mini("a b c d").inside(2, rev), mini("b a d c")),
+        (saw.segment(4), mini("0.125 0.375 0.625 0.875")),
+        (sine.segment(2).range(0, 100), mini("100 0")),
+    ],
+)  # fmt: skip
+def test_one_way_is_the_other(left: Pattern[Any], right: Pattern[Any]) -> None:
+    assert sorted(played(left, 6)) == sorted(played(right, 6))
+
+
+def test_chunk_changes_one_part_of_the_cycle() -> None:
+    changed = mini("a b c d").chunk(4, lambda p: p.map(str.upper))
+    assert [[value for _, value in starts(changed.early(k))][:4] for k in range(5)] == [
+        ["A", "b", "c", "d"], ["a", "B", "c", "d"], ["a", "b", "C", "d"], ["a", "b", "c", "D"], ["A", "b", "c", "d"],
+    ]  # fmt: skip
+
+
+def test_off_and_superimpose_add_a_changed_copy() -> None:
+    assert starts(note("c4 e4").off(F(1, 8), add(7))) == [
+        (F(0), {"note": 60}), (F(1, 8), {"note": 67}), (F(1, 2), {"note": 64}), (F(5, 8), {"note": 71}),
+    ]  # fmt: skip
+
+
+def test_jux_plays_both_sides() -> None:
+    assert starts(s("a b").jux(rev)) == [
+        (F(0), {"s": "a", "pan": 0.0}), (F(0), {"s": "b", "pan": 1.0}),
+        (F(1, 2), {"s": "b", "pan": 0.0}), (F(1, 2), {"s": "a", "pan": 1.0}),
+    ]  # fmt: skip
+
+
+def test_swing_delays_second_halves() -> None:
+    assert [begin for begin, _ in starts(mini("a*8").swing(F(1, 3), 4))] == [
+        F(k, 4) + late for k in range(4) for late in (F(0), F(1, 6))
+    ]
+
+
+def test_values_are_those_of_the_pattern_beside() -> None:
+    assert starts(s("bd sd:2", pan="0 1", speed="<1 2>"), 2) == [
+        (F(0), {"s": "bd", "pan": 0, "speed": 1}), (F(1, 2), {"s": "sd", "n": 2, "pan": 1, "speed": 1}),
+        (F(1), {"s": "bd", "pan": 0, "speed": 2}), (F(3, 2), {"s": "sd", "n": 2, "pan": 1, "speed": 2}),
+    ]  # fmt: skip
+    assert starts(n("0 1", s="hh")) == [(F(0), {"n": 0, "s": "hh"}), (F(1, 2), {"n": 1, "s": "hh"})]
+    assert starts(s("a").times(speed=2).times(speed=3)) == [(F(0), {"s": "a", "speed": 6})]
+
+
+def test_notes_chords_and_scales() -> None:
+    assert [v["note"] for _, v in starts(note("c e5 fs3 bf2 60 c'min7"))] == [60, 76, 54, 46, 60, 60, 63, 67, 70]
+    assert [v["note"] for _, v in starts(note(scale("a3 minor", "0 2 4 7 -1")))] == [57, 60, 64, 69, 55]
+    assert list(scale("c4 minPent")) == [60, 63, 65, 67, 70]
+    assert [v["note"] for _, v in starts(note("c'maj'5 c'maj'i e'm7'o"))] == [
+        60, 64, 67, 72, 76, 64, 67, 72, 52, 59, 67, 74,
+    ]  # fmt: skip
+
+
+def test_chop_and_echo() -> None:
+    assert [(b, v["begin"], v["end"]) for b, v in starts(s("a b").chop(2))] == [
+        (F(0), 0, 0.5), (F(1, 4), 0.5, 1), (F(1, 2), 0, 0.5), (F(3, 4), 0.5, 1),
+    ]  # fmt: skip
+    echoed = starts(note("c", velocity=100).echo(3, F(1, 4), 0.5), 2)
+    assert {(b % 1, v["velocity"]) for b, v in echoed if b >= 1} == {(F(0), 100), (F(1, 4), 50), (F(1, 2), 25)}
+
+
+# ---- chance
+
+CHANCE: dict[str, Pattern[Any]] = {
+    "degrade": mini("a*16").degrade_by(0.4),
+    "sometimes": s("a*16").sometimes_by(0.3, lambda p: p.set(speed=2)),
+    "mini": mini("a*16?0.4"),
+    "choice": mini("[a|b|c]*8"),
+    "rand": rand.segment(16),
+    "irand": irand(5).segment(16),
+    "perlin": perlin.segment(16),
+    "choose": choose("a", "b", "c").segment(16),
+    "randcat": randcat(A, B, C),
+    "cycles": mini("a*4").some_cycles(fast(2)),
+}
+
+
+@pytest.mark.parametrize("name", CHANCE)
+def test_a_seed_repeats_and_another_differs(name: str) -> None:
+    pattern = CHANCE[name]
+    assert starts(pattern, 8, 3) == starts(pattern, 8, 3)
+    assert starts(pattern, 8, 3) != starts(pattern, 8, 4)
+    assert starts(pattern, 8, 3)[: len(starts(pattern, 4, 3))] == starts(pattern, 4, 3), "cycles depend on their number"
+
+
+def test_shares_are_kept_by_chance() -> None:
+    count = len(starts(mini("a*16").degrade_by(0.25), 256))
+    assert abs(count / 4096 - 0.75) < 0.03
+    assert len(starts(mini("a*16?"), 256)) / 4096 == pytest.approx(0.5, abs=0.03)
+    fasts = [v for _, v in starts(s("a*16").sometimes_by(0.25, lambda p: p.set(speed=2)), 256)]
+    assert len(fasts) == 4096
+    assert sum("speed" in v for v in fasts) / 4096 == pytest.approx(0.25, abs=0.03)
+    chosen = [v for _, v in starts(choose(*range(4)).segment(16), 256)]
+    assert all(chosen.count(k) / 4096 == pytest.approx(0.25, abs=0.03) for k in range(4))
+
+
+# ---- a pattern is a function of time alone
+
+WORDS = st.sampled_from(["a", "b", "c"])
+LEAVES = WORDS.map(mini) | st.just(mini("a b c")) | st.just(mini("a*2 b/3")) | st.just(mini("<a b>(3,8)"))
+
+
+def grown(inner: st.SearchStrategy[Pattern[Any]]) -> st.SearchStrategy[Pattern[Any]]:
+    factor = st.sampled_from([F(1, 3), F(1, 2), F(2), F(3), F(5, 4)])
+    return (
+        st.builds(lambda p, k: p.fast(k), inner, factor)
+        | st.builds(lambda p, k: p.late(k), inner, factor)
+        | st.builds(lambda p: p.rev(), inner)
+        | st.builds(lambda p: p.every(3, rev), inner)
+        | st.builds(lambda p: p.degrade_by(0.3), inner)
+        | st.builds(lambda p: p.ply(2), inner)
+        | st.builds(lambda p: p.euclid(3, 5), inner)
+        | st.builds(lambda p, q: fastcat(p, q), inner, inner)
+        | st.builds(lambda p, q: cat(p, q), inner, inner)
+        | st.builds(lambda p, q: stack(p, q), inner, inner)
+    )
+
+
+PATTERNS = st.recursive(LEAVES, grown, max_leaves=4)
+
+
+@settings(max_examples=50)
+@given(PATTERNS, st.lists(st.fractions(0, 4, max_denominator=12), max_size=4))
+def test_a_query_cut_in_two_begins_the_same_events(pattern: Pattern[Any], cuts: list[F]) -> None:
+    edges = [F(0), *sorted(set(cuts) - {F(0), F(4)}), F(4)]
+    whole = sorted((e.whole.begin, e.whole.end, e.value) for e in pattern.query(0, 4) if e.begins)
+    parts = [e for a, b in itertools.pairwise(edges) for e in pattern.query(a, b) if e.begins]
+    assert sorted((e.whole.begin, e.whole.end, e.value) for e in parts if e.whole) == whole
+
+
+@given(PATTERNS)
+def test_parts_are_within_the_query_and_their_wholes(pattern: Pattern[Any]) -> None:
+    for event in pattern.query(F(1, 3), F(9, 4)):
+        assert F(1, 3) <= event.part.begin < event.part.end <= F(9, 4)
+        assert event.whole is None or event.whole.begin <= event.part.begin < event.part.end <= event.whole.end
+
+
+@settings(max_examples=25)
+@given(PATTERNS)
+def test_laws(pattern: Pattern[Any]) -> None:
+    same = sorted(played(pattern, 4))
+    assert sorted(played(pattern.rev().rev(), 4)) == same
+    assert sorted(played(pattern.fast(3).slow(3), 4)) == same
+    assert sorted(played(pattern.late(F(1, 3)).early(F(1, 3)), 4)) == same
+    assert sorted(played(cat(pattern), 4)) == same
+    assert sorted(played(stack(pattern, silence()), 4)) == same
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: A.fast(1e9), "up to 1024"),
+        (lambda: A.fast(float("nan")), "takes"),
+        (lambda: A.fast("x"), "a number is wanted"),
+        (lambda: A.fast([1]), "takes a number, a text or a pattern"),
+        (lambda: A.euclid(3, 100_000), "from 0 to 1024"),
+        (lambda: A.iter(0), "from 1 to"),
+        (lambda: s("a").echo(1000, 1), "from 1 to 64"),
+        (lambda: stack(), "one or more patterns"),
+        (lambda: note("h4"), "no note 'h4'"),
+        (lambda: note("c'majer"), "did you mean"),
+        (lambda: scale("c miner"), "did you mean"),
+        (lambda: starts(s("bd").add(s=3)), "cannot be added"),
+        (lambda: starts(A + 1), "patterns of numbers"),
+        (lambda: timecat((0, A)), "above 0"),
+        (lambda: choose(), "one or more values"),
+    ],
+)
+def test_nonsense_is_refused_in_a_sentence(make: Any, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        make()
+
+
+def test_the_kind_of_a_pattern_stays() -> None:
+    assert isinstance(s("a").fast(2).every(2, rev).degrade(), ControlPattern)
+    assert isinstance(pure(1).late(1), Pattern)

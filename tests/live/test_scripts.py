@@ -1,0 +1,302 @@
+"""Live scripts in virtual time: tracks, loops, cues, chance, another version of a script, and what is refused."""
+
+from __future__ import annotations
+
+from fractions import Fraction as F
+from typing import Any
+
+import pytest
+
+from antiphon.live import performance as performance_module
+from antiphon.live import records
+from antiphon.live.performance import Performance
+from antiphon.live.reading import read
+from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.live.stage import LiveScript
+
+IMPORTS = "from antiphon.live import *\n"
+
+
+def script(text: str) -> LiveScript:
+    return read("/sets/set.py", IMPORTS + text)
+
+
+def performed(text: str, beats: int = 4, step: F = F(1)) -> list[LiveEvent]:
+    performance = Performance(script(text))
+    events: list[LiveEvent] = []
+    while performance.beat < beats:
+        events += performance.until(min(F(beats), performance.beat + step))
+    return events
+
+
+def plain(events: list[LiveEvent]) -> list[tuple[Any, ...]]:
+    return [(event.beat, event.address.rpartition("/")[2], *event.args) for event in events]
+
+
+def test_a_track_plays_its_pattern_bar_by_bar() -> None:
+    assert plain(performed('track("beat", "bd ~ sn:2 ~", gain=0.5)', 8)) == [
+        (F(0), "play", "s", "bd", "gain", 0.5), (F(2), "play", "s", "sn", "n", 2, "gain", 0.5),
+        (F(4), "play", "s", "bd", "gain", 0.5), (F(6), "play", "s", "sn", "n", 2, "gain", 0.5),
+    ]  # fmt: skip
+
+
+def test_notes_begin_and_end() -> None:
+    assert plain(performed('track("tune", note("c4 e4", velocity=80, legato=0.5), on="keys", beats=2)', 2)) == [
+        (F(0), "on", 60, 80, 1, "keys"), (F(1, 2), "off", 60, 0, 1, "keys"),
+        (F(1), "on", 64, 80, 1, "keys"), (F(3, 2), "off", 64, 0, 1, "keys"),
+    ]  # fmt: skip
+
+
+def test_a_note_that_begins_again_ends_before() -> None:
+    assert plain(performed('track("tune", note("c4*2", length=3), beats=2)', 2)) == [
+        (F(0), "on", 60, 100.0, 1), (F(1), "off", 60, 0, 1), (F(1), "on", 60, 100.0, 1),
+    ]  # fmt: skip
+
+
+def test_what_still_sounds_is_ended_at_the_end() -> None:
+    performance = Performance(script('track("tune", note("c4", length=9))'))
+    performance.until(F(1))
+    assert plain(performance.ends()) == [(F(9), "off", 60, 0, 1)]
+
+
+def test_a_loop_waits_in_exact_beats() -> None:
+    text = "@loop\ndef l():\n    play('c4', 1/6)\n    yield 1/3\n    play(64, 1/6, at=0.1)\n    yield 2/3"
+    beats = [event.beat for event in performed(text, 300) if event.address == "/note/on"]
+    assert beats == [F(k) + late for k in range(300) for late in (F(0), F(1, 3) + F(1, 10))]
+
+
+LOOPS = """
+seed(3)
+tempo(120)
+tempo(90, over=4)
+track("beat", s("bd*4? [sn|cp]").sometimes(lambda p: p.set(speed=rand.range(1, 2))))
+node("filter").cutoff = perlin.range(200, 2000)
+@loop
+def a():
+    my = memory(n=0)
+    my.n += 1
+    play(pick(["c4", "e4", "g4"]), between(0.1, 0.4), velocity=60 + my.n)
+    if maybe(0.3):
+        cue("b", my.n)
+    yield pick([1/2, 1/3])
+@loop(on="drums")
+def b():
+    n = yield sync("b")
+    sample("lt", n=n)
+    once("ht*3", beats=1/2)
+@loop(every=4)
+def c():
+    node("echo").ramp(2, feedback=between(0, 0.5))
+"""
+
+
+@pytest.mark.parametrize("step", [F(1, 7), F(3), F(16)])
+def test_events_do_not_depend_on_how_they_are_asked_for(step: F) -> None:
+    expected = performed(LOOPS, 16)
+    assert performed(LOOPS, 16, step) == expected
+    assert len(expected) > 100
+    assert [event.beat for event in expected] == sorted(event.beat for event in expected)
+
+
+def test_another_seed_plays_something_else() -> None:
+    assert performed(LOOPS, 16) != performed(LOOPS.replace("seed(3)", "seed(4)"), 16)
+
+
+def test_a_loop_is_decided_by_itself_alone() -> None:
+    """What another loop draws does not move the chance of this one."""
+    alone = "@loop\ndef a():\n    play(pick(range(40, 90)))\n    yield 1\n"
+    beside = alone + "@loop\ndef z():\n    for _ in range(turn()): maybe()\n    yield 1/4\n"
+    notes = [event.args[0] for event in performed(beside, 32) if event.source == "a"]
+    assert notes == [event.args[0] for event in performed(alone, 32)]
+    assert len(set(notes)) > 8
+
+
+def test_cues_of_one_beat_are_taken_in_any_order_of_loops() -> None:
+    cues = "@loop\ndef cues():\n    cue('go', turn())\n    yield 2\n"
+    waits = "@loop\ndef waits():\n    n = yield sync('go')\n    play(60 + n, 1/8)\n"
+    for text in (cues + waits, waits + cues):
+        events = [event for event in performed(text, 6) if event.address == "/note/on"]
+        assert [(event.beat, event.args[0]) for event in events] == [(F(0), 60), (F(2), 61), (F(4), 62)]
+
+
+def test_a_loop_follows_another_by_its_name() -> None:
+    text = (
+        "@loop\ndef slow():\n    yield 3\n@loop\ndef follows():\n    yield sync('slow')\n    sample('bd')\n    yield 1"
+    )
+    assert [event.beat for event in performed(text, 9)] == [F(0), F(3), F(6)]
+
+
+def test_cues_from_outside_wake_loops_where_they_come() -> None:
+    performance = Performance(script("@loop\ndef l():\n    n = yield sync('/osc/hit')\n    play(n, 1/8)"))
+    assert performance.until(F(5, 2)) == []
+    performance.cue("/osc/hit", 72)
+    assert plain(performance.until(F(4)))[:1] == [(F(5, 2), "on", 72, 100, 1)]
+
+
+def test_stop_ends_a_loop() -> None:
+    text = "@loop\ndef l():\n    sample('bd')\n    if turn() == 2: stop()\n    yield 1"
+    assert [event.beat for event in performed(text, 8)] == [F(0), F(1), F(2)]
+
+
+def test_settings_ramps_and_patterns_of_parameters() -> None:
+    text = """
+tempo(60)
+node("echo").feedback = 0.4
+node("filter").cutoff = "200 400"
+@loop(every=8)
+def l():
+    node("echo").ramp(4, feedback=0.1, time=0.5)
+"""
+    assert plain(performed(text, 4)) == [
+        (F(0), "tempo", 60), (F(0), "feedback", 0.4), (F(0), "feedback", 0.1, 4.0), (F(0), "time", 0.5, 4.0),
+        (F(0), "cutoff", 200), (F(2), "cutoff", 400),
+    ]  # fmt: skip
+    gliding = performed('track("x", "bd")\nnode("filter").cutoff = saw.range(0, 32)', 4)
+    cutoffs = [event for event in gliding if event.address == "/node/filter/cutoff"]
+    assert [(event.beat, event.args) for event in cutoffs][:2] == [(F(0), (0.5, 0.0625)), (F(1, 8), (1.5, 0.0625))]
+    assert len(cutoffs) == 32
+
+
+def test_order_on_one_beat() -> None:
+    text = "tempo(100)\n@loop\ndef l():\n    play('c4', 1)\n    node('f').x = 2\n    tempo(110)\n    yield 1"
+    names = [event.address for event in performed(text, 2) if event.beat == 1]
+    assert names == ["/note/off", "/tempo", "/node/f/x", "/note/on"]
+
+
+# ---- another version of the script
+
+FIRST = """
+tempo(120)
+node("echo").feedback = 0.4
+track("beat", "bd*4")
+@loop
+def steps():
+    my = memory(n=0)
+    play(60 + my.n, 1/4)
+    my.n += 1
+    yield 3
+@loop
+def gone():
+    sample("lt")
+    yield 1
+"""
+SECOND = """
+tempo(120)
+node("echo").feedback = 0.6
+track("beat", "sn*4")
+@loop
+def steps():
+    my = memory(n=0, extra=10)
+    play(60 + my.n + my.extra, 1/4)
+    my.n += 1
+    yield 3
+@loop
+def new():
+    sample("ht")
+    yield 1
+"""
+
+
+def test_a_version_takes_over_on_its_beat_and_loops_keep_memory_and_place() -> None:
+    performance = Performance(script(FIRST))
+    events = performance.until(F(2))
+    performance.swap(script(SECOND), F(4))
+    for beat in (3, 4, 5, 12):
+        events += performance.until(F(beat))
+    drums = [(event.beat, event.args[1]) for event in events if event.source == "beat"]
+    assert drums == [(F(k), "bd" if k < 4 else "sn") for k in range(12)]
+    assert [(e.beat, e.args[0]) for e in events if e.address == "/note/on"] == [
+        (F(0), 60), (F(3), 61), (F(6), 72), (F(9), 73),
+    ]  # fmt: skip
+    assert [event.beat for event in events if event.source == "gone"] == [F(k) for k in range(4)]
+    assert [event.beat for event in events if event.source == "new"] == [F(k) for k in range(4, 12)]
+    settings = [event for event in events if event.source == "" and event.beat > 0]
+    assert [(event.beat, event.address, event.args) for event in settings] == [(F(4), "/node/echo/feedback", (0.6,))], (
+        "what the new version sets as the old one did stays as the performer has moved it since"
+    )
+
+
+def test_a_thousand_versions_lose_no_event() -> None:
+    versions = [script(FIRST), script(FIRST.replace("bd*4", "bd*4 "))]
+    performance = Performance(versions[0])
+    events: list[LiveEvent] = []
+    for beat in range(1, 201):
+        performance.swap(versions[beat % 2], F(beat))
+        events += performance.until(F(beat))
+    assert [event.beat for event in events if event.source == "beat"] == [F(k) for k in range(200)]
+    assert [event.beat for event in events if event.source == "gone"] == [F(k) for k in range(200)]
+    assert [e.args[0] for e in events if e.address == "/note/on"] == [60 + k for k in range(67)]
+
+
+# ---- refusals
+
+BEAT = 'track("t", "bd")\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("x = (", 2, "'(' was never closed"),
+        ("1/0", 2, "ZeroDivisionError: division by zero"),
+        ("", 0, "it plays nothing"),
+        ('track("t", "bd [sn")', 2, 'the [ is not closed; write ] where it ends (column 4 of "bd [sn")'),
+        ('\n\nplay("c4")', 4, "notes are played in a loop or by a track"),
+        ('track("t", "bd", on="a/b")', 2, "a node's name is a word"),
+        ('track("t", 3)', 2, "track takes a pattern of sounds or notes"),
+        ('track("a/b", "bd")', 2, "no slash"),
+        ("tempo(5)", 2, "tempo takes 10 to 999"),
+        ("meter(0)", 2, "above 0"),
+        ("seed(-1)", 2, "seed takes a whole number"),
+        ("patch(3)", 2, "patch takes a name"),
+        ("exit()", 2, "take exit() out"),
+        ("def f(): f()\nf()", 2, "too deeply"),
+        ('track("t", note("c4 h4"))', 2, "there is no note 'h4'"),
+        (BEAT + "@loop\ndef l():\n    play('c4')", 3, "the loop l takes no time"),
+        (BEAT + "@loop\ndef l():\n    yield 0", 3, "yield takes"),
+        (BEAT + "@loop\ndef l():\n    yield 1e-9", 3, "yield takes"),
+        (BEAT + "@loop\ndef l():\n    yield 'x'", 3, "yield takes a number"),
+        (BEAT + "@loop\ndef l():\n    yield", 3, "yield takes beats"),
+        (BEAT + "@loop\ndef l():\n    yield 1\n    oops()", 6, "NameError: name 'oops' is not defined"),
+        (BEAT + "@loop\ndef l():\n    play(300)\n    yield 1", 5, "note takes 0 to 127, not '300'"),
+        (BEAT + "@loop\ndef l():\n    play('c4', velocity=0)\n    yield 1", 5, "velocity takes 1 to 127"),
+        (BEAT + "@loop\ndef l():\n    play('c4', length=0)\n    yield 1", 5, "length is above 0"),
+        (BEAT + "@loop\ndef l():\n    play('c4', at=-1)\n    yield 1", 5, "at takes beats from now"),
+        (BEAT + "@loop\ndef l():\n    track('x', 'bd')\n    yield 1", 5, "track stands in the script itself"),
+        (BEAT + "@loop\ndef l():\n    node('x').y = object()\n    yield 1", 5, "x.y takes a number"),
+        (BEAT + "@loop\ndef l():\n    while True: sample('bd')\n    yield", 5, "played ahead"),
+        (BEAT + "@loop\ndef a():\n    cue('b'); yield sync('c')\n@loop\ndef b():\n    cue('c'); yield sync('b')", 6,
+         "without end on one beat"),
+        ('track("t", s("bd").set(pan=rand.map(lambda v: [v])))', 2, "pan takes numbers and words"),
+        ('track("t", note("c4").add("<0 500>"), beats=1)', 2, "note takes 0 to 127"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_a_sentence_with_its_line(text: str, line: int, reason: str) -> None:
+    with pytest.raises(ScriptError) as caught:
+        performed(text, 8)
+    said = str(caught.value)
+    assert reason in said
+    assert "\n" not in said
+    # a loop that yields nonsense is named by where it begins
+    assert line == 0 or said.startswith((f"set.py line {line}: ", f"set.py line {line + 1}: ")), said
+
+
+def test_a_fault_shows_the_text_and_a_caret() -> None:
+    with pytest.raises(ScriptError) as caught:
+        script('track("t", "bd [sn")')
+    assert caught.value.picture == "bd [sn\n   ^"
+    with pytest.raises(ScriptError) as caught:
+        script("x = 3 +\n")
+    assert caught.value.picture.split("\n")[1].strip() == "^"
+
+
+def test_too_many_events_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(performance_module, "MOST_EVENTS", 100)
+    with pytest.raises(ScriptError, match="line 2: it plays more than 100 events a beat"):
+        performed('track("t", "bd*128", beats=1)', 1)
+
+
+def test_words_act_in_a_script_only() -> None:
+    from antiphon.live import play
+
+    with pytest.raises(records.UsageError, match="in a live script only"):
+        play("c4")
