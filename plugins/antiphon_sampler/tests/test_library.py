@@ -10,6 +10,7 @@ import pytest
 import soundfile
 
 from antiphon.api import Event, PluginError
+from antiphon.api.commands import FIRST_VALUE, VALUES_BEGIN, word_number
 from antiphon_sampler import library as folders
 from antiphon_sampler import sounds
 from antiphon_sampler.library import folder_of, listed
@@ -42,6 +43,44 @@ def test_notes_choose_by_general_midi_name_else_by_place(play):
     octave = play([on(0, 72)], 30000, s="tone", pads="pitch", base=60).audio[0]
     spectrum = np.abs(np.fft.rfft(octave[0, 2000:22000] * np.hanning(20000)))
     assert abs(np.argmax(spectrum) * RATE / 20000 - 1000.0) < 2.5
+
+
+def test_pads_by_name_play_what_the_map_says_and_the_others_as_before(play):
+    mapped = {"map": "40=bd:1, 41=hh 42=oh@3 43=bd@3"}
+    outs = [play([on(0, note)], 2500, **mapped).audio[0][0, :1900] for note in (40, 41, 36)]
+    for out, seed in zip(outs, (2, 3, 1), strict=True):
+        np.testing.assert_allclose(out, burst(seed)[0, :1900], atol=1e-7)
+    choked = play([on(0, 42), on(9600, 43)], 20000, **mapped).audio[0]
+    alone = play([on(9600, 43)], 20000, **mapped).audio[0]
+    assert not (choked - alone)[0, 9600 + round(0.003 * RATE) + 1 :].any()
+    named = play([on(0, 41)], 2500, s="bd", **mapped).audio[0][0, :1900]
+    np.testing.assert_allclose(named, burst(3)[0, :1900], atol=1e-7)
+    message = play([*played_as("bd", 41)], 2500, **mapped).audio[0][0, :1900]
+    # a message that names its sound is not a pad: sound 0, counted on from the note as without a map
+    assert not np.allclose(message, burst(3)[0, :1900], atol=1e-3)
+
+
+def played_as(name, note):
+    """The events of `/node/NAME/play s NAME note NOTE`."""
+    yield Event("control", 0, VALUES_BEGIN, 1.0)
+    yield Event("control", 0, FIRST_VALUE, word_number(name))
+    yield Event("on", 0, note, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("36=bdd", r"map names 'bdd', which the library lacks; did you mean bd\? there are: bd, four"),
+        ("36 bd", "map takes NOTE=NAME.*and '36' is none"),
+        ("128=bd", "notes 0 to 127"),
+        ("36=bd@65", "groups 1 to 64"),
+        ("36=bd 36=hh", "map names the note 36 twice"),
+        ("=bd", "map takes NOTE=NAME"),
+    ],
+)
+def test_a_map_that_makes_no_sense_is_a_sentence(play, text, why):
+    with pytest.raises(PluginError, match=why):
+        play([on(0)], 300, map=text)
 
 
 def layers_of(play, folder, velocities, **values):
