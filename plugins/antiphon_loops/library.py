@@ -19,9 +19,8 @@ from antiphon.api import AntiphonError, FileError, PluginError
 from antiphon.api.files import (
     SOUND_FORMATS,
     cache_folder,
-    library_folder,
+    folder_in_library,
     make_folder,
-    path_inside,
     printable_path,
     reason_of_os_error,
     write_atomic,
@@ -101,15 +100,7 @@ def folder_of(name: str) -> Path:
     Raises:
         PluginError: There is no such folder.
     """
-    path = Path(name).expanduser()
-    try:
-        if not path.is_absolute():
-            path = path_inside(library_folder(), name)
-    except FileError as error:
-        raise PluginError(str(error)) from None
-    if not path.is_dir():
-        raise PluginError(f"library takes a folder of loops, and there is none at {name[:200]!r}")
-    return path
+    return folder_in_library(name, "loops", PluginError)
 
 
 def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, ...], rules.Rules]:

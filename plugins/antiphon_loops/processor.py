@@ -38,6 +38,7 @@ class Loops(Processor):
     inputs = ()
     outputs = (AUDIO_OUT,)
     files = "antiphon_loops.jobs:run"
+    default_source = "loops"
     stems = ROLES
     solo = ""
     """The only role that sounds, "" for all; set before `prepare`."""

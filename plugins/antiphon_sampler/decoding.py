@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.api import FileError, Samples
+from antiphon.api.files import check_header
 from antiphon_sampler.decoding_child import EMPTY, HEADER, HOURS, LONG
 from antiphon_sampler.library import sample_name
 
@@ -59,6 +60,7 @@ class SampleDecoder:
         Raises:
             FileError: It cannot be played; the sentence names it by its folder's name and its own.
         """
+        check_header(path, sample_name(path))
         return self._request(path, {}, self._frames + 2)
 
     def read_part(self, path: Path, first: int, frames: int) -> Samples:

@@ -12,8 +12,8 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.api import FileError, PluginError
-from antiphon.api.files import SOUND_FORMATS, built_in_folder, library_folder, path_inside, printable_path
+from antiphon.api import PluginError
+from antiphon.api.files import SOUND_FORMATS, built_in_folder, folder_in_library, printable_path
 
 MOST_FILES = 20000
 """Files of one library."""
@@ -79,15 +79,7 @@ def folder_of(name: str) -> Path:
     """
     if not name:
         return built_in_folder("library") / "kit"
-    path = Path(name).expanduser()
-    try:
-        if not path.is_absolute():
-            path = path_inside(library_folder(), name)
-    except FileError as error:
-        raise PluginError(str(error)) from None
-    if not path.is_dir():
-        raise PluginError(f"library takes a folder of sounds, and there is none at {printable_path(name)[:200]!r}")
-    return path
+    return folder_in_library(name, "sounds", PluginError)
 
 
 def listed(folder: Path) -> Listing:

@@ -12,7 +12,7 @@ from antiphon.api.workers import current_pool
 from antiphon_sampler.library import folder_of, listed
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
 from antiphon_sampler.missed import MissedNotes
-from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows
+from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, pad_map
 from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import region
 from antiphon_sampler.sounds import READY, Sounds, sounds_of
@@ -44,6 +44,7 @@ class Sampler(Processor):
         *PARAMS,
         Param("pads", "choice", "names", choices=("names", "index", "pitch"), doc="What a note's number chooses."),
         Param("base", "int", FIRST, 0, 127, doc="The note of the first pad or slice, or of the sample's own pitch."),
+        Param("map", "text", "", doc="Notes by name, as 36=bd 38=sd:1 42=hh@1 46=oh@1; others are as pads has them."),
         Param("sensitivity", default=1.0, low=0.0, high=1.0, doc="How much velocity moves the level."),
         Param("gate", "switch", False, doc="A note-off ends the note; off, it plays to its end."),
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Reach of a full bend."),
@@ -80,6 +81,7 @@ class Sampler(Processor):
         self._rows = {name: row for row, name in enumerate(listing.names)}
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
+        self._pads = pad_map(str(self.settings["map"]), listing.names)
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
         self._pending = ChannelValues({word_number(name): row for name, row in self._rows.items()})
@@ -249,9 +251,12 @@ class Sampler(Processor):
     def _chosen(self, io: IO, event: Event, values: NoteValues) -> tuple[int, int, float, int] | None:
         """Row and index of a note's sample, the factor of its speed, its cut group; None where there is no such row."""
         row = self._row if values.row == -1 else values.row
+        pads, base = io.at("pads", event.offset), int(io.at("base", event.offset))
+        pad = self._pads.get(event.number) if values.meant and values.row == -1 else None
+        if pad is not None and values.slice == "off" and pads != "pitch":
+            return pad.row, pad.index, 1.0, pad.cut
         if row == -2:
             return None
-        pads, base = io.at("pads", event.offset), int(io.at("base", event.offset))
         if values.slice != "off":
             return max(0, row), values.n, 1.0, 0
         if pads == "pitch" and values.meant:

@@ -24,6 +24,7 @@ from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.contract.processor import IO, Processor
 from antiphon.offline import runner
 from antiphon.offline.runner import Firing, PlanRunner, process_stream
+from antiphon.runtime import resources
 
 Command = Callable[..., Any]
 
@@ -437,3 +438,27 @@ def test_each_file_gives_back_what_its_processor_held(antiphon: Command, with_te
     assert "too loud" in done.err
     assert "1 of 3 files could not be processed" in done.err
     assert Holding.held == 0
+
+
+def test_loops_takes_the_folder_that_ships_where_only_out_is_named(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "fresh"))
+    (tmp_path / "folder").mkdir()
+    # the first thing that the plugin itself refuses: IN was there
+    done = antiphon("run", "loops", "out.wav", "--midi-out", "x.mid")
+    assert done.complaint == "loops writes no MIDI; leave --midi-out out"
+    assert antiphon("run", "loops", "folder").complaint == "loops takes one IN and one OUT"
+    assert antiphon("run", "accompany", "out.mid").complaint == "accompany takes one IN and one OUT"
+
+
+def test_the_performers_own_folder_comes_before_the_one_that_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    info = ProcessorInfo("loops", "", "loops", (), (AUDIO_OUT,), ())
+    ours = run_module.plan_jobs(["out.wav"], None, info, alone=True, default_source="loops")[0].source
+    assert ours == resources.folder("library") / "loops"
+    own = tmp_path / "data" / "library" / "loops"
+    own.mkdir(parents=True)
+    assert run_module.plan_jobs(["out.wav"], None, info, alone=True, default_source="loops")[0].source == own

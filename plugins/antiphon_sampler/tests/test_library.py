@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 import soundfile
 
 from antiphon.api import Event, PluginError
+from antiphon.api.commands import FIRST_VALUE, VALUES_BEGIN, word_number
 from antiphon_sampler import library as folders
 from antiphon_sampler import sounds
 from antiphon_sampler.library import folder_of, listed
@@ -41,6 +43,44 @@ def test_notes_choose_by_general_midi_name_else_by_place(play):
     octave = play([on(0, 72)], 30000, s="tone", pads="pitch", base=60).audio[0]
     spectrum = np.abs(np.fft.rfft(octave[0, 2000:22000] * np.hanning(20000)))
     assert abs(np.argmax(spectrum) * RATE / 20000 - 1000.0) < 2.5
+
+
+def test_pads_by_name_play_what_the_map_says_and_the_others_as_before(play):
+    mapped = {"map": "40=bd:1, 41=hh 42=oh@3 43=bd@3"}
+    outs = [play([on(0, note)], 2500, **mapped).audio[0][0, :1900] for note in (40, 41, 36)]
+    for out, seed in zip(outs, (2, 3, 1), strict=True):
+        np.testing.assert_allclose(out, burst(seed)[0, :1900], atol=1e-7)
+    choked = play([on(0, 42), on(9600, 43)], 20000, **mapped).audio[0]
+    alone = play([on(9600, 43)], 20000, **mapped).audio[0]
+    assert not (choked - alone)[0, 9600 + round(0.003 * RATE) + 1 :].any()
+    named = play([on(0, 41)], 2500, s="bd", **mapped).audio[0][0, :1900]
+    np.testing.assert_allclose(named, burst(3)[0, :1900], atol=1e-7)
+    message = play([*played_as("bd", 41)], 2500, **mapped).audio[0][0, :1900]
+    # a message that names its sound is not a pad: sound 0, counted on from the note as without a map
+    assert not np.allclose(message, burst(3)[0, :1900], atol=1e-3)
+
+
+def played_as(name, note):
+    """The events of `/node/NAME/play s NAME note NOTE`."""
+    yield Event("control", 0, VALUES_BEGIN, 1.0)
+    yield Event("control", 0, FIRST_VALUE, word_number(name))
+    yield Event("on", 0, note, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("36=bdd", r"map names 'bdd', which the library lacks; did you mean bd\? there are: bd, four"),
+        ("36 bd", "map takes NOTE=NAME.*and '36' is none"),
+        ("128=bd", "notes 0 to 127"),
+        ("36=bd@65", "groups 1 to 64"),
+        ("36=bd 36=hh", "map names the note 36 twice"),
+        ("=bd", "map takes NOTE=NAME"),
+    ],
+)
+def test_a_map_that_makes_no_sense_is_a_sentence(play, text, why):
+    with pytest.raises(PluginError, match=why):
+        play([on(0)], 300, map=text)
 
 
 def layers_of(play, folder, velocities, **values):
@@ -155,6 +195,48 @@ def test_a_broken_file_nan_and_an_empty_file_leave_the_others(play, tmp_path, ca
     assert "nan/0.wav: its sample at 0.015 s is not a number" in said
     assert "rag/1.wav is not played: there is nothing in it" in said
     assert str(folder) not in said
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff"])
+def test_a_file_cut_short_is_a_sentence_and_its_notes_are_missed(play, tmp_path, capsys, suffix):
+    folder = tmp_path / "kit"
+    write(folder / "bd" / "0.wav", burst(1))
+    write(folder / "cut" / f"0.{suffix}", burst(2, 30000))
+    data = (folder / "cut" / f"0.{suffix}").read_bytes()
+    (folder / "cut" / f"0.{suffix}").write_bytes(data[: len(data) * 2 // 3])
+    got = play([on(0), on(3000, 37)], 6000, library=str(folder), pads="index")
+    assert got.reports["missed"] == got.reports["unreadable"] == 1
+    said = capsys.readouterr().err
+    assert f"cannot read cut/0.{suffix}: it" in said
+    assert "fetch or make it again" in said
+    assert str(folder) not in said
+
+
+def test_of_eight_channels_the_first_two_are_played_and_of_a_hundred_a_sentence(play, tmp_path, capsys):
+    folder = tmp_path / "kit"
+    eight = np.concatenate([burst(n) for n in range(8)])
+    write(folder / "bd" / "0.wav", eight)
+    write(folder / "many" / "0.wav", np.zeros((100, 50), np.float32))
+    got = play([on(0), on(3000, 37)], 6000, library=str(folder), pads="index")
+    np.testing.assert_array_equal(got.audio[0][:, :1900], eight[:2, :1900])
+    assert got.reports["missed"] == got.reports["unreadable"] == 1
+    assert "cannot read many/0.wav: its header says 100 channels; 1 to 64 are allowed" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_a_file_and_a_file_that_is_a_folder_are_sentences(play, tmp_path, capsys):
+    (tmp_path / "kit").write_text("no folder")
+    with pytest.raises(PluginError, match=r"library takes a folder of sounds, and there is none at '.*kit'"):
+        folder_of(str(tmp_path / "kit"))
+    folder = tmp_path / "sounds"
+    write(folder / "bd" / "0.wav", burst(1))
+    (folder / "bd" / "1.wav").mkdir()
+    os.mkfifo(folder / "bd" / "2.wav")
+    got = play([on(0), on(3000, 37), on(5000, 38)], 6000, library=str(folder), pads="index")
+    assert got.reports["missed"] == got.reports["unreadable"] == 2
+    said = capsys.readouterr().err
+    assert "cannot read bd/1.wav: it is a folder; name a sound file" in said
+    assert "cannot read bd/2.wav: it is not an ordinary file" in said
+    np.testing.assert_array_equal(got.audio[0][0, :1900], burst(1)[0, :1900])
 
 
 def test_ten_thousand_files_are_listed_and_decoded_as_they_are_asked_for(play, tmp_path):

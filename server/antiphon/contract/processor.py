@@ -262,6 +262,8 @@ class Processor(ABC):
         channels: The channels it insists on; None takes the stream's.
         files: "module:function" of what `antiphon run` calls with an `antiphon.api.jobs.FileJob` where its files are
             not sound in, sound out; otherwise "".
+        default_source: Of one with `files`, the folder of the library that is IN where `antiphon run` is given OUT
+            alone: the performer's, else the one that ships; "" where IN has to be named.
         stems: Names of parts that this function also writes alone, with `antiphon run --stems`.
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
@@ -286,6 +288,7 @@ class Processor(ABC):
     block: ClassVar[int | None] = None
     channels: ClassVar[int | None] = None
     files: ClassVar[str] = ""
+    default_source: ClassVar[str] = ""
     stems: ClassVar[tuple[str, ...]] = ()
     latency: int = 0
     preroll: int = 0

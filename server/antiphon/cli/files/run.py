@@ -80,7 +80,7 @@ def run(
         own = made.files
         if stems and not made.stems:
             raise UsageError(f"{plugin} writes no stems; leave --stems out")
-        jobs = plan_jobs(paths, out_dir, info, alone=bool(own))
+        jobs = plan_jobs(paths, out_dir, info, alone=bool(own), default_source=made.default_source)
         play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
         values, fires = read_settings(plugin, param or [], loaded)
         settings = RunSettings(values, fires, block, tail, fade)
@@ -157,14 +157,27 @@ def _by_itself(own: str, job: FileJob) -> None:
     report(*(summary or (Written(job.target, shown(job.source)),)))
 
 
-def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False) -> list[FileTask]:
+def plan_jobs(
+    paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False, default_source: str = ""
+) -> list[FileTask]:
     """The files to process. A folder stands for the files directly inside it that the plugin takes.
 
-    alone: the plugin takes one IN, which may be a folder, and one OUT.
+    Args:
+        paths: IN and OUT, or several IN.
+        out_dir: The folder for the results of several.
+        info: Of the plugin.
+        alone: Whether it takes one IN, which may be a folder, and one OUT.
+        default_source: The folder of the library that is IN where only OUT is named; "" for none.
+
+    Raises:
+        UsageError: They are not what the plugin takes.
     """
     from antiphon.cli.files.run_file import suffix_of, suffixes
+    from antiphon.graph.asset_names import located
     from antiphon.io.decode import shown
 
+    if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
+        paths = [located(default_source), *paths]
     if alone and (out_dir is not None or len(paths) != 2):
         raise UsageError(f"{info.type} takes one IN and one OUT")
     if out_dir is None:
