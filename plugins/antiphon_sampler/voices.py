@@ -21,6 +21,8 @@ CUT = 0.003
 """Seconds in which a voice that is stolen, or ended by its cut group, fades out."""
 EDGE = 0.0005
 """Seconds of the least fade at the beginning of a part of a sample, which may begin anywhere in a wave."""
+GLIDE = 1.0 / 480.0
+"""Change of the factor by pressure in a frame: 10 ms at 48 kHz from none to full."""
 END = 0.002
 """Seconds of the least fade at the end of a sample or of a part of one."""
 NEAR, FAR = 8, 16
@@ -64,7 +66,11 @@ class Real(IntEnum):
     SPEED = 2
     LEFT = 3
     RIGHT = 4
-    SIZE = 5
+    BEND = 5
+    PITCH = 6
+    PRESSURE = 7
+    TARGET = 8
+    SIZE = 9
 
 
 @kernel
@@ -132,6 +138,8 @@ def sampler_voice(y: Audio, whole: i64p, w: i64, real: f64p, r: i64, table: f32p
         half = i64(FAR)
         row = (PHASES + 1) * (2 * NEAR + (whole[w + Whole.TABLE] - 1) * 2 * FAR)
     ended = i64(0)
+    pressure = real[r + Real.PRESSURE]
+    target = real[r + Real.TARGET]
     for n in range(begin, end):
         if position >= last or position < first or fall == 0 or step == 0.0:
             ended = 1
@@ -145,6 +153,10 @@ def sampler_voice(y: Audio, whole: i64p, w: i64, real: f64p, r: i64, table: f32p
         if fall > 0:
             gain = gain * f64(fall) / falling
             fall = fall - 1
+        if pressure != target:
+            # in a straight line, so that it is the same whatever the blocks
+            pressure = min(target, pressure + GLIDE) if pressure < target else max(target, pressure - GLIDE)
+        gain = gain * pressure
         base = i64(position)
         p = f64(0.0)
         q = f64(0.0)
@@ -165,6 +177,7 @@ def sampler_voice(y: Audio, whole: i64p, w: i64, real: f64p, r: i64, table: f32p
         position = position + step
         age = age + 1
     real[r + Real.POSITION] = position
+    real[r + Real.PRESSURE] = pressure
     whole[w + Whole.AGE] = age
     whole[w + Whole.FALL] = fall
     return ended
@@ -223,12 +236,30 @@ def sampler_table(step: f64) -> i64:
 
 @kernel
 def sampler_bend(whole: i64p, real: f64p, channel: i64, ratio: f64) -> None:
-    """Sets the steps of a channel's voices to their speeds times a ratio."""
+    """Sets the steps of a channel's voices to their speeds times a ratio, and times each one's own."""
     for v in range(ROWS):
         w = v * Whole.SIZE
+        r = v * Real.SIZE
         if whole[w + Whole.ON] > 0 and whole[w + Whole.CHANNEL] == channel:
-            real[v * Real.SIZE + Real.STEP] = real[v * Real.SIZE + Real.SPEED] * ratio
-            whole[w + Whole.TABLE] = sampler_table(real[v * Real.SIZE + Real.STEP])
+            real[r + Real.BEND] = ratio
+            real[r + Real.STEP] = real[r + Real.SPEED] * ratio * real[r + Real.PITCH]
+            whole[w + Whole.TABLE] = sampler_table(real[r + Real.STEP])
+
+
+@kernel
+def sampler_shape(whole: i64p, real: f64p, note: i64, channel: i64, pitch: f64, pressure: f64) -> None:
+    """Sets the ratio of a note's voices (0 leaves it), and the factor of level they go to (0 leaves it)."""
+    for v in range(ROWS):
+        w = v * Whole.SIZE
+        r = v * Real.SIZE
+        same = whole[w + Whole.NOTE] == note and whole[w + Whole.CHANNEL] == channel
+        if whole[w + Whole.ON] > 0 and same and whole[w + Whole.FALL] < 0:
+            if pitch > 0.0:
+                real[r + Real.PITCH] = pitch
+                real[r + Real.STEP] = real[r + Real.SPEED] * real[r + Real.BEND] * pitch
+                whole[w + Whole.TABLE] = sampler_table(real[r + Real.STEP])
+            if pressure > 0.0:
+                real[r + Real.TARGET] = pressure
 
 
 @kernel
@@ -313,7 +344,7 @@ class SampleVoices:
 
     def start(
         self, sample: DecodedSample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,
-        attack: float, release: float, cut: int, note: int, channel: int,
+        attack: float, release: float, cut: int, note: int, channel: int, pitch: float = 1.0, pressure: float = 1.0,
     ) -> None:  # fmt: skip
         """Begins a voice at the frame to which the mix has come.
 
@@ -330,6 +361,8 @@ class SampleVoices:
             cut: Group of which it ends the other voices; 0 for none.
             note: By which `off` finds it.
             channel: 1 to 16.
+            pitch: Factor for the speed of this note alone.
+            pressure: Factor of the level of this note alone.
         """
         if cut:
             sampler_cut(self._whole, cut, self._cut)
@@ -339,7 +372,7 @@ class SampleVoices:
             return
         self._kept[row] = sample
         self._order += 1
-        step = speed * bend
+        step = speed * bend * pitch
         length = (last - first) / max(abs(step), 1e-9)
         fade = max(self._end, round(release * self._rate))
         inside = first > 0 if step >= 0.0 else last < sample.frames
@@ -368,6 +401,9 @@ class SampleVoices:
         self._real[r + Real.POSITION] = first if step >= 0.0 else last - 1
         self._real[r + Real.STEP] = step
         self._real[r + Real.SPEED] = speed
+        self._real[r + Real.BEND] = bend
+        self._real[r + Real.PITCH] = pitch
+        self._real[r + Real.PRESSURE] = self._real[r + Real.TARGET] = pressure
         self._real[r + Real.LEFT] = gain * left
         self._real[r + Real.RIGHT] = gain * right
 
@@ -382,6 +418,10 @@ class SampleVoices:
     def bend(self, channel: int, ratio: float) -> None:
         """Sets the bend of a channel's voices."""
         sampler_bend(self._whole, self._real, channel, ratio)
+
+    def shape(self, note: int, channel: int, *, pitch: float = 0.0, pressure: float = 0.0) -> None:
+        """Sets the factor of speed of a note's voices, or the factor of level that they go to; 0 leaves it."""
+        sampler_shape(self._whole, self._real, note, channel, pitch, pressure)
 
 
 def sides(pan: float) -> tuple[float, float]:

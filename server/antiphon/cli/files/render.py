@@ -40,9 +40,6 @@ def render(
     seconds: Annotated[
         float | None, typer.Option("--seconds", help="Length of OUT; else that of IN and a tail.")
     ] = None,
-    out_dir: Annotated[
-        str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
-    ] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048; 0 chooses.")] = 0,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
     synth: Annotated[str, typer.Option("--synth", help=f"What plays notes: {NAMES}; null is silence.")] = "auto",
@@ -52,6 +49,9 @@ def render(
     ] = None,
     fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    out_dir: Annotated[
+        str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
+    ] = None,
 ) -> None:
     """Render a patch to a file: the rate of IN, two channels or those of IN if it has more, latency taken out.
 
@@ -73,7 +73,8 @@ def render(
     if seconds is not None and not 0.0 <= seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
     tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
-    sources = source or []
+    # one path where it is called as a function
+    sources = [source] if isinstance(source, str) else source or []
     if not sources and seconds is None and not (events is not None and note_file.is_midi(events)):
         raise UsageError("say --in IN.wav, or --seconds S to render without input")
     jobs = _jobs(sources, out, out_dir, events)
