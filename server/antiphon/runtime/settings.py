@@ -47,6 +47,7 @@ class ServeSettings:
         mqtt_url: Address of an MQTT broker, or "". It may hold a password, so `repr` and `to_json` leave it out.
         midi: A MIDI input named antiphon is offered, and every MIDI port is read unless `midi_in` limits these.
         midi_in: Parts of names: only MIDI ports with one of these in their name are read.
+        mpe: MIDI ports begin with an MPE zone of 15 channels.
         midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
         force: `record` may replace a file.
         extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
@@ -76,6 +77,7 @@ class ServeSettings:
     mqtt_url: str = field(default="", repr=False)
     midi: bool = False
     midi_in: tuple[str, ...] = ()
+    mpe: bool = False
     midi_out: tuple[str, ...] = ()
     force: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
@@ -108,6 +110,8 @@ class ServeSettings:
             raise UsageError("--osc-port and --http-port must differ; both want TCP")
         for surface in self.surface:
             surface_address(surface)
+        if self.mpe and not (self.midi or self.midi_in):
+            raise UsageError("--mpe is about the ports of --midi or --midi-in; give one of them too")
         for option, names in (("--midi-in", self.midi_in), ("--midi-out", self.midi_out)):
             if not all(name.strip() for name in names):
                 raise UsageError(f"{option} takes a part of a port's name; antiphon devices lists them")
