@@ -66,6 +66,9 @@ def serve(
     midi_in: Annotated[
         list[str] | None, typer.Option(help="Listen to MIDI ports with this in their name only; repeatable.")
     ] = None,
+    mpe: Annotated[
+        bool, typer.Option("--mpe", help="MIDI ports are MPE controllers, before they say so themselves.")
+    ] = False,
     midi_out: Annotated[
         list[str] | None, typer.Option(help="Play to MIDI ports with this in their name; repeatable.")
     ] = None,
@@ -80,7 +83,7 @@ def serve(
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
         allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
         synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, dirt_port=dirt_port, midi=midi,
-        midi_in=tuple(midi_in or ()), midi_out=tuple(midi_out or ()), force=force,
+        midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), force=force,
     ).check()  # fmt: skip
     _check_transports(settings)
     if settings.synth_options:

@@ -48,6 +48,7 @@ class ServeSettings:
         dirt_port: UDP port for clients of SuperDirt; 0 for none.
         midi: A MIDI input named antiphon is offered, and every MIDI port is read unless `midi_in` limits these.
         midi_in: Parts of names: only MIDI ports with one of these in their name are read.
+        mpe: MIDI ports begin with an MPE zone of 15 channels.
         midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
         force: `record` may replace a file.
         extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
@@ -78,6 +79,7 @@ class ServeSettings:
     dirt_port: int = 0
     midi: bool = False
     midi_in: tuple[str, ...] = ()
+    mpe: bool = False
     midi_out: tuple[str, ...] = ()
     force: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
@@ -113,6 +115,8 @@ class ServeSettings:
             raise UsageError("--osc-port and --dirt-port must differ; both want UDP")
         for surface in self.surface:
             surface_address(surface)
+        if self.mpe and not (self.midi or self.midi_in):
+            raise UsageError("--mpe is about the ports of --midi or --midi-in; give one of them too")
         for option, names in (("--midi-in", self.midi_in), ("--midi-out", self.midi_out)):
             if not all(name.strip() for name in names):
                 raise UsageError(f"{option} takes a part of a port's name; antiphon devices lists them")
