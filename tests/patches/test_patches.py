@@ -137,6 +137,18 @@ def test_a_worker_changes_no_bit(loaded):
     np.testing.assert_array_equal(played(loaded, "worker", audio), audio)
 
 
+def test_cast_sings_on_a_fresh_install(loaded):
+    """The vowel of the choir that ships stands out more than in what comes in."""
+    audio = 3.0 * phrases()
+    made = played(loaded, "cast", audio)
+
+    def vowel(x):
+        power, hertz = np.abs(np.fft.rfft(x[0])) ** 2, np.fft.rfftfreq(x.shape[1], 1 / RATE)
+        return power[(hertz > 600) & (hertz < 1300)].sum() / power[(hertz > 100) & (hertz < 600)].sum()
+
+    assert vowel(made) > 3.0 * vowel(audio)
+
+
 def test_click_is_on_its_sample(loaded):
     at = [0, 255, 256, 9999, 50000]
     commands = [SetParam("click", "fire", True, when=Sample(n)) for n in at]
