@@ -274,7 +274,7 @@ BASS = tuple(
     Note(n * 0.25, note, 0.2, (115, 60, 90, 50)[n % 4])
     for n, note in enumerate((33, 33, 45, 36, 33, 40, 43, 33, 31, 43, 38, 36))
 )
-SLICES = _line(0.15, *(36 + n for n in (0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 10, 4, 12, 0, 14, 15, 4, 7, 12)), velocity=110)
+SLICES = _line(0.3, 36, 37, 38, 40, 44, 44, 40, 42, 36, velocity=110)
 HELD = _chord(0.0, 3.9, 45, 57, 60, 64, 69)
 ARP = _line(0.25, 57, 60, 64, 69, 64, 60, 53, 57, 60, 65, 60, 57)
 PERFORMANCES: Mapping[str, Performance] = {
