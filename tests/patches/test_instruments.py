@@ -169,7 +169,7 @@ def test_the_wah_opens_as_the_string_is_struck_harder(loaded, note):
         struck = slice(2400, 2400 + 3 * RATE // 10)
         centroids.append(centroid(y[0, struck]))
         gains.append(audio.level(y[:, struck]) - audio.level(x[:, struck]))
-    assert centroids == sorted(centroids), centroids
+    assert all(harder > 0.97 * softer for softer, harder in pairwise(centroids)), centroids
     assert centroids[-1] > 1.8 * centroids[0], centroids
     assert centroids[-1] < 2500.0
     # from 60 on; a soft note is raised by up to 12 dB, which a compressor's makeup is for
