@@ -4,7 +4,7 @@
     .venv/bin/python tools/patch_pages.py wah amp    # these; the figures of the others stay
     .venv/bin/python tools/patch_pages.py --text     # none: the text alone, after a new hint
 
-The figures are in docs/patches/figures.json, each with the digest of the patch's text: a test renders the same
+The figures are in docs/patches/figures.json, each with a digest of the patch: a test renders the same
 performances (tools/performances.py) and compares.
 """
 
@@ -14,6 +14,7 @@ import hashlib
 import json
 import struct
 import sys
+import tomllib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -53,7 +54,7 @@ class Figures:
     """What was measured on one patch.
 
     Attributes:
-        digest: Of the patch's text.
+        digest: Of the nodes, wires, scenes and tempo that were played.
         lufs: Integrated loudness (ITU-R BS.1770-4) before the first scene.
         peak: Largest true peak of the whole performance, dBFS.
         attacks: How many times sound begins or is struck anew in that phrase.
@@ -72,8 +73,10 @@ class Figures:
 
 
 def digest(name: str) -> str:
-    """The first digits of the SHA-256 of a patch that ships."""
-    return hashlib.sha256((resources.patches() / f"{name}.toml").read_bytes()).hexdigest()[:16]
+    """The first digits of the SHA-256 of what of a patch that ships can be heard: not its hint, not its comments."""
+    whole = tomllib.loads((resources.patches() / f"{name}.toml").read_text(encoding="utf-8"))
+    sounding = {key: whole[key] for key in ("tempo", "nodes", "wires", "scenes") if key in whole}
+    return hashlib.sha256(json.dumps(sounding, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def measure(name: str, rendered: Rendered) -> Figures:
@@ -137,7 +140,7 @@ def page(listed: Sequence[PatchEntry], figures: Mapping[str, Figures]) -> str:
     """The text of docs/patches.md."""
     levels = [figures[entry.name].lufs for entry in listed if entry.name in figures and entry.group != TOOLS]
     lines = [HEAD.format(count=len(levels), least=min(levels), most=max(levels), level=LEVEL)]
-    groups = list(dict.fromkeys(entry.group for entry in sorted(listed, key=lambda e: (e.group == TOOLS, e.group))))
+    groups = sorted({entry.group for entry in listed}, key=lambda group: (group == TOOLS, not group, group))
     for group in groups:
         lines.append(f"## {(group or 'others').capitalize()}\n")
         for entry in (entry for entry in listed if entry.group == group):
