@@ -4,7 +4,7 @@
     .venv/bin/python tools/patch_pages.py wah amp    # these; the figures of the others stay
     .venv/bin/python tools/patch_pages.py --text     # none: the text alone, after a new hint
 
-The figures are in docs/patches/figures.json, each with the digest of the patch's text: a test renders the same
+The figures are in docs/patches/figures.json, each with a digest of the patch: a test renders the same
 performances (tools/performances.py) and compares.
 """
 
@@ -14,6 +14,7 @@ import hashlib
 import json
 import struct
 import sys
+import tomllib
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,7 +28,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "plugins")]
 
 from tests.audio import attacks  # noqa: E402
-from tools.performances import LEVEL, PERFORMANCES, RATE, ROUNDS, Rendered, render  # noqa: E402
+from tools.performances import LEVEL, PERFORMANCES, RATE, Rendered, render  # noqa: E402
 
 from antiphon.graph.patch_list import TOOLS, PatchEntry, entries  # noqa: E402
 from antiphon.runtime import resources  # noqa: E402
@@ -45,8 +46,6 @@ FLOOR = -60.0
 TONES = 16
 """Colours of a picture: 4 bits a pixel."""
 
-TIMES = {1: "once", 2: "twice"}
-
 F32 = NDArray[np.float32]
 
 
@@ -55,10 +54,10 @@ class Figures:
     """What was measured on one patch.
 
     Attributes:
-        digest: Of the patch's text.
-        lufs: Integrated loudness (ITU-R BS.1770-4) of two phrases before the first scene.
+        digest: Of the nodes, wires, scenes and tempo that were played.
+        lufs: Integrated loudness (ITU-R BS.1770-4) before the first scene.
         peak: Largest true peak of the whole performance, dBFS.
-        attacks: How many times sound begins or is struck anew in those two phrases.
+        attacks: How many times sound begins or is struck anew in that phrase.
         scenes: Loudness of a phrase in each scene.
     """
 
@@ -74,8 +73,10 @@ class Figures:
 
 
 def digest(name: str) -> str:
-    """The first digits of the SHA-256 of a patch that ships."""
-    return hashlib.sha256((resources.patches() / f"{name}.toml").read_bytes()).hexdigest()[:16]
+    """The first digits of the SHA-256 of what of a patch that ships can be heard: not its hint, not its comments."""
+    whole = tomllib.loads((resources.patches() / f"{name}.toml").read_text(encoding="utf-8"))
+    sounding = {key: whole[key] for key in ("tempo", "nodes", "wires", "scenes") if key in whole}
+    return hashlib.sha256(json.dumps(sounding, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def measure(name: str, rendered: Rendered) -> Figures:
@@ -138,8 +139,8 @@ def known() -> dict[str, Figures]:
 def page(listed: Sequence[PatchEntry], figures: Mapping[str, Figures]) -> str:
     """The text of docs/patches.md."""
     levels = [figures[entry.name].lufs for entry in listed if entry.name in figures and entry.group != TOOLS]
-    lines = [HEAD.format(count=len(levels), least=min(levels), most=max(levels), level=LEVEL, rounds=TIMES[ROUNDS])]
-    groups = list(dict.fromkeys(entry.group for entry in sorted(listed, key=lambda e: (e.group == TOOLS, e.group))))
+    lines = [HEAD.format(count=len(levels), least=min(levels), most=max(levels), level=LEVEL)]
+    groups = sorted({entry.group for entry in listed}, key=lambda group: (group == TOOLS, not group, group))
     for group in groups:
         lines.append(f"## {(group or 'others').capitalize()}\n")
         for entry in (entry for entry in listed if entry.group == group):
@@ -166,7 +167,7 @@ patches NAME` shows one with its scenes and MIDI controllers, `antiphon serve --
 it, `/scene/recall 2` its second scene.
 
 This page is generated: `.venv/bin/python tools/patch_pages.py` renders every performance of `tools/performances.py`, a
-phrase {rounds} as the patch begins and once in each scene, by the code that plays live, at 48 kHz in blocks of 256,
+phrase as the patch begins and once more in each scene, by the code that plays live, at 48 kHz in blocks of 1024,
 without torch and without a library of your own. What comes in has {level:g} LUFS. Loudness is integrated after ITU-R
 BS.1770-4; the peak is oversampled four times. The {count} instruments begin between {least:.1f} and {most:.1f} LUFS.
 In the pictures time goes to the right, frequency upwards from 40 Hz to 16 kHz, and 60 dB from white to dark; dotted

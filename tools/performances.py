@@ -1,6 +1,6 @@
 """What is played on each patch that ships, to measure it, to draw it and to test it: one render for each patch.
 
-A performance is a phrase of a few seconds, played twice with the patch as it begins, and once more in each scene.
+A performance is a phrase of a few seconds, played once with the patch as it begins, and once more in each scene.
 Sounds that come in are made here, by code; each has an integrated loudness of `LEVEL`.
 """
 
@@ -33,11 +33,9 @@ from antiphon.session.commands import Command, NoteOff, NoteOn, Sample, SetParam
 from antiphon_loops.analysis.loudness import integrated  # noqa: E402
 
 RATE = 48000
-SPEC = StreamSpec(48000, 256, 2)
+SPEC = StreamSpec(48000, 1024, 2)
 LEVEL = -18.0
 """LUFS of what comes in, and about that of what goes out: a level that leaves 12 dB of room for peaks."""
-ROUNDS = 2
-"""Phrases before the first scene."""
 LEAD = 0.1
 """Seconds of a phrase before its first note, so that a scene changes between two notes."""
 
@@ -113,7 +111,7 @@ class Rendered:
 
     def first(self) -> F32:
         """What sounded before the first scene, without its beginning."""
-        return self.sound[:, self.before : self.before + ROUNDS * self.phrase]
+        return self.sound[:, self.before : self.before + self.phrase]
 
     def scene(self, number: int) -> F32:
         """What sounded in a scene."""
@@ -126,8 +124,8 @@ def render(name: str, loaded: Loaded) -> Rendered:
     performance = PERFORMANCES[name]
     played = patch.load(resources.patches() / f"{name}.toml", loaded.catalog, trusted=True)
     phrase, before = round(performance.seconds * RATE), round(performance.before * RATE)
-    scenes = {number: before + (ROUNDS + place) * phrase for place, number in enumerate(sorted(played.scenes))}
-    frames = before + (ROUNDS + len(scenes)) * phrase
+    scenes = {number: before + (1 + place) * phrase for place, number in enumerate(sorted(played.scenes))}
+    frames = before + (1 + len(scenes)) * phrase
     commands: list[Command] = []
     for number, at in scenes.items():
         commands += [
@@ -276,7 +274,7 @@ BASS = tuple(
     Note(n * 0.25, note, 0.2, (115, 60, 90, 50)[n % 4])
     for n, note in enumerate((33, 33, 45, 36, 33, 40, 43, 33, 31, 43, 38, 36))
 )
-SLICES = _line(0.15, *(36 + n for n in (0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 10, 4, 12, 0, 14, 15, 4, 7, 12)), velocity=110)
+SLICES = _line(0.3, 36, 37, 38, 40, 44, 44, 40, 42, 36, velocity=110)
 HELD = _chord(0.0, 3.9, 45, 57, 60, 64, 69)
 ARP = _line(0.25, 57, 60, 64, 69, 64, 60, 53, 57, 60, 65, 60, 57)
 PERFORMANCES: Mapping[str, Performance] = {
@@ -297,7 +295,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "demo": Performance("voice"),
     "desk": Performance(seconds=4.0 * 60.0 / 76.0, before=0.2),
     "drift": Performance(notes=CHORDS, node="pad"),
-    "drone": Performance(seconds=4.0, before=4.0),
+    "drone": Performance(before=4.5),
     "dub": Performance("voice"),
     "duo": Performance(notes=TUNE, before=3.0),
     "garden": Performance(seconds=4.0 * 60.0 / 84.0, before=8.0 * 60.0 / 84.0),

@@ -125,6 +125,17 @@ def test_with_a_card_it_warns_of_the_microphone_and_says_how_to_open_it():
     assert "osc /node/in/mute 0" in other
 
 
+def test_it_says_what_to_do_first(tmp_path):
+    settings = ServeSettings(mute_input=True, patch="wah")
+    assert "Playing wah. First: Play one string softly" in "\n".join(play.introduction(settings, "portaudio", ""))
+    own = tmp_path / "own.toml"
+    own.write_text('format = 1\nhint = "Clap."\n')
+    assert "First: Clap." in "\n".join(play.introduction(settings.with_(patch=str(own)), "portaudio", ""))
+    for name in ("no such patch", str(tmp_path / "none.toml"), "through"):
+        text = "\n".join(play.introduction(settings.with_(patch=name), "portaudio", ""))
+        assert f"Playing {name}.\n" in text
+
+
 def test_the_commands_it_names_are_for_this_port():
     assert "--port 5000 /x" in play.command(ServeSettings(osc_port=5000), "/x")
     assert "--port" not in play.command(ServeSettings(), "/x")

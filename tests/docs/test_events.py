@@ -35,7 +35,7 @@ def test_the_example_is_taken_by_the_patch_it_names() -> None:
     assert len(commands) == len(lines) == 8
     assert [c.when for c in commands[:4]] == [Sample(0), Sample(24_000), Sample(48_000), Beat(4.0)]
     ids, actions = actions_of(graph, catalog, RATE, commands)
-    assert ids == {"keys": 1}
+    assert ids["keys"] == 1
     assert len(actions) == len(commands)
 
 

@@ -48,6 +48,20 @@ def test_ones_own_stands_before_a_shipped_one_and_says_so() -> None:
     assert found["answer"].path == patch.find("answer")
 
 
+def test_a_hint_and_a_group_are_listed_and_tools_come_last() -> None:
+    write("zither", 'format = 1\nhint = "Pluck it."\ngroup = "strings"\n[nodes]\n')
+    write("aaa", f'format = 1\ngroup = "{patch_list.TOOLS}"\nhint = 3\n')
+    write("forged", 'format = 1\nhint = "a\\u001b[2J"\n')
+    found = {entry.name: entry for entry in patch_list.entries()}
+    assert (found["zither"].hint, found["zither"].group) == ("Pluck it.", "strings")
+    assert patch_list.hint(found["zither"].path) == "Pluck it."
+    assert found["aaa"].hint == ""
+    assert found["forged"].hint.isprintable()
+    assert found["zither"].plain()["hint"] == "Pluck it."
+    names = patch_list.names()
+    assert names.index("zither") < names.index("aaa") < names.index("click")
+
+
 def test_files_that_are_no_patches_do_not_end_a_list() -> None:
     write("broken", "listed = [[[\n")
     write("hostile", "# \x1b[31mred\x07\nlisted = 7\n")

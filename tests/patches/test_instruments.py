@@ -99,17 +99,15 @@ def test_it_has_scenes_controllers_and_a_hint_that_holds(name, loaded):
 
 @pytest.mark.parametrize("name", sorted(LISTED))
 def test_it_needs_nothing_that_a_fresh_install_lacks(name, loaded):
-    found = patch.load(LISTED[name].path, loaded.catalog, trusted=True)
-    for node in found.graph.nodes:
+    shipped = patch.load(LISTED[name].path, loaded.catalog, trusted=True)
+    for node in shipped.graph.nodes:
         assert node.type != "model"
         assert node.values.get("instrument", "piano") in PYO
         for param in loaded.catalog[node.type].params:
             value = node.values.get(param.name)
             if param.kind == "file" and value:
-                assert str(asset_names.located(str(value))).startswith(str(resources.folder("library"))), (
-                    node.name,
-                    value,
-                )
+                found_at = Path(asset_names.located(str(value)))
+                assert found_at.is_relative_to(resources.folder("library")), (node.name, value)
 
 
 def test_tools_are_apart_and_checks_are_not_listed():
@@ -170,7 +168,7 @@ def test_the_wah_opens_as_the_string_is_struck_harder(loaded, note):
         struck = slice(2400, 2400 + 3 * RATE // 10)
         centroids.append(centroid(y[0, struck]))
         gains.append(audio.level(y[:, struck]) - audio.level(x[:, struck]))
-    assert centroids == sorted(centroids), centroids
+    assert all(harder > 0.97 * softer for softer, harder in pairwise(centroids)), centroids
     assert centroids[-1] > 1.8 * centroids[0], centroids
     assert centroids[-1] < 2500.0
     # from 60 on; a soft note is raised by up to 12 dB, which a compressor's makeup is for

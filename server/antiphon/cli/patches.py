@@ -90,12 +90,11 @@ def _show(entries: Sequence[PatchEntry], as_json: bool) -> None:
         return
     width = max((len(entry.name) for entry in entries), default=0)
     for line in listing(entries):
-        heading = 0 if line.startswith("  ") else len(line)
-        typer.echo(styled(line[: heading or width + 2], "head") + line[heading or width + 2 :])
+        typer.echo(styled(line[: width + 2], "head") + line[width + 2 :])
 
 
 def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:
-    """A line for each, "  answer  yours, hides the shipped one  Hum, and …", below a line with its group, if any."""
+    """A line for each, "answer  yours, hides the shipped one  Hum, and …", below a line with its group, if any."""
     origins = {entry.name: origin(entry) for entry in entries}
     name_width = max((len(name) for name in origins), default=0)
     width = max((len(text) for text in origins.values()), default=0)
@@ -106,7 +105,8 @@ def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:
             yield group
         for entry in entries:
             if entry.group == group:
-                yield f"  {entry.name:<{name_width}}  {origins[entry.name]:<{width}}  {entry.line}".rstrip()
+                name = f"{'  ' if group else ''}{entry.name}"
+                yield f"{name:<{name_width + 2}}  {origins[entry.name]:<{width}}  {entry.line}".rstrip()
 
 
 def origin(entry: PatchEntry) -> str:
