@@ -21,7 +21,7 @@ F32 = NDArray[np.float32]
 MODELS = {"learned": spec.HUM, "spectrogram": spec.PLAIN}
 LEVELS = 8
 """Hops over whose maximum the level of a note is taken."""
-SETTLING = 5
+SETTLING = 2
 """Median hops from an onset to the decision on its pitch, besides the lag of the network."""
 MISSING = 10
 """Hops without an answer after which a sounding note is ended: 0.1 s. One late answer must not end a note."""
@@ -34,6 +34,7 @@ class ModelTracker:
 
     Attributes:
         behind: Input frames from the beginning of a note to the last frame of the hop in which it is decided.
+        corrected: After `step`: the pitch of the sounding note, where it began on another one, else None.
         on_answer: Called with each answer, None for a missing one, and the level of its hop in dB.
         many: Probability that several voices sound at once.
     """
@@ -80,6 +81,7 @@ class ModelTracker:
         self.pitch = self.many = 0.0
         self.ended = False
         self.begun: Candidate | None = None
+        self.corrected: float | None = None
         if self._number >= 0:
             self._first = self._number
             self.client.begin(self._first)
@@ -100,7 +102,8 @@ class ModelTracker:
         due = self._number - self.client.lead
         answers = self.client.take(due, io) if due >= self._first else None
         self._number += 1
-        self.begun, self.ended = None, False
+        self.begun = self.corrected = None
+        self.ended = False
         answer = answers[0, 0] if answers is not None else None
         if self.on_answer is not None and due >= self._first:
             self.on_answer(answer, self._levels[-1 - min(self.client.lead, LEVELS - 1)])
@@ -129,6 +132,8 @@ class ModelTracker:
             if level > settings.threshold and settings.lowest - 0.5 <= pitch < settings.highest + 0.5:
                 self.begun = Candidate(pitch, level)
                 self._sounding = True
+        if self._sounding and self.begun is None:
+            self.corrected = decoder.corrected
 
     def _end_note(self) -> None:
         """Ends the sounding note after `MISSING` hops without an answer; none begins meanwhile."""

@@ -67,6 +67,7 @@ class NoteTracker:
     Attributes:
         ended: After `step`: whether the sounding note ends `lag` hops before the newest.
         begun: After `step`: the note that begins there, or None.
+        corrected: None: no note is corrected.
         pitch: Newest decided pitch, a MIDI number, 0 for none.
         lag: Hops by which notes are late.
         behind: The same in input frames, decimation included.
@@ -102,6 +103,7 @@ class NoteTracker:
         self._rise_ring: F64 = np.zeros(RING, np.float64)
         self._places = np.arange(RING)
         self.many = 0.0
+        self.corrected: float | None = None
         self.reset()
 
     def reset(self) -> None:

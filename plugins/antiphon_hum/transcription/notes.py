@@ -14,7 +14,7 @@ from antiphon_hum.learned.decode import SECONDS
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
 from antiphon_hum.learned.model_tracker import MODELS, REACH
 from antiphon_hum.learned.template_decoder import notes_of_painting
-from antiphon_hum.processor import Hum, available_mode, velocity
+from antiphon_hum.processor import BEND_REACH, Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
 from antiphon_hum.transcription.note import Note
 from antiphon_hum.transcription.quantise import on_grid, timing
@@ -255,9 +255,13 @@ class StreamTranscriber:
 def _notes(events: Iterable[Event], latency: int, frames: int) -> Iterator[Note]:
     """Converts events by frame of the stream to notes by frame of the sound; notes without length are left out."""
     held: Event | None = None
+    bent = 0
     for event in [*events, Event("off", latency + frames)]:
+        if event.kind == "bend":
+            bent = round(BEND_REACH * event.value) if held is not None else bent
+            continue
         if held is not None:
             start, end = (min(max(0, e.offset - latency), frames) for e in (held, event))
             if end > start:
-                yield Note(start, end, held.number, held.value)
-        held = event if event.kind == "on" else None
+                yield Note(start, end, held.number + bent, held.value)
+        held, bent = (event if event.kind == "on" else None), 0
