@@ -85,6 +85,8 @@ class Hum(Processor):
         Param("bpm", default=0.0, low=0.0, high=400.0, unit="bpm",
               doc="The clock of `quantise` in files, from their beginning on; 0 finds one. Live it is the server's."),
         Param("sensitivity", default=0.5, low=0.0, high=1.0, doc="Higher accepts more sounds as notes."),
+        Param("lead", "switch", False,
+              doc="Follows the strongest of several voices, as over a band; learned mode only."),
         Param("threshold", default=-70.0, low=-90.0, high=0.0, unit="dB", doc="The least level of a note."),
         Param("lowest", "int", LOWEST, LOWEST, HIGHEST, doc="The lowest note to detect, a MIDI number."),
         Param("highest", "int", HIGHEST, LOWEST, HIGHEST, doc="The highest note to detect, a MIDI number."),
@@ -191,6 +193,7 @@ class Hum(Processor):
             min(low, high),
             max(low, high),
             float(io.at("patience", last)),
+            bool(io.at("lead", last)),
         )
         tracker.step(settings, io)
         if tracker.ended:

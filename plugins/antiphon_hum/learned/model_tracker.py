@@ -13,6 +13,7 @@ from antiphon.api.models import ModelClient
 from antiphon_hum.decimator import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
+from antiphon_hum.learned.lead_voice import LeadVoice
 from antiphon_hum.learned.template_decoder import TemplateDecoder, TemplateSettings
 from antiphon_hum.tracking.candidate import Candidate
 from antiphon_hum.tracking.tracker import TrackerSettings
@@ -65,6 +66,7 @@ class ModelTracker:
             self._decoder, own_lag = TemplateDecoder(), spec.PLAIN_LATE + TemplateSettings().held - 1
         self.lag = own_lag + self.client.lead
         self.behind = self.lag * self.hop + decimator.lag - 1
+        self._lead = LeadVoice()
         self._sent: F32 = np.zeros((1, 1, spec.HOP), np.float32)
         self._levels = [-90.0] * LEVELS
         self.on_answer: Callable[[F32 | None, float], object] | None = None
@@ -74,6 +76,7 @@ class ModelTracker:
     def reset(self) -> None:
         """Clears the past; the caller resets the decimator."""
         self._decoder.reset()
+        self._lead.reset()
         self.client.reset()
         self._levels[:] = [-90.0] * LEVELS
         self._sounding = False
@@ -118,7 +121,8 @@ class ModelTracker:
     def _decide(self, answer: F32, settings: TrackerSettings) -> None:
         decoder = self._decoder
         patience = max(0, round(settings.patience / 1000.0 / self._seconds))
-        decoder.step(answer, patience, REACH * (settings.sensitivity - 0.5))
+        followed = self._lead(answer) if self._learned and settings.lead else answer
+        decoder.step(followed, patience, REACH * (settings.sensitivity - 0.5))
         if self._learned:
             voiced = float(answer[spec.VOICED]) >= 0.5
             self.pitch = spec.pitch(float(answer[spec.PITCH])) + self._up if voiced else 0.0

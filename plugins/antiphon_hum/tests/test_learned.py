@@ -240,5 +240,9 @@ def test_a_voice_with_a_band_is_followed_or_reported_as_unsure(tmp_path, capsys)
     soundfile.write(source, voice + others, RATE)
     run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))
     assert "several voices" in capsys.readouterr().err
-    assert live(voice + others)[1].reports["many"] > 0.5
+    reported = live(voice + others)[1]
+    assert reported.reports["many"] > 0.5
     assert live(voice)[1].reports["many"] < 0.1
+    followed = [e for e in live(voice + others, lead=True)[1].events if e.kind == "on"]
+    assert len(followed) > len([e for e in reported.events if e.kind == "on"])
+    assert len(notes_of(voice + others, RATE, {"lead": True})) > len(notes_of(voice + others, RATE))

@@ -52,6 +52,7 @@ class TrackerSettings:
         lowest: Lowest note, MIDI number.
         highest: Highest note, MIDI number.
         patience: Longest delay of a note until its pitch is settled, ms; learned modes only.
+        lead: Whether the strongest of several voices is followed; mode `learned` only.
     """
 
     sensitivity: float = 0.5
@@ -59,6 +60,7 @@ class TrackerSettings:
     lowest: int = 36
     highest: int = 96
     patience: float = 100.0
+    lead: bool = False
 
 
 class NoteTracker:

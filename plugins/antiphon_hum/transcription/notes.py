@@ -12,6 +12,7 @@ from antiphon.api.jobs import prepare_processor
 from antiphon_hum.learned import offline_model, spec
 from antiphon_hum.learned.decode import SECONDS
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
+from antiphon_hum.learned.lead_voice import LeadVoice
 from antiphon_hum.learned.model_tracker import MODELS, REACH
 from antiphon_hum.learned.template_decoder import notes_of_painting
 from antiphon_hum.processor import BEND_REACH, Hum, available_mode, velocity
@@ -158,7 +159,8 @@ def _by_network(play: Play, mode: str, hum: Hum) -> Transcription:
     learned = mode == "learned"
     found: Sequence[tuple[float, float, float]]
     if learned:
-        found = decode_file(answers, PathCosts(sure=PathCosts().sure - 2.0 * odds))
+        followed = LeadVoice().all(answers) if settings["lead"] else answers
+        found = decode_file(followed, PathCosts(sure=PathCosts().sure - 2.0 * odds))
     else:
         found = notes_of_painting(answers, odds)
     low, high = sorted((float(settings["lowest"]), float(settings["highest"])))
