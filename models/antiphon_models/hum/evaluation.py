@@ -7,7 +7,7 @@ note as well. On singing made here, the pitch is the nearest whole MIDI number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -64,6 +64,7 @@ class Hearing(Evaluation):
         Measure("hum 20 dB"),
         Measure("hum 10 dB"),
         Measure("hum 0 dB"),
+        *(Measure(f"sung, band {ratio} dB") for ratio in testset.BAND_RATIOS),
         Measure("sung with ends"),
         Measure("octave errors", "%", "lower"),
         *(Measure(f"false, {kind}", "in 10 s", "lower") for kind in testset.EMPTY),
@@ -99,7 +100,11 @@ class Hearing(Evaluation):
         noises = testset.noises(ask.data)
         ask.say("making what is measured, where it is not there yet")
         for n, (kind, clip) in enumerate(testset.noted(ask.data, ask.work, ask.seed, ask.limit)):
-            for measure, sound in _heard(kind, clip, noises, n):
+            heard = _heard(kind, clip, noises, n)
+            if kind == "sung" and n // 3 < testset.BANDS:
+                over = testset.with_bands(ask.work, clip, n // 3)
+                heard = chain(heard, ((f"sung, band {ratio} dB", sound) for ratio, sound in over))
+            for measure, sound in heard:
                 for name, system in made.items():
                     result = system(sound)
                     yield MetricValue(name, measure, clip.name, f1(clip, result.notes))
@@ -169,7 +174,7 @@ def _heard(kind: str, clip: Clip, noises: list[tuple[str, testset.F32]], n: int)
 
 def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     """What is asked for and can be had, by name."""
-    table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS}
+    table: dict[str, systems.System] = {name: systems.peer(name, ask.work / "peers") for name in peers.PEERS}
     if not peers.has_basic_pitch():
         ask.say("Basic Pitch is left out: it is not installed (pip install --no-deps basic-pitch, and onnxruntime)")
         del table["Basic Pitch"]
@@ -213,10 +218,11 @@ def lateness(clip: Clip, result: systems.Result) -> list[float]:
     """Seconds from each sung note's start to the note found with its pitch, where that is within `LATEST`."""
     if result.late is None:
         return []
-    said = [(at + result.late, number) for at, _, number in result.notes]
+    numbers = result.numbers or [(at, round(number)) for at, _, number in result.notes]
+    said = [(at + result.late, number) for at, number in numbers]
     late = []
     for start, _, pitch in clip.notes:
-        after = [at - start for at, number in said if 0.0 <= at - start <= LATEST and round(number) == pitch]
+        after = [at - start for at, number in said if 0.0 <= at - start <= LATEST and number == pitch]
         if after:
             late.append(min(after))
     return late

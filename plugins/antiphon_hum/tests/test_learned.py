@@ -228,3 +228,21 @@ def test_without_a_worker_left_it_goes_by_yin(monkeypatch, caplog):
     assert made.mode == "yin"
     assert [e.number for e in done.events if e.kind == "on"] == TUNE
     assert "12 workers" in caplog.text
+
+
+def test_a_voice_with_a_band_is_followed_or_reported_as_unsure(tmp_path, capsys):
+    """A hum 6 dB above three voices that accompany it: the probability of several voices rises, live and in files."""
+    voice = hum().sound
+    others = sum(hum(apart=2.0, tune=tune).sound for tune in ((48, 53, 55), (52, 57, 59), (55, 60, 62)))
+    others = np.resize(others, len(voice))
+    others *= 0.5 * np.sqrt(np.mean(voice**2) / np.mean(others**2))
+    source = tmp_path / "in.wav"
+    soundfile.write(source, voice + others, RATE)
+    run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))
+    assert "several voices" in capsys.readouterr().err
+    reported = live(voice + others)[1]
+    assert reported.reports["many"] > 0.5
+    assert live(voice)[1].reports["many"] < 0.1
+    followed = [e for e in live(voice + others, lead=True)[1].events if e.kind == "on"]
+    assert len(followed) > len([e for e in reported.events if e.kind == "on"])
+    assert len(notes_of(voice + others, RATE, {"lead": True})) > len(notes_of(voice + others, RATE))
