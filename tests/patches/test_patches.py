@@ -62,6 +62,7 @@ CHORD = [(0.25, note, 3.0) for note in (57, 60, 64, 67)]
 # patch → what is supplied to it (a hum, a loop, nothing), what is sent, RMS in dB from and to, attacks from and to
 SUPPLIED = {
     "answer": ("hum", (), (-24, -12), (9, 30)),
+    "band": ("", list(notes(["pluck"], *TUNE)), (-36, -20), (7, 12)),
     "bed": ("loop", (), (-24, -12), (14, 45)),
     "bench8": ("loop", (), (-30, -20), (12, 22)),
     "cast": ("loop", (), (-26, -16), (14, 22)),
