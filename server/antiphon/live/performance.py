@@ -1,7 +1,7 @@
 """A script in virtual time: its tracks and loops give events beat by beat, the same ones for the same seed.
 
-Nothing here reads a clock: whoever performs asks for the events up to a beat, a file at once and a server a little
-ahead of its own beat.
+Nothing here reads a clock: events are asked for up to a beat, for a file all of them, live a little ahead of the
+engine's beat.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from antiphon.live.notes import sent
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote
 from antiphon.live.spans import exact
 from antiphon.live.stage import LiveLoop, LiveScript, LiveTrack, acting
-from antiphon.live.vocabulary import StopLoop, Sync
+from antiphon.live.vocabulary import CueWait, StopLoop
 
 MOST_EVENTS = 8192
 """Events of a beat, and notes ahead: the engine holds 65,536 at once."""
@@ -339,7 +339,7 @@ class Performance:
         heapq.heappush(self._due, (state.beat, state.place, state.loop.name))
 
     def _wait(self, state: LoopState, wait: object) -> None:
-        if isinstance(wait, Sync):
+        if isinstance(wait, CueWait):
             state.synced = True
             at, number, value = self._cues.get(wait.name, (Fraction(-1), 0, None))
             if at == state.beat and state.taken.get(wait.name) != number and wait.name != state.loop.name:

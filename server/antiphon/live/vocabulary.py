@@ -35,7 +35,7 @@ class StopLoop(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Sync:
+class CueWait:
     """A wait for a cue: `yield sync("drop")`. name: of the cue."""
 
     name: str
@@ -211,14 +211,14 @@ def cue(name: str, value: object = None) -> None:
     stage().cue(_cue_name(name), value)
 
 
-def sync(name: str) -> Sync:
+def sync(name: str) -> CueWait:
     """What a loop yields to wait for a cue.
 
     `n = yield sync("drop")` waits for the next cue of that name, or one of this beat, and gives its value.
 
     Each pass of a loop cues the loop's own name.
     """
-    return Sync(_cue_name(name))
+    return CueWait(_cue_name(name))
 
 
 def stop() -> None:
