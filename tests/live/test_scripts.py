@@ -111,6 +111,13 @@ def test_a_loop_is_decided_by_itself_alone() -> None:
     assert len(set(notes)) > 8
 
 
+def test_two_loops_alike_are_decided_apart() -> None:
+    text = "".join(f"@loop\ndef {name}():\n    play(pick(range(40, 90)))\n    yield 1\n" for name in "ab")
+    a, b = ([e.args[0] for e in performed(text, 32) if e.source == name and e.address == "/note/on"] for name in "ab")
+    assert len(a) == len(b) == 32
+    assert sum(x == y for x, y in zip(a, b, strict=True)) < 8
+
+
 def test_cues_of_one_beat_are_taken_in_any_order_of_loops() -> None:
     cues = "@loop\ndef cues():\n    cue('go', turn())\n    yield 2\n"
     waits = "@loop\ndef waits():\n    n = yield sync('go')\n    play(60 + n, 1/8)\n"

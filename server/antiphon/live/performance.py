@@ -18,7 +18,7 @@ from antiphon.graph.clock import TempoMap
 from antiphon.live.chance import chance, stream_of
 from antiphon.live.faults import fault
 from antiphon.live.notes import sent
-from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote
+from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptTooLong
 from antiphon.live.spans import exact
 from antiphon.live.stage import LiveLoop, LiveScript, LiveTrack, acting
 from antiphon.live.vocabulary import CueWait, StopLoop
@@ -287,7 +287,7 @@ class Performance:
                         self.put(LiveEvent(at, f"/node/{track.on}/{name}", args, track.name, track.line), SET)
                 else:
                     self.put(sent(event.value, at, length, track.on, track.name, track.line), PLAY)
-        except Exception as error:
+        except (Exception, ScriptTooLong) as error:
             raise fault(self.script, error, track.line) from error
 
     # ---- loops
@@ -301,7 +301,7 @@ class Performance:
                 self._wait(state, wait)
         except StopLoop:
             state.ended, state.pass_ = True, None
-        except Exception as error:
+        except (Exception, ScriptTooLong) as error:
             raise fault(self.script, error, state.loop.line) from error
 
     def _resume(self, state: LoopState) -> object:
