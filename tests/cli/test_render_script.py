@@ -98,10 +98,10 @@ def test_onsets_are_on_their_samples(antiphon: Command, place: Path) -> None:
 def test_the_same_seed_gives_the_same_samples(antiphon: Command, place: Path, block: int) -> None:
     name = script(place, LOOPS)
     for out, size in (("a.wav", 256), ("b.wav", block)):
-        assert antiphon("render", name, "--bars", "2", "--out", out, "--block", str(size)).code == 0
+        assert antiphon("render", name, "--bars", "2", "--out", out, "--tail", "0", "--block", str(size)).code == 0
     assert np.array_equal(audio.read(place / "a.wav")[0], audio.read(place / "b.wav")[0])
     name = script(place, LOOPS.replace("seed(5)", "seed(6)"))
-    assert antiphon("render", name, "--bars", "2", "--out", "c.wav").code == 0
+    assert antiphon("render", name, "--bars", "2", "--out", "c.wav", "--tail", "0").code == 0
     assert clicks(place / "a.wav") != clicks(place / "c.wav")
 
 
@@ -143,7 +143,7 @@ def faster():
 
 def test_stems_sum_to_the_whole(antiphon: Command, place: Path) -> None:
     text = LOOPS + 'track("a/b"[:1] + " ü", "tock", on="drums")\nnode("level").gain = 0.5\n'
-    done = antiphon("render", script(place, text), "--bars", "2", "--out", "out.wav", "--stems", "stems")
+    done = antiphon("render", script(place, text), "--bars", "2", "--out", "out.wav", "--stems", "stems", "--tail", "0")
     assert (done.code, done.err) == (0, "")
     stems = sorted((place / "stems").iterdir())
     assert [path.name for path in stems] == ["a_ü.wav", "beat.wav", "l.wav"]
@@ -170,7 +170,9 @@ def low():
     yield 2/3
     tempo(120)
 """
-    done = antiphon("render", script(place, text), "--bars", "2", "--out", "out.wav", "--midi", "out.mid")
+    done = antiphon(
+        "render", script(place, text), "--bars", "2", "--out", "out.wav", "--midi", "out.mid", "--tail", "0"
+    )
     assert done.code == 0
     assert "out.mid is without tick: no drum of General MIDI" in done.err
     song = midifile.read(place / "out.mid")
@@ -218,6 +220,8 @@ BEAT = 'track("t", "tick", on="drums")\n'
         ("while True: pass\n", "set.py line 3: it runs without end: 0.3 s without a wait; a loop waits", False),
         ("try:\n    while True: pass\nexcept Exception:\n    pass\n", "set.py line 4: it runs without end", False),
         (BEAT + "@loop\ndef l():\n    yield 1\n    while True: pass\n", "set.py line 7: it runs without end", False),
+        ('track("t", s("tick").fast(1024).fast(1024).fast(1024))\n', "set.py line 3: it runs without end", False),
+        ("p = s('tick')\nfor _ in range(400): p = p.rev()\ntrack('t', p)\n", "set.py line 5: it calls itself too", False),
         ("x = 10 ** 10 ** 9\n", "runs without end", False),
         ("import time\ntime.sleep(99)\n", "set.py line 4: it runs without end", False),
         ("x = bytearray(10 ** 10)\n", "set.py line 3: it takes more memory than a script may have", False),
@@ -263,7 +267,7 @@ def test_options_that_make_no_sense(antiphon: Command, place: Path, given: tuple
 
 def test_what_a_script_prints_is_not_its_music(spawn: Callable[..., subprocess.Popen[str]], place: Path) -> None:
     script(place, 'print("hello")\n' + BEAT)
-    process = spawn("render", "set.py", "--bars", "1", "--out", "out.wav")
+    process = spawn("render", "set.py", "--bars", "1", "--out", "out.wav", "--tail", "0")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert "hello" in err
@@ -273,7 +277,7 @@ def test_what_a_script_prints_is_not_its_music(spawn: Callable[..., subprocess.P
 
 def test_ctrl_c_ends_the_script_and_leaves_no_file(spawn: Callable[..., subprocess.Popen[str]], place: Path) -> None:
     script(place, BEAT + "print('ready', flush=True)\nimport time\ntime.sleep(8)\n")
-    process = spawn("render", "set.py", "--bars", "1", "--out", "out.wav")
+    process = spawn("render", "set.py", "--bars", "1", "--out", "out.wav", "--tail", "0")
     assert process.stderr is not None
     assert process.stderr.readline().strip() == "ready"
     process.send_signal(signal.SIGINT)

@@ -148,6 +148,12 @@ def events(path: Path) -> None:
     path.write_text("\n".join(example.lines) + "\n")
 
 
+def script(path: Path) -> None:
+    first, *_, last = [block for block in blocks("docs/live-coding.md") if block.lang == "python"]
+    assert first.lines != last.lines
+    path.write_text("\n".join(last.lines) + "\n")
+
+
 def notes_beside(path: Path) -> None:
     path.write_text("start,end,number\n0.5,2.0,57\n")
 
@@ -162,6 +168,7 @@ GIVEN: dict[str, Callable[[Path], None]] = {
     "melody.mid": tune,
     "songs/other.mid": tune,
     "song.jsonl": events,
+    "set.py": script,
     "mine.csv": notes_beside,
 }
 """Files that a reader has. Those that a page's commands write themselves are not made for it."""

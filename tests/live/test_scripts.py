@@ -111,6 +111,13 @@ def test_a_loop_is_decided_by_itself_alone() -> None:
     assert len(set(notes)) > 8
 
 
+def test_two_loops_alike_are_decided_apart() -> None:
+    text = "".join(f"@loop\ndef {name}():\n    play(pick(range(40, 90)))\n    yield 1\n" for name in "ab")
+    a, b = ([e.args[0] for e in performed(text, 32) if e.source == name and e.address == "/note/on"] for name in "ab")
+    assert len(a) == len(b) == 32
+    assert sum(x == y for x, y in zip(a, b, strict=True)) < 8
+
+
 def test_cues_of_one_beat_are_taken_in_any_order_of_loops() -> None:
     cues = "@loop\ndef cues():\n    cue('go', turn())\n    yield 2\n"
     waits = "@loop\ndef waits():\n    n = yield sync('go')\n    play(60 + n, 1/8)\n"
@@ -216,6 +223,33 @@ def test_a_version_takes_over_on_its_beat_and_loops_keep_memory_and_place() -> N
     )
 
 
+def test_what_fails_is_reported_and_the_version_before_plays_on() -> None:
+    said: list[str] = []
+    performance = Performance(script(FIRST), report=lambda error: said.append(str(error)))
+    events = performance.until(F(2))
+    broken = SECOND.replace("my.n += 1", "oops()").replace('"sn*4"', 's("sn*4").set(pan=rand.map(lambda v: [v]))')
+    performance.swap(script(broken), F(4))
+    for beat in (5, 9, 16):
+        events += performance.until(F(beat))
+    assert len(said) == 2
+    assert "pan takes numbers and words" in said[0]
+    assert "set.py line 10: NameError: name 'oops' is not defined" in said[1]
+    assert [(e.beat, e.args[1]) for e in events if e.source == "beat"] == [(F(k), "bd") for k in range(16)]
+    # the pass at 6 failed after its note; the function before goes on from the bar at 8
+    assert [(e.beat, e.args[0]) for e in events if e.address == "/note/on"] == [
+        (F(0), 60), (F(3), 61), (F(6), 72), (F(8), 62), (F(11), 63), (F(14), 64),
+    ]  # fmt: skip
+    assert [event.beat for event in events if event.source == "new"] == [F(k) for k in range(4, 16)]
+
+
+def test_what_has_no_version_before_ends_alone() -> None:
+    said: list[str] = []
+    text = "track('t', 'bd*4')\n@loop\ndef l():\n    yield 1\n    oops()"
+    performance = Performance(script(text), report=lambda error: said.append(str(error)))
+    assert [event.beat for event in performance.until(F(8))] == [F(k) for k in range(8)]
+    assert said == ["set.py line 6: NameError: name 'oops' is not defined"]
+
+
 def test_a_thousand_versions_lose_no_event() -> None:
     versions = [script(FIRST), script(FIRST.replace("bd*4", "bd*4 "))]
     performance = Performance(versions[0])
@@ -258,6 +292,7 @@ BEAT = 'track("t", "bd")\n'
         (BEAT + "@loop\ndef l():\n    yield", 3, "yield takes beats"),
         (BEAT + "@loop\ndef l():\n    yield 1\n    oops()", 6, "NameError: name 'oops' is not defined"),
         (BEAT + "@loop\ndef l():\n    play(300)\n    yield 1", 5, "note takes 0 to 127, not '300'"),
+        (BEAT + "@loop\ndef l():\n    play(float('nan'))\n    yield 1", 5, "note takes 0 to 127, not 'nan'"),
         (BEAT + "@loop\ndef l():\n    play('c4', velocity=0)\n    yield 1", 5, "velocity takes 1 to 127"),
         (BEAT + "@loop\ndef l():\n    play('c4', length=0)\n    yield 1", 5, "length is above 0"),
         (BEAT + "@loop\ndef l():\n    play('c4', at=-1)\n    yield 1", 5, "at takes beats from now"),
@@ -293,6 +328,8 @@ def test_too_many_events_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(performance_module, "MOST_EVENTS", 100)
     with pytest.raises(ScriptError, match="line 2: it plays more than 100 events a beat"):
         performed('track("t", "bd*128", beats=1)', 1)
+    with pytest.raises(ScriptError, match="line 2: more than 200 notes were played ahead"):
+        performed('track("t", "bd*256", beats=1)', 1)
 
 
 def test_words_act_in_a_script_only() -> None:

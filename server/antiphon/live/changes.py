@@ -86,12 +86,12 @@ def euclid(pulses: Argument, steps: Argument, rotation: Argument = 0) -> Change:
 
 
 def put(**values: Argument) -> Callable[[ControlPattern], ControlPattern]:
-    """Gives each event further values: `every(2, put(speed=2))`."""
+    """Gives each event further values."""
     return lambda pattern: pattern.set(**values)
 
 
 def add(other: Argument = 0, **values: Argument) -> Change:
-    """Adds to notes, numbers or named values: `off(1/8, add(7))`, `every(2, add(speed=1))`."""
+    """Adds to notes, numbers or named values."""
     return lambda pattern: pattern.add(other, **values)
 
 

@@ -78,6 +78,7 @@ def _velocity(values: Mapping[str, Any]) -> float:
 
 def _whole(value: Any, what: str, low: int, high: int) -> int:
     number = note_number(value) if what == "note" else value
-    if isinstance(number, bool) or not isinstance(number, int | float) or not low <= round(number) <= high:
+    # NaN is within no range
+    if isinstance(number, bool) or not isinstance(number, int | float) or not low - 0.5 <= number <= high + 0.5:
         raise UsageError(f"{what} takes {low} to {high}, not {str(value)[:40]!r}")
-    return round(number)
+    return min(max(round(number), low), high)

@@ -1,13 +1,13 @@
 """A script in virtual time: its tracks and loops give events beat by beat, the same ones for the same seed.
 
-Nothing here reads a clock: whoever performs asks for the events up to a beat, a file at once and a server a little
-ahead of its own beat.
+Nothing here reads a clock: events are asked for up to a beat, for a file all of them, live a little ahead of the
+engine's beat.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from types import SimpleNamespace
@@ -18,10 +18,10 @@ from antiphon.graph.clock import TempoMap
 from antiphon.live.chance import chance, stream_of
 from antiphon.live.faults import fault
 from antiphon.live.notes import sent
-from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote
+from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
 from antiphon.live.spans import exact
 from antiphon.live.stage import LiveLoop, LiveScript, LiveTrack, acting
-from antiphon.live.vocabulary import StopLoop, Sync
+from antiphon.live.vocabulary import CueWait, StopLoop
 
 MOST_EVENTS = 8192
 """Events of a beat, and notes ahead: the engine holds 65,536 at once."""
@@ -55,6 +55,8 @@ class LoopState:
         taken: Numbers of the cues that it took last, by name.
         answer: What the next `yield` gives it.
         ended: Whether it has ended itself.
+        running: The version whose pass this is.
+        good: The version that last came to the end of a pass.
     """
 
     loop: LiveLoop
@@ -70,6 +72,8 @@ class LoopState:
     taken: dict[str, int] = field(default_factory=dict)
     answer: object = None
     ended: bool = False
+    running: LiveLoop | None = None
+    good: LiveLoop | None = None
 
 
 class _LoopStage:
@@ -106,13 +110,21 @@ class Performance:
         loops: By name, also those that have ended.
     """
 
-    def __init__(self, script: LiveScript, tempo: float = 120.0) -> None:
+    def __init__(
+        self, script: LiveScript, tempo: float = 120.0, *, report: Callable[[ScriptError], None] | None = None
+    ) -> None:
         """A performance at beat 0.
 
         Args:
             script: What is played.
             tempo: Of the patch, before the script sets one.
+            report: Takes what fails, after which the rest plays on: a loop by the version of it that last came to
+                the end of a pass, from the next bar on, a track by the one that it replaced; what has neither ends.
+                Without it, `until` raises what fails.
         """
+        self._report = report
+        self._good: dict[str, LiveTrack] = {}
+        self._tracks = dict(script.tracks)
         self.script = script
         self.beat = Fraction(0)
         self.loops: dict[str, LoopState] = {}
@@ -195,6 +207,7 @@ class Performance:
     def _take(self, script: LiveScript) -> None:
         before = {(event.address, event.args) for event in self.script.settings}
         self.script = script
+        self._tracks = dict(script.tracks)
         self._now = self.beat
         changed = [event for event in script.settings if (event.address, event.args) not in before]
         self._settings(changed)
@@ -241,7 +254,7 @@ class Performance:
             if state is not None and state.place == place and state.beat == at and not state.ended:
                 self._now = at
                 self._run(state)
-        for track in self.script.tracks.values():
+        for track in list(self._tracks.values()):
             self._track(track, beat)
         most = len(events) + MOST_EVENTS * max(1, int(beat - self.beat))
         while self._items and self._items[0][0] < beat:
@@ -273,22 +286,39 @@ class Performance:
                 events.append(note.ended(at))
 
     def _track(self, track: LiveTrack, beat: Fraction) -> None:
-        seed = self.script.seed ^ stream_of(track.name)
         try:
-            for event in track.pattern.query(self.beat / track.beats, beat / track.beats, seed):
-                if not event.begins or event.whole is None:
-                    continue
-                at = event.whole.begin * track.beats
-                length = (event.whole.end - event.whole.begin) * track.beats
-                if track.sets:
-                    self._now = at
-                    for name, value in event.value.items():
-                        args = (value, self.seconds(length)) if track.glide else (value,)
-                        self.put(LiveEvent(at, f"/node/{track.on}/{name}", args, track.name, track.line), SET)
-                else:
-                    self.put(sent(event.value, at, length, track.on, track.name, track.line), PLAY)
-        except Exception as error:
+            found = list(self._events(track, beat))
+        except (Exception, ScriptTooLong) as error:
+            self._failed(fault(self.script, error, track.line))
+            before = self._good.get(track.name)
+            if before is None or before is track:
+                del self._tracks[track.name]
+            else:
+                self._tracks[track.name] = before
+                self._track(before, beat)
+            return
+        self._good[track.name] = track
+        try:
+            for event in found:
+                self.put(event, SET if track.sets else PLAY)
+        except UsageError as error:
             raise fault(self.script, error, track.line) from error
+
+    def _events(self, track: LiveTrack, beat: Fraction) -> Iterator[LiveEvent | LiveNote]:
+        """What a track plays from where the last call ended to a beat."""
+        seed = self.script.seed ^ stream_of(track.name)
+        for event in track.pattern.query(self.beat / track.beats, beat / track.beats, seed):
+            if not event.begins or event.whole is None:
+                continue
+            at = event.whole.begin * track.beats
+            length = (event.whole.end - event.whole.begin) * track.beats
+            if not track.sets:
+                yield sent(event.value, at, length, track.on, track.name, track.line)
+                continue
+            self._now = at
+            for name, value in event.value.items():
+                args = (value, self.seconds(length)) if track.glide else (value,)
+                yield LiveEvent(at, f"/node/{track.on}/{name}", args, track.name, track.line)
 
     # ---- loops
 
@@ -301,13 +331,30 @@ class Performance:
                 self._wait(state, wait)
         except StopLoop:
             state.ended, state.pass_ = True, None
-        except Exception as error:
-            raise fault(self.script, error, state.loop.line) from error
+        except (Exception, ScriptTooLong) as error:
+            self._failed(fault(self.script, error, state.loop.line))
+            self._go_back(state)
+
+    def _failed(self, error: ScriptError) -> None:
+        if self._report is None:
+            raise error
+        self._report(error)
+
+    def _go_back(self, state: LoopState) -> None:
+        """A loop has failed: the last version of it that did not goes on, from the next bar."""
+        state.pass_, state.waits_for = None, ""
+        if state.good is None or state.good is state.running:
+            state.ended = True
+            return
+        state.loop = state.good
+        state.beat = (self._now // self.script.bar + 1) * self.script.bar
+        heapq.heappush(self._due, (state.beat, state.place, state.loop.name))
 
     def _resume(self, state: LoopState) -> object:
         """What the loop waits for next; None where its pass has ended."""
         if state.pass_ is None:
             state.begun, state.draws, state.synced = state.beat, 0, False
+            state.running = state.loop
             self.cue(state.loop.name, state.turn)
             result: object = state.loop.body()
             if not isinstance(result, Generator):
@@ -326,7 +373,7 @@ class Performance:
 
     def _ended(self, state: LoopState) -> None:
         """A pass has ended: the next begins at once, or where `every` has it."""
-        state.pass_ = None
+        state.pass_, state.good = None, state.running
         every = state.loop.every
         if every is not None:
             passes = max(1, -((state.begun - state.beat) // every))
@@ -339,7 +386,7 @@ class Performance:
         heapq.heappush(self._due, (state.beat, state.place, state.loop.name))
 
     def _wait(self, state: LoopState, wait: object) -> None:
-        if isinstance(wait, Sync):
+        if isinstance(wait, CueWait):
             state.synced = True
             at, number, value = self._cues.get(wait.name, (Fraction(-1), 0, None))
             if at == state.beat and state.taken.get(wait.name) != number and wait.name != state.loop.name:

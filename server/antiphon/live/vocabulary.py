@@ -35,7 +35,7 @@ class StopLoop(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Sync:
+class CueWait:
     """A wait for a cue: `yield sync("drop")`. name: of the cue."""
 
     name: str
@@ -182,7 +182,9 @@ def once(pattern: ControlPattern | str, beats: Number | None = None, on: str = "
 
 
 def memory(**first: Any) -> SimpleNamespace:
-    """What the loop keeps from pass to pass, and when the script is changed: `my = memory(step=0)`, `my.step += 1`.
+    """What the loop keeps from pass to pass, and when the script is changed.
+
+    With `my = memory(step=0)` the loop has `my.step`, 0 at first, and may set it.
 
     Args:
         first: Names and values, for what is not there yet.
@@ -209,9 +211,14 @@ def cue(name: str, value: object = None) -> None:
     stage().cue(_cue_name(name), value)
 
 
-def sync(name: str) -> Sync:
-    """Waits for a cue, as `yield sync("drop")`; a loop's own name is cued at the beginning of each of its passes."""
-    return Sync(_cue_name(name))
+def sync(name: str) -> CueWait:
+    """What a loop yields to wait for a cue.
+
+    `n = yield sync("drop")` waits for the next cue of that name, or one of this beat, and gives its value.
+
+    Each pass of a loop cues the loop's own name.
+    """
+    return CueWait(_cue_name(name))
 
 
 def stop() -> None:

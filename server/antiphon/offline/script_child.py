@@ -108,6 +108,8 @@ def _write(out: TextIO, message: dict[str, Any]) -> None:
 
 def _confine(seconds: float) -> None:
     def end(number: int, frame: FrameType | None) -> None:
+        _disarm()  # the other timer is not to interrupt the report of this one
+        signal.setitimer(signal.ITIMER_VIRTUAL, _LAST * seconds)
         raise ScriptTooLong(f"{seconds:g} s")
 
     end_with_parent()
