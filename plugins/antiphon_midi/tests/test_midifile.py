@@ -218,6 +218,14 @@ def test_it_goes_where_the_clock_goes(tmp_path: Path) -> None:
     assert on(clock.events)[3:] == [(second, 60, 1)]
 
 
+def test_after_some_loops_it_goes_back_to_where_the_clock_does(tmp_path: Path) -> None:
+    clock = Clock(song(tmp_path, LEAD))
+    clock.run(0.0, 9.5)
+    back = clock.sample
+    clock.run(2.0, 0.5)
+    assert on(clock.events)[10:] == [(back, 62, 1)]
+
+
 def test_it_stands_while_the_clock_does(tmp_path: Path) -> None:
     for tempo in ("clock", "file"):
         clock = Clock(song(tmp_path, LEAD), tempo=tempo)
