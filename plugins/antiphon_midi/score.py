@@ -26,6 +26,8 @@ _ORDER = {"off": 0, "program": 1, "control": 1, "bend": 1, "on": 2}
 """Order of events at one time: ends before beginnings, and an instrument or a pedal before its note."""
 EACH = 256
 """Controllers, bends and programs from one stored state to the next."""
+_SHORTEST = 0.25
+"""Beats of a bar at least: a loop of a file is never shorter, whatever the file says."""
 _BAR = 4.0
 """Beats of a bar where a file says nothing."""
 
@@ -142,7 +144,7 @@ def _parts(tracks: Sequence[MidiTrack]) -> dict[tuple[int, int], str]:
 
 def _whole_bars(meters: Sequence[tuple[float, float]], end: float) -> float:
     """The end of the bar in which a song ends, at least one bar after its beginning."""
-    at, bar = max(((at, bar) for at, bar in meters if at < end), default=(0.0, _BAR))
+    at, bar = max(((at, bar) for at, bar in meters if at < end and bar >= _SHORTEST), default=(0.0, _BAR))
     return at + max(1, math.ceil((end - at) / bar - 1e-9)) * bar
 
 

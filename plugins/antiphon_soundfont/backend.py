@@ -17,8 +17,8 @@ from antiphon_soundfont.fonts import INSTALL_FONT, check, found
 from antiphon_soundfont.info import PROGRAMS
 from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth
 
-GAIN = 0.6
-"""FluidSynth's own gain: with it a note of velocity 100 is about as loud as the synth's piano."""
+GAIN = 1.0
+"""FluidSynth's own gain: a piano is some 4 dB softer than the synth's, since a song has many parts."""
 DRUMS = 9
 """The channel of drums, from 0."""
 POLYPHONY = 128

@@ -218,6 +218,14 @@ def test_it_goes_where_the_clock_goes(tmp_path: Path) -> None:
     assert on(clock.events)[3:] == [(second, 60, 1)]
 
 
+def test_after_some_loops_it_goes_back_to_where_the_clock_does(tmp_path: Path) -> None:
+    clock = Clock(song(tmp_path, LEAD))
+    clock.run(0.0, 9.5)
+    back = clock.sample
+    clock.run(2.0, 0.5)
+    assert on(clock.events)[10:] == [(back, 62, 1)]
+
+
 def test_it_stands_while_the_clock_does(tmp_path: Path) -> None:
     for tempo in ("clock", "file"):
         clock = Clock(song(tmp_path, LEAD), tempo=tempo)
@@ -249,6 +257,35 @@ def test_a_block_that_is_full_drops_whole_notes_and_counts(tmp_path: Path) -> No
     assert done.reports["dropped"] == 1024 - begun
     assert done.reports["parts"] == 8
     assert even(done.events)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_file_plays_or_is_refused_in_a_sentence(tmp_path: Path, data: st.DataObject) -> None:
+    content = bytearray(Path(song(tmp_path)).read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        bad = data.draw(
+            st.sampled_from([b"", b"\xff\xff\xff\x7f", b"\0\0\0", b"\xff\x58\4\1\xff"]) | st.binary(max_size=3)
+        )
+        content[at : at + len(bad) or at + 1] = bad
+    path = tmp_path / "bad.mid"
+    path.write_bytes(content)
+    said, events = "", []
+    try:
+        events = play(str(path), 0.5, speed=4.0)
+    except FileError as error:
+        said = str(error)
+    assert "\n" not in said
+    assert len(said) < 300
+    assert len(events) < 0.5 * BEAT / 256 * 1024
+
+
+def test_a_bar_of_no_length_is_none(tmp_path: Path) -> None:
+    meter = mido.MetaMessage("time_signature", numerator=1, denominator=2**40, time=0)
+    notes = [mido.Message("note_on", note=60, velocity=9, time=0), mido.Message("note_off", note=60, time=1)]
+    mido.MidiFile(type=0, ticks_per_beat=480, tracks=[mido.MidiTrack([meter, *notes])]).save(tmp_path / "a.mid")
+    assert load(tmp_path / "a.mid").length == 4.0
 
 
 def test_without_a_file_it_is_silent_and_a_bad_one_is_a_sentence(tmp_path: Path) -> None:

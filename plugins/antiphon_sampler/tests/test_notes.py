@@ -201,8 +201,9 @@ def test_two_notes_of_one_channel_are_bent_apart(play):
 def test_a_bend_of_the_channel_and_a_notes_own_pitch_add_up(play):
     settings = {"s": "tone", "pads": "pitch", "base": 60}
     notes = [Event("bend", 0, 0, 0.5), shaped("pitch", 0, 60, 1.0), on(0, 60), Event("bend", 12000, 0, -1.0)]
-    x = play(notes, 24000, **settings).audio[0][0]
-    for part, semitones in ((x[1000:11000], 2.0), (x[13000:23000], -1.0)):
+    notes += [shaped("pitch", 24000, 60, -3.0)]
+    x = play(notes, 36000, **settings).audio[0][0]
+    for part, semitones in ((x[1000:11000], 2.0), (x[13000:23000], -1.0), (x[25000:35000], -5.0)):
         assert 12 * np.log2(peaks(part, 1)[0] / 500.0) == pytest.approx(semitones, abs=0.02)
 
 

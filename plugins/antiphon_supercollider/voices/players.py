@@ -7,14 +7,12 @@ and expresses each moment as the frame of JACK's clock that our SynthDefs wait f
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 
 from antiphon.api import PEDAL, EngineError, Event, osc
-from antiphon.api.files import built_in_folder
 from antiphon.api.synths import FIRST_DIAL, NoteShapes, SynthSettings, parse_controls, pressure_gain
+from antiphon_supercollider.voices.drums import kit
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_in
 from antiphon_supercollider.voices.template import Template, moment
 
@@ -32,34 +30,6 @@ SendPacket = Callable[[int, bytes], None]
 DIES = {"piano": 12.0, "bass": 12.0, "pluck": 4.0, "drums": 0.5}
 """Seconds in which middle C decays by some 60 dB, to set the level of a resumed note."""
 QUIET_AGAIN = -50.0
-
-
-@dataclass(frozen=True, slots=True)
-class Drum:
-    """How a key of the kit is played. controls: besides the voice's own."""
-
-    definition: str
-    controls: tuple[tuple[str, float], ...]
-    choke: int
-
-
-@cache
-def kit() -> dict[int, Drum]:
-    """The drums by key, of `synthdefs.toml`.
-
-    Raises:
-        EngineError: It cannot be read.
-    """
-    path = built_in_folder("supercollider") / "synthdefs.toml"
-    try:
-        read = tomllib.loads(path.read_text("utf-8"))["kit"]
-    except (OSError, ValueError, KeyError) as error:
-        raise EngineError(f"the drum map of the SynthDefs cannot be read: {error}") from error
-    result = {}
-    for key, row in read.items():
-        controls = tuple((k, float(v)) for k, v in row.items() if k not in ("def", "name", "choke"))
-        result[int(key)] = Drum(str(row["def"]), controls, int(row.get("choke", 0)))
-    return result
 
 
 _CONTROLS = ("note", "velocity", "start", "start_high", "seed", "bend", "gain", "attack", "release", "clock", "out")
