@@ -111,7 +111,7 @@ def test_it_says_what_it_is_for_and_renders_what_it_is_given(name, supplied, tmp
     events.write_text("\n".join(json.dumps(line) for line in sorted(lines, key=lambda line: line["time"])))
     out = tmp_path / "out.wav"
     given = str(supplied / f"{source}.wav") if source else None
-    render(name, str(out), given, str(events) if lines else None, None if given else SECONDS, 0, tail=0.0)
+    render(name, str(out), [given] if given else None, str(events) if lines else None, None if given else SECONDS, tail=0.0)
     assert capsys.readouterr().err == ""
     heard, rate = sound.read(out)
     assert heard.shape == (2, round(SECONDS * RATE))
@@ -167,7 +167,7 @@ def test_a_throw_comes_round_in_time_whatever_the_block(loaded, block):
 def test_on_a_fresh_install_bed_plays_the_loops_that_ship(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     out = tmp_path / "out.wav"
-    render("bed", str(out), None, None, 5.0, 0, tail=0.0)
+    render("bed", str(out), seconds=5.0, tail=0.0)
     assert capsys.readouterr().err == ""
     heard, _ = sound.read(out)
     assert -30 <= sound.level(heard) <= -12
