@@ -110,8 +110,8 @@ def test_it_says_what_it_is_for_and_renders_what_it_is_given(name, supplied, tmp
     events = tmp_path / "events.jsonl"
     events.write_text("\n".join(json.dumps(line) for line in sorted(lines, key=lambda line: line["time"])))
     out = tmp_path / "out.wav"
-    given = str(supplied / f"{source}.wav") if source else None
-    render(name, str(out), [given] if given else None, str(events) if lines else None, None if given else SECONDS, tail=0.0)
+    given = [str(supplied / f"{source}.wav")] if source else None
+    render(name, str(out), given, str(events) if lines else None, None if given else SECONDS, tail=0.0)
     assert capsys.readouterr().err == ""
     heard, rate = sound.read(out)
     assert heard.shape == (2, round(SECONDS * RATE))
