@@ -283,6 +283,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "amp": Performance("guitar"),
     "answer": Performance("voice", before=3.0),
     "ballad": Performance(notes=CHORDS),
+    "band": Performance(notes=ARP, node="pluck"),
     "bed": Performance(seconds=4.8, before=0.2),
     "chapel": Performance(
         "guitar",
@@ -315,6 +316,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "talk": Performance("voice", CHORDS, "keys"),
     "tape": Performance(notes=CHORDS),
     "throw": Performance("voice"),
+    "tidal": Performance(notes=BEAT, node="orbit0"),
     "tune": Performance("voice"),
     "vocal": Performance("voice"),
     "voice": Performance("rough voice"),

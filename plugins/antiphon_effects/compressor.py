@@ -36,10 +36,16 @@ def effects_compressor(
     release_at = f64(0.0)
     rise = f64(0.0)
     fall = f64(0.0)
+    ratio_at = f64(0.0)
+    slope = f64(0.0)
+    held = state[_HELD]
+    now = state[_CUT]
     for n in range(y.frames):
         top = effects_peak(x, n) if source[n] == 0.0 else effects_peak(side, n)
         over = effects_decibels(top) - f64(threshold[n])
-        slope = 1.0 - 1.0 / f64(ratio[n])
+        if f64(ratio[n]) != ratio_at:
+            ratio_at = f64(ratio[n])
+            slope = 1.0 - 1.0 / ratio_at
         width = f64(knee[n])
         cut = f64(0.0)
         if 2.0 * over > width:
@@ -52,19 +58,19 @@ def effects_compressor(
         if f64(release[n]) != release_at:
             release_at = f64(release[n])
             fall = effects_fall(release_at, rate)
-        held = cut + (state[_HELD] - cut) * fall
+        held = cut + (held - cut) * fall
         held = cut if cut > held else held
         held = 0.0 if held < _FAINT else held
-        state[_HELD] = held
-        now = held + (state[_CUT] - held) * rise
+        now = held + (now - held) * rise
         now = 0.0 if now < _FAINT else now
-        state[_CUT] = now
         decibels = f64(makeup[n]) - now
         g = f64(1.0)
         if decibels != 0.0:
             g = effects_gain(decibels)
         for c in range(y.channels):
             y[c, n] = effects_finite(x[c, n]) * g
+    state[_HELD] = held
+    state[_CUT] = now
 
 
 class Compressor(Processor):

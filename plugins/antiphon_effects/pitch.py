@@ -105,6 +105,7 @@ class Pitch(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_shift_frames.caller()
         size = window_size(WINDOWS[str(self.settings["window"])], spec.rate)
         self.latency = size
         self._spectra = Spectra(spec.channels, size, 2 * size)
@@ -127,7 +128,7 @@ class Pitch(Processor):
         first = 0
         while first < io.frames:
             count = min(io.frames - first, spectra.hop - self._at)
-            effects_shift_frames(
+            self._run(
                 x, y, first, count, spectra.made, self._at, spectra.past, spectra.mask, self._age, self.latency, mix
             )
             first += count

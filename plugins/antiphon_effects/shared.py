@@ -47,13 +47,13 @@ def effects_rest(v: f64) -> f64:
 @kernel
 def effects_gain(decibels: f64) -> f64:
     """The factor of a level in dB."""
-    return math.exp(decibels * _NEPER)
+    return f64(math.exp(f32(decibels * _NEPER)))
 
 
 @kernel
 def effects_decibels(magnitude: f64) -> f64:
     """The level of a magnitude in dB, at least -120."""
-    return math.log(max(magnitude, 1e-6)) / _NEPER
+    return f64(math.log(f32(max(magnitude, 1e-6)))) * (1.0 / _NEPER)
 
 
 @kernel

@@ -251,6 +251,7 @@ class Stretch(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_stretch_frames.caller()
         self._rate = float(spec.rate)
         self._stretcher = Stretcher(spec.channels, spec.rate, LONGEST)
         self.latency = self._stretcher.spectra.size
@@ -270,7 +271,7 @@ class Stretch(Processor):
         first = 0
         while first < io.frames:
             count = min(io.frames - first, spectra.hop - self._at)
-            effects_stretch_frames(x, y, first, count, spectra.made, self._at, spectra.past, spectra.mask, self._age)
+            self._run(x, y, first, count, spectra.made, self._at, spectra.past, spectra.mask, self._age)
             for frame in fired:
                 self._return = self._return or first <= frame < first + count
             first += count

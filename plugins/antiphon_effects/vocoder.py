@@ -130,6 +130,8 @@ class Vocoder(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_vocoder.caller()
+        self._carry = effects_carrier.caller()
         self._rate = float(spec.rate)
         self._width = _CARRIER + 4 * spec.channels
         self._state = np.zeros(BANDS * self._width, np.float64)
@@ -153,11 +155,11 @@ class Vocoder(Processor):
     def process(self, io: IO) -> None:
         x, carrier = io.audio_in
         made = self._carrier if io.frames == self._carrier.shape[1] else self._carrier[:, : io.frames]
-        effects_carrier(
+        self._carry(
             carrier, made, io.curve("source"), io.curve("frequency"), io.curve("breath"), self._own, self._dice,
             self._slide, self._rate,
         )  # fmt: skip
-        effects_vocoder(
+        self._run(
             x, made, io.audio_out[0], io.curve("attack"), io.curve("release"), self._state, self._tables, self._width,
             self._rate,
         )  # fmt: skip

@@ -23,6 +23,8 @@ PHASES = 512
 """Places between two frames for which coefficients are stored; between two of them they are interpolated."""
 STEPS = 8
 """Low-pass filters for faster playing, half an octave apart: up to 16 times the speed."""
+GLIDE = 1.0 / 480.0
+"""Change of the factor by pressure in a frame: 10 ms at 48 kHz from none to full."""
 NO_END = 1 << 62
 """Frame beyond any sample."""
 BETA = 8.0
@@ -61,7 +63,11 @@ class Real(IntEnum):
     SPEED = 2
     LEFT = 3
     RIGHT = 4
-    SIZE = 5
+    BEND = 5
+    PITCH = 6
+    PRESSURE = 7
+    TARGET = 8
+    SIZE = 9
 
 
 @kernel
@@ -137,6 +143,8 @@ def sampler_voice(
     low = i64(0)
     high = i64(NO_END) if stream == 0 else i64(0)
     ended = i64(0)
+    pressure = real[r + Real.PRESSURE]
+    target = real[r + Real.TARGET]
     for n in range(begin, end):
         if position >= last or position < first or fall == 0 or step == 0.0:
             ended = 1
@@ -150,6 +158,10 @@ def sampler_voice(
         if fall > 0:
             gain = gain * f64(fall) / falling
             fall = fall - 1
+        if pressure != target:
+            # in a straight line, so that it is the same whatever the blocks
+            pressure = min(target, pressure + GLIDE) if pressure < target else max(target, pressure - GLIDE)
+        gain = gain * pressure
         base = i64(position)
         if base < low or base >= high:
             page = base // PAGE
@@ -182,6 +194,7 @@ def sampler_voice(
         position = position + step
         age = age + 1
     real[r + Real.POSITION] = position
+    real[r + Real.PRESSURE] = pressure
     whole[w + Whole.AGE] = age
     whole[w + Whole.FALL] = fall
     return ended
@@ -282,12 +295,30 @@ def sampler_table(step: f64) -> i64:
 
 @kernel
 def sampler_bend(whole: i64p, real: f64p, channel: i64, ratio: f64) -> None:
-    """Sets the steps of a channel's voices to their speeds times a ratio."""
+    """Sets the steps of a channel's voices to their speeds times a ratio, and times each one's own."""
     for v in range(ROWS):
         w = v * Whole.SIZE
+        r = v * Real.SIZE
         if whole[w + Whole.ON] > 0 and whole[w + Whole.CHANNEL] == channel:
-            real[v * Real.SIZE + Real.STEP] = real[v * Real.SIZE + Real.SPEED] * ratio
-            whole[w + Whole.TABLE] = sampler_table(real[v * Real.SIZE + Real.STEP])
+            real[r + Real.BEND] = ratio
+            real[r + Real.STEP] = real[r + Real.SPEED] * ratio * real[r + Real.PITCH]
+            whole[w + Whole.TABLE] = sampler_table(real[r + Real.STEP])
+
+
+@kernel
+def sampler_shape(whole: i64p, real: f64p, note: i64, channel: i64, pitch: f64, pressure: f64) -> None:
+    """Sets the ratio of a note's voices (0 leaves it), and the factor of level they go to (0 leaves it)."""
+    for v in range(ROWS):
+        w = v * Whole.SIZE
+        r = v * Real.SIZE
+        same = whole[w + Whole.NOTE] == note and whole[w + Whole.CHANNEL] == channel
+        if whole[w + Whole.ON] > 0 and same and whole[w + Whole.FALL] < 0:
+            if pitch > 0.0:
+                real[r + Real.PITCH] = pitch
+                real[r + Real.STEP] = real[r + Real.SPEED] * real[r + Real.BEND] * pitch
+                whole[w + Whole.TABLE] = sampler_table(real[r + Real.STEP])
+            if pressure > 0.0:
+                real[r + Real.TARGET] = pressure
 
 
 @kernel

@@ -8,6 +8,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, Param, Processor, Samples, StreamSpec
 from antiphon.api.commands import word_number
+from antiphon.api.synths import NoteShapes, pressure_gain
 from antiphon.api.workers import current_pool
 from antiphon_sampler.library import folder_of, listed
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
@@ -87,11 +88,15 @@ class Sampler(Processor):
         self._pending = ChannelValues({word_number(name): row for name, row in self._rows.items()})
         self._loops: list[ClockedLoop | None] = [None] * MOST
         self._bends = [1.0] * 17
+        self._shapes = NoteShapes()
+        self._down: set[tuple[int, int]] = set()
         self.reset()
 
     def reset(self) -> None:
         self._voices.reset()
         self._pending.reset()
+        self._shapes.clear()
+        self._down.clear()
         self._missed = 0
         self._at = self._fired = self._sliced = 0
         for n in range(MOST):
@@ -183,7 +188,16 @@ class Sampler(Processor):
         match event.kind:
             case "on":
                 self._note(io, event, self._pending.values(io, event.offset, channel), number)
+                self._down.add((channel, event.number))
+            case "pitch" | "pressure" | "timbre":
+                if (channel, event.number) not in self._down:
+                    self._shapes.put(event.kind, event.number, channel, event.value)
+                elif event.kind == "pitch":
+                    self._voices.shape(event.number, channel, pitch=2.0 ** (event.value / 12.0))
+                elif event.kind == "pressure":
+                    self._voices.shape(event.number, channel, pressure=pressure_gain(event.value))
             case "off":
+                self._down.discard((channel, event.number))
                 gate = bool(io.at("gate", event.offset))
                 if gate:
                     self._voices.off(event.number, channel)
@@ -206,6 +220,7 @@ class Sampler(Processor):
 
     def _note(self, io: IO, event: Event, values: NoteValues, number: int) -> None:
         """Begins a note; `number` is its place among the block's events, or triggers, for the log of a set."""
+        shape = self._shapes.take(event.number, event.channel)
         found = self._chosen(io, event, values)
         if found is None:
             self._missed += 1
@@ -234,7 +249,7 @@ class Sampler(Processor):
         self._voices.start(
             sample, first, last, speed=values.speed, bend=self._bends[event.channel], gain=gain, pan=values.pan,
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
-            channel=event.channel,
+            channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
         )  # fmt: skip
 
     def _there(self, sample: Sample | None, first: int, last: int, speed: float) -> bool:

@@ -18,6 +18,7 @@ from antiphon_sampler.mixing import (
     sampler_free,
     sampler_mix,
     sampler_off,
+    sampler_shape,
     sampler_starving,
     sampler_table,
     sinc_tables,
@@ -108,7 +109,7 @@ class SampleVoices:
 
     def start(
         self, sample: Sample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,
-        attack: float, release: float, cut: int, note: int, channel: int,
+        attack: float, release: float, cut: int, note: int, channel: int, pitch: float = 1.0, pressure: float = 1.0,
     ) -> None:  # fmt: skip
         """Begins a voice at the frame to which the mix has come.
 
@@ -125,11 +126,13 @@ class SampleVoices:
             cut: Group of which it ends the other voices; 0 for none.
             note: By which `off` finds it.
             channel: 1 to 16.
+            pitch: Factor for the speed of this note alone.
+            pressure: Factor of the level of this note alone.
         """
         if cut:
             sampler_cut(self._whole, cut, self._cut)
         row = sampler_free(self._whole, self._voices, 0, self._cut)
-        step = speed * bend
+        step = speed * bend * pitch
         stream = -1
         if row >= 0 and isinstance(sample, LongSample):
             sampler_free(self._whole, STREAMS, 1, self._cut)
@@ -170,6 +173,9 @@ class SampleVoices:
         self._real[r + Real.POSITION] = first if step >= 0.0 else last - 1
         self._real[r + Real.STEP] = step
         self._real[r + Real.SPEED] = speed
+        self._real[r + Real.BEND] = bend
+        self._real[r + Real.PITCH] = pitch
+        self._real[r + Real.PRESSURE] = self._real[r + Real.TARGET] = pressure
         self._real[r + Real.LEFT] = gain * left
         self._real[r + Real.RIGHT] = gain * right
 
@@ -184,6 +190,10 @@ class SampleVoices:
     def bend(self, channel: int, ratio: float) -> None:
         """Sets the bend of a channel's voices."""
         sampler_bend(self._whole, self._real, channel, ratio)
+
+    def shape(self, note: int, channel: int, *, pitch: float = 0.0, pressure: float = 0.0) -> None:
+        """Sets the factor of speed of a note's voices, or the factor of level that they go to; 0 leaves it."""
+        sampler_shape(self._whole, self._real, note, channel, pitch, pressure)
 
 
 def sides(pan: float) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from antiphon.synth.controls import DIALS, FIRST_DIAL, RESERVED, Controls, Dial
 from antiphon.synth.controls import parse as parse_controls
 from antiphon.synth.info import NULL, BackendChoice, OfflinePasses, ServeOption, SynthInfo, SynthSupport
 from antiphon.synth.processor import DROPPED, LEVEL, SynthProcessor
+from antiphon.synth.shapes import NoteShape, NoteShapes, pressure_gain
 from antiphon.synth.sounding import Sounding
 from antiphon.synth.stepper import SynthStepper
 
@@ -26,6 +27,8 @@ __all__ = [
     "BackendChoice",
     "Controls",
     "Dial",
+    "NoteShape",
+    "NoteShapes",
     "OfflinePasses",
     "ServeOption",
     "Sounding",
@@ -38,5 +41,6 @@ __all__ = [
     "chosen_backend",
     "pack_events",
     "parse_controls",
+    "pressure_gain",
     "use_backend",
 ]

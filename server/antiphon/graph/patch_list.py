@@ -69,7 +69,7 @@ class PatchEntry:
 
 
 def entries(part: str = "") -> list[PatchEntry]:
-    """All patches, or all files in their folder `part`, by name, tools last; the performer's instead of a built-in one."""
+    """All patches, or all files in their folder `part`, by name, tools last; the performer's before a built-in one."""
     by_name: dict[str, PatchEntry] = {}
     for own, folder in ((False, resources.patches() / part), (True, paths.patches() / part)):
         for path in _files(folder):

@@ -43,9 +43,6 @@ def render(
     seconds: Annotated[
         float | None, typer.Option("--seconds", help="Length of OUT; else that of IN and a tail.")
     ] = None,
-    out_dir: Annotated[
-        str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
-    ] = None,
     block: Annotated[int, typer.Option("--block", help="Frames at a time, 32 to 2048; 0 chooses.")] = 0,
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
     synth: Annotated[str, typer.Option("--synth", help=f"What plays notes: {NAMES}; null is silence.")] = "auto",
@@ -63,6 +60,9 @@ def render(
         str | None, typer.Option("--midi", metavar="F.mid", help="The notes of a live script as a MIDI file.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    out_dir: Annotated[
+        str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
+    ] = None,
 ) -> None:
     """Render a patch or a live script to a file: the rate of IN, two channels or those of IN if it has more.
 
@@ -85,7 +85,8 @@ def render(
     if seconds is not None and not 0.0 <= seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
     tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
-    sources = source or []
+    # one path where it is called as a function
+    sources = [source] if isinstance(source, str) else source or []
     if is_script(patch):
         from antiphon.cli.files.render_file import BLOCK
         from antiphon.cli.files.render_script import ScriptOptions, render_script
