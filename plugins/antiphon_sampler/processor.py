@@ -25,8 +25,6 @@ ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
 """MIDI controllers that end the notes of a channel."""
 TRIGGER = 1 << 20
 """Added to the place of a trigger among those of its block, so that it is no event's."""
-PIECE = 256
-"""Frames mixed between looks for pages on files: a page at the fastest speed and bend, 16 times 4."""
 LOOP_GROUP = -2
 """Cut group of the first loop's voices; those of the others lie below."""
 
@@ -166,11 +164,12 @@ class Sampler(Processor):
     def _mix(self, sound: Samples, frame: int) -> None:
         voices = self._voices
         while self._in_place and self._at < frame and voices.streams.in_use:
-            # on files, at the fastest speed and bend a piece is a page
+            # on files: as far as the pages reach that a stream holds
             assert self._sounds is not None
             self._sounds.reader.fill(voices.streams)
-            voices.mix(sound, self._at, min(frame, self._at + PIECE))
-            self._at = min(frame, self._at + PIECE)
+            end = min(frame, self._at + voices.reach)
+            voices.mix(sound, self._at, end)
+            self._at = end
         voices.mix(sound, self._at, frame)
         self._at = max(self._at, frame)
 

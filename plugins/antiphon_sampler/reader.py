@@ -11,7 +11,7 @@ from antiphon.api import FileError, Samples
 from antiphon.api.console import say
 from antiphon_sampler.decoding import SampleDecoder
 from antiphon_sampler.library import sample_name
-from antiphon_sampler.samples import PAD, PAGE, LongSample, Page, PageWay, new_page
+from antiphon_sampler.samples import PAD, PAGE, LongSample, PageWay, SamplePage, new_page
 from antiphon_sampler.streams import PageStreams
 
 MOST_BYTES = 128 << 20
@@ -83,7 +83,7 @@ class PageReader:
         Returns:
             Whether it could be read; where not, the sample is broken and a sentence is shown, once.
         """
-        held: Page | None = sample.pages.get(number)
+        held: SamplePage | None = sample.pages.get(number)
         if held is not None:
             into[:] = held.sound
             return True

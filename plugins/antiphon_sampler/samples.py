@@ -41,7 +41,7 @@ class DecodedSample:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class SamplePage:
     """A page that stays in memory.
 
     Attributes:
@@ -69,7 +69,7 @@ class LongSample:
     path: Path
     channels: int
     frames: int
-    pages: dict[int, Page] = field(default_factory=dict)
+    pages: dict[int, SamplePage] = field(default_factory=dict)
     broken: bool = False
     onsets: tuple[int, ...] = (0,)
 
@@ -113,7 +113,7 @@ def way_of(first: int, last: int, speed: float) -> PageWay:
     return PageWay(low, high, 1) if speed >= 0.0 else PageWay(high, low, -1)
 
 
-def new_page() -> Page:
+def new_page() -> SamplePage:
     """A page of silence."""
     sound = np.zeros((PAGE_SIDES, PAD + PAGE + PAD), np.float32)
-    return Page(sound, int(sound.ctypes.data) + PAD * sound.itemsize)
+    return SamplePage(sound, int(sound.ctypes.data) + PAD * sound.itemsize)

@@ -23,8 +23,8 @@ from antiphon_sampler.mixing import (
     sampler_table,
     sinc_tables,
 )
-from antiphon_sampler.samples import LongSample, Sample, way_of
-from antiphon_sampler.streams import STREAMS, PageStreams
+from antiphon_sampler.samples import PAGE, LongSample, Sample, way_of
+from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams
 
 __all__ = ["VOICES", "SampleVoices", "sides"]
 
@@ -74,6 +74,12 @@ class SampleVoices:
     def underruns(self) -> int:
         """Voices of long samples that ended early because their file was not read in time."""
         return self._late + self.streams.starved
+
+    @property
+    def reach(self) -> int:
+        """Frames, at least 1, for which the fastest voice stays within the pages that its stream holds."""
+        fastest = float(np.abs(self._real[Real.STEP :: Real.SIZE]).max())
+        return max(1, int((SLOTS - 1) * PAGE / max(1.0, fastest)))
 
     def starve(self, row: int) -> None:
         """Fades out a voice, as where its file was not read in time.

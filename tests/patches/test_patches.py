@@ -131,7 +131,7 @@ def test_a_throw_comes_round_in_time_whatever_the_block(loaded, block):
 def test_on_a_fresh_install_bed_plays_the_loops_that_ship(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
     out = tmp_path / "out.wav"
-    render("bed", str(out), None, None, 5.0, 0, tail=0.0)
+    render("bed", str(out), seconds=5.0, tail=0.0)
     assert capsys.readouterr().err == ""
     heard, _ = sound.read(out)
     assert -30 <= sound.level(heard) <= -12

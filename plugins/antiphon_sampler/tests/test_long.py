@@ -115,6 +115,16 @@ def test_every_speed_is_that_of_the_sample_in_memory(play, folder, monkeypatch, 
     np.testing.assert_array_equal(streamed, whole)
 
 
+def test_the_fastest_note_and_bend_miss_no_page_on_files(play, folder):
+    """Speed 16, four times as fast by its note, twice by a bend: 128 frames a frame, 262,144 in a block."""
+    notes = [Event("bend", 0, 0, 1.0), on(0, 60)]
+    values = {"s": "a", "speed": 16.0, "pads": "pitch", "base": 36, "bend": 12.0, "library": str(folder)}
+    got = play(notes, 4000, spec=StreamSpec(RATE, 2048, 2), **values)
+    assert got.reports["underruns"] == 0
+    end = int(np.flatnonzero(got.audio[0][0])[-1])
+    assert SHORT / 128 - 200 < end <= SHORT / 128
+
+
 def test_two_voices_at_once_are_the_sum_of_each(play, folder, noise):
     first, second = noise[:, :SHORT], np.tile(noise[:1, SHORT : 2 * SHORT], (2, 1))
     y = play([on(0, 36), on(9000, 37), on(20000, 36)], 60000 + SHORT, pads="index", library=str(folder)).audio[0]

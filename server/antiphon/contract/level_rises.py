@@ -48,7 +48,7 @@ def level_rises(mono: NDArray[np.floating], rate: int, lags: Iterable[int], *, c
     level = np.sqrt((mono**2).reshape(pieces).mean(axis=1)) + 2.0 * np.sqrt((sharp**2).reshape(pieces).mean(axis=1))
 
     def shifted(by: int) -> NDArray[np.floating]:
-        there = np.roll(level, by)
+        there: NDArray[np.floating] = np.roll(level, by)
         if not circular:
             there[: max(0, by)] = 0.0
             there[len(there) + min(0, by) :] = 0.0
