@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import StreamSpec, UsageError
 from antiphon.api.testing import run_processor
-from antiphon_effects.jobs import stretched
+from antiphon_effects.jobs import stretch_blocks
 from antiphon_effects.pitch import Pitch
 
 F32 = NDArray[np.float32]
@@ -81,7 +81,7 @@ def methods(pedalboard: Any) -> tuple[dict[str, Shift], dict[str, Stretch]]:
         "pedalboard PitchShift": rubber_band,
         "librosa": lambda x, n: np.asarray(librosa.effects.pitch_shift(x, sr=RATE, n_steps=n), np.float32),
     }, {
-        "ours": lambda x, factor: np.concatenate([y[0].copy() for y in stretched([x[None]], 1, RATE, factor)]),
+        "ours": lambda x, factor: np.concatenate([y[0].copy() for y in stretch_blocks([x[None]], 1, RATE, factor)]),
         "python-stretch": lambda x, factor: signalsmith(x, 0.0, factor),
         "pedalboard time_stretch": lambda x, factor: np.asarray(
             pedalboard.time_stretch(x[None], float(RATE), 1.0 / factor), np.float32
