@@ -290,4 +290,5 @@ def half_band(h: int) -> NDArray[np.float32]:
     n = np.arange(count) - (count - 1) // 2
     taps = 0.5 * np.sinc(n / 2.0) * np.kaiser(count, BETA)
     taps = taps[::2]
-    return (taps * (0.5 / taps.sum())).astype(np.float32)
+    made: NDArray[np.float32] = (taps * (0.5 / taps.sum())).astype(np.float32)
+    return made

@@ -256,7 +256,7 @@ class Eq(Processor):
         self._table = np.zeros(_TABLE, np.float64)
         self._all = effects_eq_all.caller()
         self._bands = [
-            _Band(*(f"{what}{n}" for what in ("kind", "freq", "gain", "q")), state, k,
+            _Band(f"kind{n}", f"freq{n}", f"gain{n}", f"q{n}", state, k,
                   effects_eq_steady.caller(), effects_eq_band.caller())
             for n, (state, k) in enumerate(zip(self._states, self._ks, strict=True), 1)
         ]  # fmt: skip

@@ -38,7 +38,7 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
         AudioWriter(job.target, info.rate, info.channels, info.subtype) as writer,
     ):
         whole = max(1, round((info.frames or 0) * factor))
-        for samples in fade_out(stretched(blocks, info.channels, info.rate, factor), info.rate, job.fade):
+        for samples in fade_out(stretch_blocks(blocks, info.channels, info.rate, factor), info.rate, job.fade):
             writer.write(samples)
             job.progress(min(1.0, writer.frames / whole))
     if writer.clipped:
@@ -51,7 +51,7 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
     return (Written(job.target, source, seconds, info.rate, info.channels, found=found),)
 
 
-def stretched(blocks: Iterable[F32], channels: int, rate: int, factor: float) -> Iterator[F32]:
+def stretch_blocks(blocks: Iterable[F32], channels: int, rate: int, factor: float) -> Iterator[F32]:
     """The sound `factor` times as long, `round(frames * factor)` frames.
 
     Args:
@@ -85,7 +85,7 @@ def stretched(blocks: Iterable[F32], channels: int, rate: int, factor: float) ->
         first = max(0, -done)
         last = hop if length is None else min(hop, round(length * factor) - done)
         if first < last:
-            yield spectra.made[:, first:last]
+            yield spectra.output[:, first:last]
         done += hop
 
 

@@ -119,7 +119,7 @@ def effects_advance(now: Audio, before: Audio, bin: i64) -> f64:
     return effects_angle(im, re)
 
 
-class Spectra:
+class PhaseSpectra:
     """The windows of one stream: sound in, spectra, spectra, sound out.
 
     Attributes:
@@ -128,11 +128,11 @@ class Spectra:
         past: The sound so far, a ring of `mask` + 1 frames.
         now: The spectrum taken last, `[channels, 2 bins]`, real and imaginary in turn.
         before: The one a hop before it.
-        wanted: The spectrum that becomes sound, of the same shape.
+        target: The spectrum that becomes sound, of the same shape.
         power: Of each bin, over all channels, of the spectrum of now.
         edges: The first bin of each peak's, and after the last peak's the number of bins.
         peaks: The bins of the peaks.
-        made: The sound that has become ready, `[channels, hop]`.
+        output: The sound that has become ready, `[channels, hop]`.
     """
 
     def __init__(self, channels: int, size: int, past: int) -> None:
@@ -146,7 +146,7 @@ class Spectra:
         self.size, self.hop = size, size // OVERLAP
         self.mask = (1 << math.ceil(math.log2(past))) - 1
         self.past = np.zeros((channels, self.mask + 1), np.float32)
-        self.made = np.zeros((channels, self.hop), np.float32)
+        self.output = np.zeros((channels, self.hop), np.float32)
         window = np.hanning(size + 1)[:-1]
         self._window = window.astype(np.float32)
         # a window on both ways; their squares add up to 3/8 of the overlap
@@ -154,14 +154,14 @@ class Spectra:
         self._frame = np.zeros((channels, size), np.float32)
         self._sums = np.zeros((channels, size), np.float32)
         bins = size // 2 + 1
-        self._now, self._before, self._wanted = (np.zeros((channels, bins), np.complex64) for _ in range(3))
-        self.now, self.before, self.wanted = (bins.view(np.float32) for bins in (self._now, self._before, self._wanted))
+        self._now, self._before, self._target = (np.zeros((channels, bins), np.complex64) for _ in range(3))
+        self.now, self.before, self.target = (bins.view(np.float32) for bins in (self._now, self._before, self._target))
         self.power = np.zeros(bins, np.float32)
         self.edges, self.peaks = np.zeros(bins + 1, np.int64), np.zeros(bins, np.int64)
 
     def clear(self) -> None:
         """Forgets all sound."""
-        for state in (self.past, self.made, self._sums, self._now, self._before, self._wanted):
+        for state in (self.past, self.output, self._sums, self._now, self._before, self._target):
             state.fill(0.0)
 
     def take(self, end: int, *, into_before: bool = False) -> None:
@@ -179,9 +179,9 @@ class Spectra:
         return effects_peaks(self.now, self.power, self.edges, self.peaks)
 
     def give(self) -> None:
-        """Adds the wanted spectrum's sound; `made` is then the next hop."""
-        np.fft.irfft(self._wanted, self.size, axis=1, out=self._frame)  # type: ignore[arg-type]
-        effects_overlap(self._frame, self._scaled, self._sums, self.hop, self.made)
+        """Adds the target spectrum's sound; `output` is then the next hop."""
+        np.fft.irfft(self._target, self.size, axis=1, out=self._frame)  # type: ignore[arg-type]
+        effects_overlap(self._frame, self._scaled, self._sums, self.hop, self.output)
 
 
 def window_size(seconds: float, rate: int) -> int:

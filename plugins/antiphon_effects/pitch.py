@@ -15,7 +15,7 @@ import numpy as np
 
 from antiphon.api import IO, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
-from antiphon_effects.phases import TAU, Spectra, effects_advance, window_size
+from antiphon_effects.phases import TAU, PhaseSpectra, effects_advance, window_size
 from antiphon_effects.shared import effects_finite
 
 WINDOWS = {"short": 0.043, "long": 0.085}
@@ -31,16 +31,16 @@ MOST = 8.0
 
 @kernel
 def effects_shift(
-    now: Audio, before: Audio, wanted: Audio, edges: i64p, peaks: i64p, count: i64, turns: f64p, envelope: f32p,
+    now: Audio, before: Audio, target: Audio, edges: i64p, peaks: i64p, count: i64, turns: f64p, envelope: f32p,
     formants: i64, ratio: f64, hop: i64,
 ) -> None:  # fmt: skip
-    """wanted ← now with every peak at `ratio` of its frequency. turns: the angle by which each bin's peak is turned."""
+    """target ← now with every peak at `ratio` of its frequency. turns: the angle by which each bin's peak is turned."""
     bins = now.frames // 2
     size = 2 * (bins - 1)
     step = TAU / f64(size)
-    for c in range(wanted.channels):
-        for k in range(wanted.frames):
-            wanted[c, k] = 0.0
+    for c in range(target.channels):
+        for k in range(target.frames):
+            target[c, k] = 0.0
     if count == 0:
         for k in range(bins):
             turns[k] = 0.0
@@ -73,21 +73,21 @@ def effects_shift(
                 if formants == 1:
                     e = min(f64(envelope[k + move]) / f64(envelope[k]), MOST)
                 j = 2 * (k + move)
-                wanted[c, j] = wanted[c, j] + f32((a * cos - b * sin) * e)
-                wanted[c, j + 1] = wanted[c, j + 1] + f32((a * sin + b * cos) * e)
+                target[c, j] = target[c, j] + f32((a * cos - b * sin) * e)
+                target[c, j + 1] = target[c, j + 1] + f32((a * sin + b * cos) * e)
 
 
 @kernel
 def effects_shift_frames(
-    x: Audio, y: Audio, first: i64, count: i64, made: Audio, at: i64, past: Audio, mask: i64, age: i64, latency: i64,
+    x: Audio, y: Audio, first: i64, count: i64, output: Audio, at: i64, past: Audio, mask: i64, age: i64, latency: i64,
     mix: f32p,
 ) -> None:  # fmt: skip
-    """Frames of y ← what was made and x `latency` frames before, mixed; x is written to `past`."""
+    """Frames of y ← what is ready and x `latency` frames before, mixed; x is written to `past`."""
     for c in range(y.channels):
         for n in range(first, first + count):
             past[c, (age + n) & mask] = effects_finite(x[c, n])
             dry = past[c, (age + n - latency) & mask]
-            y[c, n] = dry + (made[c, at + n - first] - dry) * mix[n]
+            y[c, n] = dry + (output[c, at + n - first] - dry) * mix[n]
 
 
 class Pitch(Processor):
@@ -108,7 +108,7 @@ class Pitch(Processor):
         self._run = effects_shift_frames.caller()
         size = window_size(WINDOWS[str(self.settings["window"])], spec.rate)
         self.latency = size
-        self._spectra = Spectra(spec.channels, size, 2 * size)
+        self._spectra = PhaseSpectra(spec.channels, size, 2 * size)
         bins = size // 2 + 1
         self._turns = np.zeros(bins)
         self._envelope = np.zeros(bins, np.float32)
@@ -129,7 +129,7 @@ class Pitch(Processor):
         while first < io.frames:
             count = min(io.frames - first, spectra.hop - self._at)
             self._run(
-                x, y, first, count, spectra.made, self._at, spectra.past, spectra.mask, self._age, self.latency, mix
+                x, y, first, count, spectra.output, self._at, spectra.past, spectra.mask, self._age, self.latency, mix
             )
             first += count
             self._at += count
@@ -148,7 +148,7 @@ class Pitch(Processor):
         if formants:
             self._trace()
         effects_shift(
-            spectra.now, spectra.before, spectra.wanted, spectra.edges, spectra.peaks, count, self._turns,
+            spectra.now, spectra.before, spectra.target, spectra.edges, spectra.peaks, count, self._turns,
             self._envelope, int(formants), ratio, spectra.hop,
         )  # fmt: skip
         spectra.give()

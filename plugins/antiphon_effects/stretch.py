@@ -16,7 +16,7 @@ import numpy as np
 
 from antiphon.api import IO, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, i64, i64p, kernel
-from antiphon_effects.phases import TAU, Spectra, effects_angle, window_size
+from antiphon_effects.phases import TAU, PhaseSpectra, effects_angle, window_size
 from antiphon_effects.shared import effects_finite
 
 WINDOW = 0.085
@@ -30,7 +30,7 @@ SHARE = 0.3
 """Share of the bins that must rise at once for an attack: in a steady noise some always do."""
 FADING, FAINT = 0.9, 0.001
 """Of the loudest power: what is left of it a hop later, and the share below which nothing is an attack."""
-OWED = 2.0
+MOST_DEBT = 2.0
 """Windows of time that may be made good at most: where one attack follows another, some are stretched."""
 
 
@@ -85,9 +85,9 @@ def effects_attack(
 
 @kernel
 def effects_turn(
-    now: Audio, before: Audio, wanted: Audio, edges: i64p, peaks: i64p, count: i64, rises: f32p, attack: i64
+    now: Audio, before: Audio, target: Audio, edges: i64p, peaks: i64p, count: i64, rises: f32p, attack: i64
 ) -> None:
-    """wanted ← now, with phases that continue those of `wanted` so far; the input's where a sound begins."""
+    """target ← now, with phases that continue those of `target` so far; the input's where a sound begins."""
     bins = now.frames // 2
     for i in range(count):
         peak = peaks[i]
@@ -96,8 +96,8 @@ def effects_turn(
         for c in range(now.channels):
             a = f64(before[c, 2 * peak])
             b = f64(before[c, 2 * peak + 1])
-            x = f64(wanted[c, 2 * peak])
-            y = f64(wanted[c, 2 * peak + 1])
+            x = f64(target[c, 2 * peak])
+            y = f64(target[c, 2 * peak + 1])
             re = re + a * x + b * y
             im = im + a * y - b * x
         size = math.sqrt(re * re + im * im)
@@ -111,23 +111,23 @@ def effects_turn(
             for k in range(edges[i], edges[i + 1]):
                 a = f64(now[c, 2 * k])
                 b = f64(now[c, 2 * k + 1])
-                wanted[c, 2 * k] = f32(a * cos - b * sin)
-                wanted[c, 2 * k + 1] = f32(a * sin + b * cos)
+                target[c, 2 * k] = f32(a * cos - b * sin)
+                target[c, 2 * k + 1] = f32(a * sin + b * cos)
     if count == 0:
-        for c in range(wanted.channels):
+        for c in range(target.channels):
             for k in range(2 * bins):
-                wanted[c, k] = 0.0
+                target[c, k] = 0.0
 
 
 @kernel
 def effects_stretch_frames(
-    x: Audio, y: Audio, first: i64, count: i64, made: Audio, at: i64, past: Audio, mask: i64, age: i64
+    x: Audio, y: Audio, first: i64, count: i64, output: Audio, at: i64, past: Audio, mask: i64, age: i64
 ) -> None:
-    """Frames of y ← what was made; x is written to `past`."""
+    """Frames of y ← what is ready; x is written to `past`."""
     for c in range(y.channels):
         for n in range(first, first + count):
             past[c, (age + n) & mask] = effects_finite(x[c, n])
-            y[c, n] = made[c, at + n - first]
+            y[c, n] = output[c, at + n - first]
 
 
 class Stretcher:
@@ -135,7 +135,7 @@ class Stretcher:
 
     Attributes:
         spectra: The windows, with the input in `spectra.past`.
-        owed: Frames of input by which attacks have put the pace forward (above 0) or back, to be made good.
+        debt: Frames of input by which attacks have put the pace forward (above 0) or back, to be made good.
     """
 
     def __init__(self, channels: int, rate: int, seconds: float) -> None:
@@ -147,7 +147,7 @@ class Stretcher:
             seconds: Of input that is remembered, at least.
         """
         size = window_size(WINDOW, rate)
-        self.spectra = Spectra(channels, size, round(seconds * rate) + 2 * size)
+        self.spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
         self._rises = np.zeros(size // 2 + 1, np.float32)
         self._loudest = np.zeros(1, np.float32)
         self.clear()
@@ -159,15 +159,15 @@ class Stretcher:
         self.jump()
 
     def jump(self) -> None:
-        """Forgets what is owed: the next hop's place has nothing to do with the last one's."""
-        self.owed = 0.0
-        # hops before an attack is given, and hops of it; how far the pace led to it
+        """Clears the debt: the next hop's place has nothing to do with the last one's."""
+        self.debt = 0.0
+        # hops before an attack is given, and hops of it; the frames of input of the hop before it
         self._before = self._within = 0
-        self._led = self._back = 0.0
+        self._pace = self._back = 0.0
         self._count = 0
 
     def step(self, end: int, factor: float) -> float:
-        """Makes `spectra.made`, the next hop of output, from the input before frame `end`.
+        """Makes `spectra.output`, the next hop of output, from the input before frame `end`.
 
         Args:
             end: Frame of the input.
@@ -179,12 +179,12 @@ class Stretcher:
         pace = self.spectra.hop / factor
         moved = self._moved(end, pace)
         self.spectra.give()
-        self.owed += moved - pace
-        self._led = moved
+        self.debt += moved - pace
+        self._pace = moved
         return moved
 
     def _moved(self, end: int, pace: float) -> float:
-        """Makes the wanted spectrum; returns how far the next one's `end` lies further on."""
+        """Makes the target spectrum; returns how far the next one's `end` lies further on."""
         hop, size = self.spectra.hop, self.spectra.size
         lag = self._look(end)
         if self._before:
@@ -195,19 +195,19 @@ class Stretcher:
             self._within -= 1
             self._turn(begins=lag > 0.0)
             return float(hop)
-        if lag == 0.0 or abs(self.owed) > OWED * size:
+        if lag == 0.0 or abs(self.debt) > MOST_DEBT * size:
             self._turn(begins=False)
             # at most half the pace is taken off or added
-            return pace - max(-0.5 * pace, min(0.5 * pace, self.owed))
+            return pace - max(-0.5 * pace, min(0.5 * pace, self.debt))
         self._within = size // hop
-        # so that the sound begins in its time, nothing may be owed when its first frame is given
-        early = self.owed + lag * (1.0 - pace / hop)
+        # so that the sound begins in its time, the debt must be 0 when its first frame is given
+        early = self.debt + lag * (1.0 - pace / hop)
         self._before = math.floor(early / pace)
-        if self._before > 0 and self._led > 0.0:
-            self._back = self._led
-            self._look(end - math.ceil(self._led))
+        if self._before > 0 and self._pace > 0.0:
+            self._back = self._pace
+            self._look(end - math.ceil(self._pace))
             self._turn(begins=False)
-            return -self._led
+            return -self._pace
         self._before = 0
         self._turn(begins=True)
         return hop + max(0.0, -early)
@@ -224,10 +224,10 @@ class Stretcher:
         )  # fmt: skip
 
     def _turn(self, *, begins: bool) -> None:
-        """Makes the wanted spectrum."""
+        """Makes the target spectrum."""
         spectra = self.spectra
         effects_turn(
-            spectra.now, spectra.before, spectra.wanted, spectra.edges, spectra.peaks, self._count, self._rises,
+            spectra.now, spectra.before, spectra.target, spectra.edges, spectra.peaks, self._count, self._rises,
             int(begins),
         )  # fmt: skip
 
@@ -271,7 +271,7 @@ class Stretch(Processor):
         first = 0
         while first < io.frames:
             count = min(io.frames - first, spectra.hop - self._at)
-            self._run(x, y, first, count, spectra.made, self._at, spectra.past, spectra.mask, self._age)
+            self._run(x, y, first, count, spectra.output, self._at, spectra.past, spectra.mask, self._age)
             for frame in fired:
                 self._return = self._return or first <= frame < first + count
             first += count

@@ -39,7 +39,7 @@ def effects_bandpass(v: f64, a1: f64, a2: f64, a3: f64, damp: f64, state: f64p, 
     v2 = two + a2 * one + a3 * v3
     state[at] = 2.0 * v1 - one
     state[at + 1] = 2.0 * v2 - two
-    return damp * v1
+    return f64(damp * v1)
 
 
 @kernel

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -39,7 +40,7 @@ def peers(pedalboard: Any, impulse: str) -> dict[str, tuple[str, Any, Mapping[st
     """
     p = pedalboard
     eight = p.Pedalboard([p.PeakFilter(200.0 * n, 3.0, 1.0) for n in range(1, 9)])
-    bands = {}
+    bands: dict[str, Value] = {}
     for n in range(1, 9):
         bands |= {f"kind{n}": "peak", f"freq{n}": 200.0 * n, f"gain{n}": 3.0, f"q{n}": 1.0}
     return {
@@ -104,7 +105,7 @@ def main(seed: int, limit: int) -> None:
     )
     finish("effects", {
         "seed": seed, "cost": rows, "null": nulls, "pitch": shifts, "stretch": stretches,
-        "pedalboard": pedalboard.__version__,
+        "pedalboard": version("pedalboard"),
     })  # fmt: skip
 
 

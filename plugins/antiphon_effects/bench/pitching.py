@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import StreamSpec, UsageError
 from antiphon.api.testing import run_processor
-from antiphon_effects.jobs import stretched
+from antiphon_effects.jobs import stretch_blocks
 from antiphon_effects.pitch import Pitch
 
 F32 = NDArray[np.float32]
@@ -67,24 +67,26 @@ def methods(pedalboard: Any) -> tuple[dict[str, Shift], dict[str, Stretch]]:
         engine.preset(1, float(RATE))
         engine.setTimeFactor(1.0 / factor)
         engine.setTransposeSemitones(semitones)
-        return np.asarray(engine.process(np.ascontiguousarray(x[None])), np.float32)[0]
+        made: F32 = np.asarray(engine.process(np.ascontiguousarray(x[None])), np.float32)[0]
+        return made
 
     def rubber_band(x: F32, semitones: float) -> F32:
-        return np.asarray(pedalboard.PitchShift(semitones).process(x[None], RATE, 8192, True), np.float32)[0]
+        made: F32 = np.asarray(pedalboard.PitchShift(semitones).process(x[None], RATE, 8192, True), np.float32)[0]
+        return made
 
     return {
         "ours, long": ours("long"),
         "ours, short": ours("short"),
         "python-stretch": signalsmith,
         "pedalboard PitchShift": rubber_band,
-        "librosa": lambda x, n: librosa.effects.pitch_shift(x, sr=RATE, n_steps=n),
+        "librosa": lambda x, n: np.asarray(librosa.effects.pitch_shift(x, sr=RATE, n_steps=n), np.float32),
     }, {
-        "ours": lambda x, factor: np.concatenate([y[0].copy() for y in stretched([x[None]], 1, RATE, factor)]),
+        "ours": lambda x, factor: np.concatenate([y[0].copy() for y in stretch_blocks([x[None]], 1, RATE, factor)]),
         "python-stretch": lambda x, factor: signalsmith(x, 0.0, factor),
         "pedalboard time_stretch": lambda x, factor: np.asarray(
             pedalboard.time_stretch(x[None], float(RATE), 1.0 / factor), np.float32
         )[0],
-        "librosa": lambda x, factor: librosa.effects.time_stretch(x, rate=1.0 / factor),
+        "librosa": lambda x, factor: np.asarray(librosa.effects.time_stretch(x, rate=1.0 / factor), np.float32),
     }
 
 
@@ -130,9 +132,11 @@ def stretch_row(name: str, stretch: Stretch, rng: np.random.Generator) -> dict[s
 
 def chord(t: NDArray[np.float64]) -> F32:
     """Four notes of four partials."""
-    return sum(0.1 / k * np.sin(2 * np.pi * k * f * t) for f in CHORD for k in range(1, PARTIALS + 1)).astype(
-        np.float32
-    )
+    x = np.zeros(len(t))
+    for f in CHORD:
+        for k in range(1, PARTIALS + 1):
+            x += 0.1 / k * np.sin(2 * np.pi * k * f * t)
+    return x.astype(np.float32)
 
 
 def line(y: F32) -> float:

@@ -7,7 +7,7 @@ from tests.audio import read, write
 from antiphon.api import FileError, UsageError
 from antiphon.api.jobs import FileJob
 from antiphon.api.testing import render, run_processor
-from antiphon_effects.jobs import stretch_file, stretched
+from antiphon_effects.jobs import stretch_blocks, stretch_file
 from antiphon_effects.stretch import Stretch
 from antiphon_effects.tests.measure import RATE, SPEC, db, hertz_of, noise, roughness, sine
 
@@ -20,7 +20,7 @@ def file(x, factor, pieces=(1000,)):
     while at < x.shape[1]:
         blocks.append(x[:, at : at + pieces[n % len(pieces)]])
         at, n = at + blocks[-1].shape[1], n + 1
-    return np.concatenate([b.copy() for b in stretched(blocks, len(x), RATE, factor)], axis=1)
+    return np.concatenate([b.copy() for b in stretch_blocks(blocks, len(x), RATE, factor)], axis=1)
 
 
 def hits(places, frames, channels=2):

@@ -88,7 +88,8 @@ class _Unit:
             else:
                 number = b.bitcast(word, F64)
                 given.append(number if to == F64 else b.fptrunc(number, to))
-        result = b.call(function, given)
+        # inlined, every kernel would be compiled twice
+        result = b.call(function, given, attrs=("noinline",))
         b.ret_void() if item.returns == "None" else b.ret(result)
 
 
