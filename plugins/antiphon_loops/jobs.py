@@ -58,7 +58,9 @@ def run(job: FileJob) -> tuple[Written, ...]:
     written = [Written(job.target, loop_count, seconds, RATE, CHANNELS, found=found, parts=used)]
     mix = printable_path(job.target.name)
     for role, path in stems.items():
-        written.append(Written(path, f"{mix}, its {role}", seconds, RATE, CHANNELS, parts=piece.used(role)))
+        parts = piece.used(role)
+        silent = () if parts else ("silent",)
+        written.append(Written(path, f"{mix}, its {role}", seconds, RATE, CHANNELS, found=silent, parts=parts))
     if job.analysis is not None:
         written.append(Written(job.analysis, f"the {len(library.loops)} loops of {printable_path(job.source)}"))
     return tuple(written)
