@@ -26,8 +26,6 @@ log = logging.getLogger("antiphon.denoise")
 MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
 GATE_HOP = 640
 """Frames between two spectra at 48 kHz in modes `gate` and `wavelet`."""
-PREROLL = 5.0
-"""Seconds. The averages that it settles reach back 0.3 to 2.5 s."""
 BY_GATE = "It works by its gate instead: less noise is taken away, and less of the sound is harmed"
 """The end of a warning: what the lack of a model means, by the card's figures."""
 
@@ -57,7 +55,7 @@ class Denoise(Processor):
         Param("learn", "trigger", False, doc="Learns the noise from the half second before the trigger."),
         Param("full", "switch", False, doc="Mutes the sound between phrases."),
         Param(
-            "preroll", default=PREROLL, low=0.0, high=10.0, unit="s", restart=True,
+            "preroll", default=0.0, low=0.0, high=10.0, unit="s", restart=True,
             doc="In files: how much of the beginning is analysed first, so that noise goes from the start.",
         ),
     )  # fmt: skip

@@ -1,4 +1,7 @@
-"""The figures in the plugins' READMEs have the form that `antiphon evaluate NAME --card` gives them."""
+"""The figures in the plugins' READMEs have the form that `antiphon evaluate NAME --card` gives them.
+
+Those of `EXACT` are held to be what one run of the command wrote: no row of another run, none left out.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,12 @@ import pytest
 
 from antiphon.plugins.loader import load
 from antiphon_models.learning import card
-from antiphon_models.learning.evaluation import Evaluation, column_title, columns
+from antiphon_models.learning.evaluation import Cell, Evaluation, column_title, columns, figure_lines
 
 ROOT = Path(__file__).parents[2]
 EVALUATIONS: dict[str, type[Evaluation]] = dict(load(check=False).factories["evaluations"])
 CARDS = sorted(name for name, factory in EVALUATIONS.items() if factory().card)
+EXACT = ("denoise",)
 HEADING = r"`antiphon evaluate {}( --limit \d+)?( --seed \d+)?`, seed \d+, Antiphon \S+:"
 
 
@@ -55,6 +59,32 @@ def _as_written(lines: list[str]) -> list[str]:
         else:
             cells = re.split(r"\s{2,}", line.strip())
             rows.append(["", "", *cells] if cells[0] == "n" else cells)
+    return made
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_the_figures_are_what_one_run_wrote(name: str) -> None:
+    evaluation = EVALUATIONS[name]()
+    _, figures, _ = card.split(card.readme(name, evaluation), name)
+    assert figures.strip(), f"the card has no figures; renew it: antiphon evaluate {name} --card"
+    lines = figures.strip("\n").split("\n")[3:-1]
+    rows = [re.split(r"\s{2,}", line.strip()) for line in lines[:-1]]
+    assert rows[0] == ["n", *map(column_title, evaluation.measures)]
+    assert sorted(row[1] for row in rows[1:]) == sorted(system.name for system in evaluation.systems)
+    # all of them had the same items
+    assert len({row[2] for row in rows[1:]}) == 1, {row[1]: row[2] for row in rows[1:]}
+    assert figure_lines(evaluation, [cell for row in rows[1:] for cell in _cells(evaluation, row)]) == lines
+
+
+def _cells(evaluation: Evaluation, row: list[str]) -> list[Cell]:
+    """A row's figures as they are shown. Which of them have the least and the most items does not matter."""
+    system, counts = row[1], [int(n) for n in row[2].split("-")]
+    made: list[Cell] = []
+    for measure, text in zip(evaluation.measures, row[3:], strict=True):
+        if text != "-":
+            mean, _, error = text.partition(" ± ")
+            n = counts[min(len(made), len(counts) - 1)]
+            made.append(Cell(system, measure.name, n, float(mean), float(error or 0.0), 0.0, ""))
     return made
 
 

@@ -55,6 +55,8 @@ class Denoising(Evaluation):
         System("learned", "ours"),
         System("learned, learn", "ours"),
         System("learned, low", "ours"),
+        System("gate, file", "ours"),
+        System("learned, file", "ours"),
         System("autoencoder", "ours"),
         System("mask", "oracle"),
     )
@@ -144,10 +146,10 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     """The requested systems that are available, by name."""
     ours = cache(systems.StreamedDenoiser)
 
-    def through(mode: str, taught: bool, latency: str = "normal") -> Made:
+    def through(mode: str, taught: bool, latency: str = "normal", *, file: bool = False) -> Made:
         def made(item: TestMixture) -> F32:
             if not taught:
-                return ours(mode, latency)(item.mixed)
+                return ours(mode, latency, file=file)(item.mixed)
             return ours(mode)(np.concatenate([item.lead, item.mixed]), LEAD)[LEAD:]
 
         return made
@@ -163,6 +165,8 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     for mode in ("gate", "wavelet", "learned", "autoencoder"):
         table[mode] = through(mode, False)
     table["learned, low"] = through("learned", False, "low")
+    table["gate, file"] = through("gate", False, file=True)
+    table["learned, file"] = through("learned", False, file=True)
     table["gate, learn"], table["learned, learn"] = through("gate", True), through("learned", True)
     for mode, model in MODELS.items():
         if why := usable(model):

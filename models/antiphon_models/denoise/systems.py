@@ -20,19 +20,21 @@ if TYPE_CHECKING:
 F32 = NDArray[np.float32]
 RATE = 48000
 _BLOCK = 2048
+PREROLL = 5.0
+"""Seconds of a file that are played first in the systems named `file`: all of an item."""
 
 
 class StreamedDenoiser:
     """The plugin run as a stream, with its latency removed. In the learned modes it waits for its worker.
 
-    With `file` it is run as `antiphon run` does: the beginning comes first, as far as the plugin wants it.
+    With `file` it is run as `antiphon run` does with a preroll of `PREROLL`.
     """
 
     def __init__(self, mode: str, latency: str = "normal", *, file: bool = False) -> None:
         self._file = file
         self._spec = StreamSpec(RATE, _BLOCK, 1)
         self._plugin = Denoise()
-        self._plugin.settings.update(mode=mode, latency=latency)
+        self._plugin.settings.update(mode=mode, latency=latency, preroll=PREROLL if file else 0.0)
         self._plugin.prepare(self._spec)
 
     def __call__(self, sound: F32, learn_at: int | None = None, full: bool = False) -> F32:
