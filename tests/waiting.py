@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from antiphon.bench.rig import ServerProcess
+
 BUSY = 6.0
 
 
@@ -22,6 +24,26 @@ def until(true: Callable[[], object], seconds: float, what: str) -> None:
         if time.monotonic() >= deadline:
             pytest.fail(f"not within {BUSY * seconds:g} s: {what}")
         time.sleep(0.01)
+
+
+def play_for(server: ServerProcess, seconds: float) -> None:
+    """Returns once the engine of a server that answers has played `seconds` more.
+
+    A machine with much else to do plays slower than the clock on the wall; an engine that has just begun counts from 0.
+    """
+    left = seconds
+    last = server.status()
+    time.sleep(seconds)
+
+    def played() -> bool:
+        nonlocal left, last
+        status = server.status()
+        blocks = status["blocks"] - last["blocks"]
+        left -= (blocks if blocks >= 0 else status["blocks"]) * status["engine"]["block"] / status["engine"]["rate"]
+        last = status
+        return left <= 0.0
+
+    until(played, max(1.0, seconds), f"{seconds:g} s more are played")
 
 
 @contextlib.contextmanager

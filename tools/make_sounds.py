@@ -1,4 +1,4 @@
-"""Makes the sounds in `library/`: a drum kit, a few tones and four loops, by arithmetic alone.
+"""Makes the sounds in `library/`: a drum kit, a few tones, four loops and a choir, by arithmetic alone.
 
 python tools/make_sounds.py [FOLDER]      writes them, by default over those in the working tree
 
@@ -24,6 +24,9 @@ BPM = 100.0
 BEAT = 60.0 / BPM
 ROOT = Path(__file__).resolve().parents[1] / "library"
 TAU = 2.0 * np.pi
+CHOIR = (45.0, 52.0, 57.0, 60.0, 64.0, 67.0, 69.0, 72.0)
+CHOIR_NOTE = 0.7
+"""MIDI numbers and seconds of the choir's notes."""
 
 
 def times(seconds: float) -> F64:
@@ -175,6 +178,27 @@ def chord(hertz: tuple[float, ...], seconds: float, bright: float, attack: float
     return band(made, 90.0, 7000.0) * rise(t, attack) * fall(t, held) * rise(seconds - t, min(0.08, seconds / 4))
 
 
+def choir() -> F64:
+    """Three voices on the vowel a, on eight notes over two octaves: a timbre to lend, not a tune."""
+    vowel = ((730.0, 90.0, 1.0), (1090.0, 110.0, 0.5), (2440.0, 170.0, 0.22), (3300.0, 250.0, 0.16))
+    made = np.zeros(round(CHOIR_NOTE * len(CHOIR) * RATE))
+    for place, note in enumerate(CHOIR):
+        t = times(CHOIR_NOTE)
+        sung = np.zeros(len(t))
+        for voice, cents in enumerate((-9.0, 0.0, 8.0)):
+            vibrato = 18.0 * np.sin(TAU * (5.1 + 0.4 * voice) * t + 2.0 * voice) * rise(t, 0.3)
+            hertz = key(note) * 2.0 ** ((cents + vibrato) / 1200.0)
+            turns = np.cumsum(hertz) / RATE + 0.31 * voice
+            for k in range(1, int(9000.0 / key(note)) + 1):
+                near = sum(peak / (1.0 + ((k * key(note) - f) / wide) ** 2) for f, wide, peak in vowel)
+                sung += (0.008 + near) / k**0.5 * np.sin(TAU * k * turns)
+        breath = 0.008 * band(noise(t, 70 + place), 1500.0, 6000.0)
+        first = round(place * CHOIR_NOTE * RATE)
+        envelope = rise(t, 0.09) * rise(CHOIR_NOTE - t, 0.08)
+        made[first : first + len(t)] += (sung / np.abs(sung).max() + breath) * envelope
+    return made
+
+
 def key(note: float) -> float:
     """Hz of a MIDI note."""
     return float(440.0 * 2.0 ** ((note - 69.0) / 12.0))
@@ -286,7 +310,8 @@ def main() -> None:
         size += write(into / "kit" / f"{name}.flac", level(made()))
     for name, made in LOOPS.items():
         size += write(into / "loops" / f"{name}.flac", level(made(), closed=True))
-    print(f"{into}: {len(KIT)} samples and {len(LOOPS)} loops, {size / 1e6:.2f} MB")
+    size += write(into / "choir.flac", level(choir()))
+    print(f"{into}: {len(KIT)} samples, {len(LOOPS)} loops and a choir, {size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ LIVE_BEATS = 64
 """Beats stored live; a power of two well above the reach of the tables."""
 NEAR = 1.0 / 12.0
 """Beats by which a note may miss a beat and still count as begun on it."""
+_NONE = -(1 << 60)
 
 
 class Melody:
@@ -29,6 +30,7 @@ class Melody:
         self.onsets = np.zeros((beats, 12), np.float32)
         self.held = np.zeros((beats, 12), np.float32)
         self._began = [-1.0] * 128
+        self._onset_beats = [_NONE] * 128
         self._open: list[int] = []
         self._clean = 0
 
@@ -46,7 +48,9 @@ class Melody:
         self._began[pitch] = beat
         self._open.append(pitch)
         nearest = round(beat)
+        self._onset_beats[pitch] = _NONE
         if abs(beat - nearest) <= NEAR:
+            self._onset_beats[pitch] = nearest
             self.onsets[nearest % self.size, pitch % 12] += 1.0
 
     def off(self, pitch: int, beat: float) -> None:
@@ -54,6 +58,17 @@ class Melody:
         if pitch in self._open:
             self._open.remove(pitch)
             self._add(pitch, self._began[pitch], beat)
+
+    def move(self, pitch: int, to: int) -> None:
+        """A sounding note is corrected: what is not counted yet of it, and its onset, count for another pitch."""
+        if pitch not in self._open or to in self._open:
+            return
+        self._open[self._open.index(pitch)] = to
+        self._began[to] = self._began[pitch]
+        onset = self._onset_beats[to] = self._onset_beats[pitch]
+        if onset > self._clean - self.size:
+            self.onsets[onset % self.size, pitch % 12] -= 1.0
+            self.onsets[onset % self.size, to % 12] += 1.0
 
     def until(self, beat: int) -> None:
         """Completes all beats before `beat`: sounding notes are counted up to there."""

@@ -64,6 +64,11 @@ class MelodyListener:
         self.lowest += near * (pitch - self.lowest)
         self.playing, self.last = True, beat
 
+    def move(self, pitch: int, to: int) -> None:
+        """A sounding note is corrected to another pitch."""
+        if pitch in self.sounding and to not in self.sounding:
+            self.sounding[to] = self.sounding.pop(pitch)
+
     def off(self, pitch: int, beat: float) -> None:
         if self.sounding.pop(pitch, None) is not None:
             self.last = beat

@@ -18,6 +18,8 @@ _EARLY = 1e-6
 _JUMP = 0.25
 """Difference between expected and actual beat above which the clock was moved; a smaller one is a change of tempo."""
 _NEVER = 1 << 60
+BEND_REACH = 2
+"""Semitones of a full pitch bend, as in MIDI."""
 MOST = 16
 """Most sounding notes; the oldest is ended to make room."""
 
@@ -53,6 +55,7 @@ class Accompany(Processor):
         self._sounding: dict[int, float] = {}
         self._tracker: HarmonyTracker | None = None
         self._held: tuple[int, str] = (0, "")
+        self._bent = 0
         self._all_off = False
         self._due: list[Struck] = []
         self._next: int | None = None
@@ -192,14 +195,36 @@ class Accompany(Processor):
 
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
         listener = self._player.listener
+        number = self._bent_number(event)
         if event.kind == "on" and event.value > 0.0:
-            listener.on(event.number, event.value, beat)
-            self._melody.on(event.number, beat)
-            for pitch in [p for p in self._sounding if p == event.number or self._player.clashes(p)]:
-                self._end(io, pitch, event.offset)
+            listener.on(number, event.value, beat)
+            self._melody.on(number, beat)
+            self._make_room(io, number, event.offset)
         elif event.kind in ("on", "off"):
-            listener.off(event.number, beat)
-            self._melody.off(event.number, beat)
+            listener.off(number, beat)
+            self._melody.off(number, beat)
+        elif event.kind == "bend" and (by := self._bend(event)):
+            # so that a note is not moved onto one that is still to be moved
+            for pitch in sorted(listener.sounding, reverse=by > 0):
+                listener.move(pitch, pitch + by)
+                self._melody.move(pitch, pitch + by)
+                self._make_room(io, pitch + by, event.offset)
+
+    def _make_room(self, io: IO, number: int, frame: int) -> None:
+        """Ends what clashes with a note of the melody."""
+        for pitch in [p for p in self._sounding if p == number or self._player.clashes(p)]:
+            self._end(io, pitch, frame)
+
+    def _bent_number(self, event: Event) -> int:
+        """The number of an event's note, bent as it is now, 0 to 127."""
+        return min(127, max(0, event.number + self._bent))
+
+    def _bend(self, event: Event) -> int:
+        """Takes a bend; returns the semitones by which it moves what sounds."""
+        before, self._bent = self._bent, round(BEND_REACH * event.value)
+        sounding = self._player.listener.sounding
+        by = self._bent - before
+        return by if all(0 <= pitch + by <= 127 for pitch in sounding) else 0
 
     def _strike(self, io: IO, frame: int, note: Struck) -> None:
         if self._player.clashes(note.pitch) or self._player.taken(note.pitch):
@@ -233,10 +258,14 @@ class Accompany(Processor):
         """Tracks held notes while the clock is stopped."""
         self._clear()
         for event in events:
+            number = self._bent_number(event)
             if event.kind == "on" and event.value > 0.0:
-                self._player.listener.on(event.number, event.value, self._player.listener.last)
+                self._player.listener.on(number, event.value, self._player.listener.last)
             elif event.kind in ("on", "off"):
-                self._player.listener.off(event.number, self._player.listener.last)
+                self._player.listener.off(number, self._player.listener.last)
+            elif event.kind == "bend" and (by := self._bend(event)):
+                for pitch in sorted(self._player.listener.sounding, reverse=by > 0):
+                    self._player.listener.move(pitch, pitch + by)
 
     def _clear(self) -> None:
         """Clears the position and the pending notes."""

@@ -182,6 +182,10 @@ class MainsHumRemover:
         self._hops = 0
         self.presence = 0.0
 
+    def rewind(self) -> None:
+        """Expects the first hop since `reset` again: phases begin anew, the averages stay and fit them."""
+        self._phasor.fill(1.0)
+
     def take(self, sound: F32, amount: float) -> None:
         """Subtracts the hum from the newest hop, in place.
 

@@ -26,6 +26,8 @@ log = logging.getLogger("antiphon.denoise")
 MODELS = {"learned": MASK, "autoencoder": AUTOENCODER}
 GATE_HOP = 640
 """Frames between two spectra at 48 kHz in modes `gate` and `wavelet`."""
+PREROLL = 5.0
+"""Seconds. The averages that it settles reach back 0.3 to 2.5 s."""
 BY_GATE = "It works by its gate instead: less noise is taken away, and less of the sound is harmed"
 """The end of a warning: what the lack of a model means, by the card's figures."""
 
@@ -54,6 +56,10 @@ class Denoise(Processor):
         Param("amount", default=1.0, low=0.0, high=1.0, doc="How much of the noise is removed."),
         Param("learn", "trigger", False, doc="Learns the noise from the half second before the trigger."),
         Param("full", "switch", False, doc="Mutes the sound between phrases."),
+        Param(
+            "preroll", default=PREROLL, low=0.0, high=10.0, unit="s", restart=True,
+            doc="In files: how much of the beginning is analysed first, so that noise goes from the start.",
+        ),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -98,6 +104,7 @@ class Denoise(Processor):
         self._measure = denoise_power.bind(
             self._spectra.bins, spec.channels, self._grid.bins, self._spectra.unit, self._estimator.power
         )
+        self.preroll = round(float(self.settings["preroll"]) * spec.rate)
         self._number = -1
         self.reset()
 
@@ -116,6 +123,12 @@ class Denoise(Processor):
         self._learn_at = -1
         if self._delayed is not None:
             self._delayed.begin(max(0, self._number))
+
+    def rewind(self) -> None:
+        """Begins the file again after its preroll: with a new hop, and with everything that was estimated."""
+        self._filled = 0
+        if self._hum is not None:
+            self._hum.rewind()
 
     def process(self, io: IO) -> None:
         sound, out = io.audio_in[0], io.audio_out[0]

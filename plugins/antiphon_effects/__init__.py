@@ -23,6 +23,8 @@ def antiphon_processors(register: Register) -> None:
     effect("pingpong", "Pingpong", "A tape echo on the clock, from side to side.")
     effect("convolution", "Convolution", "Gives it the room whose answer to an impulse is in a file.")
     effect("transient", "Transient", "More or less attack, more or less sustain.")
+    effect("pitch", "Pitch", "Higher or lower, at the same speed.")
+    effect("stretch", "Stretch", "Slower or faster, at the same pitch.")
     effect("freeze", "Freeze", "Holds the sound of a moment.")
     effect("vocoder", "Vocoder", "Makes another sound speak as it does.")
 

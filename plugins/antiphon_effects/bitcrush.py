@@ -47,6 +47,7 @@ class Bitcrush(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_bitcrush.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(1 + spec.channels, np.float64)
         self.reset()
@@ -56,4 +57,4 @@ class Bitcrush(Processor):
         self._state[0] = -1.0
 
     def process(self, io: IO) -> None:
-        effects_bitcrush(io.audio_in[0], io.audio_out[0], io.curve("bits"), io.curve("rate"), self._state, self._rate)
+        self._run(io.audio_in[0], io.audio_out[0], io.curve("bits"), io.curve("rate"), self._state, self._rate)

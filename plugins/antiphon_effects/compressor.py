@@ -11,7 +11,14 @@ import numpy as np
 
 from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_decibels, effects_fall, effects_finite, effects_gain
+from antiphon_effects.shared import (
+    effects_decibels,
+    effects_fall,
+    effects_finite,
+    effects_gain,
+    effects_peak,
+    time_constant,
+)
 
 SIDE = Port("side")
 # places in `state`: the reduction after release and after attack, in dB
@@ -29,18 +36,16 @@ def effects_compressor(
     release_at = f64(0.0)
     rise = f64(0.0)
     fall = f64(0.0)
+    ratio_at = f64(0.0)
+    slope = f64(0.0)
+    held = state[_HELD]
+    now = state[_CUT]
     for n in range(y.frames):
-        top = f64(0.0)
-        if source[n] == 0.0:
-            for c in range(x.channels):
-                a = abs(effects_finite(x[c, n]))
-                top = a if a > top else top
-        else:
-            for c in range(side.channels):
-                a = abs(effects_finite(side[c, n]))
-                top = a if a > top else top
+        top = effects_peak(x, n) if source[n] == 0.0 else effects_peak(side, n)
         over = effects_decibels(top) - f64(threshold[n])
-        slope = 1.0 - 1.0 / f64(ratio[n])
+        if f64(ratio[n]) != ratio_at:
+            ratio_at = f64(ratio[n])
+            slope = 1.0 - 1.0 / ratio_at
         width = f64(knee[n])
         cut = f64(0.0)
         if 2.0 * over > width:
@@ -53,19 +58,19 @@ def effects_compressor(
         if f64(release[n]) != release_at:
             release_at = f64(release[n])
             fall = effects_fall(release_at, rate)
-        held = cut + (state[_HELD] - cut) * fall
+        held = cut + (held - cut) * fall
         held = cut if cut > held else held
         held = 0.0 if held < _FAINT else held
-        state[_HELD] = held
-        now = held + (state[_CUT] - held) * rise
+        now = held + (now - held) * rise
         now = 0.0 if now < _FAINT else now
-        state[_CUT] = now
         decibels = f64(makeup[n]) - now
         g = f64(1.0)
         if decibels != 0.0:
             g = effects_gain(decibels)
         for c in range(y.channels):
             y[c, n] = effects_finite(x[c, n]) * g
+    state[_HELD] = held
+    state[_CUT] = now
 
 
 class Compressor(Processor):
@@ -80,19 +85,14 @@ class Compressor(Processor):
         Param("threshold", default=-20.0, low=-80.0, high=0.0, unit="dB", smooth=0.02, doc="Peak level from which on."),
         Param("ratio", default=4.0, low=1.0, high=100.0, warp="log", smooth=0.02, doc="1 does nothing, 100 limits."),
         Param("knee", default=6.0, low=0.0, high=36.0, unit="dB", smooth=0.02, doc="Width of the curve's bend."),
-        Param(
-            "attack", default=0.005, low=0.00005, high=0.5, unit="s", warp="log", smooth=0.02,
-            doc="Time constant of a rising reduction.",
-        ),
-        Param(
-            "release", default=0.1, low=0.005, high=5.0, unit="s", warp="log", smooth=0.02,
-            doc="Time constant of a falling reduction.",
-        ),
+        time_constant("attack", 0.005, 0.00005, 0.5, "Time constant of a rising reduction."),
+        time_constant("release", 0.1, 0.005, 5.0, "Time constant of a falling reduction."),
         Param("makeup", default=0.0, low=-24.0, high=36.0, unit="dB", smooth=0.02, doc="Gain after the compressor."),
         Param("reduction", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="The reduction now."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_compressor.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(_SIZE, np.float64)
 
@@ -101,7 +101,7 @@ class Compressor(Processor):
 
     def process(self, io: IO) -> None:
         x, side = io.audio_in
-        effects_compressor(
+        self._run(
             x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("ratio"), io.curve("knee"),
             io.curve("attack"), io.curve("release"), io.curve("makeup"), self._state, self._rate,
         )  # fmt: skip

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import IO, FileError, Param, Processor, StreamSpec
-from antiphon.api.files import printable_path, read_sound
+from antiphon.api.files import printable_path, stream_sound
 from antiphon.api.kernels import Audio, f32, f32p, f64, i64, kernel
-from antiphon_effects.shared import effects_finite, effects_gain
+from antiphon_effects.shared import LOUDEST, effects_finite, effects_gain
 
 LONGEST = 20.0
 """Seconds of an impulse response."""
@@ -146,6 +146,8 @@ class Convolution(Processor):
         Raises:
             FileError: It cannot be read, is empty, silent, or longer than 20 s.
         """
+        self._finish = effects_level.caller()
+        self._clean = effects_clean.caller()
         self.latency = self._size = spec.block
         self._in = np.zeros((spec.channels, spec.block), np.float32)
         self._out = np.zeros((spec.channels, spec.block), np.float32)
@@ -181,8 +183,8 @@ class Convolution(Processor):
         first = 0
         while first < io.frames:
             count = min(io.frames - first, self._size - self._at)
-            effects_clean(x, first, count, self._in, self._at)
-            effects_level(self._out, self._at, y, first, count, level)
+            self._clean(x, first, count, self._in, self._at)
+            self._finish(self._out, self._at, y, first, count, level)
             first += count
             self._at += count
             if self._at == self._size:
@@ -217,16 +219,24 @@ def read_impulse(path: str, spec: StreamSpec, *, normalise: bool) -> F32:
         FileError: It cannot be read, is empty, silent, or too long.
     """
     name = printable_path(Path(path).name)
-    sound = read_sound(path, rate=spec.rate)
-    seconds = sound.samples.shape[1] / spec.rate
-    if seconds > LONGEST:
-        raise FileError(
-            f"the impulse {name} is {seconds:.3g} s long; {LONGEST:g} s are allowed: cut it, or fade it out sooner"
-        )
-    if sound.samples.shape[1] == 0 or not sound.samples.any():
+    parts: list[F32] = []
+    frames, most = 0, round(LONGEST * spec.rate)
+    # block by block, so that an hour is refused after the first 20 s
+    with stream_sound(path, rate=spec.rate) as (info, blocks):
+        for block in blocks:
+            parts.append(block.copy())
+            frames += block.shape[1]
+            if frames > most:
+                length = f"{info.frames / info.rate:.3g} s" if info.frames is not None else "too"
+                raise FileError(
+                    f"the impulse {name} is {length} long; {LONGEST:g} s are allowed: cut it, or fade it out sooner"
+                )
+    sound = np.concatenate(parts, axis=1) if parts else np.zeros((1, 0), np.float32)
+    if not sound.any():
         raise FileError(f"the impulse {name} is silent; give the recorded answer to a click or a sweep")
-    samples = np.stack([sound.samples[c % len(sound.samples)] for c in range(spec.channels)])
+    sound = np.clip(sound, -LOUDEST, LOUDEST)
+    samples = np.stack([sound[c % len(sound)] for c in range(spec.channels)])
     if normalise:
-        energy = float(np.sqrt(np.square(sound.samples, dtype=np.float64).sum(axis=1).mean()))
+        energy = float(np.sqrt(np.square(sound, dtype=np.float64).sum(axis=1).mean()))
         samples /= energy
-    return np.clip(samples, -1e6, 1e6).astype(np.float32)
+    return samples.astype(np.float32)

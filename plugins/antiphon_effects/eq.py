@@ -9,12 +9,15 @@ the next in a line.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
-from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan
+from antiphon.api import IO, Param, Processor, Samples, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
+from antiphon_effects.shared import GRID, REST, effects_finite, effects_rest, effects_tan
 
 KINDS = ("off", "peak", "lowshelf", "highshelf", "lowcut", "highcut", "notch")
 _OFF, _PEAK, _LOWSHELF, _HIGHSHELF, _LOWCUT, _HIGHCUT, _NOTCH = 0, 1, 2, 3, 4, 5, 6
@@ -28,8 +31,11 @@ BANDS = (
     ("peak", 2500.0), ("peak", 6000.0), ("highshelf", 10000.0), ("off", 18000.0),
 )  # fmt: skip
 """Kind and frequency in Hz of each band at first; with gains of 0 dB, the whole is flat."""
+BANDS_IN_ALL = len(BANDS)
 # places in `k`: six coefficients, their steps a frame, their ends; the kind in use, its weight, what the ends are for
 _STEP, _END, _KIND, _WEIGHT, _HERTZ, _GAIN, _Q, _SIZE = 6, 12, 18, 19, 20, 21, 22, 23
+# places in the table of bands at rest, eight numbers each: input, output, two states, six coefficients
+_IN, _OUT, _ONE, _TWO, _A1, _A2, _A3, _M0, _M1, _M2, _TABLE = 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80
 
 
 @kernel
@@ -135,6 +141,73 @@ def effects_eq_band(
                 y[c, n] = v0 + (v - v0) * w if w < 1.0 else v
 
 
+@kernel
+def effects_eq_steady(kind: f32p, hertz: f32p, gain: f32p, q: f32p, k: f64p, age: i64, frames: i64) -> i64:
+    """1 where the band is at rest for all these frames: faded in, with the coefficients that it asks for; or off."""
+    if age == 0 or k[_KIND] != f64(kind[0]):
+        return 0
+    if k[_WEIGHT] != (0.0 if i64(kind[0]) == _OFF else 1.0):
+        return 0
+    for i in range(6):
+        if k[i] != k[_END + i] or k[_STEP + i] != 0.0:
+            return 0
+    other = 0
+    for n in range(frames):
+        if kind[n] != kind[0] or f64(hertz[n]) != k[_HERTZ] or f64(gain[n]) != k[_GAIN] or f64(q[n]) != k[_Q]:
+            other = other + 1
+    return 1 if other == 0 else 0
+
+
+@kernel
+def effects_eq_step(t: f64p, frame: i64, first: i64, last: i64) -> None:
+    """Bands `first` to `last` take a step, band b that of `frame` - b. t: a channel's `_TABLE` numbers."""
+    for b in range(first, last):
+        v0 = t[_IN + b]
+        one = t[_ONE + b]
+        two = t[_TWO + b]
+        rests = (frame - b) & (GRID - 1) == 0
+        one = 0.0 if rests and abs(one) < REST else one
+        two = 0.0 if rests and abs(two) < REST else two
+        v3 = v0 - two
+        v1 = t[_A1 + b] * one + t[_A2 + b] * v3
+        v2 = two + t[_A2 + b] * one + t[_A3 + b] * v3
+        t[_ONE + b] = 2.0 * v1 - one
+        t[_TWO + b] = 2.0 * v2 - two
+        # as if each band were given to the next as a sample
+        t[_OUT + b] = f64(f32(t[_M0 + b] * v0 + t[_M1 + b] * v1 + t[_M2 + b] * v2))
+
+
+@kernel
+def effects_eq_all(x: Audio, y: Audio, states: f64p, width: i64, ks: f64p, table: f64p, age: i64) -> None:
+    """y ← x through all bands, which are at rest; states: `width` numbers a band, two a channel; table: scratch.
+
+    Each band is one frame behind the one before it, so that no band waits for another, and all take a step at once.
+    """
+    frames = y.frames
+    for c in range(y.channels):
+        t = table
+        for b in range(BANDS_IN_ALL):
+            on = ks[b * _SIZE + _WEIGHT] != 0.0
+            for i in range(6):
+                t[_A1 + i * BANDS_IN_ALL + b] = ks[b * _SIZE + i] if on else (1.0 if i == 3 else 0.0)
+            t[_ONE + b] = states[b * width + 2 * c]
+            t[_TWO + b] = states[b * width + 2 * c + 1]
+        for n in range(frames + BANDS_IN_ALL - 1):
+            if n < frames:
+                t[_IN] = effects_finite(x[c, n])
+            if n >= BANDS_IN_ALL - 1 and n < frames:
+                effects_eq_step(t, age + n, 0, BANDS_IN_ALL)
+            else:
+                effects_eq_step(t, age + n, max(0, n - frames + 1), min(BANDS_IN_ALL, n + 1))
+            for b in range(BANDS_IN_ALL - 1):
+                t[_IN + b + 1] = t[_OUT + b]
+            if n >= BANDS_IN_ALL - 1:
+                y[c, n - BANDS_IN_ALL + 1] = t[_OUT + BANDS_IN_ALL - 1]
+        for b in range(BANDS_IN_ALL):
+            states[b * width + 2 * c] = t[_ONE + b]
+            states[b * width + 2 * c + 1] = t[_TWO + b]
+
+
 def _params() -> tuple[Param, ...]:
     made: list[Param] = []
     for n, (kind, hertz) in enumerate(BANDS, 1):
@@ -156,6 +229,19 @@ def _params() -> tuple[Param, ...]:
     return tuple(made)
 
 
+class _Band(NamedTuple):
+    """Names of a band's parameters, its numbers, and the calls of its kernels."""
+
+    kind: str
+    hertz: str
+    gain: str
+    q: str
+    state: NDArray[np.float64]
+    k: NDArray[np.float64]
+    steady: Callable[..., int]
+    run: Callable[..., None]
+
+
 class Eq(Processor):
     """Eight bands in series, each a peak, a shelf, a cut or a notch. A band with 0 dB changes no frequency."""
 
@@ -164,23 +250,41 @@ class Eq(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
         self._fade = 1.0 / (FADE * spec.rate)
-        self._state = [np.zeros(2 * max(1, spec.channels), np.float64) for _ in BANDS]
-        self._k = [np.zeros(_SIZE, np.float64) for _ in BANDS]
-        self._names = [(f"kind{n}", f"freq{n}", f"gain{n}", f"q{n}") for n in range(1, len(BANDS) + 1)]
+        self._width = 2 * max(1, spec.channels)
+        self._states = np.zeros((len(BANDS), self._width), np.float64)
+        self._ks = np.zeros((len(BANDS), _SIZE), np.float64)
+        self._table = np.zeros(_TABLE, np.float64)
+        self._all = effects_eq_all.caller()
+        self._bands = [
+            _Band(*(f"{what}{n}" for what in ("kind", "freq", "gain", "q")), state, k,
+                  effects_eq_steady.caller(), effects_eq_band.caller())
+            for n, (state, k) in enumerate(zip(self._states, self._ks, strict=True), 1)
+        ]  # fmt: skip
         self._age = 0
 
     def reset(self) -> None:
-        for state, k in zip(self._state, self._k, strict=True):
-            state.fill(0.0)
-            k.fill(0.0)
+        self._states.fill(0.0)
+        self._ks.fill(0.0)
         self._age = 0
 
     def process(self, io: IO) -> None:
         x, y = io.audio_in[0], io.audio_out[0]
+        curve, age = io.curve, self._age
+        for band in self._bands:
+            if not band.steady(
+                curve(band.kind), curve(band.hertz), curve(band.gain), curve(band.q), band.k, age, io.frames
+            ):
+                self._moving(io, x, y)
+                break
+        else:
+            self._all(x, y, self._states, self._width, self._ks, self._table, age)
+        self._age += io.frames
+
+    def _moving(self, io: IO, x: Samples, y: Samples) -> None:
         curve = io.curve
-        for (kind, hertz, gain, q), state, k in zip(self._names, self._state, self._k, strict=True):
-            effects_eq_band(
-                x, y, curve(kind), curve(hertz), curve(gain), curve(q), state, k, self._age, self._fade, self._rate,
+        for band in self._bands:
+            band.run(
+                x, y, curve(band.kind), curve(band.hertz), curve(band.gain), curve(band.q), band.state, band.k,
+                self._age, self._fade, self._rate,
             )  # fmt: skip
             x = y
-        self._age += io.frames

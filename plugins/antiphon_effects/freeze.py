@@ -54,6 +54,7 @@ class Freeze(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_freeze.caller()
         self._size = size = 1 << round(math.log2(SECONDS * spec.rate))
         self._hop = size // OVERLAP
         self._mask = 2 * size - 1
@@ -93,7 +94,7 @@ class Freeze(Processor):
         first = 0
         while first < io.frames:
             count = min(io.frames - first, self._hop - self._at)
-            effects_freeze(
+            self._run(
                 x, y, first, count, self._held, self._at, self._past, self._mask, self._age, 1.0 if on else 0.0,
                 through, level, self._gain, self._step,
             )  # fmt: skip

@@ -10,7 +10,14 @@ import numpy as np
 
 from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_decibels, effects_fall, effects_finite, effects_gain
+from antiphon_effects.shared import (
+    effects_decibels,
+    effects_fall,
+    effects_finite,
+    effects_gain,
+    effects_peak,
+    time_constant,
+)
 
 DETECTOR = 0.01
 """Time constant in seconds with which the detected peak decays: above half a period of 50 Hz."""
@@ -35,15 +42,7 @@ def effects_gate(
     low_at = f64(1.0)
     floor = f64(0.0)
     for n in range(y.frames):
-        top = f64(0.0)
-        if source[n] == 0.0:
-            for c in range(x.channels):
-                a = abs(effects_finite(x[c, n]))
-                top = a if a > top else top
-        else:
-            for c in range(side.channels):
-                a = abs(effects_finite(side[c, n]))
-                top = a if a > top else top
+        top = effects_peak(x, n) if source[n] == 0.0 else effects_peak(side, n)
         held = state[_LEVEL] * detector
         held = top if top > held else held
         state[_LEVEL] = 0.0 if held < 1e-9 else held
@@ -84,20 +83,15 @@ class Gate(Processor):
         Param("detector", "choice", "input", choices=("input", "side"), doc="Which sound opens it."),
         Param("threshold", default=-45.0, low=-90.0, high=0.0, unit="dB", smooth=0.02, doc="Peak level that opens it."),
         Param("hysteresis", default=6.0, low=0.0, high=24.0, unit="dB", smooth=0.02, doc="So far below it closes."),
-        Param(
-            "attack", default=0.001, low=0.00005, high=0.5, unit="s", warp="log", smooth=0.02,
-            doc="Time constant of opening.",
-        ),
+        time_constant("attack", 0.001, 0.00005, 0.5, "Time constant of opening."),
         Param("hold", default=0.05, low=0.0, high=2.0, unit="s", smooth=0.02, doc="Stays open for so long."),
-        Param(
-            "release", default=0.05, low=0.001, high=5.0, unit="s", warp="log", smooth=0.02,
-            doc="Time constant of closing.",
-        ),
+        time_constant("release", 0.05, 0.001, 5.0, "Time constant of closing."),
         Param("range", default=CLOSED, low=CLOSED, high=0.0, unit="dB", smooth=0.02, doc="Closed; -90 is silence."),
         Param("open", "switch", False, readonly=True, doc="Whether it is open now."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_gate.caller()
         self._rate = float(spec.rate)
         self._detector = float(np.exp(-1.0 / (DETECTOR * spec.rate)))
         self._state = np.zeros(_SIZE, np.float64)
@@ -107,7 +101,7 @@ class Gate(Processor):
 
     def process(self, io: IO) -> None:
         x, side = io.audio_in
-        effects_gate(
+        self._run(
             x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("hysteresis"),
             io.curve("attack"), io.curve("hold"), io.curve("release"), io.curve("range"), self._state, self._detector,
             self._rate,

@@ -84,6 +84,7 @@ class Phaser(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_phaser.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(7, np.float64)
         self._sections = np.zeros(spec.channels * (MOST + 1), np.float64)
@@ -96,7 +97,7 @@ class Phaser(Processor):
 
     def process(self, io: IO) -> None:
         step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
-        effects_phaser(
+        self._run(
             io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("centre"), io.curve("depth"),
             io.curve("feedback"), io.curve("mix"), io.curve("spread"), io.curve("stages"), self._state, self._sections,
             self._age, io.time.beat, step, self._rate,

@@ -105,6 +105,7 @@ class Pingpong(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_pingpong.caller()
         self._rate = float(spec.rate)
         self._mask = (1 << math.ceil(math.log2(LONGEST * spec.rate + FLUTTER * 2 * spec.rate + 8))) - 1
         self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
@@ -118,7 +119,7 @@ class Pingpong(Processor):
         self._age = 0
 
     def process(self, io: IO) -> None:
-        effects_pingpong(
+        self._run(
             io.audio_in[0], io.audio_out[0], io.curve("time"), io.curve("beats"), io.curve("feedback"),
             io.curve("cross"), io.curve("lowcut"), io.curve("highcut"), io.curve("flutter"), self._ring, self._mask,
             self._state, 60.0 * self._rate / io.time.tempo, self._glide, self._age, self._rate,

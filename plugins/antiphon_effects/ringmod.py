@@ -47,6 +47,7 @@ class Ringmod(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_ringmod.caller()
         self._rate = float(spec.rate)
         self._slide = 1.0 - math.exp(-1.0 / (FADE * spec.rate))
         self._state = np.zeros(3, np.float64)
@@ -56,6 +57,6 @@ class Ringmod(Processor):
 
     def process(self, io: IO) -> None:
         x, carrier = io.audio_in
-        effects_ringmod(
+        self._run(
             x, carrier, io.audio_out[0], io.curve("source"), io.curve("frequency"), self._state, self._slide, self._rate
         )

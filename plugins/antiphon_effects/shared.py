@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antiphon.api.kernels import f32, f64, i64, kernel
+from antiphon.api import Param
+from antiphon.api.kernels import Audio, f32, f64, i64, kernel
 
 GRID = 16
 """Frames between two computations of a filter's coefficients, counted from the reset."""
@@ -28,6 +29,16 @@ def effects_finite(v: f32) -> f64:
 
 
 @kernel
+def effects_peak(x: Audio, n: i64) -> f64:
+    """The magnitude of the loudest channel at frame n."""
+    top = f64(0.0)
+    for c in range(x.channels):
+        a = abs(effects_finite(x[c, n]))
+        top = a if a > top else top
+    return top
+
+
+@kernel
 def effects_rest(v: f64) -> f64:
     """The state, 0 where it has decayed."""
     return 0.0 if abs(v) < REST else v
@@ -36,13 +47,13 @@ def effects_rest(v: f64) -> f64:
 @kernel
 def effects_gain(decibels: f64) -> f64:
     """The factor of a level in dB."""
-    return math.exp(decibels * _NEPER)
+    return f64(math.exp(f32(decibels * _NEPER)))
 
 
 @kernel
 def effects_decibels(magnitude: f64) -> f64:
     """The level of a magnitude in dB, at least -120."""
-    return math.log(max(magnitude, 1e-6)) / _NEPER
+    return f64(math.log(f32(max(magnitude, 1e-6)))) * (1.0 / _NEPER)
 
 
 @kernel
@@ -73,3 +84,19 @@ def effects_turns(turns: f64, hertz: f64, beats: f64, beat: f64, rate: f64) -> f
         return at - math.floor(at)
     at = turns + hertz / rate
     return at - math.floor(at)
+
+
+def time_constant(name: str, default: float, low: float, high: float, doc: str) -> Param:
+    """A parameter that is a time constant.
+
+    Args:
+        name: Its name.
+        default: Seconds.
+        low: The least, seconds.
+        high: The most, seconds.
+        doc: What it is.
+
+    Returns:
+        The parameter, smoothed.
+    """
+    return Param(name, default=default, low=low, high=high, unit="s", warp="log", smooth=0.02, doc=doc)

@@ -33,7 +33,7 @@ def effects_read(ring: f32p, mask: i64, at: i64, lag: f64) -> f64:
     c = f64(ring[(p - 1) & mask])
     d = f64(ring[(p - 2) & mask])
     s = 0.5 * (f + 1.0) * (f - 2.0) * (b * (f - 1.0) - c * f)
-    return s + f * (f - 1.0) * (d * (f + 1.0) - a * (f - 2.0)) / 6.0
+    return s + f * (f - 1.0) * (d * (f + 1.0) - a * (f - 2.0)) * (1.0 / 6.0)
 
 
 @kernel
@@ -50,26 +50,30 @@ def effects_swept(
 ) -> None:  # fmt: skip
     """y ← x mixed with `voices` readings of its past. state: the turns, then the length of each voice and channel."""
     span = mask + 1
+    share_of = 1.0 / math.sqrt(f64(voices))
+    apart = 1.0 / f64(voices)
     for n in range(y.frames):
         state[0] = effects_turns(state[0], f64(hertz[n]), f64(beats[n]), beat + step * f64(n), rate)
         share = f64(mix[n])
+        least = f64(delay[n]) * rate
+        half = 0.5 * f64(depth[n]) * rate
+        back = f64(feedback[n])
         for c in range(y.channels):
             v = effects_finite(x[c, n])
+            turns = state[0] + 0.5 * f64(spread[n]) * f64(c % 2)
             # written before it is read: the polynomial reads a frame after the place
             w = f64(0.0)
             for i in range(voices):
-                turns = state[0] + f64(i) / f64(voices) + 0.5 * f64(spread[n]) * f64(c % 2)
-                lag = (f64(delay[n]) + 0.5 * f64(depth[n]) * (1.0 + effects_swing(turns))) * rate
-                lag = max(lag, LEAST)
+                lag = max(least + half * (1.0 + effects_swing(turns + f64(i) * apart)), LEAST)
                 place = 1 + c * voices + i
                 old = state[place]
                 if old > 0.0:
                     lag = max(old - FASTEST, min(old + FASTEST, lag))
                 state[place] = lag
                 w = w + effects_read(offset(ring, c * span), mask, age + n, lag)
-            w = w / math.sqrt(f64(voices))
-            back = v + f64(feedback[n]) * w
-            ring[c * span + ((age + n) & mask)] = f32(0.0) if abs(back) < FAINT else f32(back)
+            w = w * share_of
+            into = v + back * w
+            ring[c * span + ((age + n) & mask)] = f32(0.0) if abs(into) < FAINT else f32(into)
             y[c, n] = v + (w - v) * share
 
 
@@ -81,6 +85,7 @@ class Swept(Processor):
     """Seconds of `delay` and `depth` together."""
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_swept.caller()
         self._rate = float(spec.rate)
         self._mask = (1 << math.ceil(math.log2(self.longest * spec.rate + 8))) - 1
         self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
@@ -96,7 +101,7 @@ class Swept(Processor):
     def process(self, io: IO) -> None:
         step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
         feedback = io.curve("feedback") if "feedback" in io.cells else self._none
-        effects_swept(
+        self._run(
             io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("delay"), io.curve("depth"),
             feedback, io.curve("mix"), io.curve("spread"), self.voices, self._ring, self._mask, self._state, self._age,
             io.time.beat, step, self._rate,

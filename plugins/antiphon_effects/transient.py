@@ -11,7 +11,7 @@ import numpy as np
 
 from antiphon.api import IO, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
-from antiphon_effects.shared import effects_decibels, effects_finite, effects_gain
+from antiphon_effects.shared import effects_decibels, effects_finite, effects_gain, effects_peak
 
 TIMES = (0.05, 0.03, 0.06, 0.3)
 """Seconds: fall of attack's fast envelope, rise of its slow one, fall of sustain's fast and of its slow envelope."""
@@ -29,10 +29,7 @@ SETTLE = 0.002
 def effects_transient(x: Audio, y: Audio, attack: f32p, sustain: f32p, poles: f64p, state: f64p) -> None:
     """y ← x with other attacks. poles: of `TIMES` and the gain. state: envelopes, gain in dB."""
     for n in range(y.frames):
-        top = f64(FLOOR)
-        for c in range(x.channels):
-            a = abs(effects_finite(x[c, n]))
-            top = a if a > top else top
+        top = max(FLOOR, effects_peak(x, n))
         fast = max(top, state[0] * poles[0])
         slow = fast + (max(state[1], FLOOR) - fast) * poles[1]
         slow = fast if fast < slow else slow
@@ -62,6 +59,7 @@ class Transient(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_transient.caller()
         self._poles = np.exp(-1.0 / (np.array([*TIMES, SETTLE]) * spec.rate))
         self._state = np.zeros(5, np.float64)
 
@@ -69,6 +67,4 @@ class Transient(Processor):
         self._state.fill(0.0)
 
     def process(self, io: IO) -> None:
-        effects_transient(
-            io.audio_in[0], io.audio_out[0], io.curve("attack"), io.curve("sustain"), self._poles, self._state
-        )
+        self._run(io.audio_in[0], io.audio_out[0], io.curve("attack"), io.curve("sustain"), self._poles, self._state)

@@ -59,6 +59,7 @@ class Tremolo(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_tremolo.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(4, np.float64)
 
@@ -67,7 +68,7 @@ class Tremolo(Processor):
 
     def process(self, io: IO) -> None:
         step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
-        effects_tremolo(
+        self._run(
             io.audio_in[0], io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
             io.curve("spread"), self._state, io.time.beat, step, 1.0 / (EDGE * self._rate), self._rate,
         )  # fmt: skip

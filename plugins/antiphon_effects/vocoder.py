@@ -14,7 +14,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
-from antiphon_effects.shared import effects_fall, effects_finite, effects_random, effects_rest
+from antiphon_effects.shared import effects_fall, effects_finite, effects_random, effects_rest, time_constant
 
 BANDS = 20
 LOWEST, HIGHEST = 90.0, 9000.0
@@ -124,18 +124,14 @@ class Vocoder(Processor):
         Param("source", "choice", "saw", choices=("carrier", "saw"), doc="The input `carrier`, or a saw of its own."),
         Param("frequency", default=110.0, low=20.0, high=2000.0, unit="Hz", warp="log", smooth=0.02, doc="Of the saw."),
         Param("breath", default=0.05, low=0.0, high=1.0, smooth=0.02, doc="Noise in the carrier, for consonants."),
-        Param(
-            "attack", default=0.005, low=0.001, high=0.5, unit="s", warp="log", smooth=0.02,
-            doc="Time constant of rising bands.",
-        ),
-        Param(
-            "release", default=0.03, low=0.002, high=2.0, unit="s", warp="log", smooth=0.02,
-            doc="Time constant of falling bands; long ones smear.",
-        ),
+        time_constant("attack", 0.005, 0.001, 0.5, "Time constant of rising bands."),
+        time_constant("release", 0.03, 0.002, 2.0, "Time constant of falling bands; long ones smear."),
         Param("seed", "int", 1, low=0, high=9999, restart=True, doc="Of the noise."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_vocoder.caller()
+        self._carry = effects_carrier.caller()
         self._rate = float(spec.rate)
         self._width = _CARRIER + 4 * spec.channels
         self._state = np.zeros(BANDS * self._width, np.float64)
@@ -159,11 +155,11 @@ class Vocoder(Processor):
     def process(self, io: IO) -> None:
         x, carrier = io.audio_in
         made = self._carrier if io.frames == self._carrier.shape[1] else self._carrier[:, : io.frames]
-        effects_carrier(
+        self._carry(
             carrier, made, io.curve("source"), io.curve("frequency"), io.curve("breath"), self._own, self._dice,
             self._slide, self._rate,
         )  # fmt: skip
-        effects_vocoder(
+        self._run(
             x, made, io.audio_out[0], io.curve("attack"), io.curve("release"), self._state, self._tables, self._width,
             self._rate,
         )  # fmt: skip

@@ -45,6 +45,7 @@ class Width(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
+        self._run = effects_width.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(2, np.float64)
 
@@ -56,4 +57,4 @@ class Width(Processor):
         if x.shape[0] != 2:
             y[:] = x
         if x.shape[0] >= 2:
-            effects_width(x, y, io.curve("width"), io.curve("bass"), self._state, self._rate)
+            self._run(x, y, io.curve("width"), io.curve("bass"), self._state, self._rate)

@@ -27,6 +27,10 @@ SHORTEST = 0.02
 """Least length of a note sent, seconds."""
 SOFT, LOUD = -50.0, -10.0
 """dB of full scale that give velocity `LEAST_VELOCITY` and 1."""
+BEND_REACH = 2
+"""Semitones of a full pitch bend, the default of `synth` and of MIDI: larger corrections are another note."""
+TAIL = 0.3
+"""Seconds after a note's end at which its bend is taken back, so that what still fades keeps its pitch."""
 LEAST_VELOCITY = 0.25
 MIDDLE_VELOCITY = 0.75
 _MAX_PENDING = 256
@@ -81,11 +85,15 @@ class Hum(Processor):
         Param("bpm", default=0.0, low=0.0, high=400.0, unit="bpm",
               doc="The clock of `quantise` in files, from their beginning on; 0 finds one. Live it is the server's."),
         Param("sensitivity", default=0.5, low=0.0, high=1.0, doc="Higher accepts more sounds as notes."),
+        Param("lead", "switch", False,
+              doc="Follows the strongest of several voices, as over a band; learned mode only."),
         Param("threshold", default=-70.0, low=-90.0, high=0.0, unit="dB", doc="The least level of a note."),
         Param("lowest", "int", LOWEST, LOWEST, HIGHEST, doc="The lowest note to detect, a MIDI number."),
         Param("highest", "int", HIGHEST, LOWEST, HIGHEST, doc="The highest note to detect, a MIDI number."),
         Param("patience", default=100.0, low=0.0, high=300.0, unit="ms",
               doc="Longest delay of a live note until its pitch settles; 0 sends it at once and corrects it."),
+        Param("correction", "choice", "bend", choices=("bend", "note", "off"),
+              doc="Corrects a live note that began on another pitch: a bend of up to 2 semitones, a note, or nothing."),
         Param("dynamics", default=1.0, low=0.0, high=1.0, doc="How far velocity follows loudness."),
         Param("pitch", default=0.0, low=0.0, high=4000.0, unit="Hz", readonly=True, doc="The pitch now, 0 for none."),
         Param("cents", default=0.0, low=-50.0, high=50.0, unit="cents", readonly=True,
@@ -125,6 +133,7 @@ class Hum(Processor):
         self._keys = KeyFinder()
         self._stuck = -1
         self._sent = -1
+        self._bent = 0
         self.reset()
 
     def reset(self) -> None:
@@ -139,6 +148,8 @@ class Hum(Processor):
         self._frame = 0
         self._hops = 0
         self._number = self._sent = -1
+        self._straight = 0 if self._bent else -1
+        self._velocity = 0.0
         self._begun, self._shift, self._since, self._unsnapped = -1, 0, 0, 0
 
     def on_answer(self, take: Callable[[F32 | None, float], object]) -> None:
@@ -161,8 +172,12 @@ class Hum(Processor):
         self._frame = start + io.frames
         while self._pending and self._pending[0][0] < self._frame:
             at, kind, number, value = self._pending.pop(0)
-            self._sent = number if kind == "on" else -1
+            if kind != "bend":
+                self._sent = number if kind == "on" else -1
             io.emit(Event(kind, max(0, at - start), number, value))
+        if 0 <= self._straight < self._frame:
+            io.emit(Event("bend", max(0, self._straight - start)))
+            self._bent, self._straight = 0, -1
 
     def _process_hop(self, io: IO, done: int, now: int) -> None:
         """Processes a full hop; `now` is the number of its last frame, which is frame `done - 1` of the block."""
@@ -178,6 +193,7 @@ class Hum(Processor):
             min(low, high),
             max(low, high),
             float(io.at("patience", last)),
+            bool(io.at("lead", last)),
         )
         tracker.step(settings, io)
         if tracker.ended:
@@ -186,6 +202,8 @@ class Hum(Processor):
             begun = tracker.begun
             number = self._snapped(io, last, begun.pitch)
             self._begin(now, number, velocity(begun.level, float(io.at("dynamics", last))))
+        elif tracker.corrected is not None:
+            self._correct(io, now, last, tracker.corrected)
         self._report(io)
 
     def _snapped(self, io: IO, last: int, pitch: float) -> int:
@@ -219,9 +237,34 @@ class Hum(Processor):
         if self._pending and self._pending[-1][1] == "off" and self._pending[-1][0] > due:
             _, kind, before, _ = self._pending.pop()
             self._pending.append((max(due, self._begun + 1), kind, before, 0.0))
-        if len(self._pending) < _MAX_PENDING:
-            self._number, self._begun = number, due
-            self._pending.append((due, "on", number, value))
+        self._strike(due, number, value)
+
+    def _strike(self, due: int, number: int, value: float) -> None:
+        if len(self._pending) >= _MAX_PENDING:
+            return
+        if self._bent:
+            straight = self._straight if 0 <= self._straight < due else due
+            self._pending.append((straight, "bend", 0, 0.0))
+        self._bent, self._straight = 0, -1
+        self._number, self._begun, self._velocity = number, due, value
+        self._pending.append((due, "on", number, value))
+
+    def _correct(self, io: IO, now: int, last: int, pitch: float) -> None:
+        """Moves the sounding note to another pitch, as `correction` says; a note that is still to come begins on it."""
+        how = str(io.at("correction", last))
+        if self._number < 0 or how == "off":
+            return
+        number = self._snapped(io, last, pitch)
+        if self._pending and self._begun > now:
+            self._pending[-1] = (self._begun, "on", number, self._velocity)
+            self._number = number
+        elif how == "bend" and abs(number - self._number) <= BEND_REACH:
+            if number - self._number != self._bent:
+                self._bent = number - self._number
+                self._pending.append((now, "bend", 0, self._bent / BEND_REACH))
+        elif number != self._number:
+            self._pending.append((now, "off", self._number, 0.0))
+            self._strike(now, number, self._velocity)
 
     def _end(self, now: int) -> None:
         if self._number < 0:
@@ -229,6 +272,7 @@ class Hum(Processor):
         self._keys.add(self._unsnapped, (now - self._since) / self._rate)
         due = max(now + self._extra + self._shift, self._begun + round(SHORTEST * self._rate))
         self._pending.append((due, "off", self._number, 0.0))
+        self._straight = due + round(TAIL * self._rate) if self._bent else -1
         self._number = -1
 
     def _report(self, io: IO) -> None:
@@ -237,5 +281,5 @@ class Hum(Processor):
         io.report("pitch", frequency(pitch) if voiced else 0.0)
         io.report("cents", 100.0 * (pitch - round(pitch)) if voiced else 0.0)
         io.report("voiced", float(voiced))
-        io.report("note", float(self._number))
+        io.report("note", float(self._number + self._bent if self._number >= 0 else -1))
         io.report("many", self._tracker.many)

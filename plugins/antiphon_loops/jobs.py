@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 from antiphon.api import UsageError
 from antiphon.api.files import AudioWriter, printable_path
 from antiphon.api.jobs import FileJob, Written, fade_out
-from antiphon_loops.library import analyse, write_listing
+from antiphon_loops.analysis.labels import FASTEST, SLOWEST
+from antiphon_loops.arrangement.arrange import roles_of
+from antiphon_loops.arrangement.rules import Rules, load
+from antiphon_loops.library import Analysed, analyse, left_out, settle, write_listing
 from antiphon_loops.render import Piece
 
 RATE, CHANNELS = 44100, 2
 ANALYSIS_SHARE = 0.5
 """Share of the progress that the analysis takes."""
+MOST_QUESTIONS = 12
+"""Loops of uncertain tempo that a person is asked about."""
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
@@ -30,25 +37,57 @@ def run(job: FileJob) -> tuple[Written, ...]:
     library = analyse(job.source, lambda n, of, _name: job.progress(ANALYSIS_SHARE * n / max(1, of)))
     for problem in (*library.problems, *library.doubts):
         job.complain(problem)
+    _settle(job, library, load(job.source))
     if job.analysis is not None:
-        write_listing(library.loops, job.analysis)
-    piece = Piece(job.source, job.settings, RATE, CHANNELS)
-    with AudioWriter(job.target, RATE, CHANNELS) as writer:
+        write_listing(analyse(job.source).loops, job.analysis)
+    stems = {
+        role: path for role, path in job.stems.items() if role in roles_of(str(job.settings.get("instruments", "")))
+    }
+    piece = Piece(job.source, job.settings, RATE, CHANNELS, tuple(stems))
+    with ExitStack() as stack:
+        writers = [stack.enter_context(AudioWriter(path, RATE, CHANNELS)) for path in (job.target, *stems.values())]
         for block in fade_out(piece.blocks(), RATE, job.fade):
-            writer.write(block)
-            job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * writer.frames / piece.frames)
-    used = piece.used
+            for n, writer in enumerate(writers):
+                writer.write(block[n * CHANNELS : (n + 1) * CHANNELS])
+            job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * writers[0].frames / piece.frames)
+    used = piece.used()
     bars = "1 bar" if piece.bars == 1 else f"{piece.bars} bars"
     loop_count = "1 loop" if len(used) == 1 else f"{len(used)} loops"
-    sound = Written(
-        job.target,
-        loop_count,
-        writer.frames / RATE,
-        RATE,
-        CHANNELS,
-        found=(f"{bars} at {piece.bpm:g} bpm",),
-        parts=used,
-    )
-    if job.analysis is None:
-        return (sound,)
-    return sound, Written(job.analysis, f"the {len(library.loops)} loops of {printable_path(job.source)}")
+    found = (f"{bars} at {piece.bpm:g} bpm", *([f"in {piece.key}"] if piece.key else []))
+    seconds = writers[0].frames / RATE
+    written = [Written(job.target, loop_count, seconds, RATE, CHANNELS, found=found, parts=used)]
+    mix = printable_path(job.target.name)
+    for role, path in stems.items():
+        written.append(Written(path, f"{mix}, its {role}", seconds, RATE, CHANNELS, parts=piece.used(role)))
+    if job.analysis is not None:
+        written.append(Written(job.analysis, f"the {len(library.loops)} loops of {printable_path(job.source)}"))
+    return tuple(written)
+
+
+def _settle(job: FileJob, library: Analysed, stacking: Rules) -> None:
+    """Asks for the tempo of loops where it is uncertain; those without an answer are named in one line."""
+    uncertain = library.uncertain(stacking)
+    open_ones = list(uncertain)
+    for loop in uncertain[:MOST_QUESTIONS]:
+        answer = job.ask(
+            f"{printable_path(loop.file)}: its tempo is uncertain, {loop.bpm:.4g} bpm or {loop.other_bpm:.4g}. "
+            "Its bpm, or Enter to leave it out: "
+        ).strip()
+        if not answer:
+            continue
+        bpm = _number(answer)
+        if bpm is not None and settle(job.source, loop, bpm):
+            open_ones.remove(loop)
+        else:
+            job.complain(f"{printable_path(loop.file)} does not make whole bars of four at {answer[:20]!r} bpm")
+    if open_ones:
+        job.complain(left_out(open_ones))
+
+
+def _number(text: str) -> float | None:
+    """A tempo from a person; None where it is none."""
+    try:
+        bpm = float(text)
+    except ValueError:
+        return None
+    return bpm if SLOWEST <= bpm <= FASTEST else None

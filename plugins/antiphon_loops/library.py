@@ -19,20 +19,24 @@ from antiphon.api import AntiphonError, FileError, PluginError
 from antiphon.api.files import (
     SOUND_FORMATS,
     cache_folder,
-    library_folder,
+    folder_in_library,
     make_folder,
-    path_inside,
+    printable_path,
     reason_of_os_error,
     write_atomic,
 )
+from antiphon_loops.analysis.labels import TempoLabel, number_in, tempo_in
 from antiphon_loops.analysis.reading import MOST_BYTES
+from antiphon_loops.analysis.tempo import NEAR_NUMBER, bars_at
 from antiphon_loops.arrangement import rules
 from antiphon_loops.record import Loop
 
-VERSION = 2
+VERSION = 3
 """Version of the analysis: results of another version are discarded."""
 MOST_FILES = 20000
 AT_ONCE = 2
+_MOST_NAMES = 4
+"""Loops named in a sentence."""
 _TABLE = """CREATE TABLE IF NOT EXISTS loops (
     path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, hash TEXT NOT NULL,
     version INTEGER NOT NULL, found TEXT NOT NULL, problem TEXT NOT NULL)"""
@@ -68,6 +72,27 @@ class Analysed:
             if x.tempo_sure == 0.0
         )
 
+    def uncertain(self, stacking: rules.Rules) -> tuple[Loop, ...]:
+        """The loops that the rules leave out because their tempo is uncertain."""
+        return tuple(x for x in self.loops if stacking.leaves_out(x))
+
+
+def left_out(loops: Sequence[Loop]) -> str:
+    """A sentence on loops of uncertain tempo."""
+    names = [f"{printable_path(x.file)} ({x.bpm:.4g} or {x.other_bpm:.4g} bpm)" for x in loops[:_MOST_NAMES]]
+    more = f" and {len(loops) - len(names)} more" if len(loops) > len(names) else ""
+    which = "1 loop is" if len(loops) == 1 else f"{len(loops)} loops are"
+    return (
+        f"{which} left out, for the tempo is uncertain: {', '.join(names)}{more}; write it into the name, as "
+        f"{printable_path(_with_tempo(loops[0]))}"
+    )
+
+
+def _with_tempo(loop: Loop) -> str:
+    """An example of a loop's name with its tempo."""
+    stem, dot, ending = loop.file.rsplit("/", 1)[-1].rpartition(".")
+    return f"{stem}-{loop.bpm:.0f}bpm{dot}{ending}"
+
 
 def folder_of(name: str) -> Path:
     """The folder of a path, or of a name in the library of loops.
@@ -75,30 +100,23 @@ def folder_of(name: str) -> Path:
     Raises:
         PluginError: There is no such folder.
     """
-    path = Path(name).expanduser()
-    try:
-        if not path.is_absolute():
-            path = path_inside(library_folder(), name)
-    except FileError as error:
-        raise PluginError(str(error)) from None
-    if not path.is_dir():
-        raise PluginError(f"library takes a folder of loops, and there is none at {name[:200]!r}")
-    return path
+    return folder_in_library(name, "loops", PluginError)
 
 
 def ready(folder: Path, progress: Progress | None = None) -> tuple[tuple[Loop, ...], rules.Rules]:
-    """The loops and the rules of a folder, analysed where they have not been.
+    """The loops and the rules of a folder, analysed where they have not been; without those of uncertain tempo.
 
     Raises:
-        PluginError: There is no loop in it, or its rules are invalid.
+        PluginError: There is no loop in it that can be used, or its rules are invalid.
     """
     try:
         known, stacking = analyse(folder, progress), rules.load(folder)
     except AntiphonError as error:
         raise PluginError(str(error)) from None
-    if not known.loops:
-        raise nothing_in(folder, known.problems)
-    return known.loops, stacking
+    uncertain = known.uncertain(stacking)
+    if len(uncertain) == len(known.loops):
+        raise nothing_in(folder, (left_out(uncertain),) if uncertain else known.problems)
+    return tuple(x for x in known.loops if x not in uncertain), stacking
 
 
 def nothing_in(folder: Path, problems: Sequence[str] = ()) -> PluginError:
@@ -183,7 +201,7 @@ def _begin(base: sqlite3.Connection, path: Path, name: str, pool: ThreadPoolExec
         state = path.stat()
         if not stat.S_ISREG(state.st_mode):
             return _File(name, None, "", (None, f"cannot read {name}: it is no ordinary file"), None)
-        known, digest = _known(base, path, state)
+        known, digest = _known(base, path, name, state)
     except OSError as error:
         return _File(name, None, "", (None, f"cannot read {name}: {reason_of_os_error(error)}"), None)
     if known is not None:
@@ -215,6 +233,32 @@ def write_listing(loops: Sequence[Loop], path: Path) -> None:
     write_atomic(path, (json.dumps(listing(loops), indent=1) + "\n").encode())
 
 
+def settle(folder: Path, loop: Loop, bpm: float) -> bool:
+    """Analyses a loop anew with the tempo that a person has given, and stores it.
+
+    Args:
+        folder: The library's folder.
+        loop: The loop.
+        bpm: Its tempo.
+
+    Returns:
+        Whether the loop makes whole bars of four at that tempo; if not, nothing is stored.
+
+    Raises:
+        FileError: The file or the database cannot be used.
+    """
+    from antiphon_loops.analysis.analyse import analyse_file
+
+    path = folder / loop.file
+    with closing(_open(database())) as base:
+        again = analyse_file(path, loop.file, TempoLabel(bpm, True, "user"))
+        if again.tempo_from != "user":
+            return False
+        state = path.stat()
+        _keep(base, path, state, _digest(path, loop.file), again.to_json(), "")
+    return True
+
+
 def _analyse_one(path: Path, name: str) -> _Found:
     from antiphon_loops.analysis.analyse import analyse_file
 
@@ -224,9 +268,12 @@ def _analyse_one(path: Path, name: str) -> _Found:
         return None, str(error)
 
 
-def _hash(path: Path) -> str:
+def _digest(path: Path, name: str) -> str:
+    """A digest of what the analysis of a file depends on: its content, and the tempo in its name."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()[:40]
+        content = hashlib.file_digest(file, "blake2b").hexdigest()[:40]
+    bpm = tempo_in(name)
+    return content if bpm is None else f"{content} {bpm:g} bpm"
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -248,15 +295,16 @@ def _open(path: Path) -> sqlite3.Connection:
     raise AssertionError
 
 
-def _known(base: sqlite3.Connection, path: Path, state: os.stat_result) -> tuple[_Found | None, str]:
+def _known(base: sqlite3.Connection, path: Path, name: str, state: os.stat_result) -> tuple[_Found | None, str]:
     """The cached result of a file, None without one; and the digest of its content."""
     row = base.execute(
         "SELECT found, problem, hash FROM loops WHERE path = ? AND size = ? AND mtime = ? AND version = ?",
         (_text(path), state.st_size, state.st_mtime_ns, VERSION),
     ).fetchone()
-    digest = str(row[2]) if row is not None else ""
-    if row is None and state.st_size <= MOST_BYTES:
-        digest = _hash(path)
+    moved = row is None
+    digest = "" if moved else str(row[2])
+    if moved and state.st_size <= MOST_BYTES:
+        digest = _digest(path, name)
         row = base.execute(
             "SELECT found, problem, hash FROM loops WHERE hash = ? AND version = ? AND problem = ''", (digest, VERSION)
         ).fetchone()
@@ -265,7 +313,9 @@ def _known(base: sqlite3.Connection, path: Path, state: os.stat_result) -> tuple
     try:
         data = json.loads(row[0])
         if data is not None:
-            Loop.from_json(data)
+            loop, number = Loop.from_json(data), number_in(name)
+            if moved and number and rules.Rules().leaves_out(loop) and bars_at(number, loop.seconds, NEAR_NUMBER):
+                return None, digest
         return (data, str(row[1])), digest
     except (ValueError, TypeError, KeyError):
         return None, digest
@@ -274,6 +324,8 @@ def _known(base: sqlite3.Connection, path: Path, state: os.stat_result) -> tuple
 def _keep(
     base: sqlite3.Connection, path: Path, state: os.stat_result, digest: str, data: dict[str, Any] | None, problem: str
 ) -> None:
+    if data is not None and data["tempo_from"] == "number":
+        digest = ""  # the same sound under another name has another tempo
     base.execute(
         "INSERT OR REPLACE INTO loops VALUES (?, ?, ?, ?, ?, ?, ?)",
         (_text(path), state.st_size, state.st_mtime_ns, digest, VERSION, json.dumps(data), problem),

@@ -74,8 +74,14 @@ class LoopPlayer:
     in the next, so that the split into blocks does not change a sample.
     """
 
-    def __init__(self, rate: int) -> None:
-        self._rate, self._table = rate, sinc_table()
+    def __init__(self, rate: int, solo: str = "") -> None:
+        """Makes the table.
+
+        Args:
+            rate: Frames per second.
+            solo: The only role that sounds, "" for all.
+        """
+        self._rate, self._table, self._solo = rate, sinc_table(), solo
 
     def play(
         self, out: Samples, first: int, last: int, material: LoopMaterial, bar: int, beats: float, tempo: float,
@@ -100,7 +106,7 @@ class LoopPlayer:
             return
         count = len(plan.bars)
         for layer in plan.bars[bar % count]:
-            if layer.enters > now:
+            if layer.enters > now or (self._solo and plan.choices[layer.choice].role != self._solo):
                 continue
             comes = not _has_layer(material, (bar - 1) % count, layer, before)
             goes = not _has_layer(material, (bar + 1) % count, layer, after)

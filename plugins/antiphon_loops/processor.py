@@ -10,10 +10,10 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, IO, AntiphonError, Param, PluginError, Processor, Samples, StreamSpec
 from antiphon.api.workers import current_pool, spread
-from antiphon_loops.arrangement.arrange import KEYS, MOODS, LoopRequest, roles_of
+from antiphon_loops.arrangement.arrange import KEYS, MOODS, LoopChoice, LoopRequest, roles_of
 from antiphon_loops.arrangement.maker import LoopMaterial
 from antiphon_loops.player import LoopPlayer
-from antiphon_loops.record import Loop
+from antiphon_loops.record import ROLES
 from antiphon_loops.source import FIRST, MaterialSource
 
 LATCH = 0.125
@@ -38,6 +38,10 @@ class Loops(Processor):
     inputs = ()
     outputs = (AUDIO_OUT,)
     files = "antiphon_loops.jobs:run"
+    default_source = "loops"
+    stems = ROLES
+    solo = ""
+    """The only role that sounds, "" for all; set before `prepare`."""
     split = True
     params = (
         Param("library", "file", "", doc="A folder of loops; over the network, the name of one in the library."),
@@ -62,7 +66,7 @@ class Loops(Processor):
         self._scratch = np.zeros((2, spec.block), np.float32)
         self._scratch2 = np.zeros((2, spec.block), np.float32)
         self._gate = np.zeros(spec.block, np.float32)
-        self._player = LoopPlayer(spec.rate)
+        self._player = LoopPlayer(spec.rate, self.solo)
         self._source: MaterialSource | None = None
         self._old = _players.get(self.node) if self.node else None
         self.reset()
@@ -248,13 +252,28 @@ class Loops(Processor):
         return len(self.sounding)
 
     @property
-    def sounding(self) -> list[Loop]:
-        """The loops that sound in this bar."""
+    def sounding(self) -> list[LoopChoice]:
+        """What sounds in this bar."""
         if self._now is None or not self._now.plan.bars:
             return []
         plan = self._now.plan
         layers = plan.bars[self._bar % len(plan.bars)]
-        return [plan.choices[x.choice].loop for x in layers if x.enters <= self._intensity]
+        return [plan.choices[x.choice] for x in layers if x.enters <= self._intensity]
+
+    @property
+    def bar(self) -> int:
+        """Number of the bar that sounds, from 0; -1 before the first."""
+        return self._bar
+
+    @property
+    def key(self) -> str | None:
+        """The key that sounds, None without one."""
+        return None if self._now is None else self._now.plan.key
+
+    def share_material(self, other: Loops) -> None:
+        """Takes the material of another player of the same library, on files, instead of making its own."""
+        if self._source is not None and other._source is not None:
+            self._source.maker = other._source.maker
 
     @property
     def nothing(self) -> bool:

@@ -19,10 +19,15 @@ class Loop:
     Attributes:
         file: Its name within the library, with / between folders.
         rate: Frames per second of the file.
-        seconds: Length of the file.
+        start: Second of the file at which the loop begins.
+        seconds: Length of the loop.
         bpm: Beats a minute when it holds `bars` bars of four.
         bars: Number of bars.
-        tempo_sure: Confidence, 0 to 1, from the distance to the second best tempo.
+        tempo_sure: Confidence, 0 to 1, from the distance to the second best tempo; 0 without a beat, 1 where the tempo
+            was given.
+        tempo_from: Where the tempo is from: "sound", "name", "number" (one alone in the name), "file" (a chunk of
+            it) or "user".
+        other_bpm: The second best tempo; `bpm` where there is no other.
         key: "A minor"; None without one.
         key_sure: Confidence, 0 to 1, from the distance to the second best key.
         instrument: One of `FAMILIES`.
@@ -45,10 +50,13 @@ class Loop:
 
     file: str
     rate: int
+    start: float
     seconds: float
     bpm: float
     bars: int
     tempo_sure: float
+    tempo_from: str
+    other_bpm: float
     key: str | None
     key_sure: float
     instrument: str

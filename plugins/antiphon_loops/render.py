@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from antiphon.api import IO, BlockTime, ParamError, PluginError, Samples, StreamSpec, UsageError, Value
-from antiphon.api.jobs import prepare_processor
+from antiphon.api.files import printable_path
+from antiphon.api.jobs import ParamCell, prepare_processor
 from antiphon_loops.processor import Loops
 
 BLOCK = 1024
@@ -23,9 +24,13 @@ class Piece:
         bars: Length in bars.
         bpm: Tempo.
         frames: Length in frames.
+        stems: Roles that are also rendered alone.
+        key: Key of what has sounded, None without one.
     """
 
-    def __init__(self, library: Path, settings: Mapping[str, Value], rate: int, channels: int = 2) -> None:
+    def __init__(
+        self, library: Path, settings: Mapping[str, Value], rate: int, channels: int = 2, stems: Sequence[str] = ()
+    ) -> None:
         """Checks the settings.
 
         Args:
@@ -33,6 +38,7 @@ class Piece:
             settings: Parameters of `loops` by name; bpm 0 is 120.
             rate: Frames per second.
             channels: 1 or 2.
+            stems: Roles to be rendered alone, besides the sum.
 
         Raises:
             UsageError: A parameter is unknown.
@@ -41,45 +47,80 @@ class Piece:
         self._values, self.bpm, self.bars = _checked(settings)
         self._library, self._rate, self._channels = library, rate, channels
         self.frames = round(self.bars * 240.0 / self.bpm * rate)
-        self._used: set[str] = set()
+        self.stems = tuple(stems)
+        self.key: str | None = None
+        self._used: dict[tuple[str, str], set[int]] = {}
 
-    @property
-    def used(self) -> tuple[str, ...]:
-        """Names of the loops that have sounded, sorted."""
-        return tuple(sorted(self._used))
+    def used(self, role: str = "") -> tuple[str, ...]:
+        """The loops that have sounded, sorted by name, each with its bars: `a.wav (bars 1-8, 17)`.
+
+        Args:
+            role: Only those that played it; "" for all.
+        """
+        bars: dict[str, set[int]] = {}
+        for (name, played), at in self._used.items():
+            if role in ("", played):
+                bars.setdefault(name, set()).update(at)
+        return tuple(f"{printable_path(name)} ({_ranges(at)})" for name, at in sorted(bars.items()))
 
     def blocks(self) -> Iterator[Samples]:
-        """The sound as blocks, float32 `[channels, n]`; each is valid until the next.
+        """The sound as blocks, float32 `[channels * (1 + stems), n]`: the sum, then each stem. Valid until the next.
 
         Raises:
             PluginError: The library has no loop for the settings.
         """
         rate, channels = self._rate, self._channels
-        values = self._values | {"library": str(self._library.absolute()), "bpm": 0.0}
-        processor = Loops()
-        cells = prepare_processor(processor, StreamSpec(rate, BLOCK, channels), values)
-        for cell in cells.values():
-            if cell.param.kind not in ("text", "file"):
-                cell.render(0, BLOCK)
-        out = np.zeros((channels, BLOCK), np.float32)
+        out = np.zeros((channels * (1 + len(self.stems)), BLOCK), np.float32)
         time = BlockTime(tempo=self.bpm)
         left = self.frames
+        players = [self._player(role) for role in ("", *self.stems)]
+        whole = players[0][0]
+        for stem, _ in players[1:]:
+            stem.share_material(whole)
         try:
             while left:
                 n = min(BLOCK, left)
                 time.beat = time.sample * self.bpm / (60.0 * rate)
-                processor.process(IO((), (out[:, :n],), cells, time, n))
-                if processor.nothing:
-                    asked = values.get("instruments") or "anything"
+                for place, (player, cells) in enumerate(players):
+                    part = out[place * channels : (place + 1) * channels, :n]
+                    player.process(IO((), (part,), cells, time, n))
+                if whole.nothing:
+                    asked = self._values.get("instruments") or "anything"
                     name = self._library.name[:80]
                     raise PluginError(f"no loop in {name!r} plays {asked}; analyse it to see what there is")
                 # a bar is longer than a block: none is passed over
-                self._used.update(loop.file for loop in processor.sounding)
+                for choice in whole.sounding:
+                    self._used.setdefault((choice.loop.file, choice.role), set()).add(whole.bar)
+                self.key = whole.key
                 yield out[:, :n]
                 time.sample += n
                 left -= n
         finally:
-            processor.close()
+            for player, _ in players:
+                player.close()
+
+    def _player(self, role: str) -> tuple[Loops, dict[str, ParamCell]]:
+        """A player of one role, or of all, and its parameters."""
+        player = Loops()
+        player.solo = role
+        values = self._values | {"library": str(self._library.absolute()), "bpm": 0.0}
+        cells = prepare_processor(player, StreamSpec(self._rate, BLOCK, self._channels), values)
+        for cell in cells.values():
+            if cell.param.kind not in ("text", "file"):
+                cell.render(0, BLOCK)
+        return player, cells
+
+
+def _ranges(bars: set[int]) -> str:
+    """Bars counted from 0 as words that count from 1: "bars 1-8, 17"."""
+    runs: list[list[int]] = []
+    for bar in sorted(bars):
+        if runs and bar == runs[-1][1] + 1:
+            runs[-1][1] = bar
+        else:
+            runs.append([bar, bar])
+    text = ", ".join(f"{a + 1}" if a == b else f"{a + 1}-{b + 1}" for a, b in runs)
+    return f"bar {text}" if len(bars) == 1 else f"bars {text}"
 
 
 def render(

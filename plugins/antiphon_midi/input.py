@@ -10,17 +10,30 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
 from antiphon.api import AntiphonError, WireError
-from antiphon.api.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Panic, Sample, SetParam, When
+from antiphon.api.commands import (
+    NOW,
+    Bend,
+    Command,
+    Control,
+    NoteOff,
+    NoteOn,
+    NotePressure,
+    Panic,
+    Sample,
+    SetParam,
+    When,
+)
 from antiphon.api.files import config_folder
 from antiphon.api.transports import PRESSABLE, EngineEffect, TransportServer, settable
 from antiphon_midi import messages as midi
 from antiphon_midi.learn import Knob, MidiMap
+from antiphon_midi.mpe import MOST, TIMBRE, Expression
 from antiphon_midi.output import MidiOut
 from antiphon_midi.pedals import Presses
 from antiphon_midi.ports import PortChanges, Ports
@@ -69,6 +82,8 @@ class MidiInput:
         self._block = 0
         self._learned = MidiMap(config_folder())
         self._learning: tuple[str, Callable[[str], None]] | None = None
+        self._members = MOST if server.settings.mpe else 0
+        self._shapes: dict[tuple[str, type[Expression], int, int], Expression] = {}
         self._presses = Presses(server)
 
     def install(self) -> None:
@@ -209,7 +224,9 @@ class MidiInput:
     def _take(self, messages: list[tuple[str, int, bytes]]) -> None:
         moves: dict[str, tuple[SetParam, str]] = {}
         for port, ns, data in messages:
-            voice = self._voices.setdefault(port, PortVoice())
+            voice = self._voices.get(port)
+            if voice is None:
+                voice = self._voices[port] = PortVoice(self._members)
             voice.last_received = monotonic()
             for message in voice.parser.feed(data):
                 self.received += 1
@@ -217,6 +234,11 @@ class MidiInput:
                     self._handle(message, port, voice, ns, moves)
         for command, port in moves.values():
             self._do(command, port)
+        for (port, _, channel, note), shape in self._shapes.items():
+            # one that has ended meanwhile is not moved: the value would be for the next
+            if (channel, note) in self._voices[port].notes:
+                self._do(shape, port)
+        self._shapes.clear()
 
     def _more(self) -> None:
         if self.ports.backend is not None:
@@ -228,19 +250,36 @@ class MidiInput:
         channel = message.channel
         match message.kind:
             case midi.NOTE_ON if message.b:
+                if voice.zones.manager(channel):
+                    channel, values = voice.zones.begin(channel, message.a, self._when(ns))
+                    for value in values:
+                        self._do(value, port)
                 voice.notes.add((channel, message.a))
                 self._keep(channel, message.a, True)
                 self._do(NoteOn(message.a, message.b / 127, channel, "", self._when(ns)), port)
             case midi.NOTE_ON | midi.NOTE_OFF:
+                if voice.zones.manager(channel):
+                    channel = voice.zones.end(channel, message.a)
+                    if not channel:
+                        return
                 voice.notes.discard((channel, message.a))
                 self._keep(channel, message.a, False)
                 self._do(NoteOff(message.a, channel, "", self._when(ns)), port)
+            case midi.PRESSURE:
+                self._press(port, voice, channel, message.a / 127, self._when(ns))
+            case midi.KEY_PRESSURE:
+                if voice.zones.manager(channel):
+                    channel = voice.zones.played(channel, message.a)
+                self._shape(port, [NotePressure(message.a, message.b / 127, channel, "", self._when(ns))])
+            case midi.BEND if voice.zones.manager(channel):
+                bend = midi.bend_of(message.a, message.b)
+                self._shape(port, voice.zones.bend(channel, bend, self._when(ns)))
             case midi.CONTROL:
                 self._control(message, port, voice, ns, moves)
             case midi.BEND:
-                value = midi.bend_of(message.a, message.b)
-                (voice.bent.add if value else voice.bent.discard)(channel)
-                self._do(Bend(value, channel, "", self._when(ns)), port)
+                bend = midi.bend_of(message.a, message.b)
+                (voice.bent.add if bend else voice.bent.discard)(channel)
+                self._do(Bend(bend, channel, "", self._when(ns)), port)
             case midi.PROGRAM:
                 self._try(lambda: self._server.message("/scene/recall", message.a, source=f"midi:{port}"))
             case midi.SENSING:
@@ -252,6 +291,14 @@ class MidiInput:
         self, message: midi.Short, port: str, voice: PortVoice, ns: int, moves: dict[str, tuple[SetParam, str]]
     ) -> None:
         number, channel = message.a, message.channel
+        zones, before = voice.zones, voice.zones.changes
+        if zones.controller(channel, number, message.b):
+            if zones.changes != before:
+                self.release(port)
+            return
+        if zones.manager(channel) and number == TIMBRE:
+            self._shape(port, zones.shade(channel, message.b / 127, self._when(ns)))
+            return
         if number >= _MODES:
             self._mode(number, channel, port, voice)
             return
@@ -279,8 +326,22 @@ class MidiInput:
         elif number != LOCAL:
             for key in sorted(note for note in voice.notes if note[0] == channel):
                 voice.notes.discard(key)
+                voice.zones.ended(*key)
                 self._keep(*key, False)
                 self._do(NoteOff(key[1], channel, "", when), port)
+
+    def _press(self, port: str, voice: PortVoice, channel: int, pressure: float, when: When) -> None:
+        """The pressure of a channel: of a zone's note, or of each of its notes."""
+        if voice.zones.manager(channel):
+            self._shape(port, voice.zones.press(channel, pressure, when))
+            return
+        notes = sorted(note for on, note in voice.notes if on == channel)
+        self._shape(port, [NotePressure(note, pressure, channel, "", when) for note in notes])
+
+    def _shape(self, port: str, shapes: Iterable[Expression]) -> None:
+        """Keeps the last value of each note until the messages that have come are handled: a flood is one move."""
+        for shape in shapes:
+            self._shapes[port, type(shape), shape.channel, shape.note] = shape
 
     def _target(self, knob: Knob) -> str:
         """What the knob moves in the patch that plays, "" for nothing."""

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypeAlias
 
 MAX_SYSEX = 1 << 20
 """Bytes of one system exclusive message; the whole of what a parser ever holds."""
-NOTE_OFF, NOTE_ON, CONTROL, PROGRAM, BEND = 0x80, 0x90, 0xB0, 0xC0, 0xE0
+NOTE_OFF, NOTE_ON, KEY_PRESSURE, CONTROL, PROGRAM, PRESSURE, BEND = 0x80, 0x90, 0xA0, 0xB0, 0xC0, 0xD0, 0xE0
 SYSEX, SYSEX_END, REAL_TIME, SENSING, RESET = 0xF0, 0xF7, 0xF8, 0xFE, 0xFF
 _COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
 _UNDEFINED = (0xF4, 0xF5, 0xF7, 0xF9, 0xFD)
@@ -154,7 +154,7 @@ def bend_of(a: int, b: int) -> float:
 
 
 def encode(kind: str, number: int, value: float, channel: int) -> bytes:
-    """The bytes of an event as `processor.Event` has it: on, off, control, bend."""
+    """The bytes of an event as `processor.Event` has it; none for the pitch or the timbre of one note."""
     low, value = channel - 1 & 0x0F, min(max(value, -1.0 if kind == "bend" else 0.0), 1.0)
     match kind:
         case "on":
@@ -163,5 +163,11 @@ def encode(kind: str, number: int, value: float, channel: int) -> bytes:
             return bytes((NOTE_OFF | low, number, 64))
         case "control":
             return bytes((CONTROL | low, number, round(value * 127)))
+        case "program":
+            return bytes((PROGRAM | low, number))
+        case "pressure":
+            return bytes((KEY_PRESSURE | low, number, round(value * 127)))
+        case "pitch" | "timbre":
+            return b""
     place = CENTRE + round(value * (CENTRE if value < 0 else CENTRE - 1))
     return bytes((BEND | low, place & 0x7F, place >> 7))

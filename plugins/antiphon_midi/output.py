@@ -93,6 +93,8 @@ class MidiOut:
         return now.sample + max(0.0, effect.when.b - beat) * 60.0 / bpm * self._server.rate
 
     def _play(self, sample: float, message: bytes, but: str) -> None:
+        if not message:
+            return
         if len(self._waiting) >= MOST:
             self.dropped += 1
             return

@@ -9,20 +9,23 @@ from pathlib import Path
 
 from antiphon.api.commands import Bend, Control, Note, NoteOff, When
 from antiphon_midi.messages import Parser
+from antiphon_midi.mpe import MpeZones
 
 PEDAL = 64
 _CHANNELS, _NOTES = 16, 128
 
 
 class PortVoice:
-    """One port: its parser, and what would sound on without it.
+    """One port: its parser, its zones, and what would sound on without it.
 
-    notes: (channel, note).  pedals, bent: channels.  sensing: it says every 0.3 s that it is there.
+    notes: (channel, note), as they are played.  pedals, bent: channels.  sensing: it says every 0.3 s that it is there.
     last_received: when its last message came, in seconds of the monotonic clock.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, members: int = 0) -> None:
+        """members: of the MPE zone that it has from the beginning, 0 for none."""
         self.parser = Parser()
+        self.zones = MpeZones(members)
         self.notes: set[tuple[int, int]] = set()
         self.pedals: set[int] = set()
         self.bent: set[int] = set()
@@ -38,6 +41,7 @@ class PortVoice:
         return result
 
     def forget(self) -> None:
+        self.zones.forget()
         self.notes.clear()
         self.pedals.clear()
         self.bent.clear()

@@ -95,6 +95,11 @@ class Bank:
             oscillator.reset()
             low.setFreq(cutoff)
 
+    def shade(self, voice: int, cutoff: float) -> None:
+        """Moves the voice's low-pass."""
+        for low in self._filters[voice]:
+            low.setFreq(min(cutoff, self._top))
+
     def _voice(self, chunk: int) -> None:
         tables = pyo.DataTable(chunk), pyo.DataTable(chunk)
         level, speed = (pyo.TableIndex(table, self._frames) for table in tables)

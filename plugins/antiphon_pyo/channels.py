@@ -1,4 +1,4 @@
-"""What MIDI channels carry: bend, expression and volume as curves without steps, and the pedal."""
+"""What MIDI channels and single notes carry: bends, levels as curves without steps, and the pedal."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ GLIDE = 0.005
 
 
 class Glides:
-    """A number of each channel that moves in straight lines.
+    """A number of each channel, or of each voice, that moves in straight lines.
 
     values: where they stand, `[channels]`.  loose: which of them moved in the chunk that `finish` ended; for
     those `curves` `[channels, frames]` holds.
     """
 
-    def __init__(self, first: float, frames: int, length: int) -> None:
-        self.values = np.full(CHANNELS, first)
-        self.loose = np.zeros(CHANNELS, np.bool_)
+    def __init__(self, first: float, frames: int, length: int, count: int = CHANNELS) -> None:
+        self.values = np.full(count, first)
+        self.loose = np.zeros(count, np.bool_)
         self.any_loose = False
-        self.curves: Samples = np.full((CHANNELS, frames), first, np.float32)
+        self.curves: Samples = np.full((count, frames), first, np.float32)
         self._first, self._length = first, max(1, length)
-        self._target = [first] * CHANNELS
-        self._left = [0] * CHANNELS
+        self._target = [first] * count
+        self._left = [0] * count
         self._filled: dict[int, int] = {}
         self._ramp = np.arange(1, frames + 1, dtype=np.float32)
 
@@ -33,7 +33,7 @@ class Glides:
         """Where they were at first, at once."""
         self.values[:] = self._first
         self.loose[:] = self.any_loose = False
-        self._left[:] = [0] * CHANNELS
+        self._left[:] = [0] * len(self._left)
         self._filled.clear()
 
     def to(self, channel: int, offset: int, value: float) -> None:
@@ -41,6 +41,17 @@ class Glides:
         self._filled.setdefault(channel, 0)
         self._fill(channel, offset)
         self._target[channel], self._left[channel] = value, self._length
+
+    def put(self, channel: int, value: float) -> None:
+        """Stands at a value at once."""
+        self.values[channel] = self._target[channel] = value
+        self._left[channel] = 0
+        self._filled.pop(channel, None)
+
+    def ratio(self, channel: int, frames: int) -> Samples:
+        """The factor of speed, frame by frame, of one that moves and is in semitones."""
+        factor: Samples = np.exp2(self.curves[channel, :frames] / np.float32(12.0))
+        return factor
 
     def finish(self, frames: int) -> None:
         """The chunk's curves are done."""
@@ -114,8 +125,7 @@ class Channels:
 
     def speeds(self, channel: int, frames: int) -> Samples:
         """The factor of speed of a channel whose bend moves, frame by frame."""
-        factor: Samples = np.exp2(self.bends.curves[channel, :frames] / np.float32(12.0))
-        return factor
+        return self.bends.ratio(channel, frames)
 
     def _gain(self, offset: int, channel: int) -> None:
         self.gains.to(channel, offset, (self._volume[channel] * self._expression[channel]) ** 2)

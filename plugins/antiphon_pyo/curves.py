@@ -10,25 +10,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
-from antiphon_pyo.channels import Channels
+from antiphon_pyo.channels import Channels, Glides
 from antiphon_pyo.voices import Voices
 
 _CAP = 1 << 23
 """Frames at which a voice's time stops to count; float32 is exact up to there."""
 
 
-def moving(voices: Voices, channels: Channels, index: NDArray[np.int64], time: int, frames: int) -> NDArray[np.bool_]:
+def moving(
+    voices: Voices, channels: Channels, index: NDArray[np.int64], time: int, frames: int, presses: Glides | None = None
+) -> NDArray[np.bool_]:
     """Which of the voices `index` change level within the chunk that begins at sample `time`."""
     since = time - voices.begin[index]
     changes = (since < voices.resume[index]) | (since + voices.age[index] < voices.attack[index])
     changes |= (voices.off[index] < time + frames) | (voices.kill[index] < time + frames)
     if channels.gains.any_loose:
         changes |= channels.gains.loose[voices.channel[index]]
+    if presses is not None and presses.any_loose:
+        changes |= presses.loose[index]
     return changes
 
 
-def level(voices: Voices, channels: Channels, index: NDArray[np.int64], time: int, ramp: Samples) -> Samples:
+def level(
+    voices: Voices, channels: Channels, index: NDArray[np.int64], time: int, ramp: Samples,
+    presses: Glides | None = None,
+) -> Samples:  # fmt: skip
     """float32 `[voices, frames]`: attack, release, fades, gain. ramp: 0, 1, 2, … of the chunk's frames.
+
+    presses: the factor of each voice by the pressure on its key.
 
     The first frame of an attack is already above 0, the first of a release already below where it was.
     """
@@ -56,6 +65,12 @@ def level(voices: Voices, channels: Channels, index: NDArray[np.int64], time: in
         owners = np.where(gains.loose[owners], -1, owners)
     if (gains.values != 1.0).any():
         out *= _column(np.where(owners < 0, 1.0, gains.values[owners]))
+    if presses is not None:
+        for row, voice in enumerate(index.tolist()):
+            if presses.any_loose and presses.loose[voice]:
+                out[row] *= presses.curves[voice, : len(ramp)]
+            elif presses.values[voice] != 1.0:
+                out[row] *= np.float32(presses.values[voice])
     return out
 
 

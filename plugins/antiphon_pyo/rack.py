@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
-from antiphon.api.synths import SynthSettings
+from antiphon.api.synths import NoteShapes, SynthSettings, pressure_gain
 from antiphon_pyo import curves
 from antiphon_pyo.bank import SIZE, take
-from antiphon_pyo.channels import Channels
+from antiphon_pyo.channels import GLIDE, Channels, Glides
 from antiphon_pyo.instruments import INSTRUMENTS, Instrument
 from antiphon_pyo.voices import PHYSICAL, Voices
 from antiphon_pyo.zones import Zone
@@ -40,6 +40,11 @@ class Rack:
         self._settings = SynthSettings()
         self._instrument: Instrument = INSTRUMENTS["piano"]
         self._zones: Sequence[Zone | None] = [None] * 128
+        self._shapes = NoteShapes()
+        self._pitches = Glides(0.0, chunk, round(GLIDE * rate), PHYSICAL)
+        self._presses = Glides(1.0, chunk, round(GLIDE * rate), PHYSICAL)
+        self._factors = np.ones(PHYSICAL)
+        self._cutoffs = [0.0] * PHYSICAL
         self._random = random.Random(1)
         self._time = 0
 
@@ -56,6 +61,10 @@ class Rack:
         for voice in np.flatnonzero(self.voices.ringing).tolist():
             self._still(voice)
         self.voices.reset()
+        self._shapes.clear()
+        for own in (self._pitches, self._presses):
+            own.reset()
+        self._factors[:] = 1.0
         for bank in self.banks:
             bank.rest()
 
@@ -65,6 +74,10 @@ class Rack:
         for offset, event in events:
             self._event(time + offset, offset, event)
         self._channels.finish(chunk)
+        self._presses.finish(chunk)
+        self._pitches.finish(chunk)
+        if self._pitches.any_loose:
+            np.exp2(self._pitches.values / 12.0, out=self._factors)
         out.fill(0.0)
         ringing = self.voices.ringing
         if ringing.any():
@@ -90,6 +103,8 @@ class Rack:
             case "off", number:
                 if not self._instrument.one_shot:
                     voices.note_off(at, number, channel, pedal=channels.pedal[channel - 1])
+            case ("pitch" | "pressure" | "timbre") as kind, number:
+                self._shape(kind, offset, number, channel, event.value)
             case "bend", _:
                 channels.bend(offset, channel - 1, event.value)
             case "control", 64:
@@ -108,8 +123,21 @@ class Rack:
             case _:
                 pass  # a control no voice listens to
 
+    def _shape(self, kind: str, offset: int, note: int, channel: int, value: float) -> None:
+        """A value of one note, that sounds or is still to come."""
+        voice = self.voices.holding(note, channel)
+        if voice < 0:
+            self._shapes.put(kind, note, channel, value)
+        elif kind == "pitch":
+            self._pitches.to(voice, offset, value)
+        elif kind == "pressure":
+            self._presses.to(voice, offset, pressure_gain(value))
+        else:
+            self.banks[voice // SIZE].shade(voice % SIZE, self._cutoffs[voice] * _brightness(value))
+
     def _on(self, at: int, event: Event, channel: int) -> None:
         note, like = min(max(event.number, 0), 127), self._instrument
+        shape = self._shapes.take(note, channel)
         zone = self._zones[note]
         if zone is None or event.value <= 0.0:
             return
@@ -133,22 +161,26 @@ class Rack:
         voices.speed[voice] = zone.hz * pitch * zone.size / self._rate
         voices.position[voice] = position
         voices.length[voice] = np.inf if zone.loop else zone.frames
+        self._pitches.put(voice, shape.pitch)
+        self._presses.put(voice, pressure_gain(shape.pressure))
+        self._factors[voice] = 2.0 ** (shape.pitch / 12.0)
+        cutoff = self._cutoffs[voice] = zone.cutoff(note, velocity)
         self.banks[voice // SIZE].begin(
-            voice % SIZE, zone, phase if zone.loop else position / zone.size, zone.cutoff(note, velocity)
+            voice % SIZE, zone, phase if zone.loop else position / zone.size, cutoff * _brightness(shape.timbre)
         )
 
     def _signals(self, time: int) -> None:
         voices, chunk = self.voices, self._chunk
         index = np.flatnonzero(voices.active)
-        changes = curves.moving(voices, self._channels, index, time, chunk)
+        changes = curves.moving(voices, self._channels, index, time, chunk, self._presses)
         busy = index[changes]
         if len(busy):
-            rows = curves.level(voices, self._channels, busy, time, self._ramp)
+            rows = curves.level(voices, self._channels, busy, time, self._ramp, self._presses)
             for row, voice in enumerate(busy.tolist()):
                 self._level[voice][:] = rows[row]
                 self._at_level[voice] = -1.0
         calm = index[~changes]
-        wanted = voices.gain[calm] * self._channels.gains.values[voices.channel[calm]]
+        wanted = voices.gain[calm] * self._channels.gains.values[voices.channel[calm]] * self._presses.values[calm]
         for n in np.flatnonzero(self._at_level[calm] != wanted).tolist():
             self._level[calm[n]].fill(wanted[n])
         self._at_level[calm] = wanted
@@ -160,7 +192,9 @@ class Rack:
         calm = begin < time
         if channels.bends.any_loose:
             calm &= ~channels.bends.loose[owners]
-        factor = channels.factors[owners]
+        if self._pitches.any_loose:
+            calm &= ~self._pitches.loose[index]
+        factor = channels.factors[owners] * self._factors[index]
         wanted = voices.hz[index] * factor
         for n in np.flatnonzero(calm & (self._at_speed[index] != wanted)).tolist():
             self._speed[index[n]].fill(wanted[n])
@@ -169,10 +203,12 @@ class Rack:
         for n in np.flatnonzero(~calm).tolist():
             voice, owner = int(index[n]), int(owners[n])
             row = self._speed[voice]
-            if channels.bends.loose[owner]:
-                np.multiply(channels.speeds(owner, chunk), np.float32(voices.hz[voice]), out=row)
-            else:
+            if not channels.bends.loose[owner] and not self._pitches.loose[voice]:
                 row.fill(wanted[n])
+            else:
+                row.fill(voices.hz[voice])
+                row *= channels.speeds(owner, chunk) if channels.bends.loose[owner] else channels.factors[owner]
+                row *= self._pitches.ratio(voice, chunk) if self._pitches.loose[voice] else self._factors[voice]
             # the frame of the onset reads where the table begins
             row[: max(0, int(begin[n]) - time + 1)] = 0.0
             voices.position[voice] += voices.speed[voice] / voices.hz[voice] * float(row.sum())
@@ -181,6 +217,11 @@ class Rack:
         self._level[voice].fill(0.0)
         self._speed[voice].fill(0.0)
         self._at_level[voice] = self._at_speed[voice] = 0.0
+
+
+def _brightness(timbre: float) -> float:
+    """The factor on a note's cutoff: two octaves down to two up, 1 in the middle."""
+    return float(2.0 ** (4.0 * (timbre - 0.5)))
 
 
 def _saturate(x: Samples) -> None:

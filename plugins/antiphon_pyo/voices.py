@@ -95,6 +95,10 @@ class Voices:
         self._held[key] = voice
         return voice
 
+    def holding(self, note: int, channel: int) -> int:
+        """The voice of a note whose key is down; -1 for none."""
+        return self._held.get((channel, note), -1)
+
     def note_off(self, at: int, note: int, channel: int, *, pedal: bool) -> None:
         """A note off: the voice's release begins, or waits for the pedal."""
         voice = self._held.pop((channel, note), -1)

@@ -1,20 +1,30 @@
-"""The sounds of a folder: FOLDER/NAME/*.wav, sorted, as Dirt-Samples has them. Nothing is decoded here."""
+"""The sounds of a folder: FOLDER/NAME/*.wav, sorted, as Dirt-Samples has them, and their layers for velocities.
+
+Nothing is decoded here.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.api import FileError, PluginError
-from antiphon.api.files import SOUND_FORMATS, built_in_folder, library_folder, path_inside, printable_path
+from antiphon.api import PluginError
+from antiphon.api.files import SOUND_FORMATS, built_in_folder, folder_in_library, printable_path
 
 MOST_FILES = 20000
 """Files of one library."""
 SHOWN = 8
 """Names in a message."""
 _LAYER = re.compile(r"^(.*)_v([0-9]{1,3})$")
+_LAYER_FOLDER = re.compile(r"^v([0-9]{1,3})$")
+_VELOCITY_DIGITS = 3
+"""Digits of a layer that is named by the velocity at which it was recorded."""
+_LOUDEST = 127
+"""MIDI's highest velocity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +34,16 @@ class SampleFiles:
     Attributes:
         name: Its folder's name, a slash, and the file's without suffix and layer.
         layers: Paths, the softest first.
+        softest: The velocity, 0 to 1, from which each of them sounds; the first 0.
     """
 
     name: str
     layers: tuple[Path, ...]
+    softest: tuple[float, ...] = (0.0,)
+
+    def layer(self, velocity: float) -> int:
+        """The place of the layer for a velocity of 0 to 1."""
+        return bisect_right(self.softest, velocity) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +79,11 @@ def folder_of(name: str) -> Path:
     """
     if not name:
         return built_in_folder("library") / "kit"
-    path = Path(name).expanduser()
-    try:
-        if not path.is_absolute():
-            path = path_inside(library_folder(), name)
-    except FileError as error:
-        raise PluginError(str(error)) from None
-    if not path.is_dir():
-        raise PluginError(f"library takes a folder of sounds, and there is none at {printable_path(name)[:200]!r}")
-    return path
+    return folder_in_library(name, "sounds", PluginError)
 
 
 def listed(folder: Path) -> Listing:
-    """Lists a folder and the folders in it, one level deep.
+    """Lists a folder, the folders in it, and the folders `v1`, `v2` … of layers in those.
 
     Links are followed only to what is inside the folder. Hidden files are left out, and files after the first
     `MOST_FILES`.
@@ -120,35 +128,60 @@ def listed(folder: Path) -> Listing:
     return Listing(folder, tuple(rows), tuple(rows.values()), tuple(problems))
 
 
+def sample_name(path: Path) -> str:
+    """A file for a message: the folder's name and its own, between them that of a folder of one layer."""
+    names = path.parts[-3:] if _LAYER_FOLDER.match(path.parent.name) else path.parts[-2:]
+    return printable_path("/".join(names))
+
+
 def _files(folder: Path, root: Path, problems: list[str]) -> list[Path]:
+    """The sound files of a folder, then those of its folders `v1`, `v2` …"""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
         problems.append(f"cannot read the folder {printable_path(folder.name)}: {_reason(error)}")
         return []
-    found = []
+    found: list[Path] = []
+    inner: list[Path] = []
     for entry in entries:
-        if entry.name.startswith(".") or not _is_sound(entry.name):
+        layer = _LAYER_FOLDER.match(entry.name) is not None and not _LAYER_FOLDER.match(folder.name)
+        if entry.name.startswith(".") or not (layer or _is_sound(entry.name)):
             continue
         # only links are followed: to do so for each of 10,000 files takes seconds
-        if not entry.is_symlink() or _inside(Path(entry.path), root):
-            found.append(folder / entry.name)
-        else:
+        if entry.is_symlink() and not _inside(Path(entry.path), root):
             shown = printable_path(f"{folder.name}/{entry.name}")
             problems.append(f"{shown} is a link that leads out of the folder; copy the file in instead")
-    return found
+        elif not layer:
+            found.append(folder / entry.name)
+        elif entry.is_dir():
+            inner += _files(folder / entry.name, root, problems)
+    return found + inner
 
 
 def _samples(name: str, files: list[Path]) -> tuple[SampleFiles, ...]:
-    """Groups files NAME_v1, NAME_v2 … into one sample with layers, at the place of the first of them."""
-    groups: dict[str, list[tuple[int, Path]]] = {}
+    """Groups the layers of a sample, at the place of the first of them: NAME_v1, NAME_v2 …, or v1/NAME, v2/NAME …"""
+    groups: dict[str, list[tuple[str, Path]]] = {}
     for path in files:
-        found = _LAYER.match(path.stem)
-        stem, layer = (found[1], int(found[2])) if found else (path.stem + path.suffix, 0)
+        inner, found = _LAYER_FOLDER.match(path.parent.name), _LAYER.match(path.stem)
+        if inner and path.parent.name != name:
+            stem, layer = path.stem, inner[1]
+        else:
+            stem, layer = (found[1], found[2]) if found else (path.stem + path.suffix, "0")
         groups.setdefault(stem, []).append((layer, path))
-    return tuple(
-        SampleFiles(f"{name}/{stem}", tuple(path for _, path in sorted(layers))) for stem, layers in groups.items()
-    )
+    return tuple(_layered(f"{name}/{stem}", layers) for stem, layers in groups.items())
+
+
+def _layered(name: str, layers: list[tuple[str, Path]]) -> SampleFiles:
+    """A sample whose layers have an equal share of the velocities each, or are named by those they were recorded at."""
+    rising = sorted(layers, key=lambda layer: (int(layer[0]), layer[1]))
+    numbers = [int(number) for number, _ in rising]
+    count = len(rising)
+    if all(len(number) == _VELOCITY_DIGITS for number, _ in rising) and 1 <= numbers[0] <= numbers[-1] <= _LOUDEST:
+        # of two layers that are equally near the louder one sounds
+        softest = [(low + high) / (2.0 * _LOUDEST) for low, high in itertools.pairwise(numbers)]
+    else:
+        softest = [n / count for n in range(1, count)]
+    return SampleFiles(name, tuple(path for _, path in rising), (0.0, *softest))
 
 
 def _is_sound(name: str) -> bool:

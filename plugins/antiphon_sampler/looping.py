@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from antiphon.api import BlockTime
-from antiphon_sampler.sounds import DecodedSample
+from antiphon_sampler.samples import Sample
 from antiphon_sampler.values import NoteValues
 
 MOST = 16
@@ -35,7 +35,7 @@ class ClockedLoop:
         group: Of its voices, so that a slice ends the one before.
     """
 
-    sample: DecodedSample
+    sample: Sample
     values: NoteValues
     gain: float
     note: int
@@ -74,7 +74,7 @@ class ClockedLoop:
         return not self.values.loop and self.next >= len(self.cuts) - 1
 
 
-def cuts_between(sample: DecodedSample, first: int, last: int, by: str) -> tuple[int, ...]:
+def cuts_between(sample: Sample, first: int, last: int, by: str) -> tuple[int, ...]:
     """The places at which a part of a sample is cut, its beginning first, its end last.
 
     Args:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+
+from antiphon.api import PluginError
+from antiphon.api.console import instead
 
 FIRST = 36
 """The note of the first pad: General MIDI's bass drum, and the lowest pad of most drum machines."""
@@ -29,3 +34,48 @@ def drum_rows(names: tuple[str, ...]) -> tuple[int, ...]:
     """The row of `names` that each of the 128 notes plays, -1 for none."""
     places = {name.lower(): place for place, name in reversed(list(enumerate(names)))}
     return tuple(next((places[name] for name in DRUMS.get(note, ()) if name in places), -1) for note in range(128))
+
+
+_PAD = re.compile(r"([0-9]{1,3})=(.+?)(?::([0-9]{1,4}))?(?:@([0-9]{1,2}))?")
+_NOTES, _GROUPS = 128, 64
+_FORM = (
+    "map takes NOTE=NAME, with :N for its sample N and @GROUP for its cut group, as in 36=bd 38=sd:1 42=hh@1 46=oh@1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pad:
+    """What a note plays.
+
+    Attributes:
+        row: Row of the library's names.
+        index: Which sample of it.
+        cut: Its cut group, 0 for none.
+    """
+
+    row: int
+    index: int
+    cut: int
+
+
+def pad_map(text: str, names: tuple[str, ...]) -> dict[int, Pad]:
+    """The pads of a text as `36=bd 38=sd:1 42=hh@1`, by note.
+
+    Args:
+        text: Pads with spaces or commas between them.
+        names: The folders of the library.
+
+    Raises:
+        PluginError: It is no such text, names a note twice or a folder that is not there.
+    """
+    pads: dict[int, Pad] = {}
+    for word in text.replace(",", " ").split():
+        found = _PAD.fullmatch(word)
+        if found is None or int(found[1]) >= _NOTES or int(found[4] or 0) > _GROUPS:
+            raise PluginError(f"{_FORM}, notes 0 to {_NOTES - 1} and groups 1 to {_GROUPS}, and {word[:40]!r} is none")
+        if found[2] not in names:
+            raise PluginError(f"map names {found[2][:40]!r}, which the library lacks{instead(found[2], names)}")
+        if int(found[1]) in pads:
+            raise PluginError(f"map names the note {found[1]} twice; leave one of them out")
+        pads[int(found[1])] = Pad(names.index(found[2]), int(found[3] or 0), int(found[4] or 0))
+    return pads

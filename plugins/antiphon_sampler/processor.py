@@ -8,12 +8,15 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, Param, Processor, Samples, StreamSpec
 from antiphon.api.commands import word_number
-from antiphon.api.workers import ProcessorPart, current_pool
+from antiphon.api.synths import NoteShapes, pressure_gain
+from antiphon.api.workers import current_pool
 from antiphon_sampler.library import folder_of, listed
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
-from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows
+from antiphon_sampler.missed import MissedNotes
+from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, pad_map
+from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import region
-from antiphon_sampler.sounds import READY, DecodedSample, Sounds, sounds_of
+from antiphon_sampler.sounds import READY, Sounds, sounds_of
 from antiphon_sampler.values import PARAMS, ChannelValues, NoteValues
 from antiphon_sampler.voices import VOICES, SampleVoices
 
@@ -22,19 +25,10 @@ ALL_SOUND_OFF, ALL_NOTES_OFF = 120, 123
 """MIDI controllers that end the notes of a channel."""
 TRIGGER = 1 << 20
 """Added to the place of a trigger among those of its block, so that it is no event's."""
+PIECE = 256
+"""Frames mixed between looks for pages on files: a page at the fastest speed and bend, 16 times 4."""
 LOOP_GROUP = -2
 """Cut group of the first loop's voices; those of the others lie below."""
-
-
-class MissedNotes(ProcessorPart):
-    """Notes whose sample was not decoded yet: a replay leaves out the same ones."""
-
-    def __init__(self) -> None:
-        self.scripted: set[int] = set()
-
-    def recall(self, kind: str, number: int) -> None:
-        if kind == "missed":
-            self.scripted.add(number)
 
 
 class Sampler(Processor):
@@ -51,6 +45,7 @@ class Sampler(Processor):
         *PARAMS,
         Param("pads", "choice", "names", choices=("names", "index", "pitch"), doc="What a note's number chooses."),
         Param("base", "int", FIRST, 0, 127, doc="The note of the first pad or slice, or of the sample's own pitch."),
+        Param("map", "text", "", doc="Notes by name, as 36=bd 38=sd:1 42=hh@1 46=oh@1; others are as pads has them."),
         Param("sensitivity", default=1.0, low=0.0, high=1.0, doc="How much velocity moves the level."),
         Param("gate", "switch", False, doc="A note-off ends the note; off, it plays to its end."),
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Reach of a full bend."),
@@ -61,6 +56,7 @@ class Sampler(Processor):
         Param("loaded", "int", 0, 0, 1_000_000, readonly=True, doc="Files in memory."),
         Param("unreadable", "int", 0, 0, 1_000_000, readonly=True, doc="Files that cannot be played."),
         Param("missed", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes whose sample was not there (yet)."),
+        Param("underruns", "int", 0, 0, 2**31 - 1, readonly=True, doc="Long samples cut off: read from disk too late."),
         Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
         Param("sounding", "int", 0, 0, VOICES, readonly=True, doc="Voices that sound."),
     )  # fmt: skip
@@ -76,24 +72,31 @@ class Sampler(Processor):
         listing = listed(folder)
         if pool is not None:
             self._sounds = sounds_of(folder, spec.rate)
+            self._sounds.reader.add(self._voices.streams)
             listing = self._sounds.listing
             if not pool.lockstep:
                 self._sounds.start()
                 self._sounds.wait(READY)
         self._in_place = pool is not None and pool.lockstep
+        self.vocabulary = {"s": listing.names}
         self._rows = {name: row for row, name in enumerate(listing.names)}
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
+        self._pads = pad_map(str(self.settings["map"]), listing.names)
         self._order = tuple((row, n) for row, samples in enumerate(listing.samples) for n in range(len(samples)))
         self._files = listing.files
         self._pending = ChannelValues({word_number(name): row for name, row in self._rows.items()})
         self._loops: list[ClockedLoop | None] = [None] * MOST
         self._bends = [1.0] * 17
+        self._shapes = NoteShapes()
+        self._down: set[tuple[int, int]] = set()
         self.reset()
 
     def reset(self) -> None:
         self._voices.reset()
         self._pending.reset()
+        self._shapes.clear()
+        self._down.clear()
         self._missed = 0
         self._at = self._fired = self._sliced = 0
         for n in range(MOST):
@@ -108,6 +111,7 @@ class Sampler(Processor):
             return
         sound = out[:2]
         self._at = self._fired = self._sliced = 0
+        self._read(io, sounds)
         if io.time.playing:
             for loop in self._loops:
                 if loop is not None:
@@ -120,11 +124,12 @@ class Sampler(Processor):
         np.multiply(io.curve("level"), np.float32(_DB), out=gain)
         np.exp(gain, out=gain)
         np.multiply(sound, gain, out=sound)
-        self._missed_notes.scripted.clear()
+        self._missed_notes.clear()
         io.report("files", self._files)
         io.report("loaded", sounds.loaded)
         io.report("unreadable", sounds.unreadable)
         io.report("missed", self._missed)
+        io.report("underruns", self._voices.underruns)
         io.report("dropped", self._voices.dropped)
         io.report("sounding", self._voices.sounding)
 
@@ -146,8 +151,27 @@ class Sampler(Processor):
             self._mix(sound, max(self._at, due))
             self._slice(slot, io.time.tempo)
 
+    def _read(self, io: IO, sounds: Sounds) -> None:
+        """Fades out the voices of which the file was not read for this block; on files, reads it."""
+        voices = self._voices
+        if not voices.streams.in_use:
+            return
+        if self._in_place:
+            sounds.reader.fill(voices.streams)
+        for row in self._missed_notes.voices:
+            voices.starve(row)
+        for row in voices.starving(io.frames):
+            io.mark("underrun", row)
+
     def _mix(self, sound: Samples, frame: int) -> None:
-        self._voices.mix(sound, self._at, frame)
+        voices = self._voices
+        while self._in_place and self._at < frame and voices.streams.in_use:
+            # on files, at the fastest speed and bend a piece is a page
+            assert self._sounds is not None
+            self._sounds.reader.fill(voices.streams)
+            voices.mix(sound, self._at, min(frame, self._at + PIECE))
+            self._at = min(frame, self._at + PIECE)
+        voices.mix(sound, self._at, frame)
         self._at = max(self._at, frame)
 
     def _due(self, io: IO, frame: int) -> tuple[int, int]:
@@ -164,7 +188,16 @@ class Sampler(Processor):
         match event.kind:
             case "on":
                 self._note(io, event, self._pending.values(io, event.offset, channel), number)
+                self._down.add((channel, event.number))
+            case "pitch" | "pressure" | "timbre":
+                if (channel, event.number) not in self._down:
+                    self._shapes.put(event.kind, event.number, channel, event.value)
+                elif event.kind == "pitch":
+                    self._voices.shape(event.number, channel, pitch=2.0 ** (event.value / 12.0))
+                elif event.kind == "pressure":
+                    self._voices.shape(event.number, channel, pressure=pressure_gain(event.value))
             case "off":
+                self._down.discard((channel, event.number))
                 gate = bool(io.at("gate", event.offset))
                 if gate:
                     self._voices.off(event.number, channel)
@@ -187,6 +220,7 @@ class Sampler(Processor):
 
     def _note(self, io: IO, event: Event, values: NoteValues, number: int) -> None:
         """Begins a note; `number` is its place among the block's events, or triggers, for the log of a set."""
+        shape = self._shapes.take(event.number, event.channel)
         found = self._chosen(io, event, values)
         if found is None:
             self._missed += 1
@@ -196,11 +230,12 @@ class Sampler(Processor):
         assert sounds is not None
         place = sounds.place(row, index, event.value)
         sample = sounds.decode(place) if self._in_place else sounds.get(place)
-        if sample is None or number in self._missed_notes.scripted:
+        first, last = (0, 0) if sample is None else self._part(io, event, sample, values)
+        if not self._there(sample, first, last, values.speed) or number in self._missed_notes.notes:
             self._missed += 1
             io.mark("missed", number)
             return
-        first, last = self._part(io, event, sample, values)
+        assert sample is not None
         sensitivity = float(io.at("sensitivity", event.offset))
         gain = values.gain * (1.0 - sensitivity + sensitivity * event.value**2)
         values.speed *= pitch
@@ -214,15 +249,29 @@ class Sampler(Processor):
         self._voices.start(
             sample, first, last, speed=values.speed, bend=self._bends[event.channel], gain=gain, pan=values.pan,
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
-            channel=event.channel,
+            channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
         )  # fmt: skip
+
+    def _there(self, sample: Sample | None, first: int, last: int, speed: float) -> bool:
+        """Whether a part of a sample can begin now; where a long one cannot, the next note there will."""
+        if not isinstance(sample, LongSample) or self._in_place:
+            return sample is not None
+        way = way_of(first, last, speed)
+        if sample.begins(way):
+            return True
+        assert self._sounds is not None
+        self._sounds.reader.request(sample, way)
+        return False
 
     def _chosen(self, io: IO, event: Event, values: NoteValues) -> tuple[int, int, float, int] | None:
         """Row and index of a note's sample, the factor of its speed, its cut group; None where there is no such row."""
         row = self._row if values.row == -1 else values.row
+        pads, base = io.at("pads", event.offset), int(io.at("base", event.offset))
+        pad = self._pads.get(event.number) if values.meant and values.row == -1 else None
+        if pad is not None and values.slice == "off" and pads != "pitch":
+            return pad.row, pad.index, 1.0, pad.cut
         if row == -2:
             return None
-        pads, base = io.at("pads", event.offset), int(io.at("base", event.offset))
         if values.slice != "off":
             return max(0, row), values.n, 1.0, 0
         if pads == "pitch" and values.meant:
@@ -235,7 +284,7 @@ class Sampler(Processor):
         row, index = self._order[(values.n + step) % len(self._order)]
         return row, index, 1.0, 0
 
-    def _part(self, io: IO, event: Event, sample: DecodedSample, values: NoteValues) -> tuple[int, int]:
+    def _part(self, io: IO, event: Event, sample: Sample, values: NoteValues) -> tuple[int, int]:
         """First frame of the part of the sample that is played, and the frame after its last."""
         first, last = 0, sample.frames
         if values.slice != "off":
@@ -256,7 +305,7 @@ class Sampler(Processor):
         self._voices.cut(group)
 
     def _begin(
-        self, io: IO, event: Event, sample: DecodedSample, values: NoteValues, gain: float, first: int, last: int
+        self, io: IO, event: Event, sample: Sample, values: NoteValues, gain: float, first: int, last: int
     ) -> None:
         """Begins a loop, or a part whose slices are put apart; where `MOST` play, the one begun first ends."""
         values.beats = max(LEAST, values.beats)

@@ -5,17 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
+from antiphon.api.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 
-STEP = 0.002
-"""Seconds of a piece whose level is measured."""
-BEHIND = 9
-"""Pieces, 18 ms, over whose loudest a piece has to rise: longer than a period of a bass drum's beginning."""
-RISE = 0.8
-"""Octaves of level, about 5 dB, by which it has to rise."""
-FLOOR = 0.02
-"""Of the loudest piece, -34 dB: what is softer is no onset."""
-APART = 0.045
-"""Seconds from one onset to the next at least; 16ths at 300 bpm are 50 ms apart."""
+BEHIND = range(1, 10)
+"""Pieces back over whose loudest an onset rises, 18 ms: longer than a period of a bass drum's beginning."""
 MOST = 512
 """Slices of a sample."""
 
@@ -23,8 +16,8 @@ MOST = 512
 def onsets(sound: Samples, rate: int) -> tuple[int, ...]:
     """Finds the frames at which something is struck.
 
-    The level of a piece of 2 ms, with its differences weighted double so that a hi-hat over a bass counts, has to rise
-    over the loudest of the pieces before it. An onset is set back to where its piece begins to rise.
+    The level of a piece of 2 ms has to rise over the loudest of the pieces before it (`level_rises`). An onset is set
+    back to where its piece begins to rise.
 
     Args:
         sound: float32 `[channels, frames]`.
@@ -33,23 +26,16 @@ def onsets(sound: Samples, rate: int) -> tuple[int, ...]:
     Returns:
         Frames, ascending; the first is 0, whatever begins there.
     """
-    step = max(1, round(STEP * rate))
+    step = piece_frames(rate)
     count = sound.shape[1] // step
-    if count < BEHIND + 2:
+    if count <= BEHIND.stop:
         return (0,)
     mono = sound.mean(axis=0, dtype=np.float64)[: count * step]
-    sharp = np.diff(mono, prepend=0.0)
-    level = np.sqrt((mono**2).reshape(count, step).mean(axis=1))
-    level += 2.0 * np.sqrt((sharp**2).reshape(count, step).mean(axis=1))
-    floor = FLOOR * float(level.max()) + 1e-9
-    padded = np.concatenate([np.zeros(BEHIND), level])
-    before = np.max(np.lib.stride_tricks.sliding_window_view(padded, BEHIND)[:count], axis=1)
-    ahead = np.maximum(level, np.append(level[1:], 0.0))
-    rise = np.log2((ahead + floor) / (before + floor))
+    rise = level_rises(mono, rate, BEHIND, circular=False)
     found = [0]
-    for n in np.flatnonzero(rise > RISE):
+    for n in np.flatnonzero(rise > ONSET_RISE):
         frame = _beginning(mono, int(n), step)
-        if frame - found[-1] > APART * rate and len(found) < MOST:
+        if frame - found[-1] > ONSETS_APART * rate and len(found) < MOST:
             found.append(frame)
     return tuple(found)
 

@@ -7,7 +7,6 @@ import threading
 import time
 import weakref
 from collections import deque
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,13 @@ from antiphon.api import FileError, Samples
 from antiphon.api.console import say
 from antiphon.api.files import printable_path
 from antiphon_sampler.decoding import SampleDecoder
-from antiphon_sampler.library import Listing, listed
+from antiphon_sampler.library import Listing, listed, sample_name
+from antiphon_sampler.reader import PageReader
+from antiphon_sampler.samples import PAD, DecodedSample, LongSample, Sample, way_of
 from antiphon_sampler.slices import onsets
 
-PAD = 16
-"""Frames of silence before and after a sample in memory: what an interpolation reads beyond its ends."""
 LONGEST = 30.0
-"""Seconds of a sample."""
+"""Seconds of a sample that is held in memory; a longer one is read page by page while it plays."""
 MOST_BYTES = 512 << 20
 """Memory of one library's samples."""
 EAGER = 2048
@@ -33,42 +32,22 @@ _LOOK = 0.02
 """Seconds between looks for a request, while a library is not all decoded."""
 
 
-@dataclass(frozen=True, slots=True)
-class DecodedSample:
-    """A decoded sample.
-
-    Attributes:
-        sound: float32 `[1 or 2, PAD + frames + PAD]`.
-        address: Of the first frame of the first channel, after the silence.
-        stride: Frames from one channel's to the next's.
-        channels: 1 or 2.
-        frames: Its length.
-        onsets: Frames at which something is struck, the first 0.
-    """
-
-    sound: Samples
-    address: int
-    stride: int
-    channels: int
-    frames: int
-    onsets: tuple[int, ...]
-
-
 class Sounds:
     """The samples of a folder at one rate. `get` may be called on the block path.
 
     Attributes:
         listing: What there is.
-        loaded: Number of files decoded.
-        unreadable: Number of files that cannot be.
-        problems: A sentence for each of those.
+        reader: Reads the pages of long samples.
+        loaded: Number of files decoded; of a long one its beginning.
+        problems: A sentence for each file that cannot be.
     """
 
     def __init__(self, listing: Listing, rate: int) -> None:
         self.listing, self.rate = listing, rate
-        self.loaded = self.unreadable = 0
+        self.reader = PageReader(rate)
+        self.loaded = 0
         self.problems: list[str] = list(listing.problems)
-        self.unreadable = len(listing.problems)
+        self._refused = len(listing.problems)
         self._starts: list[list[int]] = []
         paths: list[Path] = []
         for row in listing.samples:
@@ -77,9 +56,10 @@ class Sounds:
                 self._starts[-1].append(len(paths))
                 paths += sample.layers
         self._paths = paths
-        self._samples: list[DecodedSample | None] = [None] * len(paths)
+        self._samples: list[Sample | None] = [None] * len(paths)
         self._tried = [False] * len(paths)
         self._bytes = 0
+        self._live = self._long = False
         self._requests: deque[int] = deque(maxlen=1024)
         self._lock = threading.Lock()
         self._next = 0
@@ -91,10 +71,9 @@ class Sounds:
         """The place of a file: sample `index` of row `row`, wrapping, in the layer for a velocity of 0 to 1."""
         samples = self.listing.samples[row]
         number = index % len(samples)
-        layers = len(samples[number].layers)
-        return self._starts[row][number] + min(layers - 1, int(velocity * layers))
+        return self._starts[row][number] + samples[number].layer(velocity)
 
-    def get(self, place: int) -> DecodedSample | None:
+    def get(self, place: int) -> Sample | None:
         """The sample at a place, or None where it is not decoded; it is then decoded next."""
         found = self._samples[place]
         if found is None and not self._tried[place]:
@@ -102,36 +81,56 @@ class Sounds:
         return found
 
     @property
+    def unreadable(self) -> int:
+        """Number of files that cannot be decoded, or not to their end."""
+        return self._refused + self.reader.unreadable
+
+    @property
     def complete(self) -> bool:
         """Whether every file has been tried."""
-        return self.loaded + self.unreadable - len(self.listing.problems) >= len(self._paths)
+        return self.loaded + self._refused - len(self.listing.problems) >= len(self._paths)
 
-    def decode(self, place: int) -> DecodedSample | None:
+    def decode(self, place: int) -> Sample | None:
         """Decodes the sample at a place, unless it is there already. Off the block path."""
         if not self._tried[place]:
             try:
-                with self._decoding:
-                    sample = in_memory(self._decoder.read(self._paths[place]), self.rate)
+                sample, size = self._decoded(self._paths[place])
             except FileError as error:
                 self._refuse(str(error))
             else:
                 with self._lock:
-                    fits = self._bytes + sample.sound.nbytes <= MOST_BYTES
+                    fits = self._bytes + size <= MOST_BYTES
                     if fits:
-                        self._bytes += sample.sound.nbytes
+                        self._bytes += size
                         self._samples[place] = sample
                         self.loaded += 1
                 if not fits:
-                    name = printable_path(self._name(place))
                     self._refuse(
-                        f"{name} is not played: the sounds of {printable_path(self.listing.folder.name)} take more "
-                        f"than the {MOST_BYTES >> 20} MB that are held in memory; make several folders of it"
+                        f"{sample_name(self._paths[place])} is not played: the sounds of "
+                        f"{printable_path(self.listing.folder.name)} take more than the {MOST_BYTES >> 20} MB that "
+                        "are held in memory; make several folders of it"
                     )
             self._tried[place] = True
         return self._samples[place]
 
+    def _decoded(self, path: Path) -> tuple[Sample, int]:
+        """A file in memory, of a long one its beginning; and the bytes that takes."""
+        with self._decoding:
+            file = self._decoder.read(path)
+        if file.sound.shape[1]:
+            whole = in_memory(file.sound, self.rate)
+            return whole, whole.sound.nbytes
+        sample = LongSample(path, file.sound.shape[0], file.frames)
+        self._long = True
+        if self._live:
+            self.reader.start()
+        return sample, self.reader.begin(sample, way_of(0, file.frames, 1.0))
+
     def start(self) -> None:
         """Decodes in the background: the whole of a small library, what is asked for of a large one."""
+        self._live = True
+        if self._long:
+            self.reader.start()
         if self._thread is None and not self.complete:
             # the thread must not keep the object: nodes do
             self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="sampler", daemon=True)
@@ -145,6 +144,7 @@ class Sounds:
 
     def __del__(self) -> None:
         self._decoder.close()
+        self.reader.close()
 
     def warm(self) -> None:
         """Starts the process that decodes, before the first file is asked for."""
@@ -173,15 +173,11 @@ class Sounds:
                     return self._next - 1
         return -1
 
-    def _name(self, place: int) -> str:
-        path = self._paths[place]
-        return f"{path.parent.name}/{path.name}"
-
     def _refuse(self, problem: str) -> None:
         with self._lock:
-            self.unreadable += 1
+            self._refused += 1
             self.problems.append(problem)
-        if self.unreadable <= 8:
+        if self._refused <= 8:
             say(problem)
 
 

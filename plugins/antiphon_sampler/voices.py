@@ -1,286 +1,47 @@
-"""The voices of a sampler and the kernel that mixes them: positions, envelopes, interpolation."""
+"""The voices of a sampler: what begins, ends and bends them. Their kernels are in `mixing`."""
 
 from __future__ import annotations
 
 import math
-from enum import IntEnum
-from functools import cache
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.api import Samples
-from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel
-from antiphon_sampler.sounds import DecodedSample
+from antiphon_sampler.mixing import (
+    ROWS,
+    VOICES,
+    Real,
+    Whole,
+    sampler_bend,
+    sampler_cut,
+    sampler_fall,
+    sampler_free,
+    sampler_mix,
+    sampler_off,
+    sampler_shape,
+    sampler_starving,
+    sampler_table,
+    sinc_tables,
+)
+from antiphon_sampler.samples import LongSample, Sample, way_of
+from antiphon_sampler.streams import STREAMS, PageStreams
 
-VOICES = 64
-"""Notes at once."""
-ROWS = 2 * VOICES
-"""Voices and those that fade out after they were stolen or cut off."""
+__all__ = ["VOICES", "SampleVoices", "sides"]
+
 CUT = 0.003
-"""Seconds in which a voice that is stolen, or ended by its cut group, fades out."""
+"""Seconds in which a voice that is stolen, or ended by its cut group, or whose file is read too late, fades out."""
 EDGE = 0.0005
 """Seconds of the least fade at the beginning of a part of a sample, which may begin anywhere in a wave."""
 END = 0.002
 """Seconds of the least fade at the end of a sample or of a part of one."""
-NEAR, FAR = 8, 16
-"""Frames on either side that an interpolation reads: at the sample's speed or slower, and faster."""
-PHASES = 512
-"""Places between two frames for which coefficients are stored; between two of them they are interpolated."""
-STEPS = 8
-"""Low-pass filters for faster playing, half an octave apart: up to 16 times the speed."""
-BETA = 8.0
-"""Of the Kaiser window: its side lobes are 80 dB down."""
-
-
-class Whole(IntEnum):
-    """Whole numbers of a voice."""
-
-    ON = 0
-    ADDRESS = 1
-    STRIDE = 2
-    CHANNELS = 3
-    FIRST = 4
-    LAST = 5
-    AGE = 6
-    ATTACK = 7
-    RELEASE = 8
-    FALL = 9
-    FALLING = 10
-    NOTE = 11
-    CHANNEL = 12
-    CUT = 13
-    ORDER = 14
-    TABLE = 15
-    OFF = 16
-    SIZE = 17
-
-
-class Real(IntEnum):
-    """Real numbers of a voice."""
-
-    POSITION = 0
-    STEP = 1
-    SPEED = 2
-    LEFT = 3
-    RIGHT = 4
-    SIZE = 5
-
-
-@kernel
-def sampler_value(x: f32p, position: f64, table: f32p, row: i64, half: i64) -> f64:
-    """One channel at a place between two frames: a windowed sinc, its coefficients interpolated.
-
-    Args:
-        x: The channel's first frame.
-        position: Place in frames; `half` frames around it can be read.
-        table: Tables of coefficients, one after the other.
-        row: Index of the table's first coefficient.
-        half: Half the number of coefficients.
-    """
-    base = i64(math.floor(position))
-    part = (position - f64(base)) * f64(PHASES)
-    phase = i64(part)
-    mix = f32(part - f64(phase))
-    at = row + phase * 2 * half
-    further = at + 2 * half
-    first = base - half + 1
-    # four sums, so that one addition does not wait for the one before
-    a = f32(0.0)
-    b = f32(0.0)
-    c = f32(0.0)
-    d = f32(0.0)
-    for n in range(0, 2 * half, 4):
-        a = a + x[first + n] * (table[at + n] + mix * (table[further + n] - table[at + n]))
-        b = b + x[first + n + 1] * (table[at + n + 1] + mix * (table[further + n + 1] - table[at + n + 1]))
-        c = c + x[first + n + 2] * (table[at + n + 2] + mix * (table[further + n + 2] - table[at + n + 2]))
-        d = d + x[first + n + 3] * (table[at + n + 3] + mix * (table[further + n + 3] - table[at + n + 3]))
-    return f64(a + b + c + d)
-
-
-@kernel
-def sampler_voice(y: Audio, whole: i64p, w: i64, real: f64p, r: i64, table: f32p, begin: i64, end: i64) -> i64:
-    """Adds one voice to y[:, begin:end]. Returns 1 where it ended.
-
-    Args:
-        y: The sum.
-        whole: See `Whole`.
-        w: Index of the voice's first whole number.
-        real: See `Real`.
-        r: Index of the voice's first real number.
-        table: See `sampler_value`.
-        begin: First frame.
-        end: Frame after the last.
-    """
-    left = address_f32(whole[w + Whole.ADDRESS])
-    right = left
-    if whole[w + Whole.CHANNELS] > 1:
-        right = address_f32(whole[w + Whole.ADDRESS] + 4 * whole[w + Whole.STRIDE])
-    two = whole[w + Whole.CHANNELS] > 1
-    position = real[r + Real.POSITION]
-    step = real[r + Real.STEP]
-    first = f64(whole[w + Whole.FIRST])
-    last = f64(whole[w + Whole.LAST])
-    age = whole[w + Whole.AGE]
-    attack = f64(whole[w + Whole.ATTACK] + 1)
-    release = f64(whole[w + Whole.RELEASE])
-    fall = whole[w + Whole.FALL]
-    falling = f64(whole[w + Whole.FALLING])
-    row = i64(0)
-    half = i64(NEAR)
-    if whole[w + Whole.TABLE] > 0:
-        half = i64(FAR)
-        row = (PHASES + 1) * (2 * NEAR + (whole[w + Whole.TABLE] - 1) * 2 * FAR)
-    ended = i64(0)
-    for n in range(begin, end):
-        if position >= last or position < first or fall == 0 or step == 0.0:
-            ended = 1
-            break
-        gain = f64(1.0)
-        if f64(age + 1) < attack:
-            gain = f64(age + 1) / attack
-        rest = (last - position) / step if step > 0.0 else (position - first + 1.0) / -step
-        if rest < release:
-            gain = gain * rest / release
-        if fall > 0:
-            gain = gain * f64(fall) / falling
-            fall = fall - 1
-        base = i64(position)
-        p = f64(0.0)
-        q = f64(0.0)
-        if f64(base) == position and half == NEAR:
-            # at a frame the sinc is that frame
-            p = f64(left[base])
-            q = f64(right[base])
-        else:
-            p = sampler_value(left, position, table, row, half)
-            q = p
-            if two:
-                q = sampler_value(right, position, table, row, half)
-        if y.channels == 1:
-            y[0, n] = f32(f64(y[0, n]) + 0.5 * gain * (p * real[r + Real.LEFT] + q * real[r + Real.RIGHT]))
-        else:
-            y[0, n] = f32(f64(y[0, n]) + gain * p * real[r + Real.LEFT])
-            y[1, n] = f32(f64(y[1, n]) + gain * q * real[r + Real.RIGHT])
-        position = position + step
-        age = age + 1
-    real[r + Real.POSITION] = position
-    whole[w + Whole.AGE] = age
-    whole[w + Whole.FALL] = fall
-    return ended
-
-
-@kernel
-def sampler_mix(y: Audio, whole: i64p, real: f64p, table: f32p, begin: i64, end: i64) -> i64:
-    """Adds all voices to y[:, begin:end]; returns how many still sound without falling."""
-    count = i64(0)
-    for v in range(ROWS):
-        w = v * Whole.SIZE
-        if whole[w + Whole.ON] > 0:
-            if sampler_voice(y, whole, w, real, v * Real.SIZE, table, begin, end) > 0:
-                whole[w + Whole.ON] = 0
-            elif whole[w + Whole.FALL] < 0:
-                count = count + 1
-    return count
-
-
-@kernel
-def sampler_fall(whole: i64p, v: i64, frames: i64) -> None:
-    """Lets a voice fade out over so many frames, unless it does so sooner already."""
-    w = v * Whole.SIZE
-    if whole[w + Whole.FALL] < 0 or whole[w + Whole.FALL] > frames:
-        whole[w + Whole.FALL] = frames
-        whole[w + Whole.FALLING] = frames
-
-
-@kernel
-def sampler_cut(whole: i64p, group: i64, frames: i64) -> None:
-    """Lets the voices of a cut group fade out."""
-    for v in range(ROWS):
-        w = v * Whole.SIZE
-        if whole[w + Whole.ON] > 0 and whole[w + Whole.CUT] == group:
-            sampler_fall(whole, v, frames)
-
-
-@kernel
-def sampler_off(whole: i64p, note: i64, channel: i64, frames: i64) -> None:
-    """Lets the voices of a note fade out over their own release, of at least so many frames; note -1 is every note."""
-    for v in range(ROWS):
-        w = v * Whole.SIZE
-        same = note < 0 or whole[w + Whole.NOTE] == note
-        if whole[w + Whole.ON] > 0 and same and whole[w + Whole.CHANNEL] == channel:
-            sampler_fall(whole, v, max(whole[w + Whole.OFF], frames))
-
-
-@kernel
-def sampler_table(step: f64) -> i64:
-    """Number of the table for so many frames a frame: 0 up to 1, then one for each half octave."""
-    speed = abs(step)
-    if speed <= 1.0:
-        return 0
-    return min(STEPS, i64(math.floor(2.0 * math.log2(speed) - 0.02)) + 1)
-
-
-@kernel
-def sampler_bend(whole: i64p, real: f64p, channel: i64, ratio: f64) -> None:
-    """Sets the steps of a channel's voices to their speeds times a ratio."""
-    for v in range(ROWS):
-        w = v * Whole.SIZE
-        if whole[w + Whole.ON] > 0 and whole[w + Whole.CHANNEL] == channel:
-            real[v * Real.SIZE + Real.STEP] = real[v * Real.SIZE + Real.SPEED] * ratio
-            whole[w + Whole.TABLE] = sampler_table(real[v * Real.SIZE + Real.STEP])
-
-
-@kernel
-def sampler_free(whole: i64p, voices: i64, frames: i64) -> i64:
-    """A row for a new voice, -1 for none. Where `voices` sound, the oldest of them fades out.
-
-    Args:
-        whole: See `Whole`.
-        voices: Most voices that may sound, the new one included.
-        frames: Of the fade.
-    """
-    free = i64(-1)
-    oldest = i64(-1)
-    count = i64(0)
-    for v in range(ROWS):
-        w = v * Whole.SIZE
-        if whole[w + Whole.ON] == 0:
-            free = v if free < 0 else free
-        elif whole[w + Whole.FALL] < 0:
-            count = count + 1
-            if oldest < 0:
-                oldest = v
-            # not in one condition: both sides of an `or` are computed
-            oldest = v if whole[w + Whole.ORDER] < whole[oldest * Whole.SIZE + Whole.ORDER] else oldest
-    if count >= voices:
-        sampler_fall(whole, oldest, frames)
-    return free
-
-
-@cache
-def sinc_tables() -> NDArray[np.float32]:
-    """Kaiser-windowed sincs: one to 20 kHz at 44.1, then `STEPS` low-passes, half an octave apart.
-
-    Each is `[PHASES + 1, 2 * half]`, one row a place between two frames, its sum 1; all lie one after the other.
-    """
-    tables = [_sinc(NEAR, 1.0)] + [_sinc(FAR, 2.0 ** (-n / 2.0)) for n in range(1, STEPS + 1)]
-    return np.ascontiguousarray(np.concatenate([table.ravel() for table in tables]), np.float32)
-
-
-def _sinc(half: int, cutoff: float) -> NDArray[np.float64]:
-    part = np.arange(PHASES + 1)[:, None] / PHASES
-    at = np.arange(-half + 1, half + 1)[None, :] - part
-    window = np.i0(BETA * np.sqrt(np.maximum(0.0, 1.0 - (at / half) ** 2))) / np.i0(BETA)
-    table = np.sinc(cutoff * at) * window
-    return np.asarray(table / table.sum(axis=1, keepdims=True), np.float64)
 
 
 class SampleVoices:
     """The voices of one node. All methods but the constructor are for the block path.
 
     Attributes:
-        dropped: Notes for which there was no row.
+        streams: Those of its long samples.
+        dropped: Notes for which there was no row, or no stream.
         sounding: Voices that sounded at the end of the last mix and do not fade out.
     """
 
@@ -292,28 +53,63 @@ class SampleVoices:
             voices: Notes at once, 1 to `VOICES`.
         """
         self._voices = voices
+        self.streams = PageStreams()
         self._cut, self._edge, self._end = (max(1, round(seconds * rate)) for seconds in (CUT, EDGE, END))
         self._rate = rate
         self._whole = np.zeros(ROWS * Whole.SIZE, np.int64)
         self._real = np.zeros(ROWS * Real.SIZE, np.float64)
         self._table = sinc_tables()
-        self._kept: list[DecodedSample | None] = [None] * ROWS
+        self._kept: list[Sample | None] = [None] * ROWS
+        self._starving = np.zeros(ROWS, np.int64)
         self.reset()
 
     def reset(self) -> None:
         """Ends every voice at once."""
         self._whole.fill(0)
-        self._order = 0
+        self.streams.reset()
+        self._order = self._late = 0
         self.dropped = self.sounding = 0
+
+    @property
+    def underruns(self) -> int:
+        """Voices of long samples that ended early because their file was not read in time."""
+        return self._late + self.streams.starved
+
+    def starve(self, row: int) -> None:
+        """Fades out a voice, as where its file was not read in time.
+
+        Args:
+            row: Its row; others than those of voices are ignored.
+        """
+        if 0 <= row < ROWS and self._whole[row * Whole.SIZE + Whole.ON]:
+            sampler_fall(self._whole, row, self._cut)
+            self._late += 1
+
+    def starving(self, frames: int) -> list[int]:
+        """Fades out the voices whose pages are not there for a block and the fade.
+
+        Args:
+            frames: Of the block.
+
+        Returns:
+            Their rows.
+        """
+        count = sampler_starving(
+            self._whole, self._real, self.streams.words, self.streams.buffer, frames, self._cut, self._starving
+        )
+        self._late += count
+        return self._starving[:count].tolist() if count else []
 
     def mix(self, y: Samples, begin: int, end: int) -> None:
         """Adds all voices to frames `begin` to `end` of y, `[channels, frames]`."""
         if end > begin:
-            self.sounding = sampler_mix(y, self._whole, self._real, self._table, begin, end)
+            self.sounding = sampler_mix(
+                y, self._whole, self._real, self._table, self.streams.words, self.streams.buffer, begin, end
+            )
 
     def start(
-        self, sample: DecodedSample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,
-        attack: float, release: float, cut: int, note: int, channel: int,
+        self, sample: Sample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,
+        attack: float, release: float, cut: int, note: int, channel: int, pitch: float = 1.0, pressure: float = 1.0,
     ) -> None:  # fmt: skip
         """Begins a voice at the frame to which the mix has come.
 
@@ -330,16 +126,23 @@ class SampleVoices:
             cut: Group of which it ends the other voices; 0 for none.
             note: By which `off` finds it.
             channel: 1 to 16.
+            pitch: Factor for the speed of this note alone.
+            pressure: Factor of the level of this note alone.
         """
         if cut:
             sampler_cut(self._whole, cut, self._cut)
-        row = sampler_free(self._whole, self._voices, self._cut)
+        row = sampler_free(self._whole, self._voices, 0, self._cut)
+        step = speed * bend * pitch
+        stream = -1
+        if row >= 0 and isinstance(sample, LongSample):
+            sampler_free(self._whole, STREAMS, 1, self._cut)
+            stream = self.streams.open(sample, way_of(first, last, speed), step)
+            row = row if stream >= 0 else -1
         if row < 0:
             self.dropped += 1
             return
         self._kept[row] = sample
         self._order += 1
-        step = speed * bend
         length = (last - first) / max(abs(step), 1e-9)
         fade = max(self._end, round(release * self._rate))
         inside = first > 0 if step >= 0.0 else last < sample.frames
@@ -347,8 +150,10 @@ class SampleVoices:
         w = row * Whole.SIZE
         whole = self._whole
         whole[w + Whole.ON] = 1
-        whole[w + Whole.ADDRESS] = sample.address
-        whole[w + Whole.STRIDE] = sample.stride
+        whole[w + Whole.STREAM] = stream + 1
+        if not isinstance(sample, LongSample):
+            whole[w + Whole.ADDRESS] = sample.address
+            whole[w + Whole.STRIDE] = sample.stride
         whole[w + Whole.CHANNELS] = sample.channels
         whole[w + Whole.FIRST] = first
         whole[w + Whole.LAST] = last
@@ -368,6 +173,9 @@ class SampleVoices:
         self._real[r + Real.POSITION] = first if step >= 0.0 else last - 1
         self._real[r + Real.STEP] = step
         self._real[r + Real.SPEED] = speed
+        self._real[r + Real.BEND] = bend
+        self._real[r + Real.PITCH] = pitch
+        self._real[r + Real.PRESSURE] = self._real[r + Real.TARGET] = pressure
         self._real[r + Real.LEFT] = gain * left
         self._real[r + Real.RIGHT] = gain * right
 
@@ -382,6 +190,10 @@ class SampleVoices:
     def bend(self, channel: int, ratio: float) -> None:
         """Sets the bend of a channel's voices."""
         sampler_bend(self._whole, self._real, channel, ratio)
+
+    def shape(self, note: int, channel: int, *, pitch: float = 0.0, pressure: float = 0.0) -> None:
+        """Sets the factor of speed of a note's voices, or the factor of level that they go to; 0 leaves it."""
+        sampler_shape(self._whole, self._real, note, channel, pitch, pressure)
 
 
 def sides(pan: float) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 A ridge regression, fitted to the reference alone, predicts mean and contrast of each band from notes and level
 (`features`). The input's bands are moved to them; within a band the input's partials stay in place. A recursive
 regression over the input predicts the input's own bands from the same features; its residual, the input's own movement,
-is kept, scaled to the size of the reference's residual.
+is kept, scaled to the size of the reference's residual and not larger than that usually is.
 """
 
 from __future__ import annotations
@@ -26,6 +26,10 @@ EARLY = 60
 """Frames that the reference's statistics count for until the input's are known."""
 MOST_CONTRAST = 3.0
 MOST_GAIN = 8.0
+MOST_MOVEMENT = 1.5
+"""Standard deviations of the reference's own movement by which a band of the input may stand out. Without a limit a
+cymbal after a dull beginning becomes a burst.
+"""
 REACH = 0.84
 """Share of the change applied at `amount` 1: beyond it the timbre gains little, and the balance of the notes suffers.
 """
@@ -185,7 +189,8 @@ class EnvelopeMethod(Spectral):
             self._residual_power += (np.minimum(residual * residual, 25.0) - self._residual_power) / min(
                 self._audible_frames + EARLY, MEMORY
             )
-            target[:BANDS] += np.clip(learned.movement / np.sqrt(self._residual_power), 0.2, 1.3) * residual
+            own = np.clip(learned.movement / np.sqrt(self._residual_power), 0.2, 1.3) * residual
+            target[:BANDS] += np.minimum(own, MOST_MOVEMENT * learned.movement)
         else:
             # below the range of the reference the output level follows the input level
             target[:BANDS] += min(level - self._loudest + RANGE, 0.0) * (math.log(10.0) / 20.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon_transfer.level import LevelFollower, Limiter
 from antiphon_transfer.method import TransferMethod
 from antiphon_transfer.reference import read
 from antiphon_transfer.stream import Overlap, grid
@@ -38,6 +39,7 @@ class Transfer(Processor):
         sizes = grid(spec.rate)
         self.latency = sizes.size
         self._overlap = Overlap(sizes, spec.channels)
+        self._level, self._limiter = LevelFollower(sizes, spec.channels), Limiter(sizes, spec.channels)
         self._method: TransferMethod | None = None
         path = str(self.settings["reference"])
         if not path:
@@ -61,6 +63,8 @@ class Transfer(Processor):
     def reset(self) -> None:
         """Clears the input; the reference stays."""
         self._overlap.clear()
+        self._level.reset()
+        self._limiter.reset()
         if self._method is not None:
             self._method.reset()
 
@@ -77,4 +81,7 @@ class Transfer(Processor):
             if self._method is None:
                 overlap.skip()
             else:
-                overlap.add(self._method.run(overlap.frame(), float(io.at("amount", end - 1))))
+                frame = overlap.frame()
+                made = self._method.run(frame, float(io.at("amount", end - 1)))
+                self._level.scale(frame, made)
+                overlap.add(made, self._limiter.apply)

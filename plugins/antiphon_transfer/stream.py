@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,13 +104,20 @@ class Overlap:
         np.multiply(self._samples, self._window, out=self._framed)
         return self._framed
 
-    def add(self, frame: F32) -> None:
-        """Adds a processed frame `[channels, size]` to the output and starts the next hop."""
+    def add(self, frame: F32, limit: Callable[[F32, F32], None]) -> None:
+        """Adds a processed frame to the output and starts the next hop.
+
+        Args:
+            frame: `[channels, size]`.
+            limit: Called with the output, `[channels, size]`, to change its first hop, which is complete; and with the
+                newest samples of the input.
+        """
         keep = self._size - self._hop
         self._sum[:, :keep] = self._sum[:, self._hop :]
         self._sum[:, keep:] = 0.0
         np.multiply(frame, self._scaled, out=self._scaled_frame)
         np.add(self._sum, self._scaled_frame, out=self._sum)
+        limit(self._sum, self._samples)
         self._next_hop()
 
     def skip(self) -> None:

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from tests import noteclick
 from tests.acceptance.test_kept_sets import again
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 
@@ -81,10 +81,10 @@ def test_a_cleared_schedule_leaves_no_note_hanging_and_a_panic_is_silence(home: 
         live.sync(1)
         live.send("/clearSched")
         live.sync(2)
-        time.sleep(0.1)
+        play_for(live, 0.1)
         live.send("/panic")
         live.sync(3)
-        time.sleep(0.1)
+        play_for(live, 0.1)
         assert live.status()["scheduled"] == 0
     y = np.round(recorded(home / "out.wav")[1], 4)
     levels = [level for n, level in enumerate(y) if n == 0 or level != y[n - 1]]
@@ -113,7 +113,7 @@ def test_a_storm_of_5000_notes_loses_none_and_is_played_again(home: Path, sock: 
         live.send("/note/off", 5, 0, 1)
         sock.send(bundle(ntp(time.time() + 0.05), message("/note/on", 5, 90, 1)))
         live.sync(3)
-        time.sleep(0.2)
+        play_for(live, 0.2)
         status = live.status()
     assert status["schedule_dropped"] == status["commands_dropped"] == status["osc_dropped"] == 0
     heard, played = again(home / "set", home / "again.wav", home)

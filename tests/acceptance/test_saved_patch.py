@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess
 
@@ -63,13 +62,13 @@ def test_a_chord_sounds_on_through_saves_that_put_nodes_before_and_behind_it(tmp
         until(lambda: server.status()["synth"] is not None, 10.0, "the synth")
         for note in (45, 52, 57):
             server.send("/note/on", note, 100)
-        time.sleep(1.5)
+        play_for(server, 1.5)
         begun = round(server.ask("/ping")[1][-1] * 48000)
         for number in range(8):
             path.write_text(PLAIN if number % 2 else LONGER)
             nodes = 3 if number % 2 else 5
             until(lambda: len(server.ask("/node/list")[1]) == 2 * nodes, 8.0, "the saved one plays")  # noqa: B023
-            time.sleep(0.3)
+            play_for(server, 0.3)
         ended = round(server.ask("/ping")[1][-1] * 48000)
         assert server.status()["missed_blocks"] == 0
     heard, _ = soundfile.read(out, dtype="float32", always_2d=True)

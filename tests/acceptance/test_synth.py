@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.synth.info import TOLD
@@ -81,20 +81,20 @@ def test_a_killed_synth_is_back_with_its_notes_and_the_set_replays(tmp_path: Pat
         server.send("/note/on", 55, 100)
         server.send("/note/on", 62, 100)
         server.sync()
-        time.sleep(0.6)
+        play_for(server, 0.6)
         before = synth(server)["pid"]
         os.kill(before, signal.SIGKILL)
         until(lambda: synth(server)["pid"] not in (0, before), 5.0, "another")
         until(lambda: synth(server)["state"] == "running", 5.0, "it is back")
-        time.sleep(0.5)
+        play_for(server, 0.5)
         server.send("/note/off", 62)
         server.send("/note/off", 55)
-        time.sleep(1.5)
+        play_for(server, 1.5)
         server.send("/note/on", 60, 100)
-        time.sleep(0.3)
+        play_for(server, 0.3)
         server.send("/panic")
         server.sync()
-        time.sleep(0.2)
+        play_for(server, 0.2)
         status = server.status()
         assert status["missed_blocks"] == 0
         assert status["synth"]["restarts"] == 1

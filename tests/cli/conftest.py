@@ -7,13 +7,16 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import pytest
 import typer
+from tests import noteclick
 
 from antiphon.cli.files.render import render
 from antiphon.cli.files.run import run
+from antiphon.cli.files.surface import surface
 from antiphon.cli.terminal import errors
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,6 +60,7 @@ def antiphon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command()(run)
     app.command()(render)
+    app.command()(surface)
 
     def command(*arguments: str | Path) -> Done:
         code = errors.run(app, [str(a) for a in arguments])
@@ -87,3 +91,18 @@ def spawn(tmp_path: Path) -> Callable[..., subprocess.Popen[str]]:
         )
 
     return start
+
+
+_plugins = count()
+
+
+@pytest.fixture
+def clicks(tmp_path: Path) -> str:
+    """The path of a patch in which each event is a sample of its own height."""
+    # a module of its own: another test's is imported already
+    name = f"noteclick_{next(_plugins)}"
+    folder = Path(os.environ["ANTIPHON_HOME"]) / "data" / "plugins" / name
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(Path(noteclick.__file__).read_text().replace('"noteclick', f'"{name}'))
+    (tmp_path / "clicks.toml").write_text(f'format = 1\nnodes.k = {{type = "{name}"}}\nwires = {{"k" = "out"}}\n')
+    return "clicks.toml"

@@ -103,13 +103,34 @@ def test_patches_are_listed_with_where_they_are_from(antiphon: Run) -> None:
     (paths.make_folder(paths.patches()) / "answer.toml").write_text("# Mine. More.\nformat = 1\n")
     lines = antiphon("patches").out.splitlines()
     assert re.fullmatch(r"answer +yours, hides the shipped one +Mine\.", lines[0])
-    assert any(re.fullmatch(r"keys +shipped +A piano to play: .*", line) for line in lines)
-    assert not any(line.startswith("through") for line in lines)
+    assert any(re.fullmatch(r"  keys +shipped +A piano to play: .*", line) for line in lines)
+    assert not any(line.lstrip().startswith("through") for line in lines)
     assert any(line.startswith("through") for line in antiphon("patches", "--all").out.splitlines())
+    # each below its group, tools last
+    groups = [line for line in lines[:-2] if "  " not in line]
+    assert groups[-1] == "tools"
+    assert "voice" in groups
+    below = lines[lines.index("tools") + 1 : -2]
+    assert [line.split()[0] for line in below] == ["click", "soundcheck", "tune"]
     found = {entry["name"]: entry for entry in json.loads(antiphon("patches", "--json").out)}
     assert list(found) == [entry.name for entry in patch_list.entries() if entry.listed]
     assert (found["answer"]["from"], found["answer"]["hides_shipped"]) == ("yours", True)
     assert (found["keys"]["from"], found["keys"]["hides_shipped"]) == ("shipped", False)
+    assert found["keys"]["hint"].startswith("Play")
+    assert found["tune"]["group"] == "tools"
+
+
+def test_a_patch_is_shown_in_full(antiphon: Run) -> None:
+    lines = antiphon("patches", "wah").out.splitlines()
+    assert lines[0] == "wah  guitar, shipped"
+    assert lines[1].startswith("Dig in and it opens")
+    assert lines[2].startswith("first: Play one string softly")
+    assert any(line.startswith("scene 3: touch.depth ") for line in lines)
+    assert "cc 1: wah.cutoff" in lines
+    found = json.loads(antiphon("patches", "wah", "--json").out)
+    assert found["midi"]["cc 1"] == "wah.cutoff"
+    assert set(found["scenes"]) == {"1", "2", "3"}
+    assert "there is no patch 'wha'" in antiphon("patches", "wha").err
 
 
 def test_sets_are_listed(antiphon: Run) -> None:

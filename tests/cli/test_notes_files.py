@@ -8,11 +8,15 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import mido
 import numpy as np
 import pytest
-from tests import audio
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests import audio, noteclick
 
 from antiphon.cli.newplugin import new_plugin
+from antiphon.errors import FileError
 from antiphon.io.midifile import MidiControlChange, MidiNote, MidiTrack, read, write
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.offline.note_file import read as read_score
@@ -170,3 +174,122 @@ def test_the_plugins_declare_what_files_ask() -> None:
     types = loader.load(check=False).catalog.types
     assert {name for name, info in types.items() if info.tail} >= {"delay", "synth"}
     assert types["transfer"].needs == ("reference",)
+
+
+def song_file(path: Path, kind: int) -> list[tuple[int, str, int, float, int]]:
+    """Writes a song of type 0 or 1 with a tempo that changes, and gives its events by sample."""
+    conductor = [
+        mido.MetaMessage("time_signature", numerator=3, denominator=4),
+        mido.MetaMessage("set_tempo", tempo=500_000),
+        mido.MetaMessage("set_tempo", tempo=250_000, time=960),
+    ]
+    first = [
+        mido.Message("program_change", program=33, channel=1, time=0),
+        mido.Message("note_on", note=60, velocity=127, channel=1, time=480),
+        mido.Message("control_change", control=64, value=127, channel=1, time=240),
+        mido.Message("note_off", note=60, channel=1, time=480),
+    ]
+    second = [
+        mido.Message("note_on", note=61, velocity=64, channel=9, time=1000),
+        mido.Message("pitchwheel", pitch=-8192, channel=9, time=20),
+        mido.Message("note_on", note=61, velocity=0, channel=9, time=380),
+    ]
+    parts = [conductor, first, second]
+    if kind == 0:
+        parts = [list(mido.merge_tracks([mido.MidiTrack(part) for part in parts]))]
+    mido.MidiFile(type=kind, ticks_per_beat=480, tracks=[mido.MidiTrack(part) for part in parts]).save(path)
+    return [
+        (0, "program", 33, 0.0, 2), (24_000, "on", 60, 1.0, 2), (36_000, "control", 64, 1.0, 2),
+        (49_000, "on", 61, 64 / 127, 10), (49_500, "bend", 0, -1.0, 10), (54_000, "off", 60, 0.0, 2),
+        (59_000, "off", 61, 0.0, 10),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [0, 1])
+@pytest.mark.parametrize("block", ["32", "0", "2048"])
+def test_a_midi_file_is_the_input_of_a_render(
+    antiphon: Command, clicks: str, tmp_path: Path, kind: int, block: str
+) -> None:
+    expected = [(at, noteclick.click(*event)) for at, *event in song_file(tmp_path / "song.mid", kind)]
+    done = antiphon("render", clicks, "--in", "song.mid", "--out", "in.wav", "--block", block, "--fade", "0")
+    assert (done.code, done.err) == (0, "")
+    assert "from the patch clicks and song.mid" in done.out
+    y, rate = audio.read(tmp_path / "in.wav")
+    assert (rate, y.shape) == (48000, (2, 59_001))
+    assert [(int(n), pytest.approx(float(y[0, n]), abs=1e-4)) for n in np.flatnonzero(y[0])] == expected
+    assert (
+        antiphon("render", clicks, "--events", "song.mid", "--out", "events.wav", "--block", block, "--fade", "0").code
+        == 0
+    )
+    assert np.array_equal(audio.read(tmp_path / "events.wav")[0], y)
+
+
+def test_a_midi_file_and_timed_messages_together(antiphon: Command, clicks: str, tmp_path: Path) -> None:
+    song_file(tmp_path / "song.mid", 1)
+    # by the file's tempo, 120 until beat 2 and 240 from there
+    (tmp_path / "e.jsonl").write_text('{"beat": 2.25, "address": "/note/on", "args": [1, 127]}')
+    done = antiphon("render", clicks, "--in", "song.mid", "--events", "e.jsonl", "--out", "o.wav")
+    assert done.code == 0
+    y, _ = audio.read(tmp_path / "o.wav")
+    assert y[0, 51_000] == pytest.approx(noteclick.click("on", 1, 1.0, 1), abs=1e-4)
+
+
+def test_folders_and_several_midi_files_are_rendered(antiphon: Command, clicks: str, tmp_path: Path) -> None:
+    (tmp_path / "songs").mkdir()
+    song_file(tmp_path / "songs" / "a.mid", 0)
+    song_file(tmp_path / "songs" / "b.midi", 1)
+    (tmp_path / "songs" / "notes.txt").write_text("no song")
+    (tmp_path / "bad.mid").write_bytes(b"MThd, or is it")
+    audio.write(tmp_path / "c.wav", audio.sine(440.0, 0.25))
+    line = ("render", clicks, "--in", "songs", "--in", "c.wav", "--in", "bad.mid", "--out-dir", "out")
+    done = antiphon(*line)
+    assert done.code == 1
+    assert "bad.mid is not a MIDI file that can be read" in done.err
+    assert "1 of 4 files could not be rendered" in done.err
+    assert sorted(os.listdir(tmp_path / "out")) == ["a.wav", "b.wav", "c.wav"]
+    a, b = (audio.read(tmp_path / "out" / name)[0] for name in ("a.wav", "b.wav"))
+    assert np.array_equal(a, b)
+    assert "out/a.wav is there already" in antiphon(*line).err
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--in song.mid", "name the file to write, --out OUT.wav"),
+        ("--in song.mid --in song.mid --out o.wav", "one --in FILE goes with --out; write --out-dir"),
+        ("--in . --out o.wav", "one --in FILE goes with --out; write --out-dir"),
+        ("--in song.mid --out o.wav --out-dir out", "--out and --out-dir exclude each other"),
+        ("--seconds 1 --out-dir out", "--out-dir takes the files or folders of --in"),
+        ("--in song.mid --out song.mid", "its name must end in"),
+    ],
+)
+def test_files_that_do_not_go_together_are_refused(
+    antiphon: Command, clicks: str, tmp_path: Path, line: str, said: str
+) -> None:
+    song_file(tmp_path / "song.mid", 1)
+    done = antiphon("render", clicks, *line.split())
+    assert done.code == 2
+    assert said in done.complaint
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_damaged_midi_file_is_notes_or_one_sentence(tmp_path: Path, data: st.DataObject) -> None:
+    song_file(tmp_path / "song.mid", 1)
+    content = bytearray((tmp_path / "song.mid").read_bytes())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        mean = st.sampled_from([b"", b"\xff\xff\xff\x7f", b"MTrk", b"\0\0\0\0", b"\xff\x51\x03\0\0\0"])
+        content[at : at + data.draw(st.integers(0, 4))] = data.draw(mean | st.binary(max_size=4))
+        if not content:
+            break
+    (tmp_path / "bad.mid").write_bytes(content)
+    said = ""
+    try:
+        score = read_score(tmp_path / "bad.mid", 48000)
+        assert 0 < score.frames <= 6 * 3600 * 48000 + 1
+        assert list(score.events) == sorted(score.events, key=lambda item: item[0])
+    except FileError as error:
+        said = str(error)
+    assert "\n" not in said
+    assert len(said) < 300

@@ -9,12 +9,15 @@ import subprocess
 import numpy as np
 import pytest
 import soundfile
+from tests import audio
 
-from antiphon.cli import play, serve
+from antiphon.cli import play, play_song, serve
 from antiphon.demo import hum_loop, melody_loop
-from antiphon.errors import UsageError
+from antiphon.errors import FileError, UsageError
+from antiphon.io.midifile import MidiNote, MidiTrack, write
 from antiphon.runtime import pidfile
 from antiphon.runtime.settings import ServeSettings
+from antiphon_pyo.info import PYO
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +125,17 @@ def test_with_a_card_it_warns_of_the_microphone_and_says_how_to_open_it():
     assert "osc /node/in/mute 0" in other
 
 
+def test_it_says_what_to_do_first(tmp_path):
+    settings = ServeSettings(mute_input=True, patch="wah")
+    assert "Playing wah. First: Play one string softly" in "\n".join(play.introduction(settings, "portaudio", ""))
+    own = tmp_path / "own.toml"
+    own.write_text('format = 1\nhint = "Clap."\n')
+    assert "First: Clap." in "\n".join(play.introduction(settings.with_(patch=str(own)), "portaudio", ""))
+    for name in ("no such patch", str(tmp_path / "none.toml"), "through"):
+        text = "\n".join(play.introduction(settings.with_(patch=name), "portaudio", ""))
+        assert f"Playing {name}.\n" in text
+
+
 def test_the_commands_it_names_are_for_this_port():
     assert "--port 5000 /x" in play.command(ServeSettings(osc_port=5000), "/x")
     assert "--port" not in play.command(ServeSettings(), "/x")
@@ -168,3 +182,60 @@ def test_looking_whether_it_can_start_ends_nothing():
     finally:
         left.kill()
         left.wait()
+
+
+@pytest.fixture
+def songs(antiphon, tmp_path):
+    """MIDI files as `accompany` and `hum --midi-out` write them."""
+    if not PYO.installed:
+        pytest.skip("pyo is not installed")
+    notes = tuple(MidiNote(float(n), 1.0, 60 + n % 5) for n in range(4))
+    write(tmp_path / "tune.mid", [MidiTrack("melody", notes)], [(0.0, 240.0), (2.0, 200.0)])
+    audio.write(tmp_path / "hum.wav", hum_loop.hum()[:1, :72_000])
+    assert antiphon("run", "accompany", "tune.mid", "both.mid").code == 0
+    assert antiphon("run", "hum", "hum.wav", "piano.wav", "--midi-out", "hum.mid").code == 0
+    return "both.mid", "hum.mid"
+
+
+def test_what_it_plays_of_a_midi_file_is_what_a_render_of_it_gives(antiphon, songs, clicks, tmp_path):
+    for name in songs:
+        patch = play_song.with_song(clicks, name)
+        assert antiphon("render", clicks, "--in", name, "--out", "in.wav", "--tail", "0.2", "--force").code == 0
+        wanted, _ = audio.read(tmp_path / "in.wav")
+        seconds = str(wanted.shape[1] / 48000)
+        assert antiphon("render", str(patch), "--seconds", seconds, "--out", "played.wav", "--force").code == 0
+        played, _ = audio.read(tmp_path / "played.wav")
+        assert audio.peak(wanted) > 0.05
+        # both end with a fade
+        assert np.array_equal(played[:, :-2000], wanted[:, : played.shape[1] - 2000]), name
+
+
+def test_what_it_cannot_play_is_refused_in_a_sentence(antiphon_home, tmp_path):
+    write(tmp_path / "a.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60),))])
+    with pytest.raises(UsageError, match=r"play takes a MIDI file \(.mid or .midi\), not a.wav; --input a.wav plays"):
+        play_song.with_song("keys", "a.wav")
+    with pytest.raises(UsageError, match=r"a.mid: no node of this patch takes notes"):
+        play_song.with_song("through", str(tmp_path / "a.mid"))
+    with pytest.raises(FileError, match=r"cannot read .*b.mid"):
+        play_song.with_song("keys", str(tmp_path / "b.mid"))
+
+
+def test_a_song_is_played_by_every_node_that_no_wire_plays(antiphon_home, tmp_path):
+    from antiphon.graph import patch
+    from antiphon.plugins.loader import load
+
+    write(tmp_path / "a.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60),))], 5.0)
+    made = patch.load(play_song.with_song("duo", str(tmp_path / "a.mid")), load(check=False).catalog, trusted=True)
+    assert [(str(w.source), str(w.dest)) for w in made.graph.wires if w.source.node == "song"] == [
+        ("song.notes", "tune.notes"), ("song.notes", "ears.notes"),
+    ]  # fmt: skip
+    assert made.tempo == 10.0
+    assert made.midi == {"cc 1": "ears.density"}
+
+
+def test_of_a_song_it_says_how_to_begin_again():
+    settings = ServeSettings(audio="headless", record="r.wav", patch="song.toml")
+    text = "\n".join(play.introduction(settings, "headless", "", "a.mid"))
+    assert "Playing a.mid" in text
+    assert "osc /node/song/start" in text
+    assert "The input is" not in text

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.contract.processor import IO, Processor
 from antiphon.offline import runner
 from antiphon.offline.runner import Firing, PlanRunner, process_stream
+from antiphon.runtime import resources
 
 Command = Callable[..., Any]
 
@@ -74,7 +75,32 @@ class Holding(Processor):
         Holding.held -= 1
 
 
-TYPES: dict[str, type[Processor]] = {"late": Late, "failing": Failing, "holding": Holding}
+class Settled(Processor):
+    """Gives the input, and 1 where `mark` fires, less the highest sample before the last `rewind`; counts frames."""
+
+    params = (Param("mark", "trigger", False), Param("before", default=0.0, low=0.0, high=9.0, restart=True))
+    played: ClassVar[list[int]] = []
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self.preroll = round(float(self.settings["before"]) * spec.rate)
+        Settled.played[:] = [0]
+        self._highest = self._offset = 0.0
+
+    def process(self, io: IO) -> None:
+        x, y = io.audio_in[0], io.audio_out[0]
+        Settled.played[-1] += io.frames
+        self._highest = max(self._highest, float(x.max(initial=0.0)))
+        y[:] = x - self._offset
+        for at in io.fired("mark"):
+            self._highest = max(self._highest, 1.0)
+            y[:, at] += 1.0
+
+    def rewind(self) -> None:
+        Settled.played.append(0)
+        self._offset = self._highest
+
+
+TYPES: dict[str, type[Processor]] = {"late": Late, "failing": Failing, "holding": Holding, "settled": Settled}
 CATALOG = Catalog(
     {name: ProcessorInfo(name, "", "test", (AUDIO_IN,), (AUDIO_OUT,), t.params) for name, t in TYPES.items()}
 )
@@ -132,6 +158,35 @@ def test_a_trigger_fires_at_its_very_sample_for_the_sound_that_is_there(at: int)
     y = np.concatenate(whole, axis=1)
     # it enters the node at sample `at`; what the node gives out then belongs 700 frames earlier
     assert audio.onsets(y) == ([at - 700] if at >= 700 else [])
+
+
+@pytest.mark.parametrize("block", [128, 1000])
+@pytest.mark.parametrize(("seconds", "first"), [(0.0, []), (0.1, [4800]), (0.2, [7000]), (3.0, [7000])])
+def test_a_preroll_is_the_beginning_of_the_file_without_output(block: int, seconds: float, first: list[int]) -> None:
+    x = np.zeros((1, 7000), np.float32)
+    x[0, 100], x[0, 6000] = 0.25, 0.5
+    runner = PlanRunner(
+        "settled", CATALOG, lambda name: TYPES[name](), StreamSpec(48000, block, 1), {"before": seconds}
+    )
+    assert runner.wants_preroll == bool(first)
+    if first:
+        runner.preroll(x[:, at : at + 300] for at in range(0, 7000, 300))
+    got = np.concatenate([y.copy() for y in process_stream([x], runner)], axis=1)
+    assert Settled.played == [*first, 7000]
+    highest = max((x[0, :n].max() for n in first), default=0.0)
+    np.testing.assert_array_equal(got, x - highest)
+
+
+def test_triggers_fire_in_the_preroll_and_in_the_file(antiphon: Command, tmp_path: Path, with_test_types: None) -> None:
+    audio.write(tmp_path / "in.wav", np.zeros((1, 4800), np.float32), subtype="FLOAT")
+    common = ["run", "settled", "in.wav", "out.wav", "-p", "mark=0.05", "--fade", "0", "--force"]
+    for before, offset in ((0.01, 0.0), (0.08, 1.0)):
+        done = antiphon(*common, "-p", f"before={before}")
+        assert (done.code, done.err) == (0, "")
+        y = audio.read(tmp_path / "out.wav")[0]
+        assert y.shape == (1, 4800)
+        assert y[0, 2400] == 1.0 - offset
+        assert y[0, 0] == -offset
 
 
 # ---- the command
@@ -383,3 +438,27 @@ def test_each_file_gives_back_what_its_processor_held(antiphon: Command, with_te
     assert "too loud" in done.err
     assert "1 of 3 files could not be processed" in done.err
     assert Holding.held == 0
+
+
+def test_loops_takes_the_folder_that_ships_where_only_out_is_named(
+    antiphon: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "fresh"))
+    (tmp_path / "folder").mkdir()
+    # the first thing that the plugin itself refuses: IN was there
+    done = antiphon("run", "loops", "out.wav", "--midi-out", "x.mid")
+    assert done.complaint == "loops writes no MIDI; leave --midi-out out"
+    assert antiphon("run", "loops", "folder").complaint == "loops takes one IN and one OUT"
+    assert antiphon("run", "accompany", "out.mid").complaint == "accompany takes one IN and one OUT"
+
+
+def test_the_performers_own_folder_comes_before_the_one_that_ships(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    info = ProcessorInfo("loops", "", "loops", (), (AUDIO_OUT,), ())
+    ours = run_module.plan_jobs(["out.wav"], None, info, alone=True, default_source="loops")[0].source
+    assert ours == resources.folder("library") / "loops"
+    own = tmp_path / "data" / "library" / "loops"
+    own.mkdir(parents=True)
+    assert run_module.plan_jobs(["out.wav"], None, info, alone=True, default_source="loops")[0].source == own

@@ -9,7 +9,7 @@ import pytest
 
 from antiphon import supervisor
 from antiphon.cli.serve import run
-from antiphon.engine import recorder
+from antiphon.engine.recording import recorder
 from antiphon.errors import UsageError
 from antiphon.runtime import pidfile
 from antiphon.runtime.settings import ServeSettings

@@ -27,7 +27,7 @@ def sources(tmp_path: Path) -> Path:
     write(tmp_path / "in.mid", [MidiTrack("melody", TUNE)], 90.0)
     (tmp_path / "loops").mkdir()
     audio.write(tmp_path / "loops" / "a.wav", audio.clicks([0, 24_000, 48_000, 72_000], 96_000))
-    for name in ("old.wav", "old.mid", "old.json"):
+    for name in ("old.wav", "old.mid", "old.json", "new-drums.wav"):
         (tmp_path / name).write_text("the old one")
     return tmp_path
 
@@ -39,6 +39,7 @@ def sources(tmp_path: Path) -> Path:
         ("run hum in.wav old.wav", "old.wav is there already; give OUT another name"),
         ("run hum in.wav new.wav --midi-out old.mid", "old.mid is there already; give --midi-out another name"),
         ("run loops loops new.wav --analysis old.json", "old.json is there already; give --analysis another name"),
+        ("run loops loops new.wav --stems", "new-drums.wav is there already; give --stems another name"),
         ("run accompany in.mid old.mid", "old.mid is there already; give OUT another name"),
         ("run synth in.mid old.wav", "old.wav is there already; give OUT another name"),
         ("render through --in in.wav --out old.wav", "old.wav is there already; give --out another name"),
@@ -121,7 +122,11 @@ def test_of_many_files_one_that_is_there_is_named_and_the_others_are_done(antiph
         ),
         (
             "run loops loops new.wav -p bars=2 -p bpm=110",
-            "wrote new.wav: 0:04.4, 44.1 kHz, stereo, from 1 loop, 2 bars at 110 bpm: a.wav",
+            "wrote new.wav: 0:04.4, 44.1 kHz, stereo, from 1 loop, 2 bars at 110 bpm: a.wav (bars 1-2)",
+        ),
+        (
+            "run loops loops n.wav -p bars=2 -p bpm=110 -p instruments=drums --stems --force",
+            "wrote n-drums.wav: 0:04.4, 44.1 kHz, stereo, from n.wav, its drums: a.wav (bars 1-2)",
         ),
         ("run loops loops n.wav -p bars=1 --analysis n.json", "wrote n.json: from the 1 loops of loops"),
     ],
@@ -130,6 +135,12 @@ def test_a_line_says_what_was_written(antiphon: Command, sources: Path, line: st
     done = antiphon(*line.split())
     assert done.code == 0, done.err
     assert said in done.out.splitlines()
+
+
+@pytest.mark.parametrize("line", ["run gain in.wav n.wav --stems", "run accompany in.mid n.mid --stems"])
+def test_stems_are_refused_where_there_are_none(antiphon: Command, sources: Path, line: str) -> None:
+    done = antiphon(*line.split())
+    assert (done.code, done.complaint) == (2, f"{line.split()[1]} writes no stems; leave --stems out")
 
 
 def test_accompany_says_what_it_found(antiphon: Command, sources: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import pytest
 import soundfile
 from tests import noteclick
 from tests.clients.conftest import QUARK, Run
+from tests.waiting import play_for
 
 from antiphon.bench.rig import ServerProcess
 
@@ -89,7 +89,7 @@ def test_notes_end_when_sclang_ends(sclang: Run, home: Path) -> None:
     with ServerProcess(*options, home=home) as server:
         sclang(HERE / "leaving.scd", port=server.osc)
         server.sync()
-        time.sleep(0.5)
+        play_for(server, 0.5)
         server.sync()
     held = soundfile.read(home / "out.wav", dtype="float32", always_2d=True)[0].T[1]
     assert np.max(held) > 0.025

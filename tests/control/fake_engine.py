@@ -21,7 +21,7 @@ from antiphon.engine.link import (
     Synced,
 )
 from antiphon.graph.graph import Graph
-from antiphon.session.actions import ACTIONS, Action, NodeBend, NodeControl, NodeNoteOff, NodeNoteOn
+from antiphon.session.actions import ACTIONS, EVENTS, Action
 from antiphon.session.commands import Beat, ClearSchedule, Now, Panic, Sample, When
 
 RATE = 48000
@@ -161,7 +161,7 @@ class FakeEngine:
         match action:
             case Panic() | ClearSchedule():
                 self._waiting = [(w, c) for w, c in self._waiting if self._due(w)]
-            case NodeNoteOn() | NodeNoteOff() | NodeControl() | NodeBend():
+            case _ if isinstance(action, EVENTS):
                 return self._push(action.when, action.kind, action.node, action.number, action.value, action.channel)
         row = ACTIONS.row(type(action))
         return self._push(action.when, row.op, *(getattr(action, name) for name in row.names))

@@ -24,7 +24,7 @@ KINDS = ("on", "off", "control", "bend")
 
 def events(live: Rig) -> list[tuple[Any, ...]]:
     """What the engine has played, and forgets."""
-    found = [done for done in live.engine.applied if done[0] in KINDS]
+    found = [done for done in live.engine.applied if done[0] in (*KINDS, "program", "pitch", "pressure", "timbre")]
     live.engine.applied.clear()
     return found
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from hashlib import blake2b
 from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar, cast
 
 import pytest
 from tests.control.fake_engine import RATE
@@ -14,10 +16,15 @@ from tests.control.test_notes import events
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
+from antiphon.control.osc.unknown_words import AGAIN_SECONDS, MOST, UnknownWords
+from antiphon.control.replies import Replies
+from antiphon.engine.link import NodeVocabulary
 from antiphon.errors import UsageError
 from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.io.osc_peer import Level, Peer
 from antiphon.offline.event_file import parse_events
 from antiphon.session.commands import Control, NoteOn, Sample
+from antiphon.session.node_state import Node
 from antiphon.session.notes import Players
 from antiphon.session.play import BEGIN, FIRST, note_params, word_number
 from antiphon.wire.osc import encode
@@ -123,6 +130,45 @@ async def test_what_it_does_not_take_is_answered_and_plays_nothing(
 async def test_without_values_it_is_a_trigger(live: Rig, client: Client) -> None:
     assert await client.ask("/node/d/play") == []
     assert [done[0] for done in live.engine.applied] == ["set"]
+
+
+async def test_an_unknown_name_is_played_and_answered_once_in_some_seconds(live: Rig, client: Client) -> None:
+    number = live.app.session.state.nodes["d"].id
+    assert await client.ask("/node/d/play", "s", "bdd") == []
+    live.engine.say(NodeVocabulary(number, {"s": ("bd", "hh", "sd")}))
+    await live.settle()
+    assert await client.ask("/node/d/play", "s", "bd") == []
+    live.engine.applied.clear()
+    ((address, (about, reason)),) = await client.ask("/node/d/play", "s", "bdd", "n", 2)
+    assert (address, about) == ("/fail", "/node/d/play")
+    assert reason == ("d has no s named 'bdd', and this note is silent; did you mean bd? there are: bd, hh, sd")
+    assert [done[0] for done in events(live)] == ["control", "control", "control", "on"]
+    assert await client.ask("/node/d/play", "s", "bdd") == []
+    ((_, (_, reason)),) = await client.ask("/node/d/play", "s", "x" * 500)
+    assert len(reason) < 150
+    assert await client.ask("/node/d/play", "s", "") == []
+
+
+def test_words_are_answered_again_later_and_the_memory_of_them_is_bounded() -> None:
+    class Answers:
+        said: ClassVar[list[str]] = []
+
+        def fail(self, peer: object, address: str, reason: str) -> None:
+            self.said.append(reason)
+
+    now = [100.0]
+    words = UnknownWords(cast(Replies, Answers()), lambda: now[0])
+    node = Node(1, "d", DRUMS, 0, vocabulary={"s": ("bd",)})
+    owner, surface = (cast(Peer, SimpleNamespace(level=level)) for level in (Level.OWNER, Level.SURFACE))
+    for _ in range(3):
+        words.answer(surface, "/node/d/play", node, ("s", "kick", "n", 1))
+    assert Answers.said == ["d has no s named 'kick', and this note is silent"]
+    now[0] += AGAIN_SECONDS
+    words.answer(owner, "/node/d/play", node, ("s", "kick"))
+    assert Answers.said[1:] == ["d has no s named 'kick', and this note is silent; there are: bd"]
+    for n in range(MOST + 5):
+        words.answer(owner, "/node/d/play", node, ("s", f"w{n}"))
+    assert len(words._answered) == MOST
 
 
 def test_files_of_events_take_it_too() -> None:

@@ -52,6 +52,14 @@ async def play(live: Rig, folder: Path, text: str) -> Path:
     return path
 
 
+async def test_what_to_do_first_is_answered_and_in_the_status(live: Rig, tmp_path: Path) -> None:
+    client = live.client()
+    assert await client.ask("/patch/hint") == [("/patch/hint.reply", ("own", ""))]
+    await play(live, tmp_path, 'hint = "Play."\n' + OWN)
+    assert await client.ask("/patch/hint") == [("/patch/hint.reply", ("own", "Play."))]
+    assert live.app.status()["hint"] == "Play."
+
+
 def put(name: str, text: str) -> Path:
     path = paths.make_folder(paths.patches()) / f"{name}.toml"
     path.write_text(text)

@@ -42,6 +42,8 @@ PATCHES = {
     "/node/echo/feedback": "demo",
     "/node/out/gain -12": "demo",
     "/note/on 60 100": "keys",
+    "/note/pitch 60 0.5": "keys",
+    "/note/pressure 60 1": "keys",
     "/node/keys/instrument strings": "keys",
     "/node/drums/play s bd": "pads",
     "/node/denoise/learn": "voice",
@@ -50,6 +52,8 @@ PATCHES = {
 """What `antiphon osc` is given in the docs, and the patch that plays then."""
 SCSYNTH = "plugins/antiphon_supercollider/tests/real"
 PARSED = {
+    "antiphon serve --dirt-port 57120 --patch tidal": "tests/serve/test_dirt.py sends what Tidal sends",
+    "antiphon serve --patch answer --surface 127.0.0.1:9001": "tests/control/test_feedback.py subscribes a port",
     "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
     "antiphon osc /learn /node/keys/wet": (
         "plugins/antiphon_midi/tests/test_learning.py::test_learned_once_it_stays_learned turns it"
@@ -57,6 +61,7 @@ PARSED = {
     "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
     "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
     "antiphon serve --midi": "tests/real/test_midi.py",
+    "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",
     "antiphon serve --midi-in keys --midi-out gear": "the same",
     "antiphon serve --patch worker": "the next line renders the same patch",
     "antiphon serve --patch keys": "the server that these tests share is started so",
@@ -161,6 +166,7 @@ GIVEN: dict[str, Callable[[Path], None]] = {
     "my-loops/drums.wav": lambda path: loop(path, 90.0),
     "my-loops/bass.wav": lambda path: loop(path, 55.0),
     "melody.mid": tune,
+    "songs/other.mid": tune,
     "song.jsonl": events,
     "set.py": script,
     "mine.csv": notes_beside,
@@ -232,6 +238,10 @@ def test_the_commands_of_a_page_work_as_written(
     folder.mkdir()
     monkeypatch.chdir(folder)
     furnish(folder, lines)
+    for block in blocks(page):
+        named = re.fullmatch(r"# (\w+\.toml)", block.lines[0]) if block.lang == "toml" else None
+        if named is not None:
+            (folder / named[1]).write_text("\n".join(block.lines) + "\n")
     ran: set[str] = set()
     for line in lines:
         if line in ELSEWHERE or line.startswith("make "):

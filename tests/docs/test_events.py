@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.cli.files.render import MAX_EVENT_BYTES, RATE
+from antiphon.cli.files.render_file import MAX_EVENT_BYTES, RATE
 from antiphon.doctor import software
 from antiphon.engine.action_schedule import CAPACITY
 from antiphon.errors import UsageError
@@ -35,7 +35,7 @@ def test_the_example_is_taken_by_the_patch_it_names() -> None:
     assert len(commands) == len(lines) == 8
     assert [c.when for c in commands[:4]] == [Sample(0), Sample(24_000), Sample(48_000), Beat(4.0)]
     ids, actions = actions_of(graph, catalog, RATE, commands)
-    assert ids == {"keys": 1}
+    assert ids["keys"] == 1
     assert len(actions) == len(commands)
 
 

@@ -28,7 +28,7 @@ TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()
 PAGE = "\n".join([TUTORIAL, *((ROOT / "docs" / page).read_text() for page in ("workers.md", "hooks.md"))])
 SET = {
     "inputs", "outputs", "params", "split", "holds", "compensates", "tail", "needs", "rate", "block", "channels",
-    "latency", "node", "parts",
+    "latency", "preroll", "node", "parts",
 }  # fmt: skip
 HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if isinstance(n, ast.FunctionDef)]
 

@@ -20,7 +20,7 @@ from antiphon.engine.edges import FALL, RISE
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loop import EngineLoop, NextPlan
 from antiphon.engine.process import FileLoop
-from antiphon.engine.recorder import Recorder
+from antiphon.engine.recording.recorder import Recorder
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.graph.graph import Graph
 from antiphon.offline.rendering import PlayerRunner

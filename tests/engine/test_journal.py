@@ -12,8 +12,8 @@ from tests.local import graph, play, put, staged
 from tests.session.records import logged, records
 
 from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.journal import Journal, to_line
 from antiphon.engine.player_reports import Applied
+from antiphon.engine.recording.journal import Journal, to_line
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, MappingShape, Shared
 from antiphon.session.actions import ACTIONS, EVENTS
 from antiphon.session.commands import NOW, Sample, SetTransport

@@ -23,7 +23,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.processor import Processor
 from antiphon.engine import admission, loading
 from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.link import NodeState, PlanLoaded, PlanRefused
+from antiphon.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
 from antiphon.engine.loader import Loader
 from antiphon.engine.loop import EngineLoop
 from antiphon.engine.remote import RemoteEngine
@@ -55,6 +55,7 @@ class Rogue(Processor):
     def prepare(self, spec):
         self.counts[int(self.in_engine)] += 1
         self.counts[3] += self.in_engine
+        self.vocabulary = {"s": ("bd", "sd")} if self.settings["at"] == "prepare" else {"s": ("x" * 100,) * 1000}
         self.itself = self.process  # a reference cycle, which only the collector finds
         self.act("prepare")
 
@@ -422,3 +423,14 @@ def test_blocks_without_an_engine_are_missed(rig: Rig) -> None:
         rig.start_engine()
         rig.load(("good", {}))
         assert words[HeaderWord.MISSED_BLOCKS] == 7 * engines
+
+
+def test_control_learns_what_a_node_can_name_with_every_plan_and_of_too_long_a_list_nothing(rig: Rig) -> None:
+    found = NodeVocabulary(ord("g"), {"s": ("bd", "sd")})
+    assert rig.load(("good", {})) == ""
+    assert found in rig.heard
+    rig.heard.clear()
+    # a control that is new asks for the plan again, and the node is not prepared anew
+    assert rig.load(("good", {}), ("long", {"at": "close"})) == ""
+    assert {word.node for word in rig.heard if isinstance(word, NodeVocabulary)} == {ord("g")}
+    assert found in rig.heard

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from antiphon.engine import recorder as recorders
-from antiphon.engine import take as takes
-from antiphon.engine.recorder import Recorder
+from antiphon.engine.recording import recorder as recorders
+from antiphon.engine.recording import take as takes
+from antiphon.engine.recording.recorder import Recorder
+from antiphon.engine.recording.take import TakeFile, written
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
-from antiphon.engine.take import TakeFile, written
 from antiphon.errors import FileError
 from antiphon.io.audiofile import stream
 from antiphon.io.containers import check

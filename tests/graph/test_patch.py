@@ -99,6 +99,16 @@ clean.wet = 1
     assert made.midi == {"cc 21": "clean.gain", "cc 22 16": "clean.fire"}
 
 
+def test_a_hint_and_a_group_are_read_and_stay_when_it_is_saved():
+    made = read('hint = "Play."\ngroup = "keys"\n[nodes.gain]\n')
+    assert (made.hint, made.group) == ("Play.", "keys")
+    again = parse(dump(made), CATALOG)
+    assert (again.hint, again.group) == ("Play.", "keys")
+    bare = read("[nodes.gain]\n")
+    assert (bare.hint, bare.group) == ("", "")
+    assert "hint" not in dump(bare)
+
+
 def test_plain_names_take_the_first_port_of_a_kind_both_have():
     made = read('[nodes.both]\n[nodes.keys]\n[nodes.gain]\n[wires]\nboth = ["keys", "gain"]\n')
     assert [str(w.source) for w in made.graph.wires] == ["both.notes", "both.out"]
@@ -113,9 +123,13 @@ BAD = [
         "nodse = 1",
         2,
         "nodse",
-        "did you mean nodes? the keys are: format, name, listed, tempo, nodes, wires, scenes, midi",
+        "did you mean nodes? the keys are: format, name, hint, group, listed, tempo, nodes, wires, scenes, midi",
     ),
     (TOP, "name = 3", 2, "name", "one line of text"),
+    (TOP, "hint = 3", 2, "hint", "takes one line of text, at most 400 characters"),
+    (TOP, 'hint = "a\\nb"', 2, "hint", "takes one line of text, at most 400 characters"),
+    (TOP, f'hint = "{"x" * 401}"', 2, "hint", "takes one line of text, at most 400 characters"),
+    (TOP, f'group = "{"x" * 41}"', 2, "group", "takes one line of text, at most 40 characters"),
     (TOP, 'name = "a\\nb"', 2, "name", "one line of text"),
     (TOP, "\ntempo = 1e9", 3, "tempo", "10 to 999 bpm"),
     (TOP, "tempo = 1000", 2, "tempo", "10 to 999 bpm, not 1000"),

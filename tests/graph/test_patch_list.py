@@ -36,7 +36,7 @@ def test_each_says_in_one_sentence_what_it_is_for() -> None:
         assert ". " not in entry.line
         assert not entry.own
     (evening,) = patch_list.entries(set_list.FOLDER)
-    assert evening.line.endswith("then the click to play against.")
+    assert evening.line.endswith("then words thrown into an echo.")
 
 
 def test_ones_own_stands_before_a_shipped_one_and_says_so() -> None:
@@ -46,6 +46,20 @@ def test_ones_own_stands_before_a_shipped_one_and_says_so() -> None:
     assert (found["answer"].own, found["answer"].hides, found["answer"].line) == (True, True, "Mine")
     assert (found["other"].own, found["other"].hides, found["other"].line) == (True, False, "Hey there.")
     assert found["answer"].path == patch.find("answer")
+
+
+def test_a_hint_and_a_group_are_listed_and_tools_come_last() -> None:
+    write("zither", 'format = 1\nhint = "Pluck it."\ngroup = "strings"\n[nodes]\n')
+    write("aaa", f'format = 1\ngroup = "{patch_list.TOOLS}"\nhint = 3\n')
+    write("forged", 'format = 1\nhint = "a\\u001b[2J"\n')
+    found = {entry.name: entry for entry in patch_list.entries()}
+    assert (found["zither"].hint, found["zither"].group) == ("Pluck it.", "strings")
+    assert patch_list.hint(found["zither"].path) == "Pluck it."
+    assert found["aaa"].hint == ""
+    assert found["forged"].hint.isprintable()
+    assert found["zither"].plain()["hint"] == "Pluck it."
+    names = patch_list.names()
+    assert names.index("zither") < names.index("aaa") < names.index("click")
 
 
 def test_files_that_are_no_patches_do_not_end_a_list() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import mido
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from antiphon.errors import FileError
 from antiphon.io import midifile
-from antiphon.io.midifile import MidiNote, MidiTrack, read, write
+from antiphon.io.midifile import MidiControlChange, MidiNote, MidiTrack, read, write
 
 
 @st.composite
@@ -45,7 +46,10 @@ def test_what_is_written_is_read_again_and_again(
     tempo = [(2.0 * n, float(bpm)) for n, bpm in enumerate(bpms)]
     write(path, made, tempo)
     song = read(path)
-    assert list(song.tracks[1:]) == made
+    begun = [MidiControlChange(0.0, "program", t.program or 0, 0.0, t.notes[0].channel) for t in made]
+    assert list(song.tracks[1:]) == [
+        t if t.program is None else replace(t, controls=(change,)) for t, change in zip(made, begun, strict=True)
+    ]
     assert song.tracks[0].notes == ()
     assert song.tempo == tuple((at, pytest.approx(bpm, rel=1e-4)) for at, bpm in tempo)
     write(path, song.tracks, song.tempo, song.ticks)
@@ -124,6 +128,9 @@ def test_what_is_no_midi_file_is_refused_in_a_sentence(tmp_path: Path) -> None:
         (b"RIFF" + bytes(100), "is not a MIDI file"),
         (b"MThd\0\0\0\6\0\1\0\1\xe7\x28MTrk\0\0\0\0", "not in beats"),
         (bytes(midifile.MAX_FILE + 1), "at most 2 MiB"),
+        (b"MThd\0\0\0\6\0\1\0\2\1\xe0MTrk\0\0\0\4\0\xff\x2f\0MTrk\0", "it is cut short"),
+        (b"MThd\0\0\0\6\0\1\x27\x10\1\xe0" + b"MTrk\0\0\0\4\0\xff\x2f\0" * 10_000, "it has 10000 tracks"),
+        (b"MThd\0\0\0\6\0\0\0\1\1\xe0MTrk\0\0\0\x0b\0\xff\x51\3\0\0\0\0\xff\x2f\0", "a tempo in it is 0"),
     ):
         (tmp_path / "x.mid").write_bytes(content)
         assert wanted in refused(tmp_path / "x.mid")
@@ -163,3 +170,22 @@ def test_a_note_that_begins_again_while_it_sounds(
     song = midifile.read(tmp_path / "a.mid", overlap)
     assert [(n.start, n.length, round(127 * n.velocity)) for n in song.tracks[0].notes] == found
     assert song.length == 4.0
+
+
+def test_programs_and_bars_are_read_with_their_beats(tmp_path: Path) -> None:
+    track = mido.MidiTrack(
+        [
+            mido.MetaMessage("time_signature", numerator=6, denominator=8, time=0),
+            mido.Message("program_change", program=40, channel=3, time=0),
+            mido.Message("note_on", note=60, velocity=10, channel=3, time=0),
+            mido.Message("program_change", program=41, channel=3, time=480),
+            mido.MetaMessage("time_signature", numerator=4, denominator=4, time=960),
+        ]
+    )
+    mido.MidiFile(type=0, ticks_per_beat=480, tracks=[track]).save(tmp_path / "a.mid")
+    song = read(tmp_path / "a.mid")
+    assert song.tracks[0].program == 40
+    assert song.tracks[0].controls == (
+        MidiControlChange(0.0, "program", 40, 0.0, 4), MidiControlChange(1.0, "program", 41, 0.0, 4),
+    )  # fmt: skip
+    assert song.meters == ((0.0, 3.0), (3.0, 4.0))

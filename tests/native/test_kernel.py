@@ -435,3 +435,55 @@ def test_a_kernel_that_calls_one_that_is_refused_is_refused_as_well():
         calls_what_is_refused(1.0)
     with pytest.raises(TypeError, match="outside the subset"):
         refused_inside(1.0)
+
+
+@kernel
+def of_every_kind(x: Audio, y: f32p, z: f64p, a: i64, b: f32, c: f64) -> f64:
+    return f64(x[1, 2]) + f64(y[1]) + z[1] + f64(a) + f64(b) + c + f64(x.channels * 100 + x.frames)
+
+
+def test_a_caller_gives_what_the_kernel_gives_whatever_has_changed():
+    call = of_every_kind.caller()
+    rng = np.random.default_rng(1)
+    args = None
+    for turn in range(40):
+        fresh = [
+            rng.random((2, 3 + turn % 4), np.float32), rng.random(2, np.float32), rng.random(2),
+            int(rng.integers(-(2**40), 2**40)), float(rng.random()), float(rng.random()),
+        ]  # fmt: skip
+        # some stay the same objects, an array with other content
+        args = fresh if args is None else [n if rng.random() < 0.5 else o for o, n in zip(args, fresh, strict=True)]
+        args[1][1] = turn
+        assert call(*args) == of_every_kind(*args) == of_every_kind.bind(*args)()
+
+
+def test_callers_of_one_kernel_do_not_share_arguments():
+    x = np.ones((2, 3), np.float32)
+    one, two = of_every_kind.caller(), of_every_kind.caller()
+    given = x, x[0], np.zeros(2), 1, 0.5, 0.25
+    first = one(*given)
+    assert two(x, x[0], np.ones(2), 2, 1.5, 0.5) == first + 1 + 1 + 1 + 0.25
+    assert one(*given) == first
+
+
+def test_a_caller_refuses_what_is_no_sound_as_the_kernel_does():
+    with pytest.raises(TypeError, match="float32"):
+        of_every_kind.caller()(np.zeros((2, 3)), np.zeros(2, np.float32), np.zeros(2), 1, 0.0, 0.0)
+
+
+@kernel
+def counted(n: i64p) -> f64:
+    n[0] = n[0] + 1
+    return 1.5
+
+
+@kernel
+def chosen(a: i64, n: i64p) -> f64:
+    return counted(n) if a > 0 else (2 if a < 0 else math.exp(f64(a)))
+
+
+@pytest.mark.parametrize("a", [-1, 0, 1])
+def test_of_a_choice_that_costs_only_one_side_is_computed(a):
+    n, wanted = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    assert chosen(a, n) == chosen.python(a, wanted)
+    assert n[0] == wanted[0] == (a > 0)

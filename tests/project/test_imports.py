@@ -15,7 +15,9 @@ ROOTS = (SERVER, ROOT / "plugins", ROOT / "models")
 PURE = ["wire", "session", "graph/patch", "contract/params", "graph/graph"]
 WORLD = {"asyncio", "socket", "socketserver", "selectors", "ssl", "http", "torch", "sounddevice", "jack"}
 # What may import each, by where its path begins: what runs in a worker, and what measures.
-TORCH = tuple(f"server/antiphon/workers/{name}.py" for name in ("streaming", "torch_network", "torch_stepper", "cuda"))
+TORCH = tuple(
+    f"server/antiphon/workers/networks/{name}.py" for name in ("streaming", "torch_network", "torch_stepper", "cuda")
+)
 HEAVY = {
     "torch": (
         *TORCH,

@@ -16,7 +16,7 @@ import soundfile
 from tests import noteclick
 from tests.real.conftest import NAME, Jackd, _wait_for
 from tests.real.keyboard import Keyboard
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess
 
@@ -119,7 +119,7 @@ def test_notes_are_as_far_apart_as_they_were_played(live: ServerProcess, home: P
     gap, count = 4801, 100
     with Keyboard("even", "antiphon-midi:antiphon") as keys:
         keys.ask(*(f"{gap if n else 0} {bytes((0x90, n % 128, 100)).hex()}" for n in range(count)))
-        time.sleep(0.3)
+        play_for(live, 0.3)
     late = live.status()["late"]
     live.sync()
     live.stop()
@@ -190,11 +190,11 @@ def test_what_is_played_goes_out_to_gear(live: ServerProcess) -> None:
     gear.open_virtual_port("in")
     try:
         until(lambda: live.status()["midi"]["outputs"] == ["listener:in"], 2.5, "the gear")
-        time.sleep(0.2)
+        play_for(live, 0.2)
         live.send("/note/on", 60, 127)
         live.send("/note/off", 60)
         live.sync()
-        time.sleep(0.2)
+        play_for(live, 0.2)
         # once as it was commanded, and once as the node that [midi] names sent it on
         assert sorted(heard_by(gear)) == [(0x80, 60, 64)] * 2 + [(0x90, 60, 127)] * 2
         live.send("/note/on", 61, 127)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.broker import Client, Mosquitto, mosquitto
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess
 
@@ -102,7 +102,7 @@ def test_a_broker_that_hangs_is_left_and_found_again(broker: Mosquitto, server: 
         try:
             until(lambda: counts(server)["state"] == "connecting", 15, "its silence is noticed")
             # attempts that it will find waiting when it wakes up
-            time.sleep(5.0)
+            play_for(server, 5.0)
         finally:
             broker.process.send_signal(signal.SIGCONT)
         begun = time.monotonic()
@@ -110,6 +110,6 @@ def test_a_broker_that_hangs_is_left_and_found_again(broker: Mosquitto, server: 
         client.send(TOPIC, "0.375")
         until(lambda: client.last("antiphon/gain/wet") == b"0.375", WORKING, "what is set is told")
         assert time.monotonic() - begun < WORKING
-        time.sleep(2.0)
+        play_for(server, 2.0)
         assert client.last("antiphon/status") == b"online"
         assert counts(server)["state"] == "running"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import play_for
 
 from antiphon.bench.rig import ServerProcess
 
@@ -90,12 +91,12 @@ def test_a_failing_processor_is_passed_by_named_and_tried_again(
     assert server.ask("/node/rogue/act")[1] == ["behave"]
     server.send("/node/rogue/act", act)
     assert reason in until_failed(server, 5.0)["reason"]
-    time.sleep(0.1)
+    play_for(server, 0.1)
     server.send("/node/rogue/act", "behave")
     server.sync(1)
     server.send("/node/rogue/reset")
     server.sync(2)
-    time.sleep(0.1)
+    play_for(server, 0.1)
     assert node(server)["state"] == "running"
     server.stop()
     sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
+from tests.waiting import play_for
 
 from antiphon.bench.rig import ServerProcess
 
@@ -40,16 +41,16 @@ def test_replay_is_identical(tmp_path: Path) -> None:
         server.send("/patch/load", "through", 0.1)
         server.sync(1)
         server.send("/node/gain/gain", 0.7, 0.2)
-        time.sleep(0.3)
+        play_for(server, 0.3)
         server.send("/node/add", "delay", "echo", "gain")
         server.sync(2)
-        time.sleep(0.2)
+        play_for(server, 0.2)
         os.kill(server.pids()["engine"], signal.SIGKILL)
-        time.sleep(0.5)
+        play_for(server, 0.5)
         server.send("/node/echo/wet", 0.5)
         server.sync(3)
         server.send("/panic")
-        time.sleep(0.2)
+        play_for(server, 0.2)
     kept = soundfile.read(folder / "output.wav", dtype="float32", always_2d=True)[0]
     came = soundfile.read(folder / "input.wav", dtype="float32", always_2d=True)[0]
     began = np.flatnonzero(np.any(came != 0.0, axis=1))[0]

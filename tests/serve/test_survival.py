@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.waiting import BUSY, until
+from tests.waiting import BUSY, play_for, until
 
 from antiphon.bench.rig import ServerProcess, free_port
 
@@ -67,7 +67,7 @@ def test_a_killed_engine_is_back_with_its_parameters(options: list[str], tmp_pat
     with ServerProcess(*options, home=tmp_path) as server:
         server.send("/node/gain/gain", 0.5)
         server.sync()
-        time.sleep(0.3)
+        play_for(server, 0.3)
         before = server.pids()["engine"]
         os.kill(before, signal.SIGKILL)
         for n in range(20):
@@ -77,7 +77,7 @@ def test_a_killed_engine_is_back_with_its_parameters(options: list[str], tmp_pat
         assert server.status()["engine"]["restarts"] == 1
         assert server.ask("/node/gain/gain") == ("/node/gain/gain", [0.5])
         server.sync(3)
-        time.sleep(0.3)
+        play_for(server, 0.3)
     sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
     assert longest_gap(tmp_path / "out.wav") <= RATE // 2
     assert np.allclose(sound[-2000:-960], 0.125, atol=1e-3)
@@ -102,7 +102,7 @@ def test_a_killed_control_does_not_stop_the_sound(options: list[str], tmp_path: 
         assert after["engine"] == pids["engine"]
         server.send("/node/gain/gain", 1.0)
         server.sync(2)
-        time.sleep(0.2)
+        play_for(server, 0.2)
     assert longest_gap(tmp_path / "out.wav") == 0
     sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32")
     assert np.allclose(sound[-2000:-960], 0.25, atol=1e-3)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from antiphon.control.state import StateFolder
-from antiphon.engine import recorder
+from antiphon.engine.recording import recorder
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime import pidfile
 from antiphon.runtime.settings import ServeSettings

@@ -366,6 +366,17 @@ async def test_only_loopback_is_bound_without_lan(tmp_path: Path) -> None:
                 await asyncio.open_connection(ip, server.port)
 
 
+async def test_the_patches_are_listed_with_what_to_do_first(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        code, body, _ = await ask(server, "GET", "/api/patches")
+    assert code == 200
+    found = {entry["name"]: entry for entry in json.loads(body)}
+    assert found["wah"]["hint"].startswith("Play one string softly")
+    assert (found["wah"]["group"], found["tune"]["group"]) == ("guitar", "tools")
+    assert "through" not in found
+    assert not any("file" in entry for entry in found.values()), "a path of this machine is nobody else's business"
+
+
 async def test_approving_needs_the_token_even_on_loopback(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     app = FakeApp()
     with caplog.at_level(logging.DEBUG):

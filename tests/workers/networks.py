@@ -12,8 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from antiphon.runtime import model_files
+from antiphon.workers.networks.streaming import StreamingModel
 from antiphon.workers.spec import WorkerSpec
-from antiphon.workers.streaming import StreamingModel
 
 HERE = "tests.workers.networks"
 HOP = 64
@@ -119,7 +119,7 @@ def spec(network: str = "Leaky", slots: int = 4, weights: str = "", folder: Path
     settings = {"network": f"{HERE}:{network}", "weights": weights, "seed": 3, "folder": str(folder or "")}
     shape = {"hop": HOP, "inputs": (inputs, HOP), "outputs": (outputs, HOP)}
     return WorkerSpec(
-        "test", "antiphon.workers.torch_stepper:build", slots=slots, settings=settings, **{**shape, **given}
+        "test", "antiphon.workers.networks.torch_stepper:build", slots=slots, settings=settings, **{**shape, **given}
     )
 
 

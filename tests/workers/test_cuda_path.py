@@ -12,9 +12,9 @@ torch = pytest.importorskip("torch")
 from tests.workers.networks import HOP, as_it_was, noise, play, spec
 
 from antiphon.errors import WorkerError
-from antiphon.workers import cuda
-from antiphon.workers.torch_network import load
-from antiphon.workers.torch_stepper import TorchStepper
+from antiphon.workers.networks import cuda
+from antiphon.workers.networks.torch_network import load
+from antiphon.workers.networks.torch_stepper import TorchStepper
 
 CPU = torch.device("cpu")
 

@@ -16,7 +16,10 @@ INFO = ModelInfo("tiny", "somewhere:Tiny", "tiny-weights", "test", 44100, 128, 2
 def test_the_cpu_gets_few_slots_and_the_card_many() -> None:
     cpu, cuda = INFO.worker("cpu"), INFO.worker("cuda")
     assert (cpu.slots, cuda.slots) == (5, MAX_SLOTS)
-    assert (cpu.factory, cuda.factory) == ("antiphon.workers.torch_stepper:build", "antiphon.workers.cuda:build")
+    assert (cpu.factory, cuda.factory) == (
+        "antiphon.workers.networks.torch_stepper:build",
+        "antiphon.workers.networks.cuda:build",
+    )
     assert (cpu.inputs, cpu.outputs, cpu.hop, cpu.rate, cpu.device) == ((2, 128), (3, 128), 128, 44100, "cpu")
     assert cpu.settings == {"network": "somewhere:Tiny", "weights": "tiny-weights"}
     assert WorkerSpec.from_json(cuda.to_json()) == cuda

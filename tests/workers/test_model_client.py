@@ -15,9 +15,9 @@ from antiphon.contract.processor import IO, BlockTime
 from antiphon.errors import WorkerError
 from antiphon.runtime import model_files
 from antiphon.workers import pool
-from antiphon.workers.array_stepper import build
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.model_client import ModelClient, usable, worker_of
+from antiphon.workers.networks.array_stepper import build
 
 HOP = 4
 

@@ -15,8 +15,8 @@ from tests.workers import networks
 from tests.workers.networks import HOP, as_it_was, noise, play, spec, write_weights
 
 from antiphon.runtime.model_files import ModelError
-from antiphon.workers import torch_network
-from antiphon.workers.torch_stepper import build
+from antiphon.workers.networks import torch_network
+from antiphon.workers.networks.torch_stepper import build
 
 
 @pytest.fixture(autouse=True)

@@ -23,9 +23,13 @@ _BLOCK = 2048
 
 
 class StreamedDenoiser:
-    """The plugin run as a stream, with its latency removed. In the learned modes it waits for its worker."""
+    """The plugin run as a stream, with its latency removed. In the learned modes it waits for its worker.
 
-    def __init__(self, mode: str, latency: str = "normal") -> None:
+    With `file` it is run as `antiphon run` does: the beginning comes first, as far as the plugin wants it.
+    """
+
+    def __init__(self, mode: str, latency: str = "normal", *, file: bool = False) -> None:
+        self._file = file
         self._spec = StreamSpec(RATE, _BLOCK, 1)
         self._plugin = Denoise()
         self._plugin.settings.update(mode=mode, latency=latency)
@@ -34,6 +38,9 @@ class StreamedDenoiser:
     def __call__(self, sound: F32, learn_at: int | None = None, full: bool = False) -> F32:
         lag = self._plugin.latency
         self._plugin.reset()
+        if self._file:
+            run(self._plugin, sound[None, : self._plugin.preroll], self._spec)
+            self._plugin.rewind()
         padded = np.concatenate([sound, np.zeros(lag, np.float32)])[None]
         changes = [] if learn_at is None else [(learn_at, "learn", True)]
         return run(self._plugin, padded, self._spec, changes, first={"full": full})[0, lag:]

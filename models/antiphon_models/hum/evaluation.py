@@ -7,7 +7,7 @@ note as well. On singing made here, the pitch is the nearest whole MIDI number.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import ClassVar
 
@@ -23,7 +23,7 @@ from antiphon_models.hum.material import RATE as MADE
 from antiphon_models.hum.material import colours, resampled
 from antiphon_models.hum.peers import Found
 from antiphon_models.hum.systems import System as Transcribe
-from antiphon_models.hum.testset import RATE, TestClip
+from antiphon_models.hum.testset import RATE, Clip
 from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, System
 
@@ -64,6 +64,7 @@ class Hearing(Evaluation):
         Measure("hum 20 dB"),
         Measure("hum 10 dB"),
         Measure("hum 0 dB"),
+        *(Measure(f"sung, band {ratio} dB") for ratio in testset.BAND_RATIOS),
         Measure("sung with ends"),
         Measure("octave errors", "%", "lower"),
         *(Measure(f"false, {kind}", "in 10 s", "lower") for kind in testset.EMPTY),
@@ -99,7 +100,11 @@ class Hearing(Evaluation):
         noises = testset.noises(ask.data)
         ask.say("making what is measured, where it is not there yet")
         for n, (kind, clip) in enumerate(testset.noted(ask.data, ask.work, ask.seed, ask.limit)):
-            for measure, sound in _heard(kind, clip, noises, n):
+            heard = _heard(kind, clip, noises, n)
+            if kind == "sung" and n // 3 < testset.BANDS:
+                over = testset.with_bands(ask.work, clip, n // 3)
+                heard = chain(heard, ((f"sung, band {ratio} dB", sound) for ratio, sound in over))
+            for measure, sound in heard:
                 for name, system in made.items():
                     result = system(sound)
                     yield MetricValue(name, measure, clip.name, f1(clip, result.notes))
@@ -126,7 +131,7 @@ class Hearing(Evaluation):
                 for name, system in made.items():
                     yield MetricValue(name, f"hum {ratio} dB", clip.name, f1(clip, system(noisy).notes))
         for n, x in enumerate(colours(10.0, ask.seed)):
-            noise = TestClip(f"noise {n}", resampled(x, MADE, RATE), np.zeros((0, 3)), np.zeros(0))
+            noise = Clip(f"noise {n}", resampled(x, MADE, RATE), np.zeros((0, 3)), np.zeros(0))
             for name, system in made.items():
                 if name != "true pitch":
                     yield MetricValue(name, "false, noise", noise.name, float(len(system(noise).notes)))
@@ -134,7 +139,7 @@ class Hearing(Evaluation):
     def examples(self, ask: EvaluationRequest) -> Iterator[Example]:
         made, loaded = _makers(ask), load_plugins(check=False)
 
-        def played(clip: TestClip, what: str, notes: Found) -> Example:
+        def played(clip: Clip, what: str, notes: Found) -> Example:
             timed = [
                 TimedNote(round(a * RATE), round(b * RATE), min(127, max(0, round(number)))) for a, b, number in notes
             ]
@@ -156,7 +161,7 @@ class Hearing(Evaluation):
                     yield played(clip, name, system(clip).notes)
 
 
-def _heard(kind: str, clip: TestClip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, TestClip]]:
+def _heard(kind: str, clip: Clip, noises: list[tuple[str, testset.F32]], n: int) -> Iterator[tuple[str, Clip]]:
     """The (measure, sound) pairs of a clip."""
     if kind == "hum":
         for ratio in (20, 10, 0):
@@ -169,7 +174,7 @@ def _heard(kind: str, clip: TestClip, noises: list[tuple[str, testset.F32]], n: 
 
 def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
     """What is asked for and can be had, by name."""
-    table: dict[str, systems.System] = {name: systems.peer(name) for name in peers.PEERS}
+    table: dict[str, systems.System] = {name: systems.peer(name, ask.work / "peers") for name in peers.PEERS}
     if not peers.has_basic_pitch():
         ask.say("Basic Pitch is left out: it is not installed (pip install --no-deps basic-pitch, and onnxruntime)")
         del table["Basic Pitch"]
@@ -192,12 +197,12 @@ def _late(late: dict[str, list[float]]) -> Iterator[MetricValue]:
                 yield MetricValue(name, f"late, p{part}", "all", 1000.0 * float(np.percentile(values, part)))
 
 
-def f1(clip: TestClip, found: Found, ends: float | None = None) -> float:
+def f1(clip: Clip, found: Found, ends: float | None = None) -> float:
     """Note F1, 0 to 1. ends: part of a note its end may be off by, None to ignore ends."""
     return note_f1(clip.notes, [(start, end, float(round(pitch))) for start, end, pitch in found], ends)
 
 
-def octaves(clip: TestClip, found: Found) -> float:
+def octaves(clip: Clip, found: Found) -> float:
     """Percentage of the notes with a found onset whose pitch is whole octaves off; NaN without any."""
     heard = wrong = 0
     for start, _, pitch in clip.notes:
@@ -209,14 +214,15 @@ def octaves(clip: TestClip, found: Found) -> float:
     return 100.0 * wrong / heard if heard else float("nan")
 
 
-def lateness(clip: TestClip, result: systems.Result) -> list[float]:
+def lateness(clip: Clip, result: systems.Result) -> list[float]:
     """Seconds from each sung note's start to the note found with its pitch, where that is within `LATEST`."""
     if result.late is None:
         return []
-    said = [(at + result.late, number) for at, _, number in result.notes]
+    numbers = result.numbers or [(at, round(number)) for at, _, number in result.notes]
+    said = [(at + result.late, number) for at, number in numbers]
     late = []
     for start, _, pitch in clip.notes:
-        after = [at - start for at, number in said if 0.0 <= at - start <= LATEST and round(number) == pitch]
+        after = [at - start for at, number in said if 0.0 <= at - start <= LATEST and number == pitch]
         if after:
             late.append(min(after))
     return late

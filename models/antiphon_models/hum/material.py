@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import frequency
 from antiphon.api.files import read_midi
+from antiphon_models.hum.styles import SingingStyle
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
@@ -153,54 +154,6 @@ def syllable(text: str, voice: str, rate: int = RATE) -> Syllable:
     if len(voiced) < 4:
         return Syllable(envelope, noise, (0, len(f0) - 1))
     return Syllable(envelope, noise, (int(voiced[0]), int(voiced[-1])))
-
-
-@dataclass(frozen=True, slots=True)
-class SingingStyle:
-    """How a singer sings.
-
-    Attributes:
-        glide: Seconds.
-        scoop: Semitones.
-        scoop_time: Seconds.
-        vibrato: Semitones.
-        drift: Semitones.
-        mistuned: Semitones.
-        scoops: Share of the notes.
-        slurs: Share of the notes.
-        on_vowel: Whether the syllable's vowel is on the beat and not its consonant.
-    """
-
-    glide: float = 0.06
-    scoops: float = 0.3
-    scoop: float = 1.5
-    scoop_time: float = 0.09
-    vibrato: float = 0.3
-    vibrato_rate: float = 5.5
-    vibrato_delay: float = 0.2
-    drift: float = 0.1
-    mistuned: float = 0.1
-    slurs: float = 0.15
-    on_vowel: bool = True
-    breath: float = 0.0005
-
-
-def manner(rng: np.random.Generator) -> SingingStyle:
-    """A random style."""
-    return SingingStyle(
-        glide=float(rng.uniform(0.03, 0.12)),
-        scoops=float(rng.uniform(0.0, 0.6)),
-        scoop=float(rng.uniform(0.5, 2.5)),
-        scoop_time=float(rng.uniform(0.05, 0.13)),
-        vibrato=float(rng.uniform(0.0, 0.6)),
-        vibrato_rate=float(rng.uniform(4.5, 6.5)),
-        vibrato_delay=float(rng.uniform(0.0, 0.35)),
-        drift=float(rng.uniform(0.03, 0.15)),
-        mistuned=float(rng.uniform(0.0, 0.15)),
-        slurs=float(rng.uniform(0.0, 0.3)),
-        on_vowel=bool(rng.random() < 0.7),
-        breath=float(10 ** rng.uniform(-4.5, -2.7)),
-    )
 
 
 def singing(

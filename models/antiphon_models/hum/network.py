@@ -14,25 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from antiphon.api.networks import State, StreamingModel
-from antiphon_hum.learned import spec
-from antiphon_hum.learned.tables import (
-    BANDS,
-    BINS,
-    BODY,
-    CHANNELS,
-    CONTEXT,
-    HIDDEN,
-    LATE,
-    LONG,
-    MIDDLE,
-    PER_SEMITONE,
-    ROOT,
-    SHIFTS,
-    SHORT,
-    lags,
-    log_grid,
-    window,
-)
+from antiphon_hum.learned import spec, tables
 
 
 class PitchNetwork(StreamingModel):
@@ -50,22 +32,22 @@ class PitchNetwork(StreamingModel):
 
     def __init__(self) -> None:
         super().__init__()
-        for name, size in (("long", LONG), ("middle", MIDDLE), ("short", SHORT)):
-            self.register_buffer(f"{name}_window", torch.tensor(window(size)), persistent=False)
-            self.register_buffer(f"{name}_grid", torch.tensor(log_grid(size)), persistent=False)
-            if size != SHORT:
-                self.register_buffer(f"{name}_lags", torch.tensor(lags(size)), persistent=False)
-        self.shifts = list(SHIFTS)
-        self.one = nn.Conv1d(CHANNELS, 16, 5, padding=2)
+        for name, size in (("long", tables.LONG), ("middle", tables.MIDDLE), ("short", tables.SHORT)):
+            self.register_buffer(f"{name}_window", torch.tensor(tables.window(size)), persistent=False)
+            self.register_buffer(f"{name}_grid", torch.tensor(tables.log_grid(size)), persistent=False)
+            if size != tables.SHORT:
+                self.register_buffer(f"{name}_lags", torch.tensor(tables.lags(size)), persistent=False)
+        self.shifts = list(tables.SHIFTS)
+        self.one = nn.Conv1d(tables.CHANNELS, 16, 5, padding=2)
         self.two = nn.Conv1d(16, 16, 5, padding=2)
-        self.three = nn.Conv1d(16, BODY, 5, padding=2)
-        self.local = nn.Conv1d(BODY, 2, 3, padding=1)
-        self.squeeze = nn.Linear(BODY * spec.SEMITONES, CONTEXT)
-        self.time = nn.GRU(CONTEXT + 2 * BANDS, HIDDEN, batch_first=True)
-        self.keys = nn.Linear(HIDDEN, 3 * spec.SEMITONES)
-        self.tell = nn.Linear(HIDDEN, 7)
+        self.three = nn.Conv1d(16, tables.BODY, 5, padding=2)
+        self.local = nn.Conv1d(tables.BODY, 2, 3, padding=1)
+        self.squeeze = nn.Linear(tables.BODY * spec.SEMITONES, tables.CONTEXT)
+        self.time = nn.GRU(tables.CONTEXT + 2 * tables.BANDS, tables.HIDDEN, batch_first=True)
+        self.keys = nn.Linear(tables.HIDDEN, 3 * spec.SEMITONES)
+        self.tell = nn.Linear(tables.HIDDEN, 7)
         self.weigh = nn.Parameter(torch.ones(1))
-        self.register_buffer("places", torch.arange(BINS, dtype=torch.float32), persistent=False)
+        self.register_buffer("places", torch.arange(tables.BINS, dtype=torch.float32), persistent=False)
 
     def _table(self, name: str) -> Tensor:
         return cast(Tensor, getattr(self, name))
@@ -77,7 +59,8 @@ class PitchNetwork(StreamingModel):
     def _look(self, frames: Tensor) -> tuple[Tensor, Tensor]:
         """frames `[n, LONG]` → channels over pitch `[n, CHANNELS, BINS]`, and the short window's bands `[n, BANDS]`."""
         far, middle, short = (
-            self._spectrum(frames, name, size) for name, size in (("long", LONG), ("middle", MIDDLE), ("short", SHORT))
+            self._spectrum(frames, name, size)
+            for name, size in (("long", tables.LONG), ("middle", tables.MIDDLE), ("short", tables.SHORT))
         )
         rows = []
         logs = [
@@ -85,25 +68,25 @@ class PitchNetwork(StreamingModel):
             for name, power in (("long", far), ("middle", middle), ("short", short))
         ]
         padded = functional.pad(logs[0], (36, 0), value=-2.0)
-        rows += [padded[:, 36 + s : 36 + s + BINS] for s in self.shifts]
-        rows += [logs[1][:, s : s + BINS] for s in self.shifts[1:4]]
-        rows += [logs[2][:, s : s + BINS] for s in self.shifts[1:3]]
+        rows += [padded[:, 36 + s : 36 + s + tables.BINS] for s in self.shifts]
+        rows += [logs[1][:, s : s + tables.BINS] for s in self.shifts[1:4]]
+        rows += [logs[2][:, s : s + tables.BINS] for s in self.shifts[1:3]]
         for name, power in (("long", far), ("middle", middle)):
-            root = (power + 1e-12).pow(ROOT)
+            root = (power + 1e-12).pow(tables.ROOT)
             rows.append(2.0 * (root @ self._table(f"{name}_lags")) / root.sum(-1, keepdim=True))
-        return torch.stack(rows, 1), logs[2].reshape(len(frames), BANDS, -1).mean(-1)
+        return torch.stack(rows, 1), logs[2].reshape(len(frames), tables.BANDS, -1).mean(-1)
 
     def _body(self, channels: Tensor) -> tuple[Tensor, Tensor]:
         """From channels to two saliences `[n, 2, BINS]` and the input of the GRU `[n, CONTEXT]`."""
         x = functional.gelu(self.one(channels))
         x = functional.gelu(self.two(x))
         x = functional.gelu(self.three(x))
-        pooled = functional.avg_pool1d(x, PER_SEMITONE).flatten(1)
+        pooled = functional.avg_pool1d(x, tables.PER_SEMITONE).flatten(1)
         return self.local(x), functional.gelu(self.squeeze(pooled))
 
     def _heads(self, hidden: Tensor, local: Tensor, late: Tensor) -> tuple[Tensor, Tensor]:
         """hidden `[n, HIDDEN]`, saliences now and `LATE` hops ago → logits `[n, 3, BINS]` and `[n, 7]`."""
-        keys = self.keys(hidden).reshape(-1, 3, spec.SEMITONES).repeat_interleave(PER_SEMITONE, 2)
+        keys = self.keys(hidden).reshape(-1, 3, spec.SEMITONES).repeat_interleave(tables.PER_SEMITONE, 2)
         salience = torch.cat([local, self.weigh * late[:, 1:]], 1)
         return salience + keys, self.tell(hidden)
 
@@ -122,21 +105,21 @@ class PitchNetwork(StreamingModel):
         before, bands_before, hidden, saliences = state
         rows, hops = sound.shape[0], sound.shape[1] // self.hop
         padded = torch.cat([before, sound], 1)
-        frames = padded.unfold(1, LONG, self.hop).reshape(rows * hops, LONG)
+        frames = padded.unfold(1, tables.LONG, self.hop).reshape(rows * hops, tables.LONG)
         channels, bands = self._look(frames)
         local, context = self._body(channels)
-        bands = torch.cat([bands_before, bands.reshape(rows, hops, BANDS)], 1)
+        bands = torch.cat([bands_before, bands.reshape(rows, hops, tables.BANDS)], 1)
         now = bands[:, 2:]
-        gru_input = torch.cat([context.reshape(rows, hops, CONTEXT), now, now - bands[:, :-2]], 2)
+        gru_input = torch.cat([context.reshape(rows, hops, tables.CONTEXT), now, now - bands[:, :-2]], 2)
         hidden_states, last = self.time(gru_input, hidden[None])
-        local = torch.cat([saliences, local.reshape(rows, hops, 2, BINS)], 1)
+        local = torch.cat([saliences, local.reshape(rows, hops, 2, tables.BINS)], 1)
         pitch, said = self._heads(
-            hidden_states.reshape(-1, HIDDEN),
-            local[:, LATE:].reshape(-1, 2, BINS),
-            local[:, :hops].reshape(-1, 2, BINS),
+            hidden_states.reshape(-1, tables.HIDDEN),
+            local[:, tables.LATE :].reshape(-1, 2, tables.BINS),
+            local[:, :hops].reshape(-1, 2, tables.BINS),
         )
-        after = (padded[:, -(LONG - self.hop) :], bands[:, -2:], last[0], local[:, -LATE:])
-        return pitch.reshape(rows, hops, 3, BINS), said.reshape(rows, hops, 7), after
+        after = (padded[:, -(tables.LONG - self.hop) :], bands[:, -2:], last[0], local[:, -tables.LATE :])
+        return pitch.reshape(rows, hops, 3, tables.BINS), said.reshape(rows, hops, 7), after
 
     def answers(self, pitch: Tensor, said: Tensor) -> Tensor:
         """Logits `[…, 3, BINS]` and `[…, 7]` → `[…, ANSWER]`, as `spec` says."""
@@ -145,9 +128,9 @@ class PitchNetwork(StreamingModel):
         near = chances * ((self.places - best).abs() <= 4.0)
         sure = near.sum(-1)
         middle = (near * self.places).sum(-1) / sure
-        middle = (middle - 1.0) / BINS
+        middle = (middle - 1.0) / tables.BINS
         p = torch.sigmoid(said)
-        keys = chances[..., 2, :].unflatten(-1, (spec.SEMITONES, PER_SEMITONE)).sum(-1)
+        keys = chances[..., 2, :].unflatten(-1, (spec.SEMITONES, tables.PER_SEMITONE)).sum(-1)
         values = [
             middle[..., 0], sure[..., 0], p[..., 0], p[..., 1], p[..., 2], middle[..., 1], sure[..., 1],
             p[..., 3], p[..., 4], p[..., 5], middle[..., 2], sure[..., 2], p[..., 6],
@@ -156,10 +139,10 @@ class PitchNetwork(StreamingModel):
 
     def start(self, slots: int) -> State:
         return (
-            torch.zeros(slots, LONG - self.hop),
-            torch.full((slots, 2, BANDS), -2.0),
-            torch.zeros(slots, HIDDEN),
-            torch.zeros(slots, LATE, 2, BINS),
+            torch.zeros(slots, tables.LONG - self.hop),
+            torch.full((slots, 2, tables.BANDS), -2.0),
+            torch.zeros(slots, tables.HIDDEN),
+            torch.zeros(slots, tables.LATE, 2, tables.BINS),
         )
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:

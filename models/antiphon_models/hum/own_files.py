@@ -11,7 +11,7 @@ from antiphon_models.hum import testset
 from antiphon_models.hum.matching import ENDS, note_f1, offset_of, tuning_of
 from antiphon_models.hum.peers import Found
 from antiphon_models.hum.systems import Result, System
-from antiphon_models.hum.testset import TestClip
+from antiphon_models.hum.testset import Clip
 from antiphon_models.learning.evaluation import MetricValue
 
 SOUNDS = (".wav", ".ogg", ".flac", ".mp3", ".aiff")
@@ -38,7 +38,7 @@ def own_scores(files: Sequence[Path], systems: Mapping[str, System]) -> Iterator
     clips = [testset.own(path) for path in files]
     for name, system in systems.items():
         late: list[float] = []
-        results: list[tuple[TestClip, Result]] = []
+        results: list[tuple[Clip, Result]] = []
         for clip in clips:
             result = system(clip)
             results.append((clip, result))
@@ -52,7 +52,7 @@ def own_scores(files: Sequence[Path], systems: Mapping[str, System]) -> Iterator
                 yield from _figures(name, clip, [(a - offset, b - offset, p) for a, b, p in result.notes])
 
 
-def _figures(name: str, clip: TestClip, notes: Found) -> Iterator[MetricValue]:
+def _figures(name: str, clip: Clip, notes: Found) -> Iterator[MetricValue]:
     whole = [(a, b, float(round(pitch))) for a, b, pitch in notes]
     tuned = clip.notes.copy()
     tuned[:, 2] += tuning_of(clip.notes, notes)

@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import note_number
-from antiphon.api.workers import lead_for
+from antiphon.api.files import write_atomic
 from antiphon_hum.decimator import HOP, Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
+from antiphon_hum.processor import BEND_REACH
 from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
 from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
 from antiphon_models.hum.material import PERIOD
 from antiphon_models.hum.peers import PEERS, Found
-from antiphon_models.hum.testset import RATE, TestClip
+from antiphon_models.hum.testset import RATE, Clip
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
-BLOCK = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,31 +35,60 @@ class Result:
     """A transcription.
 
     Attributes:
-        notes: By seconds of the sound.
+        notes: By seconds of the sound. The pitch of a live note is the one it was corrected to.
         late: Latency of each note in seconds, live; None otherwise.
         seconds: Computing time.
+        numbers: Seconds and MIDI number of each beginning and correction of a note, live, if known.
     """
 
     notes: Found
     late: float | None
     seconds: float
+    numbers: Sequence[tuple[float, int]] = ()
 
 
-System = Callable[[TestClip], Result]
+System = Callable[[Clip], Result]
+PACKAGES = {
+    "librosa yin": partial(version, "librosa"),
+    "librosa pyin": partial(version, "librosa"),
+    "Basic Pitch": partial(version, "basic-pitch"),
+}
+"""Versions of the packages of peers."""
 
 
-def peer(name: str) -> System:
-    def run(clip: TestClip) -> Result:
+def peer(name: str, folder: Path | None = None) -> System:
+    """A system that is not ours.
+
+    Args:
+        name: A key of `PEERS`.
+        folder: Where its notes are stored, by the sound and the version of its package, and read from the next time;
+            None to store nothing.
+    """
+
+    def run(clip: Clip) -> Result:
+        path = _stored(name, clip, folder) if folder is not None else None
+        if path is not None and path.is_file():
+            known = json.loads(path.read_text())
+            return Result([(a, b, p) for a, b, p in known["notes"]], None, float(known["seconds"]))
         begun = time.perf_counter()
-        return Result(PEERS[name](clip.sound, RATE), None, time.perf_counter() - begun)
+        result = Result(PEERS[name](clip.sound, RATE), None, time.perf_counter() - begun)
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, json.dumps({"notes": result.notes, "seconds": result.seconds}).encode())
+        return result
 
     return run
+
+
+def _stored(name: str, clip: Clip, folder: Path) -> Path:
+    digest = hashlib.sha256(np.ascontiguousarray(clip.sound).tobytes()).hexdigest()[:24]
+    return folder / f"{name.replace(' ', '-')}-{PACKAGES.get(name, lambda: '0')()}-{digest}.json"
 
 
 def on_file(mode: str) -> System:
     """As `antiphon run` has it do a file."""
 
-    def run(clip: TestClip) -> Result:
+    def run(clip: Clip) -> Result:
         begun = time.perf_counter()
         found = notes_of(clip.sound, RATE, {"mode": mode})
         notes = [(n.start / RATE, n.end / RATE, n.pitch if n.pitch >= 0.0 else float(n.number)) for n in found]
@@ -66,7 +100,7 @@ def on_file(mode: str) -> System:
 def live(mode: str) -> System:
     """As a performer has it, hop by hop."""
 
-    def run(clip: TestClip) -> Result:
+    def run(clip: Clip) -> Result:
         begun = time.perf_counter()
         transcriber = StreamTranscriber(RATE, 1, {"mode": mode})
         transcriber.feed(clip.sound[None])
@@ -77,42 +111,51 @@ def live(mode: str) -> System:
 
 
 def learned_live(patience: int | None = None) -> System:
-    """The same from the answers to the whole sound, which are those hop by hop (a test sees to that), and in a
-    hundredth of the time: a worker in lockstep waits for each hop. patience: hops.
+    """The same from the answers to the whole sound, which are those hop by hop (a test compares), in less time.
+
+    A correction by more than a bend's reach is another note, as the processor has it.
+
+    Args:
+        patience: Hops.
     """
     from antiphon_hum.learned.offline_model import OfflineModel
 
-    def run(clip: TestClip) -> Result:
+    def run(clip: Clip) -> Result:
         begun = time.perf_counter()
         whole = OfflineModel("learned")
         whole.feed(clip.sound[None])
         answers, _ = whole.end()
         decoder, late = NoteDecoder(Live()), latency(RATE)
         notes: Found = []
-        start, pitch = -1.0, -1.0
+        numbers: list[tuple[float, int]] = []
+        start, pitch, first = -1.0, -1.0, -1
         for hop, answer in enumerate(answers):
             decoder.step(answer, patience)
-            # an answer is taken when the next hops are complete, one of them here
-            now = ((hop + 1 + lead_for(whole.hop, BLOCK)) * whole.hop - 1) / RATE - late
-            if decoder.ended and pitch >= 0.0:
+            now = ((hop + 1) * whole.hop - 1) / RATE - late
+            far = decoder.corrected is not None and abs(decoder.number - first) > BEND_REACH
+            if (decoder.ended or far) and pitch >= 0.0:
                 notes.append((start, max(now, start + 0.02), pitch))
                 pitch = -1.0
-            if decoder.begun is not None:
-                start, pitch = now, decoder.begun
+            if decoder.begun is not None or far:
+                start, first = now, decoder.number
+            if decoder.begun is not None or decoder.corrected is not None:
+                numbers.append((now, decoder.number))
+            if decoder.number >= 0:
+                pitch = decoder.pitch
         if pitch >= 0.0:
             notes.append((start, clip.sound.shape[0] / RATE, pitch))
-        return Result([n for n in notes if n[1] > 0.0], late, time.perf_counter() - begun)
+        return Result([n for n in notes if n[1] > 0.0], late, time.perf_counter() - begun, numbers)
 
     return run
 
 
 def latency(rate: int) -> float:
-    """Seconds that the learned mode says of itself at blocks of `BLOCK`."""
+    """Seconds of latency that the learned mode declares, where the engine computes its network."""
     from antiphon_hum.learned.model_tracker import SETTLING
 
     intake = Decimator(rate, spec.RATE, spec.HOP)
     hop = spec.HOP * intake.factor
-    return ((spec.NEAR + SETTLING + lead_for(hop, BLOCK)) * hop + intake.lag - 1) / rate
+    return ((spec.NEAR + SETTLING) * hop + intake.lag - 1) / rate
 
 
 class TruePitch:
@@ -133,7 +176,7 @@ class TruePitch:
         return note_number(hertz) if hertz > 0.0 else 0.0
 
 
-def oracle(clip: TestClip) -> Result:
+def oracle(clip: Clip) -> Result:
     """The true pitch segmented by yin's note model."""
     begun = time.perf_counter()
     intake = Decimator(RATE)

@@ -16,6 +16,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError, frequency
+from antiphon_models.hum.band import band
 from antiphon_models.hum.material import (
     HELD_FONT,
     PERIOD,
@@ -24,7 +25,6 @@ from antiphon_models.hum.material import (
     WINDS,
     ScoreNote,
     colours,
-    manner,
     melody,
     real,
     resampled,
@@ -34,6 +34,7 @@ from antiphon_models.hum.material import (
 )  # fmt: skip
 from antiphon_models.hum.material import RATE as MADE
 from antiphon_models.hum.material import singing as sing
+from antiphon_models.hum.styles import manner
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.humming import hummed
 
@@ -54,10 +55,14 @@ OWN = (
 )
 EMPTY = ("silence", "noise", "recorded", "many", "speech", "chainsaw")
 """Kinds of clips without a note to find."""
+BANDS = 8
+"""Songs that are also sung with a band."""
+BAND_RATIOS = (12, 6, 0)
+"""dB of the voice above its band."""
 
 
 @dataclass(frozen=True, slots=True)
-class TestClip:
+class Clip:
     """sound `[frames]` at `RATE`.  notes: `[n, 3]`, seconds from and to, MIDI number.  hertz: every `PERIOD` ms, 0
     unvoiced, empty where it is unknown.
     """
@@ -67,7 +72,7 @@ class TestClip:
     notes: F64
     hertz: F64
 
-    def with_noise(self, noise: F32, ratio: float) -> TestClip:
+    def with_noise(self, noise: F32, ratio: float) -> Clip:
         """Noise added, so many dB below the sound."""
         noise = np.resize(noise, len(self.sound))
         gain = float(np.sqrt(np.mean(self.sound**2) / np.mean(noise**2))) * 10.0 ** (-ratio / 20.0)
@@ -78,7 +83,7 @@ Make = Callable[[], tuple[F32, F64, F64]]
 _NOTHING: tuple[F64, F64] = (np.zeros((0, 3)), np.zeros(0))
 
 
-def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, TestClip]]:
+def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
     """("sung", "wind" and "hum", clip) of each song, at most `limit` songs."""
     done = 0
     for place, folder in enumerate(corpus.songs(data, "test")):
@@ -98,7 +103,20 @@ def noted(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
         done += 1
 
 
-def made_hums(seed: int, limit: int | None) -> Iterator[TestClip]:
+def with_bands(work: Path, clip: Clip, place: int) -> Iterator[tuple[int, Clip]]:
+    """(dB, clip) of a sung clip over its own band, rendered at each of `BAND_RATIOS`."""
+
+    def make() -> tuple[F32, F64, F64]:
+        notes = [ScoreNote(float(a), float(b), int(c), 0.7) for a, b, c in clip.notes]
+        made = band(notes, len(clip.sound), RATE, HELD_FONT, place)
+        return 0.5 * made / max(float(np.abs(made).max()), 1e-9), *_NOTHING
+
+    sound = _cached(work, f"{clip.name}-band", make).sound
+    for ratio in BAND_RATIOS:
+        yield ratio, clip.with_noise(sound, float(ratio))
+
+
+def made_hums(seed: int, limit: int | None) -> Iterator[Clip]:
     """Melodies drawn by chance and hummed: nothing but this package is needed for them."""
     for n in range(HUMS if limit is None else min(limit, HUMS)):
         rng = np.random.default_rng((seed, 14, n))
@@ -109,7 +127,7 @@ def made_hums(seed: int, limit: int | None) -> Iterator[TestClip]:
             at += length + (0.4 if rng.random() < 0.1 else 0.0)
             pitch = float(np.clip(pitch + rng.choice([-5, -4, -2, -1, 0, 1, 2, 3, 5]), 45, 74))
         sound, hertz = hummed(score, manner(rng), rng, RATE)
-        yield TestClip(f"hum {n}", sound, _rows(tuple(score)), hertz)
+        yield Clip(f"hum {n}", sound, _rows(tuple(score)), hertz)
 
 
 def _sung(notes: tuple[ScoreNote, ...], voice: str, seed: int, place: int) -> Make:
@@ -163,12 +181,12 @@ def noises(data: Path, kinds: tuple[str, ...] = NOISES) -> list[tuple[str, F32]]
     return [(path.parent.name, resampled(real(path), MADE, RATE)) for _, path in sorted(rows, key=lambda row: row[0])]
 
 
-def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, TestClip]]:
+def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tuple[str, Clip]]:
     """(kind, clip) of `EMPTY`: nothing of it is a note. limit: clips of a kind."""
     most = 12 if limit is None else max(1, min(12, limit // 2))
 
-    def clip(kind: str, n: int, sound: F32) -> tuple[str, TestClip]:
-        return kind, TestClip(f"{kind} {n}", sound, *_NOTHING)
+    def clip(kind: str, n: int, sound: F32) -> tuple[str, Clip]:
+        return kind, Clip(f"{kind} {n}", sound, *_NOTHING)
 
     yield clip("silence", 0, np.zeros(20 * RATE, np.float32))
     for n, x in enumerate(colours(20.0, seed)):
@@ -192,7 +210,7 @@ def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
         yield "many", replace(_cached(work, f"{seed}-many-{n}", chords), name=f"many {n}")
 
 
-def _cached(work: Path, name: str, make: Make) -> TestClip:
+def _cached(work: Path, name: str, make: Make) -> Clip:
     path = work / f"{name.replace('+', '_')}.flac"
     if not path.is_file():
         sound, notes, hertz = make()
@@ -204,7 +222,7 @@ def _cached(work: Path, name: str, make: Make) -> TestClip:
         part.replace(path)
     said = json.loads(path.with_suffix(".json").read_text())
     sound = np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
-    return TestClip(
+    return Clip(
         name, sound, np.asarray(said["notes"], np.float64).reshape(-1, 3), np.asarray(said["hertz"], np.float64)
     )
 
@@ -217,7 +235,7 @@ FILES = (
 )
 
 
-def own(path: Path) -> TestClip:
+def own(path: Path) -> Clip:
     """A file of the user, and its notes in a file beside it."""
     from antiphon.api.files import read_midi, read_sound
 
@@ -234,7 +252,7 @@ def own(path: Path) -> TestClip:
                     for track in song.tracks
                     for n in track.notes
                 ]
-            return TestClip(
+            return Clip(
                 path.stem, np.ascontiguousarray(sound, np.float32), np.array(sorted(rows), np.float64), np.zeros(0)
             )
     raise UsageError(

@@ -12,7 +12,8 @@ from dataclasses import replace
 import numpy as np
 import scipy.signal
 
-from antiphon_models.hum.material import F32, F64, PERIOD, ScoreNote, SingingStyle, singing
+from antiphon_models.hum.material import F32, F64, PERIOD, ScoreNote, singing
+from antiphon_models.hum.styles import UNTRAINED, manner
 
 SOLFEGE = ("doh", "ray", "me", "fah", "soh", "lah", "tea", "dee", "la", "na", "da", "nah", "lu", "ah", "mm", "noo")
 STABLE = (0.3, 0.85)
@@ -26,24 +27,6 @@ LATE, LATE_JOINED = 0.01, 0.025
 
 Medians on half of the songs of SSVD 2.0; the labels of that set were used for these two numbers alone.
 """
-
-
-def untrained_manner(rng: np.random.Generator) -> SingingStyle:
-    """A random style of an untrained singer: longer slides, more scoops, less vibrato."""
-    return SingingStyle(
-        glide=float(rng.uniform(0.04, 0.2)),
-        scoops=float(rng.uniform(0.1, 0.9)),
-        scoop=float(rng.uniform(0.4, 3.0)),
-        scoop_time=float(rng.uniform(0.05, 0.2)),
-        vibrato=float(rng.choice([0.0, 0.0, rng.uniform(0.0, 0.4)])),
-        vibrato_rate=float(rng.uniform(3.5, 7.0)),
-        vibrato_delay=float(rng.uniform(0.05, 0.4)),
-        drift=float(rng.uniform(0.08, 0.3)),
-        mistuned=float(rng.uniform(0.05, 0.4)),
-        slurs=float(rng.uniform(0.0, 0.5)),
-        on_vowel=bool(rng.random() < 0.7),
-        breath=float(10 ** rng.uniform(-4.2, -2.3)),
-    )
 
 
 def tempo_of_sight_singing(notes: Sequence[ScoreNote], rng: np.random.Generator) -> tuple[ScoreNote, ...]:
@@ -122,7 +105,7 @@ def untrained(notes: Sequence[ScoreNote], voice: str, seed: int, rate: int, warp
     curve = intonation(score, frames, rng)
     few = rng.choice(SOLFEGE, int(rng.integers(1, len(SOLFEGE))), replace=False)
     sound, hertz = singing(
-        score, voice, untrained_manner(rng), int(rng.integers(1 << 30)), rate, [str(s) for s in few], warp, curve
+        score, voice, manner(rng, UNTRAINED), int(rng.integers(1 << 30)), rate, [str(s) for s in few], warp, curve
     )
     sound = sound + _breaths(score, len(sound), rate, rng)
     return _phone(sound, rate, rng), sung_notes(score, hertz), hertz

@@ -277,7 +277,7 @@ def _group_lines(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
             counts = sorted({c.n for c in own})
             each = "-".join(map(str, counts[:: max(1, len(counts) - 1)]))
             rows.append([system.role, system.name, each, *(_shown(by.get((system.name, m.name))) for m in measures)])
-    return _columns(rows)
+    return columns(rows)
 
 
 def column_title(measure: Measure) -> str:
@@ -296,7 +296,8 @@ def _number(value: float) -> str:
     return f"{value:.3f}" if abs(value) < 1.0 else f"{value:.2f}" if abs(value) < 100.0 else f"{value:.0f}"
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: the first two columns at the left, the others at the right, two spaces apart."""
     widths = [max(len(row[n]) for row in rows) for n in range(len(rows[0]))]
     return [
         "  ".join(

@@ -10,8 +10,10 @@ from typing import TypeAlias
 import numpy as np
 
 from antiphon.api import SHARP_NAMES
-from antiphon_loops.analysis.spectrum import RATE, picture
+from antiphon_loops.analysis.labels import NO_LABEL
+from antiphon_loops.analysis.region import read_region
 from antiphon_loops.analysis.tables import LoopTables
+from antiphon_loops.arrangement.rules import Rules
 from antiphon_models.loops import corpus
 from antiphon_models.loops.corpus import Known
 
@@ -31,12 +33,14 @@ class Guess:
         bars: Of four beats.
         key: As "A minor"; "" for a loop without one.
         family: "drums", "bass" or "harmonic".
+        used: Whether the tempo is certain enough for the loop to be used; None where the system does not say.
     """
 
     bpm: float | None = None
     bars: int | None = None
     key: str | None = None
     family: str | None = None
+    used: bool | None = None
 
 
 Guesser: TypeAlias = Callable[[Known], Guess]
@@ -46,15 +50,14 @@ def ours(tables: LoopTables) -> Guesser:
     """The plugin's analysis with these tables."""
 
     def guess(known: Known) -> Guess:
-        import soxr
-
         mono = known.samples.mean(axis=0)
-        mono = soxr.resample(mono / max(1e-9, float(np.abs(mono).max())), corpus.RATE, RATE).astype(np.float32)
-        seen = picture(mono, known.samples.shape[1] / corpus.RATE)
-        role = tables.role(seen)
-        bars, _ = tables.bars(seen, role)
-        key = None if role == "drums" else tables.key_of(seen, role)[0]
-        return Guess(240.0 * bars / seen.seconds, bars, key or "", role if role in ("drums", "bass") else "harmonic")
+        mono = np.asarray(mono / max(1e-9, float(np.abs(mono).max())), np.float32)
+        reading = read_region(known.samples, mono, corpus.RATE, NO_LABEL, tables)
+        role, bars = reading.role, reading.count.bars
+        key = None if role == "drums" else tables.key_of(reading.seen, role)[0]
+        family = role if role in ("drums", "bass") else "harmonic"
+        used = not 0.0 < reading.count.sure < Rules().tempo_sure
+        return Guess(240.0 * bars / reading.seen.seconds, bars, key or "", family, used)
 
     return guess
 
@@ -112,6 +115,10 @@ def marks(known: Known, guess: Guess) -> dict[str, float]:
     if guess.bpm is not None:
         off = abs(guess.bpm / known.bpm - 1.0)
         out |= {"tempo": float(off <= 0.04), "exact": float(off <= 0.005)}
+        if guess.used is not None:
+            out["used"] = float(guess.used)
+            if guess.used:
+                out["tempo of used"] = out["tempo"]
     if guess.bars is not None:
         out["bars"] = float(guess.bars == known.bars)
     if guess.key is not None:

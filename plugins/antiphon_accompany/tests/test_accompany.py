@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.api import IO
+from antiphon.api import IO, BlockTime, Event, StreamSpec
+from antiphon.api.jobs import prepare_processor
 from antiphon_accompany.chords import KEYS, tones
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.processor import Accompany
@@ -191,3 +192,21 @@ def test_it_is_never_late_whatever_the_melody_does(tempo: float) -> None:
         begun = [round(at * frames) for at, event in events if event.kind == "on"]
         assert len(begun) > 40
         assert all(0.0 <= at - round(at / frames * grid) / grid * frames < 1.0 + 1e-3 for at in begun)
+
+
+def test_a_bend_of_the_melody_is_another_pitch_for_the_harmony() -> None:
+    """A note that was begun a semitone too low and bent up counts as the pitch that it was bent to, and ends as it."""
+    node = Accompany()
+    cells = prepare_processor(node, StreamSpec(RATE, 512, 1), {})
+    io = IO([], [], cells, BlockTime(tempo=120.0, playing=True))
+    io.frames = 512
+    first = [Event("on", 0, 59, 0.7), Event("bend", 100, 0, 0.5)]
+    for at, events in ((0, first), (512, [Event("off", 0, 59), Event("bend", 9, 0, 0.0)])):
+        io.time.sample, io.time.beat = at, at / RATE * 2.0
+        io.events_in[:] = events
+        node.process(io)
+        assert list(node._player.listener.sounding) == ([60] if at == 0 else [])
+    assert node._melody.onsets[0, 0] == 1.0
+    assert node._melody.onsets[0, 11] == 0.0
+    assert node._melody.durations[0, 0] > 0.1
+    assert node._melody.durations[0, 11] == 0.0

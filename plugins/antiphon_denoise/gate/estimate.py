@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
+from antiphon_denoise.band_means import BandMeans
 from antiphon_denoise.bands import BINS, COUNT, places
 from antiphon_denoise.gate.network import Network, load_weights
 from antiphon_denoise.gate.suppression_limit import SuppressionLimit
@@ -31,37 +32,6 @@ def denoise_power(spectrum: f32p, channels: i64, bins: i64, unit: f32, power: f3
             re = spectrum[at + 2 * k]
             im = spectrum[at + 2 * k + 1]
             power[k] = power[k] + (re * re + im * im) * unit
-
-
-@kernel
-def denoise_bands(
-    power: f32p, log_power: f32p, bins: i64, below: i64p, fraction: f32p, area: f32p, out: f32p, bands: i64
-) -> None:
-    """out `[2, bands]` ← mean power and mean log power of each band.
-
-    Args:
-        power: `[bins]`.
-        log_power: `[bins]`, its natural logarithm.
-        bins: Number of bins to read.
-        below: `[bins]` band centre below each bin.
-        fraction: `[bins]` where the bin lies between that centre and the next, 0 to 1.
-        area: `[bands]` sum of the interpolation weights of a band's bins.
-        out: Result.
-        bands: Number of bands.
-    """
-    for b in range(2 * bands):
-        out[b] = 0.0
-    for k in range(bins):
-        b = below[k]
-        up = fraction[k]
-        down = f32(1.0) - up
-        out[b] = out[b] + down * power[k]
-        out[b + 1] = out[b + 1] + up * power[k]
-        out[bands + b] = out[bands + b] + down * log_power[k]
-        out[bands + b + 1] = out[bands + b + 1] + up * log_power[k]
-    for b in range(bands):
-        out[b] = out[b] / area[b]
-        out[bands + b] = out[bands + b] / area[b]
 
 
 @kernel
@@ -167,10 +137,7 @@ class Estimator:
         self._below, self._fraction = places(bins)
         self._edge = np.searchsorted(self._below, np.arange(COUNT)).astype(np.int64)
         self._edge[-1] = bins
-        below, fraction = places(BINS)
-        self._area = (np.bincount(below, 1.0 - fraction, COUNT) + np.bincount(below + 1, fraction, COUNT)).astype(
-            np.float32
-        )
+        self._means = BandMeans()
         self._bands: F32 = np.zeros((2, COUNT), np.float32)
         self._level: F32 = np.zeros(COUNT, np.float32)
         self._noise_bands: F32 = np.zeros((2, COUNT), np.float32)
@@ -187,9 +154,6 @@ class Estimator:
         self._gain_from_logits = denoise_gain.bind(self._logits[0], self._logits[1], bins, self.gain)
         self._limit = SuppressionLimit()
         self._removed_power = denoise_removed_power.bind(self.power, self.gain, BINS)
-        self._measure = denoise_bands.bind(
-            self.power, self._log, BINS, self._below, self._fraction, self._area, self._bands, COUNT
-        )
         self.reset()
 
     def reset(self) -> None:
@@ -207,7 +171,7 @@ class Estimator:
         """Sets the learned noise to the spectrum power `[bins]`."""
         np.add(power, QUIET, out=self.noise)
         np.log(self.noise, out=self.noise)
-        denoise_bands(power, self.noise, BINS, self._below, self._fraction, self._area, self._noise_bands, COUNT)
+        self._means.measure(power, self.noise, self._noise_bands)
         np.add(self._noise_bands[0], QUIET, out=self._noise_level)
         np.log(self._noise_level, out=self._noise_level)
         self.known = True
@@ -224,7 +188,7 @@ class Estimator:
             self._long[:] = self._log
             self._first = False
         self._smooth_log_power()
-        self._measure()
+        self._means.measure(self.power, self._log, self._bands)
         np.log(self._bands[0], out=self._level)
         self._features()
         self.network.step()

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
-from antiphon_denoise.bands import BINS, COUNT, places
+from antiphon_denoise.band_means import BandMeans
+from antiphon_denoise.bands import BINS, COUNT
 from antiphon_denoise.spectrum import F32
 
 FEATURES, GLOBALS = 9, 7
@@ -26,56 +26,6 @@ _FLOOR_SMOOTH, _FLOOR_HOPS = 0.6, 90
 """Decay of the level whose minimum is the floor; half the hops over which it is a minimum (0.7 to 1.4 s)."""
 
 
-@kernel
-def denoise_confidence_sums(
-    power: f32p, log_power: f32p, mask: f32p, gate: f32p, bins: i64,
-    below: i64p, fraction: f32p, area: f32p, out: f32p, bands: i64,
-) -> None:  # fmt: skip
-    """out `[6, bands]` ← means over each band: power, log power, power passed by mask and gate, and both gains.
-
-    Args:
-        power: `[bins]`.
-        log_power: `[bins]`, its natural logarithm.
-        mask: `[bins]` gains of the mask.
-        gate: `[bins]` gains of the spectral gate.
-        bins: Number of bins to read.
-        below: `[bins]` band centre below each bin.
-        fraction: `[bins]` where the bin lies between that centre and the next, 0 to 1.
-        area: `[bands]` sum of the interpolation weights of a band's bins.
-        out: Result.
-        bands: Number of bands.
-    """
-    for b in range(6 * bands):
-        out[b] = 0.0
-    for k in range(bins):
-        p = power[k]
-        m = mask[k]
-        g = gate[k]
-        b = below[k]
-        up = fraction[k]
-        down = f32(1.0) - up
-        out[b] = out[b] + down * p
-        out[b + 1] = out[b + 1] + up * p
-        b = b + bands
-        out[b] = out[b] + down * log_power[k]
-        out[b + 1] = out[b + 1] + up * log_power[k]
-        b = b + bands
-        out[b] = out[b] + down * p * m * m
-        out[b + 1] = out[b + 1] + up * p * m * m
-        b = b + bands
-        out[b] = out[b] + down * p * g * g
-        out[b + 1] = out[b + 1] + up * p * g * g
-        b = b + bands
-        out[b] = out[b] + down * m
-        out[b + 1] = out[b + 1] + up * m
-        b = b + bands
-        out[b] = out[b] + down * g
-        out[b + 1] = out[b + 1] + up * g
-    for row in range(6):
-        for b in range(bands):
-            out[row * bands + b] = out[row * bands + b] / area[b]
-
-
 class ConfidenceFeatures:
     """The features of one stream, hop by hop.
 
@@ -87,14 +37,12 @@ class ConfidenceFeatures:
     def __init__(self) -> None:
         self.values: F32 = np.zeros(INPUTS, np.float32)
         self._rows = self.values[: COUNT * FEATURES].reshape(FEATURES, COUNT)
-        self._below, self._fraction = places(BINS)
-        up, down = self._fraction, 1.0 - self._fraction
-        self._area = (np.bincount(self._below, down, COUNT) + np.bincount(self._below + 1, up, COUNT)).astype(
-            np.float32
-        )
-        self._width: F32 = (self._area / self._area.sum()).astype(np.float32)
+        self._means = BandMeans()
+        self._width: F32 = (self._means.area / self._means.area.sum()).astype(np.float32)
         self._log: F32 = np.zeros(BINS, np.float32)
+        # means over each band: power, log power, power passed by mask and by gate, and both gains
         self._sums: F32 = np.zeros((SUMS, COUNT), np.float32)
+        self._plain, self._passing, self._gains = self._sums[:2], self._sums[2:4], self._sums[4:]
         self._level: F32 = np.zeros(COUNT, np.float32)
         self._shares: F32 = np.zeros((2, COUNT), np.float32)
         self._scratch: F32 = np.zeros(COUNT, np.float32)
@@ -123,10 +71,11 @@ class ConfidenceFeatures:
             known: Whether the noise has been learned.
         """
         np.log(power[:BINS], out=self._log)
-        denoise_confidence_sums(
-            power, self._log, mask, gate, BINS, self._below, self._fraction, self._area, self._sums, COUNT
-        )
-        sums, rows, level, scratch = self._sums, self._rows, self._level, self._scratch
+        sums = self._sums
+        self._means.measure(power, self._log, self._plain)
+        self._means.scaled(power, mask, power, gate, self._passing)
+        self._means.measure(mask, gate, self._gains)
+        rows, level, scratch = self._rows, self._level, self._scratch
         np.log(sums[0], out=level)
         self._follow(level)
         now = float(np.dot(sums[0], self._width))

@@ -219,6 +219,51 @@ def test_mains_hum_goes_from_under_a_voice_within_two_seconds(mains):
     assert si_sdr(made[late:], clean[late:]) - si_sdr(noisy[late:], clean[late:]) > 8.0
 
 
+def as_file(sound, mode="learned", block=BLOCK, preroll=5.0):
+    """The sound as `antiphon run` plays it: its beginning first."""
+    processor, spec = Denoise(), StreamSpec(RATE, block, sound.shape[0])
+    processor.settings.update(mode=mode, preroll=preroll)
+    processor.prepare(spec)
+    padded = np.concatenate([sound, np.zeros((sound.shape[0], processor.latency), np.float32)], axis=1)
+    try:
+        run(processor, sound[:, : processor.preroll], spec)
+        processor.rewind()
+        return run(processor, padded, spec)[:, processor.latency :]
+    finally:
+        processor.close()
+
+
+@pytest.mark.parametrize(("mode", "more"), [("learned", 0.5), ("gate", 2.0)])
+def test_in_a_file_more_noise_goes_from_under_the_first_words(phrases, mode, more):
+    """dB of the first two seconds, which begin with a word."""
+    clean, noise, _ = phrases
+    noisy, first = (clean + 4.0 * noise)[None, RATE:], slice(0, 2 * RATE)
+    live, file = (made(noisy, mode)[0, first] for made in (through, as_file))
+    assert si_sdr(file, clean[RATE:][first]) > si_sdr(live, clean[RATE:][first]) + more
+
+
+def test_in_a_file_mains_hum_is_gone_from_the_beginning():
+    clean = sounds.voice(RATE, 2.5)
+    t = np.arange(len(clean)) / RATE
+    hum = sum(np.sin(2 * np.pi * 50.07 * h * t + h) / h for h in range(1, 10))
+    noisy = clean + (hum / hum.std() * clean.std() / 10**0.5).astype(np.float32)
+    first = slice(0, RATE // 2)
+    gains = [
+        si_sdr(made[0, first], clean[first]) - si_sdr(noisy[first], clean[first])
+        for made in (through(noisy[None]), as_file(noisy[None]))
+    ]
+    assert gains[1] > gains[0] + 4.0
+
+
+def test_a_file_s_preroll_may_be_split_into_any_blocks_and_left_out():
+    sound = sounds.melody(RATE, 0.7)[None] + sounds.white(int(RATE * 0.7), 0.02)
+    short, long = (as_file(sound, block=block, preroll=0.3) for block in (500, 2048))
+    live = through(sound)
+    assert np.abs(short - long).max() < 1e-5
+    assert np.abs(short - live).max() > 1e-3
+    assert np.array_equal(as_file(sound, preroll=0.0), live)
+
+
 def test_silence_in_is_silence_out():
     assert not through(np.zeros((2, RATE // 2), np.float32)).any()
 

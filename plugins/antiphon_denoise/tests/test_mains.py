@@ -41,6 +41,23 @@ def test_hum_goes_within_two_seconds(mains, rate):
     assert sounds.decibels(float(left.std() / hum[0].std())) < -10.0
 
 
+def test_after_a_preroll_hum_is_gone_from_the_first_hop_on():
+    rate = 48000
+    hum = hummed(50.06, rate)[None] + sounds.white(4 * rate, 0.001)
+    sizes = grid(rate, 384)
+    remover, left = MainsHumRemover(sizes, rate, 1), {}
+    for name in ("preroll", "file"):
+        out = hum.copy()
+        for at in range(0, rate, sizes.hop):
+            hop = out[:, at : at + sizes.hop].copy()
+            remover.take(hop, 1.0)
+            out[:, at : at + sizes.hop] = hop
+        left[name] = sounds.decibels(float(out[0, : rate // 10].std() / hum[0, : rate // 10].std()))
+        remover.rewind()
+    assert left["preroll"] > -1.0
+    assert left["file"] < -15.0
+
+
 def test_half_of_it_goes_by_half_and_each_channel_loses_its_own():
     hum = hummed(50.0, 48000)
     sound = np.stack([hum, -0.3 * hum])

@@ -7,8 +7,8 @@ import pytest
 import pywt
 
 from antiphon.api.kernels import wavelet_split
+from antiphon_denoise.band_means import BandMeans
 from antiphon_denoise.bands import BINS, COUNT, centres, places
-from antiphon_denoise.gate.estimate import denoise_bands
 from antiphon_denoise.gate.network import HIDDEN, INPUTS, Network, load_weights
 from antiphon_denoise.gate.profile import RecentSpectra
 from antiphon_denoise.spectrum import grid
@@ -48,11 +48,16 @@ def test_bands_average_what_lies_around_their_centres():
     weights[below + 1, np.arange(BINS)] += way
     rng = np.random.default_rng(1)
     power = rng.random(BINS).astype(np.float32)
-    out = np.zeros((2, COUNT), np.float32)
-    area = weights.sum(axis=1).astype(np.float32)
-    denoise_bands(power, np.log(power), BINS, below, way, area, out, COUNT)
+    gain = rng.random(BINS).astype(np.float32)
+    means, out = BandMeans(), np.zeros((4, COUNT), np.float32)
+    means.measure(power, np.log(power), out[:2])
+    means.scaled(power, gain, gain, power, out[2:])
+    area = weights.sum(axis=1)
+    assert np.allclose(means.area, area, rtol=1e-6)
     assert np.allclose(out[0], weights @ power / area, rtol=1e-4)
     assert np.allclose(out[1], weights @ np.log(power) / area, rtol=1e-3)
+    assert np.allclose(out[2], weights @ (power * gain**2) / area, rtol=1e-4)
+    assert np.allclose(out[3], weights @ (gain * power**2) / area, rtol=1e-4)
     assert (np.diff(centres()) >= 2).all()
 
 

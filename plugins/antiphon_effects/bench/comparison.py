@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,9 @@ from antiphon.api import IO, BlockTime, StreamSpec, UsageError, Value
 from antiphon.api.jobs import prepare_processor
 from antiphon.api.rendering import load_plugins
 from antiphon.api.testing import run_processor
+from antiphon.bench.plugins import noise_file
 from antiphon.bench.report import finish, percentiles, table
+from antiphon_effects.bench import pitching
 
 RATE = 48000
 BLOCKS = (64, 256)
@@ -28,8 +32,11 @@ NULL_SECONDS = 1.0
 Board = Callable[[NDArray[np.float32]], Any]
 
 
-def peers(pedalboard: Any) -> dict[str, tuple[str, Any, Mapping[str, Value]]]:
-    """Our type, and what does the same in pedalboard; of some only the kind is the same, as the name says."""
+def peers(pedalboard: Any, impulse: str) -> dict[str, tuple[str, Any, Mapping[str, Value]]]:
+    """Our type, and what does the same in pedalboard; of some only the kind is the same, as the name says.
+
+    impulse: a file, for convolution.
+    """
     p = pedalboard
     eight = p.Pedalboard([p.PeakFilter(200.0 * n, 3.0, 1.0) for n in range(1, 9)])
     bands = {}
@@ -45,6 +52,8 @@ def peers(pedalboard: Any) -> dict[str, tuple[str, Any, Mapping[str, Value]]]:
         "chorus": ("Chorus (one voice)", p.Chorus(), {}),
         "phaser": ("Phaser", p.Phaser(), {}),
         "pingpong": ("Delay (no tape)", p.Delay(0.4, 0.5, 1.0), {}),
+        "pitch": ("PitchShift (Rubber Band)", p.PitchShift(5.0), {"semitones": 5.0}),
+        "convolution": ("Convolution", p.Convolution(impulse, 1.0), {"impulse": impulse}),
     }
 
 
@@ -65,11 +74,13 @@ def main(seed: int, limit: int) -> None:
     made = load_plugins(check=False).make
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []
-    for block in BLOCKS:
-        x = rng.normal(0.0, 0.2, (2, block)).astype(np.float32)
-        for name, (other, board, settings) in peers(pedalboard).items():
-            ours, theirs = paired(made(name), board, x, settings, limit or COUNT)
-            rows.append({"block": block, "type": name, "peer": other, "ours": ours, "theirs": theirs})
+    with TemporaryDirectory() as folder:
+        impulse = str(noise_file(Path(folder), RATE))
+        for block in BLOCKS:
+            x = rng.normal(0.0, 0.2, (2, block)).astype(np.float32)
+            for name, (other, board, settings) in peers(pedalboard, impulse).items():
+                ours, theirs = paired(made(name), board, x, settings, limit or COUNT)
+                rows.append({"block": block, "type": name, "peer": other, "ours": ours, "theirs": theirs})
     table(
         f"µs a block of stereo at {RATE} Hz, {limit or COUNT} blocks of each in turn",
         ("block", "effect", "pedalboard's", "p50", "p99", "its p50", "its p99", "ratio of p50"),
@@ -80,7 +91,21 @@ def main(seed: int, limit: int) -> None:
     table(
         "largest difference from pedalboard's filter, dB of its largest sample", ("filter", "dB"), list(nulls.items())
     )
-    finish("effects", {"seed": seed, "cost": rows, "null": nulls, "pedalboard": pedalboard.__version__})
+    shifts, stretches = pitching.main(pedalboard, seed)
+    table(
+        f"pitch at {len(pitching.SEMITONES)} shifts: tones, a chord of four notes; ms of processor time a second",
+        ("method", "largest error, cents", "beside the notes, dB", "ms"),
+        [(r["method"], r["cents"], r["beside"], r["ms"]) for r in shifts],
+    )
+    table(
+        f"stretch by {', '.join(map(str, pitching.FACTORS))}: the chord, and {len(pitching.HITS)} struck sounds on it",
+        ("method", "beside the notes, dB", "sharpness kept", "p90 off their time, ms", "ms a second"),
+        [(r["method"], r["beside"], r["sharp"], r["late"], r["ms"]) for r in stretches],
+    )
+    finish("effects", {
+        "seed": seed, "cost": rows, "null": nulls, "pitch": shifts, "stretch": stretches,
+        "pedalboard": pedalboard.__version__,
+    })  # fmt: skip
 
 
 def paired(

@@ -6,8 +6,8 @@ from antiphon.bench.entry import Bench, BenchOptions
 
 
 def effects() -> Bench:
-    """About half a minute."""
-    return Bench(_run, lambda _: 30.0)
+    """About a minute."""
+    return Bench(_run, lambda _: 60.0)
 
 
 def _run(asked: BenchOptions) -> None:

@@ -38,3 +38,12 @@ def response(y, hertz):
 def roughness(x):
     """The largest step of the second difference: what a click raises far above a low tone's own."""
     return np.abs(np.diff(x, 2)).max()
+
+
+def hertz_of(y, rate=RATE):
+    """The frequency of the largest line of `[frames]`, within a hundredth of a bin of its length."""
+    size = 1 << (len(y) - 1).bit_length() + 4
+    power = np.abs(np.fft.rfft(y * np.hanning(len(y)), size))
+    k = int(np.argmax(power))
+    a, b, c = np.log(power[k - 1 : k + 2])
+    return (k + 0.5 * (a - c) / (a - 2 * b + c)) * rate / size

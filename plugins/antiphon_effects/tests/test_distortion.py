@@ -24,7 +24,8 @@ def lines(y, hertz):
 class TestDrive:
     # 4999 Hz, so that an alias does not fall on a harmonic
     @pytest.mark.parametrize(
-        ("curve", "drive", "below"), [("soft", 12, 100), ("soft", 36, 85), ("hard", 36, 85), ("fold", 24, 80)]
+        ("curve", "drive", "below"),
+        [("soft", 12, 100), ("soft", 36, 85), ("hard", 36, 85), ("fold", 24, 100), ("fold", 36, 80)],
     )
     def test_aliases_of_a_high_sine_are_80_db_below_it(self, curve, drive, below):
         y = run_processor(Drive(), SPEC, sine(4999.0, 1.5, 1.0), {"curve": curve, "drive": float(drive), "level": 0.0})
@@ -41,10 +42,16 @@ class TestDrive:
         # a corner rings, as everything with a limited band does
         np.testing.assert_allclose(y[2000:], wanted[2000:], atol=5e-3 if curve == "hard" else 1e-3)
 
-    def test_a_soft_sound_passes_flat_to_18_khz_and_at_its_latency(self):
+    def test_another_curve_does_not_burst(self):
+        changes = [(n, "curve", ("hard", "soft", "fold")[n % 3]) for n in range(4000, 20000, 1001)]
+        y = run_processor(Drive(), SPEC, sine(997.0, 0.5, 1.0), {"drive": 30.0, "level": 0.0}, changes)
+        assert np.abs(y).max() < 1.5
+
+    @pytest.mark.parametrize("curve", ["soft", "hard", "fold"])
+    def test_a_soft_sound_passes_flat_to_18_khz_and_at_its_latency(self, curve):
         x = np.zeros((2, 4000), np.float32)
         x[:, 100] = 1e-4
-        y = run_processor(Drive(), SPEC, x, {"drive": 0.0, "level": 0.0})[0] * 1e4
+        y = run_processor(Drive(), SPEC, x, {"curve": curve, "drive": 0.0, "level": 0.0})[0] * 1e4
         assert np.argmax(y) == 100 + LATENCY
         np.testing.assert_allclose(response(y, [20.0, 1000.0, 10000.0, 18000.0]), 0.0, atol=0.25)
 

@@ -45,6 +45,11 @@ CASES = {
     "pingpong": ({"beats": 0.0, "time": 0.01, "flutter": 1.0}, [(300, "time", 0.02), (700, "cross", 0.2)]),
     "convolution": ({"impulse": IMPULSE}, [(100, "level", -12.0)]),
     "transient": ({"sustain": -12.0}, [(100, "attack", 24.0), (700, "sustain", 12.0)]),
+    "pitch": (
+        {"semitones": 5.0, "window": "short"},
+        [(700, "semitones", -7.0), (900, "mix", 0.5), (1500, "formants", True)],
+    ),
+    "stretch": ({"factor": 2.0}, [(900, "factor", 0.5), (1500, "now", 1.0), (2000, "buffer", 0.5)]),
     "freeze": ({"hold": True}, [(300, "hold", False), (1500, "hold", True), (2000, "through", 0.2)]),
     "vocoder": ({}, [(100, "frequency", 300.0), (400, "source", "carrier"), (700, "release", 0.2)]),
 }
@@ -73,6 +78,8 @@ JUMPS = {
     "pingpong": [("beats", 0.1, 0.5), ("feedback", 0.0, 0.9), ("cross", 0.0, 1.0), ("highcut", 200.0, 20000.0)],
     "convolution": [("level", -60.0, 0.0)],
     "transient": [("attack", -24.0, 24.0), ("sustain", -24.0, 24.0)],
+    "pitch": [("semitones", -12.0, 12.0), ("cents", -100.0, 100.0), ("mix", 0.0, 1.0)],
+    "stretch": [("factor", 0.25, 8.0), ("buffer", 0.5, 20.0)],
     "freeze": [("level", 0.0, 1.0), ("through", 0.0, 1.0), ("hold", False, True)],
     "vocoder": [
         ("frequency", 20.0, 200.0),

@@ -28,7 +28,8 @@ class Live:
         note: Probability of a note from which on one can begin, at the highest sensitivity.
         audible: The same at the middle sensitivity.
         wait: Hops from the onset to the earliest decision on pitch.
-        sure: Confidence of a pitch that is decided on at once, if it moves by less than `settled`.
+        early: Confidence of a pitch that is decided on at once, if it moves by less than 2 `settled`.
+        sure: Confidence of a pitch that is followed, or moved to.
         settled: Semitones a hop.
         patience: Hops after which pitch is decided on with confidence `guess`.
         guess: See `patience`.
@@ -43,43 +44,65 @@ class Live:
         young: The same within `recent` hops of its start.
         moved: Hops on another pitch, or in a rest with a note as likely as `late`, after which a new note begins.
         late: See `moved`.
+        alone: The same as `late` where no onset was as likely as `faint`: engines have pitch that begins without one.
+        faint: See `alone`.
         away: Semitones from the pitch of the sounding note to another pitch.
         follow: Share of the distance by which the sounding note's pitch follows the singer's in a hop.
+        settling: Hops from its onset within which a note whose pitch moves is the same note, which is corrected.
+        last: Hops from its onset after which a note is not corrected.
+        wrong: Semitones from the number that was sent to the pitch, from which on it is corrected.
+        wrongs: Hops for which it must be, within `settling`.
+        catch: `follow` within `settling`.
     """
 
-    onset: float = 0.35
-    note: float = 0.06
-    audible: float = 0.3
-    wait: int = 5
+    onset: float = 0.3
+    note: float = 0.3
+    audible: float = 0.5
+    wait: int = 1
+    early: float = 0.9
     sure: float = 0.85
     settled: float = 0.08
     patience: int = 10
     guess: float = 0.6
-    again: int = 6
+    again: int = 3
     repeat: float = 0.4
-    same: float = 0.9
-    recent: int = 25
-    apart: int = 7
+    same: float = 0.6
+    recent: int = 15
+    apart: int = 9
     quiet: int = 4
     off: float = 0.3
     young: float = 0.08
-    moved: int = 5
+    moved: int = 4
     late: float = 0.6
-    away: float = 0.9
-    follow: float = 0.08
+    alone: float = 0.95
+    faint: float = 0.05
+    away: float = 1.0
+    follow: float = 0.1
+    settling: int = 15
+    last: int = 30
+    wrong: float = 0.7
+    wrongs: int = 2
+    catch: float = 0.2
+
+
+_FADE = 0.8
+"""Factor a hop by which the memory of a faint onset decays."""
 
 
 class NoteDecoder:
     """Turns answers of the network into notes, one hop after another.
 
+    A note begins as soon as its pitch is confident, which may be while the voice still slides; then it is corrected.
     `sensitivity` (as `odds`) decides which of the detected notes are sent, never how sound is divided into notes: so
     with more of it the same notes and further ones are sent, none fewer.
 
     Attributes:
         ended: After `step`: whether the sounding note ends.
         begun: After `step`: pitch of the note that begins, a MIDI number with its fraction, or None.
+        corrected: After `step`: pitch of the sounding note, where another number was sent for it, else None.
         began: Hops ago that it began.
-        number: MIDI number of the note that sounds and was sent, -1 for none.
+        number: MIDI number of the note that sounds and was sent, corrections included, -1 for none.
+        pitch: Pitch of the sounding note with its fraction, as of `Live.last` hops after its onset.
     """
 
     def __init__(self, live: Live, up: float = 0.0) -> None:
@@ -96,14 +119,15 @@ class NoteDecoder:
         """Clears the past."""
         self.number = -1
         self.begun: float | None = None
+        self.corrected: float | None = None
         self.ended = False
         self.began = 0
         self._since = self._rested = self._age = 99
         self._onset_age = -1
-        self._peak = 0.0
-        self._quiet = self._away = 0
+        self._peak = self._hint = 0.0
+        self._quiet = self._away = self._wrongs = 0
         self._sounding = False
-        self._line = self._before = -99.0
+        self._line = self._before = self.pitch = -99.0
         self._key = 0.0
         self._armed = True
 
@@ -117,24 +141,25 @@ class NoteDecoder:
         """
         live = self.live
         most = live.patience if patience is None else patience
-        self.begun, self.ended = None, False
+        self.begun = self.corrected = None
+        self.ended = False
         self._since += 1
         self._age += 1
         self._rested += 1
         onset, note, sure = float(a[spec.ONSET]), float(a[spec.NOTE]), float(a[spec.KEY_SURE])
+        self._hint = max(onset, _FADE * self._hint)
         key = spec.pitch(float(a[spec.KEY])) + self._up
         moving, self._key = abs(key - self._key), key
-        settled = sure >= live.sure and moving <= live.settled
-        if not self._onset(onset, most, note, key, sure, settled):
+        if not self._onset(onset, most, note, key, sure, moving):
             if self._sounding:
                 self._hold(note, key, sure, moving)
             else:
-                self._rest(note, key, settled)
+                self._rest(note, key, sure >= live.sure and moving <= live.settled)
         if self._sounding and self.number < 0 and shift_odds(note, odds) >= live.audible:
-            # a note that was too faint to be sent when it began
+            # also a note that was too faint to be sent when it began
             self.begun, self.number, self.began = self._line, round(self._line), self._age
 
-    def _onset(self, onset: float, most: int, note: float, key: float, sure: float, settled: bool) -> bool:
+    def _onset(self, onset: float, most: int, note: float, key: float, sure: float, moving: float) -> bool:
         """Detects an onset and decides on its pitch; whether a note begins."""
         live = self.live
         if onset < 0.5 * live.onset:
@@ -148,7 +173,8 @@ class NoteDecoder:
         if age >= min(live.wait, most) and note >= live.note:
             last = self._line if self._sounding else self._before if self._rested < live.recent else -99.0
             repeated = age >= min(live.again, most) and (not self._sounding or self._peak >= live.repeat)
-            if (abs(key - last) >= live.same or repeated) and (settled or (age >= most and sure >= live.guess)):
+            at_once = sure >= live.early and moving <= 2.0 * live.settled
+            if (abs(key - last) >= live.same or repeated) and (at_once or (age >= most and sure >= live.guess)):
                 self._begin(key, age)
                 return True
         if age >= max(live.patience, most):
@@ -158,7 +184,7 @@ class NoteDecoder:
     def _rest(self, note: float, key: float, settled: bool) -> None:
         """Detects a note whose onset was not recognised."""
         live = self.live
-        steady = note >= live.late and settled
+        steady = settled and note >= (live.late if self._hint >= live.faint else live.alone)
         steady = steady and (self._rested >= live.recent or abs(key - self._before) > live.same)
         self._away = self._away + 1 if steady else 0
         if self._away >= live.moved and self._onset_age < 0:
@@ -169,22 +195,44 @@ class NoteDecoder:
         live = self.live
         self._quiet = self._quiet + 1 if note < (live.young if self._age < live.recent else live.off) else 0
         far = abs(key - self._line) > live.away
-        if sure >= live.sure and not far:
+        still = sure >= live.sure and moving <= 2.0 * live.settled
+        if self._age <= live.settling:
+            self._settle(key, still and note >= live.note, far)
+            far = False
+        elif sure >= live.sure and not far:
             self._line += live.follow * (key - self._line)
-        moved = far and moving <= 2.0 * live.settled and note >= live.audible and sure >= live.sure
-        self._away = self._away + 1 if moved else 0
+            if self._age <= live.last:
+                self._correct()
+        self._away = self._away + 1 if far and still and note >= live.audible else 0
         if self._quiet >= live.quiet:
             self._before, self._rested = self._line, 0
             self._sounding, self.ended, self.number = False, self.number >= 0, -1
         elif self._away >= live.moved and self._onset_age < 0:
             self._begin(key, 0)
 
+    def _settle(self, key: float, still: bool, far: bool) -> None:
+        """Follows the pitch of a note that has just begun."""
+        live = self.live
+        self._wrongs = self._wrongs + 1 if still and self.number >= 0 and abs(key - self.number) > live.wrong else 0
+        if self._wrongs >= live.wrongs:
+            self._line = key
+            self._wrongs = 0
+            self._correct()
+        elif still and not far:
+            self._line += live.catch * (key - self._line)
+        self.pitch = self._line
+
+    def _correct(self) -> None:
+        self.pitch = self._line
+        if self.number >= 0 and abs(self._line - self.number) > self.live.wrong:
+            self.corrected, self.number = self._line, round(self._line)
+
     def _begin(self, key: float, ago: int) -> None:
         self.ended = self.number >= 0
-        self._sounding, self._line, self.number = True, key, -1
+        self._sounding, self._line, self.pitch, self.number = True, key, key, -1
         self._since = self._age = ago
         self._onset_age = -1
-        self._quiet = self._away = 0
+        self._quiet = self._away = self._wrongs = 0
         self._rested = 99
 
     def all(self, answers: F32) -> list[LiveNote]:
@@ -198,7 +246,9 @@ class NoteDecoder:
                 found.append((start, max(now, start + SECONDS), pitch))
                 pitch = -1.0
             if self.begun is not None:
-                start, pitch = now - self.began * SECONDS, self.begun
+                start = now - self.began * SECONDS
+            if self.number >= 0:
+                pitch = self.pitch
         if pitch >= 0.0:
             found.append((start, len(answers) * SECONDS, pitch))
         return found

@@ -159,7 +159,10 @@ def _middle(values: F64) -> F64:
 def _pitch(answers: F32) -> float:
     """The pitch of a note as sung, from its answers."""
     pitches = _middle(spec.LOWEST + spec.SEMITONES * answers[:, spec.FAR_KEY].astype(np.float64))
-    return float(np.quantile(pitches[np.abs(pitches - np.median(pitches)) < NEAR], QUANTILE))
+    median = np.median(pitches)
+    near = pitches[np.abs(pitches - median) < NEAR]
+    # of an even number of pitches that step at the middle, none is near the mean of the middle two
+    return float(np.quantile(near, QUANTILE)) if len(near) else float(median)
 
 
 def unsteadiness(answers: F32, parts: list[tuple[int, int]]) -> float:

@@ -13,6 +13,7 @@ from antiphon.api.models import ModelClient
 from antiphon_hum.decimator import Decimator
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
+from antiphon_hum.learned.lead_voice import LeadVoice
 from antiphon_hum.learned.template_decoder import TemplateDecoder, TemplateSettings
 from antiphon_hum.tracking.candidate import Candidate
 from antiphon_hum.tracking.tracker import TrackerSettings
@@ -21,7 +22,7 @@ F32 = NDArray[np.float32]
 MODELS = {"learned": spec.HUM, "spectrogram": spec.PLAIN}
 LEVELS = 8
 """Hops over whose maximum the level of a note is taken."""
-SETTLING = 5
+SETTLING = 2
 """Median hops from an onset to the decision on its pitch, besides the lag of the network."""
 MISSING = 10
 """Hops without an answer after which a sounding note is ended: 0.1 s. One late answer must not end a note."""
@@ -34,6 +35,7 @@ class ModelTracker:
 
     Attributes:
         behind: Input frames from the beginning of a note to the last frame of the hop in which it is decided.
+        corrected: After `step`: the pitch of the sounding note, where it began on another one, else None.
         on_answer: Called with each answer, None for a missing one, and the level of its hop in dB.
         many: Probability that several voices sound at once.
     """
@@ -64,6 +66,7 @@ class ModelTracker:
             self._decoder, own_lag = TemplateDecoder(), spec.PLAIN_LATE + TemplateSettings().held - 1
         self.lag = own_lag + self.client.lead
         self.behind = self.lag * self.hop + decimator.lag - 1
+        self._lead = LeadVoice()
         self._sent: F32 = np.zeros((1, 1, spec.HOP), np.float32)
         self._levels = [-90.0] * LEVELS
         self.on_answer: Callable[[F32 | None, float], object] | None = None
@@ -73,6 +76,7 @@ class ModelTracker:
     def reset(self) -> None:
         """Clears the past; the caller resets the decimator."""
         self._decoder.reset()
+        self._lead.reset()
         self.client.reset()
         self._levels[:] = [-90.0] * LEVELS
         self._sounding = False
@@ -80,6 +84,7 @@ class ModelTracker:
         self.pitch = self.many = 0.0
         self.ended = False
         self.begun: Candidate | None = None
+        self.corrected: float | None = None
         if self._number >= 0:
             self._first = self._number
             self.client.begin(self._first)
@@ -100,7 +105,8 @@ class ModelTracker:
         due = self._number - self.client.lead
         answers = self.client.take(due, io) if due >= self._first else None
         self._number += 1
-        self.begun, self.ended = None, False
+        self.begun = self.corrected = None
+        self.ended = False
         answer = answers[0, 0] if answers is not None else None
         if self.on_answer is not None and due >= self._first:
             self.on_answer(answer, self._levels[-1 - min(self.client.lead, LEVELS - 1)])
@@ -115,7 +121,8 @@ class ModelTracker:
     def _decide(self, answer: F32, settings: TrackerSettings) -> None:
         decoder = self._decoder
         patience = max(0, round(settings.patience / 1000.0 / self._seconds))
-        decoder.step(answer, patience, REACH * (settings.sensitivity - 0.5))
+        followed = self._lead(answer) if self._learned and settings.lead else answer
+        decoder.step(followed, patience, REACH * (settings.sensitivity - 0.5))
         if self._learned:
             voiced = float(answer[spec.VOICED]) >= 0.5
             self.pitch = spec.pitch(float(answer[spec.PITCH])) + self._up if voiced else 0.0
@@ -129,6 +136,8 @@ class ModelTracker:
             if level > settings.threshold and settings.lowest - 0.5 <= pitch < settings.highest + 0.5:
                 self.begun = Candidate(pitch, level)
                 self._sounding = True
+        if self._sounding and self.begun is None:
+            self.corrected = decoder.corrected
 
     def _end_note(self) -> None:
         """Ends the sounding note after `MISSING` hops without an answer; none begins meanwhile."""

@@ -62,7 +62,7 @@ def sharpened(mean: F32) -> F32:
 
 
 class TemplateDecoder:
-    """Turns likenesses into notes, one hop after another; attributes as in `decode.NoteDecoder`."""
+    """Turns likenesses into notes, one hop after another; attributes as in `decode.NoteDecoder`; it corrects none."""
 
     def __init__(self, how: TemplateSettings | None = None) -> None:
         self._how = how or TemplateSettings()
@@ -71,6 +71,7 @@ class TemplateDecoder:
     def reset(self) -> None:
         """Clears the past."""
         self.number, self.ended, self.began = -1, False, 0
+        self.corrected: float | None = None
         self.begun: float | None = None
         self._leads, self._held = -1, 0
         self._past = [0.0] * self._how.rise

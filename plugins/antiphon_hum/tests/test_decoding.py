@@ -7,7 +7,8 @@ import pytest
 
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
-from antiphon_hum.learned.file_decoder import PathCosts, decode_file
+from antiphon_hum.learned.file_decoder import PathCosts, _pitch, decode_file
+from antiphon_hum.learned.lead_voice import LeadVoice
 
 LATE = {spec.NEAR: (spec.KEY, spec.KEY_SURE, spec.NOTE, spec.ONSET, spec.PITCH, spec.SURE, spec.VOICED),
         spec.FAR: (spec.FAR_KEY, spec.FAR_SURE, spec.FAR_NOTE, spec.FAR_ONSET)}  # fmt: skip
@@ -81,6 +82,12 @@ def test_the_same_pitch_is_repeated_at_an_onset_and_not_without_one():
     assert len(live_notes(answers(tone, [20]))) == 1
 
 
+def test_a_note_that_steps_at_its_very_middle_has_a_pitch():
+    """Its median lies between the two, and none of its pitches is near that."""
+    values = answers(rests(np.full(5, 60.0), np.full(5, 62.0)))[spec.FAR - 1 :]
+    assert _pitch(values[:10]) == pytest.approx(61.0, abs=1.01)
+
+
 def test_the_notes_of_an_unsteady_voice_begin_later_than_an_instruments():
     steady = answers(rests(20, np.full(60, 60.0), 20), [20])
     voice = answers(rests(20, 60.0 + 0.25 * np.sin(np.arange(60) * 0.4), 20), [20])
@@ -127,3 +134,21 @@ def test_a_long_sound_is_the_same_in_any_chunks(monkeypatch):
     whole = decode_file(values)
     monkeypatch.setattr(file_decoder, "CHUNK", 37)
     assert decode_file(values) == whole
+
+
+def test_the_lead_voice_is_followed_where_several_sound_and_an_only_voice_is_unchanged():
+    """Over a band the network's probabilities of notes and onsets fall, its pitch stays."""
+    alone = answers(rests(60, np.full(60, 60.0), np.full(60, 62.0), 40), [60, 120])
+    alone[:, spec.MANY] = 0.01
+    lead = LeadVoice()
+    assert np.allclose(lead.all(alone), alone, atol=1e-5)
+    band = answers(rests(60, np.full(60, 60.0), np.full(60, 62.0), 40), [60, 120], chance=0.05, attack=0.05)
+    # where nobody sings there is less than that
+    band[:, spec.NOTE] = np.where(band[:, spec.NOTE] < 0.03, 1e-4, band[:, spec.NOTE])
+    band[:, spec.FAR_NOTE] = np.where(band[:, spec.FAR_NOTE] < 0.03, 1e-4, band[:, spec.FAR_NOTE])
+    band[:, spec.MANY] = 0.95
+    assert decode_file(band) == []
+    assert live_notes(band) == []
+    followed = lead.all(band)
+    assert [round(pitch) for _, _, pitch in decode_file(followed)] == [60, 62]
+    assert [round(pitch) for _, pitch in live_notes(followed)] == [60, 62]

@@ -21,9 +21,10 @@ from antiphon_hum.transcription import notes as files
 from antiphon_hum.transcription.jobs import run
 from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
 from antiphon_models.hum.evaluation import f1, lateness
-from antiphon_models.hum.material import ScoreNote, SingingStyle
+from antiphon_models.hum.material import ScoreNote
+from antiphon_models.hum.styles import SingingStyle
 from antiphon_models.hum.systems import Result
-from antiphon_models.hum.testset import TestClip
+from antiphon_models.hum.testset import Clip
 from antiphon_models.hum.training.humming import hummed
 
 TUNE = [60, 64, 67, 72, 71, 67, 62, 60, 60, 57]
@@ -31,12 +32,12 @@ MANNER = SingingStyle(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.
 
 
 @cache
-def hum(rate: int = RATE, apart: float = 0.5, first: float = 0.5, tune: tuple[int, ...] = tuple(TUNE)) -> TestClip:
+def hum(rate: int = RATE, apart: float = 0.5, first: float = 0.5, tune: tuple[int, ...] = tuple(TUNE)) -> Clip:
     """A closed mouth hums `tune`."""
     notes = [ScoreNote(first + n * apart, first + (n + 0.85) * apart, k, 0.7) for n, k in enumerate(tune)]
     sound, _ = hummed(notes, MANNER, np.random.default_rng(3), rate)
     rows = np.array([[n.start, n.end, n.pitch] for n in notes])
-    return TestClip("hum", sound, rows, np.zeros(0))
+    return Clip("hum", sound, rows, np.zeros(0))
 
 
 def live(sound, rate=RATE, block=256, sizes=None, channels=1, **settings):
@@ -227,3 +228,21 @@ def test_without_a_worker_left_it_goes_by_yin(monkeypatch, caplog):
     assert made.mode == "yin"
     assert [e.number for e in done.events if e.kind == "on"] == TUNE
     assert "12 workers" in caplog.text
+
+
+def test_a_voice_with_a_band_is_followed_or_reported_as_unsure(tmp_path, capsys):
+    """A hum 6 dB above three voices that accompany it: the probability of several voices rises, live and in files."""
+    voice = hum().sound
+    others = sum(hum(apart=2.0, tune=tune).sound for tune in ((48, 53, 55), (52, 57, 59), (55, 60, 62)))
+    others = np.resize(others, len(voice))
+    others *= 0.5 * np.sqrt(np.mean(voice**2) / np.mean(others**2))
+    source = tmp_path / "in.wav"
+    soundfile.write(source, voice + others, RATE)
+    run(FileJob("hum", source, tmp_path / "out.wav", {"mode": "learned"}))
+    assert "several voices" in capsys.readouterr().err
+    reported = live(voice + others)[1]
+    assert reported.reports["many"] > 0.5
+    assert live(voice)[1].reports["many"] < 0.1
+    followed = [e for e in live(voice + others, lead=True)[1].events if e.kind == "on"]
+    assert len(followed) > len([e for e in reported.events if e.kind == "on"])
+    assert len(notes_of(voice + others, RATE, {"lead": True})) > len(notes_of(voice + others, RATE))

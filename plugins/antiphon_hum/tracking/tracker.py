@@ -52,6 +52,7 @@ class TrackerSettings:
         lowest: Lowest note, MIDI number.
         highest: Highest note, MIDI number.
         patience: Longest delay of a note until its pitch is settled, ms; learned modes only.
+        lead: Whether the strongest of several voices is followed; mode `learned` only.
     """
 
     sensitivity: float = 0.5
@@ -59,6 +60,7 @@ class TrackerSettings:
     lowest: int = 36
     highest: int = 96
     patience: float = 100.0
+    lead: bool = False
 
 
 class NoteTracker:
@@ -67,6 +69,7 @@ class NoteTracker:
     Attributes:
         ended: After `step`: whether the sounding note ends `lag` hops before the newest.
         begun: After `step`: the note that begins there, or None.
+        corrected: None: no note is corrected.
         pitch: Newest decided pitch, a MIDI number, 0 for none.
         lag: Hops by which notes are late.
         behind: The same in input frames, decimation included.
@@ -102,6 +105,7 @@ class NoteTracker:
         self._rise_ring: F64 = np.zeros(RING, np.float64)
         self._places = np.arange(RING)
         self.many = 0.0
+        self.corrected: float | None = None
         self.reset()
 
     def reset(self) -> None:

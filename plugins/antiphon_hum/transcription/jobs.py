@@ -94,7 +94,8 @@ def _warn(job: FileJob, found: Transcription, nothing: str) -> None:
     name = printable_path(job.source)
     if found.many > MANY:
         job.complain(
-            f"{name}: several voices seem to sound at once and hum transcribes one; use a recording of one voice, "
+            f"{name}: several voices seem to sound at once and hum transcribes one; use a recording of one voice"
+            f"{'' if job.settings.get('lead') else ', or -p lead=on, which follows the strongest'}, "
             f"since {printable_path(job.target)} holds only part of the notes"
         )
     elif not found.notes:

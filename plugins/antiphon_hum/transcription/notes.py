@@ -12,9 +12,10 @@ from antiphon.api.jobs import prepare_processor
 from antiphon_hum.learned import offline_model, spec
 from antiphon_hum.learned.decode import SECONDS
 from antiphon_hum.learned.file_decoder import PathCosts, decode_file
+from antiphon_hum.learned.lead_voice import LeadVoice
 from antiphon_hum.learned.model_tracker import MODELS, REACH
 from antiphon_hum.learned.template_decoder import notes_of_painting
-from antiphon_hum.processor import Hum, available_mode, velocity
+from antiphon_hum.processor import BEND_REACH, Hum, available_mode, velocity
 from antiphon_hum.scale_snap import KEYS, SCALES, KeyFinder, in_scale
 from antiphon_hum.transcription.note import Note
 from antiphon_hum.transcription.quantise import on_grid, timing
@@ -158,7 +159,8 @@ def _by_network(play: Play, mode: str, hum: Hum) -> Transcription:
     learned = mode == "learned"
     found: Sequence[tuple[float, float, float]]
     if learned:
-        found = decode_file(answers, PathCosts(sure=PathCosts().sure - 2.0 * odds))
+        followed = LeadVoice().all(answers) if settings["lead"] else answers
+        found = decode_file(followed, PathCosts(sure=PathCosts().sure - 2.0 * odds))
     else:
         found = notes_of_painting(answers, odds)
     low, high = sorted((float(settings["lowest"]), float(settings["highest"])))
@@ -255,9 +257,13 @@ class StreamTranscriber:
 def _notes(events: Iterable[Event], latency: int, frames: int) -> Iterator[Note]:
     """Converts events by frame of the stream to notes by frame of the sound; notes without length are left out."""
     held: Event | None = None
+    bent = 0
     for event in [*events, Event("off", latency + frames)]:
+        if event.kind == "bend":
+            bent = round(BEND_REACH * event.value) if held is not None else bent
+            continue
         if held is not None:
             start, end = (min(max(0, e.offset - latency), frames) for e in (held, event))
             if end > start:
-                yield Note(start, end, held.number, held.value)
-        held = event if event.kind == "on" else None
+                yield Note(start, end, held.number + bent, held.value)
+        held, bent = (event if event.kind == "on" else None), 0

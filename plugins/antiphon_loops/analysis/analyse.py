@@ -10,26 +10,52 @@ from numpy.typing import NDArray
 
 from antiphon.api import FileError
 from antiphon_loops.analysis import tables, tempo
+from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel, label_of, number_in
 from antiphon_loops.analysis.loudness import integrated, true_peak
 from antiphon_loops.analysis.reading import LONGEST, SHORTEST, sound_of
-from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, RATE, Picture, picture
+from antiphon_loops.analysis.region import read_region
+from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, Picture
 from antiphon_loops.arrangement.arrange import MOODS
+from antiphon_loops.arrangement.rules import Rules
 from antiphon_loops.record import Loop
 
 _QUIETEST = 1e-4
 CONTOUR = 16
 
 
-def analyse_file(path: Path, name: str) -> Loop:
-    """Raises `FileError` for what cannot be read or is no loop."""
+def analyse_file(path: Path, name: str, label: TempoLabel | None = None) -> Loop:
+    """The analysis of a file.
+
+    Args:
+        path: The file.
+        name: Its name within the library.
+        label: What is known of its tempo; None for what the file says of itself. A number alone in its name counts
+            where its tempo is uncertain otherwise.
+
+    Raises:
+        FileError: It cannot be read, or is no loop.
+    """
     samples, rate = sound_of(path, name)
-    return analyse(samples, rate, name)
+    loop = analyse(samples, rate, name, label or label_of(path, name))
+    number = number_in(name)
+    if label is None and number is not None and Rules().leaves_out(loop):
+        again = analyse(samples, rate, name, TempoLabel(number, False, "number"))
+        return again if again.tempo_from == "number" else loop
+    return loop
 
 
-def analyse(samples: NDArray[np.float32], rate: int, name: str = "") -> Loop:
-    """samples: float32 `[channels, frames]`. Raises `FileError` for what is no loop."""
-    import soxr
+def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: TempoLabel = NO_LABEL) -> Loop:
+    """The analysis of a sound.
 
+    Args:
+        samples: float32 `[channels, frames]`.
+        rate: Frames per second.
+        name: Its name in messages.
+        label: What its file says of it.
+
+    Raises:
+        FileError: It is no loop.
+    """
     seconds = samples.shape[1] / rate
     if not SHORTEST <= seconds <= LONGEST:
         raise FileError(f"{name} is no loop: it is {seconds:.3g} s long, and {SHORTEST:g} to {LONGEST:g} s make one")
@@ -41,19 +67,17 @@ def analyse(samples: NDArray[np.float32], rate: int, name: str = "") -> Loop:
         mono = samples[0]
     if float(mono.std()) < 1e-3 * top:
         raise FileError(f"{name} is no loop: it is a constant, which is no sound")
-    small = np.asarray(soxr.resample(mono / np.float32(top), rate, RATE), np.float32)
-    seen = picture(small, seconds)
-    known = tables.load()
-    role = known.role(seen)
-    bars, tempo_sure = known.bars(seen, role)
-    tempo_sure = tempo_sure if tempo.beats(seen) else 0.0
-    key, key_sure = (None, 0.0) if role == "drums" else known.key_of(seen, role)
+    reading = read_region(samples, mono / np.float32(top), rate, label)
+    seen, role, bars = reading.seen, reading.role, reading.count.bars
+    samples, seconds = samples[:, reading.first : reading.last], (reading.last - reading.first) / rate
+    key, key_sure = (None, 0.0) if role == "drums" else tables.load().key_of(seen, role)
     bpm = 240.0 * bars / seconds
     levels = _levels(samples, bars)
     pitch, contour = _lead(seen) if role != "drums" else (None, (None,) * CONTOUR)
     dance, valence, arousal = _feel(seen, bpm, bars, key)
     return Loop(
-        name, rate, round(seconds, 6), round(bpm, 3), bars, tempo_sure, key, key_sure,
+        name, rate, round(reading.first / rate, 6), round(seconds, 6), round(bpm, 3), bars, reading.count.sure,
+        reading.origin, round(240.0 * reading.count.other / seconds, 3), key, key_sure,
         role if role in ("drums", "bass") else "harmonic", role, round(integrated(samples, rate), 2),
         round(20 * float(np.log10(max(true_peak(samples, rate), 1e-6))), 2), pitch, contour,
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),

@@ -16,6 +16,10 @@ SLOWEST, FASTEST = 55.0, 190.0
 MOST_BARS = 128
 _STILL, _EVEN = 0.004, 3.6
 """Mean onset strength, and how many times the mean its maximum is, of what has no beat."""
+_ROUND = 0.004
+"""bpm, and half seconds, by which a whole number may be missed."""
+NEAR, NEAR_NUMBER = 0.015, 0.004
+"""How far the tempo of whole bars may be from what a file says of itself, and from a number alone in its name."""
 _PARTS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Of a bar: 4 are its beats."""
 _LAGS = (2.0, 1.0, 0.5, 0.25, 0.75, 0.125)
@@ -27,6 +31,30 @@ def candidates(seconds: float) -> list[int]:
     """Numbers of bars; for what is shorter than a bar at the fastest tempo, or longer than all, the nearest one."""
     counts = [n for n in range(1, MOST_BARS + 1) if SLOWEST <= 240.0 * n / seconds <= FASTEST]
     return counts or [min(MOST_BARS, max(1, round(seconds * 110.0 / 240.0)))]
+
+
+def is_round(seconds: float, bars: int) -> bool:
+    """Whether so many bars of this length have a tempo that a sequencer is set to: a whole number of bpm.
+
+    A length of half seconds proves nothing: people cut excerpts so.
+    """
+    bpm = 240.0 * bars / seconds
+    return abs(bpm - round(bpm)) <= _ROUND and abs(2.0 * seconds - round(2.0 * seconds)) > _ROUND
+
+
+def bars_at(bpm: float, seconds: float, near: float) -> int:
+    """The number of bars of a given tempo in a length; 0 where they are not whole.
+
+    Args:
+        bpm: The tempo.
+        seconds: The length. Half a bar is a bar of twice the tempo.
+        near: How far the tempo of whole bars may be from `bpm`, as a ratio.
+    """
+    exact = bpm * seconds / 240.0
+    if 0.4 < exact < 0.6:
+        exact *= 2.0
+    bars = round(exact)
+    return bars if bars >= 1 and abs(bars / exact - 1.0) <= near else 0
 
 
 def beats(seen: Picture) -> bool:

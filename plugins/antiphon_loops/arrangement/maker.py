@@ -116,6 +116,8 @@ class MaterialMaker:
         sound = self._sounds.pop(loop.file, None)
         if sound is None:
             samples, _ = sound_of(self._folder / loop.file, loop.file, self.rate)
+            first = round(loop.start * self.rate)
+            samples = np.ascontiguousarray(samples[:, first : first + round(loop.seconds * self.rate)])
             sound = np.repeat(samples, 2, axis=0) if samples.shape[0] == 1 else samples
         self._sounds[loop.file] = sound
         _forget(self._sounds, lambda entry: entry.size)

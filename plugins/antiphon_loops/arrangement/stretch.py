@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.analysis import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 from antiphon_loops.analysis.loudness import true_peak
 
 F32 = NDArray[np.float32]
@@ -17,6 +18,8 @@ _AROUND = 0.4
 _LEAD = 0.003
 """Seconds before an onset in which one slice goes over into the next."""
 _SEAM = 0.004
+_BEHIND = range(2, 11)
+"""Pieces back over whose loudest an onset rises: 4 to 20 ms."""
 
 
 def fitted(sound: F32, frames: int, rate: int, shift: int = 0, struck: bool = False) -> F32:
@@ -67,21 +70,14 @@ def _stretched(sound: F32, frames: int, rate: int, shift: int) -> F32:
 
 def onsets(sound: F32, rate: int) -> list[int]:
     """Frames at which something is struck: where the level of 2 ms pieces rises over what went before."""
-    step = max(1, rate // 500)
+    step = piece_frames(rate)
     count = sound.shape[1] // step
     if count < 8:
         return []
-    mono = sound.mean(axis=0)[: count * step]
-    sharp = np.diff(mono, prepend=mono[:1])
-    level = np.sqrt((mono**2).reshape(count, step).mean(axis=1)) + 2.0 * np.sqrt(
-        (sharp**2).reshape(count, step).mean(axis=1)
-    )
-    before = np.maximum.reduce([np.roll(level, n) for n in range(2, 11)])
-    floor = 0.02 * float(level.max()) + 1e-9
-    rise = np.log2((np.maximum(level, np.roll(level, -1)) + floor) / (before + floor))
+    rise = level_rises(sound.mean(axis=0)[: count * step], rate, _BEHIND, circular=True)
     frames: list[int] = []
-    for n in np.flatnonzero((rise > 0.8) & (rise >= np.roll(rise, 1)) & (rise > np.roll(rise, -1))):
-        if not frames or n * step - frames[-1] > 0.045 * rate:
+    for n in np.flatnonzero((rise > ONSET_RISE) & (rise >= np.roll(rise, 1)) & (rise > np.roll(rise, -1))):
+        if not frames or n * step - frames[-1] > ONSETS_APART * rate:
             frames.append(int(n) * step)
     return frames
 

@@ -83,6 +83,17 @@ def line(bpm: float, bars: int, tonic: int) -> np.ndarray:
     return tune(bpm, bars, [(s / 2, 0.5, 69 + tonic + steps[s % 8]) for s in range(bars * 8)], 6, 0.4)
 
 
+def seven() -> np.ndarray:
+    """Seven hits in 5.177 s, which may be 2 bars at 92.7 bpm or 3 at 139.1: an uncertain tempo."""
+    rng = np.random.default_rng(1)
+    out = np.zeros(round(5.177 * RATE))
+    for count in range(7):
+        at = round(count * len(out) / 7)
+        n = min(RATE // 4, len(out) - at)
+        out[at : at + n] += 0.6 * hit(n, (60.0, 190.0, 400.0)[count % 3], 0.3, 0.1, rng)
+    return out
+
+
 @pytest.fixture(autouse=True)
 def home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test has analysed is news to the next."""

@@ -113,9 +113,9 @@ def test_three_hundred_files_of_one_sound_are_looked_at_once(tmp_path: Path, mon
         return whole(path, name)
 
     monkeypatch.setattr(analysis, "analyse_file", look)
-    soundfile.write(tmp_path / "000.wav", noise(1.5, 8000), 8000)
+    soundfile.write(tmp_path / "x-160bpm.wav", noise(1.5, 8000), 8000)
     for n in range(1, 300):
-        shutil.copy(tmp_path / "000.wav", tmp_path / f"{n:03d}.wav")
+        shutil.copy(tmp_path / "x-160bpm.wav", tmp_path / f"x{n:03d}-160bpm.wav")
     found = analyse(tmp_path)
     assert len(found.loops) == 300
     assert len(looked) <= 2

@@ -49,7 +49,18 @@ def test_a_loop_is_two_bars_at_100_bpm_and_closes(path):
 
 def test_the_kit_has_every_drum_and_is_small():
     assert set(DECAYS) == {path.parent.name for path in KIT}
-    assert sum(path.stat().st_size for path in KIT + LOOPS) < 1_500_000
+    assert sum(path.stat().st_size for path in [*KIT, *LOOPS, LIBRARY / "choir.flac"]) < 1_500_000
+
+
+def test_the_choir_sings_a_vowel_over_two_octaves():
+    x, rate = soundfile.read(LIBRARY / "choir.flac")
+    assert len(x) == round(8 * 0.7 * rate)
+    assert abs(np.abs(x).max() - PEAK) < 2e-4
+    spectrum = np.abs(np.fft.rfft(x)) ** 2
+    hertz = np.fft.rfftfreq(len(x), 1 / rate)
+    vowel, between = (spectrum[(hertz > a) & (hertz < b)].sum() for a, b in ((600, 1200), (1400, 2000)))
+    assert vowel > 10 * between
+    assert spectrum[(hertz > 2200) & (hertz < 2700)].sum() > 2 * between * 500 / 600 * 0.5
 
 
 def test_they_are_what_the_script_makes(tmp_path):

@@ -163,3 +163,55 @@ def test_a_thousand_starts_a_second_are_all_on_their_frames(play):
     for n in at:
         wanted[n : n + 4] += one
     np.testing.assert_allclose(got.audio[0][0], wanted[:RATE], atol=1e-6)
+
+
+def peaks(x, count):
+    """Hz of the strongest partials, in order."""
+    size = 1 << 18
+    level = np.abs(np.fft.rfft(x * np.hanning(len(x)), size))
+    tops = np.flatnonzero((level[1:-1] > level[:-2]) & (level[1:-1] >= level[2:])) + 1
+    return sorted(tops[np.argsort(level[tops])[-count:]] * RATE / size)
+
+
+def shaped(kind, at, note, value):
+    return Event(kind, at, note, value)
+
+
+def test_two_notes_of_one_channel_are_bent_apart(play):
+    settings = {"s": "tone", "pads": "pitch", "base": 60}
+    notes = [
+        shaped("pitch", 0, 60, 0.3),
+        on(0, 60),
+        on(0, 67),
+        shaped("pitch", 12000, 67, -0.45),
+        shaped("pitch", 12000, 60, 0.0),
+    ]
+    x = play(notes, 24000, **settings).audio[0][0]
+
+    def cents(hertz, wanted):
+        return 1200 * np.log2(hertz / wanted)
+
+    fifth = 500.0 * 2 ** (7 / 12)
+    for part, lower, upper in ((x[1000:11000], 30, 0), (x[13000:23000], 0, -45)):
+        low, high = peaks(part, 2)
+        assert cents(low, 500.0) == pytest.approx(lower, abs=2.0)
+        assert cents(high, fifth) == pytest.approx(upper, abs=2.0)
+
+
+def test_a_bend_of_the_channel_and_a_notes_own_pitch_add_up(play):
+    settings = {"s": "tone", "pads": "pitch", "base": 60}
+    notes = [Event("bend", 0, 0, 0.5), shaped("pitch", 0, 60, 1.0), on(0, 60), Event("bend", 12000, 0, -1.0)]
+    x = play(notes, 24000, **settings).audio[0][0]
+    for part, semitones in ((x[1000:11000], 2.0), (x[13000:23000], -1.0)):
+        assert 12 * np.log2(peaks(part, 1)[0] / 500.0) == pytest.approx(semitones, abs=0.02)
+
+
+@pytest.mark.parametrize("blocks", [None, [1, 7, 100]])
+def test_pressure_is_up_to_6_db_in_a_straight_line(play, blocks):
+    plain = play([on(0, 60)], 20000, s="tone").audio[0]
+    pressed = play([on(0, 60), shaped("pressure", 9001, 60, 1.0)], 20000, blocks=blocks, s="tone").audio[0]
+    np.testing.assert_array_equal(pressed[:, :9001], plain[:, :9001])
+    np.testing.assert_allclose(pressed[:, 9500:], 2.0 * plain[:, 9500:], atol=1e-6)
+    assert np.abs(np.diff(pressed[0, 8900:9500])).max() < 2.5 * np.abs(np.diff(plain[0])).max()
+    loud = play([shaped("pressure", 0, 60, 1.0), on(0, 60)], 20000, s="tone").audio[0]
+    np.testing.assert_allclose(loud, 2.0 * plain, atol=1e-6)

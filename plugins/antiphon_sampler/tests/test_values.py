@@ -11,10 +11,11 @@ from tests import audio
 
 from antiphon.api import Event
 from antiphon.api.commands import FIRST_VALUE, VALUES_BEGIN, note_params, word_number
+from antiphon.api.jobs import prepare_processor
 from antiphon.cli.files.render import render
 from antiphon_sampler.processor import Sampler
 from antiphon_sampler.slices import onsets, region
-from antiphon_sampler.tests.material import RATE, burst
+from antiphon_sampler.tests.material import RATE, SPEC, burst, write
 from antiphon_sampler.values import PARAMS
 
 NAMES = [p.name for p in PARAMS]
@@ -56,6 +57,12 @@ def test_values_are_for_one_note_and_one_channel_alone(play):
     np.testing.assert_allclose(y[100:2000], plain, atol=1e-6)
     np.testing.assert_allclose(y[4000:5900], burst(3)[0, ::-1][:1900], atol=1e-6)
     np.testing.assert_allclose(y[8000:9900], plain, atol=1e-6)
+
+
+def test_control_can_answer_what_is_not_there(library):
+    made = Sampler()
+    prepare_processor(made, SPEC, {"library": str(library)})
+    assert made.vocabulary == {"s": ("bd", "four", "hh", "oh", "sd", "slow", "tone")}
 
 
 def test_an_unknown_name_is_missed(play):
@@ -196,3 +203,44 @@ def test_a_loop_begins_anew_where_the_clock_jumps(library):
     values = {"library": str(library), "s": "bd", "beats": 0.5, "loop": True, "stretch": "onsets"}
     y = rendered(Jumps(), SPEC, np.zeros((2, 40000), np.float32), values, notes=[Event("on", 0, 36, 1.0)]).audio[0][0]
     assert beginnings(y) == [0, 12000, 24000, 25600, 37600]
+
+
+@pytest.fixture(scope="module")
+def groove(tmp_path_factory):
+    """Two bars at 90 bpm: a burst on each eighth but one, in a folder of its own; and the beats of the bursts."""
+    beats = [n / 2 for n in range(16) if n != 5]
+    beat = RATE * 60 // 90
+    made = np.zeros((1, 8 * beat), np.float32)
+    for n, at in enumerate(beats):
+        made[:, round(at * beat) : round(at * beat) + 2000] += burst(30 + n)
+    folder = tmp_path_factory.mktemp("groove") / "kit"
+    write(folder / "loop" / "0.wav", made)
+    return folder, beats
+
+
+@pytest.mark.parametrize("stretch", ["onsets", "speed"])
+def test_a_loop_of_90_bpm_is_in_time_at_120(play, groove, stretch):
+    folder, beats = groove
+    values = {"library": str(folder), "s": "loop", "beats": 8.0, "loop": True, "stretch": stretch}
+    y = play([Event("on", 1000, 36, 1.0)], 1000 + 16 * RATE // 2, **values).audio[0][0]
+    wanted = [1000 + round((8 * turn + at) * RATE / 2) for turn in range(2) for at in beats]
+    found = [np.flatnonzero(np.abs(y[max(0, at - 40) :]) > 0.25)[0] + max(0, at - 40) for at in wanted]
+    off = np.abs(np.array(found) - wanted)
+    # onsets: slices fade in over 24 frames, and begin where the burst exceeds a quarter of its peak
+    assert off.max() <= (24 if stretch == "onsets" else 2)
+    quiet = np.ones(len(y), bool)
+    for at in wanted:
+        quiet[at - 30 : at + 6000] = False
+    assert np.abs(y[quiet]).max() < 0.01
+
+
+def test_slices_by_onset_of_that_loop_are_its_bursts(play, groove):
+    folder, beats = groove
+    for n in (0, 4, 5, 14):
+        y = play([Event("on", 0, 36 + n, 1.0)], 4000, library=str(folder), s="loop", slice="onsets").audio[0][0]
+        np.testing.assert_allclose(y[30:1900], burst(30 + n)[0, 30:1900], atol=1e-6)
+        equal = play([Event("on", 0, 36 + n, 1.0)], 4000, library=str(folder), s="loop", slice="equal").audio[0][0]
+        there = n / 2 in beats
+        assert (np.abs(equal[30:1900]).max() > 0.1) == there
+        if there:
+            np.testing.assert_allclose(equal[30:1900], burst(30 + beats.index(n / 2))[0, 30:1900], atol=1e-6)

@@ -70,6 +70,17 @@ def test_the_door_is_told_of_the_end_and_the_level():
     assert hz == pytest.approx(293.66, abs=0.01)
 
 
+def test_a_notes_own_pitch_and_pressure_reach_the_definition_and_the_door():
+    told = PlayedDefinition("blip")
+    told.play(Event("pitch", 0, 60, 2.0), Event("on", 0, 60, 0.5), Event("on", 0, 64, 0.5))
+    ((_, node, name, hz),) = told.play(Event("pitch", 0, 60, 12.0))
+    assert (node, name) == (1001, "freq")
+    assert hz == pytest.approx(523.25, abs=0.01)
+    ((_, node, name, level),) = told.play(Event("pressure", 0, 64, 1.0))
+    assert (node, name) == (1005, "door_gain")
+    assert level == pytest.approx(6.02, abs=0.01)
+
+
 def test_a_note_played_by_hand_waits_for_nothing_and_one_without_a_gate_for_no_end():
     told = PlayedDefinition("tick")
     said = told.play(Event("on", 0, 60, 0.5, live=True))

@@ -54,6 +54,21 @@ def test_a_note_begins_and_ends_on_its_frames():
     assert told.play(Event("off", 201, 60)) == []
 
 
+def test_values_of_one_note_are_for_its_voice():
+    told = PlayedVoices(bend=12.0)
+    ((_, first, new),) = told.play(Event("pitch", 0, 60, -0.5), Event("pressure", 0, 60, 1.0), Event("on", 0, 60, 0.5))
+    assert (new["bend"], new["gain"]) == (-0.5, pytest.approx(6.02, abs=0.01))
+    ((_, second, new),) = told.play(Event("on", 0, 67, 0.5))
+    assert (new["bend"], new["gain"]) == (0.0, 0.0)
+    assert told.play(Event("pitch", 0, 67, 0.25)) == [("/n_set", second, {"bend": 0.25})]
+    assert told.play(Event("pressure", 0, 60, 0.0)) == [("/n_set", first, {"gain": 0.0})]
+    # the channel's bend is added to each note's own
+    bends = {node: said["bend"] for _, node, said in told.play(Event("bend", 0, 0, 0.5))}
+    assert bends == {first: 5.5, second: 6.25}
+    told.play(Event("off", 9, 60))
+    assert told.play(Event("pitch", 9, 60, 1.0)) == []
+
+
 def test_a_frame_is_exact_in_its_two_halves():
     for frame in (0, 1, (1 << 24) - 1, 1 << 24, (9 << 24) + 12345):
         low, high = moment(frame)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from antiphon.api import Event, frequency, osc
 from antiphon.api.synths import SynthSettings
 from antiphon_supercollider.voices.material import BUFFERS, VoiceAssets
-from antiphon_supercollider.voices.players import AT_ONCE, NodeVoices, ScVoice, SendPacket
+from antiphon_supercollider.voices.players import AT_ONCE, NodeVoices, ScVoice, SendPacket, pressed
 from antiphon_supercollider.voices.template import Template, moment
 
 PLACES = 64
@@ -88,12 +88,15 @@ class OwnPlayer(NodeVoices):
         place = self._places[node] = self._free_places.pop()
         bus, held = self._first_bus + 2 * place, self._first_held + place
         self._seed = (self._seed * 16807 + 1) % 16777213
-        note = event.number + self._semitones(event.channel)
+        shape = self._shapes.take(event.number, event.channel)
+        self._voices[node] = voice = ScVoice(
+            event.number, event.channel, at, pitch=shape.pitch, pressed=pressed(shape.pressure)
+        )
+        note = event.number + self._semitones(voice)
         values = {
             "out": bus, "freq": frequency(note), "note": note, "midinote": note, "amp": event.value,
-            "velocity": max(1.0, event.value * 127.0), "seed": self._seed, "bend": self._semitones(event.channel, True),
+            "velocity": max(1.0, event.value * 127.0), "seed": self._seed, "bend": self._semitones(voice, True),
         }  # fmt: skip
-        self._voices[node] = ScVoice(event.number, event.channel, at)
         self._alive[node] = None
         self._held[key] = node
         # the group is paused until all of its messages have arrived, in whatever order
@@ -107,29 +110,33 @@ class OwnPlayer(NodeVoices):
         if at != AT_ONCE:
             send(0, osc.encode("/n_run", node, 0))
         self._door.set_int(2, group)
-        send(0, self._door.fill(door, (*moment(at), channel.gain, bus, held, node, group)))
+        send(0, self._door.fill(door, (*moment(at), channel.gain + voice.pressed, bus, held, node, group)))
         send(0, osc.encode("/n_run", group, 1))
 
     def _release_voice(self, node: int, voice: ScVoice, at: int, send: SendPacket) -> None:
         if "gate" in self._definition.controls:
             super()._release_voice(node, voice, at, send)
 
-    def _semitones(self, channel: int, asked: bool = False) -> float:
+    def _semitones(self, voice: ScVoice, asked: bool = False) -> float:
         """The bend in semitones, for a control of that name where there is one, else for the pitch."""
-        return self._of(channel).bend * self.settings.bend * (("bend" in self._definition.controls) == asked)
+        return self._semitones_of(voice) * (("bend" in self._definition.controls) == asked)
 
-    def _bend(self, channel: int, send: SendPacket) -> None:
+    def _pitch(self, node: int, voice: ScVoice, send: SendPacket) -> None:
         there = self._definition.controls
-        for node, voice in self._voices.items():
-            if voice.channel != channel:
-                continue
-            note = voice.note + self._semitones(channel)
-            values = {"bend": self._semitones(channel, True)} if "bend" in there else {
-                "freq": frequency(note), "note": note, "midinote": note
-            }  # fmt: skip
-            for name, value in values.items():
-                if name in there:
-                    send(0, osc.encode("/n_set", node, name, float(value)))
+        note = voice.note + self._semitones(voice)
+        values = {"bend": self._semitones(voice, True)} if "bend" in there else {
+            "freq": frequency(note), "note": note, "midinote": note
+        }  # fmt: skip
+        for name, value in values.items():
+            if name in there:
+                send(0, osc.encode("/n_set", node, name, float(value)))
+
+    def _own(self, event: Event, send: SendPacket) -> None:
+        super()._own(event, send)
+        node = self._held.get((event.channel, event.number), -1)
+        for name in (event.kind,) if node in self._voices and event.kind in self._definition.controls else ():
+            # a SynthDef with controls of these names is sent the values as they are
+            send(0, osc.encode("/n_set", node, name, float(event.value)))
 
 
 def player_of(

@@ -14,7 +14,7 @@ from functools import cache
 
 from antiphon.api import PEDAL, EngineError, Event, osc
 from antiphon.api.files import built_in_folder
-from antiphon.api.synths import FIRST_DIAL, SynthSettings, parse_controls
+from antiphon.api.synths import FIRST_DIAL, NoteShapes, SynthSettings, parse_controls, pressure_gain
 from antiphon_supercollider.voices.material import NOTHING, VoiceAssets, built_in
 from antiphon_supercollider.voices.template import Template, moment
 
@@ -77,6 +77,9 @@ class ScVoice:
     choke: int = 0
     gain: float = 0.0
     drum: bool = False
+    pitch: float = 0.0
+    pressed: float = 0.0
+    """dB by the pressure on its key."""
 
 
 @dataclass(slots=True)
@@ -129,6 +132,7 @@ class NodeVoices:
         self._material, self._asked = material, parse_controls(settings.controls)
         self._extra = {**dict(self._asked.fixed), **{dial.name: dial.low for dial in self._asked.dials}}
         self.litter: list[int] = []
+        self._shapes = NoteShapes()
         self._shape()
         self._drum_kit = kit() if settings.instrument == "drums" else {}
         self._seed = settings.seed
@@ -176,6 +180,8 @@ class NodeVoices:
                 case "bend":
                     self._of(event.channel).bend = event.value
                     self._bend(event.channel, send)
+                case "pitch" | "pressure" | "timbre":
+                    self._own(event, send)
 
     def sweep(self, send: SendPacket) -> None:
         """Frees what ended voices leave behind."""
@@ -184,7 +190,30 @@ class NodeVoices:
         self.litter.clear()
 
     def _bend(self, channel: int, send: SendPacket) -> None:
-        self._change(channel, "bend", self._of(channel).bend * self.settings.bend, send)
+        for node, voice in self._voices.items():
+            if voice.channel == channel:
+                self._pitch(node, voice, send)
+
+    def _pitch(self, node: int, voice: ScVoice, send: SendPacket) -> None:
+        """Sends a voice the sum of the channel's bend and its own."""
+        send(0, osc.encode("/n_set", node, "bend", float(self._semitones_of(voice))))
+
+    def _semitones_of(self, voice: ScVoice) -> float:
+        return self._of(voice.channel).bend * self.settings.bend + voice.pitch
+
+    def _own(self, event: Event, send: SendPacket) -> None:
+        """A value of one note, that sounds or is still to come."""
+        node = self._held.get((event.channel, event.number), -1)
+        voice = self._voices.get(node)
+        if voice is None:
+            self._shapes.put(event.kind, event.number, event.channel, event.value)
+        elif event.kind == "pitch":
+            voice.pitch = event.value
+            self._pitch(node, voice, send)
+        elif event.kind == "pressure":
+            voice.pressed = pressed(event.value)
+            gain = self._of(voice.channel).gain + voice.gain + voice.pressed
+            send(0, osc.encode("/n_set", node + self.beside, self.level, gain))
 
     def _of(self, channel: int) -> _Channel:
         state = self._channels.get(channel)
@@ -202,6 +231,7 @@ class NodeVoices:
         if self._material.buffer >= 0:
             given["buffer"] = float(self._material.buffer)
         key = (event.channel, event.number)
+        shape = self._shapes.take(event.number, event.channel)
         if drum is None:
             self._strike(key, channel, at, send)
         choke = drum.choke if drum is not None else 0
@@ -212,6 +242,7 @@ class NodeVoices:
             self._take(self._victim(), at, send)
         node, own_gain, pitch = next(self._nodes), given.pop("gain", 0.0), given.pop("note", None)
         attack, release = _DEFAULTS[instrument]
+        louder = pressed(shape.pressure)
         if event.age > 0:
             attack = max(attack, AGAIN_ATTACK)
         if instrument == "piano" and event.number > DAMPED:
@@ -222,9 +253,12 @@ class NodeVoices:
         name = drum.definition if drum is not None else built_in(instrument, self._material.channels)
         values = (
             event.number if pitch is None else pitch, max(1.0, event.value * 127.0), *moment(at), self._seed,
-            channel.bend * self.settings.bend, channel.gain + own_gain + faded, attack, release, self._clock, self._out,
+            channel.bend * self.settings.bend + shape.pitch, channel.gain + own_gain + faded + louder, attack, release,
+            self._clock, self._out,
         )  # fmt: skip
-        self._voices[node] = ScVoice(event.number, event.channel, at, choke, own_gain, drum is not None)
+        self._voices[node] = ScVoice(
+            event.number, event.channel, at, choke, own_gain, drum is not None, shape.pitch, louder
+        )
         self._alive[node] = None
         self._held[key] = node
         template = self._template(name, tuple(given.items()), unpitched)
@@ -340,7 +374,12 @@ class NodeVoices:
                     channel.expression = event.value
                 for node, voice in self._voices.items():
                     if voice.channel == event.channel:
-                        send(0, osc.encode("/n_set", node + self.beside, self.level, channel.gain + voice.gain))
+                        send(
+                            0,
+                            osc.encode(
+                                "/n_set", node + self.beside, self.level, channel.gain + voice.gain + voice.pressed
+                            ),
+                        )
             case n if n == SOUND_OFF:
                 for node in [k for k, v in self._voices.items() if v.channel == event.channel]:
                     self._take(node, at, send)
@@ -361,11 +400,6 @@ class NodeVoices:
             if voice is not None and not voice.drum and node in self._alive:
                 self._release_voice(node, voice, at, send)
 
-    def _change(self, channel: int, control: str, value: float, send: SendPacket) -> None:
-        for node, voice in self._voices.items():
-            if voice.channel == channel:
-                send(0, osc.encode("/n_set", node, control, float(value)))
-
     def playing(self, event: Event) -> int:
         """The voice that plays a note since `event` began it; -1 for none."""
         return self._held.get((event.channel, event.number), -1) if event.kind == "on" else -1
@@ -381,4 +415,10 @@ class NodeVoices:
         self._alive.clear()
         self._held.clear()
         self._channels.clear()
+        self._shapes.clear()
         self.litter.clear()
+
+
+def pressed(pressure: float) -> float:
+    """dB by which a pressure makes a note louder."""
+    return 20.0 * math.log10(pressure_gain(pressure))

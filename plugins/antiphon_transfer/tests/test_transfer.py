@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from antiphon.api import FileError, StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon_models.transfer.measures import measure
+from antiphon_transfer.level import CEILING, Limiter
 from antiphon_transfer.processor import MODES, Transfer
 from antiphon_transfer.stream import grid
 
@@ -162,6 +163,67 @@ def test_the_shortest_reference_works(tmp_path, mode):
     path = tmp_path / "short.wav"
     soundfile.write(path, REFERENCE[5000 : 5000 + grid(RATE).size], RATE, "FLOAT")
     assert np.isfinite(through(SOURCE[:20000], str(path), mode)).all()
+
+
+def struck(seconds: float = 4.0, dull: float = 2.0) -> np.ndarray:
+    """A held low chord, into which hits of bright noise fall after `dull` seconds."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    chord = sum(np.sin(2 * np.pi * hertz * h * t) / h**2 for hertz in (110.0, 164.8, 220.0) for h in range(1, 20))
+    hits = np.random.default_rng(4).standard_normal(len(t)) * np.exp(-(t % 0.5) * 60) * (t >= dull)
+    return (0.08 * chord + 0.15 * hits).astype(np.float32)
+
+
+def sibilant(seconds: float = 6.0) -> np.ndarray:
+    """A voice: a buzz that alternates with bursts of bright noise."""
+    t = np.arange(round(seconds * RATE)) / RATE
+    buzz = sum(np.sin(2 * np.pi * 180.0 * h * t) / h**1.5 for h in range(1, 20)) * ((t % 0.6) < 0.45)
+    noise = np.diff(np.random.default_rng(6).standard_normal(len(t) + 1)) * ((t % 0.6) >= 0.5)
+    return (0.2 * buzz + 0.1 * noise).astype(np.float32)
+
+
+def above(sound: np.ndarray, hertz: float = 9000.0) -> float:
+    """dB of the loudest 20 ms above a frequency."""
+    size = RATE // 50
+    pieces = sound[: len(sound) // size * size].reshape(-1, size) * np.hanning(size)
+    power = (np.abs(np.fft.rfft(pieces, axis=1)) ** 2)[:, np.fft.rfftfreq(size, 1 / RATE) > hertz].sum(axis=1)
+    return 10.0 * float(np.log10(power.max() + 1e-12))
+
+
+def test_attacks_do_not_burst(tmp_path):
+    path = tmp_path / "voice.wav"
+    soundfile.write(path, sibilant(), RATE, "FLOAT")
+    sound = struck()
+    made = through(sound, str(path))[0]
+    assert above(made) < above(sound) + 6.0
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("loud", [0.03, 1.0])
+def test_the_level_is_the_inputs_and_nothing_clips(tmp_path, mode, loud):
+    path = tmp_path / "loud.wav"
+    soundfile.write(path, np.clip(3.0 * REFERENCE, -1.0, 1.0), RATE, "FLOAT")
+    sound = SOURCE * np.float32(loud / np.abs(SOURCE).max())
+    made = through(sound, str(path), mode)[0]
+    assert np.abs(made).max() <= 1.0
+    assert 20 * np.log10(made.std() / sound.std()) == pytest.approx(0.0, abs=2.0)
+
+
+def test_a_peak_is_turned_down_before_it_comes():
+    sizes = grid(RATE)
+    limiter = Limiter(sizes, 1)
+    t = np.arange(6 * sizes.size)
+    wave = (0.5 + 1.5 * ((t > 5000) & (t < 5400))) * np.sin(0.05 * t)
+    made = []
+    for at in range(0, len(wave) - sizes.size, sizes.hop):
+        output = wave[None, at : at + sizes.size].astype(np.float32)
+        limiter.apply(output, np.zeros_like(output))
+        made.append(output[0, : sizes.hop])
+    out = np.concatenate(made)
+    assert 0.9 < np.abs(out).max() <= CEILING + 1e-6
+    np.testing.assert_array_equal(out[: 5000 - sizes.hop], wave[: 5000 - sizes.hop].astype(np.float32))
+    gain = out / np.where(np.abs(wave[: len(out)]) > 0.05, wave[: len(out)], np.nan)
+    assert np.nanmax(np.abs(np.diff(gain))) < 3.0 / sizes.hop
+    np.testing.assert_array_equal(out[9000:], wave[9000 : len(out)].astype(np.float32))
 
 
 def test_latency_is_what_is_declared(reference):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from antiphon.workers.array_layers import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
-from antiphon.workers.array_network import ArrayNetwork, Weights, taken
-from antiphon.workers.array_network import load as load_arrays
+from antiphon.workers.networks.array_layers import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
+from antiphon.workers.networks.array_network import ArrayNetwork, Weights, taken
+from antiphon.workers.networks.array_network import load as load_arrays
 
 __all__ = [
     "ArrayNetwork",

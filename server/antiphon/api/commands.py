@@ -12,9 +12,13 @@ from antiphon.session.commands import (
     Note,
     NoteOff,
     NoteOn,
+    NotePitch,
+    NotePressure,
+    NoteTimbre,
     Now,
     NudgeBeat,
     Panic,
+    ProgramChange,
     ResetNode,
     Sample,
     SetParam,
@@ -25,7 +29,8 @@ from antiphon.session.commands import (
 )
 from antiphon.session.play import BEGIN as VALUES_BEGIN
 from antiphon.session.play import FIRST as FIRST_VALUE
-from antiphon.session.play import note_params, word_number
+from antiphon.session.play import note_params, plays, word_number
+from antiphon.session.play import read as play_commands
 
 __all__ = [
     "FIRST_VALUE",
@@ -39,9 +44,13 @@ __all__ = [
     "Note",
     "NoteOff",
     "NoteOn",
+    "NotePitch",
+    "NotePressure",
+    "NoteTimbre",
     "Now",
     "NudgeBeat",
     "Panic",
+    "ProgramChange",
     "ResetNode",
     "Sample",
     "SetParam",
@@ -50,5 +59,7 @@ __all__ = [
     "Sync",
     "When",
     "note_params",
+    "play_commands",
+    "plays",
     "word_number",
 ]

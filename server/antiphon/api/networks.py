@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from antiphon.workers.streaming import State, StreamingModel
-from antiphon.workers.torch_network import fill as fill_network
-from antiphon.workers.torch_network import load as load_network
+from antiphon.workers.networks.streaming import State, StreamingModel
+from antiphon.workers.networks.torch_network import fill as fill_network
+from antiphon.workers.networks.torch_network import load as load_network
 
 __all__ = [
     "State",

@@ -9,13 +9,17 @@ from antiphon.synth.choosing import use as use_backend
 from antiphon.synth.controls import DIALS, FIRST_DIAL, RESERVED, Controls, Dial
 from antiphon.synth.controls import parse as parse_controls
 from antiphon.synth.info import NULL, BackendChoice, OfflinePasses, ServeOption, SynthInfo, SynthSupport
+from antiphon.synth.processor import DROPPED, LEVEL, SynthProcessor
+from antiphon.synth.shapes import NoteShape, NoteShapes, pressure_gain
 from antiphon.synth.sounding import Sounding
 from antiphon.synth.stepper import SynthStepper
 
 __all__ = [
     "DIALS",
+    "DROPPED",
     "FIRST_DIAL",
     "INSTRUMENTS",
+    "LEVEL",
     "MORE_INSTRUMENTS",
     "NULL",
     "RESERVED",
@@ -23,16 +27,20 @@ __all__ = [
     "BackendChoice",
     "Controls",
     "Dial",
+    "NoteShape",
+    "NoteShapes",
     "OfflinePasses",
     "ServeOption",
     "Sounding",
     "SynthBackend",
     "SynthInfo",
+    "SynthProcessor",
     "SynthSettings",
     "SynthStepper",
     "SynthSupport",
     "chosen_backend",
     "pack_events",
     "parse_controls",
+    "pressure_gain",
     "use_backend",
 ]

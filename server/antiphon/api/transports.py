@@ -6,6 +6,7 @@ from antiphon.runtime.settings import ServeSettings
 from antiphon.session.actions import EVENTS as NODE_EVENTS
 from antiphon.session.actions import NodeEvent
 from antiphon.session.effects import EngineEffect
+from antiphon.session.node_state import Node
 from antiphon.session.transport import PRESSABLE, Transport, settable
 from antiphon.session.transport_server import EmittedEvent, Learner, TransportServer
 
@@ -15,6 +16,7 @@ __all__ = [
     "EmittedEvent",
     "EngineEffect",
     "Learner",
+    "Node",
     "NodeEvent",
     "ServeSettings",
     "Transport",

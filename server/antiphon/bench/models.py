@@ -10,9 +10,10 @@ import numpy as np
 
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.workers.overhead import BLOCK, VOICES, keeping_up
-from antiphon.workers import array_stepper, devices
+from antiphon.workers import devices
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.model_client import usable
+from antiphon.workers.networks import array_stepper
 from antiphon.workers.spec import Stepper
 
 HOPS = 4000
@@ -64,7 +65,7 @@ def cost(info: ModelInfo, slots: int, seed: int, hops: int = HOPS) -> list[dict[
     if devices.installed() is not None:
         import torch
 
-        from antiphon.workers import torch_stepper
+        from antiphon.workers.networks import torch_stepper
 
         threads = torch.get_num_threads()
         steppers["torch"] = torch_stepper.build(described.torch_worker("cpu"))

@@ -93,7 +93,7 @@ def cost(info: ProcessorInfo, loaded: Loaded, spec: StreamSpec = SPEC) -> dict[s
         wires.append(Wire(End(info.type, out.name), End(OUT, OUT)))
     named = {"type": info.type, "block": spec.block}
     with TemporaryDirectory() as folder:
-        values = dict.fromkeys(info.needs, str(_noise_file(Path(folder), spec.rate)) if info.needs else "")
+        values = dict.fromkeys(info.needs, str(noise_file(Path(folder), spec.rate)) if info.needs else "")
         try:
             graph = Graph((NodeSpec(info.type, info.type, values),), tuple(wires))
             plan = compile_plan(graph, loaded.catalog, loaded.make, spec, {info.type: 1})
@@ -105,7 +105,8 @@ def cost(info: ProcessorInfo, loaded: Loaded, spec: StreamSpec = SPEC) -> dict[s
             return {**named, "failed": str(error)}
 
 
-def _noise_file(folder: Path, rate: int) -> Path:
+def noise_file(folder: Path, rate: int) -> Path:
+    """Writes two seconds of decaying noise, as an impulse response is."""
     frames = round(IMPULSE_SECONDS * rate)
     fall = np.exp(-6.9 * np.arange(frames) / frames)
     noise = np.random.default_rng(1).normal(0.0, 0.1, (2, frames)) * fall

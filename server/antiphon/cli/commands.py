@@ -45,16 +45,19 @@ def register(app: typer.Typer) -> None:
         status,
         synthhelp,
     )
-    from antiphon.cli.files import render, replay, run, run_help
+    from antiphon.cli.files import render, replay, run, run_help, surface
+    from antiphon.cli.repl import command as repl
 
     app.command(cls=synthhelp.ServeCommand)(serve.serve)
     app.command()(play.play)
     app.command(cls=run_help.RunCommand)(run.run)
     app.command(cls=synthhelp.SynthCommand)(render.render)
     app.command()(replay.replay)
+    app.command()(surface.surface)
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
     app.command()(status.status)
+    app.command()(repl.repl)
     patches.register(app)
     plugins.register(app)
     app.command("new-plugin")(newplugin.new_plugin)

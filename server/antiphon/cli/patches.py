@@ -1,4 +1,4 @@
-"""`antiphon patches` and `antiphon sets`: list the names that --patch and --set take."""
+"""`antiphon patches` and `antiphon sets`: list the names that --patch and --set take, or show one patch."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli import completion
 from antiphon.cli.status import Json
 
 if TYPE_CHECKING:
+    from antiphon.graph.patch import Patch
     from antiphon.graph.patch_list import PatchEntry
 
 
@@ -19,6 +21,7 @@ def register(cli: typer.Typer) -> None:
 
     @cli.command("patches")
     def patches(
+        name: Annotated[str, typer.Argument(help="One patch, shown in full.", autocompletion=completion.patches)] = "",
         every: Annotated[bool, typer.Option("--all", help="Also unlisted patches, which are for tests.")] = False,
         as_json: Json = False,
     ) -> None:
@@ -26,9 +29,13 @@ def register(cli: typer.Typer) -> None:
         from antiphon.graph.patch_list import entries
         from antiphon.runtime import paths
 
+        if name:
+            _show_one(name, as_json)
+            return
         listed = [entry for entry in entries() if entry.listed or every]
         _show(listed, as_json)
         if not as_json:
+            typer.echo("antiphon patches NAME says what to do first, and shows its scenes and controllers")
             typer.echo(f"your own patches are in {paths.patches()}")
 
     @cli.command("sets")
@@ -42,23 +49,64 @@ def register(cli: typer.Typer) -> None:
             typer.echo(f"your own sets are in {paths.patches() / SETS}")
 
 
+def _show_one(name: str, as_json: bool) -> None:
+    from antiphon.cli.terminal.style import styled
+    from antiphon.graph import patch
+    from antiphon.graph.patch_list import entries
+    from antiphon.plugins.loader import load
+
+    path = patch.find(name)
+    entry = next(entry for entry in entries() if entry.path == path)
+    loaded = patch.load(path.stem, load(check=False).catalog)
+    if as_json:
+        scenes = {str(number): dict(values) for number, values in loaded.scenes.items()}
+        typer.echo(json.dumps({**entry.plain(), "tempo": loaded.tempo, "scenes": scenes, "midi": dict(loaded.midi)}))
+        return
+    head, *rest = card(entry, loaded)
+    typer.echo(styled(head[: len(entry.name)], "head") + head[len(entry.name) :])
+    for line in rest:
+        typer.echo(line)
+
+
+def card(entry: PatchEntry, patch: Patch) -> Iterator[str]:
+    """Lines for a person: the patch, what to do first, its scenes and its MIDI controllers."""
+    yield f"{entry.name}  {', '.join(filter(None, (entry.group, origin(entry))))}"
+    if entry.line:
+        yield entry.line
+    if entry.hint:
+        yield f"first: {entry.hint}"
+    yield f"tempo {patch.tempo:g}, nodes: {', '.join(node.name for node in patch.graph.nodes) or 'none'}"
+    for number, values in sorted(patch.scenes.items()):
+        yield f"scene {number}: {', '.join(f'{key} {value}' for key, value in values.items())}"
+    for control, target in patch.midi.items():
+        yield f"{'notes out' if control == 'out' else control}: {target}"
+
+
 def _show(entries: Sequence[PatchEntry], as_json: bool) -> None:
     from antiphon.cli.terminal.style import styled
 
     if as_json:
-        typer.echo(json.dumps([_plain(entry) for entry in entries]))
+        typer.echo(json.dumps([entry.plain() for entry in entries]))
         return
     width = max((len(entry.name) for entry in entries), default=0)
     for line in listing(entries):
-        typer.echo(styled(line[:width], "head") + line[width:])
+        typer.echo(styled(line[: width + 2], "head") + line[width + 2 :])
 
 
 def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:
-    """A line for each: "answer  yours, hides the shipped one  Hum, and …"."""
-    origins = [origin(entry) for entry in entries]
-    widths = [max((len(text) for text in column), default=0) for column in ([e.name for e in entries], origins)]
-    for entry, origin_text in zip(entries, origins, strict=True):
-        yield f"{entry.name:<{widths[0]}}  {origin_text:<{widths[1]}}  {entry.line}".rstrip()
+    """A line for each, "answer  yours, hides the shipped one  Hum, and …", below a line with its group, if any."""
+    origins = {entry.name: origin(entry) for entry in entries}
+    name_width = max((len(name) for name in origins), default=0)
+    width = max((len(text) for text in origins.values()), default=0)
+    # tools stay last, as they are listed; those without a group come first
+    groups = sorted({entry.group for entry in entries}, key=[*(entry.group for entry in entries)].index)
+    for group in sorted(groups, key=bool):
+        if group:
+            yield group
+        for entry in entries:
+            if entry.group == group:
+                name = f"{'  ' if group else ''}{entry.name}"
+                yield f"{name:<{name_width + 2}}  {origins[entry.name]:<{width}}  {entry.line}".rstrip()
 
 
 def origin(entry: PatchEntry) -> str:
@@ -66,14 +114,3 @@ def origin(entry: PatchEntry) -> str:
     if entry.hides:
         return "yours, hides the shipped one"
     return "yours" if entry.own else "shipped"
-
-
-def _plain(entry: PatchEntry) -> dict[str, object]:
-    return {
-        "name": entry.name,
-        "line": entry.line,
-        "from": "yours" if entry.own else "shipped",
-        "hides_shipped": entry.hides,
-        "listed": entry.listed,
-        "file": str(entry.path),
-    }

@@ -1,4 +1,4 @@
-"""`antiphon play`: runs the demo patch on the sound card or the software clock, and prints commands to try."""
+"""`antiphon play`: the demo patch, or a MIDI file, on the sound card or the software clock, with commands to try."""
 
 from __future__ import annotations
 
@@ -33,21 +33,28 @@ def play(
     output: Annotated[str, typer.Option(help="An output device's name.")] = "",
     patch: Annotated[
         str, typer.Option(help="A patch file, or the name of a patch.", autocompletion=completion.patches)
-    ] = PATCH,
+    ] = "",
     osc_port: OscPort = OSC_PORT,
     http_port: HttpPort = HTTP_PORT,
+    song: Annotated[str, typer.Argument(metavar="[SONG.mid]", help="A MIDI file, played by the patch keys.")] = "",
 ) -> None:
-    """Play the demo: on the sound card with its input muted; without one from a loop to a file. Ctrl-C ends it."""
+    """Play the demo, or a MIDI file: on the sound card with its input muted; without one to a file. Ctrl-C ends it."""
     from antiphon.cli.serve import run, startable
     from antiphon.engine.drivers.probe import probe
 
     asked = ServeSettings(
-        audio=audio, input=input, output=output, patch=patch, osc_port=osc_port, http_port=http_port
+        audio=audio, input=input, output=output, patch=patch or PATCH, osc_port=osc_port, http_port=http_port
     ).check()
     startable(asked)
+    if song:
+        from antiphon.cli import play_song
+
+        asked = asked.with_(patch=str(play_song.with_song(patch or play_song.PATCH, song)))
     device = probe(asked)
-    settings = with_demo(asked) if device.driver == "headless" else asked.with_(mute_input=asked.input_file is None)
-    for line in introduction(settings, device.driver, device.note):
+    settings = asked.with_(mute_input=asked.input_file is None)
+    if device.driver == "headless":
+        settings = recorded(asked) if song else with_demo(asked)
+    for line in introduction(settings, device.driver, device.note, song):
         typer.echo(line)
     sys.stdout.flush()
     with own_terminal_group():
@@ -60,32 +67,58 @@ def with_demo(asked: ServeSettings) -> ServeSettings:
     from antiphon.demo.melody_loop import loop_file
 
     own = hum_file if asked.patch == PATCH else loop_file
-    return asked.with_(
-        audio="headless",
-        input=asked.input or str(own()),
-        record=str(next_recording(recordings_folder())),
-    )
+    return recorded(asked.with_(input=asked.input or str(own())))
 
 
-def introduction(settings: ServeSettings, driver: str, note: str) -> Iterator[str]:
-    """Yields the lines to print before the server is ready."""
+def recorded(asked: ServeSettings) -> ServeSettings:
+    """The settings without a sound card: the software clock, and a recording."""
+    return asked.with_(audio="headless", record=str(next_recording(recordings_folder())))
+
+
+def introduction(settings: ServeSettings, driver: str, note: str, song: str = "") -> Iterator[str]:
+    """Yields the lines to print before the server is ready. song: the MIDI file, or ""."""
     from antiphon.supervisor.recordings import growth
 
     if note:
         yield note
     if driver == "headless":
-        yield f"The input is {settings.input}, looped; listen, at any time or after Ctrl-C, to"
+        looped = f"The input is {settings.input}, looped; listen" if settings.input else "Listen"
+        yield f"{looped}, at any time or after Ctrl-C, to"
         yield f"{settings.record}, which grows by {growth(settings)}."
-    elif settings.mute_input:
+    elif settings.mute_input and not song:
         yield "The input starts muted, because a microphone near loudspeakers feeds back: put headphones on, then"
         yield f"    {command(settings, OPEN)}"
-    yield f"Playing {settings.patch}. In another terminal, try:"
-    for message, effect in _DRIVE if settings.patch == PATCH else _DRIVE[-1:]:
+    hint = "" if song else hint_of(settings.patch)
+    yield f"Playing {song or settings.patch}.{f' First: {hint}' if hint else ''}"
+    yield "In another terminal, try:"
+    for message, effect in _drive(settings.patch, song):
         yield f"    {command(settings, message):<46}  {effect}"
     if settings.osc_port:
         yield f"or send these as OSC to UDP or TCP port {settings.osc_port} of 127.0.0.1. Ctrl-C ends it."
     else:
         yield "or send these as OSC to the port in the line that begins with ready. Ctrl-C ends it."
+
+
+def _drive(patch: str, song: str) -> tuple[tuple[str, str], ...]:
+    """Messages to try, and what each does."""
+    if song:
+        from antiphon.cli.play_song import DRIVE
+
+        return DRIVE
+    return _DRIVE if patch == PATCH else _DRIVE[-1:]
+
+
+def hint_of(patch: str) -> str:
+    """What to do first with a patch, a name or a path; "" where it has no hint or there is no such patch."""
+    from antiphon.errors import AntiphonError
+    from antiphon.graph import patch_list
+    from antiphon.graph.patch import find
+
+    try:
+        path = Path(patch) if patch.endswith(patch_list.SUFFIX) or os.sep in patch else find(patch)
+    except AntiphonError:
+        return ""  # the server reports it
+    return patch_list.hint(path)
 
 
 def command(settings: ServeSettings, message: str) -> str:

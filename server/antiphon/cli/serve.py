@@ -57,12 +57,18 @@ def serve(
         str,
         typer.Option(envvar=MQTT_URL, help="An MQTT broker: mqtt://user:password@host:port.", show_envvar=True),
     ] = "",
+    dirt_port: Annotated[
+        int, typer.Option(help="UDP port for Tidal and other clients of SuperDirt, usually 57120; 0 is off.")
+    ] = 0,
     midi: Annotated[
         bool, typer.Option("--midi", help="Offer a MIDI input named antiphon, and listen to every MIDI port there.")
     ] = False,
     midi_in: Annotated[
         list[str] | None, typer.Option(help="Listen to MIDI ports with this in their name only; repeatable.")
     ] = None,
+    mpe: Annotated[
+        bool, typer.Option("--mpe", help="MIDI ports are MPE controllers, before they say so themselves.")
+    ] = False,
     midi_out: Annotated[
         list[str] | None, typer.Option(help="Play to MIDI ports with this in their name; repeatable.")
     ] = None,
@@ -76,8 +82,8 @@ def serve(
         audio=audio, input=input, output=output, record=record, session=session, osc_port=osc_port, http_port=http_port,
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
         allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
-        synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, midi=midi, midi_in=tuple(midi_in or ()),
-        midi_out=tuple(midi_out or ()), force=force,
+        synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, dirt_port=dirt_port, midi=midi,
+        midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), force=force,
     ).check()  # fmt: skip
     _check_transports(settings)
     if settings.synth_options:

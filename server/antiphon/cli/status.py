@@ -66,6 +66,8 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
         ("engine", f"{engine['state']}, {engine['driver']} at {engine['rate']} Hz, {engine['block']} frames"),
         ("patch", answer["patch"] or "none"),
     ]
+    if answer.get("hint"):
+        rows.append(("first", answer["hint"]))
     if at:
         rows.append(("set", f"{at['name']}, patch {at['place']} of {len(at['patches'])}"))
     rows += [

@@ -17,6 +17,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -52,11 +53,15 @@ class BlockTime:
 class Event:
     """A note or a controller at a frame of a block.
 
+    Events of one note ("pitch", "pressure", "timbre") are for the note of that number and channel that is down, or,
+    where none is, for the next one. A processor ignores kinds that it has no use for.
+
     Attributes:
-        kind: "on", "off", "control" or "bend".
+        kind: "on", "off", "control", "bend", "program", or of one note "pitch", "pressure", "timbre".
         offset: The frame, counted from the block's first.
-        number: The note or the controller, 0 to 127; 0 for a bend.
-        value: Velocity above 0 to 1 for "on", 0 to 1 for "control", -1 to 1 for "bend".
+        number: The note, the controller or the program, 0 to 127; 0 for a bend.
+        value: Velocity above 0 to 1 for "on", 0 to 1 for "control", -1 to 1 for "bend", semitones from -96 to 96 for
+            "pitch", 0 to 1 for "pressure" and "timbre".
         channel: MIDI channel, 1 to 16.
         age: Frames for which the note has sounded already, where a synth is given notes again after a restart;
             otherwise 0.
@@ -257,10 +262,17 @@ class Processor(ABC):
         channels: The channels it insists on; None takes the stream's.
         files: "module:function" of what `antiphon run` calls with an `antiphon.api.jobs.FileJob` where its files are
             not sound in, sound out; otherwise "".
+        default_source: Of one with `files`, the folder of the library that is IN where `antiphon run` is given OUT
+            alone: the performer's, else the one that ships; "" where IN has to be named.
+        stems: Names of parts that this function also writes alone, with `antiphon run --stems`.
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
+        preroll: Frames of the beginning of a file that `antiphon run` plays to it first, without output, so that its
+            estimates are settled; it then calls `rewind` and plays the file. Set in `prepare`; 0 for none.
         node: The number of its node; the host sets it before `prepare`.
         parts: What it holds outside its process; made in `prepare`.
+        vocabulary: What its parameters of kind text can name, by parameter; set in `prepare`. A sender of
+            `/node/NAME/play` that names something else is answered. Of one node at most 64 KB are used.
         settings: Values of its `restart`, text and file parameters, by name; the host sets them before `prepare`.
     """
 
@@ -276,9 +288,13 @@ class Processor(ABC):
     block: ClassVar[int | None] = None
     channels: ClassVar[int | None] = None
     files: ClassVar[str] = ""
+    default_source: ClassVar[str] = ""
+    stems: ClassVar[tuple[str, ...]] = ()
     latency: int = 0
+    preroll: int = 0
     node: int = 0
     parts: tuple[ProcessorPart, ...] = ()
+    vocabulary: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
@@ -303,6 +319,9 @@ class Processor(ABC):
 
     def reset(self) -> None:  # noqa: B027 - to have no past is the common case
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
+
+    def rewind(self) -> None:  # noqa: B027 - most have no preroll
+        """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""
 
     def close(self) -> None:
         """Closes its parts. Called off the block path; `prepare` may follow.

@@ -38,14 +38,15 @@ class ProcessorRunner:
         """Prepares the processor, after closing its previous parts. Off the block path.
 
         Raises:
-            PluginError: Its latency is no whole number of frames from 0.
+            PluginError: Its latency or its preroll is no whole number of frames from 0.
         """
         processor = self.processor
         Processor.close(processor)  # not an override, which may require an earlier `prepare`
         processor.prepare(spec)
-        latency: object = processor.latency
-        if isinstance(latency, bool) or not isinstance(latency, int) or latency < 0:
-            raise PluginError(f"its latency is {latency!r}; a whole number of frames from 0 is allowed")
+        given: dict[str, object] = {"latency": processor.latency, "preroll": processor.preroll}
+        for name, frames in given.items():
+            if isinstance(frames, bool) or not isinstance(frames, int) or frames < 0:
+                raise PluginError(f"its {name} is {frames!r}; a whole number of frames from 0 is allowed")
 
     def call(self, io: IO) -> str:
         """Calls `process` once. Returns its error as a sentence, or ""."""

@@ -26,6 +26,7 @@ from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.reports import Reports
 from antiphon.control.osc.subscribers import Subscribers
 from antiphon.control.osc.syncs import Syncs
+from antiphon.control.osc.unknown_words import UnknownWords
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.set_list_player import Sets
 from antiphon.control.patches.set_position import SetPosition
@@ -98,6 +99,7 @@ class ControlApp:
         self.access, self.surfaces = Access(allow), Surfaces()
         self.saver = StateSaver(self.folder, self._contents)
         self.replies = Replies(self.faults, self._discreet)
+        self.unknown_words = UnknownWords(self.replies)
         self.feedback = Feedback(self.surfaces)
         self.feedback.discreet = self._discreet
         self.outbox = Outbox(link, self.session.state)

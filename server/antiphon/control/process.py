@@ -23,7 +23,7 @@ from antiphon.control.app import ControlApp
 from antiphon.control.hooks import ServerHooks
 from antiphon.control.patches.patch_watch import watch
 from antiphon.control.web_requests import WebRequests
-from antiphon.engine import session_header
+from antiphon.engine.recording import session_header
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError

@@ -177,6 +177,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
             for n in session.state.nodes.values()
         ],
         "patch": session.state.name,
+        "hint": "" if app.plans.patch is None else app.plans.patch.hint,
         "set": app.position.status(),
         "tempo": bpm,
         "beat": beat,

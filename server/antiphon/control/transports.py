@@ -24,7 +24,7 @@ from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
 from antiphon.errors import WireError
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.settings import ServeSettings
-from antiphon.session.commands import NOW, Command
+from antiphon.session.commands import NOW, Command, Sample
 from antiphon.session.effects import EngineEffect
 from antiphon.session.node_state import Node
 from antiphon.session.router import Router
@@ -137,6 +137,9 @@ class TransportHost:
 
     def sample_at(self, ns: int) -> float:
         return self._server.link.sample_at(ns)
+
+    def when(self, timetag: int) -> Sample:
+        return self._server.clock.when(timetag)
 
     def tempo(self) -> tuple[float, float, bool]:
         return self._server.link.tempo_now()

@@ -7,6 +7,7 @@ A node is identified by the number that control gives it in `load`, a cell by it
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -50,6 +51,19 @@ class NodeState:
     node: int
     state: str
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeVocabulary:
+    """What the text parameters of a node can name, as its processor found when it was prepared.
+
+    Attributes:
+        node: The node's number.
+        words: By parameter.
+    """
+
+    node: int
+    words: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +133,7 @@ Report: TypeAlias = (
     Synced
     | Late
     | NodeState
+    | NodeVocabulary
     | PlanLoaded
     | PlanRefused
     | PlanWeighed

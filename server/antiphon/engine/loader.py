@@ -9,7 +9,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from antiphon.contract.catalog import Catalog
@@ -21,6 +21,7 @@ from antiphon.engine.making import PlanCandidate, PlanMaker
 from antiphon.engine.shared import HeaderWord
 from antiphon.errors import PatchError, sentence
 from antiphon.graph.graph import Graph
+from antiphon.graph.node_host import NodeHost
 from antiphon.runtime.console import say
 from antiphon.workers.pool import Pool
 from antiphon.workers.status import Health, news, worker_states
@@ -31,6 +32,10 @@ WORKER_PATIENCE = 10.0
 """Seconds a plan waits for its workers; then it plays without them, and their nodes pass the dry signal."""
 TURN_PATIENCE = 10.0
 """Seconds to wait for the loop to take the previous plan."""
+
+
+MOST_VOCABULARY = 64 << 10
+"""Characters of a node's vocabulary; of a node with more, none is reported, and no word is called unknown."""
 
 
 class Loader:
@@ -139,6 +144,8 @@ class Loader:
             self._refuse(message["serial"], error)
             return
         self._say({"said": "weighed", "load": verdict.load, "warning": verdict.warning or verdict.refused})
+        for report in vocabularies(candidate.plan.hosts):
+            self._say(report)
         self._hand_over(candidate, message)
 
     def _hand_over(self, candidate: PlanCandidate, message: dict[str, Any]) -> None:
@@ -179,3 +186,22 @@ class Loader:
             self._peer.send(json.dumps(message).encode())
         except OSError as error:
             say(f"engine could not reach control: {error}")
+
+
+def vocabularies(hosts: Mapping[int, NodeHost]) -> Iterator[dict[str, object]]:
+    """The messages to control about what the nodes' text parameters can name.
+
+    Args:
+        hosts: The nodes of a plan by number.
+
+    Yields:
+        A message for each node that has a vocabulary: an engine may play on while control is a new one.
+    """
+    for number, host in hosts.items():
+        words = host.processor.vocabulary
+        if words and sum(len(word) + 4 for known in words.values() for word in known) <= MOST_VOCABULARY:
+            yield {
+                "said": "vocabulary",
+                "node": number,
+                "words": {param: list(known) for param, known in words.items()},
+            }

@@ -18,8 +18,8 @@ import numpy as np
 from antiphon.contract.block import Samples
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
-from antiphon.engine.journal import Journal
 from antiphon.engine.player_reports import PlayerReport
+from antiphon.engine.recording.journal import Journal
 from antiphon.engine.remote import KINDS, SAID
 from antiphon.engine.shared import METERS, HeaderWord, Shared, command_ring, report_ring
 from antiphon.graph.clock import DelayLockedLoop

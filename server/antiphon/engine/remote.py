@@ -18,6 +18,7 @@ from antiphon.engine.link import (
     EngineStatus,
     Late,
     NodeState,
+    NodeVocabulary,
     PlanLoaded,
     PlanRefused,
     PlanWeighed,
@@ -267,6 +268,8 @@ def _decode(message: dict[str, Any]) -> Report | None:
             return NodeState(node, "failed", reason)
         case {"said": "state", "node": node, "state": state, "reason": reason}:
             return NodeState(node, state, reason)
+        case {"said": "vocabulary", "node": node, "words": words}:
+            return NodeVocabulary(node, {param: tuple(known) for param, known in words.items()})
         case {"said": "refused", "serial": serial, "reason": reason}:
             return PlanRefused(serial, reason)
         case {"said": "weighed", "load": load, "warning": warning}:

@@ -47,6 +47,8 @@ class Patch:
         midi: "node.param" by MIDI controller such as "cc 21"; "out" gives the "node.port" whose notes go to MIDI.
         text: The TOML that was parsed.
         path: Its file, or None.
+        hint: What to do first, one sentence, or "".
+        group: The heading under which lists show it, or "".
     """
 
     name: str
@@ -56,6 +58,8 @@ class Patch:
     midi: Mapping[str, str] = field(default_factory=dict)
     text: str = ""
     path: Path | None = None
+    hint: str = ""
+    group: str = ""
 
 
 def parse(
@@ -79,7 +83,14 @@ def parse(
     reader.listed(data)
     graph = reader.graph(data)
     return Patch(
-        reader.name(data), reader.tempo(data), graph, reader.scenes(data, graph), reader.midi(data, graph), text
+        reader.name(data),
+        reader.tempo(data),
+        graph,
+        reader.scenes(data, graph),
+        reader.midi(data, graph),
+        text,
+        hint=reader.hint(data),
+        group=reader.group(data),
     )
 
 
@@ -136,13 +147,15 @@ def find(name: str) -> Path:
 
 
 def names() -> list[str]:
-    """Names of the listed patches, the performer's and the built-in ones, sorted."""
+    """Names of the listed patches, the performer's and the built-in ones, sorted; those of tools last."""
     return patch_list.names()
 
 
 def dump(patch: Patch) -> str:
     """The patch as TOML, which parses to the same patch. Wires are grouped by source."""
-    document: dict[str, Any] = {"format": FORMAT, "name": patch.name, "tempo": patch.tempo}
+    document: dict[str, Any] = {"format": FORMAT, "name": patch.name}
+    document |= {key: text for key, text in (("hint", patch.hint), ("group", patch.group)) if text}
+    document["tempo"] = patch.tempo
     nodes: dict[str, dict[str, Value]] = {}
     for node in patch.graph.nodes:
         kind = {} if node.type == node.name else {"type": node.type}

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from antiphon.contract.catalog import Catalog, ProcessorInfo, defaults
 from antiphon.contract.params import Param, Value
 from antiphon.errors import FileError, ParamError, PatchError
+from antiphon.graph import patch_list
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import IN, MAX_NODES, MAX_WIRES, OUT, Graph, NodeSpec, Wire, check, check_name, known_type
 from antiphon.graph.io_nodes import ENDS
@@ -19,7 +20,7 @@ from antiphon.runtime import paths
 from antiphon.runtime.shortening import short_repr, shorten
 from antiphon.runtime.suggestion import instead
 
-KEYS = ("format", "name", "listed", "tempo", "nodes", "wires", "scenes", "midi")
+KEYS = ("format", "name", "hint", "group", "listed", "tempo", "nodes", "wires", "scenes", "midi")
 DEFAULT_TEMPO = 120.0
 MAX_SCENES = 128
 _LONGEST_REASON = 400
@@ -66,6 +67,20 @@ class PatchReader:
         if not isinstance(name, str) or not 1 <= len(name) <= 200 or not name.isprintable():
             self.fail(("name",), "takes one line of text, 1 to 200 characters")
         return name
+
+    def hint(self, data: Mapping[str, Any]) -> str:
+        """What to do first, one line; "" without."""
+        return self._line(data, "hint", patch_list.LINE)
+
+    def group(self, data: Mapping[str, Any]) -> str:
+        """The heading under which lists show it; "" without."""
+        return self._line(data, "group", patch_list.GROUP)
+
+    def _line(self, data: Mapping[str, Any], key: str, most: int) -> str:
+        text = data.get(key, "")
+        if not isinstance(text, str) or len(text) > most or not text.isprintable():
+            self.fail((key,), f"takes one line of text, at most {most} characters")
+        return text
 
     def tempo(self, data: Mapping[str, Any]) -> float:
         """The tempo, bpm."""

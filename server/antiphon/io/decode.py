@@ -77,7 +77,7 @@ class Decoder:
     def __init__(self, path: str | os.PathLike[str], *, rate: int | None = None) -> None:
         self.name = shown(path)
         self._process: subprocess.Popen[bytes] | None = None
-        fd = self._open(path)
+        fd = _opened(path, self.name)
         try:
             check(fd)
             # -P: the module's folder must not become a place to import from.
@@ -147,19 +147,6 @@ class Decoder:
                 raise self._refused(f"it is longer than {MAX_SECONDS // 3600} hours; cut it into parts")
             yield block
 
-    def _open(self, path: str | os.PathLike[str]) -> int:
-        try:
-            # O_NONBLOCK: opening a named pipe would otherwise wait for its writer.
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        except (OSError, ValueError) as error:
-            raise self._refused(_reason(error)) from None
-        mode = os.fstat(fd).st_mode
-        if stat.S_ISREG(mode):
-            return fd
-        os.close(fd)
-        what = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
-        raise self._refused(f"it is {what}; name a sound file")
-
     def _header(self) -> AudioInfo:
         data = self._message()
         if data is None:
@@ -203,7 +190,46 @@ class Decoder:
         return _GAVE_UP.get(signal.Signals(-code), f"its decoder crashed ({signal.Signals(-code).name}); it is broken")
 
     def _refused(self, reason: str) -> FileError:
-        return FileError(f"cannot read {self.name}: {reason}")
+        return _refusal(self.name, reason)
+
+
+def check_header(path: str | os.PathLike[str], name: str) -> None:
+    """Checks that a file is a sound file and holds what its header promises. Nothing is decoded.
+
+    Args:
+        path: The file.
+        name: As it is named in the message.
+
+    Raises:
+        FileError: It is not, or does not.
+    """
+    fd = _opened(path, name)
+    try:
+        check(fd)
+    except Dishonest as reason:
+        raise _refusal(name, str(reason)) from None
+    except OSError as error:
+        raise _refusal(name, _reason(error)) from None
+    finally:
+        os.close(fd)
+
+
+def _opened(path: str | os.PathLike[str], name: str) -> int:
+    try:
+        # O_NONBLOCK: opening a named pipe would otherwise wait for its writer.
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise _refusal(name, _reason(error)) from None
+    mode = os.fstat(fd).st_mode
+    if stat.S_ISREG(mode):
+        return fd
+    os.close(fd)
+    what = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
+    raise _refusal(name, f"it is {what}; name a sound file")
+
+
+def _refusal(name: str, reason: str) -> FileError:
+    return FileError(f"cannot read {name}: {reason}")
 
 
 def shown(path: str | os.PathLike[str]) -> str:

@@ -3,7 +3,7 @@
     song = read(Path("melody.mid"))
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
 
-Only notes, controllers, bends, names and first programs are kept of a track. mido is imported when a file is read or
+Only notes, controllers, bends, programs, names and time signatures are kept. mido is imported when a file is read or
 written.
 """
 
@@ -26,6 +26,8 @@ SUFFIXES = (".mid", ".midi")
 """Of MIDI files."""
 MAX_FILE = 2 << 20
 """Bytes of a file: 700,000 notes, which take mido 4 s and 130 MB. Ten times a long symphony."""
+MAX_TRACKS = 1024
+"""Tracks of a file: ten times the staves of a large orchestra."""
 DEFAULT_BPM = 120.0
 """The tempo of a MIDI file that sets none."""
 TICKS = 480
@@ -64,13 +66,13 @@ class MidiNote:
 
 @dataclass(frozen=True, slots=True)
 class MidiControlChange:
-    """A controller or a pitch bend of a MIDI file.
+    """A controller, a pitch bend or a program change of a MIDI file.
 
     Attributes:
         at: In beats from the beginning.
-        kind: "control" or "bend".
-        number: Of the controller, 0 to 127.
-        value: 0 to 1, or -1 to 1 for a bend.
+        kind: "control", "bend" or "program".
+        number: Of the controller or the program, 0 to 127.
+        value: 0 to 1, or -1 to 1 for a bend; 0 for a program.
         channel: 1 to 16.
     """
 
@@ -89,7 +91,7 @@ class MidiTrack:
         name: Its name, or "".
         notes: In order of their starts.
         program: The General MIDI instrument it begins with, 0 to 127, or None.
-        controls: Controllers and bends, in order of time.
+        controls: Controllers, bends and program changes, in order of time.
     """
 
     name: str = ""
@@ -107,12 +109,14 @@ class MidiSong:
         tempo: (beat, bpm) from there on, the first at beat 0.
         ticks: Ticks of a beat in the file.
         length: Beats to the end of its longest track.
+        meters: (beat, beats of a bar) from there on, in order; empty where the file has no time signature.
     """
 
     tracks: tuple[MidiTrack, ...]
     tempo: tuple[tuple[float, float], ...] = ((0.0, DEFAULT_BPM),)
     ticks: int = TICKS
     length: float = 0.0
+    meters: tuple[tuple[float, float], ...] = ()
 
     def seconds(self, beat: float) -> float:
         """Converts a beat to a time by the tempo map.
@@ -130,6 +134,11 @@ class Times:
     """Converts between beats and seconds by a tempo map, as in `MidiSong.tempo`."""
 
     def __init__(self, tempo: Tempo) -> None:
+        """Computes where each tempo begins.
+
+        Args:
+            tempo: (beat, bpm) from there on, in order, the first at beat 0.
+        """
         self._beats = [at for at, _ in tempo]
         self._bpm = [bpm for _, bpm in tempo]
         self._seconds = [0.0]
@@ -137,12 +146,26 @@ class Times:
             self._seconds.append(self._seconds[-1] + (after - last) * 60.0 / bpm)
 
     def seconds(self, beat: float) -> float:
-        """Seconds from the beginning to a beat."""
+        """Converts a beat to a time.
+
+        Args:
+            beat: From the beginning.
+
+        Returns:
+            Seconds from the beginning.
+        """
         place = max(0, bisect(self._beats, beat) - 1)
         return self._seconds[place] + (beat - self._beats[place]) * 60.0 / self._bpm[place]
 
     def beat(self, seconds: float) -> float:
-        """The beat at so many seconds from the beginning."""
+        """Converts a time to a beat.
+
+        Args:
+            seconds: From the beginning.
+
+        Returns:
+            The beat, from the beginning.
+        """
         place = max(0, bisect(self._seconds, seconds) - 1)
         return self._beats[place] + (seconds - self._seconds[place]) * self._bpm[place] / 60.0
 
@@ -158,7 +181,7 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
             ("replace"), or goes on until the first end that comes ("queue").
 
     Returns:
-        Notes, controllers, bends, names and first programs of its tracks, and its tempo map.
+        Notes, controllers, bends, programs and names of its tracks, its tempo map and its time signatures.
 
     Raises:
         FileError: It is no MIDI file, or cannot be read.
@@ -169,9 +192,14 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
         midi = mido.MidiFile(file=io.BytesIO(content), clip=True)
         if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 1 << 15:
             raise ValueError("its time is in frames of film, not in beats")
+        if len(midi.tracks) > MAX_TRACKS:
+            raise ValueError(f"it has {len(midi.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
         tempo: dict[int, float] = {}
-        tracks = tuple(_track(track, midi.ticks_per_beat, tempo, overlap) for track in midi.tracks)
+        meters: dict[int, float] = {}
+        tracks = tuple(_track(track, midi.ticks_per_beat, tempo, meters, overlap) for track in midi.tracks)
         length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
+    except EOFError:
+        raise FileError(f"{path.name} is not a MIDI file that can be read: it is cut short") from None
     except Exception as error:
         # for a damaged file mido raises errors of any type
         reason = " ".join(str(error).split())[:100] or type(error).__name__
@@ -179,7 +207,8 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
     changes = [(at / midi.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
     if not changes or changes[0][0] > 0.0:
         changes.insert(0, (0.0, DEFAULT_BPM))
-    return MidiSong(tracks, tuple(changes), midi.ticks_per_beat, length / midi.ticks_per_beat)
+    bars = tuple((at / midi.ticks_per_beat, beats) for at, beats in sorted(meters.items()))
+    return MidiSong(tracks, tuple(changes), midi.ticks_per_beat, length / midi.ticks_per_beat, bars)
 
 
 def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAULT_BPM, ticks: int = TICKS) -> None:
@@ -237,8 +266,8 @@ def _mido() -> Any:
     return importlib.import_module("mido")
 
 
-def _track(track: Any, ticks: int, tempo: dict[int, float], overlap: Overlap) -> MidiTrack:
-    """A track's notes; tempo changes in it go into `tempo`, by tick."""
+def _track(track: Any, ticks: int, tempo: dict[int, float], meters: dict[int, float], overlap: Overlap) -> MidiTrack:
+    """A track's notes; its tempo changes go into `tempo` and the beats of its bars into `meters`, by tick."""
     open_notes, at, name, program = _Open(ticks, overlap), 0, "", None
     controls: list[MidiControlChange] = []
     for message in track:
@@ -259,12 +288,17 @@ def _track(track: Any, ticks: int, tempo: dict[int, float], overlap: Overlap) ->
                         at / ticks, "bend", 0, max(-1.0, message.pitch / (_BEND - 1)), message.channel + 1
                     )
                 )
-            case "program_change" if program is None:
-                program = message.program
+            case "program_change":
+                program = message.program if program is None else program
+                controls.append(MidiControlChange(at / ticks, "program", message.program, 0.0, message.channel + 1))
             case "track_name" if not name:
                 name = message.name
-            case "set_tempo" if message.tempo:
+            case "set_tempo":
+                if not message.tempo:
+                    raise ValueError("a tempo in it is 0")
                 tempo[at] = 6e7 / message.tempo
+            case "time_signature" if message.numerator:
+                meters[at] = 4.0 * message.numerator / message.denominator
     for key, begun in open_notes.sounding.items():
         for _ in tuple(begun):
             open_notes.end(key, at)
@@ -281,7 +315,7 @@ def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
         messages.append(
             (0, mido.MetaMessage("track_name", name=track.name.encode("latin-1", "replace").decode("latin-1")))
         )
-    if track.program is not None:
+    if track.program is not None and not any(control.kind == "program" for control in track.controls):
         messages.append((0, mido.Message("program_change", program=track.program, channel=channel)))
     for note in track.notes:
         start = round(note.start * ticks)
@@ -294,6 +328,8 @@ def _messages(track: MidiTrack, ticks: int) -> list[tuple[int, Any]]:
         at, on = round(control.at * ticks), control.channel - 1
         if control.kind == "bend":
             messages.append((at, mido.Message("pitchwheel", pitch=round(control.value * (_BEND - 1)), channel=on)))
+        elif control.kind == "program":
+            messages.append((at, mido.Message("program_change", program=control.number, channel=on)))
         else:
             value = min(127, max(0, round(control.value * 127)))
             messages.append((at, mido.Message("control_change", control=control.number, value=value, channel=on)))

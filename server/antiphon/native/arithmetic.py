@@ -72,13 +72,39 @@ class Arithmetic:
         Returns:
             Both, of one type.
         """
-        order = [BOOL, U8, I64, F32, F64]
+        top = self.wider(a, b)
+        return self.literal(a, top), self.literal(b, top)
+
+    def wider(self, a: ir.Value, b: ir.Value) -> ir.Type:
+        """The type that `same` converts two operands to.
+
+        Args:
+            a: The left operand.
+            b: The right operand.
+
+        Returns:
+            The type.
+        """
         if isinstance(a, ir.Constant) and b.type in (F32, F64) and a.type != BOOL:
-            return ir.Constant(b.type, float(a.constant)), b
+            return b.type
         if isinstance(b, ir.Constant) and a.type in (F32, F64) and b.type != BOOL:
-            return a, ir.Constant(a.type, float(b.constant))
-        top = max(order.index(a.type), order.index(b.type), 2)
-        return self.convert(a, order[top]), self.convert(b, order[top])
+            return a.type
+        order = [BOOL, U8, I64, F32, F64]
+        return order[max(order.index(a.type), order.index(b.type), 2)]
+
+    def literal(self, value: ir.Value, to: ir.Type) -> ir.Value:
+        """Converts a value; a literal stays one.
+
+        Args:
+            value: The value.
+            to: The type.
+
+        Returns:
+            The value, of that type.
+        """
+        if isinstance(value, ir.Constant) and to in (F32, F64) and value.type != BOOL:
+            return ir.Constant(to, float(value.constant))
+        return self.convert(value, to)
 
     def arithmetic(self, op: ast.operator, a: ir.Value, b: ir.Value, node: ast.AST) -> ir.Value:
         """Adds a binary operator.

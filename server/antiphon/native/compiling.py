@@ -60,8 +60,9 @@ def compile_all() -> None:
                 fresh = [item for item in fresh if item is not error.kernel]
                 continue
             loading.write_cached(key, image)
-        engine, addresses = loading.load(image, [loading.symbol(item, n) for n, item in enumerate(fresh)])
+        names = [loading.symbol(item, n) for n, item in enumerate(fresh)]
+        engine, addresses = loading.load(image, [*names, *map(loading.packed_symbol, names)])
         _compiled.append(engine)
-        for item, address in zip(fresh, addresses, strict=True):
-            item.link(address)
+        for item, address, packed in zip(fresh, addresses[: len(fresh)], addresses[len(fresh) :], strict=True):
+            item.link(address, packed)
         return

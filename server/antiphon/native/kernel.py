@@ -11,7 +11,7 @@ from __future__ import annotations
 import ctypes
 import inspect
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
@@ -105,6 +105,39 @@ def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]
     return wrapper
 
 
+def _remembering(call: Callable[[int], R], kinds: Collection[str]) -> Callable[..., R]:
+    """Generates a call that writes what has changed into words, and calls with their address."""
+    words = bytearray(8 * sum(len(AUDIO) if kind == "Audio" else 1 for kind in kinds))
+    place, lines = 0, []
+    for n, kind in enumerate(kinds):
+        lines.append(f"  if a{n} is not last{n}:")
+        if kind == "Audio":
+            lines.append(f"   whole[{place}], whole[{place + 1}], whole[{place + 2}], whole[{place + 3}] = sound(a{n})")
+        elif kind in ("f32", "f64"):
+            lines.append(f"   real[{place}] = a{n}")
+        elif kind == "i64":
+            lines.append(f"   whole[{place}] = a{n}")
+        else:
+            lines.append(f"   whole[{place}] = address(a{n}) if type(a{n}) is ndarray else a{n}")
+        lines.append(f"   last{n} = a{n}")
+        place += len(AUDIO) if kind == "Audio" else 1
+    names, last = ", ".join(f"a{n}" for n in range(len(kinds))), ", ".join(f"last{n}" for n in range(len(kinds)))
+    source = [
+        "def make():",
+        f" {' = '.join(last.split(', '))} = unset" if kinds else " pass",
+        f" def remembering({names}):",
+    ]
+    source += [f"  nonlocal {last}" if kinds else "  pass", *lines, "  return call(where)", " return remembering"]
+    where = ctypes.addressof(ctypes.c_char.from_buffer(words)) if kinds else 0
+    outside: dict[str, Any] = {
+        "call": call, "where": where, "whole": memoryview(words).cast("q"), "real": memoryview(words).cast("d"),
+        "sound": sound, "address": address, "ndarray": np.ndarray, "unset": object(),
+    }  # fmt: skip
+    exec("\n".join(source), outside)
+    made: Callable[..., R] = outside["make"]()
+    return made
+
+
 class _PlainSound:
     """An `Audio` argument of a kernel that runs as plain Python."""
 
@@ -150,7 +183,7 @@ class Kernel(Generic[P, R]):
         self.returns = self.types.pop("return")
         self.call: Callable[..., R] = self._first
         self._by_arrays: Callable[..., R] = self._first_by_arrays
-        self.address = 0
+        self.address = self._packed = 0
         self.error: TypeError | None = None
         self.__doc__ = python.__doc__
 
@@ -177,13 +210,14 @@ class Kernel(Generic[P, R]):
             for part, flat in (AUDIO if kind == "Audio" else {"": kind}).items()
         ]
 
-    def link(self, address: int) -> None:
-        """Sets the address of the kernel's machine code. For the compiler.
+    def link(self, address: int, packed: int) -> None:
+        """Sets the addresses of the kernel's machine code. For the compiler.
 
         Args:
             address: Of the machine code.
+            packed: Of the function that takes the arguments from 64-bit words.
         """
-        self.address = address
+        self.address, self._packed = address, packed
         proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for _, kind in self.flat))
         self.call = proto(address)
         self._by_arrays = _by_arrays(self.call, list(self.types.values()))
@@ -210,14 +244,30 @@ class Kernel(Generic[P, R]):
         """
         if self.address == 0:
             self._compile()
-        call = self.call
-        where = _by_arrays(lambda *flat: flat, list(self.types.values()))(*args)
-        flat = tuple(_CTYPES[kind](arg) for (_, kind), arg in zip(self.flat, where, strict=True))
+        kinds = self.types.values()
+        pack = _remembering(lambda where: where, kinds)
+        where, call = pack(*args), self._from_words()
 
-        def bound(_arguments: object = args) -> R:
-            return call(*flat)
+        def bound(_words: object = pack) -> R:
+            return call(where)
 
         return bound
+
+    def caller(self) -> Callable[P, R]:
+        """Makes a call for one place: it converts only those arguments that are not the last call's objects.
+
+        A block's buffers are mostly the same arrays. The call costs a third of that of the kernel itself. It keeps the
+        last arguments, and is for one thread.
+
+        Returns:
+            A function with the kernel's arguments, by position.
+        """
+        if self.address == 0:
+            self._compile()
+        return _remembering(self._from_words(), self.types.values())
+
+    def _from_words(self) -> Callable[[int], R]:
+        return ctypes.CFUNCTYPE(_CTYPES[self.returns], ctypes.c_void_p)(self._packed)
 
     def _first(self, *args: object) -> R:
         self._compile()

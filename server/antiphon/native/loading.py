@@ -31,6 +31,11 @@ def symbol(item: Kernel[Any, Any], place: int) -> str:
     return f"{item.name}.{place}"
 
 
+def packed_symbol(name: str) -> str:
+    """The name of the function that takes the arguments of the kernel with that symbol from words."""
+    return f"{name}.packed"
+
+
 def target() -> Any:
     """LLVM's target machine for this CPU."""
     llvm.initialize_native_target()

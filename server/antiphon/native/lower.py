@@ -20,9 +20,11 @@ from llvmlite import ir
 
 from antiphon.native.arithmetic import BOOL, F64, I64, TYPES, Arithmetic
 from antiphon.native.kernel import AUDIO, Kernel
-from antiphon.native.loading import members, symbol, target
+from antiphon.native.loading import members, packed_symbol, symbol, target
 
 _MATH = {"sqrt", "exp", "sin", "cos", "log", "floor", "pow", "log2", "exp2"}
+_CHEAP = {"sqrt", "floor", "min", "max", "abs", "f32", "f64", "i64", "offset"}
+"""Calls that cost no more than a branch."""
 
 
 class KernelSyntaxError(TypeError):
@@ -42,6 +44,7 @@ def build(wanted: Iterable[Kernel[Any, Any]]) -> bytes:
     while unit.waiting:
         item = unit.waiting.pop()
         _Lowering(unit, item, unit.functions[item]).lower()
+        unit.packed(item)
     machine = target()
     parsed = llvm.parse_assembly(str(module))
     parsed.verify()
@@ -66,6 +69,27 @@ class _Unit:
             self.functions[item] = ir.Function(self.module, kind, symbol(item, len(self.functions)))
             self.waiting.append(item)
         return self.functions[item]
+
+    def packed(self, item: Kernel[Any, Any]) -> None:
+        """Adds the function that reads a kernel's arguments from 64-bit words: a call with one argument costs less."""
+        function = self.functions[item]
+        into = ir.Function(
+            self.module, ir.FunctionType(TYPES[item.returns], [I64.as_pointer()]), packed_symbol(function.name)
+        )
+        b = ir.IRBuilder(into.append_basic_block())
+        given = []
+        for place, (_, kind) in enumerate(item.flat):
+            word = b.load(b.gep(into.args[0], [ir.Constant(I64, place)]))
+            to = TYPES[kind]
+            if isinstance(to, ir.PointerType):
+                given.append(b.inttoptr(word, to))
+            elif to == I64:
+                given.append(word)
+            else:
+                number = b.bitcast(word, F64)
+                given.append(number if to == F64 else b.fptrunc(number, to))
+        result = b.call(function, given)
+        b.ret_void() if item.returns == "None" else b.ret(result)
 
 
 class _Lowering:
@@ -238,6 +262,8 @@ class _Lowering:
                 for one in made[1:]:
                     total = self.b.and_(total, one) if isinstance(op, ast.And) else self.b.or_(total, one)
                 return total
+            case ast.IfExp(body=body, orelse=orelse) if _is_dear(body) or _is_dear(orelse):
+                return self.choice(node)
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 a, b = self.numbers.same(self.value(body), self.value(orelse))
                 return self.b.select(self.numbers.convert(self.value(test), BOOL), a, b)
@@ -252,6 +278,28 @@ class _Lowering:
                 )
                 return self.b.call(function, [self.numbers.convert(m, kind) for m in made])
         raise self.fail(node, f"{ast.unparse(node)} is outside the subset")
+
+    def choice(self, node: ast.IfExp) -> ir.Value:
+        """`x if c else y` where one of them costs: only one is computed."""
+        blocks = [self.function.append_basic_block(name) for name in ("one", "other")]
+        self.b.cbranch(self.numbers.convert(self.value(node.test), BOOL), *blocks)
+        values, ends = [], []
+        for block, part in zip(blocks, (node.body, node.orelse), strict=True):
+            self.b.position_at_end(block)
+            values.append(self.value(part))
+            ends.append(self.b.block)
+        top = self.numbers.wider(*values)
+        after = self.function.append_basic_block("chosen")
+        chosen = []
+        for end, value in zip(ends, values, strict=True):
+            self.b.position_at_end(end)
+            chosen.append(self.numbers.literal(value, top))
+            self.b.branch(after)
+        self.b.position_at_end(after)
+        phi = self.b.phi(top)
+        for end, value in zip(ends, chosen, strict=True):
+            phi.add_incoming(value, end)
+        return phi
 
     def given(self, node: ast.expr) -> list[ir.Value]:
         """The machine code's types of an argument."""
@@ -296,3 +344,11 @@ class _Lowering:
                 target, [self.numbers.convert(m, t) for m, t in zip(made, target.function_type.args, strict=True)]
             )
         raise self.fail(node, f"{name}() is outside the subset")
+
+
+def _is_dear(node: ast.expr) -> bool:
+    """Whether computing it costs more than a branch."""
+    calls = (part.func for part in ast.walk(node) if isinstance(part, ast.Call))
+    return any(
+        (func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")) not in _CHEAP for func in calls
+    )

@@ -35,9 +35,11 @@ class FileJob:
         block: Frames of a block.
         midi_out: A further MIDI file that was asked for, or None.
         analysis: A further file with an analysis that was asked for, or None.
+        stems: Further sound files that were asked for, by the names in `Processor.stems`.
         fade: Seconds in which a sound that has not ended is faded out.
         progress: Takes the part that is done, 0 to 1.
         complain: Takes a sentence for the person who asked.
+        ask: Puts a question to that person and returns the answer; "" where there is nobody at a terminal.
     """
 
     plugin: str
@@ -47,9 +49,11 @@ class FileJob:
     block: int = 256
     midi_out: Path | None = None
     analysis: Path | None = None
+    stems: Mapping[str, Path] = field(default_factory=dict)
     fade: float = FADE
     progress: Callable[[float], None] = lambda part: None
     complain: Callable[[str], None] = say
+    ask: Callable[[str], str] = lambda question: ""
 
 
 def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:

@@ -12,11 +12,11 @@ from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io import midifile
 from antiphon.io.decode import shown
 from antiphon.io.midifile import SUFFIXES, MidiSong, MidiTrack, Times
-from antiphon.session.commands import Bend, Command, Control, NoteOff, NoteOn, Sample, SetTempo
+from antiphon.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
 
 MOST_SECONDS = 6 * 3600.0
-_ORDER = {"off": 0, "control": 1, "bend": 1, "on": 2}
-"""Order of events on one frame: ends before beginnings, and a pedal before its note."""
+_ORDER = {"off": 0, "control": 1, "bend": 1, "program": 1, "on": 2}
+"""Order of events on one frame: ends before beginnings, and a pedal or an instrument before its note."""
 _FINE = 960
 """Ticks of a beat in files of notes that come from no other file."""
 Timed = tuple[int, Event]
@@ -94,6 +94,8 @@ def commands(score: Score) -> list[Command]:
                 result.append(Control(event.number, event.value, event.channel, "", when))
             case "bend":
                 result.append(Bend(event.value, event.channel, "", when))
+            case "program":
+                result.append(ProgramChange(event.number, event.channel, "", when))
     return result
 
 
@@ -127,7 +129,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
                 end(key, at)
             if event.kind == "on" and event.value > 0.0:
                 sounding[key] = (at, event.value)
-        else:
+        elif event.kind in _ORDER:
             control = midifile.MidiControlChange(beat(at), event.kind, event.number, event.value, event.channel)
             controls.setdefault(event.channel, []).append(control)
     for key in list(sounding):

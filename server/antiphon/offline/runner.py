@@ -184,7 +184,8 @@ class PlanRunner:
         self._host = self._plan.hosts[1]
         self.latency = self._host.latency
         self._cells = {param.name: place for place, param in enumerate(info.cells)}
-        self._waiting = deque(sorted(firings, key=lambda f: f.sample))
+        self._firings = sorted(firings, key=lambda f: f.sample)
+        self._waiting = deque(self._firings)
         self._events = deque(score.events if score is not None else ())
         self._changes = deque(score.tempo if score is not None else ())
         self._tempo = TempoMap(spec.rate)
@@ -216,6 +217,34 @@ class PlanRunner:
             self.emitted += [(max(0, time.sample + e.offset - self.latency), e) for e in events]
         time.sample = end
         return y
+
+    @property
+    def wants_preroll(self) -> bool:
+        """Whether the processor is to be given the beginning of a file first."""
+        return self._host.processor.preroll > 0
+
+    def preroll(self, source: Iterable[Samples]) -> None:
+        """Plays as much of a file's beginning as the processor wants, without output; the file itself is to follow.
+
+        Triggers fire here as they do in the file.
+
+        Args:
+            source: The file's beginning, or all of it: float32 `[channels, n]` of any n.
+
+        Raises:
+            PluginError: The processor fails.
+        """
+        left = self._host.processor.preroll
+        for x in _Fed(source, self.spec, None, 0).blocks():
+            part = x[:, :left]
+            self.run(part)
+            left -= part.shape[1]
+            if not left:
+                break
+        self._host.processor.rewind()
+        self._time.sample = 0
+        self._waiting = deque(self._firings)
+        self.emitted.clear()
 
     def close(self) -> None:
         close_hosts(self._plan.hosts.values(), {})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from antiphon.engine.journal import VERSION
+from antiphon.engine.recording.journal import VERSION
 
 VERSIONS = (1, VERSION)
 """Versions of logs that can be read."""

@@ -173,6 +173,28 @@ def inside(folder: Path, name: str, suffix: str = "", error: type[AntiphonError]
     return path
 
 
+def folder_in_library(name: str, holds: str, error: type[AntiphonError] = FileError) -> Path:
+    """Finds the folder that a parameter names.
+
+    Args:
+        name: A path, or the name of a folder in the performer's library.
+        holds: What it holds, for the message.
+        error: What is raised.
+
+    Returns:
+        Its path.
+
+    Raises:
+        FileError: Or what `error` names: there is no such folder.
+    """
+    path = Path(name).expanduser()
+    if not path.is_absolute():
+        path = inside(library(), name, error=error)
+    if not path.is_dir():
+        raise error(f"library takes a folder of {holds}, and there is none at {name[:200]!r}")
+    return path
+
+
 def why(error: OSError) -> str:
     """Puts an error of the operating system into words, with what to do about it.
 

@@ -45,8 +45,10 @@ class ServeSettings:
         synth: Name of the backend that plays notes, or "auto".
         synth_options: Values of the options that synth backends add, by the option's name.
         mqtt_url: Address of an MQTT broker, or "". It may hold a password, so `repr` and `to_json` leave it out.
+        dirt_port: UDP port for clients of SuperDirt; 0 for none.
         midi: A MIDI input named antiphon is offered, and every MIDI port is read unless `midi_in` limits these.
         midi_in: Parts of names: only MIDI ports with one of these in their name are read.
+        mpe: MIDI ports begin with an MPE zone of 15 channels.
         midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
         force: `record` may replace a file.
         extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
@@ -74,8 +76,10 @@ class ServeSettings:
     synth: str = "auto"
     synth_options: dict[str, str] = field(default_factory=dict)
     mqtt_url: str = field(default="", repr=False)
+    dirt_port: int = 0
     midi: bool = False
     midi_in: tuple[str, ...] = ()
+    mpe: bool = False
     midi_out: tuple[str, ...] = ()
     force: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
@@ -99,15 +103,20 @@ class ServeSettings:
             raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {self.block}")
         if not 0 <= self.ahead <= 16:
             raise UsageError(f"--ahead takes 1 to 16 blocks (0 chooses), not {self.ahead}")
-        for name, port in (("--osc-port", self.osc_port), ("--http-port", self.http_port)):
+        ports = (("--osc-port", self.osc_port), ("--http-port", self.http_port), ("--dirt-port", self.dirt_port))
+        for name, port in ports:
             if not 0 <= port <= 65535:
                 raise UsageError(f"{name} takes 0 to 65535, not {port}")
         if self.set and self.patch:
             raise UsageError("--set and --patch exclude each other; a set names its patches itself")
         if self.osc_port and self.osc_port == self.http_port:
             raise UsageError("--osc-port and --http-port must differ; both want TCP")
+        if self.dirt_port and self.dirt_port == self.osc_port:
+            raise UsageError("--osc-port and --dirt-port must differ; both want UDP")
         for surface in self.surface:
             surface_address(surface)
+        if self.mpe and not (self.midi or self.midi_in):
+            raise UsageError("--mpe is about the ports of --midi or --midi-in; give one of them too")
         for option, names in (("--midi-in", self.midi_in), ("--midi-out", self.midi_out)):
             if not all(name.strip() for name in names):
                 raise UsageError(f"{option} takes a part of a port's name; antiphon devices lists them")

@@ -16,6 +16,8 @@ from antiphon.session.records import Field, RecordRow, RecordTable
 
 MOST = 1e9
 """Above any beat, ramp or parameter."""
+PITCH_REACH = 96.0
+"""Semitones by which a note can be moved: the widest bend range of MPE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,20 +112,73 @@ class NodeBend:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeProgram:
+    """A node plays a channel by another instrument, 0 to 127; as an event it has the value 0."""
+
+    kind: ClassVar[str] = "program"
+    value: ClassVar[float] = 0.0
+    node: int
+    number: int
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NodePitch(_Note):
+    """A note of a node moves by semitones, -96 to 96."""
+
+    kind: ClassVar[str] = "pitch"
+    node: int
+    note: int
+    value: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NodePressure(_Note):
+    """The key of a note of a node is pressed, 0 to 1."""
+
+    kind: ClassVar[str] = "pressure"
+    node: int
+    note: int
+    value: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTimbre(_Note):
+    """A note of a node changes its timbre, 0 to 1."""
+
+    kind: ClassVar[str] = "timbre"
+    node: int
+    note: int
+    value: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
 class FadeOut:
     """The output fades out, for good: the engine's own, at its end."""
 
     when: When = NOW
 
 
-NodeEvent: TypeAlias = NodeNoteOn | NodeNoteOff | NodeControl | NodeBend
+NodeExpression: TypeAlias = NodePitch | NodePressure | NodeTimbre
+NodeEvent: TypeAlias = NodeNoteOn | NodeNoteOff | NodeControl | NodeBend | NodeProgram | NodeExpression
 """A note or a controller that a command plays on one node; `NODE_EVENTS` has the classes, for `isinstance`.
 
 Each has `node`, the node's number; `kind`, `number`, `value`, `channel` and `serial` as `Event` has them; and `when`.
 """
 NodeNote: TypeAlias = NodeNoteOn | NodeNoteOff
 Action: TypeAlias = NodeSet | NodeReset | NodeEvent | Plain | FadeOut
-EVENTS = (NodeNoteOn, NodeNoteOff, NodeControl, NodeBend)
+EVENTS = (NodeNoteOn, NodeNoteOff, NodeControl, NodeBend, NodeProgram, NodePitch, NodePressure, NodeTimbre)
 """What a node plays: each has kind, number, value, channel and serial as `processor.Event`."""
 NOTES = (NodeNoteOn, NodeNoteOff)
 
@@ -154,4 +209,15 @@ ACTIONS: RecordTable[Action] = RecordTable((
     RecordRow(11, "bend", NodeBend, (_NODE, Field("value", "d", -1.0, 1.0), *_EVENT), address="/bend", live=True),
     RecordRow(12, "end", FadeOut),
     RecordRow(13, "nudge", NudgeBeat, (Field("beats", "d", -16.0, 16.0),), message="/beat/nudge"),
+    RecordRow(14, "program", NodeProgram, (_NODE, Field("number", "B", *_SEVEN_BIT), *_EVENT), address="/program",
+              live=True),
+    RecordRow(15, "pitch", NodePitch, (
+        _NODE, Field("note", "B", *_SEVEN_BIT), Field("value", "d", -PITCH_REACH, PITCH_REACH), *_EVENT,
+    ), address="/note/pitch", live=True),
+    RecordRow(16, "pressure", NodePressure, (
+        _NODE, Field("note", "B", *_SEVEN_BIT), Field("value", "d", 0.0, 1.0), *_EVENT,
+    ), address="/note/pressure", live=True),
+    RecordRow(17, "timbre", NodeTimbre, (
+        _NODE, Field("note", "B", *_SEVEN_BIT), Field("value", "d", 0.0, 1.0), *_EVENT,
+    ), address="/note/timbre", live=True),
 ))  # fmt: skip

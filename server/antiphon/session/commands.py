@@ -153,6 +153,80 @@ class Bend:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgramChange:
+    """`/program number [channel] [node]`: chooses the instrument of a channel.
+
+    Attributes:
+        number: 0 to 127, as General MIDI counts from 0.
+        channel: 1 to 16.
+        node: As for `NoteOn`.
+        when: When.
+    """
+
+    number: int
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NotePitch:
+    """`/note/pitch note semitones [channel] [node]`: moves the pitch of one note.
+
+    Attributes:
+        note: The note, 0 to 127: the one that sounds, or else the next.
+        semitones: From the note's own pitch, -96 to 96.
+        channel: 1 to 16.
+        node: As for `NoteOn`.
+        when: When.
+    """
+
+    note: int
+    semitones: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NotePressure:
+    """`/note/pressure note value [channel] [node]`: how hard the key of one note is pressed.
+
+    Attributes:
+        note: As for `NotePitch`.
+        value: 0 to 1.
+        channel: 1 to 16.
+        node: As for `NoteOn`.
+        when: When.
+    """
+
+    note: int
+    value: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
+class NoteTimbre:
+    """`/note/timbre note value [channel] [node]`: how bright one note is.
+
+    Attributes:
+        note: As for `NotePitch`.
+        value: 0 to 1; 0.5 is the instrument's own.
+        channel: 1 to 16.
+        node: As for `NoteOn`.
+        when: When.
+    """
+
+    note: int
+    value: float
+    channel: int = 1
+    node: str = ""
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
 class SetTempo:
     """`/tempo bpm [beats]`: sets the tempo.
 
@@ -230,8 +304,10 @@ class Sync:
     when: When = NOW
 
 
-Note: TypeAlias = NoteOn | NoteOff | Control | Bend
-"""A command of a note, a controller or a pitch bend."""
+Expression: TypeAlias = NotePitch | NotePressure | NoteTimbre
+"""A command that shapes one note."""
+Note: TypeAlias = NoteOn | NoteOff | Control | Bend | ProgramChange | Expression
+"""A command of a note, a controller, a pitch bend or an instrument."""
 Plain: TypeAlias = SetTempo | SetTransport | NudgeBeat | Panic | ClearSchedule | Sync
 """Those that name no node: the engine gets them as they stand."""
 Command: TypeAlias = SetParam | ResetNode | Note | Plain

@@ -7,7 +7,6 @@ A new plan is requested with `EngineLoad` and confirmed by the engine (`loaded`)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from antiphon.contract.catalog import Catalog
@@ -17,11 +16,11 @@ from antiphon.graph import graph as graphs
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
-from antiphon.runtime.suggestion import instead
 from antiphon.session.actions import NodeSet
 from antiphon.session.commands import SetTempo
 from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
-from antiphon.session.node_state import LoadRequest, Node, Numbers, allocate, fits, travels
+from antiphon.session.node_state import LoadRequest, Node, Numbers, travels
+from antiphon.session.node_table import NodeTable
 from antiphon.session.pending_values import PendingValues
 
 FADE = 0.05
@@ -30,19 +29,13 @@ _LEAP = 1000
 _END_NUMBERS = frozenset(number for number, _ in ENDS.values())
 
 
-class GraphState:
-    """The graph, the values of its parameters, and at most one plan that the engine is preparing.
+class GraphState(NodeTable):
+    """The nodes with their values, and at most one plan that the engine is preparing.
 
     Edits made meanwhile are collected and sent as one further plan once the engine has answered.
 
     Attributes:
-        catalog: The processor types there are.
-        numbers: At least `SLOTS` floats: the tempo in bpm, then every node's cells.
         rate: Frames per second.
-        graph: As last requested.
-        nodes: Its nodes, by name.
-        ends: The graph's input and output as nodes, by name.
-        by_id: All nodes and ends, by number.
         name, path: Of the patch.
         serial: Number of the last load.
         playing: Numbers of the nodes in the plan that the engine plays.
@@ -50,20 +43,11 @@ class GraphState:
 
     def __init__(self, catalog: Catalog, numbers: Numbers, rate: int) -> None:
         """An empty graph; `numbers` may hold a previous run's values, see `restore`."""
-        self.catalog = catalog
-        self.numbers = numbers
+        super().__init__(catalog, numbers)
         self.rate = rate
-        self.graph = Graph()
-        self.nodes: dict[str, Node] = {}
-        self.ends: dict[str, Node] = {}
-        for name, (number, info) in ENDS.items():
-            self.ends[name] = Node(number, name, info, 1 + len(info.cells) * len(self.ends))
-        self.by_id: dict[int, Node] = {}
-        self._index()
         self.name, self.path = "", ""
         self.serial = 0
         self.playing: frozenset[int] = _END_NUMBERS
-        self._next_id = 1
         self._confirmed = LoadRequest()
         self._again_asked = False
         self._loading: LoadRequest | None = None
@@ -71,17 +55,6 @@ class GraphState:
         self._pending = PendingValues()
         self._plan_tempo = 0.0  # sent with the next plan; 0 for none
         self._resend_tempo = False  # it was set otherwise while the plan was prepared
-        if not MIN_TEMPO <= numbers[0] <= MAX_TEMPO:
-            numbers[0] = 120.0
-            for end in self.ends.values():
-                for cell, param in enumerate(end.cells):
-                    self._first_value(end, cell, param.default)
-        self._mend(self.ends)
-
-    @property
-    def tempo(self) -> float:
-        """The tempo last asked for, in bpm."""
-        return self.numbers[0]
 
     @property
     def loading(self) -> bool:
@@ -92,44 +65,6 @@ class GraphState:
     def goal(self) -> int:
         """Number of the load that will contain every edit made so far."""
         return self.serial + (self._stale is not None)
-
-    @property
-    def every(self) -> dict[str, Node]:
-        """The nodes and the graph's ends, by name: all that have OSC addresses."""
-        return {**self.nodes, **self.ends}
-
-    def node(self, name: str) -> Node:
-        """The node, or end of the graph, of that name; `WireError` where there is none."""
-        state = self.nodes.get(name) or self.ends.get(name)
-        if state is None:
-            raise WireError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
-        return state
-
-    def param(self, node: str, name: str) -> tuple[Node, int]:
-        """The node and the parameter's cell; `WireError` where there is no such node or parameter."""
-        state = self.node(node)
-        cell = state.index.get(name)
-        if cell is None:
-            raise WireError(f"{node} has no parameter {name!r}{instead(name, state.index, 'it has')}")
-        return state, cell
-
-    def value(self, node: str, name: str) -> Value:
-        """The value last asked for that is due by now; call `advance` first to apply what is scheduled."""
-        state, cell = self.param(node, name)
-        return self.value_at(state, cell)
-
-    def value_at(self, node: Node, cell: int) -> Value:
-        """The value of a node's cell, as `value`."""
-        param = node.cells[cell]
-        if param.kind in ("text", "file"):
-            return node.texts.get(cell, str(param.default))
-        return param.decode(self.numbers[node.base + cell])
-
-    def current(self) -> Graph:
-        """The graph with the present values in it: those that differ from their defaults."""
-        return replace(
-            self.graph, nodes=tuple(NodeSpec(n.name, n.type, self._values(n.name)) for n in self.graph.nodes)
-        )
 
     def put(self, node: Node, cell: int, number: float) -> bool:
         """Stores an encoded value that the engine has been sent; returns whether the engine prepares a plan."""
@@ -150,18 +85,6 @@ class GraphState:
             self._pending.outdate(0)
         self._plan_tempo = 0.0
         self._resend_tempo = self._loading is not None
-
-    def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
-        """Stores the value of a readonly parameter, which the engine reports.
-
-        Returns:
-            The change for subscribers; None for an unknown node, or a cell that is not readonly.
-        """
-        node = self.by_id.get(node_id)
-        if node is None or not 0 <= cell < len(node.cells) or not node.cells[cell].readonly:
-            return None
-        self.numbers[node.base + cell] = number
-        return Changed(node.name, node.cells[cell], node.cells[cell].decode(number))
 
     # Each edit below raises `PatchError`, and changes nothing, where the new graph is not valid.
     def add(self, kind: str, name: str, after: str | None = None) -> list[Effect]:
@@ -214,7 +137,7 @@ class GraphState:
         graphs.check(graph, self.catalog)
         if tempo is not None and not MIN_TEMPO <= tempo <= MAX_TEMPO:
             raise PatchError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {tempo:g}")
-        retained = self._arrange(graph)
+        retained = self.arrange(graph, self._plans())
         changed: list[Effect] = []
         for spec in graph.nodes:
             node = self.nodes[spec.name]
@@ -236,39 +159,12 @@ class GraphState:
         if graph == self.graph:
             return []
         graphs.check(graph, self.catalog)
-        self._arrange(graph)
+        self.arrange(graph, self._plans())
         return self._ask(FADE)
-
-    def _arrange(self, graph: Graph) -> set[str]:
-        """Assigns numbers and cells to the new nodes of `graph`; returns the names of nodes it has already."""
-        sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
-        retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
-        taken = [(n.base, n.base + len(n.cells)) for plan in self._plans() for n in plan.values()]
-        bases = allocate([sizes[n.name] for n in graph.nodes if n.name not in retained], taken)
-        nodes: dict[str, Node] = {}
-        for spec in graph.nodes:
-            if spec.name in retained:
-                nodes[spec.name] = self.nodes[spec.name]
-                continue
-            node = Node(self._next_id, spec.name, self.catalog[spec.type], bases.pop(0))
-            self._next_id += 1
-            for cell, param in enumerate(node.cells):
-                self._first_value(node, cell, param.default)
-            nodes[spec.name] = node
-        self.graph, self.nodes = graph, nodes
-        self._index()
-        return retained
-
-    def _index(self) -> None:
-        self.by_id = {n.id: n for n in self.every.values()}
 
     def _plans(self) -> list[Mapping[str, Node]]:
         loading = [] if self._loading is None else [self._loading.nodes]
         return [self.nodes, self._confirmed.nodes, self.ends, *loading]
-
-    def _first_value(self, node: Node, cell: int, value: Value) -> None:
-        param = node.cells[cell]
-        self.numbers[node.base + cell] = 0.0 if param.kind in ("text", "file") else param.encode(value)
 
     def edit_value(self, node: Node, cell: int, value: Value) -> list[Effect]:
         """Changes a parameter that the engine gets with a plan alone, and requests the plan."""
@@ -293,16 +189,6 @@ class GraphState:
 
     def _overwritten(self, at: int) -> None:
         self._pending.overwritten(at, self.numbers[at], preparing=self._loading is not None)
-
-    def _values(self, name: str) -> dict[str, Value]:
-        node = self.nodes[name]
-        values = {}
-        for cell, param in enumerate(node.cells):
-            if not param.readonly and param.kind != "trigger":
-                value = self.value_at(node, cell)
-                if value != param.default:
-                    values[param.name] = value
-        return values
 
     def _ask(self, fade: float, *, again: bool = False) -> list[Effect]:
         if self._loading is not None:
@@ -355,7 +241,7 @@ class GraphState:
         self._pending.revert(self.numbers)
         back = self._confirmed
         self.graph, self.nodes = back.graph, dict(back.nodes)
-        self._index()
+        self.index()
         for name, texts in back.texts.items():
             self.nodes[name].texts = dict(texts)
         self.name, self.path = back.name, back.path
@@ -407,7 +293,7 @@ class GraphState:
             "name": self.name,
             "path": self.path,
             "serial": self.serial,
-            "next_id": self._next_id,
+            "next_id": self.next_id,
             "loading": self._loading is not None,
         }
 
@@ -428,25 +314,12 @@ class GraphState:
             texts = {int(c): str(t) for c, t in item["texts"].items()}
             nodes[item["name"]] = Node(item["id"], item["name"], kinds[item["name"]], item["base"], texts)
         self.graph, self.nodes = graph, nodes
-        self._index()
+        self.index()
         self.name, self.path = data["name"], data["path"]
         # a leap, for the process may have been killed after it requested plans and before it saved their numbers
-        self.serial, self._next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
-        self._mend_numbers()
+        self.serial, self.next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
+        self.mend()
         texts_now = {n.name: dict(n.texts) for n in nodes.values()}
         self._confirmed = LoadRequest(self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo)
         self.playing = frozenset(self.by_id)
         return not data["loading"]
-
-    def _mend_numbers(self) -> None:
-        # the process may have been killed at any point: a number that is not valid returns to its default
-        if not MIN_TEMPO <= self.numbers[0] <= MAX_TEMPO:
-            self.numbers[0] = 120.0
-        self._mend(self.every)
-
-    def _mend(self, nodes: Mapping[str, Node]) -> None:
-        for node in nodes.values():
-            for cell, param in enumerate(node.cells):
-                number = self.numbers[node.base + cell]
-                if not fits(param, number):
-                    self._first_value(node, cell, param.default)

@@ -37,6 +37,7 @@ class Node:
         index: The cell of each parameter, by name.
         state: As the engine reports it, for example "running".
         reason: Why the node is in that state, "" where there is nothing to say.
+        vocabulary: What its text parameters can name, by parameter, as the engine reports it; empty where unknown.
     """
 
     id: int
@@ -48,6 +49,7 @@ class Node:
     index: dict[str, int] = field(default_factory=dict)
     state: str = "running"
     reason: str = ""
+    vocabulary: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.cells = self.info.cells

@@ -9,8 +9,30 @@ from antiphon.errors import WireError
 from antiphon.graph.graph import End, Graph
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.suggestion import instead
-from antiphon.session.actions import NodeBend, NodeControl, NodeEvent, NodeNoteOff, NodeNoteOn
-from antiphon.session.commands import Bend, Control, Note, NoteOff, NoteOn, When
+from antiphon.session.actions import (
+    PITCH_REACH,
+    NodeBend,
+    NodeControl,
+    NodeEvent,
+    NodeNoteOff,
+    NodeNoteOn,
+    NodePitch,
+    NodePressure,
+    NodeProgram,
+    NodeTimbre,
+)
+from antiphon.session.commands import (
+    Bend,
+    Control,
+    Note,
+    NoteOff,
+    NoteOn,
+    NotePitch,
+    NotePressure,
+    NoteTimbre,
+    ProgramChange,
+    When,
+)
 
 HIGHEST = 127
 CHANNELS = 16
@@ -77,6 +99,17 @@ def check(command: Note) -> None:
             _within("value", value, 0.0, 1.0)
         case Bend(value):
             _within("bend", value, -1.0, 1.0)
+        case ProgramChange(number):
+            _integer("program", number, 0, HIGHEST)
+        case NotePitch(note, semitones):
+            _integer("note", note, 0, HIGHEST)
+            _within("pitch", semitones, -PITCH_REACH, PITCH_REACH)
+        case NotePressure(note, value):
+            _integer("note", note, 0, HIGHEST)
+            _within("pressure", value, 0.0, 1.0)
+        case NoteTimbre(note, value):
+            _integer("note", note, 0, HIGHEST)
+            _within("timbre", value, 0.0, 1.0)
 
 
 def on_node(command: Note, node: int) -> NodeEvent:
@@ -91,6 +124,14 @@ def on_node(command: Note, node: int) -> NodeEvent:
             return NodeControl(node, number, float(value), channel, when=when)
         case Bend(value):
             return NodeBend(node, float(value), channel, when=when)
+        case ProgramChange(number):
+            return NodeProgram(node, number, channel, when=when)
+        case NotePitch(note, semitones):
+            return NodePitch(node, note, float(semitones), channel, when=when)
+        case NotePressure(note, value):
+            return NodePressure(node, note, float(value), channel, when=when)
+        case NoteTimbre(note, value):
+            return NodeTimbre(node, note, float(value), channel, when=when)
 
 
 def _within(name: str, value: float, low: float, high: float) -> None:
@@ -105,7 +146,7 @@ def _integer(name: str, value: int, low: int, high: int) -> None:
 
 # ---- messages
 
-ADDRESSES = ("/note/on", "/note/off", "/cc", "/bend")
+ADDRESSES = ("/note/on", "/note/off", "/cc", "/bend", "/program", "/note/pitch", "/note/pressure", "/note/timbre")
 Args = Sequence[object]
 
 
@@ -116,7 +157,8 @@ def read(address: str, args: Args, when: When) -> Note:
 
     Args:
         address: One of `ADDRESSES`.
-        args: The message's arguments; velocity 0 to 127, controller values 0 to 1 or whole numbers to 127.
+        args: The message's arguments; velocity 0 to 127, values of controllers, pressure and timbre 0 to 1 or whole
+            numbers to 127.
         when: The time that the command gets.
 
     Raises:
@@ -136,6 +178,15 @@ def read(address: str, args: Args, when: When) -> Note:
         case "/cc":
             number, value = _whole(args, 0, "controller", 0, HIGHEST), _amount(args, 1)
             return Control(number, value, *_rest(args, 2, "i:number f:value [i:channel] [s:node]"), when)
+        case "/program":
+            number = _whole(args, 0, "program", 0, HIGHEST)
+            return ProgramChange(number, *_rest(args, 1, "i:number [i:channel] [s:node]"), when)
+        case "/note/pitch":
+            semitones = _number(args, 1, "pitch", -PITCH_REACH, PITCH_REACH)
+            return NotePitch(_note(args), semitones, *_rest(args, 2, "i:note f:semitones [i:channel] [s:node]"), when)
+        case "/note/pressure" | "/note/timbre":
+            kind = NotePressure if address == "/note/pressure" else NoteTimbre
+            return kind(_note(args), _amount(args, 1), *_rest(args, 2, "i:note f:value [i:channel] [s:node]"), when)
     return Bend(_number(args, 0, "bend", -1, 1), *_rest(args, 1, "f:value [i:channel] [s:node]"), when)
 
 
@@ -185,8 +236,8 @@ def _whole(args: Args, at: int, name: str, low: int, high: int) -> int:
     return int(number)
 
 
-def _number(args: Args, at: int, name: str, low: int, high: int, takes: str = "") -> float:
-    takes = takes or f"{low} to {high}"
+def _number(args: Args, at: int, name: str, low: float, high: float, takes: str = "") -> float:
+    takes = takes or f"{low:g} to {high:g}"
     if at >= len(args):
         raise WireError(f"{name} is missing: it takes {takes}")
     value = args[at]

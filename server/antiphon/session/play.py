@@ -58,6 +58,11 @@ def word_number(word: str) -> float:
     return float((int.from_bytes(digest) >> (64 - _WORD_BITS)) / (1 << _WORD_BITS))
 
 
+def plays(info: ProcessorInfo) -> bool:
+    """Whether a node of that type plays notes with values of their own: it takes notes and declares `PLAY`."""
+    return info.first("events", "in") is not None and any(p.name == PLAY for p in info.params)
+
+
 def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
     """Whether a message to a parameter of a node is a note with values.
 
@@ -69,8 +74,7 @@ def takes(info: ProcessorInfo, param: str, args: Sequence[object]) -> bool:
     Returns:
         True where the parameter is `PLAY`, the node takes notes, and the first argument is a word.
     """
-    named = param == PLAY and bool(args) and isinstance(args[0], str)
-    return named and info.first("events", "in") is not None and any(p.name == PLAY for p in info.params)
+    return param == PLAY and bool(args) and isinstance(args[0], str) and plays(info)
 
 
 def read(node: str, params: Iterable[Param], args: Sequence[object], when: When) -> list[Note]:

@@ -25,8 +25,12 @@ from antiphon.session.commands import (
     Note,
     NoteOff,
     NoteOn,
+    NotePitch,
+    NotePressure,
+    NoteTimbre,
     Now,
     Panic,
+    ProgramChange,
     ResetNode,
     Sample,
     SetParam,
@@ -80,7 +84,16 @@ class Session:
         match command:
             case SetParam():
                 return self._set(command, now, source)
-            case NoteOn() | NoteOff() | Control() | Bend():
+            case (
+                NoteOn()
+                | NoteOff()
+                | Control()
+                | Bend()
+                | ProgramChange()
+                | NotePitch()
+                | NotePressure()
+                | NoteTimbre()
+            ):
                 return self._note(command, now, source)
             case ResetNode(name, when):
                 return self._timed(NodeReset(self.state.node(name).id, when), now, source)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from antiphon.contract.params import Value
 from antiphon.runtime.settings import ServeSettings
-from antiphon.session.commands import Command
+from antiphon.session.commands import Command, Sample
 from antiphon.session.effects import EngineEffect
 from antiphon.session.node_state import Node
 from antiphon.session.schedule import Moment
@@ -29,15 +29,15 @@ class EmittedEvent(Protocol):
 
     @property
     def kind(self) -> str:
-        """What happens: "on", "off", "control" or "bend"."""
+        """What happens, as in `Event`."""
 
     @property
     def number(self) -> int:
-        """The note or the controller, 0 to 127; 0 for a bend."""
+        """The note, the controller or the program, 0 to 127; 0 for a bend."""
 
     @property
     def value(self) -> float:
-        """Velocity above 0 to 1 for "on", 0 to 1 for "control", -1 to 1 for "bend"."""
+        """As in `Event`."""
 
     @property
     def channel(self) -> int:
@@ -132,6 +132,19 @@ class TransportServer(Protocol):
 
         Returns:
             The engine's sample at that time, with a fraction.
+        """
+
+    def when(self, timetag: int) -> Sample:
+        """Converts an OSC time tag to the engine's clock, as the server does for its own port.
+
+        Args:
+            timetag: NTP, 32 bits of seconds since 1900 and 32 of a fraction.
+
+        Returns:
+            The sample that is meant; one in the past is played at once, and counted as late.
+
+        Raises:
+            WireError: It is too far ahead.
         """
 
     def tempo(self) -> tuple[float, float, bool]:

@@ -10,7 +10,7 @@ import shutil
 from pathlib import Path
 
 from antiphon.control import state
-from antiphon.engine import recorder
+from antiphon.engine.recording import recorder
 from antiphon.errors import FileError
 from antiphon.runtime import paths, pidfile
 from antiphon.runtime.console import say

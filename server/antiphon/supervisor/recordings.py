@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from antiphon.engine import recorder, session_header
+from antiphon.engine.recording import recorder, session_header
 from antiphon.errors import UsageError
 from antiphon.runtime import paths
 from antiphon.runtime.settings import ServeSettings

@@ -120,7 +120,7 @@ class Starts:
         Returns:
             Its pid.
         """
-        from antiphon.engine import recorder
+        from antiphon.engine.recording import recorder
 
         return self._fork(lambda: recorder.run(self.parts.shared, self.parts.recorder, begin, ready, self.folder))
 

@@ -22,7 +22,7 @@ MAX_EVENTS = 256
 """Events one hop carries; more are dropped and counted by the caller."""
 COLUMNS = 7
 """Numbers of a packed event."""
-KINDS = ("on", "off", "control", "bend")
+KINDS = ("on", "off", "control", "bend", "program", "pitch", "pressure", "timbre")
 """Kinds of events, in the order of their codes."""
 INSTRUMENTS = ("piano", "bass", "pad", "pluck", "strings", "drums")
 """Instruments that every backend of Antiphon's own plays."""
@@ -92,8 +92,9 @@ class SynthBackend(Protocol):
     def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
         """Plays the events of a slot's coming hop.
 
-        A note off, a pedal or a bend is for the notes of its channel. A note with an `age` has sounded for so many
-        frames before a restart: it has no new attack. Controller 64 is the sustain pedal, down from 0.5.
+        A note off, a pedal or a bend is for the notes of its channel; a pitch, pressure or timbre is for one note. A
+        note with an `age` has sounded for so many frames before a restart: it has no new attack. Controller 64 is the
+        sustain pedal, down from 0.5.
 
         Args:
             slot: Its slot.

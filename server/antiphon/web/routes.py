@@ -8,6 +8,7 @@ await http.stop()
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import socket
@@ -16,6 +17,7 @@ from pathlib import Path
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.errors import FileError
+from antiphon.graph import patch_list
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
@@ -92,6 +94,12 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     async def surfaces(request: HttpRequest) -> Response:
         return answer(await control.surfaces())
 
+    async def patches(request: HttpRequest) -> Response:
+        # files are read in a thread, so that a slow disk delays no other request
+        listed = await asyncio.to_thread(patch_list.entries)
+        shown = [entry.plain() for entry in listed if entry.listed]
+        return answer([{key: value for key, value in entry.items() if key != "file"} for entry in shown])
+
     async def approve(request: HttpRequest) -> Response:
         ip = _machine(request, "approve")
         return answer({"approved": ip, "kept": await control.approve(ip)})
@@ -131,6 +139,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
 
     server.add("GET", "/", front)
     server.add("GET", "/api/status", status)
+    server.add("GET", "/api/patches", patches)
     server.add("GET", "/api/surfaces", surfaces)
     server.add("POST", "/api/surfaces/approve", approve)
     server.add("POST", "/api/surfaces/forget", forget)

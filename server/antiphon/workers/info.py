@@ -8,9 +8,9 @@ from antiphon.contract.params import Value
 from antiphon.errors import WorkerError
 from antiphon.workers.spec import MAX_SLOTS, WorkerSpec
 
-FACTORIES = {"cpu": "antiphon.workers.torch_stepper:build", "cuda": "antiphon.workers.cuda:build"}
+FACTORIES = {"cpu": "antiphon.workers.networks.torch_stepper:build", "cuda": "antiphon.workers.networks.cuda:build"}
 """The factory of a torch model's worker, by device."""
-ARRAY_FACTORY = "antiphon.workers.array_stepper:build"
+ARRAY_FACTORY = "antiphon.workers.networks.array_stepper:build"
 """The factory of a worker on the CPU where there is the same network in numpy."""
 CUDA_MEMORY = 4096
 """MB: a CUDA context and its libraries take gigabytes of the process before the first weight."""

@@ -18,7 +18,7 @@ from antiphon.contract.processor import Event
 from antiphon.workers.arena import EXPRESS, EXPRESS_BYTES, Arena, SlotWord, State, WorkerEntry, WorkerWord
 
 _RECORD = struct.Struct("<qqiiiid")
-_KINDS = ("on", "off", "control", "bend")
+_KINDS = ("on", "off", "control", "bend", "program", "pitch", "pressure", "timbre")
 _SERIALS = 0xFFFFF0
 """Number of serials before they repeat: they fit below 2^24, since a float32 carries them."""
 FIRST = 2

@@ -15,9 +15,10 @@ from antiphon.contract.processor import IO
 from antiphon.errors import WorkerError
 from antiphon.native import dsp
 from antiphon.runtime import model_files
-from antiphon.workers import array_network, devices, pool
-from antiphon.workers.array_network import ArrayNetwork
+from antiphon.workers import devices, pool
 from antiphon.workers.info import ModelInfo
+from antiphon.workers.networks import array_network
+from antiphon.workers.networks.array_network import ArrayNetwork
 from antiphon.workers.rebuffer import lead_for
 from antiphon.workers.spec import WorkerSpec
 from antiphon.workers.worker_client import WorkerClient

@@ -14,10 +14,10 @@ from antiphon_hum.transcription.quantise import on_grid, timing
 from antiphon_models.hum.evaluation import f1, lateness, octaves
 from antiphon_models.hum.peers import cut, held, nothing
 from antiphon_models.hum.systems import Result
-from antiphon_models.hum.testset import RATE, TestClip, own
+from antiphon_models.hum.testset import RATE, Clip, own
 
 ROWS = np.array([[0.5, 0.9, 60.0], [1.0, 1.4, 64.0], [1.5, 1.9, 67.0], [2.0, 2.4, 60.0]])
-CLIP = TestClip("four", np.zeros(3 * RATE, np.float32), ROWS, np.zeros(0))
+CLIP = Clip("four", np.zeros(3 * RATE, np.float32), ROWS, np.zeros(0))
 RIGHT = [(a, b, p) for a, b, p in ROWS]
 
 

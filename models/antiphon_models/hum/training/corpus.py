@@ -25,7 +25,6 @@ from antiphon_models.hum.material import (
     RANGES,
     TUNED_FONT,
     ScoreNote,
-    manner,
     melody,
     resampled,
     said,
@@ -33,6 +32,7 @@ from antiphon_models.hum.material import (
     transposed,
     wind,
 )  # fmt: skip
+from antiphon_models.hum.styles import manner
 from antiphon_models.hum.training.humming import hummed, whistled
 from antiphon_models.hum.untrained import untrained
 from antiphon_models.learning import needs

@@ -27,6 +27,8 @@ def test_marks_are_one_where_right() -> None:
     assert near == {"tempo": 1.0, "exact": 0.0, "key": 0.0}
     drums = replace(FOUR_BARS, key=None, kind="drums")
     assert marks(drums, Guess(key="")) == {"keyless": 1.0}
+    assert marks(FOUR_BARS, Guess(bpm=100.0, used=False)) == {"tempo": 0.0, "exact": 0.0, "used": 0.0}
+    assert marks(FOUR_BARS, Guess(bpm=110.0, used=True))["tempo of used"] == 1.0
 
 
 def test_seeds_are_not_those_of_the_tables() -> None:
@@ -42,5 +44,6 @@ def test_it_is_evaluated_without_data(tmp_path: Path) -> None:
     ask = choose_material(Looping(), ask)
     figures = {(c.group, c.measure): c for c in cells(Looping(), Looping().scores(ask))}
     assert "loops drawn by chance alone" in lines[0]
-    assert {group for group, _ in figures} == {"loops drawn by chance"}
+    groups = {group for group, _ in figures}
+    assert groups == {"loops drawn by chance", "half of the drawn loops, behind a silence of 0.1 to 1.5 s"}
     assert figures["loops drawn by chance", "tempo"].n == 12

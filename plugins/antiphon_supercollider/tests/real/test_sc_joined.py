@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.real.conftest import Jackd
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.api import osc
 from antiphon.bench.rig import ServerProcess, bundle, free_port, message, ntp
@@ -97,16 +97,16 @@ def server(folder: Path, jackd: Jackd, port: int, instrument: str = "drums") -> 
 
 def plays(running: ServerProcess) -> None:
     until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth is joined")
-    time.sleep(1.0)
+    play_for(running, 1.0)
 
 
 def sequenced(running: ServerProcess, count: int) -> None:
     before, began = synth(running)["notes"]["confirmed"], time.time() + 0.5
     for n in range(count):
         running.send_raw(bundle(ntp(began, n * APART + 37 * n % 256, RATE), message("/note/on", CLOSED_HAT, 100)))
-    time.sleep(0.5 + count * APART / RATE + 0.5)
+    play_for(running, 0.5 + count * APART / RATE + 0.5)
     until(lambda: synth(running)["notes"]["confirmed"] == before + count, 15.0, "all are played")
-    time.sleep(0.5)
+    play_for(running, 0.5)
 
 
 def away(folder: Path) -> list[int | None]:
@@ -141,7 +141,7 @@ def test_a_killed_server_leaves_nothing_behind(theirs: Theirs, jackd: Jackd, tmp
         worker = joins(jackd)
         os.kill(worker, signal.SIGKILL)
         until(lambda: synth(running)["notes"]["confirmed"] >= 1 and joins(jackd) != worker, 20.0, "it is taken up")
-        time.sleep(1.0)
+        play_for(running, 1.0)
         assert len([node for node in theirs.nodes() if node > 1 << 23]) < 40, "one worker's nodes"
     until(lambda: theirs.nodes() == [MINE], 10.0, "ours are gone")
 
@@ -155,12 +155,12 @@ def test_one_that_dies_is_taken_up_when_it_is_back(theirs: Theirs, jackd: Jackd,
         theirs.end(signal.SIGKILL)
         until(lambda: synth(running)["pid"] == 0, 5.0, "its death is noticed")
         assert "is gone" in running.standard_error()
-        time.sleep(1.0)
+        play_for(running, 1.0)
         again = Theirs(jackd, 4, 20, theirs.port)
         try:
             until(lambda: synth(running)["pid"] == again.process.pid, 15.0, "it is taken up again")
             until(lambda: synth(running)["notes"]["confirmed"] == 2, 5.0, "the held note is told again")
-            time.sleep(1.0)
+            play_for(running, 1.0)
             assert synth(running)["restarts"] == 1
             assert running.standard_error().count(f"the scsynth at 127.0.0.1:{theirs.port} is back") == 1
         finally:
@@ -178,7 +178,7 @@ def test_a_worker_that_begins_while_it_is_away_waits_for_it(theirs: Theirs, jack
         theirs.end(signal.SIGKILL)
         os.kill(worker, signal.SIGKILL)
         # longer than one worker waits
-        time.sleep(13.0)
+        play_for(running, 13.0)
         told = synth(running)
         sentence = told["reason"].partition(" at ")[0]
         assert (told["state"], sentence) == ("waiting", "its worker waits: no scsynth answers")
@@ -190,7 +190,7 @@ def test_a_worker_that_begins_while_it_is_away_waits_for_it(theirs: Theirs, jack
             until(lambda: synth(running)["pid"] == again.process.pid, 15.0, "it is taken up")
             running.send("/note/on", 60, 100)
             until(lambda: synth(running)["notes"]["confirmed"] == 1, 5.0, "a note sounds")
-            time.sleep(1.0)
+            play_for(running, 1.0)
         finally:
             running.stop()
             again.end()
@@ -221,7 +221,7 @@ def test_after_cmd_period_in_sclang_it_plays_on(theirs: Theirs, jackd: Jackd, tm
     with server(tmp_path, jackd, theirs.port) as running:
         plays(running)
         theirs.send("/g_freeAll", 0)
-        time.sleep(0.5)
+        play_for(running, 0.5)
         before = synth(running)["notes"]
         sequenced(running, 6)
         after = synth(running)["notes"]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests.real.conftest import NAME, alone
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon_supercollider.tests.real.test_supercollider import BACK, LATENCY, RATE, recorded, synth
@@ -49,7 +49,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerPro
         ) as running,
     ):  # fmt: skip
         until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        time.sleep(SETTLED)
+        play_for(running, SETTLED)
         yield running
 
 
@@ -58,10 +58,10 @@ def test_sequenced_onsets_of_ones_own_are_on_their_samples(server: ServerProcess
     began, count = time.time() + 0.5, 30
     for n in range(count):
         server.send_raw(bundle(ntp(began, n * APART + 37 * n % 256, RATE), message("/note/on", 60, 100)))
-    time.sleep(0.5 + count * APART / RATE + 0.5)
+    play_for(server, 0.5 + count * APART / RATE + 0.5)
     # a machine with much else to do plays slower than the wall's clock
     until(lambda: synth(server)["notes"]["confirmed"] == count, 15.0, "all are played")
-    time.sleep(0.5)
+    play_for(server, 0.5)
     status = server.status()
     notes = status["synth"]["notes"]
     assert (notes["sent"], notes["confirmed"], notes["dropped"]) == (count, count, 0)
@@ -84,15 +84,15 @@ def test_a_killed_scsynth_is_back_with_sound_and_dials(
     server: ServerProcess, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     server.send("/note/on", 60, 100)
-    time.sleep(1.0)
+    play_for(server, 1.0)
     server.send("/node/keys/x1", 1.0)
-    time.sleep(1.5)
+    play_for(server, 1.5)
     before = synth(server)
     server.send("/node/keys/x8", 1.0)
     server.sync()
     os.kill(before["pid"], signal.SIGKILL)
     until(lambda: synth(server)["pid"] not in (0, before["pid"]), 5.0, "another plays")
-    time.sleep(2.0)
+    play_for(server, 2.0)
     assert synth(server)["state"] == "running"
     server.stop()
     x, _ = soundfile.read(tmp_path / "set" / "output.wav", dtype="float32", always_2d=True)
@@ -128,16 +128,16 @@ def test_what_is_no_synthdef_is_refused_and_the_patch_plays_on(server: ServerPro
     before = synth(server)["pid"]
     server.send("/node/keys/synthdef", "half.scsyndef")
     server.send("/node/keys/synthdef", "../../keys.toml")
-    time.sleep(1.5)
+    play_for(server, 1.5)
     server.send("/note/on", 60, 100)
     until(lambda: synth(server)["notes"]["confirmed"] == 1, 5.0, "strings play on")
     assert synth(server)["pid"] == before
     server.send("/note/off", 60)
     server.send("/node/keys/synthdef", "blip.scsyndef")
-    time.sleep(1.5)
+    play_for(server, 1.5)
     server.send("/note/on", 72, 100)
     until(lambda: synth(server)["notes"]["confirmed"] == 2, 5.0, "blip plays")
-    time.sleep(0.5)
+    play_for(server, 0.5)
     server.stop()
     x, _ = soundfile.read(tmp_path / "set" / "output.wav", dtype="float32", always_2d=True)
     assert abs(pitch(x[-20_000:-4000].T, 523.25)) < 5

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from tests.real.conftest import Jackd
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess
 from antiphon_supercollider.tests.real.test_supercollider import synth
@@ -29,11 +28,11 @@ def test_the_notes_are_heard(jackd: Jackd, tmp_path: Path) -> None:
         "--session", str(tmp_path / "set"), home=tmp_path, wait=40.0, env={"JACK_DEFAULT_SERVER": jackd.name},
     ) as running:  # fmt: skip
         until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        time.sleep(1.0)
+        play_for(running, 1.0)
         for note in (60, 64, 67):
             running.send("/note/on", note, 100)
-            time.sleep(0.3)
-        time.sleep(0.5)
+            play_for(running, 0.3)
+        play_for(running, 0.5)
         told = running.status()
         assert told["engine"]["driver"] == "portaudio"
         assert (told["synth"]["backend"], told["synth"]["notes"]["confirmed"]) == ("supercollider", 3)

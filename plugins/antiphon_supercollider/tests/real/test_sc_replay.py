@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests.real.conftest import NAME, alone
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon_supercollider.tests.real.test_supercollider import RATE, synth
@@ -38,7 +38,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerPro
         ) as running,
     ):  # fmt: skip
         until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        time.sleep(1.0)
+        play_for(running, 1.0)
         yield running
 
 
@@ -55,7 +55,7 @@ def test_sequenced_notes_are_replayed_as_they_were_heard(server: ServerProcess, 
         at = n * 9600 + 37 * n % 256
         server.send_raw(bundle(ntp(began, at, RATE), message("/note/on", 48 + 3 * n, 90)))
         server.send_raw(bundle(ntp(began, at + 7000, RATE), message("/note/off", 48 + 3 * n)))
-    time.sleep(3.5)
+    play_for(server, 3.5)
     status = server.status()
     server.stop()
     again = tmp_path / "again.wav"

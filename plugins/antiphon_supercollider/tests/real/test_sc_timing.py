@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.real.conftest import Jackd
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.api import Event, osc
 from antiphon.bench.rig import ServerProcess
@@ -33,13 +33,13 @@ BACK = 0.4
 @pytest.mark.parametrize("server", ["strings"], indirect=True)
 def test_a_scsynth_that_hangs_is_replaced(server: ServerProcess, tmp_path: Path) -> None:
     server.send("/note/on", 60, 100)
-    time.sleep(1.5)
+    play_for(server, 1.5)
     before = synth(server)
     stopped = time.monotonic()
     os.kill(before["pid"], signal.SIGSTOP)
     until(lambda: synth(server)["pid"] not in (0, before["pid"]), 5.0, "another plays")
     assert time.monotonic() - stopped < BACK
-    time.sleep(1.5)
+    play_for(server, 1.5)
     after = synth(server)
     assert (after["state"], after["restarts"]) == ("running", before["restarts"] + 1)
     server.stop()
@@ -54,7 +54,7 @@ def test_a_played_note_is_played_once_and_ahead_of_the_engine(server: ServerProc
     for _ in range(50):
         server.send("/note/on", 42, 100)
         time.sleep(0.01)
-    time.sleep(2 * PATIENCE + 0.2)
+    play_for(server, 2 * PATIENCE + 0.2)
     notes = synth(server)["notes"]
     assert (notes["sent"] - before, notes["dropped"], notes["unclaimed"]) == (50, 0, 0)
 
@@ -76,7 +76,7 @@ def test_after_a_storm_of_played_notes_nothing_sounds(server: ServerProcess, tmp
     server.send("/cc", 64, 0.0)
     for number in range(60, 66):
         server.send("/note/off", number)
-    time.sleep(2.0)
+    play_for(server, 2.0)
     assert synth(server)["notes"]["unclaimed"] == 0
     server.stop()
     _, heard = recorded(tmp_path)

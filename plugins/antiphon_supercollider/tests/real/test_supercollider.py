@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests.real.conftest import NAME, Jackd, alone
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.supervisor import jack_server
@@ -49,7 +49,7 @@ def server(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[ServerPro
         ) as running,
     ):  # fmt: skip
         until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        time.sleep(1.0)
+        play_for(running, 1.0)
         yield running
 
 
@@ -82,7 +82,7 @@ def test_sequenced_onsets_are_where_they_were_asked_for(server: ServerProcess, t
     for n in range(count):
         offset = n * APART + 37 * n % 256
         server.send_raw(bundle(ntp(began, offset, RATE), message("/note/on", CLOSED_HAT, 100)))
-    time.sleep(0.5 + count * APART / RATE + 0.5)
+    play_for(server, 0.5 + count * APART / RATE + 0.5)
     status = server.status()
     notes = status["synth"]["notes"]
     assert (notes["sent"], notes["confirmed"], notes["dropped"]) == (count, count, 0)
@@ -114,12 +114,12 @@ def test_after_a_panic_an_echo_has_nothing_to_repeat(tmp_path: Path, block: int)
         ) as running,
     ):  # fmt: skip
         until(lambda: synth(running)["state"] == "running" and synth(running)["pid"], 20.0, "scsynth runs")
-        time.sleep(1.0)
+        play_for(running, 1.0)
         running.send("/note/on", 60, 100)
-        time.sleep(1.0)
+        play_for(running, 1.0)
         running.send("/panic")
         running.sync(1)
-        time.sleep(1.5)
+        play_for(running, 1.5)
     heard = np.abs(soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)[0]).max(axis=1)
     assert heard.max() > 0.05
     assert heard[-RATE:].max() < 1e-4, "a second and more after the panic"
@@ -155,13 +155,13 @@ def test_nothing_of_scsynth_is_left_when_the_server_ends(tmp_path: Path, monkeyp
 @pytest.mark.parametrize("server", ["strings"], indirect=True)
 def test_a_killed_scsynth_is_back_with_the_notes_that_sound(server: ServerProcess, tmp_path: Path) -> None:
     server.send("/note/on", 60, 100)
-    time.sleep(1.5)
+    play_for(server, 1.5)
     before = synth(server)
     killed = time.monotonic()
     os.kill(before["pid"], signal.SIGKILL)
     until(lambda: synth(server)["pid"] not in (0, before["pid"]), 5.0, "another plays")
     assert time.monotonic() - killed < BACK
-    time.sleep(1.5)
+    play_for(server, 1.5)
     after = synth(server)
     assert (after["state"], after["restarts"]) == ("running", before["restarts"] + 1)
     assert after["notes"]["confirmed"] == 2
@@ -181,7 +181,7 @@ def test_after_three_deaths_in_a_minute_pyo_plays(server: ServerProcess) -> None
         until(lambda: synth(server)["pid"] not in (0, *seen) and synth(server)["state"] == "running", 20.0, "scsynth")
         seen.add(synth(server)["pid"])
         os.kill(synth(server)["pid"], signal.SIGKILL)
-        time.sleep(1.5)
+        play_for(server, 1.5)
     until(lambda: server.status()["synth"] and synth(server)["backend"] in ("pyo", "null"), 20.0, "pyo plays")
     until(lambda: synth(server)["state"] == "running", 20.0, "scsynth")
     assert len(seen) == 4
@@ -193,7 +193,7 @@ def test_jackds_death_is_noticed_and_made_good(server: ServerProcess) -> None:
     os.kill(jackd_of(server), signal.SIGTERM)
     until(lambda: synth(server)["pid"] not in (0, before) and synth(server)["state"] == "running", 30.0, "scsynth")
     until(lambda: server.status()["engine"]["driver"] == "jack", 30.0, "JACK is back")
-    time.sleep(1.0)
+    play_for(server, 1.0)
     sent = synth(server)["notes"]["sent"]
     server.send("/note/on", CLOSED_HAT, 100)
     until(lambda: synth(server)["notes"]["confirmed"] == sent + 1, 5.0, "a note is confirmed")

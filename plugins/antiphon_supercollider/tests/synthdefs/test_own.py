@@ -90,6 +90,19 @@ def test_bend_and_velocity_reach_it(tmp_path: Path) -> None:
     assert np.abs(soft).max() / np.abs(x).max() == pytest.approx(0.5, rel=0.01)
 
 
+@pytest.mark.parametrize("node", [own("blip"), {"instrument": "electric_piano"}], ids=["own", "ours"])
+def test_two_notes_are_bent_apart(tmp_path: Path, node: dict[str, object]) -> None:
+    notes: list[Line] = [
+        (0, "/note/pitch", [57, 0.3]), (0, "/note/on", [57, 64]), (0, "/note/on", [64, 64]),
+        (24_000, "/note/pitch", [64, -0.45]), (24_000, "/note/pitch", [57, 0.0]),
+    ]  # fmt: skip
+    x = rendered(tmp_path, node, notes, 1.0)
+    fifth = 220.0 * 2 ** (7 / 12)
+    for part, lower, upper in ((x[:, 6000:22_000], 30.0, 0.0), (x[:, 28_000:46_000], 0.0, -45.0)):
+        assert pitch(part, 220.0 * 2 ** (lower / 1200)) == pytest.approx(0.0, abs=5.0)
+        assert pitch(part, fifth * 2 ** (upper / 1200)) == pytest.approx(0.0, abs=5.0)
+
+
 def test_a_buffer_is_played_by_the_sampler_the_grains_and_ones_own(tmp_path: Path, tone: str) -> None:
     notes: list[Line] = [(0, "/note/on", [67, 100])]
     fifth = 440.0 * 2 ** (7 / 12)

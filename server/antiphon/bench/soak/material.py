@@ -16,76 +16,42 @@ LOOP_BPM, LOOP_BEATS = 100, 8
 LIBRARY, REFERENCE = "soak", "soak.wav"
 _SCALE = (57, 60, 62, 64, 65, 67, 69)
 
+
+def _patch(nodes: str, wires: str) -> str:
+    """A patch with the nodes that all of them have, `keys` and `voice` into `limiter`, and those given."""
+    return f"""
+{nodes}
+[nodes.keys]
+type = "synth"
+[nodes.voice]
+type = "gain"
+[nodes.limiter]
+[wires]
+{wires}
+"voice" = "limiter"
+"keys" = "limiter"
+"limiter" = "out"
+"""
+
+
 PATCHES: dict[str, str] = {
     "answer": "",
-    "soak-learned": """
-[nodes.denoise]
-mode = "learned"
-[nodes.hum]
-mode = "learned"
-[nodes.keys]
-type = "synth"
-[nodes.voice]
-type = "gain"
-[nodes.limiter]
-[wires]
-"in" = "denoise"
-"denoise" = ["hum", "voice"]
-"hum.notes" = "keys"
-"voice" = "limiter"
-"keys" = "limiter"
-"limiter" = "out"
-""",
-    "soak-loops": f"""
-[nodes.loops]
-library = "{LIBRARY}"
-bars = 4
-[nodes.denoise]
-[nodes.keys]
-type = "synth"
-[nodes.voice]
-type = "gain"
-[nodes.limiter]
-[wires]
-"in" = "denoise"
-"denoise" = "voice"
-"voice" = "limiter"
-"loops" = "limiter"
-"keys" = "limiter"
-"limiter" = "out"
-""",
-    "soak-transfer": f"""
-[nodes.transfer]
-reference = "{REFERENCE}"
-[nodes.keys]
-type = "synth"
-[nodes.voice]
-type = "gain"
-[nodes.limiter]
-[wires]
-"in" = "transfer"
-"transfer" = "voice"
-"voice" = "limiter"
-"keys" = "limiter"
-"limiter" = "out"
-""",
-    "soak-duo": """
-[nodes.keys]
-type = "synth"
-[nodes.accompany]
-[nodes.band]
-type = "synth"
-[nodes.voice]
-type = "gain"
-[nodes.limiter]
-[wires]
-"in" = "voice"
-"accompany.notes" = "band"
-"voice" = "limiter"
-"keys" = "limiter"
-"band" = "limiter"
-"limiter" = "out"
-""",
+    "soak-learned": _patch(
+        '[nodes.denoise]\nmode = "learned"\n[nodes.hum]\nmode = "learned"',
+        '"in" = "denoise"\n"denoise" = ["hum", "voice"]\n"hum.notes" = "keys"',
+    ),
+    "soak-loops": _patch(
+        f'[nodes.loops]\nlibrary = "{LIBRARY}"\nbars = 4\n[nodes.denoise]',
+        '"in" = "denoise"\n"denoise" = "voice"\n"loops" = "limiter"',
+    ),
+    "soak-transfer": _patch(
+        f'[nodes.transfer]\nreference = "{REFERENCE}"',
+        '"in" = "transfer"\n"transfer" = "voice"',
+    ),
+    "soak-duo": _patch(
+        '[nodes.accompany]\n[nodes.band]\ntype = "synth"',
+        '"in" = "voice"\n"accompany.notes" = "band"\n"band" = "limiter"',
+    ),
 }
 """The patches in turn. `answer` ships with Antiphon; all have the nodes `keys`, `voice` and `limiter`."""
 

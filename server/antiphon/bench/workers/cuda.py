@@ -58,8 +58,8 @@ def stepper(way: str, streams: int, seed: int, device: str = "cuda") -> Any:
     import torch
 
     from antiphon.bench.workers.grumask import GruMask
-    from antiphon.workers import cuda
-    from antiphon.workers.torch_network import one_thread
+    from antiphon.workers.networks import cuda
+    from antiphon.workers.networks.torch_network import one_thread
 
     one_thread()
     torch.manual_seed(seed)

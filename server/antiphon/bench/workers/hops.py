@@ -149,7 +149,7 @@ def _traced(network: Any, slots: int) -> Callable[..., Any]:
 
 def _stepper(slots: int, seed: int) -> Hop:
     """The step as in a worker: inference mode, masked slots, copies in and out."""
-    from antiphon.workers.torch_stepper import TorchStepper
+    from antiphon.workers.networks.torch_stepper import TorchStepper
 
     stepper = TorchStepper(_network(seed), slots)
     going, y = np.zeros(slots, np.int64), np.zeros((slots, 1, 480), np.float32)

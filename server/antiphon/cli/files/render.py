@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,23 +10,17 @@ import typer
 
 from antiphon.cli import completion
 from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, within
-from antiphon.cli.files.report import report
 from antiphon.cli.synthhelp import NAMES
 from antiphon.cli.terminal.errors import complain, endable
-from antiphon.errors import FileError, UsageError
+from antiphon.errors import AntiphonError, UsageError
 from antiphon.offline.file_job import FADE
+from antiphon.runtime.paths import make_folder
 
 if TYPE_CHECKING:
-    from antiphon.contract.catalog import Catalog
-    from antiphon.graph.graph import Graph
-    from antiphon.offline.note_file import Score
-    from antiphon.session.commands import Command
+    from collections.abc import Sequence
 
-BLOCK = 256
-LONG_BLOCK = 1024
-"""Block in frames for patches whose samples do not depend on it (no cycle, no events): a third faster."""
-RATE = 48000
-MAX_EVENT_BYTES = 64 << 20
+    from antiphon.cli.files.render_file import RenderJob
+
 MAX_SECONDS = 6 * 3600.0
 
 
@@ -38,8 +32,11 @@ def render(
             autocompletion=completion.patches,
         ),
     ],
-    out: Annotated[str, typer.Option("--out", metavar="OUT.wav", help="The file to write.")],
-    source: Annotated[str | None, typer.Option("--in", metavar="IN.wav", help="Silence when left out.")] = None,
+    out: Annotated[str, typer.Option("--out", metavar="OUT.wav", help="The file to write.")] = "",
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--in", metavar="IN", help="Sound, or notes (.mid); silence when left out. More with --out-dir."),
+    ] = None,
     events: Annotated[
         str | None, typer.Option("--events", metavar="E", help="Timed commands (.jsonl), or notes (.mid).")
     ] = None,
@@ -63,23 +60,22 @@ def render(
         str | None, typer.Option("--midi", metavar="F.mid", help="The notes of a live script as a MIDI file.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+    out_dir: Annotated[
+        str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
+    ] = None,
 ) -> None:
     """Render a patch or a live script to a file: the rate of IN, two channels or those of IN if it has more.
 
-    Latency is taken out. Without --seconds OUT is longer than IN by the echoes and notes that sound at its end.
+    Latency is taken out. Without --seconds OUT is longer than IN by the echoes and notes that still sound at its end. A
+    MIDI file is played at its tempo by every node that takes notes and that no wire plays.
     """
     from antiphon.cli.files.options import play_with
-    from antiphon.cli.files.rendering import PatchRender
-    from antiphon.contract.block import StreamSpec
-    from antiphon.graph.graph import order
+    from antiphon.cli.files.render_file import RenderSettings, files_of, one
     from antiphon.graph.patch import load as load_patch
-    from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import format_of
     from antiphon.io.decode import shown
     from antiphon.offline import note_file
-    from antiphon.offline.file_ends import NONE, tail_of
     from antiphon.offline.file_job import apart, free
-    from antiphon.offline.output_summary import Written
     from antiphon.offline.script_run import is_script
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
@@ -89,107 +85,79 @@ def render(
     if seconds is not None and not 0.0 <= seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
     tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
+    # one path where it is called as a function
+    sources = [source] if isinstance(source, str) else source or []
     if is_script(patch):
+        from antiphon.cli.files.render_file import BLOCK
         from antiphon.cli.files.render_script import ScriptOptions, render_script
 
         if events is not None:
             raise UsageError("a script plays its own events; leave --events out")
-        if seconds is not None or bars is None:
-            raise UsageError("say how long in bars: antiphon render set.py --bars 32 --out set.wav")
-        options = ScriptOptions(bars, stems, midi, source, block or BLOCK, tail, fade, force)
+        if seconds is not None or bars is None or not out:
+            raise UsageError("say how long in bars, and where to: antiphon render set.py --bars 32 --out set.wav")
+        if out_dir is not None or len(sources) > 1:
+            raise UsageError("a script is rendered to one --out, with one --in at most")
+        options = ScriptOptions(bars, stems, midi, next(iter(sources), None), block or BLOCK, tail, fade, force)
         render_script(patch, out, options, lambda loaded, graph: play_with(device, synth, loaded, graph))
         return
     for option, value in (("--bars", bars), ("--stems", stems), ("--midi", midi)):
         if value is not None:
             raise UsageError(f"{option} is for a live script: antiphon render set.py --bars 8 --out set.wav")
-    notes = events is not None and note_file.is_midi(events)
-    if source is None and seconds is None and not notes:
+    if not sources and seconds is None and not (events is not None and note_file.is_midi(events)):
         raise UsageError("say --in IN.wav, or --seconds S to render without input")
-    format_of(out)
-    with endable(), ExitStack() as stack:
+    jobs = _jobs(sources, out, out_dir, events)
+    if out_dir is None:
+        format_of(out)
+    with endable():
         loaded = load(check=False)
         loaded_patch = load_patch(patch, loaded.catalog, trusted=True)
-        given = [(what, path) for what, path in (("--in", source), ("--events", events)) if path is not None]
-        apart([*given, *_files(loaded_patch.graph, loaded.catalog)], [("--out", out)])
-        free([("--out", out)], force=force)
+        given = [("--in", job.source) for job in jobs if job.source is not None]
+        given += [("--events", events)] if events is not None else []
+        what = "--out" if out_dir is None else "--out-dir"
+        mend = "" if out_dir is None else "name another folder with --out-dir"
+        apart([*given, *files_of(loaded_patch.graph, loaded.catalog)], [(what, job.out) for job in jobs], mend)
         play_with(device, synth, loaded, loaded_patch.graph)
-        rate, channels, subtype, frames = RATE, 2, "", None
-        if source is not None:
-            info, _ = stack.enter_context(stream(source))
-            rate, channels, subtype, frames = info.rate, max(2, info.channels), info.subtype, info.frames
-        if seconds is not None:
-            frames = round(seconds * rate)
-        commands: list[Command] = []
-        if events is not None and notes:
-            score = note_file.read(Path(events), rate)
-            commands = _played(score, shown(events), loaded_patch.graph, loaded.catalog)
-            frames = score.frames if frames is None and source is None else frames
-        elif events is not None:
-            commands = _events(events, rate, loaded_patch.graph, loaded.catalog)
-        cyclic = order(loaded_patch.graph, loaded.catalog)[1]
-        spec = StreamSpec(rate, block or (BLOCK if cyclic or events else LONG_BLOCK), channels)
-        length = frames if seconds is not None or source is None else None
-        sounds_on = any(loaded.catalog[node.type].tail for node in loaded_patch.graph.nodes)
-        after = NONE if seconds is not None and tail is None else tail_of(tail, sounds_on)
-
-        task = PatchRender(loaded, loaded_patch, spec, source, subtype, length, frames, after, fade)
-        stack.close()
-        done = task.write(out, commands, loaded_patch.name)
-    if not done.frames:
-        empty = f"{shown(source)} and " if source is not None and seconds is None else ""
-        complain(f"{empty}{done.name} hold{'' if empty else 's'} no sound (0 frames)")
-    report(Written(out, _sources(loaded_patch.name, source, events), done.frames / rate, rate, channels))
-    if done.complaints():
-        raise typer.Exit(1)
+        settings = RenderSettings(seconds, block, tail, fade)
+        if out_dir is None:
+            free([("--out", out)], force=force)
+            if not one(jobs[0], settings, loaded, loaded_patch):
+                raise typer.Exit(1)
+            return
+        make_folder(Path(out_dir))
+        failed = 0
+        for job in jobs:
+            try:
+                free([("--out-dir", job.out)], force=force)
+                failed += not one(job, settings, loaded, loaded_patch)
+            except AntiphonError as error:
+                complain(str(error))
+                failed += 1
+        if failed:
+            complain(f"{failed} of {len(jobs)} files could not be rendered without a fault from {shown(patch)}")
+            raise typer.Exit(1)
 
 
-def _files(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
-    """(node.parameter, path) of each file and folder that the patch's nodes read."""
-    from antiphon.graph.asset_names import located
-
-    return [
-        (f"{node.name}.{param.name}", located(str(node.values[param.name])))
-        for node in graph.nodes
-        for param in catalog[node.type].cells
-        if param.kind == "file" and node.values.get(param.name)
-    ]
-
-
-def _sources(patch: str, *files: str | None) -> str:
-    """The sources of OUT, as text."""
+def _jobs(sources: Sequence[str], out: str, out_dir: str | None, events: str | None) -> list[RenderJob]:
+    """The files to render. Raises `UsageError` where --out, --out-dir and --in do not go together."""
+    from antiphon.cli.files.file_tasks import gathered
+    from antiphon.cli.files.render_file import RenderJob
     from antiphon.io.decode import shown
+    from antiphon.io.midifile import SUFFIXES
+    from antiphon.offline.note_file import is_midi
+    from antiphon.runtime.sound_formats import FORMATS
 
-    *most, last = (f"the patch {patch}", *(shown(path) for path in files if path is not None))
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Command]:
-    """Commands for the notes of a MIDI file, for every node with an event input that no wire leads to."""
-    from antiphon.errors import WireError
-    from antiphon.offline import note_file
-    from antiphon.session.notes import Players
-
-    try:
-        Players(graph, catalog).of("")
-    except WireError as error:
-        raise UsageError(f"{name}: {error}") from None
-    return note_file.commands(score)
-
-
-def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Command]:
-    from antiphon.io.decode import shown
-    from antiphon.offline.event_file import parse_events
-    from antiphon.offline.rendering import param_finder
-    from antiphon.session.notes import Players
-
-    name = shown(path)
-    try:
-        if not Path(path).is_file():
-            raise FileError(f"cannot read {name}: there is no such file, or it is not an ordinary one")
-        if Path(path).stat().st_size > MAX_EVENT_BYTES:
-            raise FileError(f"cannot read {name}: it is larger than {MAX_EVENT_BYTES >> 20} MiB; split it")
-        text = Path(path).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        reason = (error.strerror or str(error)).lower() if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise FileError(f"cannot read {name}: {reason}") from None
-    return parse_events(text.split("\n"), rate, param_finder(graph, catalog), name, Players(graph, catalog))
+    if out_dir is None:
+        if not out:
+            raise UsageError("name the file to write, --out OUT.wav, or a folder for several, --out-dir FOLDER")
+        if len(sources) > 1 or any(os.path.isdir(path) for path in sources):
+            raise UsageError("one --in FILE goes with --out; write --out-dir FOLDER for several files or a folder")
+        return [RenderJob(sources[0] if sources else None, events, out)]
+    if out:
+        raise UsageError(f"--out and --out-dir exclude each other; {shown(out)} would be one file for all")
+    if not sources:
+        raise UsageError("--out-dir takes the files or folders of --in; name one")
+    tasks = gathered(
+        sources, out_dir, "sound or MIDI", (*FORMATS, *SUFFIXES),
+        lambda path: ".wav" if is_midi(path) else path.suffix,
+    )  # fmt: skip
+    return [RenderJob(str(task.source), events, str(task.target)) for task in tasks]

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import completion
+from antiphon.cli.files.file_tasks import FileTask, gathered
 from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, play_with, within
 from antiphon.cli.files.report import report
-from antiphon.cli.files.run_settings import BLOCK, FileTask, RunSettings
+from antiphon.cli.files.run_settings import BLOCK, RunSettings
 from antiphon.cli.terminal.errors import complain, endable
+from antiphon.cli.terminal.question import ask
 from antiphon.errors import AntiphonError, FileError, UsageError
 from antiphon.offline.file_job import FADE, FileJob, Named, apart, free
 from antiphon.runtime.suggestion import instead
@@ -49,6 +51,9 @@ def run(
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
     midi_out: Annotated[str, typer.Option("--midi-out", metavar="F.mid", help="A file for the notes it detects.")] = "",
     analysis: Annotated[str, typer.Option("--analysis", metavar="F.json", help="A file for its analysis.")] = "",
+    stems: Annotated[
+        bool, typer.Option("--stems", help="Also a file for each part, OUT-PART; OUT is their sum.")
+    ] = False,
     tail: Annotated[
         float | None,
         typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
@@ -71,13 +76,18 @@ def run(
     with endable():
         loaded = load(check=False)
         info = known_type(plugin, loaded.catalog)
-        own = loaded.make(plugin).files
-        jobs = plan_jobs(paths, out_dir, info, alone=bool(own))
+        made = loaded.make(plugin)
+        own = made.files
+        if stems and not made.stems:
+            raise UsageError(f"{plugin} writes no stems; leave --stems out")
+        jobs = plan_jobs(paths, out_dir, info, alone=bool(own), default_source=made.default_source)
         play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
         values, fires = read_settings(plugin, param or [], loaded)
         settings = RunSettings(values, fires, block, tail, fade)
         files = [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
         beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
+        parts = {part: _beside(jobs[0].target, part) for part in made.stems} if stems else {}
+        beside += [("--stems", str(path)) for path in parts.values()]
         mend = "" if out_dir is None else "name another folder with --out-dir"
         apart([*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend)
         for name in info.needs:
@@ -97,8 +107,10 @@ def run(
                 block,
                 _path(midi_out),
                 _path(analysis),
+                parts,
                 fade,
                 complain=complain,
+                ask=ask,
             )
             _by_itself(own, job)
             return
@@ -110,6 +122,11 @@ def run(
             report(one(plugin, jobs[0], settings, loaded))
         elif _each(plugin, jobs, settings, loaded, Path(out_dir), force=force):
             raise typer.Exit(1)
+
+
+def _beside(target: Path, part: str) -> Path:
+    """The file of one part of OUT: out.wav and drums give out-drums.wav."""
+    return target.with_name(f"{target.stem}-{part}{target.suffix}")
 
 
 def _path(text: str) -> Path | None:
@@ -140,14 +157,27 @@ def _by_itself(own: str, job: FileJob) -> None:
     report(*(summary or (Written(job.target, shown(job.source)),)))
 
 
-def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False) -> list[FileTask]:
+def plan_jobs(
+    paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False, default_source: str = ""
+) -> list[FileTask]:
     """The files to process. A folder stands for the files directly inside it that the plugin takes.
 
-    alone: the plugin takes one IN, which may be a folder, and one OUT.
+    Args:
+        paths: IN and OUT, or several IN.
+        out_dir: The folder for the results of several.
+        info: Of the plugin.
+        alone: Whether it takes one IN, which may be a folder, and one OUT.
+        default_source: The folder of the library that is IN where only OUT is named; "" for none.
+
+    Raises:
+        UsageError: They are not what the plugin takes.
     """
     from antiphon.cli.files.run_file import suffix_of, suffixes
+    from antiphon.graph.asset_names import located
     from antiphon.io.decode import shown
 
+    if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
+        paths = [located(default_source), *paths]
     if alone and (out_dir is not None or len(paths) != 2):
         raise UsageError(f"{info.type} takes one IN and one OUT")
     if out_dir is None:
@@ -160,25 +190,8 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *,
                 f"{shown(paths[0])} is a folder; write --out-dir {shown(paths[1])} to do all that is in it"
             )
         return [FileTask(Path(paths[0]), Path(paths[1]))]
-    if Path(out_dir).exists() and not Path(out_dir).is_dir():
-        raise UsageError(f"--out-dir {shown(out_dir)} is not a folder")
     what, endings = suffixes(info)
-    jobs: dict[Path, FileTask] = {}
-    for path in map(Path, paths):
-        inputs = [path]
-        if path.is_dir():
-            try:
-                inputs = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
-            except OSError as error:
-                raise FileError(f"cannot read {shown(path)}: {(error.strerror or str(error)).lower()}") from None
-            if not inputs:
-                raise FileError(f"{shown(path)} holds no {what} files; their names end in {', '.join(endings)}")
-        for source in inputs:
-            target = Path(out_dir) / source.with_suffix(suffix_of(info, source)).name
-            other = jobs.setdefault(target, FileTask(source, target))
-            if other.source != source:
-                raise UsageError(f"{shown(other.source)} and {shown(source)} would both become {shown(target)}")
-    return list(jobs.values())
+    return gathered(paths, out_dir, what, endings, lambda source: suffix_of(info, source))
 
 
 def read_settings(

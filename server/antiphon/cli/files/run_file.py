@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from antiphon.cli.files.run_settings import FileTask, RunSettings
+from antiphon.cli.files.file_tasks import FileTask
+from antiphon.cli.files.run_settings import RunSettings
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
 from antiphon.contract.block import Samples, StreamSpec
@@ -62,6 +63,10 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         runner = stack.enter_context(
             closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires, score))
         )
+        # what is no regular file, a pipe, cannot be read twice
+        if runner.wants_preroll and not plays and job.source.is_file():
+            with stream(job.source) as (_, beginning):
+                runner.preroll(beginning)
         tail = tail_of(settings.tail, info.tail and not writes)
         done = 0
         for samples in faded(

@@ -1,9 +1,8 @@
-"""What `antiphon run` is asked for, and one file of it."""
+"""What `antiphon run` is asked for."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from antiphon.offline.file_job import FADE
@@ -13,14 +12,6 @@ if TYPE_CHECKING:
 
 BLOCK = 1024
 """Frames of a block unless asked for: files have no latency to keep short, and longer blocks cost less."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileTask:
-    """One file in, one file out."""
-
-    source: Path
-    target: Path
 
 
 @dataclass(frozen=True, slots=True)

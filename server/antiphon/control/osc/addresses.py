@@ -80,6 +80,8 @@ ADDRESSES = (
             "the patch's name where its file had been saved.", graph.patch_undo, OWNER),
     Address("/patch/redo", "", "Repeats the edit that was undone last.", graph.patch_redo, OWNER),
     Address("/patch/list", "", "Answers `/patch/list.reply s:name…`.", graph.patch_list, at_once=True),
+    Address("/patch/hint", "", "What to do first with the present patch. Answers `/patch/hint.reply s:patch s:hint`.",
+            graph.patch_hint, at_once=True),
     Address("/node/list", "", "Answers `/node/list.reply`, name and type of each node.", graph.node_list,
             at_once=True),
     Address("/plugin/list", "", "Answers `/plugin/list.reply`, type and doc of each processor.",
@@ -101,6 +103,15 @@ ADDRESSES = (
             "value from 0 to 1; a whole number from 2 to 127 is divided by 127, so 1 is the full value.",
             notes.control, timed=True),
     Address("/bend", "f:value [i:channel] [s:node]", "Moves the pitch wheel, -1 to 1.", notes.bend, timed=True),
+    Address("/note/pitch", "i:note f:semitones [i:channel] [s:node]", "Moves the pitch of one note, -96 to 96 "
+            "semitones from its own: of the note that sounds, or else of the next with this number and channel.",
+            notes.pitch, timed=True),
+    Address("/note/pressure", "i:note f:value [i:channel] [s:node]", "How hard the key of one note is pressed, 0 to 1 "
+            "as for `/cc`.", notes.pressure, timed=True),
+    Address("/note/timbre", "i:note f:value [i:channel] [s:node]", "How bright one note is, 0 to 1 as for `/cc`; 0.5 "
+            "is the instrument's own.", notes.timbre, timed=True),
+    Address("/program", "i:number [i:channel] [s:node]", "Chooses the instrument of a channel, 0 to 127, of nodes "
+            "that play by programs, as `soundfont`.", notes.program, timed=True),
     Address("/learn", "s:address", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its "
             "whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as a button; the mapping is "
             "saved. Answers `/done /learn s:address s:control` then.", learn.learn, OWNER),

@@ -14,10 +14,6 @@ from antiphon.engine.link import EngineLink
 from antiphon.session.actions import (
     EVENTS,
     Action,
-    NodeBend,
-    NodeControl,
-    NodeNoteOff,
-    NodeNoteOn,
     NodeReset,
     NodeSet,
 )
@@ -95,9 +91,9 @@ class Outbox:
                 return known is not None and (type(action.when) is not Now or known.cells[cell].kind == "trigger")
             case Sync():
                 return state.loading
-            case NodeReset() | NodeNoteOn() | NodeNoteOff() | NodeControl() | NodeBend():
+            case NodeReset():
                 return action.node not in state.playing and state.loading
-        return False
+        return isinstance(action, EVENTS) and action.node not in state.playing and state.loading
 
     def _try(self, action: Action) -> bool:
         if isinstance(action, _PLAYED) and action.node not in self._state.playing:

@@ -23,6 +23,7 @@ from antiphon.engine.link import (
     EngineStarted,
     Late,
     NodeState,
+    NodeVocabulary,
     PlanLoaded,
     PlanRefused,
     PlanWeighed,
@@ -120,6 +121,10 @@ class Reports:
                     known.state, known.reason = state, reason
                     server.feedback.event("/node/state", known.name, state, reason)
                     server.events.publish("node", node=known.name, state=state, reason=reason)
+            case NodeVocabulary(node, words):
+                named = server.session.state.by_id.get(node)
+                if named is not None:
+                    named.vocabulary = words
             case PlanLoaded(serial, latency):
                 server.plans.loaded(serial, latency)
             case PlanWeighed(load, warning):

@@ -14,6 +14,7 @@ from antiphon.control.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
 from antiphon.control.osc.feedback import param_level, wire_value
 from antiphon.control.osc.route import AddressRoute, Handler
+from antiphon.control.osc.unknown_words import UnknownWords
 from antiphon.control.patches.plans import Plans
 from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
@@ -38,6 +39,7 @@ class GraphServer(Protocol):
     executor: CommandExecutor
     saver: StateSaver
     replies: Replies
+    unknown_words: UnknownWords
 
 
 def patch_load(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
@@ -75,6 +77,12 @@ def patch_redo(server: GraphServer, peer: Peer, args: Args, _when: When) -> None
 def patch_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     listing(server.replies, peer, "/patch/list.reply", list(patches.names()))
+
+
+def patch_hint(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    hint = "" if server.plans.patch is None else server.plans.patch.hint
+    server.replies.reply(peer, encode("/patch/hint.reply", server.session.state.name, hint))
 
 
 def node_list(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
@@ -190,6 +198,7 @@ def _param(server: GraphServer, node: str, param: Param, address: str) -> Handle
             if play.takes(info, param.name, args):
                 for command in play.read(node, info.params, args, when):
                     server.executor.do(command, peer.key)
+                server.unknown_words.answer(peer, address, server.session.state.node(node), args)
                 return
             most(args, 1, "nothing, or a number other than 0")
             value: object = True if not args or args[0] is IMPULSE else args[0]

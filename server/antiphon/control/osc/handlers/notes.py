@@ -33,5 +33,21 @@ def control(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
     server.executor.do(notes.read("/cc", args, when), peer.key)
 
 
+def program(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
+    server.executor.do(notes.read("/program", args, when), peer.key)
+
+
+def pitch(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
+    server.executor.do(notes.read("/note/pitch", args, when), peer.key)
+
+
+def pressure(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
+    server.executor.do(notes.read("/note/pressure", args, when), peer.key)
+
+
+def timbre(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
+    server.executor.do(notes.read("/note/timbre", args, when), peer.key)
+
+
 def bend(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
     server.executor.do(notes.read("/bend", args, when), peer.key)

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
+from antiphon.workers.networks.streaming import StreamingModel
+from antiphon.workers.networks.torch_network import advance, load, one_thread, until_steady
 from antiphon.workers.spec import Stepper, WorkerSpec
-from antiphon.workers.streaming import StreamingModel
-from antiphon.workers.torch_network import advance, load, one_thread, until_steady
 
 
 def build(spec: WorkerSpec) -> Stepper:

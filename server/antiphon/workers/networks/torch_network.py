@@ -14,8 +14,8 @@ from antiphon.errors import AntiphonError, PluginError
 from antiphon.runtime import model_files
 from antiphon.runtime.importing import named
 from antiphon.runtime.model_files import ModelError
+from antiphon.workers.networks.streaming import State, StreamingModel
 from antiphon.workers.spec import WorkerSpec
-from antiphon.workers.streaming import State, StreamingModel
 
 log = logging.getLogger("antiphon.workers")
 LEAST_STEPS, MOST_STEPS = 32, 400

@@ -18,7 +18,7 @@ from antiphon.errors import PluginError
 from antiphon.runtime import model_files
 from antiphon.runtime.importing import named
 from antiphon.runtime.model_files import ModelError
-from antiphon.workers import array_layers  # noqa: F401 - its kernels are compiled with all others, at the start
+from antiphon.workers.networks import array_layers  # noqa: F401 - its kernels are compiled with all others, at the start
 
 WARM_STEPS = 16
 """Steps that a network makes before it plays, so that none is slow for being among the first."""

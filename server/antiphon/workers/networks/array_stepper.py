@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
-from antiphon.workers import array_network
-from antiphon.workers.array_network import ArrayNetwork
+from antiphon.workers.networks import array_network
+from antiphon.workers.networks.array_network import ArrayNetwork
 from antiphon.workers.spec import Stepper, WorkerSpec
 
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
 from antiphon.errors import WorkerError
+from antiphon.workers.networks.streaming import State, StreamingModel
+from antiphon.workers.networks.torch_network import advance, load, one_thread, until_steady
 from antiphon.workers.spec import Stepper, WorkerSpec
-from antiphon.workers.streaming import State, StreamingModel
-from antiphon.workers.torch_network import advance, load, one_thread, until_steady
 
 log = logging.getLogger("antiphon.workers")
 BUFFERS = 2

@@ -20,9 +20,9 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from antiphon.engine.journal import VERSION, to_line
+from antiphon.engine.recording.journal import VERSION, to_line
+from antiphon.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, written
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
-from antiphon.engine.take import ROOM, SYNC_SECONDS, TakeFile, written
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import listening

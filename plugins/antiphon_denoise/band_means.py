@@ -1,0 +1,87 @@
+"""Means of two spectra over the 44 bands, a band's bins weighing less towards the centres beside it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api.kernels import f32, f32p, i64, i64p, kernel
+from antiphon_denoise.bands import BINS, COUNT, places
+from antiphon_denoise.spectrum import F32
+
+
+@kernel
+def denoise_band_means(
+    first: f32p, first_gain: f32p, second: f32p, second_gain: f32p, bins: i64,
+    below: i64p, fraction: f32p, area: f32p, out: f32p, bands: i64,
+) -> None:  # fmt: skip
+    """out `[2, bands]` ← mean over each band of first * first_gain² and of second * second_gain².
+
+    Args:
+        first: `[bins]`.
+        first_gain: `[bins]`; 1 for the values themselves.
+        second: `[bins]`.
+        second_gain: `[bins]`.
+        bins: Number of bins to read.
+        below: `[bins]` band centre below each bin.
+        fraction: `[bins]` where the bin lies between that centre and the next, 0 to 1.
+        area: `[bands]` sum of the interpolation weights of a band's bins.
+        out: Result.
+        bands: Number of bands.
+    """
+    for b in range(2 * bands):
+        out[b] = 0.0
+    for k in range(bins):
+        b = below[k]
+        up = fraction[k]
+        down = f32(1.0) - up
+        v = first[k]
+        g = first_gain[k]
+        w = second[k]
+        h = second_gain[k]
+        out[b] = out[b] + down * v * g * g
+        out[b + 1] = out[b + 1] + up * v * g * g
+        b = b + bands
+        out[b] = out[b] + down * w * h * h
+        out[b + 1] = out[b + 1] + up * w * h * h
+    for b in range(bands):
+        out[b] = out[b] / area[b]
+        out[bands + b] = out[bands + b] / area[b]
+
+
+class BandMeans:
+    """The means of spectra, two at a time, of which the first `BINS` bins are read.
+
+    Attributes:
+        area: float32 `[COUNT]`, sum of the interpolation weights of a band's bins.
+    """
+
+    def __init__(self) -> None:
+        self._below, self._fraction = places(BINS)
+        up, down = self._fraction, 1.0 - self._fraction
+        area = np.bincount(self._below, down, COUNT) + np.bincount(self._below + 1, up, COUNT)
+        self.area: F32 = area.astype(np.float32)
+        self._ones: F32 = np.ones(BINS, np.float32)
+
+    def measure(self, first: F32, second: F32, out: F32) -> None:
+        """Writes the means of two spectra.
+
+        Args:
+            first: `[BINS]` or longer.
+            second: `[BINS]` or longer.
+            out: `[2, COUNT]`, written: means over each band.
+        """
+        self.scaled(first, self._ones, second, self._ones, out)
+
+    def scaled(self, first: F32, first_gain: F32, second: F32, second_gain: F32, out: F32) -> None:
+        """Writes the means of two spectra, each times the square of its gains.
+
+        Args:
+            first: `[BINS]` or longer.
+            first_gain: The same.
+            second: The same.
+            second_gain: The same.
+            out: `[2, COUNT]`, written: means over each band.
+        """
+        denoise_band_means(
+            first, first_gain, second, second_gain, BINS, self._below, self._fraction, self.area, out, COUNT
+        )

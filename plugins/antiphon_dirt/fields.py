@@ -1,0 +1,101 @@
+"""The fields of a `/dirt/play` message: names and values in turn, in any order, of mixed types.
+
+Source: SuperDirt's API page and its used-parameters, and what Tidal 1.7 to 1.10 puts on the wire. A name that is not
+known here rides along and is counted; a value of the wrong type is left out, for Tidal sends the name of a control bus
+("c1") in place of any number.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from antiphon.api import WireError
+from antiphon.api.osc import Arg
+
+MOST_FIELDS = 128
+"""Names of one event: SuperDirt knows some hundred, and no pattern sends half of them."""
+MOST_WORD = 256
+"""Characters of a name or a word."""
+ALIASES = MappingProxyType(
+    {"sound": "s", "cutoff": "lpf", "ctf": "lpf", "hcutoff": "hpf", "lpq": "resonance", "dt": "delaytime",
+     "dfb": "delayfeedback", "delayt": "delaytime", "delayfb": "delayfeedback", "sz": "size", "legato": "legato",
+     "att": "attack", "rel": "release"}
+)  # fmt: skip
+"""Other names of a field."""
+WORDS = frozenset({"s", "unit", "bank"})
+NUMBERS = frozenset(
+    {"n", "note", "midinote", "up", "speed", "gain", "pan", "cut", "legato", "sustain", "begin", "end", "attack",
+     "release", "orbit", "cps", "cycle", "delta", "velocity", "room", "size", "delay", "delaytime", "delayfeedback",
+     "lpf", "resonance", "hpf", "shape", "distort", "crush", "loop"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DirtEvent:
+    """One event.
+
+    Attributes:
+        sound: Name of the sound, without the number behind a colon.
+        numbers: Fields that are numbers, by name.
+        words: Fields that are words, by name.
+        ignored: Names that mean nothing here, and those whose value was of the wrong type.
+    """
+
+    sound: str
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    words: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+
+    def number(self, name: str, default: float) -> float:
+        """A number, or `default` where it was not sent."""
+        return self.numbers.get(name, default)
+
+
+def read(args: Sequence[Arg]) -> DirtEvent:
+    """Reads the arguments of `/dirt/play`.
+
+    Args:
+        args: Names and values in turn.
+
+    Returns:
+        The event.
+
+    Raises:
+        WireError: There is an odd number of arguments, too many, a name that is no word, or no sound.
+    """
+    if len(args) % 2:
+        raise WireError(f"/dirt/play takes names and values in turn; {len(args)} arguments were sent")
+    if len(args) > 2 * MOST_FIELDS:
+        raise WireError(f"/dirt/play takes at most {MOST_FIELDS} names; {len(args) // 2} were sent")
+    numbers: dict[str, float] = {}
+    words: dict[str, str] = {}
+    ignored: list[str] = []
+    for name, value in _pairs(args):
+        if name in NUMBERS and isinstance(value, int | float) and math.isfinite(value):
+            numbers[name] = float(value)
+        elif name in WORDS and isinstance(value, str) and len(value) <= MOST_WORD:
+            words[name] = value
+        elif name not in ("_id_",):
+            ignored.append(name)
+    sound = words.pop("s", "")
+    # Sardine and others leave the number behind the colon in the name, Tidal does not
+    base, colon, number = sound.partition(":")
+    if colon and number.isdecimal() and len(number) < 6:
+        sound = base
+        numbers.setdefault("n", float(number))
+    if bank := words.pop("bank", ""):
+        sound = f"{bank}_{sound}"
+    if not sound:
+        raise WireError("/dirt/play names no sound: s is missing")
+    return DirtEvent(sound, numbers, words, tuple(ignored))
+
+
+def _pairs(args: Sequence[Arg]) -> Iterable[tuple[str, Arg]]:
+    for at in range(0, len(args), 2):
+        name = args[at]
+        if not isinstance(name, str) or len(name) > MOST_WORD:
+            raise WireError(f"/dirt/play takes names and values in turn; the argument {at + 1} is no name")
+        yield ALIASES.get(name, name), args[at + 1]

@@ -1,0 +1,92 @@
+"""Which nodes of the patch an orbit is: its sampler, and the parameters that its effects are.
+
+By the nodes' names: the sampler of orbit 2 is `orbit2`, its reverb send `room2`, its delay send `delay2`, its filters
+`lpf2` and `hpf2`, its distortion `shape2`. In a patch without such names the orbits are its nodes that play samples, in
+the patch's order. An orbit beyond the last begins at the first again, as SuperDirt's do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from antiphon.api.commands import plays
+from antiphon.api.transports import Node
+
+_ORBIT = re.compile(r"orbit(\d{1,3})")
+
+
+@dataclass(frozen=True, slots=True)
+class EffectField:
+    """The parameter that a field of an event sets: `NODE<orbit>.param`.
+
+    Attributes:
+        node: The node's name without the orbit's number.
+        param: Its parameter.
+        neutral: Value in the field's unit where the event has none.
+        low, high: Range of the field; beyond it the nearest value is taken.
+        factor: The parameter's value for the field's value 1.
+    """
+
+    node: str
+    param: str
+    neutral: float
+    low: float = 0.0
+    high: float = 1.0
+    factor: float = 1.0
+
+
+EFFECTS = MappingProxyType(
+    {
+        "room": EffectField("room", "gain", 0.0),
+        "delay": EffectField("delay", "gain", 0.0),
+        "lpf": EffectField("lpf", "cutoff", 20000.0, 20.0, 20000.0),
+        "hpf": EffectField("hpf", "cutoff", 20.0, 20.0, 20000.0),
+        # decibels of drive for SuperDirt's 0 to 1
+        "shape": EffectField("shape", "drive", 0.0, factor=36.0),
+        "distort": EffectField("shape", "drive", 0.0, factor=36.0),
+    }
+)
+"""Fields that are parameters of an orbit's nodes. They are set where an event begins, for all that sounds in the orbit:
+SuperDirt has a filter for each event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orbit:
+    """One orbit.
+
+    Attributes:
+        number: As events name it, after wrapping.
+        node: Name of the node that plays its samples.
+        effects: (node, parameter) of the fields that are there, by field.
+    """
+
+    number: int
+    node: str
+    effects: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+
+def orbits(nodes: Mapping[str, Node]) -> tuple[Orbit, ...]:
+    """Finds the orbits of a patch.
+
+    Args:
+        nodes: The nodes, by name.
+
+    Returns:
+        The orbits, in order; none where no node of the patch plays samples.
+    """
+    players = [name for name, node in nodes.items() if plays(node.info)]
+    numbered = sorted((int(found[1]), name) for name in players if (found := _ORBIT.fullmatch(name)))
+    chosen = numbered or list(enumerate(players))
+    return tuple(Orbit(place, name, _effects(number, nodes)) for place, (number, name) in enumerate(chosen))
+
+
+def _effects(number: int, nodes: Mapping[str, Node]) -> dict[str, tuple[str, str]]:
+    found = {}
+    for name, effect in EFFECTS.items():
+        node = nodes.get(f"{effect.node}{number}")
+        if node is not None and effect.param in node.index:
+            found[name] = (node.name, effect.param)
+    return found

@@ -1,0 +1,175 @@
+"""The UDP port: handshakes are answered, events become commands at their time tag's sample."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+from collections import Counter
+from typing import Any
+
+from antiphon.api import AntiphonError, WireError
+from antiphon.api.commands import NOW, Now, Panic, Sample
+from antiphon.api.console import say
+from antiphon.api.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, encode
+from antiphon.api.transports import TransportServer
+from antiphon_dirt import fields
+from antiphon_dirt.events import Numbers, commands
+from antiphon_dirt.orbits import Orbit, orbits
+
+SOURCE = "dirt"
+MOST_BYTES = 65_507
+"""Bytes of a UDP datagram over IPv4, at most."""
+PER_TURN = 256
+"""Datagrams that are handled before the event loop runs again; Tidal sends 10 to 40 in a row."""
+RECEIVE_BUFFER = 4 << 20
+BUSES = tuple(range(128))
+"""Control buses that the handshake names. There are none here: values sent to them are not heard, and a client needs at
+least one to take the answer for one."""
+SCSYNTH_PORT = 57110
+TIDAL = ("127.0.0.1", 6010)
+"""Where Tidal listens: told at the start, it shakes hands again."""
+PANIC = "superpanic"
+SAY_SECONDS = 10.0
+"""Seconds between sentences about the same kind of trouble."""
+MOST_KINDS = 64
+"""Names that are counted apart; further ones are counted as one."""
+_SO_MEMINFO, _MEMINFO_DROPS = 55, 8
+
+
+class DirtPort:
+    """One port of SuperDirt's clients.
+
+    Attributes:
+        received: Datagrams.
+        played: Events that became notes.
+        refused: Events and packets that could not be read or played.
+        ignored: How often a field was left out, by its name.
+    """
+
+    def __init__(self, server: TransportServer, sock: socket.socket) -> None:
+        """Takes over a bound, non-blocking socket."""
+        self._server, self._sock = server, sock
+        self.received = self.played = self.refused = 0
+        self.ignored: Counter[str] = Counter()
+        self._numbers = Numbers()
+        self._said: dict[str, float] = {}
+        self._nodes: object = None
+        self._orbits: tuple[Orbit, ...] = ()
+
+    def install(self) -> None:
+        """Begins to read, and has the figures shown."""
+        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        self._server.service(self.run)
+        self._server.status(self.figures)
+
+    async def run(self) -> None:
+        """Reads until the server ends."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._sock, self.drain)
+        # a client that shook hands with an earlier server would not do so again by itself
+        self._answer(("/dirt/hello",), TIDAL)
+        try:
+            await loop.create_future()
+        finally:
+            loop.remove_reader(self._sock)
+            self._sock.close()
+
+    def figures(self) -> dict[str, Any]:
+        """For `/api/status`."""
+        return {
+            "port": self._sock.getsockname()[1] if self._sock.fileno() >= 0 else 0,
+            "received": self.received, "played": self.played, "refused": self.refused,
+            "dropped": self._dropped(), "ignored": dict(self.ignored.most_common(8)),
+            "orbits": [orbit.node for orbit in self._orbits],
+        }  # fmt: skip
+
+    def drain(self) -> None:
+        """Handles what has arrived, in one turn of the server."""
+        with self._server.turn():
+            for _ in range(PER_TURN):
+                try:
+                    data, peer = self._sock.recvfrom(MOST_BYTES)
+                except (BlockingIOError, InterruptedError):
+                    return
+                except OSError:
+                    continue  # the error of an answer to a port that is closed
+                self.received += 1
+                try:
+                    self._packet(decode(data), peer, NOW)
+                except AntiphonError as error:
+                    self._refuse(str(error))
+                except Exception as error:
+                    self.refused += 1
+                    self._server.fault("an event of a client of SuperDirt", error)
+
+    def _packet(self, packet: Packet, peer: tuple[str, int], when: Now | Sample) -> None:
+        if isinstance(packet, Bundle):
+            at = NOW if packet.timetag <= IMMEDIATELY else self._server.when(packet.timetag)
+            for item in packet.items:
+                self._packet(item, peer, at)
+        elif isinstance(packet, Message):
+            self._message(packet, peer, when)
+        else:
+            raise packet
+
+    def _message(self, message: Message, peer: tuple[str, int], when: Now | Sample) -> None:
+        match message.address:
+            case b"/dirt/play" | b"/play2":
+                self._play(message.args, when)
+            case b"/dirt/handshake":
+                self._answer(("/dirt/handshake/reply", "&serverHostname", peer[0], "&serverPort", SCSYNTH_PORT,
+                              "&controlBusIndices", *BUSES), peer)  # fmt: skip
+            case b"/dirt/hello":
+                self._answer(("/dirt/hello/reply",), peer)
+            case b"/panic":
+                self._server.do(Panic(), SOURCE)
+            case address:
+                self._count(address.decode("utf-8", "replace")[:64])
+
+    def _play(self, args: tuple[Arg, ...], when: Now | Sample) -> None:
+        event = fields.read(args)
+        if event.sound == PANIC:
+            self._server.do(Panic(), SOURCE)
+            return
+        for name in event.ignored:
+            self._count(name)
+        nodes = self._server.nodes()
+        identity = {name: node.id for name, node in nodes.items()}
+        if identity != self._nodes:
+            self._nodes, self._orbits = identity, orbits(nodes)
+        if not self._orbits:
+            raise WireError("the patch has no node that plays samples; load one with a sampler, for example tidal")
+        orbit = self._orbits[int(event.number("orbit", 0.0)) % len(self._orbits)]
+        at = when if isinstance(when, Sample) else Sample(int(self._server.moment().sample) + self._server.block)
+        made = commands(event, orbit, nodes, at, self._server.rate, self._server.tempo()[1], self._numbers)
+        for command in made:
+            self._server.do(command, SOURCE)
+        self.played += 1
+
+    def _count(self, name: str) -> None:
+        self.ignored[name if name in self.ignored or len(self.ignored) < MOST_KINDS else "others"] += 1
+
+    def _refuse(self, reason: str) -> None:
+        """Counts, and says each reason at most once in `SAY_SECONDS`."""
+        self.refused += 1
+        now = self._server.now_ns() / 1e9
+        if len(self._said) > MOST_KINDS:
+            self._said.clear()
+        if now - self._said.get(reason, -SAY_SECONDS) >= SAY_SECONDS:
+            self._said[reason] = now
+            say(f"{SOURCE}: {reason}")
+
+    def _answer(self, message: tuple[Any, ...], peer: tuple[str, int]) -> None:
+        try:
+            self._sock.sendto(encode(*message), peer)
+        except OSError:
+            pass  # nobody listens there (any more)
+
+    def _dropped(self) -> int:
+        """Datagrams that the kernel had no room for."""
+        try:
+            info = self._sock.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 64)
+            return int(struct.unpack_from("=I", info, 4 * _MEMINFO_DROPS)[0])
+        except (OSError, struct.error):
+            return 0

@@ -1,0 +1,143 @@
+"""Impulse responses nobody would make on purpose: a sentence each; and those that are odd, but sound."""
+
+import os
+
+import numpy as np
+import pytest
+from tests.audio import write
+
+from antiphon.api import AntiphonError, FileError, StreamSpec
+from antiphon.api.testing import run_processor
+from antiphon.graph.compiler import compile_plan
+from antiphon.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.plugins.loader import load
+from antiphon_effects.convolution import LONGEST, Convolution, read_impulse
+from antiphon_effects.tests.measure import RATE, SPEC, noise
+
+
+def long(path):
+    write(path, np.ones((1, 8000 * 61), np.float32) * 0.1, 8000)
+
+
+def a_little_long(path):
+    write(path, np.ones((1, round(8000 * LONGEST) + 80), np.float32) * 0.1, 8000)
+
+
+def silent(path):
+    write(path, np.zeros((1, 4000), np.float32))
+
+
+def empty(path):
+    write(path, np.zeros((1, 0), np.float32))
+
+
+def not_a_number(path):
+    x = noise(0.1)
+    x[0, 2000] = np.nan
+    write(path, x, subtype="FLOAT")
+
+
+def infinite(path):
+    x = noise(0.1)
+    x[0, 2000] = np.inf
+    write(path, x, subtype="FLOAT")
+
+
+def text(path):
+    path.write_text("not a sound\n" * 50)
+
+
+def nothing(path):
+    path.write_bytes(b"")
+
+
+def cut(path):
+    write(path, noise(0.1))
+    path.write_bytes(path.read_bytes()[:30])
+
+
+def folder(path):
+    path.mkdir()
+
+
+def pipe(path):
+    os.mkfifo(path)
+
+
+def missing(path):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (long, "61 s long; 20 s are allowed: cut it"),
+        (a_little_long, "20 s are allowed"),
+        (silent, "is silent; give"),
+        (empty, "is silent; give"),
+        (not_a_number, "not a number"),
+        (infinite, "not a number"),
+        (text, "cannot read"),
+        (nothing, "cannot read"),
+        (cut, "cannot read"),
+        (folder, "cannot read"),
+        (pipe, "cannot read"),
+        (missing, "cannot read"),
+    ],
+    ids=lambda item: getattr(item, "__name__", ""),
+)
+def test_what_is_no_impulse_is_refused_with_one_sentence(make, why, tmp_path):
+    path = tmp_path / "impulse.wav"
+    make(path)
+    processor = Convolution()
+    with pytest.raises(FileError, match=why) as refused:
+        run_processor(processor, SPEC, np.zeros((2, 256), np.float32), {"impulse": str(path)})
+    assert "\n" not in str(refused.value)
+    assert "impulse.wav" in str(refused.value)
+    processor.close()
+
+
+def test_the_same_node_plays_after_a_refusal(tmp_path):
+    path = tmp_path / "impulse.wav"
+    text(path)
+    processor = Convolution()
+    with pytest.raises(FileError):
+        run_processor(processor, SPEC, noise(), {"impulse": str(path)})
+    write(path, noise(0.1))
+    assert run_processor(processor, SPEC, noise(), {"impulse": str(path)}).any()
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 96000])
+def test_an_impulse_of_another_rate_keeps_its_time(rate, tmp_path):
+    path = tmp_path / "impulse.wav"
+    x = np.zeros((1, rate), np.float32)
+    x[0, round(0.25 * rate)] = 0.5
+    write(path, x, rate)
+    response = read_impulse(str(path), SPEC, normalise=False)
+    assert response.shape == (2, pytest.approx(RATE, abs=2))
+    assert np.argmax(np.abs(response[0])) == pytest.approx(0.25 * RATE, abs=2)
+
+
+def test_of_many_channels_those_that_are_there_are_taken(tmp_path):
+    path = tmp_path / "impulse.wav"
+    write(path, noise(0.01, channels=6), subtype="FLOAT")
+    response = read_impulse(str(path), StreamSpec(RATE, 256, 2), normalise=False)
+    np.testing.assert_allclose(response, noise(0.01, channels=6)[:2], atol=1e-6)
+
+
+def test_an_impulse_beyond_full_scale_stays_finite(tmp_path):
+    path = tmp_path / "impulse.wav"
+    write(path, np.full((1, 100), 1e18, np.float32), subtype="FLOAT")
+    for normalise in (True, False):
+        y = run_processor(Convolution(), SPEC, noise(), {"impulse": str(path), "normalise": normalise})
+        assert np.isfinite(y).all()
+
+
+@pytest.mark.parametrize("name", ["../impulse.wav", "a/../../impulse.wav", "..", "a\nb.wav"])
+def test_a_path_outside_the_library_is_refused_by_its_name(name):
+    loaded = load(check=False)
+    graph = Graph((NodeSpec("room", "convolution", {"impulse": name}),), (Wire(End("in", "in"), End("room", "in")),))
+    with pytest.raises(AntiphonError) as refused:
+        compile_plan(graph, loaded.catalog, loaded.make, SPEC, {"room": 1})
+    assert "\n" not in str(refused.value)
+    assert "impulse" in str(refused.value) or name[-2:] in str(refused.value)

@@ -1,0 +1,123 @@
+"""What a file says of its own tempo: a number in its name, and the chunks `acid` and `smpl` of a WAV file.
+
+The layout of `acid` is not published by its maker (Sonic Foundry); it is as libsndfile's and Ardour's readers have it.
+`smpl` is of Microsoft's "Multimedia Data Standards Update" (1994).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+SLOWEST, FASTEST = 30.0, 300.0
+"""Tempos that are believed, bpm."""
+_WITH_UNIT = re.compile(r"(?<![\d.])(\d{2,3}(?:\.\d{1,3})?)[ _-]?bpm|bpm[ _-]?(\d{2,3}(?:\.\d{1,3})?)(?![\d])", re.I)
+_NUMBER = re.compile(r"(?<![A-Za-z0-9.])(\d{2,3}(?:\.\d{1,3})?)(?![A-Za-z0-9])")
+_ONE_SHOT = 1
+_MOST_CHUNKS = 64
+_MOST_BYTES = 4096
+"""Of a chunk that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class TempoLabel:
+    """What a file says of itself.
+
+    Attributes:
+        bpm: Its tempo; None without one.
+        certain: Whether it says so in words or in a field for it; a number alone in its name may mean anything.
+        origin: "name", "file", "user" or "number", "" without a tempo.
+        first: Second at which its loop begins, by `smpl`; None without one.
+        last: Second at which it ends.
+    """
+
+    bpm: float | None = None
+    certain: bool = False
+    origin: str = ""
+    first: float | None = None
+    last: float | None = None
+
+
+NO_LABEL = TempoLabel()
+
+
+def label_of(path: Path, name: str) -> TempoLabel:
+    """What a file says of itself for certain. A name's tempo with the letters bpm comes before that of a chunk.
+
+    Args:
+        path: The file. What cannot be read says nothing.
+        name: Its name within the library.
+    """
+    named = tempo_in(name)
+    stated, first, last = _chunks_of(path)
+    if named is not None:
+        return TempoLabel(named, True, "name", first, last)
+    return TempoLabel(stated, stated is not None, "file" if stated is not None else "", first, last)
+
+
+def tempo_in(name: str) -> float | None:
+    """The tempo beside the letters bpm in the last part of a path; None without one, or with several."""
+    said = {float(a or b) for a, b in _WITH_UNIT.findall(_stem(name))}
+    said = {bpm for bpm in said if SLOWEST <= bpm <= FASTEST}
+    return said.pop() if len(said) == 1 else None
+
+
+def number_in(name: str) -> float | None:
+    """The only number of 50 to 200 that stands alone in the last part of a path, perhaps a tempo; None without one."""
+    alone = {float(number) for number in _NUMBER.findall(_stem(name)) if 50.0 <= float(number) <= 200.0}
+    return alone.pop() if len(alone) == 1 else None
+
+
+def _stem(name: str) -> str:
+    return name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+
+
+def _chunks_of(path: Path) -> tuple[float | None, float | None, float | None]:
+    """bpm by `acid`, and first and last second by `smpl`, of a WAV file; None for what is not there."""
+    bpm = first = last = None
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+            if len(head) < 12 or head[:4] != b"RIFF" or head[8:] != b"WAVE":
+                return None, None, None
+            rate = 0
+            for _ in range(_MOST_CHUNKS):
+                head = file.read(8)
+                if len(head) < 8:
+                    break
+                kind, size = struct.unpack("<4sI", head)
+                here = file.tell()
+                if kind in (b"fmt ", b"acid", b"smpl"):
+                    data = file.read(min(size, _MOST_BYTES))
+                    if kind == b"fmt " and len(data) >= 8:
+                        rate = struct.unpack_from("<I", data, 4)[0]
+                    elif kind == b"acid":
+                        bpm = _acid(data)
+                    elif kind == b"smpl" and rate:
+                        first, last = _smpl(data, rate)
+                file.seek(here + size + size % 2)
+    except OSError:
+        return None, None, None
+    return bpm, first, last
+
+
+def _acid(data: bytes) -> float | None:
+    """The tempo of a loop; None of a one-shot, and where its beats were not counted."""
+    if len(data) < 24:
+        return None
+    bpm: float
+    flags, _root, _unknown, _unknown2, beats, _denominator, _numerator, bpm = struct.unpack_from("<IHHfIHHf", data)
+    if flags & _ONE_SHOT or not beats or not math.isfinite(bpm) or not SLOWEST <= bpm <= FASTEST:
+        return None
+    return round(bpm, 3)
+
+
+def _smpl(data: bytes, rate: int) -> tuple[float | None, float | None]:
+    """Seconds of the first loop's first frame and of the one after its last."""
+    if len(data) < 36 + 24 or struct.unpack_from("<I", data, 28)[0] < 1:
+        return None, None
+    first, last = struct.unpack_from("<II", data, 36 + 8)
+    return (first / rate, (last + 1) / rate) if first <= last else (None, None)

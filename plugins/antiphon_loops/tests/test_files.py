@@ -1,0 +1,142 @@
+"""`antiphon run loops`: what is asked, what is left out, what is said, and the files beside OUT."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.api import PluginError
+from antiphon.api.jobs import FileJob
+from antiphon_loops.jobs import MOST_QUESTIONS, run
+from antiphon_loops.library import ready
+from antiphon_loops.record import ROLES
+from antiphon_loops.tests.conftest import RATE, drums, seven
+
+
+class Person:
+    """Answers questions, and notes what is said."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers, self.questions, self.sentences = list(answers), [], []
+
+    def ask(self, question: str) -> str:
+        self.questions.append(question)
+        return self.answers.pop(0) if self.answers else ""
+
+
+def piece(
+    folder: Path, target: Path, person: Person | None = None, stems: bool = False, **settings: object
+) -> list[str]:
+    """Runs a job and returns its lines."""
+    person = person or Person()
+    paths = {role: target.with_name(f"{target.stem}-{role}.wav") for role in ROLES} if stems else {}
+    values = {"bars": 4, "bpm": 110.0, **settings}
+    job = FileJob("loops", folder, target, values, stems=paths, complain=person.sentences.append, ask=person.ask)
+    return [str(written) for written in run(job)]
+
+
+@pytest.fixture
+def unsure(tmp_path: Path) -> Path:
+    """A folder of a clear loop and one of uncertain tempo."""
+    folder = tmp_path / "loops"
+    folder.mkdir()
+    soundfile.write(folder / "clear.wav", drums(104.0, 2, 0), RATE)
+    soundfile.write(folder / "odd.wav", seven(), RATE)
+    return folder
+
+
+def test_an_uncertain_tempo_is_asked_about_once(unsure: Path, tmp_path: Path):
+    person = Person(" 92.7 ")
+    piece(unsure, tmp_path / "out.wav", person)
+    assert [q.split(":")[0] for q in person.questions] == ["odd.wav"]
+    assert "139.1 bpm or 92.72" in person.questions[0]
+    assert person.sentences == []
+    assert [(x.file, x.bars, x.tempo_from) for x in ready(unsure)[0]] == [
+        ("clear.wav", 2, "sound"), ("odd.wav", 2, "user"),
+    ]  # fmt: skip
+    again = Person("50")
+    piece(unsure, tmp_path / "out2.wav", again)
+    assert (again.questions, again.sentences) == ([], [])
+
+
+@pytest.mark.parametrize("answer", ["", "30", "fast", "nan", "-92.7"])
+def test_without_an_answer_of_use_it_is_left_out_with_one_line(unsure: Path, tmp_path: Path, answer: str):
+    person = Person(answer)
+    lines = piece(unsure, tmp_path / "out.wav", person)
+    assert lines[0].endswith("from 1 loop, 4 bars at 110 bpm: clear.wav (bars 1-4)")
+    assert person.sentences[-1] == (
+        "1 loop is left out, for the tempo is uncertain: odd.wav (139.1 or 92.72 bpm); write it into the name, as "
+        "odd-139bpm.wav"
+    )
+    assert person.sentences[:-1] == ([f"odd.wav does not make whole bars of four at {answer!r} bpm"] if answer else [])
+    assert [x.file for x in ready(unsure)[0]] == ["clear.wav"]
+
+
+def test_the_rules_may_take_them_all(unsure: Path, tmp_path: Path):
+    (unsure / "rules.toml").write_text("tempo_sure = 0.0\n")
+    person = Person("92.7")
+    piece(unsure, tmp_path / "out.wav", person)
+    assert (person.questions, person.sentences, len(ready(unsure)[0])) == ([], [], 2)
+
+
+def test_a_library_of_uncertain_loops_alone_is_refused_with_the_reason(tmp_path: Path):
+    for n in range(MOST_QUESTIONS + 3):
+        soundfile.write(tmp_path / f"odd{n}.wav", seven() * (1.0 - 0.01 * n), RATE)
+    person = Person()
+    with pytest.raises(PluginError, match=r"no loop in .*15 loops are left out, .* and 11 more; write it"):
+        piece(tmp_path, tmp_path / "out.wav", person)
+    assert len(person.questions) == MOST_QUESTIONS
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_the_sum_of_the_stems_is_the_mix(library: Path, tmp_path: Path):
+    lines = piece(library, tmp_path / "out.wav", stems=True, seed=3, bars=12)
+    alone = piece(library, tmp_path / "alone.wav", seed=3, bars=12)
+    mix, _ = soundfile.read(tmp_path / "out.wav")
+    assert (tmp_path / "out.wav").read_bytes() == (tmp_path / "alone.wav").read_bytes()
+    stems = [soundfile.read(tmp_path / f"out-{role}.wav")[0] for role in ROLES]
+    np.testing.assert_allclose(sum(stems), mix, atol=2e-6 + len(ROLES) / 2**15)
+    assert sorted(float(np.sqrt((x**2).mean())) > 0.003 for x in stems) == [True] * len(ROLES)
+    assert all(abs(float(np.corrcoef(a[:, 0], b[:, 0])[0, 1])) < 0.5 for a, b in pairwise(stems))
+    assert [line.split(":")[0] for line in lines] == [f"wrote {tmp_path}/out.wav"] + [
+        f"wrote {tmp_path}/out-{role}.wav" for role in ROLES
+    ]
+    assert ", from out.wav, its drums: " in lines[1]
+    assert alone == [lines[0].replace("out.wav", "alone.wav")]
+
+
+def test_stems_are_of_the_instruments_asked_for(library: Path, tmp_path: Path):
+    piece(library, tmp_path / "out.wav", stems=True, instruments="drums,bass")
+    assert sorted(p.name for p in tmp_path.glob("*.wav")) == ["out-bass.wav", "out-drums.wav", "out.wav"]
+
+
+def test_a_line_names_what_was_used_and_where(library: Path, tmp_path: Path):
+    (line,) = piece(library, tmp_path / "out.wav", bars=16, instruments="drums", seed=2)
+    head, parts = line.rsplit(": ", 1)
+    assert ", 16 bars at 110 bpm" in head
+    named = dict(part.split(" (") for part in parts.removesuffix(")").split("), "))
+    assert set(named) <= {"a.wav", "b.wav", "h.wav"}
+    assert all(at.startswith("bar") for at in named.values())
+    bars = {n for at in named.values() for n in _numbers(at)}
+    assert bars == set(range(1, 17))
+
+
+def _numbers(text: str) -> set[int]:
+    """The bars of "bars 1-8, 12"."""
+    result: set[int] = set()
+    for run_ in text.split(" ", 1)[1].split(", "):
+        first, _, last = run_.partition("-")
+        result |= set(range(int(first), int(last or first) + 1))
+    return result
+
+
+def test_the_key_is_said_and_the_end_fades(library: Path, tmp_path: Path):
+    (line,) = piece(library, tmp_path / "out.wav", key="E minor")
+    assert ", 4 bars at 110 bpm, in E minor: " in line
+    sound, rate = soundfile.read(tmp_path / "out.wav")
+    assert np.abs(sound[-2:]).max() < 1e-3
+    assert np.abs(sound[-round(0.05 * rate) : -round(0.03 * rate)]).max() > 0.005

@@ -1,0 +1,312 @@
+"""The processor `midifile`: plays a MIDI file as notes into the graph, on the clock or at the file's own tempo."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from antiphon.api import EVENTS_OUT, IO, Event, Param, Processor, StreamSpec
+from antiphon_midi.score import DRUMS, FAMILIES, SongEvent, SongScore, load
+
+JUMP = 0.05
+"""Beats between where the clock is and where it was expected above which it was moved; a tempo ramp causes less."""
+EARLY = 1e-3
+"""Frames of tolerance for rounding."""
+SWITCHES = 16
+"""Parts that have a switch of their own."""
+MOST = 980
+"""Events in a block: 1024 go out, with the ends of pedals and bends."""
+LEAST = 1.0 / 32.0
+"""Beats from `begin` to `end` at least; a shorter part is none."""
+PEDAL = 64
+_NEVER = 1 << 60
+_MUTES = tuple(f"mute{n}" for n in range(1, SWITCHES + 1))
+Key = tuple[int, int, int]
+"""Part, channel and number of a note as the file has it."""
+
+
+class MidiFile(Processor):
+    """Plays a file's notes, controllers, bends and programs from the next bar on.
+
+    A position is in beats of the file where it follows the clock, in seconds of the file where it keeps its own tempo.
+    """
+
+    inputs = ()
+    outputs = (EVENTS_OUT,)
+    split = True
+    params = (
+        Param("file", "file", "", doc="A MIDI file; over the network, the name of one in the library."),
+        Param("tempo", "choice", "clock", choices=("clock", "file"), doc="Follows the clock, or the file's own tempo."),
+        Param("loop", "switch", True, doc="Begins again at the end of the file's last bar, or ends there."),
+        Param("speed", default=1.0, low=0.25, high=4.0, warp="log", doc="Factor of the tempo: 0.5 is half as fast."),
+        Param("transpose", "int", 0, -48, 48, unit="semitones", doc="Moves the notes; drums (channel 10) stay."),
+        Param("velocity", default=1.0, low=0.0, high=2.0, doc="Factor of the velocities; they stay within 0 to 1."),
+        Param("track", "int", 0, 0, 1024, doc="Plays this part alone, from 1; 0 plays all. Parts are tracks with "
+              "notes, or the channels of the only one."),
+        Param("channel", "int", 0, 0, 16, doc="Plays this channel alone; 0 plays all."),
+        Param("instruments", "choice", "all", choices=("all", "drums", "pitched", *FAMILIES),
+              doc="Plays what these play: by the file's programs, drums by channel 10."),
+        *(Param(f"mute{n}", "switch", False, doc=f"Leaves part {n} out.") for n in range(1, SWITCHES + 1)),
+        Param("begin", default=0.0, low=0.0, high=1e6, unit="beats", doc="Where it starts, and a loop returns to."),
+        Param("end", default=0.0, low=0.0, high=1e6, unit="beats", doc="Where it ends or loops; 0 is the file's end."),
+        Param("bar", default=4.0, low=0.0, high=64.0, unit="beats",
+              doc="A start waits for the clock's next multiple of it; 0 starts at once."),
+        Param("start", "trigger", doc="Starts from begin, on the next bar."),
+        Param("stop", "trigger", doc="Ends its notes and stays silent."),
+        Param("position", default=0.0, low=-1e6, high=1e6, unit="beats", readonly=True, doc="Where it is in the file."),
+        Param("parts", "int", 0, 0, 1024, readonly=True, doc="How many parts it has."),
+        Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Events there was no room for in a block."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate, self._block = spec.rate, spec.block
+        path = str(self.settings["file"])
+        self._score: SongScore | None = load(Path(path)) if path else None
+        self._sounding: dict[Key, tuple[int, int]] = {}
+        self._pedals: set[int] = set()
+        self._bent: set[int] = set()
+        self._dropped = 0
+        self._all_off = False
+        self._clear()
+
+    def _clear(self) -> None:
+        self._playing, self._over, self._wanted = False, False, True
+        self._next = 0
+        self._place = self._at = self._passed = 0.0
+        self._speed, self._step = 1.0, 0.0
+        self._beats = True
+        self._expected = math.inf
+        self._filter: tuple[object, ...] = ()
+
+    def reset(self) -> None:
+        # what sounds is ended with the next block, which has a way out for it
+        self._all_off = bool(self._sounding or self._pedals or self._bent)
+        self._clear()
+
+    def process(self, io: IO) -> None:
+        score, time = self._score, io.time
+        if score is None:
+            return
+        if self._all_off:
+            self._all_off = False
+            self._end_all(io, 0)
+        self._step = time.tempo / (60.0 * self._rate)
+        self._settle(score, io)
+        if not time.playing:
+            self._stand(io)
+            return
+        if self._beats and self._playing and abs(time.beat - self._expected) > JUMP:
+            self._jump(score, io)
+        self._expected = time.beat + self._step * io.frames
+        at = 0
+        starts, stops = io.fired("start"), io.fired("stop")
+        for frame in sorted({*starts, *stops, io.frames}):
+            self._run(score, io, at, frame)
+            at = frame
+            if frame in stops:
+                self._end_all(io, frame)
+                self._playing = self._wanted = False
+            if frame in starts:
+                self._wanted = True
+        if self._playing:
+            place = self._position(io, io.frames)
+            io.report("position", place if self._beats else score.times.beat(place))
+        io.report("parts", len(score.parts))
+        if self._dropped:
+            io.report("dropped", self._dropped)
+
+    def _stand(self, io: IO) -> None:
+        """The clock stands: so does the file, at its own tempo too."""
+        if math.isfinite(self._expected):
+            self._end_all(io, 0)
+            if not self._beats:
+                self._anchor(io, 0)
+        if not self._beats:
+            self._at = float(io.time.sample + io.frames)
+        self._expected = math.inf
+        if io.fired("stop"):
+            self._playing = self._wanted = False
+        if io.fired("start"):
+            self._wanted = True
+
+    # ---- position
+
+    def _position(self, io: IO, frame: float) -> float:
+        """Where the file is at a frame of this call, in beats or seconds of the file."""
+        if self._beats:
+            return self._place + (io.time.beat - self._at + frame * self._step) * self._speed
+        return self._place + (io.time.sample + frame - self._at) / self._rate * self._speed
+
+    def _anchor(self, io: IO, frame: int, place: float | None = None) -> None:
+        """The position at a frame, or a given one there, is what later ones are counted from.
+
+        `_at` is a beat of the clock or, so that it is exact, a sample.
+        """
+        self._place = self._position(io, frame) if place is None else place
+        self._at = io.time.beat + frame * self._step if self._beats else float(io.time.sample + frame)
+
+    def _frame(self, io: IO, position: float) -> int:
+        """The frame of this call, or of one after it, at which a position is reached."""
+        away = position - self._position(io, 0.0)
+        if self._beats:
+            away /= self._step * self._speed
+            return max(0, math.ceil(away - EARLY)) if away < _NEVER else _NEVER
+        away *= self._rate / self._speed
+        # to the nearest, as `antiphon render` places the notes of a file
+        return max(0, math.floor(away + 0.5 + EARLY)) if away < _NEVER else _NEVER
+
+    def _part(self, score: SongScore, io: IO) -> tuple[float, float]:
+        """The positions at which the file begins and ends."""
+        begin, end = float(io.value("begin")), float(io.value("end"))
+        begin = min(begin, score.length)
+        end = min(end, score.length) if end >= begin + LEAST else score.length
+        return (begin, end) if self._beats else (score.times.seconds(begin), score.times.seconds(end))
+
+    def _jump(self, score: SongScore, io: IO) -> None:
+        """The clock was moved: it plays from where the clock is now."""
+        self._end_all(io, 0)
+        begin, end = self._part(score, io)
+        self._place, self._passed, self._over = self._place + self._passed, 0.0, False
+        place = self._position(io, 0.0)
+        if io.value("loop") and place >= end > begin:
+            self._passed = (place - begin) // (end - begin) * (end - begin)
+            self._place -= self._passed
+        # a jump within a block is seen with the next one: what began between the two is played late, not left out
+        back = -self._block if math.isfinite(self._expected) else 0
+        self._next = score.place(max(begin, self._position(io, back)), beats=self._beats)
+        self._chase(score, io, 0)
+
+    # ---- playing
+
+    def _settle(self, score: SongScore, io: IO) -> None:
+        """Reads what has changed; the host splits blocks there."""
+        beats, speed = io.value("tempo") == "clock", float(io.value("speed"))
+        if self._playing and (speed, beats) != (self._speed, self._beats):
+            place = self._position(io, 0.0)
+            if beats != self._beats:
+                place = score.times.beat(place) if beats else score.times.seconds(place)
+                self._passed = 0.0
+            self._beats, self._speed = beats, speed
+            self._anchor(io, 0, place)
+        self._beats, self._speed = beats, speed
+        chosen = (io.value("track"), io.value("channel"), io.value("instruments"),
+                  *(io.value(name) for name in _MUTES))  # fmt: skip
+        if chosen != self._filter:
+            self._filter = chosen
+            for key in [key for key, (_, family) in self._sounding.items() if not self._plays(key[0], key[1], family)]:
+                self._end(io, key, 0)
+
+    def _plays(self, part: int, channel: int, family: int) -> bool:
+        track, only, instruments, *mutes = self._filter
+        if (track and part != track) or (only and channel != only) or (0 < part <= SWITCHES and mutes[part - 1]):
+            return False
+        match instruments:
+            case "all":
+                return True
+            case "drums":
+                return channel == DRUMS
+            case "pitched":
+                return channel != DRUMS
+        return family >= 0 and FAMILIES[family] == instruments
+
+    def _run(self, score: SongScore, io: IO, first: int, last: int) -> None:
+        """Plays frames `first` to `last` of this call, with a start that is due there."""
+        if first == last:
+            return
+        if self._wanted:
+            bar = float(io.value("bar"))
+            here = io.time.beat + first * self._step
+            # a start on a frame just behind the bar is on it
+            due = here if bar <= 0.0 else math.ceil((here - 0.999 * self._step) / bar) * bar
+            frame = max(first, math.ceil((due - io.time.beat) / self._step - EARLY))
+            if frame < last:
+                self._play_on(score, io, first, frame)
+                self._end_all(io, frame)
+                self._playing, self._over, self._wanted, self._passed = True, False, False, 0.0
+                self._place = self._part(score, io)[0]
+                # on the clock it is counted from the beat itself
+                self._at = due if self._beats else float(io.time.sample + frame)
+                self._next = score.place(self._place, beats=self._beats)
+                self._chase(score, io, frame)
+                first = frame
+        self._play_on(score, io, first, last)
+
+    def _play_on(self, score: SongScore, io: IO, first: int, last: int) -> None:
+        if not self._playing or self._over:
+            return
+        events = score.events
+        begin, end = self._part(score, io)
+        while True:
+            event = events[self._next] if self._next < len(events) else None
+            at = math.inf if event is None else event.beat if self._beats else event.seconds
+            # what ends at the end still belongs to it
+            ended = at > end or (at == end and event is not None and event.kind != "off")
+            frame = max(first, self._frame(io, end if ended else at))
+            if frame >= last:
+                return
+            if not ended and event is not None:
+                self._next += 1
+                self._play(io, event, frame)
+                continue
+            self._end_all(io, frame)
+            if not io.value("loop") or end <= begin:
+                self._over = True
+                return
+            self._place -= end - begin
+            self._passed += end - begin
+            self._next = score.place(begin, beats=self._beats)
+            self._chase(score, io, frame)
+
+    def _play(self, io: IO, event: SongEvent, frame: int) -> None:
+        channel = event.channel
+        key = (event.part, channel, event.number)
+        match event.kind:
+            case "on":
+                number = event.number if channel == DRUMS else event.number + int(io.value("transpose"))
+                velocity = min(1.0, event.value * float(io.value("velocity")))
+                if key in self._sounding:
+                    self._end(io, key, frame)
+                if not 0 <= number <= 127 or velocity <= 0.0 or not self._plays(event.part, channel, event.family):
+                    return
+                if self._emit(io, Event("on", frame, number, velocity, channel)):
+                    self._sounding[key] = number, event.family
+            case "off":
+                if key in self._sounding:
+                    self._end(io, key, frame)
+            case kind:
+                if event.part and not self._plays(event.part, channel, event.family):
+                    return
+                if not self._emit(io, Event(kind, frame, event.number, event.value, channel)):
+                    return
+                if kind == "bend":
+                    (self._bent.add if event.value else self._bent.discard)(channel)
+                elif kind == "control" and event.number == PEDAL:
+                    (self._pedals.add if event.value else self._pedals.discard)(channel)
+
+    def _chase(self, score: SongScore, io: IO, frame: int) -> None:
+        """Sends the programs, controllers and bends that what was passed over has set."""
+        for event in score.state(self._next).values():
+            self._play(io, event, frame)
+
+    def _end(self, io: IO, key: Key, frame: int) -> None:
+        # there is always room: `_emit` leaves it
+        io.emit(Event("off", frame, self._sounding.pop(key)[0], 0.0, key[1]))
+
+    def _end_all(self, io: IO, frame: int) -> None:
+        """Ends notes, lifts pedals and straightens bends."""
+        for key in list(self._sounding):
+            self._end(io, key, frame)
+        for channel in sorted(self._pedals):
+            io.emit(Event("control", frame, PEDAL, 0.0, channel))
+        for channel in sorted(self._bent):
+            io.emit(Event("bend", frame, 0, 0.0, channel))
+        self._pedals.clear()
+        self._bent.clear()
+
+    def _emit(self, io: IO, event: Event) -> bool:
+        """Sends an event; False where the block is full. A note takes the room of its end as well."""
+        if len(io.events_out) + len(self._sounding) + (2 if event.kind == "on" else 1) > MOST:
+            self._dropped += 1
+            return False
+        io.emit(event)
+        return True

@@ -1,0 +1,174 @@
+"""A MIDI file as one list of events in order of time, for the node `midifile`."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import NamedTuple
+
+from antiphon.api import FileError
+from antiphon.api.files import MidiSong, MidiTimes, MidiTrack, printable_path, read_midi
+
+MOST_SECONDS = 6 * 3600.0
+"""Of a file, at its own tempo; as for `antiphon run` and `render`."""
+DRUMS = 10
+"""General MIDI's channel of drums."""
+FAMILIES = (
+    "piano", "bells", "organ", "guitar", "bass", "strings", "ensemble", "brass", "reed", "pipe", "lead", "pad",
+    "effects", "ethnic", "percussive", "sounds",
+)  # fmt: skip
+"""The families of General MIDI, eight programs each (General MIDI System Level 1, MMA)."""
+_ORDER = {"off": 0, "program": 1, "control": 1, "bend": 1, "on": 2}
+"""Order of events at one time: ends before beginnings, and an instrument or a pedal before its note."""
+EACH = 256
+"""Controllers, bends and programs from one stored state to the next."""
+_BAR = 4.0
+"""Beats of a bar where a file says nothing."""
+
+
+class SongEvent(NamedTuple):
+    """An event of a MIDI file.
+
+    Attributes:
+        beat: From the beginning.
+        seconds: From the beginning, at the file's tempo.
+        kind: As in `Event`.
+        number: As in `Event`.
+        value: As in `Event`.
+        channel: 1 to 16.
+        part: The part it belongs to, from 1; 0 for what belongs to none, as a controller of a track without notes.
+        family: Place of its instrument in `FAMILIES`, or -1 for drums.
+    """
+
+    beat: float
+    seconds: float
+    kind: str
+    number: int
+    value: float
+    channel: int
+    part: int
+    family: int
+
+
+State = dict[tuple[str, int, int], SongEvent]
+"""The last event by kind, controller and channel."""
+
+
+@dataclass(frozen=True, slots=True)
+class SongScore:
+    """A MIDI file, to be played.
+
+    Attributes:
+        events: In order of time.
+        parts: Names of its parts: its tracks with notes, or the channels of its only one.
+        times: Beats to seconds, at its own tempo, and back.
+        length: Beats to the end of its last bar.
+        states: Where every so many of its controllers, bends and programs stand; see `state`.
+        changes: Places of these events among `events`.
+    """
+
+    events: tuple[SongEvent, ...]
+    parts: tuple[str, ...]
+    times: MidiTimes
+    length: float
+    states: tuple[State, ...]
+    changes: tuple[int, ...]
+
+    def place(self, position: float, *, beats: bool) -> int:
+        """The place of the first event that is not before a position, in beats or in seconds of the file."""
+        return bisect_left(self.events, position, key=_beat if beats else _seconds)
+
+    def state(self, place: int) -> State:
+        """The last program, bend and value of each controller before an event, at the cost of `EACH` of them at most.
+
+        Args:
+            place: Of the event.
+        """
+        count = bisect_left(self.changes, place)
+        whole = count // EACH
+        state = dict(self.states[whole])
+        for change in self.changes[whole * EACH : count]:
+            _put(state, self.events[change])
+        return state
+
+
+def _put(state: State, event: SongEvent) -> None:
+    state[event.kind, event.number if event.kind == "control" else 0, event.channel] = event
+
+
+_beat, _seconds = attrgetter("beat"), attrgetter("seconds")
+
+
+def load(path: Path) -> SongScore:
+    """Reads a MIDI file.
+
+    Raises:
+        FileError: It cannot be read, has no notes, or is too long.
+    """
+    song = read_midi(path)
+    parts = _parts(song.tracks)
+    if not parts:
+        raise FileError(f"cannot play {printable_path(path)}: there are no notes in it")
+    end = max(song.length, max(note.end for track in song.tracks for note in track.notes))
+    length = _whole_bars(song.meters, end)
+    times = MidiTimes(song.tempo)
+    if times.seconds(length) > MOST_SECONDS:
+        raise FileError(f"cannot play {printable_path(path)}: it lasts longer than {MOST_SECONDS / 3600:g} h; cut it")
+    events = _events(song, parts, times)
+    changes = tuple(place for place, event in enumerate(events) if event.kind not in ("on", "off"))
+    states: list[State] = [{}]
+    for first in range(0, len(changes), EACH):
+        states.append(dict(states[-1]))
+        for change in changes[first : first + EACH]:
+            _put(states[-1], events[change])
+    return SongScore(events, tuple(parts.values()), times, length, tuple(states), changes)
+
+
+def _parts(tracks: Sequence[MidiTrack]) -> dict[tuple[int, int], str]:
+    """(track, channel) of each part, channel 0 for all of a track's, in order, with its name."""
+    sounding = [number for number, track in enumerate(tracks) if track.notes]
+    if len(sounding) != 1:
+        return {(number, 0): tracks[number].name for number in sounding}
+    (number,) = sounding
+    channels = sorted({note.channel for note in tracks[number].notes})
+    if len(channels) == 1:
+        return {(number, 0): tracks[number].name}
+    return {(number, channel): f"channel {channel}" for channel in channels}
+
+
+def _whole_bars(meters: Sequence[tuple[float, float]], end: float) -> float:
+    """The end of the bar in which a song ends, at least one bar after its beginning."""
+    at, bar = max(((at, bar) for at, bar in meters if at < end), default=(0.0, _BAR))
+    return at + max(1, math.ceil((end - at) / bar - 1e-9)) * bar
+
+
+def _events(song: MidiSong, parts: dict[tuple[int, int], str], times: MidiTimes) -> tuple[SongEvent, ...]:
+    places = {key: place for place, key in enumerate(parts, 1)}
+    raw: list[tuple[float, int, str, int, float, int, int]] = []
+    for number, track in enumerate(song.tracks):
+
+        def part(channel: int, number: int = number) -> int:
+            return places.get((number, 0), 0) or places.get((number, channel), 0)
+
+        for note in track.notes:
+            at = part(note.channel)
+            raw.append((note.start, _ORDER["on"], "on", note.number, note.velocity, note.channel, at))
+            raw.append((note.end, _ORDER["off"], "off", note.number, 0.0, note.channel, at))
+        for control in track.controls:
+            raw.append(
+                (control.at, _ORDER[control.kind], control.kind, control.number, control.value, control.channel,
+                 part(control.channel))
+            )  # fmt: skip
+    raw.sort(key=lambda row: row[:2])
+    programs = [0] * 17
+    events = []
+    for beat, _, kind, event_number, value, channel, at in raw:
+        if kind == "program":
+            programs[channel] = event_number
+        family = -1 if channel == DRUMS else programs[channel] // 8
+        events.append(SongEvent(beat, times.seconds(beat), kind, event_number, value, channel, at, family))
+    return tuple(events)

@@ -1,0 +1,105 @@
+"""MPE: each note's own bend, pressure and timbre, by zones; and aftertouch without."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.control.test_notes import events
+
+from antiphon.api.commands import NOW
+from antiphon_midi.mpe import NOTE_REACH, MpeZones
+from antiphon_midi.tests.midi_rig import K, Stage
+
+ZONE_OF_15 = (0xB0, 101, 0, 0xB0, 100, 6, 0xB0, 6, 15)
+"""The registered parameter by which a controller says that it sends MPE."""
+
+
+def notes(events: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """Without the controllers that registered parameters are made of, which are passed on."""
+    return [event for event in events if event[0] != "control"]
+
+
+async def test_a_zone_gives_each_note_its_own_pitch_pressure_and_timbre(live: Stage) -> None:
+    assert notes(await live.play(*ZONE_OF_15)) == []
+    # two notes on member channels, the second bent before it begins
+    assert await live.play(0x91, 60, 127) == [("on", K, 60, 1.0, 1)]
+    assert await live.play(0xE2, 0, 65, 0xD2, 127, 0xB2, 74, 0, 0x92, 67, 127) == [
+        ("pitch", K, 67, pytest.approx(48 * 128 / 8191), 1), ("pressure", K, 67, 1.0, 1), ("timbre", K, 67, 0.0, 1),
+        ("on", K, 67, 1.0, 1),
+    ]  # fmt: skip
+    assert await live.play(0xE1, 0, 0) == [("pitch", K, 60, -48.0, 1)]
+    assert await live.play(0xD1, 64) == [("pressure", K, 60, pytest.approx(64 / 127), 1)]
+    assert await live.play(0xB2, 74, 127) == [("timbre", K, 67, 1.0, 1)]
+    # the manager's bend and pedal are the zone's
+    assert await live.play(0xE0, 127, 127, 0xB0, 64, 127) == [("bend", K, 0, 1.0, 1), ("control", K, 64, 1.0, 1)]
+    assert await live.play(0x81, 60, 0, 0xE1, 0, 64) == [("off", K, 60, 0.0, 1)]
+
+
+async def test_the_same_note_twice_is_on_channels_of_its_own(live: Stage) -> None:
+    await live.play(*ZONE_OF_15)
+    assert await live.play(0x91, 60, 127, 0x99, 60, 127) == [("on", K, 60, 1.0, 1), ("on", K, 60, 1.0, 2)]
+    assert await live.play(0xE9, 0, 0) == [("pitch", K, 60, -48.0, 2)]
+    assert await live.play(0x89, 60, 0, 0x81, 60, 0) == [("off", K, 60, 0.0, 2), ("off", K, 60, 0.0, 1)]
+
+
+async def test_a_flood_is_one_move_and_none_for_a_note_that_has_ended(live: Stage) -> None:
+    await live.play(*ZONE_OF_15, 0x91, 60, 127)
+    assert await live.play(*(b for n in range(100) for b in (0xE1, n, 64))) == [
+        ("pitch", K, 60, pytest.approx(48 * 99 / 8191), 1)
+    ]
+    assert await live.play(0xE1, 5, 64, 0x81, 60, 0) == [("off", K, 60, 0.0, 1)]
+    assert await live.play(0xE1, 7, 64) == []
+
+
+async def test_the_reach_of_a_bend_is_said_by_the_controller(live: Stage) -> None:
+    await live.play(*ZONE_OF_15, 0xB1, 101, 0, 0xB1, 100, 0, 0xB1, 6, 12, 0xB1, 38, 50)
+    assert await live.play(0x93, 60, 127, 0xE3, 127, 127) == [("on", K, 60, 1.0, 1), ("pitch", K, 60, 12.5, 1)]
+
+
+async def test_without_a_zone_aftertouch_is_for_the_notes_of_its_channel(live: Stage) -> None:
+    await live.play(0x90, 60, 127, 0x90, 64, 127, 0x91, 67, 127)
+    assert await live.play(0xD0, 127) == [("pressure", K, 60, 1.0, 1), ("pressure", K, 64, 1.0, 1)]
+    assert await live.play(0xA1, 67, 127) == [("pressure", K, 67, 1.0, 2)]
+    assert await live.play(0xA1, 68, 127) == []
+    assert await live.play(0xE1, 127, 127) == [("bend", K, 0, 1.0, 2)]
+
+
+async def test_a_zone_that_goes_ends_its_notes(live: Stage) -> None:
+    await live.play(*ZONE_OF_15, 0x91, 60, 127, 0x92, 60, 127)
+    await live.play(0xB0, 6, 0)
+    await live.move(0.02)
+    assert notes([done[:-1] for done in events(live)]) == [("off", K, 60, 0.0, 1), ("off", K, 60, 0.0, 2)]
+    assert await live.play(0x91, 60, 127) == [("on", K, 60, 1.0, 2)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 15), st.sampled_from(["on", "off", "bend", "press", "zone"]),
+                          st.integers(0, 127)), max_size=60))  # fmt: skip
+def test_whatever_comes_every_note_is_ended_where_it_was_begun(moves: list[tuple[int, str, int]]) -> None:
+    zones = MpeZones(15)
+    sounding: set[tuple[int, int]] = set()
+    begun: dict[tuple[int, int], int] = {}
+    for place, kind, number in moves:
+        channel = place + 1
+        if kind == "zone":
+            zones.forget()
+            zones.configure(1 if number % 2 else 16, number // 8)
+            sounding.clear()
+            begun.clear()
+        elif not zones.manager(channel):
+            continue
+        elif kind == "on":
+            on, _ = zones.begin(channel, number, NOW)
+            begun[channel, number] = on
+            sounding.add((on, number))
+        elif kind == "off":
+            on = zones.end(channel, number)
+            assert on == begun.pop((channel, number), 0)
+            sounding.discard((on, number))
+        elif kind == "bend":
+            for shape in zones.bend(channel, number / 127, NOW):
+                assert begun[channel, shape.note] == shape.channel
+                assert shape.semitones == pytest.approx(NOTE_REACH * number / 127)
+        else:
+            assert all((s.channel, s.note) in sounding for s in zones.press(channel, number / 127, NOW))
+        assert zones.used == sounding

@@ -1,0 +1,155 @@
+"""The reader of long samples: the pages that voices need next, and those with which notes begin."""
+
+from __future__ import annotations
+
+import threading
+import time
+import weakref
+from collections import deque
+
+from antiphon.api import FileError, Samples
+from antiphon.api.console import say
+from antiphon_sampler.decoding import SampleDecoder
+from antiphon_sampler.library import sample_name
+from antiphon_sampler.samples import PAD, PAGE, LongSample, Page, PageWay, new_page
+from antiphon_sampler.streams import PageStreams
+
+MOST_BYTES = 128 << 20
+"""Memory of the pages with which notes begin within a sample; those of its beginning are counted with the library."""
+LOOK = 0.01
+"""Seconds between looks for a page to read: waking a thread from the block path would cost a system call."""
+
+
+class PageReader:
+    """Reads pages of the long samples of a folder. `request` may be called on the block path.
+
+    Attributes:
+        unreadable: Number of files of which a page could not be read.
+        closed: Whether no node plays the library any more.
+    """
+
+    def __init__(self, rate: int) -> None:
+        """Starts nothing yet.
+
+        Args:
+            rate: Frames per second of the pages.
+        """
+        self.unreadable = 0
+        self._decoder = SampleDecoder(rate, 0.0)
+        self._lock = threading.Lock()
+        self._streams: tuple[weakref.ref[PageStreams], ...] = ()
+        self._requests: deque[tuple[LongSample, PageWay]] = deque(maxlen=256)
+        self._bytes = 0
+        self._full = self.closed = False
+        self._thread: threading.Thread | None = None
+
+    def add(self, streams: PageStreams) -> None:
+        """Reads for the streams of a node until the node is gone."""
+        with self._lock:
+            self._streams = (*(ref for ref in self._streams if ref() is not None), weakref.ref(streams))
+
+    def request(self, sample: LongSample, way: PageWay) -> None:
+        """Asks for the pages with which a note begins, for the next note that begins there."""
+        self._requests.append((sample, way))
+
+    def begin(self, sample: LongSample, way: PageWay) -> int:
+        """Reads the pages with which a way begins. Off the block path.
+
+        Args:
+            sample: The sample.
+            way: The way.
+
+        Returns:
+            Bytes of the pages that are in memory now and were not before.
+        """
+        taken = 0
+        for number in way.head():
+            if number not in sample.pages:
+                page = new_page()
+                if not self.read(sample, number, page.sound):
+                    break
+                sample.pages[number] = page
+                taken += page.sound.nbytes
+        return taken
+
+    def read(self, sample: LongSample, number: int, into: Samples) -> bool:
+        """Fills a page. Off the block path.
+
+        Args:
+            sample: The sample.
+            number: The page's number.
+            into: float32 `[PAGE_SIDES, PAD + PAGE + PAD]`.
+
+        Returns:
+            Whether it could be read; where not, the sample is broken and a sentence is shown, once.
+        """
+        held: Page | None = sample.pages.get(number)
+        if held is not None:
+            into[:] = held.sound
+            return True
+        with self._lock:
+            if sample.broken:
+                return False
+            try:
+                part = self._decoder.read_part(sample.path, number * PAGE - PAD, PAGE + 2 * PAD)
+            except FileError as error:
+                if self.closed:
+                    return False
+                sample.broken = True
+                self.unreadable += 1
+                if self.unreadable <= 8:
+                    say(f"{error} (it is not played beyond this place)")
+                return False
+        into[: part.shape[0]] = part
+        return True
+
+    def fill(self, streams: PageStreams) -> None:
+        """Reads all pages that the voices of a node need: on files, where the voices wait."""
+        while (wanted := streams.next()) is not None:
+            streams.put(wanted, self.read)
+
+    def work(self) -> bool:
+        """Reads the page that is needed first, else one way that was asked for. Returns whether there was any."""
+        found = [(wanted, streams) for streams in self._nodes() if (wanted := streams.next()) is not None]
+        if found:
+            wanted, streams = min(found, key=lambda pair: pair[0].blocks)
+            streams.put(wanted, self.read)
+            return True
+        try:
+            sample, way = self._requests.popleft()
+        except IndexError:
+            return False
+        if self._bytes < MOST_BYTES:
+            self._bytes += self.begin(sample, way)
+        elif not self._full:
+            self._full = True
+            say(
+                f"{sample_name(sample.path)} is not played from further places: notes begin at more places "
+                f"of long samples than the {MOST_BYTES >> 20} MB of memory for them hold; cut it into parts"
+            )
+        return True
+
+    def start(self) -> None:
+        """Reads in the background, until no node plays the library any more."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=_run, args=(weakref.ref(self),), name="sampler-pages", daemon=True)
+            self._thread.start()
+
+    def close(self) -> None:
+        """Ends the process that decodes, and the thread."""
+        self.closed = True
+        self._decoder.close()
+
+    def _nodes(self) -> list[PageStreams]:
+        return [streams for ref in self._streams if (streams := ref()) is not None]
+
+
+def _run(reader: weakref.ref[PageReader]) -> None:
+    while True:
+        mine = reader()
+        if mine is None or mine.closed:
+            return
+        idle = not mine.work()
+        del mine
+        if idle:
+            time.sleep(LOOK)

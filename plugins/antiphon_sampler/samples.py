@@ -1,0 +1,119 @@
+"""A sample in memory, or of a long one its beginnings, in pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from antiphon.api import Samples
+
+PAD = 16
+"""Frames before and after a sample, or a page of one, in memory: what an interpolation reads beyond its ends."""
+PAGE = 1 << 14
+"""Frames of a page of a long sample, 0.34 s at 48 kHz: 128 KB in stereo, read in about a millisecond."""
+PAGE_SIDES = 2
+"""Channels of a page; a page of one channel fills the first."""
+HEAD = 4
+"""Pages in memory where a note may begin, 1.4 s at 48 kHz: the time in which the pages after them are read."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedSample:
+    """A sample that is in memory.
+
+    Attributes:
+        sound: float32 `[1 or 2, PAD + frames + PAD]`.
+        address: Of the first frame of the first channel, after the silence.
+        stride: Frames from one channel's to the next's.
+        channels: 1 or 2.
+        frames: Its length.
+        onsets: Frames at which something is struck, the first 0.
+    """
+
+    sound: Samples
+    address: int
+    stride: int
+    channels: int
+    frames: int
+    onsets: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page that stays in memory.
+
+    Attributes:
+        sound: float32 `[PAGE_SIDES, PAD + PAGE + PAD]`.
+        address: Of its first frame, after the frames before it.
+    """
+
+    sound: Samples
+    address: int
+
+
+@dataclass(slots=True, eq=False)
+class LongSample:
+    """A sample that is read page by page while it plays.
+
+    Attributes:
+        path: Its file.
+        channels: 1 or 2.
+        frames: Its length at the stream's rate.
+        pages: Those that stay in memory, by number: where notes began.
+        broken: Whether a page could not be read; none is asked for after that.
+        onsets: Only its beginning: a slice is found by its place.
+    """
+
+    path: Path
+    channels: int
+    frames: int
+    pages: dict[int, Page] = field(default_factory=dict)
+    broken: bool = False
+    onsets: tuple[int, ...] = (0,)
+
+    def begins(self, way: PageWay) -> bool:
+        """Whether the first pages of a way are in memory."""
+        return all(page in self.pages for page in way.head())
+
+
+@dataclass(frozen=True, slots=True)
+class PageWay:
+    """The pages that a note passes.
+
+    Attributes:
+        first: Number of the first.
+        last: Number of the last.
+        step: 1, or -1 where it plays backwards.
+    """
+
+    first: int
+    last: int
+    step: int
+
+    def head(self) -> range:
+        """Its first `HEAD` pages, or all where there are fewer."""
+        count = min(HEAD, abs(self.last - self.first) + 1)
+        return range(self.first, self.first + count * self.step, self.step)
+
+
+Sample = DecodedSample | LongSample
+
+
+def way_of(first: int, last: int, speed: float) -> PageWay:
+    """The pages of a part of a sample.
+
+    Args:
+        first: Its first frame.
+        last: The frame after its last.
+        speed: Below 0 where it plays backwards.
+    """
+    low, high = first // PAGE, (last - 1) // PAGE
+    return PageWay(low, high, 1) if speed >= 0.0 else PageWay(high, low, -1)
+
+
+def new_page() -> Page:
+    """A page of silence."""
+    sound = np.zeros((PAGE_SIDES, PAD + PAGE + PAD), np.float32)
+    return Page(sound, int(sound.ctypes.data) + PAD * sound.itemsize)

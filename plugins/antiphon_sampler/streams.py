@@ -1,0 +1,199 @@
+"""The pages of long samples that a node's voices read, and what the reader and the block path write of them.
+
+A stream belongs to one voice from its beginning to its end. It holds `SLOTS` pages ahead of the voice, page p in slot
+p % SLOTS. A slot has two tags, of a page in memory that was there at the beginning, written by the block path, and of
+one in the stream's own buffer, written by the reader; a tag is the stream's generation and the page's number, so that
+a page that is read for a voice that has ended is never taken for one of the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+
+from antiphon.api import Samples
+from antiphon.api.kernels import i64, i64p, kernel, load_acquire, store_release
+from antiphon_sampler.samples import PAD, PAGE, PAGE_SIDES, LongSample, PageWay
+
+STREAMS = 16
+"""Long samples that a node plays at once."""
+PLACES = STREAMS + 8
+"""Streams, and those of voices that fade out after they were stolen or cut off."""
+SLOTS = 8
+"""Pages of a stream, 2.7 s at 48 kHz and speed 1."""
+STRIDE = PAD + PAGE + PAD
+"""Frames from one channel of a page to the next."""
+PAGE_BYTES = 4 * PAGE_SIDES * STRIDE
+GENERATION = 1 << 32
+"""A tag is so many times the generation, plus the page."""
+_SILENT = 1e-3
+"""Least speed that the order of reading reckons with."""
+
+
+class Word(IntEnum):
+    """Words of a stream."""
+
+    ON = 0
+    GENERATION = 1
+    AT = 2
+    LAST = 3
+    STEP = 4
+    GIVEN = 5
+    ADDRESS = 13
+    READ = 21
+    SIZE = 29
+
+
+STARVED = PLACES * Word.SIZE
+"""Word that counts the voices that ended because a page was not there; after those of all streams."""
+
+
+@kernel
+def sampler_page(words: i64p, stream: i64, page: i64, buffer: i64) -> i64:
+    """Address of the first frame of a page; 0 where it is not there.
+
+    Args:
+        words: See `Word`.
+        stream: Number of the stream.
+        page: Number of the page.
+        buffer: Address of the streams' own pages.
+    """
+    w = stream * Word.SIZE
+    slot = page % SLOTS
+    tag = words[w + Word.GENERATION] * GENERATION + page
+    found = i64(0)
+    if words[w + Word.GIVEN + slot] == tag:
+        found = words[w + Word.ADDRESS + slot]
+    elif load_acquire(words, w + Word.READ + slot) == tag:
+        found = buffer + (stream * SLOTS + slot) * PAGE_BYTES + 4 * PAD
+    return found
+
+
+@kernel
+def sampler_publish(words: i64p, at: i64, value: i64) -> None:
+    """Writes a word after everything that was written before it."""
+    store_release(words, at, value)
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """A page that a voice needs.
+
+    Attributes:
+        stream: Number of the stream.
+        generation: Of the stream, when the page was found to be absent.
+        sample: What it is of.
+        page: Its number.
+        blocks: How soon it is needed, in pages, divided by the speed.
+    """
+
+    stream: int
+    generation: int
+    sample: LongSample
+    page: int
+    blocks: float
+
+
+class PageStreams:
+    """The streams of one node. `open` and `reset` are for the block path, `next` and `put` for the reader.
+
+    Attributes:
+        words: See `Word`.
+        buffer: Address of the pages.
+    """
+
+    def __init__(self) -> None:
+        """Allocates; the memory is taken from the system as pages are read."""
+        self.words = np.zeros(STARVED + 1, np.int64)
+        self._pages = np.zeros((PLACES, SLOTS, PAGE_SIDES, STRIDE), np.float32)
+        self.buffer = int(self._pages.ctypes.data)
+        self._samples: list[LongSample | None] = [None] * PLACES
+        self._speeds = [1.0] * PLACES
+        self._opened = False
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a voice reads a long sample."""
+        if self._opened and not self.words[: STARVED : Word.SIZE].any():
+            self._opened = False
+        return self._opened
+
+    @property
+    def starved(self) -> int:
+        """Voices that ended because a page was not there."""
+        return int(self.words[STARVED])
+
+    def reset(self) -> None:
+        """Closes all streams."""
+        for stream in range(PLACES):
+            self.words[stream * Word.SIZE + Word.ON] = 0
+        self.words[STARVED] = 0
+
+    def open(self, sample: LongSample, way: PageWay, speed: float) -> int:
+        """Opens a stream for a voice that begins; the voice's kernel closes it.
+
+        Args:
+            sample: What it plays.
+            way: The pages it passes.
+            speed: Frames of the sample a frame.
+
+        Returns:
+            Its number; -1 where none is free.
+        """
+        words = self.words
+        for stream in range(PLACES):
+            if words[stream * Word.SIZE + Word.ON] == 0:
+                break
+        else:
+            return -1
+        w = stream * Word.SIZE
+        # the sample first and the generation last: a reader that sees the new generation sees the new sample
+        self._samples[stream], self._speeds[stream] = sample, max(_SILENT, abs(speed))
+        words[w + Word.AT], words[w + Word.LAST], words[w + Word.STEP] = way.first, way.last, way.step
+        generation = int(words[w + Word.GENERATION]) + 1
+        for page in way.head():
+            held = sample.pages.get(page)
+            if held is not None:
+                words[w + Word.ADDRESS + page % SLOTS] = held.address
+                words[w + Word.GIVEN + page % SLOTS] = generation * GENERATION + page
+        words[w + Word.GENERATION] = generation
+        words[w + Word.ON] = 1
+        self._opened = True
+        return stream
+
+    def next(self) -> PageRequest | None:
+        """The page that is needed first of those that are absent; None where all are there."""
+        first: PageRequest | None = None
+        for stream in range(PLACES):
+            found = self._absent(stream)
+            if found is not None and (first is None or found.blocks < first.blocks):
+                first = found
+        return first
+
+    def _absent(self, stream: int) -> PageRequest | None:
+        words, w = self.words, stream * Word.SIZE
+        generation, sample = int(words[w + Word.GENERATION]), self._samples[stream]
+        if not words[w + Word.ON] or sample is None or sample.broken:
+            return None
+        at, last, step = (int(words[w + word]) for word in (Word.AT, Word.LAST, Word.STEP))
+        for ahead in range(min(SLOTS, abs(last - at) + 1)):
+            page = at + ahead * step
+            slot, tag = page % SLOTS, generation * GENERATION + page
+            if tag not in (int(words[w + Word.GIVEN + slot]), int(words[w + Word.READ + slot])):
+                return PageRequest(stream, generation, sample, page, ahead / self._speeds[stream])
+        return None
+
+    def put(self, request: PageRequest, read: Callable[[LongSample, int, Samples], bool]) -> None:
+        """Reads a page into its slot, unless the voice has ended.
+
+        Args:
+            request: The page.
+            read: Fills float32 `[PAGE_SIDES, STRIDE]` with a page of a sample; False where it cannot be read.
+        """
+        w, slot = request.stream * Word.SIZE, request.page % SLOTS
+        if read(request.sample, request.page, self._pages[request.stream, slot]):
+            tag = request.generation * GENERATION + request.page
+            sampler_publish(self.words, w + Word.READ + slot, tag)

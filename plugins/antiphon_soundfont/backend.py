@@ -1,0 +1,199 @@
+"""`FluidSynth`: the synth backend that plays by a soundfont."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from queue import Empty, SimpleQueue
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import Event, Samples
+from antiphon.api.synths import SynthSettings, parse_controls
+from antiphon_soundfont.fonts import INSTALL_FONT, check, found
+from antiphon_soundfont.info import PROGRAMS
+from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth
+
+GAIN = 0.6
+"""FluidSynth's own gain: with it a note of velocity 100 is about as loud as the synth's piano."""
+DRUMS = 9
+"""The channel of drums, from 0."""
+POLYPHONY = 128
+AGAIN = 0.5
+"""Factor of the velocity of a note that is taken up again after a restart: FluidSynth can only strike it anew."""
+SPARES = 2
+"""Synths in reserve, for so many nodes that begin at once."""
+CENTRE, REACH = 8192, 8191
+"""Of a pitch bend's 14 bits."""
+
+
+class FluidSynth:
+    """A `SoundfontSynth` for each slot.
+
+    rate, hop: of the stream.  slots: nodes.  soundfont: its path, "" for the machine's own.
+    """
+
+    name = "soundfont"
+    rehearses = True
+
+    def __init__(self, rate: int, hop: int, slots: int = 4, soundfont: str = "") -> None:
+        font = soundfont or found()
+        if not font:
+            raise SoundfontError(f"there is no General MIDI soundfont: {INSTALL_FONT}, or name a .sf2 of the library")
+        check(Path(font))
+        self._hop = hop
+        self._spares = _Spares(rate, Path(font))
+        self._players = [_Player(self._spares) for _ in range(slots)]
+        self._events: list[Sequence[Event]] = [()] * slots
+
+    def open(self, slot: int, settings: SynthSettings) -> None:
+        self._players[slot].open(settings)
+        self._events[slot] = ()
+
+    def close(self, slot: int) -> None:
+        self._events[slot] = ()
+
+    def play(self, slot: int, sample: int, events: Sequence[Event]) -> None:
+        self._events[slot] = events
+
+    def render(self, out: Samples, active: NDArray[np.bool_]) -> None:
+        for slot, player in enumerate(self._players):
+            if not active[slot]:
+                continue
+            at = 0
+            for event in self._events[slot]:
+                offset = min(max(event.offset, at), self._hop)
+                player.synth.write(out[slot], at, offset)
+                at = offset
+                player.event(event)
+            self._events[slot] = ()
+            player.synth.write(out[slot], at, self._hop)
+
+
+class _Spares:
+    """Synths that have not played: a system reset leaves sound in FluidSynth's reverb and voices.
+
+    Replacements are made by a thread of its own, since a large soundfont takes a quarter of a second to load again.
+    """
+
+    def __init__(self, rate: int, font: Path) -> None:
+        self._rate, self._font = rate, font
+        self._fresh: SimpleQueue[SoundfontSynth] = SimpleQueue()
+        self._thread = ThreadPoolExecutor(1, "soundfont")
+        # the first shows whether the font can be played at all
+        self._fresh.put(self._made())
+        self._thread.submit(self._more)
+
+    def take(self, old: SoundfontSynth | None) -> SoundfontSynth:
+        """One that has not played; `old` is freed, and another made for it."""
+        self._thread.submit(self._more, old)
+        try:
+            return self._fresh.get_nowait()
+        except Empty:
+            return self._made()
+
+    def _made(self) -> SoundfontSynth:
+        return SoundfontSynth(self._rate, self._font, GAIN)
+
+    def _more(self, old: SoundfontSynth | None = None) -> None:
+        if old is not None:
+            old.close()
+        if self._fresh.qsize() < SPARES:
+            self._fresh.put(self._made())
+
+
+class _Player:
+    """One node: events to calls."""
+
+    def __init__(self, spares: _Spares) -> None:
+        self._spares = spares
+        self._synth: SoundfontSynth | None = None
+        self._program = -1
+        self._all_drums = False
+        self._reach, self._bend = 3, 1.0
+        self._held: set[tuple[int, int]] = set()
+        self._next: dict[tuple[int, int], float] = {}
+        self._tuned: dict[tuple[int, int], float] = {}
+        self._key, self._cents = (ctypes.c_int * 1)(), (ctypes.c_double * 1)()
+
+    def open(self, settings: SynthSettings) -> None:
+        """Silent, and as if nothing had been."""
+        if self._synth is None or self._synth.used:
+            self._synth = self._spares.take(self._synth)
+        synth, instrument = self._synth, settings.instrument
+        for table in (self._held, self._next, self._tuned):
+            table.clear()
+        given = dict(parse_controls(settings.controls).fixed)
+        synth.call("set_polyphony", int(given.get("polyphony", POLYPHONY)))
+        synth.call("set_reverb_on", int(given.get("reverb", 1.0)))
+        synth.call("set_chorus_on", int(given.get("chorus", 1.0)))
+        self._all_drums = instrument == "drums"
+        self._reach = round(settings.bend) + 1
+        # FluidSynth takes 128ths of 12,700 cents for a semitone: a whole bend would fall short by 0.8 %
+        self._bend = settings.bend * 128.0 / 127.0 / self._reach
+        self._program = int(instrument) if instrument.isdigit() else PROGRAMS.get(instrument, -1)
+        for channel in range(CHANNELS):
+            synth.call("pitch_wheel_sens", channel, self._reach)
+            if channel != DRUMS:
+                synth.call("program_change", channel, max(0, self._program))
+            # a table of pitches for each channel, so that single keys can be tuned
+            synth.call("activate_key_tuning", 0, channel, b"", None, 0)
+            if channel != DRUMS:
+                synth.call("activate_tuning", channel, 0, channel, 0)
+
+    @property
+    def synth(self) -> SoundfontSynth:
+        """What plays since `open`."""
+        assert self._synth is not None
+        return self._synth
+
+    def event(self, event: Event) -> None:
+        synth = self.synth
+        channel = DRUMS if self._all_drums else min(max(event.channel, 1), CHANNELS) - 1
+        note = min(max(event.number, 0), 127)
+        match event.kind:
+            case "on":
+                self._on(channel, note, event)
+            case "off":
+                self._held.discard((channel, note))
+                synth.call("noteoff", channel, note)
+            case "control" if event.number < 128:
+                synth.call("cc", channel, note, _seven_bits(event.value))
+            case "bend":
+                value = min(max(event.value, -1.0), 1.0) * self._bend
+                synth.call("pitch_bend", channel, CENTRE + round(value * (CENTRE if value < 0 else REACH)))
+            case "program" if self._program < 0 and not self._all_drums:
+                synth.call("program_change", channel, note)
+            case "pitch":
+                if (channel, note) in self._held:
+                    self._tune(channel, note, event.value, sounding=True)
+                else:
+                    self._next[channel, note] = event.value
+            case "pressure":
+                synth.call("key_pressure", channel, note, _seven_bits(event.value))
+
+    def _on(self, channel: int, note: int, event: Event) -> None:
+        velocity = event.value
+        if event.age:
+            if channel == DRUMS:
+                return
+            velocity *= AGAIN
+        self._tune(channel, note, self._next.pop((channel, note), 0.0), sounding=False)
+        self._held.add((channel, note))
+        self.synth.call("noteon", channel, note, max(1, _seven_bits(velocity)))
+
+    def _tune(self, channel: int, note: int, semitones: float, *, sounding: bool) -> None:
+        """Moves a key by semitones, for its next note or for the one that sounds as well."""
+        key = (channel, note)
+        if channel == DRUMS or self._tuned.get(key, 0.0) == semitones:
+            return
+        self._tuned[key] = semitones
+        self._key[0], self._cents[0] = note, 100.0 * (note + semitones)
+        self.synth.call("tune_notes", 0, channel, 1, self._key, self._cents, int(sounding))
+
+
+def _seven_bits(value: float) -> int:
+    return min(127, max(0, round(value * 127)))

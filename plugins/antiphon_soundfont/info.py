@@ -1,0 +1,58 @@
+"""The backend `soundfont` as plain data, and what it does outside its worker: imports nothing that plays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from antiphon.api import ParamError
+from antiphon.api.console import Finding
+from antiphon.api.synths import SynthInfo, SynthSettings, SynthSupport
+from antiphon_soundfont.fonts import INSTALL_FONT, INSTALL_LIBRARY, found, library_file
+
+PROGRAMS = {"piano": 0, "bass": 33, "pad": 89, "pluck": 46, "strings": 48, "electric_piano": 4, "organ": 16}
+"""The General MIDI programs of a synth node's instruments, from 0; drums are channel 10's."""
+
+SOUNDFONT = SynthInfo(
+    "soundfont",
+    "antiphon_soundfont.backend:FluidSynth",
+    support="antiphon_soundfont.info:SoundfontSupport",
+    program="fluidsynth",
+    install=INSTALL_LIBRARY,
+    slots=4,
+    memory=1536,
+)
+
+
+def soundfont() -> SynthInfo:
+    """The factory of `antiphon_synths`."""
+    return SOUNDFONT
+
+
+class SoundfontSupport(SynthSupport):
+    """Plays `PROGRAMS` and drums."""
+
+    def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
+        """The settings; a piano for what there is no program for, where it plays instead of another.
+
+        Raises:
+            ParamError: A synth node's instrument has no program, or is a SynthDef.
+        """
+        instrument = settings.instrument
+        if not settings.synthdef and (instrument in PROGRAMS or instrument in ("drums", "") or instrument.isdigit()):
+            return settings
+        if not instead:
+            what = "a SynthDef" if settings.synthdef else instrument
+            raise ParamError(f"a soundfont does not play {what}; it plays {', '.join(PROGRAMS)} and drums")
+        return replace(settings, instrument="piano", synthdef="", sound="")
+
+    def findings(self) -> Iterator[Finding]:
+        """Found, not loaded."""
+        font = found()
+        if library_file() is None:
+            yield Finding("FluidSynth", "missing", "not installed; the node soundfont needs it", INSTALL_LIBRARY)
+        elif font is None:
+            text = "works, but there is no General MIDI soundfont; the node soundfont needs one, or a file of yours"
+            yield Finding("FluidSynth", "limited", text, INSTALL_FONT)
+        else:
+            yield Finding("FluidSynth", "works", f"plays General MIDI (the node soundfont) by {font}")

@@ -1,0 +1,41 @@
+"""`soundfont`: a node whose notes FluidSynth plays by a soundfont, in a worker, one block late."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from antiphon.api import Param
+from antiphon.api.synths import DROPPED, LEVEL, BackendChoice, SynthProcessor, SynthSettings
+from antiphon.api.workers import current_pool
+from antiphon_soundfont.fonts import check
+from antiphon_soundfont.info import SOUNDFONT
+
+
+class Soundfont(SynthProcessor):
+    """Plays all sixteen channels at once: by the programs they are sent, channel 10 by drums."""
+
+    params = (
+        Param("file", "file", "", doc="A soundfont (.sf2, .sf3); empty for the machine's General MIDI one."),
+        Param("program", "int", -1, -1, 127, restart=True, doc="Plays every channel but 10 by this General MIDI "
+              "program, from 0; -1 by the programs that come."),
+        LEVEL,
+        Param("bend", "int", 2, 0, 48, unit="semitones", restart=True, doc="Reach of a full bend."),
+        Param("voices", "int", 128, 8, 256, restart=True, doc="Voices at once; a stereo note takes two."),
+        Param("reverb", "switch", True, restart=True, doc="FluidSynth's reverb."),
+        Param("chorus", "switch", True, restart=True, doc="FluidSynth's chorus."),
+        DROPPED,
+    )  # fmt: skip
+
+    def backend(self) -> BackendChoice:
+        font = str(self.settings["file"])
+        if font and current_pool() is not None:
+            check(Path(font))
+        return BackendChoice(SOUNDFONT, (("soundfont", font),))
+
+    def asked(self) -> SynthSettings:
+        program = int(self.settings["program"])
+        words = [f"polyphony={self.settings['voices']}"]
+        words += [f"{name}={int(bool(self.settings[name]))}" for name in ("reverb", "chorus")]
+        return SynthSettings(
+            str(program) if program >= 0 else "", float(self.settings["bend"]), controls=" ".join(words)
+        )  # fmt: skip

@@ -1,0 +1,55 @@
+"""The files that a command with `--out-dir` goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon.errors import FileError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class FileTask:
+    """One file in, one file out."""
+
+    source: Path
+    target: Path
+
+
+def gathered(
+    paths: Sequence[str], out_dir: str, what: str, endings: Sequence[str], suffix_of: Callable[[Path], str]
+) -> list[FileTask]:
+    """The files to process. A folder stands for the files directly inside it that the command takes.
+
+    Args:
+        paths: Files and folders.
+        out_dir: Where the results go, under the names of the sources.
+        what: The kind of the files, for a message.
+        endings: Of the names that are taken from a folder, in lower case.
+        suffix_of: The ending of the result's name for a source.
+
+    Raises:
+        UsageError: `out_dir` is no folder, or two sources would have one result.
+        FileError: A folder cannot be read, or holds no such file.
+    """
+    from antiphon.io.decode import shown
+
+    if Path(out_dir).exists() and not Path(out_dir).is_dir():
+        raise UsageError(f"--out-dir {shown(out_dir)} is not a folder")
+    jobs: dict[Path, FileTask] = {}
+    for path in map(Path, paths):
+        inputs = [path]
+        if path.is_dir():
+            try:
+                inputs = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
+            except OSError as error:
+                raise FileError(f"cannot read {shown(path)}: {(error.strerror or str(error)).lower()}") from None
+            if not inputs:
+                raise FileError(f"{shown(path)} holds no {what} files; their names end in {', '.join(endings)}")
+        for source in inputs:
+            target = Path(out_dir) / source.with_suffix(suffix_of(source)).name
+            other = jobs.setdefault(target, FileTask(source, target))
+            if other.source != source:
+                raise UsageError(f"{shown(other.source)} and {shown(source)} would both become {shown(target)}")
+    return list(jobs.values())

@@ -1,0 +1,53 @@
+"""`antiphon surface`: a layout of a patch for TouchOSC or Open Stage Control."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from antiphon.cli import completion
+from antiphon.errors import UsageError
+
+TOUCHOSC, STAGE_CONTROL = ".tosc", ".json"
+
+
+def surface(
+    out: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUT", help="The file to write: NAME.tosc for TouchOSC, NAME.json for Open Stage Control."
+        ),
+    ],
+    patch: Annotated[
+        str,
+        typer.Option(
+            "--patch",
+            help="A patch: its name, or the path of a .toml file; default: NAME.",
+            autocompletion=completion.patches,
+        ),
+    ] = "",
+    force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
+) -> None:
+    """Write a control surface for a patch: its parameters, levels, tempo, scenes, keys."""
+    from antiphon.graph.patch import load as load_patch
+    from antiphon.layout import controls, stage_control, touchosc
+    from antiphon.offline.file_job import free
+    from antiphon.plugins.loader import load
+    from antiphon.runtime import paths
+
+    path = Path(out)
+    if path.suffix not in (TOUCHOSC, STAGE_CONTROL):
+        raise UsageError(f"{out}: its name must end in {TOUCHOSC} (TouchOSC) or {STAGE_CONTROL} (Open Stage Control)")
+    catalog = load(check=False).catalog
+    loaded = load_patch(patch or path.stem, catalog, trusted=True)
+    free([("OUT", out)], force=force)
+    pages = controls.pages(loaded, catalog)
+    if path.suffix == TOUCHOSC:
+        content = touchosc.to_tosc(loaded.name, pages)
+    else:
+        content = stage_control.to_session(loaded.name, pages).encode()
+    paths.write_atomic(path, content)
+    count = sum(len(page.controls) + len(page.keys) for page in pages)
+    typer.echo(f"{out}: {count} controls of {loaded.name} on {len(pages)} pages")

@@ -1,0 +1,74 @@
+"""`antiphon play song.mid`: a patch with one node more, which plays the file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from antiphon.errors import PluginError, UsageError, WireError
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.graph import End, NodeSpec, Wire
+from antiphon.graph.patch import dump, load, parse
+from antiphon.graph.patch_list import SUFFIX
+from antiphon.io.decode import shown
+from antiphon.io.midifile import SUFFIXES
+from antiphon.offline import note_file
+from antiphon.plugins import loader
+from antiphon.runtime import paths
+from antiphon.session.notes import Players
+
+PATCH = "keys"
+"""What plays a file where no patch is named."""
+TYPE = "midifile"
+NODE = "song"
+RATE = 48000
+"""Hz at which the file is checked; any would do."""
+DRIVE = (
+    ("/node/song/start", "again from the beginning"),
+    ("/node/song/transpose 2", "two semitones higher, from the next note"),
+    ("/node/song/loop 1", "once more, and on, when it ends"),
+)
+
+
+def with_song(patch: str, song: str) -> Path:
+    """Writes a patch into the cache: another with a node that plays a MIDI file at its own tempo, once.
+
+    The node's notes go to every node that takes notes and that no wire plays.
+
+    Args:
+        patch: Name of the other patch, or its path.
+        song: The MIDI file.
+
+    Returns:
+        The patch's file.
+
+    Raises:
+        UsageError: The file is not a MIDI file, or no node of the patch takes notes.
+        FileError: The file cannot be played.
+        PatchError: The patch cannot be loaded.
+    """
+    path = Path(song)
+    if not note_file.is_midi(path):
+        raise UsageError(
+            f"play takes a MIDI file ({' or '.join(SUFFIXES)}), not {shown(song)}; --input {shown(song)} plays a sound"
+        )
+    score = note_file.read(path, RATE)
+    loaded = loader.load(check=False)
+    if TYPE not in loaded.catalog.types:
+        raise PluginError(f"the plugin midi, which has {TYPE}, did not load; antiphon plugins says why")
+    before = load(patch, loaded.catalog, trusted=True)
+    try:
+        players = Players(before.graph, loaded.catalog).of("")
+    except WireError as error:
+        raise UsageError(f"{shown(song)}: {error}") from None
+    name = next(n for n in (NODE, *(f"{NODE}{k}" for k in range(2, 1000))) if not before.graph.has(n))
+    ports = {node.name: loaded.catalog[node.type].first("events", "in") for node in before.graph.nodes}
+    node = NodeSpec(name, TYPE, {"file": str(path.absolute()), "tempo": "file", "loop": False})
+    wires = tuple(Wire(End(name, "notes"), End(to, port.name)) for to in players if (port := ports[to]) is not None)
+    graph = replace(before.graph, nodes=(node, *before.graph.nodes), wires=(*wires, *before.graph.wires))
+    bpm = min(MAX_TEMPO, max(MIN_TEMPO, score.song.tempo[0][1]))
+    text = dump(replace(before, name=f"{path.stem[:60]} by {before.name}"[:80], tempo=bpm, graph=graph))
+    parse(text, loaded.catalog, path.name, trusted=True)
+    target = paths.cache() / "play" / f"{NODE}{SUFFIX}"
+    paths.write_atomic(target, text.encode("utf-8", "surrogateescape"))
+    return target

@@ -1,0 +1,163 @@
+"""`antiphon repl`: reads lines, sends messages, prints answers; the last row of the terminal is the server's state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from antiphon.cli.approve import DEFAULT_PORT, look
+from antiphon.cli.approve import Port as HttpPort
+from antiphon.cli.osc import PORT, Port, ask, value
+from antiphon.cli.repl.declarations import Declaration, declarations
+from antiphon.cli.repl.lines import Help, Quit, Send, help_lines, meaning
+from antiphon.errors import AntiphonError, sentence
+from antiphon.runtime import paths
+from antiphon.wire.text import printable
+
+if TYPE_CHECKING:
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.key_binding import KeyBindings
+
+HOST = "127.0.0.1"
+PATIENCE = 5.0
+"""Seconds in which the server answers a message."""
+REFRESH = 0.5
+"""Seconds between updates of the status line."""
+PROMPT = "antiphon> "
+
+
+class Repl:
+    """The connection to a server, and what it declares.
+
+    Attributes:
+        declared: The addresses there are, by address; read again when the patch has changed.
+    """
+
+    def __init__(self, port: int, http_port: int) -> None:
+        """Reads the declarations; `EngineError` where no server answers."""
+        self._port, self._http_port = port, http_port
+        self.declared: Mapping[str, Declaration] = {}
+        self._status: Mapping[str, Any] = {}
+        self._trouble = ""
+        self._read_at = 0.0
+        self._nodes: object = None
+        self._look()
+
+    def _look(self) -> None:
+        self._status = look("/api/status", paths.config(), self._http_port)
+        nodes = [(node["name"], node["type"]) for node in self._status["nodes"]]
+        if nodes != self._nodes:
+            self.declared = declarations(look("/", paths.config(), self._http_port))
+            self._nodes = nodes
+        self._read_at = time.monotonic()
+
+    def status_line(self) -> str:
+        """Patch, tempo, beat, load, misses; or why there is none. Asks the server at most every `REFRESH` seconds."""
+        if time.monotonic() - self._read_at > REFRESH:
+            try:
+                self._look()
+                self._trouble = ""
+            except AntiphonError as error:
+                self._trouble = sentence(error)
+                self._read_at = time.monotonic()
+        if self._trouble:
+            return printable(self._trouble)
+        now = self._status
+        playing = f"beat {now['beat']:.0f}" if now["playing"] else "stopped"
+        load = now["engine"]["load_mean"]
+        return printable(
+            f"{now['patch'] or 'no patch'}  {now['tempo']:g} bpm, {playing}  load {load:.0%}  "
+            f"{now['missed_blocks']} missed  F12 panic"
+        )
+
+    def panic(self) -> list[str]:
+        """Silence; the answers."""
+        return self.send(Send("/panic"))
+
+    def send(self, message: Send) -> list[str]:
+        """Sends a message; the answers, one line each."""
+        return list(ask(message.address, [value(word) for word in message.words], HOST, self._port, False, PATIENCE))
+
+    def answer(self, line: str) -> list[str] | None:
+        """Carries out a line.
+
+        Args:
+            line: As typed.
+
+        Returns:
+            What is printed; None at the end.
+        """
+        try:
+            match meaning(line, self.declared):
+                case Send() as message:
+                    answers = self.send(message)
+                    # what the message changed is to be completed, and shown, from the next line on
+                    with suppress(AntiphonError):
+                        self._look()
+                    return answers
+                case Help(topic):
+                    return help_lines(topic, self.declared)
+                case Quit():
+                    return None
+        except AntiphonError as error:
+            return [sentence(error)]
+        return []
+
+
+def repl(port: Port = PORT, http_port: HttpPort = DEFAULT_PORT) -> None:
+    """Type messages to the running server: with completion, help, one line of status, history, and F12 for panic."""
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.history import FileHistory
+
+    from antiphon.cli.repl.completion import AddressCompleter
+
+    connected = Repl(port, http_port)
+    history = paths.make_folder(paths.data()) / "repl-history"
+    session: PromptSession[str] = PromptSession(
+        PROMPT,
+        history=FileHistory(str(history)),
+        completer=AddressCompleter(lambda: connected.declared),
+        bottom_toolbar=connected.status_line,
+        refresh_interval=REFRESH,
+        key_bindings=panic_key(connected, typer.echo),
+    )
+    typer.echo("help says what can be typed; Ctrl-D ends this, the server plays on")
+    converse(connected, session, typer.echo)
+
+
+def converse(connected: Repl, session: PromptSession[str], show: Callable[[str], object]) -> None:
+    """Reads and answers lines until the end of the input."""
+    while True:
+        try:
+            line = session.prompt()
+        except KeyboardInterrupt:
+            continue
+        except EOFError:
+            return
+        answers = connected.answer(line)
+        if answers is None:
+            return
+        for text in answers:
+            show(printable(text))
+
+
+def panic_key(connected: Repl, show: Callable[[str], object]) -> KeyBindings:
+    """F12 is panic, whatever is being typed."""
+    from prompt_toolkit.application import run_in_terminal
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+
+    bindings = KeyBindings()
+
+    @bindings.add("f12")
+    def panic(_event: KeyPressEvent) -> None:
+        def now() -> None:
+            for text in connected.answer("panic") or ["panic"]:
+                show(printable(text))
+
+        run_in_terminal(now)
+
+    return bindings

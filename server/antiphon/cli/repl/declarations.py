@@ -1,0 +1,75 @@
+"""What can be sent to the running server, from its OSCQuery tree: addresses, ranges, values, one sentence each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+NORM = "/norm"
+WRITE = 2
+"""Bit of OSCQuery's ACCESS: the address takes a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """One address.
+
+    Attributes:
+        address: The address.
+        doc: One sentence.
+        types: OSC type tags of its arguments; N for none.
+        value: As text, "" for an address without one.
+        low, high: Range of a number; None without one.
+        words: What a choice takes.
+        unit: Of the number.
+    """
+
+    address: str
+    doc: str
+    types: str
+    value: str = ""
+    low: float | None = None
+    high: float | None = None
+    words: tuple[str, ...] = ()
+    unit: str = ""
+
+    @property
+    def allowed(self) -> str:
+        """What it takes, as text: "0 to 0.98", "gate or learned", ""."""
+        if self.words:
+            return " or ".join(self.words)
+        if self.low is None or self.high is None:
+            return "on or off" if self.types in ("T", "F") else ""
+        unit = f" {self.unit.rpartition('.')[2]}" if self.unit else ""
+        return f"{self.low:g} to {self.high:g}{unit}"
+
+
+def declarations(tree: Mapping[str, Any]) -> dict[str, Declaration]:
+    """Reads an OSCQuery tree.
+
+    Args:
+        tree: The answer to `GET /` of an OSCQuery server.
+
+    Returns:
+        The addresses that take a message, by address; a parameter's place 0 to 1 (`/norm`) is left out, which only
+        faders need.
+    """
+    found: dict[str, Declaration] = {}
+    _read(tree, found)
+    return found
+
+
+def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
+    path = str(entry.get("FULL_PATH", ""))
+    if "TYPE" in entry and int(entry.get("ACCESS", 0)) & WRITE and not path.endswith(NORM):
+        bounds = (entry.get("RANGE") or [{}])[0]
+        value = (entry.get("VALUE") or [None])[0]
+        found[path] = Declaration(
+            path, str(entry.get("DESCRIPTION", "")), str(entry["TYPE"]),
+            "" if value is None else f"{value:g}" if isinstance(value, float) else str(value),
+            bounds.get("MIN"), bounds.get("MAX"), tuple(map(str, bounds.get("VALS", ()))),
+            (entry.get("UNIT") or [""])[0],
+        )  # fmt: skip
+    for below in entry.get("CONTENTS", {}).values():
+        _read(below, found)

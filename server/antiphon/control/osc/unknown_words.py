@@ -1,0 +1,63 @@
+"""Answers to notes that name something that their node does not have: silent in the engine, a sentence here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import monotonic
+
+from antiphon.control.replies import Replies
+from antiphon.io.osc_peer import Level, Peer
+from antiphon.runtime.shortening import short_repr
+from antiphon.runtime.suggestion import instead
+from antiphon.session.node_state import Node
+
+AGAIN_SECONDS = 10.0
+"""Seconds between two answers about one word of one node: a pattern repeats it many times a second."""
+MOST = 256
+"""Words whose last answer is remembered; of more, the one answered first is forgotten."""
+
+
+class UnknownWords:
+    """Answers them, each word once in `AGAIN_SECONDS`, and none that a node's vocabulary is not known of."""
+
+    def __init__(self, replies: Replies, now: Callable[[], float] = monotonic) -> None:
+        """No answers yet.
+
+        Args:
+            replies: Where answers go.
+            now: Seconds; a test's own.
+        """
+        self._replies, self._now = replies, now
+        self._answered: dict[tuple[int, str, str], float] = {}
+
+    def answer(self, peer: Peer, address: str, node: Node, args: Sequence[object]) -> None:
+        """Answers the sender of a note whose values name something that is not there.
+
+        Args:
+            peer: The sender.
+            address: Of the message.
+            node: The node that plays it.
+            args: Names and values in turn, which have been checked.
+        """
+        if not node.vocabulary:
+            return
+        for name, value in zip(args[::2], args[1::2], strict=True):
+            known = node.vocabulary.get(str(name))
+            word = str(value)
+            if known is None or not word or word in known or not self._due((node.id, str(name), word)):
+                continue
+            # what a library holds is the owner's business, as the names of files are
+            more = instead(word, known) if peer.level is Level.OWNER else ""
+            self._replies.fail(
+                peer, address, f"{node.name} has no {name} named {short_repr(word)}, and this note is silent{more}"
+            )
+
+    def _due(self, key: tuple[int, str, str]) -> bool:
+        now = self._now()
+        if now - self._answered.get(key, -AGAIN_SECONDS) < AGAIN_SECONDS:
+            return False
+        self._answered.pop(key, None)
+        while len(self._answered) >= MOST:
+            del self._answered[next(iter(self._answered))]
+        self._answered[key] = now
+        return True

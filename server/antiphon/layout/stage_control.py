@@ -1,0 +1,78 @@
+"""Writes a session for Open Stage Control: JSON, one widget for each control, a tab for each page.
+
+Source of the format: the session files that the program writes; properties left out take its defaults.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from antiphon.layout.controls import BLACK, Page, Widget
+
+VERSION = "1.25.0"
+"""The version of the program whose session format this is."""
+
+
+def to_session(title: str, pages: Iterable[Page]) -> str:
+    """Writes a session.
+
+    Args:
+        title: Name of the patch.
+        pages: Its controls.
+
+    Returns:
+        The content of a `.json` session file; equal for equal arguments.
+    """
+    tabs = [
+        {
+            "type": "tab",
+            "id": f"tab_{number}",
+            "label": page.name,
+            "layout": "grid",
+            "gridTemplate": "6",
+            "widgets": [_key(note) for note in page.keys] or [_widget(page, control) for control in page.controls],
+        }
+        for number, page in enumerate(pages)
+    ]
+    root = {"type": "root", "id": "root", "comments": title, "tabs": tabs}
+    session = {"createdWith": "Open Stage Control", "version": VERSION, "type": "session", "content": root}
+    return json.dumps(session, indent=1, ensure_ascii=False) + "\n"
+
+
+def _widget(page: Page, control: Widget) -> dict[str, Any]:
+    param = control.param
+    common = {"id": f"{page.name}/{control.label}", "address": control.address}
+    if param is not None and control.kind == "choice":
+        words = {word: index for index, word in enumerate(param.choices)}
+        return {
+            "type": "switch", **common, "values": words, "mode": "tap", "typeTags": "i",
+            "default": param.choices.index(str(control.value)), "html": control.label,
+        }  # fmt: skip
+    if param is not None and control.kind == "switch":
+        return {
+            "type": "button", **common, "label": control.label, "mode": "toggle", "on": 1, "off": 0, "typeTags": "i",
+            "default": int(bool(control.value)),
+        }  # fmt: skip
+    if param is not None:
+        whole = param.kind == "int"
+        unit = f" {param.unit}" if param.unit else ""
+        return {
+            "type": "fader", **common, "html": f"{control.label}{unit}", "design": "compact",
+            "range": {"min": param.low, "max": param.high}, "logScale": param.warp == "log",
+            "default": control.value, "decimals": 0 if whole else 4, "steps": "", "typeTags": "i" if whole else "f",
+        }  # fmt: skip
+    arguments = list(control.arguments)
+    return {
+        "type": "button", **common, "label": control.label, "mode": "tap", "ignoreDefaults": True,
+        "on": arguments[0] if arguments else None, "off": None,
+    }  # fmt: skip
+
+
+def _key(note: int) -> dict[str, Any]:
+    """A button for a note: velocity 100 at its press, 0 at its release, which ends the note."""
+    return {
+        "type": "button", "id": f"note {note}", "label": str(note), "address": "/note/on", "preArgs": [note],
+        "mode": "push", "on": 100, "off": 0, "typeTags": "ii", "colorWidget": "#555" if note % 12 in BLACK else "auto",
+    }  # fmt: skip

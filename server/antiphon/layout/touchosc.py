@@ -1,0 +1,160 @@
+"""Writes a layout for TouchOSC with py2tosc: pages of faders, buttons and radios, each with its OSC message.
+
+A fader is 0 to 1; its message scales it linearly to the parameter's range. A range with a logarithmic warp is sent to
+`/node/NAME/PARAM/norm`, which scales on the server, and a script of one function shows the feedback.
+"""
+
+from __future__ import annotations
+
+import math
+import uuid
+import zlib
+from collections.abc import Iterable
+from typing import Any
+
+import py2tosc
+from py2tosc import ui
+from py2tosc.control import Control as ToscControl
+from py2tosc.enums import AlignH, ButtonType, ControlType, Conversion, Orientation, TriggerCondition
+from py2tosc.messages import OscMessage, Partial, Value
+
+from antiphon.layout.controls import BLACK, Page, Widget
+
+WIDTH, HEIGHT = 1024, 768
+"""Size of the layout in points; TouchOSC scales it to the screen."""
+COLUMNS = 6
+GAP, CAPTION = 12, 0.1
+"""Points between controls; part of a control's height that its caption takes."""
+VELOCITY = 100
+"""Velocity of a key of the keyboard."""
+MAX_WORDS = 8
+"""Words of a choice that fit as buttons above each other; more become a fader over the words."""
+_SPACE = uuid.UUID("5a4d8d0e-5a4e-4f25-9d1c-0a6b6c1d7a11")
+_SLATE, _BLUE, _RED = (0.33, 0.37, 0.43, 1.0), (0.2, 0.65, 0.85, 1.0), (0.85, 0.25, 0.2, 1.0)
+
+
+def to_tosc(title: str, pages: Iterable[Page]) -> bytes:
+    """Writes a layout.
+
+    Args:
+        title: Name of the patch.
+        pages: Its controls.
+
+    Returns:
+        The content of a `.tosc` file; equal for equal arguments.
+    """
+    document = layout(title, pages)
+    return zlib.compress(document.dumps(validate=True).encode(), 9)
+
+
+def layout(title: str, pages: Iterable[Page]) -> py2tosc.Document:
+    """Builds a layout, with a place for every control."""
+    shown = [_keyboard(page) if page.keys else _page(page) for page in pages]
+    root = ui.stack(ui.pager(*shown, name="pages"), frame=(0, 0, WIDTH, HEIGHT), name=_plain(title))
+    document = py2tosc.Document(root=root)
+    document.resolve()
+    for number, widget in enumerate(document.walk()):
+        # the library gives each a random one, and equal patches are to give equal files
+        object.__setattr__(widget, "id", str(uuid.uuid5(_SPACE, f"{title} {number}")))
+    return document
+
+
+def _page(page: Page) -> ToscControl:
+    widgets = [_captioned(page.name, control) for control in page.controls]
+    rows = -(-len(widgets) // COLUMNS)
+    return ui.tiles(widgets, columns=COLUMNS, rows=rows, gap=GAP, pad=GAP, name=page.name, outline=False)
+
+
+def _captioned(page: str, control: Widget) -> ToscControl:
+    unit = f" {control.param.unit}" if control.param is not None and control.param.unit else ""
+    caption = _label(control.label + unit)
+    return ui.column(_widget(control), caption, sizes=(1.0 - CAPTION, CAPTION), name=f"{page} {control.label}",
+                     outline=False, background=False)  # fmt: skip
+
+
+def _widget(control: Widget) -> ToscControl:
+    param = control.param
+    if param is None:
+        arguments = [_constant(argument) for argument in control.arguments]
+        press = ui.osc(control.address, args=arguments, on=TriggerCondition.RISE, receive=False)
+        return _button(control.label, press, color=_RED if control.label == "panic" else _SLATE)
+    if control.kind == "switch":
+        return _button(control.label, ui.osc(control.address), button_type=ButtonType.TOGGLE_PRESS,
+                       x=float(bool(control.value)))  # fmt: skip
+    if control.kind == "choice" and len(param.choices) <= MAX_WORDS:
+        return _radio(control)
+    return _fader(control)
+
+
+def _fader(control: Widget) -> ToscControl:
+    param = control.param
+    assert param is not None
+    script = {}
+    if param.warp == "log" or param.kind == "choice":
+        message = ui.osc(f"{control.address}/norm", receive=False)
+        if param.warp == "log":
+            script = {"script": _logarithm(control.address, param.low, param.high)}
+    else:
+        conversion = Conversion.INTEGER if param.kind == "int" else Conversion.FLOAT
+        message = ui.osc(control.address, args=[ui.value("x", conversion=conversion, scale=(param.low, param.high))])
+    place = param.to_norm(param.check(control.value))
+    return _control(ControlType.FADER, control.label, message, place, color=_BLUE, **script)
+
+
+def _radio(control: Widget) -> ToscControl:
+    """A button for each word, below each other, with the words over them."""
+    param = control.param
+    assert param is not None
+    message = ui.osc(control.address, args=[ui.value("x", conversion=Conversion.INTEGER)])
+    steps = max(2, len(param.choices))
+    radio = _control(ControlType.RADIO, control.label, message, float(param.choices.index(str(control.value))),
+                     color=_BLUE, steps=steps, orientation=Orientation.SOUTH)  # fmt: skip
+    words = ui.column(*(_label(word) for word in param.choices), name="words", outline=False, background=False)
+    return ui.stack(radio, words, name=control.label, outline=False, background=False)
+
+
+def _keyboard(page: Page) -> ToscControl:
+    """Keys beside each other; each sends a note-on at its press, and one of velocity 0 at its release."""
+    keys = []
+    for note in page.keys:
+        velocity = ui.value("x", conversion=Conversion.INTEGER, scale=(0, VELOCITY))
+        message = ui.osc("/note/on", args=[_constant(note), velocity], receive=False)
+        keys.append(_button(str(note), message, color=_SLATE if note % 12 in BLACK else _BLUE))
+    return ui.row(*keys, gap=GAP // 3, pad=GAP, name=page.name, outline=False)
+
+
+def _button(name: str, message: OscMessage, *, x: float = 0.0, **properties: Any) -> ToscControl:
+    return _control(ControlType.BUTTON, name, message, x, **{"color": _SLATE, **properties})
+
+
+def _control(kind: ControlType, name: str, message: OscMessage, x: float, **properties: Any) -> ToscControl:
+    values = [Value("x", default=round(x, 6)), Value("touch", default=False)]
+    return ToscControl(kind, name=name, values=values, messages=[message], **properties)
+
+
+def _plain(text: str) -> str:
+    """Text that can stand in the file: printable, without the end of a section, which the library does not divide."""
+    return "".join(character for character in text if character.isprintable()).replace("]]>", "]] >")
+
+
+def _label(text: str) -> ToscControl:
+    text = _plain(text)
+    values = [Value("text", default=text), Value("touch", default=False)]
+    return ToscControl(ControlType.LABEL, name=text, values=values, background=False, outline=False, text_size=16,
+                  text_align_h=AlignH.CENTER)  # fmt: skip
+
+
+def _constant(argument: float | int | str) -> Partial:
+    kinds = {int: Conversion.INTEGER, float: Conversion.FLOAT, str: Conversion.STRING}
+    return ui.const(str(argument), conversion=kinds[type(argument)])
+
+
+def _logarithm(address: str, low: float, high: float) -> str:
+    """The Lua function that shows a value at its logarithmic place."""
+    return (
+        "function onReceiveOSC(message, connections)\n"
+        f"  if message[1] == '{address}' and message[2][1] then\n"
+        f"    self.values.x = math.log(message[2][1].value / {low!r}) / {math.log(high / low)!r}\n"
+        "  end\n"
+        "end\n"
+    )

@@ -1,0 +1,164 @@
+"""The nodes and the graph's ends with their values, in an array of numbers that may outlive the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Value
+from antiphon.errors import WireError
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.graph.io_nodes import ENDS
+from antiphon.runtime.suggestion import instead
+from antiphon.session.effects import Changed
+from antiphon.session.node_state import Node, Numbers, allocate, fits
+
+
+class NodeTable:
+    """The graph, its nodes, and the values of their parameters.
+
+    Attributes:
+        catalog: The processor types there are.
+        numbers: At least `SLOTS` floats: the tempo in bpm, then every node's cells.
+        graph: As last requested.
+        nodes: Its nodes, by name.
+        ends: The graph's input and output as nodes, by name.
+        by_id: All nodes and ends, by number.
+        next_id: Number of the next new node.
+    """
+
+    def __init__(self, catalog: Catalog, numbers: Numbers) -> None:
+        """An empty graph; `numbers` may hold a previous run's values."""
+        self.catalog = catalog
+        self.numbers = numbers
+        self.graph = Graph()
+        self.nodes: dict[str, Node] = {}
+        self.ends: dict[str, Node] = {}
+        for name, (number, info) in ENDS.items():
+            self.ends[name] = Node(number, name, info, 1 + len(info.cells) * len(self.ends))
+        self.by_id: dict[int, Node] = {}
+        self.next_id = 1
+        self.index()
+        if not MIN_TEMPO <= numbers[0] <= MAX_TEMPO:
+            numbers[0] = 120.0
+            for end in self.ends.values():
+                for cell, param in enumerate(end.cells):
+                    self.put_first(end, cell, param.default)
+        self._mend(self.ends)
+
+    @property
+    def tempo(self) -> float:
+        """The tempo last asked for, in bpm."""
+        return self.numbers[0]
+
+    @property
+    def every(self) -> dict[str, Node]:
+        """The nodes and the graph's ends, by name: all that have OSC addresses."""
+        return {**self.nodes, **self.ends}
+
+    def node(self, name: str) -> Node:
+        """The node, or end of the graph, of that name; `WireError` where there is none."""
+        state = self.nodes.get(name) or self.ends.get(name)
+        if state is None:
+            raise WireError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
+        return state
+
+    def param(self, node: str, name: str) -> tuple[Node, int]:
+        """The node and the parameter's cell; `WireError` where there is no such node or parameter."""
+        state = self.node(node)
+        cell = state.index.get(name)
+        if cell is None:
+            raise WireError(f"{node} has no parameter {name!r}{instead(name, state.index, 'it has')}")
+        return state, cell
+
+    def value(self, node: str, name: str) -> Value:
+        """The value last asked for that is due by now; call `advance` first to apply what is scheduled."""
+        state, cell = self.param(node, name)
+        return self.value_at(state, cell)
+
+    def value_at(self, node: Node, cell: int) -> Value:
+        """The value of a node's cell, as `value`."""
+        param = node.cells[cell]
+        if param.kind in ("text", "file"):
+            return node.texts.get(cell, str(param.default))
+        return param.decode(self.numbers[node.base + cell])
+
+    def current(self) -> Graph:
+        """The graph with the present values in it: those that differ from their defaults."""
+        return replace(
+            self.graph, nodes=tuple(NodeSpec(n.name, n.type, self._values(n.name)) for n in self.graph.nodes)
+        )
+
+    def reported(self, node_id: int, cell: int, number: float) -> Changed | None:
+        """Stores the value of a readonly parameter, which the engine reports.
+
+        Returns:
+            The change for subscribers; None for an unknown node, or a cell that is not readonly.
+        """
+        node = self.by_id.get(node_id)
+        if node is None or not 0 <= cell < len(node.cells) or not node.cells[cell].readonly:
+            return None
+        self.numbers[node.base + cell] = number
+        return Changed(node.name, node.cells[cell], node.cells[cell].decode(number))
+
+    def arrange(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> set[str]:
+        """Makes `graph` the graph: assigns numbers and cells to its new nodes.
+
+        Args:
+            graph: Valid for the catalog.
+            plans: Nodes of the plans whose cells are in use, by name.
+
+        Returns:
+            The names of the nodes that were there already, of the same type.
+        """
+        sizes = {n.name: len(self.catalog[n.type].cells) for n in graph.nodes}
+        retained = {n.name for n in graph.nodes if n.name in self.nodes and self.nodes[n.name].info.type == n.type}
+        taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
+        bases = allocate([sizes[n.name] for n in graph.nodes if n.name not in retained], taken)
+        nodes: dict[str, Node] = {}
+        for spec in graph.nodes:
+            if spec.name in retained:
+                nodes[spec.name] = self.nodes[spec.name]
+                continue
+            node = Node(self.next_id, spec.name, self.catalog[spec.type], bases.pop(0))
+            self.next_id += 1
+            for cell, param in enumerate(node.cells):
+                self.put_first(node, cell, param.default)
+            nodes[spec.name] = node
+        self.graph, self.nodes = graph, nodes
+        self.index()
+        return retained
+
+    def index(self) -> None:
+        """Brings `by_id` up to date with `nodes`."""
+        self.by_id = {n.id: n for n in self.every.values()}
+
+    def put_first(self, node: Node, cell: int, value: Value) -> None:
+        """Stores the first value of a cell; texts are stored in their node."""
+        param = node.cells[cell]
+        self.numbers[node.base + cell] = 0.0 if param.kind in ("text", "file") else param.encode(value)
+
+    def _values(self, name: str) -> dict[str, Value]:
+        node = self.nodes[name]
+        values = {}
+        for cell, param in enumerate(node.cells):
+            if not param.readonly and param.kind != "trigger":
+                value = self.value_at(node, cell)
+                if value != param.default:
+                    values[param.name] = value
+        return values
+
+    def mend(self) -> None:
+        """Gives every number that is not valid its default: the process may have been killed at any point."""
+        if not MIN_TEMPO <= self.numbers[0] <= MAX_TEMPO:
+            self.numbers[0] = 120.0
+        self._mend(self.every)
+
+    def _mend(self, nodes: Mapping[str, Node]) -> None:
+        for node in nodes.values():
+            for cell, param in enumerate(node.cells):
+                number = self.numbers[node.base + cell]
+                if not fits(param, number):
+                    self.put_first(node, cell, param.default)

@@ -1,0 +1,194 @@
+"""`SynthProcessor`: the base of nodes whose notes a synth backend plays, in a worker, one block late."""
+
+from __future__ import annotations
+
+import json
+import math
+from abc import abstractmethod
+from collections import deque
+
+import numpy as np
+
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
+from antiphon.contract.processor import IO, Event
+from antiphon.synth.backend import SynthSettings, pack
+from antiphon.synth.info import BackendChoice
+from antiphon.synth.sounding import Sounding
+from antiphon.workers.processor import WorkerProcessor
+from antiphon.workers.spec import WorkerSpec
+
+MAX_WAITING = 8192
+MOST_EVENTS = 128
+"""Of a hop; the rest of `MAX_EVENTS` is for the sounding notes that a new worker is sent again."""
+_DB = math.log(10.0) / 20.0
+
+LEVEL = Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="How loud.")
+"""A parameter that every `SynthProcessor` has to have."""
+DROPPED = Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Events there was no room for.")
+"""Another."""
+
+
+class SynthProcessor(WorkerProcessor):
+    """Events in, sound out. Events of a block are played with their offsets in the next one.
+
+    While its worker is away the node is silent (a 10 ms fade); when it is back, the notes that sound still are taken up
+    where they would be. A subclass has the parameters `LEVEL` and `DROPPED`, and the methods `backend` and `asked`.
+    """
+
+    inputs = (EVENTS_IN,)
+    outputs = (AUDIO_OUT,)
+    tail = True
+
+    @abstractmethod
+    def backend(self) -> BackendChoice:
+        """Chooses what plays the notes, at each `prepare`.
+
+        Returns:
+            The backend and its settings; nodes with equal ones share a worker.
+        """
+
+    @abstractmethod
+    def asked(self) -> SynthSettings:
+        """Gives what the node asks of the backend.
+
+        Returns:
+            The settings.
+        """
+
+    def turn(self, io: IO, events: list[Event]) -> None:
+        """Adds events that go before a hop's notes. On the block path.
+
+        Args:
+            io: The block in which the hop becomes complete.
+            events: The list to extend, empty.
+        """
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Opens the stream and makes every buffer.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Raises:
+            AntiphonError: The worker cannot be had, or a setting cannot be played.
+        """
+        self._choice = self.backend()
+        self._most = max(1, min(MOST_EVENTS, int(self._choice.info.crowd * spec.block)))
+        self._gain = np.zeros(spec.block, np.float32)
+        self._skipped = 0
+        self._events: deque[tuple[int, Event]] = deque(maxlen=MAX_WAITING)
+        self._hop_events: list[Event] = []
+        self._sounding = Sounding()
+        self._dropped = 0
+        super().prepare(spec)
+
+    def worker(self, spec: StreamSpec) -> WorkerSpec:
+        """Describes the backend's worker.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+
+        Returns:
+            The worker's spec: a hop is a block.
+        """
+        return self._choice.info.worker(spec.rate, spec.block, dict(self._choice.settings))
+
+    def config(self) -> str:
+        """Gives what the node asks for, as the backend plays it.
+
+        Returns:
+            `SynthSettings` as JSON.
+        """
+        settings = self._choice.info.supporter().playable(self.asked(), instead=self._choice.instead)
+        return json.dumps(settings.to_json(), ensure_ascii=False)
+
+    def lead(self, spec: StreamSpec, hop: int) -> int:
+        """Computes how many hops the worker has for its answer.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+            hop: Frames of a hop.
+
+        Returns:
+            0: a hop is a block, and the next one plays its answer.
+        """
+        return 0
+
+    def behind(self, spec: StreamSpec, hop: int) -> int:
+        """Computes how late the backend is.
+
+        Args:
+            spec: Rate, block and channels of the stream.
+            hop: Frames of a hop.
+
+        Returns:
+            Frames.
+        """
+        return hop * self._choice.info.delay(spec.rate, hop)
+
+    def process(self, io: IO) -> None:
+        """Gathers the block's events, posts them, and plays the answer at its level.
+
+        Args:
+            io: The block.
+        """
+        out, hops = io.audio_out[0], self.hops
+        hops.begin(io.time.sample)
+        start = hops.number * hops.hop + hops.fill
+        # blocks that were missed: hops are counted, the clock went on
+        self._skipped = io.time.sample - start
+        for event in io.events_in:
+            if len(self._events) == MAX_WAITING:
+                self._dropped += 1
+            self._events.append((start + event.offset, event))
+        super().process(io)
+        gain = self._gain[: io.frames]
+        np.multiply(io.curve("level"), np.float32(_DB), out=gain)
+        np.exp(gain, out=gain)
+        np.multiply(out, gain, out=out)
+        if self._dropped:
+            io.report("dropped", self._dropped)
+
+    def post(self, hop: int, sound: Samples) -> None:
+        """Gathers the hop's events, whether there is a worker for them or not, and posts them.
+
+        Args:
+            hop: The hop's number.
+            sound: No channels.
+        """
+        size = self.hops.hop
+        start, events = hop * size, self._hop_events
+        events.clear()
+        self.turn(self._io, events)
+        # what a hop cannot hold waits for the next
+        while self._events and self._events[0][0] < start + size and len(events) < self._most:
+            at, event = self._events.popleft()
+            events.append(event.moved(max(0, at - start) - event.offset))
+        super().post(hop, sound)
+        self._sounding.follow(start, events)
+
+    def begin(self, hop: int) -> None:
+        """Gives a new worker the notes that sound.
+
+        Args:
+            hop: The first hop it gets.
+        """
+        self._hop_events[:0] = self._sounding.again(hop * self.hops.hop)
+
+    def write(self, hop: int, sound: Samples, into: Samples) -> None:
+        """Packs the hop's events.
+
+        Args:
+            hop: Number of the hop.
+            sound: No channels.
+            into: What the worker gets.
+        """
+        self._dropped += pack(hop * self.hops.hop + self._skipped, self._hop_events, into[0])
+
+    def reset(self) -> None:
+        """Forgets all notes."""
+        super().reset()
+        self._events.clear()
+        self._sounding.clear()

@@ -1,0 +1,1 @@
+"""Streaming networks in workers: in numpy, in torch on the CPU, on an NVIDIA card."""

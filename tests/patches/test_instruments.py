@@ -1,0 +1,181 @@
+"""Every patch that ships as an instrument, played: level, scenes, controllers, hints, and what a fresh install has."""
+
+from __future__ import annotations
+
+import re
+import sys
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from tests import audio
+from tools import patch_pages as pages
+from tools import performances
+from tools.performances import PERFORMANCES, RATE, Rendered, difference
+
+from antiphon.graph import asset_names, patch
+from antiphon.graph.patch_list import TOOLS
+from antiphon.plugins.loader import load
+from antiphon.runtime import resources
+from antiphon_loops.analysis.loudness import integrated
+
+LISTED = {entry.name: entry for entry in pages.shipped()}
+OWN_SOUND = {"cast"}
+"""Patches that do nothing before their performer names a sound."""
+INSTRUMENTS = sorted(name for name, entry in LISTED.items() if entry.group != TOOLS and name not in OWN_SOUND)
+SPREAD = 3.0
+"""LU between the loudest instrument and the softest, as they begin."""
+SCENE_SPREAD = 4.0
+"""LU between an instrument as it begins and in a scene."""
+HEARD = 1.0
+"""dB by which the cells of two scenes differ on average: less may be missed, and all that ship are above it."""
+PYO = ("piano", "bass", "pad", "pluck", "strings", "drums")
+"""Instruments that need no scsynth."""
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    return load(check=False)
+
+
+@pytest.fixture(scope="module")
+def figures():
+    return pages.known()
+
+
+@pytest.mark.parametrize("name", sorted(PERFORMANCES))
+def test_it_sounds_as_its_page_says(name, loaded, figures, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)  # a fresh install has none
+    rendered, found = performances.render(name, loaded), figures[name]
+    assert rendered.failures == []
+    assert audio.peak(rendered.sound) < 1.0, "it clips"
+    assert np.isfinite(rendered.sound).all()
+    assert integrated(rendered.first(), RATE) == pytest.approx(found.lufs, abs=0.5)
+    assert len(audio.attacks(rendered.first())) == pytest.approx(found.attacks, rel=0.25, abs=2.0)
+    for number in rendered.scenes:
+        assert integrated(rendered.scene(number), RATE) == pytest.approx(found.scenes[str(number)], abs=1.0)
+        here, beside = rendered.change(number)
+        assert here <= max(1.5 * beside, 2e-3), f"scene {number} clicks"
+    for before, after in pairwise(rendered.scenes):
+        assert difference(rendered.scene(before), rendered.scene(after)) > HEARD, (before, after)
+
+
+def test_every_instrument_has_a_performance():
+    assert set(PERFORMANCES) == set(LISTED) - OWN_SOUND
+    assert len(INSTRUMENTS) >= 30
+
+
+def test_instruments_begin_within_three_units_of_each_other(figures):
+    levels = {name: figures[name].lufs for name in INSTRUMENTS}
+    assert max(levels.values()) - min(levels.values()) <= SPREAD, sorted(levels.items(), key=lambda item: item[1])
+    for name in INSTRUMENTS:
+        for number, lufs in figures[name].scenes.items():
+            assert abs(lufs - figures[name].lufs) <= SCENE_SPREAD + 1e-9, (name, number)
+        assert figures[name].peak < 0.0, name
+
+
+@pytest.mark.parametrize("name", INSTRUMENTS)
+def test_it_has_scenes_controllers_and_a_hint_that_holds(name, loaded):
+    entry = LISTED[name]
+    found = patch.load(entry.path, loaded.catalog, trusted=True)
+    assert len(found.scenes) >= 2
+    assert len({target for control, target in found.midi.items() if control != "out"}) >= 2
+    # what one scene sets every scene sets: which was recalled before makes no difference
+    assert len({frozenset(values) for values in found.scenes.values()}) == 1, name
+    assert entry.hint == found.hint
+    assert re.fullmatch(r"[A-Z].{20,250}[.]", found.hint)
+    said = entry.line + found.hint
+    addresses = re.findall(r"`/node/(\w+)/(\w+)", said)
+    numbers = [int(number) for number in re.findall(r"`/scene/recall (\d+)", said)]
+    assert addresses or numbers or "`/note/on" in said, "it names something to send"
+    cells = {node.name: {cell.name for cell in loaded.catalog[node.type].cells} for node in found.graph.nodes}
+    assert all(param in cells.get(node, {"mute", "gain"}) for node, param in addresses), addresses
+    assert set(numbers) <= set(found.scenes)
+    plays = any(node.type == "synth" for node in found.graph.nodes)
+    pedals = {"64"} if plays else set()
+    assert set(re.findall(r"\bcc (\d+)", said)) <= {key.split()[1] for key in found.midi if key != "out"} | pedals
+
+
+@pytest.mark.parametrize("name", sorted(LISTED))
+def test_it_needs_nothing_that_a_fresh_install_lacks(name, loaded):
+    shipped = patch.load(LISTED[name].path, loaded.catalog, trusted=True)
+    for node in shipped.graph.nodes:
+        assert node.type != "model"
+        assert node.values.get("instrument", "piano") in PYO
+        for param in loaded.catalog[node.type].params:
+            value = node.values.get(param.name)
+            if param.kind == "file" and value:
+                found_at = Path(asset_names.located(str(value)))
+                assert found_at.is_relative_to(resources.folder("library")), (node.name, value)
+
+
+def test_tools_are_apart_and_checks_are_not_listed():
+    assert {name for name, entry in LISTED.items() if entry.group == TOOLS} == {"tune", "click", "soundcheck"}
+    assert not {"through", "worker", "bench8"} & set(LISTED)
+    names = patch.names()
+    assert names[-3:] == ["click", "soundcheck", "tune"]
+    assert names[:-3] == sorted(names[:-3])
+    assert all(LISTED[name].group for name in LISTED if name not in OWN_SOUND)
+
+
+# ---- how it is measured
+
+
+def still(level=0.1):
+    """Four seconds of a soft tone with a scene at two."""
+    tone = audio.sine(220.0, 4.0, level=20.0 * np.log10(level), channels=2)
+    return Rendered(tone, {1: 2 * RATE}, 2 * RATE)
+
+
+def test_a_click_is_found_and_a_tone_is_none():
+    whole = still()
+    here, beside = whole.change(1)
+    assert here <= 1.5 * beside
+    clicked = whole.sound.copy()
+    clicked[:, 2 * RATE + 100 :] += 0.01
+    here, beside = replace(whole, sound=clicked).change(1)
+    assert here > max(1.5 * beside, 2e-3)
+
+
+def test_sounds_differ_by_what_they_differ():
+    a = audio.noise(2 * RATE, 2)
+    assert difference(a, a) == 0.0
+    assert difference(a, a * np.float32(0.5)) == pytest.approx(6.0, abs=0.1)
+    with_tone = a + audio.sine(1000.0, 2.0, level=-6.0, channels=2)
+    assert difference(a, with_tone) > HEARD
+
+
+def test_what_comes_in_has_one_level():
+    for name, make in performances.SOUNDS.items():
+        assert integrated(make(), RATE) == pytest.approx(performances.LEVEL, abs=0.1), name
+        assert audio.peak(make()) < 1.0, name
+
+
+@pytest.mark.parametrize("note", [45, 48, 52, 57])
+def test_the_wah_opens_as_the_string_is_struck_harder(loaded, note):
+    """In the middle of a guitar's range the centroid rises with each velocity, and the level stays near the input's."""
+    softest = audio.level(performances.string(note, 127, 0.9)[None].astype(np.float32))
+    found = patch.load("wah", loaded.catalog)
+    centroids, gains = [], []
+    for velocity in (30, 60, 90, 127):
+        x = np.zeros((2, RATE), np.float32)
+        tone = performances.string(note, velocity, 0.9) * 10.0 ** ((-22.0 - softest) / 20.0)
+        x[:, 2400 : 2400 + tone.size] = tone
+        runner = performances.PlayerRunner(found.graph, loaded.catalog, loaded.make, performances.SPEC, found.tempo)
+        y = np.concatenate([part.copy() for part in performances.process_stream([x], runner)], axis=1)
+        runner.close()
+        struck = slice(2400, 2400 + 3 * RATE // 10)
+        centroids.append(centroid(y[0, struck]))
+        gains.append(audio.level(y[:, struck]) - audio.level(x[:, struck]))
+    assert all(harder > 0.97 * softer for softer, harder in pairwise(centroids)), centroids
+    assert centroids[-1] > 1.8 * centroids[0], centroids
+    assert centroids[-1] < 2500.0
+    # from 60 on; a soft note is raised by up to 12 dB, which a compressor's makeup is for
+    assert all(-2.0 < gain < 9.0 for gain in gains[1:]), gains
+
+
+def centroid(x):
+    power = np.abs(np.fft.rfft(x * np.hanning(x.size))) ** 2
+    hertz = np.fft.rfftfreq(x.size, 1.0 / RATE)
+    return float((power * hertz).sum() / power.sum())

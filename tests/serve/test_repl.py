@@ -1,0 +1,71 @@
+"""`antiphon repl` at a running server, typed by a pipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import soundfile
+from prompt_toolkit import PromptSession
+from prompt_toolkit.input import create_pipe_input
+from prompt_toolkit.output import DummyOutput
+from tests.waiting import play_for, until
+
+from antiphon.bench.rig import ServerProcess
+from antiphon.cli.repl.command import PROMPT, Repl, converse, panic_key
+
+F12 = "\x1b[24~"
+
+
+def typed(connected: Repl, keys: str) -> list[str]:
+    """What is printed for keys that are typed; the session ends with them."""
+    printed: list[str] = []
+    with create_pipe_input() as pipe:
+        pipe.send_text(keys)
+        session: PromptSession[str] = PromptSession(
+            PROMPT, input=pipe, output=DummyOutput(), key_bindings=panic_key(connected, printed.append)
+        )
+        converse(connected, session, printed.append)
+    return printed
+
+
+def test_it_sends_asks_explains_and_follows_the_patch(tmp_path: Path) -> None:
+    with ServerProcess("--audio", "headless", "--patch", "throw", home=tmp_path) as server:
+        connected = Repl(server.osc, server.http)
+        assert "Throw" in connected.status_line()
+        printed = typed(connected, "echo feedback 0.25\recho feedback\r/node/echo/nosuch 1\rhelp panic\rquit\r")
+        assert printed == [
+            "/node/echo/feedback 0.25",
+            next(line for line in printed if "nosuch" in line),
+            "panic: silence within one block",
+        ]
+        assert server.ask("/node/echo/feedback")[1] == [0.25]
+        # of another patch it completes the nodes, once it is loaded
+        typed(connected, "/patch/load keys 0\r\x04")
+        until(lambda: "Keys" in connected.status_line(), 5.0, "the other patch plays")
+        until(lambda: connected.status_line() and "/node/keys/instrument" in connected.declared, 5.0, "its nodes")
+        assert "/node/echo/feedback" not in connected.declared
+
+
+def test_f12_is_panic_while_a_line_is_typed(tmp_path: Path) -> None:
+    out = tmp_path / "out.wav"
+    with ServerProcess("--audio", "headless", "--patch", "keys", "--record", str(out), home=tmp_path) as server:
+        connected = Repl(server.osc, server.http)
+        server.send("/note/on", 60, 100)
+        server.send("/note/on", 64, 100)
+        server.sync()
+        play_for(server, 0.5)
+        assert typed(connected, f"half a li{F12}\x15\rquit\r") == ["panic"]
+        play_for(server, 0.5)
+    sound, rate = soundfile.read(out, dtype="float32")
+    assert np.abs(sound).max() > 0.01
+    assert np.abs(sound[-rate // 4 :]).max() < 1e-4
+
+
+def test_a_server_that_ends_is_a_sentence(tmp_path: Path) -> None:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
+        connected = Repl(server.osc, server.http)
+    (line,) = connected.answer("/ping") or [""]
+    assert "antiphon serve" in line
+    connected._read_at = 0.0
+    assert "antiphon serve" in connected.status_line()

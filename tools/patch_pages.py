@@ -1,0 +1,204 @@
+"""Writes docs/patches.md and its pictures: each patch that ships, played, measured and drawn.
+
+    .venv/bin/python tools/patch_pages.py            # all
+    .venv/bin/python tools/patch_pages.py wah amp    # these; the figures of the others stay
+    .venv/bin/python tools/patch_pages.py --text     # none: the text alone, after a new hint
+
+The figures are in docs/patches/figures.json, each with a digest of the patch: a test renders the same
+performances (tools/performances.py) and compares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import sys
+import tomllib
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "plugins")]
+
+from tests.audio import attacks  # noqa: E402
+from tools.performances import LEVEL, PERFORMANCES, RATE, Rendered, render  # noqa: E402
+
+from antiphon.graph.patch_list import TOOLS, PatchEntry, entries  # noqa: E402
+from antiphon.runtime import resources  # noqa: E402
+from antiphon_loops.analysis.loudness import integrated, true_peak  # noqa: E402
+
+FOLDER = ROOT / "docs" / "patches"
+PAGE = ROOT / "docs" / "patches.md"
+FIGURES = FOLDER / "figures.json"
+WIDTH, HEIGHT = 480, 140
+"""Pixels of a picture."""
+LOWEST, HIGHEST = 40.0, 16000.0
+"""Hz at the bottom and the top of a picture."""
+FLOOR = -60.0
+"""dB below the loudest cell that are still drawn."""
+TONES = 16
+"""Colours of a picture: 4 bits a pixel."""
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured on one patch.
+
+    Attributes:
+        digest: Of the nodes, wires, scenes and tempo that were played.
+        lufs: Integrated loudness (ITU-R BS.1770-4) before the first scene.
+        peak: Largest true peak of the whole performance, dBFS.
+        attacks: How many times sound begins or is struck anew in that phrase.
+        scenes: Loudness of a phrase in each scene.
+    """
+
+    digest: str
+    lufs: float
+    peak: float
+    attacks: int
+    scenes: Mapping[str, float]
+
+    def plain(self) -> dict[str, Any]:
+        """As data for JSON."""
+        return asdict(self)
+
+
+def digest(name: str) -> str:
+    """The first digits of the SHA-256 of what of a patch that ships can be heard: not its hint, not its comments."""
+    whole = tomllib.loads((resources.patches() / f"{name}.toml").read_text(encoding="utf-8"))
+    sounding = {key: whole[key] for key in ("tempo", "nodes", "wires", "scenes") if key in whole}
+    return hashlib.sha256(json.dumps(sounding, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def measure(name: str, rendered: Rendered) -> Figures:
+    """The figures of a performance."""
+    peak = 20.0 * float(np.log10(max(true_peak(rendered.sound, RATE), 1e-9)))
+    scenes = {str(number): round(integrated(rendered.scene(number), RATE), 1) for number in rendered.scenes}
+    first = rendered.first()
+    return Figures(digest(name), round(integrated(first, RATE), 1), round(peak, 1), len(attacks(first)), scenes)
+
+
+def spectrogram(rendered: Rendered) -> bytes:
+    """A performance as a PNG: time to the right, logarithmic frequency upwards, a line where a scene begins."""
+    size = 4096
+    mono = np.pad(rendered.sound.mean(axis=0, dtype=np.float64), size // 2)
+    starts = np.linspace(0, mono.size - size, WIDTH).astype(np.int64)
+    window = np.hanning(size)
+    power = np.stack([np.abs(np.fft.rfft(mono[at : at + size] * window)) ** 2 for at in starts], axis=1)
+    edges = np.geomspace(LOWEST, HIGHEST, HEIGHT + 1) * size / RATE
+    low = np.floor(edges[:-1]).astype(int)
+    high = np.maximum(low + 1, np.ceil(edges[1:]).astype(int))
+    rows = np.stack([power[a:b].mean(axis=0) for a, b in zip(low, high, strict=True)])[::-1]
+    level = 10.0 * np.log10(rows / max(rows.max(), 1e-12) + 1e-12)
+    cells = np.clip((level - FLOOR) / -FLOOR * (TONES - 2), 0, TONES - 2).round().astype(np.uint8)
+    for at in (rendered.before, *rendered.scenes.values()):
+        if at:
+            cells[::2, min(WIDTH - 1, round(at / rendered.sound.shape[1] * WIDTH))] = TONES - 1
+    return _png(cells)
+
+
+def _png(cells: NDArray[np.uint8]) -> bytes:
+    """An indexed PNG of 16 colours (PNG specification, ISO/IEC 15948): from white to dark blue, and red lines."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    marks = np.array([0.0, 0.35, 0.7, 1.0])
+    colours = np.array([(255, 255, 255), (250, 190, 90), (190, 40, 80), (30, 10, 70)], float)
+    at = np.linspace(0.0, 1.0, TONES - 1)
+    palette = np.stack([np.interp(at, marks, colours[:, c]) for c in range(3)], axis=1).round().astype(np.uint8)
+    palette = np.vstack([palette, np.array([[40, 110, 200]], np.uint8)])
+    packed = (cells[:, 0::2] << 4) | cells[:, 1::2]
+    lines = b"".join(b"\x00" + row.tobytes() for row in packed)
+    head = struct.pack(">IIBBBBB", cells.shape[1], cells.shape[0], 4, 3, 0, 0, 0)
+    parts = [(b"IHDR", head), (b"PLTE", palette.tobytes()), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(kind, data) for kind, data in parts)
+
+
+def shipped() -> list[PatchEntry]:
+    """The listed patches that ship."""
+    return [entry for entry in entries() if entry.listed and not entry.own]
+
+
+def known() -> dict[str, Figures]:
+    """The figures that were written last, by the patch's name."""
+    if not FIGURES.is_file():
+        return {}
+    return {name: Figures(**found) for name, found in json.loads(FIGURES.read_text(encoding="utf-8")).items()}
+
+
+def page(listed: Sequence[PatchEntry], figures: Mapping[str, Figures]) -> str:
+    """The text of docs/patches.md."""
+    levels = [figures[entry.name].lufs for entry in listed if entry.name in figures and entry.group != TOOLS]
+    lines = [HEAD.format(count=len(levels), least=min(levels), most=max(levels), level=LEVEL)]
+    groups = sorted({entry.group for entry in listed}, key=lambda group: (group == TOOLS, not group, group))
+    for group in groups:
+        lines.append(f"## {(group or 'others').capitalize()}\n")
+        for entry in (entry for entry in listed if entry.group == group):
+            lines += section(entry, figures.get(entry.name))
+    return "\n".join(lines)
+
+
+def section(entry: PatchEntry, found: Figures | None) -> list[str]:
+    """The lines of one patch."""
+    lines = [f"### {entry.name}\n", f"{entry.line}\n"]
+    if entry.hint:
+        lines.append(f"First: {entry.hint}\n")
+    if found is not None:
+        scenes = "".join(f", scene {number} {lufs:.1f}" for number, lufs in found.scenes.items())
+        lines.append(f"![spectrogram of {entry.name}](patches/{entry.name}.png)\n")
+        lines.append(f"{found.lufs:.1f} LUFS{scenes}; true peak {found.peak:.1f} dBFS\n")
+    return lines
+
+
+HEAD = """# Patches
+
+What each patch that ships is for, what to do first, and how it sounds. `antiphon patches` lists them, `antiphon
+patches NAME` shows one with its scenes and MIDI controllers, `antiphon serve --patch NAME` or `/patch/load NAME` plays
+it, `/scene/recall 2` its second scene.
+
+This page is generated: `.venv/bin/python tools/patch_pages.py` renders every performance of `tools/performances.py`, a
+phrase as the patch begins and once more in each scene, by the code that plays live, at 48 kHz in blocks of 1024,
+without torch and without a library of your own. What comes in has {level:g} LUFS. Loudness is integrated after ITU-R
+BS.1770-4; the peak is oversampled four times. The {count} instruments begin between {least:.1f} and {most:.1f} LUFS.
+In the pictures time goes to the right, frequency upwards from 40 Hz to 16 kHz, and 60 dB from white to dark; dotted
+lines are scenes. A patch without figures plays a sound that you name.
+"""
+
+
+def main(names: Sequence[str]) -> None:
+    """Plays, measures and draws those patches, or all, and writes the page."""
+    from antiphon.plugins.loader import load
+
+    FOLDER.mkdir(exist_ok=True)
+    loaded, listed = load(check=False), shipped()
+    figures = {name: found for name, found in known().items() if name in PERFORMANCES}
+    for name in [] if names == ["--text"] else names or sorted(PERFORMANCES):
+        rendered = render(name, loaded)
+        if rendered.failures:
+            raise SystemExit(f"{name}: {rendered.failures}")
+        figures[name] = measure(name, rendered)
+        (FOLDER / f"{name}.png").write_bytes(spectrogram(rendered))
+        print(f"{name}: {figures[name].plain()}")
+    data = {name: figures[name].plain() for name in sorted(figures)}
+    FIGURES.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(listed, figures), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    import os
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as home:
+        # no library and no patches of one's own
+        os.environ["ANTIPHON_HOME"] = home
+        main(sys.argv[1:])
