@@ -276,6 +276,14 @@ def test_options_that_make_no_sense(antiphon: Command, place: Path, given: tuple
     assert said in done.complaint
 
 
+def test_a_sound_that_is_not_there_is_said(antiphon: Command, place: Path) -> None:
+    name = script(place, 'track("t", "tick nosuch", on="drums")')
+    done = antiphon("render", name, "--bars", "2", "--out", "out.wav", "--tail", "0")
+    assert done.code == 0
+    assert done.complaint == "drums.missed is 2: Notes whose sample was not there (yet)."
+    assert len(clicks(place / "out.wav")) == 2
+
+
 def test_what_a_script_prints_is_not_its_music(spawn: Callable[..., subprocess.Popen[str]], place: Path) -> None:
     script(place, 'print("hello")\n' + BEAT)
     process = spawn("render", "set.py", "--bars", "1", "--out", "out.wav", "--tail", "0")
