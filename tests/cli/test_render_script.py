@@ -15,7 +15,8 @@ import pytest
 from tests import audio
 
 from antiphon.io import midifile
-from antiphon.live.records import ScriptError
+from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.offline import script_midi
 from antiphon.offline.script_run import ScriptProcess, frames_of
 
 Command = Callable[..., Any]
@@ -194,6 +195,16 @@ def low():
     assert abs(song.tempo[1][0] - 2 / 3) < tick
 
 
+def test_a_ramp_of_the_tempo_lasts_as_long_in_midi(tmp_path: Path) -> None:
+    events = [
+        LiveEvent(F(0), "/tempo", (60,)), LiveEvent(F(1), "/note/on", (60, 90, 1)), LiveEvent(F(2), "/tempo", (180, 8)),
+    ]  # fmt: skip
+    assert script_midi.write(tmp_path / "ramp.mid", events, F(16), 120.0) == (1, [])
+    song = midifile.read(tmp_path / "ramp.mid")
+    for beat in (2, 10, 16):
+        assert abs(song.seconds(beat) - frames_of(events, F(beat), RATE, 120.0) / RATE) < 0.002
+
+
 def test_length_follows_bars_and_meter(place: Path, antiphon: Command) -> None:
     name = script(place, 'meter(3)\ntempo(90)\ntrack("t", "tick*3", on="drums")')
     assert antiphon("render", name, "--bars", "2.5", "--out", "o.wav", "--tail", "0", "--fade", "0").code == 0
@@ -221,7 +232,7 @@ BEAT = 'track("t", "tick", on="drums")\n'
         ("try:\n    while True: pass\nexcept Exception:\n    pass\n", "set.py line 4: it runs without end", False),
         (BEAT + "@loop\ndef l():\n    yield 1\n    while True: pass\n", "set.py line 7: it runs without end", False),
         ('track("t", s("tick").fast(1024).fast(1024).fast(1024))\n', "set.py line 3: it runs without end", False),
-        ("p = s('tick')\nfor _ in range(400): p = p.rev()\ntrack('t', p)\n", "set.py line 5: it calls itself too", False),
+        ("p = s('tick')\nfor _ in range(400): p = p.rev()\ntrack('t', p)\n", "line 5: it calls itself too", False),
         ("x = 10 ** 10 ** 9\n", "runs without end", False),
         ("import time\ntime.sleep(99)\n", "set.py line 4: it runs without end", False),
         ("x = bytearray(10 ** 10)\n", "set.py line 3: it takes more memory than a script may have", False),
@@ -263,6 +274,14 @@ def test_options_that_make_no_sense(antiphon: Command, place: Path, given: tuple
     done = antiphon("render", *given)
     assert done.code == 2
     assert said in done.complaint
+
+
+def test_a_sound_that_is_not_there_is_said(antiphon: Command, place: Path) -> None:
+    name = script(place, 'track("t", "tick nosuch", on="drums")')
+    done = antiphon("render", name, "--bars", "2", "--out", "out.wav", "--tail", "0")
+    assert done.code == 0
+    assert done.complaint == "drums.missed is 2: Notes whose sample was not there (yet)."
+    assert len(clicks(place / "out.wav")) == 2
 
 
 def test_what_a_script_prints_is_not_its_music(spawn: Callable[..., subprocess.Popen[str]], place: Path) -> None:

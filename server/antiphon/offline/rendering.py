@@ -25,6 +25,8 @@ from antiphon.session.node_state import SLOTS
 from antiphon.session.schedule import Moment
 from antiphon.session.session import Session
 
+COUNTS = ("missed", "dropped")
+"""Names of readonly parameters by which a processor counts notes that it could not play."""
 _ALL_DUE = Moment(math.inf, math.inf)
 
 
@@ -49,8 +51,14 @@ class PlayerRunner:
         self.spec = spec
         ids, actions = actions_of(graph, catalog, spec.rate, commands)
         self._names = {number: name for name, number in ids.items()}
-        plan = compile_plan(graph, catalog, make, spec, ids)
+        plan = self._plan = compile_plan(graph, catalog, make, spec, ids)
         self._hosts = plan.hosts
+        self._counts = {
+            (ids[node.name], cell): (node.name, param)
+            for node in graph.nodes
+            for cell, param in enumerate(catalog[node.type].cells)
+            if param.readonly and param.name in COUNTS
+        }
         self._player = GraphPlayer(spec, tempo)
         self._player.load(plan, 1, 0.0)
         self.latency = plan.latency + int(getattr(self._player, "latency", 0))
@@ -72,6 +80,15 @@ class PlayerRunner:
     def dropped(self) -> int:
         """Number of commands that the schedule had no room for."""
         return self._player.counters.schedule_dropped
+
+    def counts(self) -> list[tuple[str, Param, int]]:
+        """(node, readonly parameter, number) of what nodes have counted as lost, by the names in `COUNTS`."""
+        found = []
+        for number, cell, value in self._plan.reports():
+            if value > 0 and (number, cell) in self._counts:
+                node, param = self._counts[number, cell]
+                found.append((node, param, int(value)))
+        return found
 
     def run(self, x: Samples) -> Samples:
         player = self._player

@@ -99,6 +99,7 @@ def _tempo(events: Sequence[LiveEvent], tempo: float) -> list[tuple[float, float
             changes[event.beat] = bpm
             continue
         steps = max(1, min(4096, int(over / _STEP)))
-        for step in range(steps + 1):
-            changes[event.beat + over * step / steps] = before + (bpm - before) * step / steps
+        for step in range(steps):  # each with the tempo of its middle, so that the ramp lasts as long as the engine's
+            changes[event.beat + over * step / steps] = before + (bpm - before) * (step + 0.5) / steps
+        changes[event.beat + over] = bpm
     return [(float(at), bpm) for at, bpm in sorted(changes.items())]

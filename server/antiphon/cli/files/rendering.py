@@ -83,7 +83,8 @@ class PatchRender:
             rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
             for samples in faded(rendered, rate, self.fade):
                 writer.write(samples)
-        return RenderedFile(writer.name, writer.frames, tuple(runner.failures), runner.dropped)
+            lost = tuple(f"{node}.{param.name} is {n}: {param.doc}" for node, param, n in runner.counts())
+        return RenderedFile(writer.name, writer.frames, tuple(runner.failures), runner.dropped, lost)
 
     def _blocks(self, stack: ExitStack) -> Iterable[Samples]:
         from antiphon.io.audiofile import stream
@@ -115,15 +116,19 @@ class RenderedFile:
         frames: Its length.
         failures: (node, reason) of the nodes that failed.
         dropped: Events that exceeded the limit of a block.
+        lost: A sentence for each count of notes that a node could not play.
     """
 
     name: str
     frames: int
     failures: tuple[tuple[str, str], ...]
     dropped: int
+    lost: tuple[str, ...] = ()
 
     def complaints(self) -> bool:
-        """Says what went wrong. Returns whether anything did."""
+        """Prints what went wrong. Returns whether any of it is a failure of the render."""
+        for sentence in self.lost:
+            complain(sentence)
         for node, reason in self.failures:
             complain(f"{node} was bypassed from its failure on: {reason}")
         if self.dropped:
