@@ -24,8 +24,8 @@ MOST_GAIN, MOST_SPEED, MOST_CUT = 4.0, 16.0, 64
 _PLAIN = ("begin", "end", "attack", "release", "pan")
 
 
-class Numbers:
-    """Numbers of notes in turn, so that an event's end ends that event and no other.
+class NoteNumbers:
+    """NoteNumbers of notes in turn, so that an event's end ends that event and no other.
 
     A sampler takes no pitch from the number of a note that has values of its own.
     """
@@ -40,7 +40,7 @@ class Numbers:
 
 def commands(
     event: DirtEvent, orbit: Orbit, nodes: Mapping[str, Node], when: Sample, rate: int, bpm: float,
-    numbers: Numbers,
+    numbers: NoteNumbers,
 ) -> list[Command]:  # fmt: skip
     """Makes the commands of an event.
 

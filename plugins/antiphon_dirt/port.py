@@ -14,7 +14,7 @@ from antiphon.api.console import say
 from antiphon.api.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, encode
 from antiphon.api.transports import TransportServer
 from antiphon_dirt import fields
-from antiphon_dirt.events import Numbers, commands
+from antiphon_dirt.events import NoteNumbers, commands
 from antiphon_dirt.orbits import Orbit, orbits
 
 SOURCE = "dirt"
@@ -52,7 +52,7 @@ class DirtPort:
         self._server, self._sock = server, sock
         self.received = self.played = self.refused = 0
         self.ignored: Counter[str] = Counter()
-        self._numbers = Numbers()
+        self._numbers = NoteNumbers()
         self._said: dict[str, float] = {}
         self._nodes: object = None
         self._orbits: tuple[Orbit, ...] = ()
@@ -164,7 +164,7 @@ class DirtPort:
         try:
             self._sock.sendto(encode(*message), peer)
         except OSError:
-            pass  # nobody listens there (any more)
+            pass  # the port is closed
 
     def _dropped(self) -> int:
         """Datagrams that the kernel had no room for."""

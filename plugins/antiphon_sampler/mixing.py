@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel, store_release
 from antiphon_sampler.samples import PAGE
-from antiphon_sampler.streams import STARVED, STRIDE, Word, sampler_page
+from antiphon_sampler.streams import STARVED, STRIDE, StreamWord, sampler_page
 
 VOICES = 64
 """Notes at once."""
@@ -114,7 +114,7 @@ def sampler_voice(
         real: See `Real`.
         r: Index of the voice's first real number.
         table: See `sampler_value`.
-        words: See `streams.Word`.
+        words: See `streams.StreamWord`.
         buffer: Address of the streams' pages.
         begin: First frame.
         end: Frame after the last.
@@ -208,16 +208,16 @@ def sampler_mix(y: Audio, whole: i64p, real: f64p, table: f32p, words: i64p, buf
         w = v * Whole.SIZE
         if whole[w + Whole.ON] > 0:
             ended = sampler_voice(y, whole, w, real, v * Real.SIZE, table, words, buffer, begin, end)
-            stream = (whole[w + Whole.STREAM] - 1) * Word.SIZE
+            stream = (whole[w + Whole.STREAM] - 1) * StreamWord.SIZE
             if ended > 0:
                 whole[w + Whole.ON] = 0
                 if stream >= 0:
-                    words[stream + Word.ON] = 0
+                    words[stream + StreamWord.ON] = 0
                 if ended == 2:
                     words[STARVED] = words[STARVED] + 1
             else:
                 if stream >= 0:
-                    store_release(words, stream + Word.AT, i64(real[v * Real.SIZE + Real.POSITION]) // PAGE)
+                    store_release(words, stream + StreamWord.AT, i64(real[v * Real.SIZE + Real.POSITION]) // PAGE)
                 if whole[w + Whole.FALL] < 0:
                     count = count + 1
     return count
@@ -230,7 +230,7 @@ def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: 
     Args:
         whole: See `Whole`.
         real: See `Real`.
-        words: See `streams.Word`.
+        words: See `streams.StreamWord`.
         buffer: Address of the streams' pages.
         frames: Of the block.
         fade: Frames of the fade.

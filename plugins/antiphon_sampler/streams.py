@@ -33,7 +33,7 @@ _SILENT = 1e-3
 """Least speed that the order of reading reckons with."""
 
 
-class Word(IntEnum):
+class StreamWord(IntEnum):
     """Words of a stream."""
 
     ON = 0
@@ -47,8 +47,8 @@ class Word(IntEnum):
     SIZE = 29
 
 
-STARVED = PLACES * Word.SIZE
-"""Word that counts the voices that ended because a page was not there; after those of all streams."""
+STARVED = PLACES * StreamWord.SIZE
+"""StreamWord that counts the voices that ended because a page was not there; after those of all streams."""
 
 
 @kernel
@@ -56,18 +56,18 @@ def sampler_page(words: i64p, stream: i64, page: i64, buffer: i64) -> i64:
     """Address of the first frame of a page; 0 where it is not there.
 
     Args:
-        words: See `Word`.
+        words: See `StreamWord`.
         stream: Number of the stream.
         page: Number of the page.
         buffer: Address of the streams' own pages.
     """
-    w = stream * Word.SIZE
+    w = stream * StreamWord.SIZE
     slot = page % SLOTS
-    tag = words[w + Word.GENERATION] * GENERATION + page
+    tag = words[w + StreamWord.GENERATION] * GENERATION + page
     found = i64(0)
-    if words[w + Word.GIVEN + slot] == tag:
-        found = words[w + Word.ADDRESS + slot]
-    elif load_acquire(words, w + Word.READ + slot) == tag:
+    if words[w + StreamWord.GIVEN + slot] == tag:
+        found = words[w + StreamWord.ADDRESS + slot]
+    elif load_acquire(words, w + StreamWord.READ + slot) == tag:
         found = buffer + (stream * SLOTS + slot) * PAGE_BYTES + 4 * PAD
     return found
 
@@ -101,7 +101,7 @@ class PageStreams:
     """The streams of one node. `open` and `reset` are for the block path, `next` and `put` for the reader.
 
     Attributes:
-        words: See `Word`.
+        words: See `StreamWord`.
         buffer: Address of the pages.
     """
 
@@ -117,7 +117,7 @@ class PageStreams:
     @property
     def in_use(self) -> bool:
         """Whether a voice reads a long sample."""
-        if self._opened and not self.words[: STARVED : Word.SIZE].any():
+        if self._opened and not self.words[: STARVED : StreamWord.SIZE].any():
             self._opened = False
         return self._opened
 
@@ -129,7 +129,7 @@ class PageStreams:
     def reset(self) -> None:
         """Closes all streams."""
         for stream in range(PLACES):
-            self.words[stream * Word.SIZE + Word.ON] = 0
+            self.words[stream * StreamWord.SIZE + StreamWord.ON] = 0
         self.words[STARVED] = 0
 
     def open(self, sample: LongSample, way: PageWay, speed: float) -> int:
@@ -145,22 +145,22 @@ class PageStreams:
         """
         words = self.words
         for stream in range(PLACES):
-            if words[stream * Word.SIZE + Word.ON] == 0:
+            if words[stream * StreamWord.SIZE + StreamWord.ON] == 0:
                 break
         else:
             return -1
-        w = stream * Word.SIZE
+        w = stream * StreamWord.SIZE
         # the sample first and the generation last: a reader that sees the new generation sees the new sample
         self._samples[stream], self._speeds[stream] = sample, max(_SILENT, abs(speed))
-        words[w + Word.AT], words[w + Word.LAST], words[w + Word.STEP] = way.first, way.last, way.step
-        generation = int(words[w + Word.GENERATION]) + 1
+        words[w + StreamWord.AT], words[w + StreamWord.LAST], words[w + StreamWord.STEP] = way.first, way.last, way.step
+        generation = int(words[w + StreamWord.GENERATION]) + 1
         for page in way.head():
             held = sample.pages.get(page)
             if held is not None:
-                words[w + Word.ADDRESS + page % SLOTS] = held.address
-                words[w + Word.GIVEN + page % SLOTS] = generation * GENERATION + page
-        words[w + Word.GENERATION] = generation
-        words[w + Word.ON] = 1
+                words[w + StreamWord.ADDRESS + page % SLOTS] = held.address
+                words[w + StreamWord.GIVEN + page % SLOTS] = generation * GENERATION + page
+        words[w + StreamWord.GENERATION] = generation
+        words[w + StreamWord.ON] = 1
         self._opened = True
         return stream
 
@@ -174,15 +174,15 @@ class PageStreams:
         return first
 
     def _absent(self, stream: int) -> PageRequest | None:
-        words, w = self.words, stream * Word.SIZE
-        generation, sample = int(words[w + Word.GENERATION]), self._samples[stream]
-        if not words[w + Word.ON] or sample is None or sample.broken:
+        words, w = self.words, stream * StreamWord.SIZE
+        generation, sample = int(words[w + StreamWord.GENERATION]), self._samples[stream]
+        if not words[w + StreamWord.ON] or sample is None or sample.broken:
             return None
-        at, last, step = (int(words[w + word]) for word in (Word.AT, Word.LAST, Word.STEP))
+        at, last, step = (int(words[w + word]) for word in (StreamWord.AT, StreamWord.LAST, StreamWord.STEP))
         for ahead in range(min(SLOTS, abs(last - at) + 1)):
             page = at + ahead * step
             slot, tag = page % SLOTS, generation * GENERATION + page
-            if tag not in (int(words[w + Word.GIVEN + slot]), int(words[w + Word.READ + slot])):
+            if tag not in (int(words[w + StreamWord.GIVEN + slot]), int(words[w + StreamWord.READ + slot])):
                 return PageRequest(stream, generation, sample, page, ahead / self._speeds[stream])
         return None
 
@@ -193,7 +193,7 @@ class PageStreams:
             request: The page.
             read: Fills float32 `[PAGE_SIDES, STRIDE]` with a page of a sample; False where it cannot be read.
         """
-        w, slot = request.stream * Word.SIZE, request.page % SLOTS
+        w, slot = request.stream * StreamWord.SIZE, request.page % SLOTS
         if read(request.sample, request.page, self._pages[request.stream, slot]):
             tag = request.generation * GENERATION + request.page
-            sampler_publish(self.words, w + Word.READ + slot, tag)
+            sampler_publish(self.words, w + StreamWord.READ + slot, tag)

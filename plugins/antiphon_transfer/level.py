@@ -60,7 +60,7 @@ class LevelFollower:
         return float(np.dot(flat, flat)) / flat.size
 
 
-class Limiter:
+class PeakLimiter:
     """Turns down what would exceed the ceiling, by a gain that moves at most from 1 to 0 in a hop.
 
     The samples of a hop are all known before they leave, so that it adds no latency. Of the hop behind them the newest

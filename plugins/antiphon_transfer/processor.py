@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon_transfer.level import LevelFollower, Limiter
+from antiphon_transfer.level import LevelFollower, PeakLimiter
 from antiphon_transfer.method import TransferMethod
 from antiphon_transfer.reference import read
 from antiphon_transfer.stream import Overlap, grid
@@ -39,7 +39,7 @@ class Transfer(Processor):
         sizes = grid(spec.rate)
         self.latency = sizes.size
         self._overlap = Overlap(sizes, spec.channels)
-        self._level, self._limiter = LevelFollower(sizes, spec.channels), Limiter(sizes, spec.channels)
+        self._level, self._limiter = LevelFollower(sizes, spec.channels), PeakLimiter(sizes, spec.channels)
         self._method: TransferMethod | None = None
         path = str(self.settings["reference"])
         if not path:

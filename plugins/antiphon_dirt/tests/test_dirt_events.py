@@ -13,7 +13,7 @@ from antiphon.api.commands import NoteOff, NoteOn, Sample, SetParam, play_comman
 from antiphon.graph.patch import load as load_patch
 from antiphon.plugins.loader import load
 from antiphon.session.node_state import Node
-from antiphon_dirt.events import Numbers, commands
+from antiphon_dirt.events import NoteNumbers, commands
 from antiphon_dirt.fields import MOST_FIELDS, read
 from antiphon_dirt.orbits import Orbit, orbits
 
@@ -33,7 +33,7 @@ def tidal() -> dict[str, Node]:
 
 
 def made(tidal: dict[str, Node], *args: object, orbit: int = 0):
-    return commands(read(args), orbits(tidal)[orbit], tidal, AT, RATE, 120.0, Numbers())
+    return commands(read(args), orbits(tidal)[orbit], tidal, AT, RATE, 120.0, NoteNumbers())
 
 
 def values(tidal: dict[str, Node], *args: object) -> list:
@@ -84,7 +84,7 @@ def test_anything_is_an_event_or_a_sentence(args: list[object]) -> None:
     nodes = {"orbit0": NODES["orbit0"]}
     try:
         event = read(("s", "bd", *args))  # type: ignore[arg-type]
-        commands(event, Orbit(0, "orbit0"), nodes, AT, RATE, 120.0, Numbers())
+        commands(event, Orbit(0, "orbit0"), nodes, AT, RATE, 120.0, NoteNumbers())
     except WireError as error:
         _sentence(str(error))
 
@@ -130,7 +130,7 @@ def test_unit_c_lasts_a_cycle(tidal: dict[str, Node]) -> None:
 
 
 def test_legato_and_sustain_end_that_event_and_no_other(tidal: dict[str, Node]) -> None:
-    numbers = Numbers()
+    numbers = NoteNumbers()
     ends = []
     for args in (("legato", 0.5, "delta", 0.25), ("sustain", 0.5)):
         *_, note, end = commands(read(("s", "bd", *args)), orbits(tidal)[0], tidal, AT, RATE, 120.0, numbers)
@@ -156,11 +156,11 @@ def test_effects_are_parameters_of_the_orbit_and_return_to_neutral(tidal: dict[s
 def test_a_sound_that_names_an_instrument_is_a_note_of_it() -> None:
     nodes = nodes_of("pads") | {"keys": nodes_of("keys")["keys"]}
     (only,) = orbits({name: nodes[name] for name in ("drums",)})
-    on, off = commands(read(("s", "keys", "note", 7.0, "delta", 0.5)), only, nodes, AT, RATE, 120.0, Numbers())
+    on, off = commands(read(("s", "keys", "note", 7.0, "delta", 0.5)), only, nodes, AT, RATE, 120.0, NoteNumbers())
     assert (on.node, on.note, on.when) == ("keys", 67, AT)
     assert (off.note, off.when) == (67, Sample(AT.n + RATE // 2))
     with pytest.raises(WireError, match="keys plays notes 0 to 127, not 160"):
-        commands(read(("s", "keys", "note", 100.0)), only, nodes, AT, RATE, 120.0, Numbers())
+        commands(read(("s", "keys", "note", 100.0)), only, nodes, AT, RATE, 120.0, NoteNumbers())
 
 
 def test_orbits_are_found_by_name_else_in_the_patchs_order(tidal: dict[str, Node]) -> None:

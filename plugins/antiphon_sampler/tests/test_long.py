@@ -19,7 +19,7 @@ from antiphon_sampler.processor import Sampler
 from antiphon_sampler.reader import PageReader
 from antiphon_sampler.samples import HEAD, PAGE, LongSample, way_of
 from antiphon_sampler.sounds import sounds_of
-from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams, Word
+from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams, StreamWord
 from antiphon_sampler.tests.material import RATE, sine
 from antiphon_sampler.voices import CUT
 
@@ -268,7 +268,7 @@ def test_a_page_that_was_read_for_a_voice_that_has_ended_is_none_of_the_next(tmp
     way = way_of(0, 20 * PAGE, 1.0)
     number = streams.open(first, way, 1.0)
     wanted = streams.next()
-    streams.words[number * Word.SIZE + Word.ON] = 0
+    streams.words[number * StreamWord.SIZE + StreamWord.ON] = 0
     assert streams.open(second, way, 1.0) == number
     streams.put(wanted, lambda sample, page, into: True)
     again = streams.next()

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from antiphon.api import FileError, StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon_models.transfer.measures import measure
-from antiphon_transfer.level import CEILING, Limiter
+from antiphon_transfer.level import CEILING, PeakLimiter
 from antiphon_transfer.processor import MODES, Transfer
 from antiphon_transfer.stream import grid
 
@@ -210,7 +210,7 @@ def test_the_level_is_the_inputs_and_nothing_clips(tmp_path, mode, loud):
 
 def test_a_peak_is_turned_down_before_it_comes():
     sizes = grid(RATE)
-    limiter = Limiter(sizes, 1)
+    limiter = PeakLimiter(sizes, 1)
     t = np.arange(6 * sizes.size)
     wave = (0.5 + 1.5 * ((t > 5000) & (t < 5400))) * np.sin(0.05 * t)
     made = []

@@ -39,7 +39,7 @@ class FileJob:
         fade: Seconds in which a sound that has not ended is faded out.
         progress: Takes the part that is done, 0 to 1.
         complain: Takes a sentence for the person who asked.
-        ask: Puts a question to that person and returns the answer; "" where there is nobody at a terminal.
+        ask: Puts a question to that person and returns the answer; "" where no terminal is connected.
     """
 
     plugin: str

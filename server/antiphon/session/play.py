@@ -59,7 +59,14 @@ def word_number(word: str) -> float:
 
 
 def plays(info: ProcessorInfo) -> bool:
-    """Whether a node of that type plays notes with values of their own: it takes notes and declares `PLAY`."""
+    """Whether a node of a type plays notes with values of their own.
+
+    Args:
+        info: The type.
+
+    Returns:
+        True where it takes notes and declares `PLAY`.
+    """
     return info.first("events", "in") is not None and any(p.name == PLAY for p in info.params)
 
 
