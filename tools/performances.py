@@ -283,6 +283,7 @@ PERFORMANCES: Mapping[str, Performance] = {
     "ballad": Performance(notes=CHORDS),
     "band": Performance(notes=ARP, node="pluck"),
     "bed": Performance(seconds=4.8, before=0.2),
+    "cast": Performance("voice"),
     "chapel": Performance(
         "guitar",
         turns=((0.0, "loop", "pedal", True), (3.0, "loop", "pedal", True), (3.01, "loop", "pedal", True)),

@@ -22,9 +22,7 @@ from antiphon.runtime import resources
 from antiphon_loops.analysis.loudness import integrated
 
 LISTED = {entry.name: entry for entry in pages.shipped()}
-OWN_SOUND = {"cast"}
-"""Patches that do nothing before their performer names a sound."""
-INSTRUMENTS = sorted(name for name, entry in LISTED.items() if entry.group != TOOLS and name not in OWN_SOUND)
+INSTRUMENTS = sorted(name for name, entry in LISTED.items() if entry.group != TOOLS)
 SPREAD = 3.0
 """LU between the loudest instrument and the softest, as they begin."""
 SCENE_SPREAD = 4.0
@@ -63,7 +61,7 @@ def test_it_sounds_as_its_page_says(name, loaded, figures, monkeypatch):
 
 
 def test_every_instrument_has_a_performance():
-    assert set(PERFORMANCES) == set(LISTED) - OWN_SOUND
+    assert set(PERFORMANCES) == set(LISTED)
     assert len(INSTRUMENTS) >= 30
 
 
@@ -117,7 +115,7 @@ def test_tools_are_apart_and_checks_are_not_listed():
     names = patch.names()
     assert names[-3:] == ["click", "soundcheck", "tune"]
     assert names[:-3] == sorted(names[:-3])
-    assert all(LISTED[name].group for name in LISTED if name not in OWN_SOUND)
+    assert all(LISTED[name].group for name in LISTED)
 
 
 # ---- how it is measured

@@ -46,7 +46,6 @@ def phrases(seconds=2.0):
 # patches that are not in tools/performances.py: what is supplied (a loop), RMS in dB from and to, attacks from and to
 SUPPLIED = {
     "bench8": ((-30, -20), (12, 22)),
-    "cast": ((-26, -14), (14, 24)),
     "through": ((-26, -16), (14, 22)),
     "worker": ((-26, -16), (14, 22)),
 }
