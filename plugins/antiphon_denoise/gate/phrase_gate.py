@@ -21,7 +21,9 @@ _OVER_PEAK = 10.0 ** (-20.0 / 10.0)
 _FADE_OPEN, _FADE_CLOSED = 10.0 ** (-0.05 / 10.0), 10.0 ** (-0.015 / 10.0)
 _WINDOW, _WARM_UP = 150, 80
 _SMOOTH = 0.5
-_NOISE_RISE = 0.25
+_NOISE_FALL, _NOISE_RISE = 0.25, 0.01
+"""Share of the way that the noise goes in a hop while the gate is closed. It rises slowly, within about a second: a voice
+that comes in over some hundred ms is above it, and opens."""
 _HOLD = 3
 
 
@@ -49,7 +51,8 @@ class PhraseGate:
         """
         self._fade_open, self._fade_closed = _FADE_OPEN ** (1.0 / pace), _FADE_CLOSED ** (1.0 / pace)
         self._window, self._warm_up, self._hold = round(_WINDOW * pace), round(_WARM_UP * pace), round(_HOLD * pace)
-        self._smooth, self._rise = 1.0 - (1.0 - _SMOOTH) ** (1.0 / pace), 1.0 - (1.0 - _NOISE_RISE) ** (1.0 / pace)
+        self._smooth = 1.0 - (1.0 - _SMOOTH) ** (1.0 / pace)
+        self._fall, self._rise = (1.0 - (1.0 - share) ** (1.0 / pace) for share in (_NOISE_FALL, _NOISE_RISE))
         self.reset()
 
     def reset(self) -> None:
@@ -80,7 +83,7 @@ class PhraseGate:
             if passed > max(_SILENT, self._noise * _OVER_NOISE, self._peak * _OVER_PEAK):
                 self._closed = False
                 self._quiet = 0
-            self._noise += self._rise * (passed - self._noise)
+            self._noise += (self._rise if passed > self._noise else self._fall) * (passed - self._noise)
         else:
             near = self._hops > self._warm_up and passed < self._peak * _NEAR and self._level < floor * _AT_FLOOR
             self._quiet = self._quiet + 1 if near or passed < max(_SILENT, self._peak * _FAR) else 0

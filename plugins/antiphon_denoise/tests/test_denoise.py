@@ -118,6 +118,21 @@ def test_full_is_silent_between_phrases(mode):
     assert si_sdr(made[middle], sound[middle]) > 5.0
 
 
+@pytest.mark.parametrize("mode", MODES)
+def test_full_opens_again_for_a_voice_whose_syllables_swell(mode):
+    """It closes in a pause, and the next syllable rises over a quarter of a second, as sung ones do."""
+    t = np.arange(6 * RATE) / RATE
+    swell = np.clip(1.2 * np.sin(np.pi * 0.8 * t) ** 2, 0.0, 1.0) ** 2
+    voice = sum(np.sin(2.0 * np.pi * 220.0 * k * t) / k for k in range(1, 9)) * 0.15 * swell
+    sound = np.concatenate([np.zeros(RATE // 10), voice]).astype(np.float32)
+    sound[RATE // 10 :] += sounds.white(len(t), 0.004)[0]
+    made = through(sound[None], full=True, mode=mode)[0]
+    loud = np.flatnonzero(swell > 0.9) + RATE // 10
+    second = [loud[(loud >= at * RATE) & (loud < (at + 1) * RATE)] for at in range(1, 6)]
+    passed = [sounds.decibels(float(made[at].std() / sound[at].std())) for at in second]
+    assert min(passed) > -3.0, passed
+
+
 def test_threshold_spares_what_is_louder():
     noise = sounds.white(3 * RATE, 0.1)
     lead = [(RATE // 2, "learn", True)]
