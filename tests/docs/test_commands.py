@@ -278,8 +278,9 @@ def _checked(line: str) -> None:
     words = line.split()
     given = [words[n + 1] for n, word in enumerate(words) if word == "-p"]
     read_settings(words[2], given, loader.load(check=False))
-    assert Path(words[3]).exists(), line
-    assert not Path(words[4]).exists(), f"{line}: OUT is written by a line before it"
+    *sources, out = [word for word in words[3:5] if not word.startswith("-")]
+    assert all(Path(source).exists() for source in sources), line
+    assert not Path(out).exists(), f"{line}: OUT is written by a line before it"
 
 
 def _keep(line: str, home: Path) -> None:

@@ -108,7 +108,7 @@ def test_serve_takes_its_option(antiphon: Run) -> None:
     assert "--wood is of --synth lute, and --synth null plays by something else" in said
     page = " ".join(antiphon("serve", "--help").out.split())
     assert "--wood <str> What it is made of." in page
-    assert "The synth for notes: auto, pyo, null, lute or supercollider" in page
+    assert "The synth for notes: auto, pyo, null, lute, soundfont or supercollider" in page
     assert "No such option: --weed" in antiphon("serve", "--weed", "plum").complaint
 
 
