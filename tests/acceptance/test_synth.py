@@ -74,7 +74,10 @@ def test_a_synth_asked_for_by_name_starts_at_once_and_notes_without_a_node_are_a
 @pytest.mark.real  # no block is missed
 def test_a_killed_synth_is_back_with_its_notes_and_the_set_replays(tmp_path: Path) -> None:
     kept = tmp_path / "set"
-    with ServerProcess("--audio", "headless", "--patch", "keys", "--session", str(kept)) as server:
+    # the synth alone: a room behind it would sound on while it is away
+    patch = tmp_path / "strings.toml"
+    patch.write_text('format = 1\n[nodes.keys]\ntype = "synth"\n[wires]\n"keys" = "out"\n')
+    with ServerProcess("--audio", "headless", "--patch", str(patch), "--session", str(kept)) as server:
         server.send("/node/keys/instrument", "strings")
         server.sync()
         until(lambda: synth(server)["state"] == "running", 10.0, "pyo runs")

@@ -129,7 +129,7 @@ def test_sclangs_own_server_object_reaches_what_the_manual_says(sclang: Run, tmp
         posted = sclang(HERE / "asserver.scd", port=server.osc).splitlines()
     assert "RUNNING true" in posted, posted
     assert "SYNCED true" in posted
-    assert "RATE 48000.0 NODES 1 LOAD true" in posted
+    assert "RATE 48000.0 NODES 3 LOAD true" in posted
     assert "LEVEL -7.0" in posted
     assert "WET 0.25" in posted, "its bundles are scheduled"
     assert "FAILED /g_freeAll" in posted, "what it cannot do is answered"
