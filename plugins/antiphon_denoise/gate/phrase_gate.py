@@ -22,8 +22,8 @@ _FADE_OPEN, _FADE_CLOSED = 10.0 ** (-0.05 / 10.0), 10.0 ** (-0.015 / 10.0)
 _WINDOW, _WARM_UP = 150, 80
 _SMOOTH = 0.5
 _NOISE_FALL, _NOISE_RISE = 0.25, 0.01
-"""Share of the way that the noise goes in a hop while the gate is closed. It rises slowly, within about a second: a voice
-that comes in over some hundred ms is above it, and opens."""
+"""Share of the way that the noise goes in a hop while the gate is closed. It rises slowly, within about a second, so
+that a voice that comes in over some hundred ms is above it, and opens."""
 _HOLD = 3
 
 
