@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from tests.control.conftest import home
 
-from antiphon_midi.tests.midi_rig import Stage, staged
+from antiphon_midi.tests.midi_rig import MidiStage, staged
 
 __all__ = ["home"]
 
 
 @pytest.fixture
-async def live(tmp_path: Path, home: Path) -> AsyncIterator[Stage]:
+async def live(tmp_path: Path, home: Path) -> AsyncIterator[MidiStage]:
     async with staged(tmp_path / "state", there=["keys 20:0"], outputs=["gear"]) as made:
         yield made

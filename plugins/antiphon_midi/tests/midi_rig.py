@@ -36,7 +36,7 @@ GAIN, K, H = 1, 2, 3
 """The nodes' numbers."""
 
 
-class Stage(Rig):
+class MidiStage(Rig):
     """A control process with MIDI open on `fake`, its ports looked at when asked."""
 
     fake: FakeMidi
@@ -60,7 +60,7 @@ Open = Callable[..., Any]
 
 
 @asynccontextmanager
-async def staged(folder: Path, engine: FakeEngine | None = None, **wanted: Any) -> AsyncIterator[Stage]:
+async def staged(folder: Path, engine: FakeEngine | None = None, **wanted: Any) -> AsyncIterator[MidiStage]:
     time = engine.time if engine is not None else FakeTime()
     engine = engine or FakeEngine(time)
     app = make_app(folder, engine, time, Catalog({**CATALOG.types, "plays": PLAYS, "hears": HEARS}))
@@ -70,7 +70,7 @@ async def staged(folder: Path, engine: FakeEngine | None = None, **wanted: Any) 
     midi = MidiInput(app.transports.host("midi", ServeSettings(midi=True), fresh=True), ports)
     midi.install()
     restored = await app.start()
-    made = Stage(app, engine, time)
+    made = MidiStage(app, engine, time)
     made.fake, made.ports, made.midi = fake, ports, midi
     if not restored:
         app.plans.load(Patch("three", 120.0, GRAPH), 0.0, None, "", ())
@@ -93,7 +93,7 @@ async def staged(folder: Path, engine: FakeEngine | None = None, **wanted: Any) 
         app.close()
 
 
-def with_midi(live: Stage, **midi: str) -> None:
+def with_midi(live: MidiStage, **midi: str) -> None:
     """The patch that plays has this [midi]; "cc_21" for "cc 21"."""
     assert live.app.plans.patch is not None
     written = {name.replace("_", " "): target for name, target in midi.items()}

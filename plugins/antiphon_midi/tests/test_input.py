@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from tests.control.test_notes import events
 
-from antiphon_midi.tests.midi_rig import GAIN, LAG, K, Stage, with_midi
+from antiphon_midi.tests.midi_rig import GAIN, LAG, K, MidiStage, with_midi
 
 
-async def test_every_message_becomes_its_event(live: Stage) -> None:
+async def test_every_message_becomes_its_event(live: MidiStage) -> None:
     assert await live.play(0x90, 60, 127) == [("on", K, 60, 1.0, 1)]
     assert await live.play(0x9F, 61, 1, 0x80, 60, 64) == [
         ("on", K, 61, pytest.approx(1 / 127), 16),
@@ -22,7 +22,7 @@ async def test_every_message_becomes_its_event(live: Stage) -> None:
     assert (told["ports"], told["system"], told["received"], told["refused"]) == (["antiphon", "keys"], "fake", 14, 0)
 
 
-async def test_a_note_sounds_a_block_and_a_millisecond_after_it_came(live: Stage) -> None:
+async def test_a_note_sounds_a_block_and_a_millisecond_after_it_came(live: MidiStage) -> None:
     await live.move(0.0101)
     for ago in (0, 100, 4000):
         ns = live.time.monotonic() - ago * 1000
@@ -33,7 +33,7 @@ async def test_a_note_sounds_a_block_and_a_millisecond_after_it_came(live: Stage
     assert live.engine.late == 0
 
 
-async def test_whoever_is_subscribed_hears_a_knob_and_a_flood_of_it_is_one_move(live: Stage) -> None:
+async def test_whoever_is_subscribed_hears_a_knob_and_a_flood_of_it_is_one_move(live: MidiStage) -> None:
     with_midi(live, cc_21="a.gain", cc_22_2="a.mode")
     client = live.client()
     await client.ask("/notify", 1)
@@ -46,7 +46,7 @@ async def test_whoever_is_subscribed_hears_a_knob_and_a_flood_of_it_is_one_move(
     assert live.app.executor.value("a", "mode") == "wavelet"
 
 
-async def test_a_program_change_recalls_a_scene(live: Stage) -> None:
+async def test_a_program_change_recalls_a_scene(live: MidiStage) -> None:
     await live.play(0xC0, 7)
     assert live.app.status()["midi"]["reason"].startswith("there is no scene 7; ")
     client = live.client()

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from antiphon.runtime import paths
-from antiphon_midi.tests.midi_rig import K, Stage, staged, with_midi
+from antiphon_midi.tests.midi_rig import K, MidiStage, staged, with_midi
 
 
-async def test_learned_once_it_stays_learned(live: Stage, tmp_path: Path) -> None:
+async def test_learned_once_it_stays_learned(live: MidiStage, tmp_path: Path) -> None:
     client = live.client()
     await client.ask("/notify", 1)
     assert await client.ask("/learn", "/node/a/cutoff") == []
@@ -35,7 +35,7 @@ async def test_learned_once_it_stays_learned(live: Stage, tmp_path: Path) -> Non
     assert json.loads((paths.config() / "midi.json").read_text())["controls"] == []
 
 
-async def test_learning_again_moves_the_parameter_to_another_knob_and_goes_before_the_patch(live: Stage) -> None:
+async def test_learning_again_moves_the_parameter_to_another_knob_and_goes_before_the_patch(live: MidiStage) -> None:
     with_midi(live, cc_1="a.trim")
     client = live.client()
     for number in (1, 2):
@@ -47,7 +47,7 @@ async def test_learning_again_moves_the_parameter_to_another_knob_and_goes_befor
     assert (live.app.executor.value("a", "gain"), live.app.executor.value("a", "trim")) == (2.0, pytest.approx(-0.1))
 
 
-async def test_a_knob_learned_for_a_node_that_is_not_here_plays_on(live: Stage) -> None:
+async def test_a_knob_learned_for_a_node_that_is_not_here_plays_on(live: MidiStage) -> None:
     client = live.client()
     await client.ask("/learn", "/node/a/gain")
     await live.play(0xB0, 1, 64)
@@ -63,7 +63,7 @@ async def test_a_knob_learned_for_a_node_that_is_not_here_plays_on(live: Stage) 
         ("/tempo", "address takes /node/NAME/PARAM"), ("a", "address takes /node/NAME/PARAM"),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_learned_is_said(live: Stage, address: str, said: str) -> None:
+async def test_what_cannot_be_learned_is_said(live: MidiStage, address: str, said: str) -> None:
     ((where, (_, reason)),) = await live.client().ask("/learn", address)
     assert where == "/fail"
     assert said in reason
@@ -77,7 +77,7 @@ async def test_a_damaged_file_of_learned_controls_is_said_and_nothing_else(tmp_p
             assert await live.play(0x90, 60, 127) == [("on", K, 60, 1.0, 1)]
 
 
-async def test_a_pad_learned_presses_an_address(live: Stage) -> None:
+async def test_a_pad_learned_presses_an_address(live: MidiStage) -> None:
     client = live.client()
     await client.ask("/notify", 1)
     await client.ask("/node/add", "gain", "extra")
@@ -91,7 +91,7 @@ async def test_a_pad_learned_presses_an_address(live: Stage) -> None:
     assert (address, args[0]) == ("/fail", "/learn")
 
 
-async def test_the_master_volume_is_learned_like_any_parameter(live: Stage) -> None:
+async def test_the_master_volume_is_learned_like_any_parameter(live: MidiStage) -> None:
     client = live.client()
     await client.ask("/learn", "/node/out/gain")
     await live.play(0xB0, 7, 127)

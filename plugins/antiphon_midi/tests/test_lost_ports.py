@@ -11,40 +11,42 @@ import pytest
 from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.control.test_notes import events
 
-from antiphon_midi.tests.midi_rig import K, Stage, staged
+from antiphon_midi.tests.midi_rig import K, MidiStage, staged
 
 ENDED = [("off", K, 60, 0.0, 1), ("off", K, 64, 0.0, 2), ("control", K, 64, 0.0, 1), ("bend", K, 0, 0.0, 3)]
 HELD = (0x90, 60, 1, 0x91, 64, 1, 0x90, 61, 1, 0x80, 61, 0, 0xB0, 64, 127, 0xE2, 0, 0)
 
 
-async def unplug(live: Stage) -> None:
+async def unplug(live: MidiStage) -> None:
     live.fake.there = []
     await live.look()
 
 
-async def replug(live: Stage) -> None:
+async def replug(live: MidiStage) -> None:
     live.fake.broken.add("keys 20:0")
     await live.look()
 
 
-async def system_goes(live: Stage) -> None:
+async def system_goes(live: MidiStage) -> None:
     live.fake.gone = True
     await live.look()
 
 
-async def reset(live: Stage) -> None:
+async def reset(live: MidiStage) -> None:
     live.fake.put("keys 20:0", 0xFF)
     await live.settle()
 
 
-async def falls_silent(live: Stage) -> None:
+async def falls_silent(live: MidiStage) -> None:
     live.midi._voices["keys"].last_received -= 1.0
     live.midi._sense()
     await live.settle()
 
 
 @pytest.mark.parametrize("loss", [unplug, replug, system_goes, reset, falls_silent])
-async def test_what_a_port_has_sounding_ends_with_it(live: Stage, loss: Callable[[Stage], Awaitable[None]]) -> None:
+async def test_what_a_port_has_sounding_ends_with_it(
+    live: MidiStage, loss: Callable[[MidiStage], Awaitable[None]]
+) -> None:
     await live.play(0x90, 50, 1)
     await live.play(*HELD, 0xFE, port="keys 20:0")
     await loss(live)
@@ -57,7 +59,7 @@ async def test_what_a_port_has_sounding_ends_with_it(live: Stage, loss: Callable
         assert events(live) == []
 
 
-async def test_all_notes_off_is_for_its_channel_and_a_reset_of_controllers_for_its_pedal(live: Stage) -> None:
+async def test_all_notes_off_is_for_its_channel_and_a_reset_of_controllers_for_its_pedal(live: MidiStage) -> None:
     await live.play(*HELD)
     await live.play(0xB1, 123, 0)
     await live.move(0.1)
@@ -70,7 +72,7 @@ async def test_all_notes_off_is_for_its_channel_and_a_reset_of_controllers_for_i
     assert [done[:-1] for done in events(live)] == [("off", K, 60, 0.0, 1)]
 
 
-async def test_a_note_on_its_way_when_its_port_goes_is_ended_after_it_began(live: Stage) -> None:
+async def test_a_note_on_its_way_when_its_port_goes_is_ended_after_it_began(live: MidiStage) -> None:
     live.fake.put("keys 20:0", 0x90, 60, 1, ns=live.time.monotonic())
     await asyncio.sleep(0.01)
     await unplug(live)
@@ -78,7 +80,7 @@ async def test_a_note_on_its_way_when_its_port_goes_is_ended_after_it_began(live
     assert [done[0] for done in events(live)] == ["on", "off"]
 
 
-async def test_twenty_times_out_and_in(live: Stage) -> None:
+async def test_twenty_times_out_and_in(live: MidiStage) -> None:
     for n in range(20):
         name = f"keys {20 + n}:0"
         live.fake.there = [name]
@@ -109,7 +111,7 @@ async def test_the_ports_asked_for_and_no_others(tmp_path: Path, home: Path) -> 
         assert live.app.status()["midi"]["ports"] == ["A keys", "more keys"]
 
 
-async def test_hostile_bytes_harm_nobody(live: Stage) -> None:
+async def test_hostile_bytes_harm_nobody(live: MidiStage) -> None:
     noise = random.Random(3)
     for _ in range(40):
         await live.play(*noise.randbytes(500))
@@ -124,7 +126,7 @@ async def test_hostile_bytes_harm_nobody(live: Stage) -> None:
     assert live.app.status()["midi"]["malformed"] > 100
 
 
-async def test_an_endless_sysex_is_counted(live: Stage) -> None:
+async def test_an_endless_sysex_is_counted(live: MidiStage) -> None:
     await live.play(0xF0)
     for _ in range(6):
         await live.play(*bytes(200_000))

@@ -9,7 +9,7 @@ from tests.control.test_notes import events
 
 from antiphon.api.commands import NOW
 from antiphon_midi.mpe import NOTE_REACH, MpeZones
-from antiphon_midi.tests.midi_rig import K, Stage
+from antiphon_midi.tests.midi_rig import K, MidiStage
 
 ZONE_OF_15 = (0xB0, 101, 0, 0xB0, 100, 6, 0xB0, 6, 15)
 """The registered parameter by which a controller says that it sends MPE."""
@@ -20,7 +20,7 @@ def notes(events: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
     return [event for event in events if event[0] != "control"]
 
 
-async def test_a_zone_gives_each_note_its_own_pitch_pressure_and_timbre(live: Stage) -> None:
+async def test_a_zone_gives_each_note_its_own_pitch_pressure_and_timbre(live: MidiStage) -> None:
     assert notes(await live.play(*ZONE_OF_15)) == []
     # two notes on member channels, the second bent before it begins
     assert await live.play(0x91, 60, 127) == [("on", K, 60, 1.0, 1)]
@@ -36,14 +36,14 @@ async def test_a_zone_gives_each_note_its_own_pitch_pressure_and_timbre(live: St
     assert await live.play(0x81, 60, 0, 0xE1, 0, 64) == [("off", K, 60, 0.0, 1)]
 
 
-async def test_the_same_note_twice_is_on_channels_of_its_own(live: Stage) -> None:
+async def test_the_same_note_twice_is_on_channels_of_its_own(live: MidiStage) -> None:
     await live.play(*ZONE_OF_15)
     assert await live.play(0x91, 60, 127, 0x99, 60, 127) == [("on", K, 60, 1.0, 1), ("on", K, 60, 1.0, 2)]
     assert await live.play(0xE9, 0, 0) == [("pitch", K, 60, -48.0, 2)]
     assert await live.play(0x89, 60, 0, 0x81, 60, 0) == [("off", K, 60, 0.0, 2), ("off", K, 60, 0.0, 1)]
 
 
-async def test_a_flood_is_one_move_and_none_for_a_note_that_has_ended(live: Stage) -> None:
+async def test_a_flood_is_one_move_and_none_for_a_note_that_has_ended(live: MidiStage) -> None:
     await live.play(*ZONE_OF_15, 0x91, 60, 127)
     assert await live.play(*(b for n in range(100) for b in (0xE1, n, 64))) == [
         ("pitch", K, 60, pytest.approx(48 * 99 / 8191), 1)
@@ -52,12 +52,12 @@ async def test_a_flood_is_one_move_and_none_for_a_note_that_has_ended(live: Stag
     assert await live.play(0xE1, 7, 64) == []
 
 
-async def test_the_reach_of_a_bend_is_said_by_the_controller(live: Stage) -> None:
+async def test_the_reach_of_a_bend_is_said_by_the_controller(live: MidiStage) -> None:
     await live.play(*ZONE_OF_15, 0xB1, 101, 0, 0xB1, 100, 0, 0xB1, 6, 12, 0xB1, 38, 50)
     assert await live.play(0x93, 60, 127, 0xE3, 127, 127) == [("on", K, 60, 1.0, 1), ("pitch", K, 60, 12.5, 1)]
 
 
-async def test_without_a_zone_aftertouch_is_for_the_notes_of_its_channel(live: Stage) -> None:
+async def test_without_a_zone_aftertouch_is_for_the_notes_of_its_channel(live: MidiStage) -> None:
     await live.play(0x90, 60, 127, 0x90, 64, 127, 0x91, 67, 127)
     assert await live.play(0xD0, 127) == [("pressure", K, 60, 1.0, 1), ("pressure", K, 64, 1.0, 1)]
     assert await live.play(0xA1, 67, 127) == [("pressure", K, 67, 1.0, 2)]
@@ -65,7 +65,7 @@ async def test_without_a_zone_aftertouch_is_for_the_notes_of_its_channel(live: S
     assert await live.play(0xE1, 127, 127) == [("bend", K, 0, 1.0, 2)]
 
 
-async def test_a_zone_that_goes_ends_its_notes(live: Stage) -> None:
+async def test_a_zone_that_goes_ends_its_notes(live: MidiStage) -> None:
     await live.play(*ZONE_OF_15, 0x91, 60, 127, 0x92, 60, 127)
     await live.play(0xB0, 6, 0)
     await live.move(0.02)

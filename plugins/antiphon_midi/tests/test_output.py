@@ -11,18 +11,18 @@ from antiphon.contract.catalog import Catalog
 from antiphon.engine.link import PlayedNote
 from antiphon.graph.patch import parse
 from antiphon_midi.tests.fake_midi import FakeMidi
-from antiphon_midi.tests.midi_rig import H, Stage, with_midi
+from antiphon_midi.tests.midi_rig import H, MidiStage, with_midi
 
 
 @pytest.fixture
-async def gear(live: Stage) -> FakeMidi:
+async def gear(live: MidiStage) -> FakeMidi:
     live.fake.sinks = ["gear in", "other"]
     await live.look()
     assert live.app.status()["midi"]["outputs"] == ["gear in"]
     return live.fake
 
 
-async def test_what_is_played_by_command_goes_out_once(live: Stage, gear: FakeMidi) -> None:
+async def test_what_is_played_by_command_goes_out_once(live: MidiStage, gear: FakeMidi) -> None:
     client = live.client()
     await client.ask("/node/add", "plays", "m")
     await client.ask("/note/on", 60, 127)
@@ -34,7 +34,7 @@ async def test_what_is_played_by_command_goes_out_once(live: Stage, gear: FakeMi
     ]
 
 
-async def test_a_port_does_not_get_back_what_came_from_it(live: Stage, gear: FakeMidi) -> None:
+async def test_a_port_does_not_get_back_what_came_from_it(live: MidiStage, gear: FakeMidi) -> None:
     live.fake.there = ["gear in"]
     await live.look()
     await live.play(0x90, 60, 1, port="gear in")
@@ -43,7 +43,7 @@ async def test_a_port_does_not_get_back_what_came_from_it(live: Stage, gear: Fak
     assert gear.sent == [("gear in", bytes((0x90, 61, 1)))]
 
 
-async def test_a_note_with_a_time_goes_out_at_its_time(live: Stage, gear: FakeMidi) -> None:
+async def test_a_note_with_a_time_goes_out_at_its_time(live: MidiStage, gear: FakeMidi) -> None:
     client = live.client()
     client.bundle(live.time.timetag(0.5), encode("/note/on", 60, 127))
     await live.settle()
@@ -53,7 +53,7 @@ async def test_a_note_with_a_time_goes_out_at_its_time(live: Stage, gear: FakeMi
     assert len(gear.sent) == 1
 
 
-async def test_what_the_named_node_emits_goes_out(live: Stage, gear: FakeMidi) -> None:
+async def test_what_the_named_node_emits_goes_out(live: MidiStage, gear: FakeMidi) -> None:
     live.engine.say(PlayedNote(H, "on", 60, 1.0, 1, 0))
     await live.settle()
     assert (live.engine.echoed, gear.sent) == (0, [])
@@ -69,7 +69,7 @@ async def test_what_the_named_node_emits_goes_out(live: Stage, gear: FakeMidi) -
     assert live.engine.echoed == 0
 
 
-async def test_a_panic_ends_what_sounds_out_there_and_drops_what_waits(live: Stage, gear: FakeMidi) -> None:
+async def test_a_panic_ends_what_sounds_out_there_and_drops_what_waits(live: MidiStage, gear: FakeMidi) -> None:
     client = live.client()
     await client.ask("/note/on", 60, 127)
     client.bundle(live.time.timetag(0.5), encode("/note/on", 61, 127))

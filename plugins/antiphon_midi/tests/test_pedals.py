@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from antiphon.runtime import paths
-from antiphon_midi.tests.midi_rig import Stage
+from antiphon_midi.tests.midi_rig import MidiStage
 
 
-async def test_a_pedal_presses_once_each_time_it_goes_down(live: Stage) -> None:
+async def test_a_pedal_presses_once_each_time_it_goes_down(live: MidiStage) -> None:
     client = live.client()
     for name in ("one", "two", "three"):
         await client.ask("/patch/save", name)
@@ -30,7 +30,7 @@ async def test_a_pedal_presses_once_each_time_it_goes_down(live: Stage) -> None:
     assert place() == 2
 
 
-async def test_a_pedal_held_down_as_its_port_goes_presses_when_it_is_back(live: Stage) -> None:
+async def test_a_pedal_held_down_as_its_port_goes_presses_when_it_is_back(live: MidiStage) -> None:
     client = live.client()
     await client.ask("/learn", "/patch/undo")
     await live.play(0xB0, 50, 127, port="keys 20:0")

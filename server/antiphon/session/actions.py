@@ -125,42 +125,36 @@ class NodeProgram:
 
 
 @dataclass(frozen=True, slots=True)
-class NodePitch(_Note):
+class _NoteValue(_Note):
+    """A value of one note of a node."""
+
+    node: int
+    note: int
+    value: float
+    channel: int = 1
+    serial: int = 0
+    when: When = NOW
+
+
+class NodePitch(_NoteValue):
     """A note of a node moves by semitones, -96 to 96."""
 
+    __slots__ = ()
     kind: ClassVar[str] = "pitch"
-    node: int
-    note: int
-    value: float
-    channel: int = 1
-    serial: int = 0
-    when: When = NOW
 
 
-@dataclass(frozen=True, slots=True)
-class NodePressure(_Note):
+class NodePressure(_NoteValue):
     """The key of a note of a node is pressed, 0 to 1."""
 
+    __slots__ = ()
     kind: ClassVar[str] = "pressure"
-    node: int
-    note: int
-    value: float
-    channel: int = 1
-    serial: int = 0
-    when: When = NOW
 
 
-@dataclass(frozen=True, slots=True)
-class NodeTimbre(_Note):
+class NodeTimbre(_NoteValue):
     """A note of a node changes its timbre, 0 to 1."""
 
+    __slots__ = ()
     kind: ClassVar[str] = "timbre"
-    node: int
-    note: int
-    value: float
-    channel: int = 1
-    serial: int = 0
-    when: When = NOW
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Handlers of notes, controllers and pitch bend.
+"""Handlers of notes, of controllers, programs and pitch bend, and of values of single notes.
 
 Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
 `AntiphonError`, whose text answers the sender.
@@ -6,6 +6,7 @@ Each handler takes the server, the sender, the arguments and the time; `addresse
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol
 
 from antiphon.control.executor import CommandExecutor
@@ -21,33 +22,10 @@ class NoteServer(Protocol):
     executor: CommandExecutor
 
 
-def note_on(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
-    server.executor.do(notes.read("/note/on", args, when), peer.key)
+def handler(address: str) -> Callable[[NoteServer, Peer, Args, When], None]:
+    """The handler of one of the addresses that `session.notes.read` reads."""
 
+    def handle(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
+        server.executor.do(notes.read(address, args, when), peer.key)
 
-def note_off(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
-    server.executor.do(notes.read("/note/off", args, when), peer.key)
-
-
-def control(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
-    server.executor.do(notes.read("/cc", args, when), peer.key)
-
-
-def program(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
-    server.executor.do(notes.read("/program", args, when), peer.key)
-
-
-def pitch(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
-    server.executor.do(notes.read("/note/pitch", args, when), peer.key)
-
-
-def pressure(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
-    server.executor.do(notes.read("/note/pressure", args, when), peer.key)
-
-
-def timbre(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
-    server.executor.do(notes.read("/note/timbre", args, when), peer.key)
-
-
-def bend(server: NoteServer, peer: Peer, args: Args, when: When) -> None:
-    server.executor.do(notes.read("/bend", args, when), peer.key)
+    return handle
