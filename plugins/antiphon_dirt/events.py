@@ -21,7 +21,8 @@ MIDDLE = 60.0
 MOST_SECONDS = 60.0
 """Longest time from an event's beginning to its end."""
 MOST_GAIN, MOST_SPEED, MOST_CUT = 4.0, 16.0, 64
-_PLAIN = ("begin", "end", "attack", "release", "pan")
+_PLAIN = {"begin": 1.0, "end": 1.0, "attack": 10.0, "release": 10.0, "pan": 1.0}
+"""Fields that the sampler takes as they are, from 0 to their greatest value."""
 
 
 class NoteNumbers:
@@ -115,13 +116,9 @@ def _values(event: DirtEvent, params: Sequence[object], bpm: float) -> list[obje
     }
     if beats:
         values["beats"] = min(beats, 256.0)
-    values.update({name: event.numbers[name] for name in _PLAIN if name in event.numbers})
-    for name in ("begin", "end", "pan"):
-        if name in values:
-            values[name] = min(max(float(str(values[name])), 0.0), 1.0)
-    for name in ("attack", "release"):
-        if name in values:
-            values[name] = min(max(float(str(values[name])), 0.0), 10.0)
+    for name, high in _PLAIN.items():
+        if name in event.numbers:
+            values[name] = min(max(event.numbers[name], 0.0), high)
     return [item for pair in values.items() for item in pair]
 
 

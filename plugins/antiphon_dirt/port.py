@@ -6,13 +6,14 @@ import asyncio
 import socket
 import struct
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from antiphon.api import AntiphonError, WireError
 from antiphon.api.commands import NOW, Now, Panic, Sample
 from antiphon.api.console import say
 from antiphon.api.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, encode
-from antiphon.api.transports import TransportServer
+from antiphon.api.transports import Node, TransportServer
 from antiphon_dirt import fields
 from antiphon_dirt.events import NoteNumbers, commands
 from antiphon_dirt.orbits import Orbit, orbits
@@ -54,7 +55,7 @@ class DirtPort:
         self.ignored: Counter[str] = Counter()
         self._numbers = NoteNumbers()
         self._said: dict[str, float] = {}
-        self._nodes: object = None
+        self._nodes: Mapping[str, Node] = {}
         self._orbits: tuple[Orbit, ...] = ()
 
     def install(self) -> None:
@@ -87,6 +88,7 @@ class DirtPort:
     def drain(self) -> None:
         """Handles what has arrived, in one turn of the server."""
         with self._server.turn():
+            self._find_orbits()
             for _ in range(PER_TURN):
                 try:
                     data, peer = self._sock.recvfrom(MOST_BYTES)
@@ -134,18 +136,21 @@ class DirtPort:
             return
         for name in event.ignored:
             self._count(name)
-        nodes = self._server.nodes()
-        identity = {name: node.id for name, node in nodes.items()}
-        if identity != self._nodes:
-            self._nodes, self._orbits = identity, orbits(nodes)
         if not self._orbits:
             raise WireError("the patch has no node that plays samples; load one with a sampler, for example tidal")
         orbit = self._orbits[int(event.number("orbit", 0.0)) % len(self._orbits)]
         at = when if isinstance(when, Sample) else Sample(int(self._server.moment().sample) + self._server.block)
-        made = commands(event, orbit, nodes, at, self._server.rate, self._server.tempo()[1], self._numbers)
+        made = commands(event, orbit, self._nodes, at, self._server.rate, self._server.tempo()[1], self._numbers)
         for command in made:
             self._server.do(command, SOURCE)
         self.played += 1
+
+    def _find_orbits(self) -> None:
+        """Finds the orbits again where the patch is another: once for all datagrams of a turn."""
+        nodes = self._server.nodes()
+        if [node.id for node in nodes.values()] != [node.id for node in self._nodes.values()]:
+            self._orbits = orbits(nodes)
+        self._nodes = nodes
 
     def _count(self, name: str) -> None:
         self.ignored[name if name in self.ignored or len(self.ignored) < MOST_KINDS else "others"] += 1
