@@ -2,14 +2,15 @@
 
 The client sends `{"COMMAND": "LISTEN", "DATA": "/node/echo/wet"}`, or IGNORE to end that, and receives each change as a
 binary OSC packet. Of several pending changes of an address only the last is sent, so that a client that reads slowly
-costs at most one packet for each address.
+costs at most one packet for each address. The address /api/jobs is for jobs on files: each change of a job is sent as
+text, {"COMMAND": "JOB", "DATA": {...}}.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from antiphon.web.changes import ValueSubscription
@@ -17,6 +18,8 @@ from antiphon.web.changes import ValueSubscription
 if TYPE_CHECKING:
     from antiphon.web.control_link import ControlLink
 
+JOBS = "/api/jobs"
+"""The address to listen to for jobs."""
 MAX_LISTENERS = 32
 MAX_ADDRESSES = 1024
 """Addresses of one client."""
@@ -33,14 +36,14 @@ class WebListener:
 
     Attributes:
         addresses: OSC addresses it listens to.
-        pending: The last packet of each address that is still to be sent.
+        pending: The last packet of each address, or text of each job, that is still to be sent.
         more: Set while there are pending packets.
     """
 
     def __init__(self) -> None:
         """Listens to nothing."""
         self.addresses: set[str] = set()
-        self.pending: dict[str, bytes] = {}
+        self.pending: dict[str, bytes | str] = {}
         self.more = asyncio.Event()
 
     def command(self, text: str) -> str:
@@ -73,6 +76,12 @@ class WebListener:
         """Queues a change, where the client listens to its address."""
         if address in self.addresses:
             self.pending[address] = packet
+            self.more.set()
+
+    def job(self, key: str, text: str) -> None:
+        """Queues a job's change, where the client listens to jobs."""
+        if JOBS in self.addresses:
+            self.pending[key] = text
             self.more.set()
 
 
@@ -120,6 +129,13 @@ class Listeners:
             if not self._all and self._changes is not None:
                 self._changes.stop()
 
+    def job(self, key: str, state: Mapping[str, Any]) -> None:
+        """Sends a job's state to the clients that listen to jobs."""
+        if self._all:
+            text = json.dumps({"COMMAND": "JOB", "DATA": state})
+            for listener in self._all:
+                listener.job(key, text)
+
     async def stop(self) -> None:
         """Disconnects all clients."""
         tasks = [task for task in self._all.values() if task is not None]
@@ -140,7 +156,8 @@ async def _send(listener: WebListener, send: Send) -> None:
             listener.more.clear()
             pending, listener.pending = listener.pending, {}
             for packet in pending.values():
+                form = "text" if isinstance(packet, str) else "bytes"
                 async with asyncio.timeout(SEND_SECONDS):
-                    await send({"type": "websocket.send", "bytes": packet})
+                    await send({"type": "websocket.send", form: packet})
     except (TimeoutError, OSError):
         return

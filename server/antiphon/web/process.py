@@ -69,7 +69,9 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
     serving = loop.create_task(control.serve(), name="control")
     listener = socket.socket(fileno=fds["http"])
     try:
-        http = await serve_http(control, catalog, folder=paths.config(), listener=listener, lan=settings.lan)
+        http = await serve_http(
+            control, catalog, folder=paths.config(), jobs=paths.data() / "jobs", listener=listener, lan=settings.lan
+        )
         await add_routes(http, catalog.hooks)
         _watch(loop)
         await stop.wait()
