@@ -140,9 +140,10 @@ def test_asking_does_not_change_the_shared_tree() -> None:
 
 
 def test_host_info_offers_listen() -> None:
-    info = oscquery.host_info("Antiphon", "127.0.0.1", 4400)
+    info = oscquery.host_info("Antiphon", "127.0.0.1", 4400, 4401)
     assert info["EXTENSIONS"]["LISTEN"] is True
     assert (info["OSC_IP"], info["OSC_PORT"], info["OSC_TRANSPORT"]) == ("127.0.0.1", 4400, "UDP")
+    assert (info["WS_IP"], info["WS_PORT"]) == ("127.0.0.1", 4401)
 
 
 @given(st.text(max_size=60), st.none() | st.text(max_size=10))

@@ -82,9 +82,17 @@ class Answer:
     data: Entry | None = None
 
 
-def host_info(name: str, ip: str, osc_port: int) -> Entry:
-    """The HOST_INFO object: the server's name, where OSC is sent, and the supported parts of OSCQuery."""
-    return {"NAME": name, "EXTENSIONS": EXTENSIONS, "OSC_IP": ip, "OSC_PORT": osc_port, "OSC_TRANSPORT": "UDP"}
+def host_info(name: str, ip: str, osc_port: int, web_port: int) -> Entry:
+    """The HOST_INFO object: the server's name, where OSC and WebSockets are, and the supported parts of OSCQuery."""
+    return {
+        "NAME": name,
+        "EXTENSIONS": EXTENSIONS,
+        "OSC_IP": ip,
+        "OSC_PORT": osc_port,
+        "OSC_TRANSPORT": "UDP",
+        "WS_IP": ip,
+        "WS_PORT": web_port,
+    }
 
 
 def query(

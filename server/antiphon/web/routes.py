@@ -110,7 +110,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
 
     async def tree(request: HttpRequest) -> Response:
         if request.query == "HOST_INFO":
-            return answer(oscquery.host_info("Antiphon", request.local, about.osc_port))
+            return answer(oscquery.host_info(server.name(), request.local, about.osc_port, server.port))
         entry = await _found(request)
         match entry.status:
             case 200:

@@ -17,7 +17,7 @@ import logging
 import socket
 import ssl
 from collections import deque
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import Callable, Coroutine, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,7 @@ class HttpServer:
         busy: Connections for which a handler runs.
         config, state: Of uvicorn.
         listeners: The WebSocket clients.
+        name: The server's name in HOST_INFO, that of its announcement where there is one.
     """
 
     control: ControlLink | None = None
@@ -88,6 +89,7 @@ class HttpServer:
     config: Config = field(init=False)
     state: ServerState = field(default_factory=ServerState)
     listeners: Listeners = field(init=False)
+    name: Callable[[], str] = lambda: "Antiphon"
     _routes: dict[str, dict[str, HttpRoute]] = field(default_factory=dict)
     _reserved: frozenset[str] | None = None
     _turns: deque[HttpConnection] = field(default_factory=deque)
