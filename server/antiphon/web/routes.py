@@ -23,6 +23,7 @@ from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.web import oscquery, page
 from antiphon.web.access import TokenGuard, load_token, local_addresses
+from antiphon.web.address_space import AddressSpace
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.guard import Limits
 from antiphon.web.server import HttpServer
@@ -144,6 +145,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     server.add("POST", "/api/surfaces/approve", approve)
     server.add("POST", "/api/surfaces/forget", forget)
     server.fallback = tree
+    server.listeners.space = AddressSpace(catalog)
     server.reserve(oscquery.roots(methods) | {"api"})
 
 
