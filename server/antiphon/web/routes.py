@@ -109,6 +109,11 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
         ip = _machine(request, "forget")
         return answer({"forgot": ip, "kept": await control.forget(ip)})
 
+    async def panic(request: HttpRequest) -> Response:
+        # by OSC, which waits behind no other request of the web
+        control.send("/panic")
+        return answer({"sent": "/panic"})
+
     async def tree(request: HttpRequest) -> Response:
         if request.query == "HOST_INFO":
             return answer(oscquery.host_info(server.name(), request.local, about.osc_port, server.port))
@@ -141,6 +146,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     server.add("GET", "/", front)
     server.add("GET", "/api/status", status)
     server.add("GET", "/api/patches", patches)
+    server.add("POST", "/api/panic", panic)
     server.add("GET", "/api/surfaces", surfaces)
     server.add("POST", "/api/surfaces/approve", approve)
     server.add("POST", "/api/surfaces/forget", forget)
