@@ -47,6 +47,9 @@ def serve(
     lan: Annotated[
         bool, typer.Option("--lan", help="Answer the local network too; new addresses need approval.")
     ] = False,
+    announce: Annotated[
+        str, typer.Option(help="With --lan, where Zeroconf announces it: all, none, or one interface's IPv4 address.")
+    ] = "all",
     allow: Annotated[list[str] | None, typer.Option(help="An IP address approved from the start; repeatable.")] = None,
     fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False,
     device: Annotated[
@@ -81,7 +84,7 @@ def serve(
     settings = ServeSettings(
         audio=audio, input=input, output=output, record=record, session=session, osc_port=osc_port, http_port=http_port,
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
-        allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
+        announce=announce, allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
         synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, dirt_port=dirt_port, midi=midi,
         midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), force=force,
     ).check()  # fmt: skip

@@ -131,6 +131,7 @@ OPERATIONS = (
         "post", "/api/osc", "Send an OSC message, as any client of this machine; it is not answered.", status=202,
         body=_optional("address", address=TEXT, args=_list({"type": ["number", "string", "boolean"]})),
     ),
+    Operation("post", "/api/panic", "Silence everything at once.", _object(sent=TEXT)),
     Operation("get", "/api/files", "The files that were sent.", _list(_ref("File"))),
     Operation(
         "post", "/api/files", "Send a file: sound or MIDI. Its bytes are the body.", _ref("File"), 201,

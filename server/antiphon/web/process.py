@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,13 @@ from antiphon.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
 from antiphon.web.plugin_routes import add_routes
 from antiphon.web.routes import serve_http
+from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.web")
 NICE = 10
 """Added to the process's nice value, so that control and engine get the processor first."""
+WITHDRAW_SECONDS = 1.0
+"""Seconds to withdraw the announcement of `--lan` at the end; it takes a quarter of that."""
 STALLED_SECONDS = 10
 """Seconds after which SIGALRM ends the process if a plugin's handler blocks the event loop; it is then restarted."""
 
@@ -73,12 +77,29 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
             control, catalog, folder=paths.config(), jobs=paths.data() / "jobs", listener=listener, lan=settings.lan
         )
         await add_routes(http, catalog.hooks)
+        announcing = await announced(http, control, settings)
         _watch(loop)
         await stop.wait()
+        if announcing is not None:
+            announcing.cancel()
+            await asyncio.wait({announcing}, timeout=WITHDRAW_SECONDS)
         await http.stop()
     finally:
         serving.cancel()
         control.close()
+
+
+async def announced(http: HttpServer, control: ControlLink, settings: ServeSettings) -> asyncio.Task[None] | None:
+    """Starts the announcement by Zeroconf that `--lan` wants; the task that ends it when cancelled, or None."""
+    if not settings.lan or settings.announce == "none":
+        return None
+    from antiphon.web.announcement import Announcement, host_name  # zeroconf is 4 MB, for --lan alone
+
+    announcement = Announcement((await control.about()).osc_port, http.port, settings.announce)
+    http.name = lambda: announcement.name
+    # clients that found the server by its name may send that in the Host header
+    http.site = replace(http.site, hosts=http.site.hosts | {host_name(socket.gethostname())})
+    return asyncio.create_task(announcement.serve(), name="announcement")
 
 
 def _watch(loop: asyncio.AbstractEventLoop) -> None:

@@ -23,6 +23,7 @@ from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.web import openapi, oscquery, page
 from antiphon.web.access import TokenGuard, load_token, local_addresses
+from antiphon.web.address_space import AddressSpace
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.guard import Limits
 from antiphon.web.job_routes import JobRoutes
@@ -126,9 +127,14 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     async def describe(request: HttpRequest) -> Response:
         return answer(openapi.document())
 
+    async def panic(request: HttpRequest) -> Response:
+        # by OSC, which waits behind no other request of the web
+        control.send("/panic")
+        return answer({"sent": "/panic"})
+
     async def tree(request: HttpRequest) -> Response:
         if request.query == "HOST_INFO":
-            return answer(oscquery.host_info("Antiphon", request.local, about.osc_port))
+            return answer(oscquery.host_info(server.name(), request.local, about.osc_port, server.port))
         entry = await _found(request)
         match entry.status:
             case 200:
@@ -158,12 +164,14 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     server.add("GET", "/", front)
     server.add("GET", "/api/status", status)
     server.add("GET", "/api/patches", patches)
+    server.add("POST", "/api/panic", panic)
     server.add("GET", "/api/surfaces", surfaces)
     server.add("GET", "/api/openapi.json", describe)
     server.add("POST", "/api/osc", osc)
     server.add("POST", "/api/surfaces/approve", approve)
     server.add("POST", "/api/surfaces/forget", forget)
     server.fallback = tree
+    server.listeners.space = AddressSpace(catalog)
     server.reserve(oscquery.roots(methods) | {"api"})
 
 

@@ -84,6 +84,7 @@ class HttpServer:
         config, state: Of uvicorn.
         listeners: The WebSocket clients.
         at_stop: Called first when the server stops.
+        name: The server's name in HOST_INFO, that of its announcement where there is one.
     """
 
     control: ControlLink | None = None
@@ -102,6 +103,7 @@ class HttpServer:
     state: ServerState = field(default_factory=ServerState)
     listeners: Listeners = field(init=False)
     at_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    name: Callable[[], str] = lambda: "Antiphon"
     _routes: dict[str, dict[str, HttpRoute | StreamRoute]] = field(default_factory=dict)
     _reserved: frozenset[str] | None = None
     _turns: deque[HttpConnection] = field(default_factory=deque)

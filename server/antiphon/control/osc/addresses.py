@@ -62,7 +62,8 @@ ADDRESSES = (
             "Answers `/done /notify i:id`.", server.notify, at_once=True),
     Address("/sync", "i:id", "Answers `/synced i:id` when all received before it and due has taken effect; in a "
             "bundle, at its time.", server.sync, timed=True),
-    Address("/panic", "", "Silence within one block: what sounds is cut, what is scheduled is dropped.",
+    Address("/panic", "", "Silence within one block, whatever it comes by (docs/realtime.md): what sounds is cut, what "
+            "is scheduled is dropped.",
             server.panic),
     Address("/clearSched", "", "Drops what is scheduled.", server.clear_schedule),
     Address("/monitor", "i:on", "1 sends the sender a copy of every packet that arrives as `/packet s:from b:packet`, "
@@ -114,8 +115,9 @@ ADDRESSES = (
     Address("/program", "i:number [i:channel] [s:node]", "Chooses the instrument of a channel, 0 to 127, of nodes "
             "that play by programs, as `soundfont`.", notes.handler("/program"), timed=True),
     Address("/learn", "s:address", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its "
-            "whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as a button; the mapping is "
-            "saved. Answers `/done /learn s:address s:control` then.", learn.learn, OWNER),
+            "whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as a button, to which a "
+            "note can be mapped too; the mapping is saved. Answers `/done /learn s:address s:control` then.",
+            learn.learn, OWNER),
     Address("/unlearn", "s:address", "Removes the address's mapping to a controller, or cancels its `/learn`.",
             learn.unlearn, OWNER),
     Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over so many beats; "
