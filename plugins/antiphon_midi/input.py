@@ -21,6 +21,8 @@ from antiphon.api.files import config_folder
 from antiphon.api.transports import PRESSABLE, EngineEffect, TransportServer, settable
 from antiphon_midi import messages as midi
 from antiphon_midi.expression import LastValues
+from antiphon_midi.follow import SLACK, ClockFollower
+from antiphon_midi.lead import ClockLeader
 from antiphon_midi.learn import NOTES, Knob, MidiMap
 from antiphon_midi.mpe import MOST, TIMBRE
 from antiphon_midi.output import MidiOut
@@ -38,8 +40,6 @@ CLOSING = 1.0
 SENSED = 0.35
 """Seconds of silence after which a port that sends active sensing counts as disconnected; the standard says 0.3."""
 PER_TURN = 256
-SLACK = 0.001
-"""Seconds for this process to pass a note on."""
 _MODES = 120
 """Controllers from here on are channel modes: all sound off, reset controllers, all notes off, …"""
 SOUND_OFF, RESET_CONTROLLERS, LOCAL = 120, 121, 122
@@ -54,6 +54,8 @@ class MidiInput:
         received: Number of messages.
         refused: Number of messages that no node accepted.
         out: Plays to other instruments.
+        follower: Follows a clock, where the settings say so; else None.
+        leader: Gives the clock to the outputs, where the settings say so; else None.
 
     Args:
         server: Where commands go.
@@ -77,6 +79,9 @@ class MidiInput:
         self._values = LastValues()
         self._presses = Presses(server)
         self._panic_at = -PANIC_AGAIN
+        clock = server.settings.midi_clock
+        self.follower = ClockFollower(server) if clock == "follow" else None
+        self.leader = ClockLeader(server, ports) if clock == "lead" else None
 
     def install(self) -> None:
         """From the server's next start on there is MIDI."""
@@ -88,11 +93,14 @@ class MidiInput:
         server.status(self.status)
         server.learner(self)
         server.service(self._serve)
+        if self.leader is not None:
+            server.service(self.leader.run)
 
     def status(self) -> dict[str, Any]:
         """Of `GET /api/status`."""
         ports, out = self.ports, self.out
         voices = self._voices.values()
+        clock = self.follower or self.leader
         return {
             "ports": list(ports.inputs),
             "outputs": list(ports.outputs),
@@ -105,6 +113,7 @@ class MidiInput:
             "refused": self.refused,
             "reason": self._reason,
             "trouble": ports.trouble,
+            "clock": clock.status() if clock is not None else None,
             "learning": self._learning[0] if self._learning is not None else "",
         }
 
@@ -145,9 +154,13 @@ class MidiInput:
                     last_trouble = ports.trouble
                 self._server.attempt("a MIDI message", self._sense)
                 self._server.attempt("MIDI output", out.follow)
+                if self.follower is not None:
+                    self._server.attempt("the MIDI clock", self.follower.look)
                 await asyncio.sleep(STEP)
         finally:
             loop.remove_reader(ports.bell)
+            if self.leader is not None:
+                self.leader.close()
             out.close()
             with self._server.turn():
                 for port in self._voices:
@@ -168,6 +181,8 @@ class MidiInput:
         with self._server.turn():
             for port in changes.closed:
                 voice = self._voices.get(port)
+                if self.follower is not None:
+                    self.follower.gone(port)
                 if voice is not None:
                     self.release(port)
                     self._bounded += voice.parser.bounded
@@ -273,6 +288,8 @@ class MidiInput:
             case midi.RESET:
                 self.release(port)
                 self._panic(port)
+            case kind if self.follower is not None and kind in midi.CLOCK:
+                self.follower.message(message, port, ns)
 
     def _control(
         self, message: midi.Short, port: str, voice: PortVoice, ns: int, moves: dict[str, tuple[SetParam, str]]

@@ -204,7 +204,7 @@ class FakeEngine:
     def sample_at(self, monotonic_ns: int) -> float:
         return monotonic_ns * RATE / 1e9
 
-    def beat_at(self, sample: int) -> float:
+    def beat_at(self, sample: float) -> float:
         return self.beat
 
     def tempo_now(self) -> tuple[float, float, bool]:

@@ -75,6 +75,9 @@ def serve(
     midi_out: Annotated[
         list[str] | None, typer.Option(help="Play to MIDI ports with this in their name; repeatable.")
     ] = None,
+    midi_clock: Annotated[
+        str, typer.Option(help="follow: take tempo and beat from a MIDI clock. lead: send one to --midi-out.")
+    ] = "",
     muted: Annotated[
         bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 unmutes it.")
     ] = False,
@@ -86,7 +89,8 @@ def serve(
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
         announce=announce, allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
         synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, dirt_port=dirt_port, midi=midi,
-        midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), force=force,
+        midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), midi_clock=midi_clock,
+        force=force,
     ).check()  # fmt: skip
     _check_transports(settings)
     if settings.synth_options:

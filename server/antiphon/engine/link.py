@@ -228,7 +228,7 @@ class EngineLink(Protocol):
     def sample_at(self, monotonic_ns: int) -> float:
         """The engine's sample, fractional, at a time of CLOCK_MONOTONIC in ns, by the delay-locked loop."""
 
-    def beat_at(self, sample: int) -> float:
+    def beat_at(self, sample: float) -> float:
         """The beat at a sample, extrapolated from the last block's beat and tempo."""
 
     def tempo_now(self) -> tuple[float, float, bool]:

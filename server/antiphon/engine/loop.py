@@ -222,9 +222,13 @@ class EngineLoop:
         words[HeaderWord.DEVICE_XRUNS] = self._base[2] + xruns
         words[HeaderWord.LATE] = self._late_base + player.counters.late
         words[HeaderWord.PENDING] = len(player.schedule)
+        # odd, also where an engine was killed between the two changes
+        words[HeaderWord.BEAT_SEQUENCE] |= 1
+        words[HeaderWord.BEAT_SAMPLE] = block * self.driver.block
         floats[HeaderWord.BEAT] = player.tempo.beat_at(block * self.driver.block)
         floats[HeaderWord.TEMPO] = player.tempo.tempo_at(player.sample)
         words[HeaderWord.PLAYING] = int(player.tempo.playing)
+        words[HeaderWord.BEAT_SEQUENCE] += 1
         if player.reports:
             self._send_reports(player.reports)
         self._meter_in -= 1

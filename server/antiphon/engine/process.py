@@ -181,7 +181,7 @@ def _tempo_of(shared: Shared) -> TempoMap:
     return TempoMap(
         words[HeaderWord.RATE],
         bpm,
-        words[HeaderWord.HEARTBEAT] * words[HeaderWord.BLOCK],
+        words[HeaderWord.BEAT_SAMPLE],
         floats[HeaderWord.BEAT],
         bpm,
         0.0,

@@ -13,6 +13,7 @@ from antiphon.errors import UsageError
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.runtime.sound_formats import FORMATS
 
+MIDI_CLOCKS = ("", "follow", "lead")
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
 OSC_PORT, HTTP_PORT = 4400, 4401
@@ -53,6 +54,7 @@ class ServeSettings:
         midi_in: Parts of names: only MIDI ports with one of these in their name are read.
         mpe: MIDI ports begin with an MPE zone of 15 channels.
         midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
+        midi_clock: "follow" a MIDI clock that comes in, "lead" the outputs by one, or "".
         force: `record` may replace a file.
         extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
     """
@@ -85,6 +87,7 @@ class ServeSettings:
     midi_in: tuple[str, ...] = ()
     mpe: bool = False
     midi_out: tuple[str, ...] = ()
+    midi_clock: str = ""
     force: bool = False
     extra: dict[str, Any] = field(default_factory=dict)
 
@@ -122,6 +125,12 @@ class ServeSettings:
         _check_announce(self)
         if self.mpe and not (self.midi or self.midi_in):
             raise UsageError("--mpe is about the ports of --midi or --midi-in; give one of them too")
+        if self.midi_clock not in MIDI_CLOCKS:
+            raise UsageError(f"--midi-clock takes follow or lead, not {self.midi_clock!r}")
+        if self.midi_clock == "follow" and not (self.midi or self.midi_in):
+            raise UsageError("--midi-clock follow is about the ports of --midi or --midi-in; give one of them too")
+        if self.midi_clock == "lead" and not self.midi_out:
+            raise UsageError("--midi-clock lead is about the ports of --midi-out; give that too")
         for option, names in (("--midi-in", self.midi_in), ("--midi-out", self.midi_out)):
             if not all(name.strip() for name in names):
                 raise UsageError(f"{option} takes a part of a port's name; antiphon devices lists them")
