@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction as F
 
 import pytest
+from tests.waiting import until
 
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.performer.branch import Processes
 from antiphon.performer.player import Player, SentEvent
-from tests.waiting import until
 
 IMPORTS = "from antiphon.live import *\n"
 STEP = 1 / 32

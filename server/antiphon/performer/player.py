@@ -459,7 +459,7 @@ class Player:
             self.starved += wanted > self._sent
             return []
         self.starved += limit < wanted
-        count = bisect.bisect_left(self._buffer, (limit,))  # type: ignore[arg-type]
+        count = bisect.bisect_left(self._buffer, (limit,))
         due, self._buffer = self._buffer[:count], self._buffer[count:]
         self._sent = limit
         too_late = self._here(-LATE)
