@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         bench,
         devices,
         doctor,
+        live,
         models,
         monitor,
         newplugin,
@@ -50,6 +51,7 @@ def register(app: typer.Typer) -> None:
 
     app.command(cls=synthhelp.ServeCommand)(serve.serve)
     app.command()(play.play)
+    app.command()(live.live)
     app.command(cls=run_help.RunCommand)(run.run)
     app.command(cls=synthhelp.SynthCommand)(render.render)
     app.command()(replay.replay)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from antiphon.control.osc.arguments import Args
-from antiphon.control.osc.handlers import graph, learn, notes, scenes, server, sets, time
+from antiphon.control.osc.handlers import graph, learn, live, notes, scenes, server, sets, time
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.session.commands import NudgeBeat, When
@@ -17,7 +17,7 @@ OWNER, SURFACE = Level.OWNER, Level.SURFACE
 
 
 class OscServer(
-    graph.GraphServer, learn.LearnServer, notes.NoteServer, scenes.SceneServer,
+    graph.GraphServer, learn.LearnServer, live.LiveServer, notes.NoteServer, scenes.SceneServer,
     server.StatusServer, sets.SetServer, time.TimeServer, Protocol,
 ):  # fmt: skip
     """The parts of the server that all handlers together use."""
@@ -146,4 +146,9 @@ ADDRESSES = (
     Address("/record/start", "[s:name]", "Records the output to a file. Answers `/done /record/start s:path`.",
             time.record_start, OWNER),
     Address("/record/stop", "", "Ends recording the output.", time.record_stop, OWNER),
+    Address("/at", "d:beat s:address x…", "The message with that address and the arguments after it takes effect at "
+            "the sample of a beat, wherever the tempo puts it until then: values, triggers, notes, resets, the tempo, "
+            "the transport.", live.at),
+    Address("/cue", "s:name [x:value]", "Wakes the loops of live scripts that wait for this name: subscribers are "
+            "sent the message.", live.cue),
 )  # fmt: skip
