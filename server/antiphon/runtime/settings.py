@@ -51,6 +51,7 @@ class ServeSettings:
         mpe: MIDI ports begin with an MPE zone of 15 channels.
         midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
         force: `record` may replace a file.
+        watch_plugins: The performer's plugins are watched, and a saved one is used from the next bar on.
         extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
     """
 
@@ -82,6 +83,7 @@ class ServeSettings:
     mpe: bool = False
     midi_out: tuple[str, ...] = ()
     force: bool = False
+    watch_plugins: bool = True
     extra: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> ServeSettings:

@@ -7,6 +7,7 @@ socket meanwhile.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -29,6 +30,8 @@ from antiphon.web.routes import serve_http
 log = logging.getLogger("antiphon.web")
 NICE = 10
 """Added to the process's nice value, so that control and engine get the processor first."""
+CATALOG_SECONDS = 0.2
+"""Seconds between two looks at the catalog's file."""
 STALLED_SECONDS = 10
 """Seconds after which SIGALRM ends the process if a plugin's handler blocks the event loop; it is then restarted."""
 
@@ -51,7 +54,7 @@ def main(argument: str) -> int:
     # without its supervisor it would hold the port of the next one, which may not know of it
     if not bound_to(given["supervisor"]):
         return 0
-    catalog = Catalog.from_json(json.loads(Path(given["catalog"]).read_text()))
+    catalog = _read(Path(given["catalog"]))
     try:
         asyncio.run(_live(given, catalog))
     except AntiphonError as error:
@@ -71,12 +74,30 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
     try:
         http = await serve_http(control, catalog, folder=paths.config(), listener=listener, lan=settings.lan)
         await add_routes(http, catalog.hooks)
+        following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")
         _watch(loop)
         await stop.wait()
+        following.cancel()
         await http.stop()
     finally:
         serving.cancel()
         control.close()
+
+
+def _read(path: Path) -> Catalog:
+    return Catalog.from_json(json.loads(path.read_text()))
+
+
+async def _follow(catalog: Catalog, path: Path) -> None:
+    """Takes the catalog that control writes when a plugin has another version, until it is cancelled."""
+    known = os.stat(path).st_mtime_ns
+    while True:
+        await asyncio.sleep(CATALOG_SECONDS)
+        with contextlib.suppress(OSError):  # the server ends
+            now = os.stat(path).st_mtime_ns
+            if now != known:
+                catalog.take(_read(path))
+                known = now
 
 
 def _watch(loop: asyncio.AbstractEventLoop) -> None:
