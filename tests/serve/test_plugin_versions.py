@@ -109,19 +109,18 @@ def test_a_saved_plugin_plays_from_the_next_bar_on_with_values_and_state(server:
     assert server.ask("/node/louder/by")[1] == [0.5]
     play_for(server, 0.3)
     # the state: had the blocks been counted from 0, the factor would be 2.0
-    write(tmp_path, "(1.0 if self.blocks[0] > 1.0 + CHANGED else 2.0)".replace("CHANGED", "0.2 * 48000 / 256"))
+    write(tmp_path, f"(0.125 if self.blocks[0] > {0.2 * RATE / BLOCK} else 2.0)")
     loaded(server, 2)
     play_for(server, 0.3)
     # other parameters: the node has another number, and the values that they can have
     more = PROCESSOR.replace("high=2.0),", 'high=3.0), Param("more", default=1.0, low=0.0, high=1.0),')
-    write(tmp_path, "0.75", more)
+    write(tmp_path, "0.0625", more)
     loaded(server, 3)
     assert server.ask("/node/louder/by")[1] == [0.5]
-    server.send("/node/louder/by", 3.0)
     assert server.ask("/node/louder/more")[1] == [1.0]
     play_for(server, 0.3)
     sound = recorded(server, tmp_path)
-    levels = [LEVEL * 0.5 * factor for factor in (0.5, 0.25, 1.0, 0.75)]
+    levels = [LEVEL * 0.5 * factor for factor in (0.5, 0.25, 0.125, 0.0625)]
     onsets = [onset(sound, before, after) for before, after in pairwise(levels)]
     for one, next_one in pairwise(onsets):
         bars = (next_one - one) / (BAR * RATE)

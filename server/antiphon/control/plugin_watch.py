@@ -28,8 +28,8 @@ from antiphon.control.turns import Turns
 from antiphon.engine.link import EngineLink
 from antiphon.errors import AntiphonError, PluginError
 from antiphon.plugins import version_files
-from antiphon.plugins.version_check import BEGUN, VersionCheck
 from antiphon.plugins.version_files import Stamp
+from antiphon.plugins.version_request import BEGUN, VersionCheck
 from antiphon.runtime import paths
 from antiphon.session.session import Session
 

@@ -14,11 +14,12 @@ from typing import Any
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo, TransportInfo
 from antiphon.contract.processor import Processor
 from antiphon.errors import PluginError
-from antiphon.plugins.checks import CHECK_LIMIT, check_type_name, in_child, inspect_processor
+from antiphon.plugins.checks import check_type_name, in_child, inspect_processor
 from antiphon.plugins.dispatcher import HookDispatcher
 from antiphon.plugins.factories import Factory, resolve
 from antiphon.plugins.finding import sources
 from antiphon.plugins.reasons import reason_of
+from antiphon.plugins.version_request import CHECK_LIMIT
 from antiphon.runtime.suggestion import instead
 
 KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports")

@@ -13,7 +13,7 @@ import resource
 import signal
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from inspect import getsourcefile, getsourcelines
 from pathlib import Path
 from types import FrameType
@@ -30,11 +30,11 @@ from antiphon.errors import ParamError, PluginError
 from antiphon.graph.asset_names import located
 from antiphon.graph.rate_adapter import adapt
 from antiphon.native import compile_all
-from antiphon.plugins.checks import CHECK_LIMIT
 from antiphon.plugins.factories import Factory, resolve
 from antiphon.plugins.finding import sources
 from antiphon.plugins.loader import PluginLoading
 from antiphon.plugins.reasons import reason_of
+from antiphon.plugins.version_request import BEGUN, VersionCheck
 from antiphon.plugins.versions import number_of
 from antiphon.runtime import importing
 from antiphon.runtime.child_process import bound_to
@@ -42,39 +42,10 @@ from antiphon.workers.pool import absent
 
 NICE = 10
 """Added to the process's nice value: the sound that plays comes first."""
-BEGUN = b"begun\n"
-"""Written before the plugin is imported; the limit counts from there."""
 NOISE_BLOCKS = 48
 """Blocks of noise at -20 dB through each processor, as in the trial before a patch plays."""
 DATA_BYTES = 8 << 30
 """Memory that a check may take."""
-
-
-@dataclass(frozen=True, slots=True)
-class VersionCheck:
-    """What is checked.
-
-    Attributes:
-        folder: Of the version.
-        plugin: Folder of the plugin itself.
-        rate, block, channels: Of the stream that plays.
-        nodes: Type and values of each node in use that is of this plugin.
-        limit: Seconds, from the beginning of the import.
-        parent: Pid of the process that asked.
-    """
-
-    folder: str
-    plugin: str
-    rate: int
-    block: int
-    channels: int
-    nodes: tuple[tuple[str, Mapping[str, Value]], ...] = ()
-    limit: float = CHECK_LIMIT
-    parent: int = 0
-
-    def to_json(self) -> str:
-        """Packs it for the child's standard input."""
-        return json.dumps(asdict(self))
 
 
 class _Loading(PluginLoading):
