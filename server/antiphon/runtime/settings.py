@@ -56,6 +56,7 @@ class ServeSettings:
         midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
         midi_clock: "follow" a MIDI clock that comes in, "lead" the outputs by one, or "".
         force: `record` may replace a file.
+        watch_plugins: The performer's plugins are watched, and a saved one is used from the next bar on.
         extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
     """
 
@@ -89,6 +90,7 @@ class ServeSettings:
     midi_out: tuple[str, ...] = ()
     midi_clock: str = ""
     force: bool = False
+    watch_plugins: bool = True
     extra: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> ServeSettings:
