@@ -21,7 +21,7 @@ from antiphon.plugins.finding import sources
 from antiphon.plugins.reasons import reason_of
 from antiphon.runtime.suggestion import instead
 
-KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports")
+KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports", "analyses")
 
 
 @dataclass(slots=True)
