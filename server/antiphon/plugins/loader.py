@@ -22,7 +22,7 @@ from antiphon.plugins.reasons import reason_of
 from antiphon.plugins.version_request import CHECK_LIMIT
 from antiphon.runtime.suggestion import instead
 
-KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports")
+KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports", "analyses")
 
 
 @dataclass(slots=True)
