@@ -23,7 +23,7 @@ from antiphon_midi import messages as midi
 from antiphon_midi.expression import LastValues
 from antiphon_midi.follow import SLACK, ClockFollower
 from antiphon_midi.lead import ClockLeader
-from antiphon_midi.learn import Knob, MidiMap
+from antiphon_midi.learn import NOTES, Knob, MidiMap
 from antiphon_midi.mpe import MOST, TIMBRE
 from antiphon_midi.output import MidiOut
 from antiphon_midi.pedals import Presses
@@ -42,7 +42,9 @@ SENSED = 0.35
 PER_TURN = 256
 _MODES = 120
 """Controllers from here on are channel modes: all sound off, reset controllers, all notes off, …"""
-RESET_CONTROLLERS, LOCAL = 121, 122
+SOUND_OFF, RESET_CONTROLLERS, LOCAL = 120, 121, 122
+PANIC_AGAIN = 0.1
+"""Seconds in which another all sound off is the same panic: a keyboard's panic key sends it on sixteen channels."""
 
 
 class MidiInput:
@@ -76,6 +78,7 @@ class MidiInput:
         self._members = MOST if server.settings.mpe else 0
         self._values = LastValues()
         self._presses = Presses(server)
+        self._panic_at = -PANIC_AGAIN
         clock = server.settings.midi_clock
         self.follower = ClockFollower(server) if clock == "follow" else None
         self.leader = ClockLeader(server, ports) if clock == "lead" else None
@@ -250,6 +253,8 @@ class MidiInput:
     ) -> None:
         channel = message.channel
         match message.kind:
+            case midi.NOTE_ON | midi.NOTE_OFF if self._pad(message, port):
+                return
             case midi.NOTE_ON if message.b:
                 if voice.zones.manager(channel):
                     channel, values = voice.zones.begin(channel, message.a, self._when(ns))
@@ -282,6 +287,7 @@ class MidiInput:
                 voice.sensing = True
             case midi.RESET:
                 self.release(port)
+                self._panic(port)
             case kind if self.follower is not None and kind in midi.CLOCK:
                 self.follower.message(message, port, ns)
 
@@ -316,7 +322,9 @@ class MidiInput:
 
     def _mode(self, number: int, channel: int, port: str, voice: PortVoice) -> None:
         when = self._when(self._server.now_ns())
-        if number == RESET_CONTROLLERS:
+        if number == SOUND_OFF:
+            self._panic(port)
+        elif number == RESET_CONTROLLERS:
             voice.pedals.discard(channel)
             voice.bent.discard(channel)
             self._do(Control(PEDAL, 0.0, channel, "", when), port)
@@ -327,6 +335,26 @@ class MidiInput:
                 voice.zones.ended(*key)
                 self._keep(*key, False)
                 self._do(NoteOff(key[1], channel, "", when), port)
+
+    def _panic(self, port: str) -> None:
+        """Silence everywhere, as by `/panic`."""
+        now = monotonic()
+        if now - self._panic_at >= PANIC_AGAIN:
+            self._panic_at = now
+            self._do(Panic(), port)
+
+    def _pad(self, message: midi.Short, port: str) -> bool:
+        """Presses the address that a note is mapped to, and maps one that is to be learned; False for other notes."""
+        knob = Knob(port, NOTES + message.a, message.channel)
+        velocity = message.b if message.kind == midi.NOTE_ON else 0
+        if velocity and self._learning is not None and self._learning[0] in PRESSABLE:
+            self._learn(knob)
+        target = self._target(knob)
+        if not target.startswith("/"):
+            return False
+        # a pad is down however softly it is hit
+        self._try(lambda: self._presses.move(target, knob, 1.0 if velocity else 0.0))
+        return True
 
     def _target(self, knob: Knob) -> str:
         """What the knob moves in the patch that plays, "" for nothing."""

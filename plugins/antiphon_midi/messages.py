@@ -157,14 +157,15 @@ def bend_of(a: int, b: int) -> float:
 
 
 def encode(kind: str, number: int, value: float, channel: int) -> bytes:
-    """The bytes of an event as `processor.Event` has it; none for the pitch or the timbre of one note."""
+    """The bytes of an event as `processor.Event` has it; none for what MIDI has no message for: the pitch or the timbre
+    of one note, and a value that a note travels with above the controllers."""
     low, value = channel - 1 & 0x0F, min(max(value, -1.0 if kind == "bend" else 0.0), 1.0)
     match kind:
         case "on":
             return bytes((NOTE_ON | low, number, max(1, round(value * 127))))
         case "off":
             return bytes((NOTE_OFF | low, number, 64))
-        case "control":
+        case "control" if number <= 127:
             return bytes((CONTROL | low, number, round(value * 127)))
         case "program":
             return bytes((PROGRAM | low, number))

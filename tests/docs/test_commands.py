@@ -168,6 +168,7 @@ GIVEN: dict[str, Callable[[Path], None]] = {
     "more/two.flac": sound,
     "my-loops/drums.wav": lambda path: loop(path, 90.0),
     "my-loops/bass.wav": lambda path: loop(path, 55.0),
+    "Music/night.flac": sound,
     "melody.mid": tune,
     "songs/other.mid": tune,
     "song.jsonl": events,

@@ -17,6 +17,7 @@ from antiphon.api.transports import ServeSettings
 from antiphon.contract.catalog import Catalog
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.graph.patch import Patch
+from antiphon.session.commands import Panic
 from antiphon_midi.input import MidiInput
 from antiphon_midi.ports import Ports
 from antiphon_midi.tests.fake_midi import FakeMidi
@@ -54,6 +55,13 @@ class MidiStage(Rig):
         self.fake.put(port, *data, ns=ns)
         await self.settle()
         return [done[:-1] for done in events(self)]
+
+
+def panics_of(live: MidiStage) -> list[Panic]:
+    """A list to which each panic that the engine is asked for is added from now on."""
+    found: list[Panic] = []
+    live.app.transports.on_effect(lambda effect: found.append(effect) if isinstance(effect, Panic) else None)
+    return found
 
 
 Open = Callable[..., Any]

@@ -8,10 +8,12 @@ import os
 import select
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from antiphon.engine.link import (
+    NO_VERSIONS,
     BeatPassed,
     EngineCounters,
     EngineStarted,
@@ -91,10 +93,12 @@ class RemoteEngine:
         return self._commands.push(replace(action, serial=serial))
 
     def load(
-        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
-    ) -> None:
+        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,
+        versions: Mapping[str, str] = NO_VERSIONS, quantum: float = 0.0,
+    ) -> None:  # fmt: skip
         request = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
-        refusal = self._send({**request, "again": again} if again else request)
+        more = {"again": again, "versions": dict(versions), "quantum": quantum}
+        refusal = self._send({**request, **{key: value for key, value in more.items() if value}})
         if refusal:
             self._refused.append(PlanRefused(serial, refusal))
 

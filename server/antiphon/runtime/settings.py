@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,8 @@ class ServeSettings:
         ahead: Blocks between input and output, 1 to 16; 0 chooses by `block`.
         surface: "HOST:PORT" of control surfaces that receive at another port than they send from (`--surface`).
         lan: The server answers the local network too, not this machine only; new addresses need approval.
+        announce: With `lan`, where the server is announced by Zeroconf: "all" interfaces, "none", or the one with
+            this IPv4 address.
         allow: IP addresses that are approved from the start.
         fifo: The engine gets real-time scheduling, where permitted.
         mute_input: The input is muted at the start (`--muted`).
@@ -53,6 +56,7 @@ class ServeSettings:
         midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
         midi_clock: "follow" a MIDI clock that comes in, "lead" the outputs by one, or "".
         force: `record` may replace a file.
+        watch_plugins: The performer's plugins are watched, and a saved one is used from the next bar on.
         extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
     """
 
@@ -71,6 +75,7 @@ class ServeSettings:
     ahead: int = 0
     surface: tuple[str, ...] = ()
     lan: bool = False
+    announce: str = "all"
     allow: tuple[str, ...] = ()
     fifo: bool = False
     mute_input: bool = False
@@ -85,6 +90,7 @@ class ServeSettings:
     midi_out: tuple[str, ...] = ()
     midi_clock: str = ""
     force: bool = False
+    watch_plugins: bool = True
     extra: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> ServeSettings:
@@ -118,6 +124,7 @@ class ServeSettings:
             raise UsageError("--osc-port and --dirt-port must differ; both want UDP")
         for surface in self.surface:
             surface_address(surface)
+        _check_announce(self)
         if self.mpe and not (self.midi or self.midi_in):
             raise UsageError("--mpe is about the ports of --midi or --midi-in; give one of them too")
         if self.midi_clock not in MIDI_CLOCKS:
@@ -175,6 +182,15 @@ class ServeSettings:
         for name in ("surface", "allow", "midi_in", "midi_out"):
             data[name] = tuple(data[name])
         return ServeSettings(**data)
+
+
+def _check_announce(settings: ServeSettings) -> None:
+    if settings.announce in ("all", "none"):
+        return
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", settings.announce):
+        raise UsageError(f"--announce takes all, none or an IPv4 address of this machine, not {settings.announce!r}")
+    if not settings.lan:
+        raise UsageError("--announce is about the network of --lan; give that too")
 
 
 def surface_address(text: str) -> tuple[str, int]:
