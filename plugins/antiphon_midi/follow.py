@@ -97,7 +97,9 @@ class ClockFollower:
             case "waiting":
                 return "no MIDI clock has come"
             case "stopped":
-                return f"the MIDI clock of {self.port} has stopped; the tempo stays at {self._tempo or self._held():.2f}"
+                return (
+                    f"the MIDI clock of {self.port} has stopped; the tempo stays at {self._tempo or self._held():.2f}"
+                )
             case "refused":
                 return f"the MIDI clock of {self.port} is not followed: {self._reason}"
         return f"{self._loop.bpm:.2f} bpm, by the MIDI clock of {self.port}"
@@ -220,9 +222,9 @@ class ClockFollower:
             else:
                 share = away * (NEAR + (FAR - NEAR) * min(1.0, (away / WIDE) ** 2))
         bpm = loop.bpm * (1.0 + max(-MOST, min(MOST, share)))
-        if abs(bpm - self._tempo) < RESOLUTION * bpm and not self._reason:
-            if abs(server.tempo()[1] - self._tempo) < RESOLUTION * bpm:
-                return
+        same = max(abs(bpm - self._tempo), abs(server.tempo()[1] - self._tempo)) < RESOLUTION * bpm
+        if same and not self._reason:
+            return
         if self._do(SetTempo(bpm)):
             self._tempo = bpm
 
@@ -238,4 +240,3 @@ class ClockFollower:
         if isinstance(command, SetTempo):
             self._reason = ""
         return True
-

@@ -29,7 +29,18 @@ from antiphon.graph.plan_crossfade import PlanCrossfade
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
 from antiphon.session.actions import ACTIONS, EVENTS, Action, FadeOut, NodeEvent, NodeReset, NodeSet
-from antiphon.session.commands import Beat, ClearSchedule, Now, NudgeBeat, Panic, Sample, SetSwing, SetTempo, SetTransport, Sync
+from antiphon.session.commands import (
+    Beat,
+    ClearSchedule,
+    Now,
+    NudgeBeat,
+    Panic,
+    Sample,
+    SetSwing,
+    SetTempo,
+    SetTransport,
+    Sync,
+)
 
 MAX_REPORTS = 4096
 _CUTS = (Panic, ClearSchedule)

@@ -122,8 +122,8 @@ ADDRESSES = (
             learn.unlearn, OWNER),
     Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over so many beats; "
             "without arguments answers `/tempo f:bpm`.", time.tempo, timed=True),
-    Address("/swing", "[f:amount] [f:step]", f"Delays every second step, of `step` beats (0.5 if not given: eighths), of "
-            f"all that is dated in beats, by the share `amount` of it: 0 to {MAX_SWING:g}; 0 is even, 0.333 that of "
+    Address("/swing", "[f:amount] [f:step]", f"Delays every second step, of `step` beats (0.5 if not given: eighths), "
+            f"of all that is dated in beats, by the share `amount` of it: 0 to {MAX_SWING:g}; 0 is even, 0.333 that of "
             "triplets. The beat itself stays even. Without arguments answers `/swing f:amount f:step`.",
             time.swing, timed=True),
     Address("/bar/beats", "[i:beats]", f"Sets the beats of a bar for `/bar`, 1 to {MAX_BAR}; bars begin at whole "

@@ -52,7 +52,9 @@ def plain(kind: type[Plain]) -> Callable[[TimeServer, Peer, Args, When], None]:
         names = (f"f:{name}" if at < row.least else f"[f:{name}]" for at, name in enumerate(row.names))
         most(args, len(row.names), " ".join(names))
         given = max(len(args), row.least)
-        values = {field.name: number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields[:given])}
+        values = {
+            field.name: number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields[:given])
+        }
         server.executor.do(row.record(**values, when=when), peer.key)
 
     return handle
