@@ -63,6 +63,7 @@ PARSED = {
     "antiphon serve --midi": "tests/real/test_midi.py",
     "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",
     "antiphon serve --midi-in keys --midi-out gear": "the same",
+    "antiphon serve --link --patch keys": "plugins/antiphon_link/tests/test_link.py has a session",
     "antiphon serve --midi --midi-clock follow": "tests/real/test_midi.py has a clock",
     "antiphon serve --midi --midi-clock follow --patch keys": "the same",
     "antiphon serve --midi-out gear --midi-clock lead --patch keys": "the same",

@@ -1,10 +1,10 @@
 """How exactly a MIDI clock is followed, and how evenly one is led, through a JACK server with the dummy driver.
 
-Engine and gear have one clock, JACK's, so that frames can be compared. Followed: the gear sends ticks at 132 bpm, to the
-frame or early and late by an even distribution; a metronome's clicks are recorded. A click's error is its frame less
-that of its beat's undisturbed tick, less the median of all, which is the constant latency. Beside it, from the same
-ticks: the error of the tempo by the mean of the last 24 intervals. Led: the frames of the ticks that come, less the line
-through them.
+Engine and gear have one clock, JACK's, so that frames can be compared. Followed: the gear sends ticks at 132 bpm, to
+the frame or early and late by an even distribution; a metronome's clicks are recorded. A click's error is its frame
+less that of its beat's undisturbed tick, less the median of all, which is the constant latency. Beside it, from the
+same ticks: the error of the tempo by the mean of the last 24 intervals. Led: the frames of the ticks that come, less
+the line through them. Where JACK slips, because the machine is busy, it counts as an error: `missed` says so.
 """
 
 from __future__ import annotations

@@ -29,7 +29,18 @@ from antiphon.graph.plan_crossfade import PlanCrossfade
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
 from antiphon.session.actions import ACTIONS, EVENTS, Action, FadeOut, NodeEvent, NodeReset, NodeSet
-from antiphon.session.commands import Beat, ClearSchedule, Now, NudgeBeat, Panic, Sample, SetTempo, SetTransport, Sync
+from antiphon.session.commands import (
+    Beat,
+    ClearSchedule,
+    Now,
+    NudgeBeat,
+    Panic,
+    Sample,
+    SetSwing,
+    SetTempo,
+    SetTransport,
+    Sync,
+)
 
 MAX_REPORTS = 4096
 _CUTS = (Panic, ClearSchedule)
@@ -104,11 +115,11 @@ class GraphPlayer:
 
     def _at_beat(self, beat: float, quantum: float, action: Action) -> None:
         """Schedules an action for a beat; with a quantum, for the next multiple of it that is not past."""
-        here = self.tempo.beat_at(self.sample)
+        here = self.tempo.asked_at(self.sample)
         if quantum > 0.0:
             beat = max(beat, math.ceil(max(here, beat) / quantum - 1e-9) * quantum)
         if beat < here - 1e-9:
-            self.at_sample(min(self.sample - 1, math.floor(self.tempo.sample_at(beat))), action)
+            self.at_sample(min(self.sample - 1, math.floor(self.tempo.event_at(beat))), action)
         elif not self.schedule.at_beat(beat, action):
             self._refuse(action)
 
@@ -339,6 +350,8 @@ class GraphPlayer:
                 self.tempo.set_tempo(sample, min(max(bpm, MIN_TEMPO), MAX_TEMPO), beats)
             case SetTransport(playing, beat):
                 self.tempo.set_transport(sample, playing, beat)
+            case SetSwing(amount, step):
+                self.tempo.swing, self.tempo.step = amount, step
             case NudgeBeat(beats):
                 self.tempo.set_transport(sample, None, self.tempo.beat_at(sample) + beats)
             case Panic():

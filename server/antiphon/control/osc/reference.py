@@ -101,7 +101,8 @@ After `/notify 1`, at most 60 times a second and bundled:
 |---|---|---|
 | `/node/NAME/PARAM` | value | It changed, and you did not do it. |
 | `/tempo` | `f:bpm` | As above. |
-| `/beat` | `i:beat` | A beat began. |
+| `/beat` | `i:beat f:bpm` | A beat began, at that tempo. A jump past several gives the last. |
+| `/bar` | `i:bar f:bpm` | A bar began; bar 0 is at beat 0, and `/bar/beats` sets its length. |
 | `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second; `in` and `out` are the server's own. |
 | `/cue` | `s:name [x:value]` | Somebody sent `/cue`. |
 | `/panic` | | Somebody asked for silence. |
