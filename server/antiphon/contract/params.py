@@ -93,6 +93,14 @@ class Param:
             case _:
                 return self._text(value)
 
+    def takes(self, value: object) -> bool:
+        """Whether `check` takes the value."""
+        try:
+            self.check(value)
+        except ParamError:
+            return False
+        return True
+
     def typed(self, value: object) -> Value:
         """Checks a value that a person typed: a fraction is refused for an int, where `check` rounds it.
 
