@@ -113,6 +113,7 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or was refused. |
 | `/set/at` | `s:set i:place i:patches s:patch` | Another patch of the set was asked for. |
 | `/patch/warning` | `s:reason` | It plays, but takes most of the machine (with the numbers), or hides a shipped one. |
+| `/plugin/loaded` `/plugin/failed` | `s:plugin`, `s:plugin s:reason` | A saved plugin is used, or is not. |
 | `/engine/state` | `s:state i:pid` | An engine was started again. |
 | `/learned` | `s:address s:control s:port` | A MIDI controller was mapped to it, after `/learn`. |
 | `/ping` | | Every 30 s, to detect a closed port; need not be answered. |
