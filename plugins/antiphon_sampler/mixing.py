@@ -56,7 +56,8 @@ class Whole(IntEnum):
     ON_COLOR = 18
     UNTIL = 19
     GLIDE = 20
-    SIZE = 21
+    REPEATS = 21
+    SIZE = 22
 
 
 class Real(IntEnum):
@@ -159,7 +160,11 @@ def sampler_voice(
     slope = real[r + Real.SLOPE]
     glide = whole[w + Whole.GLIDE]
     pace = step
+    repeats = whole[w + Whole.REPEATS]
     for n in range(begin, end):
+        if repeats > 0 and (position >= last or position < first):
+            position = position - (last - first) if position >= last else position + (last - first)
+            repeats = repeats - 1
         if position >= last or position < first or fall == 0 or step == 0.0:
             ended = 1
             break
@@ -175,6 +180,7 @@ def sampler_voice(
             gain = f64(age + 1) / attack
         # not a quotient: a voice that comes to a stop has all the time
         rest = last - position if pace > 0.0 else position - first + 1.0
+        rest = rest + f64(repeats) * (last - first)
         if rest < release * abs(pace):
             gain = gain * rest / (release * abs(pace))
         if fall > 0:
@@ -222,6 +228,7 @@ def sampler_voice(
     real[r + Real.PRESSURE] = pressure
     whole[w + Whole.AGE] = age
     whole[w + Whole.FALL] = fall
+    whole[w + Whole.REPEATS] = repeats
     return ended
 
 

@@ -49,7 +49,8 @@ def test_patterns_sound_on_the_frames_of_their_time_tags(stage: TidalStage) -> N
 FIELDS = """
 d1 $ n "0 1" # sound "bd" # speed "1 -1" # gain 1 # pan 0.2 # cut 1 # legato 0.5 # begin 0 # end 0.9
    # room 0.3 # size 0.5 # delay 0.4 # delaytime 0.25 # delayfeedback 0.3 # lpf 300 # resonance 0.2
-   # hpf 100 # shape 0.3 # attack 0.001 # release 0.01 # unit "r" # velocity 1
+   # hpf 100 # hresonance 0.1 # bandf 500 # bandq 2 # shape 0.3 # crush 8 # coarse 2 # vowel "a" # accelerate 0.5
+   # attack 0.001 # hold 0.2 # release 0.01 # unit "c" # loop 2 # overgain 0.1 # octave 5 # nudge 0.01
 """
 
 
