@@ -83,8 +83,11 @@ class NoteValues:
     coarse: float
     vowel: str
 
-    def color(self) -> NoteColor:
-        """Its filters and distortions."""
+    def color(self) -> NoteColor | None:
+        """Its filters and distortions; None where all are off."""
+        filters = self.lpf < HIGHEST or self.hpf > LOWEST or self.bandf > LOWEST or self.vowel != "off"
+        if not filters and self.shape == 0.0 and self.crush == 0.0 and self.coarse < 2.0:
+            return None
         return NoteColor(
             self.lpf, self.resonance, self.hpf, self.hresonance, self.bandf, self.bandq, self.shape, self.crush,
             self.coarse, self.vowel,
