@@ -30,11 +30,19 @@ settings.register_profile(
 )
 settings.load_profile("antiphon")
 
-LIVE = ("tests/acceptance", "tests/clients", "tests/real", "tests/serve", "plugins/antiphon_supercollider/tests/real")
-"""Folders whose tests start real servers, which keep time: on a machine that stalls one may fail, what is broken fails
-each time. What was tried again is named at the end."""
-ALONE = tuple(f"{folder}/" for folder in (*LIVE, "tests/hostile"))
-"""Of these no two run at once where the suite runs in several processes (`-n`)."""
+LIVE = (
+    "tests/acceptance",
+    "tests/clients",
+    "tests/hostile",
+    "tests/real",
+    "tests/serve",
+    "plugins/antiphon_supercollider/tests/real",
+)
+"""Folders whose tests start real servers, which keep time. Of these no two run at once where the suite runs in several
+processes (`-n`)."""
+PROCESSES = (*LIVE, "tests/cli", "tests/doctor", "tests/runtime", "tests/supervisor", "tests/workers", "plugins")
+"""Folders whose tests start processes: on a machine that stalls one may fail, what is broken fails each time. What was
+tried again is named at the end."""
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
 _given = pytest.StashKey[str | None]()
 _held = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
@@ -60,10 +68,10 @@ def pool_of_the_module() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    again = pytest.mark.flaky(reruns=2, only_rerun=["AssertionError"])
+    again = pytest.mark.flaky(reruns=2, only_rerun=["AssertionError", "TimeoutError", "TimeoutExpired"])
     here = Path(__file__).parent
     for item in items:
-        if any((here / folder) in item.path.parents for folder in LIVE):
+        if any((here / folder) in item.path.parents for folder in PROCESSES):
             item.add_marker(again)
 
 
@@ -76,7 +84,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Schedulin
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "live" if nodeid.startswith(ALONE) else super()._split_scope(nodeid)
+            return "live" if nodeid.startswith(tuple(f"{folder}/" for folder in LIVE)) else super()._split_scope(nodeid)
 
     return ByFile(config, log)  # type: ignore[arg-type]
 

@@ -43,7 +43,8 @@ NATIVE = """
 | OpenSSL | cryptography's wheel | Apache-2.0 |
 
 The LGPL libraries are loaded as shared libraries and can be exchanged. `pyo` (LGPL-3.0-or-later) is imported as it
-is, by synth processes alone, and can be exchanged too. `torch` (BSD-3-Clause) is an extra, for
+is, by synth processes alone, and `zeroconf` (LGPL-2.1-or-later) with `--lan` by the web process alone; both can be
+exchanged too. `torch` (BSD-3-Clause) is an extra, for
 training, GPUs and networks of one's own.
 
 ## Sounds

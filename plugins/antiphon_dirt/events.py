@@ -61,9 +61,8 @@ def commands(
         WireError: A value that the sampler does not take.
     """
     made: list[Command] = [*_effects(event, orbit, when)]
-    played = nodes.get(event.sound)
-    if played is not None and played.name != orbit.node and played.info.first("events", "in") is not None:
-        return made + _pitched(event, played.name, when, rate)
+    if is_instrument(event.sound, orbit, nodes):
+        return made + _pitched(event, event.sound, when, rate)
     params = nodes[orbit.node].info.params
     *values, note = play_commands(orbit.node, params, _values(event, params, bpm), when)
     assert isinstance(note, NoteOn)
@@ -73,6 +72,12 @@ def commands(
     if ends is not None:
         made.append(NoteOff(number, 1, orbit.node, _after(when, ends, rate)))
     return made
+
+
+def is_instrument(sound: str, orbit: Orbit, nodes: Mapping[str, Node]) -> bool:
+    """Whether a sound names another node of the patch, one that plays notes."""
+    node = nodes.get(sound)
+    return node is not None and sound != orbit.node and node.info.first("events", "in") is not None
 
 
 def length(event: DirtEvent) -> float | None:

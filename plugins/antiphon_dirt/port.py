@@ -15,8 +15,9 @@ from antiphon.api.console import say
 from antiphon.api.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, encode
 from antiphon.api.transports import Node, TransportServer
 from antiphon_dirt import fields
-from antiphon_dirt.events import NoteNumbers, commands
+from antiphon_dirt.events import NoteNumbers, commands, is_instrument
 from antiphon_dirt.orbits import Orbit, orbits
+from antiphon_dirt.unknown import UnknownSounds
 
 SOURCE = "dirt"
 MOST_BYTES = 65_507
@@ -46,6 +47,7 @@ class DirtPort:
         played: Events that became notes.
         refused: Events and packets that could not be read or played.
         ignored: How often a field was left out, by its name.
+        unknown: Sounds that the orbits do not have.
     """
 
     def __init__(self, server: TransportServer, sock: socket.socket) -> None:
@@ -53,6 +55,7 @@ class DirtPort:
         self._server, self._sock = server, sock
         self.received = self.played = self.refused = 0
         self.ignored: Counter[str] = Counter()
+        self.unknown = UnknownSounds()
         self._numbers = NoteNumbers()
         self._said: dict[str, float] = {}
         self._nodes: Mapping[str, Node] = {}
@@ -82,6 +85,7 @@ class DirtPort:
             "port": self._sock.getsockname()[1] if self._sock.fileno() >= 0 else 0,
             "received": self.received, "played": self.played, "refused": self.refused,
             "dropped": self._dropped(), "ignored": dict(self.ignored.most_common(8)),
+            "unknown": dict(self.unknown.counts.most_common(8)),
             "orbits": [orbit.node for orbit in self._orbits],
         }  # fmt: skip
 
@@ -139,17 +143,30 @@ class DirtPort:
         if not self._orbits:
             raise WireError("the patch has no node that plays samples; load one with a sampler, for example tidal")
         orbit = self._orbits[int(event.number("orbit", 0.0)) % len(self._orbits)]
+        if not self._has(orbit, event.sound):
+            return
         at = when if isinstance(when, Sample) else Sample(int(self._server.moment().sample) + self._server.block)
         made = commands(event, orbit, self._nodes, at, self._server.rate, self._server.tempo()[1], self._numbers)
         for command in made:
             self._server.do(command, SOURCE)
         self.played += 1
 
+    def _has(self, orbit: Orbit, sound: str) -> bool:
+        """Whether a sound is there, or may be: the words of a node are known some time after it began."""
+        known = self._nodes[orbit.node].vocabulary.get("s", ())
+        if not known or sound in known or is_instrument(sound, orbit, self._nodes):
+            return True
+        sentence = self.unknown.note(orbit.node, sound, known)
+        if sentence:
+            say(f"{SOURCE}: {sentence}")
+        return False
+
     def _find_orbits(self) -> None:
         """Finds the orbits again where the patch is another: once for all datagrams of a turn."""
         nodes = self._server.nodes()
         if [node.id for node in nodes.values()] != [node.id for node in self._nodes.values()]:
             self._orbits = orbits(nodes)
+            self.unknown.clear()
         self._nodes = nodes
 
     def _count(self, name: str) -> None:

@@ -21,7 +21,9 @@ from antiphon.api.files import config_folder
 from antiphon.api.transports import PRESSABLE, EngineEffect, TransportServer, settable
 from antiphon_midi import messages as midi
 from antiphon_midi.expression import LastValues
-from antiphon_midi.learn import Knob, MidiMap
+from antiphon_midi.follow import SLACK, ClockFollower
+from antiphon_midi.lead import ClockLeader
+from antiphon_midi.learn import NOTES, Knob, MidiMap
 from antiphon_midi.mpe import MOST, TIMBRE
 from antiphon_midi.output import MidiOut
 from antiphon_midi.pedals import Presses
@@ -38,11 +40,11 @@ CLOSING = 1.0
 SENSED = 0.35
 """Seconds of silence after which a port that sends active sensing counts as disconnected; the standard says 0.3."""
 PER_TURN = 256
-SLACK = 0.001
-"""Seconds for this process to pass a note on."""
 _MODES = 120
 """Controllers from here on are channel modes: all sound off, reset controllers, all notes off, …"""
-RESET_CONTROLLERS, LOCAL = 121, 122
+SOUND_OFF, RESET_CONTROLLERS, LOCAL = 120, 121, 122
+PANIC_AGAIN = 0.1
+"""Seconds in which another all sound off is the same panic: a keyboard's panic key sends it on sixteen channels."""
 
 
 class MidiInput:
@@ -52,6 +54,8 @@ class MidiInput:
         received: Number of messages.
         refused: Number of messages that no node accepted.
         out: Plays to other instruments.
+        follower: Follows a clock, where the settings say so; else None.
+        leader: Gives the clock to the outputs, where the settings say so; else None.
 
     Args:
         server: Where commands go.
@@ -74,6 +78,10 @@ class MidiInput:
         self._members = MOST if server.settings.mpe else 0
         self._values = LastValues()
         self._presses = Presses(server)
+        self._panic_at = -PANIC_AGAIN
+        clock = server.settings.midi_clock
+        self.follower = ClockFollower(server) if clock == "follow" else None
+        self.leader = ClockLeader(server, ports) if clock == "lead" else None
 
     def install(self) -> None:
         """From the server's next start on there is MIDI."""
@@ -85,11 +93,14 @@ class MidiInput:
         server.status(self.status)
         server.learner(self)
         server.service(self._serve)
+        if self.leader is not None:
+            server.service(self.leader.run)
 
     def status(self) -> dict[str, Any]:
         """Of `GET /api/status`."""
         ports, out = self.ports, self.out
         voices = self._voices.values()
+        clock = self.follower or self.leader
         return {
             "ports": list(ports.inputs),
             "outputs": list(ports.outputs),
@@ -102,6 +113,7 @@ class MidiInput:
             "refused": self.refused,
             "reason": self._reason,
             "trouble": ports.trouble,
+            "clock": clock.status() if clock is not None else None,
             "learning": self._learning[0] if self._learning is not None else "",
         }
 
@@ -142,9 +154,13 @@ class MidiInput:
                     last_trouble = ports.trouble
                 self._server.attempt("a MIDI message", self._sense)
                 self._server.attempt("MIDI output", out.follow)
+                if self.follower is not None:
+                    self._server.attempt("the MIDI clock", self.follower.look)
                 await asyncio.sleep(STEP)
         finally:
             loop.remove_reader(ports.bell)
+            if self.leader is not None:
+                self.leader.close()
             out.close()
             with self._server.turn():
                 for port in self._voices:
@@ -165,6 +181,8 @@ class MidiInput:
         with self._server.turn():
             for port in changes.closed:
                 voice = self._voices.get(port)
+                if self.follower is not None:
+                    self.follower.gone(port)
                 if voice is not None:
                     self.release(port)
                     self._bounded += voice.parser.bounded
@@ -235,6 +253,8 @@ class MidiInput:
     ) -> None:
         channel = message.channel
         match message.kind:
+            case midi.NOTE_ON | midi.NOTE_OFF if self._pad(message, port):
+                return
             case midi.NOTE_ON if message.b:
                 if voice.zones.manager(channel):
                     channel, values = voice.zones.begin(channel, message.a, self._when(ns))
@@ -267,6 +287,9 @@ class MidiInput:
                 voice.sensing = True
             case midi.RESET:
                 self.release(port)
+                self._panic(port)
+            case kind if self.follower is not None and kind in midi.CLOCK:
+                self.follower.message(message, port, ns)
 
     def _control(
         self, message: midi.Short, port: str, voice: PortVoice, ns: int, moves: dict[str, tuple[SetParam, str]]
@@ -299,7 +322,9 @@ class MidiInput:
 
     def _mode(self, number: int, channel: int, port: str, voice: PortVoice) -> None:
         when = self._when(self._server.now_ns())
-        if number == RESET_CONTROLLERS:
+        if number == SOUND_OFF:
+            self._panic(port)
+        elif number == RESET_CONTROLLERS:
             voice.pedals.discard(channel)
             voice.bent.discard(channel)
             self._do(Control(PEDAL, 0.0, channel, "", when), port)
@@ -310,6 +335,26 @@ class MidiInput:
                 voice.zones.ended(*key)
                 self._keep(*key, False)
                 self._do(NoteOff(key[1], channel, "", when), port)
+
+    def _panic(self, port: str) -> None:
+        """Silence everywhere, as by `/panic`."""
+        now = monotonic()
+        if now - self._panic_at >= PANIC_AGAIN:
+            self._panic_at = now
+            self._do(Panic(), port)
+
+    def _pad(self, message: midi.Short, port: str) -> bool:
+        """Presses the address that a note is mapped to, and maps one that is to be learned; False for other notes."""
+        knob = Knob(port, NOTES + message.a, message.channel)
+        velocity = message.b if message.kind == midi.NOTE_ON else 0
+        if velocity and self._learning is not None and self._learning[0] in PRESSABLE:
+            self._learn(knob)
+        target = self._target(knob)
+        if not target.startswith("/"):
+            return False
+        # a pad is down however softly it is hit
+        self._try(lambda: self._presses.move(target, knob, 1.0 if velocity else 0.0))
+        return True
 
     def _target(self, knob: Knob) -> str:
         """What the knob moves in the patch that plays, "" for nothing."""

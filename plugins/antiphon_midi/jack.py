@@ -15,7 +15,19 @@ from typing import Any
 
 from antiphon.api import EngineError
 from antiphon.api.kernels import compile_all
-from antiphon_midi.jack_kernel import INPUTS, OUT_AT, OUT_RING, OUTPUTS, RING, RING_AT, WORDS, MidiSlot, midi_process
+from antiphon_midi.jack_kernel import (
+    DATED_AT,
+    DATED_RING,
+    INPUTS,
+    OUT_AT,
+    OUT_RING,
+    OUTPUTS,
+    RING,
+    RING_AT,
+    WORDS,
+    MidiSlot,
+    midi_process,
+)
 
 _C = {
     MidiSlot.BUFFER: "jack_port_get_buffer",
@@ -39,6 +51,7 @@ class JackMidi:
     """
 
     name = "JACK"
+    dated = True
 
     def __init__(self, client: str, bell: int, virtual: str = "") -> None:
         try:
@@ -210,16 +223,27 @@ class JackMidi:
             most -= 1
             yield self._names.get(slot, ""), came, message
 
-    def send(self, name: str, message: bytes) -> None:
-        """A message of at most three bytes; counted as dropped where there is no room."""
+    def send(self, name: str, message: bytes, ns: int = 0) -> None:
+        """A message of at most three bytes, at `ns` or at once; counted as dropped where there is no room."""
         words = self._words
-        write = words[MidiSlot.OUT_WRITE]
-        if name not in self._outs or self._down or write - words[MidiSlot.OUT_READ] >= OUT_RING:
+        if name not in self._outs or self._down:
             self.out_dropped += 1
             return
-        words[OUT_AT + write % OUT_RING] = (
-            self._outs[name][0] << 32 | len(message) << 24 | int.from_bytes(message, "little")
-        )
+        word = self._outs[name][0] << 32 | len(message) << 24 | int.from_bytes(message, "little")
+        if ns:
+            write = words[MidiSlot.DATED_WRITE]
+            if write - words[MidiSlot.DATED_READ] >= DATED_RING:
+                self.out_dropped += 1
+                return
+            words[DATED_AT + write % DATED_RING] = word
+            words[DATED_AT + write % DATED_RING + 1] = ns
+            words[MidiSlot.DATED_WRITE] = write + 2
+            return
+        write = words[MidiSlot.OUT_WRITE]
+        if write - words[MidiSlot.OUT_READ] >= OUT_RING:
+            self.out_dropped += 1
+            return
+        words[OUT_AT + write % OUT_RING] = word
         words[MidiSlot.OUT_WRITE] = write + 1
 
 

@@ -4,7 +4,7 @@ No interpreter runs in it, so a busy control process holds up no sound. (A callb
 interpreter's lock inside JACK's cycle.) `MidiSlot` names the words; a record in the ring of what came in is two
 words, `port << 32 | size` and the moment in ns of CLOCK_MONOTONIC, and then the bytes, whole words of them; -1
 in the first sends the reader on to the ring's beginning. What goes out is a word each: `port << 32 | size << 24`
-and up to three bytes.
+and up to three bytes. What goes out at a time of its own is two words in a ring of its own: the same, and that time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from enum import IntEnum
 from antiphon.api.kernels import address_f32, as_u8p, call_c, i64, i64p, kernel, load_acquire, offset, store_release
 
 INPUTS, OUTPUTS = 64, 16
-RING, OUT_RING = 1 << 15, 4096
+RING, OUT_RING, DATED_RING = 1 << 15, 4096, 2048
 """Words."""
 
 
@@ -43,13 +43,16 @@ class MidiSlot(IntEnum):
     GOT = 20  # to 22: jack_midi_event_t: time, size, address
     NOW = 24  # and 25: struct timespec
     CYCLE = 26  # to 29: of JACK's cycle, frame, µs of its beginning, of the next, period
+    DATED_WRITE = 30
+    DATED_READ = 31
     INS = 32
     OUTS = 32 + 64
     OUT_BUFFERS = 32 + 64 + 16
 
 
 OUT_AT = 128
-RING_AT = OUT_AT + OUT_RING
+DATED_AT = OUT_AT + OUT_RING
+RING_AT = DATED_AT + DATED_RING
 WORDS = RING_AT + RING
 
 
@@ -104,6 +107,32 @@ def give(s: i64p, frames: i64) -> None:
 
 
 @kernel
+def give_dated(s: i64p, frames: i64, now: i64) -> None:
+    """What is due before the cycle's end, each at its frame; it follows `give`, which clears the ports' buffers."""
+    read = s[MidiSlot.DATED_READ]
+    write = load_acquire(s, MidiSlot.DATED_WRITE)
+    least = 0
+    while read < write:
+        place = DATED_AT + read % DATED_RING
+        ahead = s[place + 1] - now
+        frame = least
+        if ahead > 0:
+            frame = (ahead * s[MidiSlot.RATE] + 500000000) // 1000000000
+        if frame >= frames:
+            break
+        if frame < least:
+            frame = least
+        least = frame
+        buffer = s[MidiSlot.OUT_BUFFERS + (s[place] >> 32)]
+        if buffer != 0:
+            full = call_c(s[MidiSlot.EVENT_PUT], buffer, frame, as_u8p(offset(s, place)), s[place] >> 24 & 255)
+            if full & 4294967295 != 0:
+                break
+        read = read + 2
+    store_release(s, MidiSlot.DATED_READ, read)
+
+
+@kernel
 def begun(s: i64p) -> i64:
     """When the cycle began, in ns of CLOCK_MONOTONIC: by JACK's own loop, however late this call is."""
     call_c(s[MidiSlot.CLOCK], 1, offset(s, MidiSlot.NOW))
@@ -138,6 +167,7 @@ def midi_process(frames: i64, s: i64p) -> i64:
                 if failed == 0:
                     came = came + keep(s, p, now)
     give(s, count)
+    give_dated(s, count, now)
     store_release(s, MidiSlot.CALLS, s[MidiSlot.CALLS] + 1)
     if came > 0:
         call_c(s[MidiSlot.WRITE_FD], s[MidiSlot.BELL], as_u8p(offset(s, MidiSlot.ONE)), 8)

@@ -15,10 +15,12 @@ FORMAT = 1
 MOST = 4096
 """Controls that can be learned."""
 MAX_SIZE = 1 << 20
+NOTES = 128
+"""Numbers from here on are notes, which come after the controllers."""
 
 
 class Knob(NamedTuple):
-    """One control of one port. channel: 1 to 16."""
+    """One control of one port. number: of a controller, or `NOTES` and that of a note; channel: 1 to 16."""
 
     port: str
     number: int
@@ -26,8 +28,9 @@ class Knob(NamedTuple):
 
     @property
     def control(self) -> str:
-        """As a patch writes it: "cc 21 1"."""
-        return f"cc {self.number} {self.channel}"
+        """As a patch writes it: "cc 21 1"; a note is "note 36 10"."""
+        kind, number = ("cc", self.number) if self.number < NOTES else ("note", self.number - NOTES)
+        return f"{kind} {number} {self.channel}"
 
 
 class MidiMap:
@@ -49,7 +52,7 @@ class MidiMap:
         learned = self._targets.get(knob)
         if learned is not None:
             yield learned
-        for control in (knob.control, f"cc {knob.number}") if patch else ():
+        for control in (knob.control, knob.control.rpartition(" ")[0]) if patch else ():
             if control in patch:
                 yield patch[control]
 

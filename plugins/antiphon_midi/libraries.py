@@ -45,6 +45,7 @@ class _Threaded(ABC):
     """What backends share whose library calls back in a thread."""
 
     name = ""
+    dated = False
 
     def __init__(self, bell: int) -> None:
         self._bell = bell
@@ -80,7 +81,7 @@ class _Threaded(ABC):
         for name in list(self._outs):
             self.close_output(name)
 
-    def send(self, name: str, message: bytes) -> None:
+    def send(self, name: str, message: bytes, ns: int = 0) -> None:
         port = self._outs.get(name)
         try:
             if port is None:
@@ -100,7 +101,7 @@ class _Threaded(ABC):
 
 
 class RtMidi(_Threaded):
-    """python-rtmidi. It filters SysEx, which is unbounded there, and clock messages; both are unused."""
+    """python-rtmidi. It filters SysEx, which is unbounded there and unused."""
 
     def __init__(self, client: str, bell: int, virtual: str, api: str) -> None:
         super().__init__(bell)
@@ -134,7 +135,7 @@ class RtMidi(_Threaded):
 
     def _listen(self, name: str, opened: Any) -> None:
         port = self._rt.MidiIn(self._api, self._client)
-        port.ignore_types(sysex=True, timing=True, active_sense=False)
+        port.ignore_types(sysex=True, timing=False, active_sense=False)
         inbox = self._inboxes[name] = Inbox(self._bell)
         port.set_callback(lambda event, _data: inbox.put(bytes(event[0])))
         self._ins[name] = port

@@ -16,6 +16,9 @@ MAX_SYSEX = 1 << 20
 """Bytes of one system exclusive message; the whole of what a parser ever holds."""
 NOTE_OFF, NOTE_ON, KEY_PRESSURE, CONTROL, PROGRAM, PRESSURE, BEND = 0x80, 0x90, 0xA0, 0xB0, 0xC0, 0xD0, 0xE0
 SYSEX, SYSEX_END, REAL_TIME, SENSING, RESET = 0xF0, 0xF7, 0xF8, 0xFE, 0xFF
+POSITION, TICK, START, CONTINUE, STOP = 0xF2, 0xF8, 0xFA, 0xFB, 0xFC
+CLOCK = (POSITION, TICK, START, CONTINUE, STOP)
+"""The messages of a clock: song position pointer, a 24th of a beat, and the transport."""
 _COMMON = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0}
 _UNDEFINED = (0xF4, 0xF5, 0xF7, 0xF9, 0xFD)
 """0xF7 is one where no SysEx is open."""
@@ -154,14 +157,15 @@ def bend_of(a: int, b: int) -> float:
 
 
 def encode(kind: str, number: int, value: float, channel: int) -> bytes:
-    """The bytes of an event as `processor.Event` has it; none for the pitch or the timbre of one note."""
+    """The bytes of an event as `processor.Event` has it; none for what MIDI has no message for: the pitch or the timbre
+    of one note, and a value that a note travels with above the controllers."""
     low, value = channel - 1 & 0x0F, min(max(value, -1.0 if kind == "bend" else 0.0), 1.0)
     match kind:
         case "on":
             return bytes((NOTE_ON | low, number, max(1, round(value * 127))))
         case "off":
             return bytes((NOTE_OFF | low, number, 64))
-        case "control":
+        case "control" if number <= 127:
             return bytes((CONTROL | low, number, round(value * 127)))
         case "program":
             return bytes((PROGRAM | low, number))
@@ -171,3 +175,8 @@ def encode(kind: str, number: int, value: float, channel: int) -> bytes:
             return b""
     place = CENTRE + round(value * (CENTRE if value < 0 else CENTRE - 1))
     return bytes((BEND | low, place & 0x7F, place >> 7))
+
+
+def encode_position(sixteenths: int) -> bytes:
+    """The bytes of a song position pointer, 0 to 16383 sixteenths; what is beyond begins at 0 again."""
+    return bytes((POSITION, sixteenths & 0x7F, sixteenths >> 7 & 0x7F))

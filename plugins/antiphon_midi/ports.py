@@ -28,6 +28,8 @@ class Backend(Protocol):
     """Ports of one system. `take` and `send` are for the event loop's thread, everything else for one other."""
 
     name: str
+    dated: bool
+    """Whether it sends a message at a time that lies ahead."""
 
     @property
     def dropped(self) -> int:
@@ -50,7 +52,12 @@ class Backend(Protocol):
     def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
         """What came: (port, ns of CLOCK_MONOTONIC, bytes)."""
 
-    def send(self, name: str, message: bytes) -> None: ...
+    def send(self, name: str, message: bytes, ns: int = 0) -> None:
+        """Sends a message of at most three bytes; where it is `dated`, at `ns` of CLOCK_MONOTONIC, 0 for at once.
+
+        Messages with a time are sent in the order of the calls.
+        """
+
 
 
 Make = Callable[[str, int, str], Backend]
@@ -215,12 +222,24 @@ class Ports:
             return []
         return [(self._names.get(name, name), ns, data) for name, ns, data in self.backend.take(most)]
 
-    def send(self, message: bytes, but: str = "") -> None:
-        """To every open output, but for the one of that name."""
+    @property
+    def dated(self) -> bool:
+        """Whether `send` keeps the time of a message."""
+        return self.backend is not None and self.backend.dated
+
+    def send(self, message: bytes, but: str = "", *, only: str = "", ns: int = 0) -> None:
+        """Sends a message to every open output.
+
+        Args:
+            message: At most three bytes.
+            but: The output that does not get it, "" for none.
+            only: The only output that gets it, "" for all.
+            ns: When, of CLOCK_MONOTONIC, where the backend is `dated`; 0 is at once.
+        """
         if self.backend is not None:
             for plain, name in list(self.outputs.items()):
-                if plain != but:
-                    self.backend.send(name, message)
+                if plain != but and only in ("", plain):
+                    self.backend.send(name, message, ns)
 
     def close(self) -> None:
         if self.backend is not None:

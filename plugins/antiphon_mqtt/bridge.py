@@ -19,7 +19,7 @@ from aiomqtt import MqttError
 from aiomqtt.exceptions import MqttConnectError
 
 from antiphon.api import AntiphonError, Value, WireError
-from antiphon.api.commands import SetParam
+from antiphon.api.commands import Panic, SetParam
 from antiphon.api.transports import TransportServer
 from antiphon_mqtt import topics
 from antiphon_mqtt.broker import Broker
@@ -105,7 +105,7 @@ class MqttBridge:
             await before.close()
             self._fresh = False
         line = self._line()
-        await line.open(topics.SETS, topics.STATUS)
+        await line.open(topics.SETS, topics.STATUS, unqueued=(topics.PANIC,))
         try:
             await line.publish_retained((topics.STATUS, topics.ONLINE))
             if self.reason:
@@ -147,7 +147,11 @@ class MqttBridge:
         self.received += 1
         try:
             if retained:
-                raise WireError("a set that the broker kept is of another time")
+                raise WireError("a message that the broker kept is of another time")
+            if topic == topics.PANIC:
+                if topics.pressed(payload):
+                    self._server.command(Panic(), SOURCE)
+                return
             node, name = topics.target(topic)
             state, cell = self._server.param(node, name)
             self._server.command(SetParam(node, name, topics.number(payload, state.cells[cell])), SOURCE)

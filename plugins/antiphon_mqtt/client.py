@@ -118,14 +118,19 @@ class MqttConnection(aiomqtt.Client):
         self._once, self._taken = once, taken
         self._repeated, self._unreadable = repeated, unreadable
 
-    async def open(self, *filters: str) -> None:
-        """Connects and subscribes, QoS 1, without what is retained; `MqttError` with the reason."""
+    async def open(self, *filters: str, unqueued: tuple[str, ...] = ()) -> None:
+        """Connects and subscribes, QoS 1, without what is retained; `MqttError` with the reason.
+
+        unqueued: further topics, QoS 0: the broker does not queue for us what is published to them while we are away.
+        """
         try:
             await self.__aenter__()
             # one request for all: each answer waits behind what the broker kept for us
             wanted = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
-            codes = await self.subscribe([(topic, wanted) for topic in filters]) if filters else ()
-            for topic, code in zip(filters, codes, strict=False):
+            passing = SubscribeOptions(qos=0, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+            topics = [(topic, wanted) for topic in filters] + [(topic, passing) for topic in unqueued]
+            codes = await self.subscribe(topics) if topics else ()
+            for (topic, _), code in zip(topics, codes, strict=False):
                 if isinstance(code, ReasonCode) and code.is_failure:
                     raise MqttError(f"the broker refuses the subscription to {topic}: {code}")
         except BaseException:

@@ -2,6 +2,7 @@
 
 antiphon/NAME/PARAM/set    taken: one number, for a switch also true or false
 antiphon/NAME/PARAM        published, retained: the plain number; of a choice its place, of a switch 1 or 0
+antiphon/panic             taken: anything but 0 and false is /panic
 antiphon/status            published, retained, and the last will: online or offline
 """
 
@@ -15,6 +16,7 @@ from antiphon.api import Param, Value, WireError
 SETS = "antiphon/+/+/set"
 """Matches every topic that sets a parameter."""
 STATUS = "antiphon/status"
+PANIC = "antiphon/panic"
 ONLINE, OFFLINE = b"online", b"offline"
 MAX_PAYLOAD = 64
 """Most bytes of a number; the longest useful one has 24."""
@@ -45,6 +47,11 @@ def number(payload: bytes, param: Param) -> float | bool:
                 return parsed
     also = ", true or false" if param.kind == "switch" else ""
     raise WireError(f"{param.name} takes one number{also} over MQTT")
+
+
+def pressed(payload: bytes) -> bool:
+    """Whether a payload presses a button: 0 and false, in any case, are its release."""
+    return payload[:MAX_PAYLOAD].strip(b" \t\r\n").lower() not in (b"0", b"false")
 
 
 def state_topic(node: str, param: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.kernels import Audio, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel, store_release
+from antiphon_sampler.coloring import Color, sampler_colored
 from antiphon_sampler.samples import PAGE
 from antiphon_sampler.streams import STARVED, STRIDE, StreamWord, sampler_page
 
@@ -52,7 +53,10 @@ class Whole(IntEnum):
     TABLE = 15
     OFF = 16
     STREAM = 17
-    SIZE = 18
+    ON_COLOR = 18
+    UNTIL = 19
+    GLIDE = 20
+    SIZE = 21
 
 
 class Real(IntEnum):
@@ -67,7 +71,9 @@ class Real(IntEnum):
     PITCH = 6
     PRESSURE = 7
     TARGET = 8
-    SIZE = 9
+    SLOPE = 9
+    FASTEST = 10
+    SIZE = 11
 
 
 @kernel
@@ -103,8 +109,9 @@ def sampler_value(x: f32p, position: f64, table: f32p, row: i64, half: i64) -> f
 
 @kernel
 def sampler_voice(
-    y: Audio, whole: i64p, w: i64, real: f64p, r: i64, table: f32p, words: i64p, buffer: i64, begin: i64, end: i64
-) -> i64:
+    y: Audio, whole: i64p, w: i64, real: f64p, r: i64, color: f64p, c: i64, table: f32p, words: i64p, buffer: i64,
+    begin: i64, end: i64,
+) -> i64:  # fmt: skip
     """Adds one voice to y[:, begin:end]. Returns 1 where it ended, 2 where it did for want of a page.
 
     Args:
@@ -113,6 +120,8 @@ def sampler_voice(
         w: Index of the voice's first whole number.
         real: See `Real`.
         r: Index of the voice's first real number.
+        color: See `coloring.Color`.
+        c: Index of the voice's first number of it.
         table: See `sampler_value`.
         words: See `streams.StreamWord`.
         buffer: Address of the streams' pages.
@@ -145,16 +154,29 @@ def sampler_voice(
     ended = i64(0)
     pressure = real[r + Real.PRESSURE]
     target = real[r + Real.TARGET]
+    colors = whole[w + Whole.ON_COLOR]
+    until = whole[w + Whole.UNTIL]
+    slope = real[r + Real.SLOPE]
+    glide = whole[w + Whole.GLIDE]
+    pace = step
     for n in range(begin, end):
         if position >= last or position < first or fall == 0 or step == 0.0:
             ended = 1
             break
+        if slope != 0.0:
+            # by the voice's age, so that it is the same whatever the blocks
+            pace = step * (1.0 + slope * f64(min(age, glide)))
+        if age >= until and fall < 0:
+            fall = whole[w + Whole.OFF]
+            whole[w + Whole.FALLING] = fall
+            falling = f64(fall)
         gain = f64(1.0)
         if f64(age + 1) < attack:
             gain = f64(age + 1) / attack
-        rest = (last - position) / step if step > 0.0 else (position - first + 1.0) / -step
-        if rest < release:
-            gain = gain * rest / release
+        # not a quotient: a voice that comes to a stop has all the time
+        rest = last - position if pace > 0.0 else position - first + 1.0
+        if rest < release * abs(pace):
+            gain = gain * rest / (release * abs(pace))
         if fall > 0:
             gain = gain * f64(fall) / falling
             fall = fall - 1
@@ -186,12 +208,15 @@ def sampler_voice(
             q = p
             if two:
                 q = sampler_value(right, position, table, row, half)
+        if colors > 0:
+            p = sampler_colored(color, c, 0, colors, age, p)
+            q = sampler_colored(color, c, 1, colors, age, q) if two else p
         if y.channels == 1:
             y[0, n] = f32(f64(y[0, n]) + 0.5 * gain * (p * real[r + Real.LEFT] + q * real[r + Real.RIGHT]))
         else:
             y[0, n] = f32(f64(y[0, n]) + gain * p * real[r + Real.LEFT])
             y[1, n] = f32(f64(y[1, n]) + gain * q * real[r + Real.RIGHT])
-        position = position + step
+        position = position + pace
         age = age + 1
     real[r + Real.POSITION] = position
     real[r + Real.PRESSURE] = pressure
@@ -201,13 +226,17 @@ def sampler_voice(
 
 
 @kernel
-def sampler_mix(y: Audio, whole: i64p, real: f64p, table: f32p, words: i64p, buffer: i64, begin: i64, end: i64) -> i64:
+def sampler_mix(
+    y: Audio, whole: i64p, real: f64p, color: f64p, table: f32p, words: i64p, buffer: i64, begin: i64, end: i64
+) -> i64:
     """Adds all voices to y[:, begin:end]; returns how many still sound without falling."""
     count = i64(0)
     for v in range(ROWS):
         w = v * Whole.SIZE
         if whole[w + Whole.ON] > 0:
-            ended = sampler_voice(y, whole, w, real, v * Real.SIZE, table, words, buffer, begin, end)
+            ended = sampler_voice(
+                y, whole, w, real, v * Real.SIZE, color, v * Color.SIZE, table, words, buffer, begin, end
+            )
             stream = (whole[w + Whole.STREAM] - 1) * StreamWord.SIZE
             if ended > 0:
                 whole[w + Whole.ON] = 0
@@ -241,7 +270,8 @@ def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: 
         w = v * Whole.SIZE
         if whole[w + Whole.ON] > 0 and whole[w + Whole.STREAM] > 0 and whole[w + Whole.FALL] < 0:
             at = real[v * Real.SIZE + Real.POSITION]
-            to = at + real[v * Real.SIZE + Real.STEP] * f64(frames + fade)
+            fastest = real[v * Real.SIZE + Real.STEP] * real[v * Real.SIZE + Real.FASTEST]
+            to = at + fastest * f64(frames + fade)
             # a position beyond the part is where the voice ends: nothing is read there
             low = i64(max(f64(whole[w + Whole.FIRST]), min(at, to))) // PAGE
             high = i64(min(f64(whole[w + Whole.LAST] - 1), max(at, to))) // PAGE
@@ -302,7 +332,7 @@ def sampler_bend(whole: i64p, real: f64p, channel: i64, ratio: f64) -> None:
         if whole[w + Whole.ON] > 0 and whole[w + Whole.CHANNEL] == channel:
             real[r + Real.BEND] = ratio
             real[r + Real.STEP] = real[r + Real.SPEED] * ratio * real[r + Real.PITCH]
-            whole[w + Whole.TABLE] = sampler_table(real[r + Real.STEP])
+            whole[w + Whole.TABLE] = sampler_table(real[r + Real.STEP] * real[r + Real.FASTEST])
 
 
 @kernel
@@ -316,7 +346,7 @@ def sampler_shape(whole: i64p, real: f64p, note: i64, channel: i64, pitch: f64, 
             if pitch > 0.0:
                 real[r + Real.PITCH] = pitch
                 real[r + Real.STEP] = real[r + Real.SPEED] * real[r + Real.BEND] * pitch
-                whole[w + Whole.TABLE] = sampler_table(real[r + Real.STEP])
+                whole[w + Whole.TABLE] = sampler_table(real[r + Real.STEP] * real[r + Real.FASTEST])
             if pressure > 0.0:
                 real[r + Real.TARGET] = pressure
 

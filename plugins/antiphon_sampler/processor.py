@@ -41,6 +41,7 @@ class Sampler(Processor):
     params = (
         Param("library", "file", "", doc="A folder of folders of sounds; empty for the kit that ships with Antiphon."),
         *PARAMS,
+        Param("play", "trigger", False, doc="Plays s and n; by OSC with names and values, see the card."),
         Param("pads", "choice", "names", choices=("names", "index", "pitch"), doc="What a note's number chooses."),
         Param("base", "int", FIRST, 0, 127, doc="The note of the first pad or slice, or of the sample's own pitch."),
         Param("map", "text", "", doc="Notes by name, as 36=bd 38=sd:1 42=hh@1 46=oh@1; others are as pads has them."),
@@ -49,7 +50,6 @@ class Sampler(Processor):
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Reach of a full bend."),
         Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Notes at once; the oldest fades out for more."),
         Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="How loud."),
-        Param("play", "trigger", False, doc="Plays s and n; by OSC with names and values, see the card."),
         Param("files", "int", 0, 0, 1_000_000, readonly=True, doc="Sound files in the folder."),
         Param("loaded", "int", 0, 0, 1_000_000, readonly=True, doc="Files in memory."),
         Param("unreadable", "int", 0, 0, 1_000_000, readonly=True, doc="Files that cannot be played."),
@@ -249,6 +249,7 @@ class Sampler(Processor):
             sample, first, last, speed=values.speed, bend=self._bends[event.channel], gain=gain, pan=values.pan,
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
             channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
+            sustain=values.sustain, accelerate=values.accelerate, color=values.color(),
         )  # fmt: skip
 
     def _there(self, sample: Sample | None, first: int, last: int, speed: float) -> bool:
@@ -333,7 +334,7 @@ class Sampler(Processor):
         self._voices.start(
             loop.sample, first, last, speed=speed, bend=self._bends[loop.channel], gain=loop.gain, pan=values.pan,
             attack=values.attack if place == 0 else 0.0, release=values.release if place == len(cuts) - 2 else 0.0,
-            cut=loop.group, note=loop.note, channel=loop.channel,
+            cut=loop.group, note=loop.note, channel=loop.channel, color=values.color(),
         )  # fmt: skip
         loop.next += 1
         self._sliced += 1

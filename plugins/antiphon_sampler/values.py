@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from antiphon.api import IO, Param, Value
-from antiphon.api.commands import FIRST_VALUE, VALUES_BEGIN
+from antiphon.api.commands import VALUES_BEGIN, value_place
+from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, VOWELS, NoteColor
 
 PARAMS = (
     Param("s", "text", "", doc="The folder of samples; empty, notes choose one (pads)."),
@@ -24,6 +25,18 @@ PARAMS = (
     Param("beats", default=0.0, low=0.0, high=256.0, unit="beats", doc="The part lasts so long by the clock; 0 off."),
     Param("stretch", "choice", "speed", choices=("speed", "onsets"), doc="By speed, or its onsets moved apart."),
     Param("loop", "switch", False, doc="Repeats it each time its beats are over, until note-off or its cut group."),
+    Param("sustain", default=0.0, low=0.0, high=60.0, unit="s", doc="It fades out after so long; 0 at its end."),
+    Param("accelerate", default=0.0, low=-16.0, high=16.0, doc="Change of the speed while it sounds, 1 to twice it."),
+    Param("lpf", default=HIGHEST, low=LOWEST, high=HIGHEST, unit="Hz", warp="log", doc="Low-pass; the highest off."),
+    Param("resonance", default=0.0, low=0.0, high=1.0, doc="Of the low-pass."),
+    Param("hpf", default=LOWEST, low=LOWEST, high=HIGHEST, unit="Hz", warp="log", doc="High-pass; the lowest off."),
+    Param("hresonance", default=0.0, low=0.0, high=1.0, doc="Of the high-pass."),
+    Param("bandf", default=LOWEST, low=LOWEST, high=HIGHEST, unit="Hz", warp="log", doc="Band-pass; the lowest off."),
+    Param("bandq", default=10.0, low=1.0, high=MOST_Q, doc="How narrow the band-pass is."),
+    Param("shape", default=0.0, low=0.0, high=1.0, doc="Distortion."),
+    Param("crush", default=0.0, low=0.0, high=24.0, unit="bits", doc="Fewer bits; 0 off."),
+    Param("coarse", default=1.0, low=1.0, high=256.0, doc="Every so manieth frame is held; 1 off."),
+    Param("vowel", "choice", "off", choices=VOWELS, doc="Formants of a vowel."),
 )
 """Parameters of a node that a note may have values of its own for, in the order of their controllers."""
 _KINDS = tuple(p.name for p in PARAMS)
@@ -55,6 +68,25 @@ class NoteValues:
     beats: float
     stretch: str
     loop: bool
+    sustain: float
+    accelerate: float
+    lpf: float
+    resonance: float
+    hpf: float
+    hresonance: float
+    bandf: float
+    bandq: float
+    shape: float
+    crush: float
+    coarse: float
+    vowel: str
+
+    def color(self) -> NoteColor:
+        """Its filters and distortions."""
+        return NoteColor(
+            self.lpf, self.resonance, self.hpf, self.hresonance, self.bandf, self.bandq, self.shape, self.crush,
+            self.coarse, self.vowel,
+        )  # fmt: skip
 
 
 class ChannelValues:
@@ -93,9 +125,10 @@ class ChannelValues:
             self._clear(channel)
             self._begun[channel] = 2 if place > 0.0 else 1
             return True
-        if not FIRST_VALUE <= number < FIRST_VALUE + len(PARAMS):
+        at = value_place(number)
+        if not 0 <= at < len(PARAMS):
             return False
-        self._places[channel][number - FIRST_VALUE] = place
+        self._places[channel][at] = place
         return True
 
     def values(self, io: IO, frame: int, channel: int) -> NoteValues:

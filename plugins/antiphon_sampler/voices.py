@@ -7,7 +7,9 @@ import math
 import numpy as np
 
 from antiphon.api import Samples
+from antiphon_sampler.coloring import Color, NoteColor
 from antiphon_sampler.mixing import (
+    NO_END,
     ROWS,
     VOICES,
     Real,
@@ -58,6 +60,7 @@ class SampleVoices:
         self._rate = rate
         self._whole = np.zeros(ROWS * Whole.SIZE, np.int64)
         self._real = np.zeros(ROWS * Real.SIZE, np.float64)
+        self._color = np.zeros(ROWS * Color.SIZE, np.float64)
         self._table = sinc_tables()
         self._kept: list[Sample | None] = [None] * ROWS
         self._starving = np.zeros(ROWS, np.int64)
@@ -78,7 +81,8 @@ class SampleVoices:
     @property
     def reach(self) -> int:
         """Frames, at least 1, for which the fastest voice stays within the pages that its stream holds."""
-        fastest = float(np.abs(self._real[Real.STEP :: Real.SIZE]).max())
+        steps, fastest_of = self._real[Real.STEP :: Real.SIZE], self._real[Real.FASTEST :: Real.SIZE]
+        fastest = float(np.abs(steps * fastest_of).max())
         return max(1, int((SLOTS - 1) * PAGE / max(1.0, fastest)))
 
     def starve(self, row: int) -> None:
@@ -110,12 +114,21 @@ class SampleVoices:
         """Adds all voices to frames `begin` to `end` of y, `[channels, frames]`."""
         if end > begin:
             self.sounding = sampler_mix(
-                y, self._whole, self._real, self._table, self.streams.words, self.streams.buffer, begin, end
+                y,
+                self._whole,
+                self._real,
+                self._color,
+                self._table,
+                self.streams.words,
+                self.streams.buffer,
+                begin,
+                end,
             )
 
     def start(
         self, sample: Sample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,
         attack: float, release: float, cut: int, note: int, channel: int, pitch: float = 1.0, pressure: float = 1.0,
+        sustain: float = 0.0, accelerate: float = 0.0, color: NoteColor | None = None,
     ) -> None:  # fmt: skip
         """Begins a voice at the frame to which the mix has come.
 
@@ -134,22 +147,29 @@ class SampleVoices:
             channel: 1 to 16.
             pitch: Factor for the speed of this note alone.
             pressure: Factor of the level of this note alone.
+            sustain: Seconds after which it fades out over `release`; 0 for its end.
+            accelerate: Its speed goes in a straight line to this much more, as a share of it, while it sounds.
+            color: Its filters and distortions; None for none.
         """
         if cut:
             sampler_cut(self._whole, cut, self._cut)
         row = sampler_free(self._whole, self._voices, 0, self._cut)
         step = speed * bend * pitch
+        fastest = max(1.0, abs(1.0 + accelerate))
         stream = -1
         if row >= 0 and isinstance(sample, LongSample):
             sampler_free(self._whole, STREAMS, 1, self._cut)
-            stream = self.streams.open(sample, way_of(first, last, speed), step)
+            stream = self.streams.open(sample, way_of(first, last, speed), step * fastest)
             row = row if stream >= 0 else -1
         if row < 0:
             self.dropped += 1
             return
         self._kept[row] = sample
         self._order += 1
-        length = (last - first) / max(abs(step), 1e-9)
+        # the mean speed, as SuperDirt reckons it
+        length = (last - first) / max(abs(step) * 0.5 * (1.0 + abs(1.0 + accelerate)), 1e-9)
+        until = round(sustain * self._rate) if sustain > 0.0 else NO_END
+        glide = max(1, round(min(length, until)))
         fade = max(self._end, round(release * self._rate))
         inside = first > 0 if step >= 0.0 else last < sample.frames
         rise = max(self._edge if inside else 0, round(attack * self._rate))
@@ -173,12 +193,17 @@ class SampleVoices:
         whole[w + Whole.CHANNEL] = channel
         whole[w + Whole.CUT] = cut
         whole[w + Whole.ORDER] = self._order
-        whole[w + Whole.TABLE] = sampler_table(step)
+        whole[w + Whole.TABLE] = sampler_table(step * fastest)
+        whole[w + Whole.UNTIL] = until
+        whole[w + Whole.GLIDE] = glide
+        whole[w + Whole.ON_COLOR] = 0 if color is None else color.put(self._color, row * Color.SIZE, self._rate)
         left, right = sides(pan)
         r = row * Real.SIZE
         self._real[r + Real.POSITION] = first if step >= 0.0 else last - 1
         self._real[r + Real.STEP] = step
         self._real[r + Real.SPEED] = speed
+        self._real[r + Real.SLOPE] = accelerate / glide
+        self._real[r + Real.FASTEST] = fastest
         self._real[r + Real.BEND] = bend
         self._real[r + Real.PITCH] = pitch
         self._real[r + Real.PRESSURE] = self._real[r + Real.TARGET] = pressure

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.engine.link import (
+    NO_VERSIONS,
     EngineCounters,
     EngineStarted,
     EngineStatus,
@@ -68,6 +70,7 @@ class FakeEngine:
     values: dict[tuple[int, int], float] = field(default_factory=dict)
     applied: list[tuple[Any, ...]] = field(default_factory=list)
     loads: list[tuple[int, Graph, dict[str, int], float, float]] = field(default_factory=list)
+    versions: list[tuple[dict[str, str], float]] = field(default_factory=list)
     recorded: list[str | None] = field(default_factory=list)
     sessions: list[str | None] = field(default_factory=list)
     bpm: float = 120.0
@@ -167,8 +170,10 @@ class FakeEngine:
         return self._push(action.when, row.op, *(getattr(action, name) for name in row.names))
 
     def load(
-        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
-    ) -> None:
+        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,
+        versions: Mapping[str, str] = NO_VERSIONS, quantum: float = 0.0,
+    ) -> None:  # fmt: skip
+        self.versions.append((dict(versions), quantum))
         self.loads.append((serial, graph, dict(ids), tempo, fade))
         if again:
             self.played_before.add(serial)
@@ -204,7 +209,7 @@ class FakeEngine:
     def sample_at(self, monotonic_ns: int) -> float:
         return monotonic_ns * RATE / 1e9
 
-    def beat_at(self, sample: int) -> float:
+    def beat_at(self, sample: float) -> float:
         return self.beat
 
     def tempo_now(self) -> tuple[float, float, bool]:

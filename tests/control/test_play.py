@@ -26,7 +26,7 @@ from antiphon.offline.event_file import parse_events
 from antiphon.session.commands import Control, NoteOn, Sample
 from antiphon.session.node_state import Node
 from antiphon.session.notes import Players
-from antiphon.session.play import BEGIN, FIRST, note_params, word_number
+from antiphon.session.play import BEGIN, FIRST, note_params, value_number, value_place, word_number
 from antiphon.wire.osc import encode
 
 PARAMS = (
@@ -59,9 +59,30 @@ async def client(live: Rig) -> Client:
 
 def test_a_note_has_values_for_what_is_read_where_it_begins() -> None:
     assert [p.name for p in note_params(PARAMS)] == ["s", "n", "speed", "mode", "loop"]
-    many = tuple(Param(f"p{n}") for n in range(40))
-    assert len(note_params(many)) == 17
-    assert FIRST + len(note_params(many)) - 1 == 119
+    behind = (*PARAMS, Param("gate", "switch", False))
+    assert note_params(behind) == note_params(PARAMS)
+    many = tuple(Param(f"p{n}") for n in range(90))
+    assert len(note_params(many)) == 49
+
+
+def test_values_travel_in_controllers_that_midi_leaves_open_and_then_above_its_own() -> None:
+    numbers = [value_number(place) for place in range(49)]
+    assert numbers == [*range(103, 120), *range(128, 160)]
+    assert [value_place(number) for number in numbers] == list(range(49))
+    assert [value_place(number) for number in (0, 102, 120, 127, 160)] == [-1] * 5
+
+
+async def test_a_value_above_midis_controllers_arrives_and_no_cc_can_send_it(tmp_path: Path, home: Path) -> None:
+    params = (*(Param(f"p{n}") for n in range(20)), Param("play", "trigger", False))
+    many = ProcessorInfo("many", "Plays.", "test", (EVENTS_IN,), (AUDIO_OUT,), params)
+    async with rig(tmp_path / "state", catalog=Catalog({**CATALOG.types, "many": many})) as live:
+        client = live.client()
+        assert await client.ask("/node/add", "many", "m") == []
+        live.engine.applied.clear()
+        assert await client.ask("/node/m/play", "p19", 1.0) == []
+        assert [done[2] for done in events(live)] == [BEGIN, 130, 60]
+        ((address, (_, reason)),) = await client.ask("/cc", 130, 0.5)
+        assert (address, "0 to 127" in reason) == ("/fail", True)
 
 
 def test_a_word_is_a_number_that_a_float_holds() -> None:

@@ -14,7 +14,7 @@ from tests.control.rig import Client, Rig
 from antiphon.engine.action_schedule import OTHER
 from antiphon.engine.link import Late
 from antiphon.session.actions import ACTIONS, NodeReset
-from antiphon.session.commands import NudgeBeat
+from antiphon.session.commands import ClearSchedule, NudgeBeat, Panic
 from antiphon.session.schedule import MAX_PENDING
 from antiphon.wire.osc import encode, encode_bundle
 
@@ -182,6 +182,19 @@ async def test_clear_drops_what_is_scheduled_and_says_so_to_who_waits(live: Rig)
     assert live.app.executor.value("a", "gain") == 0.5
     assert client.heard() == []
     assert await client.ask("/sync", 6) == [("/synced", (6,))]
+
+
+@pytest.mark.parametrize("command", [Panic(), ClearSchedule()])
+async def test_a_transports_panic_drops_what_control_holds_too(live: Rig, command: Panic | ClearSchedule) -> None:
+    client = live.client()
+    client.bundle(live.time.timetag(1.0), encode("/sync", 5), encode("/scene/store", 7))
+    await live.settle()
+    assert live.app.status()["dated_bytes"] > 0
+    live.app.command(command, "midi:keys")
+    await live.settle()
+    assert live.app.status()["dated_bytes"] == 0
+    ((sort, (of, _)),) = client.heard()
+    assert (sort, of) == ("/fail", "/sync")
 
 
 async def test_panic_reaches_the_engine(live: Rig) -> None:

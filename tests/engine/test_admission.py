@@ -18,6 +18,7 @@ from antiphon.engine.admission import LoadEstimator, Share, decide, run_weigher,
 from antiphon.errors import PluginError
 from antiphon.graph.graph import NodeSpec
 from antiphon.plugins.checks import inspect_processor
+from antiphon.plugins.loader import Loaded
 from antiphon.runtime.child_process import leave, pair
 
 SPEC = StreamSpec(48000, 256, 2)
@@ -81,6 +82,10 @@ def make(name: str) -> Processor:
     return KINDS[name]()
 
 
+def plugins() -> Loaded:
+    return Loaded(catalog(), {"processors": {**KINDS}})
+
+
 def shares(*shares_of: float) -> list[Share]:
     return [Share(f"n{i}", share * PERIOD, PERIOD) for i, share in enumerate(shares_of)]
 
@@ -133,7 +138,7 @@ def weigher() -> Iterator[tuple[LoadEstimator, int]]:
     there, here = pair()
     pid = os.fork()
     if not pid:
-        leave(lambda: run_weigher(there, catalog(), make, SPEC))
+        leave(lambda: run_weigher(there, plugins(), SPEC))
     yield LoadEstimator(SPEC, here), pid
     os.kill(pid, signal.SIGTERM)
     os.waitpid(pid, 0)
@@ -158,7 +163,7 @@ def test_a_trial_ends_with_the_weigher() -> None:
     pid = os.fork()
     if not pid:
         os.close(read)
-        leave(lambda: run_weigher(there, catalog(), make, SPEC))
+        leave(lambda: run_weigher(there, plugins(), SPEC))
     os.close(Hangs.held)
     here.send(b'{"number": 1, "nodes": [["h", "hangs", {}]]}')
     assert os.read(read, 1) == b"h"

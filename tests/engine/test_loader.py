@@ -30,6 +30,7 @@ from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.plugins.checks import inspect_processor
+from antiphon.plugins.loader import Loaded
 from antiphon.runtime.child_process import leave, pair
 from antiphon.supervisor import watchdog
 
@@ -89,8 +90,7 @@ class Rogue(Processor):
 CATALOG = Catalog({"rogue": inspect_processor("rogue", Rogue, "", "test", play=False)})
 
 
-def make(_name: str) -> Processor:
-    return Rogue()
+PLUGINS = Loaded(CATALOG, {"processors": {"rogue": Rogue}})
 
 
 class Driver:
@@ -147,7 +147,7 @@ class Rig:
         if self.weigher:
             os.kill(self.weigher, signal.SIGKILL)
             os.waitpid(self.weigher, 0)
-        self.weigher = self._fork(lambda: admission.run_weigher(self.weigher_end, CATALOG, make, SPEC))
+        self.weigher = self._fork(lambda: admission.run_weigher(self.weigher_end, PLUGINS, SPEC))
 
     def start_engine(self) -> None:
         self.engine = self._fork(self._engine)
@@ -166,7 +166,7 @@ class Rig:
         words, died = self.shared.words, self.shared.words[HeaderWord.TAP_WRITE]
         driver = Driver(died + 7 if died else 0)
         loop = EngineLoop(GraphPlayer(SPEC), driver, self.shared, self.bell, None)  # type: ignore[arg-type]
-        Loader(loop, self.engine_end, CATALOG, make, None, self.asking_end).thread.start()
+        Loader(loop, self.engine_end, PLUGINS, None, self.asking_end).thread.start()
         loop.begin(driver.next + 1, died)
         words[HeaderWord.ENGINE_STATE] = 2
         while loop.run_block():

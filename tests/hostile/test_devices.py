@@ -78,6 +78,24 @@ def test_a_free_port_is_free_for_udp_and_tcp(monkeypatch: pytest.MonkeyPatch) ->
         assert udp.getsockname()[1] == tcp.getsockname()[1]
 
 
+def test_a_taken_http_port_is_named_whatever_ports_osc_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OSC's free ports are found anew for each try; HTTP's port was given, and no try changes that it is taken."""
+    bind = listening._bind
+
+    def osc_has_none(sock: socket.socket, host: str, port: int, kind: str, option: str) -> None:
+        if kind == "TCP" and option == "--osc-port":
+            raise UsageError(f"TCP port {port} is taken")
+        bind(sock, host, port, kind, option)
+
+    monkeypatch.setattr(listening, "_bind", osc_has_none)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(UsageError, match=f"TCP port {port} is taken .*--http-port"):
+            listening.open_sockets(ServeSettings(osc_port=0, http_port=port))
+
+
 @pytest.mark.parametrize("kind", ["udp", "tcp", "http"])
 def test_a_taken_port(antiphon: Antiphon, kind: str) -> None:
     with socket.socket(type=socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as held:

@@ -74,6 +74,10 @@ def antiphon_evaluations(register):
     register("NAME", lambda: "evaluations")
 
 @hookimpl
+def antiphon_analyses(register):
+    register("NAME", lambda: "analyses")
+
+@hookimpl
 def antiphon_benches(register):
     from antiphon.bench.entry import Bench
     def run(asked):
@@ -252,6 +256,11 @@ def test_hook_antiphon_trainings(loaded: loader.Loaded, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES.values())
 def test_hook_antiphon_evaluations(loaded: loader.Loaded, name: str) -> None:
     assert loaded.factories["evaluations"][name]() == "evaluations"
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_analyses(loaded: loader.Loaded, name: str) -> None:
+    assert loaded.factories["analyses"][name]() == "analyses"
 
 
 def test_the_catalog_says_which_hooks_each_has(loaded: loader.Loaded) -> None:

@@ -116,6 +116,47 @@ def test_what_is_wrong_is_counted_and_nothing_else_stops(stage: tuple[ServerProc
     assert len(onsets(out)) == 1
 
 
+def test_a_sound_that_is_not_there_is_a_sentence_once_and_counted_each_time(
+    stage: tuple[ServerProcess, int, Path],
+) -> None:
+    server, port, out = stage
+    names = ["x" * 200, *("bdd",) * 40, *(f"gone{n}" for n in range(90))]
+    send(port, *(message("/dirt/play", "s", name) for name in names), message("/dirt/play", "s", "sn"))
+    until(lambda: figures(server)["received"] == len(names) + 1, 10.0, "all have arrived")
+    found = figures(server)
+    assert (found["played"], found["refused"]) == (1, 0)
+    assert found["unknown"]["others"] + found["unknown"]["bdd"] + 63 == len(names)  # type: ignore[index]
+    assert found["unknown"]["bdd"] == 40  # type: ignore[index]
+    said = server.standard_error()
+    assert said.count("'bdd'") == 1
+    assert "drums has no sound 'bdd', and its events are silent; did you mean bd? there are: bd, sn" in said
+    assert said.count("has no sound") == 64
+    play_for(server, 0.2)
+    server.stop()
+    assert len(onsets(out)) == 1
+
+
+def test_ten_thousand_events_are_played_dropped_or_refused_and_nothing_else_stops(
+    stage: tuple[ServerProcess, int, Path],
+) -> None:
+    server, port, out = stage
+    at = time.time() + 1.0
+    send(port, bundle(ntp(at), message("/dirt/play", "s", "sn")))
+    flood = message("/dirt/play", "s", "bd", "gain", 0.2, "cut", 1)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for _ in range(10_000):
+            sock.sendto(flood, ("127.0.0.1", port))
+    until(lambda: sum(figures(server)[k] for k in ("received", "dropped")) == 10_001, 20.0, "all are counted")  # type: ignore[misc]
+    found = figures(server)
+    assert found["played"] + found["refused"] == found["received"]  # type: ignore[operator]
+    send(port, message("/dirt/play", "s", "nothing here"))
+    until(lambda: "nothing here" in str(figures(server)["unknown"]), 10.0, "the port answers")
+    until(lambda: time.time() > at + 0.1, 1.0, "the first has come")
+    play_for(server, 0.1)
+    server.stop()
+    assert np.abs(soundfile.read(out, dtype="float32")[0]).max() >= 0.25, "the event sent before it sounds"
+
+
 def test_superpanic_is_panic(stage: tuple[ServerProcess, int, Path]) -> None:
     server, port, out = stage
     send(port, bundle(ntp(time.time() + 15.0), EVENT))

@@ -12,7 +12,7 @@ from tests.waiting import until
 from antiphon.bench.rig import ServerProcess
 from antiphon.cli import approve
 
-OPTIONS = ("--lan", "--audio", "headless", "--patch", "through", "--synth", "null")
+OPTIONS = ("--lan", "--announce", "none", "--audio", "headless", "--patch", "through", "--synth", "null")
 
 
 def test_https_with_the_token_and_approvals_that_outlive_control_and_web(tmp_path: Path) -> None:

@@ -100,7 +100,9 @@ class FakeApp:
 
 
 @asynccontextmanager
-async def serving(folder: Path, use_lan: bool = False, app: FakeApp | None = None) -> AsyncIterator[HttpServer]:
+async def serving(
+    folder: Path, use_lan: bool = False, app: FakeApp | None = None, jobs: Path | None = None
+) -> AsyncIterator[HttpServer]:
     """HTTP with both ends of its link to control."""
     ends = pair()
     control, requests = ControlLink(ends[0], ("127.0.0.1", 9)), WebRequests(ends[1], folder)
@@ -109,7 +111,7 @@ async def serving(folder: Path, use_lan: bool = False, app: FakeApp | None = Non
         requests.restore(app)  # type: ignore[arg-type]
     tasks = [asyncio.create_task(control.serve()), asyncio.create_task(requests.serve(app))]  # type: ignore[arg-type]
     try:
-        server = await serve_http(control, CATALOG, folder=folder, port=0, lan=use_lan)
+        server = await serve_http(control, CATALOG, folder=folder, jobs=jobs, port=0, lan=use_lan)
         try:
             yield server
         finally:

@@ -7,15 +7,23 @@ import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import wsproto
 from wsproto import events
 
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.control.web_requests import WebRequests
+from antiphon.errors import WireError
+from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.io.http_message import Refusal, text
 from antiphon.runtime.child_process import pair
 from antiphon.web import listeners
+from antiphon.web.address_space import AddressSpace
 from antiphon.web.control_link import ControlLink
 from antiphon.web.guard import Limits
 from antiphon.web.server import HttpServer
@@ -134,6 +142,129 @@ async def test_a_listener_is_sent_the_values_it_asked_for_as_osc() -> None:
         assert (await client.change())[::2] == (b"/node/a/mode", ("wavelet",))
         client.close()
         assert (await control.heard())[::2] == (b"/notify", (0,))
+
+
+class Fading:
+    """A node's parameters: one of each kind whose value is sent otherwise than control sends it."""
+
+    params = (
+        Param("gain", default=0.0, low=-20.0, high=20.0, unit="dB"),
+        Param("mode", "choice", "gate", choices=("gate", "wavelet", "learned")),
+        Param("full", "switch", False),
+    )
+    catalog = Catalog({"fade": ProcessorInfo("fade", "Fades.", "f", (AUDIO_IN,), (AUDIO_OUT,), params)})
+
+
+class FakeSession:
+    """The nodes of the moment; no values."""
+
+    def __init__(self) -> None:
+        self.state = self
+        self.graph = Graph((NodeSpec("a", "fade"),))
+
+    def value(self, node: str, param: str) -> float:
+        raise WireError("unknown")
+
+
+class FakeApp:
+    """What the web's requests use of control."""
+
+    def __init__(self) -> None:
+        self.catalog, self.session, self.executor = Fading.catalog, FakeSession(), self
+
+    def settle(self) -> None: ...
+
+
+@asynccontextmanager
+async def with_nodes(folder: Path) -> AsyncIterator[tuple[HttpServer, ControlSocket, FakeApp]]:
+    """As `serving`, with a control that answers which nodes there are, and a client's first look at them done."""
+    control, ends, app = ControlSocket(), pair(), FakeApp()
+    link, requests = ControlLink(ends[0], control.sock.getsockname()), WebRequests(ends[1], folder)
+    tasks = [asyncio.create_task(link.serve()), asyncio.create_task(requests.serve(app))]  # type: ignore[arg-type]
+    server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
+    server.add("GET", "/", lambda request: text("here"))
+    server.listeners.space = AddressSpace(Fading.catalog)
+    await server.start()
+    try:
+        yield server, control, app
+    finally:
+        await server.stop()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        link.close()
+        ends[1].close()
+        control.sock.close()
+
+
+async def opened(server: HttpServer, control: ControlSocket) -> Client:
+    """A client that is subscribed, once the server knows the nodes there are."""
+    client = Client(server)
+    await client.open()
+    await control.heard()
+    assert server.listeners._looking is not None
+    await asyncio.wait_for(server.listeners._looking, PATIENCE)
+    return client
+
+
+async def test_values_are_sent_as_the_tree_declares_them(tmp_path: Path) -> None:
+    async with with_nodes(tmp_path) as (server, control, _):
+        client = await opened(server, control)
+        for address in ("/node/a/full", "/node/a/gain/norm", "/node/a/mode/norm", "/node/a/mode", "/node/out/mute"):
+            client.listen(address)
+        await client.settled()
+        sent = [("full", 1), ("gain", 10.0), ("mode", "wavelet")]
+        control.send(encode_bundle(IMMEDIATELY, [encode(f"/node/a/{name}", value) for name, value in sent]))
+        control.send(encode("/node/out/mute", 0))
+        got = [await client.change() for _ in range(5)]
+        assert {(m.address, m.tags, m.args) for m in got} == {
+            (b"/node/a/full", b",T", (True,)),
+            (b"/node/a/gain/norm", b",f", (0.75,)),
+            (b"/node/a/mode", b",s", ("wavelet",)),
+            (b"/node/a/mode/norm", b",f", (0.5,)),
+            (b"/node/out/mute", b",F", (False,)),
+        }
+        client.close()
+
+
+async def test_nodes_that_come_and_go_are_sent_to_every_client(tmp_path: Path) -> None:
+    async with with_nodes(tmp_path) as (server, control, app):
+        client = await opened(server, control)
+        app.session.graph = Graph((NodeSpec("a", "other"), NodeSpec("b", "fade")))
+        control.send(encode("/patch/loaded", "new"))
+        got = [json.loads((await client.next()).data) for _ in range(3)]  # type: ignore[attr-defined]
+        assert sorted((each["DATA"], each["COMMAND"]) for each in got) == [
+            ("/node/a", "PATH_ADDED"), ("/node/a", "PATH_REMOVED"), ("/node/b", "PATH_ADDED"),
+        ]  # fmt: skip
+        of_a = [each["COMMAND"] for each in got if each["DATA"] == "/node/a"]
+        assert of_a == ["PATH_REMOVED", "PATH_ADDED"], "in their order"
+        app.session.graph = Graph((NodeSpec("b", "fade"),))
+        control.send(encode("/patch/loaded", "less"))
+        event = await client.next()
+        assert json.loads(event.data) == {"COMMAND": "PATH_REMOVED", "DATA": "/node/a"}  # type: ignore[attr-defined]
+        client.listen("/node/b/full")
+        await client.settled()
+        control.send(encode("/node/b/full", 1))
+        assert (await client.change()).tags == b",T", "a node that came later is known"
+        client.close()
+
+
+def test_commands_that_wait_are_at_most_two_for_a_path() -> None:
+    listener = listeners.WebListener()
+    for _ in range(100):
+        listener.moved("PATH_REMOVED", "/node/a")
+        listener.moved("PATH_ADDED", "/node/a")
+    assert listener.paths == {"/node/a": ["PATH_REMOVED", "PATH_ADDED"]}
+
+
+async def test_a_binary_message_is_an_osc_packet_for_the_server(tmp_path: Path) -> None:
+    async with with_nodes(tmp_path) as (server, control, _):
+        client = await opened(server, control)
+        client.send(encode("/node/a/gain", -3.0))
+        assert (await control.heard())[::2] == (b"/node/a/gain", (-3.0,))
+        client.send(b"no packet")
+        assert await client.refused()
+        client.close()
 
 
 async def test_of_several_changes_that_wait_the_last_is_sent() -> None:

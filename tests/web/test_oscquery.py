@@ -140,9 +140,12 @@ def test_asking_does_not_change_the_shared_tree() -> None:
 
 
 def test_host_info_offers_listen() -> None:
-    info = oscquery.host_info("Antiphon", "127.0.0.1", 4400)
+    info = oscquery.host_info("Antiphon", "127.0.0.1", 4400, 4401)
     assert info["EXTENSIONS"]["LISTEN"] is True
+    paths = {name: there for name, there in info["EXTENSIONS"].items() if name.startswith("PATH_")}
+    assert paths == {"PATH_ADDED": True, "PATH_REMOVED": True, "PATH_RENAMED": False, "PATH_CHANGED": False}
     assert (info["OSC_IP"], info["OSC_PORT"], info["OSC_TRANSPORT"]) == ("127.0.0.1", 4400, "UDP")
+    assert (info["WS_IP"], info["WS_PORT"]) == ("127.0.0.1", 4401)
 
 
 @given(st.text(max_size=60), st.none() | st.text(max_size=10))

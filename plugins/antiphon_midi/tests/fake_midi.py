@@ -8,15 +8,17 @@ from collections.abc import Iterator
 
 
 class FakeMidi:
-    """there, sinks: names of ports there now.  sent: what went out.  gone: the whole system has."""
+    """there, sinks: names of ports there now.  sent, dates: what went out, and for when.  gone: the whole system has."""
 
     name = "fake"
     dropped = 0
+    dated = False
 
     def __init__(self) -> None:
         self.there: list[str] = []
         self.sinks: list[str] = []
         self.sent: list[tuple[str, bytes]] = []
+        self.dates: list[int] = []
         self.calls: list[str] = []
         self.gone = False
         self.refuse = ""
@@ -69,5 +71,6 @@ class FakeMidi:
         for _ in range(min(most, len(self._queue))):
             yield self._queue.popleft()
 
-    def send(self, name: str, message: bytes) -> None:
+    def send(self, name: str, message: bytes, ns: int = 0) -> None:
         self.sent.append((name, message))
+        self.dates.append(ns)

@@ -17,6 +17,7 @@ from antiphon.api.transports import ServeSettings
 from antiphon.contract.catalog import Catalog
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.graph.patch import Patch
+from antiphon.session.commands import Panic
 from antiphon_midi.input import MidiInput
 from antiphon_midi.ports import Ports
 from antiphon_midi.tests.fake_midi import FakeMidi
@@ -56,6 +57,13 @@ class MidiStage(Rig):
         return [done[:-1] for done in events(self)]
 
 
+def panics_of(live: MidiStage) -> list[Panic]:
+    """A list to which each panic that the engine is asked for is added from now on."""
+    found: list[Panic] = []
+    live.app.transports.on_effect(lambda effect: found.append(effect) if isinstance(effect, Panic) else None)
+    return found
+
+
 Open = Callable[..., Any]
 
 
@@ -66,8 +74,9 @@ async def staged(folder: Path, engine: FakeEngine | None = None, **wanted: Any) 
     app = make_app(folder, engine, time, Catalog({**CATALOG.types, "plays": PLAYS, "hears": HEARS}))
     fake = FakeMidi()
     fake.there = wanted.pop("there", [])
+    settings = ServeSettings(midi=True, midi_clock=wanted.pop("clock", ""))
     ports = Ports("test", virtual=wanted.pop("virtual", True), make=fake.make, **wanted)
-    midi = MidiInput(app.transports.host("midi", ServeSettings(midi=True), fresh=True), ports)
+    midi = MidiInput(app.transports.host("midi", settings, fresh=True), ports)
     midi.install()
     restored = await app.start()
     made = MidiStage(app, engine, time)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.runtime import paths
-from antiphon_midi.tests.midi_rig import K, MidiStage, staged, with_midi
+from antiphon_midi.tests.midi_rig import K, MidiStage, panics_of, staged, with_midi
 
 
 async def test_learned_once_it_stays_learned(live: MidiStage, tmp_path: Path) -> None:
@@ -33,6 +33,37 @@ async def test_learned_once_it_stays_learned(live: MidiStage, tmp_path: Path) ->
         ((_, (_, said)),) = await asking.ask("/unlearn", "/node/a/cutoff")
         assert said == "no control was learned for a.cutoff"
     assert json.loads((paths.config() / "midi.json").read_text())["controls"] == []
+
+
+async def test_a_pad_is_learned_for_panic_and_plays_no_note_from_then_on(live: MidiStage, tmp_path: Path) -> None:
+    client, panics = live.client(), panics_of(live)
+    await client.ask("/notify", 1)
+    assert await client.ask("/learn", "/panic") == []
+    await live.play(0x89, 36, 0)  # the release of a pad that was down
+    assert await live.play(0x99, 36, 1, 0x89, 36, 0, port="keys 20:0") == []
+    assert ("/done", ("/learn", "/panic", "note 36 10")) in client.heard()
+    assert len(panics) == 1, "the press that is learned presses too"
+    assert await live.play(0x99, 36, 100, 0x99, 36, 0, port="keys 20:0") == []
+    assert len(panics) == 2
+    # another pad, another channel and another port play
+    for message, port in (
+        ((0x99, 37, 127), "keys 20:0"),
+        ((0x98, 36, 127), "keys 20:0"),
+        ((0x99, 36, 127), "antiphon"),
+    ):
+        assert [done[0] for done in await live.play(*message, port=port)] == ["on"]
+    async with staged(tmp_path / "other", there=["keys 28:0"]) as later:
+        pressed = panics_of(later)
+        assert await later.play(0x99, 36, 100, port="keys 28:0") == []
+        assert len(pressed) == 1
+        assert await later.client().ask("/unlearn", "/panic") == []
+        assert len(await later.play(0x99, 36, 100, port="keys 28:0")) == 1
+
+
+async def test_a_note_is_not_learned_for_a_parameter(live: MidiStage) -> None:
+    assert await live.client().ask("/learn", "/node/a/cutoff") == []
+    assert len(await live.play(0x90, 60, 100)) == 1
+    assert live.app.status()["midi"]["learning"] == "a.cutoff"
 
 
 async def test_learning_again_moves_the_parameter_to_another_knob_and_goes_before_the_patch(live: MidiStage) -> None:

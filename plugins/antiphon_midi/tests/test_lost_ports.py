@@ -11,7 +11,7 @@ import pytest
 from tests.control.fake_engine import FakeEngine, FakeTime
 from tests.control.test_notes import events
 
-from antiphon_midi.tests.midi_rig import K, MidiStage, staged
+from antiphon_midi.tests.midi_rig import K, MidiStage, panics_of, staged
 
 ENDED = [("off", K, 60, 0.0, 1), ("off", K, 64, 0.0, 2), ("control", K, 64, 0.0, 1), ("bend", K, 0, 0.0, 3)]
 HELD = (0x90, 60, 1, 0x91, 64, 1, 0x90, 61, 1, 0x80, 61, 0, 0xB0, 64, 127, 0xE2, 0, 0)
@@ -32,18 +32,13 @@ async def system_goes(live: MidiStage) -> None:
     await live.look()
 
 
-async def reset(live: MidiStage) -> None:
-    live.fake.put("keys 20:0", 0xFF)
-    await live.settle()
-
-
 async def falls_silent(live: MidiStage) -> None:
     live.midi._voices["keys"].last_received -= 1.0
     live.midi._sense()
     await live.settle()
 
 
-@pytest.mark.parametrize("loss", [unplug, replug, system_goes, reset, falls_silent])
+@pytest.mark.parametrize("loss", [unplug, replug, system_goes, falls_silent])
 async def test_what_a_port_has_sounding_ends_with_it(
     live: MidiStage, loss: Callable[[MidiStage], Awaitable[None]]
 ) -> None:
@@ -67,9 +62,26 @@ async def test_all_notes_off_is_for_its_channel_and_a_reset_of_controllers_for_i
     await live.play(0xB0, 121, 0)
     await live.move(0.1)
     assert [done[:-1] for done in events(live)] == [("control", K, 64, 0.0, 1), ("bend", K, 0, 0.0, 1)]
-    await live.play(0xB0, 120, 0)
+    panics = panics_of(live)
+    await live.play(0xB0, 123, 0)
     await live.move(0.1)
     assert [done[:-1] for done in events(live)] == [("off", K, 60, 0.0, 1)]
+    assert panics == [], "a sequencer that stops cuts no other's sound"
+
+
+@pytest.mark.parametrize("message", [(0xFF,), (0xB0, 120, 0), tuple(x for c in range(16) for x in (0xB0 + c, 120, 0))])
+async def test_reset_and_all_sound_off_are_one_panic(
+    live: MidiStage, message: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("antiphon_midi.input.PANIC_AGAIN", 600.0)
+    live.midi._panic_at = -600.0
+    panics = panics_of(live)
+    await live.play(*HELD)
+    await live.play(*message)
+    assert len(panics) == 1
+    await unplug(live)
+    await live.move(0.1)
+    assert events(live) == [], "nothing of the port sounds any more that would have to be ended"
 
 
 async def test_a_note_on_its_way_when_its_port_goes_is_ended_after_it_began(live: MidiStage) -> None:

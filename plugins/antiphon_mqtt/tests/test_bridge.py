@@ -157,6 +157,25 @@ async def test_another_patch_takes_back_what_is_no_more(live: Rig, mqtt: MqttBri
     await soon(lambda: client.last("antiphon/b/gain") == b"1", "it is told anew")
 
 
+async def test_panic_is_pressed_by_anything_but_0_and_false(live: Rig, mqtt: MqttBridge, client: Client) -> None:
+    def panics() -> int:
+        return [done[0] for done in live.engine.applied].count("panic")
+
+    for payload in ("0", "false", "False\n"):
+        await pressed(mqtt, client, payload)
+    assert panics() == 0
+    for payload in ("", "1", "now", b"\xff" * 100):
+        await pressed(mqtt, client, payload)
+    await soon(lambda: panics() == 4, "each is a panic")
+    assert mqtt.counts()["refused"] == 0
+
+
+async def pressed(mqtt: MqttBridge, client: Client, payload: str | bytes) -> None:
+    before = mqtt.received
+    client.send("antiphon/panic", payload)
+    await soon(lambda: mqtt.received > before, "it has arrived")
+
+
 async def test_a_set_retained_from_before_is_not_applied(live: Rig, broker: Mosquitto, tmp_path: Path) -> None:
     with Client(broker) as client:
         client.send("antiphon/a/gain/set", "1.5", retain=True)

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from antiphon.api import Event, PluginError
-from antiphon.api.commands import FIRST_VALUE, VALUES_BEGIN, word_number
+from antiphon.api.commands import VALUES_BEGIN, value_number, word_number
 from antiphon_sampler import library as folders
 from antiphon_sampler import sounds
 from antiphon_sampler.library import folder_of, listed
@@ -63,7 +63,7 @@ def test_pads_by_name_play_what_the_map_says_and_the_others_as_before(play):
 def played_as(name, note):
     """The events of `/node/NAME/play s NAME note NOTE`."""
     yield Event("control", 0, VALUES_BEGIN, 1.0)
-    yield Event("control", 0, FIRST_VALUE, word_number(name))
+    yield Event("control", 0, value_number(0), word_number(name))
     yield Event("on", 0, note, 1.0)
 
 

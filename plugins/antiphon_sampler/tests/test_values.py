@@ -10,7 +10,7 @@ import pytest
 from tests import audio
 
 from antiphon.api import Event
-from antiphon.api.commands import FIRST_VALUE, VALUES_BEGIN, note_params, word_number
+from antiphon.api.commands import VALUES_BEGIN, note_params, value_number, word_number
 from antiphon.api.jobs import prepare_processor
 from antiphon.cli.files.render import render
 from antiphon_sampler.processor import Sampler
@@ -27,7 +27,7 @@ def played(at, note=None, velocity=1.0, channel=1, **values):
     for name, value in values.items():
         param = PARAMS[NAMES.index(name)]
         place = word_number(value) if name == "s" else param.to_norm(value)
-        yield Event("control", at, FIRST_VALUE + NAMES.index(name), place, channel)
+        yield Event("control", at, value_number(NAMES.index(name)), place, channel)
     yield Event("on", at, 60 if note is None else note, velocity, channel)
 
 
@@ -37,7 +37,7 @@ def beginnings(y, least=0.5):
 
 
 def test_the_values_are_the_processors_own_parameters():
-    assert note_params(Sampler.params)[: len(PARAMS)] == PARAMS
+    assert note_params(Sampler.params) == PARAMS
     assert all(p.from_norm(p.to_norm(p.default)) == p.default for p in PARAMS if p.kind != "text")
 
 

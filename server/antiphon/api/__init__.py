@@ -5,7 +5,7 @@ Only plugins import it. It may import every room below `control`; what is define
 | module | subject |
 |---|---|
 | `antiphon.api` | processors, parameters, ports, events, pitch, hooks, errors |
-| `antiphon.api.analysis` | where the level of a sound rises |
+| `antiphon.api.analysis` | analyses of sound for the catalogue; where the level of a sound rises |
 | `antiphon.api.kernels` | per-sample loops as machine code |
 | `antiphon.api.models` | models in workers, and files of weights |
 | `antiphon.api.networks` | the torch side of a model; imports torch |

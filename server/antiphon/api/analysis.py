@@ -1,7 +1,23 @@
-"""Features of sound that plugins share. Off the block path: in `prepare`, in jobs, beside the engine."""
+"""Analyses of sound that plugins register, and features that they share. Off the block path: beside the engine."""
 
 from __future__ import annotations
 
+from antiphon.contract.analysis import Analysis, AnalysisRun, Quantity
 from antiphon.contract.level_rises import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
+from antiphon.contract.loudness import K_STATE, QUIETEST, gated_loudness, k_sections, k_weigh, lufs_of
 
-__all__ = ["ONSETS_APART", "ONSET_RISE", "level_rises", "piece_frames"]
+__all__ = [
+    "K_STATE",
+    "ONSETS_APART",
+    "ONSET_RISE",
+    "QUIETEST",
+    "Analysis",
+    "AnalysisRun",
+    "Quantity",
+    "gated_loudness",
+    "k_sections",
+    "k_weigh",
+    "level_rises",
+    "lufs_of",
+    "piece_frames",
+]

@@ -29,7 +29,7 @@ from antiphon.session.commands import (
 )
 from antiphon.session.play import BEGIN as VALUES_BEGIN
 from antiphon.session.play import FIRST as FIRST_VALUE
-from antiphon.session.play import note_params, plays, word_number
+from antiphon.session.play import note_params, plays, value_number, value_place, word_number
 from antiphon.session.play import read as play_commands
 
 __all__ = [
@@ -61,5 +61,7 @@ __all__ = [
     "note_params",
     "play_commands",
     "plays",
+    "value_number",
+    "value_place",
     "word_number",
 ]

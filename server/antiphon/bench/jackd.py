@@ -34,7 +34,7 @@ def dummy(rate: int, block: int, *, needed: bool = True) -> Iterator[dict[str, s
             check = subprocess.run(
                 ["jack_wait", "-s", NAME, "-c"], capture_output=True, text=True, check=False
             ) if shutil.which("jack_wait") else None  # fmt: skip
-            if check is None or "running" in check.stdout:
+            if check is None or check.stdout.strip() == "running":
                 break
             time.sleep(0.1)
         if check is None:

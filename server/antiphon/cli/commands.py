@@ -34,6 +34,7 @@ def register(app: typer.Typer) -> None:
         bench,
         devices,
         doctor,
+        live,
         models,
         monitor,
         newplugin,
@@ -46,14 +47,17 @@ def register(app: typer.Typer) -> None:
         synthhelp,
     )
     from antiphon.cli.files import render, replay, run, run_help, surface
+    from antiphon.cli.library import commands as library
     from antiphon.cli.repl import command as repl
 
     app.command(cls=synthhelp.ServeCommand)(serve.serve)
     app.command()(play.play)
+    app.command()(live.live)
     app.command(cls=run_help.RunCommand)(run.run)
     app.command(cls=synthhelp.SynthCommand)(render.render)
     app.command()(replay.replay)
     app.command()(surface.surface)
+    app.add_typer(library.application())
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
     app.command()(status.status)

@@ -47,6 +47,9 @@ def serve(
     lan: Annotated[
         bool, typer.Option("--lan", help="Answer the local network too; new addresses need approval.")
     ] = False,
+    announce: Annotated[
+        str, typer.Option(help="With --lan, where Zeroconf announces it: all, none, or one interface's IPv4 address.")
+    ] = "all",
     allow: Annotated[list[str] | None, typer.Option(help="An IP address approved from the start; repeatable.")] = None,
     fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False,
     device: Annotated[
@@ -72,18 +75,26 @@ def serve(
     midi_out: Annotated[
         list[str] | None, typer.Option(help="Play to MIDI ports with this in their name; repeatable.")
     ] = None,
+    midi_clock: Annotated[
+        str, typer.Option(help="follow: take tempo and beat from a MIDI clock. lead: send one to --midi-out.")
+    ] = "",
     muted: Annotated[
         bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 unmutes it.")
     ] = False,
+    watch_plugins: Annotated[
+        bool,
+        typer.Option("--watch-plugins/--no-watch-plugins", help="Use a plugin of yours anew when its file is saved."),
+    ] = True,
     force: Annotated[bool, typer.Option("--force", help="Let --record replace an existing file.")] = False,
 ) -> None:
     """Start the server. It ends at Ctrl-C or SIGTERM; closing the terminal does not end it."""
     settings = ServeSettings(
         audio=audio, input=input, output=output, record=record, session=session, osc_port=osc_port, http_port=http_port,
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
-        allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
+        announce=announce, allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
         synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, dirt_port=dirt_port, midi=midi,
-        midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), force=force,
+        midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), midi_clock=midi_clock,
+        force=force, watch_plugins=watch_plugins,
     ).check()  # fmt: skip
     _check_transports(settings)
     if settings.synth_options:

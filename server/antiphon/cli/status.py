@@ -118,6 +118,9 @@ def _trouble(answer: Mapping[str, Any]) -> list[Row]:
     rows = [(what, str(answer[what])) for what in ("trouble", "warning") if answer[what]]
     midi = answer.get("midi") or {}
     rows += [("midi", str(midi[what])) for what in ("trouble", "reason") if midi.get(what)]
+    clock = midi.get("clock")
+    if clock and clock.get("summary"):
+        rows.append(("clock", str(clock["summary"])))
     rows += [(f"plugin {failed['name']}", failed["reason"]) for failed in answer["plugins_failed"]]
     return rows
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from antiphon.contract.params import HOST_PARAMS, Param, Value
 from antiphon.contract.ports import Port
+from antiphon.errors import PluginError
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessorInfo:
-    """One processor type: its name, one-line doc, ports, own params, and the plugin it came from."""
+    """One processor type: its name, one-line doc, ports, own params, and the plugin it came from.
+
+    Attributes:
+        version: Number of its plugin's version: 0 for the files at the start, others for files saved since.
+    """
 
     type: str
     doc: str
@@ -23,6 +28,7 @@ class ProcessorInfo:
     holds: bool = False
     tail: bool = False
     needs: tuple[str, ...] = ()
+    version: int = 0
 
     @property
     def cells(self) -> tuple[Param, ...]:
@@ -85,14 +91,21 @@ class TransportInfo:
     options: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Catalog:
-    """Processor types by name, what failed to load, by plugin which hooks it implements, and the transports."""
+    """Processor types by name, what failed to load, by plugin which hooks it implements, and the transports.
+
+    Only `take` changes one, in a process whose parts all hold the same one.
+
+    Attributes:
+        versions: By plugin, the folder of the version in use, of those whose files were saved since the start.
+    """
 
     types: Mapping[str, ProcessorInfo] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     transports: tuple[TransportInfo, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> ProcessorInfo:
         return self.types[name]
@@ -107,6 +120,36 @@ class Catalog:
         """The processor type of that name, or None."""
         return self.types.get(name)
 
+    def copy(self) -> Catalog:
+        """A catalog with the present contents, for `take`."""
+        return replace(self)
+
+    def take(self, other: Catalog) -> None:
+        """Replaces the contents by those of another catalog."""
+        self.types, self.failures, self.hooks = other.types, other.failures, other.hooks
+        self.transports, self.versions = other.transports, other.versions
+
+    def with_version(self, plugin: str, types: Mapping[str, ProcessorInfo], folder: str) -> Catalog:
+        """A catalog with another version of one plugin.
+
+        Args:
+            plugin: Its name.
+            types: The processor types of that version; those of another version are left out.
+            folder: The folder of that version; "" for the version of the start.
+
+        Returns:
+            The new catalog; this one is unchanged.
+
+        Raises:
+            PluginError: A type has the name of another plugin's.
+        """
+        others = {name: info for name, info in self.types.items() if info.plugin != plugin}
+        for name in types:
+            if name in others:
+                raise PluginError(f"there is one named {name!r} already, of {others[name].plugin}; choose another name")
+        rest = {name: used for name, used in self.versions.items() if name != plugin}
+        return replace(self, types={**others, **types}, versions={**rest, **({plugin: folder} if folder else {})})
+
     def to_json(self) -> dict[str, Any]:
         """Returns the catalog as data for another process."""
         return {
@@ -114,6 +157,7 @@ class Catalog:
             "failures": [asdict(failure) for failure in self.failures],
             "hooks": {plugin: list(hooks) for plugin, hooks in self.hooks.items()},
             "transports": [asdict(info) for info in self.transports],
+            "versions": dict(self.versions),
         }
 
     @staticmethod
@@ -131,10 +175,12 @@ class Catalog:
                 item["holds"],
                 item["tail"],
                 tuple(item["needs"]),
+                item["version"],
             )
         hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
         transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])
-        return Catalog(types, tuple(Failure(**f) for f in data["failures"]), hooks, transports)
+        failures = tuple(Failure(**f) for f in data["failures"])
+        return Catalog(types, failures, hooks, transports, dict(data["versions"]))
 
 
 def defaults(info: ProcessorInfo) -> dict[str, Value]:

@@ -67,6 +67,11 @@ def antiphon_benches(register: Register) -> None:
 
 
 @hookspec
+def antiphon_analyses(register: Register) -> None:
+    """Registers analyses of sound: factories of `antiphon.api.analysis.Analysis`."""
+
+
+@hookspec
 def antiphon_transports(register: Register) -> None:
     """Registers transports: factories of `antiphon.session.transport.Transport`."""
 

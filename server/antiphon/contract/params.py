@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from antiphon.errors import ParamError
@@ -58,6 +58,10 @@ class Param:
     restart: bool = False
     readonly: bool = False
     doc: str = ""
+
+    def agrees(self, other: Param) -> bool:
+        """Whether a value of the other parameter, and the encoding of it, holds for this one: all but its texts."""
+        return replace(other, default=self.default, smooth=self.smooth, unit=self.unit, doc=self.doc) == self
 
     def check(self, value: object) -> Value:
         """Checks a value and converts it to this parameter's type.

@@ -323,6 +323,29 @@ class Processor(ABC):
     def rewind(self) -> None:  # noqa: B027 - most have no preroll
         """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""
 
+    def save_state(self) -> Mapping[str, Any]:
+        """Gives the state that a new version of its plugin continues from, when the plugin's file was saved.
+
+        Called between two blocks, on the block path, and once before as a trial, from another thread. It changes
+        nothing, and gives buffers themselves, not copies.
+
+        Returns:
+            Numbers, texts and arrays of numbers by name, 1 MiB at most; empty where nothing is carried over, and the
+            new version begins as after `prepare`.
+        """
+        return {}
+
+    def load_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - most begin anew
+        """Continues from what another version's `save_state` gave. Called after `prepare`, on the block path.
+
+        Args:
+            state: What that version gave: names may be missing, and arrays of another shape. Arrays are copied into
+                the processor's own, for the other version plays on during the crossfade.
+
+        Raises:
+            Exception: The state cannot be used. In the trial it refuses the new version; later the node begins anew.
+        """
+
     def close(self) -> None:
         """Closes its parts. Called off the block path; `prepare` may follow.
 

@@ -43,7 +43,7 @@ from antiphon.graph.graph import Graph
 from antiphon.io.osc_peer import Lane, Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
-from antiphon.session.commands import Command
+from antiphon.session.commands import ClearSchedule, Command, Panic
 from antiphon.session.session import Session
 from antiphon.workers.status import WorkerStatus
 
@@ -120,6 +120,7 @@ class ControlApp:
         self.access.on_change = self.subscribers.update_access
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self.replies, self.clock)
+        self.outbox.cut = self._cut
         self.position = SetPosition(self.feedback, self.saver)
         self.plans = Plans(self)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
@@ -249,6 +250,11 @@ class ControlApp:
         self.saver.soon()
 
     # ---- joints between the parts
+
+    def _cut(self, effect: Panic | ClearSchedule) -> None:
+        """Drops the messages and the syncs that wait for their time, whichever way the command came."""
+        self.syncs.dropped("/panic" if isinstance(effect, Panic) else "/clearSched")
+        self.intake.deferred.clear()
 
     def _contents(self) -> dict[str, Any]:
         return {**self.plans.to_json(), **self.position.to_json(), **self.subscribers.to_json()}

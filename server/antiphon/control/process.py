@@ -22,6 +22,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.control.app import ControlApp
 from antiphon.control.hooks import ServerHooks
 from antiphon.control.patches.patch_watch import watch
+from antiphon.control.plugin_watch import PluginWatch
 from antiphon.control.web_requests import WebRequests
 from antiphon.engine.recording import session_header
 from antiphon.engine.remote import RemoteEngine
@@ -97,6 +98,8 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     app.workers = lambda: workers(arena)
     requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
     app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]
+    if settings.watch_plugins:
+        app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
     restored = await app.start()
     if settings.lan:
         requests.restore(app)

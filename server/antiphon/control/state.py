@@ -22,6 +22,8 @@ COUNTERS = 16
 FORMAT = 2
 FILES = ("state.json", "state.json.part", "values.bin")
 """Control's own files in the folder."""
+CATALOG = "catalog.json"
+"""The file of the plugins' catalog, in the same folder: the supervisor writes it, and control with every version."""
 _TRANSPORT = "transport-"
 
 

@@ -144,6 +144,9 @@ class TransportHost:
     def tempo(self) -> tuple[float, float, bool]:
         return self._server.link.tempo_now()
 
+    def beat_at(self, sample: float) -> float:
+        return self._server.link.beat_at(sample)
+
     @contextmanager
     def turn(self) -> Iterator[None]:
         self._server.executor.flush()

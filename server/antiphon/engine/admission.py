@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from antiphon.errors import AntiphonError, NodeError, PluginError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import IN, OUT, End, Graph, NodeSpec, Wire
 from antiphon.plugins.checks import in_child
+from antiphon.plugins.loader import Loaded
+from antiphon.plugins.versions import PluginVersions
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.workers.arena import SlotWord, State, WorkerWord
@@ -43,6 +46,7 @@ FULL, CLOSE = 0.95, 0.70
 """Shares of a block, or of a hop: above `FULL` a plan is refused, above `CLOSE` it plays with a warning."""
 _MAX_COSTS = 512
 """Measured costs that the weigher remembers."""
+_NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 _MAX_REFUSAL = 1000
 """Characters of a refusal: the child writes it to its pipe in one piece."""
 
@@ -95,12 +99,15 @@ class LoadEstimator:
     weigher: socket.socket
     _request: int = field(default_factory=time.monotonic_ns)
 
-    def measure(self, nodes: list[NodeSpec], patience: float = PATIENCE) -> list[float]:
+    def measure(
+        self, nodes: list[NodeSpec], patience: float = PATIENCE, versions: Mapping[str, str] = _NO_VERSIONS
+    ) -> list[float]:
         """Measures nodes in the weigher.
 
         Args:
             nodes: Nodes with their values.
             patience: Seconds to wait for the answer.
+            versions: The versions of plugins to use, as for `PluginVersions.use`.
 
         Returns:
             CPU time of each node, ms for a block.
@@ -114,7 +121,8 @@ class LoadEstimator:
         weigher = self.weigher
         weigher.settimeout(patience)
         self._request += 1
-        request = {"number": self._request, "nodes": [[n.name, n.type, dict(n.values)] for n in nodes]}
+        request = {"number": self._request, "nodes": [[n.name, n.type, dict(n.values)] for n in nodes],
+                   "versions": dict(versions)}  # fmt: skip
         try:
             weigher.send(json.dumps(request).encode())
             answer: dict[str, Any] = {}
@@ -138,7 +146,7 @@ class LoadEstimator:
         return decide(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)
 
 
-def run_weigher(requests: socket.socket, catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec) -> int:
+def run_weigher(requests: socket.socket, plugins: Loaded, spec: StreamSpec) -> int:
     """Main loop of the weigher process: answers each request with the costs of its nodes; never returns.
 
     The nodes of a request are tried in a forked child, so that a crash or a hang is reported and not shared. Costs are
@@ -147,8 +155,7 @@ def run_weigher(requests: socket.socket, catalog: Catalog, make: Callable[[str],
 
     Args:
         requests: Socket for JSON requests and answers.
-        catalog: Processor types.
-        make: Creates a processor by its type's name.
+        plugins: Those of the start; a trial of another version imports that in its child.
         spec: Rate, block size and channels of the engine.
     """
     listening()
@@ -158,38 +165,43 @@ def run_weigher(requests: socket.socket, catalog: Catalog, make: Callable[[str],
     while True:
         message = json.loads(requests.recv(_MAX_MESSAGE))
         nodes = [NodeSpec(*item) for item in message["nodes"]]
-        keys = [_key(node, catalog) for node in nodes]
+        versions: dict[str, str] = message.get("versions", {})
+        keys = [_key(node, plugins.catalog, versions) for node in nodes]
         if len(known) > _MAX_COSTS:
             known.clear()
         new = {key: node for key, node in zip(keys, nodes, strict=True) if key not in known}
-        answer = _try_in_child(list(new.values()), catalog, make, spec, place) if new else {"costs": []}
+        answer = _try_in_child(list(new.values()), plugins, versions, spec, place) if new else {"costs": []}
         if "costs" in answer:
             known |= dict(zip(new, answer["costs"], strict=True))
             answer = {"costs": [known[key] for key in keys]}
         requests.send(json.dumps({"number": message["number"], **answer}).encode())
 
 
-def _key(node: NodeSpec, catalog: Catalog) -> Hashable:
+def _key(node: NodeSpec, catalog: Catalog, versions: Mapping[str, str]) -> Hashable:
     """Nodes with equal keys cost the same: same type, prepared with the same values."""
-    return (node.type, tuple(sorted(catalog[node.type].prepared_with(node.values).items())))
+    info = catalog.get(node.type)
+    if info is None or info.plugin in versions:
+        # its declaration may be another one: all values are compared, and all versions
+        return (node.type, tuple(sorted(versions.items())), tuple(sorted(node.values.items())))
+    return (node.type, tuple(sorted(info.prepared_with(node.values).items())))
 
 
 def _try_in_child(
-    nodes: list[NodeSpec], catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec, place: memoryview
+    nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: memoryview
 ) -> dict[str, Any]:
     """Tries nodes in a forked child.
 
     Args:
         nodes: Nodes to try.
-        catalog: Processor types.
-        make: Creates a processor by its type's name.
+        plugins: Those of the start.
+        versions: The versions of plugins to use.
         spec: Rate, block size and channels of the engine.
         place: One integer in memory shared with the child: index of the node on trial.
 
     Returns:
         {"costs": [ms]}, or {"node": name, "said": why} for the first node that failed.
     """
-    output = in_child(partial(_try_all, nodes, catalog, make, spec, place), TRIAL_LIMIT)
+    output = in_child(partial(_try_all, nodes, plugins, versions, spec, place), TRIAL_LIMIT)
     node = nodes[place[0]]
     try:
         answer: dict[str, Any] = json.loads(output)
@@ -199,13 +211,15 @@ def _try_in_child(
 
 
 def _try_all(
-    nodes: list[NodeSpec], catalog: Catalog, make: Callable[[str], Processor], spec: StreamSpec, place: memoryview
+    nodes: list[NodeSpec], plugins: Loaded, versions: Mapping[str, str], spec: StreamSpec, place: memoryview
 ) -> str:
+    used = PluginVersions(plugins)
+    used.use(versions)
     costs = []
     for place[0], node in enumerate(nodes):
         try:
             # whole microseconds: the costs of a patch of 256 nodes then fit the buffer of the pipe to the parent
-            costs.append(round(try_node(node, catalog, make, spec), 3))
+            costs.append(round(try_node(node, used.catalog, used.make, spec), 3))
         except AntiphonError as error:
             return json.dumps({"node": node.name, "said": str(error)[:_MAX_REFUSAL]})
     return json.dumps({"costs": costs})

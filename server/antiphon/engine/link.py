@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Protocol, TypeAlias
 
 from antiphon.graph.graph import Graph
@@ -113,6 +114,7 @@ class Reported:
     number: float
 
 
+NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 EVERY_NODE = -1
 """Argument of `EngineLink.echo` for the events of all nodes."""
 
@@ -190,8 +192,9 @@ class EngineLink(Protocol):
         """Sends an action to the engine. Returns False when the ring is full."""
 
     def load(
-        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
-    ) -> None:
+        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,
+        versions: Mapping[str, str] = NO_VERSIONS, quantum: float = 0.0,
+    ) -> None:  # fmt: skip
         """Requests a new plan. The answer is a `PlanLoaded` or a `PlanRefused`.
 
         Args:
@@ -201,6 +204,8 @@ class EngineLink(Protocol):
             tempo: New tempo in bpm; 0 leaves it as it is.
             fade: Seconds of the crossfade.
             again: The graph played before an engine restart: a node that cannot be prepared any more fails alone.
+            versions: By plugin, the folder of the version to use; without one, the version of the start.
+            quantum: Beats: the plan plays from the next multiple of them on; 0 from the next block on.
         """
 
     def record(self, path: str | None) -> None:
@@ -228,7 +233,7 @@ class EngineLink(Protocol):
     def sample_at(self, monotonic_ns: int) -> float:
         """The engine's sample, fractional, at a time of CLOCK_MONOTONIC in ns, by the delay-locked loop."""
 
-    def beat_at(self, sample: int) -> float:
+    def beat_at(self, sample: float) -> float:
         """The beat at a sample, extrapolated from the last block's beat and tempo."""
 
     def tempo_now(self) -> tuple[float, float, bool]:

@@ -12,8 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.processor import Processor
 from antiphon.engine.admission import LoadEstimator
 from antiphon.engine.loading import LoadingNote
 from antiphon.engine.loop import EngineLoop, NextPlan
@@ -22,6 +20,8 @@ from antiphon.engine.shared import HeaderWord
 from antiphon.errors import PatchError, sentence
 from antiphon.graph.graph import Graph
 from antiphon.graph.node_host import NodeHost
+from antiphon.plugins.loader import Loaded
+from antiphon.plugins.versions import PluginVersions
 from antiphon.runtime.console import say
 from antiphon.workers.pool import Pool
 from antiphon.workers.status import Health, news, worker_states
@@ -49,15 +49,14 @@ class Loader:
         self,
         loop: EngineLoop,
         peer: socket.socket,
-        catalog: Catalog,
-        make: Callable[[str], Processor],
+        plugins: Loaded,
         pool: Pool | None,
         weigher: socket.socket,
     ) -> None:
         self._loop, self._peer, self._pool = loop, peer, pool
         self._reported: dict[int, Health] = {}
         self._loading = LoadingNote(loop.shared)
-        self._maker = PlanMaker(catalog, make, LoadEstimator(loop.player.spec, weigher), self._loading)
+        self._maker = PlanMaker(PluginVersions(plugins), LoadEstimator(loop.player.spec, weigher), self._loading)
         self._last_error = ""
         self._garbage = False
         self.thread = threading.Thread(target=self._run, name="loader", daemon=True)
@@ -130,7 +129,9 @@ class Loader:
         since = self._pool.serial if self._pool is not None else 0
         again = bool(message.get("again"))
         try:
-            candidate = self._maker.make_plan(Graph.from_json(message["graph"]), message["ids"], again=again)
+            candidate = self._maker.make_plan(
+                Graph.from_json(message["graph"]), message["ids"], again=again, versions=message.get("versions", {})
+            )
         except (Exception, SystemExit) as error:
             self._refuse(message["serial"], error)
             return
@@ -173,9 +174,11 @@ class Loader:
         while self._loop.next_plan is not None and time.monotonic() < deadline:
             time.sleep(0.001)  # the plan before this one has not been taken yet
         # for the session log: a replay must prepare the same nodes
-        text = json.dumps({**message, "unprepared": unprepared} if unprepared else message).encode()
+        logged = {key: value for key, value in message.items() if key not in ("versions", "quantum")}
+        text = json.dumps({**logged, "unprepared": unprepared} if unprepared else logged).encode()
         fade, tempo = float(message.get("fade", 0.0)), float(message.get("tempo", 0.0))
-        self._loop.next_plan = NextPlan(plan, int(message["serial"]), fade, tempo, text, aside)
+        quantum = float(message.get("quantum", 0.0))
+        self._loop.next_plan = NextPlan(plan, int(message["serial"]), fade, tempo, text, aside, quantum)
 
     def _refuse(self, serial: int, error: BaseException) -> None:
         self._garbage = True

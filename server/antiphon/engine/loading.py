@@ -51,7 +51,7 @@ class Prepared:
     @staticmethod
     def of(number: int, info: ProcessorInfo, values: Mapping[str, object]) -> Prepared:
         """The identity of node `number` of type `info` with `values`."""
-        asked = json.dumps([info.type, info.prepared_with(values)])  # type: ignore[arg-type]
+        asked = json.dumps([info.type, info.version, info.prepared_with(values)])  # type: ignore[arg-type]
         return Prepared(number, zlib.crc32(asked.encode()))
 
 

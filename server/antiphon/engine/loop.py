@@ -34,6 +34,9 @@ _SAID = {name: place for place, name in enumerate(SAID)}
 _KINDS = {kind: place for place, kind in enumerate(KINDS)}
 METER_HZ = 60
 COMMANDS_A_BLOCK = 2048
+MOST_SECONDS = 8.0
+"""A plan whose bar line is farther away is taken at once: control requests a plan again that has no answer in 20 s."""
+_NOT_SET = -math.inf
 
 
 class Input(Protocol):
@@ -59,6 +62,7 @@ class NextPlan:
         tempo: New tempo in bpm; 0 leaves it as it is.
         text: The load request as JSON, for the session log.
         aside: Number of the node that is bypassed from the start, and why; (0, "") for none.
+        quantum: Beats: it is taken at the next multiple of them, at most `MOST_SECONDS` later; 0 takes it at once.
     """
 
     plan: Plan
@@ -67,6 +71,7 @@ class NextPlan:
     tempo: float
     text: bytes
     aside: tuple[int, str] = (0, "")
+    quantum: float = 0.0
 
 
 class EngineLoop:
@@ -106,6 +111,7 @@ class EngineLoop:
         self._commands, self._reports = command_ring(shared), report_ring(shared)
         self._dll = DelayLockedLoop(driver.rate, driver.block)
         self.next_plan: NextPlan | None = None
+        self._bar_line = _NOT_SET  # beat at which the next plan is taken
         self.to_say: deque[dict[str, object]] = deque(maxlen=1024)
         self.journal = Journal(shared, player)
         self._tap = _Tap(shared, driver.channels)
@@ -186,8 +192,8 @@ class EngineLoop:
 
     def _swap(self) -> None:
         ready = self.next_plan
-        if ready is not None and not self.player.fading:
-            self.next_plan = None
+        if ready is not None and not self.player.fading and self._due(ready.quantum):
+            self.next_plan, self._bar_line = None, _NOT_SET
             self.journal.loaded(self.player.sample, ready.text)
             if ready.aside[0]:
                 self.journal.failed(self.player.sample, *ready.aside, aside=True)
@@ -196,6 +202,17 @@ class EngineLoop:
             self._words[HeaderWord.BEGUN] = self._words[HeaderWord.BEGUN] or self.player.sample + 1
             self._words[HeaderWord.LATENCY_GRAPH] = ready.plan.latency
             self._wake_needed = True
+
+    def _due(self, quantum: float) -> bool:
+        """Whether a plan with this quantum is taken in the coming block: the first from its bar line on."""
+        tempo, sample = self.player.tempo, self.player.sample
+        if not quantum or not tempo.playing:
+            return True
+        beat = tempo.beat_at(sample)
+        if self._bar_line == _NOT_SET or self._bar_line > beat + quantum:  # the transport may have jumped back
+            self._bar_line = math.ceil(beat / quantum - 1e-9) * quantum
+        seconds = (tempo.sample_at(self._bar_line) - sample) / self.driver.rate
+        return seconds <= 0.0 or seconds > MOST_SECONDS
 
     def _clock(self, sample: int, block: int) -> None:
         words, asked = self._words, self.driver.time_of(block)
@@ -222,9 +239,13 @@ class EngineLoop:
         words[HeaderWord.DEVICE_XRUNS] = self._base[2] + xruns
         words[HeaderWord.LATE] = self._late_base + player.counters.late
         words[HeaderWord.PENDING] = len(player.schedule)
+        # odd, also where an engine was killed between the two changes
+        words[HeaderWord.BEAT_SEQUENCE] |= 1
+        words[HeaderWord.BEAT_SAMPLE] = block * self.driver.block
         floats[HeaderWord.BEAT] = player.tempo.beat_at(block * self.driver.block)
         floats[HeaderWord.TEMPO] = player.tempo.tempo_at(player.sample)
         words[HeaderWord.PLAYING] = int(player.tempo.playing)
+        words[HeaderWord.BEAT_SEQUENCE] += 1
         if player.reports:
             self._send_reports(player.reports)
         self._meter_in -= 1

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.processor import Processor
 from antiphon.engine.admission import PATIENCE, Admission, LoadEstimator
 from antiphon.engine.loading import LoadingNote, Prepared
 from antiphon.errors import NodeError, PluginError
@@ -14,6 +13,7 @@ from antiphon.graph.compiler import close_hosts, compile_plan, reusable_hosts
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.plan import Plan
+from antiphon.plugins.versions import PluginVersions
 from antiphon.workers.pool import Pool
 
 CRASHED = "hung or crashed the engine while it was prepared: give it another value, or take it out and put it in again"
@@ -46,21 +46,21 @@ class PlanMaker:
     """Makes each plan so that it keeps the nodes of the one before. Runs in the loader's thread.
 
     Attributes:
-        catalog: Processor types.
-        make: Creates a processor by its type's name.
+        plugins: The plugins of which processors are made.
         estimator: Client of the weigher.
         loading: Shared note of the node that is being prepared, read by the supervisor.
         last: The plan that plays, or that the loop has not taken yet.
     """
 
-    catalog: Catalog
-    make: Callable[[str], Processor]
+    plugins: PluginVersions
     estimator: LoadEstimator
     loading: LoadingNote
     last: PlanCandidate | None = None
     _prepared: dict[int, Prepared] = field(default_factory=dict)
 
-    def make_plan(self, graph: Graph, ids: Mapping[str, int], *, again: bool) -> PlanCandidate:
+    def make_plan(
+        self, graph: Graph, ids: Mapping[str, int], *, again: bool, versions: Mapping[str, str] = MappingProxyType({})
+    ) -> PlanCandidate:
         """A plan for `graph` to follow the last one.
 
         Args:
@@ -68,16 +68,18 @@ class PlanMaker:
             ids: The number of every node.
             again: The graph played before an engine restart, so no other plan can go on instead: a node that cannot be
                 prepared any more fails alone.
+            versions: The versions of plugins to use, as for `PluginVersions.use`.
 
         Raises:
             PatchError: The graph makes no sense.
             NodeError: A node cannot be prepared, or did not survive its trial.
-            PluginError: The trial could not be made.
+            PluginError: The trial could not be made, or a version cannot be imported.
         """
+        self.plugins.use(versions)
         unprepared: dict[int, str] = {}
         while True:
             try:
-                return self._compile(graph, ids, unprepared, again=again)
+                return self._compile(graph, ids, unprepared, versions, again=again)
             except NodeError as error:
                 if not again:
                     raise
@@ -86,12 +88,13 @@ class PlanMaker:
                 self.loading.beat()
 
     def _compile(
-        self, graph: Graph, ids: Mapping[str, int], unprepared: dict[int, str], *, again: bool
-    ) -> PlanCandidate:
-        last = self.last
+        self, graph: Graph, ids: Mapping[str, int], unprepared: dict[int, str], versions: Mapping[str, str], *,
+        again: bool,
+    ) -> PlanCandidate:  # fmt: skip
+        catalog, last = self.plugins.catalog, self.last
         old = None if last is None else last.plan
-        reused = reusable_hosts(graph, self.catalog, ids, old)
-        prepared = {ids[n.name]: Prepared.of(ids[n.name], self.catalog[n.type], n.values) for n in graph.nodes}
+        reused = reusable_hosts(graph, catalog, ids, old)
+        prepared = {ids[n.name]: Prepared.of(ids[n.name], catalog[n.type], n.values) for n in graph.nodes}
         for number in prepared.keys() - reused.keys():
             if prepared[number] in self.loading.blamed:
                 unprepared.setdefault(number, CRASHED)
@@ -100,7 +103,7 @@ class PlanMaker:
         costs = {n.name: before.get(n.name, 0.0) if ids[n.name] in reused else 0.0 for n in graph.nodes}
         try:
             patience = AGAIN_PATIENCE if again else PATIENCE
-            costs |= zip((n.name for n in new), self.estimator.measure(new, patience), strict=True)
+            costs |= zip((n.name for n in new), self.estimator.measure(new, patience, versions), strict=True)
         except NodeError:
             raise
         except PluginError:
@@ -110,7 +113,7 @@ class PlanMaker:
         def begin(number: int, node: NodeSpec) -> None:
             self.loading.begin_prepare(prepared[number], node.name)
 
-        plan = compile_plan(graph, self.catalog, self.make, self.estimator.spec, ids, old, unprepared, begin)
+        plan = compile_plan(graph, catalog, self.plugins.make, self.estimator.spec, ids, old, unprepared, begin)
         self._prepared = prepared
         return PlanCandidate(plan, costs, frozenset(plan.hosts.keys() - reused.keys()))
 

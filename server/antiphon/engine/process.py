@@ -8,14 +8,11 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import Catalog
-from antiphon.contract.processor import Processor
 from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loader import Loader
@@ -23,6 +20,7 @@ from antiphon.engine.loop import EngineLoop
 from antiphon.engine.shared import HeaderWord, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph.clock import TempoMap
+from antiphon.plugins.loader import Loaded
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.runtime.console import say
@@ -92,8 +90,7 @@ def run(
     peer: socket.socket,
     driver_name: str,
     options: DriverOptions,
-    catalog: Catalog,
-    make: Callable[[str], Processor],
+    plugins: Loaded,
     sound: Samples | None,
     arena: Arena,
     bells: Bells,
@@ -111,8 +108,7 @@ def run(
         peer: Socket to control, for the loader.
         driver_name: "jack", "portaudio" or "headless".
         options: Rate, block size, channels and devices.
-        catalog: Processor types.
-        make: Creates a processor by its type's name.
+        plugins: Those of the start.
         sound: Float32 `[channels, frames]` that replaces the device's input as a loop, or None.
         arena: Shared memory of the workers.
         bells: Eventfds of the workers.
@@ -149,7 +145,7 @@ def run(
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
     loop = EngineLoop(player, driver, shared, bell, overlay, pool)
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
-    Loader(loop, peer, catalog, make, pool, weigher).thread.start()
+    Loader(loop, peer, plugins, pool, weigher).thread.start()
     _calm(fifo, words)
     # an engine after a crash continues at the clock's sample, not where the other one stopped
     if words[HeaderWord.ORIGIN_NS] == 0:
@@ -181,7 +177,7 @@ def _tempo_of(shared: Shared) -> TempoMap:
     return TempoMap(
         words[HeaderWord.RATE],
         bpm,
-        words[HeaderWord.HEARTBEAT] * words[HeaderWord.BLOCK],
+        words[HeaderWord.BEAT_SAMPLE],
         floats[HeaderWord.BEAT],
         bpm,
         0.0,

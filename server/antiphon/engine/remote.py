@@ -8,10 +8,12 @@ import os
 import select
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from antiphon.engine.link import (
+    NO_VERSIONS,
     BeatPassed,
     EngineCounters,
     EngineStarted,
@@ -91,10 +93,12 @@ class RemoteEngine:
         return self._commands.push(replace(action, serial=serial))
 
     def load(
-        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False
-    ) -> None:
+        self, serial: int, graph: Graph, ids: dict[str, int], tempo: float, fade: float, *, again: bool = False,
+        versions: Mapping[str, str] = NO_VERSIONS, quantum: float = 0.0,
+    ) -> None:  # fmt: skip
         request = {"do": "load", "serial": serial, "graph": graph.to_json(), "ids": ids, "tempo": tempo, "fade": fade}
-        refusal = self._send({**request, "again": again} if again else request)
+        more = {"again": again, "versions": dict(versions), "quantum": quantum}
+        refusal = self._send({**request, **{key: value for key, value in more.items() if value}})
         if refusal:
             self._refused.append(PlanRefused(serial, refusal))
 
@@ -195,19 +199,25 @@ class RemoteEngine:
             return 0.0
         return sample + (monotonic_ns - at) / step
 
-    def beat_at(self, sample: int) -> float:
-        beat, bpm, playing = self.tempo_now()
+    def beat_at(self, sample: float) -> float:
+        place, beat, bpm, playing = self._beat()
         if not playing:
             return beat
-        block = self._words[HeaderWord.HEARTBEAT] * self._words[HeaderWord.BLOCK]
-        return beat + (sample - block) / self._words[HeaderWord.RATE] * bpm / 60.0
+        return beat + (sample - place) / self._words[HeaderWord.RATE] * bpm / 60.0
 
     def tempo_now(self) -> tuple[float, float, bool]:
-        return (
-            self._floats[HeaderWord.BEAT],
-            self._floats[HeaderWord.TEMPO] or 120.0,
-            bool(self._words[HeaderWord.PLAYING]),
-        )
+        return self._beat()[1:]
+
+    def _beat(self) -> tuple[int, float, float, bool]:
+        """(sample, the beat there, bpm, whether the transport plays) as the engine last published them."""
+        words, floats = self._words, self._floats
+        for _ in range(1000):
+            before = words[HeaderWord.BEAT_SEQUENCE]
+            place, playing = words[HeaderWord.BEAT_SAMPLE], bool(words[HeaderWord.PLAYING])
+            beat, bpm = floats[HeaderWord.BEAT], floats[HeaderWord.TEMPO] or 120.0
+            if before % 2 == 0 and words[HeaderWord.BEAT_SEQUENCE] == before:
+                break
+        return place, beat, bpm, playing
 
     def counters(self) -> EngineCounters:
         w = self._words

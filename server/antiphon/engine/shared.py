@@ -89,6 +89,8 @@ class HeaderWord(IntEnum):
     BEGUN = 60  # first sample of this server's first plan, plus one; 0: none has played
     ECHO = 49  # number of the node whose events are reported to control, -1: all nodes, 0: none; written by control
     SUPERVISOR_FAULTS = 52  # failed steps of the supervisor, with failed starts of a process; written by it
+    BEAT_SEQUENCE = 53  # odd while BEAT_SAMPLE, BEAT, TEMPO and PLAYING change
+    BEAT_SAMPLE = 54  # the sample at which the clock is at BEAT
     CONTROL_BEAT = 51  # CLOCK_MONOTONIC when control's loop last turned, 0: not since its start; written by control
 
 

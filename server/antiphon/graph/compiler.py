@@ -19,6 +19,7 @@ from antiphon.graph.node_host import NodeHost, Unprepared
 from antiphon.graph.plan import Plan
 from antiphon.graph.plan_crossfade import PlanCrossfade
 from antiphon.graph.rate_adapter import adapt
+from antiphon.graph.succession import rehearse, succeeds
 from antiphon.graph.wiring import Wiring
 
 _NONE: Mapping[int, str] = MappingProxyType({})
@@ -69,6 +70,7 @@ def compile_plan(
                 hosts[number] = _host(number, name, info, make, spec, node.values, cyclic=name in cyclic)
         plan = Wiring(graph, hosts, spec, ids, back).plan(names)
         if old is not None:
+            plan.successions = _successions(hosts, old)
             plan.crossing = PlanCrossfade(old, plan)
     except BaseException:
         close_hosts(hosts.values(), {} if old is None else old.hosts)
@@ -84,9 +86,21 @@ def reusable_hosts(graph: Graph, catalog: Catalog, ids: Mapping[str, int], old: 
     reused = {}
     for node in graph.nodes:
         host = old.hosts.get(ids[node.name]) if old is not None else None
-        if host is not None and host.info.type == node.type and host.reusable(node.values, cyclic=node.name in cyclic):
+        info = catalog[node.type]
+        same = host is not None and (host.info.type, host.info.version) == (info.type, info.version)
+        if same and host is not None and host.reusable(node.values, cyclic=node.name in cyclic):
             reused[host.number] = host
     return reused
+
+
+def _successions(hosts: Mapping[int, NodeHost], old: Plan) -> tuple[tuple[NodeHost, NodeHost], ...]:
+    """The hosts that play another version of a plugin, each with the one before it, whose state can be carried over."""
+    before = {host.name: host for host in old.hosts.values()}
+    found = tuple((host, before[host.name]) for host in hosts.values() if succeeds(host, before.get(host.name)))
+    for host, last in found:
+        if not host.unprepared and not last.failed:
+            rehearse(host, last)
+    return found
 
 
 def close_hosts(

@@ -20,6 +20,7 @@ from antiphon.contract.runner import ProcessorRunner
 from antiphon.errors import PluginError, WorkerLost
 from antiphon.graph.modulation import Modulation, Modulations
 from antiphon.native import dsp
+from antiphon.runtime.raised_at import raised_at
 
 FADE = 0.010
 OVERRUN_SECONDS = 1.0
@@ -229,7 +230,7 @@ class NodeHost:
         except WorkerLost:
             raise  # offline: the rest of the file would be wrong
         except Exception as error:
-            return f"raised {type(error).__name__}: {error}"[:200]
+            return f"raised {type(error).__name__}: {error}"[:200] + raised_at(error)
         if reason:
             return reason
         for place, out in enumerate(self.outs):

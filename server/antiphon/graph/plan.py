@@ -17,6 +17,7 @@ from antiphon.contract.processor import IO, PEDAL, BlockTime, Event
 from antiphon.graph.graph import Graph
 from antiphon.graph.modulation import Modulation
 from antiphon.graph.node_host import NodeHost
+from antiphon.graph.succession import succeed
 from antiphon.native import dsp
 
 
@@ -270,6 +271,7 @@ class Plan:
         input_at: Address of `input`.
         ran: Frames of the last block.
         crossing: The change from the plan that this one was compiled to follow; the player takes it.
+        successions: Hosts of nodes with another version of their plugin, each with the host before it.
     """
 
     spec: StreamSpec
@@ -289,6 +291,7 @@ class Plan:
     input_at: int = 0
     ran: int = 0
     crossing: Crossing | None = None
+    successions: tuple[tuple[NodeHost, NodeHost], ...] = ()
     _lines: Mapping[WireKey, DelayLine] = field(default_factory=dict)
     _back: Mapping[WireKey, FeedbackDelay] = field(default_factory=dict)
 
@@ -384,6 +387,8 @@ class Plan:
             if key in old._back:
                 feedback.copy_state(old._back[key])
         notes = {step.host.number: {wire.key: wire for wire in step.notes} for step in self.steps}
+        for later, before in self.successions:
+            succeed(later, before)
         for step in old.steps:
             number = step.host.number
             if self.hosts.get(number) is step.host:

@@ -7,6 +7,8 @@ exact in the stream's frames.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -139,6 +141,12 @@ class RateAdapter(Processor):
         self._frames = self._done = 0
         self._events_in.clear()
         self._events_out.clear()
+
+    def save_state(self) -> Mapping[str, Any]:
+        return self.inner.save_state()
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        self.inner.load_state(state)
 
     def close(self) -> None:
         self.inner.close()

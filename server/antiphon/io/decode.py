@@ -50,6 +50,7 @@ class AudioInfo:
         frames: As promised; None where the file does not say.
         format: libsndfile's word: "WAV".
         subtype: libsndfile's word: "PCM_16".
+        tags: (name, text) of its title, artist, album, genre, date, tracknumber and comment, as far as it has them.
     """
 
     rate: int
@@ -57,6 +58,7 @@ class AudioInfo:
     frames: int | None
     format: str
     subtype: str
+    tags: tuple[tuple[str, str], ...] = ()
 
 
 class Decoder:
@@ -151,7 +153,9 @@ class Decoder:
         data = self._message()
         if data is None:
             raise self._refused("its decoder said nothing")
-        return AudioInfo(**json.loads(data))
+        header = json.loads(data)
+        tags = tuple((str(name), str(value)) for name, value in header.pop("tags"))
+        return AudioInfo(**header, tags=tags)
 
     def _message(self) -> bytes | None:
         (size,) = struct.unpack("<I", self._exactly(4))

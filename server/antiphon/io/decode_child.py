@@ -4,7 +4,7 @@ A sound file may be hostile and its decoder is C, so it runs here: few rights, l
 more processor time than the sound it has given accounts for. It imports nothing of ours.
 
 On standard output, messages: a 4-byte little-endian length and so many bytes. The first is JSON
-(rate, channels, frames or null, format, subtype), the others are float32, interleaved; length 0 ends,
+(rate, channels, frames or null, format, subtype, tags), the others are float32, interleaved; length 0 ends,
 `FAILED` is followed by one more message, the reason.
 """
 
@@ -29,6 +29,9 @@ PATIENCE = 0.9
 SHARE = 0.25
 """Processor time allowed for each second of sound: ordinary files take under a hundredth."""
 UNKNOWN_FRAMES = 1 << 60
+TAGS = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")
+LONGEST_TAG = 1000
+"""Characters of a tag that are passed on."""
 LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I")
 
 
@@ -77,7 +80,7 @@ def _decode(fd: int, rate: int, out: BinaryIO) -> None:
             frames = None if promised is None else round(promised * rate / file.samplerate)
         _send(out, json.dumps({
             "rate": rate or file.samplerate, "channels": file.channels, "frames": frames,
-            "format": file.format, "subtype": file.subtype,
+            "format": file.format, "subtype": file.subtype, "tags": _tags(file.copy_metadata()),
         }).encode())  # fmt: skip
         got = 0
         buffer = numpy.zeros((max(1, BLOCK_SAMPLES // file.channels), file.channels), numpy.float32)
@@ -92,6 +95,16 @@ def _decode(fd: int, rate: int, out: BinaryIO) -> None:
             if n == 0:
                 break
         _check_whole(promised, got, file.subtype in LOSSY)
+
+
+def _tags(found: dict[str, str]) -> list[tuple[str, str]]:
+    """The tags that are passed on, without what cannot be printed."""
+    tags = []
+    for name in TAGS:
+        text = "".join(c if c.isprintable() else " " for c in found.get(name, "")[:LONGEST_TAG])
+        if text.strip():
+            tags.append((name, " ".join(text.split())))
+    return tags
 
 
 def _check(rate: int, channels: int) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import h11
@@ -82,12 +83,14 @@ class Response:
         body: Bytes of the type `type`.
         type: Its media type.
         headers: Added to the server's; framing headers are the server's business.
+        file: A file that is sent in pieces in place of `body`; None for `body`.
     """
 
     status: int = 200
     body: bytes = b""
     type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
+    file: Path | None = None
 
     def check(self) -> None:
         """Looks whether it can be sent, before any of it is.
@@ -114,6 +117,23 @@ class HttpRoute:
 
     handler: Handler
     token: bool
+
+
+StreamHandler: TypeAlias = Callable[[HttpRequest, AsyncIterator[bytes]], Awaitable[Response]]
+"""Called with a request without its body, and the body's pieces as they come in."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRoute:
+    """A handler that reads the body in pieces, for bodies that are no place for memory. It always needs the token.
+
+    Attributes:
+        handler: Called as soon as the head was received.
+        most: Bytes of a body, at most.
+    """
+
+    handler: StreamHandler
+    most: int
 
 
 def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:

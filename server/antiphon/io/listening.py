@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 
 from antiphon.errors import UsageError
@@ -12,31 +13,39 @@ _TRIES = 20
 
 def open_sockets(settings: ServeSettings) -> tuple[socket.socket, socket.socket, socket.socket]:
     """(OSC UDP, OSC TCP, HTTP), bound and inheritable; `UsageError` says which port is taken."""
-    for _ in range(0 if settings.osc_port else _TRIES):
-        try:
-            return _open(settings)
-        except UsageError:
-            continue  # the port that was free for UDP is in use for TCP
-    return _open(settings)
-
-
-def _open(settings: ServeSettings) -> tuple[socket.socket, socket.socket, socket.socket]:
     host = "0.0.0.0" if settings.lan else "127.0.0.1"
-    udp, tcp, http = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket(), socket.socket()
-    try:
-        _bind(udp, host, settings.osc_port, "UDP", "--osc-port")
-        _bind(tcp, host, udp.getsockname()[1], "TCP", "--osc-port")
+    with contextlib.ExitStack() as opened:
+        http = opened.enter_context(socket.socket())
         _bind(http, host, settings.http_port, "TCP", "--http-port")
+        udp, tcp = (opened.enter_context(sock) for sock in _osc_pair(host, settings.osc_port))
         tcp.listen(128)
         http.listen(512)
-    except BaseException:
         for sock in (udp, tcp, http):
-            sock.close()
-        raise
-    for sock in (udp, tcp, http):
-        sock.setblocking(False)
-        sock.set_inheritable(True)
+            sock.setblocking(False)
+            sock.set_inheritable(True)
+        opened.pop_all()
     return udp, tcp, http
+
+
+def _osc_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    """Sockets of one port for OSC over UDP and over TCP. A port that is free for UDP may be in use for TCP: where any
+    port will do, others are tried."""
+    for _ in range(0 if port else _TRIES):
+        with contextlib.suppress(UsageError):
+            return _bind_pair(host, port)
+    return _bind_pair(host, port)
+
+
+def _bind_pair(host: str, port: int) -> tuple[socket.socket, socket.socket]:
+    udp, tcp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM), socket.socket()
+    try:
+        _bind(udp, host, port, "UDP", "--osc-port")
+        _bind(tcp, host, udp.getsockname()[1], "TCP", "--osc-port")
+    except BaseException:
+        udp.close()
+        tcp.close()
+        raise
+    return udp, tcp
 
 
 def _bind(sock: socket.socket, host: str, port: int, kind: str, option: str) -> None:

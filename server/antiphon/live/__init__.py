@@ -32,6 +32,7 @@ from antiphon.live.changes import (
 )
 from antiphon.live.controls import ControlPattern, mini, n, note, s, scale
 from antiphon.live.harmony import Scale
+from antiphon.live.listening import NodeNote, on_level, on_note
 from antiphon.live.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
 from antiphon.live.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
 from antiphon.live.vocabulary import (
@@ -59,10 +60,10 @@ from antiphon.live.vocabulary import (
 )
 
 __all__ = [
-    "ControlPattern", "LiveNode", "Pattern", "Scale", "add", "beat", "between", "cat", "choose", "chop", "chord",
-    "cosine", "cue", "degrade", "degrade_by", "early", "echo", "euclid", "every", "fast", "fastcat", "irand", "isaw",
-    "late", "loop", "mask", "maybe", "memory", "meter", "mini", "n", "node", "note", "off", "once", "palindrome",
-    "patch", "perlin", "pick", "play", "ply", "polymeter", "pure", "put", "rand", "randcat", "rev", "run", "s",
-    "sample", "saw", "scale", "seed", "silence", "sine", "slow", "square", "stack", "stop", "struct", "sync", "tempo",
-    "timecat", "track", "tri", "turn",
+    "ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "add", "beat", "between", "cat", "choose", "chop",
+    "chord", "cosine", "cue", "degrade", "degrade_by", "early", "echo", "euclid", "every", "fast", "fastcat", "irand",
+    "isaw", "late", "loop", "mask", "maybe", "memory", "meter", "mini", "n", "node", "note", "off", "on_level",
+    "on_note", "once", "palindrome", "patch", "perlin", "pick", "play", "ply", "polymeter", "pure", "put", "rand",
+    "randcat", "rev", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "slow", "square", "stack",
+    "stop", "struct", "sync", "tempo", "timecat", "track", "tri", "turn",
 ]  # fmt: skip

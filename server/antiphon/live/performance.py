@@ -57,6 +57,7 @@ class LoopState:
         ended: Whether it has ended itself.
         running: The version whose pass this is.
         good: The version that last came to the end of a pass.
+        before: The one that did so before that version.
     """
 
     loop: LiveLoop
@@ -74,6 +75,7 @@ class LoopState:
     ended: bool = False
     running: LiveLoop | None = None
     good: LiveLoop | None = None
+    before: LiveLoop | None = None
 
 
 class _LoopStage:
@@ -108,16 +110,22 @@ class Performance:
         script: That plays now.
         beat: Up to which events were given.
         loops: By name, also those that have ended.
+        runs: How often loops have run so far. It does not depend on how often or in what steps events are asked for.
+        before: Called before the script's code is: with the number of the loop's run, from 1, or for the events of a
+            track with its place among the script's tracks, -1 for the first.
+        awaited: Names of the cues that loops have waited for so far.
     """
 
     def __init__(
-        self, script: LiveScript, tempo: float = 120.0, *, report: Callable[[ScriptError], None] | None = None
-    ) -> None:
-        """A performance at beat 0.
+        self, script: LiveScript, tempo: float = 120.0, *, at: Fraction = Fraction(0),
+        report: Callable[[ScriptError], None] | None = None,
+    ) -> None:  # fmt: skip
+        """A performance at a beat.
 
         Args:
             script: What is played.
             tempo: Of the patch, before the script sets one.
+            at: The beat that it begins at: tracks are where they would be then, loops begin there.
             report: Takes what fails, after which the rest plays on: a loop by the version of it that last came to
                 the end of a pass, from the next bar on, a track by the one that it replaced; what has neither ends.
                 Without it, `until` raises what fails.
@@ -126,9 +134,13 @@ class Performance:
         self._good: dict[str, LiveTrack] = {}
         self._tracks = dict(script.tracks)
         self.script = script
-        self.beat = Fraction(0)
+        self.beat = at
         self.loops: dict[str, LoopState] = {}
-        self._now = Fraction(0)
+        self.runs = 0
+        self.before: Callable[[int], None] = _nothing
+        self.awaited: set[str] = set()
+        self._struck: dict[int, BaseException] = {}
+        self._now = at
         self._map = TempoMap(_RATE, tempo, end_bpm=tempo)
         self._count = 0
         self._places = 0
@@ -189,6 +201,20 @@ class Performance:
         for state in self.loops.values():
             if state.waits_for == name:
                 self._wake(state, self._count, value)
+
+    def strike(self, run: int, error: BaseException) -> None:
+        """Has a call of the script's code fail without being made: it is known to run without end.
+
+        Args:
+            run: Which call, as `before` is given it.
+            error: What the loop or track fails with.
+        """
+        self._struck[run] = error
+
+    @property
+    def sounding(self) -> set[tuple[str, int, int]]:
+        """The notes that have begun and not ended: node, channel and number."""
+        return set(self._sounding)
 
     def put(self, event: LiveEvent | LiveNote, rank: int) -> None:
         """Plays something at its beat."""
@@ -287,6 +313,7 @@ class Performance:
 
     def _track(self, track: LiveTrack, beat: Fraction) -> None:
         try:
+            self._call(-1 - list(self.script.tracks).index(track.name))
             found = list(self._events(track, beat))
         except (Exception, ScriptTooLong) as error:
             self._failed(fault(self.script, error, track.line))
@@ -320,11 +347,20 @@ class Performance:
                 args = (value, self.seconds(length)) if track.glide else (value,)
                 yield LiveEvent(at, f"/node/{track.on}/{name}", args, track.name, track.line)
 
+    def _call(self, number: int) -> None:
+        """The script's code is about to be called; raises what that call was struck with."""
+        self.before(number)
+        struck = self._struck.pop(number, None)
+        if struck is not None:
+            raise struck
+
     # ---- loops
 
     def _run(self, state: LoopState) -> None:
         """Runs a loop up to its next wait, through the end of a pass where it takes no time."""
+        self.runs += 1
         try:
+            self._call(self.runs)
             with acting(_LoopStage(self, state)):
                 wait = self._resume(state)
             if wait is not None:
@@ -343,7 +379,9 @@ class Performance:
     def _go_back(self, state: LoopState) -> None:
         """A loop has failed: the last version of it that did not goes on, from the next bar."""
         state.pass_, state.waits_for = None, ""
-        if state.good is None or state.good is state.running:
+        if state.good is state.running:
+            state.good, state.before = state.before, None
+        if state.good is None:
             state.ended = True
             return
         state.loop = state.good
@@ -373,7 +411,9 @@ class Performance:
 
     def _ended(self, state: LoopState) -> None:
         """A pass has ended: the next begins at once, or where `every` has it."""
-        state.pass_, state.good = None, state.running
+        state.pass_ = None
+        if state.good is not state.running:
+            state.before, state.good = state.good, state.running
         every = state.loop.every
         if every is not None:
             passes = max(1, -((state.begun - state.beat) // every))
@@ -388,6 +428,7 @@ class Performance:
     def _wait(self, state: LoopState, wait: object) -> None:
         if isinstance(wait, CueWait):
             state.synced = True
+            self.awaited.add(wait.name)
             at, number, value = self._cues.get(wait.name, (Fraction(-1), 0, None))
             if at == state.beat and state.taken.get(wait.name) != number and wait.name != state.loop.name:
                 state.waits_for = wait.name
@@ -410,3 +451,7 @@ class Performance:
     def _tempo(self, event: LiveEvent, at: Fraction) -> None:
         bpm, *over = (float(value) for value in event.args)
         self._map.set_tempo(round(self._map.sample_at(float(at))), bpm, *over)
+
+
+def _nothing(run: int) -> None:
+    pass

@@ -73,6 +73,7 @@ class LiveScript:
         tracks: By name, in the script's order.
         loops: By name, in the script's order.
         settings: What it sets at its beginning: the tempo and parameters.
+        levels: Nodes whose levels it answers to, each with a value in dB.
     """
 
     path: str
@@ -82,6 +83,7 @@ class LiveScript:
     tracks: dict[str, LiveTrack] = field(default_factory=dict)
     loops: dict[str, LiveLoop] = field(default_factory=dict)
     settings: list[LiveEvent] = field(default_factory=list)
+    levels: list[tuple[str, float]] = field(default_factory=list)
 
 
 class Stage(Protocol):

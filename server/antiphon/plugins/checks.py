@@ -28,8 +28,6 @@ from antiphon.workers.pool import absent
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
-CHECK_LIMIT = 5.0
-"""Seconds a plugin that is not built in may take to import and pass its check."""
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
 

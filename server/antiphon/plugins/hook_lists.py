@@ -73,7 +73,8 @@ def _read(plugin_sources: Iterable[PluginSource]) -> HookLists:
             except (Exception, SystemExit) as error:
                 answer = reason_of(error)
         else:
-            from antiphon.plugins.checks import CHECK_LIMIT, in_child
+            from antiphon.plugins.checks import in_child
+            from antiphon.plugins.version_request import CHECK_LIMIT
 
             answer = in_child(partial(_hooks, source), CHECK_LIMIT)
         try:

@@ -5,7 +5,7 @@ Plugins that are not built in are tried in a child process first: one that hangs
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,14 +14,15 @@ from typing import Any
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo, TransportInfo
 from antiphon.contract.processor import Processor
 from antiphon.errors import PluginError
-from antiphon.plugins.checks import CHECK_LIMIT, check_type_name, in_child, inspect_processor
+from antiphon.plugins.checks import check_type_name, in_child, inspect_processor
 from antiphon.plugins.dispatcher import HookDispatcher
 from antiphon.plugins.factories import Factory, resolve
 from antiphon.plugins.finding import sources
 from antiphon.plugins.reasons import reason_of
+from antiphon.plugins.version_request import CHECK_LIMIT
 from antiphon.runtime.suggestion import instead
 
-KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports")
+KINDS = ("processors", "synths", "models", "trainings", "evaluations", "benches", "transports", "analyses")
 
 
 @dataclass(slots=True)
@@ -48,16 +49,21 @@ class Loaded:
         Raises:
             PluginError: There is no such type, or its factory fails.
         """
-        factory = self.factories["processors"].get(name)
-        if factory is None:
-            raise PluginError(f"there is no processor type {name!r}{instead(name, sorted(self.catalog))}")
-        try:
-            processor = factory()
-        except Exception as error:
-            raise PluginError(f"the processor {name!r} cannot be made: {reason_of(error)}") from error
-        if not isinstance(processor, Processor):
-            raise PluginError(f"the factory of {name!r} gave {type(processor).__name__}, not a Processor")
-        return processor
+        return construct(name, self.factories["processors"])
+
+
+def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
+    """As `Loaded.make`, of the factories of processors by their types."""
+    factory = factories.get(name)
+    if factory is None:
+        raise PluginError(f"there is no processor type {name!r}{instead(name, sorted(factories))}")
+    try:
+        processor = factory()
+    except Exception as error:
+        raise PluginError(f"the processor {name!r} cannot be made: {reason_of(error)}") from error
+    if not isinstance(processor, Processor):
+        raise PluginError(f"the factory of {name!r} gave {type(processor).__name__}, not a Processor")
+    return processor
 
 
 def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:

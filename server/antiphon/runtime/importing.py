@@ -22,12 +22,16 @@ def named(where: str) -> Any:
     return value
 
 
+versions: dict[str, Path] = {}
+"""By plugin, the folder of the version that this process imports instead of the one in the performer's folder."""
+
+
 def import_module(name: str) -> ModuleType:
     """Imports a module, also of a plugin in the performer's folder. Raises `ImportError`."""
     package = name.partition(".")[0]
     if package not in sys.modules and importlib.util.find_spec(package) is None:
         see_checkout_plugins()
-        folder = paths.plugins() / package
+        folder = versions.get(package) or paths.plugins() / package
         if importlib.util.find_spec(package) is None and folder.is_dir():
             import_folder(folder)
     return importlib.import_module(name)
@@ -42,7 +46,7 @@ def import_folder(folder: Path) -> ModuleType:
         raise PluginError(f"{folder} has no __init__.py; put the plugin's hooks there")
     known = sys.modules.get(name)
     if known is not None and getattr(known, "__file__", None) == str(start):
-        _forget(name)
+        take_modules(name)
     elif known is not None or importlib.util.find_spec(name) is not None:
         raise PluginError(f"{name!r} is the name of another Python module; rename the folder")
     spec = importlib.util.spec_from_file_location(name, start, submodule_search_locations=[str(folder)])
@@ -54,14 +58,14 @@ def import_folder(folder: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        _forget(name)
+        take_modules(name)
         raise
     return module
 
 
-def _forget(name: str) -> None:
-    for key in [key for key in sys.modules if key == name or key.startswith(f"{name}.")]:
-        del sys.modules[key]
+def take_modules(name: str) -> dict[str, ModuleType]:
+    """Removes a package and its modules from those that are imported, and returns them by name."""
+    return {key: sys.modules.pop(key) for key in list(sys.modules) if key == name or key.startswith(f"{name}.")}
 
 
 def see_checkout_plugins() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from antiphon.errors import UsageError
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.runtime.sound_formats import FORMATS
 
+MIDI_CLOCKS = ("", "follow", "lead")
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
 OSC_PORT, HTTP_PORT = 4400, 4401
@@ -38,6 +40,8 @@ class ServeSettings:
         ahead: Blocks between input and output, 1 to 16; 0 chooses by `block`.
         surface: "HOST:PORT" of control surfaces that receive at another port than they send from (`--surface`).
         lan: The server answers the local network too, not this machine only; new addresses need approval.
+        announce: With `lan`, where the server is announced by Zeroconf: "all" interfaces, "none", or the one with
+            this IPv4 address.
         allow: IP addresses that are approved from the start.
         fifo: The engine gets real-time scheduling, where permitted.
         mute_input: The input is muted at the start (`--muted`).
@@ -50,7 +54,9 @@ class ServeSettings:
         midi_in: Parts of names: only MIDI ports with one of these in their name are read.
         mpe: MIDI ports begin with an MPE zone of 15 channels.
         midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
+        midi_clock: "follow" a MIDI clock that comes in, "lead" the outputs by one, or "".
         force: `record` may replace a file.
+        watch_plugins: The performer's plugins are watched, and a saved one is used from the next bar on.
         extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
     """
 
@@ -69,6 +75,7 @@ class ServeSettings:
     ahead: int = 0
     surface: tuple[str, ...] = ()
     lan: bool = False
+    announce: str = "all"
     allow: tuple[str, ...] = ()
     fifo: bool = False
     mute_input: bool = False
@@ -81,7 +88,9 @@ class ServeSettings:
     midi_in: tuple[str, ...] = ()
     mpe: bool = False
     midi_out: tuple[str, ...] = ()
+    midi_clock: str = ""
     force: bool = False
+    watch_plugins: bool = True
     extra: dict[str, Any] = field(default_factory=dict)
 
     def check(self) -> ServeSettings:
@@ -115,8 +124,15 @@ class ServeSettings:
             raise UsageError("--osc-port and --dirt-port must differ; both want UDP")
         for surface in self.surface:
             surface_address(surface)
+        _check_announce(self)
         if self.mpe and not (self.midi or self.midi_in):
             raise UsageError("--mpe is about the ports of --midi or --midi-in; give one of them too")
+        if self.midi_clock not in MIDI_CLOCKS:
+            raise UsageError(f"--midi-clock takes follow or lead, not {self.midi_clock!r}")
+        if self.midi_clock == "follow" and not (self.midi or self.midi_in):
+            raise UsageError("--midi-clock follow is about the ports of --midi or --midi-in; give one of them too")
+        if self.midi_clock == "lead" and not self.midi_out:
+            raise UsageError("--midi-clock lead is about the ports of --midi-out; give that too")
         for option, names in (("--midi-in", self.midi_in), ("--midi-out", self.midi_out)):
             if not all(name.strip() for name in names):
                 raise UsageError(f"{option} takes a part of a port's name; antiphon devices lists them")
@@ -166,6 +182,15 @@ class ServeSettings:
         for name in ("surface", "allow", "midi_in", "midi_out"):
             data[name] = tuple(data[name])
         return ServeSettings(**data)
+
+
+def _check_announce(settings: ServeSettings) -> None:
+    if settings.announce in ("all", "none"):
+        return
+    if not re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", settings.announce):
+        raise UsageError(f"--announce takes all, none or an IPv4 address of this machine, not {settings.announce!r}")
+    if not settings.lan:
+        raise UsageError("--announce is about the network of --lan; give that too")
 
 
 def surface_address(text: str) -> tuple[str, int]:

@@ -5,7 +5,8 @@ Frozen values, no references to the world.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from antiphon.contract.params import Param, Value
@@ -24,6 +25,8 @@ class EngineLoad:
         tempo: Beats per minute; 0 leaves the tempo as it is.
         fade: Seconds of the crossfade.
         again: The plan has played before, so there is none to return to.
+        versions: By plugin, the folder of the version to use, of those whose files were saved since the start.
+        quantum: Beats: the plan plays from the next multiple of them on; 0 from the next block on.
     """
 
     serial: int
@@ -32,6 +35,8 @@ class EngineLoad:
     tempo: float
     fade: float
     again: bool = False
+    versions: Mapping[str, str] = field(default_factory=dict)
+    quantum: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

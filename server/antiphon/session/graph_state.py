@@ -48,10 +48,11 @@ class GraphState(NodeTable):
         self.name, self.path = "", ""
         self.serial = 0
         self.playing: frozenset[int] = _END_NUMBERS
-        self._confirmed = LoadRequest()
+        self._confirmed = LoadRequest(catalog=catalog.copy())
         self._again_asked = False
         self._loading: LoadRequest | None = None
         self._stale: float | None = None
+        self._quantum = 0.0  # of the next plan
         self._pending = PendingValues()
         self._plan_tempo = 0.0  # sent with the next plan; 0 for none
         self._resend_tempo = False  # it was set otherwise while the plan was prepared
@@ -155,6 +156,28 @@ class GraphState(NodeTable):
             changed.append(TempoChanged(tempo))
         return [*self._ask(fade), *changed]
 
+    def renew(self, catalog: Catalog, quantum: float) -> list[Effect]:
+        """Takes another catalog, in which a plugin has another version, and requests a plan with it.
+
+        Nodes keep their values. One whose type declares other parameters gets another number, and keeps those values
+        that its new parameters can have.
+
+        Args:
+            catalog: With the other version.
+            quantum: Beats: the plan plays from the next multiple of them on; 0 from the next block on.
+
+        Returns:
+            The request for the plan.
+
+        Raises:
+            PatchError: The nodes and wires are not valid with that version; nothing has changed.
+        """
+        graphs.check(self.graph, catalog)
+        self.catalog.take(catalog)
+        self.replace_types(self._plans())
+        self._quantum = quantum
+        return self._ask(FADE)
+
     def _edit(self, graph: Graph) -> list[Effect]:
         if graph == self.graph:
             return []
@@ -198,10 +221,13 @@ class GraphState(NodeTable):
         self.serial += 1
         self._again_asked = again
         texts = {n.name: dict(n.texts) for n in self.nodes.values()}
-        self._loading = LoadRequest(self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo)
+        self._loading = LoadRequest(
+            self.serial, self.graph, self.nodes, texts, self.name, self.path, self.tempo, self.catalog.copy()
+        )
         ids = {n.name: n.id for n in self.nodes.values()}
         tempo, self._plan_tempo = self._plan_tempo, 0.0
-        return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again)]
+        quantum, self._quantum = self._quantum, 0.0
+        return [EngineLoad(self.serial, self.current(), ids, tempo, fade, again, self.catalog.versions, quantum)]
 
     def loaded(self, serial: int, sample: float) -> list[Effect]:
         """The engine plays the plan of load `serial`; sends again the values that were set while it was prepared.
@@ -240,6 +266,7 @@ class GraphState(NodeTable):
             return self._request_next()
         self._pending.revert(self.numbers)
         back = self._confirmed
+        self.catalog.take(back.catalog)
         self.graph, self.nodes = back.graph, dict(back.nodes)
         self.index()
         for name, texts in back.texts.items():
@@ -260,6 +287,7 @@ class GraphState(NodeTable):
         confirmed one. All values are sent again once it plays, for the ring may still hold old commands.
         """
         again = self._loading is None
+        self._quantum = 0.0
         self._loading, self._stale = None, None
         self.playing = _END_NUMBERS
         self._pending.drop_again()
@@ -320,6 +348,8 @@ class GraphState(NodeTable):
         self.serial, self.next_id = data["serial"] + _LEAP, data["next_id"] + _LEAP
         self.mend()
         texts_now = {n.name: dict(n.texts) for n in nodes.values()}
-        self._confirmed = LoadRequest(self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo)
+        self._confirmed = LoadRequest(
+            self.serial, graph, nodes, texts_now, self.name, self.path, self.tempo, self.catalog.copy()
+        )
         self.playing = frozenset(self.by_id)
         return not data["loading"]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from antiphon.contract.catalog import ProcessorInfo
+from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.errors import PatchError
 from antiphon.graph.graph import Graph
@@ -68,6 +68,7 @@ class LoadRequest:
         name: Of the patch.
         path: Of the patch's file, "" without one.
         tempo: In bpm.
+        catalog: The processor types at the time of the request.
     """
 
     serial: int = 0
@@ -77,6 +78,13 @@ class LoadRequest:
     name: str = ""
     path: str = ""
     tempo: float = 120.0
+    catalog: Catalog = field(default_factory=Catalog)
+
+
+def agree(one: ProcessorInfo, other: ProcessorInfo) -> bool:
+    """Whether two versions of a type have the same cells, with values of the same meaning."""
+    pairs = zip(one.cells, other.cells, strict=False)
+    return len(one.cells) == len(other.cells) and all(param.agrees(before) for param, before in pairs)
 
 
 def travels(param: Param) -> bool:

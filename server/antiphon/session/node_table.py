@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.errors import WireError
+from antiphon.errors import ParamError, WireError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
 from antiphon.runtime.suggestion import instead
 from antiphon.session.effects import Changed
-from antiphon.session.node_state import Node, Numbers, allocate, fits
+from antiphon.session.node_state import Node, Numbers, agree, allocate, fits
 
 
 class NodeTable:
@@ -130,6 +131,42 @@ class NodeTable:
         self.graph, self.nodes = graph, nodes
         self.index()
         return retained
+
+    def replace_types(self, plans: Iterable[Mapping[str, Node]]) -> None:
+        """Gives each node whose type has another version in the catalog that version's declaration.
+
+        Args:
+            plans: Nodes of the plans whose cells are in use, by name.
+        """
+        taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
+        nodes = dict(self.nodes)
+        for name, node in self.nodes.items():
+            info = self.catalog[node.info.type]
+            if info == node.info:
+                continue
+            if agree(info, node.info):
+                nodes[name] = replace(node, info=info, vocabulary={})
+                continue
+            (base,) = allocate([len(info.cells)], taken)
+            taken.append((base, base + len(info.cells)))
+            nodes[name] = self._renewed(node, Node(self.next_id, name, info, base))
+            self.next_id += 1
+        # another object, so that what is derived from the graph is derived anew
+        self.graph, self.nodes = replace(self.graph), nodes
+        self.index()
+
+    def _renewed(self, old: Node, new: Node) -> Node:
+        """The new node, with those values of the old one that its parameters can have."""
+        for cell, param in enumerate(new.cells):
+            value = param.default
+            before = old.index.get(param.name)
+            if before is not None and not param.readonly and old.cells[before].kind == param.kind:
+                with contextlib.suppress(ParamError):
+                    value = param.check(self.value_at(old, before))
+            if param.kind in ("text", "file"):
+                new.texts[cell] = str(value)
+            self.put_first(new, cell, value)
+        return new
 
     def index(self) -> None:
         """Brings `by_id` up to date with `nodes`."""

@@ -33,6 +33,7 @@ from antiphon.session.commands import (
     ProgramChange,
     When,
 )
+from antiphon.session.play import LAST
 
 HIGHEST = 127
 CHANNELS = 16
@@ -95,7 +96,8 @@ def check(command: Note) -> None:
         case NoteOff(note):
             _integer("note", note, 0, HIGHEST)
         case Control(number, value):
-            _integer("controller", number, 0, HIGHEST)
+            # above MIDI's: values of single notes, which no device and no /cc can send
+            _integer("controller", number, 0, LAST)
             _within("value", value, 0.0, 1.0)
         case Bend(value):
             _within("bend", value, -1.0, 1.0)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from itertools import takewhile
 
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.params import Param
@@ -23,8 +24,14 @@ BEGIN = 102
 """The controller before a note's values: 1 where the note's number is meant, 0 where it is not."""
 FIRST = 103
 """The controller of the first value; 102 to 119 are undefined in MIDI 1.0."""
-MOST = 17
+CONTROLLERS = 17
+"""Values that have a controller of MIDI, the first ones of a node."""
+BEYOND = 128
+"""The number of the first further value: no controller of MIDI, so no device can send it."""
+MOST = CONTROLLERS + 32
 """Values a note can have."""
+LAST = BEYOND + MOST - CONTROLLERS - 1
+"""The greatest number of a value's control event."""
 UNMEANT = 60
 """The number of a note that was given none."""
 _WORD_BITS = 53
@@ -38,11 +45,38 @@ def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
         params: Of a processor, in declared order.
 
     Returns:
-        The first `MOST` of those that are a number, a switch, a choice or text, are read where a note begins (not
-        smoothed), and need no new `prepare`. The controller of the first is `FIRST`.
+        The first `MOST` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are read
+        where a note begins (not smoothed), and need no new `prepare`.
     """
     kinds = ("float", "int", "switch", "choice", "text")
+    params = takewhile(lambda p: p.name != PLAY, params)
     return tuple(p for p in params if p.kind in kinds and not (p.restart or p.readonly or p.smooth))[:MOST]
+
+
+def value_number(place: int) -> int:
+    """The number of the control event that carries a value.
+
+    Args:
+        place: Of the value's parameter among `note_params`, from 0.
+
+    Returns:
+        `FIRST` to 119 for the first `CONTROLLERS`, `BEYOND` and up for the others.
+    """
+    return FIRST + place if place < CONTROLLERS else BEYOND + place - CONTROLLERS
+
+
+def value_place(number: int) -> int:
+    """The inverse of `value_number`.
+
+    Args:
+        number: Of a control event.
+
+    Returns:
+        The place of the value's parameter among `note_params`; -1 for a number that carries none.
+    """
+    if FIRST <= number < FIRST + CONTROLLERS:
+        return number - FIRST
+    return number - BEYOND + CONTROLLERS if BEYOND <= number <= LAST else -1
 
 
 def word_number(word: str) -> float:
@@ -119,7 +153,7 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
             param = declared[own[name]]
             checked = param.check(value)
             number = word_number(str(checked)) if param.kind == "text" else param.to_norm(checked)
-            values.append(Control(FIRST + own[name], number, 1, node, when))
+            values.append(Control(value_number(own[name]), number, 1, node, when))
     begin = Control(BEGIN, float(note >= 0), 1, node, when)
     return [begin, *values, NoteOn(note if note >= 0 else UNMEANT, velocity, 1, node, when)]
 

@@ -154,6 +154,16 @@ class TransportServer(Protocol):
             (beat, beats per minute, whether the clock runs) at the engine's last block.
         """
 
+    def beat_at(self, sample: float) -> float:
+        """Gives the place of the musical clock at a sample near the present one.
+
+        Args:
+            sample: On the engine's sample clock.
+
+        Returns:
+            The beat there: from the last block's beat, at its tempo.
+        """
+
     # ---- commands
 
     def turn(self) -> AbstractContextManager[None]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from antiphon.control import state
 from antiphon.engine.recording import recorder
 from antiphon.errors import FileError
+from antiphon.plugins.version_files import VERSIONS
 from antiphon.runtime import paths, pidfile
 from antiphon.runtime.console import say
 from antiphon.runtime.settings import ServeSettings
@@ -32,6 +33,7 @@ def begin(folder: Path, settings: ServeSettings) -> None:
         FileError: The backup cannot be written; nothing is changed.
     """
     restore(folder)  # a start before this one was killed midway
+    shutil.rmtree(folder / VERSIONS, ignore_errors=True)  # every start begins with the plugins' own files
     back_up(folder)
     left = pidfile.left(folder)
     if left is None or not _continues(settings, left):
@@ -87,6 +89,7 @@ def clear(folder: Path) -> None:
     """Removes the run's files after a regular end, so that the next run begins anew."""
     for name in _names(folder):
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / VERSIONS, ignore_errors=True)
 
 
 def _names(folder: Path) -> tuple[str, ...]:

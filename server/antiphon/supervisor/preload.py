@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon.contract.block import Samples
+from antiphon.control.state import CATALOG
 from antiphon.plugins import loader
 from antiphon.runtime import paths
 from antiphon.runtime.console import say
@@ -14,8 +15,6 @@ from antiphon.runtime.settings import ServeSettings
 from antiphon.synth import backends, choosing
 from antiphon.synth import info as synths
 from antiphon.synth.info import TOLD
-
-CATALOG = "catalog.json"
 
 
 @dataclass(frozen=True, slots=True)

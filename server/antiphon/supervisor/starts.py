@@ -134,7 +134,7 @@ class Starts:
 
         def weigh() -> int:
             pool.prefer(self.parts.device)
-            return admission.run_weigher(self.parts.weigher, warm.plugins.catalog, warm.plugins.make, spec)
+            return admission.run_weigher(self.parts.weigher, warm.plugins, spec)
 
         return self._fork(weigh)
 
@@ -155,7 +155,7 @@ class Starts:
         )  # fmt: skip
         return self._fork(
             lambda: process.run(
-                parts.shared, parts.bell, parts.engine, driver, options, warm.plugins.catalog, warm.plugins.make,
+                parts.shared, parts.bell, parts.engine, driver, options, warm.plugins,
                 warm.sound, parts.arena, parts.bells, parts.device, parts.asking_weigher,
                 fifo=s.fifo, synth=s.synth != "auto",
             )

@@ -380,7 +380,7 @@ class Supervisor:
             child = self._children.get(name)
             if child is None:
                 continue
-            if name == "web":
+            if name == "web" and not self.settings.lan:
                 child.kill()  # it has no state to save, and may still be importing
             elif name == "recorder" and not self._ready_said:
                 child.kill()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from email.utils import formatdate
 from typing import Any, Protocol, TypeAlias
 
-from antiphon.io.http_message import Authorise, HttpRequest, HttpRoute, Refusal, Response
-from antiphon.web.guard import Headers, Limits, Site, check_framing, check_size
+from antiphon.io.http_message import Authorise, HttpRequest, HttpRoute, Refusal, Response, StreamRoute
+from antiphon.web.bodies import Disconnect, StreamedBody, send_file
+from antiphon.web.guard import Headers, Limits, Site, check_framing, check_length, check_size
 from antiphon.web.listeners import Listeners
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -29,7 +30,7 @@ class RequestServer(Protocol):
     body_bytes: int
     listeners: Listeners
 
-    def route(self, method: str, path: str) -> HttpRoute:
+    def route(self, method: str, path: str) -> HttpRoute | StreamRoute:
         """The route of a request; raises `Refusal` where there is none."""
 
     def hold(self, request: HttpRequest, received: int, size: int) -> None:
@@ -37,6 +38,9 @@ class RequestServer(Protocol):
 
     async def handle(self, route: HttpRoute, request: HttpRequest) -> Response:
         """Calls a route's handler."""
+
+    async def handle_stream(self, route: StreamRoute, request: HttpRequest, pieces: AsyncIterator[bytes]) -> Response:
+        """Calls the handler of a route that reads the body in pieces."""
 
     def refused(self, refusal: Refusal) -> Response:
         """The response to a refused request."""
@@ -76,7 +80,10 @@ class Routes:
             await self._server.listeners.serve(receive, send)
             return
         state["connection"].task = asyncio.current_task()
-        route: HttpRoute = state["route"]
+        route: HttpRoute | StreamRoute = state["route"]
+        if isinstance(route, StreamRoute):
+            await self._stream(route, scope, receive, send)
+            return
         received = 0
         body: list[bytes] = []
         try:
@@ -98,10 +105,21 @@ class Routes:
             return
         finally:
             self._server.body_bytes -= received
-        await respond(send, response, last=state["last"])
+        await respond(send, response, last=state["last"], empty=scope["method"] == "HEAD")
+
+    async def _stream(self, route: StreamRoute, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request whose handler reads the body in pieces."""
+        state = scope["state"]
+        body = StreamedBody(receive, route.most, state["connection"].renew)
+        try:
+            response = await self._server.handle_stream(route, state["request"], body)
+        except Disconnect:
+            return
+        # what a handler has left unread would be taken for the next request
+        await respond(send, response, last=state["last"] or not body.complete)
 
 
-def admitted(server: RequestServer, scope: Scope, raw_target: bytes) -> tuple[HttpRequest, HttpRoute]:
+def admitted(server: RequestServer, scope: Scope, raw_target: bytes) -> tuple[HttpRequest, HttpRoute | StreamRoute]:
     """Checks a request's head.
 
     Args:
@@ -120,7 +138,7 @@ def admitted(server: RequestServer, scope: Scope, raw_target: bytes) -> tuple[Ht
     check_size(raw_target, headers, server.limits)
     if version not in ("1.0", "1.1"):
         raise Refusal(505, "this server speaks HTTP/1.1")
-    length = check_framing(headers, version.encode(), server.limits)
+    length = check_framing(headers, version.encode())
     local, peer = _address(scope["server"]), _address(scope["client"])
     server.site.check(headers, local)
     target = server.site.target(raw_target, server.limits.target, local)
@@ -131,8 +149,9 @@ def admitted(server: RequestServer, scope: Scope, raw_target: bytes) -> tuple[Ht
         joined[key] = f"{joined[key]}, {shown}" if key in joined else shown
     request = HttpRequest(scope.get("method", "GET"), target.path, target.query, joined, peer, local)
     if server.authorise is not None:
-        server.authorise(request, route.token)
-    if server.body_bytes + length > server.limits.bodies:
+        server.authorise(request, isinstance(route, StreamRoute) or route.token)
+    check_length(length, route.most if isinstance(route, StreamRoute) else server.limits.body)
+    if isinstance(route, HttpRoute) and server.body_bytes + length > server.limits.bodies:
         raise Refusal(429, "too much is being sent at once; try again", (("Retry-After", "1"),))
     return request, route
 
@@ -152,16 +171,20 @@ def headers_of(response: Response, *, last: bool) -> list[tuple[bytes, bytes]]:
         ("Referrer-Policy", "no-referrer"),
     ]
     if response.status not in (204, 304):
-        headers += [("Content-Type", response.type), ("Content-Length", str(len(response.body)))]
+        length = response.file.stat().st_size if response.file is not None else len(response.body)
+        headers += [("Content-Type", response.type), ("Content-Length", str(length))]
     headers += [(name, value) for name, value in response.headers if name.lower() not in _OURS]
     if last:
         headers.append(("Connection", "close"))
     return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
 
 
-async def respond(send: Send, response: Response, *, last: bool) -> None:
-    """Sends a response; with `last`, the client is told that the connection closes."""
+async def respond(send: Send, response: Response, *, last: bool, empty: bool = False) -> None:
+    """Sends a response; with `last` the connection closes, with `empty` (HEAD) the file of a response is not read."""
     await send({"type": "http.response.start", "status": response.status, "headers": headers_of(response, last=last)})
+    if response.file is not None and not empty:
+        await send_file(send, response.file)
+        return
     body = b"" if response.status in (204, 304) else response.body
     await send({"type": "http.response.body", "body": body, "more_body": False})
 

@@ -14,6 +14,7 @@ from collections.abc import MutableMapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import h11
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from antiphon.io.http_message import Refusal, Response
@@ -189,8 +190,13 @@ class HttpConnection(H11Protocol):
             self.finish()
         elif self.conn.exhausted:
             self._soon()
-        elif self.conn.their_state is not h11.DONE:
+        elif self.conn.their_state is not h11.DONE and not self._full():
             self.flow.resume_reading()
+
+    def renew(self) -> None:
+        """Begins the client's time anew: it has sent a piece of a body that a handler reads in pieces."""
+        if not self._ending and self.conn.their_state is h11.SEND_BODY:
+            self._server.wait(self)
 
     def drop(self) -> None:
         """Aborts the connection."""
@@ -301,6 +307,10 @@ class HttpConnection(H11Protocol):
             self._linger = self.loop.call_later(LINGER_SECONDS, self.drop)
         except OSError:
             self.drop()  # the client has disconnected
+
+    def _full(self) -> bool:
+        """Whether a handler has yet to take pieces of the body; uvicorn reads on when it does."""
+        return self.cycle is not None and len(self.cycle.body) > HIGH_WATER_LIMIT
 
     def _begin(self) -> None:
         self._receiving = True

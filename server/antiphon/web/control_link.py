@@ -15,7 +15,7 @@ from antiphon.errors import WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.io.http_message import Refusal
 from antiphon.wire.ip_address import plain_ip
-from antiphon.wire.osc import Arg, encode
+from antiphon.wire.osc import Arg, decode, encode
 from antiphon.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 
 PATIENCE = 10.0
@@ -115,6 +115,15 @@ class ControlLink:
             self._sender.sendto(encode(address, *args), self.osc)
         except OSError as error:
             raise WireError(f"{address} was not sent ({error.strerror}); try again") from None
+
+    def forward(self, packet: bytes) -> None:
+        """Sends an encoded OSC packet as `send` does; `WireError` where it is none, or the socket is full."""
+        if isinstance(decoded := decode(packet), WireError):
+            raise decoded
+        try:
+            self._sender.sendto(packet, self.osc)
+        except OSError as error:
+            raise WireError(f"the packet was not sent ({error.strerror}); try again") from None
 
     async def serve(self) -> None:
         """Sends the queued requests and distributes the answers, until it is cancelled."""

@@ -160,15 +160,18 @@ def decode_path(path: str) -> str:
     return "/".join(segments)
 
 
-def check_framing(headers: Headers, version: bytes, limits: Limits) -> int:
+def check_framing(headers: Headers, version: bytes) -> int:
     """The body's length by its header, 0 for none or chunked; `Refusal` for framing that allows request smuggling."""
     lengths, codings = fields(headers, b"content-length"), fields(headers, b"transfer-encoding")
     if codings and (lengths or version == b"1.0"):
         raise Refusal(400, "a request has either Content-Length or Transfer-Encoding")
-    length = int(lengths[0]) if lengths else 0
-    if length > limits.body:
-        raise Refusal(413, f"a request body has at most {limits.body} bytes")
-    return length
+    return int(lengths[0]) if lengths else 0
+
+
+def check_length(length: int, most: int) -> None:
+    """Raises `Refusal` for a body of more than `most` bytes."""
+    if length > most:
+        raise Refusal(413, f"a request body has at most {most} bytes")
 
 
 def check_size(target: bytes, headers: Headers, limits: Limits) -> None:

@@ -2,21 +2,29 @@
 
 The client sends `{"COMMAND": "LISTEN", "DATA": "/node/echo/wet"}`, or IGNORE to end that, and receives each change as a
 binary OSC packet. Of several pending changes of an address only the last is sent, so that a client that reads slowly
-costs at most one packet for each address.
+costs at most one packet for each address. Nodes that come and go are sent to every client, by PATH_ADDED and
+PATH_REMOVED. The address /api/jobs is for jobs on files: each change of a job is sent as {"COMMAND": "JOB", "DATA":
+{...}}. A binary message of the client is an OSC packet for the server, as over UDP.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from antiphon.errors import WireError
+from antiphon.io.http_message import Refusal
+from antiphon.web.address_space import PATH_REMOVED, AddressSpace
 from antiphon.web.changes import ValueSubscription
+from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:
     from antiphon.web.control_link import ControlLink
 
+JOBS = "/api/jobs"
+"""The address to listen to for jobs."""
 MAX_LISTENERS = 32
 MAX_ADDRESSES = 1024
 """Addresses of one client."""
@@ -24,6 +32,8 @@ MAX_ADDRESS = 256
 """Characters of an address; names of nodes and parameters have 64 at most."""
 SEND_SECONDS = 5.0
 """Time after which a client that does not read is disconnected."""
+STRUCTURE = "/patch/loaded"
+"""The event after which there may be other nodes."""
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -33,14 +43,16 @@ class WebListener:
 
     Attributes:
         addresses: OSC addresses it listens to.
-        pending: The last packet of each address that is still to be sent.
-        more: Set while there are pending packets.
+        pending: The last packet of each address, or text of each job, that is still to be sent.
+        paths: The commands about each path that are still to be sent, at most a removal and an addition.
+        more: Set while there is something to send.
     """
 
     def __init__(self) -> None:
         """Listens to nothing."""
         self.addresses: set[str] = set()
-        self.pending: dict[str, bytes] = {}
+        self.pending: dict[str, bytes | str] = {}
+        self.paths: dict[str, list[str]] = {}
         self.more = asyncio.Event()
 
     def command(self, text: str) -> str:
@@ -75,6 +87,25 @@ class WebListener:
             self.pending[address] = packet
             self.more.set()
 
+    def job(self, key: str, text: str) -> None:
+        """Queues a job's change, where the client listens to jobs."""
+        if JOBS in self.addresses:
+            self.pending[key] = text
+            self.more.set()
+
+    def moved(self, command: str, path: str) -> None:
+        """Queues the command that a path was removed or added."""
+        removal = [command for command in self.paths.get(path, []) if command == PATH_REMOVED]
+        self.paths[path] = [command] if command == PATH_REMOVED else [*removal, command]
+        self.more.set()
+
+    def take(self) -> list[str | bytes]:
+        """All that is to be sent: commands as text, then packets."""
+        paths, self.paths = self.paths, {}
+        pending, self.pending = self.pending, {}
+        commands = [json.dumps({"COMMAND": name, "DATA": path}) for path, names in paths.items() for name in names]
+        return [*commands, *pending.values()]
+
 
 class Listeners:
     """All clients. While there are any, this process subscribes to control's changes."""
@@ -82,7 +113,11 @@ class Listeners:
     def __init__(self, control: ControlLink | None) -> None:
         """No clients; without `control`, in tests, there are no changes."""
         self._all: dict[WebListener, asyncio.Task[Any] | None] = {}
+        self._control = control
         self._changes = None if control is None else ValueSubscription(control.osc, self._changed)
+        self._looking: asyncio.Task[None] | None = None
+        self._look_again = False
+        self.space: AddressSpace | None = None
 
     def __len__(self) -> int:
         return len(self._all)
@@ -100,14 +135,14 @@ class Listeners:
         self._all[listener] = asyncio.current_task()
         if self._changes is not None:
             self._changes.start()
+            self._look()
         sending = asyncio.create_task(_send(listener, send))
         try:
             while not sending.done():
                 message = await receive()
                 if message["type"] != "websocket.receive":
                     return
-                text = message.get("text")
-                refused = "a message is text" if text is None else listener.command(text)
+                refused = self._handle(listener, message)
                 if refused:
                     await asyncio.wait_for(
                         send({"type": "websocket.send", "text": json.dumps({"error": refused})}), SEND_SECONDS
@@ -120,16 +155,65 @@ class Listeners:
             if not self._all and self._changes is not None:
                 self._changes.stop()
 
+    def job(self, key: str, state: Mapping[str, Any]) -> None:
+        """Sends a job's state to the clients that listen to jobs."""
+        if self._all:
+            text = json.dumps({"COMMAND": "JOB", "DATA": state})
+            for listener in self._all:
+                listener.job(key, text)
+
     async def stop(self) -> None:
         """Disconnects all clients."""
-        tasks = [task for task in self._all.values() if task is not None]
+        tasks = [task for task in [*self._all.values(), self._looking] if task is not None]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _changed(self, address: str, packet: bytes) -> None:
-        for listener in self._all:
-            listener.change(address, packet)
+    def _handle(self, listener: WebListener, message: MutableMapping[str, Any]) -> str:
+        """Handles a client's message; why it is refused, or ""."""
+        text, packet = message.get("text"), message.get("bytes")
+        if text is not None:
+            return listener.command(text)
+        if packet is None or self._control is None:
+            return "a message is text or an OSC packet"
+        try:
+            self._control.forward(packet)
+        except WireError as error:
+            return str(error)
+        return ""
+
+    def _changed(self, address: str, args: tuple[Arg, ...]) -> None:
+        if address == STRUCTURE:
+            self._look()
+        for sent, values in [(address, args)] if self.space is None else self.space.messages(address, args):
+            listeners = [listener for listener in self._all if sent in listener.addresses]
+            if listeners:
+                packet = encode(sent, *values)
+                for listener in listeners:
+                    listener.change(sent, packet)
+
+    def _look(self) -> None:
+        """Asks control for the nodes, in a task; once more where one is asking already."""
+        if self.space is None:
+            return
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._update(self.space))
+        else:
+            self._look_again = True
+
+    async def _update(self, space: AddressSpace) -> None:
+        assert self._control is not None
+        while True:
+            self._look_again = False
+            try:
+                moves = space.update([item.node for item in await self._control.nodes()])
+            except Refusal:
+                return  # control does not answer; the patch that it loads when it is back is the next chance
+            for command, path in moves:
+                for listener in self._all:
+                    listener.moved(command, path)
+            if not self._look_again:
+                return
 
 
 async def _send(listener: WebListener, send: Send) -> None:
@@ -138,9 +222,8 @@ async def _send(listener: WebListener, send: Send) -> None:
         while True:
             await listener.more.wait()
             listener.more.clear()
-            pending, listener.pending = listener.pending, {}
-            for packet in pending.values():
+            for data in listener.take():
                 async with asyncio.timeout(SEND_SECONDS):
-                    await send({"type": "websocket.send", "bytes": packet})
+                    await send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
     except (TimeoutError, OSError):
         return

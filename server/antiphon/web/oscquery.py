@@ -39,6 +39,9 @@ EXTENSIONS = {
     "OVERLOADS": False,
     "HTML": False,
     "LISTEN": True,
+    "PATH_ADDED": True,
+    "PATH_REMOVED": True,
+    "PATH_RENAMED": False,
     "PATH_CHANGED": False,
 }
 UNITS = {"dB": "gain.db", "Hz": "time.hz", "s": "time.second", "ms": "time.ms", "bpm": "time.bpm"}
@@ -82,9 +85,17 @@ class Answer:
     data: Entry | None = None
 
 
-def host_info(name: str, ip: str, osc_port: int) -> Entry:
-    """The HOST_INFO object: the server's name, where OSC is sent, and the supported parts of OSCQuery."""
-    return {"NAME": name, "EXTENSIONS": EXTENSIONS, "OSC_IP": ip, "OSC_PORT": osc_port, "OSC_TRANSPORT": "UDP"}
+def host_info(name: str, ip: str, osc_port: int, web_port: int) -> Entry:
+    """The HOST_INFO object: the server's name, where OSC and WebSockets are, and the supported parts of OSCQuery."""
+    return {
+        "NAME": name,
+        "EXTENSIONS": EXTENSIONS,
+        "OSC_IP": ip,
+        "OSC_PORT": osc_port,
+        "OSC_TRANSPORT": "UDP",
+        "WS_IP": ip,
+        "WS_PORT": web_port,
+    }
 
 
 def query(
@@ -187,9 +198,14 @@ def _param(path: str, param: Param, now: Value | None) -> Entry:
         entry["RANGE"] = [{"MIN": _plain(param.low), "MAX": _plain(param.high)}]
     if param.unit:
         entry["UNIT"] = [UNITS.get(param.unit, param.unit)]
-    if param.kind in ("float", "int", "switch", "choice") and not param.readonly:
+    if has_norm(param):
         entry["CONTENTS"] = {"norm": _norm(f"{path}/norm", param, now)}
     return entry
+
+
+def has_norm(param: Param) -> bool:
+    """Whether a parameter has an address `/norm` for its place in its range."""
+    return param.kind in ("float", "int", "switch", "choice") and not param.readonly
 
 
 def _norm(path: str, param: Param, now: Value | None) -> Entry:

@@ -7,12 +7,14 @@ socket meanwhile.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +27,15 @@ from antiphon.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
 from antiphon.web.plugin_routes import add_routes
 from antiphon.web.routes import serve_http
+from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.web")
 NICE = 10
 """Added to the process's nice value, so that control and engine get the processor first."""
+WITHDRAW_SECONDS = 1.0
+"""Seconds to withdraw the announcement of `--lan` at the end; it takes a quarter of that."""
+CATALOG_SECONDS = 0.2
+"""Seconds between two looks at the catalog's file."""
 STALLED_SECONDS = 10
 """Seconds after which SIGALRM ends the process if a plugin's handler blocks the event loop; it is then restarted."""
 
@@ -51,7 +58,7 @@ def main(argument: str) -> int:
     # without its supervisor it would hold the port of the next one, which may not know of it
     if not bound_to(given["supervisor"]):
         return 0
-    catalog = Catalog.from_json(json.loads(Path(given["catalog"]).read_text()))
+    catalog = _read(Path(given["catalog"]))
     try:
         asyncio.run(_live(given, catalog))
     except AntiphonError as error:
@@ -69,14 +76,51 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
     serving = loop.create_task(control.serve(), name="control")
     listener = socket.socket(fileno=fds["http"])
     try:
-        http = await serve_http(control, catalog, folder=paths.config(), listener=listener, lan=settings.lan)
+        http = await serve_http(
+            control, catalog, folder=paths.config(), jobs=paths.data() / "jobs", listener=listener, lan=settings.lan
+        )
         await add_routes(http, catalog.hooks)
+        announcing = await announced(http, control, settings)
+        following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")
         _watch(loop)
         await stop.wait()
+        following.cancel()
+        if announcing is not None:
+            announcing.cancel()
+            await asyncio.wait({announcing}, timeout=WITHDRAW_SECONDS)
         await http.stop()
     finally:
         serving.cancel()
         control.close()
+
+
+async def announced(http: HttpServer, control: ControlLink, settings: ServeSettings) -> asyncio.Task[None] | None:
+    """Starts the announcement by Zeroconf that `--lan` wants; the task that ends it when cancelled, or None."""
+    if not settings.lan or settings.announce == "none":
+        return None
+    from antiphon.web.announcement import Announcement, host_name  # zeroconf is 4 MB, for --lan alone
+
+    announcement = Announcement((await control.about()).osc_port, http.port, settings.announce)
+    http.name = lambda: announcement.name
+    # clients that found the server by its name may send that in the Host header
+    http.site = replace(http.site, hosts=http.site.hosts | {host_name(socket.gethostname())})
+    return asyncio.create_task(announcement.serve(), name="announcement")
+
+
+def _read(path: Path) -> Catalog:
+    return Catalog.from_json(json.loads(path.read_text()))
+
+
+async def _follow(catalog: Catalog, path: Path) -> None:
+    """Takes the catalog that control writes when a plugin has another version, until it is cancelled."""
+    known = os.stat(path).st_mtime_ns
+    while True:
+        await asyncio.sleep(CATALOG_SECONDS)
+        with contextlib.suppress(OSError):  # the server ends
+            now = os.stat(path).st_mtime_ns
+            if now != known:
+                catalog.take(_read(path))
+                known = now
 
 
 def _watch(loop: asyncio.AbstractEventLoop) -> None:

@@ -21,14 +21,19 @@ from antiphon.graph import patch_list
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
-from antiphon.web import oscquery, page
+from antiphon.web import openapi, oscquery, page
 from antiphon.web.access import TokenGuard, load_token, local_addresses
+from antiphon.web.address_space import AddressSpace
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.guard import Limits
+from antiphon.web.job_routes import JobRoutes
 from antiphon.web.server import HttpServer
 from antiphon.wire.ip_address import plain_ip
+from antiphon.wire.osc import Arg
 
 log = logging.getLogger("antiphon.http")
+MAX_MESSAGE = 8192
+"""Bytes of a body that is sent on as an OSC message, in one datagram."""
 
 
 async def serve_http(
@@ -36,6 +41,7 @@ async def serve_http(
     catalog: Catalog,
     *,
     folder: Path,
+    jobs: Path | None = None,
     port: int = 4401,
     listener: socket.socket | None = None,
     lan: bool = False,
@@ -47,6 +53,7 @@ async def serve_http(
         control: The link to control, whose `serve` runs already.
         catalog: The processor types there are.
         folder: The configuration folder, for token and certificate.
+        jobs: The folder for work on files; None for none of it.
         port: 0 takes any.
         listener: A socket that listens already, in place of `port`.
         lan: HTTPS, and every request needs the token.
@@ -71,6 +78,10 @@ async def serve_http(
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
+    if jobs is not None:
+        job_routes = JobRoutes(server, catalog, jobs)
+        job_routes.start()
+        server.at_stop.append(job_routes.close)
     install(server, control, catalog, await control.about())
     await server.start("0.0.0.0" if lan else "127.0.0.1", port, listener)
     return server
@@ -108,9 +119,22 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
         ip = _machine(request, "forget")
         return answer({"forgot": ip, "kept": await control.forget(ip)})
 
+    async def osc(request: HttpRequest) -> Response:
+        address, args = _message(request)
+        control.send(address, *args)
+        return Response(202)
+
+    async def describe(request: HttpRequest) -> Response:
+        return answer(openapi.document())
+
+    async def panic(request: HttpRequest) -> Response:
+        # by OSC, which waits behind no other request of the web
+        control.send("/panic")
+        return answer({"sent": "/panic"})
+
     async def tree(request: HttpRequest) -> Response:
         if request.query == "HOST_INFO":
-            return answer(oscquery.host_info("Antiphon", request.local, about.osc_port))
+            return answer(oscquery.host_info(server.name(), request.local, about.osc_port, server.port))
         entry = await _found(request)
         match entry.status:
             case 200:
@@ -140,10 +164,14 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     server.add("GET", "/", front)
     server.add("GET", "/api/status", status)
     server.add("GET", "/api/patches", patches)
+    server.add("POST", "/api/panic", panic)
     server.add("GET", "/api/surfaces", surfaces)
+    server.add("GET", "/api/openapi.json", describe)
+    server.add("POST", "/api/osc", osc)
     server.add("POST", "/api/surfaces/approve", approve)
     server.add("POST", "/api/surfaces/forget", forget)
     server.fallback = tree
+    server.listeners.space = AddressSpace(catalog)
     server.reserve(oscquery.roots(methods) | {"api"})
 
 
@@ -155,6 +183,22 @@ def _machine(request: HttpRequest, word: str) -> str:
         return plain_ip(given if isinstance(given, str) else "")
     except ValueError:
         raise Refusal(400, f'{word} takes {{"ip": "ADDRESS"}} with one machine\'s IP address') from None
+
+
+def _message(request: HttpRequest) -> tuple[str, list[Arg]]:
+    """The OSC message in a request's body; `Refusal` where there is none."""
+    data = request.json()
+    address, args = (data.get("address"), data.get("args", [])) if isinstance(data, dict) else (None, None)
+    if not isinstance(address, str) or not address.startswith("/") or not isinstance(args, list):
+        raise Refusal(400, 'a message is {"address": "/node/echo/wet", "args": [0.5]}')
+    for arg in args:
+        if not isinstance(arg, bool | int | float | str):
+            raise Refusal(400, "args are numbers, texts, true and false")
+        if type(arg) is int and not -(2**31) <= arg < 2**31:
+            raise Refusal(400, "an int is of 32 bits")
+    if not address.isascii() or not address.isprintable() or len(request.body) > MAX_MESSAGE:
+        raise Refusal(400, f"an address is ASCII, and a message has at most {MAX_MESSAGE} bytes")
+    return address, args
 
 
 def wants_html(accept: str) -> bool:

@@ -17,7 +17,7 @@ import logging
 import socket
 import ssl
 from collections import deque
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,8 +25,20 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from antiphon.errors import AntiphonError, EngineError, PluginError
-from antiphon.io.http_message import Authorise, Handler, HttpRequest, HttpRoute, Refusal, Response, answer, text
+from antiphon.io.http_message import (
+    Authorise,
+    Handler,
+    HttpRequest,
+    HttpRoute,
+    Refusal,
+    Response,
+    StreamHandler,
+    StreamRoute,
+    answer,
+    text,
+)
 from antiphon.web.application import Guard, Routes, admitted
+from antiphon.web.bodies import Disconnect
 from antiphon.web.connection import HttpConnection
 from antiphon.web.control_link import ControlLink
 from antiphon.web.counters import HttpCounters
@@ -71,6 +83,8 @@ class HttpServer:
         busy: Connections for which a handler runs.
         config, state: Of uvicorn.
         listeners: The WebSocket clients.
+        at_stop: Called first when the server stops.
+        name: The server's name in HOST_INFO, that of its announcement where there is one.
     """
 
     control: ControlLink | None = None
@@ -88,7 +102,9 @@ class HttpServer:
     config: Config = field(init=False)
     state: ServerState = field(default_factory=ServerState)
     listeners: Listeners = field(init=False)
-    _routes: dict[str, dict[str, HttpRoute]] = field(default_factory=dict)
+    at_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    name: Callable[[], str] = lambda: "Antiphon"
+    _routes: dict[str, dict[str, HttpRoute | StreamRoute]] = field(default_factory=dict)
     _reserved: frozenset[str] | None = None
     _turns: deque[HttpConnection] = field(default_factory=deque)
     _listeners: list[socket.socket] = field(default_factory=list)
@@ -115,7 +131,22 @@ class HttpServer:
         Raises:
             PluginError: The path is reserved, taken or malformed, or there is no such method.
         """
-        method = method.upper()
+        self._add(method.upper(), path, HttpRoute(handler, token=method.upper() != "GET"))
+
+    def add_stream(self, path: str, handler: StreamHandler, most: int) -> None:
+        """Adds a route for POST whose handler reads the body in pieces.
+
+        Args:
+            path: As in `add`.
+            handler: Called with the request and its body's pieces.
+            most: Bytes of a body, at most.
+
+        Raises:
+            PluginError: As `add`.
+        """
+        self._add("POST", path, StreamRoute(handler, most))
+
+    def _add(self, method: str, path: str, route: HttpRoute | StreamRoute) -> None:
         if not path.startswith("/") or "//" in path or any(p in (".", "..") for p in path.split("/")):
             raise PluginError(f"{path!r} is not a route; write a path like /plugins/NAME/THING")
         if self._reserved is not None and path.split("/")[1] in self._reserved:
@@ -125,13 +156,17 @@ class HttpServer:
         methods = self._routes.setdefault(path, {})
         if method in methods:
             raise PluginError(f"{method} {path} is taken by another plugin; choose another path")
-        methods[method] = HttpRoute(handler, token=method != "GET")
+        methods[method] = route
+
+    def paths(self) -> list[tuple[str, str]]:
+        """Path and method of every route."""
+        return [(path, method) for path, methods in self._routes.items() for method in methods]
 
     def reserve(self, names: frozenset[str]) -> None:
         """Makes `add` refuse "/" and paths whose first part is among `names`, from now on."""
         self._reserved = names | {"", "*"}
 
-    def route(self, method: str, path: str) -> HttpRoute:
+    def route(self, method: str, path: str) -> HttpRoute | StreamRoute:
         """The route of a request; `Refusal` 404 where there is none, 405 where it does not take the method."""
         asked = "GET" if method == "HEAD" else method
         methods = self._routes.get(path) or self._below(path)
@@ -174,6 +209,8 @@ class HttpServer:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
+        for end in self.at_stop:
+            await end()
         await self.listeners.stop()
         for connection in [*self.waiting, *self.busy]:
             connection.drop()
@@ -200,17 +237,33 @@ class HttpServer:
 
     async def handle(self, route: HttpRoute, request: HttpRequest) -> Response:
         """Calls a route's handler; its exceptions are logged in one line and answered 500."""
-        try:
+
+        async def work() -> Response:
             result = route.handler(request)
-            if not isinstance(result, Response):
-                async with asyncio.timeout(self.limits.handler_seconds):
-                    result = await result
+            if isinstance(result, Response):
+                return result
+            async with asyncio.timeout(self.limits.handler_seconds):
+                return await result
+
+        return await self._checked(request, work())
+
+    async def handle_stream(self, route: StreamRoute, request: HttpRequest, pieces: AsyncIterator[bytes]) -> Response:
+        """Calls the handler of a route that reads the body in pieces; as `handle`, without a limit of its time: the
+        client's speed is limited.
+        """
+        return await self._checked(request, route.handler(request, pieces))
+
+    async def _checked(self, request: HttpRequest, work: Awaitable[Response]) -> Response:
+        try:
+            result = await work
             if not isinstance(result, Response):
                 raise TypeError(f"a handler answers with a Response, not {type(result).__name__}")
             result.check()
             return result
         except Refusal as refusal:
             return self.refused(refusal)
+        except Disconnect:
+            raise
         except TimeoutError:
             self._failed(request, "no answer in time")
             return answer({"error": "this address did not answer in time"}, 503)
@@ -280,7 +333,7 @@ class HttpServer:
         self.counters.errors += 1
         log.error("%s %s failed: %s", request.method, request.path, " ".join(why.split())[:500])
 
-    def _below(self, path: str) -> dict[str, HttpRoute] | None:
+    def _below(self, path: str) -> dict[str, HttpRoute | StreamRoute] | None:
         parts = path.split("/")
         for depth in range(len(parts) - 1, 0, -1):
             methods = self._routes.get("/".join(parts[:depth]) + "/*")

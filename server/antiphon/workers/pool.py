@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 
 from antiphon.errors import WorkerError, WorkerLost, WorkersFull
+from antiphon.runtime.importing import versions
 from antiphon.workers import devices
 from antiphon.workers.arena import MAX_WORKERS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 from antiphon.workers.devices import Device
@@ -73,6 +74,7 @@ class Pool:
             WorkerError: The spec is too large.
             WorkersFull: There are `MAX_WORKERS` workers already.
         """
+        spec = spec.with_versions(versions)
         entry = self._entry(spec)
         slot = self._free(entry, spec)
         assert slot is not None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -45,6 +46,7 @@ class WorkerSpec:
         describe: "module:name" of a function that adds to what `/api/status` has of a synth, or ""; of other workers
             it is not used. It is called in the control process with (said, own, settings): the status by name, the
             worker's own words as integers, and `settings`. The dictionary it returns replaces and extends the status.
+        versions: Folders of the versions of plugins that its modules are of. The pool sets them.
     """
 
     name: str
@@ -61,6 +63,7 @@ class WorkerSpec:
     settings: Mapping[str, Value] = field(default_factory=dict)
     imports: str = ""
     describe: str = ""
+    versions: tuple[str, ...] = ()
 
     def to_json(self) -> bytes:
         """Packs the spec for the arena.
@@ -87,7 +90,25 @@ class WorkerSpec:
             The spec.
         """
         read: dict[str, Any] = json.loads(data)
-        return WorkerSpec(**{**read, "inputs": tuple(read["inputs"]), "outputs": tuple(read["outputs"])})
+        lists = {name: tuple(read[name]) for name in ("inputs", "outputs", "versions")}
+        return WorkerSpec(**{**read, **lists})
+
+    def with_versions(self, versions: Mapping[str, Path]) -> WorkerSpec:
+        """The spec with those versions that its modules are of, so that no running worker of another is shared.
+
+        Args:
+            versions: By plugin, the folder of the version in use.
+
+        Returns:
+            The spec itself where there are none.
+        """
+        texts = [self.factory, self.imports, *(v for v in self.settings.values() if isinstance(v, str))]
+        folders = [
+            str(folder)
+            for plugin, folder in sorted(versions.items())
+            if any(text == plugin or text.startswith((f"{plugin}.", f"{plugin}:")) for text in texts)
+        ]
+        return replace(self, versions=tuple(folders)) if folders else self
 
     @property
     def floats_in(self) -> int:

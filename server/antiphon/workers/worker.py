@@ -14,7 +14,7 @@ import numpy as np
 
 from antiphon.errors import AntiphonError, Unanswered
 from antiphon.runtime import memory, scheduling
-from antiphon.runtime.importing import named
+from antiphon.runtime.importing import named, take_modules, versions
 from antiphon.workers.arena import MAX_DEPTH, OWN_WORDS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord, tag
 from antiphon.workers.low_latency_events import EventReader
 from antiphon.workers.spec import Stepper, WorkerSpec
@@ -100,6 +100,9 @@ class Worker:
         words[WorkerWord.TAKES] = 0
         for word in range(OWN_WORDS):
             own[word] = 0
+        for folder in map(Path, spec.versions):
+            take_modules(folder.name)  # the zygote may have imported another version
+            versions[folder.name] = folder
         self._stepper: Stepper = named(spec.factory)(spec)
         attach = getattr(self._stepper, "attach", None)
         if attach is not None:

@@ -1,8 +1,14 @@
-"""A progress bar on a terminal, for work that takes over two seconds; without a terminal nothing is drawn."""
+"""A progress bar on a terminal, for work that takes over two seconds; without a terminal nothing is drawn.
+
+A program that runs Antiphon names a descriptor in `ANTIPHON_PROGRESS_FD`, to which the share that is done is written, a
+line each time: "0.25".
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import shutil
 import sys
 import time
@@ -11,6 +17,8 @@ from types import TracebackType
 PATIENCE = 2.0
 """Seconds before the bar shows."""
 REDRAW = 0.1
+DESCRIPTOR = "ANTIPHON_PROGRESS_FD"
+"""The environment variable of a pipe's descriptor."""
 
 
 _drawn = False
@@ -33,6 +41,9 @@ class ProgressBar:
         self._began = time.monotonic()
         self._next = self._began + PATIENCE
         self._on_terminal = sys.stderr.isatty()
+        self._pipe = _descriptor()
+        if self._pipe >= 0:
+            self._next = self._began
 
     def __enter__(self) -> ProgressBar:
         return self
@@ -42,14 +53,25 @@ class ProgressBar:
 
     def update(self, done: int) -> None:
         """Sets the number of processed frames, and draws the bar at most ten times a second."""
-        if not self._on_terminal:
+        if not self._on_terminal and self._pipe < 0:
             return
         now = time.monotonic()
         if now < self._next:
             return
         self._next = now + REDRAW
+        if self._pipe >= 0:
+            if self.total:
+                with contextlib.suppress(OSError):  # its reader has ended, or the pipe is full
+                    os.write(self._pipe, f"{min(1.0, done / self.total):.4f}\n".encode())
+            return
         clear()
         _draw(bar(self.label, done, self.total, self.rate, shutil.get_terminal_size().columns, now - self._began))
+
+
+def _descriptor() -> int:
+    """The pipe for the share that is done; -1 for none."""
+    given = os.environ.get(DESCRIPTOR, "")
+    return int(given) if given.isdecimal() else -1
 
 
 def _draw(line: str) -> None:

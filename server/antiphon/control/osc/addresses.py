@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from antiphon.control.osc.arguments import Args
-from antiphon.control.osc.handlers import graph, learn, notes, scenes, server, sets, time
+from antiphon.control.osc.handlers import graph, learn, live, notes, scenes, server, sets, time
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.session.commands import NudgeBeat, When
@@ -17,7 +17,7 @@ OWNER, SURFACE = Level.OWNER, Level.SURFACE
 
 
 class OscServer(
-    graph.GraphServer, learn.LearnServer, notes.NoteServer, scenes.SceneServer,
+    graph.GraphServer, learn.LearnServer, live.LiveServer, notes.NoteServer, scenes.SceneServer,
     server.StatusServer, sets.SetServer, time.TimeServer, Protocol,
 ):  # fmt: skip
     """The parts of the server that all handlers together use."""
@@ -62,7 +62,8 @@ ADDRESSES = (
             "Answers `/done /notify i:id`.", server.notify, at_once=True),
     Address("/sync", "i:id", "Answers `/synced i:id` when all received before it and due has taken effect; in a "
             "bundle, at its time.", server.sync, timed=True),
-    Address("/panic", "", "Silence within one block: what sounds is cut, what is scheduled is dropped.",
+    Address("/panic", "", "Silence within one block, whatever it comes by (docs/realtime.md): what sounds is cut, what "
+            "is scheduled is dropped.",
             server.panic),
     Address("/clearSched", "", "Drops what is scheduled.", server.clear_schedule),
     Address("/monitor", "i:on", "1 sends the sender a copy of every packet that arrives as `/packet s:from b:packet`, "
@@ -114,8 +115,9 @@ ADDRESSES = (
     Address("/program", "i:number [i:channel] [s:node]", "Chooses the instrument of a channel, 0 to 127, of nodes "
             "that play by programs, as `soundfont`.", notes.handler("/program"), timed=True),
     Address("/learn", "s:address", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its "
-            "whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as a button; the mapping is "
-            "saved. Answers `/done /learn s:address s:control` then.", learn.learn, OWNER),
+            "whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as a button, to which a "
+            "note can be mapped too; the mapping is saved. Answers `/done /learn s:address s:control` then.",
+            learn.learn, OWNER),
     Address("/unlearn", "s:address", "Removes the address's mapping to a controller, or cancels its `/learn`.",
             learn.unlearn, OWNER),
     Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over so many beats; "
@@ -144,4 +146,9 @@ ADDRESSES = (
     Address("/record/start", "[s:name]", "Records the output to a file. Answers `/done /record/start s:path`.",
             time.record_start, OWNER),
     Address("/record/stop", "", "Ends recording the output.", time.record_stop, OWNER),
+    Address("/at", "d:beat s:address x…", "The message with that address and the arguments after it takes effect at "
+            "the sample of a beat, wherever the tempo puts it until then: values, triggers, notes, resets, the tempo, "
+            "the transport.", live.at),
+    Address("/cue", "s:name [x:value]", "Wakes the loops of live scripts that wait for this name: subscribers are "
+            "sent the message.", live.cue),
 )  # fmt: skip

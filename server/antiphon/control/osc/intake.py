@@ -21,7 +21,7 @@ from antiphon.errors import AntiphonError, WireError
 from antiphon.io.osc_lanes import Rotation
 from antiphon.io.osc_peer import Lane, Level, Peer
 from antiphon.runtime.suggestion import meant
-from antiphon.session.commands import NOW, Sample, SetParam, When
+from antiphon.session.commands import NOW, Beat, Sample, SetParam, When
 from antiphon.session.router import Router
 from antiphon.session.schedule import Moment, ScheduleFull
 from antiphon.session.session import Session
@@ -255,6 +255,25 @@ class Intake:
             self._replies.fail(peer, route.address, str(error))
         except Exception as error:
             self._replies.fail(peer, route.address, self._faults.add(route.address, error))
+
+    def at_beat(self, beat: float, message: Message, peer: Peer) -> None:
+        """Handles a message that takes effect at a beat.
+
+        Args:
+            beat: Of the musical clock; one that has passed is now.
+            message: To handle.
+            peer: Its sender.
+
+        Raises:
+            WireError: There is no such address, or messages to it take effect at no beat.
+        """
+        route = self._router.exact.get(message.address)
+        if route is None:
+            name = shown(message.address)
+            raise WireError(unknown(name, self._router.exact, self._session))
+        if not route.timed or asks(message, route):
+            raise WireError(f"{route.address} takes effect at no beat; send it by itself")
+        self.call(route, message, peer, Beat(beat))
 
     def _defer(self, route: AddressRoute, message: Message, peer: Peer, when: Sample) -> bool:
         """Defers a message that control itself handles, if its time is in the future; reports one that is late."""

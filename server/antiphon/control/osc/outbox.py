@@ -32,6 +32,7 @@ class Outbox:
     Attributes:
         dropped: Actions for which neither ring nor queue had room, so far.
         tap: Called once with each effect, when it is requested.
+        cut: Called with a panic or `/clearSched` before the engine gets it: what control itself holds is dropped.
     """
 
     def __init__(self, link: EngineLink, state: GraphState) -> None:
@@ -41,6 +42,7 @@ class Outbox:
         self._for_plan: deque[Action] = deque()
         self.dropped = 0
         self.tap: Callable[[EngineEffect], None] = lambda _effect: None
+        self.cut: Callable[[Panic | ClearSchedule], None] = lambda _effect: None
 
     @property
     def waiting(self) -> bool:
@@ -50,11 +52,16 @@ class Outbox:
     def send(self, effect: EngineEffect) -> None:
         """Sends an effect, or queues it."""
         self.tap(effect)
+        if isinstance(effect, Panic | ClearSchedule):
+            self.cut(effect)
         self._send(effect)
 
     def _send(self, effect: EngineEffect) -> None:
         if isinstance(effect, EngineLoad):
-            self._link.load(effect.serial, effect.graph, effect.ids, effect.tempo, effect.fade, again=effect.again)
+            self._link.load(
+                effect.serial, effect.graph, effect.ids, effect.tempo, effect.fade,
+                again=effect.again, versions=effect.versions, quantum=effect.quantum,
+            )  # fmt: skip
         elif self._needs_plan(effect):
             self._enqueue(self._for_plan, effect)
         else:

@@ -50,6 +50,7 @@ class _Waiting:
         address: What the answer names.
         done: Arguments of `/done` when the plan plays; None sends none.
         then: Called when the plan plays.
+        refused: Called with the reason when the engine refuses the plan; then nothing else is said of it.
     """
 
     goal: int
@@ -57,6 +58,7 @@ class _Waiting:
     address: str
     done: tuple[Arg, ...] | None
     then: Callable[[], None] | None = None
+    refused: Callable[[str], None] | None = None
 
 
 class PlanServer(Protocol):
@@ -160,6 +162,20 @@ class Plans:
             log.warning("%s", warning)
             self._server.feedback.event("/patch/warning", warning)
 
+    def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
+        """Plays another version of a plugin.
+
+        Args:
+            catalog: With that version.
+            quantum: Beats: it plays from the next multiple of them on; 0 from the next block on.
+            then: Called when it plays.
+            refused: Called with the reason when the engine refuses it; the version before plays on.
+
+        Raises:
+            PatchError: The present nodes and wires are not valid with it; nothing has changed.
+        """
+        self._change(lambda: self._server.session.state.renew(catalog, quantum), None, "", None, then, refused)
+
     def save(self, name: str, *, replacing: bool) -> None:
         """Saves the present state as a patch of the performer's.
 
@@ -203,7 +219,7 @@ class Plans:
 
     def _change(
         self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None,
-        then: Callable[[], None] | None = None,
+        then: Callable[[], None] | None = None, refused: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         if max(len(self._waiting), len(self._rollbacks)) >= MAX_WAITING:
             raise PatchError(f"{MAX_WAITING} changes wait for the engine already; try again")
@@ -216,7 +232,7 @@ class Plans:
             )
         self._server.executor.perform(effects)
         self._server.structure_changed()
-        self.expect(peer, address, done, then)
+        self.expect(peer, address, done, then, refused)
 
     def read_again(self) -> Patch:
         """Reads the present patch's file; `PatchError` where it has none, or the file is not valid."""
@@ -240,7 +256,7 @@ class Plans:
 
     def expect(
         self, peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None,
-        then: Callable[[], None] | None = None,
+        then: Callable[[], None] | None = None, refused: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         """Answers `peer` once the engine has confirmed or refused the plan with all edits made so far.
 
@@ -249,11 +265,12 @@ class Plans:
             address: What the answer names.
             done: Arguments of `/done` behind the address; None sends no `/done`.
             then: Called when the plan plays.
+            refused: Called with the reason when the engine refuses it.
         """
         state = self._server.session.state
         if state.loading:
             if len(self._waiting) < MAX_WAITING:
-                self._waiting.append(_Waiting(state.goal, peer, address, done, then))
+                self._waiting.append(_Waiting(state.goal, peer, address, done, then, refused))
             return
         if done is not None and peer is not None:
             self._server.replies.reply(peer, encode("/done", address, *done))
@@ -301,10 +318,12 @@ class Plans:
             self._roll_back()
             if server.session.state.silent:
                 effects = effects + server.session.state.restarted()
-        asking = [request for request in self._settled(serial) if request.peer is not None]
+        asking = [request for request in self._settled(serial) if request.peer is not None or request.refused]
         for request in asking:
-            assert request.peer is not None
-            server.replies.fail(request.peer, request.address, reason)
+            if request.refused is not None:
+                request.refused(reason)
+            if request.peer is not None:
+                server.replies.fail(request.peer, request.address, reason)
         if not asking:
             log.warning("the patch cannot be played: %s", reason)
         server.executor.perform(effects)

@@ -113,21 +113,13 @@ def sync(server: StatusServer, peer: Peer, args: Args, when: When) -> None:
     server.executor.do(Sync(token, when), peer.key)
 
 
-def _drop_scheduled(server: StatusServer, address: str) -> None:
-    """Drops scheduled messages and syncs; a sender whose `/sync` is dropped is answered `/fail`."""
-    server.syncs.dropped(address)
-    server.intake.deferred.clear()
-
-
 def panic(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if pressed(args):
-        _drop_scheduled(server, "/panic")
         server.executor.do(Panic(), peer.key)
 
 
 def clear_schedule(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
     if pressed(args):
-        _drop_scheduled(server, "/clearSched")
         server.executor.do(ClearSchedule(), peer.key)

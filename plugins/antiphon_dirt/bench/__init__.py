@@ -1,0 +1,1 @@
+"""`antiphon bench dirt`, and real Tidal for the tests."""

@@ -1,0 +1,48 @@
+"""Sounds that an orbit's library does not have: counted by name, and a sentence once for each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from antiphon.api.console import instead
+
+MOST = 64
+"""Names that are counted apart and have had their sentence; further ones are counted as one, without a sentence."""
+SHOWN = 40
+"""Characters of a name in a sentence."""
+OTHERS = "others"
+
+
+class UnknownSounds:
+    """What was asked for in vain.
+
+    Attributes:
+        counts: How often, by name.
+    """
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def clear(self) -> None:
+        """Forgets the names, as for another patch."""
+        self.counts.clear()
+
+    def note(self, node: str, sound: str, known: Sequence[str]) -> str:
+        """Counts a sound that is not there.
+
+        Args:
+            node: Name of the node that would play it.
+            sound: The name that was sent.
+            known: The sounds there are.
+
+        Returns:
+            A sentence with the nearest names, the first time; empty afterwards.
+        """
+        name = sound if len(sound) <= SHOWN else f"{sound[: SHOWN - 3]}..."
+        if name not in self.counts and len(self.counts) >= MOST:
+            name = OTHERS
+        self.counts[name] += 1
+        if self.counts[name] > 1 or name == OTHERS:
+            return ""
+        return f"{node} has no sound {name!r}, and its events are silent{instead(sound, known)}"

@@ -1,0 +1,12 @@
+"""Listen: analyses of recordings for the catalogue, loudness first."""
+
+from __future__ import annotations
+
+from antiphon.api import Register, hookimpl
+
+
+@hookimpl
+def antiphon_analyses(register: Register) -> None:
+    """Registers the analyses."""
+    register("loudness", "antiphon_listen.loudness:Loudness", "Loudness, range and true peak by EBU R 128.")
+    register("timbre", "antiphon_listen.timbre:Timbre", "A vector of the spectrum's shape, by which sounds are alike.")

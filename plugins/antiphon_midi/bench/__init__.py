@@ -1,0 +1,4 @@
+"""The bench of MIDI clocks.
+
+May import `antiphon.bench`, beside what its plugin may.
+"""

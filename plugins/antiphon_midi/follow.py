@@ -1,0 +1,241 @@
+"""Follows a MIDI clock: its tempo, its beat, its start and stop, and its song position.
+
+`TickLoop` gives the clock's tempo and place from the times of its ticks. The server's clock is steered there by its
+tempo, which differs from the measured one by what is left of the distance, so that no beat is repeated or left out. It
+is moved only where the clock itself starts, continues or jumps, and once at the end of the first beat.
+
+A beat falls where a note sounds that came with its tick: a block and `SLACK` later, always.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from antiphon.api import AntiphonError
+from antiphon.api.commands import Command, NudgeBeat, Sample, SetTempo, SetTransport
+from antiphon.api.transports import TransportServer
+from antiphon_midi import messages as midi
+from antiphon_midi.ticks import PPQN, TickLoop
+
+log = logging.getLogger("antiphon.control")
+
+SLACK = 0.001
+"""Seconds for this process to pass a note or a beat on."""
+SIXTEENTH = PPQN // 4
+"""Ticks of a unit of the song position pointer, by the MIDI 1.0 specification."""
+FIRST = 6
+"""Ticks after which the tempo is set for the first time."""
+APART = 0.1
+"""Seconds between two corrections at least."""
+NEAR, FAR = 0.15, 1.0
+"""Shares of the distance that are made up for in a beat: of a small one, where it is noise, and from `WIDE` on."""
+WIDE = 0.02
+"""Beats."""
+MOST = 0.1
+"""Share by which the tempo leaves the measured one at most."""
+MOST_NUDGE = 16.0
+"""Beats; the range of `NudgeBeat`."""
+LEAP = 0.25
+"""Beats of distance beyond which the clock is moved."""
+RESOLUTION = 1e-4
+"""Share of the tempo below which it is not set again."""
+SILENT, SILENT_TICKS = 0.5, 6
+"""A clock has stopped when so many seconds, and so many ticks' time, pass without a tick."""
+
+
+class ClockFollower:
+    """One clock, of the port that ticked first; another port's is followed once that one has stopped.
+
+    Attributes:
+        port: The port whose clock is followed, "" before the first tick.
+        leaps: How often the server's clock was moved because it was too far from the MIDI clock.
+    """
+
+    def __init__(self, server: TransportServer) -> None:
+        self._server = server
+        self.port = ""
+        self.leaps = 0
+        self._loop = TickLoop()
+        self._last_ns = 0
+        self._next_ns = 0
+        self._present = False
+        self._settled = False
+        self._block = 0
+        self._armed: int | None = None
+        self._first: int | None = None
+        self._place = 0
+        self._tempo = 0.0
+        self._distance = 0.0
+        self._reason = ""
+
+    def status(self) -> dict[str, Any]:
+        """Of `GET /api/status`, in `midi`."""
+        loop = self._loop
+        return {
+            "mode": "follow",
+            "port": self.port,
+            "state": self._state(),
+            "summary": self._summary(),
+            "bpm": round(loop.bpm, 3),
+            "jitter_ms": round(loop.jitter * 1000.0, 3),
+            "distance_ms": round(self._distance * 60000.0 / loop.bpm, 3) if loop.bpm else 0.0,
+            "ticks": loop.count + 1,
+            "lost": loop.lost,
+            "leaps": self.leaps,
+        }
+
+    def _state(self) -> str:
+        if not self.port:
+            return "waiting"
+        if not self._present:
+            return "stopped"
+        return "refused" if self._reason else "following"
+
+    def _summary(self) -> str:
+        match self._state():
+            case "waiting":
+                return "no MIDI clock has come"
+            case "stopped":
+                return f"the MIDI clock of {self.port} has stopped; the tempo stays at {self._tempo or self._held():.2f}"
+            case "refused":
+                return f"the MIDI clock of {self.port} is not followed: {self._reason}"
+        return f"{self._loop.bpm:.2f} bpm, by the MIDI clock of {self.port}"
+
+    def _held(self) -> float:
+        return self._server.tempo()[1]
+
+    # ---- what comes
+
+    def message(self, message: midi.Short, port: str, ns: int) -> None:
+        """Handles a clock message of a port that came at `ns`, within a turn of the server."""
+        ns = ns or self._server.now_ns()
+        if port != self.port and not self._adopt(port):
+            return
+        match message.kind:
+            case midi.TICK:
+                self._tick(ns)
+            case midi.START:
+                self._place = self._armed = 0
+            case midi.CONTINUE:
+                self._armed = self._place
+            case midi.STOP:
+                self._stop(ns)
+            case midi.POSITION:
+                self._place = (message.a | message.b << 7) * SIXTEENTH
+                if self._first is not None:
+                    self._armed = self._place
+
+    def look(self) -> None:
+        """Notices that the clock has stopped."""
+        silent = (self._server.now_ns() - self._last_ns) / 1e9
+        if self._present and silent > max(SILENT, SILENT_TICKS * self._loop.period):
+            self.gone(self.port)
+
+    def gone(self, port: str) -> None:
+        """The port has gone, or has stopped ticking: the tempo stays."""
+        if port == self.port and self._present:
+            self._present = False
+            log.warning("%s", self._summary())
+
+    def _adopt(self, port: str) -> bool:
+        """Follows the port's clock from here on; False where another's is followed."""
+        if self._present:
+            return False
+        self.port, self._loop = port, TickLoop()
+        self._armed = self._first = None
+        self._place = 0
+        self._settled, self._reason = False, ""
+        return True
+
+    def _tick(self, ns: int) -> None:
+        loop = self._loop
+        expected = loop.tick(ns)
+        self._last_ns = ns
+        if not self._present:
+            self._present = True
+            log.info("following the MIDI clock of %s", self.port)
+        if self._armed is not None:
+            if not expected:
+                loop.anchor(ns)
+            self._first, self._armed = self._armed - loop.count, None
+            self._move(True)
+        if loop.used >= FIRST and ns >= self._next_ns:
+            self._next_ns = ns + round(APART * 1e9)
+            self._steer()
+
+    def _stop(self, ns: int) -> None:
+        if self._first is not None:
+            self._place = self._loop.count + 1 + self._first
+        self._first = self._armed = None
+        self._do(SetTransport(False, None, Sample(round(self._sample(ns)))))
+
+    # ---- the server's clock
+
+    def _lag(self) -> float:
+        """Samples from a tick to its beat."""
+        self._block = self._block or self._server.block
+        return self._block + SLACK * self._server.rate
+
+    def _sample(self, ns: int) -> float:
+        """Where the beat of a tick at `ns` falls."""
+        return self._server.sample_at(ns) + self._lag()
+
+    def _ticks(self, sample: float) -> float:
+        """Ticks of the clock, from its first, whose beat falls on a sample."""
+        server = self._server
+        now = server.now_ns()
+        ahead = sample - self._lag() - server.sample_at(now)
+        return self._loop.ticks_at(now + round(ahead * 1e9 / server.rate))
+
+    def _move(self, playing: bool | None) -> None:
+        """Puts the server's clock at the MIDI clock's place, on the last tick if there is time."""
+        assert self._first is not None
+        loop, server = self._loop, self._server
+        at = self._sample(loop.ns_of(loop.count))
+        beat = loop.count + self._first
+        soonest = server.sample_at(server.now_ns()) + self._block
+        sample = max(round(at), round(soonest))
+        place = beat + (sample - at) / (loop.period * server.rate) if loop.period > 0.0 else float(beat)
+        self._do(SetTransport(playing, place / PPQN, Sample(sample)))
+
+    def _steer(self) -> None:
+        loop, server = self._loop, self._server
+        now = server.sample_at(server.now_ns())
+        _, _, playing = server.tempo()
+        share = 0.0
+        if playing:
+            ticks = self._ticks(now) - PPQN * server.beat_at(now) + (self._first or 0)
+            if self._first is None:
+                # nobody has said which beat it is: the nearest tick will do
+                ticks -= round(ticks)
+            self._distance = away = ticks / PPQN
+            if not self._settled:
+                if loop.used >= PPQN:
+                    self._settled = True
+                    self._do(NudgeBeat(max(-MOST_NUDGE, min(MOST_NUDGE, away))))
+            elif abs(away) > LEAP:
+                self.leaps += 1
+                self._move(None)
+            else:
+                share = away * (NEAR + (FAR - NEAR) * min(1.0, (away / WIDE) ** 2))
+        bpm = loop.bpm * (1.0 + max(-MOST, min(MOST, share)))
+        if abs(bpm - self._tempo) < RESOLUTION * bpm and not self._reason:
+            if abs(server.tempo()[1] - self._tempo) < RESOLUTION * bpm:
+                return
+        if self._do(SetTempo(bpm)):
+            self._tempo = bpm
+
+    def _do(self, command: Command) -> bool:
+        """Carries a command out; where it is refused, the status has the reason."""
+        try:
+            self._server.do(command, f"midi:{self.port}")
+        except AntiphonError as error:
+            if not self._reason:
+                log.warning("the MIDI clock of %s is not followed: %s", self.port, error)
+            self._reason = str(error)
+            return False
+        if isinstance(command, SetTempo):
+            self._reason = ""
+        return True
+

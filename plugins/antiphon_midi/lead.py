@@ -1,0 +1,153 @@
+"""Leads other instruments by a MIDI clock: 24 ticks a beat, start, stop, continue and the song position.
+
+A tick belongs to a sample of the engine's clock. It is sent a block and `SLACK` after that sample was computed, when
+its sound leaves the sound card at the earliest: as late as a note that came in is played. Where the backend can date
+messages (JACK), ticks are handed over up to `AHEAD` before, with their times, and a busy process delays none; elsewhere
+a timer of this process sends each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any
+
+from antiphon.api.transports import TransportServer
+from antiphon_midi import messages as midi
+from antiphon_midi.follow import SIXTEENTH, SLACK
+from antiphon_midi.ports import Ports
+from antiphon_midi.ticks import PPQN
+
+AHEAD = 0.05
+"""Seconds by which a tick is handed over before its time; a tempo change reaches the ticks so much later at most."""
+TURN = 0.02
+"""Seconds between two looks at the server's clock at most."""
+LEAP = 0.08
+"""Seconds by which the next tick is off its place where the server's clock was moved: the gear is sent there."""
+BEHIND = 0.5
+"""Seconds behind which ticks are no longer sent in a row, but the gear is sent to its place."""
+CLOSE = 0.25
+"""Share of a period by which two ticks are apart at least."""
+LATE = 0.001
+"""Seconds behind its time from which a tick counts as late."""
+_TICK, _START, _CONTINUE, _STOP = (bytes((kind,)) for kind in (midi.TICK, midi.START, midi.CONTINUE, midi.STOP))
+
+
+class ClockLeader:
+    """One clock for all outputs. Ticks go on while the server's beat stands, so that gear knows the tempo.
+
+    Attributes:
+        ticks: Number of ticks sent.
+        late: Ticks sent more than `LATE` after their time.
+        leaps: How often the gear was sent to another place.
+    """
+
+    def __init__(self, server: TransportServer, ports: Ports) -> None:
+        self._server, self._ports = server, ports
+        self.ticks = self.late = self.leaps = 0
+        self._tick: int | None = None
+        self._last = 0
+        self._known: set[str] = set()
+        self._joining: set[str] = set()
+        self._block = 0
+
+    def status(self) -> dict[str, Any]:
+        """Of `GET /api/status`, in `midi`."""
+        count, bpm = len(self._known), self._server.tempo()[1]
+        summary = f"{bpm:.2f} bpm, to {count} MIDI output{'s' * (count != 1)}" if count else "no MIDI output is open"
+        return {
+            "mode": "lead",
+            "state": "waiting" if not count else "stopped" if self._tick is None else "running",
+            "summary": summary,
+            "bpm": round(bpm, 3),
+            "ticks": self.ticks,
+            "late": self.late,
+            "leaps": self.leaps,
+            "dated": self._ports.dated,
+        }
+
+    async def run(self) -> None:
+        """Sends ticks until it is cancelled."""
+        while True:
+            await asyncio.sleep(self.step())
+
+    def step(self) -> float:
+        """Sends what is due, or soon is where it can be dated; returns the seconds to the next call."""
+        server, ports = self._server, self._ports
+        here = set(ports.outputs)
+        if self._tick is not None:
+            self._joining |= here - self._known
+        self._joining &= here
+        self._known = here
+        now = server.now_ns()
+        if not here:
+            self._tick, self._last = None, 0
+            return TURN
+        _, bpm, playing = server.tempo()
+        period = 60e9 / (PPQN * bpm)
+        place = PPQN * server.beat_at(server.sample_at(now)) - self._lag() / period
+        self._transport(playing, place, period, now)
+        reach = now + (AHEAD * 1e9 if ports.dated else 0.0)
+        due = self._due(place, period, now)
+        while due <= reach:
+            self._send_tick(max(round(due), now), self._place_ns(place, period, now) < now - LATE * 1e9)
+            due = self._due(place, period, now)
+        return TURN if ports.dated else min(TURN, max(0.0, (due - server.now_ns()) / 1e9))
+
+    def close(self) -> None:
+        """Stops the gear."""
+        if self._tick is not None:
+            self._tick = None
+            self._send(_STOP, 0)
+
+    def _lag(self) -> float:
+        """ns from a sample to its tick."""
+        self._block = self._block or self._server.block
+        return (self._block / self._server.rate + SLACK) * 1e9
+
+    def _transport(self, playing: bool, place: float, period: float, now: int) -> None:
+        """Starts, stops or moves the gear with the server's clock, which is at `place`, in ticks."""
+        if self._tick is not None:
+            if not playing:
+                self._tick = None
+                self._send(_STOP, max(self._last, now))
+                return
+            due = self._place_ns(place, period, now)
+            if abs(due - self._last - period) > max(LEAP * 1e9, 2.0 * period) or due < now - BEHIND * 1e9:
+                self.leaps += 1
+                self._send(_STOP, max(self._last, now))
+                self._begin(place)
+        elif playing:
+            self._begin(place)
+
+    def _begin(self, place: float) -> None:
+        # a beginning at beat 0 is noticed a moment after it, and its tick is sent late rather than not
+        self._tick = 0 if 0.0 <= place < 1.0 else math.ceil(place)
+        self._joining = set(self._known)
+
+    def _place_ns(self, place: float, period: float, now: int) -> float:
+        """The time of the next tick by the server's clock, which is now at `place`."""
+        if self._tick is None:
+            return self._last + period if self._last else now
+        return now + (self._tick - place) * period
+
+    def _due(self, place: float, period: float, now: int) -> float:
+        """When to send the next tick: at its time, or where that is past, close behind the last one."""
+        return max(self._place_ns(place, period, now), self._last + CLOSE * period)
+
+    def _send_tick(self, ns: int, late: bool) -> None:
+        if self._tick is not None:
+            if self._joining and self._tick >= 0 and self._tick % SIXTEENTH == 0:
+                for name in sorted(self._joining):
+                    if self._tick:
+                        self._send(midi.encode_position(self._tick // SIXTEENTH), ns, name)
+                    self._send(_CONTINUE if self._tick else _START, ns, name)
+                self._joining.clear()
+            self._tick += 1
+        self._send(_TICK, ns)
+        self._last = ns
+        self.ticks += 1
+        self.late += late
+
+    def _send(self, message: bytes, ns: int, only: str = "") -> None:
+        self._ports.send(message, only=only, ns=ns)

@@ -1,0 +1,176 @@
+"""The tempo and the beat of a MIDI clock, from the times of its ticks.
+
+    loop = TickLoop()
+    for ns in times:
+        loop.tick(ns)
+    loop.bpm, loop.ticks_at(now)
+
+A second-order loop that predicts each tick and corrects place and period by the error of the prediction. Its gains are
+those of the least-squares line through the last k ticks: k grows from the first tick to `MEMORY`, so that the estimate
+is the best there is from the beginning, and stays there, so that a clock which changes is followed. (E. Brookner,
+"Tracking and Kalman Filtering Made Easy", 1998, sections 1.2.6 and 1.2.10: the growing-memory g-h filter; F. Adriaensen,
+"Using a DLL to filter time", 2005, for the loop.)
+
+A tick far from its prediction is counted and not used. `SUSPECTS` of them in a row are on a line of their own: with the
+same period, ticks were lost or came twice; with another, the tempo has changed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+PPQN = 24
+"""Ticks a quarter note, by the MIDI 1.0 specification."""
+MEMORY = 4 * PPQN
+"""Ticks that the loop looks back on: four beats."""
+MEMORY_SECONDS = 2.0
+"""The same at fast tempos, where four beats are less."""
+SUSPECTS, MOST_SUSPECTS = PPQN // 2, 2 * PPQN
+WIDE = 6.0
+"""A tick is used where its error is below so many standard deviations of the errors, or `FLOOR`."""
+FLOOR = 0.001
+"""Seconds, near the time of one MIDI byte on a cable (0.32 ms) and of one turn of a sender's loop."""
+LEAN = 5.0
+"""Standard deviations of the mean error beyond which the loop widens, for the tempo moves slowly."""
+SMOOTH = 1.0 / 12.0
+SAME = 0.02
+"""Two periods nearer than this share are one tempo."""
+SHORTEST = 1e-4
+"""Seconds; keeps a period above 0 where ticks come all at once."""
+
+
+class TickLoop:
+    """Follows one clock. Times are CLOCK_MONOTONIC in ns; all others seconds.
+
+    Attributes:
+        used: Ticks that the present estimate rests on, at most those of its memory.
+        count: Number of the last tick, from 0 on, lost ones included.
+        lost: Ticks that never came.
+        period: Seconds from tick to tick.
+    """
+
+    def __init__(self) -> None:
+        """A loop that has seen no tick."""
+        self.used = 0
+        self.count = -1
+        self.lost = 0
+        self.period = 0.0
+        self._origin = 0
+        self._at = 0.0
+        self._spread = 0.0
+        self._lean = 0.0
+        self._suspects: list[float] = []
+
+    @property
+    def bpm(self) -> float:
+        """The tempo in beats per minute; 0 before two ticks."""
+        return 60.0 / (PPQN * self.period) if self.period > 0.0 else 0.0
+
+    @property
+    def jitter(self) -> float:
+        """Standard deviation, in seconds, of the ticks around the line."""
+        return math.sqrt(self._spread)
+
+    def ticks_at(self, ns: int) -> float:
+        """The clock's place at a time, in ticks from its first one, by the present line."""
+        if self.period <= 0.0:
+            return float(max(self.count, 0))
+        return self.count + ((ns - self._origin) / 1e9 - self._at) / self.period
+
+    def ns_of(self, tick: float) -> int:
+        """The time of a tick, by the present line."""
+        return self._origin + round((self._at + (tick - self.count) * self.period) * 1e9)
+
+    def tick(self, ns: int) -> bool:
+        """Takes in a tick that came at `ns`; returns whether it was where a tick was expected."""
+        if self.count < 0:
+            self._origin = ns
+        t = (ns - self._origin) / 1e9
+        self.count += 1
+        expected = self._at + self.period
+        error = t - expected
+        if self.used >= 3 and abs(error) > self._gate():
+            self._at = expected
+            self._suspects.append(t)
+            if len(self._suspects) >= SUSPECTS:
+                self._judge()
+            return False
+        self._suspects.clear()
+        self._correct(expected, error)
+        return True
+
+    def anchor(self, ns: int) -> None:
+        """The last tick, at `ns`, is where the clock goes on after a pause, at its tempo of before."""
+        self._at = (ns - self._origin) / 1e9
+        self.used = min(self.used, SUSPECTS)
+        self._lean = 0.0
+        self._suspects.clear()
+
+    def _gate(self) -> float:
+        if self.used < PPQN:
+            # the period is known roughly yet; a lost tick is a whole one off
+            return (0.75 if self.used < SUSPECTS else 0.5) * self.period
+        return min(0.5 * self.period, max(FLOOR, WIDE * self.jitter))
+
+    def _correct(self, expected: float, error: float) -> None:
+        memory = max(MEMORY, round(MEMORY_SECONDS / max(self.period, SHORTEST))) if self.used > 2 else MEMORY
+        self.used = k = min(self.used + 1, min(memory, 8 * MEMORY))
+        self._at = expected + error * 2.0 * (2 * k - 1) / (k * (k + 1))
+        if k > 1:
+            self.period = max(self.period + error * 6.0 / (k * (k + 1)), SHORTEST)
+        if k > 3:
+            # a line through n ticks predicts the next with (n+1)(n+2)/n(n-1) of a tick's variance; here n is k - 1
+            own = error * error * (k - 1) * (k - 2) / (k * (k + 1))
+            self._spread += (own - self._spread) * max(SMOOTH / 2.0, 1.0 / (k - 3))
+            self._lean += SMOOTH * (error - self._lean)
+            most = LEAN * math.sqrt(SMOOTH / (2.0 - SMOOTH)) * max(self.jitter, FLOOR / 10.0)
+            if k > PPQN and abs(self._lean) > most:
+                self.used, self._lean = PPQN, 0.0
+
+    def _judge(self) -> None:
+        """The last ticks were all far from the line: finds the line that they are on, once there is one."""
+        rough = max(self.jitter, FLOOR / 10.0)
+        line = _fit(self._suspects[-SUSPECTS:])
+        if line.off > max(3.0 * rough, FLOOR):
+            # a step among them: ticks are still being lost, or come again
+            line = _fit(self._suspects[-SUSPECTS // 2 :])
+            if line.off > max(3.0 * rough, FLOOR) and len(self._suspects) < MOST_SUSPECTS:
+                return
+        shift = round((line.last - self._at) / self.period)
+        if shift and abs(line.period - self.period) < max(SAME * self.period, LEAN * rough / line.weight):
+            # the count that fits the time: more ticks were sent than came, or fewer
+            self.count += shift
+            self.lost = max(0, self.lost + shift)
+            self._at += shift * self.period
+            if abs(line.last - self._at) > self._gate():
+                self._at, self.used = line.last, SUSPECTS
+        else:
+            self._at, self.period, self.used = line.last, max(line.period, SHORTEST), SUSPECTS
+        self._lean = 0.0
+        self._suspects.clear()
+
+
+class _Line(NamedTuple):
+    """A least-squares line through n times.
+
+    Attributes:
+        last: Its value at the last of them.
+        period: Its slope.
+        off: Standard deviation of the times from it.
+        weight: The times' deviation divided by this is the slope's.
+    """
+
+    last: float
+    period: float
+    off: float
+    weight: float
+
+
+def _fit(times: Sequence[float]) -> _Line:
+    n, middle, mean = len(times), (len(times) - 1) / 2.0, sum(times) / len(times)
+    squares = n * (n * n - 1) / 12.0
+    period = sum((i - middle) * t for i, t in enumerate(times)) / squares
+    off = math.sqrt(sum((t - mean - (i - middle) * period) ** 2 for i, t in enumerate(times)) / (n - 2))
+    return _Line(mean + middle * period, period, off, math.sqrt(squares))

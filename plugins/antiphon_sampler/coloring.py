@@ -1,0 +1,212 @@
+"""The filters and distortions of one voice: their kernels, and what a note asks of them.
+
+A voice has them in the order of SuperDirt's: vowel, shape, high-pass, band-pass, crush, coarse, low-pass. None moves
+while the voice sounds: each note brings its own. Filters are state-variable ones in the trapezoidal form (A. Simper,
+"Linear trapezoidal integrated SVF", 2013).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+from antiphon.api.kernels import f64, f64p, i64, kernel
+
+LOWEST, HIGHEST = 20.0, 20000.0
+"""Frequencies in Hz; a low-pass at the highest and a high-pass or band-pass at the lowest are off."""
+MOST_Q = 30.0
+"""Of a resonance; SuperDirt's goes on to 1000, which is 60 dB."""
+GRID = 16
+"""Frames of a voice between two looks for states too small to matter, which would slow the processor down."""
+PI = math.pi
+WIDER = 2.0
+"""Bandwidth of a vowel's formants, as a factor of the table's."""
+LIFT = 12.0
+"""Factor of a vowel's formants: five narrow bands hold little of a sound."""
+FORMANTS: dict[str, tuple[tuple[float, float, float], ...]] = {
+    "a": ((650, 0, 80), (1080, -6, 90), (2650, -7, 120), (2900, -8, 130), (3250, -22, 140)),
+    "e": ((400, 0, 70), (1700, -14, 80), (2600, -12, 100), (3200, -14, 120), (3580, -20, 120)),
+    "i": ((290, 0, 40), (1870, -15, 90), (2800, -18, 100), (3250, -20, 120), (3540, -30, 120)),
+    "o": ((400, 0, 40), (800, -10, 80), (2600, -12, 100), (2800, -12, 120), (3000, -26, 120)),
+    "u": ((350, 0, 40), (600, -20, 60), (2700, -17, 100), (2900, -14, 120), (3300, -26, 120)),
+}
+"""Hz, dB and bandwidth in Hz of a tenor's vowels. Source: Csound's manual, Formant Values."""
+VOWELS = ("off", *FORMANTS)
+BANDS = 5
+
+
+class On(IntEnum):
+    """What of it a voice has."""
+
+    VOWEL = 1
+    SHAPE = 2
+    HIGH = 4
+    BAND = 8
+    CRUSH = 16
+    COARSE = 32
+    LOW = 64
+
+
+class Section(IntEnum):
+    """Numbers of one filter: coefficients, gain, and two states a channel."""
+
+    A1 = 0
+    A2 = 1
+    A3 = 2
+    DAMP = 3
+    GAIN = 4
+    STATE = 5
+    SIZE = 9
+
+
+class Color(IntEnum):
+    """Numbers of a voice."""
+
+    SHAPE = 0
+    STEP = 1
+    HOLD = 2
+    HELD = 3
+    LOW = 5
+    HIGH = 14
+    BAND = 23
+    VOWEL = 32
+    SIZE = 77
+
+
+@dataclass(slots=True)
+class NoteColor:
+    """What a note asks for; the defaults are off.
+
+    Attributes:
+        lpf, hpf, bandf: Hz.
+        resonance, hresonance: 0 to 1.
+        bandq: Quality of the band-pass.
+        shape: 0 to 1.
+        crush: Bits; 0 is off.
+        coarse: Frames that a value is held.
+        vowel: One of `VOWELS`.
+    """
+
+    lpf: float = HIGHEST
+    resonance: float = 0.0
+    hpf: float = LOWEST
+    hresonance: float = 0.0
+    bandf: float = LOWEST
+    bandq: float = 10.0
+    shape: float = 0.0
+    crush: float = 0.0
+    coarse: float = 1.0
+    vowel: str = "off"
+
+    def put(self, color: f64p, at: int, rate: float) -> int:
+        """Prepares the numbers of a voice. For the block path.
+
+        Args:
+            color: See `Color`.
+            at: Index of the voice's first.
+            rate: Frames per second.
+
+        Returns:
+            What is on, see `On`; 0 where all is off.
+        """
+        on = 0
+        if self.lpf < HIGHEST:
+            on |= On.LOW
+            sampler_section(color, at + Color.LOW, self.lpf, quality(self.resonance), 1.0, rate)
+        if self.hpf > LOWEST:
+            on |= On.HIGH
+            sampler_section(color, at + Color.HIGH, self.hpf, quality(self.hresonance), 1.0, rate)
+        if self.bandf > LOWEST:
+            on |= On.BAND
+            sampler_section(color, at + Color.BAND, self.bandf, self.bandq, 1.0, rate)
+        if self.shape > 0.0:
+            on |= On.SHAPE
+            share = min(self.shape, 0.99)
+            color[at + Color.SHAPE] = 2.0 * share / (1.0 - share)
+        if self.crush > 0.0:
+            on |= On.CRUSH
+            color[at + Color.STEP] = 0.5 ** (self.crush - 1.0)
+        if self.coarse >= 2.0:
+            on |= On.COARSE
+            color[at + Color.HOLD] = math.floor(self.coarse)
+        if self.vowel != "off":
+            on |= On.VOWEL
+            for n, (hertz, level, width) in enumerate(FORMANTS[self.vowel]):
+                gain = LIFT * 10.0 ** (level / 20.0) * WIDER * width / hertz
+                where = at + Color.VOWEL + n * Section.SIZE
+                sampler_section(color, where, hertz, hertz / (WIDER * width), gain, rate)
+        return on
+
+
+def quality(resonance: float) -> float:
+    """The Q of a resonance of 0 to 1: SuperDirt's, 1 to 1000, but at most `MOST_Q`."""
+    return min(MOST_Q, 1000.0**resonance)
+
+
+@kernel
+def sampler_section(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f64) -> None:
+    """Prepares a filter, silent: its coefficients and states."""
+    w = PI * min(hertz, 0.45 * rate) / rate
+    g = math.sin(w) / math.cos(w)
+    damp = 1.0 / q
+    color[at + Section.A1] = 1.0 / (1.0 + g * (g + damp))
+    color[at + Section.A2] = g * color[at + Section.A1]
+    color[at + Section.A3] = g * color[at + Section.A2]
+    color[at + Section.DAMP] = damp
+    color[at + Section.GAIN] = gain
+    for n in range(4):
+        color[at + Section.STATE + n] = 0.0
+
+
+@kernel
+def sampler_filter(color: f64p, at: i64, channel: i64, x: f64, low: f64, band: f64, high: f64) -> f64:
+    """One frame through a filter; its low-pass, band-pass and high-pass in these shares."""
+    state = at + Section.STATE + 2 * channel
+    one = color[state]
+    two = color[state + 1]
+    rest = x - two
+    v1 = color[at + Section.A1] * one + color[at + Section.A2] * rest
+    v2 = two + color[at + Section.A2] * one + color[at + Section.A3] * rest
+    color[state] = 2.0 * v1 - one
+    color[state + 1] = 2.0 * v2 - two
+    return low * v2 + band * v1 + high * (x - color[at + Section.DAMP] * v1 - v2)
+
+
+@kernel
+def sampler_colored(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64) -> f64:
+    """One frame of a voice's channel through what is on.
+
+    Args:
+        color: See `Color`.
+        c: Index of the voice's first.
+        channel: 0 or 1.
+        on: See `On`.
+        age: Frames since the voice began.
+        x: The frame.
+    """
+    if (on & On.VOWEL) > 0:
+        total = f64(0.0)
+        for n in range(BANDS):
+            at = c + Color.VOWEL + n * Section.SIZE
+            total = total + color[at + Section.GAIN] * sampler_filter(color, at, channel, x, 0.0, 1.0, 0.0)
+        x = total
+    if (on & On.SHAPE) > 0:
+        x = (1.0 + color[c + Color.SHAPE]) * x / (1.0 + color[c + Color.SHAPE] * abs(x))
+    if (on & On.HIGH) > 0:
+        x = sampler_filter(color, c + Color.HIGH, channel, x, 0.0, 0.0, 1.0)
+    if (on & On.BAND) > 0:
+        x = sampler_filter(color, c + Color.BAND, channel, x, 0.0, 1.0, 0.0)
+    if (on & On.CRUSH) > 0:
+        x = math.floor(x / color[c + Color.STEP] + 0.5) * color[c + Color.STEP]
+    if (on & On.COARSE) > 0:
+        if age % i64(color[c + Color.HOLD]) == 0:
+            color[c + Color.HELD + channel] = x
+        x = color[c + Color.HELD + channel]
+    if (on & On.LOW) > 0:
+        x = sampler_filter(color, c + Color.LOW, channel, x, 1.0, 0.0, 0.0)
+    if age % GRID == 0 and channel == 0:
+        for n in range(Color.LOW, Color.SIZE):
+            v = color[c + n]
+            color[c + n] = 0.0 if abs(v) < 1e-25 else v
+    return x

@@ -1,0 +1,1 @@
+"""`antiphon library`: the catalogue of sound files and what analyses find in them."""

@@ -1,0 +1,216 @@
+"""The commands of `antiphon library`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from antiphon.cli.library.options import Files, Json, opened, places_of, progress_bar, root_of, row_of
+from antiphon.errors import FileError, UsageError
+
+ANSWER = ("tempo", "beats", "downbeats", "key", "chords", "sections")
+"""The quantities that `library analyse FILE --json` prints, beside the duration."""
+
+
+def application() -> typer.Typer:
+    """The group of commands."""
+    app = typer.Typer(
+        name="library", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+        help="Catalogue sound files: what they are called, what is in them, which are alike.",
+    )  # fmt: skip
+    app.callback()(_library)
+    for command in (add, listing, show, analyse, search, similar, forget):
+        app.command("list" if command is listing else command.__name__)(command)
+    return app
+
+
+def _library(
+    context: typer.Context,
+    root: Annotated[
+        Path | None,
+        typer.Option("--root", metavar="DIR", help="The folder of the catalogue; else your library of sound files."),
+    ] = None,
+) -> None:
+    """Catalogue sound files: what they are called, what is in them, which are alike."""
+    context.obj = root
+
+
+def add(
+    context: typer.Context,
+    files: Files = None,
+    again: Annotated[bool, typer.Option("--again", help="Also try bad files again.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Add sound files, or what is new, changed or moved in folders; without any, in the library's own folder."""
+    from antiphon.cli.terminal.errors import complain
+    from antiphon.library import scanning
+
+    with opened(context) as catalogue, progress_bar("adding") as progress:
+        counts = scanning.add(catalogue, files or [root_of(context)], progress, again=again)
+    if as_json:
+        typer.echo(json.dumps(asdict(counts)))
+    else:
+        words = [f"{n} {word}" for word, n in asdict(counts).items() if word != "problems" and n]
+        typer.echo(", ".join(words) or "no sound files there")
+    for problem in counts.problems:
+        complain(problem)
+    if counts.bad and not as_json:
+        complain(f"{counts.bad} of them cannot be read; `antiphon library list --bad` says why")
+    if counts.problems:
+        raise typer.Exit(1)
+
+
+def listing(
+    context: typer.Context,
+    files: Files = None,
+    bad: Annotated[bool, typer.Option("--bad", help="Only files that cannot be read, and why.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List the files: length, tempo, key, artist and title, path."""
+    with opened(context) as catalogue:
+        rows = [row for place in places_of(files) for row in catalogue.rows(path=place) if row.problem or not bad]
+    _print({"files": [row.summary() for row in rows]}, "files", as_json)
+
+
+def show(context: typer.Context, file: Path, as_json: Json = False) -> None:
+    """Show all that is known of a file: tags, and what each analysis found."""
+    from antiphon.cli.library.printing import card
+
+    with opened(context) as catalogue:
+        row = row_of(catalogue, file).full()
+    if as_json:
+        typer.echo(json.dumps(row))
+        return
+    for line in card(row):
+        typer.echo(line)
+
+
+def analyse(
+    context: typer.Context,
+    files: Files = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="This analysis alone; may be given again.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Also what has been analysed.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Analyse what has not been: these files, which are added, or all. Of one file the result is shown."""
+    from antiphon.cli.library.printing import card
+    from antiphon.cli.terminal.errors import complain
+    from antiphon.library import analysing, scanning
+    from antiphon.library.analyses import named_analyses
+
+    names = named_analyses(only or ())
+    if not names:
+        raise UsageError(
+            "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
+        )
+    with opened(context) as catalogue:
+        with progress_bar("adding") as progress:
+            added = scanning.add(catalogue, files or (), progress)
+        one = files[0] if files and len(files) == 1 and not files[0].is_dir() else None
+        if one is not None and (bad := row_of(catalogue, one)).problem:
+            raise FileError(bad.problem)
+        with progress_bar("analysing") as progress:
+            counts = analysing.analyse(catalogue, names, files or (), progress, again=again)
+        row = None if one is None else row_of(catalogue, one)
+    if row is None and as_json:
+        problems = [{"path": path, "problem": problem} for path, problem in counts.problems]
+        typer.echo(json.dumps({"analysed": counts.analysed, "known": counts.known, "problems": problems}))
+    elif row is None:
+        typer.echo(f"{counts.analysed} analysed, {counts.known} known")
+    elif as_json:
+        values = row.values
+        typer.echo(json.dumps({"duration": row.duration, **{name: values.get(name) for name in ANSWER}}))
+    else:
+        for line in card(row.full()):
+            typer.echo(line)
+    reasons = [*added.problems, *(problem for _, problem in counts.problems)]
+    for reason in reasons:
+        complain(reason)
+    if reasons:
+        raise typer.Exit(1)
+
+
+def search(
+    context: typer.Context,
+    words: Annotated[list[str] | None, typer.Argument(help="Each has to stand in path or tags, in any case.")] = None,
+    key: Annotated[str, typer.Option("--key", help='As "A minor".')] = "",
+    tempo: Annotated[str, typer.Option("--tempo", help="As 118-124, in bpm, or one number, met within 2 %.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Find files by words, key and tempo."""
+    low, high = _range(tempo)
+    matches = []
+    with opened(context) as catalogue:
+        for row in catalogue.rows(words or ()):
+            summary = row.summary()
+            if key and (summary["key"] or "").casefold() != key.casefold():
+                continue
+            if tempo and not (summary["tempo"] is not None and low <= summary["tempo"] <= high):
+                continue
+            matches.append(summary)
+    _print({"matches": matches}, "matches", as_json)
+
+
+def similar(
+    context: typer.Context,
+    file: Path,
+    count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
+    as_json: Json = False,
+) -> None:
+    """List the files most like one: a score of 1 is the same sound, 0 no relation."""
+    from antiphon.library.similarity import similar as nearest
+    from antiphon.library.similarity import vector_of
+
+    with opened(context) as catalogue:
+        target = row_of(catalogue, file)
+        if vector_of(target) is None:
+            raise UsageError(f"{file.name[:120]} has not been analysed; `antiphon library analyse` does that")
+        found = nearest([row for row in catalogue.rows() if not row.missing], target, count)
+    _print({"matches": [{**row.summary(), "score": round(score, 4)} for row, score in found]}, "matches", as_json)
+
+
+def forget(
+    context: typer.Context,
+    files: Files = None,
+    missing: Annotated[bool, typer.Option("--missing", help="Files that are not there any more.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Remove files from the catalogue, with what is known of them. The sound files are not touched."""
+    if not files and not missing:
+        raise UsageError("name the files or folders to forget, or give --missing")
+    with opened(context) as catalogue:
+        rows = [row for place in places_of(files) for row in catalogue.rows(path=place) if row.missing or not missing]
+        if files and not missing and not rows:
+            row_of(catalogue, files[0])
+        count = catalogue.forget({row.path for row in rows})
+    typer.echo(json.dumps({"forgotten": count}) if as_json else f"{count} forgotten")
+
+
+def _range(text: str) -> tuple[float, float]:
+    """The tempos that a text names; `UsageError` for another text."""
+    if not text:
+        return 0.0, 0.0
+    low, dash, high = text.partition("-")
+    try:
+        first = float(low)
+        return (first, float(high)) if dash else (0.98 * first, 1.02 * first)
+    except ValueError:
+        raise UsageError(f"--tempo takes a number or a range as 118-124, not {text[:40]!r}") from None
+
+
+def _print(answer: dict[str, Any], name: str, as_json: bool) -> None:
+    from antiphon.cli.library.printing import table
+
+    rows: Sequence[dict[str, Any]] = answer[name]
+    if as_json:
+        typer.echo(json.dumps(answer))
+        return
+    for line in table(rows):
+        typer.echo(line)
+    if not rows:
+        typer.echo("none")

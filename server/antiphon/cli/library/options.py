@@ -1,0 +1,75 @@
+"""What the commands of `antiphon library` share: where the catalogue is, its progress, a named file's row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.errors import UsageError
+
+if TYPE_CHECKING:
+    from antiphon.library.catalogue import Catalogue
+    from antiphon.library.records import CatalogueRow
+    from antiphon.library.scanning import Progress
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
+Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILES]...", help="Sound files, and folders of them.")]
+
+
+def root_of(context: typer.Context) -> Path:
+    """The folder that holds the catalogue: `--root`, or the performer's library of sound files."""
+    from antiphon.runtime import paths
+
+    given: Path | None = context.obj
+    return given if given is not None else paths.library()
+
+
+@contextmanager
+def opened(context: typer.Context) -> Iterator[Catalogue]:
+    """The catalogue, for a `with`."""
+    from antiphon.library.catalogue import Catalogue
+
+    with Catalogue(root_of(context)) as catalogue:
+        yield catalogue
+
+
+@contextmanager
+def progress_bar(verb: str) -> Iterator[Progress]:
+    """A bar with the time left, on a terminal."""
+    from antiphon.cli.terminal.progress import ProgressBar
+
+    bar = ProgressBar(verb, None, 1)
+
+    def update(done: int, total: int, name: str) -> None:
+        bar.total, bar.label = total, f"{verb} {name}"
+        bar.update(done)
+
+    with bar:
+        yield update
+
+
+def row_of(catalogue: Catalogue, file: Path) -> CatalogueRow:
+    """A file's row.
+
+    Raises:
+        UsageError: The library has none.
+    """
+    from antiphon.io.decode import shown
+    from antiphon.runtime.shortening import shorten
+
+    path = os.fsencode(file.absolute())
+    row = next((row for row in catalogue.rows(path=path) if row.path == path), None)
+    if row is None:
+        name = shorten(shown(file), 120)
+        raise UsageError(f"the library {catalogue.path} has no {name}; `antiphon library add {name}` adds it")
+    return row
+
+
+def places_of(files: Sequence[Path] | None) -> list[bytes | None]:
+    """What `Catalogue.rows` takes as a path: each of these, or None for all files."""
+    return [os.fsencode(file.absolute()) for file in files or ()] or [None]

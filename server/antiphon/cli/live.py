@@ -1,0 +1,62 @@
+"""`antiphon live`: performs a live script beside a server, and takes it over each time it is saved."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from antiphon.cli import completion
+from antiphon.cli.serve import HttpPort, OscPort
+from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
+
+MOST_BEATS = 4096.0
+
+
+def live(
+    script: Annotated[str, typer.Argument(metavar="SET.py", help="A live script.")],
+    quantum: Annotated[
+        float, typer.Option(metavar="BEATS", help="A saved script begins at multiples of this; 0 for its bars.")
+    ] = 0.0,
+    patch: Annotated[
+        str, typer.Option(help="Play this patch, not the one that the script names.", autocompletion=completion.patches)
+    ] = "",
+    osc_port: OscPort = OSC_PORT,
+    http_port: HttpPort = HTTP_PORT,
+    audio: Annotated[str, typer.Option(help="Of a server started: auto, portaudio, jack or headless.")] = "auto",
+    input: Annotated[str, typer.Option(help="Of such a server: a sound file to loop, or an input device's name.")] = "",
+    output: Annotated[str, typer.Option(help="Of such a server: an output device's name.")] = "",
+    record: Annotated[str, typer.Option(help="Of such a server: record the output to this file.")] = "",
+    midi: Annotated[bool, typer.Option("--midi", help="Of such a server: listen to MIDI ports.")] = False,
+) -> None:
+    """Perform a live script: by the server on --osc-port, or one that is started. Ctrl-C ends its notes, then it.
+
+    Each time the file is saved, it takes over on the next bar. One with an error changes nothing: the last that was
+    good plays on.
+    """
+    from antiphon.errors import UsageError
+    from antiphon.performer.performing import Performing, ended_by_signals
+
+    if not 0.0 <= quantum <= MOST_BEATS:
+        raise UsageError(f"--quantum takes 0 to {MOST_BEATS:g} beats, not {quantum:g}")
+    options = ["--osc-port", str(osc_port), "--http-port", str(http_port), "--audio", audio]
+    for name, value in (("--input", input), ("--output", output), ("--record", record)):
+        options += [name, value] if value else []
+    options += ["--midi"] if midi else []
+    performing = Performing(script, show, osc_port=osc_port, patch=patch, quantum=quantum, serve=options)
+    ended_by_signals(performing)
+    performing.run()
+
+
+def show(sentence: str, picture: str = "", *, fault: bool = False) -> None:
+    """Prints a sentence: one of a fault on standard error, with the picture of the place below it."""
+    from antiphon.cli.terminal.errors import complain
+
+    if not fault:
+        typer.echo(sentence)
+        sys.stdout.flush()
+        return
+    complain(sentence)
+    if picture:
+        sys.stderr.write("".join(f"  {line}\n" for line in picture.split("\n")))

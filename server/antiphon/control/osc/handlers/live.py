@@ -1,0 +1,46 @@
+"""Handlers of what live scripts use: messages by beat, and cues.
+
+Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
+`AntiphonError`, whose text answers the sender.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from antiphon.control.osc.arguments import Args, most, number, text
+from antiphon.control.osc.feedback import Feedback
+from antiphon.control.osc.intake import Intake
+from antiphon.errors import WireError
+from antiphon.io.osc_peer import Peer
+from antiphon.runtime.shortening import short_repr
+from antiphon.session.commands import When
+from antiphon.session.schedule import MAX_BEAT
+from antiphon.wire.osc import Message
+
+LONGEST_VALUE = 1024
+"""Characters of a cue's value."""
+
+
+class LiveServer(Protocol):
+    """What these handlers use of the server."""
+
+    intake: Intake
+    feedback: Feedback
+
+
+def at(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
+    beat = number(args, 0, "beat", -MAX_BEAT, MAX_BEAT)
+    address = text(args, 1, "address")
+    tags = server.intake.handling.tags
+    server.intake.at_beat(beat, Message(address.encode("utf-8", "replace"), b"," + tags[3:], args[2:]), peer)
+
+
+def cue(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 2, "s:name [x:value]")
+    name = text(args, 0, "name")
+    for value in args[1:]:
+        plain = isinstance(value, int | float) or (isinstance(value, str) and len(value) <= LONGEST_VALUE)
+        if not plain:
+            raise WireError(f"a cue's value is a number or a text, not {short_repr(value)}")
+    server.feedback.event("/cue", name, *args[1:])

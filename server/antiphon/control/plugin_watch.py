@@ -1,0 +1,221 @@
+"""Watches the performer's plugins: a saved one is checked in a process of its own, and used from the next bar on.
+
+Where the check or the engine refuses it, the version before plays on, and the reason is reported with file and line. So
+it does where a node fails soon after: a version that has failed is taken back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Protocol
+
+from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
+from antiphon.control.faults import ControlFaults
+from antiphon.control.osc.feedback import Feedback
+from antiphon.control.patches.plans import Plans
+from antiphon.control.server_events import ServerEvents
+from antiphon.control.state import CATALOG, StateFolder
+from antiphon.control.turns import Turns
+from antiphon.engine.link import EngineLink
+from antiphon.errors import AntiphonError, PluginError
+from antiphon.plugins import version_files
+from antiphon.plugins.version_files import Stamp
+from antiphon.plugins.version_request import BEGUN, VersionCheck
+from antiphon.runtime import paths
+from antiphon.session.session import Session
+
+log = logging.getLogger("antiphon.plugins")
+printed_log = logging.getLogger("antiphon.said")
+PERIOD = 0.2
+"""Seconds between two looks; a saved plugin is checked once its files are the same in two successive ones."""
+BAR = 4.0
+"""Beats of a bar, at which a version begins."""
+START_SECONDS = 60.0
+"""Seconds in which a check has to begin: its interpreter starts on a machine that may have much else to do."""
+GRACE = 2.0
+"""Seconds beyond its limit after which a check is killed that does not end itself."""
+
+
+class PluginServer(Protocol):
+    """What the watch uses of the server."""
+
+    link: EngineLink
+    session: Session
+    catalog: Catalog
+    folder: StateFolder
+    plans: Plans
+    feedback: Feedback
+    events: ServerEvents
+    faults: ControlFaults
+    turns: Turns
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The version that a plugin had before the one in use."""
+
+    types: Mapping[str, ProcessorInfo]
+    folder: str
+
+
+class PluginWatch:
+    """A service of control's: looks at the files, and has the changed plugins checked and used, one at a time."""
+
+    def __init__(self, server: PluginServer, root: Path, limit: float | None = None) -> None:
+        """Looks at nothing before `serve`, but takes the files of now as those in use.
+
+        Args:
+            server: The parts of control.
+            root: The folder of plugin folders.
+            limit: Seconds that a check may take; None for those of a check at the start.
+        """
+        self._server, self._root, self._limit = server, root, limit
+        self._known: dict[str, Stamp] = self._stamps()
+        self._seen = dict(self._known)
+        self._before: dict[str, _Before] = {}
+
+    def _stamps(self) -> dict[str, Stamp]:
+        names = version_files.plugin_folders(self._root)
+        return {name: version_files.stamp(os.path.join(self._root, name)) for name in names}
+
+    async def serve(self) -> None:
+        """Looks every `PERIOD` seconds until it is cancelled."""
+        listeners = self._server.events.listeners
+        listeners.append(self._node)
+        try:
+            while True:
+                await asyncio.sleep(PERIOD)
+                for name in self.changed():
+                    await self.renew(name)
+        finally:
+            listeners.remove(self._node)
+
+    def changed(self) -> list[str]:
+        """The plugins whose files differ from those last checked, and are not being written."""
+        now = self._stamps()
+        names = [name for name, stamp in now.items() if stamp and stamp not in (self._known.get(name), ())]
+        still = [name for name in names if self._seen.get(name) == now[name]]
+        self._known |= {name: now[name] for name in still}
+        self._seen = now
+        return still
+
+    async def renew(self, name: str) -> None:
+        """Checks a plugin as it is now, and has it used from the next bar on."""
+        try:
+            root = self._server.folder.folder / version_files.VERSIONS
+            folder = await asyncio.to_thread(version_files.copy, self._root / name, root)
+            checked = await self._check(name, folder)
+        except AntiphonError as error:
+            self._fail(name, str(error))
+            return
+        self._server.faults.attempt(f"the plugin {name}", partial(self._use, name, str(folder), checked))
+
+    async def _check(self, name: str, folder: Path) -> Catalog:
+        """The declarations of a version; `PluginError` where its check fails."""
+        server = self._server
+        status, graph = server.link.status(), server.session.state.current()
+        mine = {info.type for info in server.catalog.types.values() if info.plugin == name}
+        nodes = tuple((node.type, node.values) for node in graph.nodes if node.type in mine)
+        asked = VersionCheck(
+            str(folder), str(self._root / name), status.rate, status.block, status.channels, nodes, parent=os.getpid()
+        )
+        if self._limit is not None:
+            asked = replace(asked, limit=self._limit)
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "antiphon.plugins.version_check",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 22,
+        )  # fmt: skip
+        assert child.stdin is not None
+        assert child.stdout is not None
+        try:
+            child.stdin.write(asked.to_json().encode())
+            child.stdin.close()
+            begun = await asyncio.wait_for(child.stdout.readline(), START_SECONDS)
+            line = await asyncio.wait_for(child.stdout.readline(), asked.limit + GRACE)
+        except TimeoutError:
+            raise PluginError(f"its check took longer than {asked.limit:g} s") from None
+        finally:
+            with suppress(ProcessLookupError):
+                child.kill()
+            code = await child.wait()
+        if begun != BEGUN or not line:
+            raise PluginError(f"its check crashed (signal {-code})" if code < 0 else "its check ended too early")
+        answer: dict[str, Any] = json.loads(line)
+        if "problem" in answer:
+            raise PluginError(answer["problem"])
+        return Catalog.from_json(answer)
+
+    def _use(self, name: str, folder: str, checked: Catalog) -> None:
+        """Requests a plan with a version that was checked."""
+        server = self._server
+        types = {info.type: info for info in server.catalog.types.values() if info.plugin == name}
+        before = _Before(types, server.catalog.versions.get(name, ""))
+
+        def playing() -> None:
+            self._before[name] = before
+            self._settle(name, f"{name}: its new version plays" if types else f"{name}: the new plugin is there")
+
+        try:
+            catalog = server.catalog.with_version(name, checked.types, folder)
+            catalog.hooks = {**catalog.hooks, **checked.hooks}
+            server.plans.renew(catalog, BAR if types else 0.0, playing, partial(self._fail, name))
+        except AntiphonError as error:
+            self._fail(name, str(error))
+        server.turns.finish()
+
+    def _settle(self, name: str, line: str) -> None:
+        """A version plays: the catalog is stored for processes that start later."""
+        server = self._server
+        self._set_failure(name, "")
+        data = json.dumps(server.catalog.to_json()).encode()
+        server.faults.attempt("the catalog", partial(paths.write_atomic, server.folder.folder / CATALOG, data))
+        printed_log.info("%s", line)
+        server.feedback.event("/plugin/loaded", name)
+        server.events.publish("plugin", name=name, reason="")
+
+    def _fail(self, name: str, reason: str) -> None:
+        """Reports that a version is not used."""
+        server = self._server
+        there = any(info.plugin == name for info in server.catalog.types.values())
+        log.warning("plugin %s: %s%s", name, reason, "; the version before plays on" if there else "")
+        self._set_failure(name, reason)
+        server.feedback.event("/plugin/failed", name, reason)
+        server.events.publish("plugin", name=name, reason=reason)
+        server.turns.end_soon()
+
+    def _set_failure(self, name: str, reason: str) -> None:
+        catalog = self._server.catalog
+        types = {info.type for info in catalog.types.values() if info.plugin == name}
+        others = tuple(f for f in catalog.failures if f.name != name and f.name not in types)
+        catalog.failures = (*others, Failure(name, reason)) if reason else others
+
+    def _node(self, event: dict[str, Any]) -> None:
+        """Takes a version back whose node has failed."""
+        if event["kind"] != "node" or event["state"] != "failed":
+            return
+        server = self._server
+        node = server.session.state.nodes.get(event["node"])
+        before = self._before.pop(node.info.plugin, None) if node is not None else None
+        if node is None or before is None:
+            return
+        name, reason = node.info.plugin, f"{node.name} failed: {event['reason']}"
+
+        def playing() -> None:
+            self._settle(name, f"{name}: the version before plays again")
+            self._set_failure(name, reason)
+
+        try:
+            catalog = server.catalog.with_version(name, before.types, before.folder)
+            server.plans.renew(catalog, 0.0, playing, partial(self._fail, name))
+            self._fail(name, reason)
+        except AntiphonError as error:
+            self._fail(name, str(error))

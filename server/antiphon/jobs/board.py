@@ -1,0 +1,232 @@
+"""All jobs and files: takes requests, runs a few jobs at a time, and says what changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+
+from antiphon.errors import AntiphonError
+from antiphon.io.http_message import Refusal
+from antiphon.jobs.files import FileShelf
+from antiphon.jobs.job import Job, JobState, Task
+from antiphon.jobs.process import Outcome, perform
+from antiphon.jobs.request import command
+from antiphon.jobs.table import FileEntry, JobTable
+from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder
+from antiphon.runtime.shortening import shorten
+
+log = logging.getLogger("antiphon.jobs")
+MAX_JOBS = 200
+"""Jobs that are remembered: an ended one gives way to a new one, oldest first, with its results."""
+MAX_WAITING = 32
+SENTENCE = 400
+"""Characters of an error or a summary."""
+
+
+def places() -> int:
+    """Jobs that run at once: half of the cores, one at least, so that what plays keeps the others."""
+    return max(1, len(os.sched_getaffinity(0)) // 2)
+
+
+class JobBoard:
+    """The jobs of one server. A job that ran when its web process ended begins anew."""
+
+    def __init__(self, folder: Path, changed: Callable[[Job], None] = lambda job: None) -> None:
+        """Opens the table; `start` runs what waits.
+
+        Args:
+            folder: For the table, files and results.
+            changed: Called with a job whenever it changes.
+
+        Raises:
+            FileError: The folder or the table cannot be used.
+        """
+        self._table = JobTable(folder)
+        self.files = FileShelf(folder, self._table)
+        self.jobs: dict[str, Job] = {}
+        self._changed = changed
+        self._running: dict[str, asyncio.Task[None]] = {}
+        self._open = True
+        for job in self._table.jobs():
+            again = job if job.state.over else replace(job, state=JobState.WAITING)
+            self.jobs[job.id] = again
+
+    def start(self) -> None:
+        """Runs the jobs that wait, as far as there are places."""
+        self._next()
+
+    async def close(self) -> None:
+        """Ends what runs; it waits for the next start."""
+        self._open = False
+        running = list(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        self._table.close()
+
+    async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> FileEntry:
+        """Stores a client's file; see `FileShelf.receive`."""
+        return await self.files.receive(name, pieces)
+
+    def remove_file(self, key: str) -> None:
+        """Removes a file; raises `Refusal` where a job still needs it, or there is none."""
+        needed = next((job for job in self.jobs.values() if job.task.file == key and not job.state.over), None)
+        if needed is not None:
+            raise Refusal(
+                409, f"the job {needed.id} works on this file; cancel it first (DELETE /api/jobs/{needed.id})"
+            )
+        self.files.remove(key)
+
+    def add(self, task: Task) -> Job:
+        """Adds a job, which runs as soon as there is a place.
+
+        Args:
+            task: What is to be done.
+
+        Returns:
+            The job.
+
+        Raises:
+            Refusal: Too many jobs wait, or there is no room for results.
+        """
+        if sum(job.state is JobState.WAITING for job in self.jobs.values()) >= MAX_WAITING:
+            raise Refusal(
+                429, f"{MAX_WAITING} jobs wait already; try again when some are done", (("Retry-After", "30"),)
+            )
+        self.files.check_room()
+        for old in [job for job in self.jobs.values() if job.state.over][: len(self.jobs) - MAX_JOBS + 1]:
+            self._forget(old)
+        job = Job(secrets.token_hex(6), task, created=time.time())
+        self._set(job)
+        self._next()
+        return self.jobs[job.id]
+
+    def job(self, key: str) -> Job:
+        """A job; raises `Refusal` where there is none of that identifier."""
+        job = self.jobs.get(key)
+        if job is None:
+            raise Refusal(404, f"there is no job {shorten(key)!r}; GET /api/jobs lists them")
+        return job
+
+    def result(self, key: str, name: str) -> Path:
+        """The path of a job's result.
+
+        Args:
+            key: The job's identifier.
+            name: The result's; "" for the first.
+
+        Raises:
+            Refusal: There is no such job or result.
+        """
+        job = self.job(key)
+        names = list(job.results)
+        if not names:
+            raise Refusal(404, f"the job {key} has no results; it is {job.state}")
+        if name and name not in names:
+            raise Refusal(404, f"the job {key} has no result {shorten(name)!r}; it has {', '.join(names)}")
+        path = self.files.results(key) / (name or names[0])
+        if not path.is_file():
+            raise Refusal(404, f"the result {path.name} of the job {key} was removed")
+        return path
+
+    def cancel(self, key: str) -> Job:
+        """Ends a job that waits or runs; forgets one that has ended, with its results."""
+        job = self.job(key)
+        if job.state.over:
+            self._forget(job)
+            return job
+        ended = replace(job, state=JobState.CANCELLED, ended=time.time())
+        self._set(ended)
+        running = self._running.get(key)
+        if running is not None:
+            running.cancel()
+        return ended
+
+    def _next(self) -> None:
+        for job in list(self.jobs.values()):
+            if not self._open or len(self._running) >= places():
+                return
+            if job.state is JobState.WAITING and job.id not in self._running:
+                self._running[job.id] = asyncio.get_running_loop().create_task(self._perform(job.id))
+
+    async def _perform(self, key: str) -> None:
+        try:
+            self._set(replace(self.jobs[key], state=JobState.RUNNING, progress=0.0))
+            ended = await self._outcome(self.jobs[key])
+            if key in self.jobs and not self.jobs[key].state.over:
+                self._set(replace(ended, ended=time.time()))
+        except asyncio.CancelledError:
+            self.files.remove_results(key)
+        except Exception as error:
+            log.error("the job %s failed: %s: %s", key, type(error).__name__, error)
+            with contextlib.suppress(AntiphonError, KeyError):
+                self._set(
+                    replace(
+                        self.jobs[key],
+                        state=JobState.FAILED,
+                        error="it failed; see the server's log",
+                        ended=time.time(),
+                    )
+                )
+        finally:
+            self._running.pop(key, None)
+            self._next()
+
+    async def _outcome(self, job: Job) -> Job:
+        """Does a job; the copy of it that has ended."""
+        folder = self.files.results(job.id)
+        self.files.remove_results(job.id)  # of a run that was cut off
+        try:
+            source = self.files.path(job.task.file) if job.task.file else None
+            make_folder(folder, PRIVATE_FOLDER)
+        except AntiphonError as error:
+            return replace(job, state=JobState.FAILED, error=str(error))
+        outcome = await perform(command(job.task, source, folder), lambda share: self._progress(job.id, share))
+        if outcome.status:
+            self.files.remove_results(job.id)
+            return replace(job, state=JobState.FAILED, error=self._plain(_reason(outcome), job))
+        results = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
+        results = {name: results[name] for name in sorted(results, key=lambda name: not name.startswith("out."))}
+        summary = self._plain(outcome.printed, job)
+        return replace(job, state=JobState.DONE, progress=1.0, summary=summary, results=results)
+
+    def _plain(self, text: str, job: Job) -> str:
+        """A command's words without this machine's paths."""
+        for folder in (self.files.results(job.id), self.files.sent):
+            text = text.replace(f"{folder}/", "")
+        if job.task.file in self.files.entries:
+            entry = self.files.entries[job.task.file]
+            text = text.replace(f"{entry.id}{entry.suffix}", entry.name)
+        return shorten(" ".join(text.split()), SENTENCE)
+
+    def _progress(self, key: str, share: float) -> None:
+        job = self.jobs.get(key)
+        if job is not None and job.state is JobState.RUNNING:
+            self.jobs[key] = replace(job, progress=share)
+            self._changed(self.jobs[key])
+
+    def _set(self, job: Job) -> None:
+        self._table.put(job)
+        self.jobs[job.id] = job
+        self._changed(job)
+
+    def _forget(self, job: Job) -> None:
+        self._table.remove(job.id)
+        self.files.remove_results(job.id)
+        del self.jobs[job.id]
+
+
+def _reason(outcome: Outcome) -> str:
+    """What a command says of its failure: its last line on standard error."""
+    lines = [line for line in outcome.complaint.splitlines() if line.strip()]
+    reason = lines[-1].removeprefix("antiphon: ") if lines else ""
+    if outcome.status < 0:
+        return f"it was ended by signal {-outcome.status}"
+    return reason or f"it ended with status {outcome.status}"

@@ -1,0 +1,159 @@
+"""The files of clients and the results of jobs, in one folder of bounded size."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from antiphon.io.http_message import Refusal
+from antiphon.jobs.table import FileEntry, JobTable
+from antiphon.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, why
+from antiphon.runtime.shortening import shorten
+from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES
+
+MAX_FILE = 512 * 1024 * 1024
+"""Bytes of a file: half an hour of stereo at 48 kHz in 24 bits."""
+MAX_FOLDER = 8 * 1024 * 1024 * 1024
+"""Bytes of all files and results."""
+MAX_FILES, MAX_UPLOADS = 200, 4
+"""Files, and files that are being received."""
+NAME = 120
+"""Characters of a file's name that are kept."""
+BUFFER = 256 * 1024
+"""Bytes that are gathered before they are written."""
+NOTES = (".mid", ".midi")
+
+
+class FileShelf:
+    """The folders `files` and `results`; a file is there whole or not at all.
+
+    Attributes:
+        sent: The folder of files.
+        entries: The files, by identifier.
+    """
+
+    def __init__(self, folder: Path, table: JobTable) -> None:
+        """Removes what an interrupted upload left.
+
+        Args:
+            folder: Where both folders are, made where they are missing.
+            table: Where files are listed.
+
+        Raises:
+            FileError: The folders cannot be made.
+        """
+        self._table = table
+        self.sent, self._results = (make_folder(folder / name, PRIVATE_FOLDER) for name in ("files", "results"))
+        self.entries = {file.id: file for file in table.files() if self._path(file).exists()}
+        self._receiving = 0
+        for left in self.sent.glob("*.part"):
+            left.unlink(missing_ok=True)
+
+    async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> FileEntry:
+        """Writes a file as its pieces come in.
+
+        Args:
+            name: As the client calls it; its ending says what it holds.
+            pieces: Its bytes.
+
+        Returns:
+            Its entry.
+
+        Raises:
+            Refusal: The name has no ending that is read, there is no room, or the disk is full.
+        """
+        suffix = Path(name).suffix.lower()
+        if suffix not in FORMATS and suffix not in NOTES:
+            raise Refusal(415, f"a file's name ends in {SHOWN_SUFFIXES}, .mid or .midi, not {shorten(name)!r}")
+        if len(self.entries) >= MAX_FILES:
+            raise Refusal(507, f"{MAX_FILES} files are here; remove some first (DELETE /api/files/ID)")
+        if self._receiving >= MAX_UPLOADS:
+            raise Refusal(429, f"{MAX_UPLOADS} files are being received already; try again", (("Retry-After", "5"),))
+        key = secrets.token_hex(6)
+        part = self.sent / f"{key}.part"
+        self._receiving += 1
+        try:
+            size = await self._write(part, pieces)
+            if not size:
+                raise Refusal(400, "the file is empty; send its bytes as the body")
+            entry = FileEntry(key, shorten(_plain(name), NAME), suffix, size, time.time())
+            part.replace(self._path(entry))
+            self._table.put_file(entry)
+        except OSError as error:
+            raise Refusal(507, f"the file could not be written: {why(error)}") from None
+        finally:
+            self._receiving -= 1
+            part.unlink(missing_ok=True)
+        self.entries[key] = entry
+        return entry
+
+    def path(self, key: str) -> Path:
+        """The path of a file; raises `Refusal` where there is none of that identifier."""
+        entry = self.entries.get(key)
+        if entry is None:
+            raise Refusal(404, f"there is no file {shorten(key)!r}; POST /api/files gives one its identifier")
+        return self._path(entry)
+
+    def remove(self, key: str) -> None:
+        """Removes a file; raises as `path`."""
+        self.path(key).unlink(missing_ok=True)
+        self._table.remove(key)
+        del self.entries[key]
+
+    def results(self, job: str) -> Path:
+        """The folder of a job's results, which may not exist."""
+        return self._results / job
+
+    def remove_results(self, job: str) -> None:
+        """Removes a job's results."""
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self.results(job))
+
+    def check_room(self) -> None:
+        """Raises `Refusal` where the folder is full."""
+        if _size(self.sent) + _size(self._results) > MAX_FOLDER:
+            raise Refusal(
+                507,
+                f"files and results take more than {MAX_FOLDER >> 30} GiB; remove some first "
+                "(DELETE /api/files/ID, DELETE /api/jobs/ID)",
+            )
+
+    def _path(self, entry: FileEntry) -> Path:
+        return self.sent / f"{entry.id}{entry.suffix}"
+
+    async def _write(self, path: Path, pieces: AsyncIterator[bytes]) -> int:
+        """Writes the pieces, gathered, in a thread: a slow disk delays no other request. Returns their bytes."""
+        await asyncio.to_thread(self.check_room)
+        size, buffer = 0, bytearray()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
+        try:
+            async for piece in pieces:
+                size += len(piece)
+                buffer += piece
+                if len(buffer) >= BUFFER:
+                    await asyncio.to_thread(_write_all, descriptor, bytes(buffer))
+                    buffer.clear()
+            await asyncio.to_thread(_write_all, descriptor, bytes(buffer))
+        finally:
+            os.close(descriptor)
+        return size
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isprintable() and c not in "/\\" else "_" for c in name)
+
+
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,114 @@
+"""A job: one plugin or patch over one file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class JobState(StrEnum):
+    """Where a job is: it waits, runs, and ends in one of the other three."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self not in (JobState.WAITING, JobState.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is asked for.
+
+    Attributes:
+        command: "run" (a plugin) or "render" (a patch).
+        name: Of the plugin or the patch.
+        file: The identifier of the file it works on; "" for a patch that plays by itself.
+        suffix: Ending of the result's name: ".wav".
+        params: What was given of the plugin's parameters, as the client gave it.
+        arguments: For the command line, after the files.
+        beside: Other results, by option: {"--midi-out": "notes.mid"}.
+    """
+
+    command: str
+    name: str
+    file: str
+    suffix: str
+    params: Mapping[str, Any]
+    arguments: tuple[str, ...] = ()
+    beside: Mapping[str, str] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """The task as data for JSON."""
+        return {
+            "command": self.command,
+            "name": self.name,
+            "file": self.file,
+            "suffix": self.suffix,
+            "params": dict(self.params),
+            "arguments": list(self.arguments),
+            "beside": dict(self.beside),
+        }
+
+    @staticmethod
+    def from_plain(data: Mapping[str, Any]) -> Task:
+        """The task that `plain` wrote."""
+        return Task(
+            data["command"],
+            data["name"],
+            data["file"],
+            data["suffix"],
+            data["params"],
+            tuple(data["arguments"]),
+            data["beside"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A task, and how far it is.
+
+    Attributes:
+        id: 12 hexadecimal digits.
+        task: What is asked for.
+        state: Where it is.
+        progress: Share that is done, 0 to 1.
+        error: Why it failed, one sentence; "" where it did not.
+        summary: What the command said of its results.
+        created, ended: Unix time in seconds; `ended` is 0 while it has not ended.
+        results: Names and bytes of its result files.
+    """
+
+    id: str
+    task: Task
+    state: JobState = JobState.WAITING
+    progress: float = 0.0
+    error: str = ""
+    summary: str = ""
+    created: float = 0.0
+    ended: float = 0.0
+    results: Mapping[str, int] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """The job as clients get it."""
+        return {
+            "id": self.id,
+            "command": self.task.command,
+            "name": self.task.name,
+            "file": self.task.file,
+            "params": dict(self.task.params),
+            "state": str(self.state),
+            "progress": round(self.progress, 4),
+            "error": self.error,
+            "summary": self.summary,
+            "created": self.created,
+            "ended": self.ended,
+            "results": [{"name": name, "bytes": size} for name, size in self.results.items()],
+        }

@@ -1,0 +1,118 @@
+"""The process of one job: `antiphon run` or `antiphon render`, below the priority of everything that plays."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from antiphon.runtime.child_process import end_with_parent
+
+NICE = 10
+"""Added to the nice value of the web process, which is above 0 already."""
+MAX_OUTPUT = 16 * 1024
+"""Bytes that are kept of what the command prints."""
+TERM_SECONDS = 3.0
+"""Between SIGTERM, on which a command removes what it has half written, and SIGKILL."""
+MOST_SECONDS = 6 * 3600.0
+"""After which a job is ended."""
+PROGRESS_FD = "ANTIPHON_PROGRESS_FD"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a command ended. status: 0 where it did what it was asked.  printed, complaint: its output and errors."""
+
+    status: int
+    printed: str
+    complaint: str
+
+
+async def perform(words: Sequence[str], progress: Callable[[float], None]) -> Outcome:
+    """Runs a command of Antiphon to its end.
+
+    Args:
+        words: Its words, without the interpreter.
+        progress: Called with the share that is done, 0 to 1.
+
+    Returns:
+        How it ended. When the task is cancelled, the command is ended first.
+    """
+    loop = asyncio.get_running_loop()
+    reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+    loop.add_reader(reading, _read, reading, progress)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "antiphon", *words,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            pass_fds=(writing,),
+            env={**os.environ, PROGRESS_FD: str(writing), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            start_new_session=True,
+            preexec_fn=_begin,
+        )  # fmt: skip
+        os.close(writing)
+        writing = -1
+        try:
+            async with asyncio.timeout(MOST_SECONDS):
+                assert process.stdout is not None
+                assert process.stderr is not None
+                printed, complaint = await asyncio.gather(_text(process.stdout), _text(process.stderr))
+                status = await process.wait()
+        except TimeoutError:
+            return Outcome(1, "", f"it took longer than {MOST_SECONDS / 3600:g} hours")
+        finally:
+            await asyncio.shield(_end(process))
+        return Outcome(status, printed, complaint)
+    finally:
+        loop.remove_reader(reading)
+        os.close(reading)
+        if writing >= 0:
+            os.close(writing)
+
+
+def _begin() -> None:
+    """In the new process: it ends with this one, and gives way to everything that plays."""
+    end_with_parent()
+    os.nice(NICE)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ends a process and those that it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None:
+            break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), TERM_SECONDS)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+async def _text(stream: asyncio.StreamReader) -> str:
+    """The last `MAX_OUTPUT` bytes of a stream."""
+    kept = bytearray()
+    while piece := await stream.read(4096):
+        kept += piece
+        del kept[:-MAX_OUTPUT]
+    return kept.decode("utf-8", "replace").strip()
+
+
+def _read(descriptor: int, progress: Callable[[float], None]) -> None:
+    try:
+        data = os.read(descriptor, 4096)
+    except BlockingIOError:
+        return
+    if not data:
+        # the command has closed its end
+        asyncio.get_running_loop().remove_reader(descriptor)
+        return
+    lines = data.decode("ascii", "replace").split()
+    with contextlib.suppress(ValueError, IndexError):
+        progress(min(1.0, max(0.0, float(lines[-1]))))

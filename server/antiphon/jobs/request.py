@@ -1,0 +1,185 @@
+"""Reads what a client asks for, checks it against the declarations, and makes a command line of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.errors import AntiphonError, ParamError, WireError
+from antiphon.graph import asset_names, patch_list
+from antiphon.graph.graph import known_type
+from antiphon.jobs.job import Task
+from antiphon.runtime.shortening import shorten
+from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES
+from antiphon.runtime.suggestion import instead
+
+RUN_KEYS = ("file", "params", "format", "midi", "analysis", "tail")
+RENDER_KEYS = ("file", "format", "seconds")
+MOST_SECONDS = 3600.0
+"""Of a rendered patch."""
+MOST_TRIGGER = 7 * 24 * 3600.0
+NOTES = ".mid"
+
+
+def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str], Path]) -> Task:
+    """The task of `POST /api/run/PLUGIN`.
+
+    Args:
+        catalog: The plugins there are.
+        plugin: The processor's name.
+        body: {"file": ID, "params": {…}, "format": ".flac", "midi": true, "analysis": true, "tail": 2.0}; all but
+            `file` may be missing.
+        path_of: The path of a file by its identifier; it raises where there is none.
+
+    Returns:
+        The task.
+
+    Raises:
+        AntiphonError: Something of it is not allowed; the message says what is.
+    """
+    info = known_type(plugin, catalog)
+    fields = _fields(body, RUN_KEYS)
+    key, source = _file(fields, path_of)
+    arguments: list[str] = []
+    params = fields.get("params", {})
+    if not isinstance(params, dict):
+        raise WireError('"params" is an object of names and values')
+    cells = {cell.name: cell for cell in info.cells if not cell.readonly}
+    for name, value in params.items():
+        if name not in cells:
+            raise ParamError(f"{plugin} has no parameter {shorten(name)!r}{instead(name, cells, 'it has')}")
+        arguments += ["-p", f"{name}={_typed(cells[name], value, path_of)}"]
+    for name in info.needs:
+        if not params.get(name):
+            raise ParamError(f'{plugin} does nothing without a {name}: "params": {{"{name}": {{"file": ID}}}}')
+    if "tail" in fields:
+        arguments += ["--tail", f"{_number(fields, 'tail', 60.0):g}"]
+    beside = {}
+    if _switch(fields, "midi"):
+        beside["--midi-out"] = "notes.mid"
+    if _switch(fields, "analysis"):
+        beside["--analysis"] = "analysis.json"
+    return Task("run", plugin, key, _suffix(fields, _ending(info, source)), params, tuple(arguments), beside)
+
+
+def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
+    """The task of `POST /api/render/PATCH`.
+
+    Args:
+        patch: A patch's name; one from the network is never a path.
+        body: {"file": ID, "format": ".wav", "seconds": 10}; `seconds` may be missing where there is a file.
+        path_of: As for `run_task`.
+
+    Returns:
+        The task.
+
+    Raises:
+        AntiphonError: As `run_task`.
+    """
+    names = {entry.name for entry in patch_list.entries()}
+    if patch not in names:
+        raise WireError(f"there is no patch {shorten(patch)!r}{instead(patch, names, 'there are')}")
+    fields = _fields(body, RENDER_KEYS)
+    key = ""
+    arguments: list[str] = []
+    if "file" in fields:
+        key, _ = _file(fields, path_of)
+    elif "seconds" not in fields:
+        raise WireError('a patch is rendered over a file ("file": ID) or for a time ("seconds": 10)')
+    if "seconds" in fields:
+        arguments += ["--seconds", f"{_number(fields, 'seconds', MOST_SECONDS):g}"]
+    return Task("render", patch, key, _suffix(fields, ".wav"), {}, tuple(arguments))
+
+
+def command(task: Task, source: Path | None, folder: Path) -> list[str]:
+    """The command line of a task, without the interpreter.
+
+    Args:
+        task: What is asked for.
+        source: The file it works on.
+        folder: Where the results go.
+
+    Returns:
+        Its words.
+    """
+    out = str(folder / f"out{task.suffix}")
+    beside = [word for option, name in task.beside.items() for word in (option, str(folder / name))]
+    if task.command == "run":
+        return ["run", *task.arguments, *beside, "--", task.name, str(source), out]
+    given = ["--in", str(source)] if source is not None else []
+    return ["render", "--out", out, *given, *task.arguments, *beside, "--", task.name]
+
+
+def _fields(body: object, known: tuple[str, ...]) -> Mapping[str, Any]:
+    if not isinstance(body, dict):
+        raise WireError(f"the body is a JSON object with {', '.join(known)}")
+    for name in body:
+        if name not in known:
+            raise WireError(f"the body has no field {shorten(str(name))!r}{instead(str(name), known, 'it has')}")
+    return body
+
+
+def _file(fields: Mapping[str, Any], path_of: Callable[[str], Path]) -> tuple[str, Path]:
+    key = fields.get("file")
+    if not isinstance(key, str):
+        raise WireError('"file" is the identifier that POST /api/files has answered')
+    return key, path_of(key)
+
+
+def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
+    """A value as the command line takes it."""
+    match param.kind:
+        case "file":
+            if isinstance(value, dict) and isinstance(value.get("file"), str):
+                return str(path_of(value["file"]))
+            if not isinstance(value, str):
+                raise ParamError(f'{param.name} takes a name in the library, or {{"file": ID}}')
+            return asset_names.located(asset_names.checked(value), WireError)
+        case "trigger":
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= MOST_TRIGGER:
+                raise ParamError(f"{param.name} takes the seconds at which it fires, 0 or more")
+            return f"{value:g}"
+        case "switch":
+            return "on" if param.typed(value) else "off"
+        case _:
+            return str(param.typed(value))
+
+
+def _suffix(fields: Mapping[str, Any], natural: str) -> str:
+    """The result's ending: a sound is written in the format that is asked for; notes are MIDI."""
+    given = fields.get("format", natural)
+    suffix = given.lower() if isinstance(given, str) else ""
+    suffix = suffix if suffix.startswith(".") else f".{suffix}"
+    if natural == NOTES or suffix == NOTES:
+        if suffix != natural:
+            raise AntiphonError(f'this gives {"notes" if natural == NOTES else "sound"}; leave "format" out')
+    elif suffix not in FORMATS:
+        raise WireError(f'"format" is one of {SHOWN_SUFFIXES}')
+    return suffix
+
+
+def _ending(info: ProcessorInfo, source: Path) -> str:
+    """What a plugin gives: the format of its source where that is sound."""
+    if info.first("audio", "out") is None:
+        return NOTES
+    return source.suffix if source.suffix in FORMATS else ".wav"
+
+
+def _number(fields: Mapping[str, Any], name: str, most: float) -> float:
+    value = fields[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise WireError(f'"{name}" is a number of seconds')
+    if not 0.0 <= value <= most:
+        raise WireError(f'"{name}" is 0 to {most:g} s')
+    return float(value)
+
+
+def _switch(fields: Mapping[str, Any], name: str) -> bool:
+    value = fields.get(name, False)
+    if not isinstance(value, bool):
+        raise WireError(f'"{name}" is true or false')
+    return value

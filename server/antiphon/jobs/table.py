@@ -1,0 +1,136 @@
+"""The table of jobs and files: SQLite, so that they outlive a web process and a server."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import FileError
+from antiphon.jobs.job import Job, JobState, Task
+from antiphon.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, why
+
+VERSION = 1
+"""Of the tables below, in the file's `user_version`."""
+WAIT_SECONDS = 1.0
+"""For another server of the same owner that writes."""
+_TABLES = """
+CREATE TABLE file (id TEXT PRIMARY KEY, name TEXT NOT NULL, suffix TEXT NOT NULL, bytes INTEGER NOT NULL,
+                   created REAL NOT NULL);
+CREATE TABLE job (id TEXT PRIMARY KEY, task TEXT NOT NULL, state TEXT NOT NULL, error TEXT NOT NULL,
+                  summary TEXT NOT NULL, created REAL NOT NULL, ended REAL NOT NULL, results TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file that a client sent.
+
+    Attributes:
+        id: 12 hexadecimal digits.
+        name: As the client calls it.
+        suffix: Of its name: ".wav".
+        bytes: Its size.
+        created: Unix time in seconds.
+    """
+
+    id: str
+    name: str
+    suffix: str
+    bytes: int
+    created: float
+
+    def plain(self) -> dict[str, object]:
+        """The entry as clients get it."""
+        return {"id": self.id, "name": self.name, "bytes": self.bytes, "created": self.created}
+
+
+class JobTable:
+    """Jobs and files, each written as it changes. A job's progress is not kept."""
+
+    def __init__(self, folder: Path) -> None:
+        """Opens the table in a folder, made where it is missing.
+
+        Raises:
+            FileError: Another server uses it, or the file is damaged, of a newer version, or cannot be written.
+        """
+        make_folder(folder, PRIVATE_FOLDER)
+        self._lock = _locked(folder / "lock")
+        path = folder / "jobs.sqlite"
+        try:
+            self._base = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
+            self._base.execute("PRAGMA journal_mode=WAL")
+            self._base.execute("PRAGMA synchronous=NORMAL")
+            (version,) = self._base.execute("PRAGMA user_version").fetchone()
+            if version == 0:
+                self._base.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
+        except sqlite3.Error as error:
+            raise FileError(
+                f"the table of jobs {path} cannot be used ({error}); move it away, a new one is made"
+            ) from None
+        if version > VERSION:
+            raise FileError(f"{path} is of a newer version of Antiphon; move it away, or use that version")
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._base.close()
+        os.close(self._lock)
+
+    def jobs(self) -> Iterator[Job]:
+        """All jobs, oldest first."""
+        for row in self._rows(
+            "SELECT id, task, state, error, summary, created, ended, results FROM job ORDER BY created"
+        ):
+            key, task, state, error, summary, created, ended, results = row
+            done = 1.0 if state == JobState.DONE else 0.0
+            yield Job(
+                key, Task.from_plain(json.loads(task)), JobState(state), done, error, summary, created, ended,
+                json.loads(results),
+            )  # fmt: skip
+
+    def files(self) -> Iterator[FileEntry]:
+        """All files, oldest first."""
+        for row in self._rows("SELECT id, name, suffix, bytes, created FROM file ORDER BY created"):
+            yield FileEntry(*row)
+
+    def put(self, job: Job) -> None:
+        """Writes a job, a new one or a change."""
+        self._rows(
+            "INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            job.id, json.dumps(job.task.plain()), str(job.state), job.error, job.summary, job.created, job.ended,
+            json.dumps(dict(job.results)),
+        )  # fmt: skip
+
+    def put_file(self, file: FileEntry) -> None:
+        """Writes a new file."""
+        self._rows("INSERT INTO file VALUES (?, ?, ?, ?, ?)", file.id, file.name, file.suffix, file.bytes, file.created)
+
+    def remove(self, key: str) -> None:
+        """Removes a job or a file."""
+        self._rows("DELETE FROM job WHERE id = ?", key)
+        self._rows("DELETE FROM file WHERE id = ?", key)
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._base.execute(statement, values).fetchall()
+        except sqlite3.Error as error:
+            raise FileError(f"the table of jobs cannot be used ({error})") from None
+
+
+def _locked(path: Path) -> int:
+    """A descriptor of a file that is locked until the process ends: two servers would do the same jobs twice."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+    except OSError as error:
+        raise FileError(f"{path} cannot be written: {why(error)}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise FileError("another server of yours does the work on files; ask that one, or stop it first") from None
+    return descriptor

@@ -1,0 +1,132 @@
+"""The analyses that plugins register, and one sound through some of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.contract.analysis import Analysis, AnalysisRun, check_quantities, plain_result
+from antiphon.contract.block import Samples
+from antiphon.errors import AntiphonError, PluginError
+from antiphon.io.decode import Decoder
+from antiphon.runtime.shortening import shorten
+
+LONGEST_REASON = 300
+AnalysisResult = tuple[int, Mapping[str, Any] | None, str]
+"""Version, values or None, and why there are none."""
+
+
+@cache
+def analyses() -> Mapping[str, Analysis]:
+    """By name, the analyses of all plugins; one that does not keep the contract is left out, and listed as failed."""
+    from antiphon.plugins.registry import factories
+
+    found = {}
+    for name, factory in factories("analyses").items():
+        try:
+            found[name] = check_quantities(name, factory())
+        except Exception:  # `antiphon plugins` states the reason
+            continue
+    return found
+
+
+def analyse_file(
+    path: bytes, names: Collection[str], progress: Callable[[float], None] = lambda _: None
+) -> dict[str, AnalysisResult]:
+    """Decodes a file once, block by block, and feeds it to analyses.
+
+    Args:
+        path: The file.
+        names: Of the analyses.
+        progress: Called after each block with the seconds that are done.
+
+    Returns:
+        By name its result; one that raises has none, and a reason.
+
+    Raises:
+        FileError: The file cannot be read.
+    """
+    present = analyses()
+    with Decoder(Path(os.fsdecode(path))) as decoder:
+        rate, channels = decoder.info.rate, decoder.info.channels
+        feeds = {name: _Feed(name, present[name], rate, channels) for name in names}
+        frames = 0
+        for block in decoder.blocks():
+            for feed in feeds.values():
+                feed.take(block)
+            frames += block.shape[1]
+            progress(frames / rate)
+    return {name: feed.end() for name, feed in feeds.items()}
+
+
+class _Feed:
+    """One analysis of one sound: converts rate and channels, and turns what it raises into a reason."""
+
+    def __init__(self, name: str, analysis: Analysis, rate: int, channels: int) -> None:
+        self._name, self._analysis, self._problem = name, analysis, ""
+        self._mono = analysis.channels == 1
+        self._resampled: Any = None
+        wanted = analysis.rate or rate
+        self._channels = given = 1 if self._mono else channels
+        if wanted != rate:
+            import soxr
+
+            self._resampled = soxr.ResampleStream(rate, wanted, given, dtype="float32")
+        self._run: AnalysisRun | None = None
+        self._guarded(lambda: setattr(self, "_run", analysis.begin(wanted, given)))
+
+    def take(self, block: Samples) -> None:
+        """The next block, as it is decoded."""
+        if self._problem:
+            return
+        if self._mono and block.shape[0] > 1:
+            block = block.mean(axis=0, keepdims=True)
+        if self._resampled is not None:
+            block = np.ascontiguousarray(self._resampled.resample_chunk(np.ascontiguousarray(block.T)).T)
+        self._feed(block)
+
+    def end(self) -> AnalysisResult:
+        """The result, or why there is none."""
+        if self._resampled is not None and not self._problem:
+            last = self._resampled.resample_chunk(np.zeros((0, self._channels), np.float32), last=True)
+            self._feed(np.ascontiguousarray(last.T))
+        values: dict[str, Any] = {}
+        self._guarded(lambda: values.update(plain_result(self._name, self._analysis, self._active.result())))
+        return self._analysis.version, None if self._problem else values, self._problem
+
+    def _feed(self, block: Samples) -> None:
+        if block.shape[1]:
+            self._guarded(lambda: self._active.feed(block))
+
+    @property
+    def _active(self) -> AnalysisRun:
+        assert self._run is not None
+        return self._run
+
+    def _guarded(self, task: Callable[[], Any]) -> None:
+        """Runs code of a plugin; what it raises becomes the reason why there is no result."""
+        if self._problem:
+            return
+        try:
+            task()
+        except AntiphonError as error:
+            self._problem = shorten(str(error), LONGEST_REASON)
+        except Exception as error:
+            reason = f"the analysis {self._name!r} failed: {type(error).__name__}: {error}"
+            self._problem = shorten(" ".join(reason.split()), LONGEST_REASON)
+
+
+def named_analyses(names: Collection[str]) -> tuple[str, ...]:
+    """These analyses, or all; `PluginError` where there is none of a name."""
+    from antiphon.runtime.suggestion import instead
+
+    present = analyses()
+    for name in names:
+        if name not in present:
+            raise PluginError(f"there is no analysis {name!r}{instead(name, sorted(present))}")
+    return tuple(names) if names else tuple(present)

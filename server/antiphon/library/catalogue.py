@@ -1,0 +1,153 @@
+"""The catalogue: its rows read and written. One connection, used by one thread."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from antiphon.library.records import CatalogueRow, FileEntry, FileState, SoundIdentity, json_of, words_of
+from antiphon.library.schema import FILE, explained, open_database, transaction
+
+_ROWS = """SELECT f.path, s.duration, s.rate, s.channels, f.tags, f.problem, f.missing, s.id
+    FROM files f LEFT JOIN sounds s ON s.id = f.sound"""
+
+
+class Catalogue:
+    """The catalogue in a folder; a context manager. Every method raises `FileError` where the database cannot be used.
+
+    Args:
+        root: The folder that holds the database; made where there is none.
+
+    Attributes:
+        path: The database.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / FILE
+        self._base = open_database(root)
+
+    def __enter__(self) -> Catalogue:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._base.close()
+
+    def states(self) -> dict[bytes, FileState | None]:
+        """By path each file as it was when it was read; None for one that was missing since."""
+        with explained(self.path):
+            rows = self._base.execute("SELECT path, size, mtime, missing FROM files")
+            return {path: None if missing else FileState(size, mtime) for path, size, mtime, missing in rows}
+
+    def digests(self) -> frozenset[str]:
+        """The digests of the bytes of all good files."""
+        with explained(self.path):
+            return frozenset(d for (d,) in self._base.execute("SELECT digest FROM files WHERE sound IS NOT NULL"))
+
+    def sound_of(self, digest: str) -> tuple[SoundIdentity, dict[str, str]]:
+        """The sound and the tags of the good files with these bytes, one of `digests`."""
+        with explained(self.path):
+            row = self._base.execute(
+                "SELECT s.digest, s.duration, s.rate, s.channels, f.tags FROM files f JOIN sounds s ON s.id = f.sound "
+                "WHERE f.digest = ?", (digest,),
+            ).fetchone()  # fmt: skip
+        return SoundIdentity(*row[:4]), json.loads(row[4])
+
+    def put(self, entry: FileEntry) -> None:
+        """Writes a file's row. Other rows of its sound whose files are gone are removed: it was moved from there."""
+        with explained(self.path), transaction(self._base):
+            sound = None if entry.sound is None else self._sound_id(entry.sound)
+            previous = self._base.execute("SELECT sound FROM files WHERE path = ?", (entry.path,)).fetchone()
+            self._base.execute(
+                "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)",
+                (entry.path, entry.state.size, entry.state.mtime, entry.digest, sound, json_of(dict(entry.tags)),
+                 words_of(entry.path, entry.tags), entry.problem),
+            )  # fmt: skip
+            if sound is not None:
+                others = self._base.execute("SELECT path FROM files WHERE sound = ? AND path != ?", (sound, entry.path))
+                gone = [(path,) for (path,) in others.fetchall() if not os.path.lexists(path)]
+                self._base.executemany("DELETE FROM files WHERE path = ?", gone)
+            if previous is not None and previous[0] not in (None, sound):
+                self._drop_unused()
+
+    def mark(self, paths: Collection[bytes], *, missing: bool) -> None:
+        """Notes that files are gone, or there again."""
+        with explained(self.path), transaction(self._base):
+            rows = [(int(missing), path) for path in paths]
+            self._base.executemany("UPDATE files SET missing = ? WHERE path = ?", rows)
+
+    def forget(self, paths: Collection[bytes]) -> int:
+        """Removes rows, and the results of sounds without any other file; returns how many there were."""
+        with explained(self.path), transaction(self._base):
+            rows = [(path,) for path in paths]
+            count = self._base.executemany("DELETE FROM files WHERE path = ?", rows).rowcount
+            self._drop_unused()
+        return max(0, count)
+
+    def sounds(self) -> list[tuple[str, bytes, float, dict[str, int]]]:
+        """For each good file that is there, in order: its sound's digest, path, seconds, and versions by analysis."""
+        with explained(self.path):
+            files = self._base.execute(
+                "SELECT s.id, s.digest, f.path, s.duration FROM files f JOIN sounds s ON s.id = f.sound "
+                "WHERE f.missing = 0 ORDER BY f.path"
+            ).fetchall()
+            versions: dict[int, dict[str, int]] = {}
+            for sound, analysis, version in self._base.execute("SELECT sound, analysis, version FROM results"):
+                versions.setdefault(sound, {})[analysis] = version
+        return [(digest, path, duration, versions.get(sound, {})) for sound, digest, path, duration in files]
+
+    def put_results(self, digest: str, results: Mapping[str, tuple[int, Mapping[str, Any] | None, str]]) -> None:
+        """Writes results of a sound.
+
+        Args:
+            digest: The sound's; one that has been forgotten meanwhile is left out.
+            results: By analysis its version, its values or None, and why it has none.
+        """
+        with explained(self.path), transaction(self._base):
+            row = self._base.execute("SELECT id FROM sounds WHERE digest = ?", (digest,)).fetchone()
+            if row is not None:
+                self._base.executemany(
+                    "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)",
+                    [(row[0], name, version, json_of(values), problem)
+                     for name, (version, values, problem) in results.items()],
+                )  # fmt: skip
+
+    def rows(self, words: Collection[str] = (), path: bytes | None = None) -> Iterator[CatalogueRow]:
+        """Files in order of their paths.
+
+        Args:
+            words: Each has to stand in its path or its tags, in any case.
+            path: This file, or the files in this folder; None for all.
+        """
+        conditions: list[str] = ["1"]
+        given: list[str | bytes | int] = []
+        for word in words:
+            conditions.append("instr(f.words, ?)")
+            given.append(word.casefold())
+        if path is not None:
+            within = path.rstrip(b"/") + b"/"
+            conditions.append("(f.path = ? OR substr(f.path, 1, ?) = ?)")
+            given += [path, len(within), within]
+        with explained(self.path):
+            found = self._base.execute(f"{_ROWS} WHERE {' AND '.join(conditions)} ORDER BY f.path", given).fetchall()
+            for where, duration, rate, channels, tags, problem, missing, sound in found:
+                results = self._results(sound)
+                yield CatalogueRow(where, duration, rate, channels, json.loads(tags), problem, bool(missing), results)
+
+    def _results(self, sound: int | None) -> dict[str, tuple[int, Mapping[str, Any] | None, str]]:
+        rows = self._base.execute("SELECT analysis, version, data, problem FROM results WHERE sound = ?", (sound,))
+        return {name: (version, json.loads(data), problem) for name, version, data, problem in rows}
+
+    def _sound_id(self, sound: SoundIdentity) -> int:
+        self._base.execute(
+            "INSERT OR IGNORE INTO sounds (digest, duration, rate, channels) VALUES (?, ?, ?, ?)",
+            (sound.digest, sound.duration, sound.rate, sound.channels),
+        )
+        row = self._base.execute("SELECT id FROM sounds WHERE digest = ?", (sound.digest,)).fetchone()
+        return int(row[0])
+
+    def _drop_unused(self) -> None:
+        self._base.execute("DELETE FROM sounds WHERE id NOT IN (SELECT sound FROM files WHERE sound IS NOT NULL)")

@@ -1,0 +1,114 @@
+"""What the catalogue says of a file, as plain data."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from antiphon.io.decode import shown
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """A file as the folder shows it. mtime: of its last change, ns."""
+
+    size: int
+    mtime: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoundIdentity:
+    """What is heard of a file, whatever its name and its tags.
+
+    Attributes:
+        digest: Of its decoded samples and their rate.
+        duration: Seconds.
+        rate: Frames per second.
+        channels: Their number.
+    """
+
+    digest: str
+    duration: float
+    rate: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """A file's row.
+
+    Attributes:
+        path: Its path, as bytes of the operating system.
+        state: Its size and time when it was read.
+        digest: Of its bytes; "" where it could not be read.
+        sound: Its sound; None for a bad file.
+        tags: By name, what it says of itself.
+        problem: Why it cannot be read; "" for a good file.
+    """
+
+    path: bytes
+    state: FileState
+    digest: str
+    sound: SoundIdentity | None
+    tags: Mapping[str, str] = field(default_factory=dict)
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueRow:
+    """A file with all that is known of its sound.
+
+    Attributes:
+        path: Its path, as bytes of the operating system.
+        duration: Seconds; None for a bad file.
+        rate: Frames per second; None for a bad file.
+        channels: Their number; None for a bad file.
+        tags: By name, what it says of itself.
+        problem: Why it cannot be read; "" for a good file.
+        missing: It was there, and is not any more.
+        results: By analysis (version, values or None, problem).
+    """
+
+    path: bytes
+    duration: float | None
+    rate: int | None
+    channels: int | None
+    tags: Mapping[str, str]
+    problem: str
+    missing: bool
+    results: Mapping[str, tuple[int, Mapping[str, Any] | None, str]]
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """By quantity its value, of all analyses."""
+        return {name: value for _, values, _ in self.results.values() for name, value in (values or {}).items()}
+
+    def summary(self) -> dict[str, Any]:
+        """What lists show: path, duration, title, artist, album, genre, tempo, key, loudness, and what is wrong."""
+        values = self.values
+        tags = {name: self.tags.get(name) for name in ("title", "artist", "album", "genre")}
+        found = {name: values.get(name) for name in ("tempo", "key", "loudness")}
+        wrong = {"problem": self.problem or None, "missing": self.missing}
+        return {"path": shown(os.fsdecode(self.path)), "duration": self.duration, **tags, **found, **wrong}
+
+    def full(self) -> dict[str, Any]:
+        """All of it: the summary, rate, channels, tags, and each analysis with its version."""
+        analyses = {
+            name: {"version": version, "values": values, "problem": problem or None}
+            for name, (version, values, problem) in sorted(self.results.items())
+        }
+        more = {"rate": self.rate, "channels": self.channels, "tags": dict(self.tags), "analyses": analyses}
+        return {**self.summary(), **more}
+
+
+def words_of(path: bytes, tags: Mapping[str, str]) -> str:
+    """The text that a search looks in: path and tags, without regard to case."""
+    return "\n".join([shown(os.fsdecode(path)), *tags.values()]).casefold()
+
+
+def json_of(value: Any) -> str:
+    """Compact JSON for a column."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

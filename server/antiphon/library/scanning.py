@@ -1,0 +1,182 @@
+"""Brings the catalogue in line with folders: new, changed, moved and missing files. What is unchanged is not read."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from antiphon.errors import FileError
+from antiphon.io.decode import shown
+from antiphon.library.catalogue import Catalogue
+from antiphon.library.identity import digest_of, read_entry, unreadable
+from antiphon.library.records import FileEntry, FileState
+from antiphon.runtime.paths import why
+from antiphon.runtime.shortening import shorten
+from antiphon.runtime.sound_formats import FORMATS
+
+AT_ONCE = 2
+AHEAD = 8
+"""Files that are being read or wait for it; bounds memory, whatever the library's size."""
+Progress = Callable[[int, int, str], None]
+"""Called with bytes or seconds done, all of them, and the name of what is worked on."""
+
+
+@dataclass(slots=True)
+class ScanCounts:
+    """What a scan did, in files.
+
+    Attributes:
+        added: New ones.
+        changed: Read again, for size or time differ.
+        recognised: New names of sounds that were known by their bytes: moved or copied; they are not decoded.
+        unchanged: Not read.
+        missing: Known, and not there any more.
+        bad: Among those read, those that are no sound.
+        problems: A sentence for each folder and file that could not be looked at.
+    """
+
+    added: int = 0
+    changed: int = 0
+    recognised: int = 0
+    unchanged: int = 0
+    missing: int = 0
+    bad: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, again: bool = False) -> ScanCounts:
+    """Adds files and folders; each file's row is written as soon as it has been read.
+
+    Args:
+        catalogue: Where to.
+        places: Files, and folders with all below them.
+        progress: Called before each file that is read, with bytes.
+        again: Also read bad files that have not changed.
+
+    Returns:
+        What was done.
+
+    Raises:
+        FileError: A place is not there, or the database cannot be used.
+    """
+    counts = ScanCounts()
+    known = catalogue.states()
+    bad = {row.path for row in catalogue.rows() if row.problem} if again else set()
+    work: list[tuple[bytes, FileState]] = []
+    seen: set[bytes] = set()
+    for place in places:
+        for path, state in _files(place, counts):
+            if path in seen:
+                continue
+            seen.add(path)
+            if known.get(path) == state and path not in bad:
+                counts.unchanged += 1
+            else:
+                work.append((path, state))
+        _mark_missing(catalogue, place, known, seen, counts)
+    total = sum(state.size for _, state in work)
+    for entry in _read(work, catalogue.digests(), progress, total):
+        recognised = not entry.problem and entry.sound is None
+        if recognised:
+            sound, tags = catalogue.sound_of(entry.digest)
+            entry = replace(entry, sound=sound, tags=tags)
+        catalogue.put(entry)
+        if entry.problem:
+            counts.bad += 1
+        if entry.path in known:
+            counts.changed += 1
+        elif recognised:
+            counts.recognised += 1
+        else:
+            counts.added += 1
+    return counts
+
+
+def _read(
+    work: Iterable[tuple[bytes, FileState]], digests: frozenset[str], progress: Progress, total: int
+) -> Iterator[FileEntry]:
+    """Rows of files, in order, read two at a time; without a sound and a problem where the digest is known."""
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        waiting, ahead, done = iter(work), deque[tuple[bytes, Future[FileEntry]]](), 0
+        try:
+            while True:
+                for path, state in islice(waiting, AHEAD - len(ahead)):
+                    ahead.append((path, pool.submit(_read_one, path, state, digests)))
+                if not ahead:
+                    break
+                path, reading = ahead.popleft()
+                progress(done, total, _name(path))
+                entry = reading.result()
+                done += entry.state.size
+                yield entry
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read_one(path: bytes, state: FileState, digests: frozenset[str]) -> FileEntry:
+    try:
+        digest = digest_of(path)
+    except OSError as error:
+        return unreadable(path, state, error)
+    return FileEntry(path, state, digest, None) if digest in digests else read_entry(path, state, digest)
+
+
+def _name(path: bytes) -> str:
+    return shown(os.fsdecode(os.path.basename(path)))
+
+
+def _files(place: Path, counts: ScanCounts) -> Iterator[tuple[bytes, FileState]]:
+    """The sound files of a place; hidden ones and links to folders are left out of a folder."""
+    try:
+        found = os.stat(place)
+    except (OSError, ValueError) as error:
+        reason = why(error) if isinstance(error, OSError) else "its name holds a zero byte"
+        name = shorten(shown(place), 120)
+        raise FileError(
+            f"cannot look at {name}: {reason}; is its disk connected? What the library has of it is kept"
+        ) from None
+    if not stat.S_ISDIR(found.st_mode):
+        yield os.fsencode(place.absolute()), FileState(found.st_size, found.st_mtime_ns)
+        return
+    for path in _walk(os.fsencode(place.absolute()), counts):
+        try:
+            state = os.stat(path)
+        except OSError as error:
+            counts.problems.append(f"cannot look at {shorten(shown(os.fsdecode(path)), 120)}: {why(error)}")
+            continue
+        if stat.S_ISREG(state.st_mode):
+            yield path, FileState(state.st_size, state.st_mtime_ns)
+
+
+def _walk(folder: bytes, counts: ScanCounts) -> Iterable[bytes]:
+    endings = tuple(ending.encode() for ending in FORMATS)
+
+    def failed(error: OSError) -> None:
+        name = shorten(shown(os.fsdecode(error.filename)), 120)
+        counts.problems.append(f"cannot look into {name}: {why(error)}; what the library has of it is kept")
+
+    for place, folders, names in os.walk(folder, onerror=failed):
+        folders[:] = sorted(name for name in folders if not name.startswith(b"."))
+        for name in sorted(names):
+            if name.lower().endswith(endings) and not name.startswith(b"."):
+                yield os.path.join(place, name)
+
+
+def _mark_missing(
+    catalogue: Catalogue, place: Path, known: dict[bytes, FileState | None], seen: set[bytes], counts: ScanCounts
+) -> None:
+    """Marks what is known below a folder and was not seen; none where part of the folder could not be looked at."""
+    if counts.problems or not place.is_dir():
+        return
+    within = os.fsencode(place.absolute()).rstrip(b"/") + b"/"
+    gone = [path for path, state in known.items() if state is not None and path.startswith(within) and path not in seen]
+    gone = [path for path in gone if not os.path.lexists(path)]
+    counts.missing += len(gone)
+    if gone:
+        catalogue.mark(gone, missing=True)

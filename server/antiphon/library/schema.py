@@ -1,0 +1,123 @@
+"""The catalogue's database: its tables by version, and its errors as sentences.
+
+A version's migration is never changed once it has shipped; what is new is a further migration.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from antiphon.errors import FileError
+from antiphon.runtime.paths import make_folder
+
+FILE = "library.sqlite"
+PATIENCE = 5.0
+"""Seconds to wait for another process's transaction; one takes milliseconds."""
+MIGRATIONS = (
+    """
+    CREATE TABLE sounds (
+        id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
+        duration REAL NOT NULL, rate INTEGER NOT NULL, channels INTEGER NOT NULL);
+    CREATE TABLE files (
+        path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, digest TEXT NOT NULL,
+        sound INTEGER REFERENCES sounds (id), tags TEXT NOT NULL, words TEXT NOT NULL, problem TEXT NOT NULL,
+        missing INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+    CREATE INDEX files_by_digest ON files (digest);
+    CREATE INDEX files_by_sound ON files (sound);
+    CREATE TABLE results (
+        sound INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE, analysis TEXT NOT NULL,
+        version INTEGER NOT NULL, data TEXT NOT NULL, problem TEXT NOT NULL,
+        PRIMARY KEY (sound, analysis)) WITHOUT ROWID;
+    """,
+)
+"""A script for each version, from an empty database on. `sounds` holds what is heard, known by a digest of its samples;
+`files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound."""
+
+
+def open_database(root: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:
+    """Opens the database in a folder, made where there is none, and brings its tables to the newest version.
+
+    Args:
+        root: The folder.
+        migrations: The scripts, for tests.
+
+    Returns:
+        The connection: WAL, each statement a transaction unless one is begun.
+
+    Raises:
+        FileError: The folder cannot be made, or the file is damaged, in use, or of a newer version.
+    """
+    path = make_folder(root) / FILE
+    with explained(path):
+        base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+        try:
+            base.execute("PRAGMA journal_mode=WAL")
+            base.execute("PRAGMA synchronous=NORMAL")  # with WAL a power cut costs transactions, never the file
+            base.execute("PRAGMA foreign_keys=ON")
+            _migrate(base, path, migrations)
+        except BaseException:
+            base.close()
+            raise
+    return base
+
+
+def _migrate(base: sqlite3.Connection, path: Path, migrations: tuple[str, ...]) -> None:
+    if _version(base) < len(migrations):
+        with transaction(base):
+            version = _version(base)  # another process may have been first
+            for number, script in enumerate(migrations[version:], version + 1):
+                for statement in script.split(";"):
+                    base.execute(statement)
+                base.execute(f"PRAGMA user_version={number}")
+    if _version(base) > len(migrations):
+        raise FileError(
+            f"{path} is of version {_version(base)}, which a newer Antiphon wrote; this one reads {len(migrations)}: "
+            "update Antiphon, or name another folder by --root"
+        )
+
+
+def _version(base: sqlite3.Connection) -> int:
+    return int(base.execute("PRAGMA user_version").fetchone()[0])
+
+
+@contextlib.contextmanager
+def transaction(base: sqlite3.Connection) -> Iterator[None]:
+    """All statements within, or none of them."""
+    base.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if base.in_transaction:  # a full disk has rolled it back already
+            base.execute("ROLLBACK")
+        raise
+    base.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """`FileError`, one sentence, for what sqlite says of the database at `path`."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise FileError(f"cannot use the library {path}: {_reason(error)}") from None
+
+
+def _reason(error: sqlite3.Error) -> str:
+    text = str(error).lower()
+    if "locked" in text or "busy" in text:
+        return "another program is writing to it; try again when that is done"
+    if "full" in text:
+        return "the disk is full; free some space and repeat the command, what was finished is kept"
+    if "readonly" in text or "unable to open" in text:
+        return f"{text}; name a folder you may write to by --root"
+    if "disk i/o" in text:
+        return "its disk reports an error; is it connected, and is there space on it?"
+    if isinstance(error, sqlite3.OperationalError):
+        return text
+    return (
+        f"it is damaged ({text}); move it elsewhere and add the sound files again, which are not touched, "
+        "or bring back a copy of it"
+    )

@@ -1,0 +1,106 @@
+"""Words by which a live script answers: to notes that nodes emit, as `hum` does, and to levels.
+
+They are cues with names of their own: `hum:note` is cued with each note that the node `hum` emits, `tone.cutoff` with
+each value that somebody else sets. While a file is rendered nobody plays, and they do not occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+from antiphon.errors import UsageError
+from antiphon.live.records import node_name
+from antiphon.live.stage import stage
+from antiphon.live.vocabulary import loop, sync
+
+NOTE = ":note"
+"""Ends the name of a cue that comes with a note of the node that stands before it."""
+NoteBody = TypeVar("NoteBody", bound=Callable[[int, int], Any])
+LevelBody = TypeVar("LevelBody", bound=Callable[[], Any])
+_Pass: TypeAlias = Generator[Any, Any, None]
+MOST_LEVELS = 64
+
+
+class NodeNote(NamedTuple):
+    """A note that a node emitted.
+
+    Attributes:
+        note: 0 to 127.
+        velocity: 1 to 127.
+        channel: 1 to 16.
+    """
+
+    note: int
+    velocity: int
+    channel: int = 1
+
+
+def on_note(node: str, *, on: str = "", name: str = "") -> Callable[[NoteBody], NoteBody]:
+    """Runs a function for the notes that a node emits, as `@on_note("hum")` above `def answer(note, velocity):`.
+
+    It is a loop that waits for the cue `hum:note`; while a run of it waits by `yield`, notes pass it by.
+
+    Args:
+        node: The node that emits, as `hum`.
+        on: The node that it plays where it names none.
+        name: Of the loop, in place of the function's.
+    """
+    cue = f"{node_name(node)}{NOTE}"
+
+    def put(function: NoteBody) -> NoteBody:
+        def body() -> _Pass:
+            note, velocity, *_ = yield sync(cue)
+            yield from _rest(function(note, velocity))
+
+        loop(on=on, name=name or _named(function))(body)
+        return function
+
+    return put
+
+
+def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callable[[LevelBody], LevelBody]:
+    """Runs a function each time the level of a node's output rises above a value, as `@on_level("in", above=-30)`.
+
+    Args:
+        node: The node; `in` and `out` are the server's own.
+        above: dBFS, of the mean (RMS), -120 to 0.
+        on: The node that it plays where it names none.
+        name: Of the loop, in place of the function's.
+    """
+    if isinstance(above, bool) or not isinstance(above, int | float) or not -120 <= above <= 0:
+        raise UsageError(f"above takes -120 to 0 dB, not {str(above)[:40]!r}")
+    levels = stage().script.levels
+    if len(levels) >= MOST_LEVELS:
+        raise UsageError(f"a script watches at most {MOST_LEVELS} levels")
+    levels.append((node_name(node), float(above)))
+    cue = level_cue(node, above)
+
+    def put(function: LevelBody) -> LevelBody:
+        def body() -> _Pass:
+            yield sync(cue)
+            yield from _rest(function())
+
+        loop(on=on, name=name or _named(function))(body)
+        return function
+
+    return put
+
+
+def level_cue(node: str, above: float) -> str:
+    """The name of the cue that comes when a node's level rises above a value in dB."""
+    return f"{node}:above:{above:g}"
+
+
+def cue_value(name: str, value: Any) -> Any:
+    """The value of a cue from outside, as the script gets it: a note is a `NodeNote`."""
+    return NodeNote(*value) if name.endswith(NOTE) and isinstance(value, list) else value
+
+
+def _rest(result: object) -> _Pass:
+    if isinstance(result, Generator):
+        yield from result
+
+
+def _named(function: object) -> str:
+    return str(getattr(function, "__name__", "answer"))

@@ -1,0 +1,242 @@
+"""A process that performs a script, as the player has it: what it is asked, what it answers, its end."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import deque
+from fractions import Fraction
+from typing import IO, Any
+
+from antiphon.errors import EngineError
+from antiphon.performer.child import SLOT, SLOTS
+from antiphon.performer.limits import PATIENCE, spent
+
+_SUBREAPER = 36
+"""`PR_SET_CHILD_SUBREAPER` of Linux: the ends of copies of copies are reported to this process."""
+_GRACE = 1.5
+"""How many times the patience may pass before a process is ended from outside: its own timers end it before."""
+_UNSEEN = 10.0
+"""The same by the clock, where the system does not say how long a process ran."""
+_LAST_LOOKS = 20
+"""Milliseconds in which a process whose socket has closed has ended."""
+_LONGEST = 64 << 20
+"""Bytes of an answer."""
+
+
+class Branch:
+    """One process. It answers in the order in which it is asked.
+
+    Attributes:
+        pid: 0 until it has said so.
+        asked: The beat up to which it was asked for events.
+        fresh: Whether it has given no events yet.
+    """
+
+    def __init__(self, sock: socket.socket, processes: Processes, slot: int) -> None:
+        self._sock, self._processes, self.slot = sock, processes, slot
+        sock.setblocking(False)
+        self._out: deque[tuple[bytes, list[int]]] = deque()
+        self._buffer = b""
+        self._waiting: deque[float] = deque()
+        self._begun: tuple[float, tuple[float, float] | None] | None = None
+        self.pid = 0
+        self.asked = Fraction(0)
+        self.fresh = True
+
+    def fileno(self) -> int:
+        """For `select`."""
+        return self._sock.fileno()
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has answered everything."""
+        return not self._waiting
+
+    def ask(self, do: str, **values: Any) -> None:
+        """Asks for something; see `antiphon.performer.child`."""
+        if do in ("until", "read"):
+            self._waiting.append(float(values.get("patience", PATIENCE)))
+        self._put(json.dumps({"do": do, **values}).encode() + b"\n", [])
+
+    def until(self, beat: Fraction) -> None:
+        """Asks for the events before a beat."""
+        self.asked = beat
+        self.ask("until", beat=pair(beat))
+
+    def fork(self) -> Branch:
+        """Has it make a copy of itself, once it has done what it was asked before."""
+        ours, theirs = socket.socketpair()
+        copy = self._processes.add(ours)
+        copy.asked = self.asked
+        self._put(json.dumps({"do": "fork", "slot": copy.slot}).encode() + b"\n", [theirs.detach()])
+        return copy
+
+    def answers(self) -> tuple[list[dict[str, Any]], bool]:
+        """What it has answered since the last call, and whether it has ended."""
+        self._flush()
+        ended = False
+        while not ended:
+            try:
+                part = self._sock.recv(1 << 18)
+            except BlockingIOError:
+                break
+            except OSError:
+                part = b""
+            self._buffer += part
+            ended = not part or len(self._buffer) > _LONGEST
+        *lines, self._buffer = self._buffer.split(b"\n")
+        answers = [json.loads(line) for line in lines]
+        for answer in answers:
+            if answer["did"] == "fork":
+                self.pid = answer["pid"]
+            elif self._waiting:
+                self._waiting.popleft()
+                self._begun = None
+        return answers, ended
+
+    def overdue(self) -> bool:
+        """Whether it has run, or waited for something outside, for longer than a step may."""
+        if not self._waiting or not self.pid:
+            return False
+        now, used = time.monotonic(), spent(self.pid)
+        if self._begun is None:
+            self._begun = now, used
+            return False
+        then, before = self._begun
+        most = _GRACE * self._waiting[0]
+        if used is None or before is None:
+            return now - then > _UNSEEN * most
+        ran = used[0] - before[0]
+        return ran > most or now - then - (sum(used) - sum(before)) > most
+
+    @property
+    def run(self) -> int:
+        """Which call of the script's code it made last; see `Performance.before`."""
+        number: int = SLOT.unpack_from(self._processes.runs, self.slot * SLOT.size)[0]
+        return number
+
+    def end(self, *, ended: bool = False) -> int | None:
+        """Ends the process.
+
+        Args:
+            ended: It has ended itself.
+
+        Returns:
+            Its exit status then, or the signal that ended it, negative, where that is known.
+        """
+        self._sock.close()
+        for _, descriptors in self._out:
+            for descriptor in descriptors:
+                os.close(descriptor)
+        self._out.clear()
+        return self._processes.remove(self, ended)
+
+    def _put(self, data: bytes, descriptors: list[int]) -> None:
+        self._out.append((data, descriptors))
+        self._flush()
+
+    def _flush(self) -> None:
+        while self._out:
+            data, descriptors = self._out[0]
+            try:
+                sent = socket.send_fds(self._sock, [data], descriptors) if descriptors else self._sock.send(data)
+            except OSError:
+                return  # full, or ended, which `answers` reports
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if sent < len(data):
+                self._out[0] = data[sent:], []
+                return
+            self._out.popleft()
+
+
+class Processes:
+    """All of them: starts the first, which reads nothing itself, and collects the ends of its copies.
+
+    Attributes:
+        runs: Where they write which call they make.
+        first: Of which all others are copies.
+        output: What they print.
+    """
+
+    def __init__(self) -> None:
+        """Starts the first process."""
+        with contextlib.suppress(AttributeError):
+            ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+        self._free = list(range(SLOTS))
+        self._ended: set[int] = set()
+        with tempfile.TemporaryFile() as file:
+            file.truncate(SLOTS * SLOT.size)
+            self.runs = mmap.mmap(file.fileno(), SLOTS * SLOT.size)
+            ours, theirs = socket.socketpair()
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "antiphon.performer.child", str(theirs.fileno()), str(file.fileno())],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                pass_fds=(theirs.fileno(), file.fileno()),
+                env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+            )  # fmt: skip
+            theirs.close()
+        assert self._process.stdout is not None
+        self.output: IO[bytes] = self._process.stdout
+        os.set_blocking(self.output.fileno(), False)
+        self.first = self.add(ours)
+
+    def add(self, sock: socket.socket) -> Branch:
+        """A process that answers on a socket. Raises `EngineError` where there are too many."""
+        if not self._free:
+            raise EngineError(f"over {SLOTS} processes perform the script; end it and start it again")
+        return Branch(sock, self, self._free.pop(0))
+
+    def remove(self, branch: Branch, ended: bool) -> int | None:
+        """See `Branch.end`."""
+        self._free.append(branch.slot)
+        if not branch.pid:
+            return None
+        if not ended:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(branch.pid, signal.SIGKILL)
+            self._ended.add(branch.pid)
+            return None
+        for _ in range(_LAST_LOOKS):  # its sockets are closed a little before it has ended
+            try:
+                pid, status = os.waitpid(branch.pid, os.WNOHANG)
+            except ChildProcessError:
+                return None
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.001)
+        self._ended.add(branch.pid)
+        return None
+
+    def collect(self) -> None:
+        """Takes note of processes that were ended, so that the system can forget them."""
+        for pid in list(self._ended):
+            try:
+                done = os.waitpid(pid, os.WNOHANG)[0] != 0
+            except ChildProcessError:
+                done = True
+            if done:
+                self._ended.discard(pid)
+
+    def close(self) -> None:
+        """Ends the first process; the others end when their sockets are closed."""
+        self.first._sock.close()
+        self._process.kill()
+        self._process.wait()
+        self.output.close()
+        self.collect()
+
+
+def pair(value: Fraction) -> list[int]:
+    """A fraction as JSON has it."""
+    return [value.numerator, value.denominator]

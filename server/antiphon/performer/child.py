@@ -1,0 +1,227 @@
+"""A process that performs a live script: `python -m antiphon.performer.child SOCKET RUNS`, both numbers of descriptors.
+
+It answers lines of JSON on the socket, and makes copies of itself: a copy goes on from the same beat with the same
+state, so another version of the script is read in a copy, and a copy that fails takes nothing with it. `RUNS` is a
+small file in memory where each copy writes which call of the script's code it makes.
+
+Lines it takes, `{"do": …}`: fork (with a descriptor, the copy's socket), read, start, swap, until, cue, strike, quiet.
+It answers fork, read and until. What the script prints goes to standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import mmap
+import os
+import random
+import signal
+import socket
+import struct
+import sys
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any, NoReturn
+
+from antiphon.errors import UsageError
+from antiphon.live.faults import located
+from antiphon.live.listening import cue_value
+from antiphon.live.performance import Performance
+from antiphon.live.reading import read
+from antiphon.live.records import LiveEvent, ScriptError
+from antiphon.live.stage import LiveScript
+from antiphon.performer.limits import StepLimits
+
+SLOTS, SLOT = 512, struct.Struct("q")
+"""Copies that have a place in `RUNS`, and what stands there."""
+_CHUNK = 1 << 16
+
+
+class Child:
+    """The process: `serve` answers until its socket is closed."""
+
+    def __init__(self, sock: socket.socket, runs: mmap.mmap) -> None:
+        self._sock, self._runs, self._slot = sock, runs, 0
+        self._buffer = b""
+        self._descriptors: list[int] = []
+        self._script: LiveScript | None = None
+        self._performance: Performance | None = None
+        self._events: list[LiveEvent] = []
+        self._faults: list[dict[str, Any]] = []
+        self._path = ""
+        self._over = False
+        self._forks = False
+        self._limits = StepLimits()
+        self._limits.over = self._overran
+        sys.addaudithook(self._audited)
+
+    def serve(self) -> NoReturn:
+        """Answers lines until the socket is closed; does not return."""
+        try:
+            for line in self._lines():
+                self._answer(line)
+        except OSError:
+            pass  # whoever asked is gone
+        os._exit(0)
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        while True:
+            line, found, rest = self._buffer.partition(b"\n")
+            if found:
+                self._buffer = rest
+                yield json.loads(line)
+                continue
+            part, descriptors, _, _ = socket.recv_fds(self._sock, _CHUNK, 4)
+            if not part:
+                return
+            self._descriptors += descriptors
+            self._buffer += part
+
+    def _answer(self, asked: dict[str, Any]) -> None:
+        if asked["do"] == "fork":
+            self._fork(asked["slot"])
+            return
+        self._limits.begin(asked.get("patience", 0.2))
+        try:
+            self._step(asked)
+        except BaseException as error:
+            self._limits.end()
+            self._dead(located(self._path, error))
+        self._limits.end()
+        if asked["do"] in ("until", "read"):
+            self._say(self._said(asked["do"]))
+
+    def _step(self, asked: dict[str, Any]) -> None:
+        performance = self._performance
+        match asked["do"]:
+            case "read":
+                self._path = asked["path"]
+                self._read(asked["path"], asked["text"])
+            case "start":
+                assert self._script is not None
+                random.seed(0)  # the same script plays the same notes, by whatever chance it takes
+                self._performance = Performance(
+                    self._script, asked["tempo"], at=Fraction(*asked["beat"]), report=self._report
+                )
+                self._performance.before = self._call
+            case "quiet":
+                sys.stdout = open(os.devnull, "w") if asked["on"] else sys.__stdout__  # noqa: SIM115
+            case _ if performance is None:
+                raise UsageError("nothing is performed yet")
+            case "swap":
+                assert self._script is not None
+                performance.swap(self._script, Fraction(*asked["beat"]))
+            case "until":
+                self._events = performance.until(Fraction(*asked["beat"]))
+            case "cue":
+                performance.cue(asked["name"], cue_value(asked["name"], asked["value"]))
+            case "strike":
+                performance.strike(asked["run"], _error(asked))
+
+    def _said(self, what: str) -> dict[str, Any]:
+        if what == "read":
+            script = self._script
+            assert script is not None
+            return {
+                "did": "read", "patch": script.patch, "bar": _pair(script.bar),
+                "levels": [list(level) for level in script.levels],
+            }  # fmt: skip
+        performance = self._performance
+        assert performance is not None
+        faults, self._faults = self._faults, []
+        return {
+            "did": "until", "beat": _pair(performance.beat), "faults": faults, "awaited": sorted(performance.awaited),
+            "sounding": [list(key) for key in performance.sounding],
+            "events": [[*_pair(e.beat), e.address, list(e.args), e.line] for e in self._events],
+        }  # fmt: skip
+
+    def _read(self, path: str, text: str) -> None:
+        folder = os.path.dirname(os.path.abspath(path))
+        if folder not in sys.path:
+            sys.path.insert(0, folder)
+        for name, module in list(sys.modules.items()):  # what stands beside the script may have changed with it
+            file = getattr(module, "__file__", None)
+            if isinstance(file, str) and os.path.dirname(os.path.abspath(file)) == folder:
+                del sys.modules[name]
+        self._script = read(path, text)
+
+    def _report(self, error: ScriptError) -> None:
+        if self._over:
+            self._dead(error)
+        self._faults.append({"fault": str(error), "picture": error.picture})
+
+    def _dead(self, error: ScriptError) -> NoReturn:
+        """Says why this process cannot go on, and ends it."""
+        with contextlib.suppress(OSError):
+            self._say({"did": "dead", "fault": str(error), "picture": error.picture, "over": self._over})
+        os._exit(1)
+
+    def _overran(self) -> None:
+        self._over = True
+
+    def _call(self, number: int) -> None:
+        SLOT.pack_into(self._runs, self._slot * SLOT.size, number)
+
+    def _say(self, message: dict[str, Any]) -> None:
+        self._sock.sendall(json.dumps(message).encode() + b"\n")
+
+    # ---- copies
+
+    def _audited(self, event: str, _arguments: tuple[object, ...]) -> None:
+        if event in ("os.fork", "os.forkpty") and not self._forks:
+            raise UsageError("a live script makes no copies of its process; take os.fork and multiprocessing out")
+
+    def _fork(self, slot: int) -> None:
+        """Makes a copy that answers on the socket that came with the request."""
+        sock = socket.socket(fileno=self._descriptors.pop(0))
+        self._forks = True
+        between = -1
+        with contextlib.suppress(OSError):  # without memory for it the socket closes, which says so
+            between = os.fork()
+        if between == 0 and self._forked():
+            self._forks = False
+            self._sock.close()
+            for descriptor in self._descriptors:
+                os.close(descriptor)
+            self._sock, self._slot, self._buffer, self._descriptors = sock, slot, b"", []
+            self._say({"did": "fork", "pid": os.getpid()})
+            return
+        self._forks = False
+        sock.close()
+        if between > 0:
+            os.waitpid(between, 0)
+
+    def _forked(self) -> bool:
+        """Forks again and ends: a copy whose parent has ended belongs to the player, which reads its end."""
+        try:
+            if os.fork() == 0:
+                return True
+        except OSError:
+            pass
+        os._exit(0)
+
+
+def _error(asked: dict[str, Any]) -> Exception:
+    fault = asked["fault"]
+    return ScriptError(fault, asked["picture"]) if asked["located"] else UsageError(fault)
+
+
+def _pair(value: Fraction) -> list[int]:
+    return [value.numerator, value.denominator]
+
+
+def main(arguments: list[str]) -> None:
+    """Performs; see the module."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the player decides
+    sock = socket.socket(fileno=int(arguments[0]))
+    runs = mmap.mmap(int(arguments[1]), SLOTS * SLOT.size)
+    sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
+    gc.freeze()  # the collector would write to pages that the copies share
+    child = Child(sock, runs)
+    child._say({"did": "fork", "pid": os.getpid()})
+    child.serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,302 @@
+"""`antiphon live`: watches a script's file, and has a player play it at a server, started where none answers."""
+
+from __future__ import annotations
+
+import math
+import os
+import select
+import signal
+import time
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import EngineError, UsageError
+from antiphon.live.reading import LARGEST
+from antiphon.performer.branch import Processes
+from antiphon.performer.player import LEAD, Player, SentEvent, Show
+from antiphon.performer.server import OwnServer
+from antiphon.performer.wire import BeatClock, Wire
+from antiphon.wire.osc import Message
+from antiphon.wire.text import printable
+
+TICK = 0.01
+"""Seconds between two steps of the player at most."""
+ASK = 0.02
+"""Seconds between two questions for the beat."""
+LOOK = 0.02
+"""Seconds between two looks at the file: it is read once it is the same in two of them."""
+AGAIN = 0.05
+"""Seconds until a lost connection is opened again."""
+PATCH_PATIENCE = 60.0
+"""Seconds in which a server loads a patch."""
+MOST_LINES = 50
+"""Lines of what the script prints that are shown in a second."""
+_REASONS = 64
+"""Reasons of the server whose repetition is not shown."""
+_QUIETEST = 1e-6
+
+
+class Performing:
+    """One run of `antiphon live`.
+
+    Attributes:
+        player: What plays.
+        wire: The connection.
+        ending: Set to end `run`.
+    """
+
+    def __init__(
+        self, path: str, show: Show, *, osc_port: int, patch: str = "", quantum: float = 0.0,
+        serve: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """Starts the processes; `run` plays.
+
+        Args:
+            path: Of the script.
+            show: Takes what is to be read by the performer.
+            osc_port: Of the server.
+            patch: The patch to play in place of the one that the script names, or "".
+            quantum: As of `Player`.
+            serve: Options of `antiphon serve`, with which a server is started where none answers.
+
+        Raises:
+            UsageError: There is no such file.
+        """
+        self._path, self._show, self._patch, self._serve = path, show, patch, serve
+        if not Path(path).is_file():
+            raise UsageError(f"cannot read {printable(path)}: there is no such file, or it is not an ordinary one")
+        self.wire, self._clock = Wire(osc_port), BeatClock()
+        self._processes = Processes()
+        self.player = Player(path, self._processes, show, quantum=quantum)
+        self._server: OwnServer | None = None
+        self.ending = False
+        self._seen: object = None
+        self._read: object = None
+        self._looked = self._asked = self._opened = 0.0
+        self._lost = self._met = False
+        self._plays: str | None = None
+        self._loading: tuple[str, float] | None = None
+        self._lines: dict[str, int] = {}
+        self._reasons: deque[str] = deque(maxlen=_REASONS)
+        self._printed: tuple[int, int] = (0, 0)
+        self._rest = b""
+
+    def run(self) -> None:
+        """Plays until `ending` is set.
+
+        Raises:
+            EngineError: The server that was started ends, or none can be started.
+        """
+        try:
+            self._look(time.monotonic(), at_once=True)
+            while not self.ending:
+                self._wait()
+                self.step(time.monotonic())
+            self._leave()
+        finally:
+            self.player.close()
+            self._processes.close()
+            self.wire.close()
+            if self._server is not None:
+                self._server.end()
+
+    def step(self, now: float) -> None:
+        """One step, at a time in seconds of the monotonic clock."""
+        self._look(now)
+        self._print(now)
+        if not self.wire.connected:
+            self._open(now)
+        for message in self.wire.messages():
+            self._take(message, now)
+        if self.wire.connected and now - self._asked >= ASK:
+            self._asked = now
+            self.wire.send("/beat")
+        if not self._clock.running:
+            return
+        for event in self.player.tick(self._clock.now(now), self._clock.bpm()):
+            self._send(event)
+        self._load(now)
+
+    # ---- the server
+
+    def _open(self, now: float) -> None:
+        if now - self._opened < AGAIN:
+            return
+        self._opened = now
+        self._clock.forget()
+        if self._server is not None and self._server.ended:
+            raise EngineError("the server has ended; what it said stands above")
+        if self.wire.open():
+            self.wire.send("/tempo")
+            self.wire.send("/patch/hint")
+            self._plays, self._met = None, True
+            if self._lost:
+                self._show("connected again")
+            self._lost = False
+        elif self._server is None and not self._met:
+            wanted = self._named()
+            if wanted is not None:
+                self._show("no server answers: one is started")
+                self._server = OwnServer(self._serve, wanted)
+                self.wire.port = self._server.port()
+                self._show(self._server.ready)
+        elif not self._lost:
+            self._lost = True
+            self._show("the server does not answer; the script goes on when it does", fault=True)
+
+    def _named(self) -> str | None:
+        """The patch that a server is to be started with; None until the script was read."""
+        for event in self.player.tick(0.0, 120.0):
+            self._send(event)
+        return self._wanted() if self.player.wanted else None
+
+    def _wanted(self) -> str:
+        """The patch to be loaded: a name, or the path of a file beside the script."""
+        name = self._patch or self.player.wanted
+        beside = Path(self._path).parent / name
+        return str(beside.absolute()) if beside.is_file() else name
+
+    def _load(self, now: float) -> None:
+        """Has the server load the patch that the version that was read names."""
+        if not self.player.wanted or self._plays is None:
+            return
+        wanted = self._wanted()
+        if self._loading is None:
+            started = self._server is not None and wanted == self._server.patch and not self.player.playing
+            if started or Path(wanted).stem.casefold() == self._plays.casefold():
+                self.player.loaded()
+            elif os.sep in wanted:
+                self.player.refuse(
+                    f"{printable(wanted)} is a file, and a server that runs loads patches by their names: put it among "
+                    "those that `antiphon patches` lists"
+                )
+            else:
+                self._loading = wanted, now
+                self.wire.send("/patch/load", wanted)
+        elif now - self._loading[1] > PATCH_PATIENCE:
+            self._loading = None
+            self.player.refuse(f"the server has not loaded the patch {wanted} within {PATCH_PATIENCE:g} s")
+
+    def _take(self, message: Message, now: float) -> None:
+        """Takes what the server says."""
+        address, args = message.address.decode("utf-8", "replace"), message.args
+        match address, args:
+            case "/beat", (float(beat),):
+                self._clock.answer(beat, now)
+            case "/tempo", (float(bpm),):
+                self._clock.tempo(bpm)
+            case "/patch/hint.reply", (str(name), *_):
+                self._plays = name
+            case "/patch/loaded", (str(name), *_):
+                self._plays = name
+            case "/done", ("/patch/load", *_) if self._loading is not None:
+                self._plays, self._loading = self._loading[0], None
+                self.player.loaded()
+            case "/fail", ("/patch/load", reason) if self._loading is not None:
+                self._loading = None
+                self.player.refuse(printable(str(reason)))
+            case "/fail", (str(what), reason):
+                self._refused(what, str(reason))
+            case "/panic", _:
+                self.player.panic()
+            case "/cue", (str(name), *value):
+                self.player.cue(name, value[0] if value else None)
+            case "/note/on", (note, velocity, channel, str(node)):
+                self.player.cue(f"{node}:note", [note, velocity, channel])
+            case "/meter", (str(node), float(), float(rms)):
+                self.player.level(node, 20.0 * math.log10(max(rms, _QUIETEST)))
+            case _, (float() | int() | str() as value,) if address.startswith("/node/") and address.count("/") == 3:
+                _, _, node, param = address.split("/")
+                self.player.cue(f"{node}.{param}", value)
+
+    def _refused(self, what: str, reason: str) -> None:
+        """The server takes a message not."""
+        line = self._lines.get(what, 0)
+        name = os.path.basename(self._path)
+        sentence = f"{name} line {line}: {reason}" if line else f"{name}: {what}: {reason}"
+        if sentence not in self._reasons:
+            self._reasons.append(sentence)
+            self._show(printable(sentence), fault=True)
+
+    def _send(self, event: SentEvent) -> None:
+        if len(self._lines) > 4096:
+            self._lines.clear()
+        self._lines[event.address] = event.line
+        self.wire.play(event)
+
+    def _leave(self) -> None:
+        """Ends the script's notes, behind those that were sent already."""
+        for event in self.player.ends():
+            self._send(event)
+        until = time.monotonic() + 2 * LEAD
+        while self.wire.connected and time.monotonic() < until:
+            self.wire.flush()
+            time.sleep(TICK)
+
+    # ---- the file, and what the script prints
+
+    def _look(self, now: float, *, at_once: bool = False) -> None:
+        if now - self._looked < LOOK:
+            return
+        self._looked = now
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return  # an editor that replaces the file has taken the old one away
+        seen, self._seen = self._seen, (found.st_mtime_ns, found.st_size, found.st_ino)
+        if self._seen == self._read or (seen != self._seen and not at_once):
+            return
+        try:
+            with open(self._path, "rb") as file:
+                content = file.read(4 * LARGEST + 1)
+            text = content.decode("utf-8")
+        except OSError:
+            return
+        except ValueError:
+            self._read = self._seen
+            self._show(f"cannot read {printable(self._path)}: it is not UTF-8 text", fault=True)
+            return
+        self._read = self._seen
+        self.player.save(text)
+
+    def _print(self, now: float) -> None:
+        """Shows what the script prints, some lines a second of it."""
+        while True:
+            try:
+                part = os.read(self._processes.output.fileno(), 1 << 16)
+            except BlockingIOError:
+                return
+            if not part:
+                return
+            *lines, self._rest = (self._rest + part)[-(1 << 16) :].split(b"\n")
+            second, count = self._printed
+            if int(now) != second:
+                if count > MOST_LINES:
+                    self._show(f"… and {count - MOST_LINES} lines more")
+                count = 0
+            for line in lines:
+                count += 1
+                if count <= MOST_LINES:
+                    self._show(printable(line[:400].decode("utf-8", "replace")))
+            self._printed = int(now), count
+
+    def _wait(self) -> None:
+        """Returns when something has arrived, or after `TICK`."""
+        watched: list[Any] = [*self.player.branches(), self._processes.first]
+        if self.wire.connected:
+            watched.append(self.wire)
+        with suppress(OSError, ValueError):
+            select.select(watched, [], [], TICK)
+
+
+def ended_by_signals(performing: Performing) -> None:
+    """Ctrl-C, SIGTERM and SIGHUP end the performance after the ends of its notes."""
+
+    def end(_number: int, _frame: object) -> None:
+        performing.ending = True
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)

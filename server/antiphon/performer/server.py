@@ -1,0 +1,69 @@
+"""A server of the performance's own, started where none answers."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+
+from antiphon.errors import EngineError
+
+_PATIENCE = 10.0
+"""Seconds in which a server ends."""
+
+
+class OwnServer:
+    """`antiphon serve` in a process of its own, which ends with the performance.
+
+    Attributes:
+        patch: That it was started with.
+        ready: The line by which it says that it is ready.
+    """
+
+    def __init__(self, options: Sequence[str], patch: str) -> None:
+        """Starts it, and returns when it is ready.
+
+        Args:
+            options: Of `antiphon serve`.
+            patch: A name or a path.
+
+        Raises:
+            EngineError: It does not start; it has said why on standard error.
+        """
+        self.patch, self.ready = patch, ""
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "antiphon", "serve", *options, "--patch", patch],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace",
+            start_new_session=True,  # Ctrl-C ends the performance, which ends it
+        )  # fmt: skip
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            if line.startswith("ready"):
+                self.ready = line.strip()
+                break
+        if not self.ready:
+            self._process.wait()
+            raise EngineError("the server could not be started; what it said stands above")
+        # what it says later is of no use here, and a pipe that nobody reads would stop it
+        threading.Thread(target=self._process.stdout.read, daemon=True).start()
+
+    def port(self) -> int:
+        """Its OSC port."""
+        found = re.search(r":(\d+)", self.ready)
+        return int(found[1]) if found else 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
+    def end(self) -> None:
+        """Ends it."""
+        self._process.terminate()
+        try:
+            self._process.wait(_PATIENCE)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

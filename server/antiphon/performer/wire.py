@@ -1,0 +1,165 @@
+"""The connection to a server: OSC over TCP, its beat, and what it sends to subscribers."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from antiphon.performer.player import SentEvent
+from antiphon.wire.frames import Framer
+from antiphon.wire.osc import Arg, Bundle, Double, Long, Message, Packet, decode, encode
+
+HOST = "127.0.0.1"
+_MOST_UNSENT = 8 << 20
+"""Bytes that wait for the server; one that takes nothing is treated as gone."""
+_SPAN = 0.5
+"""Seconds over which the tempo is measured."""
+_BEYOND = 0.05
+"""Seconds that the beat is continued after its last answer."""
+
+
+class Wire:
+    """A connection, opened again where it is lost.
+
+    Attributes:
+        connected: Whether it is open.
+    """
+
+    def __init__(self, port: int) -> None:
+        """Not connected yet. port: the server's OSC port."""
+        self.port = port
+        self.connected = False
+        self._sock: socket.socket | None = None
+        self._framer = Framer()
+        self._out = bytearray()
+
+    def fileno(self) -> int:
+        """For `select`; -1 where it is not open."""
+        return -1 if self._sock is None else self._sock.fileno()
+
+    def open(self) -> bool:
+        """Opens the connection and subscribes; whether a server answers."""
+        self.close()
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sock.settimeout(1.0)
+            sock.connect((HOST, self.port))
+            # on loopback a port without a listener can be connected to itself
+            if sock.getsockname() == sock.getpeername():
+                raise ConnectionRefusedError(errno.ECONNREFUSED, "")
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError:
+            sock.close()
+            return False
+        sock.setblocking(False)
+        self._sock, self._framer, self._out, self.connected = sock, Framer(), bytearray(), True
+        self.send("/notify", 1)
+        return True
+
+    def close(self) -> None:
+        """Closes the connection."""
+        if self._sock is not None:
+            self._sock.close()
+        self._sock, self.connected = None, False
+
+    def send(self, address: str, *args: Arg) -> None:
+        """Sends a message; nothing where there is no connection."""
+        packet = encode(address, *args)
+        self._out += len(packet).to_bytes(4, "big") + packet
+        self.flush()
+
+    def play(self, event: SentEvent) -> None:
+        """Sends a message that takes effect at its beat."""
+        self.send("/at", Double(event.beat), event.address, *map(_exact, event.args))
+
+    def flush(self) -> None:
+        """Sends what the connection takes."""
+        if self._sock is None:
+            self._out.clear()
+            return
+        try:
+            while self._out:
+                del self._out[: self._sock.send(self._out)]
+        except BlockingIOError:
+            if len(self._out) > _MOST_UNSENT:
+                self.close()
+        except OSError:
+            self.close()
+
+    def messages(self) -> Iterator[Message]:
+        """What has arrived; closes the connection at its end."""
+        self.flush()
+        while self._sock is not None:
+            try:
+                data = self._sock.recv(1 << 16)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self.close()
+                return
+            for packet in self._framer.feed(data):
+                if isinstance(packet, bytes):
+                    yield from _opened(decode(packet))
+
+
+class BeatClock:
+    """The server's beat, from its answers."""
+
+    def __init__(self) -> None:
+        self._answers: deque[tuple[float, float]] = deque()
+        self._tempo = 120.0
+
+    def tempo(self, bpm: float) -> None:
+        """The server's tempo, which counts until there are answers enough to measure it."""
+        self._tempo = bpm
+
+    def answer(self, beat: float, at: float) -> None:
+        """The server's beat, in an answer that came at a time in seconds."""
+        answers = self._answers
+        if answers and (beat < answers[-1][1] or at - answers[-1][0] > _SPAN):
+            answers.clear()
+        answers.append((at, beat))
+        while at - answers[0][0] > _SPAN:
+            answers.popleft()
+
+    @property
+    def running(self) -> bool:
+        """Whether there was an answer since the connection was opened."""
+        return bool(self._answers)
+
+    def forget(self) -> None:
+        """The connection is lost."""
+        self._answers.clear()
+
+    def bpm(self) -> float:
+        """The tempo, 0 where the beat stands still."""
+        (first, begin), (last, end) = self._answers[0], self._answers[-1]
+        if last - first < _SPAN / 2:
+            return self._tempo
+        return (end - begin) / (last - first) * 60.0
+
+    def now(self, at: float) -> float:
+        """The beat at a time in seconds; not later than it is."""
+        last, beat = self._answers[-1]
+        return beat + min(max(at - last, 0.0), _BEYOND) * self.bpm() / 60.0
+
+
+def _exact(value: Any) -> Arg:
+    if isinstance(value, float):
+        return Double(value)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Long(value) if abs(value) >= 1 << 31 else value
+    return value if isinstance(value, bool | str) else str(value)
+
+
+def _opened(packet: Packet) -> Iterator[Message]:
+    if isinstance(packet, Message):
+        yield packet
+    elif isinstance(packet, Bundle):
+        for item in packet.items:
+            yield from _opened(item)

@@ -1,0 +1,41 @@
+"""What control asks of the check of a plugin's version, as plain data: control imports nothing that loads plugins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+from antiphon.contract.params import Value
+
+CHECK_LIMIT = 5.0
+"""Seconds a plugin that is not built in may take to import and pass its check."""
+BEGUN = b"begun\n"
+"""Written before the plugin is imported; the limit counts from there."""
+
+
+@dataclass(frozen=True, slots=True)
+class VersionCheck:
+    """What is checked.
+
+    Attributes:
+        folder: Of the version.
+        plugin: Folder of the plugin itself.
+        rate, block, channels: Of the stream that plays.
+        nodes: Type and values of each node in use that is of this plugin.
+        limit: Seconds, from the beginning of the import.
+        parent: Pid of the process that asked.
+    """
+
+    folder: str
+    plugin: str
+    rate: int
+    block: int
+    channels: int
+    nodes: tuple[tuple[str, Mapping[str, Value]], ...] = ()
+    limit: float = CHECK_LIMIT
+    parent: int = 0
+
+    def to_json(self) -> str:
+        """Packs it for the child's standard input."""
+        return json.dumps(asdict(self))

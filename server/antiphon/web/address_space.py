@@ -1,0 +1,74 @@
+"""The nodes that OSCQuery's clients see: how a change of one is sent, and which were added or removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param
+from antiphon.errors import WireError
+from antiphon.graph.graph import NodeSpec
+from antiphon.graph.io_nodes import declaration
+from antiphon.web.oscquery import has_norm
+from antiphon.wire.osc import Arg
+
+PATH_ADDED, PATH_REMOVED = "PATH_ADDED", "PATH_REMOVED"
+"""OSCQuery's commands to its clients; a node has one name as long as it is there, so that none is renamed."""
+
+
+class AddressSpace:
+    """The nodes as of the last `update`, with the declarations of their parameters."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        """No nodes; `catalog` has their types."""
+        self._catalog = catalog
+        self._types: dict[str, str] = {}
+        self._params: dict[str, dict[str, Param]] = {}
+        self._known = False
+
+    def update(self, nodes: Iterable[NodeSpec]) -> list[tuple[str, str]]:
+        """Takes the nodes there are now.
+
+        Args:
+            nodes: The patch's, with `in` and `out`.
+
+        Returns:
+            What clients are sent: (`PATH_REMOVED` or `PATH_ADDED`, path), removals first; a node of another type is
+            removed and added. Nothing at the first call.
+        """
+        types, known = {node.name: node.type for node in nodes}, self._known
+        before, self._types, self._known = self._types, types, True
+        self._params = {}
+        for node in nodes:
+            info = declaration(node, self._catalog)
+            self._params[node.name] = {param.name: param for param in (info.cells if info else ())}
+        if not known:
+            return []
+        removed = [name for name, type_ in before.items() if types.get(name) != type_]
+        added = [name for name, type_ in types.items() if before.get(name) != type_]
+        return [(PATH_REMOVED, f"/node/{name}") for name in removed] + [(PATH_ADDED, f"/node/{name}") for name in added]
+
+    def messages(self, address: str, args: tuple[Arg, ...]) -> list[tuple[str, tuple[Arg, ...]]]:
+        """The messages for one that control sent its subscribers, as the tree declares their addresses.
+
+        Args:
+            address: Of the message.
+            args: Its arguments.
+
+        Returns:
+            Addresses with their arguments: a switch as T or F, which is its TYPE, and a parameter that has one also
+            at its `/norm`; any other message as it is.
+        """
+        _, _, rest = address.partition("/node/")
+        node, _, name = rest.partition("/")
+        param = self._params.get(node, {}).get(name)
+        if param is None or len(args) != 1 or not isinstance(args[0], float | int | str):
+            return [(address, args)]
+        value = args[0]
+        sent: list[tuple[str, tuple[Arg, ...]]] = [(address, (bool(value),) if param.kind == "switch" else args)]
+        if has_norm(param):
+            try:
+                sent.append((f"{address}/norm", (param.to_norm(param.check(value)),)))
+            except WireError:
+                pass  # a value of another type's parameter of this name, until the next update
+        return sent

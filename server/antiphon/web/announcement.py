@@ -1,0 +1,134 @@
+"""Announces the server on the local network by Zeroconf (mDNS, DNS-SD), so that surfaces list it by its name.
+
+`_osc._udp` is the port of OSC, by which TouchOSC and others offer hosts; `_oscjson._tcp` that of HTTP, by which
+clients of OSCQuery do. Source of the two names: the OSCQuery proposal, and what TouchOSC and Chataigne look for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import antiphon
+from antiphon.web.access import local_addresses
+
+if TYPE_CHECKING:
+    from zeroconf import ServiceInfo
+
+log = logging.getLogger("antiphon.lan")
+
+OSC, OSCQUERY = "_osc._udp.local.", "_oscjson._tcp.local."
+LOOK_SECONDS = 10.0
+"""Seconds between two looks at this machine's addresses: a laptop changes its network while the server runs."""
+MAX_LABEL = 63
+"""Bytes of one part of a DNS name."""
+
+
+def instance_name(host: str) -> str:
+    """The name that people read in a list of servers: "Antiphon on studio"; `host` is the machine's name."""
+    return f"Antiphon on {host.partition('.')[0]}".encode()[:MAX_LABEL].decode(errors="ignore").strip()
+
+
+def host_name(host: str) -> str:
+    """The server's host name in mDNS; its own, for the machine's may be announced by its system already."""
+    label = "".join(c if c.isascii() and c.isalnum() else "-" for c in host.partition(".")[0].lower())
+    return f"antiphon-{label}"[:MAX_LABEL].rstrip("-") + ".local"
+
+
+def reachable(where: str) -> tuple[str, ...]:
+    """The IPv4 addresses to announce.
+
+    Args:
+        where: "all" for those of every interface but loopback, or one address.
+    """
+    if where != "all":
+        return (where,)
+    return tuple(address for address in local_addresses() if not address.startswith("127."))
+
+
+class Announcement:
+    """Announces OSC and OSCQuery while `serve` runs.
+
+    Attributes:
+        name: The server's name; another server of that name on the network makes it "Antiphon on studio-2".
+    """
+
+    def __init__(
+        self, osc_port: int, http_port: int, where: str = "all", look: Callable[[str], tuple[str, ...]] = reachable
+    ) -> None:
+        """Announces nothing before `serve`.
+
+        Args:
+            osc_port, http_port: Ports of OSC over UDP and of HTTP.
+            where: As for `reachable`.
+            look: Finds the addresses; a test's own.
+        """
+        self._ports = {OSCQUERY: http_port, OSC: osc_port}
+        self._where, self._look = where, look
+        self._host = socket.gethostname()
+        self.name = instance_name(self._host)
+
+    async def serve(self) -> None:
+        """Announces until it is cancelled, and anew whenever the machine's addresses change; then withdraws."""
+        from zeroconf import Error
+
+        reported = ""
+        while True:
+            addresses = self._look(self._where)
+            try:
+                async with self._announced(addresses):
+                    reported = ""
+                    await self._moved(addresses)
+            except (OSError, Error, TimeoutError) as error:
+                reason = str(error) or type(error).__name__
+                if reason != reported:
+                    log.warning("the server is not announced on the network (%s); its address still works", reason)
+                reported = reason
+                await asyncio.sleep(LOOK_SECONDS)
+
+    async def _moved(self, addresses: tuple[str, ...]) -> None:
+        """Returns once the machine has other addresses than these."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._look(self._where) != addresses:
+                return
+
+    @asynccontextmanager
+    async def _announced(self, addresses: tuple[str, ...]) -> AsyncIterator[None]:
+        """Announces at these addresses, at none where there are none, and withdraws at the end."""
+        if not addresses:
+            yield
+            return
+        from zeroconf import IPVersion
+        from zeroconf.asyncio import AsyncZeroconf
+
+        zeroconf = AsyncZeroconf(interfaces=list(addresses), ip_version=IPVersion.V4Only)
+        try:
+            name = instance_name(self._host)
+            broadcasts = []
+            for kind in (OSCQUERY, OSC):
+                info = self._info(kind, name, addresses)
+                broadcasts.append(await zeroconf.async_register_service(info, allow_name_change=True))
+                # both services have one name, by which a client knows them for one server
+                name = info.name.removesuffix(f".{kind}")
+            self.name = name
+            await asyncio.gather(*broadcasts)
+            yield
+        finally:
+            await zeroconf.async_unregister_all_services()
+            await zeroconf.async_close()
+
+    def _info(self, kind: str, name: str, addresses: tuple[str, ...]) -> ServiceInfo:
+        from zeroconf import ServiceInfo
+
+        text = {"txtvers": "1", "version": antiphon.__version__}
+        if kind == OSCQUERY:
+            text |= {"path": "/", "scheme": "https", "authorization": "bearer"}
+        return ServiceInfo(
+            kind, f"{name}.{kind}", port=self._ports[kind], parsed_addresses=list(addresses),
+            properties=text, server=f"{host_name(self._host)}.",
+        )  # fmt: skip

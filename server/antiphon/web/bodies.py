@@ -1,0 +1,86 @@
+"""Bodies that are not held in memory: a request's, read in pieces, and a response's, sent from a file."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+from antiphon.io.http_message import Refusal
+
+PIECE = 256 * 1024
+"""Bytes of a file that are read and sent at a time."""
+PIECE_SECONDS = 30.0
+"""Time in which a client must read a piece; after it the connection is closed."""
+SLOWEST, AFTER = 16 * 1024, 10.0
+"""Bytes a second that a client must send on average once so many seconds have passed: a few slow clients would hold all
+the places for uploads otherwise."""
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class Disconnect(Exception):
+    """The client disconnected before its request was complete."""
+
+
+class StreamedBody:
+    """The pieces of a request's body, by `async for`.
+
+    Attributes:
+        complete: Whether the last piece was read.
+    """
+
+    def __init__(self, receive: Receive, most: int, renew: Callable[[], None]) -> None:
+        """Reads nothing yet.
+
+        Args:
+            receive: Of ASGI.
+            most: Bytes that the body may have.
+            renew: Called with each piece: the client's time begins again.
+        """
+        self._receive, self._most, self._renew = receive, most, renew
+        self._received = 0
+        self._began = asyncio.get_running_loop().time()
+        self.complete = False
+
+    def __aiter__(self) -> StreamedBody:
+        return self
+
+    async def __anext__(self) -> bytes:
+        """The next piece, never empty; raises `Refusal` where the body is too long or too slow."""
+        while not self.complete:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnect
+            piece: bytes = message["body"]
+            self.complete = not message["more_body"]
+            self._received += len(piece)
+            if self._received > self._most:
+                raise Refusal(413, f"a request body has at most {self._most} bytes")
+            if not self.complete:
+                self._check_speed()
+                self._renew()
+            if piece:
+                return piece
+        raise StopAsyncIteration
+
+    def _check_speed(self) -> None:
+        seconds = asyncio.get_running_loop().time() - self._began
+        if seconds > AFTER and self._received < seconds * SLOWEST:
+            raise Refusal(408, f"a file must be sent with {SLOWEST} bytes a second at least")
+
+
+async def send_file(send: Send, path: Path) -> None:
+    """Sends a file as the body of a response whose head was sent. A client that does not read is disconnected."""
+    with path.open("rb") as file:
+        left = os.fstat(file.fileno()).st_size
+        while left > 0:
+            piece = await asyncio.to_thread(file.read, min(PIECE, left))
+            if not piece:
+                return  # the file was cut; the connection closes with the body incomplete, which the client detects
+            left -= len(piece)
+            async with asyncio.timeout(PIECE_SECONDS):
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -1,0 +1,160 @@
+"""The routes for work on files: what can be run, files, jobs and their results."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.errors import FileError, PatchError
+from antiphon.graph.graph import known_type
+from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.jobs.board import JobBoard
+from antiphon.jobs.files import MAX_FILE
+from antiphon.jobs.job import Job, Task
+from antiphon.jobs.request import render_task, run_task
+from antiphon.web.server import HttpServer
+
+log = logging.getLogger("antiphon.jobs")
+TYPES = {
+    ".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg", ".aiff": "audio/aiff",
+    ".aif": "audio/aiff", ".au": "audio/basic", ".mid": "audio/midi", ".json": "application/json",
+}  # fmt: skip
+"""Media types of results, by ending."""
+
+
+class JobRoutes:
+    """Adds the routes; the table of jobs is opened by the first request that needs it, or where jobs were left."""
+
+    def __init__(self, server: HttpServer, catalog: Catalog, folder: Path) -> None:
+        """Adds the routes.
+
+        Args:
+            server: To add them to; its WebSocket clients get every change of a job.
+            catalog: The plugins there are.
+            folder: For the table, files and results.
+        """
+        self._server, self._catalog, self._folder = server, catalog, folder
+        self._opened: JobBoard | None = None
+        server.add("GET", "/api/plugins", self._plugins)
+        server.add("GET", "/api/plugins/*", self._plugin)
+        server.add("GET", "/api/files", self._files)
+        server.add_stream("/api/files", self._receive, MAX_FILE)
+        server.add("DELETE", "/api/files/*", self._remove_file)
+        server.add("POST", "/api/run/*", self._run)
+        server.add("POST", "/api/render/*", self._render)
+        server.add("GET", "/api/jobs", self._jobs)
+        server.add("GET", "/api/jobs/*", self._job)
+        server.add("DELETE", "/api/jobs/*", self._cancel)
+
+    def start(self) -> None:
+        """Goes on with jobs that an earlier web process left."""
+        if (self._folder / "jobs.sqlite").exists():
+            try:
+                self._board()
+            except FileError as error:
+                log.warning("no work on files: %s", error)
+
+    async def close(self) -> None:
+        """Ends the jobs that run; they begin anew with the next start."""
+        if self._opened is not None:
+            await self._opened.close()
+
+    def _board(self) -> JobBoard:
+        if self._opened is None:
+            self._opened = JobBoard(self._folder, self._changed)
+            self._opened.start()
+        return self._opened
+
+    def _changed(self, job: Job) -> None:
+        self._server.listeners.job(job.id, job.plain())
+
+    async def _plugins(self, request: HttpRequest) -> Response:
+        return answer([_shown(self._catalog[name]) for name in self._catalog])
+
+    async def _plugin(self, request: HttpRequest) -> Response:
+        return answer(_shown(self._known(_tail(request, "/api/plugins/"))))
+
+    async def _files(self, request: HttpRequest) -> Response:
+        return answer([entry.plain() for entry in self._board().files.entries.values()])
+
+    async def _receive(self, request: HttpRequest, pieces: AsyncIterator[bytes]) -> Response:
+        name = parse_qs(request.query or "").get("name", [""])[0]
+        entry = await self._board().receive(name, pieces)
+        return answer(entry.plain(), 201, (("Location", f"/api/files/{entry.id}"),))
+
+    async def _remove_file(self, request: HttpRequest) -> Response:
+        self._board().remove_file(_tail(request, "/api/files/"))
+        return Response(204)
+
+    async def _run(self, request: HttpRequest) -> Response:
+        plugin = self._known(_tail(request, "/api/run/")).type
+        board, body = self._board(), request.json()
+        return self._accepted(await asyncio.to_thread(run_task, self._catalog, plugin, body, board.files.path))
+
+    async def _render(self, request: HttpRequest) -> Response:
+        board, body, patch = self._board(), request.json(), _tail(request, "/api/render/")
+        return self._accepted(await asyncio.to_thread(render_task, patch, body, board.files.path))
+
+    def _accepted(self, task: Task) -> Response:
+        job = self._board().add(task)
+        return answer(job.plain(), 202, (("Location", f"/api/jobs/{job.id}"),))
+
+    async def _jobs(self, request: HttpRequest) -> Response:
+        return answer([job.plain() for job in reversed(self._board().jobs.values())])
+
+    async def _job(self, request: HttpRequest) -> Response:
+        key, _, rest = _tail(request, "/api/jobs/").partition("/")
+        if not rest:
+            return answer(self._board().job(key).plain())
+        what, _, name = rest.partition("/")
+        if what != "result":
+            raise Refusal(404, "a job has /result and /result/NAME")
+        path = self._board().result(key, name)
+        shown = f'attachment; filename="{path.name}"'
+        return Response(
+            200, b"", TYPES.get(path.suffix, "application/octet-stream"), (("Content-Disposition", shown),), path
+        )
+
+    async def _cancel(self, request: HttpRequest) -> Response:
+        return answer(self._board().cancel(_tail(request, "/api/jobs/")).plain())
+
+    def _known(self, name: str) -> ProcessorInfo:
+        try:
+            return known_type(name, self._catalog)
+        except PatchError as error:
+            raise Refusal(404, str(error)) from None
+
+
+def _tail(request: HttpRequest, prefix: str) -> str:
+    return request.path.removeprefix(prefix)
+
+
+def _shown(info: ProcessorInfo) -> dict[str, Any]:
+    """A plugin's declaration for JSON."""
+    return {
+        "name": info.type,
+        "doc": info.doc,
+        "plugin": info.plugin,
+        "inputs": [{"name": port.name, "kind": port.kind} for port in info.inputs],
+        "outputs": [{"name": port.name, "kind": port.kind} for port in info.outputs],
+        "needs": list(info.needs),
+        "params": [_param(param) for param in info.cells],
+    }
+
+
+def _param(param: Param) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "name": param.name, "kind": param.kind, "default": param.default, "unit": param.unit, "doc": param.doc,
+        "readonly": param.readonly,
+    }  # fmt: skip
+    if param.kind in ("float", "int"):
+        shown |= {"low": param.low, "high": param.high, "warp": param.warp}
+    if param.kind == "choice":
+        shown["choices"] = list(param.choices)
+    return shown

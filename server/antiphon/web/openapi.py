@@ -1,0 +1,200 @@
+"""The OpenAPI document of the routes below /api: what they take, and what they answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+Schema = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path.
+
+    Attributes:
+        method: In small letters.
+        path: With names of its parts in braces.
+        summary: One sentence.
+        answers: Schema of the answer, or None for an empty one.
+        status: Of the answer.
+        body: Schema of the request's body, or None.
+        query: Names of query parameters and what they are.
+        binary: Whether the body is a file.
+        file: Whether the answer is a file.
+    """
+
+    method: str
+    path: str
+    summary: str
+    answers: Schema | None = None
+    status: int = 200
+    body: Schema | None = None
+    query: tuple[tuple[str, str], ...] = ()
+    binary: bool = False
+    file: bool = False
+
+
+def _object(**properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _optional(*required: str, **properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(required), "additionalProperties": False}
+
+
+def _list(of: Schema) -> Schema:
+    return {"type": "array", "items": of}
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+TEXT: Schema = {"type": "string"}
+NUMBER: Schema = {"type": "number"}
+INTEGER: Schema = {"type": "integer"}
+SWITCH: Schema = {"type": "boolean"}
+ANY: Schema = {"type": "object"}
+SCHEMAS: dict[str, Schema] = {
+    "Error": _object(error=TEXT),
+    "File": _object(id=TEXT, name=TEXT, bytes=INTEGER, created=NUMBER),
+    "Job": _object(
+        id=TEXT,
+        command={"type": "string", "enum": ["run", "render"]},
+        name=TEXT,
+        file=TEXT,
+        params=ANY,
+        state={"type": "string", "enum": ["waiting", "running", "done", "failed", "cancelled"]},
+        progress={"type": "number", "minimum": 0, "maximum": 1},
+        error=TEXT,
+        summary=TEXT,
+        created=NUMBER,
+        ended=NUMBER,
+        results=_list(_object(name=TEXT, bytes=INTEGER)),
+    ),
+    "Param": {
+        "type": "object",
+        "required": ["name", "kind", "default", "unit", "doc", "readonly"],
+        "properties": {
+            "name": TEXT,
+            "kind": {"type": "string", "enum": ["float", "int", "switch", "choice", "text", "file", "trigger"]},
+            "default": {},
+            "unit": TEXT,
+            "doc": TEXT,
+            "readonly": SWITCH,
+            "low": NUMBER,
+            "high": NUMBER,
+            "warp": {"type": "string", "enum": ["linear", "log"]},
+            "choices": _list(TEXT),
+        },
+    },
+    "Plugin": _object(
+        name=TEXT,
+        doc=TEXT,
+        plugin=TEXT,
+        inputs=_list(_object(name=TEXT, kind=TEXT)),
+        outputs=_list(_object(name=TEXT, kind=TEXT)),
+        needs=_list(TEXT),
+        params=_list(_ref("Param")),
+    ),
+    "Patch": _object(name=TEXT, line=TEXT, hint=TEXT, group=TEXT, **{"from": TEXT}),
+}
+RUN = _optional(
+    "file",
+    file=TEXT,
+    params=ANY,
+    format=TEXT,
+    midi=SWITCH,
+    analysis=SWITCH,
+    tail={**NUMBER, "minimum": 0, "maximum": 60},
+)
+RENDER = _optional(file=TEXT, format=TEXT, seconds={**NUMBER, "minimum": 0, "maximum": 3600})
+OPERATIONS = (
+    Operation("get", "/api/status", "The state of the server and its counters.", ANY),
+    Operation("get", "/api/openapi.json", "This document.", ANY),
+    Operation("get", "/api/patches", "The patches there are.", _list(_ref("Patch"))),
+    Operation("get", "/api/plugins", "The processors there are, with their parameters.", _list(_ref("Plugin"))),
+    Operation("get", "/api/plugins/{name}", "One processor.", _ref("Plugin")),
+    Operation("get", "/api/surfaces", "Addresses that wait for approval, and those that have it.", ANY),
+    Operation(
+        "post", "/api/surfaces/approve", "Approve an address.", _object(approved=TEXT, kept=SWITCH),
+        body=_object(ip=TEXT),
+    ),
+    Operation(
+        "post", "/api/surfaces/forget", "Revoke an approval.", _object(forgot=TEXT, kept=SWITCH),
+        body=_object(ip=TEXT),
+    ),
+    Operation(
+        "post", "/api/osc", "Send an OSC message, as any client of this machine; it is not answered.", status=202,
+        body=_optional("address", address=TEXT, args=_list({"type": ["number", "string", "boolean"]})),
+    ),
+    Operation("post", "/api/panic", "Silence everything at once.", _object(sent=TEXT)),
+    Operation("get", "/api/files", "The files that were sent.", _list(_ref("File"))),
+    Operation(
+        "post", "/api/files", "Send a file: sound or MIDI. Its bytes are the body.", _ref("File"), 201,
+        query=(("name", "Its name; the ending says what it holds."),), binary=True,
+    ),
+    Operation("delete", "/api/files/{id}", "Remove a file.", status=204),
+    Operation("post", "/api/run/{plugin}", "Run a plugin over a file.", _ref("Job"), 202, RUN),
+    Operation("post", "/api/render/{patch}", "Render a patch, over a file or for a time.", _ref("Job"), 202, RENDER),
+    Operation("get", "/api/jobs", "The jobs, newest first.", _list(_ref("Job"))),
+    Operation("get", "/api/jobs/{id}", "One job.", _ref("Job")),
+    Operation("delete", "/api/jobs/{id}", "Cancel a job; forget one that has ended.", _ref("Job")),
+    Operation("get", "/api/jobs/{id}/result", "A job's first result.", file=True),
+    Operation("get", "/api/jobs/{id}/result/{name}", "A job's result of that name.", file=True),
+)  # fmt: skip
+
+
+@cache
+def document() -> Schema:
+    """The document, OpenAPI 3.1."""
+    paths: dict[str, dict[str, Schema]] = {}
+    for operation in OPERATIONS:
+        paths.setdefault(operation.path, {})[operation.method] = _operation(operation)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Antiphon",
+            "version": version("antiphon"),
+            "description": "Whatever may change something needs the token; with --lan, everything does.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": SCHEMAS,
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+
+
+def _operation(operation: Operation) -> Schema:
+    parts = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
+    parameters = [{"name": part, "in": "path", "required": True, "schema": TEXT} for part in parts]
+    parameters += [
+        {"name": name, "in": "query", "required": True, "schema": TEXT, "description": doc}
+        for name, doc in operation.query
+    ]
+    answered: Schema = {"description": "Done."}
+    if operation.file:
+        answered["content"] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+    elif operation.answers is not None:
+        answered["content"] = {"application/json": {"schema": operation.answers}}
+    shown: Schema = {
+        "summary": operation.summary,
+        "parameters": parameters,
+        "responses": {
+            str(operation.status): answered,
+            "4XX": {"description": "Refused.", "content": {"application/json": {"schema": _ref("Error")}}},
+            "5XX": {"description": "Not possible now.", "content": {"application/json": {"schema": _ref("Error")}}},
+        },
+    }
+    if operation.method != "get":
+        shown["security"] = [{"token": []}]
+    if operation.binary:
+        content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        shown["requestBody"] = {"required": True, "content": content}
+    elif operation.body is not None:
+        shown["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body}}}
+    return shown

@@ -1,0 +1,192 @@
+"""`antiphon library`: every command, in words and as JSON; killed and run again it loses and repeats nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import typer
+from tests.cli.conftest import ROOT, Done
+from tests.waiting import until
+
+from antiphon.cli.library.commands import application
+from antiphon.cli.terminal import errors
+
+RATE = 22050
+Library = Callable[..., Done]
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    folder = tmp_path / "music"
+    folder.mkdir()
+    for n, name in enumerate(("a.wav", "b.flac", "c.wav")):
+        tone = 0.5 * np.sin(2 * np.pi * 220.0 * (n + 1) * np.arange(2 * RATE) / RATE)
+        with soundfile.SoundFile(folder / name, "w", RATE, 1) as file:
+            file.title, file.artist = f"Tone {n}", "Sine"
+            file.write(tone)
+    (folder / "bad.mp3").write_bytes(b"no sound")
+    return folder
+
+
+@pytest.fixture
+def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Library:
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer(add_completion=False, rich_markup_mode=None)
+    app.add_typer(application())
+    app.command("other")(lambda: None)
+
+    def run(*arguments: str | Path, root: str = "root") -> Done:
+        code = errors.run(app, ["library", "--root", root, *(str(a) for a in arguments)])
+        captured = capsys.readouterr()
+        return Done(code, captured.out, captured.err)
+
+    return run
+
+
+def test_add_list_show_search_similar_forget(library: Library, music: Path) -> None:
+    done = library("add", music, "--json")
+    assert done.code == 0
+    assert json.loads(done.out) == {
+        "added": 4, "changed": 0, "recognised": 0, "unchanged": 0, "missing": 0, "bad": 1, "problems": [],
+    }  # fmt: skip
+    assert library("add", music).out == "4 unchanged\n"
+    files = json.loads(library("list", "--json").out)["files"]
+    assert [Path(row["path"]).name for row in files] == ["a.wav", "b.flac", "bad.mp3", "c.wav"]
+    assert list(files[0]) == [
+        "path", "duration", "title", "artist", "album", "genre", "tempo", "key", "loudness", "problem", "missing",
+    ]  # fmt: skip
+    assert (files[0]["duration"], files[0]["title"]) == (2.0, "Tone 0")
+    (bad,) = json.loads(library("list", "--bad", "--json").out)["files"]
+    assert bad["problem"].startswith("cannot read ")
+    assert library("list").out.count("\n") == 4
+    matches = json.loads(library("search", "TONE 1", "--json").out)["matches"]
+    assert [Path(row["path"]).name for row in matches] == ["b.flac"]
+    assert library("search", "nothing").out == "none\n"
+    assert library("analyse", "--only", "timbre").out == "3 analysed, 0 known\n"
+    similar = json.loads(library("similar", music / "a.wav", "--json").out)["matches"]
+    assert {Path(row["path"]).name for row in similar} == {"b.flac", "c.wav"}
+    assert all(-1.0 <= row["score"] <= 1.0 for row in similar)
+    shown = json.loads(library("show", music / "a.wav", "--json").out)
+    assert list(shown["analyses"]) == ["timbre"]
+    assert "Tone 0" in library("show", music / "a.wav").out
+    assert json.loads(library("forget", music / "a.wav", "--json").out) == {"forgotten": 1}
+    assert library("show", music / "a.wav").complaint.endswith("adds it")
+    (music / "c.wav").unlink()
+    library("add", music / "b.flac", music)
+    assert library("forget", "--missing").out == "1 forgotten\n"
+    assert (music / "a.wav").is_file()
+
+
+def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: Path) -> None:
+    done = library("analyse", music / "a.wav", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert list(found) == ["duration", "tempo", "beats", "downbeats", "key", "chords", "sections"]
+    assert found["duration"] == 2.0
+    assert "loudness" in library("analyse", music / "a.wav").out
+
+
+def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, music: Path) -> None:
+    assert library("analyse", music / "bad.mp3").complaint.startswith("cannot read ")
+    done = library("analyse", music, "--only", "timbre", "--json")
+    assert json.loads(done.out) == {"analysed": 3, "known": 0, "problems": []}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("add", "gone"), "cannot look at gone: no such file or directory; is its disk connected?"),
+        (("add", "n" * 30_000), "cannot look at n"),
+        (("show", "gone.wav"), "has no gone.wav; `antiphon library add gone.wav` adds it"),
+        (("similar", "gone.wav"), "has no gone.wav"),
+        (("forget",), "name the files or folders to forget, or give --missing"),
+        (("search", "--tempo", "fast"), "--tempo takes a number or a range as 118-124, not 'fast'"),
+        (("analyse", "--only", "loudnes"), "there is no analysis 'loudnes'"),
+        (("identify", "x.wav"), "No such command 'identify'"),
+    ],
+)
+def test_refusals_are_one_sentence(library: Library, arguments: tuple[str, ...], reason: str) -> None:
+    done = library(*arguments)
+    assert done.code == 2
+    assert reason in done.complaint
+    assert len(done.complaint) < 500
+
+
+def test_a_damaged_database_is_one_sentence(library: Library, music: Path) -> None:
+    Path("root").mkdir()
+    Path("root/library.sqlite").write_bytes(b"damaged " * 1000)
+    assert "it is damaged" in library("add", music).complaint
+
+
+def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
+    library("add", music)
+    base = sqlite3.connect("root/library.sqlite")
+    for sound, key, tempo in ((1, "A minor", 120.0), (2, "C major", 90.0)):
+        data = json.dumps({"key": key, "tempo": tempo})
+        base.execute("INSERT INTO results VALUES (?, 'test', 1, ?, '')", (sound, data))
+    base.commit()
+    base.close()
+
+    def found(*arguments: str) -> list[str]:
+        return [row["key"] for row in json.loads(library("search", *arguments, "--json").out)["matches"]]
+
+    assert found("--key", "a MINOR") == ["A minor"]
+    assert found("--tempo", "85-100") == ["C major"]
+    assert found("--tempo", "121") == ["A minor"]
+    assert found("--tempo", "100-110") == []
+
+
+SCRIPT = """
+import sys
+from antiphon.library import analysing, scanning
+analysing.AT_ONCE = scanning.AT_ONCE = 1
+from antiphon.cli import main
+sys.argv = ["antiphon", "library", "--root", "root", "analyse", "music", "--only", "timbre"]
+main()
+"""
+
+
+def test_killed_and_run_again_nothing_is_missing_and_nothing_is_done_twice(library: Library, music: Path) -> None:
+    for n in range(4, 10):
+        soundfile.write(music / f"{n}.wav", np.random.default_rng(n).uniform(-0.5, 0.5, 4 * RATE), RATE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(ROOT / top) for top in ("server", "plugins"))}
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT], env=environment, stdin=subprocess.DEVNULL)
+
+    def done() -> list[tuple[str, str]]:
+        try:
+            base = sqlite3.connect("file:root/library.sqlite?mode=ro", uri=True)
+        except sqlite3.OperationalError:
+            return []
+        try:
+            return base.execute("SELECT sound, data FROM results ORDER BY sound").fetchall()
+        except sqlite3.OperationalError:
+            return []
+        finally:
+            base.close()
+
+    try:
+        until(lambda: len(done()) >= 2 or process.poll() is not None, 60.0, "two results")
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    before = done()
+    assert len(before) >= 2
+    answer = json.loads(library("analyse", music, "--only", "timbre", "--json").out)
+    assert (answer["known"], answer["known"] + answer["analysed"]) == (len(before), 9)
+    after = done()
+    assert len(after) == 9
+    assert after[: len(before)] == before or set(before) <= set(after)
+    whole = json.loads(library("analyse", music, "--only", "timbre", "--json", root="other").out)
+    assert whole["analysed"] == 9
+    kept = [json.loads(library("list", "--json", root=root).out) for root in ("root", "other")]
+    assert kept[0] == kept[1]

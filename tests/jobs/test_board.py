@@ -1,0 +1,226 @@
+"""Jobs and files: kept, bounded, done once, and gone on with after a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from antiphon.errors import FileError
+from antiphon.io.http_message import Refusal
+from antiphon.jobs import board as board_module
+from antiphon.jobs import files as files_module
+from antiphon.jobs.board import JobBoard
+from antiphon.jobs.job import Job, JobState, Task
+from antiphon.jobs.process import Outcome
+from antiphon.jobs.table import JobTable
+
+
+class FakePerform:
+    """In place of the command: it writes OUT once `allowed` is set, or fails with `complaint`."""
+
+    def __init__(self) -> None:
+        self.allowed = asyncio.Event()
+        self.complaint = ""
+        self.began: list[str] = []
+        self.at_once = self.most = 0
+
+    async def __call__(self, words: Sequence[str], progress: Callable[[float], None]) -> Outcome:
+        out = next(Path(word) for word in words if "/out." in word)
+        self.began.append(out.parent.name)
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        try:
+            progress(0.5)
+            await self.allowed.wait()
+            if self.complaint:
+                return Outcome(2, "", f"antiphon: {self.complaint}")
+            out.write_bytes(b"sound")
+            return Outcome(0, f"wrote {out}: 0:01", "")
+        finally:
+            self.at_once -= 1
+
+
+@pytest.fixture
+def perform(monkeypatch: pytest.MonkeyPatch) -> FakePerform:
+    fake = FakePerform()
+    monkeypatch.setattr(board_module, "perform", fake)
+    monkeypatch.setattr(board_module, "places", lambda: 2)
+    return fake
+
+
+async def pieces(*data: bytes) -> AsyncIterator[bytes]:
+    for piece in data:
+        yield piece
+
+
+async def until(state: JobState, board: JobBoard, key: str) -> Job:
+    async with asyncio.timeout(20):
+        while board.jobs[key].state is not state:  # noqa: ASYNC110 - the board tells its caller alone
+            await asyncio.sleep(0.005)
+    return board.jobs[key]
+
+
+def task(file: str = "") -> Task:
+    return Task("run", "echo", file, ".wav", {"time": 0.5})
+
+
+async def test_a_job_runs_and_leaves_its_results(tmp_path: Path, perform: FakePerform) -> None:
+    changes: list[Job] = []
+    board = JobBoard(tmp_path, changes.append)
+    file = await board.receive("a/take 1.wav", pieces(b"ab", b"c"))
+    assert (file.name, file.bytes, board.files.path(file.id).read_bytes()) == ("a_take 1.wav", 3, b"abc")
+    job = board.add(task(file.id))
+    perform.allowed.set()
+    done = await until(JobState.DONE, board, job.id)
+    assert done.summary == "wrote out.wav: 0:01"
+    assert dict(done.results) == {"out.wav": 5}
+    assert board.result(job.id, "").read_bytes() == b"sound"
+    assert [change.state for change in changes] == ["waiting", "running", "running", "done"]
+    assert [change.progress for change in changes] == [0.0, 0.0, 0.5, 1.0]
+    await board.close()
+
+
+async def test_few_run_at_once_in_the_order_they_came(tmp_path: Path, perform: FakePerform) -> None:
+    board = JobBoard(tmp_path)
+    keys = [board.add(task()).id for _ in range(5)]
+    await asyncio.sleep(0)
+    perform.allowed.set()
+    for key in keys:
+        await until(JobState.DONE, board, key)
+    assert perform.most == 2
+    assert perform.began == keys
+    await board.close()
+
+
+async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(tmp_path: Path, perform: FakePerform) -> None:
+    board = JobBoard(tmp_path)
+    perform.complaint = "take.wav is no sound"
+    perform.allowed.set()
+    failed = await until(JobState.FAILED, board, board.add(task()).id)
+    assert failed.error == "take.wav is no sound"
+    assert not board.files.results(failed.id).exists()
+    with pytest.raises(Refusal, match="no results"):
+        board.result(failed.id, "")
+    await board.close()
+
+
+async def test_cancelled_while_it_runs_and_while_it_waits(tmp_path: Path, perform: FakePerform) -> None:
+    board = JobBoard(tmp_path)
+    keys = [board.add(task()).id for _ in range(3)]
+    await until(JobState.RUNNING, board, keys[1])
+    assert board.cancel(keys[2]).state is JobState.CANCELLED
+    assert board.cancel(keys[0]).state is JobState.CANCELLED
+    perform.allowed.set()
+    await until(JobState.DONE, board, keys[1])
+    assert [board.jobs[key].state for key in keys] == ["cancelled", "done", "cancelled"]
+    assert perform.began == keys[:2]
+    board.cancel(keys[0])
+    with pytest.raises(Refusal, match="no job"):
+        board.job(keys[0])
+    await board.close()
+
+
+async def test_what_ran_when_the_process_ended_begins_anew(tmp_path: Path, perform: FakePerform) -> None:
+    board = JobBoard(tmp_path)
+    file = await board.receive("x.wav", pieces(b"x"))
+    key = board.add(task(file.id)).id
+    await until(JobState.RUNNING, board, key)
+    await board.close()
+    again = JobBoard(tmp_path)
+    assert again.jobs[key].state is JobState.WAITING
+    perform.allowed.set()
+    again.start()
+    done = await until(JobState.DONE, again, key)
+    assert replace(done.task) == task(file.id)
+    assert list(again.files.entries) == [file.id]
+    await again.close()
+
+
+async def test_two_servers_do_not_share_the_work(tmp_path: Path) -> None:
+    board = JobBoard(tmp_path)
+    with pytest.raises(FileError, match="another server of yours"):
+        JobBoard(tmp_path)
+    await board.close()
+    await JobBoard(tmp_path).close()
+
+
+async def test_a_file_that_a_job_needs_stays(tmp_path: Path, perform: FakePerform) -> None:
+    board = JobBoard(tmp_path)
+    file = await board.receive("x.wav", pieces(b"x"))
+    key = board.add(task(file.id)).id
+    with pytest.raises(Refusal, match="cancel it first"):
+        board.remove_file(file.id)
+    board.cancel(key)
+    board.remove_file(file.id)
+    with pytest.raises(Refusal, match="no file"):
+        board.files.path(file.id)
+    await board.close()
+
+
+async def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    board = JobBoard(tmp_path)
+
+    async def broken() -> AsyncIterator[bytes]:
+        yield b"a" * 500_000
+        raise RuntimeError("gone")
+
+    with pytest.raises(RuntimeError, match="gone"):
+        await board.receive("x.wav", broken())
+    for name, word in (("x.exe", "ends in"), ("x", "ends in"), ("x.wav", "empty")):
+        with pytest.raises(Refusal, match=word):
+            await board.receive(name, pieces())
+    assert list((tmp_path / "files").iterdir()) == []
+    assert board.files.entries == {}
+    await board.close()
+
+
+async def test_bounds(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "MAX_WAITING", 3)
+    monkeypatch.setattr(board_module, "MAX_JOBS", 4)
+    monkeypatch.setattr(files_module, "MAX_FILES", 1)
+    board = JobBoard(tmp_path)
+    await board.receive("x.wav", pieces(b"x"))
+    with pytest.raises(Refusal, match="1 files are here"):
+        await board.receive("y.wav", pieces(b"y"))
+    first = [board.add(task()).id for _ in range(2)]
+    await until(JobState.RUNNING, board, first[1])
+    waiting = [board.add(task()).id for _ in range(2)]
+    perform.allowed.set()
+    await until(JobState.DONE, board, waiting[1])
+    newest = board.add(task()).id
+    assert first[0] not in board.jobs
+    assert not board.files.results(first[0]).exists()
+    await until(JobState.DONE, board, newest)
+    perform.allowed.clear()
+    for _ in range(5):  # two run, three wait
+        board.add(task())
+        await asyncio.sleep(0.01)
+    with pytest.raises(Refusal, match="3 jobs wait already"):
+        board.add(task())
+    monkeypatch.setattr(files_module, "MAX_FOLDER", 0)
+    with pytest.raises(Refusal, match="more than"):
+        board.files.check_room()
+    await board.close()
+
+
+@pytest.mark.parametrize("content", [b"no table at all" * 100, b""])
+def test_a_damaged_table(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "jobs.sqlite").write_bytes(content)
+    if not content:
+        JobTable(tmp_path).close()
+        return
+    with pytest.raises(FileError, match="move it away"):
+        JobTable(tmp_path)
+
+
+def test_a_newer_table_is_left_alone(tmp_path: Path) -> None:
+    JobTable(tmp_path).close()
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as base:
+        base.execute("PRAGMA user_version=99")
+    with pytest.raises(FileError, match="newer version"):
+        JobTable(tmp_path)

@@ -1,0 +1,145 @@
+"""What clients ask for, as command lines."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
+from antiphon.errors import AntiphonError
+from antiphon.io.http_message import Refusal
+from antiphon.jobs.job import Task
+from antiphon.jobs.request import command, render_task, run_task
+from antiphon.runtime import paths
+
+ECHO = ProcessorInfo(
+    "echo",
+    "Repeats.",
+    "p",
+    (AUDIO_IN,),
+    (AUDIO_OUT,),
+    (
+        Param("time", default=0.3, low=0.1, high=2.0, unit="s"),
+        Param("taps", kind="int", default=1, low=1, high=8),
+        Param("sync", kind="switch", default=False),
+        Param("shape", kind="choice", default="soft", choices=("soft", "hard")),
+        Param("learn", kind="trigger", default=False),
+        Param("impulse", kind="file", default=""),
+        Param("level", readonly=True),
+    ),
+)
+NEEDY = ProcessorInfo(
+    "needy", "Needs.", "p", (AUDIO_IN,), (AUDIO_OUT,), (Param("ref", kind="file", default=""),), needs=("ref",)
+)
+SCORE = ProcessorInfo("score", "Writes notes.", "p", (EVENTS_IN,), (EVENTS_OUT,), ())
+CATALOG = Catalog({info.type: info for info in (ECHO, NEEDY, SCORE)})
+FILES = {"aa": Path("/files/aa.wav"), "bb": Path("/files/bb.mid")}
+
+
+def path_of(key: str) -> Path:
+    if key not in FILES:
+        raise Refusal(404, f"there is no file {key!r}")
+    return FILES[key]
+
+
+def asked(plugin: str = "echo", **body: Any) -> Task:
+    return run_task(CATALOG, plugin, {"file": "aa", **body}, path_of)
+
+
+def test_a_plugin_with_parameters_is_a_command_line() -> None:
+    task = asked(params={"time": 0.5, "taps": 2, "sync": True, "shape": "hard", "learn": 1.5}, format="flac", tail=2)
+    assert command(task, path_of("aa"), Path("/out")) == [
+        "run", "-p", "time=0.5", "-p", "taps=2", "-p", "sync=on", "-p", "shape=hard", "-p", "learn=1.5", "--tail", "2",
+        "--", "echo", "/files/aa.wav", "/out/out.flac",
+    ]  # fmt: skip
+
+
+def test_a_name_that_looks_like_an_option_stays_a_name() -> None:
+    words = command(Task("render", "--out", "", ".wav", {}), None, Path("/out"))
+    assert words[-2:] == ["--", "--out"]
+
+
+def test_notes_and_analysis_lie_beside_the_sound() -> None:
+    words = command(asked(midi=True, analysis=True), path_of("aa"), Path("/out"))
+    assert words[words.index("--midi-out") + 1] == "/out/notes.mid"
+    assert words[words.index("--analysis") + 1] == "/out/analysis.json"
+
+
+def test_what_gives_notes_gives_midi() -> None:
+    task = run_task(CATALOG, "score", {"file": "bb"}, path_of)
+    assert task.suffix == ".mid"
+
+
+def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
+    assert "impulse=/files/bb.mid" in asked(params={"impulse": {"file": "bb"}}).arguments
+    own = paths.library() / "room.wav"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"x")
+    assert f"impulse={own}" in asked(params={"impulse": "room.wav"}).arguments
+
+
+@pytest.mark.parametrize(
+    ("body", "word"),
+    [
+        ({"params": {"tim": 1}}, "did you mean time"),
+        ({"params": {"time": 9}}, "0.1 to 2"),
+        ({"params": {"time": "loud"}}, "time"),
+        ({"params": {"level": 1}}, "no parameter 'level'"),
+        ({"params": {"learn": -1}}, "seconds at which it fires"),
+        ({"params": {"impulse": "/etc/passwd"}}, "not a name"),
+        ({"params": {"impulse": "../x.wav"}}, "not a name"),
+        ({"params": {"impulse": "absent.wav"}}, "library holds no"),
+        ({"params": {"impulse": {"file": "zz"}}}, "no file 'zz'"),
+        ({"params": [1]}, "an object"),
+        ({"file": "zz"}, "no file 'zz'"),
+        ({"file": 3}, "identifier"),
+        ({"format": "exe"}, "one of"),
+        ({"format": ".mid"}, "gives sound"),
+        ({"format": "../x"}, "one of"),
+        ({"tail": float("nan")}, "number of seconds"),
+        ({"tail": 1e9}, "0 to 60"),
+        ({"midi": 1}, "true or false"),
+        ({"speed": 1}, "no field 'speed'"),
+    ],
+)
+def test_what_is_not_allowed_is_a_sentence(body: dict[str, Any], word: str) -> None:
+    with pytest.raises(AntiphonError, match=word):
+        asked(**body)
+
+
+def test_a_plugin_that_needs_a_file_says_so() -> None:
+    with pytest.raises(AntiphonError, match="nothing without a ref"):
+        run_task(CATALOG, "needy", {"file": "aa"}, path_of)
+
+
+def test_a_patch_is_rendered_for_a_time_or_over_a_file() -> None:
+    task = render_task("bed", {"seconds": 4}, path_of)
+    assert command(task, None, Path("/o")) == ["render", "--out", "/o/out.wav", "--seconds", "4", "--", "bed"]
+    assert command(render_task("bed", {"file": "aa"}, path_of), path_of("aa"), Path("/o"))[3:5] == [
+        "--in",
+        "/files/aa.wav",
+    ]
+    for patch, body in (("/etc/passwd", {"seconds": 1}), ("bed", {}), ("bed", {"seconds": -1})):
+        with pytest.raises(AntiphonError):
+            render_task(patch, body, path_of)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(body=JSON | st.dictionaries(st.sampled_from(["file", "params", "format", "midi", "tail"]), JSON, max_size=5))
+def test_whatever_is_sent_is_a_task_or_a_sentence(body: Any) -> None:
+    with contextlib.suppress(AntiphonError):
+        task = run_task(CATALOG, "echo", body, path_of)
+        assert Task.from_plain(task.plain()) == task

@@ -1,0 +1,107 @@
+"""The database: versions, damage, locks and full disks are a sentence each, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from pathlib import Path
+
+import pytest
+from tests.library.conftest import MakeFile
+
+from antiphon.errors import FileError
+from antiphon.library import scanning, schema
+from antiphon.library.catalogue import Catalogue
+from antiphon.library.schema import FILE, MIGRATIONS, open_database
+
+
+def test_a_new_database_is_of_the_newest_version_in_wal(tmp_path: Path) -> None:
+    base = open_database(tmp_path / "new" / "root")
+    assert base.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    assert base.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    base.close()
+
+
+def test_an_older_version_is_migrated_and_keeps_its_rows(tmp_path: Path) -> None:
+    base = open_database(tmp_path)
+    base.execute("INSERT INTO sounds VALUES (1, 'd', 2.0, 44100, 2)")
+    base.close()
+    newer = (*MIGRATIONS, "ALTER TABLE sounds ADD COLUMN loved INTEGER NOT NULL DEFAULT 0; CREATE TABLE more (x)")
+    base = open_database(tmp_path, newer)
+    assert base.execute("SELECT * FROM sounds").fetchall() == [(1, "d", 2.0, 44100, 2, 0)]
+    assert base.execute("SELECT * FROM more").fetchall() == []
+    base.close()
+    with pytest.raises(FileError, match="a newer Antiphon wrote"):
+        open_database(tmp_path)
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    open_database(tmp_path).close()
+    with pytest.raises(FileError):
+        open_database(tmp_path, (*MIGRATIONS, "CREATE TABLE more (x); CREATE TABLE sounds (y)"))
+    base = open_database(tmp_path)
+    assert base.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchall() == []
+    base.close()
+
+
+def test_a_damaged_database_is_named_and_left_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_bytes(b"not a database at all " * 100)
+    with pytest.raises(FileError, match=r"it is damaged .* move it elsewhere") as error:
+        Catalogue(tmp_path)
+    assert str(tmp_path / FILE) in str(error.value)
+    assert (tmp_path / FILE).read_bytes().startswith(b"not a database")
+
+
+def test_damage_in_its_pages_is_the_same_sentence(tmp_path: Path, make: MakeFile, music: Path) -> None:
+    with Catalogue(tmp_path / "root") as catalogue:
+        for n in range(3):
+            make(f"{n}.wav", 200.0 + n)
+        scanning.add(catalogue, [music], lambda *_: None)
+    path = tmp_path / "root" / FILE
+    data = path.read_bytes()
+    path.write_bytes(data[:4096] + b"\xa5" * (len(data) - 4096))
+    with pytest.raises(FileError, match="it is damaged"), Catalogue(tmp_path / "root") as catalogue:
+        list(catalogue.rows())
+
+
+def test_a_locked_database_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(schema, "PATIENCE", 0.05)
+    with Catalogue(tmp_path) as catalogue:
+        other = sqlite3.connect(tmp_path / FILE, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        assert list(catalogue.rows()) == [], "reading goes on while another writes"
+        with pytest.raises(FileError, match="another program is writing to it; try again"):
+            catalogue.forget([b"x"])
+        other.execute("ROLLBACK")
+        assert catalogue.forget([b"x"]) == 0
+        other.close()
+
+
+def test_a_full_disk_is_a_sentence_and_what_was_finished_is_kept(tmp_path: Path, make: MakeFile, music: Path) -> None:
+    for n in range(12):
+        make(f"{n:02d}.flac", 200.0 + n, comment="c" * 900, title="t" * 900)
+    with Catalogue(tmp_path / "root") as catalogue:
+        (pages,) = catalogue._base.execute("PRAGMA page_count").fetchone()
+        catalogue._base.execute(f"PRAGMA max_page_count = {pages + 2}")
+        with pytest.raises(FileError, match="the disk is full; free some space and repeat"):
+            scanning.add(catalogue, [music], lambda *_: None)
+        held = len(list(catalogue.rows()))
+    assert 0 < held < 12
+    with Catalogue(tmp_path / "root") as catalogue:
+        counts = scanning.add(catalogue, [music], lambda *_: None)
+        assert (counts.unchanged, counts.added) == (held, 12 - held)
+        assert len(list(catalogue.rows())) == len(catalogue.sounds()) == 12
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_leave_is_a_sentence(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(FileError, match=r"--root|may write"):
+        Catalogue(tmp_path / "root")
+    tmp_path.chmod(0o700)
+
+
+def test_a_file_in_place_of_the_folder_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "root").write_text("")
+    with pytest.raises(FileError, match="cannot make the folder"):
+        Catalogue(tmp_path / "root")

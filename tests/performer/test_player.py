@@ -1,0 +1,213 @@
+"""A player with real processes in virtual time: versions, cues, and scripts that run away."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction as F
+
+import pytest
+from tests.waiting import until
+
+from antiphon.live.performance import Performance
+from antiphon.live.reading import read
+from antiphon.performer.branch import Processes
+from antiphon.performer.player import Player, SentEvent
+
+IMPORTS = "from antiphon.live import *\n"
+STEP = 1 / 32
+"""Beats of a tick."""
+
+
+@pytest.fixture(scope="module")
+def processes() -> Iterator[Processes]:
+    shared = Processes()
+    yield shared
+    shared.close()
+
+
+class Stage:
+    """A player, what it showed and sent, and a clock that waits for its processes."""
+
+    def __init__(self, processes: Processes) -> None:
+        self.said: list[str] = []
+        self.sent: list[SentEvent] = []
+        self.player = Player("/sets/set.py", processes, self._show)
+        self.now = 0.0
+
+    def _show(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
+        self.said.append(sentence)
+
+    def save(self, text: str) -> None:
+        self.player.save(IMPORTS + text)
+
+    def tick(self) -> None:
+        self.sent += self.player.tick(self.now, 120.0)
+        if self.player.wanted:
+            self.player.loaded()
+
+    def until_true(self, true: Callable[[], object], what: str) -> None:
+        """Ticks without time passing."""
+
+        def done() -> bool:
+            self.tick()
+            return bool(true())
+
+        until(done, 10.0, f"{what}; said {self.said}")
+
+    def play(self, beats: float) -> None:
+        """Lets so many beats pass, each step once the processes have given what belongs to it."""
+        end = self.now + beats
+        while self.now < end:
+            self.now += STEP
+            self.until_true(lambda: self.player.covered >= self.now + 0.3, f"events to {self.now}")
+            self.tick()
+
+    def first(self, text: str) -> float:
+        """Saves the first version; the server's beat that it begins on."""
+        self.save(text)
+        self.until_true(lambda: self.player.playing, "the first version plays")
+        assert self.sent[0].address == "/beat"
+        return self.sent[0].beat
+
+    def on(self, address: str, since: float) -> list[tuple[float, object]]:
+        return [(e.beat - since, e.args[1] if address.endswith("/play") else e.args[0])
+                for e in self.sent if e.address == address]  # fmt: skip
+
+
+@pytest.fixture
+def stage(processes: Processes) -> Iterator[Stage]:
+    made = Stage(processes)
+    yield made
+    made.player.close()
+
+
+BEAT = "track('beat', 'bd*4')\n"
+
+
+def test_what_is_sent_is_what_a_file_gets_and_no_more_than_a_tenth_of_a_second_ahead(stage: Stage) -> None:
+    text = BEAT + "@loop(on='keys')\ndef l():\n    play(pick([60, 64, 67]), length=1/3)\n    yield pick([1/3, 1/2])\n"
+    zero = stage.first(text)
+    assert zero % 4 == 0
+    while stage.now < 12.0:
+        before = len(stage.sent)
+        stage.play(STEP)
+        assert all(event.beat <= stage.now + 0.2 + 1e-9 for event in stage.sent[before:])
+    alone = Performance(read("/sets/set.py", IMPORTS + text)).until(F(12))
+    expected = [(round(float(e.beat), 9), e.address, e.args) for e in alone]
+    got = [(round(e.beat - zero, 9), e.address, e.args) for e in stage.sent[1:]]
+    assert len(got) > 30
+    assert got == expected[: len(got)]
+
+
+def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: Stage) -> None:
+    text = BEAT + "@loop\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/8)\n    my.k += 1\n    yield 3\n"
+    zero = stage.first(text)
+    stage.play(zero + 5.0)
+    stage.save(text.replace("bd*4", "sn*4").replace("yield 3", "yield 2"))
+    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
+    stage.play(9.0)
+    drums = stage.on("/node/drums/play", zero)
+    assert drums == [(float(k), "bd" if k < 8 else "sn") for k in range(len(drums))]
+    assert len(drums) >= 13
+    notes = [(e.beat - zero, e.args[0]) for e in stage.sent if e.address == "/note/on"]
+    assert notes[:5] == [(0.0, 60), (3.0, 61), (6.0, 62), (9.0, 63), (11.0, 64)]
+    assert stage.player.late == 0
+
+
+def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_else(stage: Stage) -> None:
+    zero = stage.first(BEAT + "@on_note('hum')\ndef answer(note, velocity):\n    play(note + 12, velocity=velocity)\n")
+    stage.play(zero + 1.3)
+    stage.player.cue("hum:note", [50, 90, 1])
+    stage.player.cue("hum:note", [53, 80, 1])
+    stage.player.cue("nobody", 1)
+    stage.play(2.0)
+    notes = [(e.beat - zero, e.args[:2]) for e in stage.sent if e.address == "/note/on"]
+    assert [args for _, args in notes] == [(62, 90), (65, 80)]
+    assert 1.3 <= notes[0][0] <= 1.6
+    drums = stage.on("/node/drums/play", zero)
+    assert drums == [(float(k), "bd") for k in range(len(drums))]
+
+
+def test_a_level_that_rises_is_a_cue_once(stage: Stage) -> None:
+    zero = stage.first(BEAT + "@on_level('in', above=-30)\ndef loud():\n    play(40)\n")
+    stage.play(zero + 1.0)
+    for level in (-60.0, -20.0, -10.0, -50.0, -20.0):
+        stage.player.level("in", level)
+        stage.play(0.25)
+    assert len([e for e in stage.sent if e.address == "/note/on"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        ("track('beat', 'sn*4'\n", "set.py line 2: '(' was never closed"),
+        ("1/0\n", "set.py line 2: ZeroDivisionError"),
+        ("track('beat', 'sn*4')\nwhile True: pass\n", "set.py line 3: it runs without end"),
+        ("while True:\n    try:\n        while True: pass\n    except BaseException: pass\n", "set.py line 4: it runs"),
+        ("sum(range(10**12))\n", "set.py: it runs without end"),
+        ("import time\ntime.sleep(1000)\n", "set.py line 3: it runs without end"),
+        ("x = bytearray(10**10)\n", "set.py line 2: it takes more memory"),
+        ("x = []\nwhile True: x.append(' ' * 10**6)\n", "set.py line 3: it "),
+        ("import os\nos._exit(3)\n", "set.py: its process has ended, with status 3"),
+        ("import os\nos.kill(os.getpid(), 11)\n", "set.py: its process was ended by SIGSEGV"),
+        ("import os\nos.fork()\n", "set.py line 3: a live script makes no copies"),
+        ("import os\nos.closerange(3, 200)\n", "set.py: its process has ended"),
+        ("raise SystemExit\n", "set.py line 2: a script plays to its end"),
+        ("def f(): f()\nf()\n", "set.py line 2: it calls itself too deeply"),
+    ],
+)
+def test_a_version_that_cannot_be_read_changes_nothing(stage: Stage, bad: str, sentence: str) -> None:
+    zero = stage.first(BEAT)
+    stage.play(zero + 2.0)
+    stage.save(bad)
+    stage.until_true(lambda: len(stage.said) > 1, "its sentence")
+    assert stage.said[1].startswith(sentence), stage.said
+    stage.play(6.0)
+    assert len(stage.said) == 2
+    drums = stage.on("/node/drums/play", zero)
+    assert drums == [(float(k), "bd") for k in range(len(drums))]
+    assert drums[-1][0] >= 7.0
+
+
+GOOD = BEAT + "@loop\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/8)\n    my.k += 1\n    yield 1\n"
+
+
+@pytest.mark.parametrize(
+    ("bad", "sentence"),
+    [
+        ("if my.k == 70: raise KeyError('gone')", "set.py line 8: KeyError"),
+        ("while my.k == 70: pass", "set.py line 8: it runs without end"),
+        ("if my.k == 70: sum(range(10**12))", "set.py line 3: it runs without end"),
+        ("if my.k == 70: __import__('os')._exit(3)", "set.py line 3: its process has ended"),
+        ("if my.k == 70: __import__('time').sleep(1000)", "set.py line 8: it runs without end"),
+        ("if my.k == 70: x = bytearray(10**10)", "set.py line 8: it takes more memory"),
+        ("if my.k == 70: print('x' * 10**6, flush=True)", ""),
+        ("if my.k == 70: __import__('sys').stdout.close()", ""),
+        ("while my.k == 70: yield 1 / 1024", ""),
+    ],
+)
+def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
+    stage: Stage, bad: str, sentence: str, processes: Processes
+) -> None:
+    zero = stage.first(GOOD)
+    stage.play(zero + 2.5)
+    stage.save(GOOD.replace("    my.k += 1\n", f"    my.k += 1\n    {bad}\n").replace("bd*4", "sn*4"))
+    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
+
+    for _ in range(40):
+        stage.play(0.5)
+        while processes.output.read(1 << 20):
+            pass
+    drums = stage.on("/node/drums/play", zero)
+    assert drums == [(float(k), "bd" if k < 4 else "sn") for k in range(len(drums))]
+    assert drums[-1][0] >= 21.0
+    notes = [(e.beat - zero, e.args[0]) for e in stage.sent if e.address == "/note/on"]
+    # a call that never ends is left out, one that raises has played its note
+    before = 10 if "raise" in bad or "bytearray" in bad or not sentence else 9
+    assert notes[:before] == [(float(k), 60 + k) for k in range(before)]
+    assert stage.player.late == 0
+    if sentence:
+        assert [said for said in stage.said if said.startswith(sentence)], stage.said
+        # the version before plays on from the bar after, with the memory
+        assert notes[before:] == [(float(12 + k), 60 + before + k) for k in range(len(notes) - before)]
+        assert len(notes) > 16

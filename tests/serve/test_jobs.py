@@ -1,0 +1,101 @@
+"""Work on files beside a live set: what a client of HTTP sends, asks for and gets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.bench.rig import ServerProcess
+
+RATE = 48000
+
+
+class Client:
+    """A client with the token."""
+
+    def __init__(self, server: ServerProcess, home: Path) -> None:
+        self._base = f"http://127.0.0.1:{server.http}"
+        self._token = next(home.rglob("token")).read_text().strip()
+
+    def ask(self, method: str, path: str, body: Any = None) -> Any:
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {self._token}"}
+        with urllib.request.urlopen(
+            urllib.request.Request(self._base + path, data, headers, method=method), timeout=60
+        ) as answer:
+            content = answer.read()
+            return json.loads(content) if "json" in answer.headers["Content-Type"] else content
+
+    def until(self, job: str, *states: str) -> dict[str, Any]:
+        end = time.monotonic() + 120
+        while time.monotonic() < end:
+            try:
+                found: dict[str, Any] = self.ask("GET", f"/api/jobs/{job}")
+            except OSError:
+                continue  # the web process is being started again
+            if found["state"] in states:
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"the job is {found['state']}, not {states}: {found}")
+
+
+def served(home: Path) -> ServerProcess:
+    return ServerProcess("--audio", "headless", home=home)
+
+
+def test_a_file_through_a_plugin_is_what_the_command_gives(tmp_path: Path) -> None:
+    source, out = tmp_path / "take.wav", tmp_path / "out.wav"
+    rng = np.random.default_rng(5)
+    soundfile.write(source, (rng.standard_normal((RATE, 2)) * 0.1).astype(np.float32), RATE, "PCM_24")
+    subprocess.run(
+        [sys.executable, "-m", "antiphon", "run", "delay", str(source), str(out), "-p", "time=0.1"],
+        check=True, timeout=120,
+    )  # fmt: skip
+    home = tmp_path / "home"
+    home.mkdir()
+    with served(home) as server:
+        server.status()
+        client = Client(server, home)
+        file = client.ask("POST", "/api/files?name=take.wav", source.read_bytes())
+        job = client.ask("POST", "/api/run/delay", {"file": file["id"], "params": {"time": 0.1}})
+        done = client.until(job["id"], "done", "failed")
+        assert done["state"] == "done", done
+        assert done["summary"].startswith("wrote out.wav")
+        assert "take.wav" in done["summary"]
+        got = client.ask("GET", f"/api/jobs/{job['id']}/result")
+        assert got == out.read_bytes()
+        broken = client.ask("POST", "/api/files?name=broken.wav", b"RIFF but no sound")
+        failed = client.until(client.ask("POST", "/api/run/delay", {"file": broken["id"]})["id"], "done", "failed")
+        assert failed["state"] == "failed"
+        assert "broken.wav" in failed["error"]
+        assert str(home) not in json.dumps(failed)
+
+
+def test_a_killed_web_process_begins_its_job_anew_and_a_cancelled_one_ends(tmp_path: Path) -> None:
+    with served(tmp_path) as server:
+        pid = server.status()["web"]["pid"]
+        client = Client(server, tmp_path)
+        job = client.ask("POST", "/api/render/keys", {"seconds": 8})
+        client.until(job["id"], "running")
+        os.kill(pid, signal.SIGKILL)
+        assert client.until(job["id"], "done", "failed")["state"] == "done"
+        long = client.ask("POST", "/api/render/keys", {"seconds": 3600})
+        client.until(long["id"], "running")
+        assert client.ask("DELETE", f"/api/jobs/{long['id']}")["state"] == "cancelled"
+        assert client.until(long["id"], "cancelled")["results"] == []
+        assert client.ask("DELETE", f"/api/jobs/{job['id']}")["state"] == "done"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            client.ask("GET", f"/api/jobs/{job['id']}")
+        assert server.status()["engine"]["state"] == "running"

@@ -1,0 +1,141 @@
+"""`antiphon live` beside a real server: a script is saved again and again, and answers what others send."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.waiting import until
+
+from antiphon.bench.rig import ServerProcess, free_port
+
+SCRIPT = """\
+from antiphon.live import *
+
+patch("band")
+tempo(240)
+track("beat", "bd*4")
+
+
+@loop
+def count():
+    my = memory(k=0)
+    my.k += 1
+    node("send").gain = my.k / 1000
+    yield 1
+
+
+@loop
+def answer():
+    value = yield sync("drop")
+    node("echo").feedback = value
+
+
+@on_level("out", above=-60)
+def loud():
+    node("tone").resonance = 0.25
+"""
+
+
+class Live:
+    """A process of `antiphon live`, and what it has said."""
+
+    def __init__(self, folder: Path, process: subprocess.Popen[bytes]) -> None:
+        self.path, self.process, self._said = folder / "set.py", process, folder / "said"
+
+    def said(self) -> str:
+        return self._said.read_text("utf-8")
+
+    def save(self, text: str, sentence: str) -> None:
+        """Saves the script as editors do, and returns once something new is said of it."""
+        before = self.said().count(sentence)
+        beside = self.path.with_suffix(".new")
+        beside.write_text(text)
+        os.replace(beside, self.path)
+        until(lambda: self.said().count(sentence) > before, 20.0, f"{sentence!r} in {self.said()!r}")
+
+
+@contextmanager
+def live(folder: Path, *options: str) -> Iterator[Live]:
+    (folder / "set.py").write_text(SCRIPT)
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "antiphon", "live", str(folder / "set.py"), *options],
+            stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT,
+            env={**os.environ, "ANTIPHON_HOME": str(folder), "XDG_RUNTIME_DIR": str(folder)},
+        )  # fmt: skip
+        try:
+            yield Live(folder, process)
+        finally:
+            process.terminate()
+            try:
+                process.wait(30.0)
+            finally:
+                process.kill()
+
+
+def value(server: ServerProcess, address: str) -> float:
+    return float(server.ask(address)[1][0])
+
+
+def counts_on(server: ServerProcess) -> None:
+    """Returns once the script's loop has counted three beats more."""
+    before = value(server, "/node/send/gain")
+    until(lambda: value(server, "/node/send/gain") > before + 0.0025, 10.0, "the loop counts on")
+
+
+def test_a_script_is_performed_at_a_server_that_runs(tmp_path: Path) -> None:
+    with (
+        ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server,
+        live(tmp_path, "--osc-port", str(server.osc)) as performed,
+    ):
+        until(lambda: "plays from bar 1" in performed.said(), 20.0, "the first version plays")
+        until(lambda: server.status()["patch"] == "Band", 10.0, "its patch")
+        until(lambda: value(server, "/tempo") == 240.0, 10.0, "its tempo")
+        counts_on(server)
+        # cues from outside, and what the instrument hears of itself
+        server.send("/cue", "nobody")
+        server.send("/cue", "drop", 0.125)
+        until(lambda: value(server, "/node/echo/feedback") == 0.125, 10.0, "the loop answers the cue")
+        until(lambda: value(server, "/node/tone/resonance") == 0.25, 10.0, "the loop answers the level")
+        # a version with an error, one without end, one that no patch takes, and one that is good
+        performed.save(SCRIPT.replace("bd*4", "[bd"), "set.py line 5: the [ is not closed")
+        performed.save(SCRIPT + "while True: pass\n", "set.py line 25: it runs without end")
+        counts_on(server)
+        performed.save(SCRIPT + "node('tone').nosuch = 1\n", "set.py line 25: tone has no")
+        counts_on(server)
+        before = value(server, "/node/send/gain")
+        performed.save(SCRIPT.replace("value\n\n", "value / 2\n\n"), "plays from bar")
+        until(lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.25)[1], 10.0,
+              "the new version answers")  # fmt: skip
+        assert value(server, "/node/send/gain") > before, "the loop goes on from its own memory"
+        # control is started again, and the script finds it
+        os.kill(server.pids()["control"], signal.SIGKILL)
+        until(lambda: "connected again" in performed.said(), 20.0, "the connection")
+        counts_on(server)
+        server.send("/panic")
+        until(lambda: "plays on in silence" in performed.said(), 10.0, "the panic")
+        performed.save(SCRIPT, "plays from bar")
+        performed.process.send_signal(signal.SIGINT)
+        assert performed.process.wait(30.0) == 0, performed.said()
+        assert "Traceback" not in performed.said()
+
+
+def test_a_server_is_started_where_none_answers(tmp_path: Path) -> None:
+    osc, http = free_port(), free_port()
+    options = ("--osc-port", str(osc), "--http-port", str(http), "--audio", "headless")
+    with live(tmp_path, *options) as performed:
+        until(lambda: "plays from bar 1" in performed.said(), 30.0, performed.said())
+        server = ServerProcess(home=tmp_path)
+        server.osc, server.http = osc, http
+        assert server.status()["patch"] == "Band"
+        counts_on(server)
+        pid = server.status()["control"]["pid"]
+        performed.process.send_signal(signal.SIGINT)
+        assert performed.process.wait(30.0) == 0, performed.said()
+    until(lambda: not Path(f"/proc/{pid}").exists(), 10.0, "its server has ended")

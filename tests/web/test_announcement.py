@@ -1,0 +1,141 @@
+"""Zeroconf with `--lan`, over loopback: names, ports and texts as a surface's browser finds them, and their end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.zeroconfs import LOOPBACK, PATIENCE, watching
+
+from antiphon.bench.rig import ServerProcess
+from antiphon.errors import UsageError
+from antiphon.runtime.settings import ServeSettings
+from antiphon.web import announcement
+from antiphon.web.announcement import OSC, OSCQUERY, Announcement, host_name, instance_name
+
+
+@asynccontextmanager
+async def announcing(one: Announcement) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(one.serve())
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task}, timeout=PATIENCE)
+
+
+async def test_a_browser_finds_osc_and_oscquery_under_one_name_and_loses_both_at_the_end() -> None:
+    async with watching() as watcher:
+        one = Announcement(14_400, 14_401, LOOPBACK)
+        async with announcing(one):
+            query = await watcher.found(OSCQUERY, 14_401)
+            osc = await watcher.found(OSC, 14_400)
+            assert query.name == f"{one.name}.{OSCQUERY}"
+            assert osc.name == f"{one.name}.{OSC}"
+            assert one.name.startswith("Antiphon on ")
+            assert query.parsed_addresses() == osc.parsed_addresses() == [LOOPBACK]
+            assert query.decoded_properties["path"] == "/"
+            assert query.decoded_properties["scheme"] == "https"
+            assert osc.decoded_properties["txtvers"] == "1"
+        await watcher.gone(OSCQUERY, query.name)
+        await watcher.gone(OSC, osc.name)
+
+
+async def test_a_second_server_of_the_same_machine_gets_a_name_of_its_own() -> None:
+    async with watching() as watcher:
+        first, second = Announcement(14_402, 14_403, LOOPBACK), Announcement(14_404, 14_405, LOOPBACK)
+        async with announcing(first):
+            await watcher.found(OSC, 14_402)
+            async with announcing(second):
+                query, osc = await watcher.found(OSCQUERY, 14_405), await watcher.found(OSC, 14_404)
+        assert second.name != first.name
+        assert query.name.removesuffix(f".{OSCQUERY}") == osc.name.removesuffix(f".{OSC}") == second.name
+
+
+async def test_it_is_announced_once_the_machine_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(announcement, "LOOK_SECONDS", 0.05)
+    addresses: list[tuple[str, ...]] = [()]
+    one = Announcement(14_406, 14_407, "all", lambda where: addresses[0])
+    async with watching() as watcher, announcing(one):
+        await asyncio.sleep(0.1)
+        addresses[0] = (LOOPBACK,)
+        assert (await watcher.found(OSC, 14_406)).parsed_addresses() == [LOOPBACK]
+
+
+async def test_an_address_that_is_not_there_is_reported_once_and_ends_nothing(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(announcement, "LOOK_SECONDS", 0.01)
+    looks, tried = 0, asyncio.Event()
+
+    def look(where: str) -> tuple[str, ...]:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            tried.set()
+        return ("192.0.2.1",)
+
+    async with announcing(Announcement(14_408, 14_409, "all", look)) as task:
+        await asyncio.wait_for(tried.wait(), PATIENCE)
+        assert not task.done()
+    assert len([m for m in caplog.messages if "not announced" in m]) == 1
+
+
+def test_names_fit_a_label_of_dns() -> None:
+    assert instance_name("studio.example.org") == "Antiphon on studio"
+    assert host_name("Studio_2.example.org") == "antiphon-studio-2.local"
+    for host in ("x" * 300, "ü" * 300, "", "..."):
+        assert 0 < len(instance_name(host).encode()) <= 63
+        assert 0 < len(host_name(host).removesuffix(".local").encode()) <= 63
+
+
+def test_announce_takes_all_none_or_an_address_and_wants_lan() -> None:
+    for announce in ("all", "none", "127.0.0.1"):
+        ServeSettings(lan=True, announce=announce).check()
+    with pytest.raises(UsageError, match="all, none or an IPv4 address of this machine, not 'wlan0'"):
+        ServeSettings(lan=True, announce="wlan0").check()
+    with pytest.raises(UsageError, match="--announce is about the network of --lan"):
+        ServeSettings(announce="127.0.0.1").check()
+
+
+def test_without_lan_nothing_imports_zeroconf() -> None:
+    code = (
+        "import sys, antiphon.web.process, antiphon.web.routes, antiphon.control.process, antiphon.engine.process\n"
+        "sys.exit('zeroconf' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
+
+
+async def test_a_server_is_announced_again_by_the_next_web_process_and_withdrawn_at_its_end(tmp_path: Path) -> None:
+    server = ServerProcess(
+        "--lan", "--announce", LOOPBACK, "--audio", "headless", "--patch", "through", "--synth", "null", home=tmp_path
+    )
+    async with watching() as watcher:
+        await asyncio.to_thread(server.start)
+        try:
+            query = await watcher.found(OSCQUERY, server.http)
+            assert (await watcher.found(OSC, server.osc)).name.removesuffix(OSC) == query.name.removesuffix(OSCQUERY)
+            from antiphon.cli import approve
+
+            status = await asyncio.to_thread(approve.look, "/api/status", tmp_path / "config", server.http)
+            info = await asyncio.to_thread(approve.look, "/?HOST_INFO", tmp_path / "config", server.http)
+            assert f"{info['NAME']}.{OSCQUERY}" == query.name
+            assert (info["OSC_PORT"], info["WS_PORT"]) == (server.osc, server.http)
+            os.kill(status["web"]["pid"], signal.SIGKILL)
+            async with watching() as later:  # with a cache of its own, so that only what is announced now is found
+                query = await later.found(OSCQUERY, server.http)
+                osc = await later.found(OSC, server.osc)
+                await asyncio.to_thread(server.stop)
+                await later.gone(OSCQUERY, query.name)
+                await later.gone(OSC, osc.name)
+        finally:
+            with contextlib.suppress(Exception):
+                await asyncio.to_thread(server.stop)

@@ -1,0 +1,178 @@
+"""Bodies that no memory holds: read in pieces, sent from files, within their bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from antiphon.errors import PluginError
+from antiphon.web import bodies
+from antiphon.web.server import HttpRequest, HttpServer, Limits, Response, answer
+
+LIMITS = Limits(request_seconds=60.0, idle_seconds=60.0)
+MOST = 4 * 1024 * 1024
+
+
+class Sink:
+    """A handler that counts what it reads, in `pace` seconds for each piece."""
+
+    def __init__(self, pace: float = 0.0) -> None:
+        self.pace, self.bytes, self.largest, self.failure = pace, 0, 0, ""
+
+    async def __call__(self, request: HttpRequest, pieces: AsyncIterator[bytes]) -> Response:
+        try:
+            async for piece in pieces:
+                self.bytes += len(piece)
+                self.largest = max(self.largest, len(piece))
+                await asyncio.sleep(self.pace)
+        except BaseException as error:
+            self.failure = type(error).__name__
+            raise
+        return answer(self.bytes)
+
+
+@asynccontextmanager
+async def serving(sink: Sink, limits: Limits = LIMITS) -> AsyncIterator[HttpServer]:
+    server = HttpServer(limits=limits)
+    server.add_stream("/sink", sink, MOST)
+    await server.start("127.0.0.1", 0)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def head(server: HttpServer, length: int | None, *more: str, method: str = "POST", path: str = "/sink") -> bytes:
+    sized = f"Content-Length: {length}" if length is not None else "Transfer-Encoding: chunked"
+    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", sized, *more, "", ""]
+    return "\r\n".join(lines).encode()
+
+
+async def reply(reader: asyncio.StreamReader) -> bytes:
+    return await asyncio.wait_for(reader.read(), 60)
+
+
+async def test_a_body_comes_in_pieces_and_the_next_request_follows() -> None:
+    sink = Sink()
+    async with serving(sink) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        data = bytes(3_000_000)
+        writer.write(head(server, len(data)) + data + head(server, 3, "Connection: close") + b"abc")
+        answered = await reply(reader)
+        writer.close()
+    assert answered.count(b"HTTP/1.1 200") == 2
+    assert b"\r\n\r\n3000000HTTP" in answered.replace(b"HTTP/1.1", b"HTTP")
+    assert sink.bytes == 3_000_003
+
+
+async def test_a_slow_handler_holds_the_client_back() -> None:
+    """What the client sends waits in the sockets, not in this process."""
+    sink = Sink(pace=0.002)
+    async with serving(sink) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head(server, MOST, "Connection: close") + bytes(MOST))
+        assert b"200 OK" in await reply(reader)
+        writer.close()
+    assert sink.bytes == MOST
+    assert sink.largest < 1024 * 1024
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_body_that_is_too_long(chunked: bool) -> None:
+    sink = Sink()
+    async with serving(sink) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        if chunked:
+            piece = bytes(65536)
+            chunk = f"{len(piece):x}\r\n".encode() + piece + b"\r\n"
+            writer.write(head(server, None, "Connection: close") + chunk * (MOST // len(piece) + 1) + b"0\r\n\r\n")
+        else:
+            writer.write(head(server, MOST + 1))
+        answered = await reply(reader)
+        writer.close()
+    assert b" 413 " in answered
+    assert f"at most {MOST} bytes".encode() in answered
+
+
+async def test_a_client_that_disconnects_ends_the_handler() -> None:
+    sink = Sink()
+    async with serving(sink) as server:
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head(server, 1000) + b"half")
+        await writer.drain()
+        writer.transport.abort()
+        async with asyncio.timeout(20):
+            while not sink.failure:  # noqa: ASYNC110 - it is another task's
+                await asyncio.sleep(0.005)
+    assert sink.failure in ("Disconnect", "CancelledError")
+
+
+async def test_a_client_that_sends_too_slowly_gets_408(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "AFTER", 0.0)
+    monkeypatch.setattr(bodies, "SLOWEST", 10**12)
+    async with serving(Sink()) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head(server, 1000) + b"slow")
+        assert b" 408 " in await reply(reader)
+        writer.close()
+
+
+async def test_each_piece_begins_the_clients_time_anew() -> None:
+    """An upload takes longer than a request may, as long as pieces come."""
+    sink = Sink()
+    async with serving(sink, replace(LIMITS, request_seconds=1.0)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head(server, 8 * 1000, "Connection: close"))
+        for _ in range(8):
+            await asyncio.sleep(0.2)
+            writer.write(bytes(1000))
+        assert b"200 OK" in await reply(reader)
+        writer.close()
+
+
+async def test_a_file_is_sent_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "PIECE", 1000)
+    path = tmp_path / "out.wav"
+    path.write_bytes(bytes(range(250)) * 41)
+    async with serving(Sink()) as server:
+        server.add("GET", "/file", lambda request: Response(200, b"", "audio/wav", (), path))
+        for method, length in (("GET", 250 * 41), ("HEAD", 0)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+            writer.write(head(server, 0, "Connection: close", method=method, path="/file"))
+            answered = await reply(reader)
+            writer.close()
+            start, _, body = answered.partition(b"\r\n\r\n")
+            assert f"Content-Length: {250 * 41}".encode() in start
+            assert body == path.read_bytes()[:length]
+
+
+async def test_a_client_that_does_not_read_a_file_is_disconnected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "PIECE_SECONDS", 0.2)
+    path = tmp_path / "out.wav"
+    with path.open("wb") as file:
+        file.truncate(64 * 1024 * 1024)
+    async with serving(Sink()) as server:
+        server.add("GET", "/file", lambda request: Response(200, b"", "audio/wav", (), path))
+        _, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head(server, 0, method="GET", path="/file"))
+        await writer.drain()
+        async with asyncio.timeout(30):
+            while not server.busy:  # noqa: ASYNC110 - it is another task's
+                await asyncio.sleep(0.005)
+            while server.busy:  # noqa: ASYNC110
+                await asyncio.sleep(0.005)
+        writer.close()
+
+
+def test_a_stream_route_is_a_post_like_any_other() -> None:
+    server = HttpServer()
+    server.add_stream("/sink", Sink(), 10)
+    with pytest.raises(PluginError, match="taken"):
+        server.add("POST", "/sink", lambda request: answer(1))

@@ -1,0 +1,99 @@
+"""The document says what is served, and what is served keeps to it, whatever is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.web.test_lan import serving as serving_web
+
+from antiphon.web import openapi
+
+EXAMPLES = 8
+"""Requests of each operation."""
+
+
+@contextmanager
+def server_thread(folder: Path) -> Iterator[tuple[str, str]]:
+    """HTTP with jobs, in a thread of its own: its address and its token."""
+    started, ended = threading.Event(), asyncio.Event()
+    found: list[Any] = []
+
+    async def serve() -> None:
+        async with serving_web(folder, jobs=folder / "jobs") as server:
+            found.extend((f"http://127.0.0.1:{server.port}", asyncio.get_running_loop(), server))
+            started.set()
+            await ended.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    assert started.wait(60)
+    try:
+        yield found[0], (folder / "token").read_text().strip()
+    finally:
+        found[1].call_soon_threadsafe(ended.set)
+        thread.join(60)
+
+
+def test_every_route_is_in_the_document_and_no_other(tmp_path: Path) -> None:
+    async def routes() -> set[tuple[str, str]]:
+        async with serving_web(tmp_path, jobs=tmp_path / "jobs") as server:
+            return {(method.lower(), path) for path, method in server.paths() if path.startswith("/api/")}
+
+    served = asyncio.run(routes())
+    told = {(operation.method, operation.path.partition("{")[0]) for operation in openapi.OPERATIONS}
+    assert {(method, path.removesuffix("*")) for method, path in served} == told
+
+
+def test_the_document_is_openapi() -> None:
+    document = json.loads(json.dumps(openapi.document()))
+    schema = schemathesis.openapi.from_dict(document)
+    assert len(list(schema.get_all_operations())) == len(openapi.OPERATIONS)
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    with server_thread(tmp_path_factory.mktemp("config")) as found:
+        yield found
+
+
+@pytest.mark.parametrize("number", range(len(openapi.OPERATIONS)))
+def test_whatever_is_sent_is_answered_as_the_document_says(address: tuple[str, str], number: int) -> None:
+    base, token = address
+    operations = list(schemathesis.openapi.from_dict(openapi.document()).get_all_operations())
+    operation = operations[number].ok()
+
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @given(data=st.data())
+    def ask(data: st.DataObject) -> None:
+        case = data.draw(operation.as_strategy())
+        response = case.call(base_url=base, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        assert response.status_code < 500 or response.status_code in (503, 507), response.text
+        if response.status_code >= 400:
+            assert set(response.json()) == {"error"}
+        else:
+            case.validate_response(response, checks=[schemathesis.checks.response_schema_conformance])
+
+    ask()
+
+
+def test_without_the_token_nothing_is_changed(address: tuple[str, str]) -> None:
+    base, _ = address
+    for operation in openapi.OPERATIONS:
+        if operation.method == "get":
+            continue
+        path = operation.path.replace("{plugin}", "delay").replace("{patch}", "bed").replace("{id}", "aa")
+        request = urllib.request.Request(base + path, data=b"{}", method=operation.method.upper())
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(request, timeout=30)
+        assert refused.value.code == 401
