@@ -46,6 +46,11 @@ The LGPL libraries are loaded as shared libraries and can be exchanged. `pyo` (L
 is, by synth processes alone, and can be exchanged too. `torch` (BSD-3-Clause) is an extra, for
 training, GPUs and networks of one's own.
 
+## The page in the browser
+
+`server/antiphon/web/assets/app.js` holds preact, @preact/signals and @preact/signals-core (MIT); their licences
+are at its top.
+
 ## Sounds
 
 The samples in `plugins/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and others

@@ -20,9 +20,11 @@ from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loader import Loader
 from antiphon.engine.loop import EngineLoop
+from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.shared import HeaderWord, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph.clock import TempoMap
+from antiphon.io.tap_memory import TapMemory
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, listening
 from antiphon.runtime.console import say
@@ -99,6 +101,7 @@ def run(
     bells: Bells,
     device: Device,
     weigher: socket.socket,
+    taps: TapMemory,
     *,
     fifo: bool,
     synth: bool,
@@ -118,6 +121,7 @@ def run(
         bells: Eventfds of the workers.
         device: Device that models run on.
         weigher: Socket to the weigher.
+        taps: Memory that the web process reads sound from.
         fifo: Whether to ask for the real-time scheduling class.
         synth: Whether to start the synth's worker at once.
 
@@ -147,7 +151,7 @@ def run(
     if synth:
         choice = choosing.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
-    loop = EngineLoop(player, driver, shared, bell, overlay, pool)
+    loop = EngineLoop(player, driver, shared, bell, overlay, pool, NodeTaps(taps))
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, peer, catalog, make, pool, weigher).thread.start()
     _calm(fifo, words)

@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import Callable
 
-from antiphon.wire.osc import Bundle, Message, decode, encode
+from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
 
 AGAIN_SECONDS = 30.0
 """Seconds between two subscriptions: a control that was restarted without its state knows no subscriber."""
@@ -16,14 +16,14 @@ DATAGRAMS = 64
 
 
 class ValueSubscription:
-    """Calls `changed(address, packet)` for every OSC message that control sends a subscriber."""
+    """Calls `changed(address, args)` for every OSC message that control sends a subscriber."""
 
-    def __init__(self, osc: tuple[str, int], changed: Callable[[str, bytes], None]) -> None:
+    def __init__(self, osc: tuple[str, int], changed: Callable[[str, tuple[Arg, ...]], None]) -> None:
         """Receives nothing before `start`.
 
         Args:
             osc: Host and port of control's OSC socket.
-            changed: Called with the address and the encoded packet of each message.
+            changed: Called with the address and the arguments of each message.
         """
         self._osc, self._changed = osc, changed
         self._socket: socket.socket | None = None
@@ -64,4 +64,4 @@ class ValueSubscription:
                 return  # nothing left to read, or control is being restarted
             for item in packet.items if isinstance(packet, Bundle) else (packet,):
                 if isinstance(item, Message):
-                    self._changed(item.address.decode(errors="replace"), encode(item.address.decode(), *item.args))
+                    self._changed(item.address.decode(errors="replace"), tuple(item.args))

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from antiphon.web.changes import ValueSubscription
+from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:
     from antiphon.web.control_link import ControlLink
@@ -127,9 +128,12 @@ class Listeners:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _changed(self, address: str, packet: bytes) -> None:
-        for listener in self._all:
-            listener.change(address, packet)
+    def _changed(self, address: str, args: tuple[Arg, ...]) -> None:
+        listeners = [listener for listener in self._all if address in listener.addresses]
+        if listeners:
+            packet = encode(address, *args)
+            for listener in listeners:
+                listener.change(address, packet)
 
 
 async def _send(listener: WebListener, send: Send) -> None:

@@ -19,6 +19,7 @@ from typing import Any
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import AntiphonError
 from antiphon.io.log_lines import log_lines
+from antiphon.io.tap_memory import TapMemory, TapShape
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import bound_to, listening
 from antiphon.runtime.settings import ServeSettings
@@ -37,8 +38,8 @@ def main(argument: str) -> int:
     """Serves until SIGTERM.
 
     Args:
-        argument: JSON from the supervisor: settings, catalog (a path), supervisor (its pid) and fds (http,
-            control).
+        argument: JSON from the supervisor: settings, catalog (a path), supervisor (its pid), taps (their
+            shape) and fds (http, control, taps).
 
     Returns:
         The exit status.
@@ -69,7 +70,8 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
     serving = loop.create_task(control.serve(), name="control")
     listener = socket.socket(fileno=fds["http"])
     try:
-        http = await serve_http(control, catalog, folder=paths.config(), listener=listener, lan=settings.lan)
+        taps = TapMemory(fds["taps"], TapShape(*given["taps"]))
+        http = await serve_http(control, catalog, folder=paths.config(), listener=listener, lan=settings.lan, taps=taps)
         await add_routes(http, catalog.hooks)
         _watch(loop)
         await stop.wait()

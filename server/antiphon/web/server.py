@@ -17,7 +17,7 @@ import logging
 import socket
 import ssl
 from collections import deque
-from collections.abc import Coroutine, MutableMapping
+from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +26,8 @@ from uvicorn.server import ServerState
 
 from antiphon.errors import AntiphonError, EngineError, PluginError
 from antiphon.io.http_message import Authorise, Handler, HttpRequest, HttpRoute, Refusal, Response, answer, text
-from antiphon.web.application import Guard, Routes, admitted
+from antiphon.web.access import with_offered_token
+from antiphon.web.application import Guard, Routes, ServeWebSocket, admitted
 from antiphon.web.connection import HttpConnection
 from antiphon.web.control_link import ControlLink
 from antiphon.web.counters import HttpCounters
@@ -70,7 +71,10 @@ class HttpServer:
         waiting: Connections for which no handler runs, with the time since when, longest first.
         busy: Connections for which a handler runs.
         config, state: Of uvicorn.
-        listeners: The WebSocket clients.
+        listeners: The WebSocket clients of OSCQuery.
+        websockets: What serves the WebSockets of other paths.
+        closing: Called when the server stops.
+        counts: Further counters for `/api/status`, by name.
     """
 
     control: ControlLink | None = None
@@ -88,6 +92,9 @@ class HttpServer:
     config: Config = field(init=False)
     state: ServerState = field(default_factory=ServerState)
     listeners: Listeners = field(init=False)
+    websockets: dict[str, ServeWebSocket] = field(default_factory=dict)
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    counts: dict[str, Callable[[], int]] = field(default_factory=dict)
     _routes: dict[str, dict[str, HttpRoute]] = field(default_factory=dict)
     _reserved: frozenset[str] | None = None
     _turns: deque[HttpConnection] = field(default_factory=deque)
@@ -175,6 +182,8 @@ class HttpServer:
             self._sweep.cancel()
             self._sweep = None
         await self.listeners.stop()
+        for close in self.closing:
+            await close()
         for connection in [*self.waiting, *self.busy]:
             connection.drop()
         tasks = [*self._tasks, *self.state.tasks]
@@ -196,6 +205,7 @@ class HttpServer:
             "http_timeouts": counts.timeouts,
             "http_dropped": counts.dropped,
             "http_connections": len(self.waiting) + len(self.busy),
+            **{name: count() for name, count in self.counts.items()},
         }
 
     async def handle(self, route: HttpRoute, request: HttpRequest) -> Response:
@@ -242,10 +252,11 @@ class HttpServer:
     def may_listen(self, scope: MutableMapping[str, Any], state: dict[str, Any]) -> bool:
         """Whether a request for a WebSocket may have one; otherwise it is answered as a plain request."""
         try:
-            request, _ = admitted(self, scope, state["target"])
+            given = {**scope, "headers": with_offered_token(scope["headers"])}
+            request, _ = admitted(self, given, state["target"])
         except Refusal:
             return False
-        return request.method == "GET" and self.listeners.room
+        return request.method == "GET" and (request.path in self.websockets or self.listeners.room)
 
     def refused(self, refusal: Refusal) -> Response:
         """The response to a refused request: its page, or JSON with the reason."""
