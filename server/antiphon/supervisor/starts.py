@@ -75,9 +75,10 @@ class Starts:
 
     def web(self) -> int:
         """Starts the HTTP server; call `warm` before, for it reads the catalog's file."""
-        fds = {"http": self.parts.sockets[2].fileno(), "control": self.parts.web.fileno()}
+        parts = self.parts
+        fds = {"http": parts.sockets[2].fileno(), "control": parts.web.fileno(), "taps": parts.taps.fd}
         given = {"settings": self._settings.to_json(), "catalog": str(self.folder / preload.CATALOG), "fds": fds,
-                 "supervisor": os.getpid()}  # fmt: skip
+                 "supervisor": os.getpid(), "taps": astuple(parts.taps.shape)}  # fmt: skip
         # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
         return _module("antiphon.web.process", given, tuple(fds.values()), before=end_with_parent)
 
@@ -156,7 +157,7 @@ class Starts:
         return self._fork(
             lambda: process.run(
                 parts.shared, parts.bell, parts.engine, driver, options, warm.plugins,
-                warm.sound, parts.arena, parts.bells, parts.device, parts.asking_weigher,
+                warm.sound, parts.arena, parts.bells, parts.device, parts.asking_weigher, parts.taps,
                 fifo=s.fifo, synth=s.synth != "auto",
             )
         )  # fmt: skip
