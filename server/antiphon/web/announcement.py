@@ -119,8 +119,7 @@ class Announcement:
             await asyncio.gather(*broadcasts)
             yield
         finally:
-            await zeroconf.async_unregister_all_services()
-            await zeroconf.async_close()
+            await zeroconf.async_close()  # which withdraws both
 
     def _info(self, kind: str, name: str, addresses: tuple[str, ...]) -> ServiceInfo:
         from zeroconf import ServiceInfo
