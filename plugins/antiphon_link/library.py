@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 
-class Library:
+class LinkLibrary:
     """One participant of a Link session. All times are ns of CLOCK_MONOTONIC."""
 
     def __init__(self, bpm: float) -> None:

@@ -1,8 +1,8 @@
 """Keeps the server's clock and a Link session together: the tempo either way, the beat by the session's.
 
 A Link session has a tempo, and a beat whose place within a quantum is the same for all. Where others take part, the
-server's tempo is steered so that its beat comes to the nearest such place; where nobody does, the session takes tempo
-and beat of the server. A tempo that a performer sets here becomes the session's.
+server's tempo is steered so that its beat comes to the nearest such place; without others the session takes tempo and
+beat of the server. A tempo that a performer sets here becomes the session's.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ OFF = 0.002
 """Beats by which a session without others may be off the server before it is placed again."""
 
 
-class Backend(Protocol):
-    """One participant of a Link session, as `library.Library`."""
+class LinkBackend(Protocol):
+    """One participant of a Link session, as `library.LinkLibrary`."""
 
     def peers(self) -> int: ...
     def read(self, ns: int, quantum: float) -> tuple[float, float]: ...
@@ -41,7 +41,7 @@ class LinkSession:
         leaps: How often the server's clock was moved because it was too far from the session's.
     """
 
-    def __init__(self, server: TransportServer, backend: Backend) -> None:
+    def __init__(self, server: TransportServer, backend: LinkBackend) -> None:
         self._server, self._backend = server, backend
         self._sent = 0.0
         self._asked = 0.0

@@ -21,7 +21,7 @@ class LinkTransport(Transport):
             )
 
     def start(self, server: TransportServer) -> None:
-        from antiphon_link.library import Library
+        from antiphon_link.library import LinkLibrary
         from antiphon_link.session import LinkSession
 
-        LinkSession(server, Library(server.tempo()[1])).install()
+        LinkSession(server, LinkLibrary(server.tempo()[1])).install()

@@ -199,7 +199,7 @@ class ClockFollower:
         if playing:
             ticks = self._ticks(now) - PPQN * server.beat_at(now) + (self._first or 0)
             if self._first is None:
-                # nobody has said which beat it is: the nearest tick will do
+                # no start said which beat it is: the nearest tick will do
                 ticks -= round(ticks)
             self._distance = away = ticks / PPQN
             if not self._settled:

@@ -80,7 +80,9 @@ def followed(seconds: float, jitter: float, seed: int) -> dict[str, Any]:
             begin = gear.now + RATE // 2
             gear.send([(begin - 10, bytes((midi.START,)))])
             gear.send([(begin + round(at + late), bytes((midi.TICK,))) for at, late in zip(exact, off, strict=True)])
-            time.sleep(seconds + 0.6)
+            # by JACK's frames: where the machine is busy they take longer than the clock on the wall
+            while gear.now < begin + exact[-1] + RATE:
+                time.sleep(0.1)
             status = server.status()
             slipped = gear.slipped
         sound = soundfile.read(f"{folder}/out.wav", dtype="float32", always_2d=True)[0][:, 0]

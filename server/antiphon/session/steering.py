@@ -29,5 +29,13 @@ def steered_tempo(bpm: float, away: float) -> float:
 
 
 def same_tempo(one: float, other: float) -> bool:
-    """Whether two tempos, in bpm, differ by less than `RESOLUTION`."""
+    """Compares two tempos.
+
+    Args:
+        one: Beats per minute.
+        other: Beats per minute.
+
+    Returns:
+        Whether they differ by less than `RESOLUTION`.
+    """
     return abs(one - other) < RESOLUTION * other
