@@ -61,7 +61,7 @@ def test_a_jump_of_the_transport_moves_the_bar_line(loop: EngineLoop) -> None:
     loop.next_plan = NextPlan(new, 2, 0.0, 0.0, b"{}", quantum=4.0)
     loop.run_block()
     assert loop.next_plan is not None
-    tempo.set_transport(loop.player.sample, None, 3.99)
+    tempo.set_transport(loop.player.sample, None, 35.99)
     for _ in range(3):
         loop.run_block()
     assert loop.player.plan is new

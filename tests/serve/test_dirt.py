@@ -192,3 +192,19 @@ def test_a_port_that_is_taken_is_a_sentence_before_anything_plays(tmp_path: Path
         server = ServerProcess("--audio", "headless", "--dirt-port", str(port), home=tmp_path)
         with pytest.raises(RuntimeError, match=f"UDP port {port} is taken"), server:
             pass
+
+
+def test_tidal_scripts_and_pads_play_the_same_sampler(stage: tuple[ServerProcess, int, Path]) -> None:
+    """What a client of SuperDirt, a live script and a MIDI pad send, at the height of each sound."""
+    server, port, out = stage
+    send(port, EVENT)
+    play_for(server, 0.3)
+    server.send("/node/drums/play", "s", "sn")
+    play_for(server, 0.3)
+    server.send("/note/on", 36, 127)
+    play_for(server, 0.3)
+    server.stop()
+    sound = np.abs(soundfile.read(out, dtype="float32", always_2d=True)[0]).max(axis=1)
+    found = np.flatnonzero(sound > 0.05)
+    assert len(found) == 3
+    np.testing.assert_allclose(sound[found][:2] / sound[found][2], [1.0, 0.5], rtol=0.02)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.contract.block import StreamSpec
+from antiphon.control.state import CATALOG
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import end_with_parent, flush, leave, unsignalled
@@ -77,7 +78,7 @@ class Starts:
         """Starts the HTTP server; call `warm` before, for it reads the catalog's file."""
         parts = self.parts
         fds = {"http": parts.sockets[2].fileno(), "control": parts.web.fileno(), "taps": parts.taps.fd}
-        given = {"settings": self._settings.to_json(), "catalog": str(self.folder / preload.CATALOG), "fds": fds,
+        given = {"settings": self._settings.to_json(), "catalog": str(self.folder / CATALOG), "fds": fds,
                  "supervisor": os.getpid(), "taps": astuple(parts.taps.shape)}  # fmt: skip
         # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
         return _module("antiphon.web.process", given, tuple(fds.values()), before=end_with_parent)
@@ -86,7 +87,7 @@ class Starts:
         """Sends control the path of the plugins' catalog, which it needs to continue its start."""
         # full: a control that died before reading left this same message for the next
         with contextlib.suppress(BlockingIOError):
-            self.parts.parent.send(json.dumps({"catalog": str(self.folder / preload.CATALOG)}).encode())
+            self.parts.parent.send(json.dumps({"catalog": str(self.folder / CATALOG)}).encode())
 
     def secrets(self, ready: int) -> int:
         """Makes the token and the certificate of `--lan`, in a child: this process needs no cryptography.
