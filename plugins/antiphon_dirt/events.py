@@ -104,7 +104,7 @@ def _effects(event: DirtEvent, orbit: Orbit, when: When) -> list[SetParam]:
         effect = EFFECTS[name]
         if name not in event.numbers and (effect.neutral is None or (node, param) in sets):
             continue  # it stays as it is, or is another field's
-        value = event.numbers[name] if name in event.numbers else effect.neutral
+        value = event.numbers.get(name, effect.neutral)
         assert value is not None
         value = min(max(value, effect.low), effect.high) * effect.factor + effect.offset
         sets[node, param] = SetParam(node, param, value, when=when)

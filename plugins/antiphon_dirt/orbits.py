@@ -1,8 +1,9 @@
 """Which nodes of the patch an orbit is: its sampler, and the parameters that its effects are.
 
 By the nodes' names: the sampler of orbit 2 is `orbit2`, its reverb send `room2`, its delay send `delay2`, and where its
-notes have none of their own its filters `lpf2` and `hpf2`, its distortion `shape2`. In a patch without such names the orbits are its nodes that play samples, in
-the patch's order. An orbit beyond the last begins at the first again, as SuperDirt's do.
+notes have none of their own its filters `lpf2` and `hpf2`, its distortion `shape2`. In a patch without such names the
+orbits are its nodes that play samples, in the patch's order. An orbit beyond the last begins at the first again, as
+SuperDirt's do.
 """
 
 from __future__ import annotations
@@ -55,8 +56,8 @@ EFFECTS = MappingProxyType(
         "distort": EffectField("shape", "drive", 0.0, factor=36.0),
     }
 )
-"""Fields that are parameters of an orbit's nodes, unless its notes have values of that name. They are set where an event
-begins, for all that sounds in the orbit."""
+"""Fields that are parameters of an orbit's nodes, unless its notes have values of that name. They are set where an
+event begins, for all that sounds in the orbit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,8 @@ def test_a_bank_that_the_name_lacks_is_put_before_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "number"), [("1", 1.0), ("-0.5", -0.5), ("1e9", None), ("c1", None), ("", None), ("0x1", None), (True, 1.0)]
+    ("value", "number"),
+    [("1", 1.0), ("-0.5", -0.5), ("1e9", None), ("c1", None), ("", None), ("0x1", None), (True, 1.0)],
 )
 def test_a_number_that_comes_as_text_is_one(value: object, number: float | None) -> None:
     event = read(("s", "bd", "orbit", value))  # type: ignore[arg-type]
