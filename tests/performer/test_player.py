@@ -11,7 +11,8 @@ from tests.waiting import until
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.performer.branch import Processes
-from antiphon.performer.player import Player, SentEvent
+from antiphon.performer.outgoing import SentEvent
+from antiphon.performer.player import Player
 
 IMPORTS = "from antiphon.live import *\n"
 STEP = 1 / 32
@@ -111,7 +112,7 @@ def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: Stag
     assert len(drums) >= 13
     notes = [(e.beat - zero, e.args[0]) for e in stage.sent if e.address == "/note/on"]
     assert notes[:5] == [(0.0, 60), (3.0, 61), (6.0, 62), (9.0, 63), (11.0, 64)]
-    assert stage.player.late == 0
+    assert stage.player.out.late == 0
 
 
 def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_else(stage: Stage) -> None:
@@ -205,7 +206,7 @@ def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
     # a call that never ends is left out, one that raises has played its note
     before = 10 if "raise" in bad or "bytearray" in bad or not sentence else 9
     assert notes[:before] == [(float(k), 60 + k) for k in range(before)]
-    assert stage.player.late == 0
+    assert stage.player.out.late == 0
     if sentence:
         assert [said for said in stage.said if said.startswith(sentence)], stage.said
         # the version before plays on from the bar after, with the memory

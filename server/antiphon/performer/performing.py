@@ -16,9 +16,10 @@ from typing import Any
 from antiphon.errors import EngineError, UsageError
 from antiphon.live.reading import LARGEST
 from antiphon.performer.branch import Processes
-from antiphon.performer.player import LEAD, Player, SentEvent, Show
+from antiphon.performer.outgoing import SentEvent
+from antiphon.performer.player import LEAD, Player, Show
 from antiphon.performer.server import OwnServer
-from antiphon.performer.wire import BeatClock, Wire
+from antiphon.performer.wire import BeatClock, ServerConnection
 from antiphon.wire.osc import Message
 from antiphon.wire.text import printable
 
@@ -68,7 +69,7 @@ class Performing:
         self._path, self._show, self._patch, self._serve = path, show, patch, serve
         if not Path(path).is_file():
             raise UsageError(f"cannot read {printable(path)}: there is no such file, or it is not an ordinary one")
-        self.wire, self._clock = Wire(osc_port), BeatClock()
+        self.wire, self._clock = ServerConnection(osc_port), BeatClock()
         self._processes = Processes()
         self.player = Player(path, self._processes, show, quantum=quantum)
         self._server: OwnServer | None = None
