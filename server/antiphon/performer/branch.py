@@ -23,7 +23,7 @@ from antiphon.performer.limits import PATIENCE, runs, spent
 
 _SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER` of Linux: the ends of copies of copies are reported to this process."""
-_GRACE = 1.5
+_GRACE = 2.0
 """How many times the patience may pass before a process is ended from outside: its own timers end it before."""
 _UNSEEN = 10.0
 """The same by the clock, where the system does not say how long a process ran."""

@@ -92,10 +92,23 @@ class Performing:
             EngineError: The server that was started ends, or none can be started.
         """
         try:
-            self._look(time.monotonic(), at_once=True)
             while not self.ending:
-                self._wait()
-                self.step(time.monotonic())
+                self.turn()
+        finally:
+            self.end()
+
+    def turn(self) -> None:
+        """Waits until something has arrived, or for `TICK`, and does one step."""
+        self._wait()
+        self.step(time.monotonic())
+
+    def beat(self) -> float:
+        """The server's beat now."""
+        return self._clock.now(time.monotonic())
+
+    def end(self) -> None:
+        """Ends the script's notes, its processes, and a server that was started."""
+        try:
             self._leave()
         finally:
             self.player.close()
@@ -239,16 +252,16 @@ class Performing:
 
     # ---- the file, and what the script prints
 
-    def _look(self, now: float, *, at_once: bool = False) -> None:
+    def _look(self, now: float) -> None:
         if now - self._looked < LOOK:
             return
-        self._looked = now
+        self._looked, first = now, self._seen is None
         try:
             found = os.stat(self._path)
         except OSError:
             return  # an editor that replaces the file has taken the old one away
         seen, self._seen = self._seen, (found.st_mtime_ns, found.st_size, found.st_ino)
-        if self._seen == self._read or (seen != self._seen and not at_once):
+        if self._seen == self._read or (seen != self._seen and not first):
             return
         try:
             with open(self._path, "rb") as file:

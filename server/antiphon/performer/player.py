@@ -56,6 +56,7 @@ class Player:
         wanted: Another patch that the next version names, which has to be loaded before it is taken; or "".
         out: What is to be sent.
         swaps: Versions that were taken.
+        begins: The server's beat at which the last of them begins.
     """
 
     def __init__(self, path: str, processes: Processes, show: Show, *, quantum: float = 0.0) -> None:
@@ -86,7 +87,7 @@ class Player:
         self._levels: dict[str, list[float]] = {}
         self._above: dict[tuple[str, float], bool] = {}
         self.patch = self.wanted = ""
-        self.swaps = 0
+        self.swaps, self.begins = 0, 0.0
 
     # ---- from outside
 
@@ -332,7 +333,7 @@ class Player:
         del self._texts[1:-2]
         self._strikes, self.out.silent = 0, False
         self._shown.clear()
-        self.swaps += 1
+        self.swaps, self.begins = self.swaps + 1, float(at + (self.out.offset or 0))
         self._show(f"plays from bar {at // self._bar + 1}")
 
     def _begin(self, candidate: Branch, bar: Fraction) -> Fraction:
