@@ -115,7 +115,7 @@ def test_a_script_is_performed_at_a_server_that_runs(tmp_path: Path) -> None:
         until(lambda: value(server, "/node/tone/wet") == 0.25, 10.0, "the loop answers the level")
         # a version with an error, one without end, one that no patch takes, and one that is good
         performed.save(SCRIPT.replace("bd*4", "[bd"), "set.py line 5: the [ is not closed")
-        performed.save(SCRIPT + "while True: pass\n", "set.py line 25: it runs without end")
+        performed.save(SCRIPT + "while True: pass\n", "it runs without end")
         counts_on(server)
         performed.save(SCRIPT + "node('tone').nosuch = 1\n", "set.py line 25: tone has no")
         counts_on(server)

@@ -104,8 +104,8 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/beat` | `i:beat f:bpm` | A beat began, at that tempo. A jump past several gives the last. |
 | `/bar` | `i:bar f:bpm` | A bar began; bar 0 is at beat 0, and `/bar/beats` sets its length. |
 | `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second; `in` and `out` are the server's own. |
-| `/cue` | `s:name [x:value]` | Somebody sent `/cue`. |
-| `/panic` | | Somebody asked for silence. |
+| `/cue` | `s:name [x:value]` | A client sent `/cue`. |
+| `/panic` | | `/panic`, from any client, a key or the page. |
 | `/clip` | `i:blocks` | So many blocks of input reached full scale since the last `/clip`, once a second at most. |
 | `/note/on` `/note/off` | `i:note i:velocity i:channel s:node` | A node emitted it, for example `hum`. |
 | `/late` | `s:address f:seconds` | A command came over 10 ms after its time. |
