@@ -110,7 +110,7 @@ function Listen() {
           <small title="From the engine to this loudspeaker, as far as the browser knows; the part of the buffer below.">
             {now ? `${(delay.value * 1000).toFixed(0)} ms` : "…"}
             <em>
-              buffer {now ? (now.fill * 1000).toFixed(0) : "…"} ms{now?.gaps ? `, ${now.gaps} gaps` : ""}
+              buffer {now ? (now.target * 1000).toFixed(0) : "…"} ms{now?.gaps ? `, ${now.gaps} gaps` : ""}
               {missing.value ? `, ${missing.value} lost` : ""}
             </em>
           </small>

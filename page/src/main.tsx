@@ -6,7 +6,7 @@ import { Controls } from "./controls";
 import { Roll, Sound } from "./drawings";
 import { Header } from "./header";
 import { connect, connection, panic, send, useToken } from "./link";
-import { meters, takesNotes } from "./model";
+import { graph, meters, takesNotes } from "./model";
 import { PatchGraph } from "./patch";
 import { Piano, key } from "./piano";
 import { Log, Scenes, Server } from "./side";
@@ -90,6 +90,7 @@ Object.assign(window, {
     report: () => report.value,
     connection: () => connection.value,
     tap: () => shown.value?.node,
+    wires: () => graph.value?.wires.map((wire) => wire.join(" ")) ?? [],
     level: (name: string) => meters.get(name)?.peak ?? 0,
   },
 });

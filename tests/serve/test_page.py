@@ -187,3 +187,31 @@ def test_other_pages_get_nothing(server: ServerProcess, browser: Chromium, tmp_p
         url = f"ws://127.0.0.1:{server.http}{path}"
         script = f"new Promise(end => {{ const s = new WebSocket('{url}', ['antiphon']); "
         assert tab.run(script + "s.onopen = () => end('open'); s.onerror = () => end('refused') })") == "refused"
+
+
+def test_nodes_and_wires_are_edited_and_undone_in_all_browsers(server: ServerProcess, browser: Chromium) -> None:
+    one, two = opened(browser, server), opened(browser, server)
+
+    def wires() -> set[str]:
+        return set(one.run("antiphon.wires()"))
+
+    before = wires()
+    one.run("[...document.querySelectorAll('.chips button')].find(b => b.innerText === 'tone').click()")
+    one.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Add…').click()")
+    one.until("document.querySelectorAll('.types li').length > 5")
+    one.run("[...document.querySelectorAll('.types b')].find(b => b.innerText === 'delay').closest('button').click()")
+    for tab in (one, two):
+        tab.until("[...document.querySelectorAll('.node b')].some(b => b.innerText === 'delay')")
+    one.until("document.querySelector('.controls h2').innerText === 'delay'")
+    assert wires() != before
+    one.run("document.querySelector('[aria-label^=\"Cut the wire from delay\"]').click()")
+    one.until("!antiphon.wires().some(wire => wire.startsWith('delay'))")
+    one.run("(() => { const s = document.querySelector('[aria-label=\"Wire delay to\"]'); s.value = 'delay.out out'; "
+            "s.dispatchEvent(new Event('change', {bubbles: true})) })()")  # fmt: skip
+    two.until("antiphon.wires().some(wire => wire.startsWith('delay.out out'))")
+    for left in (1, 2, 0):  # the wire is gone, the cut one is back, the node is gone
+        one.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Undo').click()")
+        one.until(f"antiphon.wires().filter(wire => wire.includes('delay')).length === {left}")
+    for tab in (one, two):
+        tab.until(READY)
+    assert wires() == before
