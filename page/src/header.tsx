@@ -1,6 +1,7 @@
 // Transport, patch, load, listening, panic.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { InputMenu } from "./input";
 import { delay, listen, listening, missing, report, setVolume, volume } from "./audio";
 import { connection, panic, send } from "./link";
 import { beatNow, bpm, graph, patches, playing, status } from "./model";
@@ -155,6 +156,7 @@ export function Header() {
         <Beat />
       </span>
       <Load />
+      <InputMenu />
       <Listen />
       <button class="stage" aria-pressed={stage.value} title="Stage: black, with larger type" onClick={toggleStage}>Stage</button>
       <button class="panic" title="Space or Esc" onClick={panic}>Panic</button>

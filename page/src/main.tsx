@@ -5,6 +5,7 @@ import { report, show, shown } from "./audio";
 import { Controls } from "./controls";
 import { Roll, Sound } from "./drawings";
 import { Header } from "./header";
+import { acceptDrops, microphone } from "./input";
 import { connect, connection, panic, send, useToken } from "./link";
 import { graph, meters, takesNotes } from "./model";
 import { PatchGraph } from "./patch";
@@ -87,6 +88,7 @@ document.addEventListener("click", (event) => {
 Object.assign(window, {
   antiphon: {
     send,
+    microphone,
     report: () => report.value,
     connection: () => connection.value,
     tap: () => shown.value?.node,
@@ -98,3 +100,4 @@ Object.assign(window, {
 render(<App />, document.getElementById("app")!);
 connect();
 show("out");
+acceptDrops();
