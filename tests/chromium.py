@@ -26,7 +26,8 @@ BINARY = next(
 OPTIONS = (
     "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--mute-audio",
     "--disable-background-networking", "--disable-component-update", "--disable-extensions", "--disable-sync",
-    "--autoplay-policy=no-user-gesture-required", "--remote-debugging-pipe", "--hide-scrollbars",
+    "--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream", "--remote-debugging-pipe", "--hide-scrollbars",
 )  # fmt: skip
 needs_chromium = pytest.mark.skipif(not BINARY, reason="Chromium is not installed: apt-get install chromium")
 

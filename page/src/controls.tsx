@@ -1,6 +1,7 @@
 // A control for each parameter of the selected node, made from its declaration.
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
+import { Wires } from "./edit";
 import { send, set } from "./link";
 import { graph, learning, node, selected, value, type Node, type Param } from "./model";
 
@@ -42,6 +43,7 @@ export function Controls() {
         ))}
       </div>
       {one && <NodeControls key={one.name} node={one} />}
+      <Wires />
     </section>
   );
 }

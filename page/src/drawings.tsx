@@ -164,6 +164,7 @@ function drawSpectrum(area: CanvasRenderingContext2D, width: number, height: num
 function drawSpectrogram(area: CanvasRenderingContext2D, width: number, height: number, tap: Tap): void {
   const scale = area.getTransform().a;
   const step = 2;
+  if (last !== "spectrogram") area.clearRect(0, 0, width, height);
   area.globalCompositeOperation = "copy";
   area.drawImage(area.canvas, step * scale, 0, area.canvas.width - step * scale, area.canvas.height, 0, 0, width - step, height);
   area.globalCompositeOperation = "source-over";
@@ -172,17 +173,19 @@ function drawSpectrogram(area: CanvasRenderingContext2D, width: number, height: 
     const place = 1 - (y + 2) / height;
     const level = (between(bins, place, place + 2 / height, tap.rate) - FLOOR_DB) / -FLOOR_DB;
     const warm = Math.max(0, Math.min(1, level * 1.15));
-    area.fillStyle = `hsl(${260 - 225 * warm} ${60 + 30 * warm}% ${4 + 62 * warm ** 1.3}%)`;
+    area.fillStyle = `hsl(${(265 + 135 * warm) % 360} ${55 + 40 * warm}% ${3 + 66 * warm ** 1.4}%)`;
     area.fillRect(width - step, y, step, 2);
   }
 }
 
+let last: string = mode.peek();
 const frequencies: Draw = (area, width, height) => {
   const tap = shown.peek();
   if (!tap) return;
   tap.last(samples);
   if (mode.peek() === "spectrum") drawSpectrum(area, width, height, tap);
   else drawSpectrogram(area, width, height, tap);
+  last = mode.peek();
 };
 
 export function Sound() {

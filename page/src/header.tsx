@@ -1,6 +1,7 @@
 // Transport, patch, load, listening, panic.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
+import { InputMenu } from "./input";
 import { delay, listen, listening, missing, report, setVolume, volume } from "./audio";
 import { connection, panic, send } from "./link";
 import { beatNow, bpm, graph, patches, playing, status } from "./model";
@@ -110,7 +111,7 @@ function Listen() {
           <small title="From the engine to this loudspeaker, as far as the browser knows; the part of the buffer below.">
             {now ? `${(delay.value * 1000).toFixed(0)} ms` : "…"}
             <em>
-              buffer {now ? (now.fill * 1000).toFixed(0) : "…"} ms{now?.gaps ? `, ${now.gaps} gaps` : ""}
+              buffer {now ? (now.target * 1000).toFixed(0) : "…"} ms{now?.gaps ? `, ${now.gaps} gaps` : ""}
               {missing.value ? `, ${missing.value} lost` : ""}
             </em>
           </small>
@@ -155,6 +156,7 @@ export function Header() {
         <Beat />
       </span>
       <Load />
+      <InputMenu />
       <Listen />
       <button class="stage" aria-pressed={stage.value} title="Stage: black, with larger type" onClick={toggleStage}>Stage</button>
       <button class="panic" title="Space or Esc" onClick={panic}>Panic</button>

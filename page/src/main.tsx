@@ -5,8 +5,9 @@ import { report, show, shown } from "./audio";
 import { Controls } from "./controls";
 import { Roll, Sound } from "./drawings";
 import { Header } from "./header";
+import { acceptDrops, microphone } from "./input";
 import { connect, connection, panic, send, useToken } from "./link";
-import { meters, takesNotes } from "./model";
+import { graph, meters, takesNotes } from "./model";
 import { PatchGraph } from "./patch";
 import { Piano, key } from "./piano";
 import { Log, Scenes, Server } from "./side";
@@ -87,9 +88,11 @@ document.addEventListener("click", (event) => {
 Object.assign(window, {
   antiphon: {
     send,
+    microphone,
     report: () => report.value,
     connection: () => connection.value,
     tap: () => shown.value?.node,
+    wires: () => graph.value?.wires.map((wire) => wire.join(" ")) ?? [],
     level: (name: string) => meters.get(name)?.peak ?? 0,
   },
 });
@@ -97,3 +100,4 @@ Object.assign(window, {
 render(<App />, document.getElementById("app")!);
 connect();
 show("out");
+acceptDrops();

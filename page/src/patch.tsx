@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { show, shown } from "./audio";
+import { Tools } from "./edit";
 import { graph, meters, selected, type Graph, type Node } from "./model";
 
 interface Place {
@@ -46,12 +47,12 @@ export function layout(patch: Graph): Map<string, Place> {
   return places;
 }
 
-const WIDTH = 116;
+const WIDTH = 108;
 const HEIGHT = 58;
-const GAP_X = 44;
+const GAP_X = 30;
 const GAP_Y = 18;
-const EDGE = 14;
-const LEAST_ZOOM = 0.6; // below it is scrolled
+const EDGE = 12;
+const LEAST_ZOOM = 0.7; // below it is scrolled
 
 function kindOf(patch: Graph, from: string, to: string): string {
   const [name, port] = from.split(".");
@@ -89,6 +90,7 @@ export function PatchGraph() {
   const zoom = Math.max(LEAST_ZOOM, Math.min(1, room.value.width / width, Math.max(0.8, room.value.height / height)));
   return (
     <section class="patch-graph" data-view="Patch" aria-label="Patch">
+      <Tools />
       <div class="canvas" ref={box}>
         {patch && (
           <div class="space" style={{ width: `${width}px`, height: `${height}px`, zoom: String(zoom) }}>
@@ -144,7 +146,7 @@ function Box({ node, x, y }: { node: Node; x: number; y: number }) {
           <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 6v4h2.5L9 13V3L5.5 6zM11 5.5a3.5 3.5 0 0 1 0 5M12.5 3.5a6 6 0 0 1 0 9" /></svg>
         </button>
       )}
-      <i class="level" data-node={node.name} aria-hidden="true"><i /></i>
+      {sounds && <i class="level" data-node={node.name} aria-hidden="true"><i /></i>}
     </div>
   );
 }

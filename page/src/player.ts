@@ -127,4 +127,35 @@ class Player extends AudioWorkletProcessor {
   }
 }
 
+const CHUNK = 384; // frames of a message to the server: 8 ms at 48 kHz, below its limit of 4096 bytes
+
+/** Passes on what comes in, interleaved, in pieces of `CHUNK` frames. */
+class Sender extends AudioWorkletProcessor {
+  private chunk = new Float32Array(0);
+  private at = 0;
+  private channels = 0;
+
+  process(inputs: Float32Array[][]): boolean {
+    const input = inputs[0]!;
+    const channels = Math.min(2, input.length);
+    if (!channels) return true;
+    if (channels !== this.channels) {
+      this.channels = channels;
+      this.chunk = new Float32Array(CHUNK * channels);
+      this.at = 0;
+    }
+    const frames = input[0]!.length;
+    for (let frame = 0; frame < frames; frame++) {
+      for (let channel = 0; channel < channels; channel++) this.chunk[this.at++] = input[channel]![frame]!;
+      if (this.at === this.chunk.length) {
+        this.port.postMessage({ samples: this.chunk, channels }, [this.chunk.buffer]);
+        this.chunk = new Float32Array(CHUNK * channels);
+        this.at = 0;
+      }
+    }
+    return true;
+  }
+}
+
 registerProcessor("antiphon-player", Player);
+registerProcessor("antiphon-sender", Sender);

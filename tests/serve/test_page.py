@@ -187,3 +187,57 @@ def test_other_pages_get_nothing(server: ServerProcess, browser: Chromium, tmp_p
         url = f"ws://127.0.0.1:{server.http}{path}"
         script = f"new Promise(end => {{ const s = new WebSocket('{url}', ['antiphon']); "
         assert tab.run(script + "s.onopen = () => end('open'); s.onerror = () => end('refused') })") == "refused"
+
+
+def test_nodes_and_wires_are_edited_and_undone_in_all_browsers(server: ServerProcess, browser: Chromium) -> None:
+    one, two = opened(browser, server), opened(browser, server)
+
+    def wires() -> set[str]:
+        return set(one.run("antiphon.wires()"))
+
+    before = wires()
+    one.run("[...document.querySelectorAll('.chips button')].find(b => b.innerText === 'tone').click()")
+    one.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Add…').click()")
+    one.until("document.querySelectorAll('.types li').length > 5")
+    one.run("[...document.querySelectorAll('.types b')].find(b => b.innerText === 'delay').closest('button').click()")
+    for tab in (one, two):
+        tab.until("[...document.querySelectorAll('.node b')].some(b => b.innerText === 'delay')")
+    one.until("document.querySelector('.controls h2').innerText === 'delay'")
+    assert wires() != before
+    one.run("document.querySelector('[aria-label^=\"Cut the wire from delay\"]').click()")
+    one.until("!antiphon.wires().some(wire => wire.startsWith('delay'))")
+    one.run("(() => { const s = document.querySelector('[aria-label=\"Wire delay to\"]'); s.value = 'delay.out out'; "
+            "s.dispatchEvent(new Event('change', {bubbles: true})) })()")  # fmt: skip
+    two.until("antiphon.wires().some(wire => wire.startsWith('delay.out out'))")
+    for left in (1, 2, 0):  # the wire is gone, the cut one is back, the node is gone
+        one.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Undo').click()")
+        one.until(f"antiphon.wires().filter(wire => wire.includes('delay')).length === {left}")
+    for tab in (one, two):
+        tab.until(READY)
+    assert wires() == before
+
+
+def test_the_microphone_and_a_dropped_file_are_the_input(server: ServerProcess, browser: Chromium) -> None:
+    tab, other = opened(browser, server), opened(browser, server)
+    tab.until("antiphon.level('in') < 0.001")
+    # Chromium's stand-in for a microphone beeps
+    tab.run("antiphon.microphone()")
+    tab.until("antiphon.level('in') > 0.01")
+    other.run("antiphon.microphone()")
+    other.until("document.querySelector('.log').innerText.includes('another browser sends sound already')")
+    tab.run("document.querySelector('.input button').click()")
+    tab.until("antiphon.level('in') < 0.001")
+    samples = "".join(n.to_bytes(2, "little").hex() for n in (8192, 57344) * 2400)  # quarter of full scale, at 24 kHz
+    head = (
+        b"RIFF" + (36 + 9600).to_bytes(4, "little") + b"WAVEfmt \x10\0\0\0\x01\0\x01\0" + (48000).to_bytes(4, "little")
+        + (96000).to_bytes(4, "little") + b"\x02\0\x10\0data" + (9600).to_bytes(4, "little")
+    ).hex()  # fmt: skip
+    tab.run(
+        "(() => { const drop = new DragEvent('drop', {dataTransfer: new DataTransfer()}); "
+        f"const bytes = new Uint8Array('{head}{samples}'.match(/../g).map(x => parseInt(x, 16))); "
+        "drop.dataTransfer.items.add(new File([bytes], 'square.wav', {type: 'audio/wav'})); dispatchEvent(drop) })()"
+    )
+    tab.until("document.querySelector('.input button').innerText === 'File on'")
+    tab.until("antiphon.level('in') > 0.2")
+    tab.run("document.querySelector('.input button').click()")
+    tab.until("antiphon.level('in') < 0.001")

@@ -307,3 +307,24 @@ async def test_a_websocket_s_token_is_one_of_its_subprotocols() -> None:
             assert isinstance(await offering(server, *wrong), events.RejectConnection)
     both = [(b"authorization", b"Bearer x"), (b"sec-websocket-protocol", b"antiphon, token.y")]
     assert with_offered_token(both) == both, "a header of its own is not replaced"
+
+
+async def test_a_browser_that_never_reads_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound, "TURN_SECONDS", 0.001)
+    async with serving() as (server, _, taps):
+        engine = NodeTaps(taps)
+        stuck, reader = await opened(server, "/api/sound?node=out"), await opened(server, "/api/sound?node=out")
+        await until_wanted(taps, 0, OUT_NUMBER)
+        out = np.full((CHANNELS, BLOCK), 0.5, np.float32)
+        at = heard = 0
+        async with asyncio.timeout(PATIENCE):
+            while server.counts["sound_dropped"]() < 10:
+                for _ in range(32):
+                    engine.put(at, out, out, None)
+                    at += 1
+                fields, samples = await block(reader)
+                assert fields[6] == 0, "the other browser loses no message"
+                assert (samples == 0.5).all()
+                heard += fields[3]
+        assert heard > at / 2
+        stuck.close()

@@ -16,6 +16,7 @@ from typing import Protocol
 import numpy as np
 
 from antiphon.contract.block import Samples
+from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.node_taps import NodeTaps
@@ -96,6 +97,7 @@ class EngineLoop:
         overlay: Input | None,
         pool: Pool | None = None,
         taps: NodeTaps | None = None,
+        browser: BrowserInput | None = None,
     ) -> None:
         """A loop that has not begun.
 
@@ -107,8 +109,9 @@ class EngineLoop:
             overlay: Sound that replaces the device's input, or None.
             pool: The workers, which are woken at the end of each block, or None.
             taps: Copies the sound of single nodes for listeners, or None.
+            browser: Adds the sound that a browser sends to the input, or None.
         """
-        self._pool, self._taps = pool, taps
+        self._pool, self._taps, self._browser = pool, taps, browser
         self.player, self.driver, self.shared, self._bell, self._overlay = player, driver, shared, bell, overlay
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
@@ -166,6 +169,8 @@ class EngineLoop:
             x = self._overlay.block(
                 sample - words[HeaderWord.BEGUN] + 1 if words[HeaderWord.BEGUN] else -1, driver.block
             )
+        if self._browser is not None:
+            x = self._browser.add(x)
         pool = self._pool
         if pool is not None:
             # a worker's late answer is waited for at most half of the time that this block's own work leaves

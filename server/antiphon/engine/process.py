@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
+from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loader import Loader
@@ -117,7 +118,7 @@ def run(
         bells: Eventfds of the workers.
         device: Device that models run on.
         weigher: Socket to the weigher.
-        taps: Memory that the web process reads sound from.
+        taps: Memory in which engine and web process exchange sound.
         fifo: Whether to ask for the real-time scheduling class.
         synth: Whether to start the synth's worker at once.
 
@@ -147,7 +148,7 @@ def run(
     if synth:
         choice = choosing.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
-    loop = EngineLoop(player, driver, shared, bell, overlay, pool, NodeTaps(taps))
+    loop = EngineLoop(player, driver, shared, bell, overlay, pool, NodeTaps(taps), BrowserInput(taps))
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, peer, plugins, pool, weigher).thread.start()
     _calm(fifo, words)

@@ -1,9 +1,9 @@
-"""The memory through which the engine passes the sound of nodes to the web process, for listeners in browsers.
+"""The memory through which engine and web process exchange sound: of nodes, for listeners; of a browser, as input.
 
 One anonymous mapping, created by the supervisor. It is apart from the memory that control and engine share, so that the
-process that strangers talk to can write nothing but which nodes are wanted. A tap copies one node's first output: block
-by block, into a ring of slots, each with the number of its block. The engine never waits for a reader; a reader that is
-late finds a newer block's number in a slot, and knows what it missed.
+process that strangers talk to can write nothing but which nodes are wanted, and sound. A tap copies one node's first
+output: block by block, into a ring of slots, each with the number of its block. The engine never waits for a reader; a
+reader that is late finds a newer block's number in a slot, and knows what it missed.
 """
 
 from __future__ import annotations
@@ -23,9 +23,15 @@ class TapWord(IntEnum):
     """Indices of the 64-bit words. The first `TAPS` are the numbers of the wanted nodes, written by web; 0: none."""
 
     WRITE = TAPS  # block after the last one written; by the engine
+    INPUT_OPEN = TAPS + 1  # 1 while a browser sends sound; by web
+    INPUT_WRITE = TAPS + 2  # frames of that sound written so far; by web
+    INPUT_READ = TAPS + 3  # frames read so far; by the engine, and by web while the input is not open
+    INPUT_GAPS = TAPS + 4  # how often the sound ran out or was skipped; by the engine
 
 
 WORDS = 16
+INPUT_FRAMES = 1 << 16
+"""Frames of the ring of a browser's sound: over half a second at any rate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +70,23 @@ class TapMemory:
         words: The header as int64, indexed by tap and `TapWord`.
         tags: int64 for each slot of each ring: number of its block, plus one; 0 while the slot changes.
         sound: The slots of all rings, as bytes.
+        input: The sound that a browser sends: float32 `[channels, INPUT_FRAMES]`, as bytes.
     """
 
     def __init__(self, fd: int, shape: TapShape) -> None:
         self.fd, self.shape = fd, shape
         slots = TAPS * shape.slots
-        total = (WORDS + slots) * 8 + slots * shape.slot_bytes
+        sound = (WORDS + slots) * 8
+        heard = sound + slots * shape.slot_bytes
+        total = heard + shape.channels * INPUT_FRAMES * 4
         if os.fstat(fd).st_size < total:
             os.ftruncate(fd, total)
         self.map = mmap.mmap(fd, total)
         whole = memoryview(self.map)
         self.words = whole[: WORDS * 8].cast("q")
         self.tags = whole[WORDS * 8 : (WORDS + slots) * 8].cast("q")
-        self.sound = whole[(WORDS + slots) * 8 :]
+        self.sound = whole[sound:heard]
+        self.input = whole[heard:]
 
     @staticmethod
     def create(shape: TapShape) -> TapMemory:

@@ -2,8 +2,10 @@
 
 GET /page/NAME                a file of the page
 GET /api/graph                the patch: nodes, parameters, wires, scenes
+GET /api/types                the processor types
 WebSocket /api/feed           what changes, and OSC messages from the page
 WebSocket /api/sound?node=N   the sound of a node
+WebSocket /api/input          sound from a browser, as the server's input
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.io.tap_memory import TapMemory
 from antiphon.web import graph_json, page
 from antiphon.web.application import Receive, Send, ServeWebSocket
+from antiphon.web.browser_input import BrowserSound
 from antiphon.web.control_link import ControlLink
 from antiphon.web.feed import PageFeed
 from antiphon.web.server import HttpServer
@@ -43,7 +46,13 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: Ta
 
     for name in page.TYPES:
         server.add("GET", f"/page/{name}", file)
+
+    def types(request: HttpRequest) -> Response:
+        listed = sorted(catalog.types.values(), key=lambda info: info.type)
+        return answer([{"type": info.type, "doc": info.doc, "plugin": info.plugin} for info in listed])
+
     server.add("GET", "/api/graph", graph)
+    server.add("GET", "/api/types", types)
     feed = PageFeed(control, lambda: status(server, control))
 
     async def serve_feed(query: str, receive: Receive, send: Send, protocol: str | None) -> None:
@@ -61,6 +70,13 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: Ta
 
     _add_websocket(server, "/api/sound", serve_sound)
     server.closing.append(sounds.stop)
+    browser = BrowserSound(taps)
+
+    async def serve_input(query: str, receive: Receive, send: Send, protocol: str | None) -> None:
+        await browser.serve(receive, send, protocol)
+
+    _add_websocket(server, "/api/input", serve_input)
+    server.counts["input_gaps"], server.counts["input_dropped"] = lambda: browser.gaps, lambda: browser.dropped
     server.counts["sound_streams"], server.counts["sound_dropped"] = sounds.__len__, lambda: sounds.dropped
 
 
