@@ -18,7 +18,7 @@ from antiphon.jobs.files import FileShelf
 from antiphon.jobs.job import Job, JobState, Task
 from antiphon.jobs.process import Outcome, perform
 from antiphon.jobs.request import command
-from antiphon.jobs.table import FileEntry, JobTable
+from antiphon.jobs.table import JobTable, Upload
 from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder
 from antiphon.runtime.shortening import shorten
 
@@ -71,7 +71,7 @@ class JobBoard:
         await asyncio.gather(*running, return_exceptions=True)
         self._table.close()
 
-    async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> FileEntry:
+    async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> Upload:
         """Stores a client's file; see `FileShelf.receive`."""
         return await self.files.receive(name, pieces)
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from antiphon.io.http_message import Refusal
-from antiphon.jobs.table import FileEntry, JobTable
+from antiphon.jobs.table import JobTable, Upload
 from antiphon.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, why
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES
@@ -55,7 +55,7 @@ class FileShelf:
         for left in self.sent.glob("*.part"):
             left.unlink(missing_ok=True)
 
-    async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> FileEntry:
+    async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> Upload:
         """Writes a file as its pieces come in.
 
         Args:
@@ -82,7 +82,7 @@ class FileShelf:
             size = await self._write(part, pieces)
             if not size:
                 raise Refusal(400, "the file is empty; send its bytes as the body")
-            entry = FileEntry(key, shorten(_plain(name), NAME), suffix, size, time.time())
+            entry = Upload(key, shorten(_plain(name), NAME), suffix, size, time.time())
             part.replace(self._path(entry))
             self._table.put_file(entry)
         except OSError as error:
@@ -124,7 +124,7 @@ class FileShelf:
                 "(DELETE /api/files/ID, DELETE /api/jobs/ID)",
             )
 
-    def _path(self, entry: FileEntry) -> Path:
+    def _path(self, entry: Upload) -> Path:
         return self.sent / f"{entry.id}{entry.suffix}"
 
     async def _write(self, path: Path, pieces: AsyncIterator[bytes]) -> int:

@@ -28,7 +28,7 @@ CREATE TABLE job (id TEXT PRIMARY KEY, task TEXT NOT NULL, state TEXT NOT NULL, 
 
 
 @dataclass(frozen=True, slots=True)
-class FileEntry:
+class Upload:
     """A file that a client sent.
 
     Attributes:
@@ -93,10 +93,10 @@ class JobTable:
                 json.loads(results),
             )  # fmt: skip
 
-    def files(self) -> Iterator[FileEntry]:
+    def files(self) -> Iterator[Upload]:
         """All files, oldest first."""
         for row in self._rows("SELECT id, name, suffix, bytes, created FROM file ORDER BY created"):
-            yield FileEntry(*row)
+            yield Upload(*row)
 
     def put(self, job: Job) -> None:
         """Writes a job, a new one or a change."""
@@ -106,7 +106,7 @@ class JobTable:
             json.dumps(dict(job.results)),
         )  # fmt: skip
 
-    def put_file(self, file: FileEntry) -> None:
+    def put_file(self, file: Upload) -> None:
         """Writes a new file."""
         self._rows("INSERT INTO file VALUES (?, ?, ?, ?, ?)", file.id, file.name, file.suffix, file.bytes, file.created)
 
