@@ -205,6 +205,7 @@ export function Sound() {
 }
 
 const SECONDS = 8;
+const TINTS = ["#7b9fe8", "#c08ae0", "#d9a441", "#77b255"]; // of the second node that plays, the third, …
 
 const roll: Draw = (area, width, height, now) => {
   const ink = colours();
@@ -249,9 +250,10 @@ const roll: Draw = (area, width, height, now) => {
     text(area, `C${c / 12 - 1}`, 4, y(c) + row - 3);
   }
   const names = [...new Set(visible.map((one) => one.node))];
+  const places = new Map(names.filter(Boolean).sort().map((name, place) => [name, place]));
   for (const one of visible) {
     const from = Math.max(0, x(one.from));
-    area.fillStyle = one.node ? ink.cool : ink.warm;
+    area.fillStyle = one.node ? (places.get(one.node) ? TINTS[(places.get(one.node)! - 1) % TINTS.length]! : ink.cool) : ink.warm;
     area.globalAlpha = 0.35 + 0.65 * (one.velocity / 127);
     area.beginPath();
     area.roundRect(from, y(one.note), Math.max(3, (one.to ? x(one.to) : width) - from), Math.max(3, row - 1), 2);

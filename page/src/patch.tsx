@@ -11,7 +11,7 @@ interface Place {
 }
 
 /** A column and a row for each node: no wire goes backwards where the patch has no cycle, and few cross. */
-export function layout(patch: Graph): Map<string, Place> {
+export function layout(patch: Graph): Layout {
   const names = ["in", ...patch.nodes.map((one) => one.name).filter((name) => name !== "in" && name !== "out"), "out"];
   const order = new Map(names.map((name, place) => [name, place]));
   const wires = patch.wires
@@ -32,34 +32,68 @@ export function layout(patch: Graph): Map<string, Place> {
   const columns: string[][] = [];
   for (const name of names) (columns[column.get(name)!] ??= []).push(name);
   const full = columns.filter((one) => one?.length);
+  const at = new Map(full.flatMap((one, place) => one.map((name) => [name, place] as const)));
+  // a wire over several columns has a lane in each of them, so that it passes no node
+  const routes = new Map<string, string[]>();
+  const links: [string, string][] = [];
+  for (const [from, to] of [...new Set(wires.map((wire) => wire.join(" ")))].map((wire) => wire.split(" "))) {
+    if (!at.has(from) || !at.has(to)) continue;
+    const lanes: string[] = [];
+    for (let place = at.get(from)! + 1; place < at.get(to)!; place++) {
+      const lane = `${from} ${to} ${place}`;
+      full[place]!.push(lane);
+      lanes.push(lane);
+    }
+    routes.set(`${from} ${to}`, lanes);
+    [from, ...lanes].forEach((end, place) => links.push([end, [...lanes, to][place]!]));
+  }
   const row = new Map<string, number>();
-  const height = Math.max(...full.map((one) => one.length));
-  full.forEach((one, place) => {
-    const wanted = (name: string) => {
-      const before = wires.filter(([, to]) => to === name).map(([from]) => row.get(from)).filter((at) => at !== undefined);
-      return before.length ? before.reduce((sum, at) => sum + at!, 0) / before.length : order.get(name)!;
-    };
-    if (place) one.sort((a, b) => wanted(a) - wanted(b));
-    one.forEach((name, at) => row.set(name, at + (height - one.length) / 2));
-  });
+  const size = (name: string) => (name.includes(" ") ? LANE : 1);
+  const height = Math.max(...full.map((one) => one.reduce((sum, name) => sum + size(name), 0)));
+  for (let pass = 0; pass < 4; pass++) {
+    // from left to right by what comes before, and back by what follows
+    const back = pass % 2 === 1;
+    for (const one of back ? [...full].reverse() : full) {
+      const wanted = (name: string) => {
+        const near = links.filter((link) => link[back ? 0 : 1] === name).map((link) => row.get(link[back ? 1 : 0]));
+        const known = near.filter((other) => other !== undefined);
+        return known.length ? known.reduce((sum, other) => sum + other, 0) / known.length : row.get(name) ?? order.get(name) ?? 0;
+      };
+      const keys = new Map(one.map((name) => [name, wanted(name)]));
+      one.sort((first, second) => keys.get(first)! - keys.get(second)!);
+      let next = (height - one.reduce((sum, name) => sum + size(name), 0)) / 2;
+      for (const name of one) {
+        row.set(name, next + size(name) / 2);
+        next += size(name);
+      }
+    }
+  }
   const places = new Map<string, Place>();
-  full.forEach((one, place) => one.forEach((name) => places.set(name, { column: place, row: row.get(name)! })));
-  return places;
+  full.forEach((one, place) => one.forEach((name) => places.set(name, { column: place, row: row.get(name)! - 0.5 })));
+  return { places, routes };
 }
 
+export interface Layout {
+  /** Of nodes, and of the lanes of wires. */
+  places: Map<string, Place>;
+  /** The lanes of each wire, by `from to`. */
+  routes: Map<string, string[]>;
+}
+
+const LANE = 0.35; // height of a wire's lane, of a node's
 const WIDTH = 108;
 const HEIGHT = 58;
 const GAP_X = 30;
 const GAP_Y = 18;
 const EDGE = 12;
-const LEAST_ZOOM = 0.7; // below it is scrolled
+const LEAST_ZOOM = 0.62; // below it is scrolled
 
 function kindOf(patch: Graph, from: string, to: string): string {
   const [name, port] = from.split(".");
   const source = patch.nodes.find((one) => one.name === name);
   const [dest, end] = to.split(".");
   const target = patch.nodes.find((one) => one.name === dest);
-  if (target?.params.some((param) => param.name === end)) return "control";
+  if (!target?.inputs.some((port) => port.name === end) && target?.params.some((param) => param.name === end)) return "control";
   return source?.outputs.find((one) => one.name === port)?.kind ?? "audio";
 }
 
@@ -79,7 +113,7 @@ export function PatchGraph() {
     if (box.current) watch.observe(box.current);
     return () => watch.disconnect();
   }, []);
-  const places = patch ? layout(patch) : new Map<string, Place>();
+  const { places, routes } = patch ? layout(patch) : { places: new Map<string, Place>(), routes: new Map<string, string[]>() };
   const at = (place: Place) =>
     down.value
       ? { x: EDGE + place.row * (WIDTH + GAP_Y), y: EDGE + place.column * (HEIGHT + 30) }
@@ -96,9 +130,10 @@ export function PatchGraph() {
           <div class="space" style={{ width: `${width}px`, height: `${height}px`, zoom: String(zoom) }}>
             <svg width={width} height={height} aria-hidden="true">
               {patch.wires.map(([from, to]) => {
-                const a = places.get(from.split(".")[0]!);
-                const b = places.get(to.split(".")[0]!);
-                return a && b && <path key={`${from} ${to}`} class={kindOf(patch, from, to)} d={curve(at(a), at(b), down.value)} />;
+                const [start, end] = [from.split(".")[0]!, to.split(".")[0]!];
+                const path = [start, ...(routes.get(`${start} ${end}`) ?? []), end].map((name) => places.get(name));
+                if (path.some((place) => !place)) return null;
+                return <path key={`${from} ${to}`} class={kindOf(patch, from, to)} d={curve(path.map((place) => at(place!)), down.value)} />;
               })}
             </svg>
             {patch.nodes.filter((one) => places.has(one.name)).map((one) => (
@@ -111,15 +146,24 @@ export function PatchGraph() {
   );
 }
 
-function curve(a: { x: number; y: number }, b: { x: number; y: number }, down: boolean): string {
-  if (down) {
-    const [x, y, u, v] = [a.x + WIDTH / 2, a.y + HEIGHT, b.x + WIDTH / 2, b.y];
-    const bend = Math.max(16, Math.abs(v - y) / 2);
-    return `M${x} ${y}C${x} ${y + bend} ${u} ${v - bend} ${u} ${v}`;
-  }
-  const [x, y, u, v] = [a.x + WIDTH, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2];
-  const bend = Math.max(24, Math.abs(u - x) / 2);
-  return `M${x} ${y}C${x + bend} ${y} ${u - bend} ${v} ${u} ${v}`;
+interface Point {
+  x: number;
+  y: number;
+}
+
+/** A path from box to box through the lanes between them; it is straight within a lane. */
+function curve(path: Point[], down: boolean): string {
+  let made = "";
+  path.slice(1).forEach((b, place) => {
+    const a = path[place]!;
+    const [x, y, u, v] = down
+      ? [a.x + WIDTH / 2, a.y + HEIGHT, b.x + WIDTH / 2, b.y]
+      : [a.x + WIDTH, a.y + HEIGHT / 2, b.x, b.y + HEIGHT / 2];
+    const bend = Math.max(12, Math.abs(down ? v - y : u - x) / 2);
+    made += place ? `L${x} ${y}` : `M${x} ${y}`;
+    made += down ? `C${x} ${y + bend} ${u} ${v - bend} ${u} ${v}` : `C${x + bend} ${y} ${u - bend} ${v} ${u} ${v}`;
+  });
+  return made;
 }
 
 function Box({ node, x, y }: { node: Node; x: number; y: number }) {

@@ -106,3 +106,15 @@ def test_more_channels_than_the_stream_has_are_left_out_and_missing_ones_are_sil
     np.testing.assert_array_equal(got[0], noise(5, 4)[:3])
     np.testing.assert_array_equal(got[1][:2], noise(5, 2))
     assert not got[1][2].any()
+
+
+def test_a_block_that_is_overwritten_while_the_reader_comes_to_it_is_missed() -> None:
+    made = memory(slots=16)
+    taps, reader, x = NodeTaps(made), TapReader(made, 0), noise(1)
+    made.words[0] = OUT_NUMBER
+    for n in range(8):
+        taps.put(n, x, x, None)
+    made.tags[4] = 4 + 16 + 1  # the engine is a ring ahead in this slot alone
+    assert reader.read(64)[:2] == (1, 3)
+    assert reader.read(64)[:2] == (5, 3)
+    assert reader.missed == 1

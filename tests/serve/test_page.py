@@ -43,9 +43,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Chromium]:
+def chromium() -> Iterator[Chromium]:
     with Chromium() as browser:
         yield browser
+
+
+@pytest.fixture
+def browser(chromium: Chromium) -> Iterator[Chromium]:
+    yield chromium
+    chromium.close_tabs()  # so that a test's pages cost the next ones nothing
 
 
 def opened(browser: Chromium, server: ServerProcess) -> Tab:
