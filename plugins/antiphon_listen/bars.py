@@ -1,6 +1,6 @@
 """Downbeats: which beats begin bars, by where harmony changes and for how long it stays, at one meter a recording.
 
-Each beat gets the odds of being a downbeat, by a line fitted to annotated songs on chords before and after it; the best
+Each beat gets the odds of being a downbeat, by a line fitted to annotated songs on the chords and onsets around it. A
 path counts beats modulo the meter and may lose or gain some, at a cost (Viterbi), as bars of two beats do occur.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon_listen import harmony
+from antiphon_listen.beats import BeatGrid
 from antiphon_listen.signals import F64, MusicCurves
 from antiphon_listen.tables import Tables
 
@@ -21,13 +22,16 @@ _RARE = 1.1
 _STAY = 0.7
 _AROUND = (-8, -6, -4, -3, -2, -1, 1, 2, 3, 4, 6, 8)
 """Beats before and behind whose changes of harmony count as well."""
+_NEAR = (-4, -2, -1, 1, 2, 4)
+"""And those whose onsets do."""
 
 
-def downbeats(curves: MusicCurves, beats: F64, tables: Tables) -> F64:
+def downbeats(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     """The beats that begin bars, in seconds."""
+    beats = grid.beats
     if len(beats) < 8:
         return beats[:0]
-    odds = features(curves, beats, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1] + _RARE
+    odds = features(curves, grid, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1] + _RARE
     best, chosen = -np.inf, beats[:0]
     for meter, prior in METERS.items():
         score, places = _counted(odds, meter)
@@ -36,10 +40,10 @@ def downbeats(curves: MusicCurves, beats: F64, tables: Tables) -> F64:
     return chosen
 
 
-def features(curves: MusicCurves, beats: F64, tables: Tables) -> F64:
-    """What is known of each beat, `[n, 80]`: chords that change there, how long they last, its surroundings."""
-    count = len(beats)
-    scores = harmony.likelihoods(harmony.shares(curves.per_interval(beats)), tables)
+def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
+    """What is known of each beat, `[n, 118]`: chords that change, how long they last, onsets, and those around."""
+    count = len(grid.beats)
+    scores = harmony.likelihoods(harmony.shares(curves.per_interval(grid.beats)), tables)
     path = harmony.smoothed(0.5 * scores, _STAY)
     change = np.concatenate([[0.0], np.diff(path) != 0]).astype(np.float64)
     total = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0)])
@@ -63,7 +67,15 @@ def features(curves: MusicCurves, beats: F64, tables: Tables) -> F64:
     degree[chords, (path[chords] % 12 - tonic) % 12 + 12 * (path[chords] >= 12)] = change[chords]
     own = np.concatenate([np.array(columns, np.float64).T, degree], axis=1)
     around = [np.roll(own, -step, axis=0)[:, [0, 2, 3, 4]] for step in _AROUND]
-    return np.concatenate([own, *around], axis=1)
+    return np.concatenate([own, *around, _accents(grid)], axis=1)
+
+
+def _accents(grid: BeatGrid) -> F64:
+    """Onsets and novelty on and behind each beat relative to the recording's, and those of beats around, `[n, 38]`."""
+    level = np.log(grid.parts + 0.1)
+    level = level - level.mean(axis=0)
+    level /= level.std(axis=0) + 0.1
+    return np.concatenate([level, *(np.roll(level, -step, axis=0)[:, [0, 1, 2, 12]] for step in _NEAR)], axis=1)
 
 
 def _counted(odds: F64, meter: int) -> tuple[float, np.ndarray[tuple[int], np.dtype[np.int64]]]:

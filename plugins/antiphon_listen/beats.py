@@ -68,22 +68,22 @@ class BeatGrid:
         return float(60.0 / np.median(np.diff(self.beats)))
 
 
-def track(curves: MusicCurves, tables: Tables) -> F64:
-    """The beats of a recording.
+def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
+    """The grid of a recording that is most likely its beats.
 
     Args:
         curves: Its curves.
         tables: The fitted weights.
 
     Returns:
-        Seconds, ascending; none where there are fewer than four.
+        The grid; None where there is none of four beats.
     """
     grids = hypotheses(curves)
     if not grids:
-        return np.zeros(0)
+        return None
     rows = np.array([features(grid) for grid in grids])
     scores = ((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights
-    return grids[int(np.argmax(scores))].beats
+    return grids[int(np.argmax(scores))]
 
 
 def hypotheses(curves: MusicCurves) -> list[BeatGrid]:

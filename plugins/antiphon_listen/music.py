@@ -60,11 +60,12 @@ class MusicRun(AnalysisRun):
         if self._peak < _QUIETEST or len(notes) < 2 or not notes.any():
             return _NOTHING
         found, fitted = curves(strength, notes, seconds), tables.load()
-        tapped = beats.track(found, fitted) if seconds >= SHORTEST else np.zeros(0)
-        ones = bars.downbeats(found, tapped, fitted)
+        beat_grid = beats.track(found, fitted) if seconds >= SHORTEST else None
+        tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
+        ones = tapped if beat_grid is None else bars.downbeats(found, beat_grid, fitted)
         grid, path = harmony.chord_steps(found, tapped, fitted)
         return {
-            "tempo": float(60.0 / np.median(np.diff(tapped))) if len(tapped) > 1 else None,
+            "tempo": None if beat_grid is None else beat_grid.tempo,
             "beats": tapped if len(tapped) else None,
             "downbeats": ones if len(ones) else None,
             "key": harmony.key_of(path),

@@ -58,6 +58,7 @@ class Listening(Evaluation):
         "mir_eval. key: the exact one of the longest part; weighted as MIREX. Renders of one piano are not records."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
+    card: ClassVar[str] = "antiphon_listen"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, song by song, those of one soundfont and then of the other."""

@@ -69,7 +69,7 @@ def fit(material: Sequence[PreparedSong]) -> Tables:
     """The tables of some songs."""
     mean, spread, weights = _fit_grids(material)
     chord_mean, chord_precision = _fit_chords(material)
-    part = Tables(mean, spread, weights, chord_mean, chord_precision, np.zeros(81))
+    part = Tables(mean, spread, weights, chord_mean, chord_precision, np.zeros(0))
     return Tables(mean, spread, weights, chord_mean, chord_precision, _fit_bars(material, part))
 
 
@@ -123,9 +123,9 @@ def _fit_bars(material: Sequence[PreparedSong], part: Tables) -> F64:
     for song in material:
         best = int(np.argmax(song.scores))
         if song.scores[best] >= _RIGHT:
-            at = song.grids[best].beats
-            rows.append(bars.features(song.curves, at, part))
-            labels.append(np.abs(at[:, None] - song.downbeats[None]).min(axis=1) < 0.1)
+            grid = song.grids[best]
+            rows.append(bars.features(song.curves, grid, part))
+            labels.append(np.abs(grid.beats[:, None] - song.downbeats[None]).min(axis=1) < 0.1)
     table = np.concatenate(rows)
     table = np.concatenate([table, np.ones((len(table), 1))], axis=1)
     truth = np.concatenate(labels).astype(np.float64)

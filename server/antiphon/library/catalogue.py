@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -115,12 +115,15 @@ class Catalogue:
                      for name, (version, values, problem) in results.items()],
                 )  # fmt: skip
 
-    def rows(self, words: Collection[str] = (), path: bytes | None = None) -> Iterator[CatalogueRow]:
+    def rows(
+        self, words: Collection[str] = (), path: bytes | None = None, only: Sequence[str] = ()
+    ) -> Iterator[CatalogueRow]:
         """Files in order of their paths.
 
         Args:
             words: Each has to stand in its path or its tags, in any case.
             path: This file, or the files in this folder; None for all.
+            only: Quantities that are read; none for all, of which beats and chords are long.
         """
         conditions: list[str] = ["1"]
         given: list[str | bytes | int] = []
@@ -134,12 +137,23 @@ class Catalogue:
         with explained(self.path):
             found = self._base.execute(f"{_ROWS} WHERE {' AND '.join(conditions)} ORDER BY f.path", given).fetchall()
             for where, duration, rate, channels, tags, problem, missing, sound in found:
-                results = self._results(sound)
+                results = self._results(sound, only)
                 yield CatalogueRow(where, duration, rate, channels, json.loads(tags), problem, bool(missing), results)
 
-    def _results(self, sound: int | None) -> dict[str, tuple[int, Mapping[str, Any] | None, str]]:
-        rows = self._base.execute("SELECT analysis, version, data, problem FROM results WHERE sound = ?", (sound,))
-        return {name: (version, json.loads(data), problem) for name, version, data, problem in rows}
+    def _results(self, sound: int | None, only: Sequence[str]) -> dict[str, tuple[int, Mapping[str, Any] | None, str]]:
+        # with two paths at least json_extract gives an array
+        column = f"json_extract(data, {', '.join('?' * (len(only) + 1))})" if only else "data"
+        paths = [f'$."{name}"' for name in (*only, *only[:1])]
+        rows = self._base.execute(
+            f"SELECT analysis, version, {column}, problem FROM results WHERE sound = ?", (*paths, sound)
+        )
+        found = {}
+        for name, version, data, problem in rows:
+            values = json.loads(data)
+            if only:
+                values = {key: value for key, value in zip(only, values, strict=False) if value is not None}
+            found[name] = (version, values, problem)
+        return found
 
     def _sound_id(self, sound: SoundIdentity) -> int:
         self._base.execute(

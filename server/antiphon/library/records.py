@@ -10,6 +10,9 @@ from typing import Any
 
 from antiphon.io.decode import shown
 
+SUMMARY = ("tempo", "key", "loudness")
+"""The quantities of a summary."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileState:
@@ -90,7 +93,7 @@ class CatalogueRow:
         """What lists show: path, duration, title, artist, album, genre, tempo, key, loudness, and what is wrong."""
         values = self.values
         tags = {name: self.tags.get(name) for name in ("title", "artist", "album", "genre")}
-        found = {name: values.get(name) for name in ("tempo", "key", "loudness")}
+        found = {name: values.get(name) for name in SUMMARY}
         wrong = {"problem": self.problem or None, "missing": self.missing}
         return {"path": shown(os.fsdecode(self.path)), "duration": self.duration, **tags, **found, **wrong}
 

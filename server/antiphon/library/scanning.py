@@ -15,7 +15,7 @@ from antiphon.errors import FileError
 from antiphon.io.decode import shown
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identity import digest_of, read_entry, unreadable
-from antiphon.library.records import FileEntry, FileState
+from antiphon.library.records import SUMMARY, FileEntry, FileState
 from antiphon.runtime.paths import why
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.sound_formats import FORMATS
@@ -67,7 +67,7 @@ def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, aga
     """
     counts = ScanCounts()
     known = catalogue.states()
-    bad = {row.path for row in catalogue.rows() if row.problem} if again else set()
+    bad = {row.path for row in catalogue.rows(only=SUMMARY) if row.problem} if again else set()
     work: list[tuple[bytes, FileState]] = []
     seen: set[bytes] = set()
     for place in places:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ QUANTITY = "embedding"
 """The quantity of kind vector by which sounds are compared."""
 
 
-def similar(rows: Sequence[CatalogueRow], target: CatalogueRow, count: int) -> list[tuple[CatalogueRow, float]]:
+def similar(rows: Iterable[CatalogueRow], target: CatalogueRow, count: int) -> list[tuple[bytes, float]]:
     """The sounds most like one of them.
 
     Args:
@@ -22,20 +22,23 @@ def similar(rows: Sequence[CatalogueRow], target: CatalogueRow, count: int) -> l
         count: How many, at most.
 
     Returns:
-        Each with its cosine, -1 to 1, the most similar first.
+        The path of each with its cosine, -1 to 1, the most similar first.
     """
     wanted = vector_of(target)
     assert wanted is not None
-    others = [row for row in rows if row.path != target.path]
-    vectors = [vector_of(row) for row in others]
-    usable = [n for n, vector in enumerate(vectors) if vector is not None and len(vector) == len(wanted)]
-    table = np.array([wanted, *(vectors[n] for n in usable)])
-    table = table - table.mean(axis=0)
+    others, vectors = [], [wanted]
+    for row in rows:
+        vector = vector_of(row)
+        if row.path != target.path and vector is not None and len(vector) == len(wanted):
+            others.append(row.path)
+            vectors.append(vector)
+    table = np.array(vectors)
+    table -= table.mean(axis=0)
     table /= table.std(axis=0) + 1e-9
     table /= np.linalg.norm(table, axis=1, keepdims=True) + 1e-9
     scores = table[1:] @ table[0]
     order = np.argsort(-scores, kind="stable")[:count]
-    return [(others[usable[n]], float(scores[n])) for n in order]
+    return [(others[n], float(scores[n])) for n in order]
 
 
 def vector_of(row: CatalogueRow) -> NDArray[np.float64] | None:

@@ -72,9 +72,12 @@ def listing(
     as_json: Json = False,
 ) -> None:
     """List the files: length, tempo, key, artist and title, path."""
+    from antiphon.library.records import SUMMARY
+
     with opened(context) as catalogue:
-        rows = [row for place in places_of(files) for row in catalogue.rows(path=place) if row.problem or not bad]
-    _print({"files": [row.summary() for row in rows]}, "files", as_json)
+        rows = (row for place in places_of(files) for row in catalogue.rows(path=place, only=SUMMARY))
+        found = [row.summary() for row in rows if row.problem or not bad]
+    _print({"files": found}, "files", as_json)
 
 
 def show(context: typer.Context, file: Path, as_json: Json = False) -> None:
@@ -143,10 +146,12 @@ def search(
     as_json: Json = False,
 ) -> None:
     """Find files by words, key and tempo."""
+    from antiphon.library.records import SUMMARY
+
     low, high = _range(tempo)
     matches = []
     with opened(context) as catalogue:
-        for row in catalogue.rows(words or ()):
+        for row in catalogue.rows(words or (), only=SUMMARY):
             summary = row.summary()
             if key and (summary["key"] or "").casefold() != key.casefold():
                 continue
@@ -163,15 +168,16 @@ def similar(
     as_json: Json = False,
 ) -> None:
     """List the files most like one: a score of 1 is the same sound, 0 no relation."""
+    from antiphon.library.similarity import QUANTITY, vector_of
     from antiphon.library.similarity import similar as nearest
-    from antiphon.library.similarity import vector_of
 
     with opened(context) as catalogue:
         target = row_of(catalogue, file)
         if vector_of(target) is None:
             raise UsageError(f"{file.name[:120]} has not been analysed; `antiphon library analyse` does that")
-        found = nearest([row for row in catalogue.rows() if not row.missing], target, count)
-    _print({"matches": [{**row.summary(), "score": round(score, 4)} for row, score in found]}, "matches", as_json)
+        found = nearest((row for row in catalogue.rows(only=(QUANTITY,)) if not row.missing), target, count)
+        matches = [{**row_of(catalogue, path).summary(), "score": round(score, 4)} for path, score in found]
+    _print({"matches": matches}, "matches", as_json)
 
 
 def forget(
@@ -181,10 +187,17 @@ def forget(
     as_json: Json = False,
 ) -> None:
     """Remove files from the catalogue, with what is known of them. The sound files are not touched."""
+    from antiphon.library.records import SUMMARY
+
     if not files and not missing:
         raise UsageError("name the files or folders to forget, or give --missing")
     with opened(context) as catalogue:
-        rows = [row for place in places_of(files) for row in catalogue.rows(path=place) if row.missing or not missing]
+        rows = [
+            row
+            for place in places_of(files)
+            for row in catalogue.rows(path=place, only=SUMMARY)
+            if row.missing or not missing
+        ]
         if files and not missing and not rows:
             row_of(catalogue, files[0])
         count = catalogue.forget({row.path for row in rows})

@@ -53,7 +53,7 @@ def progress_bar(verb: str) -> Iterator[Progress]:
         yield update
 
 
-def row_of(catalogue: Catalogue, file: Path) -> CatalogueRow:
+def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
     """A file's row.
 
     Raises:
@@ -62,10 +62,10 @@ def row_of(catalogue: Catalogue, file: Path) -> CatalogueRow:
     from antiphon.io.decode import shown
     from antiphon.runtime.shortening import shorten
 
-    path = os.fsencode(file.absolute())
+    path = file if isinstance(file, bytes) else os.fsencode(file.absolute())
     row = next((row for row in catalogue.rows(path=path) if row.path == path), None)
     if row is None:
-        name = shorten(shown(file), 120)
+        name = shorten(shown(os.fsdecode(file)), 120)
         raise UsageError(f"the library {catalogue.path} has no {name}; `antiphon library add {name}` adds it")
     return row
 
