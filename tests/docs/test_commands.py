@@ -77,6 +77,7 @@ PARSED = {
     ),
     "antiphon run leveller in.wav out.wav": "tests/docs/test_plugins.py makes its weights and plays it",
     "antiphon osc /node/add leveller leveller in": "the same",
+    "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
 }
 """Commands whose options and values are checked without running them: each would take minutes, or what no test has."""

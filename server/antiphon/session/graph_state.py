@@ -172,9 +172,10 @@ class GraphState(NodeTable):
         Raises:
             PatchError: The nodes and wires are not valid with that version; nothing has changed.
         """
-        graphs.check(self.graph, catalog)
+        graph = self.graph.with_types(catalog)
+        graphs.check(graph, catalog)
         self.catalog.take(catalog)
-        self.replace_types(self._plans())
+        self.replace_types(graph, self._plans())
         self._quantum = quantum
         return self._ask(FADE)
 

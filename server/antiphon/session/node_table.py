@@ -150,10 +150,11 @@ class NodeTable:
         self.index()
         return retained
 
-    def replace_types(self, plans: Iterable[Mapping[str, Node]]) -> None:
+    def replace_types(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> None:
         """Gives each node whose type has another version in the catalog that version's declaration.
 
         Args:
+            graph: The same nodes and wires, valid for the catalog: another object, for what is derived from it.
             plans: Nodes of the plans whose cells are in use, by name.
         """
         taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
@@ -169,8 +170,7 @@ class NodeTable:
             taken.append((base, base + len(info.cells)))
             nodes[name] = self._renewed(node, Node(self.next_id, name, info, base))
             self.next_id += 1
-        # another object, so that what is derived from the graph is derived anew
-        self.graph, self.nodes = replace(self.graph), nodes
+        self.graph, self.nodes = graph, nodes
         self.index()
 
     def _renewed(self, old: Node, new: Node) -> Node:

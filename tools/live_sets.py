@@ -1,0 +1,388 @@
+"""The sets of patches/live: rendered, measured, compared with what they sounded like, drawn; writes docs/live-sets.md.
+
+    .venv/bin/python tools/live_sets.py                 # renders all and says which have changed
+    .venv/bin/python tools/live_sets.py dub trio        # these
+    .venv/bin/python tools/live_sets.py --accept dub    # takes these as they are now: figures, pictures, page
+    .venv/bin/python tools/live_sets.py --text          # the page alone, after a set's description has changed
+
+The figures are in docs/live-sets/figures.json. A test renders some bars of each set (`PARTS`), and one marked `real`
+the whole of it, and compares them by `changes`.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "server"), str(ROOT / "plugins")]
+
+from tests.audio import attacks  # noqa: E402
+from tools.patch_pages import spectrogram  # noqa: E402
+from tools.performances import LEVEL, RATE, SPEC, Rendered  # noqa: E402
+
+from antiphon.graph import patch as patches  # noqa: E402
+from antiphon.graph.patch import Patch  # noqa: E402
+from antiphon.live.records import LiveEvent  # noqa: E402
+from antiphon.offline.rendering import PlayerRunner, param_finder  # noqa: E402
+from antiphon.offline.runner import process_stream  # noqa: E402
+from antiphon.offline.script_run import ScriptProcess, commands, frames_of  # noqa: E402
+from antiphon.plugins.loader import Loaded  # noqa: E402
+from antiphon.runtime import resources  # noqa: E402
+from antiphon.session.notes import Players  # noqa: E402
+from antiphon_loops.analysis.loudness import integrated, true_peak  # noqa: E402
+
+SETS = resources.patches() / "live"
+FOLDER = ROOT / "docs" / "live-sets"
+PAGE = ROOT / "docs" / "live-sets.md"
+FIGURES = FOLDER / "figures.json"
+PARTS: Mapping[str, tuple[int, int]] = {
+    "bells": (8, 10),
+    "breaks": (26, 30),
+    "build": (17, 20),
+    "drone": (8, 10),
+    "dub": (5, 7),
+    "euclid": (17, 20),
+    "just": (8, 10),
+    "phase": (20, 24),
+    "song": (7, 10),
+    "trio": (11, 15),
+}
+"""Bars from and to that the fast test renders, some 6 s: where most of a set's instruments play."""
+SPREAD = 1.5
+"""LU by which a set may be louder or softer than `LEVEL`."""
+BANDS, SEGMENTS = 24, 16
+"""Cells of a fingerprint: bands of equal width in octaves, and equal parts of the time."""
+LOWEST, HIGHEST = 40.0, 16000.0
+"""Hz."""
+FLOOR = 60.0
+"""dB below its loudest cell under which a fingerprint's cells count as silent."""
+MEAN, MOST = 1.0, 6.0
+"""dB by which the cells of two fingerprints may differ, on average and at most: another version of a library moves them
+by tenths, a track that is missing or doubled by several."""
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Performed:
+    """What a set plays.
+
+    Attributes:
+        name: Of the set.
+        patch: The patch that it plays on.
+        bar: Beats of a bar.
+        bars: How many it has, as its own command says.
+        events: All of it, in order.
+        source: The patch's file.
+    """
+
+    name: str
+    patch: Patch
+    bar: Fraction
+    bars: int
+    events: Sequence[LiveEvent]
+    source: Path
+
+    @property
+    def tracks(self) -> set[str]:
+        """Names of the tracks and loops that play a note."""
+        return {event.source for event in self.events if is_note(event)}
+
+
+@dataclass(frozen=True, slots=True)
+class Sounding:
+    """What was measured of a sound.
+
+    Attributes:
+        lufs: Integrated loudness (ITU-R BS.1770-4).
+        peak: True peak, dBFS.
+        attacks: How many times sound begins or is struck anew.
+        width: Level of the difference of both sides against that of their sum, dB.
+        cells: Its fingerprint: for each segment the levels of its bands, in whole dB.
+    """
+
+    lufs: float
+    peak: float
+    attacks: int
+    width: float
+    cells: Sequence[Sequence[int]]
+
+    def plain(self) -> dict[str, Any]:
+        """As data for JSON: a segment's levels are one text, so that a difference of two versions has short lines."""
+        return {**asdict(self), "cells": [" ".join(map(str, row)) for row in self.cells]}
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What is kept of a set.
+
+    Attributes:
+        digest: Of what is played, and of the patch.
+        seconds: How long it lasts.
+        whole: All of it.
+        part: The bars of `PARTS`.
+    """
+
+    digest: str
+    seconds: float
+    whole: Sounding
+    part: Sounding
+
+
+def is_note(event: LiveEvent) -> bool:
+    """Whether an event begins a note."""
+    return event.address.endswith(("/note/on", "/play"))
+
+
+def names() -> list[str]:
+    """The sets that ship."""
+    return sorted(path.stem for path in SETS.glob("*.py"))
+
+
+def description(name: str) -> tuple[str, int]:
+    """What a set says of itself, without its command, and the bars that the command names."""
+    said = ast.get_docstring(ast.parse((SETS / f"{name}.py").read_text(encoding="utf-8"))) or ""
+    command = re.search(rf"antiphon render patches/live/{name}\.py --bars (\d+) --out {name}\.wav", said)
+    if command is None:
+        raise SystemExit(f"{name}: its docstring says how it is rendered")
+    return " ".join((said[: command.start()] + said[command.end() :]).split()), int(command[1])
+
+
+def perform(name: str, loaded: Loaded) -> Performed:
+    """Performs a set that ships, all of it."""
+    path, bars = SETS / f"{name}.py", description(name)[1]
+    with ScriptProcess(str(path)) as script:
+        beside = SETS / script.header.patch
+        source = beside if beside.is_file() else resources.patches() / f"{script.header.patch}.toml"
+        patch = patches.load(source, loaded.catalog, trusted=True)
+        events = script.play(script.header.bar * bars, patch.tempo)
+        return Performed(name, patch, script.header.bar, bars, events, source)
+
+
+def excerpt(performed: Performed, first: int, last: int) -> list[LiveEvent]:
+    """The events of some bars, moved to the beginning, with the values that are set when they begin."""
+    low, high = first * performed.bar, last * performed.bar
+    settings: dict[str, LiveEvent] = {}
+    part: list[LiveEvent] = []
+    for event in performed.events:
+        if low <= event.beat < high:
+            part.append(LiveEvent(event.beat - low, event.address, event.args, event.source, event.line))
+        elif event.beat < low and not is_note(event) and not event.address.startswith("/note"):
+            settings[event.address] = LiveEvent(Fraction(0), event.address, event.args[:1], event.source, event.line)
+    return [*settings.values(), *part]
+
+
+def render(performed: Performed, loaded: Loaded, bars: tuple[int, int] | None = None) -> F32:
+    """Renders a set, or some bars of it, by the code that plays live.
+
+    Args:
+        performed: What it plays.
+        loaded: The plugins.
+        bars: From and to; all of it where left out.
+
+    Returns:
+        Float32 `[2, frames]` at `RATE`, without what sounds on after the end.
+
+    Raises:
+        SystemExit: A node failed, or notes were lost.
+    """
+    first, last = bars or (0, performed.bars)
+    events = excerpt(performed, first, last)
+    graph, tempo = performed.patch.graph, performed.patch.tempo
+    played = commands(events, performed.name, RATE, param_finder(graph, loaded.catalog), Players(graph, loaded.catalog))
+    frames = frames_of(events, (last - first) * performed.bar, RATE, tempo)
+    runner = PlayerRunner(graph, loaded.catalog, loaded.make, SPEC, tempo, played)
+    try:
+        parts = [part.copy() for part in process_stream((), runner, frames)]
+        lost = [f"{node}.{param.name} is {n}" for node, param, n in runner.counts()]
+    finally:
+        runner.close()
+    if runner.failures or runner.dropped or lost:
+        raise SystemExit(f"{performed.name}: {runner.failures} {runner.dropped} {lost}")
+    return np.concatenate(parts, axis=1)
+
+
+def measure(sound: F32) -> Sounding:
+    """The figures of a sound."""
+    peak = 20.0 * float(np.log10(max(true_peak(sound, RATE), 1e-9)))
+    return Sounding(
+        round(integrated(sound, RATE), 1), round(peak, 1), len(attacks(sound)), round(width(sound), 1),
+        fingerprint(sound),
+    )  # fmt: skip
+
+
+def width(sound: F32) -> float:
+    """Level of the difference of both sides against that of their sum, dB: 0 where they have nothing in common, low
+    where they are the same."""
+    left, right = sound.astype(np.float64)
+    return float(10.0 * np.log10((np.square(left - right).sum() + 1e-12) / (np.square(left + right).sum() + 1e-12)))
+
+
+def fingerprint(sound: F32) -> list[list[int]]:
+    """Levels of `BANDS` bands in each of `SEGMENTS` equal parts of a sound, whole dB; 0 is a full-scale sine."""
+    size = 4096
+    window = np.hanning(size)
+    edges = np.geomspace(LOWEST, HIGHEST, BANDS + 1) * size / RATE
+    low = np.round(edges[:-1]).astype(int)
+    high = np.maximum(low + 1, np.round(edges[1:]).astype(int))
+    rows: list[list[int]] = []
+    for part in np.array_split(sound.astype(np.float64), SEGMENTS, axis=1):
+        starts = range(0, part.shape[1] - size + 1, size // 2)
+        power = np.zeros(size // 2 + 1)
+        for start in starts:
+            power += (np.abs(np.fft.rfft(part[:, start : start + size] * window, axis=1)) ** 2).mean(axis=0)
+        # a full-scale sine's power in its bins, by Parseval
+        power /= len(starts) * size * np.square(window).sum() / 4.0
+        rows.append([round(10.0 * np.log10(power[a:b].sum() + 1e-12)) for a, b in zip(low, high, strict=True)])
+    return rows
+
+
+def changes(before: Sounding, after: Sounding) -> list[str]:
+    """What of a sound has changed by more than its tolerance: nothing for one that sounds the same."""
+    said: list[str] = []
+    if abs(before.lufs - after.lufs) > 0.5:
+        said.append(f"loudness {before.lufs:g} to {after.lufs:g} LUFS")
+    if abs(before.width - after.width) > 1.0:
+        said.append(f"width {before.width:g} to {after.width:g} dB")
+    if abs(before.attacks - after.attacks) > max(2.0, 0.1 * before.attacks):
+        said.append(f"attacks {before.attacks} to {after.attacks}")
+    first, second = np.array(before.cells, float), np.array(after.cells, float)
+    least = max(first.max(), second.max()) - FLOOR
+    apart = np.abs(np.maximum(first, least) - np.maximum(second, least))
+    if apart.mean() > MEAN or apart.max() > MOST:
+        segment, band = np.unravel_index(int(apart.argmax()), apart.shape)
+        middle = LOWEST * (HIGHEST / LOWEST) ** ((int(band) + 0.5) / BANDS)
+        said.append(
+            f"fingerprint {apart.mean():.1f} dB on average, {apart.max():.0f} dB in segment {segment} of {SEGMENTS} at"
+            f" {middle:.0f} Hz"
+        )
+    return said
+
+
+def digest(performed: Performed) -> str:
+    """The first digits of the SHA-256 of what a set plays and of the patch that it plays on, comments left out."""
+    whole = tomllib.loads(performed.source.read_text(encoding="utf-8"))
+    patch = {key: whole[key] for key in ("tempo", "nodes", "wires") if key in whole}
+    # the last digits of a sine are those of the machine's library
+    played = [
+        [str(event.beat), event.address, *(f"{one:.5g}" if isinstance(one, float) else str(one) for one in event.args)]
+        for event in performed.events
+    ]
+    return hashlib.sha256(json.dumps([patch, played], sort_keys=True).encode()).hexdigest()[:16]
+
+
+def known() -> dict[str, Figures]:
+    """The figures that were accepted last, by the set's name."""
+    if not FIGURES.is_file():
+        return {}
+    found = json.loads(FIGURES.read_text(encoding="utf-8"))
+    return {
+        name: Figures(one["digest"], one["seconds"], _sounding(one["whole"]), _sounding(one["part"]))
+        for name, one in found.items()
+    }
+
+
+def _sounding(plain: dict[str, Any]) -> Sounding:
+    cells = [[int(level) for level in row.split()] for row in plain["cells"]]
+    return Sounding(plain["lufs"], plain["peak"], plain["attacks"], plain["width"], cells)
+
+
+def picture(performed: Performed, sound: F32) -> bytes:
+    """A set's spectrogram as a PNG, with a line every eight bars."""
+    lines = {bar: round(sound.shape[1] * bar / performed.bars) for bar in range(8, performed.bars, 8)}
+    return spectrogram(Rendered(sound, lines, sound.shape[1]))
+
+
+HEAD = """# Live sets
+
+The sets of [patches/live](../patches/live), each about a minute: listen to one with `antiphon render`, open it in an
+editor, change it. [live-coding.md](live-coding.md) explains every word in them.
+
+This page is generated: `.venv/bin/python tools/live_sets.py --accept` renders every set whole, by the code that plays
+live, at 48 kHz in blocks of 1024, without torch and without a library of your own. Loudness is integrated after ITU-R
+BS.1770-4, and within {spread:g} LU of {level:g} LUFS; the peak is oversampled four times; width is the level of the
+difference of both sides against that of their sum. In the pictures time goes to the right, frequency upwards from 40 Hz
+to 16 kHz, and 60 dB from white to dark; a dotted line is eight bars. How each sounds is kept as a fingerprint of
+{bands} bands in {segments} parts, and tests hold every set to it: a cell may differ by {most:g} dB, all of them by
+{mean:g} dB on average. After a change that is meant, `--accept` keeps the new one.
+"""
+
+
+def page(figures: Mapping[str, Figures]) -> str:
+    """The text of docs/live-sets.md."""
+    lines = [HEAD.format(spread=SPREAD, level=LEVEL, bands=BANDS, segments=SEGMENTS, most=MOST, mean=MEAN)]
+    for name in names():
+        said, bars = description(name)
+        lines += [f"## {name}\n", f"{said}\n"]
+        found = figures.get(name)
+        if found is not None:
+            whole = found.whole
+            lines.append(f"![spectrogram of {name}](live-sets/{name}.png)\n")
+            lines.append(
+                f"{bars} bars, {found.seconds:.0f} s; {whole.lufs:.1f} LUFS, true peak {whole.peak:.1f} dBFS, width"
+                f" {whole.width:.1f} dB, {whole.attacks / found.seconds:.1f} attacks a second."
+                f" `antiphon render patches/live/{name}.py --bars {bars} --out {name}.wav`\n"
+            )
+    return "\n".join(lines)
+
+
+def main(words: Sequence[str]) -> int:
+    """Renders those sets, or all; compares or accepts them. Returns how many have changed."""
+    from antiphon.plugins.loader import load
+
+    accept, text = "--accept" in words, "--text" in words
+    chosen = [word for word in words if not word.startswith("--")] or names()
+    if unknown := set(chosen) - set(names()):
+        raise SystemExit(f"there is no set {', '.join(sorted(unknown))}; there are {', '.join(names())}")
+    loaded, figures, changed = load(check=False), known(), 0
+    for name in [] if text else chosen:
+        performed = perform(name, loaded)
+        sound = render(performed, loaded)
+        whole, part = measure(sound), measure(render(performed, loaded, PARTS[name]))
+        found = Figures(digest(performed), sound.shape[1] / RATE, whole, part)
+        before = figures.get(name)
+        said = changes(before.whole, whole) + changes(before.part, part) if before is not None else ["it is new"]
+        changed += bool(said)
+        print(f"{name}: {'; '.join(said) or 'as it was'} ({whole.lufs:g} LUFS, peak {whole.peak:g} dBFS)")
+        if accept:
+            FOLDER.mkdir(exist_ok=True)
+            (FOLDER / f"{name}.png").write_bytes(picture(performed, sound))
+            figures[name] = found
+    if accept or text:
+        data = {
+            name: {
+                "digest": found.digest, "seconds": round(found.seconds, 2), "whole": found.whole.plain(),
+                "part": found.part.plain(),
+            }
+            for name, found in sorted(figures.items())
+            if name in names()
+        }  # fmt: skip
+        FIGURES.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        PAGE.write_text(page(figures), encoding="utf-8")
+        return 0
+    if changed:
+        print("what has changed on purpose is kept by .venv/bin/python tools/live_sets.py --accept NAME")
+    return changed
+
+
+if __name__ == "__main__":
+    import os
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as home:
+        # no library and no patches of one's own
+        os.environ["ANTIPHON_HOME"] = home
+        sys.exit(min(1, main(sys.argv[1:])))
