@@ -89,12 +89,13 @@ def off(server: Server, session: Session) -> float:
 
 
 def test_joining_takes_the_sessions_tempo_and_phase_with_one_leap() -> None:
-    server, session = Server(90.0), Session(132.0, 1.7, others=1)
+    server, session = Server(90.0), Session(132.0, 41.7, others=1)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 8.0)
     assert server.tempo()[1] == pytest.approx(132.0, rel=1e-3)
     assert abs(off(server, session)) < 2e-3
     assert link.leaps == 1
+    assert max(abs(command.beats) for command in server.done if isinstance(command, NudgeBeat)) <= QUANTUM / 2
     assert link.status()["peers"] == 1
     count = len(server.done)
     run(server, link, 10.0)

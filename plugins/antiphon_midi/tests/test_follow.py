@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon.api.commands import Sample, SetTransport
+from antiphon.api.commands import NudgeBeat, Sample, SetTransport
 from antiphon_midi import messages as midi
 from antiphon_midi.follow import ClockFollower
 from antiphon_midi.tests.clock_rig import LAG, RATE, START_NS, Clock, ClockServer, distance, feed, say, steady
@@ -112,6 +112,8 @@ def test_without_a_start_the_beat_goes_to_the_nearest_tick() -> None:
     ticks = server.map.beat_at(round(sample)) * BEAT
     assert ticks == pytest.approx(round(ticks), abs=0.1)
     assert not any(isinstance(command, SetTransport) for _, command in server.done)
+    nudges = [command.beats for _, command in server.done if isinstance(command, NudgeBeat)]
+    assert [abs(beats) <= 0.51 / BEAT for beats in nudges] == [True]
 
 
 @pytest.mark.parametrize("after", [140.0, 121.0, 80.0])

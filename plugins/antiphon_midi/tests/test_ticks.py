@@ -38,6 +38,13 @@ def test_four_beats_with_ticks_off_by_two_milliseconds_give_the_tempo_and_the_pl
 
 
 @settings(max_examples=25, deadline=None)
+@given(st.floats(140.0, 240.0), st.integers(0, 10_000))
+def test_a_fast_clock_is_known_less_exactly_after_four_beats(bpm: float, seed: int) -> None:
+    loop = followed(Clock(steady(bpm), jitter=0.002, seed=seed).times(range(MEMORY + 1)))
+    assert loop.bpm == pytest.approx(bpm, rel=5e-3)
+
+
+@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.sets(st.integers(100, 300), max_size=4))
 def test_ticks_that_never_came_are_counted_by_time(seed: int, missing: set[int]) -> None:
     clock = Clock(steady(120.0), jitter=0.001, seed=seed)
