@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ def stage(tmp_path: Path) -> Iterator[TidalStage]:
         yield made
 
 
-def sent(stage: TidalStage, sound: str) -> list[dict[str, object]]:
+def sent(stage: TidalStage, sound: str) -> list[Mapping[str, object]]:
     return [event.fields for event in stage.relay.events if event.fields["s"] == sound]
 
 
