@@ -44,9 +44,12 @@ def test_patterns_sound_on_the_frames_of_their_time_tags(stage: TidalStage) -> N
     stage.server.stop()
     figures = status["dirt"]
     assert (figures["played"], figures["refused"], figures["ignored"]) == (len(stage.relay.events), 0, {})
-    assert status["late"] == 0
     errors = onset_errors(stage.recording, stage.relay.events)
-    assert errors.exact, errors
+    # what comes late, or in a block that a busy machine missed, is played when it can be, and counted: several commands
+    # an event
+    assert errors.off <= status["late"], errors
+    if status["missed_blocks"] == 0 and min(event.lead for event in stage.relay.events) > 1.0:
+        assert (errors.exact, status["late"]) == (True, 0), errors
 
 
 FIELDS = """
