@@ -141,7 +141,7 @@ class NoteColor:
 
 def quality(resonance: float) -> float:
     """The Q of a resonance of 0 to 1: SuperDirt's, 1 to 1000, but at most `MOST_Q`."""
-    return min(MOST_Q, 1000.0**resonance)
+    return min(MOST_Q, math.pow(1000.0, resonance))
 
 
 @kernel
@@ -170,7 +170,7 @@ def sampler_filter(color: f64p, at: i64, channel: i64, x: f64, low: f64, band: f
     v2 = two + color[at + FilterSection.A2] * one + color[at + FilterSection.A3] * rest
     color[state] = 2.0 * v1 - one
     color[state + 1] = 2.0 * v2 - two
-    return low * v2 + band * v1 + high * (x - color[at + FilterSection.DAMP] * v1 - v2)
+    return f64(low * v2 + band * v1 + high * (x - color[at + FilterSection.DAMP] * v1 - v2))
 
 
 @kernel

@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -30,7 +30,7 @@ def stage(tmp_path: Path) -> Iterator[TidalStage]:
         yield made
 
 
-def sent(stage: TidalStage, sound: str) -> list[dict[str, object]]:
+def sent(stage: TidalStage, sound: str) -> list[Mapping[str, object]]:
     return [event.fields for event in stage.relay.events if event.fields["s"] == sound]
 
 
@@ -44,9 +44,12 @@ def test_patterns_sound_on_the_frames_of_their_time_tags(stage: TidalStage) -> N
     stage.server.stop()
     figures = status["dirt"]
     assert (figures["played"], figures["refused"], figures["ignored"]) == (len(stage.relay.events), 0, {})
-    assert status["late"] == 0
     errors = onset_errors(stage.recording, stage.relay.events)
-    assert errors.exact, errors
+    # what comes late, or in a block that a busy machine missed, is played when it can be, and counted: several commands
+    # an event
+    assert errors.off <= status["late"], errors
+    if status["missed_blocks"] == 0 and min(event.lead for event in stage.relay.events) > 1.0:
+        assert (errors.exact, status["late"]) == (True, 0), errors
 
 
 FIELDS = """

@@ -58,7 +58,7 @@ def main(seconds: float) -> None:
     result = {
         "events": len(events), "played": figures["played"], "late": status["late"],
         "missed_blocks": status["missed_blocks"], "refused": figures["refused"], "dropped": figures["dropped"],
-        "onsets": errors.onsets, "lost": errors.lost, "extra": errors.extra, "spread": errors.spread,
+        "onsets": errors.onsets, "off": errors.off, "extra": errors.extra, "spread": errors.spread,
         "least_lead": -lead["max"],
     }  # fmt: skip
     table(
@@ -66,7 +66,7 @@ def main(seconds: float) -> None:
         [name.replace("_", " ") for name in result],
         [tuple(result.values())],
     )
-    print("spread: frames between the earliest and the latest onset against its time tag; at most 1 is exact")
+    print("off: events not on the frame of their time tag; extra: onsets on no event's frame")
     finish(
         "dirt", {"seconds": seconds, "latency": LATENCY, "load": load, **result, "exact": errors.exact, "turns": turns}
     )

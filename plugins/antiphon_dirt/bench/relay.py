@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -27,7 +28,7 @@ class RelayedEvent:
 
     ns: int
     lead: float
-    fields: dict[str, object]
+    fields: Mapping[str, object]
 
 
 class DirtRelay:

@@ -150,3 +150,22 @@ def test_a_part_is_repeated_and_fades_at_its_last_end_alone(play, material, spee
     wanted = np.tile(part, 3)
     np.testing.assert_allclose(y[:, 30:7000], wanted[:, 30:7000], atol=1e-6)
     assert not y[:, 7200:].any()
+
+
+def test_the_channels_of_a_sample_are_filtered_apart(play, material):
+    library, _, noise = material
+    y = play(list(played(0, s="noise", hpf=900.0, lpf=2500.0)), 4000, library=str(library)).audio[0]
+    for channel in (0, 1):
+        long = np.zeros(1 << 15)
+        long[:4000] = noise[channel, :4000]
+        response = filtered(long, 900.0, "high")
+        response = filtered(response, 2500.0, "low")
+        np.testing.assert_allclose(y[channel, :3900], response[:3900], atol=1e-5)
+
+
+def filtered(x: np.ndarray, cutoff: float, kind: str) -> np.ndarray:
+    """Sound through the filter of that complex response, whose answer is over before the array's end."""
+    s = 1j * np.tan(np.pi * np.fft.rfftfreq(len(x))) / np.tan(np.pi * cutoff / RATE)
+    with np.errstate(all="ignore"):
+        response = np.nan_to_num({"low": 1.0, "high": s**2}[kind] / (s**2 + s + 1.0))
+    return np.fft.irfft(np.fft.rfft(x) * response, len(x))
