@@ -215,3 +215,45 @@ def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
         # the version before plays on from the bar after, with the memory
         assert notes[before:] == [(float(12 + k), 60 + before + k) for k in range(len(notes) - before)]
         assert len(notes) > 16
+
+
+def test_a_pattern_that_never_ends_goes_back_to_the_one_before(stage: Stage) -> None:
+    zero = stage.first(BEAT + "track('hats', 'hh*4')\n")
+    stage.play(zero + 2.0)
+    endless = "track('hats', s('hh*4').when(lambda c: c < 3 or sum(range(10**12)) < 0, fast(2)))\n"
+    stage.save(BEAT + endless)
+    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
+    stage.play(18.0)
+    drums = stage.on("/node/drums/play", zero)
+    assert [beat for beat, name in drums if name == "bd" and beat < 20] == [float(k) for k in range(20)]
+    hats = [beat for beat, name in drums if name == "hh"]
+    assert hats[:4] == [0.0, 1.0, 2.0, 3.0]
+    assert [beat for beat in hats if 4 <= beat < 8] == [4 + k / 2 for k in range(8)]
+    assert [beat for beat in hats if 12 <= beat < 20] == [12.0 + k for k in range(8)]
+    assert [said for said in stage.said if re.match(ENDLESS, said)], stage.said
+
+
+def test_after_a_panic_notes_are_left_out_until_the_script_is_saved(stage: Stage) -> None:
+    zero = stage.first(GOOD)
+    stage.play(zero + 2.0)
+    stage.player.panic()
+    stage.play(3.0)
+    assert stage.on("/node/drums/play", zero) == [(0.0, "bd"), (1.0, "bd"), (2.0, "bd")]
+    stage.save(GOOD)
+    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
+    stage.play(6.0)
+    assert [beat for beat, _ in stage.on("/node/drums/play", zero)][3] > 5.0
+
+
+def test_the_end_ends_the_notes_that_sound_and_a_jump_of_the_beat_goes_on_at_a_bar(stage: Stage) -> None:
+    zero = stage.first(BEAT + "@loop\ndef l():\n    play([60, 64], length=100)\n    yield 200\n")
+    stage.play(zero + 1.0)
+    stage.now += 1001.0
+    before = len(stage.sent)
+    stage.play(6.0)
+    after = [e for e in stage.sent[before:] if e.address == "/node/drums/play"]
+    assert [e.args[0] for e in stage.sent[before:] if e.address == "/note/off"] == [60, 64]
+    assert [e.beat - after[0].beat for e in after] == [float(k) for k in range(len(after))]
+    assert after[0].beat >= zero + 1002.0
+    assert len(after) >= 3
+    assert stage.player.ends() == [], "what is ended stays ended"
