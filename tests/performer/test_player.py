@@ -121,6 +121,7 @@ def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: Stag
 def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_else(stage: Stage) -> None:
     zero = stage.first(BEAT + "@on_note('hum')\ndef answer(note, velocity):\n    play(note + 12, velocity=velocity)\n")
     stage.play(zero + 1.3)
+    stage.until_true(lambda: stage.player._awaited, "the loop waits")
     stage.player.cue("hum:note", [50, 90, 1])
     stage.player.cue("hum:note", [53, 80, 1])
     stage.player.cue("nobody", 1)
@@ -135,6 +136,7 @@ def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_
 def test_a_level_that_rises_is_a_cue_once(stage: Stage) -> None:
     zero = stage.first(BEAT + "@on_level('in', above=-30)\ndef loud():\n    play(40)\n")
     stage.play(zero + 1.0)
+    stage.until_true(lambda: stage.player._awaited, "the loop waits")
     for level in (-60.0, -20.0, -10.0, -50.0, -20.0):
         stage.player.level("in", level)
         stage.play(0.25)
@@ -151,7 +153,7 @@ def test_a_level_that_rises_is_a_cue_once(stage: Stage) -> None:
         ("sum(range(10**12))\n", ENDLESS),
         ("import time\ntime.sleep(1000)\n", ENDLESS),
         ("x = bytearray(10**10)\n", "set.py line 2: it takes more memory"),
-        ("x = []\nwhile True: x.append( * 10**6)\n", r"set\.py(?: line 3)?: it "),
+        ("x = []\nwhile True: x.append(bytes(10**6))\n", r"set\.py(?: line 3)?: it "),
         ("import os\nos._exit(3)\n", "set.py: its process has ended, with status 3"),
         ("import os\nos.kill(os.getpid(), 11)\n", "set.py: its process was ended by SIGSEGV"),
         ("import os\nos.fork()\n", "set.py line 3: a live script makes no copies"),

@@ -111,7 +111,9 @@ def _saved(
     performing: Performing, path: Path, swaps: int, seconds: float, random: np.random.Generator
 ) -> tuple[list[float], list[float]]:
     """Steps the performance and saves versions; the milliseconds from each save, and from the bar line after it."""
-    player, waits, overs = performing.player, [], []
+    player = performing.player
+    waits: list[float] = []
+    overs: list[float] = []
     deadline = time.monotonic() + PATIENCE
     while not player.playing:
         performing.turn()
@@ -180,7 +182,7 @@ def played() -> dict[str, Any]:
     return {"by": "performed, to what is sent", "events": events, "seconds": spent}
 
 
-def _silent(_sentence: str, _picture: str = "", *, fault: bool = False) -> None:
+def _silent(sentence: str, picture: str = "", *, fault: bool = False) -> None:
     pass
 
 
