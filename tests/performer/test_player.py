@@ -121,6 +121,7 @@ def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: Stag
 def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_else(stage: Stage) -> None:
     zero = stage.first(BEAT + "@on_note('hum')\ndef answer(note, velocity):\n    play(note + 12, velocity=velocity)\n")
     stage.play(zero + 1.3)
+    stage.until_true(lambda: stage.player._awaited, "the loop waits")
     stage.player.cue("hum:note", [50, 90, 1])
     stage.player.cue("hum:note", [53, 80, 1])
     stage.player.cue("nobody", 1)
@@ -135,6 +136,7 @@ def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_
 def test_a_level_that_rises_is_a_cue_once(stage: Stage) -> None:
     zero = stage.first(BEAT + "@on_level('in', above=-30)\ndef loud():\n    play(40)\n")
     stage.play(zero + 1.0)
+    stage.until_true(lambda: stage.player._awaited, "the loop waits")
     for level in (-60.0, -20.0, -10.0, -50.0, -20.0):
         stage.player.level("in", level)
         stage.play(0.25)
@@ -151,7 +153,7 @@ def test_a_level_that_rises_is_a_cue_once(stage: Stage) -> None:
         ("sum(range(10**12))\n", ENDLESS),
         ("import time\ntime.sleep(1000)\n", ENDLESS),
         ("x = bytearray(10**10)\n", "set.py line 2: it takes more memory"),
-        ("x = []\nwhile True: x.append( * 10**6)\n", r"set\.py(?: line 3)?: it "),
+        ("x = []\nwhile True: x.append(bytes(10**6))\n", r"set\.py(?: line 3)?: it "),
         ("import os\nos._exit(3)\n", "set.py: its process has ended, with status 3"),
         ("import os\nos.kill(os.getpid(), 11)\n", "set.py: its process was ended by SIGSEGV"),
         ("import os\nos.fork()\n", "set.py line 3: a live script makes no copies"),
@@ -215,3 +217,45 @@ def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
         # the version before plays on from the bar after, with the memory
         assert notes[before:] == [(float(12 + k), 60 + before + k) for k in range(len(notes) - before)]
         assert len(notes) > 16
+
+
+def test_a_pattern_that_never_ends_goes_back_to_the_one_before(stage: Stage) -> None:
+    zero = stage.first(BEAT + "track('hats', 'hh*4')\n")
+    stage.play(zero + 2.0)
+    endless = "track('hats', s('hh*4').when(lambda c: c < 3 or sum(range(10**12)) < 0, fast(2)))\n"
+    stage.save(BEAT + endless)
+    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
+    stage.play(18.0)
+    drums = stage.on("/node/drums/play", zero)
+    assert [beat for beat, name in drums if name == "bd" and beat < 20] == [float(k) for k in range(20)]
+    hats = [beat for beat, name in drums if name == "hh"]
+    assert hats[:4] == [0.0, 1.0, 2.0, 3.0]
+    assert [beat for beat in hats if 4 <= beat < 8] == [4 + k / 2 for k in range(8)]
+    assert [beat for beat in hats if 12 <= beat < 20] == [12.0 + k for k in range(8)]
+    assert [said for said in stage.said if re.match(ENDLESS, said)], stage.said
+
+
+def test_after_a_panic_notes_are_left_out_until_the_script_is_saved(stage: Stage) -> None:
+    zero = stage.first(GOOD)
+    stage.play(zero + 2.0)
+    stage.player.panic()
+    stage.play(3.0)
+    assert stage.on("/node/drums/play", zero) == [(0.0, "bd"), (1.0, "bd"), (2.0, "bd")]
+    stage.save(GOOD)
+    stage.until_true(lambda: stage.player.swaps == 2, "the second version")
+    stage.play(6.0)
+    assert [beat for beat, _ in stage.on("/node/drums/play", zero)][3] > 5.0
+
+
+def test_the_end_ends_the_notes_that_sound_and_a_jump_of_the_beat_goes_on_at_a_bar(stage: Stage) -> None:
+    zero = stage.first(BEAT + "@loop\ndef l():\n    play([60, 64], length=100)\n    yield 200\n")
+    stage.play(zero + 1.0)
+    stage.now += 1001.0
+    before = len(stage.sent)
+    stage.play(6.0)
+    after = [e for e in stage.sent[before:] if e.address == "/node/drums/play"]
+    assert [e.args[0] for e in stage.sent[before:] if e.address == "/note/off"] == [60, 64]
+    assert [e.beat - after[0].beat for e in after] == [float(k) for k in range(len(after))]
+    assert after[0].beat >= zero + 1002.0
+    assert len(after) >= 3
+    assert stage.player.ends() == [], "what is ended stays ended"

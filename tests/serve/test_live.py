@@ -62,8 +62,8 @@ class Live:
 
 
 @contextmanager
-def live(folder: Path, *options: str) -> Iterator[Live]:
-    (folder / "set.py").write_text(SCRIPT)
+def live(folder: Path, *options: str, script: str = SCRIPT) -> Iterator[Live]:
+    (folder / "set.py").write_text(script)
     with (folder / "said").open("wb") as said:
         process = subprocess.Popen(
             [sys.executable, "-m", "antiphon", "live", str(folder / "set.py"), *options],

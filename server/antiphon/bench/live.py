@@ -25,9 +25,9 @@ from antiphon.performer.player import Player
 RATE, BPM, LOOPS = 48000, 180.0, 8
 BEAT, STEP = 16000, 1000
 """Frames of a beat at `BPM`, and between the clicks of two loops."""
+IMPORT = "from antiphon.live import" + " *\n"
 SCRIPT = f"""\
-from antiphon.live import *
-
+{IMPORT}
 patch("click")
 tempo({BPM:g})
 
@@ -49,7 +49,7 @@ QUANTUM = 1.0
 PAUSES = 0.05, 0.45
 """Seconds from where a version has begun to the next save, at random."""
 PATIENCE = 60.0
-DENSE = 'from antiphon.live import *\nfor n in range(16):\n    track(f"t{n}", s("bd*256"), on="drums")\n'
+DENSE = f'{IMPORT}for n in range(16):\n    track(f"t{{n}}", s("bd*256"), on="drums")\n'
 """16 patterns of 64 events a beat."""
 DENSE_BEATS = 16
 
@@ -111,7 +111,9 @@ def _saved(
     performing: Performing, path: Path, swaps: int, seconds: float, random: np.random.Generator
 ) -> tuple[list[float], list[float]]:
     """Steps the performance and saves versions; the milliseconds from each save, and from the bar line after it."""
-    player, waits, overs = performing.player, [], []
+    player = performing.player
+    waits: list[float] = []
+    overs: list[float] = []
     deadline = time.monotonic() + PATIENCE
     while not player.playing:
         performing.turn()
@@ -180,7 +182,7 @@ def played() -> dict[str, Any]:
     return {"by": "performed, to what is sent", "events": events, "seconds": spent}
 
 
-def _silent(_sentence: str, _picture: str = "", *, fault: bool = False) -> None:
+def _silent(sentence: str, picture: str = "", *, fault: bool = False) -> None:
     pass
 
 

@@ -132,6 +132,7 @@ class Performance:
         """
         self._report = report
         self._good: dict[str, LiveTrack] = {}
+        self._before: dict[str, LiveTrack] = {}
         self._tracks = dict(script.tracks)
         self.script = script
         self.beat = at
@@ -317,13 +318,20 @@ class Performance:
             found = list(self._events(track, beat))
         except (Exception, ScriptTooLong) as error:
             self._failed(fault(self.script, error, track.line))
+            if self._good.get(track.name) is track:
+                self._good.pop(track.name)
+                if track.name in self._before:
+                    self._good[track.name] = self._before.pop(track.name)
             before = self._good.get(track.name)
-            if before is None or before is track:
+            if before is None:
                 del self._tracks[track.name]
             else:
                 self._tracks[track.name] = before
                 self._track(before, beat)
             return
+        good = self._good.get(track.name)
+        if good is not None and good is not track:
+            self._before[track.name] = good
         self._good[track.name] = track
         try:
             for event in found:

@@ -77,7 +77,7 @@ class Performing:
         self._seen: object = None
         self._read: object = None
         self._looked = self._asked = self._opened = 0.0
-        self._lost = self._met = False
+        self._lost = self._met = self._still = False
         self._plays: str | None = None
         self._loading: tuple[str, float] | None = None
         self._lines: dict[str, int] = {}
@@ -130,7 +130,11 @@ class Performing:
             self.wire.send("/beat")
         if not self._clock.running:
             return
-        for event in self.player.tick(self._clock.now(now), self._clock.bpm()):
+        bpm = self._clock.bpm()
+        if bpm == 0.0 and not self._still:
+            self._show("the server's beat stands still; /transport/play starts it")
+        self._still = bpm == 0.0
+        for event in self.player.tick(self._clock.now(now), bpm):
             self._send(event)
         self._load(now)
 

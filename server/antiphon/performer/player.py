@@ -194,10 +194,10 @@ class Player:
                 case "until" if branch is self._leader:
                     self.out.add(answer, fresh=branch.fresh)
                     branch.fresh = False
-                    for said in answer["faults"]:
-                        self._fault(said["fault"], said["picture"])
+                    self._faults(answer)
                 case "until" if branch is self._follower:
                     self._awaited.update(answer["awaited"])
+                    self._faults(answer)  # the leader has had most of them
                 case "dead":
                     branch.end()
                     self._failed(branch, answer["fault"], answer["picture"])
@@ -206,10 +206,11 @@ class Player:
             status = branch.end(ended=ended)
             self._failed(branch, _cause(status) if ended else "it runs without end, or waits, and was stopped", None)
 
-    def _fault(self, sentence: str, picture: str) -> None:
-        if sentence not in self._shown:
-            self._shown.append(sentence)
-            self._show(sentence, picture, fault=True)
+    def _faults(self, answer: dict[str, Any]) -> None:
+        for said in answer["faults"]:
+            if said["fault"] not in self._shown:
+                self._shown.append(said["fault"])
+                self._show(said["fault"], said["picture"], fault=True)
 
     def _failed(self, branch: Branch, sentence: str, picture: str | None) -> None:
         """A process has ended. picture: of a sentence with file and line; None for one without."""

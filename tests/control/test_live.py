@@ -1,0 +1,57 @@
+"""Messages by beat, and cues."""
+
+from __future__ import annotations
+
+import pytest
+from tests.control.rig import Rig
+
+from antiphon.session.commands import Beat
+from antiphon.wire.osc import Double
+
+
+async def test_a_message_takes_effect_at_its_beat(live: Rig) -> None:
+    client = live.client()
+    sent: list[object] = []
+    live.app.outbox.tap = sent.append
+    beat = live.app.clock.moment().beat + 1 / 3
+    assert await client.ask("/at", Double(beat), "/node/a/gain", 0.25, 0.5) == []
+    assert await client.ask("/at", Double(beat), "/tempo", 90) == []
+    whens = [action.when for action in sent if hasattr(action, "when") and isinstance(action.when, Beat)]
+    assert whens == [Beat(beat), Beat(beat)]
+    assert await client.ask("/node/a/gain") == [("/node/a/gain", (0.5,))]
+
+
+@pytest.mark.parametrize(
+    ("message", "address", "said"),
+    [
+        (("/at", 8.0, "/node/a/nosuch", 1.0), "/node/a/nosuch", "a has no parameter 'nosuch'"),
+        (("/at", 8.0, "/nosuch", 1), "/nosuch", "there is no such address"),
+        (("/at", 8.0, "/status"), "/status", "this takes effect at no beat"),
+        (("/at", 8.0, "/at", 8.0, "/status"), "/at", "this takes effect at no beat"),
+        (("/at", 8.0, "/node/a/gain"), "/node/a/gain", "this takes effect at no beat"),
+        (("/at", 8.0, "/node/a/gain", 99.0), "/node/a/gain", "gain takes"),
+        (("/at", "x", "/node/a/gain", 1.0), "/at", "beat takes"),
+        (("/at", 8.0), "/at", "address is missing"),
+        (("/cue",), "/cue", "name is missing"),
+        (("/cue", "a", 1, 2), "/cue", "takes s:name"),
+        (("/cue", "a", b"blob"), "/cue", "a cue's value is a number or a text"),
+        (("/cue", "a", "x" * 2000), "/cue", "a cue's value is a number or a text"),
+    ],
+)
+async def test_what_cannot_be_is_answered_by_its_own_address(
+    live: Rig, message: tuple[object, ...], address: str, said: str
+) -> None:
+    ((failed, (where, why)),) = await live.client().ask(*message)
+    assert (failed, where) == ("/fail", address)
+    assert why.startswith(said), why
+
+
+async def test_a_cue_and_a_panic_come_to_every_subscriber(live: Rig) -> None:
+    client, other = live.client(), live.client()
+    await client.ask("/notify", 1)
+    for message in (("/cue", "drop"), ("/cue", "drop", 0.5), ("/cue", "drop", "now"), ("/panic",)):
+        await other.ask(*message)
+    await live.settle(2)
+    assert [m for m in client.heard() if m[0] in ("/cue", "/panic")] == [
+        ("/cue", ("drop",)), ("/cue", ("drop", 0.5)), ("/cue", ("drop", "now")), ("/panic", ()),
+    ]  # fmt: skip
