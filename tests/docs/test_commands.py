@@ -76,6 +76,7 @@ PARSED = {
     ),
     "antiphon run leveller in.wav out.wav": "tests/docs/test_plugins.py makes its weights and plays it",
     "antiphon osc /node/add leveller leveller in": "the same",
+    "antiphon live set.py": "tests/serve/test_live.py performs one",
     "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
 }
 """Commands whose options and values are checked without running them: each would take minutes, or what no test has."""
@@ -152,9 +153,9 @@ def events(path: Path) -> None:
 
 
 def script(path: Path) -> None:
-    first, *_, last = [block for block in blocks("docs/live-coding.md") if block.lang == "python"]
-    assert first.lines != last.lines
-    path.write_text("\n".join(last.lines) + "\n")
+    """The set that the tutorial's steps are, one below the other."""
+    steps, _ = text("docs/live-coding.md").split("## Mini-notation")
+    path.write_text("\n\n".join(re.findall(r"```python\n(.*?)```", steps, re.DOTALL)))
 
 
 def notes_beside(path: Path) -> None:
