@@ -20,7 +20,7 @@ ARGS ?=
 PROCESSES ?= 3
 NAME ?= engine
 
-.PHONY: play test test-real lint types format bench docs third-party wheel models clean help
+.PHONY: play test test-real lint types format bench docs page third-party wheel models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop it made itself
 	@sh tools/system_packages.sh play
@@ -53,6 +53,9 @@ bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, web, workers, mo
 docs: $(DEV)  ## write the generated pages docs/osc.md and docs/api.md again
 	@$(PY) -m antiphon.control.osc.reference > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
 	@$(PY) tools/api_reference.py > docs/api.md.part && mv docs/api.md.part docs/api.md
+
+page:  ## build the page in the browser of page/ again, with Node 20 or later; ARGS=check compares only
+	@cd page && npm ci --silent --no-audit --no-fund --ignore-scripts && npm run --silent $(or $(ARGS),build)
 
 third-party: $(DEV)  ## write THIRD_PARTY.md again
 	@$(PY) tools/third_party.py

@@ -40,7 +40,16 @@ LIVE = (
 )
 """Folders whose tests start real servers, which keep time. Of these no two run at once where the suite runs in several
 processes (`-n`)."""
-PROCESSES = (*LIVE, "tests/cli", "tests/doctor", "tests/runtime", "tests/supervisor", "tests/workers", "plugins")
+PROCESSES = (
+    *LIVE,
+    "tests/cli",
+    "tests/doctor",
+    "tests/runtime",
+    "tests/supervisor",
+    "tests/web",
+    "tests/workers",
+    "plugins",
+)
 """Folders whose tests start processes: on a machine that stalls one may fail, what is broken fails each time. What was
 tried again is named at the end."""
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the system packages a target needs, by apt, where that takes no password; else says which command does.
 #   system_packages.sh play    PortAudio and libsndfile; without them most works, so their lack is no failure
-#   system_packages.sh real    jackd, mosquitto, SuperCollider, FluidSynth and Tidal too; exits 1 while it is missing
+#   system_packages.sh real    jackd, mosquitto, SuperCollider, FluidSynth, Tidal and Chromium too; exits 1 while it is missing
 #   system_packages.sh venv    what Debian takes out of Python; exits 1 while it is missing
 set -u
 group=${1:-play}
@@ -11,7 +11,7 @@ export PATH DEBIAN_FRONTEND=noninteractive
 case $group in
     play) packages="libportaudio2 libsndfile1"
           without="Without them no sound card can be played; the software clock, files and OSC work." ;;
-    real) packages="libportaudio2 libsndfile1 jackd2 mosquitto supercollider-server supercollider-language fluidsynth fluid-soundfont-gm ghc libghc-tidal-dev"
+    real) packages="libportaudio2 libsndfile1 jackd2 mosquitto supercollider-server supercollider-language fluidsynth fluid-soundfont-gm ghc libghc-tidal-dev chromium"
           without="Without them the tests on real parts cannot run; make test can." ;;
     venv) packages="python3-venv"
           without="Without it no virtual environment can be made." ;;

@@ -47,6 +47,11 @@ is, by synth processes alone, and `zeroconf` (LGPL-2.1-or-later) with `--lan` by
 exchanged too. `torch` (BSD-3-Clause) is an extra, for
 training, GPUs and networks of one's own.
 
+## The page in the browser
+
+`server/antiphon/web/assets/app.js` holds preact, @preact/signals and @preact/signals-core (MIT); their licences
+are at its top.
+
 ## Sounds
 
 The samples in `plugins/antiphon_synth/samples` are rendered from the sound font FluidR3_GM by Frank Wen and others

@@ -35,7 +35,7 @@ def antiphon_trainings(register: Register) -> None:
 
 @hookimpl
 def antiphon_evaluations(register: Register) -> None:
-    """Registers an evaluation for each of `accompany`, `denoise`, `hum`, `loops` and `transfer`."""
+    """Registers an evaluation for each of `accompany`, `denoise`, `hum`, `listen`, `loops` and `transfer`."""
     register(
         "accompany", "antiphon_models.accompany.evaluation:Accompanying",
         "Chords and notes beside a harmoniser and the songs' pianists.",
@@ -47,6 +47,10 @@ def antiphon_evaluations(register: Register) -> None:
     register(
         "hum", "antiphon_models.hum.evaluation:Hearing",
         "Notes heard in singing, winds and hums; false notes; lateness.",
+    )  # fmt: skip
+    register(
+        "listen", "antiphon_models.listen.evaluation:Listening",
+        "Beats, downbeats, tempo, chords and key of rendered songs.",
     )  # fmt: skip
     register(
         "loops", "antiphon_models.loops.evaluation:Looping",

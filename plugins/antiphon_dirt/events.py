@@ -6,7 +6,7 @@ Pure: event, orbit and time in, commands out.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import cycle
 
@@ -16,13 +16,16 @@ from antiphon.api.transports import Node
 from antiphon_dirt.fields import DirtEvent
 from antiphon_dirt.orbits import EFFECTS, Orbit
 
-MIDDLE = 60.0
-"""The note that plays a sample at its own pitch, as SuperDirt's `midinote`."""
+MIDDLE, MIDDLE_HERTZ, MIDDLE_OCTAVE = 60.0, 261.6255653, 5.0
+"""The note, frequency and octave that play a sample at its own pitch, as SuperDirt's `midinote`, `freq`, `octave`."""
 MOST_SECONDS = 60.0
 """Longest time from an event's beginning to its end."""
-MOST_GAIN, MOST_SPEED, MOST_CUT = 4.0, 16.0, 64
-_PLAIN = {"begin": 1.0, "end": 1.0, "attack": 10.0, "release": 10.0, "pan": 1.0}
-"""Fields that the sampler takes as they are, from 0 to their greatest value."""
+MOST_GAIN, MOST_OVERGAIN, AMPLITUDE = 2.0, 2.0, 0.4
+"""SuperDirt's greatest `gain`; the greatest `overgain` here; the `amp` of events that have none."""
+MOST_SEMITONES = 96.0
+_PLAIN = ("begin", "end", "attack", "release", "pan", "accelerate", "lpf", "resonance", "hpf", "hresonance", "bandf",
+          "bandq", "shape", "crush", "coarse")  # fmt: skip
+"""Fields that notes take as they are, within the range of their parameter."""
 
 
 class NoteNumbers:
@@ -63,13 +66,13 @@ def commands(
     made: list[Command] = [*_effects(event, orbit, when)]
     if is_instrument(event.sound, orbit, nodes):
         return made + _pitched(event, event.sound, when, rate)
-    params = nodes[orbit.node].info.params
-    *values, note = play_commands(orbit.node, params, _values(event, params, bpm), when)
+    values = _values(event, orbit, bpm)
+    *controls, note = play_commands(orbit.node, nodes[orbit.node].info.params, values, when)
     assert isinstance(note, NoteOn)
     number = numbers.next()
-    made += [*values, replace(note, note=number)]
+    made += [*controls, replace(note, note=number)]
     ends = length(event)
-    if ends is not None:
+    if ends is not None and "sustain" not in orbit.values:
         made.append(NoteOff(number, 1, orbit.node, _after(when, ends, rate)))
     return made
 
@@ -81,50 +84,82 @@ def is_instrument(sound: str, orbit: Orbit, nodes: Mapping[str, Node]) -> bool:
 
 
 def length(event: DirtEvent) -> float | None:
-    """Seconds from the event's beginning to its end: `sustain`, or `legato` times `delta`; None to the sample's end."""
+    """Seconds from the event's beginning to its end; None to the sample's end.
+
+    `sustain`, or `legato` times `delta`; at most `attack` and `hold` together, where there is a `hold`.
+    """
+    seconds = math.inf
     if "sustain" in event.numbers:
         seconds = event.numbers["sustain"]
     elif "legato" in event.numbers:
         seconds = event.numbers["legato"] * event.number("delta", 1.0)
-    else:
-        return None
-    return min(max(seconds, 0.0), MOST_SECONDS)
+    if "hold" in event.numbers:
+        seconds = min(seconds, event.number("attack", 0.0) + event.numbers["hold"])
+    return min(max(seconds, 0.0), MOST_SECONDS) if seconds < math.inf else None
 
 
 def _effects(event: DirtEvent, orbit: Orbit, when: When) -> list[SetParam]:
     sets: dict[tuple[str, str], SetParam] = {}
     for name, (node, param) in orbit.effects.items():
         effect = EFFECTS[name]
-        if name not in event.numbers and (node, param) in sets:
-            continue  # another field of the same parameter
-        value = min(max(event.number(name, effect.neutral), effect.low), effect.high) * effect.factor
+        if name not in event.numbers and (effect.neutral is None or (node, param) in sets):
+            continue  # it stays as it is, or is another field's
+        value = event.numbers.get(name, effect.neutral)
+        assert value is not None
+        value = min(max(value, effect.low), effect.high) * effect.factor + effect.offset
         sets[node, param] = SetParam(node, param, value, when=when)
     return list(sets.values())
 
 
-def _values(event: DirtEvent, params: Sequence[object], bpm: float) -> list[object]:
+def _values(event: DirtEvent, orbit: Orbit, bpm: float) -> list[object]:
     """The values of the note, as `/node/NAME/play` takes them."""
+    values: dict[str, object] = {"s": event.sound, "n": int(max(0.0, event.number("n", 0.0)) % 10_000)}
     speed = event.number("speed", 1.0)
-    semitones = event.number("note", 0.0) + event.number("up", 0.0) + event.number("midinote", MIDDLE) - MIDDLE
-    beats = 0.0
     if event.words.get("unit") == "c":
-        cps = event.number("cps", 0.5)
-        beats = bpm / 60.0 / (cps * abs(speed)) if cps > 0.0 and speed else 0.0
-        speed = math.copysign(1.0, speed)
-    values: dict[str, object] = {
-        "s": event.sound,
-        "n": int(max(0.0, event.number("n", 0.0)) % 10_000),
-        "speed": _limit(speed * 2.0 ** (_limit(semitones, 96.0) / 12.0), MOST_SPEED),
-        # SuperDirt's amplitude is the fourth power of gain
-        "gain": min(max(0.0, event.number("gain", 1.0)) ** 4, MOST_GAIN),
-        "cut": min(abs(int(_limit(event.number("cut", 0.0), MOST_CUT))), MOST_CUT),
-    }
-    if beats:
-        values["beats"] = min(beats, 256.0)
-    for name, high in _PLAIN.items():
-        if name in event.numbers:
-            values[name] = min(max(event.numbers[name], 0.0), high)
-    return [item for pair in values.items() for item in pair]
+        # the whole sample lasts a cycle, a part of it that part
+        cps, part = event.number("cps", 0.5), abs(event.number("end", 1.0) - event.number("begin", 0.0))
+        if cps > 0.0 and speed:
+            values["beats"] = bpm / 60.0 * min(part, 1.0) / (cps * abs(speed))
+            speed = math.copysign(1.0, speed)
+    values["speed"] = speed * 2.0 ** (_semitones(event) / 12.0)
+    values["gain"] = _gain(event)
+    values["cut"] = abs(int(event.number("cut", 0.0)))
+    if "loop" in event.numbers:
+        values["repeats"] = int(abs(event.numbers["loop"]))
+    if "distort" in event.numbers:
+        values["shape"] = event.numbers["distort"]
+    ends = length(event)
+    if ends is not None:
+        # 0 would be the sample's end
+        values["sustain"] = max(ends, 1e-3)
+    values.update((name, event.numbers[name]) for name in _PLAIN if name in event.numbers)
+    values.update((name, event.words[name]) for name in ("vowel",) if name in event.words)
+    return [item for name, value in values.items() for item in _fitted(name, value, orbit)]
+
+
+def _fitted(name: str, value: object, orbit: Orbit) -> tuple[object, ...]:
+    """A name and its value within the range of its parameter; nothing where the orbit's notes have no such value."""
+    param = orbit.values.get(name)
+    if param is None:
+        return ()
+    if isinstance(value, int | float):
+        value = type(value)(min(max(value, param.low), param.high))
+    return name, value
+
+
+def _semitones(event: DirtEvent) -> float:
+    semitones = event.number("note", 0.0) + event.number("up", 0.0) + event.number("midinote", MIDDLE) - MIDDLE
+    semitones += 12.0 * (event.number("octave", MIDDLE_OCTAVE) - MIDDLE_OCTAVE)
+    if event.number("freq", 0.0) > 0.0:
+        semitones += 12.0 * math.log2(event.numbers["freq"] / MIDDLE_HERTZ)
+    return min(max(semitones, -MOST_SEMITONES), MOST_SEMITONES)
+
+
+def _gain(event: DirtEvent) -> float:
+    """SuperDirt's amplitude is the fourth power of `gain`, here over that of an event without `amp`."""
+    gain = min(max(event.number("gain", 1.0), 0.0), MOST_GAIN)
+    gain += min(max(event.number("overgain", 0.0), 0.0), MOST_OVERGAIN)
+    return gain**4 * max(event.number("amp", AMPLITUDE), 0.0) / AMPLITUDE
 
 
 def _pitched(event: DirtEvent, node: str, when: Sample, rate: int) -> list[Command]:
@@ -145,7 +180,3 @@ def _pitched(event: DirtEvent, node: str, when: Sample, rate: int) -> list[Comma
 
 def _after(when: Sample, seconds: float, rate: int) -> Sample:
     return Sample(when.n + round(seconds * rate))
-
-
-def _limit(value: float, most: float) -> float:
-    return min(max(value, -most), most)

@@ -8,6 +8,7 @@ known here rides along and is counted; a value of the wrong type is left out, fo
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -20,17 +21,27 @@ MOST_FIELDS = 128
 MOST_WORD = 256
 """Characters of a name or a word."""
 ALIASES = MappingProxyType(
-    {"sound": "s", "cutoff": "lpf", "ctf": "lpf", "hcutoff": "hpf", "lpq": "resonance", "dt": "delaytime",
-     "dfb": "delayfeedback", "delayt": "delaytime", "delayfb": "delayfeedback", "sz": "size", "legato": "legato",
-     "att": "attack", "rel": "release"}
+    {"sound": "s", "cutoff": "lpf", "ctf": "lpf", "lpq": "resonance", "hcutoff": "hpf", "hpq": "hresonance",
+     "bpf": "bandf", "bpq": "bandq", "accel": "accelerate", "midi": "midinote", "oct": "octave", "leg": "legato",
+     "clip": "legato", "dist": "distort", "dt": "delaytime", "delayt": "delaytime", "dfb": "delayfeedback",
+     "delayfb": "delayfeedback", "roomsize": "size", "sz": "size", "att": "attack", "rel": "release"}
 )  # fmt: skip
-"""Other names of a field."""
-WORDS = frozenset({"s", "unit", "bank"})
+"""Other names of a field: Tidal's, Sardine's and Strudel's. Strudel sends `roomsize` and `size`, of the same value."""
+WORDS = MappingProxyType(
+    {"s": frozenset[str](), "bank": frozenset[str](), "unit": frozenset({"r", "rate", "c"}),
+     "vowel": frozenset("aeiou")}
+)  # fmt: skip
+"""Fields that are words, and those that they take; none for any."""
 NUMBERS = frozenset(
-    {"n", "note", "midinote", "up", "speed", "gain", "pan", "cut", "legato", "sustain", "begin", "end", "attack",
-     "release", "orbit", "cps", "cycle", "delta", "velocity", "room", "size", "delay", "delaytime", "delayfeedback",
-     "lpf", "resonance", "hpf", "shape", "distort", "crush", "loop"}
+    {"n", "note", "midinote", "freq", "octave", "up", "speed", "accelerate", "gain", "overgain", "amp", "pan", "cut",
+     "legato", "sustain", "hold", "loop", "begin", "end", "attack", "release", "orbit", "cps", "delta", "velocity",
+     "room", "size", "delay", "delaytime", "delayfeedback", "lpf", "resonance", "hpf", "hresonance", "bandf", "bandq",
+     "shape", "distort", "crush", "coarse"}
 )  # fmt: skip
+SILENT = frozenset({"_id_", "cycle", "nudge", "bank"})
+"""Fields that mean nothing here, and need not: the name of a pattern, and what the time tag has already."""
+_NUMBER = re.compile(r"-?\d{1,9}(\.\d{1,9})?")
+_INDEX = re.compile(r"\d{1,5}(\.\d{1,9})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +85,22 @@ def read(args: Sequence[Arg]) -> DirtEvent:
     words: dict[str, str] = {}
     ignored: list[str] = []
     for name, value in _pairs(args):
-        if name in NUMBERS and isinstance(value, int | float) and math.isfinite(value):
-            numbers[name] = float(value)
-        elif name in WORDS and isinstance(value, str) and len(value) <= MOST_WORD:
+        number = _number(value) if name in NUMBERS else None
+        if number is not None:
+            numbers[name] = number
+        elif name in WORDS and isinstance(value, str) and len(value) <= MOST_WORD and value in (WORDS[name] or {value}):
             words[name] = value
-        elif name not in ("_id_",):
+        elif name not in SILENT:
             ignored.append(name)
     sound = words.pop("s", "")
-    # Sardine and others leave the number behind the colon in the name, Tidal does not
-    base, colon, number = sound.partition(":")
-    if colon and number.isdecimal() and len(number) < 6:
+    # Sardine and others leave the number behind the colon in the name, also as "bd:2.0"; Tidal does not
+    base, colon, index = sound.partition(":")
+    if colon and _INDEX.fullmatch(index):
         sound = base
-        numbers.setdefault("n", float(number))
-    if bank := words.pop("bank", ""):
+        numbers.setdefault("n", float(index))
+    # Strudel sends the bank beside a name that begins with it
+    bank = words.pop("bank", "")
+    if bank and sound and not sound.startswith(bank):
         sound = f"{bank}_{sound}"
     if not sound:
         raise WireError("/dirt/play names no sound: s is missing")
@@ -99,3 +113,12 @@ def _pairs(args: Sequence[Arg]) -> Iterable[tuple[str, Arg]]:
         if not isinstance(name, str) or len(name) > MOST_WORD:
             raise WireError(f"/dirt/play takes names and values in turn; the argument {at + 1} is no name")
         yield ALIASES.get(name, name), args[at + 1]
+
+
+def _number(value: Arg) -> float | None:
+    """A number, also one that was sent as text; None for anything else, as the name of a control bus."""
+    if isinstance(value, int | float) and math.isfinite(value):
+        return float(value)
+    if isinstance(value, str) and _NUMBER.fullmatch(value):
+        return float(value)
+    return None

@@ -1,8 +1,9 @@
 """Which nodes of the patch an orbit is: its sampler, and the parameters that its effects are.
 
-By the nodes' names: the sampler of orbit 2 is `orbit2`, its reverb send `room2`, its delay send `delay2`, its filters
-`lpf2` and `hpf2`, its distortion `shape2`. In a patch without such names the orbits are its nodes that play samples, in
-the patch's order. An orbit beyond the last begins at the first again, as SuperDirt's do.
+By the nodes' names: the sampler of orbit 2 is `orbit2`, its reverb send `room2`, its delay send `delay2`, and where its
+notes have none of their own its filters `lpf2` and `hpf2`, its distortion `shape2`. In a patch without such names the
+orbits are its nodes that play samples, in the patch's order. An orbit beyond the last begins at the first again, as
+SuperDirt's do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from antiphon.api.commands import plays
+from antiphon.api import Param
+from antiphon.api.commands import note_params, plays
 from antiphon.api.transports import Node
 
 _ORBIT = re.compile(r"orbit(\d{1,3})")
@@ -20,28 +22,33 @@ _ORBIT = re.compile(r"orbit(\d{1,3})")
 
 @dataclass(frozen=True, slots=True)
 class EffectField:
-    """The parameter that a field of an event sets: `NODE<orbit>.param`.
+    """The parameter that a field of an event sets: `NODE<orbit>.param`, or `NODE.param` where there is no such node.
 
     Attributes:
         node: The node's name without the orbit's number.
         param: Its parameter.
-        neutral: Value in the field's unit where the event has none.
+        neutral: Value in the field's unit where the event has none; None leaves the parameter as it is.
         low, high: Range of the field; beyond it the nearest value is taken.
-        factor: The parameter's value for the field's value 1.
+        factor, offset: The parameter's value is the field's times `factor` plus `offset`.
+        shared: Whether a node of the name without a number is meant too, by all orbits.
     """
 
     node: str
     param: str
-    neutral: float
+    neutral: float | None
     low: float = 0.0
     high: float = 1.0
     factor: float = 1.0
+    offset: float = 0.0
+    shared: bool = False
 
 
 EFFECTS = MappingProxyType(
     {
         "room": EffectField("room", "gain", 0.0),
         "delay": EffectField("delay", "gain", 0.0),
+        "size": EffectField("reverb", "size", None, factor=1.7, offset=0.3, shared=True),
+        "delayfeedback": EffectField("echo", "feedback", None, high=0.95, shared=True),
         "lpf": EffectField("lpf", "cutoff", 20000.0, 20.0, 20000.0),
         "hpf": EffectField("hpf", "cutoff", 20.0, 20.0, 20000.0),
         # decibels of drive for SuperDirt's 0 to 1
@@ -49,8 +56,8 @@ EFFECTS = MappingProxyType(
         "distort": EffectField("shape", "drive", 0.0, factor=36.0),
     }
 )
-"""Fields that are parameters of an orbit's nodes. They are set where an event begins, for all that sounds in the orbit:
-SuperDirt has a filter for each event."""
+"""Fields that are parameters of an orbit's nodes, unless its notes have values of that name. They are set where an
+event begins, for all that sounds in the orbit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +68,13 @@ class Orbit:
         number: As events name it, after wrapping.
         node: Name of the node that plays its samples.
         effects: (node, parameter) of the fields that are there, by field.
+        values: What its notes have values of their own for, by name.
     """
 
     number: int
     node: str
     effects: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    values: Mapping[str, Param] = field(default_factory=dict)
 
 
 def orbits(nodes: Mapping[str, Node]) -> tuple[Orbit, ...]:
@@ -80,13 +89,16 @@ def orbits(nodes: Mapping[str, Node]) -> tuple[Orbit, ...]:
     players = [name for name, node in nodes.items() if plays(node.info)]
     numbered = sorted((int(found[1]), name) for name in players if (found := _ORBIT.fullmatch(name)))
     chosen = numbered or list(enumerate(players))
-    return tuple(Orbit(place, name, _effects(number, nodes)) for place, (number, name) in enumerate(chosen))
+    return tuple(_orbit(place, name, number, nodes) for place, (number, name) in enumerate(chosen))
 
 
-def _effects(number: int, nodes: Mapping[str, Node]) -> dict[str, tuple[str, str]]:
+def _orbit(place: int, name: str, number: int, nodes: Mapping[str, Node]) -> Orbit:
+    values = {param.name: param for param in note_params(nodes[name].info.params)}
     found = {}
-    for name, effect in EFFECTS.items():
-        node = nodes.get(f"{effect.node}{number}")
-        if node is not None and effect.param in node.index:
-            found[name] = (node.name, effect.param)
-    return found
+    for key, effect in EFFECTS.items():
+        node = nodes.get(f"{effect.node}{number}") or (nodes.get(effect.node) if effect.shared else None)
+        # distort is the notes' shape where they have one
+        own = key in values or (key == "distort" and "shape" in values)
+        if node is not None and effect.param in node.index and not own:
+            found[key] = (node.name, effect.param)
+    return Orbit(place, name, found, values)

@@ -14,7 +14,7 @@ from typing import Any
 
 from antiphon.api import AntiphonError
 from antiphon.api.commands import Command, NudgeBeat, Sample, SetTempo, SetTransport
-from antiphon.api.transports import TransportServer
+from antiphon.api.transports import LEAP, TransportServer, same_tempo, steered_tempo
 from antiphon_midi import messages as midi
 from antiphon_midi.ticks import PPQN, TickLoop
 
@@ -28,18 +28,8 @@ FIRST = 6
 """Ticks after which the tempo is set for the first time."""
 APART = 0.1
 """Seconds between two corrections at least."""
-NEAR, FAR = 0.15, 1.0
-"""Shares of the distance that are made up for in a beat: of a small one, where it is noise, and from `WIDE` on."""
-WIDE = 0.02
-"""Beats."""
-MOST = 0.1
-"""Share by which the tempo leaves the measured one at most."""
 MOST_NUDGE = 16.0
 """Beats; the range of `NudgeBeat`."""
-LEAP = 0.25
-"""Beats of distance beyond which the clock is moved."""
-RESOLUTION = 1e-4
-"""Share of the tempo below which it is not set again."""
 SILENT, SILENT_TICKS = 0.5, 6
 """A clock has stopped when so many seconds, and so many ticks' time, pass without a tick."""
 
@@ -97,7 +87,9 @@ class ClockFollower:
             case "waiting":
                 return "no MIDI clock has come"
             case "stopped":
-                return f"the MIDI clock of {self.port} has stopped; the tempo stays at {self._tempo or self._held():.2f}"
+                return (
+                    f"the MIDI clock of {self.port} has stopped; the tempo stays at {self._tempo or self._held():.2f}"
+                )
             case "refused":
                 return f"the MIDI clock of {self.port} is not followed: {self._reason}"
         return f"{self._loop.bpm:.2f} bpm, by the MIDI clock of {self.port}"
@@ -203,11 +195,11 @@ class ClockFollower:
         loop, server = self._loop, self._server
         now = server.sample_at(server.now_ns())
         _, _, playing = server.tempo()
-        share = 0.0
+        bpm = loop.bpm
         if playing:
             ticks = self._ticks(now) - PPQN * server.beat_at(now) + (self._first or 0)
             if self._first is None:
-                # nobody has said which beat it is: the nearest tick will do
+                # no start said which beat it is: the nearest tick will do
                 ticks -= round(ticks)
             self._distance = away = ticks / PPQN
             if not self._settled:
@@ -218,11 +210,9 @@ class ClockFollower:
                 self.leaps += 1
                 self._move(None)
             else:
-                share = away * (NEAR + (FAR - NEAR) * min(1.0, (away / WIDE) ** 2))
-        bpm = loop.bpm * (1.0 + max(-MOST, min(MOST, share)))
-        if abs(bpm - self._tempo) < RESOLUTION * bpm and not self._reason:
-            if abs(server.tempo()[1] - self._tempo) < RESOLUTION * bpm:
-                return
+                bpm = steered_tempo(bpm, away)
+        if same_tempo(bpm, self._tempo) and same_tempo(server.tempo()[1], self._tempo) and not self._reason:
+            return
         if self._do(SetTempo(bpm)):
             self._tempo = bpm
 
@@ -238,4 +228,3 @@ class ClockFollower:
         if isinstance(command, SetTempo):
             self._reason = ""
         return True
-

@@ -20,9 +20,9 @@ from antiphon.api.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, 
 from antiphon.api.files import config_folder
 from antiphon.api.transports import PRESSABLE, EngineEffect, TransportServer, settable
 from antiphon_midi import messages as midi
+from antiphon_midi.clock import MidiClock
 from antiphon_midi.expression import LastValues
-from antiphon_midi.follow import SLACK, ClockFollower
-from antiphon_midi.lead import ClockLeader
+from antiphon_midi.follow import SLACK
 from antiphon_midi.learn import NOTES, Knob, MidiMap
 from antiphon_midi.mpe import MOST, TIMBRE
 from antiphon_midi.output import MidiOut
@@ -54,8 +54,7 @@ class MidiInput:
         received: Number of messages.
         refused: Number of messages that no node accepted.
         out: Plays to other instruments.
-        follower: Follows a clock, where the settings say so; else None.
-        leader: Gives the clock to the outputs, where the settings say so; else None.
+        clock: The MIDI clock that is followed or led.
 
     Args:
         server: Where commands go.
@@ -79,9 +78,7 @@ class MidiInput:
         self._values = LastValues()
         self._presses = Presses(server)
         self._panic_at = -PANIC_AGAIN
-        clock = server.settings.midi_clock
-        self.follower = ClockFollower(server) if clock == "follow" else None
-        self.leader = ClockLeader(server, ports) if clock == "lead" else None
+        self.clock = MidiClock(server, ports)
 
     def install(self) -> None:
         """From the server's next start on there is MIDI."""
@@ -93,29 +90,21 @@ class MidiInput:
         server.status(self.status)
         server.learner(self)
         server.service(self._serve)
-        if self.leader is not None:
-            server.service(self.leader.run)
+        self.clock.install()
 
     def status(self) -> dict[str, Any]:
         """Of `GET /api/status`."""
         ports, out = self.ports, self.out
         voices = self._voices.values()
-        clock = self.follower or self.leader
         return {
-            "ports": list(ports.inputs),
-            "outputs": list(ports.outputs),
-            "system": ports.backend.name if ports.backend is not None else "",
-            "received": self.received,
-            "sent": out.sent,
-            "dropped": ports.dropped + out.dropped,
+            "ports": list(ports.inputs), "outputs": list(ports.outputs), "trouble": ports.trouble,
+            "system": ports.backend.name if ports.backend is not None else "", "clock": self.clock.status(),
+            "received": self.received, "sent": out.sent, "dropped": ports.dropped + out.dropped,
             "bounded": self._bounded + sum(v.parser.bounded for v in voices),
             "malformed": self._malformed + sum(v.parser.malformed for v in voices),
-            "refused": self.refused,
-            "reason": self._reason,
-            "trouble": ports.trouble,
-            "clock": clock.status() if clock is not None else None,
+            "refused": self.refused, "reason": self._reason,
             "learning": self._learning[0] if self._learning is not None else "",
-        }
+        }  # fmt: skip
 
     # ---- learning
 
@@ -124,8 +113,7 @@ class MidiInput:
         self._learning = (target, done)
 
     def unlearn(self, target: str) -> None:
-        waited = self._learning is not None and self._learning[0] == target
-        if waited:
+        if waited := self._learning is not None and self._learning[0] == target:
             self._learning = None
         if not self._learned.unlearn(target) and not waited:
             raise WireError(f"no control was learned for {target}")
@@ -154,13 +142,11 @@ class MidiInput:
                     last_trouble = ports.trouble
                 self._server.attempt("a MIDI message", self._sense)
                 self._server.attempt("MIDI output", out.follow)
-                if self.follower is not None:
-                    self._server.attempt("the MIDI clock", self.follower.look)
+                self._server.attempt("the MIDI clock", self.clock.look)
                 await asyncio.sleep(STEP)
         finally:
             loop.remove_reader(ports.bell)
-            if self.leader is not None:
-                self.leader.close()
+            self.clock.close()
             out.close()
             with self._server.turn():
                 for port in self._voices:
@@ -181,8 +167,7 @@ class MidiInput:
         with self._server.turn():
             for port in changes.closed:
                 voice = self._voices.get(port)
-                if self.follower is not None:
-                    self.follower.gone(port)
+                self.clock.gone(port)
                 if voice is not None:
                     self.release(port)
                     self._bounded += voice.parser.bounded
@@ -208,11 +193,8 @@ class MidiInput:
         # not at once: a note of the port may still be on its way to its sample
         for command in self._voices[port].endings(self._when(self._server.now_ns())):
             if isinstance(command, NoteOff):
-                self._keep(command.channel, command.note, False)
+                self._held.put(command.channel, command.note, False)
             self._do(command, port)
-
-    def _keep(self, channel: int, note: int, sounds: bool) -> None:
-        self._held.put(channel, note, sounds)
 
     # ---- what comes
 
@@ -261,7 +243,7 @@ class MidiInput:
                     for value in values:
                         self._do(value, port)
                 voice.notes.add((channel, message.a))
-                self._keep(channel, message.a, True)
+                self._held.put(channel, message.a, True)
                 self._do(NoteOn(message.a, message.b / 127, channel, "", self._when(ns)), port)
             case midi.NOTE_ON | midi.NOTE_OFF:
                 if voice.zones.manager(channel):
@@ -269,7 +251,7 @@ class MidiInput:
                     if not channel:
                         return
                 voice.notes.discard((channel, message.a))
-                self._keep(channel, message.a, False)
+                self._held.put(channel, message.a, False)
                 self._do(NoteOff(message.a, channel, "", self._when(ns)), port)
             case midi.PRESSURE | midi.KEY_PRESSURE:
                 self._values.touch(message, port, voice, self._when(ns))
@@ -288,8 +270,8 @@ class MidiInput:
             case midi.RESET:
                 self.release(port)
                 self._panic(port)
-            case kind if self.follower is not None and kind in midi.CLOCK:
-                self.follower.message(message, port, ns)
+            case _:
+                self.clock.message(message, port, ns)
 
     def _control(
         self, message: midi.Short, port: str, voice: PortVoice, ns: int, moves: dict[str, tuple[SetParam, str]]
@@ -333,7 +315,7 @@ class MidiInput:
             for key in sorted(note for note in voice.notes if note[0] == channel):
                 voice.notes.discard(key)
                 voice.zones.ended(*key)
-                self._keep(*key, False)
+                self._held.put(*key, False)
                 self._do(NoteOff(key[1], channel, "", when), port)
 
     def _panic(self, port: str) -> None:

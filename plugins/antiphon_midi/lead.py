@@ -69,7 +69,8 @@ class ClockLeader:
     async def run(self) -> None:
         """Sends ticks until it is cancelled."""
         while True:
-            await asyncio.sleep(self.step())
+            delay = self.step()
+            await asyncio.sleep(delay)
 
     def step(self) -> float:
         """Sends what is due, or soon is where it can be dated; returns the seconds to the next call."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 
-from antiphon.api.commands import ClearSchedule, Now, Panic, Sample
+from antiphon.api.commands import ClearSchedule, Now, Panic
 from antiphon.api.transports import NODE_EVENTS, EmittedEvent, EngineEffect, NodeEvent, TransportServer
 from antiphon_midi import messages as midi
 from antiphon_midi.ports import Ports
@@ -84,13 +84,7 @@ class MidiOut:
         return False
 
     def _sample(self, effect: NodeEvent) -> float:
-        match effect.when:
-            case Now():
-                return 0.0
-            case Sample(n):
-                return float(n)
-        now, (beat, bpm, _) = self._server.moment(), self._server.tempo()
-        return now.sample + max(0.0, effect.when.b - beat) * 60.0 / bpm * self._server.rate
+        return 0.0 if isinstance(effect.when, Now) else self._server.due(effect.when)
 
     def _play(self, sample: float, message: bytes, but: str) -> None:
         if not message:

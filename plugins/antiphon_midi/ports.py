@@ -59,7 +59,6 @@ class Backend(Protocol):
         """
 
 
-
 Make = Callable[[str, int, str], Backend]
 
 

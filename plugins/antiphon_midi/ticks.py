@@ -8,8 +8,8 @@
 A second-order loop that predicts each tick and corrects place and period by the error of the prediction. Its gains are
 those of the least-squares line through the last k ticks: k grows from the first tick to `MEMORY`, so that the estimate
 is the best there is from the beginning, and stays there, so that a clock which changes is followed. (E. Brookner,
-"Tracking and Kalman Filtering Made Easy", 1998, sections 1.2.6 and 1.2.10: the growing-memory g-h filter; F. Adriaensen,
-"Using a DLL to filter time", 2005, for the loop.)
+"Tracking and Kalman Filtering Made Easy", 1998, section 1.2.10: the growing-memory g-h filter; F. Adriaensen, "Using a
+DLL to filter time", 2005, for the loop.)
 
 A tick far from its prediction is counted and not used. `SUSPECTS` of them in a row are on a line of their own: with the
 same period, ticks were lost or came twice; with another, the tempo has changed.

@@ -48,7 +48,7 @@ class On(IntEnum):
     LOW = 64
 
 
-class Section(IntEnum):
+class FilterSection(IntEnum):
     """Numbers of one filter: coefficients, gain, and two states a channel."""
 
     A1 = 0
@@ -134,7 +134,7 @@ class NoteColor:
             on |= On.VOWEL
             for n, (hertz, level, width) in enumerate(FORMANTS[self.vowel]):
                 gain = LIFT * 10.0 ** (level / 20.0) * WIDER * width / hertz
-                where = at + Color.VOWEL + n * Section.SIZE
+                where = at + Color.VOWEL + n * FilterSection.SIZE
                 sampler_section(color, where, hertz, hertz / (WIDER * width), gain, rate)
         return on
 
@@ -150,27 +150,27 @@ def sampler_section(color: f64p, at: i64, hertz: f64, q: f64, gain: f64, rate: f
     w = PI * min(hertz, 0.45 * rate) / rate
     g = math.sin(w) / math.cos(w)
     damp = 1.0 / q
-    color[at + Section.A1] = 1.0 / (1.0 + g * (g + damp))
-    color[at + Section.A2] = g * color[at + Section.A1]
-    color[at + Section.A3] = g * color[at + Section.A2]
-    color[at + Section.DAMP] = damp
-    color[at + Section.GAIN] = gain
+    color[at + FilterSection.A1] = 1.0 / (1.0 + g * (g + damp))
+    color[at + FilterSection.A2] = g * color[at + FilterSection.A1]
+    color[at + FilterSection.A3] = g * color[at + FilterSection.A2]
+    color[at + FilterSection.DAMP] = damp
+    color[at + FilterSection.GAIN] = gain
     for n in range(4):
-        color[at + Section.STATE + n] = 0.0
+        color[at + FilterSection.STATE + n] = 0.0
 
 
 @kernel
 def sampler_filter(color: f64p, at: i64, channel: i64, x: f64, low: f64, band: f64, high: f64) -> f64:
     """One frame through a filter; its low-pass, band-pass and high-pass in these shares."""
-    state = at + Section.STATE + 2 * channel
+    state = at + FilterSection.STATE + 2 * channel
     one = color[state]
     two = color[state + 1]
     rest = x - two
-    v1 = color[at + Section.A1] * one + color[at + Section.A2] * rest
-    v2 = two + color[at + Section.A2] * one + color[at + Section.A3] * rest
+    v1 = color[at + FilterSection.A1] * one + color[at + FilterSection.A2] * rest
+    v2 = two + color[at + FilterSection.A2] * one + color[at + FilterSection.A3] * rest
     color[state] = 2.0 * v1 - one
     color[state + 1] = 2.0 * v2 - two
-    return low * v2 + band * v1 + high * (x - color[at + Section.DAMP] * v1 - v2)
+    return low * v2 + band * v1 + high * (x - color[at + FilterSection.DAMP] * v1 - v2)
 
 
 @kernel
@@ -188,8 +188,8 @@ def sampler_colored(color: f64p, c: i64, channel: i64, on: i64, age: i64, x: f64
     if (on & On.VOWEL) > 0:
         total = f64(0.0)
         for n in range(BANDS):
-            at = c + Color.VOWEL + n * Section.SIZE
-            total = total + color[at + Section.GAIN] * sampler_filter(color, at, channel, x, 0.0, 1.0, 0.0)
+            at = c + Color.VOWEL + n * FilterSection.SIZE
+            total = total + color[at + FilterSection.GAIN] * sampler_filter(color, at, channel, x, 0.0, 1.0, 0.0)
         x = total
     if (on & On.SHAPE) > 0:
         x = (1.0 + color[c + Color.SHAPE]) * x / (1.0 + color[c + Color.SHAPE] * abs(x))

@@ -56,7 +56,8 @@ class Whole(IntEnum):
     ON_COLOR = 18
     UNTIL = 19
     GLIDE = 20
-    SIZE = 21
+    REPEATS = 21
+    SIZE = 22
 
 
 class Real(IntEnum):
@@ -110,7 +111,7 @@ def sampler_value(x: f32p, position: f64, table: f32p, row: i64, half: i64) -> f
 @kernel
 def sampler_voice(
     y: Audio, whole: i64p, w: i64, real: f64p, r: i64, color: f64p, c: i64, table: f32p, words: i64p, buffer: i64,
-    begin: i64, end: i64,
+    begin: i64, end: i64, plain: i64,
 ) -> i64:  # fmt: skip
     """Adds one voice to y[:, begin:end]. Returns 1 where it ended, 2 where it did for want of a page.
 
@@ -127,6 +128,7 @@ def sampler_voice(
         buffer: Address of the streams' pages.
         begin: First frame.
         end: Frame after the last.
+        plain: 1 where it has no color, no repeats and no acceleration, so that nothing is looked up for them.
     """
     left = address_f32(whole[w + Whole.ADDRESS])
     right = left
@@ -139,7 +141,6 @@ def sampler_voice(
     last = f64(whole[w + Whole.LAST])
     age = whole[w + Whole.AGE]
     attack = f64(whole[w + Whole.ATTACK] + 1)
-    release = f64(whole[w + Whole.RELEASE])
     fall = whole[w + Whole.FALL]
     falling = f64(whole[w + Whole.FALLING])
     row = i64(0)
@@ -154,29 +155,33 @@ def sampler_voice(
     ended = i64(0)
     pressure = real[r + Real.PRESSURE]
     target = real[r + Real.TARGET]
-    colors = whole[w + Whole.ON_COLOR]
-    until = whole[w + Whole.UNTIL]
-    slope = real[r + Real.SLOPE]
+    colors = whole[w + Whole.ON_COLOR] if plain == 0 else 0
+    slope = real[r + Real.SLOPE] if plain == 0 else 0.0
     glide = whole[w + Whole.GLIDE]
     pace = step
+    repeats = whole[w + Whole.REPEATS] if plain == 0 else 0
+    release = f64(whole[w + Whole.RELEASE]) if repeats == 0 else 0.0
+    reach = release * abs(pace)
     for n in range(begin, end):
         if position >= last or position < first or fall == 0 or step == 0.0:
-            ended = 1
-            break
+            if repeats == 0 or fall == 0 or step == 0.0:
+                ended = 1
+                break
+            position = position - (last - first) if position >= last else position + (last - first)
+            repeats = repeats - 1
+            release = f64(whole[w + Whole.RELEASE]) if repeats == 0 else 0.0
+            reach = release * abs(pace)
         if slope != 0.0:
             # by the voice's age, so that it is the same whatever the blocks
             pace = step * (1.0 + slope * f64(min(age, glide)))
-        if age >= until and fall < 0:
-            fall = whole[w + Whole.OFF]
-            whole[w + Whole.FALLING] = fall
-            falling = f64(fall)
+            reach = release * abs(pace)
         gain = f64(1.0)
         if f64(age + 1) < attack:
             gain = f64(age + 1) / attack
-        # not a quotient: a voice that comes to a stop has all the time
+        # frames of the sample, not of time: a voice that comes to a stop has all the time
         rest = last - position if pace > 0.0 else position - first + 1.0
-        if rest < release * abs(pace):
-            gain = gain * rest / (release * abs(pace))
+        if rest < reach:
+            gain = gain * rest / reach
         if fall > 0:
             gain = gain * f64(fall) / falling
             fall = fall - 1
@@ -222,7 +227,22 @@ def sampler_voice(
     real[r + Real.PRESSURE] = pressure
     whole[w + Whole.AGE] = age
     whole[w + Whole.FALL] = fall
+    if plain == 0:
+        whole[w + Whole.REPEATS] = repeats
     return ended
+
+
+@kernel
+def sampler_segment(
+    y: Audio, whole: i64p, v: i64, real: f64p, color: f64p, table: f32p, words: i64p, buffer: i64, begin: i64, end: i64
+) -> i64:
+    """Adds one voice, by a kernel without the branches of what it lacks; see `sampler_voice`."""
+    w = v * Whole.SIZE
+    r = v * Real.SIZE
+    c = v * Color.SIZE
+    if whole[w + Whole.ON_COLOR] == 0 and whole[w + Whole.REPEATS] == 0 and real[r + Real.SLOPE] == 0.0:
+        return sampler_voice(y, whole, w, real, r, color, c, table, words, buffer, begin, end, 1)
+    return sampler_voice(y, whole, w, real, r, color, c, table, words, buffer, begin, end, 0)
 
 
 @kernel
@@ -234,9 +254,18 @@ def sampler_mix(
     for v in range(ROWS):
         w = v * Whole.SIZE
         if whole[w + Whole.ON] > 0:
-            ended = sampler_voice(
-                y, whole, w, real, v * Real.SIZE, color, v * Color.SIZE, table, words, buffer, begin, end
-            )
+            # a note's own end begins its fade within the block
+            until = begin + max(0, whole[w + Whole.UNTIL] - whole[w + Whole.AGE])
+            ended = i64(0)
+            at = begin
+            if until < end:
+                if until > begin:
+                    ended = sampler_segment(y, whole, v, real, color, table, words, buffer, begin, until)
+                sampler_fall(whole, v, whole[w + Whole.OFF])
+                whole[w + Whole.UNTIL] = NO_END
+                at = until
+            if ended == 0:
+                ended = sampler_segment(y, whole, v, real, color, table, words, buffer, at, end)
             stream = (whole[w + Whole.STREAM] - 1) * StreamWord.SIZE
             if ended > 0:
                 whole[w + Whole.ON] = 0

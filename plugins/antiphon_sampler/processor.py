@@ -249,7 +249,8 @@ class Sampler(Processor):
             sample, first, last, speed=values.speed, bend=self._bends[event.channel], gain=gain, pan=values.pan,
             attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
             channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
-            sustain=values.sustain, accelerate=values.accelerate, color=values.color(),
+            sustain=values.sustain, accelerate=values.accelerate, repeats=values.repeats,
+            color=values.color(),
         )  # fmt: skip
 
     def _there(self, sample: Sample | None, first: int, last: int, speed: float) -> bool:

@@ -27,6 +27,7 @@ PARAMS = (
     Param("loop", "switch", False, doc="Repeats it each time its beats are over, until note-off or its cut group."),
     Param("sustain", default=0.0, low=0.0, high=60.0, unit="s", doc="It fades out after so long; 0 at its end."),
     Param("accelerate", default=0.0, low=-16.0, high=16.0, doc="Change of the speed while it sounds, 1 to twice it."),
+    Param("repeats", "int", 1, 1, 256, doc="The part is played so often, one after the other."),
     Param("lpf", default=HIGHEST, low=LOWEST, high=HIGHEST, unit="Hz", warp="log", doc="Low-pass; the highest off."),
     Param("resonance", default=0.0, low=0.0, high=1.0, doc="Of the low-pass."),
     Param("hpf", default=LOWEST, low=LOWEST, high=HIGHEST, unit="Hz", warp="log", doc="High-pass; the lowest off."),
@@ -70,6 +71,7 @@ class NoteValues:
     loop: bool
     sustain: float
     accelerate: float
+    repeats: int
     lpf: float
     resonance: float
     hpf: float
@@ -81,8 +83,11 @@ class NoteValues:
     coarse: float
     vowel: str
 
-    def color(self) -> NoteColor:
-        """Its filters and distortions."""
+    def color(self) -> NoteColor | None:
+        """Its filters and distortions; None where all are off."""
+        filters = self.lpf < HIGHEST or self.hpf > LOWEST or self.bandf > LOWEST or self.vowel != "off"
+        if not filters and self.shape == 0.0 and self.crush == 0.0 and self.coarse < 2.0:
+            return None
         return NoteColor(
             self.lpf, self.resonance, self.hpf, self.hresonance, self.bandf, self.bandq, self.shape, self.crush,
             self.coarse, self.vowel,

@@ -128,7 +128,7 @@ class SampleVoices:
     def start(
         self, sample: Sample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,
         attack: float, release: float, cut: int, note: int, channel: int, pitch: float = 1.0, pressure: float = 1.0,
-        sustain: float = 0.0, accelerate: float = 0.0, color: NoteColor | None = None,
+        sustain: float = 0.0, accelerate: float = 0.0, repeats: int = 1, color: NoteColor | None = None,
     ) -> None:  # fmt: skip
         """Begins a voice at the frame to which the mix has come.
 
@@ -149,6 +149,7 @@ class SampleVoices:
             pressure: Factor of the level of this note alone.
             sustain: Seconds after which it fades out over `release`; 0 for its end.
             accelerate: Its speed goes in a straight line to this much more, as a share of it, while it sounds.
+            repeats: How often the part is played, one after the other; of a long sample once.
             color: Its filters and distortions; None for none.
         """
         if cut:
@@ -167,7 +168,8 @@ class SampleVoices:
         self._kept[row] = sample
         self._order += 1
         # the mean speed, as SuperDirt reckons it
-        length = (last - first) / max(abs(step) * 0.5 * (1.0 + abs(1.0 + accelerate)), 1e-9)
+        more = 0 if isinstance(sample, LongSample) else repeats - 1
+        length = (1 + more) * (last - first) / max(abs(step) * 0.5 * (1.0 + abs(1.0 + accelerate)), 1e-9)
         until = round(sustain * self._rate) if sustain > 0.0 else NO_END
         glide = max(1, round(min(length, until)))
         fade = max(self._end, round(release * self._rate))
@@ -196,6 +198,7 @@ class SampleVoices:
         whole[w + Whole.TABLE] = sampler_table(step * fastest)
         whole[w + Whole.UNTIL] = until
         whole[w + Whole.GLIDE] = glide
+        whole[w + Whole.REPEATS] = more
         whole[w + Whole.ON_COLOR] = 0 if color is None else color.put(self._color, row * Color.SIZE, self._rate)
         left, right = sides(pan)
         r = row * Real.SIZE

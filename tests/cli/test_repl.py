@@ -13,7 +13,7 @@ from prompt_toolkit.document import Document
 
 from antiphon.cli.repl.completion import AddressCompleter
 from antiphon.cli.repl.declarations import Declaration, declarations
-from antiphon.cli.repl.lines import Help, Quit, Send, help_lines, meaning
+from antiphon.cli.repl.lines import Help, Quit, Send, Show, help_lines, meaning
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import UsageError
 from antiphon.graph.patch import load as load_patch
@@ -53,6 +53,17 @@ def completed(declared: Mapping[str, Declaration], line: str) -> list[str]:
         ("help", Help()),
         ("? echo feedback", Help("echo feedback")),
         ("quit", Quit()),
+        ("exit", Quit()),
+        ("q", Quit()),
+        ("echo.feedback 0.4", Send("/node/echo/feedback", ("0.4",))),
+        ("tempo 100", Send("/tempo", ("100",))),
+        ("note on 60 100", Send("/note/on", ("60", "100"))),
+        ("patch load keys", Send("/patch/load", ("keys",))),
+        ("node list", Send("/node/list")),
+        ("play", Send("/transport/play")),
+        ("stop", Send("/transport/stop")),
+        ("nodes", Show("nodes")),
+        ("status", Show("status")),
     ],
 )
 def test_a_line_means(declared: Mapping[str, Declaration], line: str, meant: object) -> None:
@@ -63,7 +74,12 @@ def test_a_line_means(declared: Mapping[str, Declaration], line: str, meant: obj
     ("line", "reason"),
     [
         ("/patch/save 'two", "a quote is not closed"),
-        ("ecko feedback 0.4", "there is no node 'ecko'; did you mean echo?"),
+        ("ecko feedback 0.4", "there is no node and no command 'ecko'; did you mean echo? the nodes are: again, "),
+        ("hello", "there is no node and no command 'hello'; the nodes are: again, .*; type help"),
+        ("recall 1", "did you mean scene recall? the nodes"),
+        ("note 60", "'note 60' is no command; these begin so: note on, note off, "),
+        ("patch", "'patch' is no command; these begin so: patch load, "),
+        ("echo.feedbak 1", "'feedbak' is no parameter of echo; did you mean feedback?"),
         ("echo feedbak 0.4", "'feedbak' is no parameter of echo; did you mean feedback?"),
         ("echo", "say which parameter of echo"),
     ],
@@ -89,6 +105,11 @@ def test_tab_finds_addresses_nodes_parameters_and_words(declared: Mapping[str, D
     assert completed(declared, "echo mute ") == ["on", "off"]
     assert completed(declared, "/node/echo/mute o") == ["on", "off"]
     assert completed(declared, "pan") == ["panic"]
+    assert completed(declared, "tem") == ["tempo"]
+    assert completed(declared, "no") == ["node", "nodes", "note", "notify"]
+    assert set(completed(declared, "note ")) == {"on", "off", "pitch", "pressure", "timbre"}
+    assert completed(declared, "note on ") == []
+    assert completed(declared, "help echo feed") == ["feedback"]
     assert completed(declared, "help /pan") == ["/panic"]
     assert completed(declared, "/node/echo/feedback 0.4 ") == []
     choices = [d for d in declared.values() if d.words]
@@ -101,6 +122,31 @@ def test_help_has_the_sentence_the_value_and_the_range(declared: Mapping[str, De
     assert line.startswith("/node/echo/feedback = ")
     assert f"({declared['/node/echo/feedback'].allowed})" in line
     assert len(help_lines("echo", declared)) > 5
-    assert any("/node/" in line for line in help_lines("", declared))
-    with pytest.raises(UsageError, match="nothing is called 'nonsense'"):
+    assert any("/note/on" in line for line in help_lines("", declared))
+    with pytest.raises(UsageError, match=r"^nothing is called 'nonsense'; help lists what there is$"):
         help_lines("nonsense", declared)
+    with pytest.raises(UsageError, match=r"did you mean feedback\? help lists"):
+        help_lines("feedbak", declared)
+
+
+def test_help_finds_commands_and_parameters_of_any_node(declared: Mapping[str, Declaration]) -> None:
+    assert help_lines("note on", declared) == help_lines("/note/on", declared)
+    assert help_lines("patch", declared)[0].startswith("/patch/load ")
+    assert "/node/echo/feedback" in [line.split()[0] for line in help_lines("feedback", declared)]
+    assert help_lines("panic", declared)[0] == "panic: silence within one block"
+    listed = "\n".join(help_lines("", declared))
+    assert "The nodes are: again, " in listed
+    assert "note on" in listed.partition("The commands are: ")[2]
+
+
+def test_switches_and_units_are_shown_as_they_are_typed(declared: Mapping[str, Declaration]) -> None:
+    assert declared["/node/echo/mute"].value == "off"
+    assert declared["/node/echo/time"].allowed.endswith(" s")
+    level = next(d for a, d in declared.items() if a.endswith("out/gain"))
+    assert level.allowed.endswith(" dB")
+
+
+def test_a_node_goes_before_a_word() -> None:
+    named = {"/node/stop/gain": Declaration("/node/stop/gain", "", "f", "1"), "/tempo": Declaration("/tempo", "", "f")}
+    assert meaning("stop gain 0.5", named) == Send("/node/stop/gain", ("0.5",))
+    assert meaning("tempo 90", named) == Send("/tempo", ("90",))

@@ -12,7 +12,7 @@ from tests.control.fake_engine import RATE, FakeTime
 from tests.control.rig import Client, Rig
 
 from antiphon.engine.action_schedule import OTHER
-from antiphon.engine.link import Late
+from antiphon.engine.link import BeatPassed, Late
 from antiphon.session.actions import ACTIONS, NodeReset
 from antiphon.session.commands import ClearSchedule, NudgeBeat, Panic
 from antiphon.session.schedule import MAX_PENDING
@@ -280,3 +280,53 @@ def test_the_fake_clock_and_ours_agree(seconds: float) -> None:
     time = FakeTime()
     clock = WallClock(time.realtime, time.monotonic)
     assert abs(clock.moment(time.timetag(seconds)) - time.ns - round(seconds * 1e9)) <= 1
+
+
+async def test_swing_is_set_asked_for_and_checked(live: Rig) -> None:
+    client = live.client()
+    assert await client.ask("/swing") == [("/swing", (0.0, 0.5))]
+    assert await client.ask("/swing", 0.25) == []
+    assert live.engine.applied[-1] == ("swing", 0.25, 0.5, None)
+    at = round(live.engine.sample + 0.1 * RATE)
+    client.bundle(live.time.timetag(0.1), encode("/swing", 0.5, 0.25))
+    await live.settle()
+    assert await client.ask("/swing") == [("/swing", (0.25, 0.5))]
+    await live.move(0.11)
+    assert live.engine.applied[-1] == ("swing", 0.5, 0.25, at)
+    assert await client.ask("/swing") == [("/swing", (0.5, 0.25))]
+    for args, said in (
+        ((1,), "amount takes 0 to 0.75, not 1"),
+        ((0.5, 0.01), "step takes 0.0625 to 4, not 0.01"),
+        ((0.5, 0.5, 1), "f:amount [f:step]"),
+        (("much",), "amount"),
+    ):
+        ((address, (where, reason)),) = await client.ask("/swing", *args)
+        assert (address, where) == ("/fail", "/swing")
+        assert said in reason
+
+
+async def test_a_new_engine_gets_the_swing(live: Rig) -> None:
+    client = live.client()
+    await client.ask("/swing", 0.5, 0.25)
+    live.engine.applied.clear()
+    live.engine.start(4711)
+    await live.settle(2)
+    assert ("swing", 0.5, 0.25, None) in live.engine.applied
+
+
+async def test_bars_begin_at_whole_multiples_of_its_beats(live: Rig) -> None:
+    client = live.client()
+    await client.ask("/notify", 1)
+    assert await client.ask("/bar/beats") == [("/bar/beats", (4,))]
+    assert await client.ask("/bar/beats", 3) == []
+    for args in ((0,), (65,), (1.5,), (3, 4)):
+        ((address, (where, _)),) = await client.ask("/bar/beats", *args)
+        assert (address, where) == ("/fail", "/bar/beats")
+    live.engine.bpm = 132.0
+    for beat in (-3, 5, 6, 7):
+        live.engine.say(BeatPassed(beat))
+    await live.settle(2)
+    assert [m for m in client.heard() if m[0] in ("/beat", "/bar")] == [
+        ("/beat", (-3, 132.0)), ("/bar", (-1, 132.0)), ("/beat", (5, 132.0)), ("/beat", (6, 132.0)),
+        ("/bar", (2, 132.0)), ("/beat", (7, 132.0)),
+    ]  # fmt: skip

@@ -63,6 +63,7 @@ PARSED = {
     "antiphon serve --midi": "tests/real/test_midi.py",
     "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",
     "antiphon serve --midi-in keys --midi-out gear": "the same",
+    "antiphon serve --link --patch keys": "plugins/antiphon_link/tests/test_link.py has a session",
     "antiphon serve --midi --midi-clock follow": "tests/real/test_midi.py has a clock",
     "antiphon serve --midi --midi-clock follow --patch keys": "the same",
     "antiphon serve --midi-out gear --midi-clock lead --patch keys": "the same",
@@ -76,7 +77,7 @@ PARSED = {
     ),
     "antiphon run leveller in.wav out.wav": "tests/docs/test_plugins.py makes its weights and plays it",
     "antiphon osc /node/add leveller leveller in": "the same",
-    "antiphon live set.py": "tests/serve/test_live.py performs one",
+    "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
 }
 """Commands whose options and values are checked without running them: each would take minutes, or what no test has."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import py2tosc
 import pytest
@@ -12,14 +13,19 @@ from py2tosc.control import Control as ToscControl
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
+from antiphon.control.osc.feedback import wire_value
+from antiphon.graph.patch import Patch, names
 from antiphon.graph.patch import load as load_patch
-from antiphon.graph.patch import names
-from antiphon.layout.controls import MAX_CONTROLS, Page, Widget, pages
+from antiphon.layout.controls import MAX_CONTROLS, MOST_TABS, NEUTRAL, Page, Widget, pages
 from antiphon.layout.stage_control import to_session
-from antiphon.layout.touchosc import layout, to_tosc
+from antiphon.layout.touchosc import HEIGHT, WIDTH, layout, to_tosc
 from antiphon.plugins.loader import load
 
 MOST_BYTES = 1 << 18
+PHONE = min(844 / WIDTH, 390 / HEIGHT)
+"""Scale of a layout on a phone of 844 by 390 points, as it is held to play."""
+THUMB = 40.0
+"""Points that a finger hits; the platforms' guidelines ask for 44 to 48, where there is room."""
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +74,77 @@ def test_every_patch_has_a_layout_without_faults_and_a_place_for_each_parameter(
     content = to_tosc(patch.name, divided)
     assert content == to_tosc(patch.name, divided)
     assert len(content) < MOST_BYTES
+    for widget, _ in senders(document):
+        on_phone = [side * PHONE for side in (widget.frame.w, widget.frame.h)]
+        assert min(on_phone) >= THUMB, (widget.get("name"), on_phone)
+    for pager in (w for w in document.walk() if w.control_type == "PAGER"):
+        assert len(pager.children) <= MOST_TABS
+        assert pager.get("tabbarSize") * PHONE >= THUMB
+    assert feedback_is_understood(to_session(patch.name, divided), patch, catalog) >= wanted
     assert [c.id for c in py2tosc.loads(content).walk()] == [c.id for c in document.walk()]
+
+
+def feedback_is_understood(session: str, patch: Patch, catalog: Catalog) -> set[str]:
+    """Checks that what the server sends for each parameter is a value that its widget can show; their addresses."""
+    params = {
+        f"/node/{node.name}/{param.name}": param for node in patch.graph.nodes for param in catalog[node.type].cells
+    }
+    found = set()
+    for widget in widgets_of(json.loads(session)["content"]):
+        param = params.get(widget.get("address", ""))
+        if param is None:
+            continue
+        found.add(widget["address"])
+        if param.kind == "trigger":
+            continue
+        for value in param.choices or (param.from_norm(0.0), param.from_norm(1.0)):
+            shown = wire_value(param, value)
+            if widget["type"] == "switch":
+                assert shown in widget["values"].values()
+            elif widget["type"] == "button":
+                assert shown in (widget["on"], widget["off"])
+            else:
+                assert widget["range"]["min"] <= float(shown) <= widget["range"]["max"]  # type: ignore[arg-type]
+    return found
+
+
+def widgets_of(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every widget of a session, on tabs and tabs of tabs."""
+    for tab in entry.get("tabs", []):
+        yield from tab.get("widgets", [])
+        yield from widgets_of(tab)
+
+
+def test_words_are_shown_at_their_places() -> None:
+    widgets = {w.get("name"): w for w, _ in senders(layout("X", [faders()]))}
+    mode, words = str(widgets["mode"].get("script")), str(widgets["words"].get("script"))
+    assert "local words = {'a', 'b', 'c'}" in mode
+    assert "message[1] == '/node/x/mode'" in mode
+    assert "self.values.x = (place - 1) / 1\n" in mode
+    assert "self.values.x = (place - 1) / 11\n" in words
+    assert [m.receive for w, m in senders(layout("X", [faders()])) if w.get("script")] == [False] * 3
+
+
+def test_what_a_patchs_controllers_move_is_on_a_page_of_its_own(catalog: Catalog) -> None:
+    patch = load_patch("keys", catalog)
+    play = next(page for page in pages(patch, catalog) if page.name == "play")
+    assert [control.label for control in play.controls] == ["room wet", "lid cutoff", "keys level"]
+    assert [control.address for control in play.controls][:2] == ["/node/room/wet", "/node/lid/cutoff"]
+
+
+def test_the_pages_of_a_node_have_one_colour_and_its_neighbour_another(catalog: Catalog) -> None:
+    colours: dict[str, set[str]] = {}
+    for page in pages(load_patch("band", catalog), catalog):
+        colours.setdefault(page.name.split(" ")[0], set()).add(page.colour)
+    assert all(len(found) == 1 for found in colours.values())
+    assert colours["drums"] != colours["bass"] != colours["pluck"]
+    assert colours["stage"] == colours["keyboard"] == {NEUTRAL}
+
+
+def test_a_label_has_its_unit(catalog: Catalog) -> None:
+    document = layout("X", pages(load_patch("keys", catalog), catalog))
+    labels = {str(w.value("text").default) for w in document.walk() if w.control_type == "LABEL"}
+    assert {"lid cutoff Hz", "cutoff Hz", "in gain dB", "tempo bpm"} <= labels
 
 
 def faders() -> Page:
@@ -140,7 +216,7 @@ def test_a_session_of_open_stage_control_has_the_ranges_and_words_of_the_paramet
     assert widgets["level"]["range"] == {"min": -60.0, "max": 12.0}
     assert (widgets["cutoff"]["logScale"], widgets["level"]["logScale"]) == (True, False)
     assert (widgets["bars"]["decimals"], widgets["bars"]["typeTags"]) == (0, "i")
-    assert (widgets["mode"]["values"], widgets["mode"]["default"]) == ({"a": 0, "b": 1, "c": 2}, 1)
+    assert (widgets["mode"]["values"], widgets["mode"]["default"]) == ({"a": "a", "b": "b", "c": "c"}, "b")
     assert (widgets["hold"]["on"], widgets["hold"]["default"]) == (1, 1)
     assert keyboard["widgets"][0]["preArgs"] == [60]
     ids = [w["id"] for tab in session["content"]["tabs"] for w in tab["widgets"]]

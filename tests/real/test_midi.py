@@ -206,6 +206,42 @@ def test_what_is_played_goes_out_to_gear(live: ServerProcess) -> None:
         gear.delete()
 
 
+def test_the_server_follows_a_clock_and_another_follows_it(jackd: Jackd, home: Path) -> None:
+    import rtmidi
+
+    period = RATE * 60 // (200 * 24)
+    gear = rtmidi.MidiIn(rtmidi.API_UNIX_JACK, "listener")
+    gear.ignore_types(timing=False)
+    gear.open_virtual_port("in")
+    try:
+        with served(jackd, home, "--midi-clock", "follow") as live:
+            until(lambda: "antiphon" in ports(live), 20.0, "the port antiphon")
+            with Keyboard("drums", "antiphon-midi:antiphon") as drums:
+                drums.send(0xFA)
+                drums.ask(*(f"{period if n else 0} f8" for n in range(96)))
+                until(lambda: live.status()["midi"]["clock"]["ticks"] == 96, 20.0, "all ticks")
+                # a machine that is busy makes JACK's dummy skip cycles, and the clock slow
+                assert 140.0 < live.ask("/tempo")[1][0] < 220.0
+            until(lambda: live.status()["midi"]["clock"]["state"] == "stopped", 20.0, "that the clock has stopped")
+            assert 140.0 < live.ask("/tempo")[1][0] < 220.0
+        with served(jackd, home, "--midi-out", "listener", "--midi-clock", "lead") as live:
+            until(lambda: live.status()["midi"]["clock"]["ticks"] > 48, 20.0, "two beats of ticks")
+            live.send("/transport/stop")
+            until(lambda: live.status()["midi"]["clock"]["state"] == "stopped", 20.0, "that the beat stands")
+            found: list[tuple[int, ...]] = []
+
+            def stopped() -> bool:
+                found.extend(heard_by(gear))
+                return (0xFC,) in found
+
+            until(stopped, 20.0, "a stop")
+            assert found.count((0xF8,)) >= 24
+            assert {0xFA, 0xFB} & {message[0] for message in found}
+    finally:
+        gear.close_port()
+        gear.delete()
+
+
 def heard_by(gear: object) -> list[tuple[int, ...]]:
     found = []
     while (message := gear.get_message()) is not None:  # type: ignore[attr-defined]

@@ -9,10 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.waiting import until
+import soundfile
+from tests import audio
+from tests.waiting import play_for, until
 
+from antiphon.bench.rig import ServerProcess, free_port
 from antiphon_dirt.bench.stage import TidalStage, onset_errors, tidal_stage
-from antiphon_dirt.bench.tidal import TidalError, tidal_problem
+from antiphon_dirt.bench.tidal import TidalError, TidalProcess, blocks, tidal_problem
 
 pytestmark = pytest.mark.real
 
@@ -49,7 +52,8 @@ def test_patterns_sound_on_the_frames_of_their_time_tags(stage: TidalStage) -> N
 FIELDS = """
 d1 $ n "0 1" # sound "bd" # speed "1 -1" # gain 1 # pan 0.2 # cut 1 # legato 0.5 # begin 0 # end 0.9
    # room 0.3 # size 0.5 # delay 0.4 # delaytime 0.25 # delayfeedback 0.3 # lpf 300 # resonance 0.2
-   # hpf 100 # shape 0.3 # attack 0.001 # release 0.01 # unit "r" # velocity 1
+   # hpf 100 # hresonance 0.1 # bandf 500 # bandq 2 # shape 0.3 # crush 8 # coarse 2 # vowel "a" # accelerate 0.5
+   # attack 0.001 # hold 0.2 # release 0.01 # unit "c" # loop 2 # overgain 0.1 # octave 5 # nudge 0.01
 """
 
 
@@ -83,3 +87,31 @@ def test_it_plays_on_when_the_control_process_is_another(stage: TidalStage) -> N
             return False  # the page is another process's now
 
     until(plays, 20.0, "it plays by another control process")
+
+
+def test_the_tidal_set_plays_on_the_kit_that_ships(tmp_path: Path) -> None:
+    problem = tidal_problem()
+    if problem:
+        pytest.fail(problem)
+    port, recording = free_port(), tmp_path / "out.wav"
+    code = blocks((Path(__file__).parents[2] / "patches" / "live" / "tidal.tidal").read_text("utf-8"))
+    assert code[-1] == "hush"
+    options = ("--audio", "headless", "--patch", "tidal", "--dirt-port", str(port), "--record", str(recording))
+    with ServerProcess(*options, home=tmp_path) as server, TidalProcess(port, 1.5) as tidal:
+        until(lambda: server.ask("/node/orbit0/loaded")[1][0] >= 14, 20.0, "the kit is read")
+        for block in code[:-1]:
+            before = server.status()["dirt"]["played"]
+            tidal.run(block)
+            # nothing plays before the first pattern
+            until(lambda before=before: not before or server.status()["dirt"]["played"] > before + 4, 20.0, block)
+        tidal.run(code[-1])
+        until(lambda: server.status()["scheduled"] == 0, 20.0, "all has sounded")
+        play_for(server, 0.5)
+        figures = server.status()["dirt"]
+        missed = [server.ask(f"/node/orbit{n}/missed")[1] for n in range(4)]
+        server.stop()
+    assert (figures["refused"], figures["ignored"], figures["unknown"], figures["dropped"]) == (0, {}, {}, 0)
+    assert missed == [[0]] * 4
+    sound = soundfile.read(recording, dtype="float32", always_2d=True)[0].T
+    assert -30.0 < audio.level(sound) < -8.0
+    assert audio.peak(sound) < 1.0

@@ -82,6 +82,24 @@ def test_events_sound_at_the_samples_of_their_time_tags(stage: tuple[ServerProce
     assert late == 0
 
 
+def test_effects_of_an_event_are_its_own(stage: tuple[ServerProcess, int, Path]) -> None:
+    server, port, out = stage
+    start, gap = time.time() + 0.5, 4800
+    plain = message("/dirt/play", "s", "bd")
+    for n, packet in enumerate((plain, message("/dirt/play", "s", "bd", "cutoff", 300.0), plain)):
+        send(port, bundle(ntp(start, n * gap, RATE), packet))
+    send(port, bundle(ntp(start, 3 * gap, RATE), message("/dirt/play", "s", "bd", "coarse", 16)))
+    play_for(server, 0.5 + 4 * gap / RATE)
+    assert figures(server)["ignored"] == {}
+    server.stop()
+    sound = soundfile.read(out, dtype="float32", always_2d=True)[0][:, 0]
+    first = np.flatnonzero(np.abs(sound) > 0.4)[0]
+    assert [sound[first + n * gap] for n in (0, 2)] == [0.5, 0.5]
+    dull = sound[first + gap : first + gap + 60]
+    assert 0.0 < np.abs(dull).max() < 0.02
+    assert np.all(sound[first + 3 * gap : first + 3 * gap + 16] == 0.5)
+
+
 def test_a_handshake_is_answered_as_tidal_reads_it(stage: tuple[ServerProcess, int, Path]) -> None:
     _, port, _ = stage
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -174,3 +192,19 @@ def test_a_port_that_is_taken_is_a_sentence_before_anything_plays(tmp_path: Path
         server = ServerProcess("--audio", "headless", "--dirt-port", str(port), home=tmp_path)
         with pytest.raises(RuntimeError, match=f"UDP port {port} is taken"), server:
             pass
+
+
+def test_tidal_scripts_and_pads_play_the_same_sampler(stage: tuple[ServerProcess, int, Path]) -> None:
+    """What a client of SuperDirt, a live script and a MIDI pad send, at the height of each sound."""
+    server, port, out = stage
+    send(port, EVENT)
+    play_for(server, 0.3)
+    server.send("/node/drums/play", "s", "sn")
+    play_for(server, 0.3)
+    server.send("/note/on", 36, 127)
+    play_for(server, 0.3)
+    server.stop()
+    sound = np.abs(soundfile.read(out, dtype="float32", always_2d=True)[0]).max(axis=1)
+    found = np.flatnonzero(sound > 0.05)
+    assert len(found) == 3
+    np.testing.assert_allclose(sound[found][:2] / sound[found][2], [1.0, 0.5], rtol=0.02)

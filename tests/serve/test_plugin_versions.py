@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import urllib.request
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -186,9 +188,12 @@ def test_a_new_plugin_is_there_without_a_restart(server: ServerProcess, tmp_path
     until(lambda: {n["type"] for n in server.status()["nodes"]} == {"louder", "softer"}, 20.0, "both play")
     assert server.ask("/node/softer/by")[1] == [1.0]
     play_for(server, 0.3)
-    engine = server.pids()["engine"]
-    os.kill(engine, signal.SIGKILL)
-    until(lambda: server.pids()["engine"] not in (0, engine), 20.0, "another engine")
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/node/softer/by?VALUE", timeout=60) as answer:
+        assert json.loads(answer.read()) == {"VALUE": [1.0]}
+    before = server.pids()
+    for process in ("control", "engine"):
+        os.kill(before[process], signal.SIGKILL)
+        until(lambda process=process: server.pids()[process] not in (0, before[process]), 20.0, f"another {process}")
     until(lambda: {n["state"] for n in server.status()["nodes"]} == {"running"}, 20.0, "it plays both")
     play_for(server, 0.5)
     sound = recorded(server, tmp_path)

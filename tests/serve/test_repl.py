@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ def test_it_sends_asks_explains_and_follows_the_patch(tmp_path: Path) -> None:
         assert "Throw" in connected.status_line()
         printed = typed(connected, "echo feedback 0.25\recho feedback\r/node/echo/nosuch 1\rhelp panic\rquit\r")
         assert printed == [
+            "/node/echo/feedback 0.25",  # as it is once it is set
             "/node/echo/feedback 0.25",
             next(line for line in printed if "nosuch" in line),
             "panic: silence within one block",
@@ -42,8 +45,9 @@ def test_it_sends_asks_explains_and_follows_the_patch(tmp_path: Path) -> None:
         assert server.ask("/node/echo/feedback")[1] == [0.25]
         # of another patch it completes the nodes, once it is loaded
         typed(connected, "/patch/load keys 0\r\x04")
+        connected.follow()
         until(lambda: "Keys" in connected.status_line(), 5.0, "the other patch plays")
-        until(lambda: connected.status_line() and "/node/keys/instrument" in connected.declared, 5.0, "its nodes")
+        until(lambda: "/node/keys/instrument" in connected.declared, 5.0, "its nodes")
         assert "/node/echo/feedback" not in connected.declared
 
 
@@ -67,5 +71,26 @@ def test_a_server_that_ends_is_a_sentence(tmp_path: Path) -> None:
         connected = Repl(server.osc, server.http)
     (line,) = connected.answer("/ping") or [""]
     assert "antiphon serve" in line
-    connected._read_at = 0.0
+    connected.refresh()
     assert "antiphon serve" in connected.status_line()
+    options = ("--audio", "headless", "--patch", "through")
+    with ServerProcess(
+        *options, "--osc-port", str(server.osc), "--http-port", str(server.http), home=tmp_path
+    ):  # the same ports: it is the same server to the REPL
+        until(lambda: not connected.refresh() and "Through" in connected.status_line(), 5.0, "it is back")
+        assert connected.answer("gain gain 0.5") == ["/node/gain/gain 0.5"]
+        assert connected.answer("nodes") == ["gain  gain"]
+        assert (connected.answer("status") or [""])[0].startswith("Through")
+        assert any("= 0.5 " in line for line in connected.answer("help gain gain") or [])
+
+
+def test_f12_waits_for_no_answer_of_http(tmp_path: Path) -> None:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server:
+        connected = Repl(server.osc, server.http)
+        connected.follow()
+        web = server.status()["web"]["pid"]
+        os.kill(web, signal.SIGSTOP)
+        try:
+            assert typed(connected, f"{F12}quit\r") == ["panic"]
+        finally:
+            os.kill(web, signal.SIGCONT)

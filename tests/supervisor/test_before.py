@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from antiphon.control.state import StateFolder
+from antiphon.control.state import CATALOG, StateFolder
 from antiphon.engine.recording import recorder
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime import pidfile
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import Supervisor, before
-from antiphon.supervisor.preload import CATALOG
 from antiphon.supervisor.starts import Starts
 
 

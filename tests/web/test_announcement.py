@@ -49,17 +49,6 @@ async def test_a_browser_finds_osc_and_oscquery_under_one_name_and_loses_both_at
         await watcher.gone(OSC, osc.name)
 
 
-async def test_a_second_server_of_the_same_machine_gets_a_name_of_its_own() -> None:
-    async with watching() as watcher:
-        first, second = Announcement(14_402, 14_403, LOOPBACK), Announcement(14_404, 14_405, LOOPBACK)
-        async with announcing(first):
-            await watcher.found(OSC, 14_402)
-            async with announcing(second):
-                query, osc = await watcher.found(OSCQUERY, 14_405), await watcher.found(OSC, 14_404)
-        assert second.name != first.name
-        assert query.name.removesuffix(f".{OSCQUERY}") == osc.name.removesuffix(f".{OSC}") == second.name
-
-
 async def test_it_is_announced_once_the_machine_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announcement, "LOOK_SECONDS", 0.05)
     addresses: list[tuple[str, ...]] = [()]
@@ -90,10 +79,13 @@ async def test_an_address_that_is_not_there_is_reported_once_and_ends_nothing(
 
 
 def test_names_fit_a_label_of_dns() -> None:
-    assert instance_name("studio.example.org") == "Antiphon on studio"
+    assert instance_name("studio.example.org") == instance_name("studio", 4400) == "Antiphon on studio"
+    assert instance_name("studio", 4500) == "Antiphon on studio (4500)"
     assert host_name("Studio_2.example.org") == "antiphon-studio-2.local"
     for host in ("x" * 300, "ü" * 300, "", "..."):
         assert 0 < len(instance_name(host).encode()) <= 63
+        assert len(instance_name(host, 65535).encode()) <= 63
+        assert instance_name(host, 65535).endswith(" (65535)")
         assert 0 < len(host_name(host).removesuffix(".local").encode()) <= 63
 
 

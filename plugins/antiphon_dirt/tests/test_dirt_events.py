@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.api import WireError
-from antiphon.api.commands import NoteOff, NoteOn, Sample, SetParam, play_commands
+from antiphon.api.commands import NoteOff, NoteOn, Sample, SetParam, note_params, play_commands, value_number
 from antiphon.graph.patch import load as load_patch
 from antiphon.plugins.loader import load
 from antiphon.session.node_state import Node
 from antiphon_dirt.events import NoteNumbers, commands
 from antiphon_dirt.fields import MOST_FIELDS, read
-from antiphon_dirt.orbits import Orbit, orbits
+from antiphon_dirt.orbits import orbits
 
 RATE = 48000
 AT = Sample(96000)
@@ -38,11 +39,18 @@ def made(tidal: dict[str, Node], *args: object, orbit: int = 0):
 
 def values(tidal: dict[str, Node], *args: object) -> list:
     """The controllers of the note, but its effects, without the number of the note itself."""
-    return [c for c in made(tidal, *args) if not isinstance(c, SetParam | NoteOn | NoteOff)]
+    return ordered([c for c in made(tidal, *args) if not isinstance(c, SetParam | NoteOn | NoteOff)])
 
 
 def wanted(tidal: dict[str, Node], *args: object) -> list:
-    return play_commands("orbit0", tidal["orbit0"].info.params, args, AT)[:-1]
+    """The controllers of a note with these values and those that every event has."""
+    values = {"s": "bd", "n": 0, "speed": 1.0, "gain": 1.0, "cut": 0} | dict(zip(args[::2], args[1::2], strict=True))
+    pairs = [item for pair in values.items() for item in pair]
+    return ordered(play_commands("orbit0", tidal["orbit0"].info.params, pairs, AT)[:-1])
+
+
+def ordered(controls: list) -> list:
+    return sorted(controls, key=lambda control: control.number)
 
 
 def test_names_and_values_come_in_any_order_and_of_any_number_type() -> None:
@@ -84,7 +92,7 @@ def test_anything_is_an_event_or_a_sentence(args: list[object]) -> None:
     nodes = {"orbit0": NODES["orbit0"]}
     try:
         event = read(("s", "bd", *args))  # type: ignore[arg-type]
-        commands(event, Orbit(0, "orbit0"), nodes, AT, RATE, 120.0, NoteNumbers())
+        commands(event, orbits(nodes)[0], nodes, AT, RATE, 120.0, NoteNumbers())
     except WireError as error:
         _sentence(str(error))
 
@@ -94,12 +102,13 @@ def _sentence(text: str) -> None:
 
 
 NODES = nodes_of("tidal")
+SPEED = [param.name for param in note_params(NODES["orbit0"].info.params)].index("speed")
 
 
 def test_the_note_has_the_values_of_the_event(tidal: dict[str, Node]) -> None:
     assert values(
         tidal, "s", "bd", "n", 3.0, "speed", 2.0, "pan", 0.25, "cut", 1, "begin", 0.25, "end", 0.75
-    ) == wanted(tidal, "s", "bd", "n", 3, "speed", 2.0, "gain", 1.0, "cut", 1, "begin", 0.25, "end", 0.75, "pan", 0.25)
+    ) == wanted(tidal, "n", 3, "speed", 2.0, "cut", 1, "begin", 0.25, "end", 0.75, "pan", 0.25)
 
 
 @pytest.mark.parametrize(
@@ -111,46 +120,105 @@ def test_the_note_has_the_values_of_the_event(tidal: dict[str, Node]) -> None:
         (("speed", -1.0, "note", 12.0), -2.0),
         (("speed", 1e9), 16.0),
         (("note", 1e9), 16.0),
+        (("freq", 523.2511306), 2.0),
+        (("freq", -1.0), 1.0),
+        (("octave", 4.0, "note", 12.0), 1.0),
     ],
 )
 def test_semitones_are_speed(tidal: dict[str, Node], args: tuple[object, ...], speed: float) -> None:
-    assert values(tidal, "s", "bd", *args) == wanted(tidal, "s", "bd", "n", 0, "speed", speed, "gain", 1.0, "cut", 0)
+    (found,), (wants,) = (
+        [c.value for c in controls if c.number == value_number(SPEED)]
+        for controls in (values(tidal, "s", "bd", *args), wanted(tidal, "speed", speed))
+    )
+    assert found == pytest.approx(wants, abs=1e-9)
 
 
 def test_gain_is_a_fourth_power_and_limited(tidal: dict[str, Node]) -> None:
     for gain, level in ((0.5, 0.0625), (1.2, 1.2**4), (9.0, 4.0), (-1.0, 0.0)):
-        wants = wanted(tidal, "s", "bd", "n", 0, "speed", 1.0, "gain", level, "cut", 0)
-        assert values(tidal, "s", "bd", "gain", gain) == wants
+        assert values(tidal, "s", "bd", "gain", gain) == wanted(tidal, "gain", level)
+    assert values(tidal, "s", "bd", "gain", 0.5, "overgain", 0.5, "amp", 0.2) == wanted(tidal, "gain", 0.5)
 
 
 def test_unit_c_lasts_a_cycle(tidal: dict[str, Node]) -> None:
     # a cycle of 2 s is 4 beats at 120 bpm, at half the speed 8
-    wants = wanted(tidal, "s", "bd", "n", 0, "speed", 1.0, "gain", 1.0, "cut", 0, "beats", 8.0)
-    assert values(tidal, "s", "bd", "unit", "c", "cps", 0.5, "speed", 0.5) == wants
+    assert values(tidal, "s", "bd", "unit", "c", "cps", 0.5, "speed", 0.5) == wanted(tidal, "beats", 8.0)
+    backwards = wanted(tidal, "beats", 1.0, "speed", -1.0, "begin", 0.5, "end", 0.75)
+    part = ("unit", "c", "cps", 0.5, "speed", -1.0, "begin", 0.5, "end", 0.75)
+    assert values(tidal, "s", "bd", *part) == backwards, "a quarter of the sample lasts a quarter of a cycle"
+    assert read(("s", "bd", "unit", "s")).ignored == ("unit",)
 
 
-def test_legato_and_sustain_end_that_event_and_no_other(tidal: dict[str, Node]) -> None:
+@pytest.mark.parametrize(
+    ("args", "seconds"),
+    [
+        (("legato", 0.5, "delta", 0.25), 0.125),
+        (("sustain", 0.5, "legato", 2.0, "delta", 0.25), 0.5),
+        (("attack", 0.25, "hold", 0.5), 0.75),
+        (("sustain", 0.1, "hold", 0.2), 0.1),
+        (("sustain", 0.0), 0.001),
+        (("sustain", 1e9), 60.0),
+    ],
+)
+def test_legato_sustain_and_hold_are_the_notes_own_end(
+    tidal: dict[str, Node], args: tuple[object, ...], seconds: float
+) -> None:
+    also = ("attack", 0.25) if "attack" in args else ()
+    assert values(tidal, "s", "bd", *args) == wanted(tidal, "sustain", seconds, *also)
+    assert not any(isinstance(c, NoteOff) for c in made(tidal, "s", "bd", *args))
+
+
+def test_a_player_whose_notes_have_no_end_of_their_own_gets_note_offs(tidal: dict[str, Node]) -> None:
+    orbit = replace(orbits(tidal)[0], values={k: v for k, v in orbits(tidal)[0].values.items() if k != "sustain"})
     numbers = NoteNumbers()
     ends = []
     for args in (("legato", 0.5, "delta", 0.25), ("sustain", 0.5)):
-        *_, note, end = commands(read(("s", "bd", *args)), orbits(tidal)[0], tidal, AT, RATE, 120.0, numbers)
+        *_, note, end = commands(read(("s", "bd", *args)), orbit, tidal, AT, RATE, 120.0, numbers)
         assert isinstance(note, NoteOn)
         assert isinstance(end, NoteOff)
         assert (end.note, end.node) == (note.note, "orbit0")
         ends.append((end.note, end.when))
     assert [when for _, when in ends] == [Sample(AT.n + RATE // 8), Sample(AT.n + RATE // 2)]
     assert ends[0][0] != ends[1][0]
-    assert not any(isinstance(c, NoteOff) for c in made(tidal, "s", "bd"))
 
 
-def test_effects_are_parameters_of_the_orbit_and_return_to_neutral(tidal: dict[str, Node]) -> None:
+@pytest.mark.parametrize(
+    ("args", "wants"),
+    [
+        (("cutoff", 300.0, "resonance", 0.2), ("lpf", 300.0, "resonance", 0.2)),
+        (("hcutoff", 300.0, "hresonance", 2.0), ("hpf", 300.0, "hresonance", 1.0)),
+        (("bandf", 1e9, "bandq", 0.0), ("bandf", 20000.0, "bandq", 1.0)),
+        (("shape", 0.3, "crush", 4.0, "coarse", 8), ("shape", 0.3, "crush", 4.0, "coarse", 8.0)),
+        (("distort", 0.3), ("shape", 0.3)),
+        (("vowel", "a"), ("vowel", "a")),
+        (("accelerate", -1.5), ("accelerate", -1.5)),
+        (("loop", 3), ("repeats", 3)),
+        (("loop", 0), ("repeats", 1)),
+        (("orbit", "0", "speed", "2.0"), ("speed", 2.0)),
+    ],
+)
+def test_effects_of_an_event_are_the_notes_own(
+    tidal: dict[str, Node], args: tuple[object, ...], wants: tuple[object, ...]
+) -> None:
+    assert values(tidal, "s", "bd", *args) == wanted(tidal, *wants)
+
+
+def test_sends_are_parameters_of_the_orbit_and_return_to_neutral(tidal: dict[str, Node]) -> None:
     def sets(*args: object) -> dict[str, object]:
         return {f"{c.node}.{c.param}": c.value for c in made(tidal, *args, orbit=2) if isinstance(c, SetParam)}
 
-    neutral = {"room2.gain": 0.0, "delay2.gain": 0.0, "lpf2.cutoff": 20000.0, "hpf2.cutoff": 20.0}
-    assert sets("s", "bd") == neutral
-    assert sets("s", "bd", "room", 0.3, "cutoff", 300.0) == {**neutral, "room2.gain": 0.3, "lpf2.cutoff": 300.0}
-    assert sets("s", "bd", "lpf", 1e9, "delay", -1.0) == neutral
+    neutral = {"room2.gain": 0.0, "delay2.gain": 0.0}
+    assert sets("s", "bd", "lpf", 300.0) == neutral
+    assert sets("s", "bd", "room", 0.3, "delay", -1.0) == {**neutral, "room2.gain": 0.3}
+    assert sets("s", "bd", "size", 1.0, "delayfb", 5.0) == {**neutral, "reverb.size": 2.0, "echo.feedback": 0.95}
+
+
+def test_filters_are_the_orbits_nodes_where_its_notes_have_none(tidal: dict[str, Node]) -> None:
+    sampler = tidal["orbit2"].info
+    plain = replace(sampler, params=tuple(p for p in sampler.params if p.name not in ("lpf", "hpf", "shape")))
+    nodes = {**tidal, "orbit2": Node(0, "orbit2", plain, 0)}
+    made = commands(read(("s", "bd", "cutoff", 300.0)), orbits(nodes)[2], nodes, AT, RATE, 120.0, NoteNumbers())
+    sets = {f"{c.node}.{c.param}": c.value for c in made if isinstance(c, SetParam)}
+    assert sets == {"room2.gain": 0.0, "delay2.gain": 0.0, "lpf2.cutoff": 300.0, "hpf2.cutoff": 20.0}
 
 
 def test_a_sound_that_names_an_instrument_is_a_note_of_it() -> None:

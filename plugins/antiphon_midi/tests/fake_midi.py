@@ -8,7 +8,10 @@ from collections.abc import Iterator
 
 
 class FakeMidi:
-    """there, sinks: names of ports there now.  sent, dates: what went out, and for when.  gone: the whole system has."""
+    """there, sinks: names of ports there now.  sent, dates: what went out, and for when.
+
+    gone: the whole system has.
+    """
 
     name = "fake"
     dropped = 0

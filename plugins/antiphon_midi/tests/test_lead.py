@@ -219,11 +219,11 @@ async def test_the_server_sends_a_clock_to_its_outputs(leading: MidiStage) -> No
     live = leading
     live.fake.sinks = ["gear in"]
     await live.look()
-    assert live.midi.leader is not None
+    assert live.midi.clock.leader is not None
     for _ in range(100):
         live.engine.beat += 0.002
         await live.move(0.001)
-        live.midi.leader.step()
+        live.midi.clock.leader.step()
     status = live.app.status()["midi"]["clock"]
     assert (status["mode"], status["state"]) == ("lead", "running")
     assert status["ticks"] > 3

@@ -139,3 +139,14 @@ def test_a_loops_slices_have_them_too(play, material):
     hertz = np.fft.rfftfreq(4096, 1 / RATE)
     dull, bright = (np.abs(np.fft.rfft(x[6500 : 6500 + 4096]))[hertz > 4000].mean() for x in (y, plain))
     assert dull < 0.05 * bright
+
+
+@pytest.mark.parametrize("speed", [1.0, -1.0])
+def test_a_part_is_repeated_and_fades_at_its_last_end_alone(play, material, speed):
+    library, _, noise = material
+    part = noise[:, 4800:7200] if speed > 0 else noise[:, 4800:7200][:, ::-1]
+    values = {"begin": 0.5, "end": 0.75, "repeats": 3, "speed": speed}
+    y = play(list(played(0, s="noise", **values)), FRAMES, library=str(library)).audio[0]
+    wanted = np.tile(part, 3)
+    np.testing.assert_allclose(y[:, 30:7000], wanted[:, 30:7000], atol=1e-6)
+    assert not y[:, 7200:].any()

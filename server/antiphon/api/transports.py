@@ -7,10 +7,12 @@ from antiphon.session.actions import EVENTS as NODE_EVENTS
 from antiphon.session.actions import NodeEvent
 from antiphon.session.effects import EngineEffect
 from antiphon.session.node_state import Node
+from antiphon.session.steering import LEAP, same_tempo, steered_tempo
 from antiphon.session.transport import PRESSABLE, Transport, settable
 from antiphon.session.transport_server import EmittedEvent, Learner, TransportServer
 
 __all__ = [
+    "LEAP",
     "NODE_EVENTS",
     "PRESSABLE",
     "EmittedEvent",
@@ -21,5 +23,7 @@ __all__ = [
     "ServeSettings",
     "Transport",
     "TransportServer",
+    "same_tempo",
     "settable",
+    "steered_tempo",
 ]

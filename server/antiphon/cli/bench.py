@@ -81,6 +81,12 @@ def _swap(asked: BenchOptions) -> None:
     main(asked.limit or 1000, asked.seed)
 
 
+def _live(asked: BenchOptions) -> None:
+    from antiphon.bench.live import main
+
+    main(asked.limit or 1000, asked.seed, asked.seconds or 60.0)
+
+
 def _plugins(asked: BenchOptions) -> None:
     from antiphon.bench.plugins import main
 
@@ -110,6 +116,7 @@ BENCHES = {
     "workers": Bench(_workers, lambda asked: 2 * (asked.seconds or 60.0) + 300.0),
     "models": Bench(_models, lambda asked: 2 * (asked.seconds or 60.0) + 120.0),
     "swap": Bench(_swap, lambda asked: 0.25 * (asked.limit or 1000) + 25.0),
+    "live": Bench(_live, lambda asked: 0.75 * (asked.limit or 1000) + 2 * (asked.seconds or 60.0) + 30.0),
     "plugins": Bench(_plugins, lambda _: None),
     "soak": Bench(_soak, lambda asked: 3600.0 * asked.hours),
 }
@@ -132,7 +139,7 @@ def bench(
     seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
     limit: Annotated[
         int,
-        typer.Option(help="denoise, plugins: most items; swap: number of swaps; 0: all."),
+        typer.Option(help="denoise, plugins: most items; swap, live: number of swaps; 0: all."),
     ] = 0,
     hours: Annotated[
         float, typer.Option(help="soak: duration; below 2 patches, kills and samples are scaled to it.")

@@ -78,13 +78,15 @@ def serve(
     midi_clock: Annotated[
         str, typer.Option(help="follow: take tempo and beat from a MIDI clock. lead: send one to --midi-out.")
     ] = "",
+    link: Annotated[
+        bool, typer.Option("--link", help="Share tempo and beat by Ableton Link; needs the extra: antiphon[link].")
+    ] = False,
     muted: Annotated[
         bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 unmutes it.")
     ] = False,
-    watch_plugins: Annotated[
-        bool,
-        typer.Option("--watch-plugins/--no-watch-plugins", help="Use a plugin of yours anew when its file is saved."),
-    ] = True,
+    no_watch_plugins: Annotated[
+        bool, typer.Option("--no-watch-plugins", help="Use plugins of yours as they are at the start, saved or not.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Let --record replace an existing file.")] = False,
 ) -> None:
     """Start the server. It ends at Ctrl-C or SIGTERM; closing the terminal does not end it."""
@@ -94,7 +96,7 @@ def serve(
         announce=announce, allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
         synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, dirt_port=dirt_port, midi=midi,
         midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), midi_clock=midi_clock,
-        force=force, watch_plugins=watch_plugins,
+        link=link, force=force, watch_plugins=not no_watch_plugins,
     ).check()  # fmt: skip
     _check_transports(settings)
     if settings.synth_options:

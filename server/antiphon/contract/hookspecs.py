@@ -98,4 +98,4 @@ def antiphon_shutdown(app: Any) -> Awaitable[None] | None:
 
 @hookspec
 def antiphon_event(app: Any, event: dict[str, Any]) -> None:
-    """Called with an event of the server: {"kind": "patch" | "node" | "late" | "engine", …}."""
+    """Called with an event of the server: {"kind": "patch" | "node" | "late" | "engine" | "plugin", …}."""

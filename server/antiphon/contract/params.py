@@ -60,7 +60,14 @@ class Param:
     doc: str = ""
 
     def agrees(self, other: Param) -> bool:
-        """Whether a value of the other parameter, and the encoding of it, holds for this one: all but its texts."""
+        """Compares two declarations of a parameter, in two versions of a plugin.
+
+        Args:
+            other: The other declaration.
+
+        Returns:
+            Whether a value of the one, and its encoding as a number, is one of the other with the same meaning.
+        """
         return replace(other, default=self.default, smooth=self.smooth, unit=self.unit, doc=self.doc) == self
 
     def check(self, value: object) -> Value:
@@ -92,6 +99,21 @@ class Param:
                 return self._choice(value)
             case _:
                 return self._text(value)
+
+    def takes(self, value: object) -> bool:
+        """Tries `check`.
+
+        Args:
+            value: As for `check`.
+
+        Returns:
+            Whether the value is allowed.
+        """
+        try:
+            self.check(value)
+        except ParamError:
+            return False
+        return True
 
     def typed(self, value: object) -> Value:
         """Checks a value that a person typed: a fraction is refused for an int, where `check` rounds it.

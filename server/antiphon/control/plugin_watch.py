@@ -1,7 +1,7 @@
 """Watches the performer's plugins: a saved one is checked in a process of its own, and used from the next bar on.
 
 Where the check or the engine refuses it, the version before plays on, and the reason is reported with file and line. So
-it does where a node fails soon after: a version that has failed is taken back.
+it does where a node fails soon after: its version is taken back.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any, Protocol
 
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
@@ -41,6 +43,8 @@ BAR = 4.0
 """Beats of a bar, at which a version begins."""
 START_SECONDS = 60.0
 """Seconds in which a check has to begin: its interpreter starts on a machine that may have much else to do."""
+RECENT_SECONDS = 60.0
+"""A version that has played for longer is not taken back: what fails then may not be its fault."""
 GRACE = 2.0
 """Seconds beyond its limit after which a check is killed that does not end itself."""
 
@@ -61,10 +65,11 @@ class PluginServer(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """The version that a plugin had before the one in use."""
+    """The version that a plugin had before the one in use. until: to when it is taken back, by `monotonic`."""
 
     types: Mapping[str, ProcessorInfo]
     folder: str
+    until: float = 0.0
 
 
 class PluginWatch:
@@ -113,7 +118,11 @@ class PluginWatch:
         try:
             root = self._server.folder.folder / version_files.VERSIONS
             folder = await asyncio.to_thread(version_files.copy, self._root / name, root)
-            checked = await self._check(name, folder)
+            try:
+                checked = await self._check(name, folder)
+            except AntiphonError:
+                await asyncio.to_thread(shutil.rmtree, folder.parent, ignore_errors=True)
+                raise
         except AntiphonError as error:
             self._fail(name, str(error))
             return
@@ -161,7 +170,7 @@ class PluginWatch:
         before = _Before(types, server.catalog.versions.get(name, ""))
 
         def playing() -> None:
-            self._before[name] = before
+            self._before[name] = replace(before, until=monotonic() + RECENT_SECONDS)
             self._settle(name, f"{name}: its new version plays" if types else f"{name}: the new plugin is there")
 
         try:
@@ -205,7 +214,7 @@ class PluginWatch:
         server = self._server
         node = server.session.state.nodes.get(event["node"])
         before = self._before.pop(node.info.plugin, None) if node is not None else None
-        if node is None or before is None:
+        if node is None or before is None or monotonic() > before.until:
             return
         name, reason = node.info.plugin, f"{node.name} failed: {event['reason']}"
 

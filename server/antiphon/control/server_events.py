@@ -22,7 +22,7 @@ class ServerEvents:
         """Calls the listeners with {"kind": kind, …}.
 
         Args:
-            kind: patch, node, late or engine.
+            kind: patch, node, late, engine or plugin.
             what: The event's other entries.
         """
         for listener in self.listeners:

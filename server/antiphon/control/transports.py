@@ -22,13 +22,14 @@ from antiphon.control.state import StateFolder, transport_file
 from antiphon.control.turns import Turns
 from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
 from antiphon.errors import WireError
+from antiphon.graph.clock import swung
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.settings import ServeSettings
-from antiphon.session.commands import NOW, Command, Sample
+from antiphon.session.commands import NOW, Command, Now, Sample, When
 from antiphon.session.effects import EngineEffect
 from antiphon.session.node_state import Node
 from antiphon.session.router import Router
-from antiphon.session.schedule import Moment
+from antiphon.session.schedule import Moment, due_beat
 from antiphon.session.session import Session
 from antiphon.session.transport_server import EmittedEvent, Learner, Reply, Status
 from antiphon.wire.osc import Arg, Message, decode, encode
@@ -146,6 +147,17 @@ class TransportHost:
 
     def beat_at(self, sample: float) -> float:
         return self._server.link.beat_at(sample)
+
+    def due(self, when: When) -> float:
+        now = self._server.clock.moment().sample
+        match when:
+            case Now():
+                return now
+            case Sample(n):
+                return float(n)
+        bpm = self.tempo()[1]
+        ahead = swung(due_beat(when), *self._server.session.state.swing) - self.beat_at(now)
+        return now + max(0.0, ahead) * 60.0 / bpm * self.rate
 
     @contextmanager
     def turn(self) -> Iterator[None]:

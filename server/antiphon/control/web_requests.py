@@ -24,6 +24,7 @@ from antiphon.control.approvals import Approvals
 from antiphon.control.executor import CommandExecutor, rounded
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.control.osc.clients import Access
+from antiphon.control.patches.plans import Plans
 from antiphon.errors import AntiphonError, FileError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.graph.io_nodes import END_NODES, declaration
@@ -70,6 +71,7 @@ class WebServed(Protocol):
     catalog: Catalog
     executor: CommandExecutor
     session: Session
+    plans: Plans
 
     @property
     def osc_port(self) -> int:
@@ -152,6 +154,8 @@ class WebRequests:
                 for place, node in enumerate(chain(app.session.state.graph.nodes, END_NODES)):
                     yield ("," if place else "") + json.dumps([node.name, node.type, _values(app, node)])
                 yield "]}"
+            case Topic.GRAPH:
+                yield from _graph(app)
             case _:
                 raise WireError(f"{request.topic} names an IP address")
 
@@ -186,6 +190,21 @@ def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
         with contextlib.suppress(WireError):
             found[param.name] = rounded(app.session.state.value(node.name, param.name))
     return found
+
+
+def _graph(app: WebServed) -> Iterator[str]:
+    """The patch's nodes with their numbers and states, its wires and its stored scenes, in small pieces."""
+    state = app.session.state
+    yield '{"data": {"patch": ' + json.dumps(state.name) + ', "nodes": ['
+    for place, spec in enumerate(chain(state.graph.nodes, END_NODES)):
+        node = state.every.get(spec.name)
+        number, said, reason = (node.id, node.state, node.reason) if node is not None else (0, "", "")
+        text = {"name": spec.name, "type": spec.type, "number": number, "state": said, "reason": reason}
+        yield ("," if place else "") + json.dumps(text)
+    yield '], "wires": ['
+    for place, wire in enumerate(state.graph.wires):
+        yield ("," if place else "") + json.dumps([str(wire.source), str(wire.dest)])
+    yield '], "scenes": ' + json.dumps(sorted(app.plans.scenes)) + "}}"
 
 
 def _data(data: Any) -> str:

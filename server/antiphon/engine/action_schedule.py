@@ -50,7 +50,7 @@ class ActionSchedule:
         return True
 
     def at_beat(self, beat: float, action: Action) -> bool:
-        """Schedules an action for a beat of the tempo map. Returns False when the schedule is full."""
+        """Schedules an action for a beat of the tempo map, with its swing. Returns False when the schedule is full."""
         if len(self) >= self.capacity:
             return False
         self._count += 1
@@ -89,7 +89,7 @@ class ActionSchedule:
         first: dict[Key, tuple[float, int, NodeNote]] = {}
         timed = [(float(at), count, action) for at, count, action in self._by_sample if isinstance(action, NOTES)]
         timed += [
-            (tempo.sample_at(at), count, action) for at, count, action in self._by_beat if isinstance(action, NOTES)
+            (tempo.event_at(at), count, action) for at, count, action in self._by_beat if isinstance(action, NOTES)
         ]
         for item in timed:
             key = note_key(item[2])
@@ -104,7 +104,7 @@ class ActionSchedule:
         """
         while self._by_sample or self._by_beat:
             by_sample = self._by_sample[0][0] if self._by_sample else end
-            by_beat: float = min(end, tempo.sample_at(self._by_beat[0][0])) if self._by_beat else end
+            by_beat: float = min(end, tempo.event_at(self._by_beat[0][0])) if self._by_beat else end
             if by_sample >= end and round(by_beat) >= end:
                 return
             if by_sample <= by_beat:

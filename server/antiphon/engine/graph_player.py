@@ -16,12 +16,14 @@ import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import BlockTime
+from antiphon.engine import clock_actions
 from antiphon.engine.action_schedule import OTHER, ActionSchedule
+from antiphon.engine.clock_actions import CLOCK_ACTIONS
 from antiphon.engine.edges import Edges
 from antiphon.engine.levels import Levels, MasterLevel
 from antiphon.engine.player_reports import Applied, PlayerCounters, PlayerReport
 from antiphon.engine.playing import Playing
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
+from antiphon.graph.clock import TempoMap
 from antiphon.graph.io_nodes import CLIPPED
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.plan import Crossing, Plan
@@ -29,7 +31,7 @@ from antiphon.graph.plan_crossfade import PlanCrossfade
 from antiphon.native import dsp
 from antiphon.native.limit import limit, release_fall
 from antiphon.session.actions import ACTIONS, EVENTS, Action, FadeOut, NodeEvent, NodeReset, NodeSet
-from antiphon.session.commands import Beat, ClearSchedule, Now, NudgeBeat, Panic, Sample, SetTempo, SetTransport, Sync
+from antiphon.session.commands import Beat, ClearSchedule, Now, Panic, Sample, Sync
 
 MAX_REPORTS = 4096
 _CUTS = (Panic, ClearSchedule)
@@ -104,11 +106,11 @@ class GraphPlayer:
 
     def _at_beat(self, beat: float, quantum: float, action: Action) -> None:
         """Schedules an action for a beat; with a quantum, for the next multiple of it that is not past."""
-        here = self.tempo.beat_at(self.sample)
+        here = self.tempo.asked_at(self.sample)
         if quantum > 0.0:
             beat = max(beat, math.ceil(max(here, beat) / quantum - 1e-9) * quantum)
         if beat < here - 1e-9:
-            self.at_sample(min(self.sample - 1, math.floor(self.tempo.sample_at(beat))), action)
+            self.at_sample(min(self.sample - 1, math.floor(self.tempo.event_at(beat))), action)
         elif not self.schedule.at_beat(beat, action):
             self._refuse(action)
 
@@ -324,6 +326,9 @@ class GraphPlayer:
             return
         if self.applied is not None:
             self.applied.append(Applied(sample, action))
+        if isinstance(action, CLOCK_ACTIONS):
+            clock_actions.apply(self.tempo, sample, action)
+            return
         match action:
             case NodeSet(_, cell, number, ramp):
                 if host is not None and 0 <= cell < len(host.cells):
@@ -335,12 +340,6 @@ class GraphPlayer:
                     self._playing.silenced(node)
                     if not host.failed and not host.forced:
                         self._report(PlayerReport("running", node))
-            case SetTempo(bpm, beats):
-                self.tempo.set_tempo(sample, min(max(bpm, MIN_TEMPO), MAX_TEMPO), beats)
-            case SetTransport(playing, beat):
-                self.tempo.set_transport(sample, playing, beat)
-            case NudgeBeat(beats):
-                self.tempo.set_transport(sample, None, self.tempo.beat_at(sample) + beats)
             case Panic():
                 self._panic = True
                 self._drop_schedule(self._keep_from())

@@ -16,8 +16,10 @@ from typing import Protocol
 import numpy as np
 
 from antiphon.contract.block import Samples
+from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
+from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.player_reports import PlayerReport
 from antiphon.engine.recording.journal import Journal
 from antiphon.engine.remote import KINDS, SAID
@@ -94,6 +96,8 @@ class EngineLoop:
         bell: int,
         overlay: Input | None,
         pool: Pool | None = None,
+        taps: NodeTaps | None = None,
+        browser: BrowserInput | None = None,
     ) -> None:
         """A loop that has not begun.
 
@@ -104,8 +108,10 @@ class EngineLoop:
             bell: Eventfd that wakes control when there are reports.
             overlay: Sound that replaces the device's input, or None.
             pool: The workers, which are woken at the end of each block, or None.
+            taps: Copies the sound of single nodes for listeners, or None.
+            browser: Adds the sound that a browser sends to the input, or None.
         """
-        self._pool = pool
+        self._pool, self._taps, self._browser = pool, taps, browser
         self.player, self.driver, self.shared, self._bell, self._overlay = player, driver, shared, bell, overlay
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
@@ -163,6 +169,8 @@ class EngineLoop:
             x = self._overlay.block(
                 sample - words[HeaderWord.BEGUN] + 1 if words[HeaderWord.BEGUN] else -1, driver.block
             )
+        if self._browser is not None:
+            x = self._browser.add(x)
         pool = self._pool
         if pool is not None:
             # a worker's late answer is waited for at most half of the time that this block's own work leaves
@@ -175,6 +183,8 @@ class EngineLoop:
             self._echo(words[HeaderWord.ECHO], sample)
         played = driver.deliver(block, out)
         self._tap.put(block, x, out, played)
+        if self._taps is not None:
+            self._taps.put(block, x, out, player.plan)
         if not played:
             self.journal.unheard(sample)
         self._publish(block, x, out)

@@ -13,13 +13,16 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
+from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loader import Loader
 from antiphon.engine.loop import EngineLoop
+from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.shared import HeaderWord, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph.clock import TempoMap
+from antiphon.io.tap_memory import TapMemory
 from antiphon.plugins.loader import Loaded
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, listening
@@ -96,6 +99,7 @@ def run(
     bells: Bells,
     device: Device,
     weigher: socket.socket,
+    taps: TapMemory,
     *,
     fifo: bool,
     synth: bool,
@@ -114,6 +118,7 @@ def run(
         bells: Eventfds of the workers.
         device: Device that models run on.
         weigher: Socket to the weigher.
+        taps: Memory in which engine and web process exchange sound.
         fifo: Whether to ask for the real-time scheduling class.
         synth: Whether to start the synth's worker at once.
 
@@ -143,7 +148,7 @@ def run(
     if synth:
         choice = choosing.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
-    loop = EngineLoop(player, driver, shared, bell, overlay, pool)
+    loop = EngineLoop(player, driver, shared, bell, overlay, pool, NodeTaps(taps), BrowserInput(taps))
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, peer, plugins, pool, weigher).thread.start()
     _calm(fifo, words)

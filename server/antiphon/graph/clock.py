@@ -10,6 +10,46 @@ from dataclasses import dataclass
 
 MIN_TEMPO, MAX_TEMPO = 10.0, 999.0
 """Range of the tempo in patches, commands and files, bpm."""
+MAX_SWING = 0.75
+"""Largest swing: of a step's length. 1/3 is that of triplets, 1/2 of a dotted note and a short one."""
+MIN_STEP, MAX_STEP = 1.0 / 16.0, 4.0
+"""Range of the step that is swung, in beats."""
+EIGHTH = 0.5
+"""Beats; the step where none is given."""
+BAR, MAX_BAR = 4, 64
+"""Beats of a bar where no number is set, and at most."""
+
+
+def swung(beat: float, swing: float, step: float) -> float:
+    """The beat of the clock at which an event falls that is asked for at `beat`.
+
+    Steps come in pairs from beat 0 on. The first of a pair is lengthened by the share `swing`, the second is shortened
+    by as much, and what lies within a step moves in proportion. So every second step begins late by `swing` times
+    `step`, whole pairs stay, and the order of events does.
+
+    Args:
+        beat: Beats.
+        swing: 0 to `MAX_SWING`.
+        step: Beats, `MIN_STEP` to `MAX_STEP`.
+    """
+    if swing == 0.0 or math.isinf(beat):
+        return beat
+    first = math.floor(beat / (2.0 * step)) * 2.0 * step
+    within = beat - first
+    if within < step:
+        return first + within * (1.0 + swing)
+    return first + step * (1.0 + swing) + (within - step) * (1.0 - swing)
+
+
+def unswung(beat: float, swing: float, step: float) -> float:
+    """The inverse of `swung`: which beat has to be asked for so that an event falls at `beat` of the clock."""
+    if swing == 0.0 or math.isinf(beat):
+        return beat
+    first = math.floor(beat / (2.0 * step)) * 2.0 * step
+    within = beat - first
+    if within < step * (1.0 + swing):
+        return first + within / (1.0 + swing)
+    return first + step + (within - step * (1.0 + swing)) / (1.0 - swing)
 
 
 @dataclass(slots=True)
@@ -24,6 +64,8 @@ class TempoMap:
         end_bpm: Tempo at the end of the ramp and after it.
         ramp_beats: Length of the ramp in beats; 0 for a constant tempo.
         playing: Whether beats advance.
+        swing: By which share of a step every second event is late, see `swung`. The beat itself is even.
+        step: The step that is swung, in beats.
     """
 
     rate: int
@@ -33,6 +75,8 @@ class TempoMap:
     end_bpm: float = 120.0
     ramp_beats: float = 0.0
     playing: bool = True
+    swing: float = 0.0
+    step: float = EIGHTH
 
     def beat_at(self, sample: int) -> float:
         """The beat at a sample, not before the segment's start."""
@@ -60,6 +104,14 @@ class TempoMap:
         else:
             minutes = math.log1p(max(elapsed * slope / self.bpm, -1.0 + 1e-12)) / slope
         return self.sample + minutes * self.rate * 60.0
+
+    def event_at(self, beat: float) -> float:
+        """The sample, fractional, of an event that is asked for at `beat`: as `sample_at`, with the swing."""
+        return self.sample_at(swung(beat, self.swing, self.step))
+
+    def asked_at(self, sample: int) -> float:
+        """The beat for which an event would be asked that falls on a sample: the inverse of `event_at`."""
+        return unswung(self.beat_at(sample), self.swing, self.step)
 
     def tempo_at(self, sample: int) -> float:
         """The tempo at a sample, bpm."""

@@ -31,6 +31,11 @@ class NodeSpec:
     values: Mapping[str, Value] = field(default_factory=dict)
 
 
+def _with_type(node: NodeSpec, info: ProcessorInfo | None) -> NodeSpec:
+    cells = {} if info is None else {p.name: p for p in info.cells}
+    return replace(node, values={k: v for k, v in node.values.items() if k in cells and cells[k].takes(v)})
+
+
 @dataclass(frozen=True, slots=True)
 class End:
     """One end of a wire: a node (or `IN`, `OUT`) and its port."""
@@ -64,6 +69,10 @@ class Graph:
                 return item
         known = [n.name for n in self.nodes]
         raise PatchError(f"there is no node {name!r}{instead(name, known, 'the nodes are')}")
+
+    def with_types(self, catalog: Catalog) -> Graph:
+        """The graph without those values that a type of this catalog cannot have, for a type in another version."""
+        return replace(self, nodes=tuple(_with_type(node, catalog.get(node.type)) for node in self.nodes))
 
     def has(self, name: str) -> bool:
         """Whether there is a node of that name."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Literal
 
 from antiphon.contract.catalog import Catalog
@@ -16,10 +17,18 @@ Kind = Literal["fader", "switch", "choice", "button"]
 """A fader sends a number, a switch 0 or 1, a choice the index of a word, a button its arguments once."""
 MAX_CONTROLS = 12
 """Controls of one page: two rows of six on a tablet, each wide enough for a thumb."""
-KEYS = range(48, 65)
-"""Notes of the keyboard: an octave and a third around middle C."""
+KEYS = range(48, 72)
+"""Notes of the keyboard: two octaves around middle C, in rows of one."""
+ROW = 12
+"""Keys beside each other: on a phone each is as wide as a thumb."""
 BLACK = (1, 3, 6, 8, 10)
 """Black keys: a note's number modulo 12."""
+COLOURS = ("#3aa6d9", "#4fbf8b", "#d9a43a", "#b07ad9", "#d97a5a", "#8fb83a", "#5a86d9", "#c96aa6")
+"""Of the nodes' pages, in turn, as "#rrggbb": the pages of one node have one colour."""
+NEUTRAL = "#8a93a0"
+"""Colour of what belongs to no node."""
+MOST_TABS = 8
+"""Tabs beside each other: on a phone each is as wide as a thumb."""
 SLOW, FAST = 40.0, 240.0
 """Range in bpm of the tempo's fader: `/tempo` takes more than anybody plays."""
 
@@ -47,15 +56,68 @@ class Widget:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Up to `MAX_CONTROLS` controls under one heading; `keys` are notes, for a page that is a keyboard."""
+    """Up to `MAX_CONTROLS` controls under one heading.
+
+    Attributes:
+        name: The heading.
+        controls: They; none for a keyboard.
+        keys: Notes, for a page that is a keyboard.
+        colour: Of its controls and its tab, as "#rrggbb".
+    """
 
     name: str
     controls: tuple[Widget, ...] = ()
     keys: tuple[int, ...] = ()
+    colour: str = NEUTRAL
+
+
+@dataclass(frozen=True, slots=True)
+class Tab:
+    """A page, or several that one tab opens, under the names of the first and the last."""
+
+    name: str
+    pages: tuple[Page, ...]
+
+
+def tabs(pages: Iterable[Page]) -> tuple[Tab, ...]:
+    """Arranges pages so that at most `MOST_TABS` tabs are beside each other, as far as two levels can do that.
+
+    Args:
+        pages: As `pages` gave them.
+
+    Returns:
+        A tab for each page where there are few; else one for each page that belongs to no node, and one for each run
+        of nodes' pages.
+    """
+    shown = tuple(pages)
+    if len(shown) <= MOST_TABS:
+        return tuple(Tab(page.name, (page,)) for page in shown)
+    alone = [page for page in shown if page.colour == NEUTRAL]
+    runs: list[tuple[Page, ...]] = []
+    for _, of_node in groupby((page for page in shown if page.colour != NEUTRAL), _node):
+        node = tuple(of_node)
+        if runs and len(runs[-1]) + len(node) <= MOST_TABS:
+            runs[-1] += node
+        else:
+            runs.append(node)
+    return (
+        *(Tab(page.name, (page,)) for page in alone),
+        *(Tab(_span(_node(run[0]), _node(run[-1])), run) for run in runs),
+    )
+
+
+def _span(first: str, last: str) -> str:
+    return first if first == last else f"{first} – {last}"
+
+
+def _node(page: Page) -> str:
+    name, _, number = page.name.rpartition(" ")
+    return name if number.isdigit() else page.name
 
 
 def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
-    """Divides a patch's controls into pages: what is always needed, the keyboard, then a page or more for each node.
+    """Divides a patch's controls into pages: what is always needed, what the patch's MIDI controllers move, the
+    keyboard, then a page or more for each node.
 
     Args:
         patch: The patch.
@@ -65,9 +127,11 @@ def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
         At least one page. Text, files and what nodes report have no control.
     """
     divided = [Page("stage", _stage(patch))]
+    if chosen := _chosen(patch, catalog):
+        divided.append(Page("play", chosen))
     if any(catalog[node.type].first("events", "in") is not None for node in patch.graph.nodes):
         divided.append(Page("keyboard", keys=tuple(KEYS)))
-    for node in patch.graph.nodes:
+    for place, node in enumerate(patch.graph.nodes):
         cells = catalog[node.type].cells
         controls = [c for p in _own_first(cells) if (c := _control(node.name, p, node.values.get(p.name, p.default)))]
         count = -(-len(controls) // MAX_CONTROLS)
@@ -75,8 +139,26 @@ def pages(patch: Patch, catalog: Catalog) -> tuple[Page, ...]:
             # equal parts: no page with two controls behind one with twelve
             first, last = (len(controls) * n // count for n in (number, number + 1))
             name = node.name if count == 1 else f"{node.name} {number + 1}"
-            divided.append(Page(name, tuple(controls[first:last])))
+            colour = COLOURS[place % len(COLOURS)]
+            divided.append(Page(name, tuple(controls[first:last]), colour=colour))
     return tuple(divided)
+
+
+def _chosen(patch: Patch, catalog: Catalog) -> tuple[Widget, ...]:
+    """What the patch's author put under a player's hands: the parameters that its MIDI controllers move."""
+    nodes = {node.name: node for node in patch.graph.nodes}
+    found: dict[str, Widget] = {}
+    for control, target in patch.midi.items():
+        name, _, param = target.partition(".")
+        if control == "out" or name not in nodes:
+            continue
+        declared = next((cell for cell in catalog[nodes[name].type].cells if cell.name == param), None)
+        if declared is not None:
+            value = nodes[name].values.get(param, declared.default)
+            widget = _control(name, declared, value)
+            if widget is not None:
+                found[target] = replace(widget, label=f"{name} {param}")
+    return tuple(found.values())[:MAX_CONTROLS]
 
 
 def _own_first(cells: tuple[Param, ...]) -> Iterator[Param]:

@@ -9,8 +9,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from antiphon.layout.controls import BLACK, Page, Widget
+from antiphon.layout.controls import BLACK, ROW, Page, Tab, Widget, tabs
 
+COLUMNS = 6
+PANIC = "#d94033"
 VERSION = "1.25.0"
 """The version of the program whose session format this is."""
 
@@ -25,30 +27,46 @@ def to_session(title: str, pages: Iterable[Page]) -> str:
     Returns:
         The content of a `.json` session file; equal for equal arguments.
     """
-    tabs = [
-        {
-            "type": "tab",
-            "id": f"tab_{number}",
-            "label": page.name,
-            "layout": "grid",
-            "gridTemplate": "6",
-            "widgets": [_key(note) for note in page.keys] or [_widget(page, control) for control in page.controls],
-        }
-        for number, page in enumerate(pages)
-    ]
-    root = {"type": "root", "id": "root", "comments": title, "tabs": tabs}
+    shown = [_tab(tab, number) for number, tab in enumerate(tabs(pages))]
+    root = {"type": "root", "id": "root", "comments": title, "tabs": shown}
     session = {"createdWith": "Open Stage Control", "version": VERSION, "type": "session", "content": root}
     return json.dumps(session, indent=1, ensure_ascii=False) + "\n"
 
 
+def _tab(tab: Tab, number: int) -> dict[str, Any]:
+    """A tab with controls, or with tabs."""
+    if len(tab.pages) == 1:
+        return _page(tab.pages[0], f"tab_{number}")
+    inner = [_page(page, f"tab_{number}_{place}") for place, page in enumerate(tab.pages)]
+    return {"type": "tab", "id": f"tab_{number}", "label": tab.name, "tabs": inner}
+
+
+def _page(page: Page, name: str) -> dict[str, Any]:
+    return {
+        "type": "tab",
+        "id": name,
+        "label": page.name,
+        "layout": "grid",
+        "gridTemplate": str(ROW if page.keys else COLUMNS),
+        "colorWidget": page.colour,
+        # from left to right and from top to bottom, so that the highest row of keys comes first
+        "widgets": [_key(note) for row in reversed(_rows(page.keys)) for note in row]
+        or [_widget(page, control) for control in page.controls],
+    }
+
+
+def _rows(keys: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return [keys[at : at + ROW] for at in range(0, len(keys), ROW)]
+
+
 def _widget(page: Page, control: Widget) -> dict[str, Any]:
     param = control.param
-    common = {"id": f"{page.name}/{control.label}", "address": control.address}
+    common = {"id": f"{page.name}/{control.label}", "address": control.address, "colorWidget": page.colour}
     if param is not None and control.kind == "choice":
-        words = {word: index for index, word in enumerate(param.choices)}
+        # words, not their indices: the server sends words, by which the switch finds its place
         return {
-            "type": "switch", **common, "values": words, "mode": "tap", "typeTags": "i",
-            "default": param.choices.index(str(control.value)), "html": control.label,
+            "type": "switch", **common, "values": {word: word for word in param.choices}, "mode": "tap",
+            "typeTags": "s", "default": str(control.value), "html": control.label,
         }  # fmt: skip
     if param is not None and control.kind == "switch":
         return {
@@ -67,6 +85,7 @@ def _widget(page: Page, control: Widget) -> dict[str, Any]:
     return {
         "type": "button", **common, "label": control.label, "mode": "tap", "ignoreDefaults": True,
         "on": arguments[0] if arguments else None, "off": None,
+        **({"colorWidget": PANIC} if control.label == "panic" else {}),
     }  # fmt: skip
 
 

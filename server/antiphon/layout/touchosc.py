@@ -1,7 +1,8 @@
 """Writes a layout for TouchOSC with py2tosc: pages of faders, buttons and radios, each with its OSC message.
 
 A fader is 0 to 1; its message scales it linearly to the parameter's range. A range with a logarithmic warp is sent to
-`/node/NAME/PARAM/norm`, which scales on the server, and a script of one function shows the feedback.
+`/node/NAME/PARAM/norm`, which scales on the server, and a script of one function shows the feedback; so does one for
+words, which the server sends as such.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from py2tosc.control import Control as ToscControl
 from py2tosc.enums import AlignH, ButtonType, ControlType, Conversion, Orientation, TriggerCondition
 from py2tosc.messages import OscMessage, Partial, Value
 
-from antiphon.layout.controls import BLACK, Page, Widget
+from antiphon.layout.controls import BLACK, ROW, Page, Tab, Widget, tabs
 
-WIDTH, HEIGHT = 1024, 768
-"""Size of the layout in points; TouchOSC scales it to the screen."""
+WIDTH, HEIGHT = 1024, 600
+"""Size of the layout in points; TouchOSC scales it to the screen, which on phones is wide and low."""
+TAB_HEIGHT, TEXT = 64, 20
+"""Points. A phone of 844 by 390 points shows them at 0.65: 42 points, a thumb's, and 13."""
 COLUMNS = 6
 GAP, CAPTION = 12, 0.1
 """Points between controls; part of a control's height that its caption takes."""
@@ -30,7 +33,9 @@ VELOCITY = 100
 MAX_WORDS = 8
 """Words of a choice that fit as buttons above each other; more become a fader over the words."""
 _SPACE = uuid.UUID("5a4d8d0e-5a4e-4f25-9d1c-0a6b6c1d7a11")
-_SLATE, _BLUE, _RED = (0.33, 0.37, 0.43, 1.0), (0.2, 0.65, 0.85, 1.0), (0.85, 0.25, 0.2, 1.0)
+_SLATE, _IVORY, _RED = "#545e6e", "#e6e2d8", "#d94033"
+Colour = tuple[float, float, float, float]
+"""Red, green, blue and opacity, 0 to 1."""
 
 
 def to_tosc(title: str, pages: Iterable[Page]) -> bytes:
@@ -49,8 +54,8 @@ def to_tosc(title: str, pages: Iterable[Page]) -> bytes:
 
 def layout(title: str, pages: Iterable[Page]) -> py2tosc.Document:
     """Builds a layout, with a place for every control."""
-    shown = [_keyboard(page) if page.keys else _page(page) for page in pages]
-    root = ui.stack(ui.pager(*shown, name="pages"), frame=(0, 0, WIDTH, HEIGHT), name=_plain(title))
+    shown = [_tab(tab) for tab in tabs(pages)]
+    root = ui.stack(_pager(shown, "pages"), frame=(0, 0, WIDTH, HEIGHT), name=_plain(title))
     document = py2tosc.Document(root=root)
     document.resolve()
     for number, widget in enumerate(document.walk()):
@@ -59,34 +64,49 @@ def layout(title: str, pages: Iterable[Page]) -> py2tosc.Document:
     return document
 
 
+def _tab(tab: Tab) -> ToscControl:
+    """One page, or a pager of several under one name."""
+    shown = [_keyboard(page) if page.keys else _page(page) for page in tab.pages]
+    if len(shown) == 1:
+        return shown[0]
+    pager = _pager(shown, tab.name)
+    return ui.stack(pager, name=tab.name, outline=False, tab_color_on=_rgba(tab.pages[0].colour))
+
+
+def _pager(shown: list[ToscControl], name: str) -> ToscControl:
+    return ui.pager(*shown, name=name, tabbar_size=TAB_HEIGHT, text_size_on=TEXT, text_size_off=TEXT)
+
+
 def _page(page: Page) -> ToscControl:
-    widgets = [_captioned(page.name, control) for control in page.controls]
+    widgets = [_captioned(page, control) for control in page.controls]
     rows = -(-len(widgets) // COLUMNS)
-    return ui.tiles(widgets, columns=COLUMNS, rows=rows, gap=GAP, pad=GAP, name=page.name, outline=False)
+    columns = -(-len(widgets) // rows)
+    return ui.tiles(widgets, columns=columns, rows=rows, gap=GAP, pad=GAP, name=page.name, outline=False,
+                    tab_color_on=_rgba(page.colour))  # fmt: skip
 
 
-def _captioned(page: str, control: Widget) -> ToscControl:
+def _captioned(page: Page, control: Widget) -> ToscControl:
     unit = f" {control.param.unit}" if control.param is not None and control.param.unit else ""
     caption = _label(control.label + unit)
-    return ui.column(_widget(control), caption, sizes=(1.0 - CAPTION, CAPTION), name=f"{page} {control.label}",
-                     outline=False, background=False)  # fmt: skip
+    return ui.column(_widget(control, _rgba(page.colour)), caption, sizes=(1.0 - CAPTION, CAPTION),
+                     name=f"{page.name} {control.label}", outline=False, background=False)  # fmt: skip
 
 
-def _widget(control: Widget) -> ToscControl:
+def _widget(control: Widget, colour: Colour) -> ToscControl:
     param = control.param
     if param is None:
         arguments = [_constant(argument) for argument in control.arguments]
         press = ui.osc(control.address, args=arguments, on=TriggerCondition.RISE, receive=False)
-        return _button(control.label, press, color=_RED if control.label == "panic" else _SLATE)
+        return _button(control.label, press, color=_rgba(_RED if control.label == "panic" else _SLATE))
     if control.kind == "switch":
         return _button(control.label, ui.osc(control.address), button_type=ButtonType.TOGGLE_PRESS,
-                       x=float(bool(control.value)))  # fmt: skip
+                       x=float(bool(control.value)), color=colour)  # fmt: skip
     if control.kind == "choice" and len(param.choices) <= MAX_WORDS:
-        return _radio(control)
-    return _fader(control)
+        return _radio(control, colour)
+    return _fader(control, colour)
 
 
-def _fader(control: Widget) -> ToscControl:
+def _fader(control: Widget, colour: Colour) -> ToscControl:
     param = control.param
     assert param is not None
     script = {}
@@ -94,37 +114,42 @@ def _fader(control: Widget) -> ToscControl:
         message = ui.osc(f"{control.address}/norm", receive=False)
         if param.warp == "log":
             script = {"script": _logarithm(control.address, param.low, param.high)}
+        else:
+            script = {"script": _words(control.address, param.choices, max(1, len(param.choices) - 1))}
     else:
         conversion = Conversion.INTEGER if param.kind == "int" else Conversion.FLOAT
         message = ui.osc(control.address, args=[ui.value("x", conversion=conversion, scale=(param.low, param.high))])
     place = param.to_norm(param.check(control.value))
-    return _control(ControlType.FADER, control.label, message, place, color=_BLUE, **script)
+    return _control(ControlType.FADER, control.label, message, place, color=colour, **script)
 
 
-def _radio(control: Widget) -> ToscControl:
+def _radio(control: Widget, colour: Colour) -> ToscControl:
     """A button for each word, below each other, with the words over them."""
     param = control.param
     assert param is not None
-    message = ui.osc(control.address, args=[ui.value("x", conversion=Conversion.INTEGER)])
+    message = ui.osc(control.address, args=[ui.value("x", conversion=Conversion.INTEGER)], receive=False)
     steps = max(2, len(param.choices))
     radio = _control(ControlType.RADIO, control.label, message, float(param.choices.index(str(control.value))),
-                     color=_BLUE, steps=steps, orientation=Orientation.SOUTH)  # fmt: skip
+                     color=colour, steps=steps, orientation=Orientation.SOUTH,
+                     script=_words(control.address, param.choices, 1))  # fmt: skip
     words = ui.column(*(_label(word) for word in param.choices), name="words", outline=False, background=False)
     return ui.stack(radio, words, name=control.label, outline=False, background=False)
 
 
 def _keyboard(page: Page) -> ToscControl:
-    """Keys beside each other; each sends a note-on at its press, and one of velocity 0 at its release."""
+    """Keys, the highest row on top; each sends a note-on at its press, and one of velocity 0 at its release."""
     keys = []
     for note in page.keys:
         velocity = ui.value("x", conversion=Conversion.INTEGER, scale=(0, VELOCITY))
         message = ui.osc("/note/on", args=[_constant(note), velocity], receive=False)
-        keys.append(_button(str(note), message, color=_SLATE if note % 12 in BLACK else _BLUE))
-    return ui.row(*keys, gap=GAP // 3, pad=GAP, name=page.name, outline=False)
+        keys.append(_button(str(note), message, color=_rgba(_SLATE if note % 12 in BLACK else _IVORY)))
+    rows = [ui.row(*keys[at : at + ROW], gap=GAP // 3, outline=False) for at in range(0, len(keys), ROW)]
+    return ui.column(*reversed(rows), gap=GAP, pad=GAP, name=page.name, outline=False,
+                     tab_color_on=_rgba(page.colour))  # fmt: skip
 
 
 def _button(name: str, message: OscMessage, *, x: float = 0.0, **properties: Any) -> ToscControl:
-    return _control(ControlType.BUTTON, name, message, x, **{"color": _SLATE, **properties})
+    return _control(ControlType.BUTTON, name, message, x, **{"color": _rgba(_SLATE), **properties})
 
 
 def _control(kind: ControlType, name: str, message: OscMessage, x: float, **properties: Any) -> ToscControl:
@@ -140,13 +165,36 @@ def _plain(text: str) -> str:
 def _label(text: str) -> ToscControl:
     text = _plain(text)
     values = [Value("text", default=text), Value("touch", default=False)]
-    return ToscControl(ControlType.LABEL, name=text, values=values, background=False, outline=False, text_size=16,
-                  text_align_h=AlignH.CENTER)  # fmt: skip
+    return ToscControl(ControlType.LABEL, name=text, values=values, background=False, outline=False, text_size=TEXT,
+                       text_align_h=AlignH.CENTER)  # fmt: skip
 
 
 def _constant(argument: float | int | str) -> Partial:
     kinds = {int: Conversion.INTEGER, float: Conversion.FLOAT, str: Conversion.STRING}
     return ui.const(str(argument), conversion=kinds[type(argument)])
+
+
+def _rgba(colour: str) -> Colour:
+    """The colour of "#rrggbb", opaque."""
+    red, green, blue = (int(colour[at : at + 2], 16) / 255.0 for at in (1, 3, 5))
+    return (round(red, 4), round(green, 4), round(blue, 4), 1.0)
+
+
+def _words(address: str, words: tuple[str, ...], steps: int) -> str:
+    """The Lua function that shows a word at its place: its index divided by `steps`."""
+    listed = ", ".join("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in words)
+    return (
+        f"local words = {{{listed}}}\n"
+        "function onReceiveOSC(message, connections)\n"
+        f"  if message[1] == '{address}' and message[2][1] then\n"
+        "    for place, word in ipairs(words) do\n"
+        "      if word == message[2][1].value then\n"
+        f"        self.values.x = (place - 1) / {steps}\n"
+        "      end\n"
+        "    end\n"
+        "  end\n"
+        "end\n"
+    )
 
 
 def _logarithm(address: str, low: float, high: float) -> str:

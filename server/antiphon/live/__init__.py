@@ -53,6 +53,7 @@ from antiphon.live.vocabulary import (
     sample,
     seed,
     stop,
+    swing,
     sync,
     tempo,
     track,
@@ -65,5 +66,5 @@ __all__ = [
     "isaw", "late", "loop", "mask", "maybe", "memory", "meter", "mini", "n", "node", "note", "off", "on_level",
     "on_note", "once", "palindrome", "patch", "perlin", "pick", "play", "ply", "polymeter", "pure", "put", "rand",
     "randcat", "rev", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "slow", "square", "stack",
-    "stop", "struct", "sync", "tempo", "timecat", "track", "tri", "turn",
+    "stop", "struct", "swing", "sync", "tempo", "timecat", "track", "tri", "turn",
 ]  # fmt: skip

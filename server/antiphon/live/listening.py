@@ -1,7 +1,7 @@
 """Words by which a live script answers: to notes that nodes emit, as `hum` does, and to levels.
 
 They are cues with names of their own: `hum:note` is cued with each note that the node `hum` emits, `tone.cutoff` with
-each value that somebody else sets. While a file is rendered nobody plays, and they do not occur.
+each value that another client sets. While a file is rendered there is no other client, and they do not occur.
 """
 
 from __future__ import annotations

@@ -241,7 +241,7 @@ class Performance:
 
     def _settings(self, settings: list[LiveEvent]) -> None:
         for event in settings:
-            rank = TEMPO if event.address == "/tempo" else SET
+            rank = TEMPO if event.address in ("/tempo", "/swing") else SET
             if event.address.endswith("/play"):
                 rank = PLAY
             at = self.beat + event.beat

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, TypeAlias, TypeVar, overload
 
 from antiphon.errors import UsageError
+from antiphon.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
 from antiphon.live import arguments, queries
 from antiphon.live.controls import ControlPattern, mini, s
 from antiphon.live.harmony import chord as chord_notes
@@ -73,6 +74,21 @@ def tempo(bpm: float, over: Number = 0) -> None:
     if isinstance(bpm, bool) or not isinstance(bpm, int | float) or not 10 <= bpm <= 999:
         raise UsageError(f"tempo takes 10 to 999, not {str(bpm)[:40]!r}")
     _send("/tempo", (bpm, *((float(_beats(over, "over")),) if over else ())), TEMPO)
+
+
+def swing(amount: float, step: Number = 0.5) -> None:
+    """Delays every second step of all that is played, from here on; the beat itself stays even.
+
+    Args:
+        amount: The share of a step by which it is late, 0 to 0.75: 0 is even, 1/3 that of triplets.
+        step: In beats, 1/16 to 4: 1/2 swings eighths, 1/4 sixteenths.
+    """
+    if isinstance(amount, bool) or not isinstance(amount, int | float) or not 0 <= amount <= MAX_SWING:
+        raise UsageError(f"swing takes 0 to {MAX_SWING:g}, not {str(amount)[:40]!r}")
+    length = float(_beats(step, "step"))
+    if not MIN_STEP <= length <= MAX_STEP:
+        raise UsageError(f"a step of swing takes {MIN_STEP:g} to {MAX_STEP:g} beats, not {length:g}")
+    _send("/swing", (float(amount), length), TEMPO)
 
 
 def track(

@@ -8,7 +8,7 @@
 in a line. Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node/NAME/PARAM/norm,
 /node/NAME/reset, /node/NAME/play (names and values of a note, in turn), /note/on (note, velocity, channel, node),
 /note/off, /cc (number, value), /bend (value), /tempo
-(bpm, beats of ramp), /transport/play, /transport/stop, /beat, /panic, /clearSched.
+(bpm, beats of ramp), /swing (share, step in beats), /transport/play, /transport/stop, /beat, /panic, /clearSched.
 """
 
 from __future__ import annotations
@@ -150,9 +150,10 @@ def _command(event: Mapping[str, Any], rate: int, find: FindParam, players: note
     row = ACTIONS.of_message(address)
     if row is None:
         raise UsageError(f"{address[:80]!r} cannot be played from a file; there are {_ADDRESSES}")
-    _count(arguments, len(row.fields), len(row.fields), address)
-    pairs = zip(row.fields, arguments, strict=True)
-    command: Command = row.record(*(_number(value, field.name, *field.bounds) for field, value in pairs), when)
+    _count(arguments, row.least, len(row.fields), address)
+    pairs = zip(row.names, row.fields, arguments, strict=False)
+    values = {name: _number(value, name, *field.bounds) for name, field, value in pairs}
+    command: Command = row.record(**values, when=when)
     return command
 
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.errors import AntiphonError, FileError
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.clock import EIGHTH, MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
 from antiphon.io.decode import shown
 from antiphon.io.decode_child import MAX_CHANNELS
 from antiphon.offline.session_version import VERSIONS, convert
@@ -190,13 +190,15 @@ def _check_engine(line: Line, spec: StreamSpec) -> None:
         raise ValueError(f"engine takes started or joined, not {str(line['engine'])[:40]!r}")
     tempo = line["tempo"]
     known = {"rate", "bpm", "sample", "beat", "end_bpm", "ramp_beats", "playing"}
-    if not isinstance(tempo, dict) or set(tempo) != known:
-        raise ValueError(f"tempo takes {', '.join(sorted(known))}")
+    if not isinstance(tempo, dict) or set(tempo) - {"swing", "step"} != known:
+        raise ValueError(f"tempo takes {', '.join(sorted(known))}, and may have swing and step")
     for key in ("bpm", "end_bpm"):
         _real(tempo, key, MIN_TEMPO, MAX_TEMPO)
     _real(tempo, "beat", -_MOST, _MOST)
     _real(tempo, "ramp_beats", 0.0, _MOST)
     _whole(tempo, "sample")
+    _real(tempo, "swing", 0.0, MAX_SWING, 0.0)
+    _real(tempo, "step", MIN_STEP, MAX_STEP, EIGHTH)
     if not isinstance(tempo["playing"], bool):
         raise ValueError("playing takes true or false")
     _real(line, "limited", -_MOST, _MOST, 0.0)

@@ -19,14 +19,18 @@ from typing import IO, Any
 
 from antiphon.errors import EngineError
 from antiphon.performer.child import SLOT, SLOTS
-from antiphon.performer.limits import PATIENCE, spent
+from antiphon.performer.limits import PATIENCE, runs, spent
 
 _SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER` of Linux: the ends of copies of copies are reported to this process."""
-_GRACE = 1.5
+_GRACE = 2.0
 """How many times the patience may pass before a process is ended from outside: its own timers end it before."""
 _UNSEEN = 10.0
 """The same by the clock, where the system does not say how long a process ran."""
+_LOOKS = 5
+"""Looks at a process that waits for something, after which it does."""
+_BIRTH = 5.0
+"""Seconds in which a copy says that it is there."""
 _LAST_LOOKS = 20
 """Milliseconds in which a process whose socket has closed has ended."""
 _LONGEST = 64 << 20
@@ -37,6 +41,7 @@ class Branch:
     """One process. It answers in the order in which it is asked.
 
     Attributes:
+        parent: Of which it is a copy.
         pid: 0 until it has said so.
         asked: The beat up to which it was asked for events.
         fresh: Whether it has given no events yet.
@@ -49,6 +54,10 @@ class Branch:
         self._buffer = b""
         self._waiting: deque[float] = deque()
         self._begun: tuple[float, tuple[float, float] | None] | None = None
+        self._born = time.monotonic()
+        self.parent: Branch | None = None
+        self._ran = self._still = 0.0
+        self._looks = 0
         self.pid = 0
         self.asked = Fraction(0)
         self.fresh = True
@@ -77,7 +86,8 @@ class Branch:
         """Has it make a copy of itself, once it has done what it was asked before."""
         ours, theirs = socket.socketpair()
         copy = self._processes.add(ours)
-        copy.asked = self.asked
+        copy.asked, copy.parent = self.asked, self
+        self._waiting.append(PATIENCE)
         self._put(json.dumps({"do": "fork", "slot": copy.slot}).encode() + b"\n", [theirs.detach()])
         return copy
 
@@ -97,7 +107,7 @@ class Branch:
         *lines, self._buffer = self._buffer.split(b"\n")
         answers = [json.loads(line) for line in lines]
         for answer in answers:
-            if answer["did"] == "fork":
+            if answer["did"] == "begin":
                 self.pid = answer["pid"]
             elif self._waiting:
                 self._waiting.popleft()
@@ -106,18 +116,25 @@ class Branch:
 
     def overdue(self) -> bool:
         """Whether it has run, or waited for something outside, for longer than a step may."""
-        if not self._waiting or not self.pid:
+        now = time.monotonic()
+        if not self.pid:
+            if self.parent is None or not self.parent.pid:
+                self._born = now
+            return now - self._born > _BIRTH
+        if not self._waiting:
             return False
-        now, used = time.monotonic(), spent(self.pid)
+        most, used = _GRACE * self._waiting[0], spent(self.pid)
         if self._begun is None:
-            self._begun = now, used
-            return False
+            self._begun, self._ran, self._looks = (now, used), 0.0, 0
         then, before = self._begun
-        most = _GRACE * self._waiting[0]
         if used is None or before is None:
             return now - then > _UNSEEN * most
         ran = used[0] - before[0]
-        return ran > most or now - then - (sum(used) - sum(before)) > most
+        if ran != self._ran or runs(self.pid):
+            self._ran, self._looks, self._still = ran, 0, now
+        # looks are counted, too: this process itself may not have run, and an answer may have come meanwhile
+        self._looks += 1
+        return ran > most or (self._looks >= _LOOKS and now - self._still > most)
 
     @property
     def run(self) -> int:
@@ -183,7 +200,10 @@ class Processes:
                 [sys.executable, "-P", "-m", "antiphon.performer.child", str(theirs.fileno()), str(file.fileno())],
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 pass_fds=(theirs.fileno(), file.fileno()),
-                env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+                env={
+                    **os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1",
+                    "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
+                },
             )  # fmt: skip
             theirs.close()
         assert self._process.stdout is not None

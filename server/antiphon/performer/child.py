@@ -38,7 +38,7 @@ SLOTS, SLOT = 512, struct.Struct("q")
 _CHUNK = 1 << 16
 
 
-class Child:
+class ScriptChild:
     """The process: `serve` answers until its socket is closed."""
 
     def __init__(self, sock: socket.socket, runs: mmap.mmap) -> None:
@@ -56,13 +56,17 @@ class Child:
         self._limits.over = self._overran
         sys.addaudithook(self._audited)
 
+    def begin(self) -> None:
+        """Says that the process is there."""
+        self._say({"did": "begin", "pid": os.getpid()})
+
     def serve(self) -> NoReturn:
         """Answers lines until the socket is closed; does not return."""
         try:
             for line in self._lines():
                 self._answer(line)
         except OSError:
-            pass  # whoever asked is gone
+            pass  # the player has ended
         os._exit(0)
 
     def _lines(self) -> Iterator[dict[str, Any]]:
@@ -185,12 +189,13 @@ class Child:
             for descriptor in self._descriptors:
                 os.close(descriptor)
             self._sock, self._slot, self._buffer, self._descriptors = sock, slot, b"", []
-            self._say({"did": "fork", "pid": os.getpid()})
+            self.begin()
             return
         self._forks = False
         sock.close()
         if between > 0:
             os.waitpid(between, 0)
+        self._say({"did": "fork"})
 
     def _forked(self) -> bool:
         """Forks again and ends: a copy whose parent has ended belongs to the player, which reads its end."""
@@ -218,8 +223,8 @@ def main(arguments: list[str]) -> None:
     runs = mmap.mmap(int(arguments[1]), SLOTS * SLOT.size)
     sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")  # type: ignore[union-attr]
     gc.freeze()  # the collector would write to pages that the copies share
-    child = Child(sock, runs)
-    child._say({"did": "fork", "pid": os.getpid()})
+    child = ScriptChild(sock, runs)
+    child.begin()
     child.serve()
 
 

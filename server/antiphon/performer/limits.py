@@ -34,6 +34,15 @@ def spent(pid: int) -> tuple[float, float] | None:
     return int(ran) / 1e9, int(ready) / 1e9
 
 
+def runs(pid: int) -> bool:
+    """Whether a process runs, or is ready to: time in which it is ready is counted only when it runs again."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] == b"R"
+    except (OSError, IndexError):
+        return False
+
+
 class StepLimits:
     """The limits of this process: `begin` before a step, `end` after it.
 

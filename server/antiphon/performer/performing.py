@@ -16,9 +16,10 @@ from typing import Any
 from antiphon.errors import EngineError, UsageError
 from antiphon.live.reading import LARGEST
 from antiphon.performer.branch import Processes
-from antiphon.performer.player import LEAD, Player, SentEvent, Show
+from antiphon.performer.outgoing import SentEvent
+from antiphon.performer.player import LEAD, Player, Show
 from antiphon.performer.server import OwnServer
-from antiphon.performer.wire import BeatClock, Wire
+from antiphon.performer.wire import BeatClock, ServerConnection
 from antiphon.wire.osc import Message
 from antiphon.wire.text import printable
 
@@ -68,7 +69,7 @@ class Performing:
         self._path, self._show, self._patch, self._serve = path, show, patch, serve
         if not Path(path).is_file():
             raise UsageError(f"cannot read {printable(path)}: there is no such file, or it is not an ordinary one")
-        self.wire, self._clock = Wire(osc_port), BeatClock()
+        self.wire, self._clock = ServerConnection(osc_port), BeatClock()
         self._processes = Processes()
         self.player = Player(path, self._processes, show, quantum=quantum)
         self._server: OwnServer | None = None
@@ -91,10 +92,23 @@ class Performing:
             EngineError: The server that was started ends, or none can be started.
         """
         try:
-            self._look(time.monotonic(), at_once=True)
             while not self.ending:
-                self._wait()
-                self.step(time.monotonic())
+                self.turn()
+        finally:
+            self.end()
+
+    def turn(self) -> None:
+        """Waits until something has arrived, or for `TICK`, and does one step."""
+        self._wait()
+        self.step(time.monotonic())
+
+    def beat(self) -> float:
+        """The server's beat now."""
+        return self._clock.now(time.monotonic())
+
+    def end(self) -> None:
+        """Ends the script's notes, its processes, and a server that was started."""
+        try:
             self._leave()
         finally:
             self.player.close()
@@ -238,16 +252,16 @@ class Performing:
 
     # ---- the file, and what the script prints
 
-    def _look(self, now: float, *, at_once: bool = False) -> None:
+    def _look(self, now: float) -> None:
         if now - self._looked < LOOK:
             return
-        self._looked = now
+        self._looked, first = now, self._seen is None
         try:
             found = os.stat(self._path)
         except OSError:
             return  # an editor that replaces the file has taken the old one away
         seen, self._seen = self._seen, (found.st_mtime_ns, found.st_size, found.st_ino)
-        if self._seen == self._read or (seen != self._seen and not at_once):
+        if self._seen == self._read or (seen != self._seen and not first):
             return
         try:
             with open(self._path, "rb") as file:

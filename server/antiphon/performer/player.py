@@ -8,17 +8,17 @@ clock.
 
 from __future__ import annotations
 
-import bisect
 import math
 import signal
 from collections import deque
-from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
+from antiphon.errors import EngineError
 from antiphon.live.listening import level_cue
 from antiphon.performer.branch import Branch, Processes, pair
 from antiphon.performer.limits import PATIENCE
+from antiphon.performer.outgoing import Outgoing, SentEvent
 
 LEAD = 0.1
 """Seconds that events are sent ahead of their beats, at most."""
@@ -39,7 +39,6 @@ MOST_STRIKES = 64
 """Calls of one version that may run without end before all of it counts as failed."""
 _SHOWN = 32
 """Faults whose repetition is not shown."""
-Key: TypeAlias = tuple[str, int, int]
 
 
 class Show(Protocol):
@@ -49,37 +48,15 @@ class Show(Protocol):
         """picture: lines below it. fault: something is wrong."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class SentEvent:
-    """A message for the server.
-
-    Attributes:
-        beat: Of the server's musical clock.
-        address: As in OSC.
-        args: Its arguments.
-        line: Of the script.
-    """
-
-    beat: float
-    address: str
-    args: tuple[Any, ...]
-    line: int = 0
-
-
-_Event: TypeAlias = tuple[Fraction, int, str, tuple[Any, ...], int]
-"""Beat of the script, order, address, arguments, line."""
-
-
 class Player:
     """Plays the versions of a script.
 
     Attributes:
         patch: The patch that the version that plays names.
         wanted: Another patch that the next version names, which has to be loaded before it is taken; or "".
-        late: Beginnings of notes that were left out.
-        starved: How often a step of time had not all of its events.
+        out: What is to be sent.
         swaps: Versions that were taken.
-        silent: Whether notes are left out, until the script is saved.
+        begins: The server's beat at which the last of them begins.
     """
 
     def __init__(self, path: str, processes: Processes, show: Show, *, quantum: float = 0.0) -> None:
@@ -99,15 +76,10 @@ class Player:
         self._header: dict[str, Any] | None = None
         self._since: list[tuple[str, dict[str, Any]]] = []
         self._text, self._texts = "", [""]
-        self._buffer: list[_Event] = []
-        self._number = 0
-        self._sent = self._covered = self._cut = Fraction(0)
-        self._hold: Fraction | None = None
-        self._offset: Fraction | None = None
+        self.out = Outgoing()
         self._bar = Fraction(4)
         self._now, self._bpm = 0.0, 120.0
         self._first: list[SentEvent] = []
-        self._sounding: set[Key] = set()
         self._awaited: set[str] = set()
         self._cues: deque[tuple[str, Any]] = deque()
         self._shown: deque[str] = deque(maxlen=_SHOWN)
@@ -115,8 +87,7 @@ class Player:
         self._levels: dict[str, list[float]] = {}
         self._above: dict[tuple[str, float], bool] = {}
         self.patch = self.wanted = ""
-        self.late = self.starved = self.swaps = 0
-        self.silent = False
+        self.swaps, self.begins = 0, 0.0
 
     # ---- from outside
 
@@ -128,9 +99,9 @@ class Player:
     @property
     def covered(self) -> float:
         """The server's beat up to which events are known; minus infinity where nothing plays."""
-        if self._follower is None or self._offset is None:
+        if self._follower is None or self.out.offset is None:
             return -math.inf
-        return float(self._known() + self._offset)
+        return float(self.out.known + self.out.offset)
 
     def branches(self) -> list[Branch]:
         """The processes that perform now."""
@@ -171,17 +142,13 @@ class Player:
 
     def panic(self) -> None:
         """Silence was asked for: notes are left out until the script is saved."""
-        if not self.silent and self.playing:
+        if not self.out.silent and self.playing:
             self._show("panic: the script plays on in silence until it is saved")
-        self.silent = True
-        self._sounding.clear()
+        self.out.silence()
 
     def ends(self) -> list[SentEvent]:
         """The ends of the notes that sound, at the first beat for which nothing was sent."""
-        at = float(self._sent + (self._offset or 0))
-        events = [SentEvent(at, "/note/off", _off(key)) for key in sorted(self._sounding)]
-        self._sounding.clear()
-        return events
+        return self.out.ends()
 
     def close(self) -> None:
         """Ends the processes."""
@@ -212,7 +179,7 @@ class Player:
         self._align()
         self._give_cues()
         self._ask()
-        return [*self._flushed(), *self._due()]
+        return [*self._flushed(), *self.out.due(self._here(LEAD), self._here(-LATE))]
 
     # ---- answers
 
@@ -225,7 +192,10 @@ class Player:
                     # a patch is loaded before the version that needs it is taken
                     self.wanted = answer["patch"] if answer["patch"] != self.patch else ""
                 case "until" if branch is self._leader:
-                    self._events(branch, answer)
+                    self.out.add(answer, fresh=branch.fresh)
+                    branch.fresh = False
+                    for said in answer["faults"]:
+                        self._fault(said["fault"], said["picture"])
                 case "until" if branch is self._follower:
                     self._awaited.update(answer["awaited"])
                 case "dead":
@@ -235,30 +205,6 @@ class Player:
         if ended or branch.overdue():
             status = branch.end(ended=ended)
             self._failed(branch, _cause(status) if ended else "it runs without end, or waits, and was stopped", None)
-
-    def _events(self, branch: Branch, answer: dict[str, Any]) -> None:
-        """What the leader gives."""
-        events: list[_Event] = []
-        for above, below, address, args, line in answer["events"]:
-            self._number += 1
-            events.append((Fraction(above, below), self._number, address, tuple(args), line))
-        if branch.fresh:
-            branch.fresh = False
-            self._buffer = [event for event in self._buffer if event[0] < self._cut]
-            if self._hold is not None and self._sent <= self._cut:
-                self._end_strays(events, {(str(on), int(c), int(n)) for on, c, n in answer["sounding"]})
-            self._hold = None
-        # until its first answer, what the leader before it gave was sent
-        self._buffer += [event for event in events if event[0] >= self._sent]
-        self._covered = Fraction(*answer["beat"])
-        for said in answer["faults"]:
-            self._fault(said["fault"], said["picture"])
-
-    def _end_strays(self, events: list[_Event], sounding: set[Key]) -> None:
-        """Ends notes of which the new leader knows nothing: a script that plays otherwise each time has begun them."""
-        ended = {key for key in (_key(event[2], event[3]) for event in events) if key is not None}
-        for key in sorted(self._sounding - sounding - ended):
-            bisect.insort(self._buffer, (self._cut, 0, "/note/off", _off(key), 0))
 
     def _fault(self, sentence: str, picture: str) -> None:
         if sentence not in self._shown:
@@ -284,8 +230,7 @@ class Player:
                 self._follower.ask("quiet", on=False)
                 self._lead(self._follower.asked)
         elif branch is self._processes.first:
-            self._show("the process from which versions are started has ended; end `antiphon live` and start it again",
-                       fault=True)  # fmt: skip
+            raise EngineError("the process of which versions are copies has ended; start `antiphon live` again")
 
     def _strike(self, run: int, sentence: str, picture: str | None) -> None:
         """The leader failed in a call of the script's code: the follower leaves that call out."""
@@ -304,7 +249,7 @@ class Player:
                 branch.end()
         self._follower = self._leader = None
         self._first += self.ends()
-        self._buffer, self._hold = [], None
+        self.out.clear()
         self._texts.pop()
         before = self._texts[-1]
         if before:
@@ -333,7 +278,7 @@ class Player:
     def _advance(self) -> Fraction:
         """Brings the follower to what was sent; that beat."""
         assert self._follower is not None
-        self._follow_until(self._sent)
+        self._follow_until(self.out.sent)
         return self._follower.asked
 
     def _lead(self, cut: Fraction) -> None:
@@ -341,12 +286,13 @@ class Player:
         assert self._follower is not None
         if self._leader is not None:
             self._leader.end()
-        self._leader, self._cut = self._follower.fork(), cut
+        self._leader = self._follower.fork()
+        self.out.replace(cut)
         self._leader.ask("quiet", on=True)
 
     def _ask(self) -> None:
         assert self._follower is not None
-        if self._follower.idle and self._sent - self._follower.asked >= _FOLLOW:
+        if self._follower.idle and self.out.sent - self._follower.asked >= _FOLLOW:
             self._advance()
         leader, target = self._leader, self._here(AHEAD)
         if leader is not None and leader.idle and leader.asked < target:
@@ -354,7 +300,7 @@ class Player:
 
     def _give_cues(self) -> None:
         """Gives the follower the cues that came, once the leader of the last ones has answered."""
-        if not self._cues or self._hold is not None:
+        if not self._cues or self.out.hold is not None:
             return
         at = self._advance()
         self._lead(at)
@@ -367,7 +313,7 @@ class Player:
                 self._leader.until(beat)
             self._follow("cue", name=name, value=value)
             self._leader.ask("cue", name=name, value=value)
-        self._hold = at
+        self.out.hold = at
 
     # ---- versions
 
@@ -385,21 +331,22 @@ class Player:
             self._levels.setdefault(node, []).append(above)
         self._texts.append(self._text)
         del self._texts[1:-2]
-        self._strikes, self.silent = 0, False
+        self._strikes, self.out.silent = 0, False
         self._shown.clear()
-        self.swaps += 1
+        self.swaps, self.begins = self.swaps + 1, float(at + (self.out.offset or 0))
         self._show(f"plays from bar {at // self._bar + 1}")
 
     def _begin(self, candidate: Branch, bar: Fraction) -> Fraction:
         """Begins on the server's next bar, as beat 0 the first time."""
-        if self._offset is None:
-            self._offset = Fraction(_next(self._soon(), bar))
+        if self.out.offset is None:
+            self.out.offset = Fraction(_next(self._soon(), bar))
             at = Fraction(0)
             # the beat is put on a sample, so that what follows is where a file has it
-            self._first.append(SentEvent(float(self._offset), "/beat", (float(self._offset),)))
+            self._first.append(SentEvent(float(self.out.offset), "/beat", (float(self.out.offset),)))
         else:
-            at = max(_next(self._soon() - float(self._offset), bar), self._sent)
-        self._sent = self._covered = candidate.asked = at
+            at = max(_next(self._soon() - float(self.out.offset), bar), self.out.sent)
+        candidate.asked = at
+        self.out.begin(at)
         candidate.ask("start", beat=pair(at), tempo=self._bpm)
         candidate.ask("until", beat=pair(at))
         return at
@@ -407,7 +354,7 @@ class Player:
     def _replace(self, candidate: Branch) -> Fraction:
         """Brings the version that was read to where the follower is, and has it begin on a bar."""
         assert self._follower is not None
-        assert self._offset is not None
+        assert self.out.offset is not None
         at = self._advance()
         candidate.ask("quiet", on=True)
         for do, values in self._since:
@@ -415,10 +362,10 @@ class Player:
         candidate.ask("quiet", on=False)
         candidate.asked = at
         self._since = []
-        beat = max(_next(self._soon() - float(self._offset), self._quantum or self._bar), at)
+        beat = max(_next(self._soon() - float(self.out.offset), self._quantum or self._bar), at)
         candidate.ask("swap", beat=pair(beat))
         self._follower.end()
-        self._hold = beat
+        self.out.hold = beat
         return beat
 
     def _soon(self) -> float:
@@ -429,68 +376,26 @@ class Player:
     def _here(self, seconds: float) -> Fraction:
         """The script's beat in so many seconds, rounded down."""
         beat = self._now + seconds * self._bpm / 60.0
-        return Fraction(math.floor(beat * GRID), GRID) - (self._offset or 0)
+        return Fraction(math.floor(beat * GRID), GRID) - (self.out.offset or 0)
 
     def _align(self) -> None:
         """Goes on from where the script was on the next bar, where the server's beat has jumped."""
-        assert self._offset is not None
-        behind = self._here(0.0) - self._sent
+        assert self.out.offset is not None
+        behind = self._here(0.0) - self.out.sent
         if -2 * self._bar < behind < max(Fraction(2), self._here(1.0) - self._here(0.0)):
             return
-        bars = math.ceil((Fraction(self._soon()) - self._sent - self._offset) / self._bar)
-        self._first += [SentEvent(self._now, "/note/off", _off(key)) for key in sorted(self._sounding)]
-        self._sounding.clear()
-        self._offset += bars * self._bar
-
-    def _known(self) -> Fraction:
-        """The script's beat up to which events are known, and no other leader gives others."""
-        return self._covered if self._hold is None else min(self._hold, self._covered)
+        bars = math.ceil((Fraction(self._soon()) - self.out.sent - self.out.offset) / self._bar)
+        self._first += self.out.ends(self._now)
+        self.out.offset += bars * self._bar
 
     def _flushed(self) -> list[SentEvent]:
         first, self._first = self._first, []
         return first
 
-    def _due(self) -> list[SentEvent]:
-        """The events that are due within `LEAD` seconds."""
-        assert self._offset is not None
-        wanted = self._here(LEAD)
-        limit = min(wanted, self._known())
-        if limit <= self._sent:
-            self.starved += wanted > self._sent
-            return []
-        self.starved += limit < wanted
-        count = bisect.bisect_left(self._buffer, (limit,))
-        due, self._buffer = self._buffer[:count], self._buffer[count:]
-        self._sent = limit
-        too_late = self._here(-LATE)
-        events: list[SentEvent] = []
-        for beat, _, address, args, line in due:
-            begins = address.endswith("/play") or (address == "/note/on" and args[1] > 0)
-            if begins and (self.silent or beat < too_late):
-                self.late += not self.silent
-                continue
-            key = _key(address, args)
-            if key is not None:
-                (self._sounding.add if begins else self._sounding.discard)(key)
-            events.append(SentEvent(float(beat + self._offset), address, args, line))
-        return events
-
 
 def _next(beat: float, quantum: Fraction) -> Fraction:
     """The first multiple of a quantum from a beat on."""
     return math.ceil(Fraction(beat) / quantum) * quantum
-
-
-def _key(address: str, args: tuple[Any, ...]) -> Key | None:
-    """The note that a message begins or ends."""
-    if address not in ("/note/on", "/note/off"):
-        return None
-    return str(args[3]) if len(args) > 3 else "", int(args[2]), int(args[0])
-
-
-def _off(key: Key) -> tuple[Any, ...]:
-    node, channel, number = key
-    return (number, 0, channel, *((node,) if node else ()))
 
 
 def _cause(status: int | None) -> str:

@@ -46,7 +46,7 @@ class OwnServer:
         if not self.ready:
             self._process.wait()
             raise EngineError("the server could not be started; what it said stands above")
-        # what it says later is of no use here, and a pipe that nobody reads would stop it
+        # what it says later is of no use here, and a full pipe would stop it
         threading.Thread(target=self._process.stdout.read, daemon=True).start()
 
     def port(self) -> int:

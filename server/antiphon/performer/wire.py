@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from antiphon.performer.player import SentEvent
+from antiphon.performer.outgoing import SentEvent
 from antiphon.wire.frames import Framer
 from antiphon.wire.osc import Arg, Bundle, Double, Long, Message, Packet, decode, encode
 
@@ -21,7 +21,7 @@ _BEYOND = 0.05
 """Seconds that the beat is continued after its last answer."""
 
 
-class Wire:
+class ServerConnection:
     """A connection, opened again where it is lost.
 
     Attributes:

@@ -26,7 +26,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.harness import render
 from antiphon.contract.params import Param, Value
 from antiphon.contract.processor import Processor
-from antiphon.errors import ParamError, PluginError
+from antiphon.errors import PluginError
 from antiphon.graph.asset_names import located
 from antiphon.graph.rate_adapter import adapt
 from antiphon.native import compile_all
@@ -153,9 +153,8 @@ def _usable(params: Mapping[str, Param], values: Mapping[str, Value]) -> Iterabl
     """Those values that this version's parameters can have."""
     for name, value in values.items():
         param = params.get(name)
-        if param is not None and param.kind != "trigger":
-            with contextlib.suppress(ParamError):
-                yield name, located(str(value)) if param.kind == "file" else param.check(value)
+        if param is not None and param.kind != "trigger" and param.takes(value):
+            yield name, located(str(value)) if param.kind == "file" else param.check(value)
 
 
 def _declared(processor: Processor) -> str:

@@ -55,6 +55,7 @@ class ServeSettings:
         mpe: MIDI ports begin with an MPE zone of 15 channels.
         midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
         midi_clock: "follow" a MIDI clock that comes in, "lead" the outputs by one, or "".
+        link: Tempo and beat are shared with the programs of an Ableton Link session.
         force: `record` may replace a file.
         watch_plugins: The performer's plugins are watched, and a saved one is used from the next bar on.
         extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
@@ -89,6 +90,7 @@ class ServeSettings:
     mpe: bool = False
     midi_out: tuple[str, ...] = ()
     midi_clock: str = ""
+    link: bool = False
     force: bool = False
     watch_plugins: bool = True
     extra: dict[str, Any] = field(default_factory=dict)
@@ -131,6 +133,8 @@ class ServeSettings:
             raise UsageError(f"--midi-clock takes follow or lead, not {self.midi_clock!r}")
         if self.midi_clock == "follow" and not (self.midi or self.midi_in):
             raise UsageError("--midi-clock follow is about the ports of --midi or --midi-in; give one of them too")
+        if self.link and self.midi_clock == "follow":
+            raise UsageError("--link and --midi-clock follow exclude each other; both set the tempo")
         if self.midi_clock == "lead" and not self.midi_out:
             raise UsageError("--midi-clock lead is about the ports of --midi-out; give that too")
         for option, names in (("--midi-in", self.midi_in), ("--midi-out", self.midi_out)):

@@ -9,9 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.clock import MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
 from antiphon.graph.io_nodes import OUT_NUMBER
-from antiphon.session.commands import NOW, ClearSchedule, NudgeBeat, Panic, Plain, SetTempo, SetTransport, Sync, When
+from antiphon.session.commands import (
+    NOW,
+    ClearSchedule,
+    NudgeBeat,
+    Panic,
+    Plain,
+    SetSwing,
+    SetTempo,
+    SetTransport,
+    Sync,
+    When,
+)
 from antiphon.session.records import Field, RecordRow, RecordTable
 
 MOST = 1e9
@@ -214,4 +225,6 @@ ACTIONS: RecordTable[Action] = RecordTable((
     RecordRow(17, "timbre", NodeTimbre, (
         _NODE, Field("note", "B", *_SEVEN_BIT), Field("value", "d", 0.0, 1.0), *_EVENT,
     ), address="/note/timbre", live=True),
+    RecordRow(18, "swing", SetSwing, (Field("amount", "d", 0.0, MAX_SWING), Field("step", "d", MIN_STEP, MAX_STEP)),
+              message="/swing"),
 ))  # fmt: skip

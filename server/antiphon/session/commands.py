@@ -242,6 +242,21 @@ class SetTempo:
 
 
 @dataclass(frozen=True, slots=True)
+class SetSwing:
+    """`/swing amount [step]`: delays every second step of what is dated in beats; the beat itself stays even.
+
+    Attributes:
+        amount: Share of a step by which it is late, 0 to 0.75; 0 is even, 1/3 that of triplets.
+        step: In beats: 1/2 swings eighths, 1/4 sixteenths.
+        when: When; of what is scheduled already, all that is due later is moved.
+    """
+
+    amount: float
+    step: float = 0.5
+    when: When = NOW
+
+
+@dataclass(frozen=True, slots=True)
 class SetTransport:
     """`/transport/play [beat]`, `/transport/stop`, `/beat beat`: starts, stops or moves the musical clock.
 
@@ -308,7 +323,7 @@ Expression: TypeAlias = NotePitch | NotePressure | NoteTimbre
 """A command that shapes one note."""
 Note: TypeAlias = NoteOn | NoteOff | Control | Bend | ProgramChange | Expression
 """A command of a note, a controller, a pitch bend or an instrument."""
-Plain: TypeAlias = SetTempo | SetTransport | NudgeBeat | Panic | ClearSchedule | Sync
+Plain: TypeAlias = SetTempo | SetSwing | SetTransport | NudgeBeat | Panic | ClearSchedule | Sync
 """Those that name no node: the engine gets them as they stand."""
 Command: TypeAlias = SetParam | ResetNode | Note | Plain
 """Every command."""

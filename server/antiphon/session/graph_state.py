@@ -17,7 +17,7 @@ from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
 from antiphon.session.actions import NodeSet
-from antiphon.session.commands import SetTempo
+from antiphon.session.commands import SetSwing, SetTempo
 from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.session.node_state import LoadRequest, Node, Numbers, travels
 from antiphon.session.node_table import NodeTable
@@ -172,9 +172,10 @@ class GraphState(NodeTable):
         Raises:
             PatchError: The nodes and wires are not valid with that version; nothing has changed.
         """
-        graphs.check(self.graph, catalog)
+        graph = self.graph.with_types(catalog)
+        graphs.check(graph, catalog)
         self.catalog.take(catalog)
-        self.replace_types(self._plans())
+        self.replace_types(graph, self._plans())
         self._quantum = quantum
         return self._ask(FADE)
 
@@ -303,7 +304,9 @@ class GraphState(NodeTable):
             for cell, param in enumerate(end.cells)
             if self.numbers[end.base + cell] != param.encode(param.default)
         ]
-        return [*levels, *self._ask(0.0, again=again)]
+        # a new engine begins without swing
+        swing = [SetSwing(*self.swing)] if self.swing[0] else []
+        return [*levels, *swing, *self._ask(0.0, again=again)]
 
     @property
     def silent(self) -> bool:

@@ -13,7 +13,10 @@ from antiphon.errors import PatchError
 from antiphon.graph.graph import Graph
 
 SLOTS = 65536
-"""Floats in a session's array: the tempo at 0, then every node's cells."""
+"""Floats in a session's array: the tempo at 0, then every node's cells, and at the end what `RESERVED` counts."""
+RESERVED = 3
+SWING, STEP, BAR_AT = SLOTS - 3, SLOTS - 2, SLOTS - 1
+"""Places of the swing, of its step and of the beats of a bar; 0 where none was set."""
 
 
 class Numbers(Protocol):
@@ -125,8 +128,8 @@ def allocate(sizes: list[int], taken: list[tuple[int, int]]) -> list[int]:
             if first - at >= size and at > 0:
                 break
             at = max(at, last)
-        if at + size > SLOTS:
-            raise PatchError(f"a patch holds at most {SLOTS} parameters")
+        if at + size > SLOTS - RESERVED:
+            raise PatchError(f"a patch holds at most {SLOTS - RESERVED} parameters")
         bases.append(at)
         spans = sorted([*spans, (at, at + size)])
     return bases

@@ -9,12 +9,12 @@ from dataclasses import replace
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.errors import ParamError, WireError
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.clock import BAR, EIGHTH, MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
 from antiphon.runtime.suggestion import instead
 from antiphon.session.effects import Changed
-from antiphon.session.node_state import Node, Numbers, agree, allocate, fits
+from antiphon.session.node_state import BAR_AT, STEP, SWING, Node, Numbers, agree, allocate, fits
 
 
 class NodeTable:
@@ -53,6 +53,24 @@ class NodeTable:
     def tempo(self) -> float:
         """The tempo last asked for, in bpm."""
         return self.numbers[0]
+
+    @property
+    def swing(self) -> tuple[float, float]:
+        """The swing last asked for: the share of a step, and the step in beats."""
+        return self.numbers[SWING], self.numbers[STEP] or EIGHTH
+
+    @property
+    def bar(self) -> int:
+        """Beats of a bar."""
+        return int(self.numbers[BAR_AT]) or BAR
+
+    def put_swing(self, amount: float, step: float) -> None:
+        """Stores a swing that the engine has been sent."""
+        self.numbers[SWING], self.numbers[STEP] = amount, step
+
+    def put_bar(self, beats: int) -> None:
+        """Stores the beats of a bar."""
+        self.numbers[BAR_AT] = float(beats)
 
     @property
     def every(self) -> dict[str, Node]:
@@ -132,10 +150,11 @@ class NodeTable:
         self.index()
         return retained
 
-    def replace_types(self, plans: Iterable[Mapping[str, Node]]) -> None:
+    def replace_types(self, graph: Graph, plans: Iterable[Mapping[str, Node]]) -> None:
         """Gives each node whose type has another version in the catalog that version's declaration.
 
         Args:
+            graph: The same nodes and wires, valid for the catalog: another object, for what is derived from it.
             plans: Nodes of the plans whose cells are in use, by name.
         """
         taken = [(n.base, n.base + len(n.cells)) for plan in plans for n in plan.values()]
@@ -151,8 +170,7 @@ class NodeTable:
             taken.append((base, base + len(info.cells)))
             nodes[name] = self._renewed(node, Node(self.next_id, name, info, base))
             self.next_id += 1
-        # another object, so that what is derived from the graph is derived anew
-        self.graph, self.nodes = replace(self.graph), nodes
+        self.graph, self.nodes = graph, nodes
         self.index()
 
     def _renewed(self, old: Node, new: Node) -> Node:

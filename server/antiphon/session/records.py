@@ -95,7 +95,11 @@ class Field:
 
 
 class RecordRow:
-    """How one record is packed, checked and logged."""
+    """How one record is packed, checked and logged.
+
+    Attributes:
+        least: Number of its fields, the first ones, that have no default.
+    """
 
     def __init__(
         self, code: int, op: str, record: type, body: Sequence[Field] = (), *, address: str = "", live: bool = False,
@@ -122,6 +126,7 @@ class RecordRow:
         self.optional = any(field.optional for field in self.fields)
         self.values = _getter(self.names, self.fields) if self.optional else _plain_getter(self.names)
         self.defaults = {f.name: f.default for f in fields(record) if f.default is not MISSING}
+        self.least = sum(name not in self.defaults for name in self.names)
 
     def merge(self, items: Sequence[Any]) -> list[Any]:
         """The fields' values from unpacked `items`, in which each optional field is a flag and a value."""

@@ -14,7 +14,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param, Value
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import asset_names
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, unswung
 from antiphon.session.actions import ACTIONS, Action, NodeReset, NodeSet
 from antiphon.session.commands import (
     NOW,
@@ -34,6 +34,7 @@ from antiphon.session.commands import (
     ResetNode,
     Sample,
     SetParam,
+    SetSwing,
     SetTempo,
     SetTransport,
 )
@@ -81,6 +82,7 @@ class Session:
             WireError: The command is not valid; nothing has changed.
             PatchError: A file or a plan cannot be had; nothing has changed.
         """
+        now = self._asked(now)
         match command:
             case SetParam():
                 return self._set(command, now, source)
@@ -113,10 +115,17 @@ class Session:
             ACTIONS.check(command)
         except ValueError as error:
             raise WireError(str(error)) from None
+        if isinstance(command, SetSwing) and not self.schedule.future(command.when, now):
+            self.state.put_swing(command.amount, command.step)
         return self._timed(command, now, source)
+
+    def _asked(self, now: Moment) -> Moment:
+        """The moment with the beat for which an event would be asked that is due now: without the swing."""
+        return Moment(now.sample, unswung(now.beat, *self.state.swing))
 
     def advance(self, now: Moment) -> list[Effect]:
         """Applies the scheduled commands that are due at `now`, and returns their effects."""
+        now = self._asked(now)
         effects: list[Effect] = []
         for item, source in self.schedule.due(now):
             match item:
@@ -128,6 +137,8 @@ class Session:
                 case SetTempo(bpm):
                     self.state.put_tempo(bpm)
                     effects.append(TempoChanged(bpm, source))
+                case SetSwing(amount, step):
+                    self.state.put_swing(amount, step)
                 case SetParam():
                     try:
                         # its file was checked when it was scheduled; where it has gone since, the engine reports it
@@ -159,6 +170,7 @@ class Session:
             except WireError as error:
                 where = f"{command.node}.{command.param}"
                 raise WireError(f"the scene is not recalled, for {where} cannot be set: {error}") from None
+        now = self._asked(now)
         self.schedule.check(sum(self.schedule.future(command.when, now) for command in commands))
         effects: list[Effect] = []
         for command, state in zip(commands, good, strict=True):

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from antiphon.contract.params import Value
 from antiphon.runtime.settings import ServeSettings
-from antiphon.session.commands import Command, Sample
+from antiphon.session.commands import Command, Sample, When
 from antiphon.session.effects import EngineEffect
 from antiphon.session.node_state import Node
 from antiphon.session.schedule import Moment
@@ -162,6 +162,16 @@ class TransportServer(Protocol):
 
         Returns:
             The beat there: from the last block's beat, at its tempo.
+        """
+
+    def due(self, when: When) -> float:
+        """Gives the sample at which a command with that time takes effect, by the present tempo and swing.
+
+        Args:
+            when: The time; `NOW` is the present sample, and so is a beat that has passed.
+
+        Returns:
+            On the engine's sample clock, with a fraction.
         """
 
     # ---- commands

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from antiphon.engine.drivers.probe import Found
 from antiphon.engine.shared import MappingShape, Shared
+from antiphon.io.tap_memory import TapMemory, TapShape
 from antiphon.runtime.child_process import pair
 from antiphon.runtime.settings import ServeSettings
 from antiphon.workers import devices, zygote
@@ -34,6 +35,7 @@ class Parts:
         parent, child: The two ends of the socket between the supervisor and control.
         weigher, asking_weigher: The two ends of the socket between the weigher and the engine.
         web, answering_web: The two ends of the socket between web and control.
+        taps: Sound of single nodes, from the engine to web.
     """
 
     settings: ServeSettings
@@ -54,6 +56,7 @@ class Parts:
     asking_weigher: socket.socket
     web: socket.socket
     answering_web: socket.socket
+    taps: TapMemory
 
     @staticmethod
     def make(settings: ServeSettings, found: Found, device: devices.Device, sockets: Sockets) -> Parts:
@@ -71,4 +74,5 @@ class Parts:
         return Parts(
             settings, found, device, sockets, shared, Arena.create(zygote.HANG), Bells.make(), bell,
             engine, control, recorder, asking, parent, child, weigher, asking_weigher, web, answering_web,
+            TapMemory.create(TapShape.of(settings.rate, settings.block, settings.channels)),
         )  # fmt: skip

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.contract.block import StreamSpec
+from antiphon.control.state import CATALOG
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import end_with_parent, flush, leave, unsignalled
@@ -75,9 +76,10 @@ class Starts:
 
     def web(self) -> int:
         """Starts the HTTP server; call `warm` before, for it reads the catalog's file."""
-        fds = {"http": self.parts.sockets[2].fileno(), "control": self.parts.web.fileno()}
-        given = {"settings": self._settings.to_json(), "catalog": str(self.folder / preload.CATALOG), "fds": fds,
-                 "supervisor": os.getpid()}  # fmt: skip
+        parts = self.parts
+        fds = {"http": parts.sockets[2].fileno(), "control": parts.web.fileno(), "taps": parts.taps.fd}
+        given = {"settings": self._settings.to_json(), "catalog": str(self.folder / CATALOG), "fds": fds,
+                 "supervisor": os.getpid(), "taps": astuple(parts.taps.shape)}  # fmt: skip
         # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
         return _module("antiphon.web.process", given, tuple(fds.values()), before=end_with_parent)
 
@@ -85,7 +87,7 @@ class Starts:
         """Sends control the path of the plugins' catalog, which it needs to continue its start."""
         # full: a control that died before reading left this same message for the next
         with contextlib.suppress(BlockingIOError):
-            self.parts.parent.send(json.dumps({"catalog": str(self.folder / preload.CATALOG)}).encode())
+            self.parts.parent.send(json.dumps({"catalog": str(self.folder / CATALOG)}).encode())
 
     def secrets(self, ready: int) -> int:
         """Makes the token and the certificate of `--lan`, in a child: this process needs no cryptography.
@@ -156,7 +158,7 @@ class Starts:
         return self._fork(
             lambda: process.run(
                 parts.shared, parts.bell, parts.engine, driver, options, warm.plugins,
-                warm.sound, parts.arena, parts.bells, parts.device, parts.asking_weigher,
+                warm.sound, parts.arena, parts.bells, parts.device, parts.asking_weigher, parts.taps,
                 fifo=s.fifo, synth=s.synth != "auto",
             )
         )  # fmt: skip

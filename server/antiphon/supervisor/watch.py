@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from antiphon.control.state import CATALOG
 from antiphon.engine.loading import LoadingNote
 from antiphon.engine.shared import HeaderWord
 from antiphon.errors import EngineError, FileError
@@ -19,7 +20,7 @@ from antiphon.runtime import paths, pidfile, signals
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.runtime.console import say, write_output
 from antiphon.runtime.settings import ServeSettings
-from antiphon.supervisor import before, jack_server, preload, recordings, watchdog
+from antiphon.supervisor import before, jack_server, recordings, watchdog
 from antiphon.supervisor.faults import SupervisorFaults, why
 from antiphon.supervisor.parts import Parts
 from antiphon.supervisor.starts import Begin, Starts, first_line
@@ -168,7 +169,7 @@ class Supervisor:
                 self._adopt(name, self.starts.engine())
             case "control":
                 self._adopt(name, self.starts.control())
-                if self._ready_said and (self.folder / preload.CATALOG).exists():
+                if self._ready_said and (self.folder / CATALOG).exists():
                     self.starts.catalog()
             case "web":
                 self._adopt(name, self.starts.web())

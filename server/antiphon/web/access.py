@@ -12,7 +12,7 @@ import stat
 import struct
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,6 +28,9 @@ KEY_FILE = "certificate.key"
 TOKEN = re.compile(r"[0-9a-f]{32}")
 WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
 """Wrong tokens from one address in so many seconds before it is refused with 429; addresses that are remembered."""
+PROTOCOL = "antiphon"
+"""The subprotocol of pages' WebSockets. Browsers cannot send an Authorization header with a WebSocket, so a page offers
+two subprotocols, this one and `token.` with the token, and gets this one."""
 _SIOCGIFADDR = 0x8915
 
 
@@ -128,6 +131,18 @@ class TokenGuard:
         self._wrong[peer] = wrong  # moved to the end, so that the oldest address is dropped first
         while len(self._wrong) > GUESSERS:
             del self._wrong[next(iter(self._wrong))]
+
+
+def with_offered_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """The header fields of a request for a WebSocket, with the token that its subprotocols name as Authorization."""
+    fields = list(headers)
+    if not any(name == b"authorization" for name, _ in fields):
+        for name, value in fields:
+            if name == b"sec-websocket-protocol":
+                offers = (offer.strip() for offer in value.split(b","))
+                tokens = [offer.removeprefix(b"token.") for offer in offers if offer.startswith(b"token.")]
+                return fields + [(b"authorization", b"Bearer " + token) for token in tokens[:1]]
+    return fields
 
 
 def local_addresses() -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import antiphon
+from antiphon.runtime.settings import OSC_PORT
 from antiphon.web.access import local_addresses
 
 if TYPE_CHECKING:
@@ -28,9 +29,19 @@ MAX_LABEL = 63
 """Bytes of one part of a DNS name."""
 
 
-def instance_name(host: str) -> str:
-    """The name that people read in a list of servers: "Antiphon on studio"; `host` is the machine's name."""
-    return f"Antiphon on {host.partition('.')[0]}".encode()[:MAX_LABEL].decode(errors="ignore").strip()
+def instance_name(host: str, osc_port: int = OSC_PORT) -> str:
+    """The name that people read in a list of servers.
+
+    Args:
+        host: The machine's name.
+        osc_port: Part of the name where it is not the usual one, so that servers of one machine have different names.
+
+    Returns:
+        "Antiphon on studio", or "Antiphon on studio (4500)".
+    """
+    port = "" if osc_port == OSC_PORT else f" ({osc_port})"
+    name = f"Antiphon on {host.partition('.')[0]}".encode()[: MAX_LABEL - len(port)]
+    return name.decode(errors="ignore").strip() + port
 
 
 def host_name(host: str) -> str:
@@ -54,7 +65,7 @@ class Announcement:
     """Announces OSC and OSCQuery while `serve` runs.
 
     Attributes:
-        name: The server's name; another server of that name on the network makes it "Antiphon on studio-2".
+        name: The server's name; another machine with a server of that name makes it "Antiphon on studio-2".
     """
 
     def __init__(
@@ -70,7 +81,7 @@ class Announcement:
         self._ports = {OSCQUERY: http_port, OSC: osc_port}
         self._where, self._look = where, look
         self._host = socket.gethostname()
-        self.name = instance_name(self._host)
+        self.name = instance_name(self._host, osc_port)
 
     async def serve(self) -> None:
         """Announces until it is cancelled, and anew whenever the machine's addresses change; then withdraws."""
@@ -108,7 +119,7 @@ class Announcement:
 
         zeroconf = AsyncZeroconf(interfaces=list(addresses), ip_version=IPVersion.V4Only)
         try:
-            name = instance_name(self._host)
+            name = instance_name(self._host, self._ports[OSC])
             broadcasts = []
             for kind in (OSCQUERY, OSC):
                 info = self._info(kind, name, addresses)
@@ -119,8 +130,7 @@ class Announcement:
             await asyncio.gather(*broadcasts)
             yield
         finally:
-            await zeroconf.async_unregister_all_services()
-            await zeroconf.async_close()
+            await zeroconf.async_close()  # which withdraws both
 
     def _info(self, kind: str, name: str, addresses: tuple[str, ...]) -> ServiceInfo:
         from zeroconf import ServiceInfo

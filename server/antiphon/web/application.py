@@ -8,6 +8,7 @@ from email.utils import formatdate
 from typing import Any, Protocol, TypeAlias
 
 from antiphon.io.http_message import Authorise, HttpRequest, HttpRoute, Refusal, Response, StreamRoute
+from antiphon.web.access import PROTOCOL
 from antiphon.web.bodies import Disconnect, StreamedBody, send_file
 from antiphon.web.guard import Headers, Limits, Site, check_framing, check_length, check_size
 from antiphon.web.listeners import Listeners
@@ -16,6 +17,8 @@ Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
 Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ServeWebSocket: TypeAlias = Callable[[str, Receive, Send, str | None], Awaitable[None]]
+"""Serves one WebSocket: query, ASGI's receive and send, the subprotocol to accept."""
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "content-type", "upgrade"})
@@ -29,6 +32,7 @@ class RequestServer(Protocol):
     authorise: Authorise | None
     body_bytes: int
     listeners: Listeners
+    websockets: dict[str, ServeWebSocket]
 
     def route(self, method: str, path: str) -> HttpRoute | StreamRoute:
         """The route of a request; raises `Refusal` where there is none."""
@@ -77,7 +81,12 @@ class Routes:
         """Answers one request, or serves a WebSocket."""
         state = scope["state"]
         if scope["type"] == "websocket":
-            await self._server.listeners.serve(receive, send)
+            serve = self._server.websockets.get(scope["path"])
+            if serve is None:
+                await self._server.listeners.serve(receive, send)
+            else:
+                protocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
+                await serve(scope["query_string"].decode("latin-1"), receive, send, protocol)
             return
         state["connection"].task = asyncio.current_task()
         route: HttpRoute | StreamRoute = state["route"]

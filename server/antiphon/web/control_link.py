@@ -89,6 +89,14 @@ class ControlLink:
         """The patch's nodes, then its input and output, each with its values."""
         return [NodeValues(NodeSpec(name, type_), values) for name, type_, values in await self._ask(Topic.NODES)]
 
+    async def graph(self) -> dict[str, Any]:
+        """The patch: its name, nodes with number and state, wires, and the numbers of the stored scenes."""
+        return dict(await self._ask(Topic.GRAPH))
+
+    async def numbers(self) -> dict[str, int]:
+        """The number of each node in the engine, by name; `in` and `out` among them."""
+        return {node["name"]: node["number"] for node in (await self.graph())["nodes"]}
+
     async def surfaces(self) -> dict[str, list[str]]:
         """IP addresses under "held" (without approval) and "approved", sorted."""
         return dict(await self._ask(Topic.SURFACES))

@@ -115,6 +115,7 @@ RENDER = _optional(file=TEXT, format=TEXT, seconds={**NUMBER, "minimum": 0, "max
 OPERATIONS = (
     Operation("get", "/api/status", "The state of the server and its counters.", ANY),
     Operation("get", "/api/openapi.json", "This document.", ANY),
+    Operation("get", "/api/graph", "The patch: nodes with their parameters and values, wires, scenes.", ANY),
     Operation("get", "/api/patches", "The patches there are.", _list(_ref("Patch"))),
     Operation("get", "/api/plugins", "The processors there are, with their parameters.", _list(_ref("Plugin"))),
     Operation("get", "/api/plugins/{name}", "One processor.", _ref("Plugin")),

@@ -21,6 +21,7 @@ from typing import Any
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import AntiphonError
 from antiphon.io.log_lines import log_lines
+from antiphon.io.tap_memory import TapMemory, TapShape
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import bound_to, listening
 from antiphon.runtime.settings import ServeSettings
@@ -44,8 +45,8 @@ def main(argument: str) -> int:
     """Serves until SIGTERM.
 
     Args:
-        argument: JSON from the supervisor: settings, catalog (a path), supervisor (its pid) and fds (http,
-            control).
+        argument: JSON from the supervisor: settings, catalog (a path), supervisor (its pid), taps (their
+            shape) and fds (http, control, taps).
 
     Returns:
         The exit status.
@@ -76,9 +77,11 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
     serving = loop.create_task(control.serve(), name="control")
     listener = socket.socket(fileno=fds["http"])
     try:
+        taps = TapMemory(fds["taps"], TapShape(*given["taps"]))
         http = await serve_http(
-            control, catalog, folder=paths.config(), jobs=paths.data() / "jobs", listener=listener, lan=settings.lan
-        )
+            control, catalog, folder=paths.config(), jobs=paths.data() / "jobs", listener=listener, lan=settings.lan,
+            taps=taps,
+        )  # fmt: skip
         await add_routes(http, catalog.hooks)
         announcing = await announced(http, control, settings)
         following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")

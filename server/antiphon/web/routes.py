@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import socket
 from pathlib import Path
 
@@ -21,7 +20,8 @@ from antiphon.graph import patch_list
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
-from antiphon.web import openapi, oscquery, page
+from antiphon.io.tap_memory import TapMemory
+from antiphon.web import openapi, oscquery, page, pages
 from antiphon.web.access import TokenGuard, load_token, local_addresses
 from antiphon.web.address_space import AddressSpace
 from antiphon.web.control_link import About, ControlLink
@@ -46,6 +46,7 @@ async def serve_http(
     listener: socket.socket | None = None,
     lan: bool = False,
     limits: Limits | None = None,
+    taps: TapMemory | None = None,
 ) -> HttpServer:
     """Starts HTTP on loopback, or with `lan` HTTPS on every address.
 
@@ -58,6 +59,7 @@ async def serve_http(
         listener: A socket that listens already, in place of `port`.
         lan: HTTPS, and every request needs the token.
         limits: Limits for clients; None for the defaults of `Limits`.
+        taps: Sound of single nodes; without it there is nothing to listen to.
 
     Returns:
         The server; `.port` is the port it listens on.
@@ -78,10 +80,11 @@ async def serve_http(
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
+    pages.install(server, control, catalog, taps)
     if jobs is not None:
         job_routes = JobRoutes(server, catalog, jobs)
         job_routes.start()
-        server.at_stop.append(job_routes.close)
+        server.closing.append(job_routes.close)
     install(server, control, catalog, await control.about())
     await server.start("0.0.0.0" if lan else "127.0.0.1", port, listener)
     return server
@@ -99,8 +102,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     methods = tuple(oscquery.method(path, args, doc) for path, args, doc in about.methods)
 
     async def status(request: HttpRequest) -> Response:
-        own = {"web": {"pid": os.getpid(), "state": "running"}}
-        return answer({**server.status(), **await control.status(), **own})
+        return answer(await pages.status(server, control))
 
     async def surfaces(request: HttpRequest) -> Response:
         return answer(await control.surfaces())
@@ -172,7 +174,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     server.add("POST", "/api/surfaces/forget", forget)
     server.fallback = tree
     server.listeners.space = AddressSpace(catalog)
-    server.reserve(oscquery.roots(methods) | {"api"})
+    server.reserve(oscquery.roots(methods) | {"api", "page"})
 
 
 def _machine(request: HttpRequest, word: str) -> str:
@@ -213,7 +215,8 @@ def _with_page(check: Authorise) -> Authorise:
 
     def checked(request: HttpRequest, needed: bool) -> None:
         try:
-            check(request, needed)
+            if not (request.method == "GET" and request.path in page.OPEN):
+                check(request, needed)
         except Refusal as refusal:
             if refusal.status == 401 and request.path == "/" and wants_html(request.headers.get("accept", "")):
                 refusal.page, refusal.headers = page.html(), (*refusal.headers, *page.headers())

@@ -37,7 +37,8 @@ from antiphon.io.http_message import (
     answer,
     text,
 )
-from antiphon.web.application import Guard, Routes, admitted
+from antiphon.web.access import with_offered_token
+from antiphon.web.application import Guard, Routes, ServeWebSocket, admitted
 from antiphon.web.bodies import Disconnect
 from antiphon.web.connection import HttpConnection
 from antiphon.web.control_link import ControlLink
@@ -82,8 +83,10 @@ class HttpServer:
         waiting: Connections for which no handler runs, with the time since when, longest first.
         busy: Connections for which a handler runs.
         config, state: Of uvicorn.
-        listeners: The WebSocket clients.
-        at_stop: Called first when the server stops.
+        listeners: The WebSocket clients of OSCQuery.
+        websockets: What serves the WebSockets of other paths.
+        closing: Called when the server stops.
+        counts: Further counters for `/api/status`, by name.
         name: The server's name in HOST_INFO, that of its announcement where there is one.
     """
 
@@ -102,7 +105,9 @@ class HttpServer:
     config: Config = field(init=False)
     state: ServerState = field(default_factory=ServerState)
     listeners: Listeners = field(init=False)
-    at_stop: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    websockets: dict[str, ServeWebSocket] = field(default_factory=dict)
+    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    counts: dict[str, Callable[[], int]] = field(default_factory=dict)
     name: Callable[[], str] = lambda: "Antiphon"
     _routes: dict[str, dict[str, HttpRoute | StreamRoute]] = field(default_factory=dict)
     _reserved: frozenset[str] | None = None
@@ -209,9 +214,9 @@ class HttpServer:
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
-        for end in self.at_stop:
-            await end()
         await self.listeners.stop()
+        for close in self.closing:
+            await close()
         for connection in [*self.waiting, *self.busy]:
             connection.drop()
         tasks = [*self._tasks, *self.state.tasks]
@@ -233,6 +238,7 @@ class HttpServer:
             "http_timeouts": counts.timeouts,
             "http_dropped": counts.dropped,
             "http_connections": len(self.waiting) + len(self.busy),
+            **{name: count() for name, count in self.counts.items()},
         }
 
     async def handle(self, route: HttpRoute, request: HttpRequest) -> Response:
@@ -295,10 +301,11 @@ class HttpServer:
     def may_listen(self, scope: MutableMapping[str, Any], state: dict[str, Any]) -> bool:
         """Whether a request for a WebSocket may have one; otherwise it is answered as a plain request."""
         try:
-            request, _ = admitted(self, scope, state["target"])
+            given = {**scope, "headers": with_offered_token(scope["headers"])}
+            request, _ = admitted(self, given, state["target"])
         except Refusal:
             return False
-        return request.method == "GET" and self.listeners.room
+        return request.method == "GET" and (request.path in self.websockets or self.listeners.room)
 
     def refused(self, refusal: Refusal) -> Response:
         """The response to a refused request: its page, or JSON with the reason."""

@@ -34,6 +34,7 @@ class Topic(StrEnum):
     ABOUT = "about"
     STATUS = "status"
     NODES = "nodes"
+    GRAPH = "graph"
     SURFACES = "surfaces"
     APPROVE = "approve"
     FORGET = "forget"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,7 +13,7 @@ from antiphon.cli.approve import DEFAULT_PORT, look
 from antiphon.cli.approve import Port as HttpPort
 from antiphon.cli.osc import PORT, Port, ask, value
 from antiphon.cli.repl.declarations import Declaration, declarations
-from antiphon.cli.repl.lines import Help, Quit, Send, help_lines, meaning
+from antiphon.cli.repl.lines import Help, Quit, Send, Show, help_lines, meaning
 from antiphon.errors import AntiphonError, sentence
 from antiphon.runtime import paths
 from antiphon.wire.text import printable
@@ -43,27 +43,41 @@ class Repl:
         self.declared: Mapping[str, Declaration] = {}
         self._status: Mapping[str, Any] = {}
         self._trouble = ""
-        self._read_at = 0.0
         self._nodes: object = None
+        self._soon = Event()
         self._look()
 
     def _look(self) -> None:
         self._status = look("/api/status", paths.config(), self._http_port)
         nodes = [(node["name"], node["type"]) for node in self._status["nodes"]]
         if nodes != self._nodes:
-            self.declared = declarations(look("/", paths.config(), self._http_port))
+            self._declare()
             self._nodes = nodes
-        self._read_at = time.monotonic()
+
+    def _declare(self) -> None:
+        self.declared = declarations(look("/", paths.config(), self._http_port))
+
+    def refresh(self) -> None:
+        """Asks the server how it is, for the status line and completion."""
+        try:
+            self._look()
+            self._trouble = ""
+        except AntiphonError as error:
+            self._trouble = sentence(error)
+
+    def follow(self) -> None:
+        """Refreshes every `REFRESH` seconds, and after each message, in a thread: typing and F12 wait for no answer."""
+
+        def follow() -> None:
+            while True:
+                self._soon.wait(REFRESH)
+                self._soon.clear()
+                self.refresh()
+
+        Thread(target=follow, name="status", daemon=True).start()
 
     def status_line(self) -> str:
-        """Patch, tempo, beat, load, misses; or why there is none. Asks the server at most every `REFRESH` seconds."""
-        if time.monotonic() - self._read_at > REFRESH:
-            try:
-                self._look()
-                self._trouble = ""
-            except AntiphonError as error:
-                self._trouble = sentence(error)
-                self._read_at = time.monotonic()
+        """Patch, tempo, beat, load, misses; or why there is none."""
         if self._trouble:
             return printable(self._trouble)
         now = self._status
@@ -95,12 +109,23 @@ class Repl:
             match meaning(line, self.declared):
                 case Send() as message:
                     answers = self.send(message)
+                    declared = self.declared.get(message.address)
+                    if message.words and not answers and declared is not None and declared.value:
+                        answers = self.send(Send(message.address))
                     # what the message changed is to be completed, and shown, from the next line on
-                    with suppress(AntiphonError):
-                        self._look()
+                    self._soon.set()
                     return answers
                 case Help(topic):
+                    with suppress(AntiphonError):
+                        self._declare()  # with the values of now
                     return help_lines(topic, self.declared)
+                case Show("nodes"):
+                    self._look()
+                    nodes = [f"{node['name']}  {node['type']}" for node in self._status["nodes"]]
+                    return nodes or ["the patch has no nodes"]
+                case Show():
+                    self._look()
+                    return [self.status_line().removesuffix("  F12 panic")]
                 case Quit():
                     return None
         except AntiphonError as error:
@@ -125,6 +150,7 @@ def repl(port: Port = PORT, http_port: HttpPort = DEFAULT_PORT) -> None:
         refresh_interval=REFRESH,
         key_bindings=panic_key(connected, typer.echo),
     )
+    connected.follow()
     typer.echo("help says what can be typed; Ctrl-D ends this, the server plays on")
     converse(connected, session, typer.echo)
 

@@ -8,7 +8,7 @@ from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 
 from antiphon.cli.repl.declarations import Declaration
-from antiphon.cli.repl.lines import OWN
+from antiphon.cli.repl.lines import OWN, commands, node_names
 
 SWITCH = ("on", "off")
 
@@ -34,11 +34,17 @@ class AddressCompleter(Completer):
             if last.startswith("/"):
                 yield from ((a, _meta(d)) for a, d in declared.items())
                 return
-            yield from ((name, "node") for name in _nodes(declared))
-            yield from OWN.items() if not words else ()
+            # a node goes before a word of the REPL's own, and that before a command
+            named = {**dict(_parts([], declared)), **OWN, **dict.fromkeys(node_names(declared), "node")}
+            yield from sorted(named.items())
             return
+        if words[0] == "help":
+            words = words[1:]
         address = words[0] if words[0].startswith("/") else f"/node/{words[0]}"
         if not words[0].startswith("/"):
+            if words[0] not in node_names(declared):
+                yield from _parts(words, declared)
+                return
             if len(words) == 1:
                 below = f"{address}/"
                 yield from ((a[len(below) :], _meta(d)) for a, d in declared.items() if a.startswith(below))
@@ -51,9 +57,15 @@ class AddressCompleter(Completer):
                 yield word, "now" if word == found.value else ""
 
 
-def _nodes(declared: Mapping[str, Declaration]) -> list[str]:
-    parts = (address.split("/") for address in declared)
-    return sorted({part[2] for part in parts if part[1] == "node" and len(part) > 3})
+def _parts(words: list[str], declared: Mapping[str, Declaration]) -> Iterable[tuple[str, str]]:
+    """The words that continue these to a command, once each."""
+    found: dict[str, str] = {}
+    for command in commands(declared):
+        parts = command.split()
+        if parts[: len(words)] == words and len(parts) > len(words):
+            whole = len(parts) == len(words) + 1
+            found.setdefault(parts[len(words)], _meta(declared[f"/{'/'.join(parts)}"]) if whole else "…")
+    yield from found.items()
 
 
 def _meta(declaration: Declaration) -> str:

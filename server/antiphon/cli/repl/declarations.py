@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from antiphon.web.oscquery import UNITS
+
 NORM = "/norm"
+_UNITS = {theirs: ours for ours, theirs in UNITS.items()}
 WRITE = 2
 """Bit of OSCQuery's ACCESS: the address takes a value."""
 
@@ -41,7 +44,7 @@ class Declaration:
             return " or ".join(self.words)
         if self.low is None or self.high is None:
             return "on or off" if self.types in ("T", "F") else ""
-        unit = f" {self.unit.rpartition('.')[2]}" if self.unit else ""
+        unit = f" {_UNITS.get(self.unit, self.unit)}" if self.unit else ""
         return f"{self.low:g} to {self.high:g}{unit}"
 
 
@@ -60,6 +63,17 @@ def declarations(tree: Mapping[str, Any]) -> dict[str, Declaration]:
     return found
 
 
+def _shown(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "on" if value else "off"
+        case float():
+            return f"{value:g}"
+    return str(value)
+
+
 def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
     path = str(entry.get("FULL_PATH", ""))
     if "TYPE" in entry and int(entry.get("ACCESS", 0)) & WRITE and not path.endswith(NORM):
@@ -67,7 +81,7 @@ def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
         value = (entry.get("VALUE") or [None])[0]
         found[path] = Declaration(
             path, str(entry.get("DESCRIPTION", "")), str(entry["TYPE"]),
-            "" if value is None else f"{value:g}" if isinstance(value, float) else str(value),
+            _shown(value),
             bounds.get("MIN"), bounds.get("MAX"), tuple(map(str, bounds.get("VALS", ()))),
             (entry.get("UNIT") or [""])[0],
         )  # fmt: skip

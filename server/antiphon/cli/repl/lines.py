@@ -8,21 +8,29 @@ from dataclasses import dataclass
 
 from antiphon.cli.repl.declarations import Declaration
 from antiphon.errors import UsageError
-from antiphon.runtime.suggestion import instead
+from antiphon.runtime.suggestion import instead, listed, meant
 
 HELP = """\
-/node/echo/feedback 0.4     sends a message; the value is shown without arguments
-echo feedback 0.4           the same, by the node's and the parameter's name
-help [what]                 this, or the sentence and range of an address or a node
+echo feedback 0.4           sets a parameter of a node; without a value, shows it
+note on 60 100              sends a command; /note/on 60 100 is the same, and so is any other address
+help [what]                 this, or the sentence and range of a node, a parameter or a command
+nodes, status               the patch's nodes and their types; how the server is
+play, stop                  starts and stops the beat
 panic                       silence within one block; F12 does so at any time
-quit                        ends the REPL; the server plays on
-Tab completes addresses, parameters and words; Up finds earlier lines."""
+quit                        ends the REPL, as Ctrl-D does; the server plays on
+Tab completes names, parameters and words; Up finds earlier lines."""
 OWN = {
-    "help": "what can be typed, or what an address does",
+    "help": "what can be typed, or what it does",
+    "nodes": "the patch's nodes and their types",
+    "status": "how the server is: the last line of the terminal",
+    "play": "starts the beat",
+    "stop": "stops the beat",
     "panic": "silence within one block",
     "quit": "ends the REPL; the server plays on",
 }
 """The REPL's own words, with a sentence each."""
+MESSAGES = {"play": "/transport/play", "stop": "/transport/stop", "panic": "/panic"}
+"""Those that send a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +49,18 @@ class Help:
 
 
 @dataclass(frozen=True, slots=True)
+class Show:
+    """A look at the server: "nodes" or "status"."""
+
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """The end."""
 
 
-def meaning(line: str, declared: Mapping[str, Declaration]) -> Send | Help | Quit | None:
+def meaning(line: str, declared: Mapping[str, Declaration]) -> Send | Help | Show | Quit | None:
     """Reads a line.
 
     Args:
@@ -65,23 +80,58 @@ def meaning(line: str, declared: Mapping[str, Declaration]) -> Send | Help | Qui
     if not words:
         return None
     first, *rest = words
+    if first.startswith("/"):
+        return Send(first, tuple(rest))
+    nodes = node_names(declared)
+    if first in nodes:  # a node goes before a word: a patch may have one that is called stop
+        return _named(first, rest, declared)
     match first:
         case "help" | "?":
             return Help(" ".join(rest))
-        case "quit" | "exit":
+        case "quit" | "exit" | "q" if not rest:
             return Quit()
-        case "panic":
-            return Send("/panic")
-    if first.startswith("/"):
-        return Send(first, tuple(rest))
-    return _named(first, rest, declared)
+        case "nodes" | "status" if not rest:
+            return Show(first)
+        case "play" | "stop" | "panic":
+            return Send(MESSAGES[first], tuple(rest))
+    node, dot, param = first.partition(".")
+    if dot and node in nodes:
+        return _named(node, [param, *rest], declared)
+    return _command(words, declared)
+
+
+def node_names(declared: Mapping[str, Declaration]) -> list[str]:
+    """The names of the nodes, `in` and `out` too, sorted."""
+    return sorted({address.split("/")[2] for address in declared if is_of_node(address)})
+
+
+def is_of_node(address: str) -> bool:
+    """Whether an address is a parameter's, not a command's."""
+    return address.startswith("/node/") and address.count("/") > 2
+
+
+def commands(declared: Mapping[str, Declaration]) -> list[str]:
+    """The commands as they can be typed: "note on", "tempo"."""
+    return [address.strip("/").replace("/", " ") for address in declared if not is_of_node(address)]
+
+
+def _command(words: list[str], declared: Mapping[str, Declaration]) -> Send:
+    """A command by the parts of its address, as many of the words as make one."""
+    for count in range(len(words), 0, -1):
+        address = "/" + "/".join(words[:count])
+        if address in declared and not is_of_node(address):
+            return Send(address, tuple(words[count:]))
+    first, nodes, every = words[0], node_names(declared), commands(declared)
+    below = [command for command in every if command.startswith(f"{first} ")]
+    if below:
+        raise UsageError(f"{' '.join(words[:2])!r} is no command; these begin so: {listed(below)}")
+    meant_too = [command for command in every if command.endswith(f" {first}")]
+    near = f"did you mean {' or '.join(meant_too)}? " if meant_too else meant(first, [*nodes, *every, *OWN])
+    raise UsageError(f"there is no node and no command {first!r}; {near}the nodes are: {listed(nodes)}; type help")
 
 
 def _named(node: str, rest: list[str], declared: Mapping[str, Declaration]) -> Send:
     """A node and its parameter, by their names."""
-    nodes = {address.split("/")[2] for address in declared if address.startswith("/node/") and address.count("/") > 2}
-    if node not in nodes:
-        raise UsageError(f"there is no node {node!r}{instead(node, sorted(nodes), 'the nodes are')}; help lists all")
     params = [address.rpartition("/")[2] for address in declared if address.startswith(f"/node/{node}/")]
     if not rest or rest[0] not in params:
         what = f"{rest[0]!r} is no parameter of {node}" if rest else f"say which parameter of {node}"
@@ -93,21 +143,31 @@ def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
     """The answer to a question.
 
     Args:
-        topic: "", an address, the beginning of one, or a node's name.
+        topic: "", an address or a command, the beginning of one, a node's or a parameter's name.
         declared: The addresses there are.
 
     Raises:
         UsageError: There is nothing of that name.
     """
     if not topic:
-        return HELP.splitlines()
-    if topic in OWN:
-        return [f"{topic}: {OWN[topic]}"]
-    wanted = topic if topic.startswith("/") else f"/node/{'/'.join(topic.split())}"
-    matches = [d for a, d in declared.items() if a == wanted or a.startswith(f"{wanted}/")]
-    if not matches:
-        raise UsageError(f"nothing is called {topic!r}{instead(wanted, list(declared), 'there are')}")
-    return [_line(each) for each in matches]
+        return [
+            *HELP.splitlines(),
+            f"The nodes are: {', '.join(node_names(declared))}.",
+            f"The commands are: {', '.join(commands(declared))}.",
+        ]
+    path = topic if topic.startswith("/") else "/" + "/".join(topic.replace(".", " ").split())
+    below = [d for a, d in declared.items() for w in (path, f"/node{path}") if a == w or a.startswith(f"{w}/")]
+    if not topic.startswith("/") and not below:
+        # of whichever node
+        below = [d for a, d in declared.items() if is_of_node(a) and a.endswith(path)]
+    own = [f"{topic}: {OWN[topic]}"] if topic in OWN else []
+    if own:
+        below = [each for each in below if is_of_node(each.address)]
+    if not below and not own:
+        last = {address.rpartition("/")[2] for address in declared}
+        near = meant(topic, [*node_names(declared), *commands(declared), *sorted(last)])
+        raise UsageError(f"nothing is called {topic!r}; {near}help lists what there is")
+    return own + [_line(each) for each in below]
 
 
 def _line(declaration: Declaration) -> str:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from antiphon.control.osc.arguments import Args
 from antiphon.control.osc.handlers import graph, learn, live, notes, scenes, server, sets, time
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.session.commands import NudgeBeat, When
 from antiphon.session.transport import PRESSABLE
@@ -122,6 +122,12 @@ ADDRESSES = (
             learn.unlearn, OWNER),
     Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over so many beats; "
             "without arguments answers `/tempo f:bpm`.", time.tempo, timed=True),
+    Address("/swing", "[f:amount] [f:step]", f"Delays every second step, of `step` beats (0.5 if not given: eighths), "
+            f"of all that is dated in beats, by the share `amount` of it: 0 to {MAX_SWING:g}; 0 is even, 0.333 that of "
+            "triplets. The beat itself stays even. Without arguments answers `/swing f:amount f:step`.",
+            time.swing, timed=True),
+    Address("/bar/beats", "[i:beats]", f"Sets the beats of a bar for `/bar`, 1 to {MAX_BAR}; bars begin at whole "
+            "multiples. Without arguments answers `/bar/beats i:beats`.", time.bar_beats),
     Address("/transport/play", "[f:beat]", "Starts the beat, from one if given.", time.play, timed=True),
     Address("/transport/stop", "", "Stops the beat.", time.stop, timed=True),
     Address("/beat", "[f:beat]", "Goes to a beat; without arguments answers `/beat f:beat`.", time.beat,

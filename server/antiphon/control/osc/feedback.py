@@ -19,7 +19,7 @@ LATE_SECONDS = 0.010
 MAX_EVENTS = 256
 """Events of one flush; further ones are dropped and counted."""
 
-REASONED = frozenset({"/node/state", "/patch/failed", "/patch/warning"})
+REASONED = frozenset({"/node/state", "/patch/failed", "/patch/warning", "/plugin/failed"})
 """Events with a sentence, from which names of files are removed for surfaces that are not the owner's."""
 Listener = Callable[[str, Value], None]
 

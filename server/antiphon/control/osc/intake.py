@@ -257,23 +257,21 @@ class Intake:
             self._replies.fail(peer, route.address, self._faults.add(route.address, error))
 
     def at_beat(self, beat: float, message: Message, peer: Peer) -> None:
-        """Handles a message that takes effect at a beat.
+        """Handles a message that takes effect at a beat; where it cannot, its own address is answered `/fail`.
 
         Args:
             beat: Of the musical clock; one that has passed is now.
             message: To handle.
             peer: Its sender.
-
-        Raises:
-            WireError: There is no such address, or messages to it take effect at no beat.
         """
         route = self._router.exact.get(message.address)
         if route is None:
             name = shown(message.address)
-            raise WireError(unknown(name, self._router.exact, self._session))
-        if not route.timed or asks(message, route):
-            raise WireError(f"{route.address} takes effect at no beat; send it by itself")
-        self.call(route, message, peer, Beat(beat))
+            self._replies.fail(peer, name, lambda: unknown(name, self._router.exact, self._session))
+        elif not route.timed or asks(message, route):
+            self._replies.fail(peer, route.address, "this takes effect at no beat; send it without /at")
+        else:
+            self.call(route, message, peer, Beat(beat))
 
     def _defer(self, route: AddressRoute, message: Message, peer: Peer, when: Sample) -> bool:
         """Defers a message that control itself handles, if its time is in the future; reports one that is late."""

@@ -101,10 +101,11 @@ After `/notify 1`, at most 60 times a second and bundled:
 |---|---|---|
 | `/node/NAME/PARAM` | value | It changed, and you did not do it. |
 | `/tempo` | `f:bpm` | As above. |
-| `/beat` | `i:beat` | A beat began. |
+| `/beat` | `i:beat f:bpm` | A beat began, at that tempo. A jump past several gives the last. |
+| `/bar` | `i:bar f:bpm` | A bar began; bar 0 is at beat 0, and `/bar/beats` sets its length. |
 | `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second; `in` and `out` are the server's own. |
-| `/cue` | `s:name [x:value]` | Somebody sent `/cue`. |
-| `/panic` | | Somebody asked for silence. |
+| `/cue` | `s:name [x:value]` | A client sent `/cue`. |
+| `/panic` | | `/panic`, from any client, a key or the page. |
 | `/clip` | `i:blocks` | So many blocks of input reached full scale since the last `/clip`, once a second at most. |
 | `/note/on` `/note/off` | `i:note i:velocity i:channel s:node` | A node emitted it, for example `hum`. |
 | `/late` | `s:address f:seconds` | A command came over 10 ms after its time. |
@@ -112,6 +113,7 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or was refused. |
 | `/set/at` | `s:set i:place i:patches s:patch` | Another patch of the set was asked for. |
 | `/patch/warning` | `s:reason` | It plays, but takes most of the machine (with the numbers), or hides a shipped one. |
+| `/plugin/loaded` `/plugin/failed` | `s:plugin`, `s:plugin s:reason` | A saved plugin is used, or is not. |
 | `/engine/state` | `s:state i:pid` | An engine was started again. |
 | `/learned` | `s:address s:control s:port` | A MIDI controller was mapped to it, after `/learn`. |
 | `/ping` | | Every 30 s, to detect a closed port; need not be answered. |

@@ -104,7 +104,10 @@ class Reports:
             case Synced(token):
                 server.syncs.synced(token)
             case BeatPassed(beat):
-                server.feedback.event("/beat", beat)
+                bpm, bar = float(server.link.tempo_now()[1]), server.session.state.bar
+                server.feedback.event("/beat", beat, bpm)
+                if beat % bar == 0:
+                    server.feedback.event("/bar", beat // bar, bpm)
             case Late(node, cell, seconds):
                 server.feedback.late(self._address(node, cell), seconds)
                 if server.events.listeners and seconds > LATE_SECONDS:

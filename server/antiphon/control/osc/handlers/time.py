@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from antiphon.control.executor import CommandExecutor
-from antiphon.control.osc.arguments import Args, most, number, pressed, text
+from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
 from antiphon.control.replies import Replies
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
-from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.graph.clock import MAX_BAR, MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
 from antiphon.session.actions import ACTIONS
-from antiphon.session.commands import Plain, SetTempo, SetTransport, When
+from antiphon.session.commands import Plain, SetSwing, SetTempo, SetTransport, When
 from antiphon.session.schedule import MAX_BEAT
 from antiphon.session.session import Session
 from antiphon.wire.osc import encode
@@ -49,9 +49,13 @@ def plain(kind: type[Plain]) -> Callable[[TimeServer, Peer, Args, When], None]:
     row = ACTIONS.row(kind)
 
     def handle(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
-        most(args, len(row.names), " ".join(f"f:{name}" for name in row.names))
-        values = (number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields))
-        server.executor.do(row.record(*values, when), peer.key)
+        names = (f"f:{name}" if at < row.least else f"[f:{name}]" for at, name in enumerate(row.names))
+        most(args, len(row.names), " ".join(names))
+        given = max(len(args), row.least)
+        values = {
+            field.name: number(args, at, field.name, *field.bounds) for at, field in enumerate(row.fields[:given])
+        }
+        server.executor.do(row.record(**values, when=when), peer.key)
 
     return handle
 
@@ -65,6 +69,22 @@ def tempo(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     bpm = number(args, 0, "tempo in bpm", MIN_TEMPO, MAX_TEMPO)
     beats = number(args, 1, "the ramp in beats", 0.0, 1e6, 0.0)
     server.executor.do(SetTempo(bpm, beats, when), peer.key)
+
+
+def swing(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
+    if args:
+        plain(SetSwing)(server, peer, args, when)
+        return
+    server.executor.catch_up()
+    server.replies.reply(peer, encode("/swing", *server.session.state.swing))
+
+
+def bar_beats(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "[i:beats]")
+    if args:
+        server.session.state.put_bar(whole(args, 0, "beats of a bar", 1, MAX_BAR))
+    else:
+        server.replies.reply(peer, encode("/bar/beats", server.session.state.bar))
 
 
 def play(server: TimeServer, peer: Peer, args: Args, when: When) -> None:

@@ -1,0 +1,162 @@
+"""`antiphon evaluate listen`: beats, downbeats, tempo, chords and key of songs rendered with two soundfonts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import SHARP_NAMES
+from antiphon_listen.music import Music
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, chosen, read_song
+
+SONGS = 24
+"""Songs that are measured unless `--limit` says otherwise, each with both soundfonts."""
+_TEMPO_WITHIN = 0.04
+_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+"""Krumhansl's probe-tone profiles (1990)."""
+Sound = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class MusicFound:
+    """What a system found; None of what it does not look for. The fields are those of `Music.quantities`."""
+
+    tempo: float | None = None
+    beats: Any = None
+    downbeats: Any = None
+    key: str | None = None
+    chords: Any = None
+
+
+class Listening(Evaluation):
+    """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, rendered with two soundfonts."""
+
+    systems: ClassVar[tuple[System, ...]] = (
+        System("every 4th of librosa", "trivial"),
+        System("librosa beats", "peer"),
+        System("templates", "peer"),
+        System("Krumhansl", "peer"),
+        System("listen", "ours"),
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("beats"),
+        Measure("downbeats"),
+        Measure("tempo"),
+        Measure("half or double"),
+        Measure("majmin"),
+        Measure("key"),
+        Measure("key, weighted"),
+    )
+    note: ClassVar[str] = (
+        "beats, downbeats: mir_eval's F within 70 ms. tempo: within 4 %; half or double counts those too. majmin: "
+        "mir_eval. key: the exact one of the longest part; weighted as MIREX. Renders of one piano are not records."
+    )
+    folders: ClassVar[tuple[str, ...]] = ("pop909",)
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        """Figures of all systems, song by song, those of one soundfont and then of the other."""
+        for soundfont in SOUNDFONTS:
+            for folder in chosen(ask.data / "pop909", TEST, ask.limit or SONGS):
+                song = read_song(folder, ask.work, soundfont)
+                for name, run in _SYSTEMS.items():
+                    if ask.wants(name):
+                        for measure, value in figures(song, run(song.sound)):
+                            yield MetricValue(name, measure, song.name, value, soundfont)
+
+
+def figures(song: ListenedSong, found: MusicFound) -> Iterator[tuple[str, float]]:
+    """Each measure of what a system looks for."""
+    import mir_eval
+
+    def agreement(truth: Any, estimate: Any) -> float:
+        trim = mir_eval.beat.trim_beats
+        return float(mir_eval.beat.f_measure(trim(np.asarray(truth)), trim(np.asarray(estimate, np.float64))))
+
+    if found.beats is not None:
+        yield "beats", agreement(song.beats, found.beats)
+    if found.downbeats is not None:
+        yield "downbeats", agreement(song.downbeats, found.downbeats)
+    if found.tempo is not None:
+        ratio = found.tempo * float(np.median(np.diff(song.beats))) / 60.0
+        near = [abs(ratio * times - 1.0) < _TEMPO_WITHIN for times in (1.0, 0.5, 2.0)]
+        yield "tempo", float(near[0])
+        yield "half or double", float(any(near))
+    if found.chords is not None:
+        truth = [(start, end, label.replace("sus4(b7)", "sus4")) for start, end, label in song.chords]
+        scores = mir_eval.chord.evaluate(*_intervals(truth), *_intervals(found.chords))
+        yield "majmin", float(scores["majmin"])
+    if found.key is not None:
+        yield "key", float(found.key == song.key)
+        yield "key, weighted", float(mir_eval.key.weighted_score(song.key, found.key))
+
+
+def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:
+    return np.array([[start, end] for start, end, _ in spans], np.float64), [label for _, _, label in spans]
+
+
+def ours(sound: Sound) -> MusicFound:
+    """The shipped analysis, fed in blocks."""
+    run = Music().begin(RATE, 1)
+    for first in range(0, len(sound), RATE):
+        run.feed(sound[None, first : first + RATE])
+    values = dict(run.result())
+    empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
+    return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"], empty["chords"])
+
+
+def _librosa_beats(sound: Sound) -> MusicFound:
+    import librosa
+
+    tempo, beats = librosa.beat.beat_track(y=sound, sr=RATE, units="time")
+    return MusicFound(float(np.atleast_1d(tempo)[0]), beats)
+
+
+def _every_fourth(sound: Sound) -> MusicFound:
+    """Downbeats at the phase of four whose beats are strongest."""
+    import librosa
+
+    strength = librosa.onset.onset_strength(y=sound, sr=RATE)
+    _, frames = librosa.beat.beat_track(onset_envelope=strength, sr=RATE)
+    phase = max(range(4), key=lambda n: float(strength[frames[n::4]].sum()))
+    return MusicFound(downbeats=librosa.frames_to_time(frames[phase::4], sr=RATE))
+
+
+def _templates(sound: Sound) -> MusicFound:
+    """Binary triads on librosa's CQT chroma, averaged over its beats."""
+    import librosa
+
+    chroma = librosa.feature.chroma_cqt(y=sound, sr=RATE)
+    _, frames = librosa.beat.beat_track(y=sound, sr=RATE)
+    rows = librosa.util.sync(chroma, list(frames), aggregate=np.median)
+    times = librosa.frames_to_time([0, *frames, chroma.shape[1]], sr=RATE)
+    times = np.unique(times)[: rows.shape[1] + 1]
+    shapes = [np.roll(np.isin(np.arange(12), notes), root) for notes in ((0, 4, 7), (0, 3, 7)) for root in range(12)]
+    best = (np.array(shapes, np.float64) @ rows).argmax(axis=0)
+    return MusicFound(chords=[
+        (times[n], times[n + 1], f"{SHARP_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}")
+        for n, chord in enumerate(best) if n + 1 < len(times)
+    ])  # fmt: skip
+
+
+def _krumhansl(sound: Sound) -> MusicFound:
+    import librosa
+
+    chroma = librosa.feature.chroma_cqt(y=sound, sr=RATE).mean(axis=1)
+    scores = [np.corrcoef(np.roll(row, tonic), chroma)[0, 1] for row in (_MAJOR, _MINOR) for tonic in range(12)]
+    mode, tonic = divmod(int(np.argmax(scores)), 12)
+    return MusicFound(key=f"{SHARP_NAMES[tonic]} {'minor' if mode else 'major'}")
+
+
+_SYSTEMS: Mapping[str, Callable[[Sound], MusicFound]] = {
+    "every 4th of librosa": _every_fourth,
+    "librosa beats": _librosa_beats,
+    "templates": _templates,
+    "Krumhansl": _krumhansl,
+    "listen": ours,
+}

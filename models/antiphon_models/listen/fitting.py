@@ -1,0 +1,161 @@
+"""Fits the tables of `listen`: `python -m antiphon_models.listen.fitting DATA WORK OUT.json`. Minutes on one core.
+
+Which grid of beats is right: a line by the softmax over each song's grids, towards those of the best F-measure. Chords:
+means and covariances of pitch classes, their root turned to one place. Downbeats: logistic regression.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_listen import bars, beats, harmony
+from antiphon_listen.chroma import NoteSpectrum
+from antiphon_listen.onsets import OnsetStrength
+from antiphon_listen.signals import MusicCurves, curves
+from antiphon_listen.tables import Tables
+from antiphon_models.listen.songs import FIT, RATE, SOUNDFONTS, ListenedSong, chosen, read_song, triad
+
+F64 = NDArray[np.float64]
+SONGS = 150
+_SHARPNESS = 10.0
+"""By how much a grid's F-measure weighs in its share of the target."""
+_GRID_DECAY, _BAR_DECAY = 3.0, 30.0
+"""Weight decay, chosen by cross-validation over the songs fitted on."""
+_RIGHT = 0.85
+"""F-measure from which a grid's beats are used to fit downbeats."""
+_ROUNDS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedSong:
+    """A song's curves, its grids, and its truth without its sound."""
+
+    name: str
+    curves: MusicCurves
+    grids: tuple[beats.BeatGrid, ...]
+    scores: F64
+    beats: F64
+    downbeats: F64
+    chords: tuple[tuple[float, float, str], ...]
+
+
+def prepare(song: ListenedSong) -> PreparedSong:
+    """What fitting needs of a song."""
+    import mir_eval
+
+    found = curves_of(song.sound)
+    grids = tuple(beats.hypotheses(found))
+    truth = mir_eval.beat.trim_beats(song.beats)
+    scores = [mir_eval.beat.f_measure(truth, mir_eval.beat.trim_beats(grid.beats)) for grid in grids]
+    return PreparedSong(song.name, found, grids, np.array(scores), song.beats, song.downbeats, song.chords)
+
+
+def curves_of(sound: NDArray[np.float32]) -> MusicCurves:
+    """The curves of a whole sound at `RATE`."""
+    strength, notes = OnsetStrength(), NoteSpectrum()
+    for first in range(0, len(sound), RATE):
+        strength.feed(sound[first : first + RATE])
+        notes.feed(sound[first : first + RATE])
+    return curves(strength.end(), notes.end(), len(sound) / RATE)
+
+
+def fit(material: Sequence[PreparedSong]) -> Tables:
+    """The tables of some songs."""
+    mean, spread, weights = _fit_grids(material)
+    chord_mean, chord_precision = _fit_chords(material)
+    part = Tables(mean, spread, weights, chord_mean, chord_precision, np.zeros(81))
+    return Tables(mean, spread, weights, chord_mean, chord_precision, _fit_bars(material, part))
+
+
+def _fit_grids(material: Sequence[PreparedSong]) -> tuple[F64, F64, F64]:
+    rows = [np.array([beats.features(grid) for grid in song.grids]) for song in material if song.grids]
+    every = np.concatenate(rows)
+    mean, spread = every.mean(axis=0), every.std(axis=0) + 1e-9
+    targets = []
+    for song in material:
+        if song.grids:
+            share = np.exp(_SHARPNESS * (song.scores - song.scores.max()))
+            targets.append(share / share.sum())
+    tables = [(row - mean) / spread for row in rows]
+
+    def slope(weights: F64) -> tuple[float, F64]:
+        loss, back = 0.5 * _GRID_DECAY * float(weights @ weights), _GRID_DECAY * weights
+        for table, target in zip(tables, targets, strict=True):
+            score = table @ weights
+            share = np.exp(score - score.max())
+            share /= share.sum()
+            loss -= float(target @ np.log(share + 1e-12))
+            back = back + table.T @ (share - target)
+        return loss, back
+
+    return mean, spread, _least(slope, len(mean))
+
+
+def _fit_chords(material: Sequence[PreparedSong]) -> tuple[F64, F64]:
+    rows: list[list[F64]] = [[], [], []]
+    for song in material:
+        grid = harmony.step_grid(song.beats, song.curves.seconds)
+        found = harmony.shares(song.curves.per_interval(grid))
+        starts = np.array([start for start, _, _ in song.chords])
+        middle = grid + 0.5 * np.diff(grid, append=grid[-1] + 0.4)
+        places = np.clip(np.searchsorted(starts, middle, "right") - 1, 0, len(starts) - 1)
+        for row, place in zip(found, places, strict=True):
+            chord = triad(song.chords[place][2])
+            if chord is not None:
+                kind, root = divmod(chord, 12)
+                rows[kind].append(harmony.turned(row[None], root if kind < 2 else 0)[0])
+    means, precisions = [], []
+    for turned, extra in zip(rows, (1e-3, 1e-3, 1.1e-2), strict=True):
+        table = np.array(turned)
+        means.append(table.mean(axis=0))
+        precisions.append(np.linalg.inv(np.cov(table.T) + extra * np.eye(24)))
+    return np.array(means), np.array(precisions)
+
+
+def _fit_bars(material: Sequence[PreparedSong], part: Tables) -> F64:
+    rows, labels = [], []
+    for song in material:
+        best = int(np.argmax(song.scores))
+        if song.scores[best] >= _RIGHT:
+            at = song.grids[best].beats
+            rows.append(bars.features(song.curves, at, part))
+            labels.append(np.abs(at[:, None] - song.downbeats[None]).min(axis=1) < 0.1)
+    table = np.concatenate(rows)
+    table = np.concatenate([table, np.ones((len(table), 1))], axis=1)
+    truth = np.concatenate(labels).astype(np.float64)
+    decay = np.full(table.shape[1], _BAR_DECAY)
+    decay[-1] = 0.0
+
+    def slope(weights: F64) -> tuple[float, F64]:
+        score = table @ weights
+        loss = float(np.logaddexp(0.0, score).sum() - truth @ score + 0.5 * (decay * weights) @ weights)
+        return loss, table.T @ (1.0 / (1.0 + np.exp(-score)) - truth) + decay * weights
+
+    return _least(slope, table.shape[1])
+
+
+def _least(slope: object, size: int) -> F64:
+    from scipy.optimize import minimize
+
+    return np.asarray(minimize(slope, np.zeros(size), jac=True, method="L-BFGS-B", options={"maxiter": _ROUNDS}).x)
+
+
+def main(data: Path, work: Path, out: Path, count: int = SONGS) -> None:
+    """Fits on songs rendered with the soundfonts in turn, and writes the tables."""
+    work.mkdir(parents=True, exist_ok=True)
+    material = []
+    for place, folder in enumerate(chosen(data / "pop909", FIT, count)):
+        song = prepare(read_song(folder, work, list(SOUNDFONTS)[place % 2]))
+        material.append(song)
+        print(f"{place + 1} {song.name} best grid {song.scores.max(initial=0.0):.3f}", flush=True)
+    out.write_text(fit(material).to_json())
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))

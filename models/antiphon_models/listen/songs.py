@@ -1,0 +1,104 @@
+"""POP909's songs as recordings: rendered with two soundfonts, with their beats, downbeats, chords and key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import SHARP_NAMES
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
+
+FIT, TEST = "123456", "89"
+"""Last digits of the songs fitted on and measured on; 7 is left for tuning, 0 is left out of the data."""
+RATE = 22050
+SOUNDFONTS = {"FluidR3": FLUID, "TimGM6mb": TIM}
+_FLATS = {"Db": "C#", "Eb": "D#", "Gb": "F#", "Ab": "G#", "Bb": "A#", "Cb": "B", "Fb": "E"}
+_SHARPS = {"E#": "F", "B#": "C"}
+
+
+@dataclass(frozen=True, slots=True)
+class ListenedSong:
+    """A song and its truth.
+
+    Attributes:
+        name: Its number and soundfont.
+        sound: float32 `[frames]`, at `RATE`.
+        beats: Seconds.
+        downbeats: Seconds.
+        chords: (start s, end s, label), labels as annotated.
+        key: "C major", that of the longest part.
+        keys: How many keys are annotated.
+    """
+
+    name: str
+    sound: NDArray[np.float32]
+    beats: NDArray[np.float64]
+    downbeats: NDArray[np.float64]
+    chords: tuple[tuple[float, float, str], ...]
+    key: str
+    keys: int
+
+
+def chosen(folder: Path, digits: str, limit: int) -> list[Path]:
+    """Folders of songs whose number ends in one of `digits`, at most `limit` (0: all), evenly chosen."""
+    names = sorted(path for path in folder.iterdir() if path.name.isdigit() and path.name[-1] in digits)
+    if 0 < limit < len(names):
+        names = [names[n * len(names) // limit] for n in range(limit)]
+    return names
+
+
+def read_song(folder: Path, work: Path, soundfont: str) -> ListenedSong:
+    """A song with its truth.
+
+    Args:
+        folder: The song's.
+        work: Where renders are stored, as 16-bit FLAC.
+        soundfont: One of `SOUNDFONTS`.
+    """
+    table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
+    chords = [line.split() for line in (folder / "chord_midi.txt").read_text().splitlines() if line.strip()]
+    keys = [line.split() for line in (folder / "key_audio.txt").read_text().splitlines() if line.strip()]
+    longest = max(keys, key=lambda row: float(row[1]) - float(row[0]))
+    return ListenedSong(
+        f"{folder.name} {soundfont}", rendered(folder, work, soundfont), table[:, 0], table[table[:, 2] == 1, 0],
+        tuple((float(start), float(end), label) for start, end, label in chords), _key(longest[2]), len(keys),
+    )  # fmt: skip
+
+
+def rendered(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]:
+    """A song's sound, rendered once: mono, its peak at half of full scale."""
+    import soundfile
+
+    path = work / f"{folder.name}-{soundfont}.flac"
+    if not path.is_file():
+        sound = play(
+            (folder / f"{folder.name}.mid").read_bytes(), SOUNDFONTS[soundfont], RATE, FluidSettings(0.5, True)
+        )
+        partial = path.with_suffix(".part")
+        soundfile.write(partial, sound.mean(axis=1) / max(1.0, np.abs(sound).max()), RATE, format="FLAC")
+        partial.replace(path)
+    mono = soundfile.read(path, dtype="float32")[0]
+    return np.asarray(0.5 * mono / np.abs(mono).max())
+
+
+def root_of(label: str) -> int:
+    """The pitch class of a chord's or key's root: 1 for "Db:maj"."""
+    name = label.partition(":")[0]
+    return SHARP_NAMES.index(_FLATS.get(name, _SHARPS.get(name, name)))
+
+
+def _key(label: str) -> str:
+    return f"{SHARP_NAMES[root_of(label)]} {'minor' if label.endswith('min') else 'major'}"
+
+
+def triad(label: str) -> int | None:
+    """The chord as `antiphon_listen.harmony` numbers it; None where it is neither major nor minor nor none."""
+    if label in ("N", "X"):
+        return 24 if label == "N" else None
+    kind = label.partition(":")[2].partition("/")[0].partition("(")[0]
+    if kind.startswith("min"):
+        return 12 + root_of(label)
+    return root_of(label) if kind.startswith("maj") or kind in ("", "7", "9") else None

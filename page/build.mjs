@@ -1,0 +1,66 @@
+// Builds the page's files from src/ into the server's package: node build.mjs, or --check to compare only.
+// The same sources and the same lock file give the same bytes.
+import { build } from "esbuild";
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const here = dirname(fileURLToPath(import.meta.url));
+const assets = join(here, "../server/antiphon/web/assets");
+const LIMIT = 300_000; // bytes of all files, gzipped
+
+const licences = ["preact", "@preact/signals", "@preact/signals-core"]
+  .map((name) => `${name}: ${readFileSync(join(here, "node_modules", name, "LICENSE"), "utf8").trim()}`)
+  .join("\n\n")
+  .replaceAll("*/", "* /");
+
+async function bundle(entry, banner = {}) {
+  const made = await build({
+    entryPoints: [join(here, "src", entry)],
+    bundle: true,
+    minify: true,
+    write: false,
+    format: "iife",
+    target: "es2022",
+    charset: "utf8",
+    jsx: "automatic",
+    jsxImportSource: "preact",
+    legalComments: "none",
+    banner,
+    absWorkingDir: here,
+  });
+  return made.outputFiles[0].text;
+}
+
+// tests without Node compare this digest with the sources, so that no bundle is older than they are
+function digest() {
+  const files = ["build.mjs", "package-lock.json", "package.json", "tsconfig.json"];
+  for (const name of readdirSync(join(here, "src"))) files.push(`src/${name}`);
+  const hash = createHash("sha256");
+  for (const name of files.sort()) hash.update(`${name}\0`).update(readFileSync(join(here, name))).update("\0");
+  return hash.digest("hex");
+}
+
+const files = {
+  "app.js": await bundle("main.tsx", { js: `/*! Antiphon's page, MIT. It holds:\n\n${licences}\n*/` }),
+  "player.js": await bundle("player.ts"),
+  "app.css": await bundle("page.css"),
+  "index.html": readFileSync(join(here, "src/index.html"), "utf8"),
+  "icon.svg": readFileSync(join(here, "src/icon.svg"), "utf8"),
+  "sources.sha256": digest() + "\n",
+};
+
+const sizes = Object.entries(files).map(([name, text]) => [name, gzipSync(text, { level: 9 }).length]);
+const total = sizes.reduce((sum, [, size]) => sum + size, 0);
+if (total > LIMIT) throw new Error(`the page has ${total} bytes gzipped, ${LIMIT} at most`);
+const check = process.argv.includes("--check");
+mkdirSync(assets, { recursive: true });
+for (const [name, text] of Object.entries(files)) {
+  const path = join(assets, name);
+  if (!check) writeFileSync(path, text);
+  else if (readFileSync(path, "utf8") !== text) throw new Error(`${name} is not what the sources give: make page`);
+}
+console.log(sizes.map(([name, size]) => `${name} ${(size / 1000).toFixed(1)} kB`).join(", "));
+console.log(`${(total / 1000).toFixed(1)} kB gzipped in all${check ? ", and as committed" : ""}`);

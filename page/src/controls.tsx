@@ -1,0 +1,205 @@
+// A control for each parameter of the selected node, made from its declaration.
+import { useSignal } from "@preact/signals";
+import { useRef } from "preact/hooks";
+import { Wires } from "./edit";
+import { send, set } from "./link";
+import { graph, learning, node, selected, value, type Node, type Param } from "./model";
+
+const HOST = new Set(["bypass", "mute", "wet"]);
+
+export function toPlace(param: Param, now: number): number {
+  const { low, high } = param;
+  if (high <= low) return 0;
+  const at = param.warp === "log" && low > 0 ? Math.log(now / low) / Math.log(high / low) : (now - low) / (high - low);
+  return Math.min(1, Math.max(0, at));
+}
+
+export function fromPlace(param: Param, place: number): number {
+  const at = Math.min(1, Math.max(0, place));
+  const { low, high } = param;
+  const now = param.warp === "log" && low > 0 ? low * (high / low) ** at : low + at * (high - low);
+  if (param.kind === "int") return Math.round(now);
+  const digits = Math.max(0, 4 - Math.ceil(Math.log10(Math.max(1e-9, Math.abs(now) || high - low))));
+  return Number(now.toFixed(Math.min(6, digits)));
+}
+
+export function written(param: Param, now: unknown): string {
+  if (typeof now !== "number") return now === null || now === undefined ? "–" : String(now);
+  const size = Math.abs(now);
+  const text = param.kind === "int" ? String(Math.round(now))
+    : size >= 1000 ? now.toFixed(0) : size >= 100 ? now.toFixed(1) : size >= 1 || size === 0 ? now.toFixed(2) : now.toFixed(3);
+  return param.unit ? `${text} ${param.unit}` : text;
+}
+
+export function Controls() {
+  const one = node.value;
+  return (
+    <section class="controls" data-view="Controls" aria-label="Controls">
+      <div class="chips" role="group" aria-label="Nodes">
+        {graph.value?.nodes.map((other) => (
+          <button key={other.name} aria-pressed={selected.value === other.name} onClick={() => (selected.value = other.name)}>
+            {other.name}
+          </button>
+        ))}
+      </div>
+      {one && <NodeControls key={one.name} node={one} />}
+      <Wires />
+    </section>
+  );
+}
+
+function NodeControls({ node }: { node: Node }) {
+  const host = node.params.filter((param) => HOST.has(param.name));
+  const own = node.params.filter((param) => !HOST.has(param.name));
+  return (
+    <>
+      <div class="title">
+        <h2>{node.name}</h2>
+        <p>{node.type !== node.name && <b>{node.type}. </b>}{node.doc}</p>
+        {node.reason && <p class="bad">{node.state}: {node.reason}</p>}
+      </div>
+      <div class="params">
+        {[...own.filter((param) => !param.readonly), ...host, ...own.filter((param) => param.readonly)].map((param) => (
+          <Control key={param.name} node={node.name} param={param} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+function Control({ node, param }: { node: string; param: Param }) {
+  const address = `/node/${node}/${param.name}`;
+  const learns = !param.readonly && !["text", "file"].includes(param.kind);
+  return (
+    <div class="control">
+      <span class="label" title={param.doc}>{param.name}</span>
+      <Field address={address} param={param} />
+      {learns ? (
+        <button class="learn" aria-pressed={learning.value === address} title={`Learn: move a MIDI control and it moves ${param.name}`}
+          aria-label={`Learn a MIDI control for ${param.name}`}
+          onClick={() => {
+            send(learning.value === address ? "/unlearn" : "/learn", address);
+            learning.value = learning.value === address ? "" : address;
+          }}>
+          ◦
+        </button>
+      ) : <span />}
+      <small class="doc" title={param.doc}>{param.doc}{param.restart ? " A change makes a new plan." : ""}</small>
+    </div>
+  );
+}
+
+function Field({ address, param }: { address: string; param: Param }) {
+  const held = value(address);
+  const now = held.value;
+  if (param.readonly) return <output>{param.kind === "switch" ? (now ? "on" : "off") : written(param, now)}</output>;
+  switch (param.kind) {
+    case "float":
+    case "int":
+      return <Slider address={address} param={param} />;
+    case "switch":
+      return (
+        <button class="switch" role="switch" aria-checked={Boolean(now)} aria-label={param.name} onClick={() => set(address, !now)}>
+          <i />
+        </button>
+      );
+    case "choice":
+      return (
+        <select aria-label={param.name} value={String(now ?? "")} onChange={(event) => set(address, event.currentTarget.value)}>
+          {param.choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
+        </select>
+      );
+    case "trigger":
+      return <button class="trigger" onClick={() => send(address, 1)}>{param.name}</button>;
+    default:
+      return (
+        <input class="text" aria-label={param.name} value={String(now ?? "")} spellcheck={false}
+          onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
+          onBlur={(event) => event.currentTarget.value !== String(now ?? "") && set(address, event.currentTarget.value)} />
+      );
+  }
+}
+
+function Slider({ address, param }: { address: string; param: Param }) {
+  const now = Number(value(address).value ?? param.default);
+  const typed = useSignal(false);
+  const bar = useRef<HTMLDivElement>(null);
+  const from = useRef<{ x: number; place: number } | null>(null);
+  const place = toPlace(param, now);
+  const steps = param.kind === "int" ? param.high - param.low : 100;
+  const zero = param.low < 0 && param.high > 0 && -param.low < 2 * param.high ? toPlace(param, 0) : 0;
+
+  const move = (event: PointerEvent) => {
+    if (!from.current || !bar.current) return;
+    const scale = event.shiftKey ? 0.1 : 1;
+    const moved = ((event.clientX - from.current.x) / bar.current.clientWidth) * scale;
+    from.current = { x: event.clientX, place: Math.min(1, Math.max(0, from.current.place + moved)) };
+    const next = fromPlace(param, from.current.place);
+    if (next !== value(address).peek()) set(address, next);
+  };
+  const pressed = (event: KeyboardEvent) => {
+    const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
+    if (by !== undefined) {
+      const step = (event.shiftKey && param.kind === "float" ? 0.1 : 1) / Math.min(steps, 100) * by;
+      const next = param.kind === "int" ? Math.min(param.high, Math.max(param.low, now + by)) : fromPlace(param, place + step);
+      set(address, next);
+    } else if (event.key === "Home") set(address, param.low);
+    else if (event.key === "End") set(address, param.high);
+    else if (event.key === "Delete" || event.key === "Backspace") set(address, param.default);
+    else if (event.key === "Enter" || /^[0-9.-]$/.test(event.key)) typed.value = true;
+    else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
+  if (typed.value) return <Typed param={param} now={now} done={(next) => {
+    typed.value = false;
+    if (next !== null) set(address, next);
+  }} />;
+  return (
+    <div
+      ref={bar} class="slider" role="slider" tabIndex={0} aria-label={param.name}
+      aria-valuemin={param.low} aria-valuemax={param.high} aria-valuenow={now} aria-valuetext={written(param, now)}
+      title="Drag, or double-click to type. Shift is finer, Delete the default."
+      onPointerDown={(event) => {
+        if (event.button) return;
+        event.currentTarget.setPointerCapture(event.pointerId);
+        from.current = { x: event.clientX, place };
+      }}
+      onPointerMove={move}
+      onPointerUp={() => (from.current = null)}
+      onPointerCancel={() => (from.current = null)}
+      onDblClick={() => (typed.value = true)}
+      onKeyDown={pressed}
+    >
+      <i class="bar" style={{ left: `${Math.min(zero, place) * 100}%`, width: `${Math.abs(place - zero) * 100}%` }} />
+      <i class="thumb" style={{ left: `${place * 100}%` }} />
+      <span>{written(param, now)}</span>
+    </div>
+  );
+}
+
+function Typed({ param, now, done }: { param: Param; now: number; done: (next: number | null) => void }) {
+  const ended = useRef(false);
+  const end = (next: number | null) => {
+    if (ended.current) return;
+    ended.current = true;
+    done(next !== null && Number.isFinite(next) ? next : null);
+  };
+  return (
+    <input
+      class="text" inputMode="decimal" aria-label={`${param.name}, ${param.low} to ${param.high} ${param.unit}`}
+      ref={(field) => {
+        if (field && document.activeElement !== field) {
+          field.focus();
+          field.select();
+        }
+      }}
+      defaultValue={String(now)}
+      onKeyDown={(event) => {
+        if (event.key === "Enter") end(Number(event.currentTarget.value.replace(",", ".")));
+        if (event.key === "Escape") end(null);
+      }}
+      onBlur={(event) => end(event.currentTarget.value.trim() === "" ? null : Number(event.currentTarget.value.replace(",", ".")))}
+    />
+  );
+}

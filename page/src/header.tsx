@@ -1,0 +1,165 @@
+// Transport, patch, load, listening, panic.
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { InputMenu } from "./input";
+import { delay, listen, listening, missing, report, setVolume, volume } from "./audio";
+import { connection, panic, send } from "./link";
+import { beatNow, bpm, graph, patches, playing, status } from "./model";
+import { stage, toggleStage } from "./theme";
+
+const TAPS = 8;
+const PAUSE_MS = 2500; // after which tapping begins anew
+let taps: number[] = [];
+
+function tap(): void {
+  const now = performance.now();
+  if (taps.length && now - taps[taps.length - 1]! > PAUSE_MS) taps = [];
+  taps = [...taps, now].slice(-TAPS);
+  if (taps.length > 1) {
+    const tempo = (60000 * (taps.length - 1)) / (now - taps[0]!);
+    send("/tempo", Math.round(Math.min(999, Math.max(10, tempo)) * 10) / 10);
+  }
+}
+
+function Tempo() {
+  const typed = useSignal<string | null>(null);
+  return (
+    <label class="tempo">
+      <input
+        aria-label="Tempo in beats a minute"
+        inputMode="decimal"
+        value={typed.value ?? bpm.value.toFixed(1)}
+        onFocus={(event) => event.currentTarget.select()}
+        onInput={(event) => (typed.value = event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Escape") typed.value = null;
+          if (event.key === "Enter" || event.key === "Escape") event.currentTarget.blur();
+        }}
+        onBlur={() => {
+          const tempo = Number(typed.value?.replace(",", "."));
+          if (typed.value !== null && tempo > 0) send("/tempo", tempo);
+          typed.value = null;
+        }}
+      />
+      <span>bpm</span>
+    </label>
+  );
+}
+
+function Beat() {
+  const at = useRef<HTMLSpanElement>(null);
+  const dots = useRef<HTMLSpanElement>(null);
+  useEffect(() => {
+    let frame = 0;
+    const draw = () => {
+      const beat = beatNow();
+      const whole = Math.floor(beat);
+      const text = `${Math.floor(whole / 4) + 1}.${(((whole % 4) + 4) % 4) + 1}`;
+      if (at.current && at.current.textContent !== text) {
+        at.current.textContent = text;
+        [...dots.current!.children].forEach((dot, place) =>
+          dot.toggleAttribute("data-on", place === ((whole % 4) + 4) % 4 && playing.peek()),
+        );
+      }
+      frame = requestAnimationFrame(draw);
+    };
+    draw();
+    return () => cancelAnimationFrame(frame);
+  }, []);
+  return (
+    <span class="beat" aria-hidden="true">
+      <span class="dots" ref={dots}>
+        <i /><i /><i /><i />
+      </span>
+      <span ref={at} />
+    </span>
+  );
+}
+
+function Patch() {
+  const name = graph.value?.patch ?? "";
+  const list = patches.value.map((patch) => patch.name);
+  const set = status.value.set;
+  return (
+    <span class="group patch">
+      {set && <button aria-label="Previous patch of the set" onClick={() => send("/set/previous")}>‹</button>}
+      <select aria-label="Patch" value={name} onChange={(event) => send("/patch/load", event.currentTarget.value, 0.3)}>
+        {!list.includes(name) && <option value={name}>{name || "no patch"}</option>}
+        {list.map((one) => (
+          <option key={one} value={one}>{one}</option>
+        ))}
+      </select>
+      {set && <button aria-label="Next patch of the set" onClick={() => send("/set/next")}>›</button>}
+    </span>
+  );
+}
+
+function Listen() {
+  const on = listening.value !== "off";
+  const now = report.value;
+  return (
+    <span class="group listen">
+      <button class={on ? "on" : "call"} aria-pressed={on} onClick={() => void listen()}>
+        {on ? "Listening" : "Listen"}
+      </button>
+      {on && (
+        <>
+          <input
+            type="range" min="0" max="1" step="0.01" aria-label="Volume in this browser" value={volume.value}
+            onInput={(event) => setVolume(Number(event.currentTarget.value))}
+          />
+          <small title="From the engine to this loudspeaker, as far as the browser knows; the part of the buffer below.">
+            {now ? `${(delay.value * 1000).toFixed(0)} ms` : "…"}
+            <em>
+              buffer {now ? (now.target * 1000).toFixed(0) : "…"} ms{now?.gaps ? `, ${now.gaps} gaps` : ""}
+              {missing.value ? `, ${missing.value} lost` : ""}
+            </em>
+          </small>
+        </>
+      )}
+    </span>
+  );
+}
+
+function Load() {
+  const now = status.value;
+  const mean = Number(now.engine?.load_mean ?? 0);
+  const peak = Number(now.engine?.load_peak ?? 0);
+  const missed = Number(now.missed_blocks ?? 0);
+  const state = connection.value === "open" ? String(now.engine?.state ?? "…") : "no connection";
+  const bad = connection.value !== "open" || (now.engine && now.engine.state !== "running");
+  return (
+    <span class="group load" title={`Of a block's time: ${(mean * 100).toFixed(1)} % on average, ${(peak * 100).toFixed(1)} % at most`}>
+      <span class={bad ? "state bad" : "state"} role="status">{state}</span>
+      <meter min={0} max={1} low={0.5} high={0.8} optimum={0.1} value={mean} aria-label="Load of the engine" />
+      <small>{(mean * 100).toFixed(0)} %</small>
+      <small class={missed ? "bad" : ""}>{missed} missed</small>
+    </span>
+  );
+}
+
+export function Header() {
+  return (
+    <header>
+      <h1>Antiphon</h1>
+      <Patch />
+      <span class="group transport">
+        <button
+          aria-label={playing.value ? "Stop the beat" : "Start the beat"}
+          aria-pressed={playing.value}
+          onClick={() => send(playing.value ? "/transport/stop" : "/transport/play")}
+        >
+          {playing.value ? "■" : "▶"}
+        </button>
+        <Tempo />
+        <button onClick={tap}>Tap</button>
+        <Beat />
+      </span>
+      <Load />
+      <InputMenu />
+      <Listen />
+      <button class="stage" aria-pressed={stage.value} title="Stage: black, with larger type" onClick={toggleStage}>Stage</button>
+      <button class="panic" title="Space or Esc" onClick={panic}>Panic</button>
+    </header>
+  );
+}

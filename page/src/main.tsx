@@ -1,0 +1,103 @@
+import { signal } from "@preact/signals";
+import { render } from "preact";
+import { useRef } from "preact/hooks";
+import { report, show, shown } from "./audio";
+import { Controls } from "./controls";
+import { Roll, Sound } from "./drawings";
+import { Header } from "./header";
+import { acceptDrops, microphone } from "./input";
+import { connect, connection, panic, send, useToken } from "./link";
+import { graph, meters, takesNotes } from "./model";
+import { PatchGraph } from "./patch";
+import { Piano, key } from "./piano";
+import { Log, Scenes, Server } from "./side";
+
+const TABS = ["Patch", "Controls", "Sound", "Play"] as const;
+const tab = signal<(typeof TABS)[number]>("Patch");
+
+function App() {
+  if (connection.value === "token") return <Token />;
+  return (
+    <div class="app" data-tab={tab.value}>
+      <Header />
+      <main>
+        <PatchGraph />
+        <Sound />
+        <Controls />
+        <Roll />
+        <section class="side" data-view="Play" aria-label="Scenes and server">
+          <Scenes />
+          <Server />
+          <Log />
+        </section>
+      </main>
+      {takesNotes.value && <Piano />}
+      <nav class="tabs" aria-label="Views">
+        {TABS.map((name) => (
+          <button key={name} aria-pressed={tab.value === name} onClick={() => (tab.value = name)}>
+            {name}
+          </button>
+        ))}
+      </nav>
+    </div>
+  );
+}
+
+function Token() {
+  const field = useRef<HTMLInputElement>(null);
+  return (
+    <form
+      class="token"
+      onSubmit={(event) => {
+        event.preventDefault();
+        useToken(field.current!.value.trim());
+      }}
+    >
+      <h1>Antiphon</h1>
+      <p>This server is open to the network, so it needs its token: the file <code>token</code> in the configuration
+        folder of the machine it runs on.</p>
+      <label>
+        Token <input ref={field} type="password" autocomplete="off" />
+      </label>
+      <button>Open</button>
+    </form>
+  );
+}
+
+function typing(target: EventTarget | null): boolean {
+  return target instanceof HTMLElement && (target.matches("input, textarea, select") || target.isContentEditable);
+}
+
+document.addEventListener("keydown", (event) => {
+  if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
+  const pressed = event.target instanceof HTMLElement && event.target.matches("button, [role=slider], summary");
+  if (event.key === "Escape" || (event.key === " " && !pressed)) {
+    event.preventDefault();
+    if (!event.repeat) panic();
+  } else if (key(event, true)) event.preventDefault();
+});
+document.addEventListener("keyup", (event) => {
+  if (!typing(event.target)) key(event, false);
+});
+// a button keeps the focus after a click, and space would press it again instead of stopping the sound
+document.addEventListener("click", (event) => {
+  if (event.detail > 0 && event.target instanceof HTMLElement) event.target.closest("button")?.blur();
+});
+
+// for tests and for curious people at the console
+Object.assign(window, {
+  antiphon: {
+    send,
+    microphone,
+    report: () => report.value,
+    connection: () => connection.value,
+    tap: () => shown.value?.node,
+    wires: () => graph.value?.wires.map((wire) => wire.join(" ")) ?? [],
+    level: (name: string) => meters.get(name)?.peak ?? 0,
+  },
+});
+
+render(<App />, document.getElementById("app")!);
+connect();
+show("out");
+acceptDrops();

@@ -1,0 +1,129 @@
+// A piano for fingers, mouse and the computer's keyboard.
+import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { send } from "./link";
+import { graph, takesNotes } from "./model";
+
+const ROWS = "awsedftgyhujkolp;";
+const SHARP = new Set([1, 3, 6, 8, 10]);
+const NAMES = ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
+const base = signal(60);
+const target = signal("");
+const velocity = signal(96);
+const sounding = signal<ReadonlySet<number>>(new Set());
+const keys = new Map<string, number>();
+
+function play(note: number): void {
+  if (note < 0 || note > 127 || sounding.value.has(note)) return;
+  sounding.value = new Set(sounding.value).add(note);
+  send("/note/on", note, velocity.value, 1, ...(target.value ? [target.value] : []));
+}
+
+function end(note: number): void {
+  if (!sounding.value.has(note)) return;
+  const left = new Set(sounding.value);
+  left.delete(note);
+  sounding.value = left;
+  send("/note/off", note, 0, 1, ...(target.value ? [target.value] : []));
+}
+
+function endAll(): void {
+  for (const note of sounding.value) end(note);
+  keys.clear();
+}
+
+/** A key of the computer's keyboard; returns whether it is one of the piano's. */
+export function key(event: KeyboardEvent, down: boolean): boolean {
+  if (!takesNotes.value || event.ctrlKey || event.metaKey) return false;
+  const name = event.key.toLowerCase();
+  if (down && (name === "z" || name === "x") && !event.repeat) {
+    endAll();
+    base.value = Math.min(108, Math.max(0, base.value + (name === "z" ? -12 : 12)));
+    return true;
+  }
+  const at = ROWS.indexOf(name);
+  if (at < 0 || name.length !== 1) return false;
+  if (!down) {
+    const note = keys.get(event.code);
+    keys.delete(event.code);
+    if (note !== undefined) end(note);
+  } else if (!event.repeat) {
+    keys.set(event.code, base.value + at);
+    play(base.value + at);
+  }
+  return true;
+}
+
+window.addEventListener("blur", endAll);
+
+export function Piano() {
+  const box = useRef<HTMLDivElement>(null);
+  const fingers = useRef(new Map<number, number>());
+  useEffect(() => {
+    const up = (event: PointerEvent) => {
+      const note = fingers.current.get(event.pointerId);
+      fingers.current.delete(event.pointerId);
+      if (note !== undefined) end(note);
+    };
+    window.addEventListener("pointerup", up);
+    window.addEventListener("pointercancel", up);
+    return () => {
+      window.removeEventListener("pointerup", up);
+      window.removeEventListener("pointercancel", up);
+    };
+  }, []);
+  const under = (event: PointerEvent) => {
+    const found = document.elementFromPoint(event.clientX, event.clientY)?.closest<HTMLElement>("[data-note]");
+    return found ? Number(found.dataset.note) : null;
+  };
+  const touch = (event: PointerEvent, begin: boolean) => {
+    if (!begin && !fingers.current.has(event.pointerId)) return;
+    if (begin) (event.target as HTMLElement).releasePointerCapture?.(event.pointerId);
+    const note = under(event);
+    const before = fingers.current.get(event.pointerId);
+    if (note === before || note === null) return;
+    if (before !== undefined) end(before);
+    fingers.current.set(event.pointerId, note);
+    play(note);
+    event.preventDefault();
+  };
+  const takers = graph.value?.nodes.filter((one) => one.inputs.some((port) => port.kind === "events")) ?? [];
+  const first = base.value;
+  const all = Array.from({ length: 25 }, (_, n) => first + n).filter((note) => note <= 127);
+  const white = all.filter((note) => !SHARP.has(note % 12));
+  return (
+    <section class="piano" data-view="Play" aria-label="Piano">
+      <span class="piano-side">
+        <span class="group">
+          <button aria-label="An octave down (Z)" onClick={() => (base.value = Math.max(0, base.value - 12))}>−</button>
+          <small>C{first / 12 - 1}</small>
+          <button aria-label="An octave up (X)" onClick={() => (base.value = Math.min(108, base.value + 12))}>+</button>
+        </span>
+        <select aria-label="Which node plays" value={target.value} onChange={(event) => (target.value = event.currentTarget.value)}>
+          <option value="">as wired</option>
+          {takers.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
+        </select>
+        <label>
+          <small>velocity {velocity.value}</small>
+          <input type="range" min="1" max="127" value={velocity.value} onInput={(event) => (velocity.value = Number(event.currentTarget.value))} />
+        </label>
+      </span>
+      <div class="keys" ref={box} onPointerDown={(event) => touch(event, true)} onPointerMove={(event) => touch(event, false)}>
+        {all.map((note) => {
+          const sharp = SHARP.has(note % 12);
+          const before = white.filter((one) => one < note).length;
+          const letter = ROWS[note - first];
+          const style = sharp
+            ? { left: `${(before / white.length) * 100}%`, width: `${62 / white.length}%` }
+            : { left: `${(before / white.length) * 100}%`, width: `${100 / white.length}%` };
+          return (
+            <button key={note} tabIndex={-1} data-note={note} style={style} aria-label={`${NAMES[note % 12]}${Math.floor(note / 12) - 1}`}
+              class={`${sharp ? "sharp" : "natural"}${sounding.value.has(note) ? " down" : ""}`}>
+              {letter && <kbd>{letter.toUpperCase()}</kbd>}
+            </button>
+          );
+        })}
+      </div>
+    </section>
+  );
+}

@@ -1,0 +1,99 @@
+// Scenes, what the server is doing, and messages in words.
+import { signal } from "@preact/signals";
+import { clearLog, connection, lost, roundTrip, send } from "./link";
+import { graph, log, status } from "./model";
+import { stage, toggleStage } from "./theme";
+
+const SCENES = 8;
+const storing = signal(false);
+const beats = signal(0);
+
+export function Scenes() {
+  const stored = new Set(graph.value?.scenes ?? []);
+  const count = Math.max(SCENES, ...[...stored].map((number) => number + 1));
+  return (
+    <div class="scenes">
+      <h2>Scenes</h2>
+      <div class="pads">
+        {Array.from({ length: Math.min(32, count) }, (_, number) => (
+          <button
+            key={number}
+            class={stored.has(number) ? "stored" : ""}
+            disabled={!storing.value && !stored.has(number)}
+            aria-label={`${storing.value ? "Store" : "Recall"} scene ${number + 1}`}
+            onClick={() => {
+              if (storing.value) send("/scene/store", number);
+              else send("/scene/recall", number, beats.value);
+              storing.value = false;
+            }}
+          >
+            {number + 1}
+          </button>
+        ))}
+      </div>
+      <span class="group">
+        <button aria-pressed={storing.value} onClick={() => (storing.value = !storing.value)}>
+          {storing.value ? "Store where?" : "Store"}
+        </button>
+        <label>
+          <select aria-label="Beats over which a scene is recalled" value={String(beats.value)}
+            onChange={(event) => (beats.value = Number(event.currentTarget.value))}>
+            {[0, 1, 2, 4, 8, 16].map((one) => <option key={one} value={String(one)}>{one ? `over ${one} beats` : "at once"}</option>)}
+          </select>
+        </label>
+      </span>
+    </div>
+  );
+}
+
+export function Server() {
+  const now = status.value;
+  const engine = now.engine ?? {};
+  const latency = now.latency ?? {};
+  const rate = Number(engine.rate ?? 48000);
+  const frames = Number(latency.driver ?? 0) + Number(latency.ring ?? 0) + Number(latency.graph ?? 0);
+  const workers: { node: string; model: string; state: string; load: number; misses: number; reason: string }[] = now.workers ?? [];
+  const rows: [string, string, boolean][] = [
+    ["driver", `${engine.driver ?? "…"}, ${rate / 1000} kHz, ${engine.block ?? "…"} frames`, false],
+    ["latency", `${((frames / rate) * 1000).toFixed(1)} ms`, false],
+    ["missed, late", `${now.missed_blocks ?? 0}, ${now.late_blocks ?? 0}`, Number(now.missed_blocks) > 0],
+    ["engine restarts", String(engine.restarts ?? 0), Number(engine.restarts) > 0],
+    ["a message's way", `${roundTrip.value.toFixed(1)} ms`, false],
+    ["pages, streams", `${now.pages ?? 0}, ${now.sound_streams ?? 0}`, false],
+  ];
+  const dropped = Number(now.sound_dropped ?? 0) + Number(now.page_dropped ?? 0) + lost.value;
+  if (dropped) rows.push(["dropped for slow pages", String(dropped), true]);
+  if (now.synth) rows.push([`synth ${now.synth.backend}`, `${now.synth.state}, ${now.synth.misses} misses`, now.synth.misses > 0]);
+  for (const worker of workers) {
+    rows.push([`${worker.node} (${worker.model})`, `${worker.state}, ${(worker.load * 100).toFixed(0)} %, ${worker.misses} misses`, worker.misses > 0]);
+  }
+  return (
+    <div class="server">
+      <h2>Server</h2>
+      <button class="stage" aria-pressed={stage.value} onClick={toggleStage}>Stage: black, larger type</button>
+      <dl>
+        {rows.map(([name, said, bad]) => (
+          <div key={name}><dt>{name}</dt><dd class={bad ? "bad" : ""}>{said}</dd></div>
+        ))}
+      </dl>
+      {[now.trouble, now.warning, ...(now.plugins_failed ?? []).map((one: { name: string; reason: string }) => `${one.name}: ${one.reason}`)]
+        .filter(Boolean).map((said: string) => <p class="bad" key={said}>{said}</p>)}
+    </div>
+  );
+}
+
+export function Log() {
+  return (
+    <div class="log">
+      <h2>Messages {log.value.length > 0 && <button onClick={clearLog}>Clear</button>}</h2>
+      <ol aria-live="polite">
+        {log.value.map((one) => (
+          <li key={one.id} class={one.bad ? "bad" : ""}>
+            <time>{one.at.toTimeString().slice(0, 8)}</time> {one.text}
+          </li>
+        ))}
+        {!log.value.length && <li class="soft">{connection.value === "open" ? String(status.value.hint || "Nothing to report.").replaceAll("`", "") : "Connecting."}</li>}
+      </ol>
+    </div>
+  );
+}

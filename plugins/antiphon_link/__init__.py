@@ -1,0 +1,14 @@
+"""Ableton Link: tempo and beat shared with other programs on the network, by an optional library.
+
+Imports `antiphon.api` alone, and the library only where `serve --link` asks for it: Ableton Link is GPL.
+"""
+
+from __future__ import annotations
+
+from antiphon.api import Register, hookimpl
+
+
+@hookimpl
+def antiphon_transports(register: Register) -> None:
+    """Registers `link`."""
+    register("link", "antiphon_link.transport:LinkTransport", "Tempo and beat shared by Ableton Link.")

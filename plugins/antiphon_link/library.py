@@ -1,0 +1,48 @@
+"""The library LinkPython-extern, with times of CLOCK_MONOTONIC."""
+
+from __future__ import annotations
+
+import importlib
+import time
+from typing import Any
+
+
+class LinkLibrary:
+    """One participant of a Link session. All times are ns of CLOCK_MONOTONIC."""
+
+    def __init__(self, bpm: float) -> None:
+        """Joins the session of this network, or begins one at `bpm`."""
+        self._link: Any = importlib.import_module("link").Link(bpm)
+        self._clock = self._link.clock()
+        self._link.enabled = True
+
+    def peers(self) -> int:
+        """How many other programs take part."""
+        return int(self._link.numPeers())
+
+    def read(self, ns: int, quantum: float) -> tuple[float, float]:
+        """The tempo in bpm, and the beat at a time: its place in the quantum is the session's."""
+        state = self._link.captureSessionState()
+        return float(state.tempo()), float(state.beatAtTime(self._micros(ns), quantum))
+
+    def set_tempo(self, bpm: float, ns: int) -> None:
+        """Sets the session's tempo from a time on, for all that take part."""
+        state = self._link.captureSessionState()
+        state.setTempo(bpm, self._micros(ns))
+        self._link.commitSessionState(state)
+
+    def place(self, bpm: float, beat: float, ns: int, quantum: float) -> None:
+        """Sets tempo and beat of a session without others."""
+        state = self._link.captureSessionState()
+        at = self._micros(ns)
+        state.setTempo(bpm, at)
+        state.requestBeatAtTime(beat, at, quantum)
+        self._link.commitSessionState(state)
+
+    def close(self) -> None:
+        """Leaves the session."""
+        self._link.enabled = False
+
+    def _micros(self, ns: int) -> int:
+        """The time on Link's own clock, which on Linux is another than CLOCK_MONOTONIC."""
+        return int(self._clock.micros()) + (ns - time.monotonic_ns()) // 1000

@@ -1,0 +1,27 @@
+"""What the server knows of Ableton Link: the setting that asks for it, and how it begins."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from antiphon.api import UsageError
+from antiphon.api.transports import ServeSettings, Transport, TransportServer
+
+
+class LinkTransport(Transport):
+    """`antiphon serve --link`."""
+
+    options = ("link",)
+
+    def check(self, settings: ServeSettings) -> None:
+        if importlib.util.find_spec("link") is None:
+            raise UsageError(
+                "--link needs the library LinkPython-extern, which is not installed because Ableton Link is GPL; "
+                "install it with: pip install 'antiphon[link]'"
+            )
+
+    def start(self, server: TransportServer) -> None:
+        from antiphon_link.library import LinkLibrary
+        from antiphon_link.session import LinkSession
+
+        LinkSession(server, LinkLibrary(server.tempo()[1])).install()

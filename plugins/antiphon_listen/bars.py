@@ -1,0 +1,85 @@
+"""Downbeats: which beats begin bars, by where harmony changes and for how long it stays, at one meter a recording.
+
+Each beat gets the odds of being a downbeat, by a line fitted to annotated songs on chords before and after it; the best
+path counts beats modulo the meter and may lose or gain some, at a cost (Viterbi), as bars of two beats do occur.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon_listen import harmony
+from antiphon_listen.signals import F64, MusicCurves
+from antiphon_listen.tables import Tables
+
+METERS = {4: 0.0, 3: -10.0, 6: -12.0}
+"""Beats of a bar, and what is added to a meter's score: songs in four are far more frequent."""
+_JUMP = -10.0
+"""What counts against a bar of another length."""
+_RARE = 1.1
+"""Added to the odds, whose mean is that of one beat in four: so that a path is drawn to likely downbeats."""
+_STAY = 0.7
+_AROUND = (-8, -6, -4, -3, -2, -1, 1, 2, 3, 4, 6, 8)
+"""Beats before and behind whose changes of harmony count as well."""
+
+
+def downbeats(curves: MusicCurves, beats: F64, tables: Tables) -> F64:
+    """The beats that begin bars, in seconds."""
+    if len(beats) < 8:
+        return beats[:0]
+    odds = features(curves, beats, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1] + _RARE
+    best, chosen = -np.inf, beats[:0]
+    for meter, prior in METERS.items():
+        score, places = _counted(odds, meter)
+        if score + prior > best:
+            best, chosen = score + prior, beats[places == 0]
+    return chosen
+
+
+def features(curves: MusicCurves, beats: F64, tables: Tables) -> F64:
+    """What is known of each beat, `[n, 80]`: chords that change there, how long they last, its surroundings."""
+    count = len(beats)
+    scores = harmony.likelihoods(harmony.shares(curves.per_interval(beats)), tables)
+    path = harmony.smoothed(0.5 * scores, _STAY)
+    change = np.concatenate([[0.0], np.diff(path) != 0]).astype(np.float64)
+    total = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0)])
+    places = np.arange(count)
+    columns = [change]
+    for width in (1, 2, 4):
+        before = total[places] - total[np.maximum(0, places - width)]
+        after = total[np.minimum(count, places + width)] - total[places]
+        gain = before.max(axis=1) + after.max(axis=1) - (before + after).max(axis=1)
+        columns.append(np.tanh(gain / (8 * width)))
+    edges = np.flatnonzero(np.concatenate([[1.0], change[1:]]))
+    lengths = np.diff(np.append(edges, count))
+    ahead, behind = np.zeros(count), np.zeros(count)
+    ahead[edges] = np.minimum(lengths, 8) / 4
+    behind[edges[1:]] = np.minimum(lengths[:-1], 8) / 4
+    bar, both = (ahead == 1.0).astype(np.float64), ((ahead >= 0.9) & (behind >= 0.9)).astype(np.float64)
+    columns += [ahead, behind, bar, both]
+    degree = np.zeros((count, 24))
+    tonic = int(np.argmax(np.bincount(path, minlength=harmony.NO_CHORD + 1)[: harmony.NO_CHORD]))
+    chords = np.flatnonzero(path < harmony.NO_CHORD)
+    degree[chords, (path[chords] % 12 - tonic) % 12 + 12 * (path[chords] >= 12)] = change[chords]
+    own = np.concatenate([np.array(columns, np.float64).T, degree], axis=1)
+    around = [np.roll(own, -step, axis=0)[:, [0, 2, 3, 4]] for step in _AROUND]
+    return np.concatenate([own, *around], axis=1)
+
+
+def _counted(odds: F64, meter: int) -> tuple[float, np.ndarray[tuple[int], np.dtype[np.int64]]]:
+    """The best path's score, and each beat's place in its bar."""
+    count, own = len(odds), np.arange(meter)
+    total = np.zeros(meter)
+    total[0] = odds[0]
+    back = np.zeros((count, meter), np.int64)
+    for n in range(1, count):
+        best = int(np.argmax(total))
+        on, jump = np.roll(total, 1), total[best] + _JUMP
+        back[n] = np.where(on >= jump, (own - 1) % meter, best)
+        total = np.maximum(on, jump)
+        total[0] += odds[n]
+    places = np.zeros(count, np.int64)
+    places[-1] = int(np.argmax(total))
+    for n in range(count - 1, 0, -1):
+        places[n - 1] = back[n][places[n]]
+    return float(total.max()), places

@@ -1,0 +1,175 @@
+"""Beats: grids of several periods and phases are tracked, and the one most like those of annotated songs is chosen.
+
+A grid is tracked as in Ellis, "Beat tracking by dynamic programming" (JNMR 2007): the path of most onset strength whose
+steps stay near one period. A grid's period may be half or twice the beat's, and its phase off the beat, at about equal
+strength; which it is shows in how onsets and changes of harmony lie to it. A line fitted to annotated songs weighs it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
+from antiphon_listen import chroma, onsets
+from antiphon_listen.signals import F64, MusicCurves
+from antiphon_listen.tables import Tables
+
+SHORTEST, LONGEST = 0.3, 1.1
+"""Seconds of a beat: 55 to 200 bpm."""
+_TIGHTNESS = 400.0
+"""What counts against a step that is an octave off the period, squared, in standard deviations of strength."""
+_LATE = 0.012
+"""Seconds by which onset strength lags behind an onset: half a frame of it."""
+_PEAKS, _PERIODS = 10, 6
+_RATIOS = (1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4)
+_APART = 0.04
+"""Octaves (natural) between periods that count as two."""
+
+
+@kernel
+def listen_track(x: f64p, frames: i64, low: i64, high: i64, cost: f64p, score: f64p, back: i64p) -> None:
+    """score[t] = x[t] + the best of score[t - low - k] + cost[k]; back[t] is where it is from, -1 at the start."""
+    for t in range(frames):
+        score[t] = x[t]
+        back[t] = -1
+        if t >= low:
+            best = f64(-1e30)
+            place = i64(-1)
+            last = min(t, high)
+            for step in range(low, last + 1):
+                value = score[t - step] + cost[step - low]
+                if value > best:
+                    best = value
+                    place = t - step
+            score[t] = x[t] + best
+            back[t] = place
+
+
+@dataclass(frozen=True, slots=True)
+class BeatGrid:
+    """A hypothesis of where beats are.
+
+    Attributes:
+        beats: Seconds, ascending.
+        parts: `[n, 14]`: strengths of low, middle and high onsets on the beat and a quarter, half and three quarters
+            behind it, and harmonic novelty on the beat and half a beat behind it.
+        peaks: Autocorrelation of the strength at twice and half the period.
+    """
+
+    beats: F64
+    parts: F64
+    peaks: tuple[float, float]
+
+    @property
+    def tempo(self) -> float:
+        """Beats a minute, by the median."""
+        return float(60.0 / np.median(np.diff(self.beats)))
+
+
+def track(curves: MusicCurves, tables: Tables) -> F64:
+    """The beats of a recording.
+
+    Args:
+        curves: Its curves.
+        tables: The fitted weights.
+
+    Returns:
+        Seconds, ascending; none where there are fewer than four.
+    """
+    grids = hypotheses(curves)
+    if not grids:
+        return np.zeros(0)
+    rows = np.array([features(grid) for grid in grids])
+    scores = ((rows - tables.grid_mean) / tables.grid_spread) @ tables.grid_weights
+    return grids[int(np.argmax(scores))].beats
+
+
+def hypotheses(curves: MusicCurves) -> list[BeatGrid]:
+    """Grids of the likely periods, each on and off its beat."""
+    strength = np.array([0.45, 0.3, 0.25]) @ curves.strength
+    if len(strength) < 4 * LONGEST * onsets.FRAMES_PER_SECOND or strength.std() == 0.0 or not curves.novelty.any():
+        return []
+    frames = np.arange(len(strength)) * (chroma.FRAMES_PER_SECOND / onsets.FRAMES_PER_SECOND)
+    change = np.interp(frames, np.arange(len(curves.novelty)), curves.novelty)
+    observed = strength / strength.std() + 0.3 * np.minimum(change, 4.0)
+    periods, correlation = _periods(strength)
+    grids = []
+    for period in periods:
+        beats = _path(observed / observed.std(), period) / onsets.FRAMES_PER_SECOND - _LATE
+        lags = np.arange(len(correlation))
+        peaks = tuple(max(0.0, float(np.interp(lag, lags, correlation))) for lag in (2 * period, period / 2))
+        for at in (beats, beats[:-1] + np.diff(beats) / 2):
+            at = at[at >= 0.0]
+            if len(at) >= 4:
+                grids.append(BeatGrid(at, _parts(curves, at), (peaks[0], peaks[1])))
+    return grids
+
+
+def _periods(strength: F64) -> tuple[list[float], F64]:
+    """Likely periods in frames, and the autocorrelation."""
+    even = strength - strength.mean()
+    size = 1 << (2 * len(even) - 1).bit_length()
+    power = np.abs(np.fft.rfft(even, size)) ** 2
+    lags = round(3.0 * onsets.FRAMES_PER_SECOND)
+    row = np.fft.irfft(power)[:lags]
+    row = row / (row[0] + 1e-12)
+    inner = np.arange(round(0.15 * onsets.FRAMES_PER_SECOND), len(row) - 1)
+    peaks = inner[(row[inner] > row[inner - 1]) & (row[inner] >= row[inner + 1])]
+    peaks = peaks[np.argsort(-row[peaks], kind="stable")][:_PEAKS]
+    beside = 0.5 * (row[peaks - 1] - row[peaks + 1]) / (row[peaks - 1] - 2 * row[peaks] + row[peaks + 1] - 1e-12)
+    every = np.outer(peaks + beside, _RATIOS).ravel()
+    seconds = every / onsets.FRAMES_PER_SECOND
+    every = every[(seconds >= SHORTEST) & (seconds <= LONGEST)]
+    places = np.arange(len(row))
+    found = sum((np.interp(n * every, places, row) * (n * every < len(row)) for n in (1, 2)), np.zeros(len(every)))
+    periods: list[float] = []
+    for period in every[np.argsort(-found, kind="stable")]:
+        if all(abs(np.log(period / other)) > _APART for other in periods):
+            periods.append(float(period))
+    return periods[:_PERIODS], np.asarray(row)
+
+
+def _path(observed: F64, period: float) -> F64:
+    """The frames of the best path."""
+    low, high = round(0.75 * period), round(1.33 * period)
+    cost = -_TIGHTNESS * np.log(np.arange(low, high + 1) / period) ** 2
+    score, back = np.zeros(len(observed)), np.zeros(len(observed), np.int64)
+    listen_track(np.ascontiguousarray(observed), len(observed), low, high, cost, score, back)
+    at = len(score) - high + int(np.argmax(score[-high:]))
+    path = []
+    while at >= 0:
+        path.append(at)
+        at = int(back[at])
+    return np.array(path[::-1], np.float64)
+
+
+def _parts(curves: MusicCurves, beats: F64) -> F64:
+    lengths = np.diff(beats, append=2.0 * beats[-1] - beats[-2])
+    columns = [curves.at_onsets(beats + part * lengths) for part in (0.0, 0.25, 0.5, 0.75)]
+    changes = [curves.change_at(beats + part * lengths)[None] for part in (0.0, 0.5)]
+    return np.concatenate([*columns, *changes]).T
+
+
+def features(grid: BeatGrid) -> F64:
+    """What tells a right grid from a wrong one, `[36]`: its tempo, and how strength and novelty lie to it."""
+    mean = grid.parts.mean(axis=0)
+    strength = mean[:12].reshape(4, 3)
+    total = strength.mean(axis=0) + 1e-9
+    octaves = np.log2(grid.tempo / 90.0)
+    middle = (mean[12] + mean[13]) / 2 + 1e-9
+    contrasts = [_contrast(grid.parts[:, column], beats) for column in (0, 1, 2, 12) for beats in (2, 3, 4, 8)]
+    return np.array([
+        octaves, octaves**2, *grid.peaks, *(strength / total).ravel(), *np.log(total),
+        mean[12] / middle, mean[12] - mean[13], *contrasts,
+    ])  # fmt: skip
+
+
+def _contrast(column: F64, beats: int) -> float:
+    """How far one of so many beats stands out, on average over the recording."""
+    folded = column[: len(column) // beats * beats].reshape(-1, beats)
+    if not len(folded):
+        return 0.0
+    mean = folded.mean(axis=0)
+    return float((mean.max() - mean.mean()) / (abs(float(mean.mean())) + 0.3))

@@ -1,0 +1,50 @@
+"""Onset strength: how far the spectrum rises from frame to frame, in three ranges of pitch (Böck and Widmer, 2013)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon_listen.frames import F32, FrameBuffer, hann, magnitudes, mel_bank
+
+RATE, SIZE, HOP = 22050, 1024, 256
+FRAMES_PER_SECOND = RATE / HOP
+BANDS = 48
+_LAG = 2
+"""Frames back with which a frame is compared, 23 ms: an attack spreads over two."""
+_COMPRESSION = 100.0
+_EDGES = (8, 24)
+"""Bands from which the middle and the high range begin: about 400 Hz and 1.7 kHz."""
+
+
+class OnsetStrength:
+    """A stream of samples to `[n, 3]` strengths of low, middle and high range, `FRAMES_PER_SECOND` a second."""
+
+    def __init__(self) -> None:
+        self._frames, self._window = FrameBuffer(SIZE, HOP), hann(SIZE)
+        self._bank = np.ascontiguousarray(mel_bank(RATE, SIZE, BANDS, 30.0, 10000.0).T)
+        self._last = np.zeros((_LAG, BANDS), np.float32)
+        self._rows: list[F32] = []
+
+    def feed(self, samples: F32) -> None:
+        """Takes the next samples, `[n]`."""
+        self._take(self._frames.push(samples))
+
+    def _take(self, frames: F32) -> None:
+        if not len(frames):
+            return
+        level = np.log1p(_COMPRESSION * (magnitudes(frames, self._window) / (SIZE / 4)) @ self._bank)
+        level = np.concatenate([self._last, level])
+        before = level[:-_LAG]
+        # the maximum of neighbouring bands: vibrato moves energy between them and is no onset
+        wide = before.copy()
+        np.maximum(wide[:, 1:], before[:, :-1], out=wide[:, 1:])
+        np.maximum(wide[:, :-1], before[:, 1:], out=wide[:, :-1])
+        rise = np.maximum(0.0, level[_LAG:] - wide)
+        self._rows.append(np.add.reduceat(rise, (0, *_EDGES), axis=1))
+        self._last = level[-_LAG:]
+
+    def end(self) -> F32:
+        """All strengths, `[n, 3]`, each range over its own mean."""
+        self._take(self._frames.end())
+        rows = np.concatenate(self._rows) if self._rows else np.zeros((0, 3), np.float32)
+        return (rows / (rows.mean(axis=0) + 1e-9)).astype(np.float32) if len(rows) else rows

@@ -1,0 +1,100 @@
+"""Curves over time: what beats, bars and chords are read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_listen import chroma, onsets
+from antiphon_listen.frames import F32
+
+F64 = NDArray[np.float64]
+_LEVELLED = 5.0
+"""Seconds over which the strength of onsets is made even: a soft verse counts as a loud chorus does."""
+_CHANGE = 5
+"""Frames of chroma on either side, 0.5 s, whose difference is harmonic novelty."""
+
+
+@dataclass(frozen=True, slots=True)
+class MusicCurves:
+    """A recording's curves.
+
+    Attributes:
+        strength: `[3, n]`, of low, middle and high onsets, evened out, `onsets.FRAMES_PER_SECOND` a second.
+        novelty: `[m]`, how far harmony changes, its mean 1, `chroma.FRAMES_PER_SECOND` a second.
+        notes: `[m, 24]`, pitch classes of bass and treble.
+        seconds: Duration.
+    """
+
+    strength: F64
+    novelty: F64
+    notes: F32
+    seconds: float
+
+    def at_onsets(self, seconds: F64) -> F64:
+        """The largest strengths within 20 ms of each time, `[3, n]`."""
+        return np.array([_largest(row, seconds, onsets.FRAMES_PER_SECOND, 0.01) for row in self.strength])
+
+    def change_at(self, seconds: F64) -> F64:
+        """The largest novelty within 50 ms of each time, `[n]`."""
+        return _largest(self.novelty, seconds, chroma.FRAMES_PER_SECOND, 0.025)
+
+    def per_interval(self, seconds: F64) -> F64:
+        """Mean roots of the pitch classes from each time to the next, `[n, 24]`; the last lasts as the one before."""
+        lengths = np.diff(seconds, append=2.0 * seconds[-1] - seconds[-2])
+        roots = np.sqrt(self.notes / (self.notes.max(initial=0.0) + 1e-9))
+        total = np.concatenate([np.zeros((1, 24)), np.cumsum(roots, axis=0, dtype=np.float64)])
+
+        def until(at: F64) -> F64:
+            place = np.clip(at * chroma.FRAMES_PER_SECOND + 0.5, 0.0, len(total) - 1.0)
+            whole = np.minimum(place.astype(int), len(total) - 2)
+            part = (place - whole)[:, None]
+            return np.asarray(total[whole] * (1.0 - part) + total[whole + 1] * part)
+
+        first, last = seconds + 0.1 * lengths, seconds + 0.95 * lengths
+        frames = np.maximum((last - first) * chroma.FRAMES_PER_SECOND, 1e-6)
+        return np.maximum(0.0, (until(last) - until(first)) / frames[:, None])
+
+
+def curves(strength: F32, notes: F32, seconds: float) -> MusicCurves:
+    """The curves of what `OnsetStrength` and `NoteSpectrum` gave."""
+    around = int(_LEVELLED * onsets.FRAMES_PER_SECOND) | 1
+    level = [np.sqrt(row / (_mean(row, around) + 0.15)) for row in strength.T.astype(np.float64)]
+    change = _novelty(notes)
+    return MusicCurves(
+        np.array([_smooth(row, 5) for row in level]), change / (change.mean() + 1e-9), notes, seconds,
+    )  # fmt: skip
+
+
+def _mean(row: F64, width: int) -> F64:
+    total = np.concatenate([[0.0], np.cumsum(row)])
+    places = np.arange(len(row))
+    first, last = np.maximum(0, places - width // 2), np.minimum(len(row), places + width // 2 + 1)
+    return np.asarray((total[last] - total[first]) / width)
+
+
+def _smooth(row: F64, width: int) -> F64:
+    window = np.hanning(width + 2)[1:-1]
+    return np.convolve(row, window / window.sum(), "same")
+
+
+def _novelty(notes: F32) -> F64:
+    """1 less the cosine between what sounded before and what sounds after."""
+    level = np.sqrt(notes / (notes.max(initial=0.0) + 1e-9)).astype(np.float64)
+    level /= np.linalg.norm(level, axis=1, keepdims=True) + 0.1
+    total = np.concatenate([np.zeros((1, 24)), np.cumsum(level, axis=0)])
+    places = np.arange(len(notes))
+    before = total[places] - total[np.maximum(0, places - _CHANGE)]
+    after = total[np.minimum(len(notes), places + _CHANGE)] - total[places]
+    size = np.linalg.norm(before, axis=1) * np.linalg.norm(after, axis=1)
+    change = 1.0 - (before * after).sum(axis=1) / (size + 1e-9)
+    change[:2] = change[-1:] = 0.0
+    return np.asarray(change)
+
+
+def _largest(row: F64, seconds: F64, rate: float, step: float) -> F64:
+    places = np.arange(len(row))
+    near = [np.interp((seconds + offset * step) * rate, places, row) for offset in (-2, -1, 0, 1, 2)]
+    return np.asarray(np.max(near, axis=0))

@@ -1,0 +1,155 @@
+"""Beats, bars, chords, key and sections of music whose truth is known, made here; and of what is no music."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+from antiphon_listen.chroma import NoteSpectrum
+from antiphon_listen.music import Music
+
+RATE = 22050
+LOOP = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))
+"""C, G, A minor, F, a bar each."""
+NAMES = ("C:maj", "G:maj", "A:min", "F:maj")
+
+
+def tone(pitch: float, seconds: float, level: float) -> np.ndarray:
+    """A plucked note with harmonics."""
+    time = np.arange(round(seconds * RATE)) / RATE
+    frequency = 440.0 * 2 ** ((pitch - 69) / 12)
+    wave = sum(np.sin(2 * np.pi * n * frequency * time) / n**1.5 for n in range(1, 8) if n * frequency < 10000)
+    return level * wave * np.exp(-2.5 * time) * np.minimum(1.0, time / 0.003)
+
+
+@cache
+def song(bpm: float = 96.0, bars: int = 24, transpose: int = 0, tuning: float = 0.0) -> np.ndarray:
+    """Bass on the first and third beat, a chord on each beat, a softer one between: the first beat at 0.5 s."""
+    beat = 60.0 / bpm
+    sound = np.zeros(round((bars * 4 * beat + 3.0) * RATE))
+
+    def put(at: float, wave: np.ndarray) -> None:
+        first = round((0.5 + at) * RATE)
+        sound[first : first + len(wave)] += wave
+
+    for bar in range(bars):
+        chord = LOOP[bar % 4]
+        for step in range(4):
+            at = (4 * bar + step) * beat
+            if step % 2 == 0:
+                put(at, tone(36 + chord[0] % 12 + transpose + tuning, 2 * beat, 0.5 if step == 0 else 0.3))
+            for note in chord:
+                put(at, tone(60 + note % 12 + transpose + tuning, beat, 0.2))
+                if note != chord[0]:
+                    put(at + beat / 2, tone(60 + note % 12 + transpose + tuning, beat / 2, 0.07))
+    return (0.5 * sound / np.abs(sound).max()).astype(np.float32)
+
+
+@cache
+def plain(transpose: int = 0) -> Mapping[str, Any]:
+    return found(song(transpose=transpose))
+
+
+def found(sound: np.ndarray, size: int = 22050) -> Mapping[str, Any]:
+    run = Music().begin(RATE, 1)
+    for at in range(0, len(sound), size):
+        run.feed(sound[None, at : at + size])
+    return run.result()
+
+
+def share(times: np.ndarray, truth: np.ndarray, within: float = 0.05) -> float:
+    """Of the truth that is found."""
+    return float((np.abs(truth[:, None] - np.asarray(times)[None]).min(axis=1) < within).mean())
+
+
+@pytest.mark.parametrize("bpm", [76.0, 96.0])
+def test_beats_and_tempo(bpm: float) -> None:
+    values = found(song(bpm))
+    assert values["tempo"] == pytest.approx(bpm, rel=0.01)
+    assert share(values["beats"], 0.5 + 60.0 / bpm * np.arange(96)) > 0.95
+    assert len(values["beats"]) < 105
+    assert set(values["downbeats"]) <= set(values["beats"])
+
+
+def test_downbeats_are_where_the_chord_changes() -> None:
+    values = plain()
+    assert share(values["downbeats"], 0.5 + 2.5 * np.arange(24)) > 0.9
+    assert len(values["downbeats"]) < 28
+
+
+@pytest.mark.parametrize(("transpose", "names", "key"), [
+    (0, NAMES, "C major"), (3, ("D#:maj", "A#:maj", "C:min", "G#:maj"), "D# major"),
+])  # fmt: skip
+def test_chords_and_key(transpose: int, names: tuple[str, ...], key: str) -> None:
+    values = plain(transpose)
+    assert values["key"] == key
+    right = 0.0
+    for start, end, label in values["chords"]:
+        for bar in range(24):
+            overlap = min(end, 3.0 + 2.5 * bar) - max(start, 0.5 + 2.5 * bar)
+            right += max(0.0, overlap) * (label == names[bar % 4])
+    assert right / 60.0 > 0.9
+    edges = [edge for start, end, _ in values["chords"] for edge in (start, end)]
+    assert edges[0] == 0.0
+    assert edges[1:-1:2] == edges[2::2], "without gaps"
+    assert edges[-1] == pytest.approx(len(song()) / RATE, abs=0.01)
+
+
+def test_a_detuned_recording_has_the_same_chords() -> None:
+    spectrum = NoteSpectrum()
+    spectrum.feed(song(tuning=0.4))
+    spectrum.end()
+    assert spectrum.tuning == pytest.approx(0.4, abs=0.06)
+    assert found(song(tuning=0.4))["key"] == "C major"
+
+
+def test_blocks_of_any_size_give_the_same() -> None:
+    whole, blocks = plain(), found(song(), 1777)
+    np.testing.assert_allclose(blocks["beats"], whole["beats"], atol=1e-9)
+    assert [label for *_, label in blocks["chords"]] == [label for *_, label in whole["chords"]]
+    assert (blocks["key"], blocks["sections"]) == (whole["key"], whole["sections"])
+
+
+def test_the_level_does_not_matter() -> None:
+    soft, loud = found(0.05 * song()), found(1.9 * song())
+    assert soft["tempo"] == pytest.approx(loud["tempo"], rel=0.01)
+    assert soft["key"] == loud["key"]
+
+
+def test_sections_cover_the_song_and_a_repeat_has_its_letter() -> None:
+    one, other = song(bars=16), song(bars=16, transpose=6)
+    beat = round(0.625 * RATE)
+    sound = np.concatenate([part[: 64 * beat] for part in (one, other, one, other)])
+    values = found(sound)
+    parts = values["sections"]
+    assert parts[0][0] == 0.0
+    assert parts[-1][1] == pytest.approx(len(sound) / RATE)
+    assert [start for start, *_ in parts[1:]] == [end for _, end, _ in parts[:-1]]
+    edges = np.array([start for start, *_ in parts[1:]])
+    assert share(edges, 0.5 + 40.0 * np.arange(1, 4), 1.5) == 1.0
+    at = [next(label for start, end, label in parts if start <= time < end) for time in (20.0, 60.0, 100.0, 140.0)]
+    assert at[0] == at[2]
+    assert at[1] == at[3]
+    assert at[0] != at[1]
+
+
+@pytest.mark.parametrize("sound", [
+    np.zeros(0), np.zeros(10 * RATE), np.full(RATE, 1e-6), np.ones(1), 0.5 * np.ones(5 * RATE),
+], ids=["nothing", "silence", "almost silence", "one sample", "a constant"])  # fmt: skip
+def test_what_is_no_music_has_no_beats(sound: np.ndarray) -> None:
+    values = found(sound.astype(np.float32))
+    assert values["beats"] is None or len(values["beats"]) < len(sound) / RATE * 4
+    if not len(sound) or np.abs(sound).max() < 1e-5:
+        assert set(values.values()) == {None}
+
+
+@pytest.mark.parametrize("seconds", [0.5, 2.0, 4.0, 20.0])
+def test_noise_of_any_length_is_analysed_without_an_error(seconds: float) -> None:
+    noise = np.random.default_rng(1).uniform(-0.5, 0.5, round(seconds * RATE)).astype(np.float32)
+    values = found(noise)
+    assert np.all(np.diff(values["beats"]) > 0.0) if values["beats"] is not None else True
+    assert values["chords"][-1][1] == pytest.approx(seconds, abs=0.01)

@@ -1,0 +1,56 @@
+"""The MIDI clock as `--midi-clock` has it: followed, led, or left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from antiphon.api.transports import TransportServer
+from antiphon_midi import messages as midi
+from antiphon_midi.follow import ClockFollower
+from antiphon_midi.lead import ClockLeader
+from antiphon_midi.ports import Ports
+
+
+class MidiClock:
+    """The clock of one server.
+
+    Attributes:
+        follower: Follows a clock, where the settings say so; else None.
+        leader: Gives the clock to the outputs, where the settings say so; else None.
+    """
+
+    def __init__(self, server: TransportServer, ports: Ports) -> None:
+        asked = server.settings.midi_clock
+        self.follower = ClockFollower(server) if asked == "follow" else None
+        self.leader = ClockLeader(server, ports) if asked == "lead" else None
+        self._server = server
+
+    def install(self) -> None:
+        """From the server's start on a clock is led, if one is."""
+        if self.leader is not None:
+            self._server.service(self.leader.run)
+
+    def status(self) -> dict[str, Any] | None:
+        """Of `GET /api/status`, in `midi`; None where no clock is followed or led."""
+        part = self.follower or self.leader
+        return None if part is None else part.status()
+
+    def message(self, message: midi.Short, port: str, ns: int) -> None:
+        """Handles a message of a clock that came at `ns`, within a turn of the server; ignores any other."""
+        if self.follower is not None and message.kind in midi.CLOCK:
+            self.follower.message(message, port, ns)
+
+    def gone(self, port: str) -> None:
+        """A port has gone."""
+        if self.follower is not None:
+            self.follower.gone(port)
+
+    def look(self) -> None:
+        """Notices that a clock has stopped."""
+        if self.follower is not None:
+            self.follower.look()
+
+    def close(self) -> None:
+        """Stops the gear that follows."""
+        if self.leader is not None:
+            self.leader.close()

@@ -1,0 +1,145 @@
+"""The events of a script that are known and not sent yet, and the notes that sound."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+Key: TypeAlias = tuple[str, int, int]
+"""Of a note: node, channel and number."""
+_Event: TypeAlias = tuple[Fraction, int, str, tuple[Any, ...], int]
+"""Beat of the script, order, address, arguments, line."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentEvent:
+    """A message for the server.
+
+    Attributes:
+        beat: Of the server's musical clock.
+        address: As in OSC.
+        args: Its arguments.
+        line: Of the script.
+    """
+
+    beat: float
+    address: str
+    args: tuple[Any, ...]
+    line: int = 0
+
+
+class Outgoing:
+    """What is to be sent.
+
+    Attributes:
+        offset: The server's beat at which the script's beat 0 is; None until it is known.
+        sent: The script's beat before which all was sent.
+        hold: A beat from which on nothing is sent until another leader has answered, or None.
+        silent: Whether beginnings of notes are left out.
+        late: Beginnings of notes that were left out because their beat had passed.
+        starved: How often what was to be sent was not known.
+    """
+
+    def __init__(self) -> None:
+        """Nothing is known."""
+        self.offset: Fraction | None = None
+        self.sent = Fraction(0)
+        self.hold: Fraction | None = None
+        self.silent = False
+        self.late = self.starved = 0
+        self._covered = self._cut = Fraction(0)
+        self._events: list[_Event] = []
+        self._number = 0
+        self._sounding: set[Key] = set()
+
+    @property
+    def known(self) -> Fraction:
+        """The script's beat up to which events are known, and no other leader gives others."""
+        return self._covered if self.hold is None else min(self.hold, self._covered)
+
+    def begin(self, beat: Fraction) -> None:
+        """Nothing is known but that nothing was before a beat."""
+        self.sent = self._covered = beat
+
+    def replace(self, beat: Fraction) -> None:
+        """The first answer of another leader replaces what is known from a beat on."""
+        self._cut = beat
+
+    def add(self, answer: dict[str, Any], *, fresh: bool) -> None:
+        """What a leader gives. answer: its events, and the beat before which they are all. fresh: its first."""
+        events: list[_Event] = []
+        for above, below, address, args, line in answer["events"]:
+            self._number += 1
+            events.append((Fraction(above, below), self._number, address, tuple(args), line))
+        if fresh:
+            self._events = [event for event in self._events if event[0] < self._cut]
+            if self.sent == self._cut:
+                self._end_strays(events, {(str(on), int(c), int(n)) for on, c, n in answer["sounding"]})
+            self.hold = None
+        # until its first answer, what the leader before it gave was sent
+        self._events += [event for event in events if event[0] >= self.sent]
+        self._covered = Fraction(*answer["beat"])
+
+    def due(self, wanted: Fraction, too_late: Fraction) -> list[SentEvent]:
+        """The events before a beat, which are sent now.
+
+        Args:
+            wanted: The script's beat.
+            too_late: Notes that begin before this one are left out.
+        """
+        assert self.offset is not None
+        limit = min(wanted, self.known)
+        self.starved += limit < wanted
+        if limit <= self.sent:
+            return []
+        count = bisect.bisect_left(self._events, (limit,))
+        due, self._events = self._events[:count], self._events[count:]
+        self.sent = limit
+        events: list[SentEvent] = []
+        for beat, _, address, args, line in due:
+            begins = address.endswith("/play") or (address == "/note/on" and args[1] > 0)
+            if begins and (self.silent or beat < too_late):
+                self.late += not self.silent
+                continue
+            key = _key(address, args)
+            if key is not None:
+                (self._sounding.add if begins else self._sounding.discard)(key)
+            events.append(SentEvent(float(beat + self.offset), address, args, line))
+        return events
+
+    def ends(self, beat: float | None = None) -> list[SentEvent]:
+        """The ends of the notes that sound: at a beat of the server, or the first for which nothing was sent."""
+        at = float(self.sent + (self.offset or 0)) if beat is None else beat
+        events = [SentEvent(at, "/note/off", _off(key)) for key in sorted(self._sounding)]
+        self._sounding.clear()
+        return events
+
+    def silence(self) -> None:
+        """The server has ended all notes, and beginnings of others are left out."""
+        self.silent = True
+        self._sounding.clear()
+
+    def clear(self) -> None:
+        """Forgets what is known."""
+        self._events, self.hold = [], None
+
+    def _end_strays(self, events: Iterable[_Event], sounding: set[Key]) -> None:
+        """Ends notes of which the new leader knows nothing: a script that plays otherwise each time has begun them."""
+        ended = {key for key in (_key(event[2], event[3]) for event in events) if key is not None}
+        for key in sorted(self._sounding - sounding - ended):
+            self._events.append((self._cut, 0, "/note/off", _off(key), 0))
+
+
+def _key(address: str, args: tuple[Any, ...]) -> Key | None:
+    """The note that a message begins or ends."""
+    if address not in ("/note/on", "/note/off"):
+        return None
+    return str(args[3]) if len(args) > 3 else "", int(args[2]), int(args[0])
+
+
+def _off(key: Key) -> tuple[Any, ...]:
+    node, channel, number = key
+    return (number, 0, channel, *((node,) if node else ()))

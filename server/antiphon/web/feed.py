@@ -1,0 +1,246 @@
+"""What pages are sent, and what they send: one WebSocket for each browser.
+
+To every page goes, `PERIOD` seconds apart, one JSON object with what changed: the same text for all, made once. A page
+sends OSC messages as JSON arrays, `["/node/echo/wet", 0.5]`; they go to control from a socket of the page's own, so
+that control's answers come back to it alone. A page that reads too slowly loses what waits for it, and is sent `again`,
+at which it reads the whole state anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from antiphon.errors import WireError
+from antiphon.io.http_message import Refusal
+from antiphon.web.changes import ValueSubscription
+from antiphon.web.control_link import ControlLink
+from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
+
+PERIOD = 1 / 30
+"""Seconds between two objects."""
+STATUS_SECONDS = 1.0
+"""Seconds between two questions for the status, one for all pages."""
+PAGES = 32
+QUEUE = 32
+"""Texts that wait for one page: about a second."""
+EVENTS = 256
+"""Notes and other events of one object; further ones are dropped, and the object counts them."""
+ARGUMENTS = 32
+ADDRESS = 256
+"""Arguments of a message, and characters of its address."""
+DATAGRAMS = 64
+"""Answers of control that are read in one turn of the event loop."""
+SEND_SECONDS = 5.0
+"""Time after which a page that does not read is disconnected."""
+NOT_FOR_PAGES = frozenset({"/notify", "/monitor"})
+"""Addresses whose answers would be a stream of packets."""
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+class PageLink:
+    """One browser.
+
+    Attributes:
+        queue: Texts that are still to be sent.
+        more: Set while there are some.
+        dropped: Texts dropped so far.
+    """
+
+    def __init__(self, osc: tuple[str, int]) -> None:
+        """A page whose messages go to control's OSC socket `osc`, host and port."""
+        self.queue: deque[str] = deque()
+        self.more = asyncio.Event()
+        self.dropped = 0
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._socket.connect(osc)
+        asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
+
+    def close(self) -> None:
+        """Closes its socket; answers under way are lost."""
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
+        self._socket.close()
+
+    def offer(self, text: str) -> None:
+        """Queues a text; where the queue is full, what waits is dropped for the advice to read all again."""
+        if len(self.queue) >= QUEUE:
+            self.dropped += len(self.queue)
+            self.queue.clear()
+            text = json.dumps({"again": True, "dropped": self.dropped})
+        self.queue.append(text)
+        self.more.set()
+
+    def command(self, text: str) -> tuple[str, list[Arg]]:
+        """Sends control the OSC message of a text.
+
+        Args:
+            text: A JSON array: address, then numbers, booleans and strings.
+
+        Returns:
+            The address and its arguments.
+
+        Raises:
+            WireError: It is none, or cannot be sent.
+        """
+        try:
+            fields = json.loads(text)
+        except (ValueError, RecursionError):
+            fields = None
+        if not isinstance(fields, list) or not fields or not isinstance(fields[0], str) or len(fields) > ARGUMENTS + 1:
+            raise WireError('a message is ["/an/address", argument, …]')
+        address, *args = fields
+        if not address.startswith("/") or len(address) > ADDRESS or address in NOT_FOR_PAGES:
+            raise WireError(f"{address[:60]!r} is no address that a page may send to")
+        if not all(isinstance(arg, float | str) or (isinstance(arg, int) and abs(arg) < 2**63) for arg in args):
+            raise WireError("an argument is a number, true, false or a string")
+        try:
+            self._socket.send(encode(address, *args))
+        except (OSError, ValueError, TypeError) as error:
+            raise WireError(f"{address} was not sent ({error}); try again") from None
+        return address, args
+
+    def _read(self) -> None:
+        for _ in range(DATAGRAMS):
+            try:
+                packet = decode(self._socket.recv(65536))
+            except (OSError, WireError):
+                return  # nothing left to read, or control is being restarted
+            for item in packet.items if isinstance(packet, Bundle) else (packet,):
+                if isinstance(item, Message):
+                    reply = [item.address.decode(errors="replace"), *map(_plain, item.args)]
+                    self.offer(json.dumps({"reply": reply}))
+
+
+class PageFeed:
+    """All pages. While there are any, this process subscribes to control's changes.
+
+    Attributes:
+        dropped: Texts that slow pages lost so far, those of pages that are gone included.
+    """
+
+    def __init__(self, control: ControlLink, status: Callable[[], Awaitable[dict[str, Any]]]) -> None:
+        """No pages.
+
+        Args:
+            control: The link to control.
+            status: Gives the object of `GET /api/status`.
+        """
+        self._control, self._status = control, status
+        self._pages: dict[PageLink, None] = {}
+        self._changes = ValueSubscription(control.osc, self._changed)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._values: dict[str, Any] = {}
+        self._meters: dict[str, list[float]] = {}
+        self._events: list[list[Any]] = []
+        self._lost = 0
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    async def serve(self, receive: Receive, send: Send, protocol: str | None = None) -> None:
+        """Serves one page until it disconnects; `receive` and `send` are ASGI's."""
+        await receive()  # websocket.connect
+        await send({"type": "websocket.accept", "subprotocol": protocol})
+        if len(self._pages) >= PAGES:
+            await send({"type": "websocket.close", "code": 4029, "reason": f"{PAGES} pages are open; close one"})
+            return
+        page = PageLink(self._control.osc)
+        self._pages[page] = None
+        if len(self._pages) == 1:
+            self._start()
+        sending = asyncio.create_task(_send(page, send))
+        try:
+            while not sending.done():
+                message = await receive()
+                if message["type"] != "websocket.receive":
+                    return
+                try:
+                    address, args = page.command(message.get("text") or "")
+                except WireError as error:
+                    page.offer(json.dumps({"reply": ["/fail", "", str(error)]}))
+                    continue
+                if address in ("/note/on", "/note/off"):
+                    self._event(address, args)
+        finally:
+            sending.cancel()
+            del self._pages[page]
+            self.dropped += page.dropped
+            page.close()
+            if not self._pages:
+                self._end()
+
+    async def stop(self) -> None:
+        """Ends the subscription; the server closes the pages' connections."""
+        self._end()
+        await asyncio.sleep(0)
+
+    def _start(self) -> None:
+        self._changes.start()
+        self._tasks = [asyncio.create_task(self._flush()), asyncio.create_task(self._ask_status())]
+
+    def _end(self) -> None:
+        self._changes.stop()
+        for task in self._tasks:
+            task.cancel()
+        self._tasks = []
+
+    def _changed(self, address: str, args: tuple[Arg, ...]) -> None:
+        if address == "/meter" and len(args) == 3:
+            self._meters[str(args[0])] = [_plain(args[1]), _plain(args[2])]
+        elif address.startswith("/node/") and address != "/node/state":
+            self._values[address] = _plain(args[0]) if args else None
+        elif address != "/ping":
+            self._event(address, args)
+
+    def _event(self, address: str, args: Any) -> None:
+        if len(self._events) < EVENTS:
+            self._events.append([address, *map(_plain, args)])
+        else:
+            self._lost += 1
+
+    async def _flush(self) -> None:
+        while True:
+            await asyncio.sleep(PERIOD)
+            parts = {"values": self._values, "meters": self._meters, "events": self._events, "lost": self._lost}
+            parts = {name: part for name, part in parts.items() if part}
+            if parts:
+                self._values, self._meters, self._events, self._lost = {}, {}, [], 0
+                self._offer(parts)
+
+    async def _ask_status(self) -> None:
+        while True:
+            with contextlib.suppress(Refusal):  # control is being restarted
+                self._offer({"status": await self._status()})
+            await asyncio.sleep(STATUS_SECONDS)
+
+    def _offer(self, data: dict[str, Any]) -> None:
+        text = json.dumps(data)
+        for page in self._pages:
+            page.offer(text)
+
+
+async def _send(page: PageLink, send: Send) -> None:
+    """Sends a page's texts until it is cancelled, or the page does not read."""
+    with contextlib.suppress(TimeoutError, OSError):
+        while True:
+            await page.more.wait()
+            page.more.clear()
+            while page.queue:
+                text = page.queue.popleft()
+                async with asyncio.timeout(SEND_SECONDS):
+                    await send({"type": "websocket.send", "text": text})
+
+
+def _plain(arg: Any) -> Any:
+    """An OSC argument as JSON; None for a number or value that JSON does not hold."""
+    if isinstance(arg, float):
+        return round(float(arg), 6) if abs(arg) < 1e300 else None
+    return arg if isinstance(arg, bool | int | str) or arg is None else None

@@ -1,0 +1,59 @@
+"""The patch as pages draw it: nodes with the declarations of their parameters, wires, and the stored scenes. Pure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.params import Param, Value
+from antiphon.graph.graph import NodeSpec
+from antiphon.graph.io_nodes import declaration
+
+
+def described(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog: Catalog) -> dict[str, Any]:
+    """The answer to `GET /api/graph`.
+
+    Args:
+        plan: What control says of the patch: its name, nodes (name, type, number, state, reason), wires and scenes.
+        values: The parameters' values by node and name.
+        catalog: The processor types.
+
+    Returns:
+        The same, with each node's doc, ports and parameters.
+    """
+    return {**plan, "nodes": [_node(node, values.get(node["name"], {}), catalog) for node in plan["nodes"]]}
+
+
+def _node(node: dict[str, Any], values: dict[str, Value], catalog: Catalog) -> dict[str, Any]:
+    info = declaration(NodeSpec(node["name"], node["type"]), catalog)
+    if info is None:
+        return {**node, "doc": "", "inputs": [], "outputs": [], "params": []}
+    return {
+        **node,
+        "doc": info.doc,
+        "inputs": [{"name": port.name, "kind": port.kind} for port in info.inputs],
+        "outputs": [{"name": port.name, "kind": port.kind} for port in info.outputs],
+        "params": [_param(param, values.get(param.name)) for param in info.cells],
+    }
+
+
+def _param(param: Param, value: Value | None) -> dict[str, Any]:
+    return {
+        "name": param.name,
+        "kind": param.kind,
+        "default": _plain(param.default),
+        "low": _plain(param.low),
+        "high": _plain(param.high),
+        "unit": param.unit,
+        "warp": param.warp,
+        "choices": list(param.choices),
+        "restart": param.restart,
+        "readonly": param.readonly,
+        "doc": param.doc,
+        "value": _plain(value),
+    }
+
+
+def _plain(value: Value | None) -> Value | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value

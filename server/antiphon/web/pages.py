@@ -1,0 +1,96 @@
+"""Routes and WebSockets of the page: its files, the patch with declarations, the feed, and the sound of nodes.
+
+GET /page/NAME                a file of the page
+GET /api/graph                the patch: nodes, parameters, wires, scenes
+GET /api/types                the processor types
+WebSocket /api/feed           what changes, and OSC messages from the page
+WebSocket /api/sound?node=N   the sound of a node
+WebSocket /api/input          sound from a browser, as the server's input
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import parse_qs
+
+from antiphon.contract.catalog import Catalog
+from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.io.tap_memory import TapMemory
+from antiphon.web import graph_json, page
+from antiphon.web.application import Receive, Send, ServeWebSocket
+from antiphon.web.browser_input import BrowserSound
+from antiphon.web.control_link import ControlLink
+from antiphon.web.feed import PageFeed
+from antiphon.web.server import HttpServer
+from antiphon.web.sound import NodeSounds
+
+
+def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: TapMemory | None) -> None:
+    """Adds the routes and WebSockets.
+
+    Args:
+        server: The HTTP server.
+        control: Answers requests about the present state.
+        catalog: The processor types there are.
+        taps: Sound of single nodes, or None.
+    """
+
+    async def graph(request: HttpRequest) -> Response:
+        plan, nodes = await control.graph(), await control.nodes()
+        return answer(graph_json.described(plan, {item.node.name: item.values for item in nodes}, catalog))
+
+    def file(request: HttpRequest) -> Response:
+        name = request.path.removeprefix("/page/")
+        return Response(200, page.asset(name), page.TYPES[name])
+
+    for name in page.TYPES:
+        server.add("GET", f"/page/{name}", file)
+
+    def types(request: HttpRequest) -> Response:
+        listed = sorted(catalog.types.values(), key=lambda info: info.type)
+        return answer([{"type": info.type, "doc": info.doc, "plugin": info.plugin} for info in listed])
+
+    server.add("GET", "/api/graph", graph)
+    server.add("GET", "/api/types", types)
+    feed = PageFeed(control, lambda: status(server, control))
+
+    async def serve_feed(query: str, receive: Receive, send: Send, protocol: str | None) -> None:
+        await feed.serve(receive, send, protocol)
+
+    _add_websocket(server, "/api/feed", serve_feed)
+    server.closing.append(feed.stop)
+    server.counts["pages"], server.counts["page_dropped"] = feed.__len__, lambda: feed.dropped
+    if taps is None:
+        return
+    sounds = NodeSounds(taps, control.numbers)
+
+    async def serve_sound(query: str, receive: Receive, send: Send, protocol: str | None) -> None:
+        await sounds.serve(parse_qs(query).get("node", ["out"])[0], receive, send, protocol)
+
+    _add_websocket(server, "/api/sound", serve_sound)
+    server.closing.append(sounds.stop)
+    browser = BrowserSound(taps)
+
+    async def serve_input(query: str, receive: Receive, send: Send, protocol: str | None) -> None:
+        await browser.serve(receive, send, protocol)
+
+    _add_websocket(server, "/api/input", serve_input)
+    server.counts["input_gaps"], server.counts["input_dropped"] = lambda: browser.gaps, lambda: browser.dropped
+    server.counts["sound_streams"], server.counts["sound_dropped"] = sounds.__len__, lambda: sounds.dropped
+
+
+def _add_websocket(server: HttpServer, path: str, serve: ServeWebSocket) -> None:
+    """Serves WebSockets at a path; a plain request is told so."""
+
+    def upgrade(request: HttpRequest) -> Response:
+        raise Refusal(426, "this address is for WebSockets")
+
+    server.websockets[path] = serve
+    server.add("GET", path, upgrade)
+
+
+async def status(server: HttpServer, control: ControlLink) -> dict[str, Any]:
+    """The object of `GET /api/status`."""
+    own = {"web": {"pid": os.getpid(), "state": "running"}}
+    return {**server.status(), **await control.status(), **own}

@@ -1,0 +1,201 @@
+"""Streams the sound of nodes to browsers: one WebSocket for each node that a browser listens to.
+
+Browsers that listen to the same node share its tap. A message is a header (`HEADER`) and the blocks since the last one;
+a block is float32, channel after channel. A browser that reads too slowly loses the oldest messages of its queue, and
+the next header counts them; it costs neither the others nor the engine anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from antiphon.errors import AntiphonError
+from antiphon.io.http_message import Refusal
+from antiphon.io.tap_memory import TAPS, TapMemory, TapReader
+
+HEADER = struct.Struct("<IIIIqII")
+"""Hz, frames of a block, channels, blocks, number of the first frame, blocks missed, messages dropped (both so far)."""
+TURN_SECONDS = 0.01
+"""Between two readings of the rings: the part of the delay that is this process's."""
+BLOCKS = 64
+"""Blocks of one message at most."""
+QUEUE = 64
+"""Messages that wait for one browser: over half a second of sound."""
+LISTENERS = 32
+"""Streams at most, four of nine browsers each, say."""
+SEND_SECONDS = 5.0
+"""Time after which a browser that does not read is disconnected."""
+NAMES_SECONDS = 1.0
+"""Between two questions which number a node has: another patch may have another node of its name."""
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+
+@dataclass(slots=True, eq=False)
+class SoundListener:
+    """One WebSocket.
+
+    Attributes:
+        queue: Headers' fields and blocks that are still to be sent.
+        more: Set while there are some.
+        dropped: Messages dropped so far.
+    """
+
+    queue: deque[tuple[tuple[int, ...], bytes]] = field(default_factory=deque)
+    more: asyncio.Event = field(default_factory=asyncio.Event)
+    dropped: int = 0
+
+    def offer(self, fields: tuple[int, ...], blocks: bytes) -> int:
+        """Queues a message; returns how many were dropped for it."""
+        full = len(self.queue) >= QUEUE
+        if full:
+            self.queue.popleft()
+            self.dropped += 1
+        self.queue.append((fields, blocks))
+        self.more.set()
+        return int(full)
+
+
+@dataclass(slots=True)
+class _Tap:
+    """A node that is listened to."""
+
+    node: str
+    reader: TapReader
+    listeners: list[SoundListener] = field(default_factory=list)
+
+
+class NodeSounds:
+    """All taps and their listeners.
+
+    Attributes:
+        dropped: Messages that slow browsers lost so far.
+    """
+
+    def __init__(self, memory: TapMemory, numbers: Callable[[], Awaitable[dict[str, int]]]) -> None:
+        """No taps.
+
+        Args:
+            memory: The engine's copies of nodes' sound.
+            numbers: Asks control for the nodes' numbers by name, `in` and `out` among them.
+        """
+        self._memory, self._numbers = memory, numbers
+        self._taps: list[_Tap | None] = [None] * TAPS
+        self._running: asyncio.Task[None] | None = None
+        self.dropped = 0
+        for tap in range(TAPS):
+            memory.words[tap] = 0  # of a web process before this one
+
+    def __len__(self) -> int:
+        return sum(len(tap.listeners) for tap in self._taps if tap is not None)
+
+    async def serve(self, node: str, receive: Receive, send: Send, protocol: str | None = None) -> None:
+        """Streams a node's sound to one WebSocket until it disconnects.
+
+        Args:
+            node: The node's name.
+            receive: ASGI's.
+            send: ASGI's.
+            protocol: The subprotocol to accept.
+        """
+        await receive()  # websocket.connect
+        await send({"type": "websocket.accept", "subprotocol": protocol})
+        listener = SoundListener()
+        try:
+            tap = await self._join(node, listener)
+        except AntiphonError as error:
+            await send({"type": "websocket.close", "code": 4004, "reason": str(error)[:120]})
+            return
+        sending = asyncio.create_task(self._send(listener, send))
+        try:
+            while not sending.done():
+                message = await receive()
+                if message["type"] != "websocket.receive":
+                    return
+        finally:
+            sending.cancel()
+            self._leave(tap, listener)
+
+    async def stop(self) -> None:
+        """Ends all streams."""
+        if self._running is not None:
+            self._running.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._running
+        self._taps = [None] * TAPS
+
+    async def _join(self, node: str, listener: SoundListener) -> int:
+        if len(self) >= LISTENERS:
+            raise Refusal(503, f"{LISTENERS} streams play already; close one")
+        if node not in (numbers := await self._numbers()):
+            raise Refusal(404, f"there is no node {node!r}")
+        free = None
+        for place, tap in enumerate(self._taps):
+            if tap is not None and tap.node == node:
+                tap.listeners.append(listener)
+                return place
+            if tap is None and free is None:
+                free = place
+        if free is None:
+            raise Refusal(503, f"{TAPS} nodes are listened to already, in all browsers together; close one")
+        self._memory.words[free] = numbers[node]
+        self._taps[free] = _Tap(node, TapReader(self._memory, free), [listener])
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._run())
+        return free
+
+    def _leave(self, place: int, listener: SoundListener) -> None:
+        tap = self._taps[place]
+        if tap is None or listener not in tap.listeners:
+            return
+        tap.listeners.remove(listener)
+        if not tap.listeners:
+            self._memory.words[place] = 0
+            self._taps[place] = None
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        asked = loop.time()
+        naming: asyncio.Task[None] | None = None
+        while any(self._taps):
+            for tap in self._taps:
+                if tap is not None:
+                    self._turn(tap)
+            if loop.time() - asked >= NAMES_SECONDS and (naming is None or naming.done()):
+                asked = loop.time()
+                naming = asyncio.create_task(self._rename())
+            await asyncio.sleep(TURN_SECONDS)
+        if naming is not None:
+            await naming
+
+    async def _rename(self) -> None:
+        """Writes the nodes' present numbers; a node that is gone is silent until there is one of its name again."""
+        with contextlib.suppress(AntiphonError):  # control is being restarted; the numbers stay as they were
+            numbers = await self._numbers()
+            for place, tap in enumerate(self._taps):
+                if tap is not None and self._memory.words[place] != numbers.get(tap.node, 0):
+                    self._memory.words[place] = numbers.get(tap.node, 0)
+
+    def _turn(self, tap: _Tap) -> None:
+        shape = self._memory.shape
+        first, count, blocks = tap.reader.read(BLOCKS)
+        if count:
+            fields = (shape.rate, shape.block, shape.channels, count, first * shape.block, tap.reader.missed)
+            for listener in tap.listeners:
+                self.dropped += listener.offer(fields, blocks)
+
+    async def _send(self, listener: SoundListener, send: Send) -> None:
+        with contextlib.suppress(TimeoutError, OSError):
+            while True:
+                await listener.more.wait()
+                while listener.queue:
+                    fields, blocks = listener.queue.popleft()
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await send({"type": "websocket.send", "bytes": HEADER.pack(*fields, listener.dropped) + blocks})
+                listener.more.clear()

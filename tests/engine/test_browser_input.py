@@ -1,0 +1,85 @@
+"""A browser's sound, from the message to the engine's input: whole, in order, and without a click at its ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from antiphon.engine.browser_input import BrowserInput
+from antiphon.io.tap_memory import INPUT_FRAMES, TapMemory, TapShape, TapWord
+from antiphon.web.browser_input import BrowserSound
+
+RATE, BLOCK = 48000, 64
+
+
+def parts(channels: int = 2) -> tuple[TapMemory, BrowserSound, BrowserInput]:
+    memory = TapMemory.create(TapShape(RATE, BLOCK, channels, 16))
+    return memory, BrowserSound(memory), BrowserInput(memory)
+
+
+def message(sound: np.ndarray) -> bytes:
+    """A message of `[channels, frames]`."""
+    return len(sound).to_bytes(4, "little") + np.ascontiguousarray(sound.T, np.float32).tobytes()
+
+
+def test_the_sound_is_added_whole_and_in_order_over_the_end_of_the_ring() -> None:
+    memory, web, engine = parts()
+    total = 3 * INPUT_FRAMES // 384 * 384
+    sound = np.random.default_rng(1).uniform(-0.5, 0.5, (2, total)).astype(np.float32)
+    x = np.full((2, BLOCK), 0.25, np.float32)
+    out, sent = [], 0
+    while sent < total:
+        assert web.put(message(sound[:, sent : sent + 384]))
+        sent += 384
+        while memory.words[TapWord.INPUT_WRITE] - memory.words[TapWord.INPUT_READ] > 4000:
+            out.append(engine.add(x).copy())
+    got = np.concatenate(out, axis=1) - 0.25
+    begin = int(np.flatnonzero(got[0])[0] // BLOCK * BLOCK)
+    offset = memory.words[TapWord.INPUT_READ] - (got.shape[1] - begin)
+    expected = sound[:, offset : offset + got.shape[1] - begin]
+    np.testing.assert_allclose(got[:, begin + BLOCK :], expected[:, BLOCK:], atol=1e-6)
+    assert np.abs(got[:, begin]).max() < 0.02, "it fades in"
+    assert web.gaps == 0
+
+
+def test_where_it_runs_out_it_fades_and_waits_to_be_full_again() -> None:
+    _, web, engine = parts()
+    ones = np.ones((1, 2880), np.float32)
+    x = np.zeros((2, BLOCK), np.float32)
+    for start in range(0, 2880, 480):
+        web.put(message(ones[:, start : start + 480]))
+    out = np.concatenate([engine.add(x).copy() for _ in range(60)], axis=1)
+    np.testing.assert_array_equal(out[0], out[1], "mono goes to all channels")
+    assert np.abs(np.diff(np.concatenate([[0.0], out[0], [0.0]]))).max() < 0.03
+    assert out.max() == 1.0
+    assert web.gaps == 1
+    web.put(message(ones[:, :480]))
+    assert engine.add(x) is x
+
+
+def test_what_is_no_sound_is_refused_and_a_full_ring_drops() -> None:
+    memory, web, engine = parts()
+    x = np.zeros((2, BLOCK), np.float32)
+    for data in (b"", b"\1\0\0\0", b"\0\0\0\0aaaa", b"\3\0\0\0" + b"\0" * 12, b"\1\0\0\0abc", b"\2\0\0\0aaaa",
+                 message(np.array([[np.nan, 0.0]])), message(np.array([[np.inf, 0.0]]))):  # fmt: skip
+        assert not web.put(data)
+    assert not memory.words[TapWord.INPUT_OPEN]
+    assert engine.add(x) is x, "nothing is sent: the input is what the device gave"
+    sent = 0
+    while web.put(message(np.zeros((1, 480)))):
+        sent += 480
+    assert INPUT_FRAMES // 2 - 480 <= sent <= INPUT_FRAMES // 2
+    engine.add(x)
+    assert web.put(message(np.zeros((1, 480)))), "the engine went on near the end"
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_other_counts_of_channels(channels: int) -> None:
+    _, web, engine = parts(channels)
+    both = np.stack([np.full(384, 0.5), np.full(384, -0.5)])
+    for _ in range(10):
+        assert web.put(message(both))
+    x = np.zeros((channels, BLOCK), np.float32)
+    engine.add(x)
+    got = engine.add(x)
+    np.testing.assert_allclose(got[:, 0], [0.5, -0.5, 0.0, 0.0][:channels])

@@ -1,0 +1,147 @@
+"""Tempo ramps and swing: what is dated in beats falls on its sample, live and in a file, whatever the blocks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.local import RATE, graph, play, put, staged
+
+from antiphon.engine.graph_player import GraphPlayer
+from antiphon.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP, swung, unswung
+from antiphon.session.commands import Beat, Sample, SetSwing, SetTempo, SetTransport
+
+GAIN = graph({"g": "gain"}, ["in > g", "g > out"])
+swings = st.floats(0.0, MAX_SWING)
+steps = st.floats(MIN_STEP, MAX_STEP)
+beats = st.floats(-1000.0, 1000.0)
+
+
+@given(beats, swings, steps)
+def test_swing_there_and_back(beat: float, swing: float, step: float) -> None:
+    assert unswung(swung(beat, swing, step), swing, step) == pytest.approx(beat, abs=1e-9)
+
+
+@given(beats, beats, swings, steps)
+def test_swing_leaves_the_order_and_moves_nothing_further_than_its_share(
+    one: float, other: float, swing: float, step: float
+) -> None:
+    low, high = sorted((one, other))
+    assert swung(low, swing, step) <= swung(high, swing, step) + 1e-9
+    assert -1e-9 <= swung(one, swing, step) - one <= swing * step + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("swing", "step", "asked", "placed"),
+    [
+        (1 / 3, 0.5, (0.0, 0.5, 1.0, 1.5, 2.0), (0.0, 2 / 3, 1.0, 5 / 3, 2.0)),
+        (0.5, 0.25, (0.0, 0.25, 0.5, 0.75, 1.0), (0.0, 0.375, 0.5, 0.875, 1.0)),
+        (0.5, 0.5, (0.25, 0.75, -0.5), (0.375, 0.875, -0.25)),
+        (0.0, 0.5, (0.1, 0.5, 7.7), (0.1, 0.5, 7.7)),
+    ],
+)
+def test_every_second_step_is_late_by_the_share_of_it(
+    swing: float, step: float, asked: tuple[float, ...], placed: tuple[float, ...]
+) -> None:
+    assert [swung(beat, swing, step) for beat in asked] == pytest.approx(placed)
+
+
+def toggled(stage: GraphPlayer, beats: list[float], frames: int, blocks: list[int]) -> list[int]:
+    """Frames at which changes for those beats took effect."""
+    for number, beat in enumerate(beats):
+        stage.take(put(GAIN, "g", "step", 0.5 if number % 2 else 0.25, when=Beat(beat)))
+    y = play(stage, np.full((2, frames), 0.5, np.float32), blocks)[0]
+    return [int(n) for n in np.flatnonzero(np.diff(y)) + 1]
+
+
+@pytest.mark.parametrize("blocks", [[256], [200, 3, 77]])
+def test_eighths_swing_and_the_beat_does_not(blocks: list[int]) -> None:
+    stage = staged(GAIN, tempo=120.0)
+    stage.take(SetSwing(1 / 3))
+    # beats of 24,000 frames; the second eighth at two thirds of it
+    assert toggled(stage, [0.5, 1.0, 1.5, 2.0, 2.25], 60000, blocks) == [16000, 24000, 40000, 48000, 56000]
+    assert stage.tempo.beat_at(48000) == 2.0
+    assert stage.counters.late == 0
+
+
+def test_a_swing_set_later_moves_what_is_scheduled_already() -> None:
+    stage = staged(GAIN, tempo=120.0)
+    stage.take(SetSwing(0.5, 0.25, when=Beat(1.0)))
+    assert toggled(stage, [0.25, 1.25, 1.5], 48000, [256]) == [6000, 24000 + 9000, 36000]
+
+
+def test_a_quantum_takes_a_place_that_the_swing_has_not_passed() -> None:
+    stage = staged(GAIN, tempo=120.0)
+    stage.take(SetSwing(0.5, 0.5))
+    play(stage, np.zeros((2, 14000), np.float32))
+    # beat 0.5 is at 18,000 frames now, so that its place is not past; without the swing it would be
+    stage.take(put(GAIN, "g", "step", 0.25, when=Beat(0.0, 0.5)))
+    y = play(stage, np.full((2, 10000), 0.5, np.float32))[0]
+    assert int(np.flatnonzero(np.diff(y))[0]) + 1 + 14000 == 18000
+    stage.take(put(GAIN, "g", "step", 0.5, when=Beat(0.5)))
+    play(stage, np.zeros((2, 256), np.float32))
+    assert stage.counters.late == 1
+
+
+def exact_place(beat: float, start: float, end: float, over: float) -> float:
+    """The sample of a beat in a ramp that begins at beat 0, by the integral of 60 / tempo over the beats."""
+    steps = 20000
+    total = 0.0
+    for n in range(steps):
+        middle = (n + 0.5) * beat / steps
+        total += 60.0 / (start + (end - start) * min(1.0, middle / over))
+    return total * beat / steps * RATE
+
+
+@pytest.mark.parametrize(("start", "end", "over"), [(120.0, 180.0, 8.0), (180.0, 60.0, 3.0), (120.0, 120.0, 4.0)])
+def test_a_ramp_is_linear_in_beats_and_events_in_it_are_on_their_sample(start: float, end: float, over: float) -> None:
+    stage = staged(GAIN, tempo=start)
+    stage.take(SetTempo(end, over, when=Sample(0)))
+    beats = [0.5, 1.0, 1.75, 2.5, 3.0, 3.5, 4.25]
+    found = toggled(stage, beats, 110000, [256])
+    wanted = [exact_place(beat, start, end, over) for beat in beats]
+    assert found == [round(place) for place in wanted if place < 109999]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.floats(0.0, 8.0),
+            st.one_of(
+                st.builds(SetTempo, st.floats(60.0, 400.0), st.sampled_from([0.0, 1.0, 3.0])),
+                st.builds(SetSwing, swings, st.sampled_from([0.25, 0.5])),
+                st.builds(SetTransport, st.booleans(), st.none()),
+            ),
+        ),
+        max_size=5,
+    )
+)
+def test_tempo_and_swing_give_the_same_samples_in_any_blocks(changes: list[tuple[float, object]]) -> None:
+    def played(blocks: list[int]) -> np.ndarray:
+        stage = staged(GAIN, tempo=200.0)
+        for beat, change in changes:
+            stage.take(type(change)(**{  # type: ignore[arg-type]
+                name: getattr(change, name) for name in change.__slots__ if name != "when"  # type: ignore[attr-defined]
+            }, when=Beat(beat)))  # fmt: skip
+        for number in range(24):
+            stage.take(put(GAIN, "g", "step", (number % 5) / 5, when=Beat(number / 3)))
+        return play(stage, np.full((2, 30000), 0.5, np.float32), blocks)
+
+    np.testing.assert_array_equal(played([256]), played([255, 64, 97]))
+
+
+def test_the_state_of_a_player_has_its_swing_and_one_without_it_is_even() -> None:
+    stage = staged(GAIN, tempo=120.0)
+    stage.take(SetSwing(0.5, 0.25))
+    play(stage, np.zeros((2, 256), np.float32))
+    state = stage.state()
+    other = staged(GAIN, tempo=120.0)
+    other.resume(state, stage.plan)
+    assert (other.tempo.swing, other.tempo.step) == (0.5, 0.25)
+    del state["tempo"]["swing"], state["tempo"]["step"]
+    other.resume(state, stage.plan)
+    assert other.tempo.event_at(0.25) == other.tempo.sample_at(0.25)
+    assert math.isfinite(other.tempo.event_at(0.25))

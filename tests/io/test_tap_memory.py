@@ -1,0 +1,108 @@
+"""The memory between the engine and listeners: what is read is what was written, and what was not is known."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.engine.node_taps import NodeTaps
+from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
+from antiphon.io.tap_memory import TapMemory, TapReader, TapShape
+
+BLOCK, CHANNELS = 64, 2
+
+
+class Host:
+    """Stands for a node's host."""
+
+    def __init__(self, *outs: np.ndarray) -> None:
+        self.outs = outs
+
+
+class Plan:
+    """Stands for a plan."""
+
+    def __init__(self, **hosts: Host) -> None:
+        self.hosts = {int(name[1:]): host for name, host in hosts.items()}
+
+
+def memory(slots: int = 16) -> TapMemory:
+    return TapMemory.create(TapShape(48000, BLOCK, CHANNELS, slots))
+
+
+def noise(seed: int, channels: int = CHANNELS) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((channels, BLOCK)).astype(np.float32)
+
+
+def samples(data: bytes) -> np.ndarray:
+    return np.frombuffer(data, np.float32).reshape(-1, CHANNELS, BLOCK)
+
+
+def test_a_reader_gets_the_blocks_of_its_node_in_order() -> None:
+    made = memory()
+    taps, x = NodeTaps(made), noise(1)
+    made.words[0], made.words[1], made.words[3] = OUT_NUMBER, 7, IN_NUMBER
+    taps.put(100, x, x, None)
+    readers = [TapReader(made, tap) for tap in (0, 1, 3)]
+    assert [reader.read(64)[1] for reader in readers] == [0, 0, 0]
+    outs, mono = [noise(10 + n) for n in range(5)], [noise(20 + n, 1) for n in range(5)]
+    taps.put(101, x, noise(3), None)  # may have been under way when the reader began
+    for n in range(5):
+        taps.put(102 + n, x, outs[n], Plan(n7=Host(mono[n])))  # type: ignore[arg-type]
+    first, count, data = readers[0].read(64)
+    assert (first, count) == (102, 5)
+    np.testing.assert_array_equal(samples(data), outs)
+    first, count, data = readers[1].read(3)
+    assert (first, count) == (102, 3)
+    np.testing.assert_array_equal(samples(data), np.repeat(mono[:3], CHANNELS, axis=1), "mono goes to all channels")
+    assert readers[1].read(64)[:2] == (105, 2)
+    np.testing.assert_array_equal(samples(readers[2].read(1)[2])[0], x)
+    assert [reader.missed for reader in readers] == [0, 0, 0]
+
+
+def test_a_late_reader_knows_what_it_missed() -> None:
+    made = memory(slots=16)
+    taps, reader = NodeTaps(made), TapReader(made, 0)
+    made.words[0] = OUT_NUMBER
+    outs = [noise(n) for n in range(41)]
+    for n, out in enumerate(outs):
+        taps.put(n, out, out, None)
+    first, count, data = reader.read(64)
+    assert (first, count, reader.missed) == (25, 16, 24)
+    np.testing.assert_array_equal(samples(data), outs[25:])
+
+
+def test_a_node_that_is_gone_is_a_gap_and_no_old_sound() -> None:
+    made = memory()
+    taps, reader, x = NodeTaps(made), TapReader(made, 0), noise(1)
+    made.words[0] = 3
+    there = Plan(n3=Host(x))
+    for block in range(40):
+        taps.put(block, x, x, there if block < 30 or block > 35 else None)  # type: ignore[arg-type]
+        if block == 10:
+            assert reader.read(64)[:2] == (1, 10)
+    assert reader.read(64)[:2] == (24, 6)
+    assert reader.read(64)[:2] == (36, 4)
+    assert reader.missed == 13, "11 to 23 were overwritten; the node's absence is not counted"
+
+
+def test_a_tap_that_nobody_wants_is_not_written() -> None:
+    made = memory()
+    taps, x = NodeTaps(made), noise(1)
+    taps.put(1, x, x, None)
+    assert not any(made.sound[:4096])
+    made.words[0] = 9
+    taps.put(2, x, x, Plan(n9=Host()))  # type: ignore[arg-type]
+    assert not any(made.sound[:4096]), "a node without an output with samples"
+
+
+def test_more_channels_than_the_stream_has_are_left_out_and_missing_ones_are_silent() -> None:
+    made = TapMemory.create(TapShape(48000, BLOCK, 3, 16))
+    taps, reader = NodeTaps(made), TapReader(made, 0)
+    made.words[0] = 2
+    for block, channels in enumerate((3, 4, 2)):
+        taps.put(block, noise(1, 3), noise(1, 3), Plan(n2=Host(noise(5, channels))))  # type: ignore[arg-type]
+    _, count, data = reader.read(8)
+    got = np.frombuffer(data, np.float32).reshape(count, 3, BLOCK)
+    np.testing.assert_array_equal(got[0], noise(5, 4)[:3])
+    np.testing.assert_array_equal(got[1][:2], noise(5, 2))
+    assert not got[1][2].any()

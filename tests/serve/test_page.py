@@ -1,0 +1,243 @@
+"""The page in a real browser, beside a real server: heard, seen, played, in step, and back after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.chromium import Chromium, Tab, needs_chromium
+from tests.waiting import until
+
+from antiphon.bench.rig import ServerProcess
+
+pytestmark = [pytest.mark.real, needs_chromium]
+
+PATCH = """
+format = 1
+name = "Page"
+
+[nodes.tone]
+frequency = 440.0
+level = 0.25
+
+[nodes.gain]
+
+[wires]
+"tone" = "gain"
+"gain" = "out"
+"""
+READY = "document.querySelectorAll('.node').length === 3"
+LISTEN = "document.querySelector('.listen button').click()"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    home = tmp_path_factory.mktemp("home")
+    patch = home / "page.toml"
+    patch.write_text(PATCH)
+    with ServerProcess("--audio", "headless", "--patch", str(patch), home=home, wait=120.0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chromium]:
+    with Chromium() as browser:
+        yield browser
+
+
+def opened(browser: Chromium, server: ServerProcess) -> Tab:
+    tab = browser.tab()
+    tab.size(1440, 900)
+    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.until(READY)
+    return tab
+
+
+def value(server: ServerProcess, address: str) -> float:
+    return float(server.ask(address)[1][0])
+
+
+def control(name: str) -> str:
+    return f"document.querySelector('.control [aria-label={name}]')"
+
+
+def test_samples_arrive_in_the_audio_context_of_two_browsers(server: ServerProcess, browser: Chromium) -> None:
+    tabs = [opened(browser, server), opened(browser, server)]
+    for tab in tabs:
+        tab.run(LISTEN)
+    for tab in tabs:
+        # RMS of what the audio thread played, measured there: a sine of 0.25
+        rms = tab.until("antiphon.report() && antiphon.report().rms > 0.1 && antiphon.report().rms")
+        assert rms < 0.25
+        tab.until("/\\d+ ms/.test(document.querySelector('.listen small').innerText)")
+    server.send("/node/gain/mute", 1)
+    for tab in tabs:
+        tab.until("antiphon.report().rms < 0.001")
+        tab.until("antiphon.level('out') < 0.001")
+    server.send("/node/gain/mute", 0)
+    # the tone is still there before the muted node, and any node can be heard
+    tabs[0].run("document.querySelector('[aria-label=\"Hear and see tone\"]').click()")
+    tabs[0].until("antiphon.report().rms > 0.1")
+    assert tabs[0].run("antiphon.tap()") == "tone"
+    assert server.status()["sound_streams"] == 2
+    tabs[1].run(LISTEN)
+    tabs[1].until("document.querySelector('.listen button').innerText === 'Listen'")
+
+
+def test_two_browsers_are_in_step_with_each_other_and_with_osc(server: ServerProcess, browser: Chromium) -> None:
+    one, two = opened(browser, server), opened(browser, server)
+    for tab in (one, two):
+        tab.run("[...document.querySelectorAll('.chips button')].find(b => b.innerText === 'tone').click()")
+        tab.until(control("frequency"))
+    place = f"{control('frequency')}.getBoundingClientRect()"
+    box = [one.run(f"{place}.{side}") for side in ("x", "y", "width", "height")]
+    x, y = box[0] + box[2] / 2, box[1] + box[3] / 2
+    one.mouse("mousePressed", x, y)
+    one.mouse("mouseMoved", x + 40, y)
+    one.mouse("mouseReleased", x + 40, y)
+    until(lambda: value(server, "/node/tone/frequency") > 441.0, 20.0, "the drag sets the frequency")
+    moved = value(server, "/node/tone/frequency")
+    assert 440.0 < moved < 20000.0
+    two.until(f"Math.abs({control('frequency')}.ariaValueNow - {moved}) < 1")
+    server.send("/node/tone/frequency", 880.0)
+    for tab in (one, two):
+        tab.until(f"{control('frequency')}.ariaValueNow === '880'")
+    # double-click, type, enter
+    one.mouse("mousePressed", x, y)
+    one.mouse("mouseReleased", x, y)
+    one.mouse("mousePressed", x, y, clicks=2)
+    one.mouse("mouseReleased", x, y, clicks=2)
+    one.until("document.activeElement.matches('.control input.text')")
+    one.run("(() => { const field = document.activeElement; field.value = '330'; })()")
+    one.key("keyDown", "Enter", "Enter")
+    until(lambda: value(server, "/node/tone/frequency") == 330.0, 20.0, "what was typed is set")
+    two.until(f"{control('frequency')}.ariaValueNow === '330'")
+
+
+def test_a_refused_value_is_explained_in_words(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    tab.run("antiphon.send('/node/tone/nothing', 1)")
+    tab.until("document.querySelector('.log').innerText.includes('nothing')")
+    tab.run("antiphon.send('/notify', 1)")
+    tab.until("document.querySelector('.log').innerText.includes('no address that a page may send to')")
+
+
+def test_space_and_escape_are_panic_and_typing_is_not(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    said = "document.querySelector('.log').innerText.includes('Panic')"
+    tab.run("document.querySelector('.tempo input').focus()")
+    tab.key("keyDown", "Escape", "Escape")
+    assert not tab.run(said)
+    tab.key("keyDown", " ", "Space")
+    tab.until(said)
+    tab.run("document.querySelector('.log h2 button').click()")
+    tab.until(f"!({said})")
+    tab.key("keyDown", "Escape", "Escape")
+    tab.until(said)
+
+
+def test_transport_tempo_and_scenes(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    tab.run("document.querySelector('.transport button').click()")
+    until(lambda: not server.status()["playing"], 20.0, "the beat is stopped")
+    tab.until("document.querySelector('.transport button').innerText === '▶'")
+    tab.run("document.querySelector('.transport button').click()")
+    until(lambda: server.status()["playing"], 20.0, "the beat runs")
+    server.send("/tempo", 93.0)
+    tab.until("document.querySelector('.tempo input').value === '93.0'")
+    server.send("/node/tone/level", 0.125)
+    server.sync()
+    tab.run("[...document.querySelectorAll('.scenes button')].find(b => b.innerText === 'Store').click()")
+    tab.run("document.querySelector('[aria-label=\"Store scene 3\"]').click()")
+    tab.until("document.querySelector('[aria-label=\"Recall scene 3\"].stored')")
+    server.send("/node/tone/level", 0.25)
+    server.sync()
+    tab.run("document.querySelector('[aria-label=\"Recall scene 3\"]').click()")
+    until(lambda: value(server, "/node/tone/level") == 0.125, 20.0, "the scene is recalled")
+    server.send("/node/tone/level", 0.25)
+
+
+def test_it_is_back_after_the_web_process_and_the_server_s_engine_were_killed(
+    server: ServerProcess, browser: Chromium
+) -> None:
+    tab = opened(browser, server)
+    tab.run(LISTEN)
+    tab.until("antiphon.report() && antiphon.report().rms > 0.05")
+    blocks = server.status()["blocks"]
+    os.kill(server.status()["web"]["pid"], signal.SIGKILL)
+    tab.until("antiphon.connection() !== 'open'")
+    tab.until("antiphon.connection() === 'open'")
+    tab.until("antiphon.report().rms > 0.05")
+    assert server.status()["blocks"] > blocks, "the sound went on"
+    os.kill(server.pids()["engine"], signal.SIGKILL)
+    tab.until("antiphon.report().rms < 0.01")
+    tab.until("antiphon.report().rms > 0.05")
+
+
+def test_other_pages_get_nothing(server: ServerProcess, browser: Chromium, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.html"
+    foreign.write_text("<!doctype html><title>foreign</title>")
+    tab = browser.tab()
+    tab.go(foreign.as_uri())
+    tab.until("document.title === 'foreign'")
+    for path in ("/api/feed", "/api/sound?node=out"):
+        url = f"ws://127.0.0.1:{server.http}{path}"
+        script = f"new Promise(end => {{ const s = new WebSocket('{url}', ['antiphon']); "
+        assert tab.run(script + "s.onopen = () => end('open'); s.onerror = () => end('refused') })") == "refused"
+
+
+def test_nodes_and_wires_are_edited_and_undone_in_all_browsers(server: ServerProcess, browser: Chromium) -> None:
+    one, two = opened(browser, server), opened(browser, server)
+
+    def wires() -> set[str]:
+        return set(one.run("antiphon.wires()"))
+
+    before = wires()
+    one.run("[...document.querySelectorAll('.chips button')].find(b => b.innerText === 'tone').click()")
+    one.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Add…').click()")
+    one.until("document.querySelectorAll('.types li').length > 5")
+    one.run("[...document.querySelectorAll('.types b')].find(b => b.innerText === 'delay').closest('button').click()")
+    for tab in (one, two):
+        tab.until("[...document.querySelectorAll('.node b')].some(b => b.innerText === 'delay')")
+    one.until("document.querySelector('.controls h2').innerText === 'delay'")
+    assert wires() != before
+    one.run("document.querySelector('[aria-label^=\"Cut the wire from delay\"]').click()")
+    one.until("!antiphon.wires().some(wire => wire.startsWith('delay'))")
+    one.run("(() => { const s = document.querySelector('[aria-label=\"Wire delay to\"]'); s.value = 'delay.out out'; "
+            "s.dispatchEvent(new Event('change', {bubbles: true})) })()")  # fmt: skip
+    two.until("antiphon.wires().some(wire => wire.startsWith('delay.out out'))")
+    for left in (1, 2, 0):  # the wire is gone, the cut one is back, the node is gone
+        one.run("[...document.querySelectorAll('.tools button')].find(b => b.innerText === 'Undo').click()")
+        one.until(f"antiphon.wires().filter(wire => wire.includes('delay')).length === {left}")
+    for tab in (one, two):
+        tab.until(READY)
+    assert wires() == before
+
+
+def test_the_microphone_and_a_dropped_file_are_the_input(server: ServerProcess, browser: Chromium) -> None:
+    tab, other = opened(browser, server), opened(browser, server)
+    tab.until("antiphon.level('in') < 0.001")
+    # Chromium's stand-in for a microphone beeps
+    tab.run("antiphon.microphone()")
+    tab.until("antiphon.level('in') > 0.01")
+    other.run("antiphon.microphone()")
+    other.until("document.querySelector('.log').innerText.includes('another browser sends sound already')")
+    tab.run("document.querySelector('.input button').click()")
+    tab.until("antiphon.level('in') < 0.001")
+    samples = "".join(n.to_bytes(2, "little").hex() for n in (8192, 57344) * 2400)  # quarter of full scale, at 24 kHz
+    head = (
+        b"RIFF" + (36 + 9600).to_bytes(4, "little") + b"WAVEfmt \x10\0\0\0\x01\0\x01\0" + (48000).to_bytes(4, "little")
+        + (96000).to_bytes(4, "little") + b"\x02\0\x10\0data" + (9600).to_bytes(4, "little")
+    ).hex()  # fmt: skip
+    tab.run(
+        "(() => { const drop = new DragEvent('drop', {dataTransfer: new DataTransfer()}); "
+        f"const bytes = new Uint8Array('{head}{samples}'.match(/../g).map(x => parseInt(x, 16))); "
+        "drop.dataTransfer.items.add(new File([bytes], 'square.wav', {type: 'audio/wav'})); dispatchEvent(drop) })()"
+    )
+    tab.until("document.querySelector('.input button').innerText === 'File on'")
+    tab.until("antiphon.level('in') > 0.2")
+    tab.run("document.querySelector('.input button').click()")
+    tab.until("antiphon.level('in') < 0.001")

@@ -1,0 +1,330 @@
+"""The page's files, its feed and its streams, with a stand-in for control."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.web.test_listen import PATIENCE, Client, ControlSocket
+from wsproto import events
+
+from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.params import Param
+from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
+from antiphon.engine.node_taps import NodeTaps
+from antiphon.graph.io_nodes import OUT_NUMBER
+from antiphon.io.tap_memory import TapMemory, TapShape
+from antiphon.runtime.child_process import pair
+from antiphon.web import feed, graph_json, page, pages, sound
+from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
+from antiphon.web.control_link import ControlLink
+from antiphon.web.guard import Limits
+from antiphon.web.server import HttpServer
+from antiphon.wire.osc import IMMEDIATELY, decode, encode, encode_bundle
+
+SOURCES = Path(__file__).parents[2] / "page"
+BLOCK, CHANNELS = 64, 2
+INFO = ProcessorInfo(
+    "gain", "Louder.", "g", (AUDIO_IN,), (AUDIO_OUT,), (Param("gain", default=1.0, high=2.0, unit="dB"),)
+)
+NAMES = {"a": 5, "b": 6, "c": 7, "d": 8, "out": OUT_NUMBER}
+
+
+class Control(ControlLink):
+    """Answers about the patch without a control process."""
+
+    async def status(self) -> dict[str, Any]:
+        return {"blocks": 7, "tempo": 120.0}
+
+    async def graph(self) -> dict[str, Any]:
+        nodes = [{"name": n, "type": "gain", "number": k, "state": "running", "reason": ""} for n, k in NAMES.items()]
+        return {"patch": "p", "nodes": nodes, "wires": [["in.in", "a.in"]], "scenes": [3]}
+
+    async def nodes(self) -> list[Any]:
+        return []
+
+
+@asynccontextmanager
+async def serving() -> AsyncIterator[tuple[HttpServer, ControlSocket, TapMemory]]:
+    control, ends = ControlSocket(), pair()
+    link = Control(ends[0], control.sock.getsockname())
+    server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
+    taps = TapMemory.create(TapShape(48000, BLOCK, CHANNELS, 64))
+    pages.install(server, link, Catalog({"gain": INFO}), taps)
+    await server.start()
+    try:
+        yield server, control, taps
+    finally:
+        await server.stop()
+        link.close()
+        ends[1].close()
+        control.sock.close()
+
+
+async def opened(server: HttpServer, path: str) -> Client:
+    client = Client(server)
+    accepted = await client.open(path)
+    assert isinstance(accepted, events.AcceptConnection), accepted
+    return client
+
+
+async def said(client: Client, key: str) -> Any:
+    """The part of that name of the next object that has one."""
+    return (await said_all(client, key))[key]
+
+
+async def block(client: Client) -> tuple[tuple[int, ...], np.ndarray]:
+    """Header and samples of the next message of a stream."""
+    data = b""
+    while True:
+        event = await client.next()
+        assert isinstance(event, events.BytesMessage), event
+        data += bytes(event.data)
+        if event.message_finished:
+            break
+    fields = sound.HEADER.unpack_from(data)
+    return fields, np.frombuffer(data, np.float32, offset=sound.HEADER.size).reshape(fields[3], CHANNELS, BLOCK)
+
+
+def test_the_built_page_is_that_of_the_sources() -> None:
+    names = ["build.mjs", "package-lock.json", "package.json", "tsconfig.json"]
+    names += [f"src/{path.name}" for path in (SOURCES / "src").iterdir()]
+    digest = hashlib.sha256()
+    for name in sorted(names):
+        digest.update(name.encode() + b"\0" + (SOURCES / name).read_bytes() + b"\0")
+    assert page.asset("sources.sha256").decode().strip() == digest.hexdigest(), "run: make page"
+
+
+def test_the_page_sets_text_only_as_text_and_loads_nothing() -> None:
+    own = "".join(path.read_text() for path in (SOURCES / "src").iterdir() if path.suffix != ".svg")
+    for risky in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "http://", "https://"):
+        assert risky not in own
+    made = page.html()
+    assert re.findall(r'(?:src|href)="([^"]*)"', made) == [
+        "/page/icon.svg", "/page/app.css", "/page/app.js", "/api/status",
+    ]  # fmt: skip
+    assert not re.search(r"<script[^>]*>[^<]|<style|\son\w+=", made), (
+        "nothing that the policy would have to allow inline"
+    )
+    policy = dict(page.headers())["Content-Security-Policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'")
+    assert "unsafe" not in policy
+    assert "url(" not in page.asset("app.css").decode()
+    assert all(page.asset(name) for name in page.TYPES)
+    assert page.asset("app.js").decode().count("MIT License") >= 2, "the licences of what is in it"
+
+
+def test_a_parameter_s_declaration_is_in_the_graph() -> None:
+    plan = {"patch": "p", "nodes": [{"name": "a", "type": "gain"}, {"name": "x", "type": "gone"}], "wires": []}
+    made = graph_json.described(plan, {"a": {"gain": float("inf")}}, Catalog({"gain": INFO}))
+    param = next(p for p in made["nodes"][0]["params"] if p["name"] == "gain")
+    assert (param["low"], param["high"], param["unit"], param["warp"], param["value"]) == (
+        0.0,
+        2.0,
+        "dB",
+        "linear",
+        None,
+    )
+    assert made["nodes"][1]["params"] == []
+
+
+async def test_pages_are_sent_what_changes_and_each_note() -> None:
+    async with serving() as (server, control, _):
+        one, two = await opened(server, "/api/feed"), await opened(server, "/api/feed")
+        assert (await control.heard()).address == b"/notify"
+        assert (await said(one, "status"))["blocks"] == 7
+        packets = [encode("/node/a/gain", 0.5), encode("/node/a/gain", 0.75), encode("/meter", "a", 0.5, 0.25)]
+        packets += [encode("/note/on", note, 100, 1, "hum") for note in (60, 64, 67)]
+        control.send(encode_bundle(IMMEDIATELY, packets))
+        for client in (one, two):
+            event = await said_all(client, "values", "meters", "events")
+            assert event["values"] == {"/node/a/gain": 0.75}
+            assert event["meters"] == {"a": [0.5, 0.25]}
+            assert event["events"] == [["/note/on", note, 100, 1, "hum"] for note in (60, 64, 67)]
+
+
+async def said_all(client: Client, *keys: str) -> dict[str, Any]:
+    """Objects put together until they have all keys."""
+    found: dict[str, Any] = {}
+    async with asyncio.timeout(PATIENCE):
+        while not all(key in found for key in keys):
+            event = await client.next()
+            assert isinstance(event, events.TextMessage), event
+            found |= json.loads(event.data)
+    return found
+
+
+async def test_a_page_s_message_goes_to_control_and_the_answer_to_it_alone() -> None:
+    async with serving() as (server, control, _):
+        one, two = await opened(server, "/api/feed"), await opened(server, "/api/feed")
+        await control.heard()
+        one.send(json.dumps(["/node/a/gain", 0.5, True, "x"]))
+        heard = await control.heard()
+        assert heard == decode(encode("/node/a/gain", 0.5, True, "x"))
+        control.send(encode("/fail", "/node/a/gain", "too loud"))
+        assert await said(one, "reply") == ["/fail", "/node/a/gain", "too loud"]
+        # a note of one page is drawn by the other too, which got no answer before
+        one.send(json.dumps(["/note/on", 60, 100, 1]))
+        assert (await control.heard()).address == b"/note/on"
+        while True:
+            event = await two.next()
+            assert isinstance(event, events.TextMessage)
+            data = json.loads(event.data)
+            assert "reply" not in data
+            if "events" in data:
+                assert data["events"] == [["/note/on", 60, 100, 1]]
+                break
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "x", "{}", "[]", "[1]", '["node"]', '["/notify", 1]', '["/monitor", 1]', '["/a", [1]]', '["/a", null]',
+     '["/a", {"b": 1}]', json.dumps(["/" + "a" * 300]), json.dumps(["/a", *range(40)]), "[" * 3000,
+     '["/a", 1' + "0" * 300 + "]"],
+)  # fmt: skip
+async def test_what_is_no_message_is_refused_in_words(text: str) -> None:
+    async with serving() as (server, control, _):
+        client = await opened(server, "/api/feed")
+        await control.heard()
+        client.send(text)
+        reply = await said(client, "reply")
+        assert reply[0] == "/fail"
+        assert reply[2]
+
+
+async def test_a_page_that_does_not_read_loses_what_waits_and_is_told_to_read_again() -> None:
+    async with serving() as (_, control, _):
+        made = feed.PageLink(control.sock.getsockname())
+        for n in range(feed.QUEUE + 5):
+            made.offer(str(n))
+        assert len(made.queue) == 5
+        assert json.loads(made.queue[0]) == {"again": True, "dropped": feed.QUEUE}
+        made.close()
+
+
+async def test_the_sound_of_a_node_is_streamed_to_all_who_listen() -> None:
+    async with serving() as (server, _, taps):
+        engine = NodeTaps(taps)
+        clients = [await opened(server, "/api/sound?node=out") for _ in range(2)]
+        await until_wanted(taps, 0, OUT_NUMBER)
+        outs = np.random.default_rng(1).standard_normal((40, CHANNELS, BLOCK)).astype(np.float32)
+        for n, out in enumerate(outs):
+            engine.put(n, out, out, None)
+        for client in clients:
+            got: list[np.ndarray] = []
+            next_sample = -1
+            while sum(map(len, got)) < 30:
+                fields, samples = await block(client)
+                assert fields[:3] == (48000, BLOCK, CHANNELS)
+                assert next_sample in (-1, fields[4])
+                next_sample = fields[4] + fields[3] * BLOCK
+                got.append(samples)
+            whole = np.concatenate(got)
+            np.testing.assert_array_equal(whole, outs[-len(whole) :])
+        assert taps.words[1] == 0, "one tap for both"
+        for client in clients:
+            client.close()
+        await until_wanted(taps, 0, 0)
+
+
+async def test_four_nodes_at_most_and_a_fifth_is_refused_in_words() -> None:
+    async with serving() as (server, _, taps):
+        clients = [await opened(server, f"/api/sound?node={name}") for name in ("a", "b", "c", "d")]
+        await until_wanted(taps, 3, NAMES["d"])
+        assert list(taps.words[:4]) == [5, 6, 7, 8]
+        fifth = await (await opened(server, "/api/sound?node=out")).next()
+        assert isinstance(fifth, events.CloseConnection)
+        assert "4 nodes" in str(fifth.reason)
+        nobody = await (await opened(server, "/api/sound?node=%2e%2e")).next()
+        assert isinstance(nobody, events.CloseConnection)
+        assert "there is no node" in str(nobody.reason)
+        clients[1].close()
+        await until_wanted(taps, 1, 0)
+        clients.append(await opened(server, "/api/sound?node=out"))
+        await until_wanted(taps, 1, OUT_NUMBER)
+
+
+async def until_wanted(taps: TapMemory, tap: int, number: int) -> None:
+    async with asyncio.timeout(30.0):
+        while taps.words[tap] != number:  # noqa: ASYNC110 - memory has no event
+            await asyncio.sleep(0.005)
+
+
+def test_a_browser_that_does_not_read_loses_the_oldest_and_its_loss_is_counted() -> None:
+    listener = sound.SoundListener()
+    lost = sum(listener.offer((n,), b"") for n in range(sound.QUEUE + 7))
+    assert (lost, listener.dropped, len(listener.queue)) == (7, 7, sound.QUEUE)
+    assert listener.queue[0][0] == (7,)
+
+
+async def test_another_node_of_the_name_is_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound, "NAMES_SECONDS", 0.02)
+    async with serving() as (server, _, taps):
+        client = await opened(server, "/api/sound?node=a")
+        await until_wanted(taps, 0, 5)
+        monkeypatch.setitem(NAMES, "a", 50)
+        await until_wanted(taps, 0, 50)
+        monkeypatch.delitem(NAMES, "a")
+        await until_wanted(taps, 0, 0)
+        client.close()
+
+
+async def test_a_foreign_origin_gets_neither_feed_nor_sound() -> None:
+    async with serving() as (server, _, _):
+        for path in ("/api/feed", "/api/sound?node=out"):
+            for origin in ("http://evil.example", "null", f"https://127.0.0.1:{server.port}"):
+                refused = await Client(server).open(path, Origin=origin)
+                assert isinstance(refused, events.RejectConnection), (path, origin)
+            accepted = await Client(server).open(path, Origin=f"http://127.0.0.1:{server.port}")
+            assert isinstance(accepted, events.AcceptConnection)
+
+
+async def offering(server: HttpServer, *subprotocols: str) -> events.Event:
+    """The answer to a request for a WebSocket with these subprotocols."""
+    client = Client(server)
+    client._reader, client._writer = await asyncio.open_connection("127.0.0.1", server.port)
+    request = events.Request(host=f"127.0.0.1:{server.port}", target="/api/feed", subprotocols=list(subprotocols))
+    client._writer.write(client._conn.send(request))
+    return await client.next()
+
+
+async def test_a_websocket_s_token_is_one_of_its_subprotocols() -> None:
+    token = "0123456789abcdef" * 2
+    async with serving() as (server, _, _):
+        server.authorise = TokenGuard(token, everything=True).check
+        accepted = await offering(server, PROTOCOL, f"token.{token}")
+        assert isinstance(accepted, events.AcceptConnection)
+        assert accepted.subprotocol == PROTOCOL, "the token is not repeated"
+        for wrong in ((), (PROTOCOL,), (PROTOCOL, f"token.{token[::-1]}")):
+            assert isinstance(await offering(server, *wrong), events.RejectConnection)
+    both = [(b"authorization", b"Bearer x"), (b"sec-websocket-protocol", b"antiphon, token.y")]
+    assert with_offered_token(both) == both, "a header of its own is not replaced"
+
+
+async def test_a_browser_that_never_reads_delays_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sound, "TURN_SECONDS", 0.001)
+    async with serving() as (server, _, taps):
+        engine = NodeTaps(taps)
+        stuck, reader = await opened(server, "/api/sound?node=out"), await opened(server, "/api/sound?node=out")
+        await until_wanted(taps, 0, OUT_NUMBER)
+        out = np.full((CHANNELS, BLOCK), 0.5, np.float32)
+        at = heard = 0
+        async with asyncio.timeout(PATIENCE):
+            while server.counts["sound_dropped"]() < 10:
+                for _ in range(32):
+                    engine.put(at, out, out, None)
+                    at += 1
+                fields, samples = await block(reader)
+                assert fields[6] == 0, "the other browser loses no message"
+                assert (samples == 0.5).all()
+                heard += fields[3]
+        assert heard > at / 2
+        stuck.close()
