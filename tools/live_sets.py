@@ -339,6 +339,20 @@ def page(figures: Mapping[str, Figures]) -> str:
     return "\n".join(lines)
 
 
+def keep(figures: Mapping[str, Figures]) -> None:
+    """Writes the figures and the page; the figures of sets that are no longer there are left out."""
+    data = {
+        name: {
+            "digest": found.digest, "seconds": round(found.seconds, 2), "whole": found.whole.plain(),
+            "part": found.part.plain(),
+        }
+        for name, found in sorted(figures.items())
+        if name in names()
+    }  # fmt: skip
+    FIGURES.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(figures), encoding="utf-8")
+
+
 def main(words: Sequence[str]) -> int:
     """Renders those sets, or all; compares or accepts them. Returns how many have changed."""
     from antiphon.plugins.loader import load
@@ -361,21 +375,12 @@ def main(words: Sequence[str]) -> int:
             FOLDER.mkdir(exist_ok=True)
             (FOLDER / f"{name}.png").write_bytes(picture(performed, sound))
             figures[name] = found
-    if accept or text:
-        data = {
-            name: {
-                "digest": found.digest, "seconds": round(found.seconds, 2), "whole": found.whole.plain(),
-                "part": found.part.plain(),
-            }
-            for name, found in sorted(figures.items())
-            if name in names()
-        }  # fmt: skip
-        FIGURES.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
-        PAGE.write_text(page(figures), encoding="utf-8")
-        return 0
-    if changed:
+            keep(figures)
+    if text:
+        keep(figures)
+    if changed and not accept:
         print("what has changed on purpose is kept by .venv/bin/python tools/live_sets.py --accept NAME")
-    return changed
+    return 0 if accept else changed
 
 
 if __name__ == "__main__":

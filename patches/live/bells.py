@@ -5,7 +5,7 @@ antiphon render patches/live/bells.py --bars 18 --out bells.wav
 
 from antiphon.live import *
 
-patch("patches/glade.toml")
+patch("glade")
 seed(3)
 tempo(72)
 node("echo").feedback = 0.5

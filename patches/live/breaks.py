@@ -6,7 +6,7 @@ antiphon render patches/live/breaks.py --bars 40 --out breaks.wav
 
 from antiphon.live import *
 
-patch("patches/breakbeat.toml")
+patch("breakbeat")
 seed(21)
 tempo(165)
 

@@ -6,7 +6,7 @@ antiphon render patches/live/build.py --bars 32 --out build.wav
 
 from antiphon.live import *
 
-patch("patches/techno.toml")
+patch("techno")
 seed(12)
 tempo(128)
 

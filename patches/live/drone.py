@@ -6,7 +6,7 @@ antiphon render patches/live/drone.py --bars 15 --out drone.wav
 
 from antiphon.live import *
 
-patch("patches/bourdon.toml")
+patch("bourdon")
 seed(9)
 tempo(60)
 

@@ -6,7 +6,7 @@ antiphon render patches/live/dub.py --bars 18 --out dub.wav
 
 from antiphon.live import *
 
-patch("patches/dubdesk.toml")
+patch("dubdesk")
 seed(8)
 tempo(72)
 

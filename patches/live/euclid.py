@@ -1,13 +1,13 @@
-"""Percussion in several lengths at once: cycles of 3, 4, 5, 7 and 12 beats, each an even spread of strokes, meet every
-60 or 84 beats. A bell calls, all break off, a balafon leads into another mode, and at the end everyone plays one
-rhythm.
+"""Percussion in several lengths at once: over a bell's cycle of four beats go others of five, three, three and a half
+and less, each an even spread of strokes. All break off, a balafon leads into another mode, and at the end everyone
+plays one rhythm.
 
 antiphon render patches/live/euclid.py --bars 30 --out euclid.wav
 """
 
 from antiphon.live import *
 
-patch("patches/ensemble.toml")
+patch("ensemble")
 seed(17)
 tempo(120)
 

@@ -9,7 +9,7 @@ from fractions import Fraction as F
 
 from antiphon.live import *
 
-patch("patches/just.toml")
+patch("just")
 seed(14)
 tempo(64)
 

@@ -9,7 +9,7 @@ from fractions import Fraction
 
 from antiphon.live import *
 
-patch("patches/pianos.toml")
+patch("pianos")
 meter(3)
 tempo(120)
 seed(5)
@@ -50,16 +50,16 @@ def right():
 
 @loop(on="bell")
 def bells():
-    """What both pianos strike together is heard as a tune of its own: three or four notes of it, high above."""
+    """From what both pianos play together a few notes are picked, high above, and played again every two bars."""
     yield 24
     for _ in range(4):
-        tune = [pick(LINE) + 12 for _ in range(pick([3, 4, 5]))]
-        for _ in range(6):
-            for step, number in enumerate(tune):
-                play(number, 2, velocity=between(48, 74), pan=0.3 + 0.4 * (step % 2))
-                yield pick([3 / 4, 1 / 2]) if step < len(tune) - 1 else 0.5
-            yield 4 - (beat() % 4) if beat() % 4 else 2
-    yield 96
+        tune = [(pick(LINE) + 12, pick([1 / 2, 3 / 4, 1])) for _ in range(pick([3, 4, 5]))]
+        for repeat in range(4):
+            for step, (number, wait) in enumerate(tune):
+                play(number, 2, velocity=between(44, 54) + 6 * repeat, pan=0.3 + 0.4 * (step % 2))
+                yield wait
+            yield 6 - beat() % 6
+    stop()
 
 
 @loop(on="low")

@@ -6,7 +6,7 @@ antiphon render patches/live/song.py --bars 25 --out song.wav
 
 from antiphon.live import *
 
-patch("patches/songband.toml")
+patch("songband")
 seed(6)
 tempo(100)
 

@@ -1,5 +1,6 @@
 """A jazz trio plays a blues in f: vibes call, and the piano answers with the notes of the call, higher, backwards or
-shorter; in the second chorus the piano plays alone. Hum into the input and the vibes are with you.
+its end alone; in the second chorus the piano plays by itself. Hum, and the vibes play what you hum, and the piano
+answers you.
 
 antiphon render patches/live/trio.py --bars 38 --out trio.wav
 """
@@ -8,7 +9,7 @@ from fractions import Fraction
 
 from antiphon.live import *
 
-patch("patches/trio.toml")
+patch("trio")
 seed(31)
 tempo(152)
 
@@ -102,32 +103,39 @@ def left_hand():
     yield 4
 
 
+hummed = []  # beat and number of what was hummed since the last answer
+
+
+@on_note("hum")
+def listen(note, velocity):
+    """Keeps what is hummed for the next answer. That the vibes play it at once is a wire of the patch."""
+    hummed.append((beat(), note))
+
+
 @loop(on="vibes")
 def call():
-    """The head, a call in each four bars, which cues "hum" with what it called; only the cue in the second chorus."""
+    """The head, a call in each four bars, unless there is a hum; cues "phrase" with it, or with what was hummed."""
     if bar() < FIRST:
         yield 4 * FIRST
     if bar() + 2 >= LAST:
         stop()
     chorus, place = divmod(bar() - FIRST, 12)
-    phrase = HEAD[place // 4]
+    start, phrase = beat(), HEAD[place // 4]
     if chorus == 1:
-        cue("hum", pick(HEAD))
-        yield 8
-        cue("hum", phrase)
-        yield 8
-    else:
+        cue("phrase", pick(HEAD))
+    elif not hummed:
         for at, number in phrase:
             play(number, 1, velocity=between(76, 92) * loud(), at=at)
-        yield 8
-        cue("hum", phrase)
-        yield 8
+    yield 8
+    cue("phrase", [(at - start, number) for at, number in hummed if at >= start][:8] or phrase)
+    hummed.clear()
+    yield 8
 
 
 @loop(on="piano")
 def answer():
     """Two bars made from a call: a third higher, backwards, or its end alone; it ends on a note of the chord."""
-    phrase = yield sync("hum")
+    phrase = yield sync("phrase")
     numbers = [number for _, number in phrase]
     places = [at for at, _ in phrase]
     way = pick(["higher", "backwards", "end"])
@@ -136,7 +144,8 @@ def answer():
     elif way == "backwards":
         numbers = numbers[::-1]
     else:
-        places, numbers = [*places[:3], *(4 + at for at in places[:2])], numbers[-5:]
+        numbers = numbers[-5:]
+        places = [*places[:3], *(4 + at for at in places[:2])][: len(numbers)]
     flat = harmony(bar())[0][0] in (34, 35)  # over b flat and b the a is flat
     numbers = [number - 1 if flat and number % 12 == 9 else number for number in numbers]
     numbers[-1] = pick([65, 72, 77, 75])

@@ -154,9 +154,9 @@ def events(path: Path) -> None:
 
 
 def script(path: Path) -> None:
-    first, *_, last = [block for block in blocks("docs/live-coding.md") if block.lang == "python"]
-    assert first.lines != last.lines
-    path.write_text("\n".join(last.lines) + "\n")
+    """The set that the tutorial's steps are, one below the other."""
+    steps, _ = text("docs/live-coding.md").split("## Mini-notation")
+    path.write_text("\n\n".join(re.findall(r"```python\n(.*?)```", steps, re.DOTALL)))
 
 
 def notes_beside(path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,37 +16,76 @@ from antiphon.live import ControlPattern
 from antiphon.live.mini.parser import DEEPEST, LONGEST
 from antiphon.live.mini.reading import MOST_EVENTS, read
 from antiphon.live.performance import MOST_EVENTS as MOST_A_BEAT
-from antiphon.live.records import ScriptError
+from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import event_file, script_child
 from antiphon.offline.rendering import actions_of, param_finder
-from antiphon.offline.script_run import PATIENCE, ScriptProcess, commands
+from antiphon.offline.script_run import PATIENCE, ScriptHeader, ScriptProcess, commands
 from antiphon.plugins import loader
 from antiphon.session.notes import Players
 
 PAGE = text("docs/live-coding.md")
-SCRIPTS = ["\n".join(block.lines) + "\n" for block in blocks("docs/live-coding.md") if block.lang == "python"]
+TUTORIAL, REFERENCE = PAGE.split("## Mini-notation")
+STEPS, SINGLE = (re.findall(r"```python\n(.*?)```", part, re.DOTALL) for part in (TUTORIAL, REFERENCE))
+SCRIPTS = ["\n\n".join(STEPS[: k + 1]) for k in range(len(STEPS))] + SINGLE
+"""What a reader has in the file after each step, and the blocks of the second part."""
 OUTSIDE = {"answer", "loud", "drop", "follow"}
-"""Loops of the page that wait for what nobody does while a file is rendered."""
+"""Loops that wait for other clients and for the input."""
+SILENT = {"phrase", "knock"}
+"""Loops that play nothing in a file: one cues the others, one answers the input."""
+
+
+@cache
+def performed(number: int) -> tuple[ScriptHeader, list[LiveEvent]]:
+    """What a script says, and its events in 24 bars."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "set.py"
+        path.write_text(SCRIPTS[number])
+        with ScriptProcess(str(path)) as script:
+            return script.header, script.play(script.header.bar * 24, 120.0)
 
 
 @pytest.mark.parametrize("number", range(len(SCRIPTS)))
-def test_a_block_plays_on_its_patch(number: int, tmp_path: Path) -> None:
-    (tmp_path / "set.py").write_text(SCRIPTS[number])
-    with ScriptProcess(str(tmp_path / "set.py")) as script:
-        header, events = script.header, script.play(script.header.bar * 16, 120.0)
+def test_a_block_plays_on_its_patch(number: int) -> None:
+    header, events = performed(number)
     catalog = loader.load(check=False).catalog
     graph = load(header.patch, catalog).graph
     played = commands(events, "set.py", 48000, param_finder(graph, catalog), Players(graph, catalog))
     _, actions = actions_of(graph, catalog, 48000, played)
     assert len(actions) > 60
-    others = OUTSIDE if "on_note" in SCRIPTS[number] else set()
-    assert {event.source for event in events} >= set(header.names) - {"phrase"} - others, (
-        "a track or loop plays nothing"
-    )
+    silent = SILENT | OUTSIDE if "on_note" in SCRIPTS[number] else SILENT
+    assert {event.source for event in events} >= set(header.names) - silent, "a track or loop plays nothing"
+
+
+@pytest.mark.parametrize("number", range(1, len(STEPS)))
+def test_each_step_is_heard(number: int) -> None:
+    """A step plays or sets something that the steps before it did not; one that listens has a loop more."""
+    before, after = performed(number - 1), performed(number)
+    assert after[1] != before[1] or set(after[0].names) - set(before[0].names) <= SILENT
+
+
+def test_the_set_has_a_form() -> None:
+    """The last step: the beat comes in by and by, is gone in bars 16 to 20 but for a roll, and is back."""
+    _, events = performed(len(STEPS) - 1)
+    parts = [
+        {event.source for event in events if event.address == "/node/drums/play" and event.beat // 16 == part}
+        for part in range(6)
+    ]
+    beat = {"kick", "claps", "hats"}
+    assert [parts[n] & beat for n in (0, 1, 2)] == [{"kick"}, {"kick", "hats"}, beat]
+    assert not parts[4] & beat
+    assert "riser" in parts[4]
+    assert parts[5] >= beat
 
 
 def test_there_is_a_block_for_each_part() -> None:
-    assert len(SCRIPTS) == PAGE.count("\n## ") - 2
+    assert len(STEPS) == TUTORIAL.count("\n### ") - 1, "the last step has commands alone"
+    assert len(SINGLE) == REFERENCE.count("\n## ") - 1, "all but the notation and what goes wrong"
+
+
+def test_the_tutorial_fits_its_twenty_minutes() -> None:
+    """Steps of two minutes; read at 200 words a minute it takes less than half of them."""
+    assert len(STEPS) <= 10
+    assert len(TUTORIAL.split()) < 10 * 200
 
 
 def test_every_text_of_the_notation_is_read() -> None:

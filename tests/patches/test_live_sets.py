@@ -14,6 +14,9 @@ from tools import live_sets as sets
 from tools.live_sets import PARTS, RATE, Performed, Sounding, is_note
 from tools.performances import LEVEL
 
+from antiphon.live import NodeNote
+from antiphon.live.performance import Performance
+from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent
 from antiphon.plugins import loader
 from antiphon.plugins.loader import Loaded
@@ -32,9 +35,17 @@ def figures() -> Mapping[str, sets.Figures]:
     return sets.known()
 
 
+class _Performances(dict[str, Performed]):
+    """What the sets play, each performed when a test asks for it first."""
+
+    def __missing__(self, name: str) -> Performed:
+        self[name] = sets.perform(name, loader.load(check=False))
+        return self[name]
+
+
 @pytest.fixture(scope="module")
-def performed(loaded: Loaded) -> Mapping[str, Performed]:
-    return {name: sets.perform(name, loaded) for name in NAMES}
+def performed() -> Mapping[str, Performed]:
+    return _Performances()
 
 
 def begun(events: Sequence[LiveEvent], *sources: str) -> list[LiveEvent]:
@@ -202,6 +213,21 @@ def test_the_piano_answers_with_the_notes_of_the_call(performed: Mapping[str, Pe
     solo = [event for event in begun(events, "answer") if 56 <= event.beat < 104]
     assert len(solo) > 30
     assert not [event for event in begun(events, "call") if 56 <= event.beat < 104]
+
+
+def test_the_piano_answers_what_is_hummed() -> None:
+    """Four notes hummed in the first two bars of a call: the answer in the next two is made of them."""
+    path = sets.SETS / "trio.py"
+    performance = Performance(read(str(path), path.read_text(encoding="utf-8")))
+    events = performance.until(F(9))
+    for step, number in enumerate((61, 66, 68, 73)):
+        events += performance.until(F(9 + step))
+        performance.cue("hum:note", NodeNote(number, 90))
+    events += performance.until(F(24))
+    answer = [event for event in begun(events, "answer") if event.beat >= 16]
+    assert [event.beat - 16 for event in answer if int(event.args[0]) > 60] == [F(step) for step in (1, 2, 3, 4)]
+    notes = [int(event.args[0]) for event in answer][:3]
+    assert notes in ([61, 66, 68], [64, 69, 71], [73, 68, 66])
 
 
 def test_the_bass_walks(performed: Mapping[str, Performed]) -> None:

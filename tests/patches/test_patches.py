@@ -50,6 +50,11 @@ SUPPLIED = {
     "worker": ((-26, -16), (14, 22)),
 }
 SECONDS = 5.0
+# what the live sets play on: tests/patches/test_live_sets.py
+OF_SETS = {
+    re.search(r'^patch\("(\w+)"\)$', path.read_text(), re.MULTILINE)[1]  # type: ignore[index]
+    for path in (resources.patches() / "live").glob("*.py")
+}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -75,7 +80,8 @@ def test_it_renders_what_it_is_given(name, tmp_path, capsys):
 
 
 def test_each_is_played_by_one_test_or_the_other():
-    assert set(SUPPLIED) | set(PERFORMANCES) == set(BUILT_IN)
+    assert set(SUPPLIED) | set(PERFORMANCES) | OF_SETS == set(BUILT_IN)
+    assert not OF_SETS & set(SUPPLIED)
 
 
 def test_through_changes_no_bit(loaded):
