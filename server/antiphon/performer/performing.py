@@ -17,7 +17,7 @@ from antiphon.errors import EngineError, UsageError
 from antiphon.live.reading import LARGEST
 from antiphon.performer.branch import Processes
 from antiphon.performer.outgoing import SentEvent
-from antiphon.performer.player import LEAD, Player, Show
+from antiphon.performer.player import LEAD, Display, Player
 from antiphon.performer.server import OwnServer
 from antiphon.performer.wire import BeatClock, ServerConnection
 from antiphon.wire.osc import Message
@@ -50,7 +50,7 @@ class Performing:
     """
 
     def __init__(
-        self, path: str, show: Show, *, osc_port: int, patch: str = "", quantum: float = 0.0,
+        self, path: str, show: Display, *, osc_port: int, patch: str = "", quantum: float = 0.0,
         serve: Sequence[str] = (),
     ) -> None:  # fmt: skip
         """Starts the processes; `run` plays.

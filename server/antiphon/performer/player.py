@@ -41,7 +41,7 @@ _SHOWN = 32
 """Faults whose repetition is not shown."""
 
 
-class Show(Protocol):
+class Display(Protocol):
     """Shows a sentence to the performer."""
 
     def __call__(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
@@ -59,7 +59,7 @@ class Player:
         begins: The server's beat at which the last of them begins.
     """
 
-    def __init__(self, path: str, processes: Processes, show: Show, *, quantum: float = 0.0) -> None:
+    def __init__(self, path: str, processes: Processes, show: Display, *, quantum: float = 0.0) -> None:
         """Plays nothing before `save`.
 
         Args:
