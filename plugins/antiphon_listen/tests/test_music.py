@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -97,6 +98,8 @@ def test_chords_and_key(transpose: int, names: tuple[str, ...], key: str) -> Non
     assert edges[0] == 0.0
     assert edges[1:-1:2] == edges[2::2], "without gaps"
     assert edges[-1] == pytest.approx(len(song()) / RATE, abs=0.01)
+    labels = [label for *_, label in values["chords"]]
+    assert all(one != other for one, other in itertools.pairwise(labels)), "one chord is one span"
 
 
 def test_a_detuned_recording_has_the_same_chords() -> None:
