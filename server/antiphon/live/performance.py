@@ -19,6 +19,7 @@ from antiphon.live.chance import chance, stream_of
 from antiphon.live.faults import fault
 from antiphon.live.notes import sent
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
+from antiphon.live.sounding import SoundingNotes
 from antiphon.live.spans import exact
 from antiphon.live.stage import LiveLoop, LiveScript, LiveTrack, acting
 from antiphon.live.vocabulary import CueWait, StopLoop
@@ -147,8 +148,7 @@ class Performance:
         self._places = 0
         self._due: list[tuple[Fraction, int, str]] = []
         self._items: list[_Item] = []
-        self._ends: list[tuple[Fraction, int, LiveNote]] = []
-        self._sounding: dict[tuple[str, int, int], int] = {}
+        self._notes = SoundingNotes()
         self._cues: dict[str, tuple[Fraction, int, object]] = {}
         self._next: tuple[Fraction, LiveScript] | None = None
         self._settings(script.settings)
@@ -180,7 +180,7 @@ class Performance:
     def ends(self) -> list[LiveEvent]:
         """The ends of the notes that still sound, for when nothing more is played."""
         events: list[LiveEvent] = []
-        self._end_notes(Fraction(2 * LONGEST), events)
+        self._notes.end(Fraction(2 * LONGEST), events)
         return events
 
     def swap(self, script: LiveScript, beat: Fraction) -> None:
@@ -215,7 +215,7 @@ class Performance:
     @property
     def sounding(self) -> set[tuple[str, int, int]]:
         """The notes that have begun and not ended: node, channel and number."""
-        return set(self._sounding)
+        return self._notes.keys
 
     def put(self, event: LiveEvent | LiveNote, rank: int) -> None:
         """Plays something at its beat."""
@@ -286,31 +286,15 @@ class Performance:
         most = len(events) + MOST_EVENTS * max(1, int(beat - self.beat))
         while self._items and self._items[0][0] < beat:
             item = heapq.heappop(self._items)[3]
-            self._end_notes(item.beat, events, through=True)
+            self._notes.end(item.beat, events, through=True)
             if isinstance(item, LiveNote):
-                self._note(item, events)
+                self._notes.begin(item, events)
             else:
                 events.append(item)
             if len(events) > most:
                 raise fault(self.script, UsageError(f"it plays more than {MOST_EVENTS} events a beat"), item.line)
-        self._end_notes(beat, events)
+        self._notes.end(beat, events)
         self.beat = self._now = beat
-
-    def _note(self, note: LiveNote, events: list[LiveEvent]) -> None:
-        if note.key in self._sounding:  # a note that begins again ends before, or its end would end the new one
-            events.append(note.ended(note.beat))
-        self._count += 1
-        self._sounding[note.key] = self._count
-        heapq.heappush(self._ends, (note.beat + note.length, self._count, note))
-        events.append(note.begun())
-
-    def _end_notes(self, beat: Fraction, events: list[LiveEvent], *, through: bool = False) -> None:
-        """Ends the notes that end before a beat. through: and those on it."""
-        while self._ends and (self._ends[0][0] < beat or (through and self._ends[0][0] == beat)):
-            at, number, note = heapq.heappop(self._ends)
-            if self._sounding.get(note.key) == number:
-                del self._sounding[note.key]
-                events.append(note.ended(at))
 
     def _track(self, track: LiveTrack, beat: Fraction) -> None:
         try:
