@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
 from fractions import Fraction
 from types import SimpleNamespace
-from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon.graph.clock import TempoMap
 from antiphon.live.chance import chance, stream_of
 from antiphon.live.faults import fault
+from antiphon.live.loop_state import LoopState
 from antiphon.live.notes import sent
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
 from antiphon.live.sounding import SoundingNotes
 from antiphon.live.spans import exact
-from antiphon.live.stage import LiveLoop, LiveScript, LiveTrack, acting
+from antiphon.live.stage import LiveScript, LiveTrack, acting
 from antiphon.live.vocabulary import CueWait, StopLoop
 
 MOST_EVENTS = 8192
@@ -36,47 +35,6 @@ _RATE = 48_000
 """Of the tempo map, by which only the lengths of ramps are found: half a sample of it is nothing."""
 _Item = tuple[Fraction, int, int, LiveEvent | LiveNote]
 """Beat, order on one beat, number, and what is played."""
-
-
-@dataclass(slots=True)
-class LoopState:
-    """A loop as it runs. Another version of a script goes on with it: name, memory, place and count stay.
-
-    Attributes:
-        loop: What it runs from its next pass on.
-        place: Its order among loops that run on one beat.
-        beat: Where it runs next.
-        begun: Beat of its pass.
-        turn: Number of its pass, from 0.
-        draws: Random numbers of this pass so far.
-        memory: What its function keeps.
-        pass_: The pass that waits, or None between two.
-        waits_for: Name of the cue that it waits for, or "".
-        synced: Whether this pass waited for a cue.
-        taken: Numbers of the cues that it took last, by name.
-        answer: What the next `yield` gives it.
-        ended: Whether it has ended itself.
-        running: The version whose pass this is.
-        good: The version that last came to the end of a pass.
-        before: The one that did so before that version.
-    """
-
-    loop: LiveLoop
-    place: int
-    beat: Fraction
-    begun: Fraction
-    turn: int = 0
-    draws: int = 0
-    memory: SimpleNamespace = field(default_factory=SimpleNamespace)
-    pass_: Generator[Any, Any, Any] | None = None
-    waits_for: str = ""
-    synced: bool = False
-    taken: dict[str, int] = field(default_factory=dict)
-    answer: object = None
-    ended: bool = False
-    running: LiveLoop | None = None
-    good: LiveLoop | None = None
-    before: LiveLoop | None = None
 
 
 class _LoopStage:

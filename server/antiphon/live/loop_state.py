@@ -1,0 +1,52 @@
+"""A loop as it runs."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
+
+from antiphon.live.stage import LiveLoop
+
+
+@dataclass(slots=True)
+class LoopState:
+    """A loop as it runs. Another version of a script goes on with it: name, memory, place and count stay.
+
+    Attributes:
+        loop: What it runs from its next pass on.
+        place: Its order among loops that run on one beat.
+        beat: Where it runs next.
+        begun: Beat of its pass.
+        turn: Number of its pass, from 0.
+        draws: Random numbers of this pass so far.
+        memory: What its function keeps.
+        pass_: The pass that waits, or None between two.
+        waits_for: Name of the cue that it waits for, or "".
+        synced: Whether this pass waited for a cue.
+        taken: Numbers of the cues that it took last, by name.
+        answer: What the next `yield` gives it.
+        ended: Whether it has ended itself.
+        running: The version whose pass this is.
+        good: The version that last came to the end of a pass.
+        before: The one that did so before that version.
+    """
+
+    loop: LiveLoop
+    place: int
+    beat: Fraction
+    begun: Fraction
+    turn: int = 0
+    draws: int = 0
+    memory: SimpleNamespace = field(default_factory=SimpleNamespace)
+    pass_: Generator[Any, Any, Any] | None = None
+    waits_for: str = ""
+    synced: bool = False
+    taken: dict[str, int] = field(default_factory=dict)
+    answer: object = None
+    ended: bool = False
+    running: LiveLoop | None = None
+    good: LiveLoop | None = None
+    before: LiveLoop | None = None
