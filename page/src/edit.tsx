@@ -4,7 +4,7 @@ import { ask, send } from "./link";
 import { graph, node, say, selected, type Node, type Port } from "./model";
 
 interface Type {
-  type: string;
+  name: string;
   doc: string;
   plugin: string;
 }
@@ -14,7 +14,7 @@ const ENDS = new Set(["in", "out"]);
 
 async function openAdding(): Promise<void> {
   adding.value = !adding.value;
-  if (adding.value && !types.value.length) types.value = (await ask<Type[]>("/api/types")) ?? [];
+  if (adding.value) types.value = (await ask<Type[]>("/api/plugins")) ?? [];
 }
 
 /** A name for a new node of a type that no node has: echo, echo2, echo3. */
@@ -51,7 +51,7 @@ function save(): void {
 
 export function Tools() {
   const search = useSignal("");
-  const found = types.value.filter((one) => `${one.type} ${one.doc}`.toLowerCase().includes(search.value.toLowerCase()));
+  const found = types.value.filter((one) => `${one.name} ${one.doc}`.toLowerCase().includes(search.value.toLowerCase()));
   return (
     <div class="tools">
       <span class="group">
@@ -69,11 +69,11 @@ export function Tools() {
         }}>
           <input aria-label="Search the processors" placeholder={`Behind ${selected.value === "out" ? "nothing" : selected.value}`}
             ref={(field) => field?.focus()} value={search.value} onInput={(event) => (search.value = event.currentTarget.value)}
-            onKeyDown={(event) => event.key === "Enter" && found[0] && add(found[0].type)} />
+            onKeyDown={(event) => event.key === "Enter" && found[0] && add(found[0].name)} />
           <ul>
             {found.map((one) => (
-              <li key={one.type}>
-                <button onClick={() => add(one.type)}><b>{one.type}</b> <small>{one.doc}</small></button>
+              <li key={one.name}>
+                <button onClick={() => add(one.name)}><b>{one.name}</b> <small>{one.doc}</small></button>
               </li>
             ))}
           </ul>

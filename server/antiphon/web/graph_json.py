@@ -1,11 +1,11 @@
-"""The patch as pages draw it: nodes with the declarations of their parameters, wires, and the stored scenes. Pure."""
+"""Processors and the patch as JSON: declarations of parameters, nodes with values, wires, stored scenes. Pure."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
 
-from antiphon.contract.catalog import Catalog
+from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, Value
 from antiphon.graph.graph import NodeSpec
 from antiphon.graph.io_nodes import declaration
@@ -25,20 +25,30 @@ def described(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog
     return {**plan, "nodes": [_node(node, values.get(node["name"], {}), catalog) for node in plan["nodes"]]}
 
 
+def plugin_json(info: ProcessorInfo) -> dict[str, Any]:
+    """A processor for `GET /api/plugins`."""
+    return {"name": info.type, "plugin": info.plugin, "needs": list(info.needs), **_declared(info)}
+
+
 def _node(node: dict[str, Any], values: dict[str, Value], catalog: Catalog) -> dict[str, Any]:
     info = declaration(NodeSpec(node["name"], node["type"]), catalog)
     if info is None:
         return {**node, "doc": "", "inputs": [], "outputs": [], "params": []}
+    shown = {**node, **_declared(info)}
+    shown["params"] = [{**param, "value": _plain(values.get(param["name"]))} for param in shown["params"]]
+    return shown
+
+
+def _declared(info: ProcessorInfo) -> dict[str, Any]:
     return {
-        **node,
         "doc": info.doc,
         "inputs": [{"name": port.name, "kind": port.kind} for port in info.inputs],
         "outputs": [{"name": port.name, "kind": port.kind} for port in info.outputs],
-        "params": [_param(param, values.get(param.name)) for param in info.cells],
+        "params": [_param(param) for param in info.cells],
     }
 
 
-def _param(param: Param, value: Value | None) -> dict[str, Any]:
+def _param(param: Param) -> dict[str, Any]:
     return {
         "name": param.name,
         "kind": param.kind,
@@ -51,7 +61,6 @@ def _param(param: Param, value: Value | None) -> dict[str, Any]:
         "restart": param.restart,
         "readonly": param.readonly,
         "doc": param.doc,
-        "value": _plain(value),
     }
 
 

@@ -6,11 +6,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
 from antiphon.errors import FileError, PatchError
 from antiphon.graph.graph import known_type
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
@@ -18,6 +16,7 @@ from antiphon.jobs.board import JobBoard
 from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.job import Job, Task
 from antiphon.jobs.request import render_task, run_task
+from antiphon.web.graph_json import plugin_json
 from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.jobs")
@@ -75,10 +74,10 @@ class JobRoutes:
         self._server.listeners.job(job.id, job.plain())
 
     async def _plugins(self, request: HttpRequest) -> Response:
-        return answer([_shown(self._catalog[name]) for name in self._catalog])
+        return answer([plugin_json(self._catalog[name]) for name in sorted(self._catalog)])
 
     async def _plugin(self, request: HttpRequest) -> Response:
-        return answer(_shown(self._known(_tail(request, "/api/plugins/"))))
+        return answer(plugin_json(self._known(_tail(request, "/api/plugins/"))))
 
     async def _files(self, request: HttpRequest) -> Response:
         return answer([entry.plain() for entry in self._board().files.entries.values()])
@@ -133,28 +132,3 @@ class JobRoutes:
 
 def _tail(request: HttpRequest, prefix: str) -> str:
     return request.path.removeprefix(prefix)
-
-
-def _shown(info: ProcessorInfo) -> dict[str, Any]:
-    """A plugin's declaration for JSON."""
-    return {
-        "name": info.type,
-        "doc": info.doc,
-        "plugin": info.plugin,
-        "inputs": [{"name": port.name, "kind": port.kind} for port in info.inputs],
-        "outputs": [{"name": port.name, "kind": port.kind} for port in info.outputs],
-        "needs": list(info.needs),
-        "params": [_param(param) for param in info.cells],
-    }
-
-
-def _param(param: Param) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "name": param.name, "kind": param.kind, "default": param.default, "unit": param.unit, "doc": param.doc,
-        "readonly": param.readonly,
-    }  # fmt: skip
-    if param.kind in ("float", "int"):
-        shown |= {"low": param.low, "high": param.high, "warp": param.warp}
-    if param.kind == "choice":
-        shown["choices"] = list(param.choices)
-    return shown

@@ -2,7 +2,6 @@
 
 GET /page/NAME                a file of the page
 GET /api/graph                the patch: nodes, parameters, wires, scenes
-GET /api/types                the processor types
 WebSocket /api/feed           what changes, and OSC messages from the page
 WebSocket /api/sound?node=N   the sound of a node
 WebSocket /api/input          sound from a browser, as the server's input
@@ -47,12 +46,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: Ta
     for name in page.TYPES:
         server.add("GET", f"/page/{name}", file)
 
-    def types(request: HttpRequest) -> Response:
-        listed = sorted(catalog.types.values(), key=lambda info: info.type)
-        return answer([{"type": info.type, "doc": info.doc, "plugin": info.plugin} for info in listed])
-
     server.add("GET", "/api/graph", graph)
-    server.add("GET", "/api/types", types)
     feed = PageFeed(control, lambda: status(server, control))
 
     async def serve_feed(query: str, receive: Receive, send: Send, protocol: str | None) -> None:
