@@ -31,6 +31,7 @@ from antiphon.runtime import paths
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     *(c.name or c.callback.__name__ for c in application().registered_commands),  # type: ignore[union-attr]
+    *(group.typer_instance.info.name for group in application().registered_groups),  # type: ignore[union-attr]
     "train",  # the models' own, by `antiphon_commands`
     "evaluate",
 ]

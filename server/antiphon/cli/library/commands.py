@@ -17,11 +17,14 @@ ANSWER = ("tempo", "beats", "downbeats", "key", "chords", "sections")
 """The quantities that `library analyse FILE --json` prints, beside the duration."""
 
 
+SENTENCE = "Catalogue sound files: what they are called, what is in them, which are alike."
+
+
 def application() -> typer.Typer:
     """The group of commands."""
     app = typer.Typer(
         name="library", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-        help="Catalogue sound files: what they are called, what is in them, which are alike.",
+        help=SENTENCE, short_help=SENTENCE,
     )  # fmt: skip
     app.callback()(_library)
     for command in (add, listing, show, analyse, search, similar, forget):
