@@ -171,6 +171,20 @@ def test_bundles_fit_a_network_packet_and_keep_the_order(packets: list[bytes]) -
         assert len(group) == 1 or 16 + sum(4 + len(p) for p in group) <= BUNDLE_BYTES
 
 
+def test_an_event_for_the_owner_comes_to_no_surface() -> None:
+    surfaces = Surfaces()
+    (owner, to_owner), (other, to_other) = peer(), peer("192.168.1.7:9000", Level.SURFACE)
+    for subscriber in (owner, other):
+        surfaces.add(subscriber, subscriber.key)
+    feedback = Feedback(surfaces)
+    feedback.event("/secret", "x", level=Level.OWNER)
+    feedback.event("/open")
+    feedback.flush()
+    assert b"/secret" in b"".join(to_owner)
+    assert b"/secret" not in b"".join(to_other)
+    assert b"/open" in b"".join(to_other)
+
+
 def test_many_changes_come_in_bundles() -> None:
     surfaces = Surfaces()
     listener, sent = peer()

@@ -55,3 +55,31 @@ async def test_a_cue_and_a_panic_come_to_every_subscriber(live: Rig) -> None:
     assert [m for m in client.heard() if m[0] in ("/cue", "/panic")] == [
         ("/cue", ("drop",)), ("/cue", ("drop", 0.5)), ("/cue", ("drop", "now")), ("/panic", ()),
     ]  # fmt: skip
+
+
+async def test_a_script_comes_to_the_owners_programs_alone_and_with_the_token_alone(live: Rig) -> None:
+    client, other = live.client(), live.client()
+    await client.ask("/notify", 1)
+    ((_, (where, why)),) = await other.ask("/live/eval", "secret", "code")
+    assert (where, why) == ("/live/eval", "this server evaluates nothing; start it with --live")
+    live.app.live_token = "secret"
+    for wrong in ("", "Secret", "secre", "ü"):
+        ((failed, (where, why)),) = await other.ask("/live/eval", wrong, "code")
+        assert (failed, where) == ("/fail", "/live/eval")
+        assert "code" not in why
+    ((failed, _),) = await other.ask("/live/eval", "secret", "x" * 50_000)
+    assert failed == "/fail"
+    assert await other.ask("/live/eval", "secret", "code") == [("/done", ("/live/eval",))]
+    await live.settle(2)
+    assert [m for m in client.heard() if m[0] == "/live/eval"] == [("/live/eval", ("code",))]
+
+
+async def test_a_monitor_shows_no_token(live: Rig) -> None:
+    live.app.live_token = "secret"
+    client, other = live.client(), live.client()
+    await client.ask("/monitor", 1)
+    await other.ask("/live/eval", "secret", "code")
+    await live.settle(2)
+    packets = [m[1][1] for m in client.heard() if m[0] == "/packet"]
+    assert any(b"/live/eval" in packet for packet in packets)
+    assert not any(b"secret" in packet for packet in packets)

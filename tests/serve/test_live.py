@@ -100,7 +100,7 @@ def counts_on(server: ServerProcess) -> None:
 
 def test_a_script_is_performed_at_a_server_that_runs(tmp_path: Path) -> None:
     with (
-        ServerProcess("--audio", "headless", "--patch", "through", home=tmp_path) as server,
+        ServerProcess("--audio", "headless", "--patch", "through", "--live", home=tmp_path) as server,
         live(tmp_path, "--osc-port", str(server.osc)) as performed,
     ):
         until(lambda: "plays from bar 1" in performed.said(), 20.0, "the first version plays")
@@ -124,6 +124,11 @@ def test_a_script_is_performed_at_a_server_that_runs(tmp_path: Path) -> None:
         until(lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.25)[1], 10.0,
               "the new version answers")  # fmt: skip
         assert value(server, "/node/send/gain") > before, "the loop goes on from its own memory"
+        # a version by OSC, with the owner's token
+        token = next(tmp_path.rglob("token")).read_text().strip()
+        server.send("/live/eval", token, SCRIPT.replace("value\n\n", "value / 4\n\n"))
+        until(lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.125)[1], 20.0,
+              "the version that was sent answers")  # fmt: skip
         # control is started again, and the script finds it
         control = server.pids()["control"]
         os.kill(control, signal.SIGKILL)

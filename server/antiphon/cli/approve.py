@@ -15,7 +15,8 @@ import typer
 
 from antiphon.errors import EngineError, UsageError, WireError
 from antiphon.runtime import paths
-from antiphon.web.access import CERTIFICATE_FILE, TOKEN_FILE, load_token
+from antiphon.runtime.token import TOKEN_FILE, load_token
+from antiphon.web.access import CERTIFICATE_FILE
 from antiphon.wire.ip_address import plain_ip
 from antiphon.wire.text import printable
 

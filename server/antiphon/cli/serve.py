@@ -81,6 +81,9 @@ def serve(
     link: Annotated[
         bool, typer.Option("--link", help="Share tempo and beat by Ableton Link; needs the extra: antiphon[link].")
     ] = False,
+    live: Annotated[
+        bool, typer.Option("--live", help="Take live scripts by /live/eval, with the token, for `antiphon live`.")
+    ] = False,
     muted: Annotated[
         bool, typer.Option("--muted", help="Start with the input muted; /node/in/mute 0 unmutes it.")
     ] = False,
@@ -96,7 +99,7 @@ def serve(
         announce=announce, allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
         synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, dirt_port=dirt_port, midi=midi,
         midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), midi_clock=midi_clock,
-        link=link, force=force, watch_plugins=not no_watch_plugins,
+        link=link, live=live, force=force, watch_plugins=not no_watch_plugins,
     ).check()  # fmt: skip
     _check_transports(settings)
     if settings.synth_options:

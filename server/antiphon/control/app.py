@@ -70,6 +70,7 @@ class ControlApp:
         tcp: socket.socket,
         surfaces: Iterable[tuple[str, int]] = (),
         allow: Iterable[str] = (),
+        live_token: str | None = None,
         session_header: Callable[[], dict[str, Any]] = dict,
         clock: WallClock | None = None,
         now_ns: Callable[[], int] = monotonic_ns,
@@ -84,6 +85,7 @@ class ControlApp:
             tcp: Bound to the same port number.
             surfaces: (host, port) of subscribers from the start.
             allow: IP addresses whose messages are handled without approval.
+            live_token: What `/live/eval` needs; None where it is refused.
             session_header: Gives the header of a session that is recorded.
             clock: The wall clock; a test's own.
             now_ns: CLOCK_MONOTONIC in nanoseconds; a test's own.
@@ -91,7 +93,7 @@ class ControlApp:
         Raises:
             FileError: The state folder cannot be used.
         """
-        self.link, self.catalog, self.session_header = link, catalog, session_header
+        self.link, self.catalog, self.session_header, self.live_token = link, catalog, session_header, live_token
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)
         self.clock = EngineClock(link, clock or WallClock(), now_ns)

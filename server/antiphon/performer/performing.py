@@ -220,6 +220,8 @@ class Performing:
                 self._refused(what, str(reason))
             case "/panic", _:
                 self.player.panic()
+            case "/live/eval", (str(text),):
+                self.player.save(text)
             case "/cue", (str(name), *value):
                 self.player.cue(name, value[0] if value else None)
             case "/note/on", (note, velocity, channel, str(node)):

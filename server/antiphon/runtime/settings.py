@@ -57,6 +57,7 @@ class ServeSettings:
         midi_clock: "follow" a MIDI clock that comes in, "lead" the outputs by one, or "".
         link: Tempo and beat are shared with the programs of an Ableton Link session.
         force: `record` may replace a file.
+        live: `/live/eval` is taken, with the token.
         watch_plugins: The performer's plugins are watched, and a saved one is used from the next bar on.
         extra: Values without an option of their own, by name: "jack_name" is the name of the JACK client.
     """
@@ -92,6 +93,7 @@ class ServeSettings:
     midi_clock: str = ""
     link: bool = False
     force: bool = False
+    live: bool = False
     watch_plugins: bool = True
     extra: dict[str, Any] = field(default_factory=dict)
 

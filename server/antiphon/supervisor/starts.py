@@ -20,6 +20,7 @@ from antiphon.errors import FileError
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import end_with_parent, flush, leave, unsignalled
 from antiphon.runtime.settings import ServeSettings
+from antiphon.runtime.token import load_token
 from antiphon.supervisor import preload
 from antiphon.supervisor.parts import Parts
 from antiphon.synth.choosing import Registered
@@ -104,7 +105,7 @@ class Starts:
 
             errors: list[str] = []
             try:
-                access.load_token(paths.config())
+                load_token(paths.config())
                 certificate.load(paths.config(), access.local_addresses())
             except FileError as error:
                 errors.append(str(error))

@@ -1,71 +1,28 @@
-"""The token of HTTP, stored in the configuration folder and readable by its owner only, and the limit of wrong ones."""
+"""Admits requests with the token, bounds wrong ones, and lists this machine's addresses."""
 
 from __future__ import annotations
 
 import hmac
 import logging
-import os
-import re
-import secrets
 import socket
-import stat
 import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from antiphon.errors import FileError
 from antiphon.io.http_message import HttpRequest, Refusal
-from antiphon.runtime import paths
 
 log = logging.getLogger("antiphon.lan")
 
-TOKEN_FILE = "token"
 CERTIFICATE_FILE = "certificate.pem"
 KEY_FILE = "certificate.key"
-TOKEN = re.compile(r"[0-9a-f]{32}")
 WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
 """Wrong tokens from one address in so many seconds before it is refused with 429; addresses that are remembered."""
 PROTOCOL = "antiphon"
 """The subprotocol of pages' WebSockets. Browsers cannot send an Authorization header with a WebSocket, so a page offers
 two subprotocols, this one and `token.` with the token, and gets this one."""
 _SIOCGIFADDR = 0x8915
-
-
-def load_token(folder: Path) -> str:
-    """Reads the token; creates a new one where there is none, or where it is damaged or others could have read it.
-
-    Args:
-        folder: The configuration folder.
-
-    Returns:
-        32 hexadecimal digits.
-
-    Raises:
-        FileError: The file cannot be read or written.
-    """
-    path = folder / TOKEN_FILE
-    descriptor = -1
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-        private = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077 == 0
-        token = os.read(descriptor, 64).decode("latin-1").strip()
-    except FileNotFoundError:
-        pass
-    except OSError as error:
-        raise FileError(f"the token {path} cannot be read ({error.strerror}); remove it, a new one is made") from None
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
-    if descriptor >= 0:
-        if private and TOKEN.fullmatch(token):
-            return token
-        log.warning("the token in %s was damaged or could be read by others: a new one was made", folder)
-    token = secrets.token_hex(16)
-    paths.write_atomic(path, token.encode() + b"\n", 0o600)
-    return token
 
 
 @dataclass(slots=True)

@@ -21,8 +21,9 @@ from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.io.tap_memory import TapMemory
+from antiphon.runtime.token import load_token
 from antiphon.web import openapi, oscquery, page, pages
-from antiphon.web.access import TokenGuard, load_token, local_addresses
+from antiphon.web.access import TokenGuard, local_addresses
 from antiphon.web.address_space import AddressSpace
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.guard import Limits

@@ -157,4 +157,7 @@ ADDRESSES = (
             "the transport.", live.at),
     Address("/cue", "s:name [x:value]", "Wakes the loops of live scripts that wait for this name: subscribers are "
             "sent the message.", live.cue),
+    Address("/live/eval", "s:token s:script", "With `serve --live`: hands a live script to `antiphon live`, as if "
+            "it was saved so. Only programs of this machine may send it, with the owner's token. Answers `/done`.",
+            live.evaluate, OWNER),
 )  # fmt: skip

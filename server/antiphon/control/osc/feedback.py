@@ -55,7 +55,7 @@ class Feedback:
         """Nothing is pending; `clock` gives seconds."""
         self._surfaces, self._clock = surfaces, clock
         self._changes: dict[str, tuple[Arg, object, Level]] = {}
-        self._events: list[tuple[bytes, bytes]] = []  # for the owner, for surfaces
+        self._events: list[tuple[bytes, bytes]] = []  # for the owner; for surfaces, empty for none
         self.discreet: Callable[[str], str] = str
         self._late: dict[str, float] = {}
         self._meters: dict[str, tuple[float, float]] = {}
@@ -91,15 +91,15 @@ class Feedback:
         """A parameter has a new value; `source` as for `changed`."""
         self.changed(f"/node/{node}/{param.name}", wire_value(param, value), source, param_level(param))
 
-    def event(self, address: str, *args: Arg) -> None:
-        """Adds an event, which is sent to all subscribers, in order."""
+    def event(self, address: str, *args: Arg, level: Level = Level.SURFACE) -> None:
+        """Adds an event, which is sent to all subscribers of a level or above, in order."""
         if not self._surfaces:
             return
         if len(self._events) >= MAX_EVENTS:
             self.dropped += 1
             return
         packet = encode(address, *args)
-        discreet = packet
+        discreet = packet if level is not Level.OWNER else b""
         if address in REASONED:
             discreet = encode(address, *(self.discreet(arg) if isinstance(arg, str) else arg for arg in args))
         self._events.append((packet, discreet))
@@ -129,7 +129,9 @@ class Feedback:
                     owner = surface.peer.level is Level.OWNER
                     changed = [p for p, source, level in encoded
                                if (owner or level is not Level.OWNER) and not surface.moved_by(source)]  # fmt: skip
-                    self._send(surface, changed + [e if owner else discreet for e, discreet in events] + timed)
+                    self._send(
+                        surface, changed + [p for e, discreet in events if (p := e if owner else discreet)] + timed
+                    )
         # after the surfaces, for a plugin's listener may raise
         for listener in self.listeners:
             for address, (value, _, _) in changes.items():

@@ -1,4 +1,4 @@
-"""Handlers of what live scripts use: messages by beat, and cues.
+"""Handlers of what live scripts use: messages by beat, cues, and scripts that come by OSC.
 
 Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
 `AntiphonError`, whose text answers the sender.
@@ -6,27 +6,36 @@ Each handler takes the server, the sender, the arguments and the time; `addresse
 
 from __future__ import annotations
 
+import hmac
 from typing import Protocol
 
 from antiphon.control.osc.arguments import Args, most, number, text
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
+from antiphon.control.replies import Replies
 from antiphon.errors import WireError
-from antiphon.io.osc_peer import Peer
+from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.shortening import short_repr
 from antiphon.session.commands import When
 from antiphon.session.schedule import MAX_BEAT
-from antiphon.wire.osc import Message
+from antiphon.wire.osc import Message, encode
 
 LONGEST_VALUE = 1024
 """Characters of a cue's value."""
+LONGEST_SCRIPT = 48 * 1024
+"""Characters of a script, so that it fits a datagram."""
+
+
+EVALUATE = "/live/eval"
 
 
 class LiveServer(Protocol):
-    """What these handlers use of the server."""
+    """What these handlers use of the server; `ControlApp` says what each is."""
 
     intake: Intake
     feedback: Feedback
+    replies: Replies
+    live_token: str | None
 
 
 def at(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
@@ -44,3 +53,14 @@ def cue(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
         if not plain:
             raise WireError(f"a cue's value is a number or a text, not {short_repr(value)}")
     server.feedback.event("/cue", name, *args[1:])
+
+
+def evaluate(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 2, "s:token s:script")
+    if server.live_token is None:
+        raise WireError("this server evaluates nothing; start it with --live")
+    token, script = text(args, 0, "token"), text(args, 1, "script", longest=LONGEST_SCRIPT)
+    if not hmac.compare_digest(token.encode("utf-8", "replace"), server.live_token.encode()):
+        raise WireError("this is not the token; it is in the file `token` of the configuration folder")
+    server.feedback.event(EVALUATE, script, level=Level.OWNER)
+    server.replies.reply(peer, encode("/done", EVALUATE))
