@@ -77,7 +77,7 @@ def pool_of_the_module() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    again = pytest.mark.flaky(reruns=2, only_rerun=["AssertionError", "TimeoutError", "TimeoutExpired"])
+    again = pytest.mark.flaky(reruns=2, only_rerun=["AssertionError", "Failed", "TimeoutError", "TimeoutExpired"])
     here = Path(__file__).parent
     for item in items:
         if any((here / folder) in item.path.parents for folder in PROCESSES):

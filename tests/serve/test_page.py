@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 from collections.abc import Iterator
@@ -172,14 +173,30 @@ def test_it_is_back_after_the_web_process_and_the_server_s_engine_were_killed(
     tab = opened(browser, server)
     tab.run(LISTEN)
     tab.until("antiphon.report() && antiphon.report().rms > 0.05")
-    blocks = server.status()["blocks"]
-    os.kill(server.status()["web"]["pid"], signal.SIGKILL)
-    tab.until("antiphon.connection() !== 'open'")
-    tab.until("antiphon.connection() === 'open'")
-    tab.until("antiphon.report().rms > 0.05")
+    blocks, pid = server.status()["blocks"], server.status()["web"]["pid"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: _web(server) not in (0, pid), 20.0, "another web process answers")
+    hears_changes(server, tab)
     assert server.status()["blocks"] > blocks, "the sound went on"
     os.kill(server.pids()["engine"], signal.SIGKILL)
-    tab.until("antiphon.report().rms < 0.01")
+    until(lambda: server.status()["engine"]["restarts"] == 1, 20.0, "another engine plays")
+    hears_changes(server, tab)
+
+
+def _web(server: ServerProcess) -> int:
+    """The web process's number, 0 while none answers."""
+    try:
+        return int(server.status()["web"]["pid"])
+    except (OSError, http.client.HTTPException):
+        return 0
+
+
+def hears_changes(server: ServerProcess, tab: Tab) -> None:
+    """Returns once the page has played silence and the tone that were set now, not before."""
+    tab.until("antiphon.connection() === 'open'")
+    server.send("/node/tone/level", 0.0)
+    tab.until("antiphon.report() && antiphon.report().rms < 0.01")
+    server.send("/node/tone/level", 0.25)
     tab.until("antiphon.report().rms > 0.05")
 
 
