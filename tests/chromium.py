@@ -141,6 +141,8 @@ class Chromium:
         message = {"id": number, "method": method, "params": params, **({"sessionId": session} if session else {})}
         os.write(self._send, json.dumps(message).encode() + b"\0")
         deadline = time.monotonic() + PATIENCE
+        poll = select.poll()
+        poll.register(self._receive, select.POLLIN)
         while True:
             while b"\0" in self._buffer:
                 text, _, self._buffer = self._buffer.partition(b"\0")
@@ -149,7 +151,7 @@ class Chromium:
                     if "error" in answer:
                         raise AssertionError(f"{method}: {answer['error']}")
                     return dict(answer["result"])
-            if not select.select([self._receive], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            if not poll.poll(1000.0 * max(0.0, deadline - time.monotonic())):
                 raise AssertionError(f"Chromium did not answer {method} within {PATIENCE:g} s")
             piece = os.read(self._receive, 1 << 20)
             if not piece:

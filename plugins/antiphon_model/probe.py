@@ -79,8 +79,10 @@ def main(path: str, cache_file: str, seconds: str) -> None:
 def _received(read: int, deadline: float) -> tuple[bytes, bool]:
     """What the child writes until it ends, and whether the deadline passed first."""
     data = b""
+    poll = select.poll()
+    poll.register(read, select.POLLIN)
     while len(data) <= MAX_ANSWER:
-        if not select.select((read,), (), (), max(0.0, deadline - time.monotonic()))[0]:
+        if not poll.poll(1000.0 * max(0.0, deadline - time.monotonic())):
             return data, True
         part = os.read(read, 65536)
         if not part:

@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> int:
     path, seconds = arguments[0], float(arguments[1])
     out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="backslashreplace")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    sys.stdout = os.fdopen(sys.stdout.fileno(), "w", 1, encoding="utf-8", errors="backslashreplace")  # lines, at once
     _confine(seconds)
     try:
         _perform(path, seconds, out)

@@ -9,7 +9,6 @@ import signal
 import time
 from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -308,8 +307,11 @@ class Performing:
         watched: list[Any] = [*self.player.branches(), self._processes.first]
         if self.wire.connected:
             watched.append(self.wire)
-        with suppress(OSError, ValueError):
-            select.select(watched, [], [], TICK)
+        poll = select.poll()
+        for one in watched:
+            if one.fileno() >= 0:
+                poll.register(one, select.POLLIN)
+        poll.poll(1000.0 * TICK)
 
 
 def ended_by_signals(performing: Performing) -> None:
