@@ -17,7 +17,7 @@ RATE, BLOCK = 48000, 256
 LAG = BLOCK / RATE + SLACK
 
 
-class Session:
+class FakeLinkSession:
     """A Link session: a line of beats over time, which others may change."""
 
     def __init__(self, bpm: float = 120.0, beat: float = 0.0, others: int = 0) -> None:
@@ -82,14 +82,14 @@ def run(server: Server, link: LinkSession, seconds: float) -> None:
     server.ns += round(STEP * 1e9)
 
 
-def off(server: Server, session: Session) -> float:
+def off(server: Server, session: FakeLinkSession) -> float:
     """Seconds by which the session's phase is ahead of the server's."""
     away = session.beat_at(server.ns + round(LAG * 1e9)) - server.beat_at(server.sample_at(server.ns))
     return (away - round(away / QUANTUM) * QUANTUM) * 60.0 / session.bpm
 
 
 def test_joining_takes_the_sessions_tempo_and_phase_with_one_leap() -> None:
-    server, session = Server(90.0), Session(132.0, 41.7, others=1)
+    server, session = Server(90.0), FakeLinkSession(132.0, 41.7, others=1)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 8.0)
     assert server.tempo()[1] == pytest.approx(132.0, rel=1e-3)
@@ -103,7 +103,7 @@ def test_joining_takes_the_sessions_tempo_and_phase_with_one_leap() -> None:
 
 
 def test_a_change_of_the_session_is_followed_without_a_leap() -> None:
-    server, session = Server(120.0), Session(120.0, others=2)
+    server, session = Server(120.0), FakeLinkSession(120.0, others=2)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 4.0)
     leaps = link.leaps
@@ -115,7 +115,7 @@ def test_a_change_of_the_session_is_followed_without_a_leap() -> None:
 
 
 def test_a_performers_tempo_becomes_the_sessions_and_ones_own_does_not() -> None:
-    server, session = Server(120.0), Session(120.0, others=1)
+    server, session = Server(120.0), FakeLinkSession(120.0, others=1)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 2.0)
     own = [command.bpm for command in server.done if isinstance(command, SetTempo)]
@@ -133,7 +133,7 @@ def test_a_performers_tempo_becomes_the_sessions_and_ones_own_does_not() -> None
 
 
 def test_alone_the_session_has_the_servers_tempo_and_beat() -> None:
-    server, session = Server(97.0), Session(120.0, 3.3)
+    server, session = Server(97.0), FakeLinkSession(120.0, 3.3)
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 1.0)
     assert session.bpm == 97.0
@@ -145,7 +145,7 @@ def test_alone_the_session_has_the_servers_tempo_and_beat() -> None:
 
 
 def test_a_server_that_stands_takes_the_tempo_and_is_not_moved() -> None:
-    server, session = Server(97.0), Session(140.0, 3.3, others=1)
+    server, session = Server(97.0), FakeLinkSession(140.0, 3.3, others=1)
     server.map.playing = False
     link = LinkSession(server, session)  # type: ignore[arg-type]
     run(server, link, 1.0)

@@ -80,7 +80,7 @@ class ClockServer:
                     self.map.set_transport(at, None, self.map.beat_at(at) + beats)
 
 
-class Clock:
+class GearClock:
     """A MIDI clock: the beat as a function of seconds is known, ticks come late or early by `jitter`.
 
     Args:
@@ -118,7 +118,7 @@ def say(server: ClockServer, follower: ClockFollower, *data: int, port: str = "g
     follower.message(midi.Short(*data), port, server.ns)
 
 
-def distance(server: ClockServer, clock: Clock, tick: float, beat: float | None = None) -> float:
+def distance(server: ClockServer, clock: GearClock, tick: float, beat: float | None = None) -> float:
     """Seconds by which the server's beat is ahead of the clock's at a tick; server time must be near it.
 
     beat: what the tick is, by default tick / 24.

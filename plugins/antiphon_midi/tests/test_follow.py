@@ -12,20 +12,20 @@ from hypothesis import strategies as st
 from antiphon.api.commands import NudgeBeat, Sample, SetTransport
 from antiphon_midi import messages as midi
 from antiphon_midi.follow import ClockFollower
-from antiphon_midi.tests.clock_rig import LAG, RATE, START_NS, Clock, ClockServer, distance, feed, say, steady
+from antiphon_midi.tests.clock_rig import LAG, RATE, START_NS, ClockServer, GearClock, distance, feed, say, steady
 from antiphon_midi.tests.midi_rig import MidiStage, staged
 from antiphon_midi.ticks import TickLoop
 
 BEAT = 24
 
 
-def started(bpm: float, jitter: float = 0.0, seed: int = 0) -> tuple[ClockServer, ClockFollower, Clock]:
+def started(bpm: float, jitter: float = 0.0, seed: int = 0) -> tuple[ClockServer, ClockFollower, GearClock]:
     """A server at 120 bpm, and a clock that says Start before its first tick."""
     server = ClockServer()
     follower = ClockFollower(server)
     server.until(START_NS + 900_000_000)
     say(server, follower, midi.START)
-    return server, follower, Clock(steady(bpm), jitter, seed)
+    return server, follower, GearClock(steady(bpm), jitter, seed)
 
 
 @settings(max_examples=20, deadline=None)
@@ -96,7 +96,7 @@ def test_gear_that_stops_its_clock_between_two_songs_begins_at_beat_nought() -> 
     say(server, follower, midi.STOP)
     server.until(server.ns + 7_010_000_000)
     say(server, follower, midi.START)
-    later = Clock(lambda tick: steady(120.0)(tick) + 11.5)
+    later = GearClock(lambda tick: steady(120.0)(tick) + 11.5)
     feed(server, follower, later.times(range(BEAT)))
     server.until(server.ns + 8_000_000)
     assert abs(distance(server, later, BEAT - 1)) < 1e-3
@@ -104,7 +104,7 @@ def test_gear_that_stops_its_clock_between_two_songs_begins_at_beat_nought() -> 
 
 def test_without_a_start_the_beat_goes_to_the_nearest_tick() -> None:
     server = ClockServer(tempo=90.0)
-    follower, clock = ClockFollower(server), Clock(steady(132.0), 0.001, 4)
+    follower, clock = ClockFollower(server), GearClock(steady(132.0), 0.001, 4)
     feed(server, follower, clock.times(range(12 * BEAT)))
     server.until(server.ns + 8_000_000)
     assert server.tempo()[1] == pytest.approx(132.0, rel=1e-3)
@@ -122,7 +122,7 @@ def test_a_change_of_tempo_is_followed_without_a_leap(after: float) -> None:
         return tick * 60 / 2880 if tick <= 240 else 240 * 60 / 2880 + (tick - 240) * 60 / (after * BEAT)
 
     server, follower, _ = started(120.0)
-    clock = Clock(seconds, 0.001, 2)
+    clock = GearClock(seconds, 0.001, 2)
     feed(server, follower, clock.times(range(240 + 8 * BEAT)))
     server.until(server.ns + 8_000_000)
     assert server.tempo()[1] == pytest.approx(after, rel=2e-3)
@@ -160,7 +160,7 @@ def test_a_wild_clock_is_refused_in_a_sentence_and_changes_nothing(bpm: float) -
     assert status["state"] == "refused"
     assert status["summary"].startswith("the MIDI clock of gear is not followed: tempo takes 10 to 999 bpm, not ")
     assert server.tempo()[1] == 120.0
-    sane = Clock(lambda tick: clock.seconds(3 * BEAT) + steady(100.0)(tick))
+    sane = GearClock(lambda tick: clock.seconds(3 * BEAT) + steady(100.0)(tick))
     feed(server, follower, sane.times(range(8 * BEAT)))
     assert follower.status()["state"] == "following"
     assert server.tempo()[1] == pytest.approx(100.0, rel=1e-3)
@@ -181,7 +181,7 @@ def test_one_port_is_followed_until_it_stops() -> None:
     assert (server.tempo()[2], follower.port) == (True, "gear")
     server.until(server.ns + 600_000_000)
     follower.look()
-    other = Clock(lambda tick: steady(100.0)(tick) + 3.0)
+    other = GearClock(lambda tick: steady(100.0)(tick) + 3.0)
     feed(server, follower, other.times(range(4 * BEAT)), port="other")
     assert follower.port == "other"
     assert server.tempo()[1] == pytest.approx(100.0, rel=1e-3)

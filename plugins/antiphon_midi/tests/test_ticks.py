@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from antiphon_midi.tests.clock_rig import Clock, steady
+from antiphon_midi.tests.clock_rig import GearClock, steady
 from antiphon_midi.ticks import MEMORY, SUSPECTS, TickLoop
 
 
@@ -18,7 +18,7 @@ def followed(times: list[int]) -> TickLoop:
 
 
 def test_an_exact_clock_is_known_after_two_ticks() -> None:
-    clock = Clock(steady(132.0))
+    clock = GearClock(steady(132.0))
     assert followed(clock.times(range(1))).bpm == 0.0
     loop = followed(clock.times(range(2)))
     assert loop.bpm == pytest.approx(132.0, rel=1e-6)
@@ -29,7 +29,7 @@ def test_an_exact_clock_is_known_after_two_ticks() -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.floats(30.0, 140.0), st.integers(0, 10_000))
 def test_four_beats_with_ticks_off_by_two_milliseconds_give_the_tempo_and_the_place(bpm: float, seed: int) -> None:
-    clock = Clock(steady(bpm), jitter=0.002, seed=seed)
+    clock = GearClock(steady(bpm), jitter=0.002, seed=seed)
     loop = followed(clock.times(range(MEMORY + 1)))
     assert loop.bpm == pytest.approx(bpm, rel=1e-3)
     assert abs(loop.ticks_at(clock.ns(MEMORY)) - MEMORY) * loop.period < 0.0012
@@ -40,21 +40,21 @@ def test_four_beats_with_ticks_off_by_two_milliseconds_give_the_tempo_and_the_pl
 @settings(max_examples=25, deadline=None)
 @given(st.floats(140.0, 240.0), st.integers(0, 10_000))
 def test_a_fast_clock_is_known_less_exactly_after_four_beats(bpm: float, seed: int) -> None:
-    loop = followed(Clock(steady(bpm), jitter=0.002, seed=seed).times(range(MEMORY + 1)))
+    loop = followed(GearClock(steady(bpm), jitter=0.002, seed=seed).times(range(MEMORY + 1)))
     assert loop.bpm == pytest.approx(bpm, rel=5e-3)
 
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.sets(st.integers(100, 300), max_size=4))
 def test_ticks_that_never_came_are_counted_by_time(seed: int, missing: set[int]) -> None:
-    clock = Clock(steady(120.0), jitter=0.001, seed=seed)
+    clock = GearClock(steady(120.0), jitter=0.001, seed=seed)
     loop = followed(clock.times(tick for tick in range(400) if tick not in missing))
     assert (loop.count, loop.lost) == (399, len(missing))
     assert loop.bpm == pytest.approx(120.0, rel=2e-3)
 
 
 def test_ticks_that_came_twice_and_ticks_held_up_together_leave_count_and_tempo() -> None:
-    clock = Clock(steady(120.0))
+    clock = GearClock(steady(120.0))
     twice = clock.times([*range(200), 199, 199, *range(200, 300)])
     assert followed(twice).count == 299
     held = [clock.ns(205 if 200 <= tick <= 205 else tick) for tick in range(300)]
@@ -68,7 +68,7 @@ def test_another_tempo_is_found_within_two_beats_and_the_count_stays(after: floa
     def seconds(tick: float) -> float:
         return tick * 60 / 2880 if tick <= 240 else 240 * 60 / 2880 + (tick - 240) * 60 / (after * 24)
 
-    clock = Clock(seconds, jitter=0.001, seed=3)
+    clock = GearClock(seconds, jitter=0.001, seed=3)
     loop = followed(clock.times(range(241 + 48)))
     assert (loop.count, loop.lost) == (288, 0)
     assert loop.bpm == pytest.approx(after, rel=3e-3)
@@ -81,7 +81,7 @@ def test_a_tempo_that_moves_slowly_is_followed_within_two_percent() -> None:
         beat = tick / 24.0
         return (((2.0 * 2.0 + 2.0 * 0.034 * beat) ** 0.5) - 2.0) / 0.034
 
-    clock = Clock(seconds, jitter=0.001, seed=1)
+    clock = GearClock(seconds, jitter=0.001, seed=1)
     loop = TickLoop()
     for tick, ns in enumerate(clock.times(range(384))):
         loop.tick(ns)

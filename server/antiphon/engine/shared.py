@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
+from antiphon.runtime.memory import anonymous_file
 from antiphon.session.actions import ACTIONS, Action
 from antiphon.session.records import SIZE
 
@@ -166,15 +167,7 @@ class Shared:
     @staticmethod
     def create(shape: MappingShape) -> Shared:
         """Creates a mapping with an inheritable descriptor."""
-        if hasattr(os, "memfd_create"):
-            fd = os.memfd_create("antiphon", 0)
-        else:  # macOS: an unlinked temporary file
-            import tempfile
-
-            with tempfile.TemporaryFile() as file:
-                fd = os.dup(file.fileno())
-        os.set_inheritable(fd, True)
-        shared = Shared(fd, shape)
+        shared = Shared(anonymous_file("antiphon"), shape)
         shared.words[HeaderWord.RATE], shared.words[HeaderWord.BLOCK], shared.words[HeaderWord.CHANNELS] = (
             shape.rate,
             shape.block,

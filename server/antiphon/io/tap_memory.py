@@ -13,6 +13,8 @@ import os
 from dataclasses import dataclass
 from enum import IntEnum
 
+from antiphon.runtime.memory import anonymous_file
+
 TAPS = 4
 """Nodes that can be listened to at a time."""
 RING_SECONDS = 1.0
@@ -91,15 +93,7 @@ class TapMemory:
     @staticmethod
     def create(shape: TapShape) -> TapMemory:
         """Creates a mapping with an inheritable descriptor."""
-        if hasattr(os, "memfd_create"):
-            fd = os.memfd_create("antiphon-taps", 0)
-        else:  # macOS: an unlinked temporary file
-            import tempfile
-
-            with tempfile.TemporaryFile() as file:
-                fd = os.dup(file.fileno())
-        os.set_inheritable(fd, True)
-        return TapMemory(fd, shape)
+        return TapMemory(anonymous_file("antiphon-taps"), shape)
 
 
 class TapReader:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from antiphon.runtime.child_process import end_with_parent
+from antiphon.runtime.child_process import PROGRESS_VARIABLE, end_with_parent
 
 NICE = 10
 """Added to the nice value of the web process, which is above 0 already."""
@@ -20,7 +20,6 @@ TERM_SECONDS = 3.0
 """Between SIGTERM, on which a command removes what it has half written, and SIGKILL."""
 MOST_SECONDS = 6 * 3600.0
 """After which a job is ended."""
-PROGRESS_FD = "ANTIPHON_PROGRESS_FD"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ async def perform(words: Sequence[str], progress: Callable[[float], None]) -> Ou
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             pass_fds=(writing,),
-            env={**os.environ, PROGRESS_FD: str(writing), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+            env={**os.environ, PROGRESS_VARIABLE: str(writing), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,
             preexec_fn=_begin,
         )  # fmt: skip

@@ -14,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
+PROGRESS_VARIABLE = "ANTIPHON_PROGRESS_FD"
+"""The environment variable of the pipe to which a command writes the share that is done."""
 TERM_SECONDS = 2.0
 DEVICE_GONE = 75
 """Exit status of an engine whose device stopped asking for blocks."""

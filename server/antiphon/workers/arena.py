@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
 from antiphon.errors import WorkerError
+from antiphon.runtime.memory import anonymous_file
 from antiphon.workers.spec import MAX_SLOTS, MAX_SPEC_BYTES, WorkerSpec
 
 MAX_WORKERS = 12
@@ -273,9 +274,8 @@ class Arena:
     @staticmethod
     def create(hang_ns: int) -> Arena:
         """Creates an arena with an inheritable descriptor. `hang_ns`: see the property."""
-        fd = os.memfd_create("antiphon-workers", 0)
+        fd = anonymous_file("antiphon-workers")
         os.ftruncate(fd, ARENA_BYTES)
-        os.set_inheritable(fd, True)
         arena = Arena(fd)
         arena._header[0] = hang_ns
         for kind in FIRST_KINDS:

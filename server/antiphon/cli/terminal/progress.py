@@ -14,11 +14,11 @@ import sys
 import time
 from types import TracebackType
 
+from antiphon.runtime.child_process import PROGRESS_VARIABLE
+
 PATIENCE = 2.0
 """Seconds before the bar shows."""
 REDRAW = 0.1
-DESCRIPTOR = "ANTIPHON_PROGRESS_FD"
-"""The environment variable of a pipe's descriptor."""
 
 
 _drawn = False
@@ -70,7 +70,7 @@ class ProgressBar:
 
 def _descriptor() -> int:
     """The pipe for the share that is done; -1 for none."""
-    given = os.environ.get(DESCRIPTOR, "")
+    given = os.environ.get(PROGRESS_VARIABLE, "")
     return int(given) if given.isdecimal() else -1
 
 
