@@ -98,3 +98,14 @@ def test_without_the_token_nothing_is_changed(address: tuple[str, str]) -> None:
         with pytest.raises(urllib.error.HTTPError) as refused:
             urllib.request.urlopen(request, timeout=30)
         assert refused.value.code == 401
+
+
+@pytest.mark.parametrize("stream", ["/notify", "/monitor"])
+def test_a_stream_of_packets_cannot_be_asked_for(address: tuple[str, str], stream: str) -> None:
+    base, token = address
+    request = urllib.request.Request(
+        f"{base}/api/osc", json.dumps({"address": stream, "args": [1]}).encode(), {"Authorization": f"Bearer {token}"}
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=30)
+    assert refused.value.code == 400

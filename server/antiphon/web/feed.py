@@ -20,6 +20,7 @@ from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
+from antiphon.web.osc_json import checked
 from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
 
 PERIOD = 1 / 30
@@ -38,8 +39,6 @@ DATAGRAMS = 64
 """Answers of control that are read in one turn of the event loop."""
 SEND_SECONDS = 5.0
 """Time after which a page that does not read is disconnected."""
-NOT_FOR_PAGES = frozenset({"/notify", "/monitor"})
-"""Addresses whose answers would be a stream of packets."""
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
@@ -95,11 +94,9 @@ class PageLink:
             fields = None
         if not isinstance(fields, list) or not fields or not isinstance(fields[0], str) or len(fields) > ARGUMENTS + 1:
             raise WireError('a message is ["/an/address", argument, …]')
-        address, *args = fields
-        if not address.startswith("/") or len(address) > ADDRESS or address in NOT_FOR_PAGES:
-            raise WireError(f"{address[:60]!r} is no address that a page may send to")
-        if not all(isinstance(arg, float | str) or (isinstance(arg, int) and abs(arg) < 2**63) for arg in args):
-            raise WireError("an argument is a number, true, false or a string")
+        address, args = checked(fields[0], fields[1:])
+        if len(address) > ADDRESS:
+            raise WireError(f"an address has at most {ADDRESS} characters")
         try:
             self._socket.send(encode(address, *args))
         except (OSError, ValueError, TypeError) as error:

@@ -28,6 +28,7 @@ from antiphon.web.address_space import AddressSpace
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.guard import Limits
 from antiphon.web.job_routes import JobRoutes
+from antiphon.web.osc_json import checked
 from antiphon.web.server import HttpServer
 from antiphon.wire.ip_address import plain_ip
 from antiphon.wire.osc import Arg
@@ -192,13 +193,11 @@ def _message(request: HttpRequest) -> tuple[str, list[Arg]]:
     """The OSC message in a request's body; `Refusal` where there is none."""
     data = request.json()
     address, args = (data.get("address"), data.get("args", [])) if isinstance(data, dict) else (None, None)
-    if not isinstance(address, str) or not address.startswith("/") or not isinstance(args, list):
+    if not isinstance(address, str) or not isinstance(args, list):
         raise Refusal(400, 'a message is {"address": "/node/echo/wet", "args": [0.5]}')
-    for arg in args:
-        if not isinstance(arg, bool | int | float | str):
-            raise Refusal(400, "args are numbers, texts, true and false")
-        if type(arg) is int and not -(2**31) <= arg < 2**31:
-            raise Refusal(400, "an int is of 32 bits")
+    address, args = checked(address, args)
+    if any(type(arg) is int and not -(2**31) <= arg < 2**31 for arg in args):
+        raise Refusal(400, "an int is of 32 bits")
     if not address.isascii() or not address.isprintable() or len(request.body) > MAX_MESSAGE:
         raise Refusal(400, f"an address is ASCII, and a message has at most {MAX_MESSAGE} bytes")
     return address, args
