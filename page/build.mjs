@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
 const here = dirname(fileURLToPath(import.meta.url));
-const assets = join(here, "../server/antiphon/web/assets");
+const assets = join(here, "../server/antiphon/web/page/assets");
 const LIMIT = 300_000; // bytes of all files, gzipped
 
 const licences = ["preact", "@preact/signals", "@preact/signals-core"]

@@ -12,7 +12,7 @@ import pytest
 from zeroconf import IPVersion, ServiceInfo, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
-from antiphon.web.announcement import OSC, OSCQUERY
+from antiphon.web.oscquery.announcement import OSC, OSCQUERY
 
 LOOPBACK = "127.0.0.1"
 PATIENCE = 60.0

@@ -49,7 +49,7 @@ training, GPUs and networks of one's own.
 
 ## The page in the browser
 
-`server/antiphon/web/assets/app.js` holds preact, @preact/signals and @preact/signals-core (MIT); their licences
+`server/antiphon/web/page/assets/app.js` holds preact, @preact/signals and @preact/signals-core (MIT); their licences
 are at its top.
 
 ## Sounds

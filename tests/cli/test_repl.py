@@ -18,7 +18,7 @@ from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.errors import UsageError
 from antiphon.graph.patch import load as load_patch
 from antiphon.plugins.loader import load
-from antiphon.web.oscquery import method, tree
+from antiphon.web.oscquery.query import method, tree
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 
 from antiphon.engine.browser_input import BrowserInput
 from antiphon.io.tap_memory import INPUT_FRAMES, TapMemory, TapShape, TapWord
-from antiphon.web.browser_input import BrowserSound
+from antiphon.web.page.browser_input import BrowserSound
 
 RATE, BLOCK = 48000, 64
 

@@ -18,8 +18,8 @@ from tests.zeroconfs import LOOPBACK, PATIENCE, watching
 from antiphon.bench.rig import ServerProcess
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import ServeSettings
-from antiphon.web import announcement
-from antiphon.web.announcement import OSC, OSCQUERY, Announcement, host_name, instance_name
+from antiphon.web.oscquery import announcement
+from antiphon.web.oscquery.announcement import OSC, OSCQUERY, Announcement, host_name, instance_name
 
 
 @asynccontextmanager

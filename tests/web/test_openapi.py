@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.web.test_lan import serving as serving_web
 
-from antiphon.web import openapi
+from antiphon.web.api import openapi
 
 EXAMPLES = 8
 """Requests of each operation."""

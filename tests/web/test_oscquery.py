@@ -12,7 +12,7 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import HOST_PARAMS, Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.graph.graph import Graph, NodeSpec
-from antiphon.web import oscquery
+from antiphon.web.oscquery import query as oscquery
 
 PARAMS = (
     Param("threshold", default=-40.0, low=-80.0, high=0.0, unit="dB", doc="What is quieter is noise."),

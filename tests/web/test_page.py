@@ -23,10 +23,14 @@ from antiphon.engine.node_taps import NodeTaps
 from antiphon.graph.io_nodes import OUT_NUMBER
 from antiphon.io.tap_memory import TapMemory, TapShape
 from antiphon.runtime.child_process import pair
-from antiphon.web import feed, graph_json, page, pages, sound
 from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
+from antiphon.web.api import graph_json
 from antiphon.web.control_link import ControlLink
 from antiphon.web.guard import Limits
+from antiphon.web.page import feed
+from antiphon.web.page import files as page
+from antiphon.web.page import node_sound as sound
+from antiphon.web.page import routes as pages
 from antiphon.web.server import HttpServer
 from antiphon.wire.osc import IMMEDIATELY, decode, encode, encode_bundle
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from antiphon.io.http_message import Authorise, HttpRequest, HttpRoute, Refusal, Response, StreamRoute
 from antiphon.web.access import PROTOCOL
+from antiphon.web.asgi import Receive, Scope, Send
 from antiphon.web.bodies import Disconnect, StreamedBody, send_file
 from antiphon.web.guard import Headers, Limits, Site, check_framing, check_length, check_size
-from antiphon.web.listeners import Listeners
+from antiphon.web.oscquery.listeners import Listeners
 
-Scope: TypeAlias = MutableMapping[str, Any]
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 ServeWebSocket: TypeAlias = Callable[[str, Receive, Send, str | None], Awaitable[None]]
 """Serves one WebSocket: query, ASGI's receive and send, the subprotocol to accept."""
 App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]

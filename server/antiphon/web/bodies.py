@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from antiphon.io.http_message import Refusal
+from antiphon.web.asgi import Receive, Send
 
 PIECE = 256 * 1024
 """Bytes of a file that are read and sent at a time."""
@@ -17,8 +17,6 @@ PIECE_SECONDS = 30.0
 SLOWEST, AFTER = 16 * 1024, 10.0
 """Bytes a second that a client must send on average once so many seconds have passed: a few slow clients would hold all
 the places for uploads otherwise."""
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Disconnect(Exception):

@@ -101,7 +101,7 @@ async def announced(http: HttpServer, control: ControlLink, settings: ServeSetti
     """Starts the announcement by Zeroconf that `--lan` wants; the task that ends it when cancelled, or None."""
     if not settings.lan or settings.announce == "none":
         return None
-    from antiphon.web.announcement import Announcement, host_name  # zeroconf is 4 MB, for --lan alone
+    from antiphon.web.oscquery.announcement import Announcement, host_name  # zeroconf is 4 MB, for --lan alone
 
     announcement = Announcement((await control.about()).osc_port, http.port, settings.announce)
     http.name = lambda: announcement.name

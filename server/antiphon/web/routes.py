@@ -22,13 +22,15 @@ from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.io.tap_memory import TapMemory
 from antiphon.runtime.token import load_token
-from antiphon.web import openapi, oscquery, page, pages
 from antiphon.web.access import TokenGuard, local_addresses
-from antiphon.web.address_space import AddressSpace
+from antiphon.web.api import openapi
+from antiphon.web.api.jobs import JobRoutes
+from antiphon.web.api.osc_json import checked
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.guard import Limits
-from antiphon.web.job_routes import JobRoutes
-from antiphon.web.osc_json import checked
+from antiphon.web.oscquery import query
+from antiphon.web.oscquery.address_space import AddressSpace
+from antiphon.web.page import files, routes
 from antiphon.web.server import HttpServer
 from antiphon.wire.ip_address import plain_ip
 from antiphon.wire.osc import Arg
@@ -82,7 +84,7 @@ async def serve_http(
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
-    pages.install(server, control, catalog, taps)
+    routes.install(server, control, catalog, taps)
     if jobs is not None:
         job_routes = JobRoutes(server, catalog, jobs)
         job_routes.start()
@@ -101,10 +103,10 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
         catalog: The processor types there are.
         about: The fixed OSC addresses and the OSC port.
     """
-    methods = tuple(oscquery.method(path, args, doc) for path, args, doc in about.methods)
+    methods = tuple(query.method(path, args, doc) for path, args, doc in about.methods)
 
     async def status(request: HttpRequest) -> Response:
-        return answer(await pages.status(server, control))
+        return answer(await routes.status(server, control))
 
     async def surfaces(request: HttpRequest) -> Response:
         return answer(await control.surfaces())
@@ -138,7 +140,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
 
     async def tree(request: HttpRequest) -> Response:
         if request.query == "HOST_INFO":
-            return answer(oscquery.host_info(server.name(), request.local, about.osc_port, server.port))
+            return answer(query.host_info(server.name(), request.local, about.osc_port, server.port))
         entry = await _found(request)
         match entry.status:
             case 200:
@@ -147,10 +149,10 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
                 return Response(204)
             case 404:
                 raise Refusal(404, "there is nothing at this address; GET / lists what there is")
-        known = ", ".join(sorted(oscquery.ATTRIBUTES | {"HOST_INFO"}))
+        known = ", ".join(sorted(query.ATTRIBUTES | {"HOST_INFO"}))
         raise Refusal(400, f"an address may be asked for one attribute of: {known}")
 
-    async def _found(request: HttpRequest) -> oscquery.Answer:
+    async def _found(request: HttpRequest) -> query.Answer:
         nodes = await control.nodes()
         values = {item.node.name: item.values for item in nodes}
 
@@ -158,11 +160,11 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
             return values.get(node, {}).get(param)
 
         graph = Graph(tuple(item.node for item in nodes if item.node.name not in ENDS))
-        return oscquery.query(request.path, request.query, graph, catalog, value, methods)
+        return query.query(request.path, request.query, graph, catalog, value, methods)
 
     async def front(request: HttpRequest) -> Response:
         if request.query is None and wants_html(request.headers.get("accept", "")):
-            return Response(200, page.html().encode(), "text/html; charset=utf-8", page.headers())
+            return Response(200, files.html().encode(), "text/html; charset=utf-8", files.headers())
         return await tree(request)
 
     server.add("GET", "/", front)
@@ -176,7 +178,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     server.add("POST", "/api/surfaces/forget", forget)
     server.fallback = tree
     server.listeners.space = AddressSpace(catalog)
-    server.reserve(oscquery.roots(methods) | {"api", "page"})
+    server.reserve(query.roots(methods) | {"api", "page"})
 
 
 def _machine(request: HttpRequest, word: str) -> str:
@@ -215,11 +217,11 @@ def _with_page(check: Authorise) -> Authorise:
 
     def checked(request: HttpRequest, needed: bool) -> None:
         try:
-            if not (request.method == "GET" and request.path in page.OPEN):
+            if not (request.method == "GET" and request.path in files.OPEN):
                 check(request, needed)
         except Refusal as refusal:
             if refusal.status == 401 and request.path == "/" and wants_html(request.headers.get("accept", "")):
-                refusal.page, refusal.headers = page.html(), (*refusal.headers, *page.headers())
+                refusal.page, refusal.headers = files.html(), (*refusal.headers, *files.headers())
             raise
 
     return checked

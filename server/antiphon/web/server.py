@@ -44,7 +44,7 @@ from antiphon.web.connection import HttpConnection
 from antiphon.web.control_link import ControlLink
 from antiphon.web.counters import HttpCounters
 from antiphon.web.guard import LOOPBACK, Limits, Site
-from antiphon.web.listeners import Listeners
+from antiphon.web.oscquery.listeners import Listeners
 
 __all__ = [
     "Authorise",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.web.oscquery import UNITS
+from antiphon.web.oscquery.query import UNITS
 
 NORM = "/norm"
 _UNITS = {theirs: ours for ours, theirs in UNITS.items()}

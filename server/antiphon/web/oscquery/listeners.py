@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
-from antiphon.web.address_space import PATH_REMOVED, AddressSpace
+from antiphon.web.asgi import SEND_SECONDS, Receive, Send
 from antiphon.web.changes import ValueSubscription
+from antiphon.web.oscquery.address_space import PATH_REMOVED, AddressSpace
 from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:
@@ -30,12 +31,8 @@ MAX_ADDRESSES = 1024
 """Addresses of one client."""
 MAX_ADDRESS = 256
 """Characters of an address; names of nodes and parameters have 64 at most."""
-SEND_SECONDS = 5.0
-"""Time after which a client that does not read is disconnected."""
 STRUCTURE = "/patch/loaded"
 """The event after which there may be other nodes."""
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class WebListener:

@@ -16,7 +16,7 @@ from antiphon.jobs.board import JobBoard
 from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.job import Job, Task
 from antiphon.jobs.request import render_task, run_task
-from antiphon.web.graph_json import plugin_json
+from antiphon.web.api.graph_json import plugin_json
 from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.jobs")

@@ -16,13 +16,15 @@ from urllib.parse import parse_qs
 from antiphon.contract.catalog import Catalog
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.io.tap_memory import TapMemory
-from antiphon.web import graph_json, page
-from antiphon.web.application import Receive, Send, ServeWebSocket
-from antiphon.web.browser_input import BrowserSound
+from antiphon.web.api import graph_json
+from antiphon.web.application import ServeWebSocket
+from antiphon.web.asgi import Receive, Send
 from antiphon.web.control_link import ControlLink
-from antiphon.web.feed import PageFeed
+from antiphon.web.page import files
+from antiphon.web.page.browser_input import BrowserSound
+from antiphon.web.page.feed import PageFeed
+from antiphon.web.page.node_sound import NodeSounds
 from antiphon.web.server import HttpServer
-from antiphon.web.sound import NodeSounds
 
 
 def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: TapMemory | None) -> None:
@@ -41,9 +43,9 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: Ta
 
     def file(request: HttpRequest) -> Response:
         name = request.path.removeprefix("/page/")
-        return Response(200, page.asset(name), page.TYPES[name])
+        return Response(200, files.asset(name), files.TYPES[name])
 
-    for name in page.TYPES:
+    for name in files.TYPES:
         server.add("GET", f"/page/{name}", file)
 
     server.add("GET", "/api/graph", graph)

@@ -7,18 +7,15 @@ to all channels. What the ring has no room for is dropped and counted.
 from __future__ import annotations
 
 import math
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
 from antiphon.io.tap_memory import INPUT_FRAMES, TapMemory, TapWord
+from antiphon.web.asgi import Receive, Send
 
 HEAD_BYTES = 4
 CHANNELS = 2
 """Most channels of a message."""
 BUSY = 4009
 """Status with which a second browser's WebSocket is closed."""
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class BrowserSound:

@@ -13,14 +13,15 @@ import contextlib
 import json
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
+from antiphon.web.api.osc_json import checked
+from antiphon.web.asgi import SEND_SECONDS, Receive, Send
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
-from antiphon.web.osc_json import checked
 from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
 
 PERIOD = 1 / 30
@@ -37,10 +38,6 @@ ADDRESS = 256
 """Arguments of a message, and characters of its address."""
 DATAGRAMS = 64
 """Answers of control that are read in one turn of the event loop."""
-SEND_SECONDS = 5.0
-"""Time after which a page that does not read is disconnected."""
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class PageLink:

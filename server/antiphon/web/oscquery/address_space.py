@@ -9,7 +9,7 @@ from antiphon.contract.params import Param
 from antiphon.errors import WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.graph.io_nodes import declaration
-from antiphon.web.oscquery import has_norm
+from antiphon.web.oscquery.query import has_norm
 from antiphon.wire.osc import Arg
 
 PATH_ADDED, PATH_REMOVED = "PATH_ADDED", "PATH_REMOVED"

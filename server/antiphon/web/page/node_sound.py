@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import struct
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import Refusal
 from antiphon.io.tap_memory import TAPS, TapMemory, TapReader
+from antiphon.web.asgi import SEND_SECONDS, Receive, Send
 
 HEADER = struct.Struct("<IIIIqII")
 """Hz, frames of a block, channels, blocks, number of the first frame, blocks missed, messages dropped (both so far)."""
@@ -29,12 +29,8 @@ QUEUE = 64
 """Messages that wait for one browser: over half a second of sound."""
 LISTENERS = 32
 """Streams at most, four of nine browsers each, say."""
-SEND_SECONDS = 5.0
-"""Time after which a browser that does not read is disconnected."""
 NAMES_SECONDS = 1.0
 """Between two questions which number a node has: another patch may have another node of its name."""
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 @dataclass(slots=True, eq=False)

@@ -6,7 +6,7 @@ Data is only ever inserted as text, not HTML, and nothing is loaded from elsewhe
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from importlib import resources
 
 TYPES = {
     "app.js": "text/javascript; charset=utf-8",
@@ -26,7 +26,7 @@ POLICY = (
 @cache
 def asset(name: str) -> bytes:
     """A built file, by its name in `assets`."""
-    return (files("antiphon.web") / "assets" / name).read_bytes()
+    return (resources.files("antiphon.web.page") / "assets" / name).read_bytes()
 
 
 def html() -> str:

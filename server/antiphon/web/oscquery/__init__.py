@@ -1,0 +1,1 @@
+"""OSCQuery: the address space as JSON, LISTEN over WebSocket, and Zeroconf."""
