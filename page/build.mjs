@@ -3,7 +3,7 @@
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
@@ -37,7 +37,9 @@ async function bundle(entry, banner = {}) {
 // tests without Node compare this digest with the sources, so that no bundle is older than they are
 function digest() {
   const files = ["build.mjs", "package-lock.json", "package.json", "tsconfig.json"];
-  for (const name of readdirSync(join(here, "src"))) files.push(`src/${name}`);
+  for (const entry of readdirSync(join(here, "src"), { recursive: true, withFileTypes: true })) {
+    if (entry.isFile()) files.push(relative(here, join(entry.parentPath, entry.name)));
+  }
   const hash = createHash("sha256");
   for (const name of files.sort()) hash.update(`${name}\0`).update(readFileSync(join(here, name))).update("\0");
   return hash.digest("hex");

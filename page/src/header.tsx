@@ -5,6 +5,7 @@ import { InputMenu } from "./input";
 import { delay, listen, listening, missing, report, setVolume, volume } from "./audio";
 import { connection, panic, send } from "./link";
 import { beatNow, bpm, graph, patches, playing, status } from "./model";
+import { ROOMS, enter, room } from "./rooms";
 import { stage, toggleStage } from "./theme";
 
 const TAPS = 8;
@@ -142,6 +143,11 @@ export function Header() {
   return (
     <header>
       <h1>Antiphon</h1>
+      <nav class="rooms" aria-label="Rooms">
+        {ROOMS.map((name) => (
+          <button key={name} aria-current={room.value === name ? "page" : undefined} onClick={() => enter(name)}>{name}</button>
+        ))}
+      </nav>
       <Patch />
       <span class="group transport">
         <button

@@ -2,24 +2,26 @@ import { signal } from "@preact/signals";
 import { render } from "preact";
 import { useRef } from "preact/hooks";
 import { report, show, shown } from "./audio";
+import { Code } from "./code/view";
 import { Controls } from "./controls";
 import { Roll, Sound } from "./drawings";
+import { Files } from "./files/view";
 import { Header } from "./header";
 import { acceptDrops, microphone } from "./input";
+import { Library } from "./library/view";
 import { connect, connection, panic, send, useToken } from "./link";
 import { graph, meters, takesNotes } from "./model";
 import { PatchGraph } from "./patch";
 import { Piano, key } from "./piano";
+import { room } from "./rooms";
 import { Log, Scenes, Server } from "./side";
 
 const TABS = ["Patch", "Controls", "Sound", "Play"] as const;
 const tab = signal<(typeof TABS)[number]>("Patch");
 
-function App() {
-  if (connection.value === "token") return <Token />;
+function Instrument() {
   return (
-    <div class="app" data-tab={tab.value}>
-      <Header />
+    <>
       <main>
         <PatchGraph />
         <Sound />
@@ -39,6 +41,19 @@ function App() {
           </button>
         ))}
       </nav>
+    </>
+  );
+}
+
+const VIEWS = { Instrument, Code, Files, Library };
+
+function App() {
+  if (connection.value === "token") return <Token />;
+  const View = VIEWS[room.value];
+  return (
+    <div class="app" data-tab={tab.value} data-room={room.value}>
+      <Header />
+      <View />
     </div>
   );
 }

@@ -1,0 +1,3 @@
+export function Code() {
+  return <section class="code" aria-label="Code" />;
+}
