@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.bench import sustained
 from antiphon.bench.events import onsets
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import ServerProcess, burner
@@ -74,7 +75,13 @@ def main(swaps: int, seed: int, seconds: float) -> None:
     rates = [alone(), played()]
     table("events a second of one script", ("", "events", "seconds", "events/s"),
           [(r["by"], r["events"], r["seconds"], r["events"] / r["seconds"]) for r in rates])  # fmt: skip
-    finish("live", {"seed": seed, "runs": runs, "rates": rates})
+    beside = sustained.rates()
+    table(
+        f"events a second in real time, {sustained.SECONDS:g} s each, 99 % sent before they are due",
+        ("", "the last that held", "the first that did not", "events of it", "too late"),
+        [(r["by"], r["held"], r["failed"]["rate"], r["failed"]["events"], r["failed"]["late"]) for r in beside],
+    )
+    finish("live", {"seed": seed, "runs": runs, "rates": rates, "sustained": beside})
 
 
 def performed(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dict[str, Any]:
