@@ -24,6 +24,7 @@ import typer
 from pythonosc.osc_message_builder import OscMessageBuilder
 from tests import audio
 from tests.commands import PAGES, ROOT, blocks, inline, text, typed
+from tests.datasets import trees
 
 from antiphon.bench.rig import ServerProcess
 from antiphon.cli.commands import application
@@ -176,6 +177,8 @@ GIVEN: dict[str, Callable[[Path], None]] = {
     "song.jsonl": events,
     "set.py": script,
     "mine.csv": notes_beside,
+    "GTZAN/genres": lambda path: trees.gtzan(path.parent),
+    "FMA/fma_small": lambda path: trees.fma(path.parent),
 }
 """Files that a reader has. Those that a page's commands write themselves are not made for it."""
 

@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
     from antiphon.cli import (
         approve,
         bench,
+        dataset,
         devices,
         doctor,
         live,
@@ -58,6 +59,7 @@ def register(app: typer.Typer) -> None:
     app.command()(replay.replay)
     app.command()(surface.surface)
     app.add_typer(library.application())
+    app.add_typer(dataset.application())
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
     app.command()(status.status)

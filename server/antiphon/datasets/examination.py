@@ -1,0 +1,136 @@
+"""Says what is wrong with one file: from its first and last bytes, or, thoroughly, by decoding all of it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+import zipfile
+from pathlib import Path
+
+from antiphon.errors import FileError
+from antiphon.io import midifile
+from antiphon.io.decode import Decoder
+from antiphon.runtime.paths import why
+
+HEAD = 1 << 16
+"""Bytes at the beginning of a file in which the first frame of an MP3 must be; tags with pictures are skipped."""
+_MAGIC = {
+    ".wav": (b"RIFF", b"RIFX", b"RF64"), ".au": (b".snd",), ".ogg": (b"OggS",), ".flac": (b"fLaC",),
+    ".aif": (b"FORM",), ".aiff": (b"FORM",), ".mid": (b"MThd",), ".midi": (b"MThd",),
+    ".h5": (b"\x89HDF\r\n\x1a\n",), ".npz": (b"PK\x03\x04",),
+}  # fmt: skip
+SOUND = frozenset({".wav", ".au", ".ogg", ".flac", ".aif", ".aiff", ".mp3"})
+SCORES = frozenset({".mid", ".midi"})
+_UNKNOWN_LENGTH = 0xFFFFFFFF  # of an .au file's data
+
+
+def fault_of(path: Path, digest: str = "", *, thorough: bool = False) -> str:
+    """What is wrong with a file.
+
+    Args:
+        path: The file.
+        digest: "md5:…" or "sha1:…" of its bytes, compared where `thorough`.
+        thorough: Decode all of its sound, or read all of its notes.
+
+    Returns:
+        A clause; "" where nothing is.
+    """
+    suffix = path.suffix.lower()
+    try:
+        size = path.stat().st_size
+        if size == 0:
+            return "it is empty"
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+        if wrong := _head_fault(suffix, head, size, path):
+            return wrong
+        if suffix in SCORES and (wrong := _chunk_fault(path)):
+            return wrong
+        if thorough:
+            return _digest_fault(path, digest) or _content_fault(path, suffix)
+    except OSError as error:
+        return f"it cannot be read: {why(error)}"
+    return ""
+
+
+def _head_fault(suffix: str, head: bytes, size: int, path: Path) -> str:
+    if head.lstrip()[:1] == b"<" and suffix != ".xml":
+        return "it holds a web page or XML, perhaps what a server answered in place of the file"
+    if head.startswith(b"version https://git-lfs"):
+        return "it is a pointer of Git LFS, not the file"
+    if suffix == ".mp3":
+        return "" if _mp3_begins(head, path) else "it has no frame of MPEG audio"
+    magic = _MAGIC.get(suffix)
+    if magic and not head.startswith(magic):
+        return f"it does not begin as a {suffix} file does"
+    if (
+        suffix == ".wav"
+        and head.startswith(b"RIFF")
+        and (promised := struct.unpack_from("<I", head, 4)[0] + 8) > size + 1
+    ):
+        return f"it ends early: {size:,} of {promised:,} bytes"
+    if suffix == ".au" and len(head) >= 12:
+        offset, length = struct.unpack_from(">II", head, 4)
+        if length != _UNKNOWN_LENGTH and offset + length > size:
+            return f"it ends early: {size:,} of {offset + length:,} bytes"
+    if suffix == ".npz" and not zipfile.is_zipfile(path):
+        return "it ends early: the list of its arrays is missing"
+    return ""
+
+
+def _mp3_begins(head: bytes, path: Path) -> bool:
+    if head.startswith(b"ID3") and len(head) > 10:
+        length = 10 + sum((byte & 0x7F) << (7 * place) for place, byte in enumerate(head[9:5:-1]))
+        with open(path, "rb") as file:
+            file.seek(length)
+            head = file.read(HEAD)
+    return any(_is_frame(head[at : at + 3]) for at in range(len(head) - 2))
+
+
+def _is_frame(begin: bytes) -> bool:
+    """Whether these three bytes begin a frame: sync, and a layer, a bit rate and a sample rate that exist."""
+    sync, version, rates = begin
+    known = version & 0x06 != 0 and rates & 0xF0 not in (0, 0xF0) and rates & 0x0C != 0x0C
+    return sync == 0xFF and version & 0xE0 == 0xE0 and known
+
+
+def _chunk_fault(path: Path) -> str:
+    """Walks the chunks of a MIDI file."""
+    size = path.stat().st_size
+    with open(path, "rb") as file:
+        at = tracks = 0
+        while at + 8 <= size:
+            file.seek(at)
+            kind, length = struct.unpack(">4sI", file.read(8))
+            if at + 8 + length > size:
+                return f"it ends early: {size:,} of {at + 8 + length:,} bytes"
+            tracks += kind == b"MTrk"
+            at += 8 + length
+    return "" if tracks else "it has no track"
+
+
+def _digest_fault(path: Path, digest: str) -> str:
+    if not digest:
+        return ""
+    kind, wanted = digest.split(":", 1)
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, lambda: hashlib.new(kind, usedforsecurity=False)).hexdigest()
+    return "" if found == wanted else f"its {kind} is {found}, not the {wanted} that the data set says"
+
+
+def _content_fault(path: Path, suffix: str) -> str:
+    try:
+        if suffix in SOUND:
+            with Decoder(path) as decoder:
+                return "" if sum(block.shape[1] for block in decoder.blocks()) else "it holds no sound"
+        if suffix in SCORES:
+            midifile.read(path)
+        if suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                return "" if archive.testzip() is None else "its bytes are not those that were packed"
+    except FileError as error:
+        return str(error)
+    except zipfile.BadZipFile:
+        return f"it is no archive of arrays: {os.fspath(path)}"
+    return ""

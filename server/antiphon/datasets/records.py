@@ -1,0 +1,117 @@
+"""What a data set's loader gives: its items, each with its files, its split, and what it shares with others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TRAIN, VALID, TEST = "train", "valid", "test"
+SPLITS = (TRAIN, VALID, TEST)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A recording, piece or clip.
+
+    Attributes:
+        name: Of its own in the data set.
+        files: Its files, relative to the data set's folder, with "/"; the first is the sound or score.
+        group: What items of two splits must not share: an artist, a song, a player.
+        split: One of `SPLITS`; "" where it is in none.
+        labels: Its classes or tags.
+        digest: "md5:…" or "sha1:…" of its first file, where the data set says so.
+        fault: What is known to be wrong with it; "" for nothing.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    group: str = ""
+    split: str = ""
+    labels: tuple[str, ...] = ()
+    digest: str = ""
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetListing:
+    """What is listed of a data set.
+
+    Attributes:
+        items: In a fixed order.
+        part: Which of its parts is there: "fma_small".
+        published: Items that its authors published of that part; 0 where that is not known.
+        shared_by: What a group is: "artist".
+        split_by: Where the splits are from, in words.
+        absent: Lists that belong to it and are not there, and what is not known without them.
+        notes: What else its user should know.
+    """
+
+    items: tuple[Item, ...]
+    part: str = ""
+    published: int = 0
+    shared_by: str = "song"
+    split_by: str = ""
+    absent: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetLayout:
+    """A data set that can be read.
+
+    Attributes:
+        name: As `antiphon dataset check` takes it.
+        title: Its name, and what it holds.
+        tree: What its folder looks like, in a line.
+        listing: Lists the items of a folder. Raises FileError where it is laid out otherwise.
+    """
+
+    name: str
+    title: str
+    tree: str
+    listing: Callable[[Path], DatasetListing]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The result of a check.
+
+    Attributes:
+        name: Of the data set.
+        path: Of its folder.
+        part: As in `DatasetListing`, and so the five below.
+        items: How many.
+        published: See there.
+        shared_by: See there.
+        split_by: See there.
+        notes: See there, and `absent`.
+        files: Files that were looked at.
+        missing: Files that are not there.
+        damaged: By file, what is wrong with it.
+        faulty: By item, what is known to be wrong with it.
+        splits: Items of each split that are whole and not known to be faulty; "" for those in none.
+        labels: The same of each label.
+        shared: Groups that are in more than one split.
+    """
+
+    name: str
+    path: str
+    part: str
+    items: int
+    published: int
+    shared_by: str
+    split_by: str
+    notes: tuple[str, ...]
+    files: int
+    missing: tuple[str, ...]
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    faulty: Mapping[str, str] = field(default_factory=dict)
+    splits: Mapping[str, int] = field(default_factory=dict)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    shared: tuple[str, ...] = ()
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is missing or damaged."""
+        return not self.missing and not self.damaged

@@ -1,0 +1,83 @@
+"""Reads the tables and lists of data sets: csv, tsv, json and lines, of a size that fits them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import FileError
+from antiphon.runtime.paths import why
+
+LARGEST = 1 << 30
+"""Bytes of a table: FMA's largest has 260 MB."""
+FIELD = 1 << 20
+"""Characters of one field of a table."""
+
+
+def lines(path: Path) -> list[str]:
+    """The lines of a list, without those that are empty.
+
+    Raises:
+        FileError: It cannot be read.
+    """
+    return [line for line in (raw.strip() for raw in _text(path).splitlines()) if line]
+
+
+def rows(path: Path, separator: str = ",") -> list[dict[str, str]]:
+    """The rows of a table, by the names in its first line.
+
+    Raises:
+        FileError: It cannot be read, or is no table.
+    """
+    reader = _reader(path, separator)
+    try:
+        head = next(reader, None)
+        if not head:
+            raise FileError(f"{path} is empty: a table with a line of names was expected")
+        return [dict(zip(head, row, strict=False)) for row in reader if row]
+    except csv.Error as error:
+        raise FileError(f"{path} is not a table: {error}") from None
+
+
+def plain_rows(path: Path, separator: str = ",") -> list[list[str]]:
+    """The rows of a table as they are.
+
+    Raises:
+        FileError: It cannot be read, or is no table.
+    """
+    try:
+        return [row for row in _reader(path, separator) if row]
+    except csv.Error as error:
+        raise FileError(f"{path} is not a table: {error}") from None
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """A JSON object.
+
+    Raises:
+        FileError: It cannot be read, or is none.
+    """
+    try:
+        value = json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise FileError(f"{path} holds no JSON object")
+    return value
+
+
+def _reader(path: Path, separator: str) -> Iterator[list[str]]:
+    csv.field_size_limit(FIELD)
+    return csv.reader(_text(path).splitlines(keepends=True), delimiter=separator)
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise FileError(f"{path} has more than {LARGEST >> 20} MB: it cannot be a list of this data set")
+        return path.read_text("utf-8-sig", errors="replace")
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {why(error)}") from None

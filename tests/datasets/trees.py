@@ -1,0 +1,253 @@
+"""Small trees in the layouts of real data sets, with sounds of a few frames and scores of one note."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import mido
+import numpy as np
+import soundfile
+
+RATE = 8000
+
+
+def sound(path: Path, frames: int = 800) -> None:
+    """A short sound, in the format that its suffix says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    wave = 0.1 * np.sin(np.arange(frames) / 5)
+    soundfile.write(path, wave, RATE, format={".au": "AU", ".mp3": "MP3", ".ogg": "OGG"}.get(path.suffix, "WAV"))
+
+
+def score(path: Path, note: int = 60) -> None:
+    """A MIDI file of one note."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    track = mido.MidiTrack([mido.Message("note_on", note=note), mido.Message("note_off", note=note, time=480)])
+    file = mido.MidiFile()
+    file.tracks.append(track)
+    file.save(path)
+
+
+def table(path: Path, rows: Iterable[Iterable[object]], separator: str = ",") -> None:
+    """A table, its names first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", newline="") as file:
+        csv.writer(file, delimiter=separator).writerows(rows)
+
+
+def fma(root: Path) -> None:
+    """Four tracks of three artists, one of them a known fault."""
+    table(
+        root / "fma_metadata/tracks.csv",
+        [
+            ["", "set", "set", "track", "artist"],
+            ["", "split", "subset", "genre_top", "id"],
+            ["track_id", "", "", "", ""],
+            [2, "training", "small", "Rock", 1],
+            [5, "validation", "small", "Folk", 2],
+            [10, "test", "small", "Rock", 3],
+            [98565, "training", "small", "Rock", 1],
+            [200, "training", "medium", "Rock", 4],
+        ],
+    )
+    digests = []
+    for number in (2, 5, 10, 98565):
+        place = f"{number // 1000:03}/{number:06}.mp3"
+        sound(root / "fma_small" / place)
+        digests.append(f"{hashlib.sha1((root / 'fma_small' / place).read_bytes()).hexdigest()}  {place}")
+    (root / "fma_small/checksums").write_text("\n".join(digests))
+
+
+def gtzan(root: Path) -> None:
+    """The first clips of each genre, in au."""
+    sound(root / "one.au", 10)
+    for genre in ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock"):
+        (root / "genres" / genre).mkdir(parents=True)
+        for number in range(100):
+            (root / "genres" / genre / f"{genre}.{number:05}.au").hardlink_to(root / "one.au")
+
+
+def gtzan_speech(root: Path) -> None:
+    """Two recordings of each."""
+    for place in ("music/bach", "music/jazz", "speech/news", "speech/fire"):
+        sound(root / "music_speech" / f"{place}.au")
+
+
+def magnatagatune(root: Path) -> None:
+    """Four clips, one published empty."""
+    places = [
+        "0/a-b-1-0-29.mp3",
+        "c/a-b-2-0-29.mp3",
+        "f/d-e-1-0-29.mp3",
+        "6/norine_braun-now_and_zen-08-gently-117-146.mp3",
+    ]
+    table(
+        root / "annotations_final.csv",
+        [["clip_id", "guitar", "calm", "mp3_path"], *([n, n % 2, 1, place] for n, place in enumerate(places))], "\t",
+    )  # fmt: skip
+    table(root / "clip_info_final.csv", [["clip_id", "artist"], [0, "a"], [1, "a"], [2, "d"], [3, "n"]], "\t")
+    for place in places:
+        sound(root / place)
+    (root / places[-1]).write_bytes(b"")
+
+
+def msd(root: Path) -> None:
+    """Three tracks of the subset, one matched to a wrong song, with a benchmark's lists."""
+    tracks = ["TRAAAAW128F429D538", "TRAAABD128F429CF47", "TRAAADZ128F9348C2E"]
+    lines = [f"{track}<SEP>SO{track[2:]}<SEP>artist {n % 2}<SEP>title" for n, track in enumerate(tracks)]
+    for place in ("AdditionalFiles", "splits"):
+        (root / place).mkdir(parents=True)
+    (root / "AdditionalFiles/subset_unique_tracks.txt").write_text("\n".join(lines))
+    (root / "AdditionalFiles/sid_mismatches.txt").write_text(f"ERROR: <SOX {tracks[2]}> a - b  !=  c - d\n")
+    for split, track in zip(("train", "valid", "test"), tracks, strict=True):
+        (root / f"splits/{split}_x_msd_id.txt").write_text(track)
+    for track in tracks:
+        path = root / "MillionSongSubset/data" / track[2] / track[3] / track[4] / f"{track}.h5"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(32))
+
+
+def cal500(root: Path) -> None:
+    """Two songs with three tags."""
+    songs = ["2pac-trapped", "abba-sos"]
+    for song in songs:
+        sound(root / "CAL500_32kps" / f"{song}.mp3")
+    (root / "songNames.txt").write_text("\n".join(songs))
+    (root / "vocab.txt").write_text("calm\nfast\nloud")
+    (root / "hardAnnotations.txt").write_text("0,1,1\n1,0,0\n")
+
+
+def cal10k(root: Path) -> None:
+    """Two artists."""
+    for place in ("Abba/SOS.mp3", "Abba/Waterloo.mp3", "Zappa/Peaches.mp3"):
+        sound(root / "mp3" / place)
+
+
+def fsld(root: Path) -> None:
+    """Two loops of one owner, one of another."""
+    about = {
+        n: {"username": user, "tags": ["drum"], "license": "CC0"} for n, user in (("12", "a"), ("34", "a"), ("56", "b"))
+    }
+    for number in about:
+        sound(root / "FSL10K/audio/wav" / f"{number}_{about[number]['username']}.wav")
+    (root / "FSL10K/metadata.json").write_text(json.dumps(about))
+
+
+def lakh(root: Path) -> None:
+    """Two files that bear the digests of their bytes."""
+    for note in (60, 62):
+        score(root / "one.mid", note)
+        name = hashlib.md5((root / "one.mid").read_bytes()).hexdigest()
+        (root / "lmd_full" / name[0]).mkdir(parents=True, exist_ok=True)
+        (root / "one.mid").rename(root / "lmd_full" / name[0] / f"{name}.mid")
+
+
+def lpd(root: Path) -> None:
+    """Two archives of one track."""
+    for name in ("aa", "bb"):
+        path = root / "lpd_5/lpd_5_cleansed/A/A/A/TRAAAGR128F425B14B" / f"{name}.npz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(path, rolls=np.zeros(4))
+
+
+def nsynth(root: Path) -> None:
+    """A note of each split."""
+    for split, name in (("train", "bass_synthetic_033-050-100"), ("valid", "organ_electronic_007-050-100")):
+        sound(root / f"nsynth-{split}/audio/{name}.wav")
+        about = {name: {"instrument_str": name[:-8], "instrument_family_str": name.split("_")[0], "pitch": 50}}
+        (root / f"nsynth-{split}/examples.json").write_text(json.dumps(about))
+
+
+def maestro(root: Path) -> None:
+    """Two performances of one piece, one of another; MIDI alone."""
+    top = root / "maestro-v3.0.0"
+    head = ["canonical_composer", "canonical_title", "split", "year", "midi_filename", "audio_filename", "duration"]
+    pieces = [("Bach", "Fugue", "train"), ("Bach", "Fugue", "train"), ("Liszt", "Sonata", "test")]
+    rows = [[*piece, 2004, f"2004/{n}.midi", f"2004/{n}.wav", 60.0] for n, piece in enumerate(pieces)]
+    table(top / "maestro-v3.0.0.csv", [head, *rows])
+    for n in range(3):
+        score(top / f"2004/{n}.midi", 60 + n)
+
+
+def groove(root: Path) -> None:
+    """Two performances of one drummer, in two splits, with sound."""
+    head = ["drummer", "session", "id", "style", "bpm", "beat_type", "midi_filename", "audio_filename", "split"]
+    rows = [["drummer1", "s", f"drummer1/{n}", "funk/groove1", 138, "beat", f"d/{n}.mid", f"d/{n}.wav", split]
+            for n, split in enumerate(("train", "test"))]  # fmt: skip
+    table(root / "groove/info.csv", [head, *rows])
+    for n in range(2):
+        score(root / f"groove/d/{n}.mid")
+        sound(root / f"groove/d/{n}.wav")
+
+
+def musedata(root: Path) -> None:
+    """A piece of each split."""
+    for split in ("train", "valid", "test"):
+        score(root / "MuseData" / split / f"bach-{split}.mid")
+
+
+def vgmidi(root: Path) -> None:
+    """Two pieces of one game, one of another."""
+    for name in ("labelled/midi/Zelda_Overworld", "labelled/midi/Zelda_Cave", "unlabelled/midi/Doom_E1M1"):
+        score(root / f"{name}.mid")
+
+
+def openmic(root: Path) -> None:
+    """Two clips of different tracks."""
+    top = root / "openmic-2018"
+    keys = ["000046_3840", "000135_483840"]
+    head = ["sample_key", "instrument", "relevance", "num_responses"]
+    table(top / "openmic-2018-aggregated-labels.csv", [head, *([key, "guitar", n, 3] for n, key in enumerate(keys))])
+    (top / "partitions").mkdir()
+    for split, key in zip(("train", "test"), keys, strict=True):
+        (top / f"partitions/split01_{split}.csv").write_text(key + "\n")
+        sound(top / "audio" / key[:3] / f"{key}.ogg")
+
+
+def pop909(root: Path) -> None:
+    """All songs, the shortest."""
+    for number in range(1, 910):
+        top = root / f"POP909/{number:03}"
+        top.mkdir(parents=True)
+        score(top / f"{number:03}.mid") if number == 1 else (top / f"{number:03}.mid").write_bytes(
+            (root / "POP909/001/001.mid").read_bytes()
+        )
+        for name in ("beat_midi.txt", "chord_midi.txt"):
+            (top / name).write_text("0.0 1.0 1.0\n")
+
+
+def folder(root: Path) -> None:
+    """Two classes; two clips of one song, and an artist's folder."""
+    for place in ("calm/song-01.wav", "calm/song-02.wav", "loud/band/one.wav", "loud/band/two.wav"):
+        sound(root / place)
+
+
+TREES: dict[str, tuple[Callable[[Path], None], dict[str, int]]] = {
+    "fma": (fma, {"train": 1, "valid": 1, "test": 1}),
+    "gtzan": (gtzan, {"train": 443, "valid": 197, "test": 290}),
+    "gtzan-speech": (gtzan_speech, {}),
+    "magnatagatune": (magnatagatune, {"train": 1, "valid": 1, "test": 1}),
+    "msd": (msd, {"train": 1, "valid": 1}),
+    "cal500": (cal500, {}),
+    "cal10k": (cal10k, {}),
+    "fsld": (fsld, {}),
+    "lakh": (lakh, {}),
+    "lpd": (lpd, {}),
+    "nsynth": (nsynth, {"train": 1, "valid": 1}),
+    "maestro": (maestro, {"train": 2, "test": 1}),
+    "groove": (groove, {"train": 1, "test": 1}),
+    "musedata": (musedata, {"train": 1, "valid": 1, "test": 1}),
+    "vgmidi": (vgmidi, {}),
+    "openmic": (openmic, {"train": 1, "test": 1}),
+    "pop909": (pop909, {}),
+    "folder": (folder, {}),
+}
+"""By name, what makes the tree, and its published split; {} where none was published."""
+
+
+def cut(path: Path) -> None:
+    """Cuts the last bytes of a file off."""
+    path.write_bytes(path.read_bytes()[:-3])
