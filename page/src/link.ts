@@ -67,7 +67,8 @@ export async function readGraph(): Promise<void> {
 }
 
 export function connect(): void {
-  connection.value = "connecting";
+  // it stays "lost" until the server is back: what says so would blink with every attempt
+  if (connection.value !== "lost") connection.value = "connecting";
   socket?.close();
   const mine = open("/api/feed");
   socket = mine;
