@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.web.test_listen import PATIENCE, Client, ControlSocket
+from tools import page_types
 from wsproto import events
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
@@ -108,6 +109,16 @@ def test_the_built_page_is_that_of_the_sources() -> None:
     for name in sorted(names):
         digest.update(name.encode() + b"\0" + (SOURCES / name).read_bytes() + b"\0")
     assert page.asset("sources.sha256").decode().strip() == digest.hexdigest(), "run: make page"
+
+
+def test_the_types_of_the_page_are_those_of_the_api() -> None:
+    made = page_types.text()
+    assert (SOURCES / "src/api.d.ts").read_text() == made, "run: make page"
+    assert "  [path: `/api/jobs/${string}`]: Job;" in made
+    assert page_types.typed({"type": ["number", "null"]}) == "number | null"
+    assert page_types.typed({"type": "array", "items": {"enum": ["a", "b"]}}) == '("a" | "b")[]'
+    with pytest.raises(ValueError, match="no type for"):
+        page_types.typed({"type": "tuple"})
 
 
 def test_the_page_sets_text_only_as_text_and_loads_nothing() -> None:
