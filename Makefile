@@ -19,6 +19,7 @@ ARGS ?=
 # one for tests of live servers, which take little of a core, and one for each core
 PROCESSES ?= 3
 NAME ?= engine
+NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
 .PHONY: play test test-real lint types format bench docs page third-party wheel models clean help
 
@@ -32,6 +33,7 @@ test: $(DEV)  ## set everything up and run the fast tests
 
 test-real: $(DEV)  ## run the tests on real parts (jackd, PortAudio over it); a skipped one fails
 	@sh tools/system_packages.sh real
+	@if command -v npm >/dev/null && ! [ -d page/node_modules/axe-core ]; then cd page && $(NPM_CI); fi
 	@ANTIPHON_NO_SKIPS=1 $(PY) -m pytest -q -m real $(ARGS)
 
 lint: $(DEV)  ## check style, format, which room imports which, and that THIRD_PARTY.md is current
@@ -54,8 +56,9 @@ docs: $(DEV)  ## write the generated pages docs/osc.md and docs/api.md again
 	@$(PY) -m antiphon.control.osc.reference > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
 	@$(PY) tools/api_reference.py > docs/api.md.part && mv docs/api.md.part docs/api.md
 
-page:  ## build the page in the browser of page/ again, with Node 20 or later; ARGS=check compares only
-	@cd page && npm ci --silent --no-audit --no-fund --ignore-scripts && npm run --silent $(or $(ARGS),build)
+page: $(READY)  ## build the page in the browser of page/ again, with Node 20 or later; ARGS=check compares only
+	@$(PY) tools/page_types.py $(if $(filter check,$(ARGS)),--check)
+	@cd page && $(NPM_CI) && npm run --silent $(or $(ARGS),build)
 
 third-party: $(DEV)  ## write THIRD_PARTY.md again
 	@$(PY) tools/third_party.py

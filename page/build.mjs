@@ -2,10 +2,11 @@
 // The same sources and the same lock file give the same bytes.
 import { build } from "esbuild";
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { icon, same } from "./icons.mjs";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const assets = join(here, "../server/antiphon/web/page/assets");
@@ -16,7 +17,7 @@ const licences = ["preact", "@preact/signals", "@preact/signals-core"]
   .join("\n\n")
   .replaceAll("*/", "* /");
 
-async function bundle(entry, banner = {}) {
+async function bundle(entry, { banner = {}, define = {} } = {}) {
   const made = await build({
     entryPoints: [join(here, "src", entry)],
     bundle: true,
@@ -29,6 +30,7 @@ async function bundle(entry, banner = {}) {
     jsxImportSource: "preact",
     legalComments: "none",
     banner,
+    define,
     absWorkingDir: here,
   });
   return made.outputFiles[0].text;
@@ -36,7 +38,7 @@ async function bundle(entry, banner = {}) {
 
 // tests without Node compare this digest with the sources, so that no bundle is older than they are
 function digest() {
-  const files = ["build.mjs", "package-lock.json", "package.json", "tsconfig.json"];
+  const files = ["build.mjs", "icons.mjs", "package-lock.json", "package.json", "tsconfig.json"];
   for (const entry of readdirSync(join(here, "src"), { recursive: true, withFileTypes: true })) {
     if (entry.isFile()) files.push(relative(here, join(entry.parentPath, entry.name)));
   }
@@ -46,13 +48,25 @@ function digest() {
 }
 
 const files = {
-  "app.js": await bundle("main.tsx", { js: `/*! Antiphon's page, MIT. It holds:\n\n${licences}\n*/` }),
+  "app.js": await bundle("main.tsx", { banner: { js: `/*! Antiphon's page, MIT. It holds:\n\n${licences}\n*/` } }),
   "player.js": await bundle("player.ts"),
   "app.css": await bundle("page.css"),
+  "manifest.webmanifest": readFileSync(join(here, "src/manifest.webmanifest"), "utf8"),
   "index.html": readFileSync(join(here, "src/index.html"), "utf8"),
   "icon.svg": readFileSync(join(here, "src/icon.svg"), "utf8"),
-  "sources.sha256": digest() + "\n",
 };
+const sha256 = (text, form) => createHash("sha256").update(text).digest(form);
+const kept = Object.fromEntries(
+  Object.entries(files).map(([name, text]) => [`/page/${name}`, `sha256-${sha256(text, "base64")}`]),
+);
+const define = { FILES: JSON.stringify(kept), BUILD: JSON.stringify(sha256(JSON.stringify(kept), "hex").slice(0, 16)) };
+Object.assign(files, {
+  "worker.js": await bundle("worker.ts", { define }),
+  "icon-192.png": icon(192, { maskable: false }),
+  "icon-512.png": icon(512, { maskable: false }),
+  "icon-maskable-512.png": icon(512, { maskable: true }),
+  "sources.sha256": digest() + "\n",
+});
 
 const sizes = Object.entries(files).map(([name, text]) => [name, gzipSync(text, { level: 9 }).length]);
 const total = sizes.reduce((sum, [, size]) => sum + size, 0);
@@ -61,8 +75,11 @@ const check = process.argv.includes("--check");
 mkdirSync(assets, { recursive: true });
 for (const [name, text] of Object.entries(files)) {
   const path = join(assets, name);
-  if (!check) writeFileSync(path, text);
-  else if (readFileSync(path, "utf8") !== text) throw new Error(`${name} is not what the sources give: make page`);
+  const current = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
+  const next = Buffer.from(text);
+  if (current.equals(next) || (name.endsWith(".png") && current.length && same(current, next))) continue;
+  if (check) throw new Error(`${name} is not what the sources give: make page`);
+  writeFileSync(path, next);
 }
 console.log(sizes.map(([name, size]) => `${name} ${(size / 1000).toFixed(1)} kB`).join(", "));
 console.log(`${(total / 1000).toFixed(1)} kB gzipped in all${check ? ", and as committed" : ""}`);

@@ -45,6 +45,8 @@ WANTED = (
     "antiphon/web/page/assets/index.html",
     "antiphon/web/page/assets/app.js",
     "antiphon/web/page/assets/player.js",
+    "antiphon/web/page/assets/worker.js",
+    "antiphon/web/page/assets/icon-maskable-512.png",
     "antiphon/demo/voice.ogg",
     "antiphon/data/patches/through.toml",
     "antiphon/data/patches/bench8.toml",

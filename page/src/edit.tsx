@@ -1,20 +1,16 @@
 // The patch is edited: nodes added, moved and removed, wires made and cut, undone, and saved as a patch of one's own.
 import { signal, useSignal } from "@preact/signals";
+import type { Plugin } from "./api";
 import { ask, send } from "./link";
 import { graph, node, say, selected, type Node, type Port } from "./model";
 
-interface Type {
-  name: string;
-  doc: string;
-  plugin: string;
-}
-const types = signal<Type[]>([]);
+const types = signal<Plugin[]>([]);
 const adding = signal(false);
 const ENDS = new Set(["in", "out"]);
 
 async function openAdding(): Promise<void> {
   adding.value = !adding.value;
-  if (adding.value) types.value = (await ask<Type[]>("/api/plugins")) ?? [];
+  if (adding.value) types.value = (await ask("/api/plugins")) ?? [];
 }
 
 /** A name for a new node of a type that no node has: echo, echo2, echo3. */

@@ -1,9 +1,10 @@
 // The page's connection: what changes comes in, OSC messages go out; reconnected when it is lost.
 import { signal } from "@preact/signals";
 import {
-  bpm, clock, endNotes, graph, learning, log, meters, noteOff, noteOn, patches, playing, say, takeGraph, takeStatus,
-  value, type Value,
+  bpm, clock, endNotes, learning, log, meters, noteOff, noteOn, patches, playing, say, takeGraph, takeStatus,
+  value, type Graph, type Value,
 } from "./model";
+import type { Get } from "./api";
 
 export type Connection = "connecting" | "open" | "lost" | "token";
 export const connection = signal<Connection>("connecting");
@@ -39,6 +40,9 @@ export function open(path: string): WebSocket {
   return new WebSocket(at, known ? ["antiphon", `token.${known}`] : ["antiphon"]);
 }
 
+/** What a GET answers, by the types of the API; null where there is no answer, or a refusal. */
+export async function ask<P extends keyof Get>(path: P): Promise<Get[P] | null>;
+export async function ask<T>(path: string): Promise<T | null>;
 export async function ask<T>(path: string): Promise<T | null> {
   const known = token();
   const headers: Record<string, string> = { Accept: "application/json" };
@@ -60,14 +64,15 @@ export async function readGraph(): Promise<void> {
   reading = true;
   while (again) {
     again = false;
-    const next = await ask<NonNullable<typeof graph.value>>("/api/graph");
-    if (next) takeGraph(next);
+    const next = await ask("/api/graph");
+    if (next) takeGraph(next as Graph);
   }
   reading = false;
 }
 
 export function connect(): void {
-  connection.value = "connecting";
+  // it stays "lost" until the server is back: what says so would blink with every attempt
+  if (connection.value !== "lost") connection.value = "connecting";
   socket?.close();
   const mine = open("/api/feed");
   socket = mine;
@@ -75,7 +80,7 @@ export function connect(): void {
     connection.value = "open";
     retry = 200;
     void readGraph();
-    void ask<typeof patches.value>("/api/patches").then((list) => list && (patches.value = list));
+    void ask("/api/patches").then((list) => list && (patches.value = list));
   };
   mine.onmessage = (event) => take(JSON.parse(event.data as string));
   mine.onclose = () => {

@@ -8,6 +8,7 @@ import { Roll, Sound } from "./drawings";
 import { Files } from "./files/view";
 import { Header } from "./header";
 import { acceptDrops, microphone } from "./input";
+import { install } from "./install";
 import { Library } from "./library/view";
 import { connect, connection, panic, send, useToken } from "./link";
 import { graph, meters, takesNotes } from "./model";
@@ -53,8 +54,18 @@ function App() {
   return (
     <div class="app" data-tab={tab.value} data-room={room.value}>
       <Header />
+      <Away />
       <View />
     </div>
+  );
+}
+
+/** What is the matter while the server does not answer, in every room; screen readers read it when it appears. */
+function Away() {
+  return (
+    <p class="away" role="alert">
+      {connection.value === "lost" && "The server does not answer. The page connects by itself as soon as it is back."}
+    </p>
   );
 }
 
@@ -116,3 +127,4 @@ render(<App />, document.getElementById("app")!);
 connect();
 show("out");
 acceptDrops();
+void install();

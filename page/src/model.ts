@@ -1,42 +1,20 @@
 // What the server says of the patch, and the page's copies of values, meters and events.
+import type * as api from "./api";
 import { batch, computed, signal, type Signal } from "@preact/signals";
 
 export type Value = number | string | boolean | null;
-export type Kind = "float" | "int" | "switch" | "choice" | "text" | "file" | "trigger";
-export interface Param {
-  name: string;
-  kind: Kind;
-  default: Value;
+export type Kind = Param["kind"];
+/** A node's parameter; what has no end, of which JSON has no number, is no number with a slider. */
+export interface Param extends Omit<api.NodeParam, "low" | "high"> {
   low: number;
   high: number;
-  unit: string;
-  warp: "linear" | "log";
-  choices: string[];
-  restart: boolean;
-  readonly: boolean;
-  doc: string;
-  value: Value;
 }
-export interface Port {
-  name: string;
-  kind: "audio" | "control" | "events" | "asset";
-}
-export interface Node {
-  name: string;
-  type: string;
-  number: number;
-  state: string;
-  reason: string;
-  doc: string;
-  inputs: Port[];
-  outputs: Port[];
+export type Port = api.Port;
+export interface Node extends Omit<api.Node, "params"> {
   params: Param[];
 }
-export interface Graph {
-  patch: string;
+export interface Graph extends Omit<api.Graph, "nodes"> {
   nodes: Node[];
-  wires: [string, string][];
-  scenes: number[];
 }
 export interface Entry {
   id: number;
@@ -58,7 +36,7 @@ export const graph = signal<Graph | null>(null);
 export const status = signal<Status>({});
 export const selected = signal("");
 export const log = signal<Entry[]>([]);
-export const patches = signal<{ name: string; doc?: string; about?: string }[]>([]);
+export const patches = signal<api.Patch[]>([]);
 export const learning = signal("");
 
 /** Peak and RMS of each node, with the time at which they came: read once a frame, so no signals. */

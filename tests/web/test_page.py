@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import re
+import struct
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.web.test_listen import PATIENCE, Client, ControlSocket
+from tools import page_types
 from wsproto import events
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
@@ -99,12 +103,22 @@ async def block(client: Client) -> tuple[tuple[int, ...], np.ndarray]:
 
 
 def test_the_built_page_is_that_of_the_sources() -> None:
-    names = ["build.mjs", "package-lock.json", "package.json", "tsconfig.json"]
+    names = ["build.mjs", "icons.mjs", "package-lock.json", "package.json", "tsconfig.json"]
     names += [path.relative_to(SOURCES).as_posix() for path in (SOURCES / "src").rglob("*") if path.is_file()]
     digest = hashlib.sha256()
     for name in sorted(names):
         digest.update(name.encode() + b"\0" + (SOURCES / name).read_bytes() + b"\0")
     assert page.asset("sources.sha256").decode().strip() == digest.hexdigest(), "run: make page"
+
+
+def test_the_types_of_the_page_are_those_of_the_api() -> None:
+    made = page_types.text()
+    assert (SOURCES / "src/api.d.ts").read_text() == made, "run: make page"
+    assert "  [path: `/api/jobs/${string}`]: Job;" in made
+    assert page_types.typed({"type": ["number", "null"]}) == "number | null"
+    assert page_types.typed({"type": "array", "items": {"enum": ["a", "b"]}}) == '("a" | "b")[]'
+    with pytest.raises(ValueError, match="no type for"):
+        page_types.typed({"type": "tuple"})
 
 
 def test_the_page_sets_text_only_as_text_and_loads_nothing() -> None:
@@ -113,7 +127,8 @@ def test_the_page_sets_text_only_as_text_and_loads_nothing() -> None:
         assert risky not in own
     made = page.html()
     assert re.findall(r'(?:src|href)="([^"]*)"', made) == [
-        "/page/icon.svg", "/page/app.css", "/page/app.js", "/api/status",
+        "/page/icon.svg", "/page/icon-192.png", "/page/manifest.webmanifest", "/page/app.css", "/page/app.js",
+        "/api/status",
     ]  # fmt: skip
     assert not re.search(r"<script[^>]*>[^<]|<style|\son\w+=", made), (
         "nothing that the policy would have to allow inline"
@@ -124,6 +139,36 @@ def test_the_page_sets_text_only_as_text_and_loads_nothing() -> None:
     assert "url(" not in page.asset("app.css").decode()
     assert all(page.asset(name) for name in page.TYPES)
     assert page.asset("app.js").decode().count("MIT License") >= 2, "the licences of what is in it"
+
+
+def test_the_service_worker_keeps_each_built_file_by_its_digest_and_nothing_else() -> None:
+    worker = page.asset("worker.js").decode()
+    kept = dict(re.findall(r'"(/page/[^"]+)":"sha256-([^"]+)"', worker))
+    assert set(kept) == {"/page/" + name for name in page.TYPES if name != "worker.js" and not name.endswith(".png")}
+    for path, digest in kept.items():
+        held = hashlib.sha256(page.asset(path.removeprefix("/page/"))).digest()
+        assert base64.b64encode(held).decode() == digest, path
+    assert "/api/" not in worker
+    assert dict(page.extra("worker.js"))["Service-Worker-Allowed"] == "/"
+    assert "worker-src 'self'" in dict(page.extra("index.html"))["Content-Security-Policy"]
+    assert page.extra("app.js") == ()
+
+
+def test_the_manifest_names_icons_that_are_there_in_the_sizes_it_says() -> None:
+    manifest = json.loads(page.asset("manifest.webmanifest"))
+    assert (manifest["display"], manifest["start_url"], manifest["scope"]) == ("standalone", "/", "/")
+    for icon in manifest["icons"]:
+        made = page.asset(icon["src"].removeprefix("/page/"))
+        assert icon["src"] in page.OPEN
+        if icon["type"] == "image/png":
+            size = int(icon["sizes"].split("x")[0])
+            assert made.startswith(b"\x89PNG\r\n\x1a\n")
+            assert struct.unpack(">II", made[16:24]) == (size, size)
+            rows = zlib.decompress(made[41 : 41 + struct.unpack(">I", made[33:37])[0]])
+            assert len(rows) == size * (1 + 4 * size)
+            corner, wave = rows[1:5], rows[(1 + 4 * size) * (size // 2) + 1 + 4 * (13 * size // 32) :][:4]
+            assert corner[3] == (255 if icon["purpose"] == "maskable" else 0), "systems cut a maskable icon"
+            assert wave[0] > 200
 
 
 def test_a_parameter_s_declaration_is_in_the_graph() -> None:

@@ -1,3 +1,3 @@
 export function Code() {
-  return <section class="code" aria-label="Code" />;
+  return <main class="code" aria-label="Code" />;
 }

@@ -1,3 +1,3 @@
 export function Files() {
-  return <section class="files" aria-label="Files" />;
+  return <main class="files" aria-label="Files" />;
 }

@@ -1,3 +1,3 @@
 export function Library() {
-  return <section class="library" aria-label="Library" />;
+  return <main class="library" aria-label="Library" />;
 }

@@ -58,6 +58,21 @@ NUMBER: Schema = {"type": "number"}
 INTEGER: Schema = {"type": "integer"}
 SWITCH: Schema = {"type": "boolean"}
 ANY: Schema = {"type": "object"}
+VALUE: Schema = {"type": ["number", "string", "boolean", "null"]}
+"""Of a parameter."""
+PARAM: dict[str, Schema] = {
+    "name": TEXT,
+    "kind": {"type": "string", "enum": ["float", "int", "switch", "choice", "text", "file", "trigger"]},
+    "default": VALUE,
+    "low": {"type": ["number", "null"]},
+    "high": {"type": ["number", "null"]},
+    "unit": TEXT,
+    "warp": {"type": "string", "enum": ["linear", "log"]},
+    "choices": _list(TEXT),
+    "restart": SWITCH,
+    "readonly": SWITCH,
+    "doc": TEXT,
+}
 SCHEMAS: dict[str, Schema] = {
     "Error": _object(error=TEXT),
     "File": _object(id=TEXT, name=TEXT, bytes=INTEGER, created=NUMBER),
@@ -75,25 +90,32 @@ SCHEMAS: dict[str, Schema] = {
         ended=NUMBER,
         results=_list(_object(name=TEXT, bytes=INTEGER)),
     ),
-    "Param": _object(
+    "Port": _object(name=TEXT, kind={"type": "string", "enum": ["audio", "control", "events", "asset"]}),
+    "Param": _object(**PARAM),
+    "NodeParam": _object(**PARAM, value=VALUE),
+    "Node": _object(
         name=TEXT,
-        kind={"type": "string", "enum": ["float", "int", "switch", "choice", "text", "file", "trigger"]},
-        default={},
-        low={"type": ["number", "null"]},
-        high={"type": ["number", "null"]},
-        unit=TEXT,
-        warp={"type": "string", "enum": ["linear", "log"]},
-        choices=_list(TEXT),
-        restart=SWITCH,
-        readonly=SWITCH,
+        type=TEXT,
+        number=INTEGER,
+        state=TEXT,
+        reason=TEXT,
         doc=TEXT,
+        inputs=_list(_ref("Port")),
+        outputs=_list(_ref("Port")),
+        params=_list(_ref("NodeParam")),
+    ),
+    "Graph": _object(
+        patch=TEXT,
+        nodes=_list(_ref("Node")),
+        wires=_list({"type": "array", "items": TEXT, "minItems": 2, "maxItems": 2}),
+        scenes=_list(INTEGER),
     ),
     "Plugin": _object(
         name=TEXT,
         doc=TEXT,
         plugin=TEXT,
-        inputs=_list(_object(name=TEXT, kind=TEXT)),
-        outputs=_list(_object(name=TEXT, kind=TEXT)),
+        inputs=_list(_ref("Port")),
+        outputs=_list(_ref("Port")),
         needs=_list(TEXT),
         params=_list(_ref("Param")),
     ),
@@ -112,7 +134,7 @@ RENDER = _optional(file=TEXT, format=TEXT, seconds={**NUMBER, "minimum": 0, "max
 OPERATIONS = (
     Operation("get", "/api/status", "The state of the server and its counters.", ANY),
     Operation("get", "/api/openapi.json", "This document.", ANY),
-    Operation("get", "/api/graph", "The patch: nodes with their parameters and values, wires, scenes.", ANY),
+    Operation("get", "/api/graph", "The patch: nodes with their parameters and values, wires, scenes.", _ref("Graph")),
     Operation("get", "/api/patches", "The patches there are.", _list(_ref("Patch"))),
     Operation("get", "/api/plugins", "The processors there are, with their parameters.", _list(_ref("Plugin"))),
     Operation("get", "/api/plugins/{name}", "One processor.", _ref("Plugin")),

@@ -12,14 +12,20 @@ TYPES = {
     "app.js": "text/javascript; charset=utf-8",
     "app.css": "text/css; charset=utf-8",
     "player.js": "text/javascript; charset=utf-8",
+    "worker.js": "text/javascript; charset=utf-8",
+    "index.html": "text/html; charset=utf-8",
+    "manifest.webmanifest": "application/manifest+json",
     "icon.svg": "image/svg+xml",
+    "icon-192.png": "image/png",
+    "icon-512.png": "image/png",
+    "icon-maskable-512.png": "image/png",
 }
 """Files of the folder `assets` and their media types; `/page/NAME` is the address of each."""
 OPEN = frozenset(f"/page/{name}" for name in TYPES)
 """Addresses that need no token: without them a browser could not show the field to enter it."""
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; manifest-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 
 
@@ -32,6 +38,13 @@ def asset(name: str) -> bytes:
 def html() -> str:
     """The page as HTML."""
     return asset("index.html").decode()
+
+
+def extra(name: str) -> tuple[tuple[str, str], ...]:
+    """Header fields of a file: the page's own for HTML and for the service worker, whose scope is the page at `/`."""
+    if name == "worker.js":
+        return (*headers(), ("Service-Worker-Allowed", "/"))
+    return headers() if name.endswith(".html") else ()
 
 
 def headers() -> tuple[tuple[str, str], ...]:

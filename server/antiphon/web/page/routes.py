@@ -43,7 +43,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: Ta
 
     def file(request: HttpRequest) -> Response:
         name = request.path.removeprefix("/page/")
-        return Response(200, files.asset(name), files.TYPES[name])
+        return Response(200, files.asset(name), files.TYPES[name], files.extra(name))
 
     for name in files.TYPES:
         server.add("GET", f"/page/{name}", file)

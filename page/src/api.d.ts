@@ -1,0 +1,126 @@
+// The types of the HTTP API. tools/page_types.py makes them of its OpenAPI document: make page.
+
+export interface Error {
+  error: string;
+}
+
+export interface File {
+  id: string;
+  name: string;
+  bytes: number;
+  created: number;
+}
+
+export interface Job {
+  id: string;
+  command: "run" | "render";
+  name: string;
+  file: string;
+  params: Record<string, unknown>;
+  state: "waiting" | "running" | "done" | "failed" | "cancelled";
+  progress: number;
+  error: string;
+  summary: string;
+  created: number;
+  ended: number;
+  results: { name: string; bytes: number }[];
+}
+
+export interface Port {
+  name: string;
+  kind: "audio" | "control" | "events" | "asset";
+}
+
+export interface Param {
+  name: string;
+  kind: "float" | "int" | "switch" | "choice" | "text" | "file" | "trigger";
+  default: number | string | boolean | null;
+  low: number | null;
+  high: number | null;
+  unit: string;
+  warp: "linear" | "log";
+  choices: string[];
+  restart: boolean;
+  readonly: boolean;
+  doc: string;
+}
+
+export interface NodeParam {
+  name: string;
+  kind: "float" | "int" | "switch" | "choice" | "text" | "file" | "trigger";
+  default: number | string | boolean | null;
+  low: number | null;
+  high: number | null;
+  unit: string;
+  warp: "linear" | "log";
+  choices: string[];
+  restart: boolean;
+  readonly: boolean;
+  doc: string;
+  value: number | string | boolean | null;
+}
+
+export interface Node {
+  name: string;
+  type: string;
+  number: number;
+  state: string;
+  reason: string;
+  doc: string;
+  inputs: Port[];
+  outputs: Port[];
+  params: NodeParam[];
+}
+
+export interface Graph {
+  patch: string;
+  nodes: Node[];
+  wires: [string, string][];
+  scenes: number[];
+}
+
+export interface Plugin {
+  name: string;
+  doc: string;
+  plugin: string;
+  inputs: Port[];
+  outputs: Port[];
+  needs: string[];
+  params: Param[];
+}
+
+export interface Patch {
+  name: string;
+  line: string;
+  hint: string;
+  group: string;
+  from: string;
+}
+
+export interface Get {
+  "/api/status": Record<string, unknown>;
+  "/api/openapi.json": Record<string, unknown>;
+  "/api/graph": Graph;
+  "/api/patches": Patch[];
+  "/api/plugins": Plugin[];
+  [path: `/api/plugins/${string}`]: Plugin;
+  "/api/surfaces": Record<string, unknown>;
+  "/api/files": File[];
+  "/api/jobs": Job[];
+  [path: `/api/jobs/${string}`]: Job;
+}
+
+export interface Post {
+  "/api/surfaces/approve": { takes: { ip: string }; answers: { approved: string; kept: boolean } };
+  "/api/surfaces/forget": { takes: { ip: string }; answers: { forgot: string; kept: boolean } };
+  "/api/osc": { takes: { address: string; args?: (number | string | boolean)[] }; answers: null };
+  "/api/panic": { takes: null; answers: { sent: string } };
+  "/api/files": { takes: Blob; answers: File };
+  [path: `/api/run/${string}`]: { takes: { file: string; params?: Record<string, unknown>; format?: string; midi?: boolean; analysis?: boolean; tail?: number }; answers: Job };
+  [path: `/api/render/${string}`]: { takes: { file?: string; format?: string; seconds?: number }; answers: Job };
+}
+
+export interface Delete {
+  [path: `/api/files/${string}`]: { takes: null; answers: null };
+  [path: `/api/jobs/${string}`]: { takes: null; answers: Job };
+}

@@ -1,0 +1,26 @@
+// The page as an app: the service worker, where the browser has one, and what it says of updates.
+import { effect } from "@preact/signals";
+import { connection } from "./link";
+import { say } from "./model";
+
+const ADDRESS = "/page/worker.js";
+
+/** Browsers allow it on secure pages alone: on the machine itself, or by HTTPS with a certificate that they trust. */
+export async function install(): Promise<void> {
+  const workers = navigator.serviceWorker;
+  if (!workers) return;
+  const before = workers.controller;
+  try {
+    const kept = await workers.register(ADDRESS, { scope: "/" });
+    if (before) workers.addEventListener("controllerchange", () => say("There is a newer page: the next load has it.", false));
+    // a page that stays open for days looks for a newer one whenever the server is back
+    let open = connection.peek() === "open";
+    effect(() => {
+      const now = connection.value === "open";
+      if (now && !open) void kept.update().catch(() => undefined);
+      open = now;
+    });
+  } catch {
+    // without it the page works as before, while the server is there
+  }
+}

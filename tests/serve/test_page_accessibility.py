@@ -1,0 +1,158 @@
+"""The page by axe-core, in every room and view, and by the keyboard alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.chromium import Chromium, Tab, needs_chromium
+
+from antiphon.bench.rig import ServerProcess
+
+AXE = Path(__file__).parents[2] / "page/node_modules/axe-core/axe.min.js"
+NO_AXE = "axe-core comes by npm, and npm is not installed" if not shutil.which("npm") else "axe-core is missing: make page"
+pytestmark = [pytest.mark.real, needs_chromium, pytest.mark.skipif(not AXE.is_file(), reason=NO_AXE)]
+
+THEMES = ("light", "dark", "stage")
+SIZES = {"desktop": (1440, 900), "phone": (390, 844)}
+PATCH = """
+format = 1
+name = "Page"
+
+[nodes.tone]
+
+[nodes.sampler]
+
+[nodes.mix]
+
+[wires]
+"tone" = "mix.a"
+"sampler" = "mix.b"
+"mix" = "out"
+"""
+READY = "document.querySelectorAll('.node').length > 3 && !!document.querySelector('.piano')"
+RUN = """axe.run(document, {resultTypes: ['violations'], runOnly: RULES || undefined}).then(found => found.violations.map(one =>
+  [one.id, one.help, one.nodes.slice(0, 4).map(node => [node.target.join(' '), node.any[0]?.message || ''])]))"""
+PICTURES = os.environ.get("ANTIPHON_PAGE_PICTURES")
+"""A folder for a picture of each view, for people to look at."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    home = tmp_path_factory.mktemp("home")
+    patch = home / "page.toml"
+    patch.write_text(PATCH)
+    with ServerProcess("--audio", "headless", "--patch", str(patch), home=home, wait=120.0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with Chromium() as browser:
+        yield browser
+
+
+def opened(browser: Chromium, server: ServerProcess, size: str) -> Tab:
+    tab = browser.tab()
+    tab.size(*SIZES[size], phone=size == "phone")
+    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.until(READY)
+    tab.run(AXE.read_text() + ";1")
+    return tab
+
+
+def dressed(tab: Tab, theme: str) -> None:
+    scheme = "light" if theme == "light" else "dark"
+    tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    on = "document.documentElement.hasAttribute('data-stage')"
+    if tab.run(on) != (theme == "stage"):
+        tab.run("document.querySelector('.stage').click()")
+        tab.until(f"{on} === {json.dumps(theme == 'stage')}")
+
+
+def names(tab: Tab, where: str) -> list[str]:
+    """The names of the buttons that are shown there."""
+    shown = f"[...document.querySelectorAll('{where} button')].filter(one => one.offsetParent).map(one => one.innerText)"
+    return list(tab.run(shown))
+
+
+def violations(tab: Tab, rules: str = "null") -> Any:
+    """What axe finds against all its rules, or some: identifiers, what they ask for, and the first places."""
+    return tab.run(RUN.replace("RULES", rules))
+
+
+def press(tab: Tab, where: str, name: str) -> None:
+    tab.run(f"[...document.querySelectorAll('{where} button')].find(one => one.innerText === {json.dumps(name)}).click()")
+
+
+def views(tab: Tab) -> Iterator[str]:
+    """Enters every room, and there every view, that the page has; names each."""
+    for room in names(tab, ".rooms"):
+        press(tab, ".rooms", room)
+        tab.until(f"document.querySelector('.rooms [aria-current]').innerText === {json.dumps(room)}")
+        for view in names(tab, ".tabs") or [""]:
+            if view:
+                press(tab, ".tabs", view)
+            # two frames, so that what the view reads at first is laid out
+            tab.run("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            yield f"{room} {view}".strip()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_axe_finds_nothing_in_any_view(server: ServerProcess, chromium: Chromium, size: str) -> None:
+    tab = opened(chromium, server, size)
+    found: dict[str, Any] = {}
+    for theme in THEMES:
+        dressed(tab, theme)
+        for view in views(tab):
+            # other themes have other colours, and nothing else
+            if against := violations(tab, "null" if theme == THEMES[0] else "['color-contrast']"):
+                found[f"{size}, {theme}, {view}"] = against
+            if PICTURES:
+                tab.screenshot(Path(PICTURES) / f"{size}-{theme}-{view.lower().replace(' ', '-')}.png")
+    chromium.close_tabs()
+    assert not found, json.dumps(found, indent=1)
+
+
+def test_menus_that_open_over_the_page(server: ServerProcess, chromium: Chromium) -> None:
+    tab = opened(chromium, server, "desktop")
+    for where, name, there in ((".tools", "Add…", ".types li"), (".input", "Input", ".menu")):
+        press(tab, where, name)
+        tab.until(f"!!document.querySelector('{there}')")
+        against = violations(tab)
+        assert not against, json.dumps(against, indent=1)
+        tab.run(f"document.querySelector('{there}').closest('.types, .menu').querySelector('input, button').focus()")
+        tab.key("keyDown", "Escape", "Escape")
+        tab.until(f"!document.querySelector('{there}')")
+    chromium.close_tabs()
+
+
+def test_tab_reaches_every_control_once_and_in_the_order_of_the_page(server: ServerProcess, chromium: Chromium) -> None:
+    tab = opened(chromium, server, "desktop")
+    # an address of its own for each place: a control that is drawn anew is the same one
+    reach = """(() => {
+      const can = [...document.querySelectorAll('button, input, select, textarea, a[href], [tabindex]')].filter(one =>
+        one.offsetParent && !one.disabled && one.tabIndex >= 0);
+      window.stops = can;
+      return can.length;
+    })()"""
+    count = tab.run(reach)
+    assert count > 20
+    tab.run("document.activeElement.blur()")
+    order = []
+    for _ in range(count + 2):
+        for kind in ("keyDown", "keyUp"):
+            tab.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
+        place = tab.run("stops.indexOf(document.activeElement)")
+        if place < 0:
+            break
+        order.append(place)
+        # a focus that cannot be seen is none
+        assert tab.run("getComputedStyle(document.activeElement).outlineStyle") != "none"
+    assert order == list(range(count))
+    chromium.close_tabs()
