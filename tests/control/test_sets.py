@@ -48,7 +48,7 @@ async def test_through_a_set_and_back(stage: Rig) -> None:
     assert (address, args) == ("/fail", ("/set/next", "this is the last patch of Friday"))
     assert await gain(stage) == 0.75
     assert await client.ask("/set/previous") == [("/done", ("/set/previous", "two"))]
-    assert stage.app.status()["set"] == {"name": "Friday", "place": 2, "patches": ["one", "two", "three"]}
+    assert stage.app.status()["set"] == {"file": "friday", "name": "Friday", "place": 2, "patches": ["one", "two", "three"]}
     told = [m[1] for m in surface.heard() if m[0] == "/set/at"]
     assert told == [("Friday", n, 3, name) for n, name in ((1, "one"), (2, "two"), (3, "three"), (2, "two"))]
     assert (await client.ask("/set/go", 4))[0][0] == "/fail"
