@@ -42,6 +42,7 @@ def register(app: typer.Typer) -> None:
         patches,
         play,
         plugins,
+        qr,
         serve,
         status,
         synthhelp,
@@ -70,6 +71,7 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor.doctor)
     app.command(cls=bench.BenchCommand)(bench.bench)
     approve.register(app)
+    qr.register(app)
     give_short_helps(app)
 
 

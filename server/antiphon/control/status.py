@@ -185,6 +185,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "tempo": bpm,
         "beat": beat,
         "playing": playing,
+        "bar": session.state.bar,
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
         "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.last))),
