@@ -1,9 +1,11 @@
 // A control for each parameter of the selected node, made from its declaration.
 import { useSignal } from "@preact/signals";
+import { chordName } from "./chords";
 import { useRef } from "preact/hooks";
 import { Wires } from "./edit";
 import { send, set } from "./link";
-import { graph, learning, node, selected, value, type Node, type Param } from "./model";
+import { Learn, Mapped } from "./learn";
+import { graph, node, selected, value, type Node, type Param } from "./model";
 
 const HOST = new Set(["bypass", "mute", "wet"]);
 
@@ -24,6 +26,7 @@ export function fromPlace(param: Param, place: number): number {
 }
 
 export function written(param: Param, now: unknown): string {
+  if (param.unit === "chord") return chordName(now) || "none";
   if (typeof now !== "number") return now === null || now === undefined ? "–" : String(now);
   const size = Math.abs(now);
   const text = param.kind === "int" ? String(Math.round(now))
@@ -75,15 +78,9 @@ function Control({ node, param }: { node: string; param: Param }) {
       <span class="label" title={param.doc}>{param.name}</span>
       <Field address={address} param={param} />
       {learns ? (
-        <button class="learn" aria-pressed={learning.value === address} title={`Learn: move a MIDI control and it moves ${param.name}`}
-          aria-label={`Learn a MIDI control for ${param.name}`}
-          onClick={() => {
-            send(learning.value === address ? "/unlearn" : "/learn", address);
-            learning.value = learning.value === address ? "" : address;
-          }}>
-          ◦
-        </button>
+        <Learn address={address} name={param.name} />
       ) : <span />}
+      <Mapped address={address} name={param.name} />
       <small class="doc" title={param.doc}>{param.doc}{param.restart ? " A change makes a new plan." : ""}</small>
     </div>
   );

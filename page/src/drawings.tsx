@@ -1,9 +1,8 @@
-// Waveform, spectrum, spectrogram of the tap, and the notes as a piano roll.
+// Waveform, spectrum and spectrogram of the tap.
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { shown, type Tap } from "./audio";
 import { Spectrum } from "./fft";
-import { bpm, beatNow, notes, playing } from "./model";
 import { colours } from "./theme";
 
 const FRAMES = 4096;
@@ -17,10 +16,10 @@ const mode = signal<(typeof modes)[number]>("spectrum");
 /** Milliseconds of script of the last frames, for measurements: `antiphonFrames` of the window. */
 const spent: number[] = ((window as unknown as { antiphonFrames: number[] }).antiphonFrames = []);
 
-type Draw = (area: CanvasRenderingContext2D, width: number, height: number, now: number) => void;
+export type Draw = (area: CanvasRenderingContext2D, width: number, height: number, now: number) => void;
 
 /** Draws into a canvas thirty times a second while it is visible. */
-function useDrawing(draw: Draw) {
+export function useDrawing(draw: Draw) {
   const canvas = useRef<HTMLCanvasElement>(null);
   useEffect(() => {
     const element = canvas.current!;
@@ -49,7 +48,7 @@ function useDrawing(draw: Draw) {
   return canvas;
 }
 
-function text(area: CanvasRenderingContext2D, said: string, x: number, y: number, align: CanvasTextAlign = "left") {
+export function text(area: CanvasRenderingContext2D, said: string, x: number, y: number, align: CanvasTextAlign = "left") {
   area.font = "11px ui-sans-serif, system-ui, sans-serif";
   area.textAlign = align;
   area.fillText(said, x, y);
@@ -200,75 +199,6 @@ export function Sound() {
           <button key={name} aria-pressed={mode.value === name} onClick={() => (mode.value = name)}>{name}</button>
         ))}
       </span>
-    </section>
-  );
-}
-
-const SECONDS = 8;
-const TINTS = ["#7b9fe8", "#c08ae0", "#d9a441", "#77b255"]; // of the second node that plays, the third, …
-
-const roll: Draw = (area, width, height, now) => {
-  const ink = colours();
-  area.clearRect(0, 0, width, height);
-  const x = (time: number) => width - ((now - time) / (SECONDS * 1000)) * width;
-  if (playing.peek()) {
-    const beat = beatNow();
-    const length = 60000 / bpm.peek();
-    for (let one = Math.floor(beat); one > beat - (SECONDS * 1000) / length; one--) {
-      const at = x(now - (beat - one) * length);
-      area.strokeStyle = ink.line;
-      area.globalAlpha = one % 4 === 0 ? 1 : 0.4;
-      area.beginPath();
-      area.moveTo(at, 0);
-      area.lineTo(at, height);
-      area.stroke();
-    }
-    area.globalAlpha = 1;
-  }
-  const visible = notes.filter((one) => one.to === 0 || now - one.to < SECONDS * 1000);
-  area.fillStyle = ink.soft;
-  if (!visible.length) {
-    text(area, "Notes: what nodes find in the sound, and what is played here", 8, 16);
-    return;
-  }
-  let low = 128;
-  let high = 0;
-  for (const one of visible) {
-    low = Math.min(low, one.note);
-    high = Math.max(high, one.note);
-  }
-  const middle = (low + high) / 2;
-  const span = Math.max(24, high - low + 4);
-  const row = height / span;
-  const y = (note: number) => height / 2 - (note - middle + 0.5) * row;
-  for (let c = Math.ceil((middle - span / 2) / 12) * 12; c <= middle + span / 2; c += 12) {
-    area.strokeStyle = ink.line;
-    area.beginPath();
-    area.moveTo(0, y(c) + row);
-    area.lineTo(width, y(c) + row);
-    area.stroke();
-    text(area, `C${c / 12 - 1}`, 4, y(c) + row - 3);
-  }
-  const names = [...new Set(visible.map((one) => one.node))];
-  const places = new Map(names.filter(Boolean).sort().map((name, place) => [name, place]));
-  for (const one of visible) {
-    const from = Math.max(0, x(one.from));
-    area.fillStyle = one.node ? (places.get(one.node) ? TINTS[(places.get(one.node)! - 1) % TINTS.length]! : ink.cool) : ink.warm;
-    area.globalAlpha = 0.35 + 0.65 * (one.velocity / 127);
-    area.beginPath();
-    area.roundRect(from, y(one.note), Math.max(3, (one.to ? x(one.to) : width) - from), Math.max(3, row - 1), 2);
-    area.fill();
-  }
-  area.globalAlpha = 1;
-  area.fillStyle = ink.soft;
-  text(area, names.map((name) => name || "played here").join(", "), width - 8, 14, "right");
-};
-
-export function Roll() {
-  const canvas = useDrawing(roll);
-  return (
-    <section class="roll" data-view="Play" aria-label="Notes">
-      <canvas ref={canvas} role="img" aria-label="Notes of the last seconds" />
     </section>
   );
 }

@@ -1,8 +1,8 @@
 // The page's connection: what changes comes in, OSC messages go out; reconnected when it is lost.
 import { signal } from "@preact/signals";
 import {
-  bpm, clock, endNotes, learning, log, meters, noteOff, noteOn, patches, playing, say, takeGraph, takeStatus,
-  value, type Graph, type Value,
+  ahead, bpm, clock, cued, endNotes, graph, learning, log, machines, mappings, meters, noteAt, noteOff, noteOn, passBeat,
+  patches, playing, say, sets, status, takeGraph, takeStatus, value, type Machine, type Mapping, type Value,
 } from "./model";
 import type { Get } from "./api";
 
@@ -56,6 +56,50 @@ export async function ask<T>(path: string): Promise<T | null> {
   }
 }
 
+/** Sends a request that changes something; a refusal is shown in words. Returns whether it was done. */
+export async function post(path: string, body: unknown): Promise<boolean> {
+  try {
+    const answer = await fetch(path, {
+      method: "POST",
+      headers: { "Content-Type": "application/json", Authorization: `Bearer ${token()}` },
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) say(String(((await answer.json()) as { error?: string }).error ?? answer.status));
+    return answer.ok;
+  } catch {
+    say("The server does not answer; try again.");
+    return false;
+  }
+}
+
+let seenChanges = -1;
+export async function readMachines(): Promise<void> {
+  const found = await ask<{ machines: Machine[] }>("/api/surfaces");
+  if (found) machines.value = found.machines;
+}
+
+/** The arguments of /learn and /unlearn: a cue is named by a second one. */
+function learned(address: string): Value[] {
+  return address.startsWith("/cue ") ? ["/cue", address.slice(5)] : [address];
+}
+
+/** The next MIDI controller that moves is mapped to the address, or no longer where that is being learned. */
+export function learn(address: string): void {
+  const off = learning.value === address;
+  send(off ? "/unlearn" : "/learn", ...learned(address));
+  learning.value = off ? "" : address;
+}
+
+export function unlearn(address: string): void {
+  send("/unlearn", ...learned(address));
+}
+
+let listsAsked = false;
+function readLists(): void {
+  if (status.value.midi) send("/learn/list");
+  send("/set/list");
+}
+
 let reading = false;
 let again = false;
 export async function readGraph(): Promise<void> {
@@ -79,6 +123,8 @@ export function connect(): void {
   mine.onopen = () => {
     connection.value = "open";
     retry = 200;
+    listsAsked = false;
+    seenChanges = -1;
     void readGraph();
     void ask("/api/patches").then((list) => list && (patches.value = list));
   };
@@ -118,6 +164,7 @@ function flush(): void {
 
 export function panic(): void {
   send("/panic");
+  ahead.length = 0;
   endNotes();
   say("Panic: what sounded is cut, what was scheduled is dropped.", false);
 }
@@ -126,6 +173,7 @@ interface Frame {
   values?: Record<string, Value>;
   meters?: Record<string, [number, number]>;
   events?: [string, ...Value[]][];
+  notes?: [number, number, number, number, string][];
   status?: Record<string, unknown>;
   reply?: [string, ...Value[]];
   lost?: number;
@@ -144,7 +192,16 @@ function take(frame: Frame): void {
       else later.set(address, next);
     }
   }
-  if (frame.status) takeStatus(frame.status);
+  if (frame.status) {
+    takeStatus(frame.status);
+    if (!listsAsked) readLists();
+    listsAsked = true;
+    const changes = Number(frame.status.surface_changes ?? 0);
+    if (frame.status.lan && changes !== seenChanges) void readMachines();
+    seenChanges = changes;
+  }
+  passBeat();
+  for (const [beat, note, velocity, channel, node] of frame.notes ?? []) noteAt({ beat, note, velocity, channel, node });
   for (const event of frame.events ?? []) happened(event);
   if (frame.reply) answered(frame.reply);
   if (frame.again) {
@@ -156,9 +213,18 @@ function take(frame: Frame): void {
 
 function answered([address, ...args]: [string, ...Value[]]): void {
   if (address === "/fail") say(`${args[1]}`);
+  else if (address === "/learn/list.reply") {
+    const found: Mapping[] = [];
+    for (let at = 0; at + 2 < args.length; at += 3) {
+      found.push({ address: String(args[at]), control: String(args[at + 1]), port: String(args[at + 2]) });
+    }
+    mappings.value = found;
+  } else if (address === "/set/list.reply") sets.value = args.map(String);
   else if (address === "/pong") roundTrip.value = performance.now() - Number(args[0]);
   else if (address === "/done") {
     if (String(args[0]).startsWith("/scene")) say("The scene is stored.", false);
+    if (args[0] === "/set/save") say(`The set list ${args[1]} is saved.`, false);
+    if (String(args[0]).startsWith("/set/")) send("/set/list");
     void readGraph();
   }
 }
@@ -184,6 +250,7 @@ function happened([address, ...args]: [string, ...Value[]]): void {
       break;
     case "/patch/loaded":
       say(`The patch ${args[0]} plays.`, false);
+      if (status.value.midi) send("/learn/list");
       void readGraph();
       break;
     case "/patch/failed":
@@ -201,6 +268,21 @@ function happened([address, ...args]: [string, ...Value[]]): void {
     case "/learned":
       learning.value = "";
       say(`${args[1]} of ${args[2]} moves ${args[0]} now.`, false);
+      send("/learn/list");
+      break;
+    case "/unlearned":
+      send("/learn/list");
+      break;
+    case "/cue":
+      cued.value = { name: String(args[0]), at: performance.now() };
+      break;
+    case "/panic":
+    case "/clearSched":
+      ahead.length = 0;
+      endNotes();
+      break;
+    case "/set/at":
+      if (status.value.set) status.value = { ...status.value, set: { ...status.value.set, place: Number(args[1]) } };
       break;
     case "/late":
       say(`${args[0]} came ${(Number(args[1]) * 1000).toFixed(0)} ms after its time.`);

@@ -4,18 +4,22 @@ import { useRef } from "preact/hooks";
 import { report, show, shown } from "./audio";
 import { Code } from "./code/view";
 import { Controls } from "./controls";
-import { Roll, Sound } from "./drawings";
+import { Cues } from "./cues";
+import { Sound } from "./drawings";
 import { Files } from "./files/view";
 import { Header } from "./header";
 import { acceptDrops, microphone } from "./input";
 import { install } from "./install";
 import { Library } from "./library/view";
 import { connect, connection, panic, send, useToken } from "./link";
-import { graph, meters, takesNotes } from "./model";
+import { ahead, graph, meters, notes, takesNotes } from "./model";
 import { PatchGraph } from "./patch";
 import { Piano, key } from "./piano";
+import { Roll } from "./roll";
 import { room } from "./rooms";
+import { SetList } from "./setlist";
 import { Log, Scenes, Server } from "./side";
+import { Surfaces } from "./surfaces";
 
 const TABS = ["Patch", "Controls", "Sound", "Play"] as const;
 const tab = signal<(typeof TABS)[number]>("Patch");
@@ -30,6 +34,9 @@ function Instrument() {
         <Roll />
         <section class="side" data-view="Play" aria-label="Scenes and server">
           <Scenes />
+          <Cues />
+          <SetList />
+          <Surfaces />
           <Server />
           <Log />
         </section>
@@ -97,6 +104,7 @@ function typing(target: EventTarget | null): boolean {
 document.addEventListener("keydown", (event) => {
   if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;
   const pressed = event.target instanceof HTMLElement && event.target.matches("button, [role=slider], summary");
+  if (event.key === "Escape" && document.querySelector("dialog[open]")) return;
   if (event.key === "Escape" || (event.key === " " && !pressed)) {
     event.preventDefault();
     if (!event.repeat) panic();
@@ -119,6 +127,8 @@ Object.assign(window, {
     connection: () => connection.value,
     tap: () => shown.value?.node,
     wires: () => graph.value?.wires.map((wire) => wire.join(" ")) ?? [],
+    notes: () => notes.map(({ note, node, played, to }) => ({ note, node, played, sounds: to === 0 })),
+    ahead: () => ahead.map(({ beat, note, velocity, node }) => ({ beat, note, velocity, node })),
     level: (name: string) => meters.get(name)?.peak ?? 0,
   },
 });

@@ -26,8 +26,30 @@ export interface Note {
   note: number;
   velocity: number;
   node: string;
+  played: boolean; // asked of the node, not emitted by it
   from: number;
   to: number; // 0 while it sounds
+}
+/** A note that was asked for and begins, or with velocity 0 ends, at a beat to come. */
+export interface Ahead {
+  beat: number;
+  note: number;
+  velocity: number;
+  channel: number;
+  node: string;
+}
+/** What a MIDI controller is mapped to; port "" is the patch's or the set list's own. */
+export interface Mapping {
+  address: string;
+  control: string;
+  port: string;
+}
+export interface Machine {
+  ip: string;
+  state: "held" | "approved";
+  seconds: number | null;
+  messages: number;
+  subscriptions: number;
 }
 // deno-lint-ignore no-explicit-any
 export type Status = Record<string, any>;
@@ -38,6 +60,11 @@ export const selected = signal("");
 export const log = signal<Entry[]>([]);
 export const patches = signal<api.Patch[]>([]);
 export const learning = signal("");
+export const mappings = signal<Mapping[]>([]);
+export const machines = signal<Machine[]>([]);
+export const sets = signal<string[]>([]);
+/** The cue that was sent last, and when: pads light up by it. */
+export const cued = signal({ name: "", at: 0 });
 
 /** Peak and RMS of each node, with the time at which they came: read once a frame, so no signals. */
 export const meters = new Map<string, { peak: number; rms: number; at: number }>();
@@ -65,6 +92,10 @@ export function beatNow(): number {
   return clock.beat + passed;
 }
 
+/** The share of a block's time that each node takes in the engine, by name. */
+export const loads = computed(
+  () => new Map<string, number>((status.value.nodes ?? []).map((one: { name: string; load?: number }) => [one.name, one.load ?? 0])),
+);
 export const node = computed(() => graph.value?.nodes.find((one) => one.name === selected.value) ?? null);
 export const takesNotes = computed(
   () => graph.value?.nodes.some((one) => one.inputs.some((port) => port.kind === "events")) ?? false,
@@ -99,16 +130,43 @@ export function takeStatus(next: Status): void {
   });
 }
 
-export function noteOn(note: number, velocity: number, node: string): void {
-  noteOff(note, node);
-  notes.push({ note, velocity, node, from: performance.now(), to: 0 });
+/** Chords that nodes reported, and since when; "" for none. */
+export const chords: { name: string; at: number }[] = [];
+/** Notes to come, in order of their beats. */
+export const ahead: Ahead[] = [];
+const MAX_AHEAD = 2000;
+const NOW_BEATS = 0.02; // a note this near is not to come
+
+export function noteOn(note: number, velocity: number, node: string, played = false): void {
+  noteOff(note, node, played);
+  notes.push({ note, velocity, node, played, from: performance.now(), to: 0 });
   if (notes.length > MAX_NOTES) notes.splice(0, notes.length - MAX_NOTES);
 }
 
-export function noteOff(note: number, node: string): void {
+/** Takes a note that a node is to play. */
+export function noteAt(one: Ahead): void {
+  if (!playing.peek() || one.beat <= beatNow() + NOW_BEATS) return begin(one);
+  if (ahead.length >= MAX_AHEAD) ahead.shift();
+  let place = ahead.length;
+  while (place > 0 && ahead[place - 1]!.beat > one.beat) place--;
+  ahead.splice(place, 0, one);
+}
+
+function begin(one: Ahead): void {
+  if (one.velocity) noteOn(one.note, one.velocity, one.node, true);
+  else noteOff(one.note, one.node, true);
+}
+
+/** Begins and ends the notes whose beat has come; called with every frame and every message. */
+export function passBeat(): void {
+  const beat = beatNow();
+  while (ahead.length && ahead[0]!.beat <= beat) begin(ahead.shift()!);
+}
+
+export function noteOff(note: number, node: string, played = false): void {
   for (let place = notes.length - 1; place >= 0; place--) {
     const one = notes[place]!;
-    if (one.note === note && one.node === node && one.to === 0) {
+    if (one.note === note && one.node === node && one.played === played && one.to === 0) {
       one.to = performance.now();
       return;
     }

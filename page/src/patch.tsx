@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { show, shown } from "./audio";
 import { Tools } from "./edit";
-import { graph, meters, selected, type Graph, type Node } from "./model";
+import { graph, loads, meters, selected, type Graph, type Node } from "./model";
 
 interface Place {
   column: number;
@@ -183,6 +183,7 @@ function Box({ node, x, y }: { node: Node; x: number; y: number }) {
       >
         <b>{node.name}</b>
         <small>{node.state === "running" ? (node.type === node.name ? " " : node.type) : node.state}</small>
+        <Load name={node.name} />
       </button>
       {sounds && (
         <button class="ear" aria-pressed={heard} aria-label={`Hear and see ${node.name}`} title="Hear and see this node"
@@ -193,6 +194,16 @@ function Box({ node, x, y }: { node: Node; x: number; y: number }) {
       {sounds && <i class="level" data-node={node.name} aria-hidden="true"><i /></i>}
     </div>
   );
+}
+
+const SHOWN_LOAD = 0.0005; // of a block's time
+
+/** The share of a block's time that a node takes. */
+function Load({ name }: { name: string }) {
+  const load = loads.value.get(name) ?? 0;
+  if (load < SHOWN_LOAD) return null;
+  const percent = 100 * load;
+  return <em class={load > 0.5 ? "share bad" : "share"} title="Of a block's time">{percent.toFixed(percent < 10 ? 1 : 0)} %</em>;
 }
 
 const FALL_DB = 24; // a second

@@ -18,7 +18,7 @@ from typing import Any
 from antiphon.api import AntiphonError, WireError
 from antiphon.api.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Panic, Sample, SetParam, When
 from antiphon.api.files import config_folder
-from antiphon.api.transports import PRESSABLE, EngineEffect, TransportServer, settable
+from antiphon.api.transports import EngineEffect, TransportServer, pressable, settable
 from antiphon_midi import messages as midi
 from antiphon_midi.clock import MidiClock
 from antiphon_midi.expression import LastValues
@@ -117,6 +117,12 @@ class MidiInput:
             self._learning = None
         if not self._learned.unlearn(target) and not waited:
             raise WireError(f"no control was learned for {target}")
+        self._server.event("/unlearned", _address(target))
+
+    def assignments(self) -> list[tuple[str, str, str]]:
+        """(target, control, port) of each that was learned, then of the patch's and the set list's, whose port is ""."""
+        own = [(target, knob.control, knob.port) for knob, target in self._learned]
+        return own + [(target, control, "") for control, target in self._server.controls().items()]
 
     # ---- life
 
@@ -329,7 +335,7 @@ class MidiInput:
         """Presses the address that a note is mapped to, and maps one that is to be learned; False for other notes."""
         knob = Knob(port, NOTES + message.a, message.channel)
         velocity = message.b if message.kind == midi.NOTE_ON else 0
-        if velocity and self._learning is not None and self._learning[0] in PRESSABLE:
+        if velocity and self._learning is not None and pressable(self._learning[0]):
             self._learn(knob)
         target = self._target(knob)
         if not target.startswith("/"):
@@ -342,7 +348,7 @@ class MidiInput:
         """What the knob moves in the patch that plays, "" for nothing."""
         nodes = self._server.nodes()
         for target in self._learned.targets(knob, self._server.controls()):
-            if target in PRESSABLE:
+            if pressable(target):
                 return target
             node, _, name = target.partition(".")
             known = nodes.get(node)
@@ -357,8 +363,7 @@ class MidiInput:
         def keep() -> None:
             self._learned.learn(knob, target)
             done(knob.control)
-            address = target if target in PRESSABLE else "/node/" + target.replace(".", "/")
-            self._server.event("/learned", address, knob.control, knob.port)
+            self._server.event("/learned", _address(target), knob.control, knob.port)
 
         self._try(keep)
 
@@ -399,3 +404,8 @@ class MidiInput:
             for voice in self._voices.values():
                 voice.forget()
             self._held.forget()
+
+
+def _address(target: str) -> str:
+    """The OSC address of a target."""
+    return target if target.startswith("/") else "/node/" + target.replace(".", "/", 1)

@@ -34,7 +34,7 @@ class Knob(NamedTuple):
 
 
 class MidiMap:
-    """Knob → "node.param", one for one, in a file that is rewritten whole at each change.
+    """Knob → "node.param" or an address, one for one, in a file that is rewritten whole at each change.
 
     trouble: why the file could not be read, or "".
     """
@@ -55,6 +55,9 @@ class MidiMap:
         for control in (knob.control, knob.control.rpartition(" ")[0]) if patch else ():
             if control in patch:
                 yield patch[control]
+
+    def __iter__(self) -> Iterator[tuple[Knob, str]]:
+        return iter(self._targets.items())
 
     def learn(self, knob: Knob, target: str) -> None:
         """From now on the knob moves `target`, alone; `FileError` when that cannot be kept."""

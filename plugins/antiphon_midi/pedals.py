@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.api.transports import TransportServer
+from antiphon.api.transports import TransportServer, pressed_message
 from antiphon_midi.learn import Knob
 
 DOWN = 0.5
@@ -20,10 +20,11 @@ class Presses:
         """Nothing of that port is down any more."""
         self._down = {knob for knob in self._down if knob.port != port}
 
-    def move(self, address: str, knob: Knob, value: float) -> None:
-        """The knob is at `value`, 0 to 1; raises what the address would answer `/fail` with."""
+    def move(self, target: str, knob: Knob, value: float) -> None:
+        """The knob is at `value`, 0 to 1; raises what the target's address would answer `/fail` with."""
         if value < DOWN:
             self._down.discard(knob)
         elif knob not in self._down:
             self._down.add(knob)
-            self._server.message(address, source=f"midi:{knob.port}")
+            address, *args = pressed_message(target)
+            self._server.message(address, *args, source=f"midi:{knob.port}")

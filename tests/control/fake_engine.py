@@ -221,5 +221,8 @@ class FakeEngine:
     def status(self) -> EngineStatus:
         return EngineStatus(self.pid, "running", self.restarts, "fake", RATE, 256, 2, 256, 512, 64, 0.1, 0.2)
 
+    def node_loads(self) -> dict[int, float]:
+        return dict.fromkeys(self.levels, 0.125)
+
     def meters(self) -> dict[int, tuple[float, float]]:
         return self.levels

@@ -16,6 +16,7 @@ from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.engine.action_schedule import OTHER
 from antiphon.engine.link import Late
 from antiphon.session.actions import ACTIONS, EVENTS, NodeBend, NodeNoteOff, NodeNoteOn
+from antiphon.session.commands import NoteOn
 from antiphon.session.schedule import MAX_PENDING
 from antiphon.wire.osc import IMMEDIATELY, encode
 
@@ -212,3 +213,46 @@ async def test_more_than_can_be_scheduled_is_refused_for_all_nodes_or_none(live:
     assert MAX_PENDING > 3
     await live.move(1.1)
     assert [done[1:3] for done in events(live)] == [(3, 60), (4, 60)]
+
+
+async def test_a_watcher_is_sent_every_note_with_its_beat_before_it_begins(live: Rig, keys: Client) -> None:
+    watcher, other = live.client(), live.client()
+    await other.ask("/notify", 1)
+    ((address, (_, said)),) = await watcher.ask("/note/watch", 1)
+    assert (address, said) == ("/fail", "you are not subscribed; send /notify 1 first")
+    await watcher.ask("/notify", 1)
+    assert await watcher.ask("/note/watch", 1) == [("/done", ("/note/watch",))]
+    live.engine.beat = 4.0
+    await keys.ask("/note/on", 60, 100)
+    for message in (("/note/on", 64, 127, 2, "k"), ("/note/off", 64, 0, 2, "k")):
+        await keys.ask("/at", 8.0, *message)
+    await keys.ask("/note/off", 60)
+    await live.settle(2)
+    notes = [args for address, args in watcher.heard() if address == "/note/event"]
+    assert [note[1:] for note in notes] == [
+        (60, 100, 1, "k"), (64, 127, 2, "k"), (64, 0, 2, "k"), (60, 0, 1, "k"),
+    ]  # fmt: skip
+    assert [note[0] for note in notes] == [pytest.approx(4.0, abs=0.1), 8.0, 8.0, pytest.approx(4.0, abs=0.1)]
+    assert all(address != "/note/event" for address, _ in other.heard())
+    await watcher.ask("/note/watch", 0)
+    await keys.ask("/note/on", 60, 100)
+    assert all(address != "/note/event" for address, _ in watcher.heard())
+
+
+async def test_a_flood_of_notes_is_cut_and_takes_no_place_of_other_events(live: Rig, keys: Client) -> None:
+    await keys.ask("/notify", 1)
+    await keys.ask("/note/watch", 1)
+    dropped = live.app.feedback.dropped
+    for _ in range(300):
+        live.app.command(NoteOn(60, 0.5, 1, "k"), "test")
+    live.app.feedback.event("/cue", "drop")
+    await live.settle(2)
+    heard = [address for address, _ in keys.heard()]
+    assert heard.count("/note/event") == 256
+    assert heard.count("/cue") == 1
+    assert live.app.feedback.dropped - dropped == 44
+
+
+async def test_subscribers_are_sent_that_the_schedule_was_cleared(live: Rig, keys: Client) -> None:
+    await keys.ask("/notify", 1)
+    assert await keys.ask("/clearSched") == [("/clearSched", ())]

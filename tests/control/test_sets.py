@@ -8,6 +8,7 @@ import pytest
 from tests.control.rig import Rig, rig
 
 from antiphon.runtime import paths
+from antiphon.session import set_list
 
 SET = """format = 1
 name = "Friday"
@@ -48,7 +49,7 @@ async def test_through_a_set_and_back(stage: Rig) -> None:
     assert (address, args) == ("/fail", ("/set/next", "this is the last patch of Friday"))
     assert await gain(stage) == 0.75
     assert await client.ask("/set/previous") == [("/done", ("/set/previous", "two"))]
-    assert stage.app.status()["set"] == {"name": "Friday", "place": 2, "patches": ["one", "two", "three"]}
+    assert stage.app.status()["set"] == {"file": "friday", "name": "Friday", "place": 2, "patches": ["one", "two", "three"]}
     told = [m[1] for m in surface.heard() if m[0] == "/set/at"]
     assert told == [("Friday", n, 3, name) for n, name in ((1, "one"), (2, "two"), (3, "three"), (2, "two"))]
     assert (await client.ask("/set/go", 4))[0][0] == "/fail"
@@ -88,3 +89,39 @@ async def test_a_control_process_that_follows_is_at_the_same_place(tmp_path: Pat
     async with rig(tmp_path / "state") as again:
         assert again.app.status()["set"]["place"] == 2
         assert await again.client().ask("/set/next") == [("/done", ("/set/next", "three"))]
+
+
+async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage: Rig) -> None:
+    client = stage.client()
+    await client.ask("/set/load", "friday")
+    await client.ask("/set/next")
+    loads = len(stage.engine.loads)
+    assert await client.ask("/set/save", "friday", "two", "one", "three", "one") == [
+        ("/done", ("/set/save", "friday"))
+    ]
+    assert len(stage.engine.loads) == loads, "what plays goes on"
+    shown = {"file": "friday", "name": "Friday", "place": 1, "patches": ["two", "one", "three", "one"]}
+    assert stage.app.status()["set"] == shown
+    folder = paths.patches() / "live"
+    assert (folder / "friday~.toml").read_text() == SET, "the old file is kept"
+    saved = set_list.load("friday")
+    assert (saved.fade, dict(saved.midi)) == (0.25, {"cc 66": "next"})
+    await client.ask("/set/next")
+    assert await gain(stage) == 0.25
+    assert "friday~" not in (await client.ask("/set/list"))[0][1]
+
+
+async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stage: Rig) -> None:
+    client = stage.client()
+    for wrong, said in (
+        (("x",), "patch is missing"), (("x", "nowhere"), "there is no patch"), (("../x", "one"), "is not a name"),
+    ):  # fmt: skip
+        ((address, (_, reason)),) = await client.ask("/set/save", *wrong)
+        assert address == "/fail"
+        assert said in reason
+    assert stage.app.status()["set"] is None
+    await client.ask("/set/save", "short", "three")
+    assert stage.app.status()["set"] == {"file": "short", "name": "short", "place": 1, "patches": ["three"]}
+    await client.ask("/set/save", "other", "one", "two")
+    assert set_list.load("other").name == "other"
+    assert (await client.ask("/set/list"))[0][1] == ("evening", "friday", "other", "short")

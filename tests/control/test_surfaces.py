@@ -259,3 +259,25 @@ async def test_a_strangers_flood_leaves_the_others_in_view(live: Rig) -> None:
 def test_a_line_of_the_log_is_one_line() -> None:
     record = logging.LogRecord("antiphon", logging.WARNING, "", 0, "the MIDI port %s", ("x\x1b[2J\nantiphon: y",), None)
     assert Line("antiphon: %(message)s").format(record) == r"antiphon: the MIDI port x\x1b[2J\nantiphon: y"
+
+
+async def test_machines_are_listed_with_their_times_and_every_change_is_counted(live: Rig) -> None:
+    access, clock = live.app.access, Clock()
+    access._clock = clock
+    changes = live.app.status()["surface_changes"]
+    stranger = live.client(host=NEAR)
+    for _ in range(3):
+        await stranger.ask("/node/a/gain", 0.5)
+    assert live.app.status()["surface_changes"] == changes + 1, "one that is held already changes nothing"
+    clock.now += 5.0
+    await live.client(host=FAR).ask("/ping")
+    assert [(one.ip, one.state, one.seconds, one.messages) for one in access.machines()] == [
+        (FAR, "held", 0.0, 1), (NEAR, "held", 5.0, 3),
+    ]  # fmt: skip
+    access.approve(NEAR)
+    clock.now += 60.0
+    assert [(one.ip, one.state, one.seconds) for one in access.machines()] == [
+        (FAR, "held", 60.0), (NEAR, "approved", APPROVAL_SECONDS - 60.0),
+    ]  # fmt: skip
+    access.forget(FAR)
+    assert live.app.status()["surface_changes"] == changes + 4

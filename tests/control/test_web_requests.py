@@ -63,7 +63,11 @@ async def test_a_value_sent_just_before_is_in_the_answer(live: Rig, tmp_path: Pa
 async def test_an_address_is_approved_and_forgotten_in_control_and_in_the_file(live: Rig, tmp_path: Path) -> None:
     async with linked(live, tmp_path) as (link, _, _):
         assert await link.approve("192.168.1.7") is True
-        assert await link.surfaces() == {"held": [], "approved": ["192.168.1.7"]}
+        found = await link.surfaces()
+        assert (found["held"], found["approved"]) == ([], ["192.168.1.7"])
+        assert [(one["ip"], one["state"], one["seconds"] > 40_000) for one in found["machines"]] == [
+            ("192.168.1.7", "approved", True)
+        ]
         assert list(Approvals(tmp_path).load()) == ["192.168.1.7"]
         assert await link.forget("192.168.1.7") is True
         assert live.app.access.approved() == []

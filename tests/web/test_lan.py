@@ -20,11 +20,13 @@ import typer
 from typer.testing import CliRunner
 
 from antiphon.cli import approve as cli_approve
+from antiphon.cli import qr as cli_qr
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control.approvals import Approvals
 from antiphon.control.osc.addresses import ADDRESSES
+from antiphon.control.osc.clients import Machine
 from antiphon.control.web_requests import WebRequests
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph.graph import Graph, NodeSpec
@@ -36,6 +38,7 @@ from antiphon.web.control_link import ControlLink
 from antiphon.web.routes import serve_http, wants_html
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 from antiphon.wire.ip_address import plain_ip
+from antiphon.wire.qr_code import modules
 
 
 class FakeAccess:
@@ -48,6 +51,9 @@ class FakeAccess:
 
     def approved(self) -> list[str]:
         return list(self.let_in)
+
+    def machines(self) -> list[Machine]:
+        return [Machine(ip, "held", 3.5, 2) for ip in self.waiting]
 
     def approve(self, ip: str) -> None:
         self.waiting.discard(ip)
@@ -92,7 +98,7 @@ class FakeApp:
 
     def __init__(self) -> None:
         self.catalog, self.session, self.executor = CATALOG, FakeSession(), FakeExecutor()
-        self.access = FakeAccess()
+        self.access, self.surfaces = FakeAccess(), ()
         self.osc_port = 4400
 
     def status(self) -> dict[str, Any]:
@@ -507,6 +513,7 @@ async def run(folder: Path, *arguments: str) -> str:
     """What a command prints."""
     cli = typer.Typer()
     cli_approve.register(cli, lambda: folder)
+    cli_qr.register(cli, lambda: folder)
     result = await asyncio.to_thread(CliRunner().invoke, cli, arguments)
     assert result.exit_code == 0, result.output
     return result.output
@@ -597,3 +604,24 @@ async def test_a_stranger_on_the_port_gets_no_token(tmp_path: Path) -> None:
         with pytest.raises(EngineError, match="not this user's"):
             await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", mine, theirs.port)
         assert theirs.counters.requests == 0
+
+
+async def test_the_page_s_address_for_a_phone_is_given_with_lan_and_the_token_alone(tmp_path: Path) -> None:
+    async with serving(tmp_path) as server:
+        code, body, _ = await ask(server, "GET", "/api/phone")
+        assert code == 409
+        assert "start the server with --lan" in json.loads(body)["error"]
+    async with serving(tmp_path, use_lan=True) as server:
+        tls, token = trusting(tmp_path), load_token(tmp_path)
+        assert (await ask(server, "GET", "/api/phone", tls=tls))[0] == 401
+        assert (await ask(server, "GET", "/api/phone", tls=tls, Authorization="Bearer " + "0" * 32))[0] == 403
+        server.hosts = frozenset({"127.0.0.1", "192.168.1.5"})
+        code, body, _ = await ask(server, "GET", "/api/phone", tls=tls, Authorization=f"Bearer {token}")
+        (found,) = json.loads(body)["addresses"]
+        assert (code, found["host"]) == (200, "192.168.1.5")
+        assert found["url"] == f"https://192.168.1.5:{server.port}/#token={token}"
+        assert found["rows"] == ["".join("01"[dark] for dark in row) for row in modules(found["url"])]
+        shown = (await run(tmp_path, "qr", f"--http-port={server.port}")).splitlines()
+        assert shown[-1] == found["url"]
+        assert len(shown) == 1 + -(-(len(found["rows"]) + 8) // 2)
+        assert shown[2].split("m")[1].removesuffix("\x1b[0").startswith("    █▀▀▀▀▀█"), "a finder pattern"

@@ -36,7 +36,7 @@ from antiphon.web.page import files as page
 from antiphon.web.page import node_sound as sound
 from antiphon.web.page import routes as pages
 from antiphon.web.server import HttpServer
-from antiphon.wire.osc import IMMEDIATELY, decode, encode, encode_bundle
+from antiphon.wire.osc import IMMEDIATELY, Double, decode, encode, encode_bundle
 
 SOURCES = Path(__file__).parents[2] / "page"
 BLOCK, CHANNELS = 64, 2
@@ -188,7 +188,7 @@ def test_a_parameter_s_declaration_is_in_the_graph() -> None:
 async def test_pages_are_sent_what_changes_and_each_note() -> None:
     async with serving() as (server, control, _):
         one, two = await opened(server, "/api/feed"), await opened(server, "/api/feed")
-        assert (await control.heard()).address == b"/notify"
+        assert [(await control.heard()).address for _ in range(2)] == [b"/notify", b"/note/watch"]
         assert (await said(one, "status"))["blocks"] == 7
         packets = [encode("/node/a/gain", 0.5), encode("/node/a/gain", 0.75), encode("/meter", "a", 0.5, 0.25)]
         packets += [encode("/note/on", note, 100, 1, "hum") for note in (60, 64, 67)]
@@ -215,27 +215,23 @@ async def test_a_page_s_message_goes_to_control_and_the_answer_to_it_alone() -> 
     async with serving() as (server, control, _):
         one, two = await opened(server, "/api/feed"), await opened(server, "/api/feed")
         await control.heard()
+        await control.heard()
+        # a note that anybody plays is drawn by all
+        control.send(encode("/note/event", Double(4.5), 60, 100, 1, "keys"))
+        for client in (one, two):
+            assert await said(client, "notes") == [[4.5, 60, 100, 1, "keys"]]
         one.send(json.dumps(["/node/a/gain", 0.5, True, "x"]))
         heard = await control.heard()
         assert heard == decode(encode("/node/a/gain", 0.5, True, "x"))
         control.send(encode("/fail", "/node/a/gain", "too loud"))
         assert await said(one, "reply") == ["/fail", "/node/a/gain", "too loud"]
-        # a note of one page is drawn by the other too, which got no answer before
-        one.send(json.dumps(["/note/on", 60, 100, 1]))
-        assert (await control.heard()).address == b"/note/on"
-        while True:
-            event = await two.next()
-            assert isinstance(event, events.TextMessage)
-            data = json.loads(event.data)
-            assert "reply" not in data
-            if "events" in data:
-                assert data["events"] == [["/note/on", 60, 100, 1]]
-                break
+        # the other got no answer before its next status
+        assert "reply" not in await said_all(two, "status")
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "{}", "[]", "[1]", '["node"]', '["/notify", 1]', '["/monitor", 1]', '["/a", [1]]', '["/a", null]',
+    ["", "x", "{}", "[]", "[1]", '["node"]', '["/notify", 1]', '["/monitor", 1]', '["/note/watch", 1]', '["/a", [1]]', '["/a", null]',
      '["/a", {"b": 1}]', json.dumps(["/" + "a" * 300]), json.dumps(["/a", *range(40)]), "[" * 3000,
      '["/a", 1' + "0" * 300 + "]"],
 )  # fmt: skip

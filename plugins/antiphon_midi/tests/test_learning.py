@@ -116,7 +116,7 @@ async def test_a_pad_learned_presses_an_address(live: MidiStage) -> None:
     await live.play(0xB0, 50, 127)
     assert ("/learned", ("/patch/undo", "cc 50 1", "antiphon")) in client.heard()
     assert "extra" not in live.app.session.state.nodes
-    assert await client.ask("/unlearn", "/patch/undo") == []
+    assert await client.ask("/unlearn", "/patch/undo") == [("/unlearned", ("/patch/undo",))]
     assert len(await live.play(0xB0, 50, 0, 0xB0, 50, 127)) == 2
     ((address, args),) = await client.ask("/learn", "/set/load")
     assert (address, args[0]) == ("/fail", "/learn")
@@ -129,3 +129,40 @@ async def test_the_master_volume_is_learned_like_any_parameter(live: MidiStage) 
     assert live.app.executor.value("out", "gain") == 24.0
     await live.play(0xB0, 7, 0)
     assert live.app.executor.value("out", "gain") == -60.0
+
+
+async def test_a_pad_learned_for_a_cue_sends_it_and_plays_no_note(live: MidiStage) -> None:
+    client = live.client()
+    await client.ask("/notify", 1)
+    assert await client.ask("/learn", "/cue", "drop the beat") == []
+    assert live.app.status()["midi"]["learning"] == "/cue drop the beat"
+    assert await live.play(0x99, 40, 90, port="keys 20:0") == []
+    heard = client.heard()
+    assert ("/done", ("/learn", "/cue drop the beat", "note 40 10")) in heard
+    assert ("/learned", ("/cue drop the beat", "note 40 10", "keys")) in heard
+    assert heard.count(("/cue", ("drop the beat",))) == 1, "the press that is learned presses too"
+    assert await live.play(0x89, 40, 0, 0x99, 40, 1, port="keys 20:0") == []
+    assert client.heard() == [("/cue", ("drop the beat",))]
+    assert await client.ask("/unlearn", "/cue", "drop the beat") == [("/unlearned", ("/cue drop the beat",))]
+    assert len(await live.play(0x99, 40, 1, port="keys 20:0")) == 1
+    for wrong in (("/cue",), ("/cue", ""), ("/cue", "a", "b"), ("/cue", 1)):
+        ((address, _),) = await client.ask("/learn", *wrong)
+        assert address == "/fail"
+
+
+async def test_what_controllers_are_mapped_to_is_listed(live: MidiStage) -> None:
+    with_midi(live, cc_7_2="a.trim")
+    client = live.client()
+    assert await client.ask("/learn/list") == [("/learn/list.reply", ("/node/a/trim", "cc 7 2", ""))]
+    for address, message in (("/node/a/gain", (0xB0, 21, 1)), ("/panic", (0x99, 36, 1))):
+        await client.ask("/learn", address)
+        await live.play(*message, port="keys 20:0")
+    await client.ask("/learn", "/cue", "drop")
+    await live.play(0xB0, 22, 1)
+    client.heard()
+    assert await client.ask("/learn/list") == [
+        ("/learn/list.reply", (
+            "/node/a/gain", "cc 21 1", "keys", "/panic", "note 36 10", "keys", "/cue drop", "cc 22 1", "antiphon",
+            "/node/a/trim", "cc 7 2", "",
+        )),
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from antiphon.session.actions import NodeEvent
 from antiphon.session.effects import EngineEffect
 from antiphon.session.node_state import Node
 from antiphon.session.steering import LEAP, same_tempo, steered_tempo
-from antiphon.session.transport import PRESSABLE, Transport, settable
+from antiphon.session.transport import PRESSABLE, Transport, pressable, pressed_message, settable
 from antiphon.session.transport_server import EmittedEvent, Learner, TransportServer
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "ServeSettings",
     "Transport",
     "TransportServer",
+    "pressable",
+    "pressed_message",
     "same_tempo",
     "settable",
     "steered_tempo",

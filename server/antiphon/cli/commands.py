@@ -43,6 +43,7 @@ def register(app: typer.Typer) -> None:
         patches,
         play,
         plugins,
+        qr,
         serve,
         status,
         synthhelp,
@@ -72,6 +73,7 @@ def register(app: typer.Typer) -> None:
     app.command()(doctor.doctor)
     app.command(cls=bench.BenchCommand)(bench.bench)
     approve.register(app)
+    qr.register(app)
     give_short_helps(app)
 
 

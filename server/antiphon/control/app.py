@@ -21,6 +21,7 @@ from antiphon.control.osc.discretion import discreet
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.monitor import Monitor
+from antiphon.control.osc.note_watch import NoteWatch
 from antiphon.control.osc.notes_out import NotesOut
 from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.reports import Reports
@@ -132,6 +133,8 @@ class ControlApp:
         self.transports = Transports(self)
         self.reports.played.append(self.transports.played)
         self.notes_out.wanted = self.transports.wanted_node
+        self.note_watch = NoteWatch(link, self.clock, self.session.state, self.surfaces, self.feedback)
+        self.transports.on_effect(self.note_watch.effect)
         self.workers: Callable[[], list[WorkerStatus]] = list
         self._given_surfaces = tuple(surfaces)
         self._saved_counts = dict.fromkeys(figures.KEPT, 0)
@@ -169,7 +172,11 @@ class ControlApp:
                 ("what was scheduled", self.executor.catch_up),
                 ("a dated message", lambda: self.intake.due(self.clock.moment())),
             ),
-            tick=(("the notes that nodes play", self.notes_out.follow), ("the engine's reports", self.reports.read)),
+            tick=(
+                ("the notes that nodes play", self.notes_out.follow),
+                ("the notes that are played", self.note_watch.follow),
+                ("the engine's reports", self.reports.read),
+            ),
             meters=(("the meters", self._meters),),
             slow=(
                 ("a connection", self.tcp.sweep),

@@ -10,7 +10,7 @@ from antiphon.control.engine_clock import EngineClock
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.outbox import Outbox
 from antiphon.control.saver import StateSaver
-from antiphon.session.commands import Command, Panic
+from antiphon.session.commands import ClearSchedule, Command, Panic
 from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.session.session import Session
 
@@ -62,8 +62,8 @@ class CommandExecutor:
                 case TempoChanged(bpm, source):
                     self._feedback.changed("/tempo", float(bpm), source)
                 case _:
-                    if isinstance(effect, Panic):
-                        self._feedback.event("/panic")
+                    if isinstance(effect, Panic | ClearSchedule):
+                        self._feedback.event("/panic" if isinstance(effect, Panic) else "/clearSched")
                     if isinstance(effect, EngineLoad):
                         self._saver.soon()
                         self.load_time = monotonic()

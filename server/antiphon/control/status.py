@@ -109,6 +109,7 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
         "dated_dropped": app.intake.deferred.dropped,
         "surfaces": len(app.surfaces),
         "surfaces_expired": app.surfaces.expired,
+        "surface_changes": app.access.changes,
         "osc_ignored": before["osc_ignored"] + intake.ignored,
         "faults": before["faults"] + app.faults.count,
         "osc_held": app.access.held_messages,
@@ -135,6 +136,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
     beat, bpm, playing = app.link.tempo_now()
     del counters["late_here"], counters["engine_restarts"]
     names = {node.id: node.name for node in session.state.nodes.values()}
+    loads = app.link.node_loads()
     return {
         **counters,
         "control": {"pid": os.getpid(), "state": "running"},
@@ -173,7 +175,8 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
             "graph": engine.latency_graph,
         },
         "nodes": [
-            {"name": n.name, "type": n.info.type, "state": n.state, "reason": n.reason}
+            {"name": n.name, "type": n.info.type, "state": n.state, "reason": n.reason,
+             "load": round(loads.get(n.id, 0.0), 5)}
             for n in session.state.nodes.values()
         ],
         "patch": session.state.name,
@@ -182,6 +185,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "tempo": bpm,
         "beat": beat,
         "playing": playing,
+        "bar": session.state.bar,
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
         "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.last))),

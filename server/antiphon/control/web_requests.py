@@ -12,6 +12,7 @@ import contextlib
 import json
 import logging
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -23,7 +24,7 @@ from antiphon.contract.params import Value
 from antiphon.control.approvals import Approvals
 from antiphon.control.executor import CommandExecutor, rounded
 from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.control.osc.clients import Access
+from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.patches.plans import Plans
 from antiphon.errors import AntiphonError, FileError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
@@ -68,6 +69,7 @@ class WebServed(Protocol):
     """What the answers use of the server."""
 
     access: Access
+    surfaces: Surfaces
     catalog: Catalog
     executor: CommandExecutor
     session: Session
@@ -147,7 +149,7 @@ class WebRequests:
             case Topic.STATUS:
                 yield _data(app.status())
             case Topic.SURFACES:
-                yield _data({"held": sorted(app.access.held()), "approved": sorted(app.access.approved())})
+                yield _data(_surfaces(app))
             case Topic.NODES:
                 yield '{"data": ['
                 app.executor.settle()
@@ -180,6 +182,20 @@ class WebRequests:
             log.warning("%s ends with this run: %s", what, error)
             return False
         return True
+
+
+def _surfaces(app: WebServed) -> dict[str, Any]:
+    """The addresses that are held or approved, each with its time and the number of its subscriptions."""
+    listening = Counter(surface.peer.host for surface in app.surfaces)
+    return {
+        "held": sorted(app.access.held()),
+        "approved": sorted(app.access.approved()),
+        "machines": [
+            {"ip": one.ip, "state": one.state, "messages": one.messages, "subscriptions": listening[one.ip],
+             "seconds": None if one.seconds is None else round(one.seconds)}
+            for one in app.access.machines()
+        ],
+    }  # fmt: skip
 
 
 def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:

@@ -247,3 +247,6 @@ class EngineLink(Protocol):
 
     def meters(self) -> dict[int, tuple[float, float]]:
         """(peak, rms) of a recent block of each node's output, by node number; 0 is the master output, -1 the input."""
+
+    def node_loads(self) -> dict[int, float]:
+        """Mean share of a block's time that each node's processor takes in the engine, by node number."""

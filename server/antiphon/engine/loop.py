@@ -311,6 +311,7 @@ class EngineLoop:
                 view[4 * row] = number
                 if host.outs:
                     _level(host.outs[0], frames, view, 4 * row)
+                view[4 * row + 3] = host.load
                 row += 1
             for node, cell, value in player.plan.reports():
                 self._reports.push((_SAID["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))

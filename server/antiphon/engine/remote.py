@@ -268,6 +268,15 @@ class RemoteEngine:
             levels[number] = (view[row + 1], view[row + 2])
         return levels
 
+    def node_loads(self) -> dict[int, float]:
+        view, loads = self._shared.meters, {}
+        for row in range(8, 4 * METERS, 4):
+            number = int(view[row])
+            if number == 0:
+                break
+            loads[number] = view[row + 3]
+        return loads
+
 
 def _decode(message: dict[str, Any]) -> Report | None:
     """The loader's JSON message as a report; None for an unknown one."""

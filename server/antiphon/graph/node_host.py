@@ -26,6 +26,8 @@ FADE = 0.010
 OVERRUN_SECONDS = 1.0
 MAX_EVENTS = 1024
 """Most commanded events of a node within one block; a node may emit as many."""
+LOAD_SHARE = 0.02
+"""Weight of the newest block in a node's load, as in that of the engine."""
 _SWITCH_SMOOTH = 0.005
 
 
@@ -65,6 +67,7 @@ class NodeHost:
         has_dry: Whether there is a dry signal: the first input and the first output are alike.
         failed: Why the node has failed, or "".
         forced: Failure that the next block reports, or "".
+        load: Mean share of a block's time that the processor takes in the engine.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class NodeHost:
         self._overrun_ns = 0.0
         self.failed = ""
         self.forced = ""
+        self.load = 0.0
 
     @property
     def unprepared(self) -> str:
@@ -238,6 +242,7 @@ class NodeHost:
             if top < 0.0:
                 return "gave NaN or infinity"
         spent = _time.perf_counter_ns() - started
+        self.load += LOAD_SHARE * (spent / self._period_ns - self.load)
         if watched:
             if spent > self._period_ns:
                 self._overrun_ns += spent
@@ -258,6 +263,7 @@ class NodeHost:
 
     def _fail(self, reason: str, frames: int) -> None:
         self.failed = reason
+        self.load = 0.0
         for out in self.outs:
             out[:, :frames] = 0.0
         self._health.rest_at(0.0)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import tomli_w
+
 from antiphon.errors import PatchError
 from antiphon.graph import patch as patches
 from antiphon.graph import patch_list
@@ -58,6 +60,33 @@ def parse(text: str, source: str) -> SetList:
     reader.keys(data)
     stem = Path(source).stem
     return SetList(stem, reader.name(data, stem), reader.patches(data), reader.fade(data), reader.midi(data))
+
+
+def dump(sets: SetList) -> str:
+    """The set list as TOML, which parses to the same set list."""
+    document: dict[str, Any] = {"format": FORMAT, "name": sets.name, "patches": list(sets.patches), "fade": sets.fade}
+    if sets.midi:
+        document["midi"] = dict(sets.midi)
+    return tomli_w.dumps(document)
+
+
+def save(sets: SetList) -> None:
+    """Writes a set list into the performer's folder; a file that was there is kept as NAME~.
+
+    Args:
+        sets: The set list; `file` is the name it is saved under.
+
+    Raises:
+        PatchError: The name is not allowed, or the set list is not valid; nothing was written.
+        FileError: The folder cannot be written.
+    """
+    path = paths.inside(paths.make_folder(paths.patches() / FOLDER), sets.file, patches.SUFFIX, PatchError)
+    text = dump(sets)
+    parse(text, path.name)
+    if path.is_file() and (before := patches.read_text(path)) != text:
+        kept = path.with_name(f"{path.stem}{patch_list.PREVIOUS}{patches.SUFFIX}")
+        paths.write_atomic(kept, before.encode())
+    paths.write_atomic(path, text.encode())
 
 
 def load(name: str) -> SetList:

@@ -30,6 +30,8 @@ PRESSABLE = (
     "/panic",
 )
 """Addresses that a controller may press: they do something whole without an argument."""
+CUE = "/cue"
+"""An address that a controller may press with a name: its target is this, a space and the name."""
 
 
 class Transport:
@@ -106,6 +108,17 @@ def wanted(options: Iterable[str], settings: ServeSettings) -> bool:
     """Whether the settings ask for a transport with these options."""
     names = tuple(options)
     return not names or any(getattr(settings, name, None) for name in names)
+
+
+def pressable(target: str) -> bool:
+    """Whether a target of `Learner.learn` is an address that a controller presses."""
+    return target in PRESSABLE or target.startswith(f"{CUE} ")
+
+
+def pressed_message(target: str) -> tuple[str, ...]:
+    """The address that a pressed target sends, and its argument where it has one."""
+    address, _, name = target.partition(" ")
+    return (address, name) if name else (address,)
 
 
 def settable(param: Param, address: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -58,7 +58,7 @@ class Learner(Protocol):
         """Assigns the next controller that moves to a target. Replaces an assignment that is not completed yet.
 
         Args:
-            target: "node.param", or one of `PRESSABLE`.
+            target: "node.param", one of `PRESSABLE`, or "/cue NAME".
             done: Called with the controller's name once it has moved and is assigned.
         """
 
@@ -70,6 +70,13 @@ class Learner(Protocol):
 
         Raises:
             WireError: Nothing is assigned to the target.
+        """
+
+    def assignments(self) -> Iterable[tuple[str, str, str]]:
+        """Lists what controllers are assigned to.
+
+        Returns:
+            Target, controller and port of each; the port is "" for what the patch or the set list assigns.
         """
 
 

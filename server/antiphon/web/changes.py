@@ -18,14 +18,17 @@ DATAGRAMS = 64
 class ValueSubscription:
     """Calls `changed(address, args)` for every OSC message that control sends a subscriber."""
 
-    def __init__(self, osc: tuple[str, int], changed: Callable[[str, tuple[Arg, ...]], None]) -> None:
+    def __init__(
+        self, osc: tuple[str, int], changed: Callable[[str, tuple[Arg, ...]], None], *, notes: bool = False
+    ) -> None:
         """Receives nothing before `start`.
 
         Args:
             osc: Host and port of control's OSC socket.
             changed: Called with the address and the arguments of each message.
+            notes: Whether to ask for the notes that are played and scheduled.
         """
-        self._osc, self._changed = osc, changed
+        self._osc, self._changed, self._notes = osc, changed, notes
         self._socket: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -54,6 +57,8 @@ class ValueSubscription:
     def _subscribe(self, sock: socket.socket) -> None:
         with contextlib.suppress(OSError):
             sock.send(encode("/notify", 1))
+            if self._notes:
+                sock.send(encode("/note/watch", 1))
         self._timer = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._subscribe, sock)
 
     def _read(self, sock: socket.socket) -> None:

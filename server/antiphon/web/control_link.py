@@ -97,8 +97,8 @@ class ControlLink:
         """The number of each node in the engine, by name; `in` and `out` among them."""
         return {node["name"]: node["number"] for node in (await self.graph())["nodes"]}
 
-    async def surfaces(self) -> dict[str, list[str]]:
-        """IP addresses under "held" (without approval) and "approved", sorted."""
+    async def surfaces(self) -> dict[str, Any]:
+        """IP addresses under "held" (without approval) and "approved", sorted, and all with their times."""
         return dict(await self._ask(Topic.SURFACES))
 
     async def approve(self, ip: str) -> bool:

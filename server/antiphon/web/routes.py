@@ -30,7 +30,7 @@ from antiphon.web.control_link import About, ControlLink
 from antiphon.web.guard import Limits
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
-from antiphon.web.page import files, routes
+from antiphon.web.page import files, phone, routes
 from antiphon.web.server import HttpServer
 from antiphon.wire.ip_address import plain_ip
 from antiphon.wire.osc import Arg
@@ -80,7 +80,8 @@ async def serve_http(
         addresses = local_addresses()
         server.tls, fingerprint = tls_context(folder, addresses)
         server.hosts = frozenset(addresses)
-        server.authorise = _with_page(TokenGuard(load_token(folder), everything=True).check)
+        server.token = load_token(folder)
+        server.authorise = _with_page(TokenGuard(server.token, everything=True).check)
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
@@ -172,6 +173,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     server.add("GET", "/api/patches", patches)
     server.add("POST", "/api/panic", panic)
     server.add("GET", "/api/surfaces", surfaces)
+    phone.install(server)
     server.add("GET", "/api/openapi.json", describe)
     server.add("POST", "/api/osc", osc)
     server.add("POST", "/api/surfaces/approve", approve)

@@ -75,6 +75,7 @@ class HttpServer:
         fallback: Answers GET for paths without a route.
         tls: Context for HTTPS; None for HTTP.
         hosts: Names that a Host header may have besides those of loopback.
+        token: What every request needs with `--lan`, else "".
         limits: Limits for clients.
         counters: Since the start.
         port: The port that it listens on, after `start`.
@@ -95,6 +96,7 @@ class HttpServer:
     fallback: Handler | None = None
     tls: ssl.SSLContext | None = None
     hosts: frozenset[str] = frozenset()
+    token: str = ""
     limits: Limits = field(default_factory=Limits)
     counters: HttpCounters = field(default_factory=HttpCounters)
     port: int = 0

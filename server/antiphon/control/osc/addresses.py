@@ -69,6 +69,9 @@ ADDRESSES = (
     Address("/monitor", "i:on", "1 sends the sender a copy of every packet that arrives as `/packet s:from b:packet`, "
             "500 a second at most; those of addresses without approval as `/packet/held`, 50 a second at most.",
             server.monitor, OWNER, at_once=True),
+    Address("/note/watch", "i:on", "1 sends the sender, who is subscribed, every note that anybody plays or schedules "
+            "as `/note/event d:beat i:note i:velocity i:channel s:node`: the beat it falls on, velocity 0 for its end.",
+            server.note_watch, OWNER, at_once=True),
     Address("/patch/load", "s:name [f:fade]", "Loads a patch by name, faded over seconds. Answers `/done` or `/fail`.",
             graph.patch_load, OWNER),
     Address("/patch/reload", "[f:fade]", "Loads the present patch again from its file. Answers `/done` or `/fail`.",
@@ -114,12 +117,14 @@ ADDRESSES = (
             "is the instrument's own.", notes.handler("/note/timbre"), timed=True),
     Address("/program", "i:number [i:channel] [s:node]", "Chooses the instrument of a channel, 0 to 127, of nodes "
             "that play by programs, as `soundfont`.", notes.handler("/program"), timed=True),
-    Address("/learn", "s:address", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its "
+    Address("/learn", "s:address [s:cue]", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its "
             "whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as a button, to which a "
-            "note can be mapped too; the mapping is saved. Answers `/done /learn s:address s:control` then.",
-            learn.learn, OWNER),
-    Address("/unlearn", "s:address", "Removes the address's mapping to a controller, or cancels its `/learn`.",
+            "note can be mapped too, as to `/cue` with a cue's name; the mapping is saved. Answers "
+            "`/done /learn s:address s:control` then.", learn.learn, OWNER),
+    Address("/unlearn", "s:address [s:cue]", "Removes the address's mapping to a controller, or cancels its `/learn`.",
             learn.unlearn, OWNER),
+    Address("/learn/list", "", "Answers `/learn/list.reply`, address, controller and MIDI port of each mapping; the "
+            "port is empty for one of the patch or the set list.", learn.assignments, OWNER, at_once=True),
     Address("/tempo", "[f:bpm] [f:beats]", f"Sets the tempo, {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, over so many beats; "
             "without arguments answers `/tempo f:bpm`.", time.tempo, timed=True),
     Address("/swing", "[f:amount] [f:step]", f"Delays every second step, of `step` beats (0.5 if not given: eighths), "
@@ -144,6 +149,9 @@ ADDRESSES = (
             sets.forward, OWNER),
     Address("/set/previous", "", "The patch before.", sets.back, OWNER),
     Address("/set/go", "i:place", "A patch of the set by its place, from 1.", sets.go, OWNER),
+    Address("/set/save", "s:name s:patch…", "Saves these patches, in this order, as a set list of yours, with the fade "
+            "and the pedals of the one that is loaded, in whose place it is. What plays goes on; an old file is renamed "
+            "to `NAME~`. Answers `/done` or `/fail`.", sets.save, OWNER),
     Address("/set/list", "", "Answers `/set/list.reply s:name…`.", sets.names, at_once=True),
     Address("/session/record", "[s:name]", "Records input, output and log of the performance from here on; refused "
             "while that is recorded already. Answers `/done /session/record s:path`.", time.session_record,

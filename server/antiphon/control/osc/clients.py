@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic
+from typing import NamedTuple
 
 from antiphon.errors import UsageError, WireError
 from antiphon.io.osc_peer import Level, Peer
@@ -28,6 +29,22 @@ HELD_ANSWER_SECONDS = 10.0
 """Seconds between two answers to a machine without approval."""
 
 
+class Machine(NamedTuple):
+    """An address that has sent something or may.
+
+    Attributes:
+        ip: The address.
+        state: "held" or "approved".
+        seconds: Since its last message where it is held; until its approval ends where that does, else None.
+        messages: Messages that were held, while it is.
+    """
+
+    ip: str
+    state: str
+    seconds: float | None
+    messages: int = 0
+
+
 class Access:
     """The access level of each IP address. Loopback may do everything; other addresses are held until approved.
 
@@ -36,6 +53,7 @@ class Access:
     Attributes:
         on_change: Called when the level of an address has changed.
         held_messages: Messages from addresses without approval, so far.
+        changes: How often an approval was given, revoked or ended, or another address began to be held.
     """
 
     def __init__(self, allow: Iterable[str] = (), clock: Callable[[], float] = monotonic) -> None:
@@ -45,9 +63,9 @@ class Access:
         self._allowed = {_address(host) for host in allow}
         self._approved: dict[str, float] = {}
         self._forgotten: set[str] = set()
-        self._held: dict[str, None] = {}
+        self._held: dict[str, tuple[int, float]] = {}  # messages, and when the last one came
         self._answered: dict[str, float] = {}
-        self.held_messages = 0
+        self.held_messages = self.changes = 0
 
     def level(self, host: str) -> Level:
         """What an address may do now."""
@@ -63,10 +81,11 @@ class Access:
             time. Call `answered` when it was.
         """
         self.held_messages += 1
-        self._held.pop(host, None)
+        count, _ = self._held.pop(host, (0, 0.0))
+        self.changes += not count
         if len(self._held) >= MAX_HELD:
             del self._held[next(iter(self._held))]
-        self._held[host] = None
+        self._held[host] = (count + 1, self._clock())
         if len(self._answered) >= MAX_HELD:
             now = self._clock()
             self._answered = {ip: at for ip, at in self._answered.items() if now - at < HELD_ANSWER_SECONDS}
@@ -85,6 +104,15 @@ class Access:
         """Approved addresses and those of `allow`, sorted."""
         return sorted(self._allowed | self._approved.keys())
 
+    def machines(self) -> list[Machine]:
+        """The held addresses, the one that sent last at first, then the approved ones, sorted."""
+        now = self._clock()
+        held = [Machine(ip, "held", now - at, count) for ip, (count, at) in reversed(self._held.items())]
+        ends = {**dict.fromkeys(self._allowed), **self._approved}
+        return held + [
+            Machine(ip, "approved", None if (until := ends[ip]) is None else until - now) for ip in sorted(ends)
+        ]
+
     def approve(self, host: str) -> None:
         """Approves an address for `APPROVAL_SECONDS`; `UsageError` where `MAX_APPROVED` are, or it is no IP address."""
         host = _address(host)
@@ -93,7 +121,7 @@ class Access:
         self._approved[host] = self._clock() + APPROVAL_SECONDS
         self._forgotten.discard(host)
         self._held.pop(host, None)
-        self.on_change()
+        self._changed()
 
     def restore(self, left: Mapping[str, float], forgotten: Iterable[str] = ()) -> None:
         """Restores the approvals of an earlier process.
@@ -106,7 +134,7 @@ class Access:
         self._forgotten |= {_address(host) for host in forgotten}
         self._allowed -= self._forgotten
         self._approved |= {host: now + seconds for host, seconds in left.items() if host not in self._forgotten}
-        self.on_change()
+        self._changed()
 
     def forget(self, host: str) -> None:
         """Revokes an approval, that of `allow` too, or removes an address from the list of held ones.
@@ -122,7 +150,7 @@ class Access:
         self._allowed.discard(host)
         self._approved.pop(host, None)
         self._held.pop(host, None)
-        self.on_change()
+        self._changed()
 
     @property
     def forgotten(self) -> frozenset[str]:
@@ -136,7 +164,11 @@ class Access:
         for host in over:
             del self._approved[host]
         if over:
-            self.on_change()
+            self._changed()
+
+    def _changed(self) -> None:
+        self.changes += 1
+        self.on_change()
 
 
 def own_machine(host: str) -> bool:
@@ -166,6 +198,7 @@ class Surface:
         refusals: Datagrams that its machine has refused since it last sent one.
         quiet_until: Nothing is sent to it before this time.
         since: When its lease began.
+        notes: Whether it is sent every note that is played or scheduled.
     """
 
     id: int
@@ -175,6 +208,7 @@ class Surface:
     refusals: int = 0
     quiet_until: float = 0.0
     since: float = 0.0
+    notes: bool = False
 
     @property
     def permitted(self) -> bool:

@@ -56,6 +56,7 @@ class Feedback:
         self._surfaces, self._clock = surfaces, clock
         self._changes: dict[str, tuple[Arg, object, Level]] = {}
         self._events: list[tuple[bytes, bytes]] = []  # for the owner; for surfaces, empty for none
+        self._notes: list[bytes] = []
         self.discreet: Callable[[str], str] = str
         self._late: dict[str, float] = {}
         self._meters: dict[str, tuple[float, float]] = {}
@@ -67,7 +68,7 @@ class Feedback:
     @property
     def pending(self) -> bool:
         """Whether there is something to send."""
-        return bool(self._changes or self._events or self._late or self._meters)
+        return bool(self._changes or self._events or self._notes or self._late or self._meters)
 
     @property
     def due(self) -> bool:
@@ -104,6 +105,13 @@ class Feedback:
             discreet = encode(address, *(self.discreet(arg) if isinstance(arg, str) else arg for arg in args))
         self._events.append((packet, discreet))
 
+    def note(self, packet: bytes) -> None:
+        """Adds a note, which is sent to the owner's subscribers that ask for notes; of a flush, `MAX_EVENTS`."""
+        if len(self._notes) >= MAX_EVENTS:
+            self.dropped += 1
+            return
+        self._notes.append(packet)
+
     def late(self, address: str, seconds: float) -> None:
         """A command came `seconds` after its time; of one address the largest value before a flush is sent."""
         if self._surfaces and seconds > LATE_SECONDS and (address in self._late or len(self._late) < MAX_EVENTS):
@@ -119,6 +127,7 @@ class Feedback:
         self._flushed = self._clock()
         changes, self._changes = self._changes, {}
         events, self._events = self._events, []
+        notes, self._notes = self._notes, []
         timed = [encode("/late", address, seconds) for address, seconds in self._late.items()]
         timed += [encode("/meter", name, peak, rms) for name, (peak, rms) in self._meters.items()]
         self._late, self._meters = {}, {}
@@ -129,9 +138,9 @@ class Feedback:
                     owner = surface.peer.level is Level.OWNER
                     changed = [p for p, source, level in encoded
                                if (owner or level is not Level.OWNER) and not surface.moved_by(source)]  # fmt: skip
-                    self._send(
-                        surface, changed + [p for e, discreet in events if (p := e if owner else discreet)] + timed
-                    )
+                    happened = [p for e, discreet in events if (p := e if owner else discreet)]
+                    played = notes if owner and surface.notes else []
+                    self._send(surface, changed + happened + played + timed)
         # after the surfaces, for a plugin's listener may raise
         for listener in self.listeners:
             for address, (value, _, _) in changes.items():

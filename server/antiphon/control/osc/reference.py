@@ -106,8 +106,10 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/meter` | `s:node f:peak f:rms` | Levels that changed, 30 times a second; `in` and `out` are the server's own. |
 | `/cue` | `s:name [x:value]` | A client sent `/cue`. |
 | `/panic` | | `/panic`, from any client, a key or the page. |
+| `/clearSched` | | `/clearSched`, from any client. |
 | `/clip` | `i:blocks` | So many blocks of input reached full scale since the last `/clip`, once a second at most. |
 | `/note/on` `/note/off` | `i:note i:velocity i:channel s:node` | A node emitted it, for example `hum`. |
+| `/note/event` | `d:beat i:note i:velocity i:channel s:node` | After `/note/watch 1`: a note that a node is to play. |
 | `/late` | `s:address f:seconds` | A command came over 10 ms after its time. |
 | `/node/state` | `s:node s:state s:reason` | A node's state changed, see below. |
 | `/patch/loaded` `/patch/failed` | `s:name`, `s:reason` | A plan plays, or was refused. |
@@ -116,6 +118,7 @@ After `/notify 1`, at most 60 times a second and bundled:
 | `/plugin/loaded` `/plugin/failed` | `s:plugin`, `s:plugin s:reason` | A saved plugin is used, or is not. |
 | `/engine/state` | `s:state i:pid` | An engine was started again. |
 | `/learned` | `s:address s:control s:port` | A MIDI controller was mapped to it, after `/learn`. |
+| `/unlearned` | `s:address` | No MIDI controller is mapped to it any more. |
 | `/ping` | | Every 30 s, to detect a closed port; need not be answered. |
 
 A node is `running`, or its input is passed through dry, delayed by its latency (a node without an input is silent):

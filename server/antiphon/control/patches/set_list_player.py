@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control.osc.feedback import Feedback
@@ -53,6 +54,31 @@ class Sets:
         if not 0 <= place < len(sets.patches):
             raise WireError(f"{sets.name} has patches 1 to {len(sets.patches)}, not {place + 1}")
         self._play(sets, place, peer, address)
+
+    def save(self, name: str, listed: tuple[str, ...]) -> SetList:
+        """Saves patches, in their order, as a set list of the performer's, which is the one that is loaded from then on.
+
+        Fade and pedals are those of the set that was loaded; what plays is not changed.
+
+        Args:
+            name: Of the set list.
+            listed: Names of its patches.
+
+        Returns:
+            The set list.
+
+        Raises:
+            AntiphonError: It is not valid, or cannot be written; nothing has changed.
+        """
+        before, here = self._position.at
+        stem = name.removesuffix(patches.SUFFIX)
+        based = before if before is not None else SetList(stem, stem, listed)
+        shown = based.name if based.file == stem else stem
+        made = replace(based, file=stem, name=shown, patches=listed)
+        set_list.save(made)
+        playing = before.patches[here] if before is not None else ""
+        self._position.go(made, listed.index(playing) if playing in listed else min(here, len(listed) - 1))
+        return made
 
     def _play(self, sets: SetList, place: int, peer: Peer | None, address: str) -> None:
         name = sets.patches[place]

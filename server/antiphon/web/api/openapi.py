@@ -140,6 +140,10 @@ OPERATIONS = (
     Operation("get", "/api/plugins/{name}", "One processor.", _ref("Plugin")),
     Operation("get", "/api/surfaces", "Addresses that wait for approval, and those that have it.", ANY),
     Operation(
+        "get", "/api/phone", "With --lan, the page's address with the token, and its QR code.",
+        _object(addresses=_list(_object(host=TEXT, url=TEXT, rows=_list(TEXT)))),
+    ),
+    Operation(
         "post", "/api/surfaces/approve", "Approve an address.", _object(approved=TEXT, kept=SWITCH),
         body=_object(ip=TEXT),
     ),

@@ -32,7 +32,7 @@ PAGES = 32
 QUEUE = 32
 """Texts that wait for one page: about a second."""
 EVENTS = 256
-"""Notes and other events of one object; further ones are dropped, and the object counts them."""
+"""Notes, and other events, of one object; further ones are dropped, and the object counts them."""
 ARGUMENTS = 32
 ADDRESS = 256
 """Arguments of a message, and characters of its address."""
@@ -73,14 +73,11 @@ class PageLink:
         self.queue.append(text)
         self.more.set()
 
-    def command(self, text: str) -> tuple[str, list[Arg]]:
+    def command(self, text: str) -> None:
         """Sends control the OSC message of a text.
 
         Args:
             text: A JSON array: address, then numbers, booleans and strings.
-
-        Returns:
-            The address and its arguments.
 
         Raises:
             WireError: It is none, or cannot be sent.
@@ -98,7 +95,6 @@ class PageLink:
             self._socket.send(encode(address, *args))
         except (OSError, ValueError, TypeError) as error:
             raise WireError(f"{address} was not sent ({error}); try again") from None
-        return address, args
 
     def _read(self) -> None:
         for _ in range(DATAGRAMS):
@@ -128,11 +124,12 @@ class PageFeed:
         """
         self._control, self._status = control, status
         self._pages: dict[PageLink, None] = {}
-        self._changes = ValueSubscription(control.osc, self._changed)
+        self._changes = ValueSubscription(control.osc, self._changed, notes=True)
         self._tasks: list[asyncio.Task[None]] = []
         self._values: dict[str, Any] = {}
         self._meters: dict[str, list[float]] = {}
         self._events: list[list[Any]] = []
+        self._notes: list[list[Any]] = []
         self._lost = 0
         self.dropped = 0
 
@@ -157,12 +154,9 @@ class PageFeed:
                 if message["type"] != "websocket.receive":
                     return
                 try:
-                    address, args = page.command(message.get("text") or "")
+                    page.command(message.get("text") or "")
                 except WireError as error:
                     page.offer(json.dumps({"reply": ["/fail", "", str(error)]}))
-                    continue
-                if address in ("/note/on", "/note/off"):
-                    self._event(address, args)
         finally:
             sending.cancel()
             del self._pages[page]
@@ -191,22 +185,27 @@ class PageFeed:
             self._meters[str(args[0])] = [_plain(args[1]), _plain(args[2])]
         elif address.startswith("/node/") and address != "/node/state":
             self._values[address] = _plain(args[0]) if args else None
-        elif address != "/ping":
-            self._event(address, args)
+        elif address == "/note/event":
+            self._add(self._notes, [*map(_plain, args)])
+        elif address not in ("/ping", "/done"):
+            self._add(self._events, [address, *map(_plain, args)])
 
-    def _event(self, address: str, args: Any) -> None:
-        if len(self._events) < EVENTS:
-            self._events.append([address, *map(_plain, args)])
+    def _add(self, items: list[list[Any]], item: list[Any]) -> None:
+        if len(items) < EVENTS:
+            items.append(item)
         else:
             self._lost += 1
 
     async def _flush(self) -> None:
         while True:
             await asyncio.sleep(PERIOD)
-            parts = {"values": self._values, "meters": self._meters, "events": self._events, "lost": self._lost}
+            parts = {
+                "values": self._values, "meters": self._meters, "events": self._events, "notes": self._notes,
+                "lost": self._lost,
+            }  # fmt: skip
             parts = {name: part for name, part in parts.items() if part}
             if parts:
-                self._values, self._meters, self._events, self._lost = {}, {}, [], 0
+                self._values, self._meters, self._events, self._notes, self._lost = {}, {}, [], [], 0
                 self._offer(parts)
 
     async def _ask_status(self) -> None:

@@ -88,5 +88,5 @@ def _add_websocket(server: HttpServer, path: str, serve: ServeWebSocket) -> None
 
 async def status(server: HttpServer, control: ControlLink) -> dict[str, Any]:
     """The object of `GET /api/status`."""
-    own = {"web": {"pid": os.getpid(), "state": "running"}}
+    own = {"web": {"pid": os.getpid(), "state": "running"}, "lan": server.tls is not None}
     return {**server.status(), **await control.status(), **own}

@@ -1,4 +1,4 @@
-"""Handlers of `/learn` and `/unlearn`: mapping the next MIDI controller that moves to a parameter.
+"""Handlers of `/learn`, `/unlearn` and `/learn/list`: mapping the next MIDI controller that moves to a parameter.
 
 Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
 `AntiphonError`, whose text answers the sender.
@@ -15,9 +15,9 @@ from antiphon.errors import WireError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
 from antiphon.session.session import Session
-from antiphon.session.transport import PRESSABLE, settable
+from antiphon.session.transport import CUE, pressable, settable
 from antiphon.session.transport_server import Learner
-from antiphon.wire.osc import encode
+from antiphon.wire.osc import MAX_DATAGRAM, encode
 
 
 class LearnServer(Protocol):
@@ -29,14 +29,11 @@ class LearnServer(Protocol):
 
 
 def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "s:address")
-    address = text(args, 0, "address")
-    target = address
-    if address not in PRESSABLE:
+    address, target = _target(args)
+    if not pressable(target):
         node, name = split(address)
         node_state, cell = server.session.state.param(node, name)
         settable(node_state.cells[cell], address)
-        target = f"{node}.{name}"
 
     def done(control: str) -> None:
         server.replies.reply(peer, encode("/done", "/learn", address, control))
@@ -45,9 +42,31 @@ def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
 
 
 def unlearn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
-    most(args, 1, "s:address")
+    _learner(server).unlearn(_target(args)[1])
+
+
+def assignments(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 0, "")
+    words: list[str] = []
+    for target, control, port in _learner(server).assignments():
+        address = target if target.startswith("/") else "/node/" + target.replace(".", "/", 1)
+        words += [address, control, port]
+    packet = encode("/learn/list.reply", *words)
+    while len(packet) > MAX_DATAGRAM:
+        words = words[: len(words) // 3 * 3 // 4 // 3 * 3]
+        packet = encode("/learn/list.reply", *words)
+    server.replies.reply(peer, packet)
+
+
+def _target(args: Args) -> tuple[str, str]:
+    """The address as it is named in answers, and the learner's target."""
     address = text(args, 0, "address")
-    _learner(server).unlearn(address if address in PRESSABLE else ".".join(split(address)))
+    if address == CUE:
+        most(args, 2, "s:address s:cue")
+        target = f"{CUE} {text(args, 1, 'cue')}"
+        return target, target
+    most(args, 1, "s:address")
+    return address, address if pressable(address) else ".".join(split(address))
 
 
 def _learner(server: LearnServer) -> Learner:

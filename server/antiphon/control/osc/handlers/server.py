@@ -16,6 +16,7 @@ from antiphon.control.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, pressed, whole
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.monitor import Monitor
+from antiphon.control.osc.note_watch import NoteWatch
 from antiphon.control.osc.subscribers import Subscribers
 from antiphon.control.osc.syncs import Syncs
 from antiphon.control.replies import Replies
@@ -39,6 +40,7 @@ class StatusServer(Protocol):
     syncs: Syncs
     subscribers: Subscribers
     monitor: Monitor
+    note_watch: NoteWatch
 
     def counts(self) -> dict[str, int]:
         """Every counter by name, since the server's start."""
@@ -105,6 +107,12 @@ def monitor(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "i:on")
     server.monitor.set(peer, bool(whole(args, 0, "on", 0, 1)))
     server.replies.reply(peer, encode("/done", "/monitor"))
+
+
+def note_watch(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "i:on")
+    server.note_watch.set(peer, on=bool(whole(args, 0, "on", 0, 1)))
+    server.replies.reply(peer, encode("/done", "/note/watch"))
 
 
 def sync(server: StatusServer, peer: Peer, args: Args, when: When) -> None:

@@ -1,4 +1,4 @@
-"""Handlers of set lists: load, next, previous, go, list.
+"""Handlers of set lists: load, next, previous, go, save, list.
 
 Each handler takes the server, the sender, the arguments and the time; `addresses` says what each does. It raises
 `AntiphonError`, whose text answers the sender.
@@ -15,6 +15,7 @@ from antiphon.control.replies import Replies
 from antiphon.io.osc_peer import Peer
 from antiphon.session import set_list
 from antiphon.session.commands import When
+from antiphon.wire.osc import encode
 
 
 class SetServer(Protocol):
@@ -44,6 +45,13 @@ def back(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
 def go(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "i:place")
     server.sets.go(whole(args, 0, "place", 1, set_list.MAX_PATCHES) - 1, peer, "/set/go")
+
+
+def save(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
+    name = text(args, 0, "name")
+    listed = tuple(text(args, at, "patch") for at in range(1, max(2, len(args))))
+    server.sets.save(name, listed)
+    server.replies.reply(peer, encode("/done", "/set/save", name))
 
 
 def names(server: SetServer, peer: Peer, args: Args, _when: When) -> None:

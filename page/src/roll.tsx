@@ -1,0 +1,146 @@
+// The notes as a piano roll: what sounded, what is to come, bars, chords.
+import { text, useDrawing, type Draw } from "./drawings";
+import { ahead, beatNow, bpm, chords, notes, passBeat, playing, status } from "./model";
+import { chordNow, noteChords } from "./chords";
+import { colours } from "./theme";
+
+const PAST = 6; // seconds left of now
+const FUTURE = 2; // right of it
+const FOOT = 16; // pixels for chords
+const TINTS = ["#7b9fe8", "#c08ae0", "#d9a441", "#77b255"]; // of the second node that plays, the third, …
+
+interface Bar {
+  note: number;
+  velocity: number;
+  node: string;
+  from: number;
+  to: number;
+  kind: "emitted" | "played" | "ahead";
+}
+
+/** The notes to come, each from its beginning to its end where that is known. */
+function comes(now: number): Bar[] {
+  const length = 60000 / bpm.peek();
+  const beat = beatNow();
+  const at = (other: number) => now + (other - beat) * length;
+  const bars: Bar[] = [];
+  for (const one of ahead) {
+    if (one.velocity) {
+      bars.push({ note: one.note, velocity: one.velocity, node: one.node, from: at(one.beat), to: at(one.beat + 0.25), kind: "ahead" });
+      continue;
+    }
+    const open = bars.find((bar) => bar.note === one.note && bar.node === one.node && bar.to === bar.from + 0.25 * length);
+    if (open) open.to = at(one.beat);
+  }
+  return bars;
+}
+
+const roll: Draw = (area, width, height, now) => {
+  passBeat();
+  noteChords();
+  const ink = colours();
+  area.clearRect(0, 0, width, height);
+  const here = (width * PAST) / (PAST + FUTURE);
+  const x = (time: number) => here + ((time - now) / (PAST * 1000)) * here;
+  const tall = height - FOOT;
+  if (playing.peek()) {
+    const beat = beatNow();
+    const length = 60000 / bpm.peek();
+    const bar = Number(status.peek().bar ?? 4);
+    area.fillStyle = ink.soft;
+    for (let one = Math.ceil(beat - (PAST * 1000) / length); one <= beat + (FUTURE * 1000) / length; one++) {
+      const place = x(now + (one - beat) * length);
+      area.strokeStyle = ink.line;
+      area.globalAlpha = one % bar === 0 ? 1 : 0.4;
+      area.beginPath();
+      area.moveTo(place, 0);
+      area.lineTo(place, tall);
+      area.stroke();
+      if (one % bar === 0) text(area, String(one / bar + 1), place + 3, 11);
+    }
+    area.globalAlpha = 1;
+  }
+  area.fillStyle = ink.warm;
+  area.fillRect(here, 0, 1, tall);
+  drawChords(area, x, width, height, now);
+  const sounded: Bar[] = notes
+    .filter((one) => one.to === 0 || now - one.to < PAST * 1000)
+    .map((one) => ({ ...one, to: one.to || now, kind: one.played ? "played" : "emitted" }));
+  const visible = [...sounded, ...comes(now).filter((one) => x(one.from) < width)];
+  area.fillStyle = ink.soft;
+  if (!visible.length) {
+    text(area, "Notes: what is played, what nodes find in the sound, and what is to come", 8, tall / 2);
+    return;
+  }
+  let low = 128;
+  let high = 0;
+  for (const one of visible) {
+    low = Math.min(low, one.note);
+    high = Math.max(high, one.note);
+  }
+  const middle = (low + high) / 2;
+  const span = Math.max(24, high - low + 4);
+  const row = tall / span;
+  const y = (note: number) => tall / 2 - (note - middle + 0.5) * row;
+  for (let c = Math.ceil((middle - span / 2) / 12) * 12; c <= middle + span / 2; c += 12) {
+    area.strokeStyle = ink.line;
+    area.beginPath();
+    area.moveTo(0, y(c) + row);
+    area.lineTo(width, y(c) + row);
+    area.stroke();
+    text(area, `C${c / 12 - 1}`, 4, y(c) + row - 3);
+  }
+  const names = [...new Set(visible.filter((one) => one.kind === "emitted").map((one) => one.node))].sort();
+  const tint = (one: Bar) => {
+    if (one.kind !== "emitted") return ink.warm;
+    const place = names.indexOf(one.node);
+    return place ? TINTS[(place - 1) % TINTS.length]! : ink.cool;
+  };
+  for (const one of visible) {
+    const from = Math.max(0, x(one.from));
+    const to = Math.min(width, x(one.to));
+    area.beginPath();
+    area.roundRect(from, y(one.note), Math.max(3, to - from), Math.max(3, row - 1), 2);
+    area.fillStyle = area.strokeStyle = tint(one);
+    if (one.kind === "ahead") {
+      area.globalAlpha = 0.25;
+      area.fill();
+      area.globalAlpha = 1;
+      area.stroke();
+    } else {
+      area.globalAlpha = 0.35 + 0.65 * (one.velocity / 127);
+      area.fill();
+    }
+  }
+  area.globalAlpha = 1;
+  area.fillStyle = ink.soft;
+  const asked = [...new Set(visible.filter((one) => one.kind !== "emitted").map((one) => one.node))].sort();
+  const legend = [asked.length ? `played: ${asked.join(", ")}` : "", names.length ? `by nodes: ${names.join(", ")}` : ""];
+  text(area, legend.filter(Boolean).join("   "), 8, tall - 4);
+};
+
+function drawChords(area: CanvasRenderingContext2D, x: (time: number) => number, width: number, height: number, now: number) {
+  const ink = colours();
+  let right = width;
+  for (let place = chords.length - 1; place >= 0; place--) {
+    const { name, at } = chords[place]!;
+    const from = x(at);
+    if (name && right - from > 22) {
+      area.fillStyle = place === chords.length - 1 ? ink.ink : ink.soft;
+      text(area, name, Math.max(2, from), height - 4);
+    }
+    right = from;
+    if (now - at > PAST * 1000) break;
+  }
+}
+
+export function Roll() {
+  const canvas = useDrawing(roll);
+  const { chord, key } = chordNow.value;
+  return (
+    <section class="roll" data-view="Play" aria-label="Notes">
+      <canvas ref={canvas} role="img" aria-label="Notes of the last seconds and of the next" />
+      {chord && <p class="chord">{chord}{key && <small>in {key}</small>}</p>}
+    </section>
+  );
+}

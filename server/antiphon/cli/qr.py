@@ -1,0 +1,55 @@
+"""`antiphon qr`: the page's address for a phone, as a QR code in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from antiphon.cli.approve import DEFAULT_PORT, Port, ask
+from antiphon.errors import EngineError
+from antiphon.runtime import paths
+from antiphon.wire.text import printable
+
+BORDER = 4
+"""Light modules around the code, by the standard."""
+_COLOURS, _PLAIN = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
+"""Black on white, whatever the terminal's own colours are: few phones read a code that is light on dark."""
+_HALVES = {("0", "0"): " ", ("1", "0"): "▀", ("0", "1"): "▄", ("1", "1"): "█"}
+
+
+def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
+    """Adds the command.
+
+    Args:
+        cli: The command line.
+        folder: Returns the configuration folder that the server uses.
+    """
+
+    @cli.command("qr")
+    def qr(http_port: Port = DEFAULT_PORT) -> None:
+        """Show the page's address as a QR code for a phone, with the token: who scans it is an owner."""
+        found = ask("GET", "/api/phone", folder(), http_port)["addresses"]
+        if not found:
+            raise EngineError("this machine has no address on a network; connect it, and start the server again")
+        for one in found:
+            typer.echo("\n".join(lines(one["rows"])))
+            typer.echo(printable(str(one["url"])))
+
+
+def lines(rows: list[str]) -> list[str]:
+    """The lines of a terminal that show a code, two rows of modules in each.
+
+    Args:
+        rows: Of the code, a text of 1 for dark and 0 for each.
+    """
+    side = "0" * BORDER
+    empty = ["0" * (len(rows) + 2 * BORDER)] * BORDER
+    framed = [*empty, *(side + row + side for row in rows), *empty]
+    if len(framed) % 2:
+        framed.append(empty[0])
+    return [
+        _COLOURS + "".join(_HALVES[pair] for pair in zip(above, below, strict=True)) + _PLAIN
+        for above, below in zip(framed[::2], framed[1::2], strict=True)
+    ]

@@ -1,0 +1,85 @@
+"""Sends subscribers that ask for it every note that anybody plays or schedules, with the beat it falls on.
+
+What nodes themselves emit is `/note/on` and `/note/off` (`notes_out`). This is what is asked of them: by OSC, MIDI, the
+page, live scripts, and by `/at` before its beat.
+"""
+
+from __future__ import annotations
+
+from antiphon.control.engine_clock import EngineClock
+from antiphon.control.osc.clients import Surfaces
+from antiphon.control.osc.feedback import Feedback
+from antiphon.engine.link import EngineLink
+from antiphon.errors import WireError
+from antiphon.graph.clock import swung
+from antiphon.io.osc_peer import Peer
+from antiphon.session.actions import NodeControl, NodeNoteOff, NodeNoteOn
+from antiphon.session.commands import Beat, Sample, When
+from antiphon.session.effects import EngineEffect
+from antiphon.session.graph_state import GraphState
+from antiphon.session.play import BEGIN
+from antiphon.session.schedule import due_beat
+from antiphon.wire.osc import Double, encode
+
+ADDRESS = "/note/event"
+SHORT = 0.125
+"""Beats for which a note of `/node/NAME/play` is shown, as it has no end of its own."""
+
+
+class NoteWatch:
+    """Sends `/note/event d:beat i:note i:velocity i:channel s:node`, velocity 0 for a note's end.
+
+    Attributes:
+        watched: Whether a subscriber asks for notes; `follow` renews it.
+    """
+
+    def __init__(
+        self, link: EngineLink, clock: EngineClock, state: GraphState, surfaces: Surfaces, feedback: Feedback
+    ) -> None:
+        """Sends nothing before `set`."""
+        self._link, self._clock, self._state = link, clock, state
+        self._surfaces, self._feedback = surfaces, feedback
+        self._brief: set[int] = set()
+        self.watched = False
+
+    def set(self, peer: Peer, *, on: bool) -> None:
+        """Begins or ends sending notes to a subscriber; `WireError` for a peer that is none."""
+        surface = self._surfaces.find(peer.key)
+        if surface is None:
+            raise WireError("you are not subscribed; send /notify 1 first")
+        surface.notes = on
+        self.follow()
+
+    def follow(self) -> None:
+        """Looks whether a subscriber asks for notes; called in every tick, since subscriptions end by themselves."""
+        self.watched = any(surface.notes for surface in self._surfaces)
+
+    def effect(self, effect: EngineEffect) -> None:
+        """Takes everything that the engine is asked for."""
+        if not self.watched:
+            return
+        match effect:
+            case NodeControl(node, number) if number == BEGIN:
+                # what `/node/NAME/play` sends before its note
+                self._brief.add(node)
+            case NodeNoteOn(node, note, velocity, channel):
+                beat = self._beat(effect.when)
+                self._send(beat, note, max(1, min(127, round(127.0 * velocity))), channel, node)
+                if node in self._brief:
+                    self._brief.discard(node)
+                    self._send(beat + SHORT, note, 0, channel, node)
+            case NodeNoteOff(node, note, channel):
+                self._send(self._beat(effect.when), note, 0, channel, node)
+
+    def _beat(self, when: When) -> float:
+        match when:
+            case Beat():
+                return swung(due_beat(when), *self._state.swing)
+            case Sample(sample):
+                return self._link.beat_at(sample)
+        return self._clock.moment().beat
+
+    def _send(self, beat: float, note: int, velocity: int, channel: int, node: int) -> None:
+        known = self._state.by_id.get(node)
+        if known is not None:
+            self._feedback.note(encode(ADDRESS, Double(beat), note, velocity, channel, known.name))
