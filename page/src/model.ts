@@ -3,7 +3,8 @@ import { batch, computed, signal, type Signal } from "@preact/signals";
 
 export type Value = number | string | boolean | null;
 export type Kind = "float" | "int" | "switch" | "choice" | "text" | "file" | "trigger";
-export interface Param {
+/** What a parameter is. */
+export interface Declared {
   name: string;
   kind: Kind;
   default: Value;
@@ -15,6 +16,9 @@ export interface Param {
   restart: boolean;
   readonly: boolean;
   doc: string;
+}
+/** A parameter of a node, as the server sent it. */
+export interface Param extends Declared {
   value: Value;
 }
 export interface Port {
