@@ -13,7 +13,7 @@ export interface File {
 
 export interface Job {
   id: string;
-  command: "run" | "render";
+  command: "run" | "render" | "live";
   name: string;
   file: string;
   params: Record<string, unknown>;
@@ -22,6 +22,7 @@ export interface Job {
   error: string;
   summary: string;
   created: number;
+  started: number;
   ended: number;
   results: { name: string; bytes: number }[];
 }
@@ -89,6 +90,21 @@ export interface Plugin {
   params: Param[];
 }
 
+export interface Overview {
+  seconds: number;
+  rate: number;
+  channels: number;
+  peaks: number[];
+  notes: number;
+}
+
+export interface LiveSet {
+  name: string;
+  line: string;
+  bars: number;
+  from: string;
+}
+
 export interface Patch {
   name: string;
   line: string;
@@ -105,9 +121,14 @@ export interface Get {
   "/api/plugins": Plugin[];
   [path: `/api/plugins/${string}`]: Plugin;
   "/api/surfaces": Record<string, unknown>;
+  "/api/phone": { addresses: { host: string; url: string; rows: string[] }[] };
   "/api/files": File[];
+  [path: `/api/files/${string}`]: File;
+  [path: `/api/files/${string}/overview`]: Overview;
+  "/api/live": LiveSet[];
   "/api/jobs": Job[];
   [path: `/api/jobs/${string}`]: Job;
+  [path: `/api/jobs/${string}/overview`]: Overview;
 }
 
 export interface Post {
@@ -118,6 +139,8 @@ export interface Post {
   "/api/files": { takes: Blob; answers: File };
   [path: `/api/run/${string}`]: { takes: { file: string; params?: Record<string, unknown>; format?: string; midi?: boolean; analysis?: boolean; tail?: number }; answers: Job };
   [path: `/api/render/${string}`]: { takes: { file?: string; format?: string; seconds?: number }; answers: Job };
+  [path: `/api/live/${string}`]: { takes: { file?: string; format?: string; bars?: number; midi?: boolean }; answers: Job };
+  [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
 }
 
 export interface Delete {

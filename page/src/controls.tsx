@@ -5,18 +5,18 @@ import { useRef } from "preact/hooks";
 import { Wires } from "./edit";
 import { send, set } from "./link";
 import { Learn, Mapped } from "./learn";
-import { graph, node, selected, value, type Node, type Param } from "./model";
+import { graph, node, selected, value, type Declared, type Node, type Param, type Value } from "./model";
 
 const HOST = new Set(["bypass", "mute", "wet"]);
 
-export function toPlace(param: Param, now: number): number {
+export function toPlace(param: Declared, now: number): number {
   const { low, high } = param;
   if (high <= low) return 0;
   const at = param.warp === "log" && low > 0 ? Math.log(now / low) / Math.log(high / low) : (now - low) / (high - low);
   return Math.min(1, Math.max(0, at));
 }
 
-export function fromPlace(param: Param, place: number): number {
+export function fromPlace(param: Declared, place: number): number {
   const at = Math.min(1, Math.max(0, place));
   const { low, high } = param;
   const now = param.warp === "log" && low > 0 ? low * (high / low) ** at : low + at * (high - low);
@@ -25,7 +25,7 @@ export function fromPlace(param: Param, place: number): number {
   return Number(now.toFixed(Math.min(6, digits)));
 }
 
-export function written(param: Param, now: unknown): string {
+export function written(param: Declared, now: unknown): string {
   if (param.unit === "chord") return chordName(now) || "none";
   if (typeof now !== "number") return now === null || now === undefined ? "–" : String(now);
   const size = Math.abs(now);
@@ -76,7 +76,7 @@ function Control({ node, param }: { node: string; param: Param }) {
   return (
     <div class="control">
       <span class="label" title={param.doc}>{param.name}</span>
-      <Field address={address} param={param} />
+      <Field param={param} now={value(address).value} change={(next) => set(address, next)} fire={() => send(address, 1)} />
       {learns ? (
         <Learn address={address} name={param.name} />
       ) : <span />}
@@ -86,39 +86,44 @@ function Control({ node, param }: { node: string; param: Param }) {
   );
 }
 
-function Field({ address, param }: { address: string; param: Param }) {
-  const held = value(address);
-  const now = held.value;
+interface Shown {
+  param: Declared;
+  now: Value;
+  change: (next: Value) => void;
+}
+
+/** The control of a parameter: it shows `now`, and calls `change` with what is set, `fire` where a trigger is pressed. */
+export function Field({ param, now, change, fire }: Shown & { fire: () => void }) {
   if (param.readonly) return <output>{param.kind === "switch" ? (now ? "on" : "off") : written(param, now)}</output>;
   switch (param.kind) {
     case "float":
     case "int":
-      return <Slider address={address} param={param} />;
+      return <Slider param={param} now={now} change={change} />;
     case "switch":
       return (
-        <button class="switch" role="switch" aria-checked={Boolean(now)} aria-label={param.name} onClick={() => set(address, !now)}>
+        <button class="switch" role="switch" aria-checked={Boolean(now)} aria-label={param.name} onClick={() => change(!now)}>
           <i />
         </button>
       );
     case "choice":
       return (
-        <select aria-label={param.name} value={String(now ?? "")} onChange={(event) => set(address, event.currentTarget.value)}>
+        <select aria-label={param.name} value={String(now ?? "")} onChange={(event) => change(event.currentTarget.value)}>
           {param.choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
         </select>
       );
     case "trigger":
-      return <button class="trigger" onClick={() => send(address, 1)}>{param.name}</button>;
+      return <button class="trigger" onClick={fire}>{param.name}</button>;
     default:
       return (
         <input class="text" aria-label={param.name} value={String(now ?? "")} spellcheck={false}
           onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
-          onBlur={(event) => event.currentTarget.value !== String(now ?? "") && set(address, event.currentTarget.value)} />
+          onBlur={(event) => event.currentTarget.value !== String(now ?? "") && change(event.currentTarget.value)} />
       );
   }
 }
 
-function Slider({ address, param }: { address: string; param: Param }) {
-  const now = Number(value(address).value ?? param.default);
+function Slider({ param, now: given, change }: Shown) {
+  const now = Number(given ?? param.default);
   const typed = useSignal(false);
   const bar = useRef<HTMLDivElement>(null);
   const from = useRef<{ x: number; place: number } | null>(null);
@@ -132,17 +137,17 @@ function Slider({ address, param }: { address: string; param: Param }) {
     const moved = ((event.clientX - from.current.x) / bar.current.clientWidth) * scale;
     from.current = { x: event.clientX, place: Math.min(1, Math.max(0, from.current.place + moved)) };
     const next = fromPlace(param, from.current.place);
-    if (next !== value(address).peek()) set(address, next);
+    if (next !== now) change(next);
   };
   const pressed = (event: KeyboardEvent) => {
     const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
     if (by !== undefined) {
       const step = (event.shiftKey && param.kind === "float" ? 0.1 : 1) / Math.min(steps, 100) * by;
       const next = param.kind === "int" ? Math.min(param.high, Math.max(param.low, now + by)) : fromPlace(param, place + step);
-      set(address, next);
-    } else if (event.key === "Home") set(address, param.low);
-    else if (event.key === "End") set(address, param.high);
-    else if (event.key === "Delete" || event.key === "Backspace") set(address, param.default);
+      change(next);
+    } else if (event.key === "Home") change(param.low);
+    else if (event.key === "End") change(param.high);
+    else if (event.key === "Delete" || event.key === "Backspace") change(param.default);
     else if (event.key === "Enter" || /^[0-9.-]$/.test(event.key)) typed.value = true;
     else return;
     event.preventDefault();
@@ -150,7 +155,7 @@ function Slider({ address, param }: { address: string; param: Param }) {
   };
   if (typed.value) return <Typed param={param} now={now} done={(next) => {
     typed.value = false;
-    if (next !== null) set(address, next);
+    if (next !== null) change(next);
   }} />;
   return (
     <div
@@ -175,7 +180,7 @@ function Slider({ address, param }: { address: string; param: Param }) {
   );
 }
 
-function Typed({ param, now, done }: { param: Param; now: number; done: (next: number | null) => void }) {
+function Typed({ param, now, done }: { param: Declared; now: number; done: (next: number | null) => void }) {
   const ended = useRef(false);
   const end = (next: number | null) => {
     if (ended.current) return;

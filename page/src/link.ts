@@ -20,7 +20,7 @@ const waiting = new Map<string, Value[]>();
 const later = new Map<string, Value>(); // values that came while a hand moved the control
 let flushing = 0;
 
-function token(): string {
+export function token(): string {
   const match = /token=([0-9a-f]{32})/.exec(location.hash);
   if (match) {
     sessionStorage.setItem("token", match[1]!);
@@ -162,9 +162,13 @@ function flush(): void {
   waiting.clear();
 }
 
+/** How often panic was pressed here: what plays in this browser by itself stops with it. */
+export const panics = signal(0);
+
 export function panic(): void {
   send("/panic");
   ahead.length = 0;
+  panics.value += 1;
   endNotes();
   say("Panic: what sounded is cut, what was scheduled is dropped.", false);
 }

@@ -108,7 +108,7 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape" || (event.key === " " && !pressed)) {
     event.preventDefault();
     if (!event.repeat) panic();
-  } else if (key(event, true)) event.preventDefault();
+  } else if (room.value === "Instrument" && key(event, true)) event.preventDefault();
 });
 document.addEventListener("keyup", (event) => {
   if (!typing(event.target)) key(event, false);

@@ -3,11 +3,15 @@ import type * as api from "./api";
 import { batch, computed, signal, type Signal } from "@preact/signals";
 
 export type Value = number | string | boolean | null;
-export type Kind = Param["kind"];
-/** A node's parameter; what has no end, of which JSON has no number, is no number with a slider. */
-export interface Param extends Omit<api.NodeParam, "low" | "high"> {
+export type Kind = api.Param["kind"];
+/** What a parameter is; one without an end, for which JSON has no number, has no slider. */
+export interface Declared extends Omit<api.Param, "low" | "high"> {
   low: number;
   high: number;
+}
+/** A parameter of a node, as the server sent it. */
+export interface Param extends Declared {
+  value: Value;
 }
 export type Port = api.Port;
 export interface Node extends Omit<api.Node, "params"> {

@@ -8,7 +8,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from antiphon.errors import FileError
 from antiphon.io.http_message import Refusal
@@ -205,6 +207,80 @@ async def test_bounds(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.
     monkeypatch.setattr(files_module, "MAX_FOLDER", 0)
     with pytest.raises(Refusal, match="more than"):
         board.files.check_room()
+    await board.close()
+
+
+async def test_room_is_counted_without_a_look_at_the_folder(
+    tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    board = JobBoard(tmp_path)
+    file = await board.receive("x.wav", pieces(b"abc"))
+    perform.allowed.set()
+    done = await until(JobState.DONE, board, board.add(task(file.id)).id)
+    assert board.files.size == 3 + 5
+    monkeypatch.setattr(files_module, "MAX_FOLDER", 7)
+    with pytest.raises(Refusal, match="more than"):
+        board.add(task(file.id))
+    await board.close()
+    (tmp_path / "results" / "of a job that is forgotten").mkdir()
+    again = JobBoard(tmp_path)
+    assert again.files.size == 3 + 5
+    assert [folder.name for folder in (tmp_path / "results").iterdir()] == [done.id]
+    again.cancel(done.id)
+    assert again.files.size == 3
+    monkeypatch.setattr(files_module, "BUFFER", 4)
+    with pytest.raises(Refusal, match="more than"):
+        await again.receive("y.wav", pieces(b"abcd", b"abcd"))
+    again.remove_file(file.id)
+    assert again.files.size == 0
+    await again.close()
+
+
+async def test_a_job_works_on_the_result_of_another(tmp_path: Path, perform: FakePerform) -> None:
+    seen: list[int] = []
+    board = JobBoard(tmp_path, listed=lambda: seen.append(len(board.jobs)))
+    file = await board.receive("take.wav", pieces(b"abc"))
+    first = board.add(task(file.id)).id
+    with pytest.raises(Refusal, match="has no results; it is"):
+        board.path(first)
+    perform.allowed.set()
+    await until(JobState.DONE, board, first)
+    assert board.path(first).read_bytes() == b"sound"
+    assert board.name(first) == "take echo.wav"
+    perform.allowed.clear()
+    second = board.add(task(first)).id
+    assert board.name(second) == "take echo echo.wav"
+    with pytest.raises(Refusal, match="works on this"):
+        board.cancel(first)
+    perform.allowed.set()
+    await until(JobState.DONE, board, second)
+    third = board.repeat(second).id
+    assert board.jobs[third].task == board.jobs[second].task
+    await until(JobState.DONE, board, third)
+    board.cancel(first)
+    with pytest.raises(Refusal, match="no file"):
+        board.repeat(second)
+    assert seen == [0, 2]  # a file came, a job was forgotten
+    await board.close()
+
+
+async def test_an_overview_has_the_length_and_the_waveform(tmp_path: Path) -> None:
+    board = JobBoard(tmp_path / "jobs")
+    sound = tmp_path / "ramp.wav"
+    ramp = np.linspace(0.0, 1.0, 60_000, dtype=np.float32)
+    soundfile.write(sound, np.stack([-ramp, ramp * 0.5], axis=1), 8000, "FLOAT")
+    file = await board.receive("ramp.wav", pieces(sound.read_bytes()))
+    found = await board.overview(file.id)
+    assert (found["seconds"], found["rate"], found["channels"]) == (7.5, 8000, 2)
+    assert len(found["peaks"]) <= 240
+    np.testing.assert_allclose(found["peaks"], np.linspace(1.0 / 59, 1.0, len(found["peaks"])), atol=0.01)
+    broken = await board.receive("broken.wav", pieces(b"RIFF but no sound"))
+    with pytest.raises(Refusal, match=r"broken\.wav") as refused:
+        await board.overview(broken.id)
+    assert str(tmp_path) not in str(refused.value)
+    assert [path.stem for path in (tmp_path / "jobs" / "overviews").iterdir()] == [file.id]
+    board.remove_file(file.id)
+    assert list((tmp_path / "jobs" / "overviews").iterdir()) == []
     await board.close()
 
 

@@ -16,7 +16,8 @@ from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import Refusal
 from antiphon.jobs.job import Task
-from antiphon.jobs.request import command, render_task, run_task
+from antiphon.jobs.live_sets import live_sets
+from antiphon.jobs.request import command, live_task, render_task, run_task
 from antiphon.runtime import paths
 
 ECHO = ProcessorInfo(
@@ -129,6 +130,39 @@ def test_a_patch_is_rendered_for_a_time_or_over_a_file() -> None:
     for patch, body in (("/etc/passwd", {"seconds": 1}), ("bed", {}), ("bed", {"seconds": -1})):
         with pytest.raises(AntiphonError):
             render_task(patch, body, path_of)
+
+
+def test_a_live_set_is_named_and_never_sent() -> None:
+    shipped = live_sets()["bells"]
+    assert shipped.line.startswith("A harp goes through slow chords")
+    assert shipped.bars == 18
+    task = live_task("bells", {"midi": True}, path_of)
+    words = command(task, None, Path("/o"))
+    assert words == [
+        "render", "--out", "/o/out.wav", "--bars", "18", "--midi", "/o/notes.mid", "--", str(shipped.path),
+    ]  # fmt: skip
+    assert "--in" in command(live_task("bells", {"file": "aa", "bars": 2}, path_of), path_of("aa"), Path("/o"))
+    for name, body in (
+        ("../live/bells", {}),
+        (str(shipped.path), {}),
+        ("bells.py", {}),
+        ("bells", {"code": "import os"}),
+        ("bells", {"bars": 0}),
+        ("bells", {"bars": 1e9}),
+    ):
+        with pytest.raises(AntiphonError):
+            live_task(name, body, path_of)
+
+
+def test_a_set_of_the_performer_hides_one_that_ships() -> None:
+    own = paths.patches() / "live" / "bells.py"
+    own.parent.mkdir(parents=True)
+    own.write_text('"""Mine."""\nfrom antiphon.live import *\n')
+    task = live_task("bells", {}, path_of)
+    assert command(task, None, Path("/o"))[-1] == str(own)
+    assert live_sets()["bells"].plain() == {"name": "bells", "line": "Mine.", "bars": 16, "from": "yours"}
+    own.unlink()
+    assert live_sets()["bells"].plain()["from"] == "shipped"
 
 
 JSON = st.recursive(

@@ -1,3 +1,62 @@
+// The room Files: files, what is run on them, the jobs, and the player that compares source and result.
+import { useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { asked, giveToken } from "./api";
+import { Jobs } from "./jobs";
+import { FileList } from "./list";
+import { Player } from "./player";
+import { close } from "./sound";
+import { follow, upload } from "./state";
+import { Work } from "./work";
+
 export function Files() {
-  return <main class="files" aria-label="Files" />;
+  const over = useSignal(false);
+  useEffect(() => {
+    const end = follow();
+    return () => {
+      end();
+      close();
+    };
+  }, []);
+  return (
+    <main
+      class={`files${over.value ? " over" : ""}`}
+      onDragOver={(event) => {
+        event.preventDefault();
+        over.value = true;
+      }}
+      onDragLeave={(event) => event.target === event.currentTarget && (over.value = false)}
+      onDrop={(event) => {
+        event.preventDefault();
+        event.stopPropagation(); // elsewhere on the page a file that is dropped becomes the input
+        over.value = false;
+        upload(event.dataTransfer?.files ?? []);
+      }}
+    >
+      {asked.value && <Token />}
+      <div class="columns">
+        <FileList />
+        <Work />
+        <Jobs />
+      </div>
+      <Player />
+    </main>
+  );
+}
+
+/** On this machine only what changes something needs the token, so the page asks for it when it is needed. */
+function Token() {
+  const field = useRef<HTMLInputElement>(null);
+  useEffect(() => field.current?.focus(), []);
+  return (
+    <form class="ask" onSubmit={(event) => {
+      event.preventDefault();
+      giveToken(field.current!.value.trim());
+    }}>
+      <p role="alert">{asked.value[0]!.toUpperCase() + asked.value.slice(1).replace(/\.?$/, ".")} It is in the file <code>token</code> in the
+        configuration folder of the machine that serves.</p>
+      <label>Token <input ref={field} type="password" autocomplete="off" /></label>
+      <button class="call">Go on</button>
+    </form>
+  );
 }

@@ -84,6 +84,7 @@ class Response:
         type: Its media type.
         headers: Added to the server's; framing headers are the server's business.
         file: A file that is sent in pieces in place of `body`; None for `body`.
+        part: The bytes of `file` to send, without gaps; None for all.
     """
 
     status: int = 200
@@ -91,6 +92,7 @@ class Response:
     type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     file: Path | None = None
+    part: range | None = None
 
     def check(self) -> None:
         """Looks whether it can be sent, before any of it is.

@@ -11,11 +11,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import Refusal
 from antiphon.jobs.files import FileShelf
 from antiphon.jobs.job import Job, JobState, Task
+from antiphon.jobs.live_sets import folders
+from antiphon.jobs.overviews import Overviews
 from antiphon.jobs.process import Outcome, perform
 from antiphon.jobs.request import command
 from antiphon.jobs.table import JobTable, Upload
@@ -38,12 +41,18 @@ def places() -> int:
 class JobBoard:
     """The jobs of one server. A job that ran when its web process ended begins anew."""
 
-    def __init__(self, folder: Path, changed: Callable[[Job], None] = lambda job: None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        changed: Callable[[Job], None] = lambda job: None,
+        listed: Callable[[], None] = lambda: None,
+    ) -> None:
         """Opens the table; `start` runs what waits.
 
         Args:
             folder: For the table, files and results.
             changed: Called with a job whenever it changes.
+            listed: Called when a file came or went, or a job was forgotten.
 
         Raises:
             FileError: The folder or the table cannot be used.
@@ -51,12 +60,15 @@ class JobBoard:
         self._table = JobTable(folder)
         self.files = FileShelf(folder, self._table)
         self.jobs: dict[str, Job] = {}
-        self._changed = changed
+        self._changed, self._listed = changed, listed
+        self._overviews = Overviews(folder / "overviews")
         self._running: dict[str, asyncio.Task[None]] = {}
         self._open = True
         for job in self._table.jobs():
             again = job if job.state.over else replace(job, state=JobState.WAITING)
             self.jobs[job.id] = again
+            self.files.count_results(job.id, sum(job.results.values()))
+        self.files.remove_others(self.jobs)
 
     def start(self) -> None:
         """Runs the jobs that wait, as far as there are places."""
@@ -73,16 +85,52 @@ class JobBoard:
 
     async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> Upload:
         """Stores a client's file; see `FileShelf.receive`."""
-        return await self.files.receive(name, pieces)
+        entry = await self.files.receive(name, pieces)
+        self._listed()
+        return entry
 
     def remove_file(self, key: str) -> None:
         """Removes a file; raises `Refusal` where a job still needs it, or there is none."""
-        needed = next((job for job in self.jobs.values() if job.task.file == key and not job.state.over), None)
-        if needed is not None:
-            raise Refusal(
-                409, f"the job {needed.id} works on this file; cancel it first (DELETE /api/jobs/{needed.id})"
-            )
+        self._check_needed(key)
         self.files.remove(key)
+        self._overviews.remove(key)
+        self._listed()
+
+    def path(self, key: str) -> Path:
+        """The path of what a job may work on.
+
+        Args:
+            key: The identifier of a file, or of a job: its first result.
+
+        Raises:
+            Refusal: There is neither.
+        """
+        return self.result(key, "") if key in self.jobs else self.files.path(key)
+
+    def name(self, key: str) -> str:
+        """What a file, or a job's first result, is called: "take.wav", and of a job on it "take denoise.wav"."""
+        if key in self.files.entries:
+            return self.files.entries[key].name
+        job = self.jobs.get(key)
+        if job is None:
+            return ""
+        before = Path(self.name(job.task.file)).stem
+        return f"{before} {job.task.name}".strip() + job.task.suffix
+
+    async def overview(self, key: str) -> dict[str, Any]:
+        """The length and waveform of a file or a job's first result; raises `Refusal` where it has none."""
+        path = self.path(key)
+        try:
+            return await self._overviews.get(key, path)
+        except Refusal as refusal:
+            raise Refusal(refusal.status, str(refusal).replace(str(path), self.name(key))) from None
+
+    def repeat(self, key: str) -> Job:
+        """Adds the task of a job once more; raises as `job`, `path` and `add`."""
+        task = self.job(key).task
+        if task.file:
+            self.path(task.file)
+        return self.add(task)
 
     def add(self, task: Task) -> Job:
         """Adds a job, which runs as soon as there is a place.
@@ -101,7 +149,9 @@ class JobBoard:
                 429, f"{MAX_WAITING} jobs wait already; try again when some are done", (("Retry-After", "30"),)
             )
         self.files.check_room()
-        for old in [job for job in self.jobs.values() if job.state.over][: len(self.jobs) - MAX_JOBS + 1]:
+        needed = {job.task.file for job in self.jobs.values() if not job.state.over} | {task.file}
+        over = [job for job in self.jobs.values() if job.state.over and job.id not in needed]
+        for old in over[: max(0, len(self.jobs) - MAX_JOBS + 1)]:
             self._forget(old)
         job = Job(secrets.token_hex(6), task, created=time.time())
         self._set(job)
@@ -140,6 +190,7 @@ class JobBoard:
         """Ends a job that waits or runs; forgets one that has ended, with its results."""
         job = self.job(key)
         if job.state.over:
+            self._check_needed(key)
             self._forget(job)
             return job
         ended = replace(job, state=JobState.CANCELLED, ended=time.time())
@@ -158,7 +209,7 @@ class JobBoard:
 
     async def _perform(self, key: str) -> None:
         try:
-            self._set(replace(self.jobs[key], state=JobState.RUNNING, progress=0.0))
+            self._set(replace(self.jobs[key], state=JobState.RUNNING, progress=0.0, started=time.time()))
             ended = await self._outcome(self.jobs[key])
             if key in self.jobs and not self.jobs[key].state.over:
                 self._set(replace(ended, ended=time.time()))
@@ -184,26 +235,31 @@ class JobBoard:
         folder = self.files.results(job.id)
         self.files.remove_results(job.id)  # of a run that was cut off
         try:
-            source = self.files.path(job.task.file) if job.task.file else None
+            source = self.path(job.task.file) if job.task.file else None
+            words = command(job.task, source, folder)
             make_folder(folder, PRIVATE_FOLDER)
         except AntiphonError as error:
             return replace(job, state=JobState.FAILED, error=str(error))
-        outcome = await perform(command(job.task, source, folder), lambda share: self._progress(job.id, share))
+        outcome = await perform(words, lambda share: self._progress(job.id, share))
         if outcome.status:
             self.files.remove_results(job.id)
             return replace(job, state=JobState.FAILED, error=self._plain(_reason(outcome), job))
         results = {path.name: path.stat().st_size for path in sorted(folder.iterdir())}
         results = {name: results[name] for name in sorted(results, key=lambda name: not name.startswith("out."))}
+        self.files.count_results(job.id, sum(results.values()))
         summary = self._plain(outcome.printed, job)
         return replace(job, state=JobState.DONE, progress=1.0, summary=summary, results=results)
 
     def _plain(self, text: str, job: Job) -> str:
         """A command's words without this machine's paths."""
-        for folder in (self.files.results(job.id), self.files.sent):
+        if job.task.file:
+            with contextlib.suppress(Refusal):
+                source, name = self.path(job.task.file), self.name(job.task.file)
+                # a result has the name that every other has, so its path is looked for alone
+                text = text.replace(str(source), name)
+                text = text if job.task.file in self.jobs else text.replace(source.name, name)
+        for folder in (self.files.results(job.id), self.files.sent, *folders()):
             text = text.replace(f"{folder}/", "")
-        if job.task.file in self.files.entries:
-            entry = self.files.entries[job.task.file]
-            text = text.replace(f"{entry.id}{entry.suffix}", entry.name)
         return shorten(" ".join(text.split()), SENTENCE)
 
     def _progress(self, key: str, share: float) -> None:
@@ -217,10 +273,17 @@ class JobBoard:
         self.jobs[job.id] = job
         self._changed(job)
 
+    def _check_needed(self, key: str) -> None:
+        needed = next((job for job in self.jobs.values() if job.task.file == key and not job.state.over), None)
+        if needed is not None:
+            raise Refusal(409, f"the job {needed.id} works on this; cancel it first (DELETE /api/jobs/{needed.id})")
+
     def _forget(self, job: Job) -> None:
         self._table.remove(job.id)
         self.files.remove_results(job.id)
+        self._overviews.remove(job.id)
         del self.jobs[job.id]
+        self._listed()
 
 
 def _reason(outcome: Outcome) -> str:

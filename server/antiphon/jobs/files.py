@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from pathlib import Path
 
 from antiphon.io.http_message import Refusal
@@ -36,6 +36,9 @@ class FileShelf:
     Attributes:
         sent: The folder of files.
         entries: The files, by identifier.
+
+    What is in the folders is counted as it comes and goes: to read thousands of files' sizes for each job would stop
+    the event loop on a slow disk.
     """
 
     def __init__(self, folder: Path, table: JobTable) -> None:
@@ -51,7 +54,8 @@ class FileShelf:
         self._table = table
         self.sent, self._results = (make_folder(folder / name, PRIVATE_FOLDER) for name in ("files", "results"))
         self.entries = {file.id: file for file in table.files() if self._path(file).exists()}
-        self._receiving = 0
+        self._sizes: dict[str, int] = {}
+        self._receiving = self._arriving = 0
         for left in self.sent.glob("*.part"):
             left.unlink(missing_ok=True)
 
@@ -110,14 +114,30 @@ class FileShelf:
         """The folder of a job's results, which may not exist."""
         return self._results / job
 
+    def count_results(self, job: str, size: int) -> None:
+        """Counts a job's results, in bytes, as long as they are there."""
+        self._sizes[job] = size
+
     def remove_results(self, job: str) -> None:
         """Removes a job's results."""
+        self._sizes.pop(job, None)
         with contextlib.suppress(OSError):
             shutil.rmtree(self.results(job))
 
+    def remove_others(self, jobs: Container[str]) -> None:
+        """Removes results whose job is forgotten: the process ended in between."""
+        for folder in self._results.iterdir():
+            if folder.name not in jobs:
+                self.remove_results(folder.name)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files and results, with what is being received."""
+        return sum(entry.bytes for entry in self.entries.values()) + sum(self._sizes.values()) + self._arriving
+
     def check_room(self) -> None:
         """Raises `Refusal` where the folder is full."""
-        if _size(self.sent) + _size(self._results) > MAX_FOLDER:
+        if self.size > MAX_FOLDER:
             raise Refusal(
                 507,
                 f"files and results take more than {MAX_FOLDER >> 30} GiB; remove some first "
@@ -129,18 +149,21 @@ class FileShelf:
 
     async def _write(self, path: Path, pieces: AsyncIterator[bytes]) -> int:
         """Writes the pieces, gathered, in a thread: a slow disk delays no other request. Returns their bytes."""
-        await asyncio.to_thread(self.check_room)
+        self.check_room()
         size, buffer = 0, bytearray()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
         try:
             async for piece in pieces:
                 size += len(piece)
+                self._arriving += len(piece)
                 buffer += piece
                 if len(buffer) >= BUFFER:
+                    self.check_room()
                     await asyncio.to_thread(_write_all, descriptor, bytes(buffer))
                     buffer.clear()
             await asyncio.to_thread(_write_all, descriptor, bytes(buffer))
         finally:
+            self._arriving -= size
             os.close(descriptor)
         return size
 
@@ -153,7 +176,3 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 def _plain(name: str) -> str:
     return "".join(c if c.isprintable() and c not in "/\\" else "_" for c in name)
-
-
-def _size(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,4 +1,4 @@
-"""A job: one plugin or patch over one file."""
+"""A job: one plugin, patch or live set over one file."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Task:
     """What is asked for.
 
     Attributes:
-        command: "run" (a plugin) or "render" (a patch).
-        name: Of the plugin or the patch.
-        file: The identifier of the file it works on; "" for a patch that plays by itself.
+        command: "run" (a plugin), "render" (a patch) or "live" (a live set).
+        name: Of the plugin, the patch or the set.
+        file: The identifier of what it works on, a file or a job with a result; "" for what plays by itself.
         suffix: Ending of the result's name: ".wav".
         params: What was given of the plugin's parameters, as the client gave it.
         arguments: For the command line, after the files.
@@ -83,6 +83,7 @@ class Job:
         error: Why it failed, one sentence; "" where it did not.
         summary: What the command said of its results.
         created, ended: Unix time in seconds; `ended` is 0 while it has not ended.
+        started: Unix time at which it began to run; 0 while it waits, and not kept over a restart.
         results: Names and bytes of its result files.
     """
 
@@ -95,6 +96,7 @@ class Job:
     created: float = 0.0
     ended: float = 0.0
     results: Mapping[str, int] = field(default_factory=dict)
+    started: float = 0.0
 
     def plain(self) -> dict[str, Any]:
         """The job as clients get it."""
@@ -109,6 +111,7 @@ class Job:
             "error": self.error,
             "summary": self.summary,
             "created": self.created,
+            "started": self.started,
             "ended": self.ended,
             "results": [{"name": name, "bytes": size} for name, size in self.results.items()],
         }

@@ -1,4 +1,7 @@
-"""The process of one job: `antiphon run` or `antiphon render`, below the priority of everything that plays."""
+"""The process of one job: `antiphon run` or `antiphon render`, below the priority of everything that plays.
+
+The overview of a file is made by such a process too.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +34,15 @@ class Outcome:
     complaint: str
 
 
-async def perform(words: Sequence[str], progress: Callable[[float], None]) -> Outcome:
+async def perform(
+    words: Sequence[str], progress: Callable[[float], None] = lambda share: None, module: str = "antiphon"
+) -> Outcome:
     """Runs a command of Antiphon to its end.
 
     Args:
         words: Its words, without the interpreter.
         progress: Called with the share that is done, 0 to 1.
+        module: The module to run: that of `antiphon`'s commands, or another with a `main`.
 
     Returns:
         How it ended. When the task is cancelled, the command is ended first.
@@ -46,7 +52,7 @@ async def perform(words: Sequence[str], progress: Callable[[float], None]) -> Ou
     loop.add_reader(reading, _read, reading, progress)
     try:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "antiphon", *words,
+            sys.executable, "-m", module, *words,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

@@ -13,14 +13,18 @@ from antiphon.errors import AntiphonError, ParamError, WireError
 from antiphon.graph import asset_names, patch_list
 from antiphon.graph.graph import known_type
 from antiphon.jobs.job import Task
+from antiphon.jobs.live_sets import live_set
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES
 from antiphon.runtime.suggestion import instead
 
 RUN_KEYS = ("file", "params", "format", "midi", "analysis", "tail")
 RENDER_KEYS = ("file", "format", "seconds")
+LIVE_KEYS = ("file", "format", "bars", "midi")
 MOST_SECONDS = 3600.0
 """Of a rendered patch."""
+MOST_BARS = 2048.0
+"""Of a rendered live set."""
 MOST_TRIGGER = 7 * 24 * 3600.0
 NOTES = ".mid"
 
@@ -95,6 +99,32 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
     return Task("render", patch, key, _suffix(fields, ".wav"), {}, tuple(arguments))
 
 
+def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
+    """The task of `POST /api/live/SET`.
+
+    Args:
+        name: A live set's name; a script from the network is never evaluated.
+        body: {"bars": 16, "file": ID, "format": ".wav", "midi": true}; all may be missing. The file is what the patch
+            hears as its input.
+        path_of: As for `run_task`.
+
+    Returns:
+        The task.
+
+    Raises:
+        AntiphonError: As `run_task`.
+    """
+    script = live_set(name)
+    fields = _fields(body, LIVE_KEYS)
+    key = _file(fields, path_of)[0] if "file" in fields else ""
+    bars = _number(fields, "bars", MOST_BARS, "bars") if "bars" in fields else float(script.bars)
+    if bars <= 0.0:
+        raise WireError(f'"bars" is above 0, at most {MOST_BARS:g}')
+    suffix = _suffix(fields, ".wav")
+    beside = {"--midi": "notes.mid"} if _switch(fields, "midi") else {}
+    return Task("live", name, key, suffix, {}, ("--bars", f"{bars:g}"), beside)
+
+
 def command(task: Task, source: Path | None, folder: Path) -> list[str]:
     """The command line of a task, without the interpreter.
 
@@ -105,13 +135,17 @@ def command(task: Task, source: Path | None, folder: Path) -> list[str]:
 
     Returns:
         Its words.
+
+    Raises:
+        WireError: The live set was removed meanwhile.
     """
     out = str(folder / f"out{task.suffix}")
     beside = [word for option, name in task.beside.items() for word in (option, str(folder / name))]
     if task.command == "run":
         return ["run", *task.arguments, *beside, "--", task.name, str(source), out]
     given = ["--in", str(source)] if source is not None else []
-    return ["render", "--out", out, *given, *task.arguments, *beside, "--", task.name]
+    played = str(live_set(task.name).path) if task.command == "live" else task.name
+    return ["render", "--out", out, *given, *task.arguments, *beside, "--", played]
 
 
 def _fields(body: object, known: tuple[str, ...]) -> Mapping[str, Any]:
@@ -169,12 +203,12 @@ def _ending(info: ProcessorInfo, source: Path) -> str:
     return source.suffix if source.suffix in FORMATS else ".wav"
 
 
-def _number(fields: Mapping[str, Any], name: str, most: float) -> float:
+def _number(fields: Mapping[str, Any], name: str, most: float, unit: str = "seconds") -> float:
     value = fields[name]
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise WireError(f'"{name}" is a number of seconds')
+        raise WireError(f'"{name}" is a number of {unit}')
     if not 0.0 <= value <= most:
-        raise WireError(f'"{name}" is 0 to {most:g} s')
+        raise WireError(f'"{name}" is 0 to {most:g} {unit}')
     return float(value)
 
 

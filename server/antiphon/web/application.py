@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from antiphon.io.http_message import Authorise, HttpRequest, HttpRoute, Refusal, Response, StreamRoute
@@ -13,6 +14,7 @@ from antiphon.web.asgi import Receive, Scope, Send
 from antiphon.web.bodies import Disconnect, StreamedBody, send_file
 from antiphon.web.guard import Headers, Limits, Site, check_framing, check_length, check_size
 from antiphon.web.oscquery.listeners import Listeners
+from antiphon.web.ranges import with_range
 
 ServeWebSocket: TypeAlias = Callable[[str, Receive, Send, str | None], Awaitable[None]]
 """Serves one WebSocket: query, ASGI's receive and send, the subprotocol to accept."""
@@ -79,10 +81,10 @@ class Routes:
         state = scope["state"]
         if scope["type"] == "websocket":
             serve = self._server.websockets.get(scope["path"])
+            protocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
             if serve is None:
-                await self._server.listeners.serve(receive, send)
+                await self._server.listeners.serve(receive, send, protocol)
             else:
-                protocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
                 await serve(scope["query_string"].decode("latin-1"), receive, send, protocol)
             return
         state["connection"].task = asyncio.current_task()
@@ -106,6 +108,8 @@ class Routes:
             request = with_body(state["request"], b"".join(body))
             body.clear()
             response = await self._server.handle(route, request)
+            if response.file is not None and response.status == 200:
+                response = with_range(response, request.headers if request.method == "GET" else {})
         except Refusal as refusal:
             await respond(send, self._server.refused(refusal), last=True)
             return
@@ -177,7 +181,7 @@ def headers_of(response: Response, *, last: bool) -> list[tuple[bytes, bytes]]:
         ("Referrer-Policy", "no-referrer"),
     ]
     if response.status not in (204, 304):
-        length = response.file.stat().st_size if response.file is not None else len(response.body)
+        length = len(response.body) if response.file is None else _length(response.file, response.part)
         headers += [("Content-Type", response.type), ("Content-Length", str(length))]
     headers += [(name, value) for name, value in response.headers if name.lower() not in _OURS]
     if last:
@@ -189,10 +193,14 @@ async def respond(send: Send, response: Response, *, last: bool, empty: bool = F
     """Sends a response; with `last` the connection closes, with `empty` (HEAD) the file of a response is not read."""
     await send({"type": "http.response.start", "status": response.status, "headers": headers_of(response, last=last)})
     if response.file is not None and not empty:
-        await send_file(send, response.file)
+        await send_file(send, response.file, response.part)
         return
     body = b"" if response.status in (204, 304) else response.body
     await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _length(file: Path, part: range | None) -> int:
+    return file.stat().st_size if part is None else len(part)
 
 
 def _address(end: tuple[str, int | None] | None) -> str:

@@ -70,10 +70,17 @@ class StreamedBody:
             raise Refusal(408, f"a file must be sent with {SLOWEST} bytes a second at least")
 
 
-async def send_file(send: Send, path: Path) -> None:
-    """Sends a file as the body of a response whose head was sent. A client that does not read is disconnected."""
+async def send_file(send: Send, path: Path, part: range | None = None) -> None:
+    """Sends a file as the body of a response whose head was sent. A client that does not read is disconnected.
+
+    Args:
+        send: Of ASGI.
+        path: The file.
+        part: Its bytes to send; None for all.
+    """
     with path.open("rb") as file:
-        left = os.fstat(file.fileno()).st_size
+        left = os.fstat(file.fileno()).st_size if part is None else len(part)
+        file.seek(0 if part is None else part.start)
         while left > 0:
             piece = await asyncio.to_thread(file.read, min(PIECE, left))
             if not piece:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.errors import FileError, PatchError
@@ -15,14 +15,16 @@ from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.job import Job, Task
-from antiphon.jobs.request import render_task, run_task
+from antiphon.jobs.live_sets import live_sets
+from antiphon.jobs.request import live_task, render_task, run_task
 from antiphon.web.api.graph_json import plugin_json
 from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.jobs")
 TYPES = {
     ".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg", ".aiff": "audio/aiff",
-    ".aif": "audio/aiff", ".au": "audio/basic", ".mid": "audio/midi", ".json": "application/json",
+    ".aif": "audio/aiff", ".au": "audio/basic", ".mid": "audio/midi", ".midi": "audio/midi",
+    ".json": "application/json",
 }  # fmt: skip
 """Media types of results, by ending."""
 
@@ -44,11 +46,15 @@ class JobRoutes:
         server.add("GET", "/api/plugins/*", self._plugin)
         server.add("GET", "/api/files", self._files)
         server.add_stream("/api/files", self._receive, MAX_FILE)
+        server.add("GET", "/api/files/*", self._file)
         server.add("DELETE", "/api/files/*", self._remove_file)
         server.add("POST", "/api/run/*", self._run)
         server.add("POST", "/api/render/*", self._render)
+        server.add("GET", "/api/live", self._live_sets)
+        server.add("POST", "/api/live/*", self._live)
         server.add("GET", "/api/jobs", self._jobs)
         server.add("GET", "/api/jobs/*", self._job)
+        server.add("POST", "/api/jobs/*", self._repeat)
         server.add("DELETE", "/api/jobs/*", self._cancel)
 
     def start(self) -> None:
@@ -66,7 +72,7 @@ class JobRoutes:
 
     def _board(self) -> JobBoard:
         if self._opened is None:
-            self._opened = JobBoard(self._folder, self._changed)
+            self._opened = JobBoard(self._folder, self._changed, self._server.listeners.files)
             self._opened.start()
         return self._opened
 
@@ -87,6 +93,19 @@ class JobRoutes:
         entry = await self._board().receive(name, pieces)
         return answer(entry.plain(), 201, (("Location", f"/api/files/{entry.id}"),))
 
+    async def _file(self, request: HttpRequest) -> Response:
+        key, _, what = _tail(request, "/api/files/").partition("/")
+        files = self._board().files
+        path = files.path(key)
+        match what:
+            case "":
+                return answer(files.entries[key].plain())
+            case "content":
+                return _download(path, files.entries[key].name)
+            case "overview":
+                return answer(await self._board().overview(key))
+        raise Refusal(404, "a file has /content and /overview")
+
     async def _remove_file(self, request: HttpRequest) -> Response:
         self._board().remove_file(_tail(request, "/api/files/"))
         return Response(204)
@@ -94,14 +113,29 @@ class JobRoutes:
     async def _run(self, request: HttpRequest) -> Response:
         plugin = self._known(_tail(request, "/api/run/")).type
         board, body = self._board(), request.json()
-        return self._accepted(await asyncio.to_thread(run_task, self._catalog, plugin, body, board.files.path))
+        return self._accepted(await asyncio.to_thread(run_task, self._catalog, plugin, body, board.path))
 
     async def _render(self, request: HttpRequest) -> Response:
         board, body, patch = self._board(), request.json(), _tail(request, "/api/render/")
-        return self._accepted(await asyncio.to_thread(render_task, patch, body, board.files.path))
+        return self._accepted(await asyncio.to_thread(render_task, patch, body, board.path))
+
+    async def _live_sets(self, request: HttpRequest) -> Response:
+        return answer([found.plain() for found in (await asyncio.to_thread(live_sets)).values()])
+
+    async def _live(self, request: HttpRequest) -> Response:
+        board, body, name = self._board(), request.json(), _tail(request, "/api/live/")
+        return self._accepted(await asyncio.to_thread(live_task, name, body, board.path))
+
+    async def _repeat(self, request: HttpRequest) -> Response:
+        key, _, what = _tail(request, "/api/jobs/").partition("/")
+        if what != "repeat":
+            raise Refusal(404, "a job takes POST at /repeat")
+        return self._answer(self._board().repeat(key))
 
     def _accepted(self, task: Task) -> Response:
-        job = self._board().add(task)
+        return self._answer(self._board().add(task))
+
+    def _answer(self, job: Job) -> Response:
         return answer(job.plain(), 202, (("Location", f"/api/jobs/{job.id}"),))
 
     async def _jobs(self, request: HttpRequest) -> Response:
@@ -112,13 +146,15 @@ class JobRoutes:
         if not rest:
             return answer(self._board().job(key).plain())
         what, _, name = rest.partition("/")
+        board = self._board()
+        if what == "overview" and not name:
+            return answer(await board.overview(board.job(key).id))
         if what != "result":
-            raise Refusal(404, "a job has /result and /result/NAME")
-        path = self._board().result(key, name)
-        shown = f'attachment; filename="{path.name}"'
-        return Response(
-            200, b"", TYPES.get(path.suffix, "application/octet-stream"), (("Content-Disposition", shown),), path
-        )
+            raise Refusal(404, "a job has /result, /result/NAME and /overview")
+        path = board.result(key, name)
+        shown = board.name(key)
+        # out.wav has the whole name, the others their own behind it
+        return _download(path, shown if path.stem == "out" else f"{Path(shown).stem} {path.name}")
 
     async def _cancel(self, request: HttpRequest) -> Response:
         return answer(self._board().cancel(_tail(request, "/api/jobs/")).plain())
@@ -128,6 +164,15 @@ class JobRoutes:
             return known_type(name, self._catalog)
         except PatchError as error:
             raise Refusal(404, str(error)) from None
+
+
+def _download(path: Path, name: str) -> Response:
+    """A file as a download of that name, or a part of it."""
+    plain = "".join(c if c.isascii() and c.isprintable() and c not in '"\\%' else "_" for c in name)
+    shown = f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+    return Response(
+        200, b"", TYPES.get(path.suffix, "application/octet-stream"), (("Content-Disposition", shown),), path
+    )
 
 
 def _tail(request: HttpRequest, prefix: str) -> str:

@@ -78,7 +78,7 @@ SCHEMAS: dict[str, Schema] = {
     "File": _object(id=TEXT, name=TEXT, bytes=INTEGER, created=NUMBER),
     "Job": _object(
         id=TEXT,
-        command={"type": "string", "enum": ["run", "render"]},
+        command={"type": "string", "enum": ["run", "render", "live"]},
         name=TEXT,
         file=TEXT,
         params=ANY,
@@ -87,6 +87,7 @@ SCHEMAS: dict[str, Schema] = {
         error=TEXT,
         summary=TEXT,
         created=NUMBER,
+        started=NUMBER,
         ended=NUMBER,
         results=_list(_object(name=TEXT, bytes=INTEGER)),
     ),
@@ -119,6 +120,8 @@ SCHEMAS: dict[str, Schema] = {
         needs=_list(TEXT),
         params=_list(_ref("Param")),
     ),
+    "Overview": _object(seconds=NUMBER, rate=INTEGER, channels=INTEGER, peaks=_list(NUMBER), notes=INTEGER),
+    "LiveSet": _object(name=TEXT, line=TEXT, bars=INTEGER, **{"from": TEXT}),
     "Patch": _object(name=TEXT, line=TEXT, hint=TEXT, group=TEXT, **{"from": TEXT}),
 }
 RUN = _optional(
@@ -131,6 +134,7 @@ RUN = _optional(
     tail={**NUMBER, "minimum": 0, "maximum": 60},
 )
 RENDER = _optional(file=TEXT, format=TEXT, seconds={**NUMBER, "minimum": 0, "maximum": 3600})
+LIVE = _optional(file=TEXT, format=TEXT, bars={**NUMBER, "minimum": 0, "maximum": 2048}, midi=SWITCH)
 OPERATIONS = (
     Operation("get", "/api/status", "The state of the server and its counters.", ANY),
     Operation("get", "/api/openapi.json", "This document.", ANY),
@@ -161,12 +165,19 @@ OPERATIONS = (
         "post", "/api/files", "Send a file: sound or MIDI. Its bytes are the body.", _ref("File"), 201,
         query=(("name", "Its name; the ending says what it holds."),), binary=True,
     ),
+    Operation("get", "/api/files/{id}", "One file.", _ref("File")),
+    Operation("get", "/api/files/{id}/content", "A file's bytes.", file=True),
+    Operation("get", "/api/files/{id}/overview", "A file's length and waveform.", _ref("Overview")),
     Operation("delete", "/api/files/{id}", "Remove a file.", status=204),
     Operation("post", "/api/run/{plugin}", "Run a plugin over a file.", _ref("Job"), 202, RUN),
     Operation("post", "/api/render/{patch}", "Render a patch, over a file or for a time.", _ref("Job"), 202, RENDER),
+    Operation("get", "/api/live", "The live sets there are on this machine.", _list(_ref("LiveSet"))),
+    Operation("post", "/api/live/{set}", "Render a live set of this machine, by its name.", _ref("Job"), 202, LIVE),
     Operation("get", "/api/jobs", "The jobs, newest first.", _list(_ref("Job"))),
     Operation("get", "/api/jobs/{id}", "One job.", _ref("Job")),
     Operation("delete", "/api/jobs/{id}", "Cancel a job; forget one that has ended.", _ref("Job")),
+    Operation("post", "/api/jobs/{id}/repeat", "Do a job once more.", _ref("Job"), 202),
+    Operation("get", "/api/jobs/{id}/overview", "The length and waveform of a job's first result.", _ref("Overview")),
     Operation("get", "/api/jobs/{id}/result", "A job's first result.", file=True),
     Operation("get", "/api/jobs/{id}/result/{name}", "A job's result of that name.", file=True),
 )  # fmt: skip
@@ -203,6 +214,7 @@ def _operation(operation: Operation) -> Schema:
     answered: Schema = {"description": "Done."}
     if operation.file:
         answered["content"] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
+        parameters.append({"name": "Range", "in": "header", "schema": TEXT, "description": "A part of it: bytes=0-99."})
     elif operation.answers is not None:
         answered["content"] = {"application/json": {"schema": operation.answers}}
     shown: Schema = {
@@ -214,6 +226,8 @@ def _operation(operation: Operation) -> Schema:
             "5XX": {"description": "Not possible now.", "content": {"application/json": {"schema": _ref("Error")}}},
         },
     }
+    if operation.file:
+        shown["responses"]["206"] = {**answered, "description": "The part that was asked for."}
     if operation.method != "get":
         shown["security"] = [{"token": []}]
     if operation.binary:

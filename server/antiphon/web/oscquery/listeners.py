@@ -3,8 +3,10 @@
 The client sends `{"COMMAND": "LISTEN", "DATA": "/node/echo/wet"}`, or IGNORE to end that, and receives each change as a
 binary OSC packet. Of several pending changes of an address only the last is sent, so that a client that reads slowly
 costs at most one packet for each address. Nodes that come and go are sent to every client, by PATH_ADDED and
-PATH_REMOVED. The address /api/jobs is for jobs on files: each change of a job is sent as {"COMMAND": "JOB", "DATA":
-{...}}. A binary message of the client is an OSC packet for the server, as over UDP.
+PATH_REMOVED. A binary message of the client is an OSC packet for the server, as over UDP.
+
+The address /api/jobs is for jobs on files: each change of a job is sent as {"COMMAND": "JOB", "DATA": {...}}, and
+{"COMMAND": "FILES"} says that a file came or went, or a job was forgotten.
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 JOBS = "/api/jobs"
 """The address to listen to for jobs."""
+FILES = "FILES"
+"""The command about the list of files; no job has it as its key."""
 MAX_LISTENERS = 32
 MAX_ADDRESSES = 1024
 """Addresses of one client."""
@@ -124,10 +128,16 @@ class Listeners:
         """Whether another client may connect."""
         return len(self._all) < MAX_LISTENERS
 
-    async def serve(self, receive: Receive, send: Send) -> None:
-        """Serves one client until it disconnects; `receive` and `send` are ASGI's."""
+    async def serve(self, receive: Receive, send: Send, protocol: str | None = None) -> None:
+        """Serves one client until it disconnects.
+
+        Args:
+            receive: Of ASGI.
+            send: Of ASGI.
+            protocol: The subprotocol to accept; a browser that offers one ends the connection without it.
+        """
         await receive()  # websocket.connect
-        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.accept", "subprotocol": protocol})
         listener = WebListener()
         self._all[listener] = asyncio.current_task()
         if self._changes is not None:
@@ -158,6 +168,11 @@ class Listeners:
             text = json.dumps({"COMMAND": "JOB", "DATA": state})
             for listener in self._all:
                 listener.job(key, text)
+
+    def files(self) -> None:
+        """Tells the clients that listen to jobs to read the lists of files and jobs again."""
+        for listener in self._all:
+            listener.job(FILES, json.dumps({"COMMAND": FILES}))
 
     async def stop(self) -> None:
         """Disconnects all clients."""

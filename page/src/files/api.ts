@@ -1,0 +1,134 @@
+// Requests of this room: with the token where one is known, and asking for it where the server wants it.
+import { signal } from "@preact/signals";
+import { token } from "../link";
+import { say } from "../model";
+
+/** Why the token is asked for; "" while it is not. */
+export const asked = signal("");
+let waiting: (() => void)[] = [];
+
+export function giveToken(text: string): void {
+  sessionStorage.setItem("token", text);
+  asked.value = "";
+  const again = waiting;
+  waiting = [];
+  again.forEach((one) => one());
+}
+
+function given(): Promise<void> {
+  return new Promise((resolve) => waiting.push(resolve));
+}
+
+export function headers(): Record<string, string> {
+  const known = token();
+  return known ? { Authorization: `Bearer ${known}` } : {};
+}
+
+/** The sentence of a refusal. */
+function sentence(text: string, status: number): string {
+  try {
+    return String((JSON.parse(text) as { error: string }).error);
+  } catch {
+    return status ? `the server answered ${status}` : "the server does not answer";
+  }
+}
+
+/** Whether the token is missing or wrong; then the page asks for it, and the request goes out again. */
+function locked(status: number, text: string): boolean {
+  if (status !== 401 && status !== 403) return false;
+  asked.value = status === 401 ? "Work on files changes something on the server, so it needs the token." : sentence(text, status);
+  return true;
+}
+
+/** Asks the server; null where it refuses, which is said in the log and by `refused`. */
+export async function request<T>(
+  method: string, path: string, body?: unknown, refused: (why: string) => void = (why) => say(why),
+): Promise<T | null> {
+  for (;;) {
+    try {
+      const answer = await fetch(path, {
+        method, headers: { Accept: "application/json", ...headers() }, body: body === undefined ? undefined : JSON.stringify(body),
+      });
+      const text = await answer.text();
+      if (answer.ok) return (text ? JSON.parse(text) : {}) as T;
+      if (!locked(answer.status, text)) {
+        refused(sentence(text, answer.status));
+        return null;
+      }
+    } catch {
+      refused(sentence("", 0));
+      return null;
+    }
+    await given();
+  }
+}
+
+export interface Sending {
+  done: Promise<string>; // "" or why not
+  cancel: () => void;
+}
+
+/** Sends a file's bytes as they are read from the disk; fetch cannot say how far it is. */
+export function send(path: string, file: File, progress: (share: number) => void): Sending {
+  let running: XMLHttpRequest | null = null;
+  let ended = false;
+  const once = () =>
+    new Promise<[number, string]>((resolve) => {
+      const mine = new XMLHttpRequest();
+      running = mine;
+      mine.open("POST", path);
+      for (const [name, value] of Object.entries(headers())) mine.setRequestHeader(name, value);
+      mine.upload.onprogress = (event) => event.lengthComputable && progress(event.loaded / event.total);
+      mine.onload = () => resolve([mine.status, mine.responseText]);
+      mine.onerror = mine.onabort = () => resolve([0, ""]);
+      mine.send(file);
+    });
+  const all = async () => {
+    for (;;) {
+      if (ended) return "cancelled";
+      const [status, text] = await once();
+      if (ended) return "cancelled";
+      if (status >= 200 && status < 300) return "";
+      if (!locked(status, text)) return sentence(text, status);
+      await given();
+    }
+  };
+  return {
+    done: all(),
+    cancel: () => {
+      ended = true;
+      running?.abort();
+    },
+  };
+}
+
+/** The bytes of a file on the server. */
+export async function bytes(path: string, progress: (share: number) => void, signal: AbortSignal): Promise<ArrayBuffer> {
+  const answer = await fetch(path, { headers: headers(), signal });
+  if (!answer.ok || !answer.body) throw new Error(sentence(await answer.text(), answer.status));
+  const length = Number(answer.headers.get("Content-Length") ?? 0);
+  const whole = new Uint8Array(length);
+  let at = 0;
+  const reader = answer.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    whole.set(value, at);
+    at += value.length;
+    progress(length ? at / length : 0);
+  }
+  return whole.buffer;
+}
+
+/** Saves a result. With HTTPS, where even reading needs the token, a link would not send it. */
+export async function download(path: string, name: string): Promise<void> {
+  const link = document.createElement("a");
+  link.download = name;
+  if (location.protocol === "https:") {
+    const answer = await fetch(path, { headers: headers() });
+    if (!answer.ok) return say(sentence(await answer.text(), answer.status));
+    link.href = URL.createObjectURL(await answer.blob());
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  } else link.href = path;
+  link.click();
+}

@@ -1,0 +1,251 @@
+// The lists of files and jobs, what is chosen of them, and what can be run. Changes of jobs come by a WebSocket.
+import { computed, signal } from "@preact/signals";
+import { ask, open } from "../link";
+import type { Declared, Port } from "../model";
+import { request, send, type Sending } from "./api";
+
+export interface Stored {
+  id: string;
+  name: string;
+  bytes: number;
+  created: number;
+}
+export interface Overview {
+  seconds: number;
+  rate: number;
+  channels: number;
+  peaks: number[];
+  notes: number;
+}
+export interface Job {
+  id: string;
+  command: "run" | "render" | "live";
+  name: string;
+  file: string;
+  params: Record<string, unknown>;
+  state: "waiting" | "running" | "done" | "failed" | "cancelled";
+  progress: number;
+  error: string;
+  summary: string;
+  created: number;
+  started: number;
+  ended: number;
+  results: { name: string; bytes: number }[];
+}
+export interface Plugin {
+  name: string;
+  doc: string;
+  inputs: Port[];
+  outputs: Port[];
+  needs: string[];
+  params: Declared[];
+}
+export interface Entry {
+  name: string;
+  line: string;
+  bars?: number;
+}
+export interface Upload {
+  key: number;
+  file: File;
+  progress: number;
+  error: string;
+  sending: Sending | null;
+}
+
+export const files = signal<Stored[]>([]);
+export const jobs = signal<Job[]>([]);
+export const uploads = signal<Upload[]>([]);
+export const overviews = signal<Record<string, Overview | string>>({});
+/** Identifiers of the files, or of the job whose result, the next run works on. */
+export const chosen = signal<ReadonlySet<string>>(new Set());
+export const plugins = signal<Plugin[]>([]);
+export const patches = signal<Entry[]>([]);
+export const sets = signal<Entry[]>([]);
+/** Seconds left of each running job, as far as one can say. */
+export const left = signal<Record<string, number>>({});
+
+const MIDI = /\.midi?$/i;
+const SOUND = /\.(wav|flac|ogg|mp3|aiff?|au)$/i;
+export const ACCEPT = ".wav,.flac,.ogg,.mp3,.aiff,.aif,.au,.mid,.midi";
+const AT_ONCE = 2; // files that are sent at a time; the server takes four of all browsers
+
+export const isNotes = (name: string) => MIDI.test(name);
+
+/** What a file, or a job's first result, is called. */
+export function nameOf(id: string): string {
+  const file = files.value.find((one) => one.id === id);
+  if (file) return file.name;
+  const job = jobs.value.find((one) => one.id === id);
+  if (!job) return id ? "a file that was removed" : "";
+  const before = nameOf(job.file).replace(/\.[^.]*$/, "");
+  const ending = /\.[^.]*$/.exec(job.results[0]?.name ?? "")?.[0] ?? "";
+  return `${before} ${job.name}`.trim() + ending;
+}
+
+export function contentOf(id: string): string {
+  return files.value.some((one) => one.id === id) ? `/api/files/${id}/content` : `/api/jobs/${id}/result`;
+}
+
+export const sources = computed(() => [...chosen.value].map((id) => ({ id, name: nameOf(id) })));
+
+export function choose(id: string, on: boolean): void {
+  // a result is worked on alone: choosing files leaves it
+  const next = new Set([...chosen.value].filter((one) => files.value.some((file) => file.id === one)));
+  if (on) next.add(id);
+  else next.delete(id);
+  chosen.value = next;
+}
+
+export async function readLists(): Promise<void> {
+  const [stored, done] = await Promise.all([ask<Stored[]>("/api/files"), ask<Job[]>("/api/jobs")]);
+  if (stored) files.value = stored;
+  if (done) jobs.value = done;
+  const known = new Set([...files.value.map((one) => one.id), ...jobs.value.map((one) => one.id)]);
+  if ([...chosen.value].some((id) => !known.has(id))) chosen.value = new Set([...chosen.value].filter((id) => known.has(id)));
+  void look();
+}
+
+let looking = false;
+/** Reads the overviews of files that have none, one after the other. */
+async function look(): Promise<void> {
+  if (looking) return;
+  looking = true;
+  for (;;) {
+    const next = files.value.find((one) => !(one.id in overviews.value));
+    if (!next || !socket) break;
+    let why = "";
+    const found = await request<Overview>("GET", `/api/files/${next.id}/overview`, undefined, (text) => (why = text));
+    overviews.value = { ...overviews.value, [next.id]: found ?? why };
+  }
+  looking = false;
+}
+
+export async function readChoices(): Promise<void> {
+  const [first, second, third] = await Promise.all([
+    ask<Plugin[]>("/api/plugins"), ask<Entry[]>("/api/patches"), ask<Entry[]>("/api/live"),
+  ]);
+  if (first) plugins.value = first;
+  if (second) patches.value = second;
+  if (third) sets.value = third;
+}
+
+let socket: WebSocket | null = null;
+const seen = new Map<string, { at: number; progress: number }>();
+
+/** Follows jobs until the function that it returns is called. */
+export function follow(): () => void {
+  let open_ = true;
+  const connect = () => {
+    if (!open_) return;
+    const mine = open("/");
+    socket = mine;
+    mine.onopen = () => {
+      mine.send(JSON.stringify({ COMMAND: "LISTEN", DATA: "/api/jobs" }));
+      void readLists();
+    };
+    mine.onmessage = (event) => {
+      if (typeof event.data !== "string") return;
+      const { COMMAND, DATA } = JSON.parse(event.data) as { COMMAND: string; DATA: Job };
+      if (COMMAND === "FILES") void readLists();
+      else if (COMMAND === "JOB") take(DATA);
+    };
+    mine.onclose = () => setTimeout(connect, 1500);
+  };
+  connect();
+  void readChoices();
+  return () => {
+    open_ = false;
+    socket?.close();
+    socket = null;
+  };
+}
+
+function take(job: Job): void {
+  const rest = jobs.value.some((one) => one.id === job.id);
+  jobs.value = rest ? jobs.value.map((one) => (one.id === job.id ? job : one)) : [job, ...jobs.value];
+  const now = performance.now() / 1000;
+  if (job.state !== "running") {
+    seen.delete(job.id);
+    const { [job.id]: _, ...others } = left.value;
+    left.value = others;
+    return;
+  }
+  const first = seen.get(job.id);
+  if (!first) seen.set(job.id, { at: now, progress: job.progress });
+  else if (job.progress > first.progress + 0.01 && now > first.at + 1) {
+    const speed = (job.progress - first.progress) / (now - first.at);
+    left.value = { ...left.value, [job.id]: (1 - job.progress) / speed };
+  }
+}
+
+let keys = 0;
+export function upload(list: Iterable<File>): void {
+  const added = [...list].map((file) => ({
+    key: ++keys, file, progress: 0, sending: null,
+    error: MIDI.test(file.name) || SOUND.test(file.name) ? "" : "no sound or MIDI file: .wav, .flac, .ogg, .mp3, .aiff, .au, .mid",
+  }));
+  uploads.value = [...uploads.value, ...added];
+  sendNext();
+}
+
+function change(key: number, to: Partial<Upload>): void {
+  uploads.value = uploads.value.map((one) => (one.key === key ? { ...one, ...to } : one));
+}
+
+export function drop(key: number): void {
+  uploads.value.find((one) => one.key === key)?.sending?.cancel();
+  uploads.value = uploads.value.filter((one) => one.key !== key);
+}
+
+function sendNext(): void {
+  const busy = uploads.value.filter((one) => one.sending && !one.error).length;
+  const next = uploads.value.find((one) => !one.sending && !one.error);
+  if (!next || busy >= AT_ONCE) return;
+  const sending = send(`/api/files?name=${encodeURIComponent(next.file.name)}`, next.file, (progress) => change(next.key, { progress }));
+  change(next.key, { sending });
+  void sending.done.then(async (why) => {
+    if (why && why !== "cancelled") change(next.key, { error: why });
+    else {
+      if (!why) await readLists();
+      uploads.value = uploads.value.filter((one) => one.key !== next.key);
+      if (!why && !chosen.value.size) {
+        const newest = files.value.filter((one) => one.name === next.file.name).at(-1);
+        if (newest) choose(newest.id, true);
+      }
+    }
+    sendNext();
+  });
+  sendNext();
+}
+
+export async function remove(ids: Iterable<string>): Promise<void> {
+  for (const id of ids) await request("DELETE", `/api/files/${id}`);
+  await readLists();
+}
+
+export async function forget(job: Job): Promise<void> {
+  if (await request("DELETE", `/api/jobs/${job.id}`)) await readLists();
+}
+
+export async function repeat(job: Job): Promise<void> {
+  const next = await request<Job>("POST", `/api/jobs/${job.id}/repeat`, {});
+  if (next) take(next);
+}
+
+export async function run(path: string, body: unknown, refused: (why: string) => void): Promise<boolean> {
+  const next = await request<Job>("POST", path, body, refused);
+  if (next) take(next);
+  return next !== null;
+}
+
+export function shortSize(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`;
+  return bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+export function clock(seconds: number): string {
+  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}

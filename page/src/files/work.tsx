@@ -1,0 +1,177 @@
+// What is run: a plugin, a patch or a live set, its parameters as controls made from the declarations.
+import { computed, signal } from "@preact/signals";
+import { Field } from "../controls";
+import type { Declared, Value } from "../model";
+import { files, isNotes, patches, plugins, run, sets, sources, type Entry, type Plugin } from "./state";
+
+const KINDS = ["Plugin", "Patch", "Live set"] as const;
+const kind = signal<(typeof KINDS)[number]>("Plugin");
+const names = signal<Record<string, string>>({ Plugin: "denoise", Patch: "through", "Live set": "bells" });
+/** What was set, by plugin and parameter; what is missing has its default. */
+const given = signal<Record<string, Record<string, Value | { file: string }>>>({});
+const format = signal("");
+const seconds = signal("");
+const bars = signal("");
+const midi = signal(false);
+const problem = signal("");
+const busy = signal(false);
+
+const HOST = new Set(["bypass", "mute"]);
+const FORMATS = ["wav", "flac", "ogg", "mp3"];
+
+const fits = (plugin: Plugin) => {
+  const has = (ports: { kind: string }[], wanted: string) => ports.some((port) => port.kind === wanted);
+  const notes = sources.value.some((one) => isNotes(one.name));
+  const sound = sources.value.some((one) => !isNotes(one.name));
+  const gives = has(plugin.outputs, "audio") || has(plugin.outputs, "events");
+  const takesSound = has(plugin.inputs, "audio");
+  const takesNotes = has(plugin.inputs, "events");
+  return gives && (takesSound || takesNotes) && (!notes || takesNotes) && (!sound || takesSound);
+};
+const offered = computed<{ name: string; line: string; bars?: number }[]>(() => {
+  if (kind.value === "Plugin") return plugins.value.filter(fits).map(({ name, doc }) => ({ name, line: doc }));
+  return kind.value === "Patch" ? patches.value : sets.value;
+});
+const picked = computed(() => offered.value.find((one) => one.name === names.value[kind.value]) ?? offered.value[0]);
+const plugin = computed(() => (kind.value === "Plugin" ? plugins.value.find((one) => one.name === picked.value?.name) : undefined));
+const givesSound = computed(() => !plugin.value || plugin.value.outputs.some((port) => port.kind === "audio"));
+
+async function start(): Promise<void> {
+  const name = picked.value?.name;
+  if (!name || busy.value) return;
+  problem.value = "";
+  busy.value = true;
+  const path = `/api/${{ Plugin: "run", Patch: "render", "Live set": "live" }[kind.value]}/${encodeURIComponent(name)}`;
+  const each: (string | undefined)[] = sources.value.length ? sources.value.map((one) => one.id) : [undefined];
+  for (const file of each) {
+    const body: Record<string, unknown> = { ...(file ? { file } : {}) };
+    if (format.value && givesSound.value) body.format = format.value;
+    if (kind.value === "Plugin") body.params = given.value[name] ?? {};
+    if (kind.value === "Patch" && (seconds.value || !file)) body.seconds = Number(seconds.value.replace(",", ".")) || 10;
+    if (kind.value === "Live set") {
+      if (bars.value) body.bars = Number(bars.value.replace(",", "."));
+      if (midi.value) body.midi = true;
+    }
+    if (!(await run(path, body, (why) => (problem.value = why)))) break;
+  }
+  busy.value = false;
+}
+
+export function Work() {
+  const now = picked.value;
+  const count = sources.value.length;
+  const missing = kind.value === "Plugin" && !count;
+  return (
+    <section class="column work" aria-label="Run something on files">
+      <h2>Run</h2>
+      <p class="on">
+        {count === 0 ? (kind.value === "Plugin" ? "Choose a file first." : "On no file: it plays by itself.")
+          : <>On {sources.value.slice(0, 3).map((one, at) => <b key={one.id}>{at ? ", " : ""}{one.name}</b>)}{count > 3 ? ` and ${count - 3} more` : ""}</>}
+      </p>
+      <form onSubmit={(event) => {
+        event.preventDefault();
+        void start();
+      }}>
+        <div class="kinds" role="group" aria-label="What to run">
+          {KINDS.map((one) => (
+            <button type="button" key={one} aria-pressed={kind.value === one} onClick={() => {
+              kind.value = one;
+              problem.value = "";
+            }}>{one}</button>
+          ))}
+        </div>
+        <select class="what" aria-label={kind.value} value={now?.name ?? ""}
+          onChange={(event) => {
+            names.value = { ...names.value, [kind.value]: event.currentTarget.value };
+            problem.value = "";
+          }}>
+          {offered.value.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
+        </select>
+        {now && <p class="line">{now.line}</p>}
+        {plugin.value && <Params plugin={plugin.value} />}
+        <div class="options">
+          {kind.value === "Patch" && (
+            <label>Seconds <input inputMode="decimal" value={seconds.value} placeholder={count ? "as the file" : "10"} onInput={(event) => (seconds.value = event.currentTarget.value)} /></label>
+          )}
+          {kind.value === "Live set" && (
+            <label>Bars <input inputMode="decimal" value={bars.value} placeholder={String((now as Entry | undefined)?.bars ?? 16)} onInput={(event) => (bars.value = event.currentTarget.value)} /></label>
+          )}
+          {givesSound.value && (
+            <label>Format{" "}
+              <select value={format.value} onChange={(event) => (format.value = event.currentTarget.value)}>
+                <option value="">{kind.value === "Plugin" ? "as the file" : "wav"}</option>
+                {FORMATS.map((one) => <option key={one} value={one}>{one}</option>)}
+              </select>
+            </label>
+          )}
+          {kind.value === "Live set" && (
+            <label><input type="checkbox" checked={midi.value} onChange={(event) => (midi.value = event.currentTarget.checked)} /> its notes as MIDI too</label>
+          )}
+        </div>
+        {problem.value && <p class="bad" role="alert">{problem.value}</p>}
+        <div class="run-bar">
+          <button class="call run" disabled={missing || busy.value || !now}>{count > 1 ? `Run on ${count} files` : "Run"}</button>
+        </div>
+      </form>
+    </section>
+  );
+}
+
+function Params({ plugin }: { plugin: Plugin }) {
+  const mine = given.value[plugin.name] ?? {};
+  const change = (param: Declared, next: Value | { file: string } | undefined) => {
+    const { [param.name]: _, ...rest } = mine;
+    const plain = next === undefined || next === param.default;
+    given.value = { ...given.value, [plugin.name]: plain ? rest : { ...rest, [param.name]: next } };
+  };
+  const own = plugin.params.filter((param) => !param.readonly && !HOST.has(param.name));
+  const shown = [...own.filter((param) => param.name !== "wet"), ...own.filter((param) => param.name === "wet")];
+  return (
+    <>
+      <div class="params">
+        {shown.map((param) => (
+          <div class="control" key={`${plugin.name}.${param.name}`}>
+            <span class="label" title={param.doc}>{param.name}</span>
+            {param.kind === "file" ? <FileChoice param={param} now={mine[param.name]} needed={plugin.needs.includes(param.name)} change={(next) => change(param, next)} />
+              : param.kind === "trigger" ? <Moment param={param} now={mine[param.name]} change={(next) => change(param, next)} />
+              : <Field param={param} now={(mine[param.name] as Value) ?? param.default} change={(next) => change(param, next)} fire={() => undefined} />}
+            <span />
+            <small class="doc" title={param.doc}>{param.doc}</small>
+          </div>
+        ))}
+      </div>
+      {Object.keys(mine).length > 0 && (
+        <button type="button" class="small" onClick={() => (given.value = { ...given.value, [plugin.name]: {} })}>Defaults</button>
+      )}
+    </>
+  );
+}
+
+interface Choice<T> {
+  param: Declared;
+  now: unknown;
+  change: (next: T | undefined) => void;
+}
+
+/** A parameter that takes a file: one of those on the server. */
+function FileChoice({ param, now, needed, change }: Choice<{ file: string }> & { needed: boolean }) {
+  const id = typeof now === "object" && now ? (now as { file: string }).file : "";
+  return (
+    <select aria-label={param.name} value={id} onChange={(event) => change(event.currentTarget.value ? { file: event.currentTarget.value } : undefined)}>
+      <option value="">{needed ? "choose a file" : "none"}</option>
+      {files.value.map((one) => <option key={one.id} value={one.id}>{one.name}</option>)}
+    </select>
+  );
+}
+
+/** A trigger: the second at which it fires, or none. */
+function Moment({ param, now, change }: Choice<number>) {
+  return (
+    <input class="text" inputMode="decimal" aria-label={`${param.name}: seconds at which it fires`} placeholder="never; or at s"
+      value={typeof now === "number" ? String(now) : ""}
+      onBlur={(event) => {
+        const at = Number(event.currentTarget.value.replace(",", "."));
+        change(event.currentTarget.value.trim() && at >= 0 ? at : undefined);
+      }} />
+  );
+}

@@ -1,0 +1,95 @@
+"""The live sets that clients of HTTP may render: scripts that lie on this machine already, by name.
+
+A script is a program and runs with its owner's rights. So a client names one of the owner's, in the folder `live` of
+the patches, and never sends one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon.errors import WireError
+from antiphon.graph.patch_list import HEAD, LINE, SETS
+from antiphon.runtime import paths, resources
+from antiphon.runtime.shortening import shorten
+from antiphon.runtime.suggestion import instead
+from antiphon.wire.text import printable
+
+SUFFIX = ".py"
+BARS = 16
+"""Bars of a set whose description names none."""
+_QUOTED = re.compile(r'\s*"""(.*?)(?:"""|\n\s*\n|\Z)', re.DOTALL)
+_BARS = re.compile(r"--bars (\d{1,4})\b")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSet:
+    """A live script.
+
+    Attributes:
+        name: Of its file, without the suffix.
+        line: What it says of itself, one paragraph.
+        bars: How long it is meant to be, by its description.
+        own: Whether it is the performer's, not one that ships with Antiphon.
+        path: The file.
+    """
+
+    name: str
+    line: str
+    bars: int
+    own: bool
+    path: Path
+
+    def plain(self) -> dict[str, object]:
+        """The set as data for JSON, without its path."""
+        return {"name": self.name, "line": self.line, "bars": self.bars, "from": "yours" if self.own else "shipped"}
+
+
+def folders() -> tuple[Path, Path]:
+    """The folder of the sets that ship, and that of the performer's."""
+    return resources.patches() / SETS, paths.patches() / SETS
+
+
+def live_sets() -> dict[str, LiveSet]:
+    """All sets by name; one of the performer's hides one that ships."""
+    found: dict[str, LiveSet] = {}
+    for own, folder in enumerate(folders()):
+        for path in _files(folder):
+            head = _head(path)
+            quoted, bars = _QUOTED.match(head), _BARS.search(head)
+            line = printable(" ".join(quoted[1].split()))[:LINE] if quoted else ""
+            found[path.stem] = LiveSet(path.stem, line, int(bars[1]) if bars else BARS, bool(own), path)
+    return dict(sorted(found.items()))
+
+
+def live_set(name: str) -> LiveSet:
+    """The set of that name.
+
+    Args:
+        name: From the network: never a path, since it is looked up among the names of files.
+
+    Raises:
+        WireError: There is none.
+    """
+    known = live_sets()
+    if name not in known:
+        raise WireError(f"there is no live set {shorten(name)!r}{instead(name, known, 'there are')}")
+    return known[name]
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    try:
+        return [path for path in folder.glob(f"*{SUFFIX}") if path.is_file() and not path.name.startswith((".", "_"))]
+    except OSError:
+        return []
+
+
+def _head(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(HEAD).decode("utf-8-sig", "replace").replace("\r\n", "\n")
+    except OSError:
+        return ""

@@ -1,0 +1,81 @@
+"""What a list shows of a file: its length and its waveform, in a few numbers.
+
+`python -m antiphon.jobs.overview PATH` prints them as JSON. The process is one of its own, since the web process holds
+neither numpy nor decoders.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import AntiphonError
+
+POINTS = 240
+"""Points of a waveform, each the greatest absolute sample of its share of the file."""
+_STEP = 1024
+"""Frames of a point while the file is read, before they are gathered to `POINTS`."""
+
+
+def overview(path: Path) -> dict[str, Any]:
+    """Reads a file.
+
+    Args:
+        path: Sound or MIDI.
+
+    Returns:
+        seconds, rate (Hz) and channels, both 0 for MIDI; peaks, 0 to 1 and `POINTS` of them at most, empty for MIDI;
+        notes, their number in a MIDI file.
+
+    Raises:
+        FileError: It cannot be read.
+    """
+    from antiphon.offline.note_file import is_midi, read
+
+    if is_midi(path):
+        score = read(path, 48000)
+        notes = sum(event.kind == "on" for _, event in score.events)
+        return {"seconds": score.frames / 48000, "rate": 0, "channels": 0, "peaks": [], "notes": notes}
+    return {**_sound(path), "notes": 0}
+
+
+def _sound(path: Path) -> dict[str, Any]:
+    import numpy as np
+
+    from antiphon.io.audiofile import stream
+
+    peaks: list[float] = []
+    frames, peak, filled = 0, 0.0, 0
+    with stream(path) as (info, blocks):
+        for block in blocks:
+            level = np.nan_to_num(np.abs(block).max(axis=0), posinf=1.0)
+            at = 0
+            while at < level.size:
+                n = min(level.size - at, _STEP - filled)
+                peak, filled, at = max(peak, float(level[at : at + n].max())), filled + n, at + n
+                if filled == _STEP:
+                    peaks.append(peak)
+                    peak, filled = 0.0, 0
+            frames += level.size
+        if filled:
+            peaks.append(peak)
+    each = max(1, math.ceil(len(peaks) / POINTS))
+    gathered = [round(min(1.0, max(peaks[n : n + each])), 3) for n in range(0, len(peaks), each)]
+    return {"seconds": frames / info.rate, "rate": info.rate, "channels": info.channels, "peaks": gathered}
+
+
+def main() -> int:
+    """Prints the overview of the file that is named, or the reason why there is none."""
+    try:
+        print(json.dumps(overview(Path(sys.argv[1]))))
+    except AntiphonError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

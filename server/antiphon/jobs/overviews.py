@@ -1,0 +1,66 @@
+"""Overviews of files (`antiphon.jobs.overview`), each made once, by one process at a time, and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+from antiphon.io.http_message import Refusal
+from antiphon.jobs.process import perform
+from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder
+
+MODULE = "antiphon.jobs.overview"
+
+
+class Overviews:
+    """The folder of overviews, a file of JSON each."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the folder where it is missing; raises `FileError` where it cannot."""
+        self._folder = make_folder(folder, PRIVATE_FOLDER)
+        self._turn = asyncio.Lock()
+
+    async def get(self, key: str, path: Path) -> dict[str, Any]:
+        """An overview, made where there is none yet.
+
+        Args:
+            key: Of the file.
+            path: The file.
+
+        Returns:
+            What `overview` returns.
+
+        Raises:
+            Refusal: 422, the file cannot be read; the text is the reader's.
+        """
+        async with self._turn:
+            kept = self._kept(key)
+            if kept is not None:
+                return kept
+            outcome = await perform((str(path),), module=MODULE)
+            if outcome.status:
+                lines = outcome.complaint.splitlines()
+                raise Refusal(422, lines[-1] if lines else "the file cannot be read")
+            found: dict[str, Any] = json.loads(outcome.printed)
+            # one that is not written, as the disk is full, is made again
+            with contextlib.suppress(OSError):
+                self._path(key).write_text(outcome.printed)
+            return found
+
+    def remove(self, key: str) -> None:
+        """Removes an overview, where there is one."""
+        with contextlib.suppress(OSError):
+            self._path(key).unlink(missing_ok=True)
+
+    def _kept(self, key: str) -> dict[str, Any] | None:
+        try:
+            found: dict[str, Any] = json.loads(self._path(key).read_text())
+        except (OSError, ValueError):
+            return None  # there is none, or it was written in part
+        return found
+
+    def _path(self, key: str) -> Path:
+        return self._folder / f"{key}.json"
