@@ -11,14 +11,12 @@ from functools import cached_property
 import numpy as np
 
 from antiphon.library.preference import (
-    REPEATED,
     F64,
     Kernel,
     Preference,
     components,
     numbers,
     preference,
-    standard,
 )
 from antiphon.library.taste_tables import Signal, TasteTables, TrackRow
 
@@ -30,15 +28,17 @@ RECENT = 6 * 3600.0
 """Seconds for which a track is not recommended again after any signal about it."""
 MOST_SIGNALS = 300
 """The newest tracks with signals that count; the time grows with their square."""
-CONTINUITY = 0.5
-"""Weight of how much a track sounds like the one before it, in standard deviations of the preference."""
+CONTINUITY = 0.1
+"""Weight of how much a track is like the one before it, beside 1 for the most preferred track."""
+REPEATED = 0.2
+"""What a track's score loses for each track of its artist that was just heard, beside 1 for the most preferred track."""
 FADING = 0.8
 """By how much the memory of an artist shrinks with each track."""
 LONGEST = 500
 """Tracks of a playlist."""
 
 
-@dataclass(slots=True)
+@dataclass
 class TrackTable:
     """The tracks there are, as columns.
 
@@ -120,13 +120,13 @@ def playlist(
     at = None if last is None else table.place.get(last)
     if at is not None:
         allowed[at] = False
-    score = standard(found.mean) + 1e-6 * np.random.default_rng(0).random(size)
+    score = _of_best(found.mean) + 1e-6 * np.random.default_rng(0).random(size)
     heard = _heard(table, signals, now)
     chosen: list[Choice] = []
     while len(chosen) < min(count, LONGEST) and allowed.any():
         total = score - REPEATED * heard
         if at is not None:
-            total = total + CONTINUITY * standard(kernel.columns([at])[:, 0])
+            total = total + CONTINUITY * _of_best(np.where(allowed, kernel.columns([at])[:, 0], 0.0))
         at = int(np.argmax(np.where(allowed, total, -np.inf)))
         allowed[at] = False
         heard = FADING * heard + _same(kernel.artist, at)
@@ -160,6 +160,13 @@ def _heard(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
         if place is not None and now - signal.time < RECENT:
             heard = FADING * heard + _same(table.kernel.artist, place)
     return heard
+
+
+def _of_best(values: F64) -> F64:
+    """Values as shares of the best one, above the middle one."""
+    above = values - np.median(values)
+    most = above.max(initial=0.0)
+    return np.asarray(above / most if most > 1e-12 else np.zeros_like(values))
 
 
 def _same(artist: np.ndarray, place: int) -> F64:

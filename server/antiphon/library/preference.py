@@ -22,8 +22,6 @@ CONTENT, ARTIST, GENRE = 0.1, 0.5, 0.3
 genre beside 1 for the same sound. Chosen on made listeners, as `models/antiphon_models/recommend` says."""
 NOISE = 1.0
 """Variance of a signal."""
-REPEATED = 1.0
-"""Standard deviations that a track's score loses for each track of its artist that was just heard."""
 
 
 def components(vectors: F64, count: int = DIMENSIONS) -> F64:
@@ -122,12 +120,6 @@ def preference(kernel: Kernel, tracks: Sequence[int], signals: Sequence[float], 
     weights = 1.0 / (np.maximum(values, 0.0) + scale + 1e-9)
     mean = turned @ (weights * (axes.T @ np.asarray(signals, np.float64)))
     return Preference(mean, np.maximum(own - turned**2 @ weights, 1e-12))
-
-
-def standard(values: F64) -> F64:
-    """Values with mean 0 and standard deviation 1."""
-    spread = values.std()
-    return np.asarray((values - values.mean()) / spread if spread > 1e-12 else np.zeros_like(values))
 
 
 def numbers(labels: Iterable[str]) -> I64:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from antiphon.cli.library.options import Json, opened, row_of
 from antiphon.cli.library.printing import table
-from antiphon.errors import UsageError
-
-if TYPE_CHECKING:
-    from antiphon.library.catalogue import Catalogue
-
-Named = Annotated[list[Path] | None, typer.Option(metavar="FILE")]
 
 
 def next_tracks(
@@ -72,5 +67,37 @@ def _print(matches: Sequence[dict[str, Any]], as_json: bool) -> None:
         typer.echo("none")
 
 
-COMMANDS = {"next": next_tracks}
+def chart(
+    context: typer.Context,
+    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Draw it into this file.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Place all tracks anew, not only the new ones.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Place tracks, artists and genres on a map: what sounds alike is near."""
+    from antiphon.library import chart as charts
+    from antiphon.library.choosing import TrackTable
+    from antiphon.runtime.paths import write_atomic
+
+    with opened(context) as catalogue:
+        tracks = TrackTable.load(catalogue.taste)
+        placement = charts.placed(catalogue, tracks, again=again)
+    found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
+    trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
+    if png is not None:
+        from antiphon.library import picture
+
+        write_atomic(png, picture.png(picture.draw(found)))
+    if as_json:
+        typer.echo(json.dumps({**found.plain(), "trustworthiness": {"k": 10, "map": trust, "pca": flat}}))
+        return
+    typer.echo(f"{len(found.tracks)} tracks, {len(found.artists)} artists, {len(found.genres)} genres on the map")
+    if trust is not None:
+        typer.echo(f"trustworthiness {trust:.3f} at k = 10; two principal components {flat:.3f}")
+    if found.unplaced:
+        typer.echo(f"{found.unplaced} not on it: `antiphon library analyse` analyses them first")
+    for genre in found.genres[:30]:
+        typer.echo(f"  {genre['name']}: {genre['tracks']}")
+
+
+COMMANDS = {"next": next_tracks, "map": chart}
 """By name the commands of this module."""
