@@ -51,11 +51,19 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The tracks that are placed: their rows, `components` of their vectors `[n, d]`, places `[n, 2]`."""
+    """The tracks that are placed.
+
+    Attributes:
+        rows: The tracks.
+        points: `components` of their vectors, `[n, d]`.
+        places: `[n, 2]`.
+        fit: Whether neighbours are near; False for two principal components.
+    """
 
     rows: Sequence[TrackRow]
     points: F64
     places: F64
+    fit: bool = True
 
     def trust(self) -> tuple[float, float]:
         """Trustworthiness of the map, and of two principal components beside it."""
@@ -90,7 +98,7 @@ def placed(catalogue: Catalogue, table: TrackTable | None = None, *, again: bool
     has = np.array([row.id in stored for row in rows])
     if has.sum() == 0 or (~has).sum() > ANEW * has.sum():
         if not fit:
-            return Placement(rows, points, placing.flat(points))
+            return Placement(rows, points, placing.flat(points), fit=False)
         places = placing.place(points)
         catalogue.taste.put_places(_by_sound(rows, places), all_anew=True)
         return Placement(rows, points, places)

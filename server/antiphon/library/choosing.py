@@ -28,10 +28,11 @@ RECENT = 6 * 3600.0
 """Seconds for which a track is not recommended again after any signal about it."""
 MOST_SIGNALS = 300
 """The newest tracks with signals that count; the time grows with their square."""
-CONTINUITY = 0.1
+CONTINUITY = 0.2
 """Weight of how much a track is like the one before it, beside 1 for the most preferred track."""
-REPEATED = 0.2
-"""What a track's score loses for each track of its artist that was just heard, beside 1 for the most preferred track."""
+REPEATED = 0.08
+"""What a track's score loses where one of its artist was just heard, beside 1 for the most preferred track; it grows with
+the square of how many there were."""
 FADING = 0.8
 """By how much the memory of an artist shrinks with each track."""
 LONGEST = 500
@@ -124,7 +125,7 @@ def playlist(
     heard = _heard(table, signals, now)
     chosen: list[Choice] = []
     while len(chosen) < min(count, LONGEST) and allowed.any():
-        total = score - REPEATED * heard
+        total = score - REPEATED * heard**2
         if at is not None:
             total = total + CONTINUITY * _of_best(np.where(allowed, kernel.columns([at])[:, 0], 0.0))
         at = int(np.argmax(np.where(allowed, total, -np.inf)))
