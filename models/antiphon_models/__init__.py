@@ -35,7 +35,7 @@ def antiphon_trainings(register: Register) -> None:
 
 @hookimpl
 def antiphon_evaluations(register: Register) -> None:
-    """Registers an evaluation for each of `accompany`, `denoise`, `hum`, `listen`, `loops` and `transfer`."""
+    """Registers an evaluation for each of `accompany`, `denoise`, `hum`, `listen`, `loops`, `next` and `transfer`."""
     register(
         "accompany", "antiphon_models.accompany.evaluation:Accompanying",
         "Chords and notes beside a harmoniser and the songs' pianists.",
@@ -55,6 +55,10 @@ def antiphon_evaluations(register: Register) -> None:
     register(
         "loops", "antiphon_models.loops.evaluation:Looping",
         "Tempo, bars and key of loops of known truth, and pieces made of loops.",
+    )  # fmt: skip
+    register(
+        "next", "antiphon_models.recommend.evaluation:Recommending",
+        "What comes next, beside popularity, neighbours, ALS and EASE, on made listeners or on logs.",
     )  # fmt: skip
     register(
         "transfer", "antiphon_models.transfer.evaluation:Transferring",

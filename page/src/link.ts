@@ -1,8 +1,8 @@
 // The page's connection: what changes comes in, OSC messages go out; reconnected when it is lost.
 import { signal } from "@preact/signals";
 import {
-  ahead, bpm, clock, cued, endNotes, graph, learning, log, machines, mappings, meters, noteAt, noteOff, noteOn, passBeat,
-  patches, playing, say, sets, status, takeGraph, takeStatus, value, type Machine, type Mapping, type Value,
+  ahead, bpm, clock, cued, endNotes, learning, log, machines, mappings, meters, noteAt, noteOff, noteOn, passBeat,
+  patches, playing, say, sets, status, takeGraph, takeStatus, value, type Graph, type Machine, type Mapping, type Value,
 } from "./model";
 import type { Get } from "./api";
 

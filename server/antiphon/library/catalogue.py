@@ -11,6 +11,7 @@ from typing import Any
 
 from antiphon.library.records import CatalogueRow, FileEntry, FileState, SoundIdentity, json_of, words_of
 from antiphon.library.schema import FILE, explained, open_database, transaction
+from antiphon.library.taste_tables import TasteTables
 
 _ROWS = """SELECT f.path, s.duration, s.rate, s.channels, f.tags, f.problem, f.missing, s.id
     FROM files f LEFT JOIN sounds s ON s.id = f.sound"""
@@ -24,11 +25,13 @@ class Catalogue:
 
     Attributes:
         path: The database.
+        taste: The tables of signals, companions and places on the map.
     """
 
     def __init__(self, root: Path) -> None:
         self.path = root / FILE
         self._base = open_database(root)
+        self.taste = TasteTables(self._base, self.path)
 
     def __enter__(self) -> Catalogue:
         return self

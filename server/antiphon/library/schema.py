@@ -32,9 +32,24 @@ MIGRATIONS = (
         version INTEGER NOT NULL, data TEXT NOT NULL, problem TEXT NOT NULL,
         PRIMARY KEY (sound, analysis)) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE signals (
+        id INTEGER PRIMARY KEY, sound INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE,
+        kind TEXT NOT NULL, time REAL NOT NULL);
+    CREATE INDEX signals_by_sound ON signals (sound);
+    CREATE TABLE companions (
+        sound INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE,
+        other INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE,
+        weight REAL NOT NULL, PRIMARY KEY (sound, other)) WITHOUT ROWID;
+    CREATE INDEX companions_by_other ON companions (other);
+    CREATE TABLE places (
+        sound INTEGER PRIMARY KEY REFERENCES sounds (id) ON DELETE CASCADE, x REAL NOT NULL, y REAL NOT NULL);
+    """,
 )
 """A script for each version, from an empty database on. `sounds` holds what is heard, known by a digest of its samples;
-`files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound."""
+`files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound. `signals` is what a
+listener liked, disliked, skipped and played, `companions` which sounds others play together, `places` where a sound is on
+the map."""
 
 
 def open_database(root: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:

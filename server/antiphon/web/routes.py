@@ -25,6 +25,7 @@ from antiphon.runtime.token import load_token
 from antiphon.web.access import TokenGuard, local_addresses
 from antiphon.web.api import openapi
 from antiphon.web.api.jobs import JobRoutes
+from antiphon.web.api.library import LibraryRoutes
 from antiphon.web.api.osc_json import checked
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.guard import Limits
@@ -58,7 +59,7 @@ async def serve_http(
         control: The link to control, whose `serve` runs already.
         catalog: The processor types there are.
         folder: The configuration folder, for token and certificate.
-        jobs: The folder for work on files; None for none of it.
+        jobs: The folder for work on files; None for none of it, and for nothing of the library.
         port: 0 takes any.
         listener: A socket that listens already, in place of `port`.
         lan: HTTPS, and every request needs the token.
@@ -90,6 +91,7 @@ async def serve_http(
         job_routes = JobRoutes(server, catalog, jobs)
         job_routes.start()
         server.closing.append(job_routes.close)
+        server.closing.append(LibraryRoutes(server).close)
     install(server, control, catalog, await control.about())
     await server.start("0.0.0.0" if lan else "127.0.0.1", port, listener)
     return server

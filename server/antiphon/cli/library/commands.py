@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli.library import recommending
 from antiphon.cli.library.options import Files, Json, opened, places_of, progress_bar, root_of, row_of
 from antiphon.errors import FileError, UsageError
 
@@ -29,6 +30,8 @@ def application() -> typer.Typer:
     app.callback()(_library)
     for command in (add, listing, show, analyse, search, similar, forget):
         app.command("list" if command is listing else command.__name__)(command)
+    for name, recommending_command in recommending.COMMANDS.items():
+        app.command(name)(recommending_command)
     return app
 
 

@@ -122,6 +122,16 @@ SCHEMAS: dict[str, Schema] = {
     ),
     "Overview": _object(seconds=NUMBER, rate=INTEGER, channels=INTEGER, peaks=_list(NUMBER), notes=INTEGER),
     "LiveSet": _object(name=TEXT, line=TEXT, bars=INTEGER, **{"from": TEXT}),
+    "Track": _object(
+        id=INTEGER, path=TEXT, duration={"type": ["number", "null"]}, score=NUMBER,
+        **dict.fromkeys(("title", "artist", "album", "genre"), {"type": ["string", "null"]}),
+    ),
+    "Map": _object(
+        tracks=_list(_object(id=INTEGER, path=TEXT, title=TEXT, artist=TEXT, genre=TEXT, x=NUMBER, y=NUMBER)),
+        artists=_list(_object(name=TEXT, genre=TEXT, x=NUMBER, y=NUMBER, tracks=INTEGER, nearest=_list(TEXT))),
+        genres=_list(_object(name=TEXT, x=NUMBER, y=NUMBER, tracks=INTEGER)),
+        unplaced=INTEGER, placed=SWITCH, placing=SWITCH,
+    ),
     "Patch": _object(name=TEXT, line=TEXT, hint=TEXT, group=TEXT, **{"from": TEXT}),
 }
 RUN = _optional(
@@ -135,6 +145,11 @@ RUN = _optional(
 )
 RENDER = _optional(file=TEXT, format=TEXT, seconds={**NUMBER, "minimum": 0, "maximum": 3600})
 LIVE = _optional(file=TEXT, format=TEXT, bars={**NUMBER, "minimum": 0, "maximum": 2048}, midi=SWITCH)
+TRACK_OR_PATH: Schema = {"type": ["string", "integer"]}
+TRACKS: Schema = {"anyOf": [TRACK_OR_PATH, _list(TRACK_OR_PATH)]}
+NEXT = _optional(
+    count={**INTEGER, "minimum": 1, "maximum": 500}, after=TRACK_OR_PATH, like=TRACKS, skip=TRACKS, dislike=TRACKS
+)
 OPERATIONS = (
     Operation("get", "/api/status", "The state of the server and its counters.", ANY),
     Operation("get", "/api/openapi.json", "This document.", ANY),
@@ -180,6 +195,13 @@ OPERATIONS = (
     Operation("get", "/api/jobs/{id}/overview", "The length and waveform of a job's first result.", _ref("Overview")),
     Operation("get", "/api/jobs/{id}/result", "A job's first result.", file=True),
     Operation("get", "/api/jobs/{id}/result/{name}", "A job's result of that name.", file=True),
+    Operation("get", "/api/library/map", "The library's tracks, artists and genres in two dimensions.", _ref("Map")),
+    Operation("post", "/api/library/map", "Place all tracks anew.", _object(placing=SWITCH), 202),
+    Operation(
+        "post", "/api/library/next", "What comes next, after signals about tracks, which are stored.",
+        _object(matches=_list(_ref("Track"))), body=NEXT,
+    ),
+    Operation("get", "/api/library/tracks/{id}/sound", "Some seconds of a track, as WAV.", file=True),
 )  # fmt: skip
 
 

@@ -1,0 +1,162 @@
+"""`antiphon evaluate next`: what comes next, on made listeners or on logs of real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from antiphon.library.choosing import TrackTable, playlist
+from antiphon.library.taste_tables import Signal
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.recommend.listeners import Listeners, TasteListeners, WanderingListeners
+from antiphon_models.recommend.methods import Method, methods, track_table
+from antiphon_models.recommend.world import F64, World, make_world
+
+PEOPLE, MEASURED, AT, SIGNALS = 800, 200, 10, 10
+"""People learned from; people measured; tracks of a list; tracks that a new person is given."""
+NOTE = (
+    "NDCG@10: every second play of a person is given, the others are to be found. cold: the same among tracks that no log "
+    "holds. skips: of ten tracks, given one after another to a new person who liked one. Learned from one simulator, "
+    "judged by the same or the other; made listeners are not people."
+)
+
+
+class Recommending(Evaluation):
+    """Two simulators of listeners over one made catalogue, each learned from and judged by both."""
+
+    systems: ClassVar[tuple[System, ...]] = (
+        System("random", "trivial"),
+        System("popularity", "trivial"),
+        System("item neighbours", "classical"),
+        System("ALS", "classical"),
+        System("EASE", "classical"),
+        System("implicit ALS", "peer"),
+        System("factors of sound", "ours"),
+        System("sound and tags", "ours"),
+        System("next", "ours"),
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("NDCG@10"), Measure("cold NDCG@10"), Measure("skips", better="lower"),
+    )  # fmt: skip
+    note: ClassVar[str] = NOTE
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        """Figures of all systems, person by person, for each pair of simulators."""
+        measured = min(MEASURED, ask.limit or MEASURED)
+        world = make_world(ask.seed)
+        simulators: dict[str, Listeners] = {
+            "taste": TasteListeners(world, ask.seed + 1),
+            "wandering": WanderingListeners(world, ask.seed + 2),
+        }
+        logs = {name: _histories(one, ask.seed + 3, PEOPLE + measured) for name, one in simulators.items()}
+        for source, people in logs.items():
+            known = [[track for track in plays if not world.cold[track]] for plays in people[:PEOPLE]]
+            found = {name: one for name, one in methods(world, known, ask.seed).items() if ask.wants(name)}
+            if "implicit ALS" not in found and ask.wants("implicit ALS"):
+                ask.say("implicit is not installed: no figures of it")
+            table = track_table(world, known)
+            for judge, simulator in simulators.items():
+                group = f"learned from {source}, judged by {judge}"
+                yield from found_again(world.cold, logs[judge][PEOPLE:], found, group)
+                yield from skipped(world, simulator, table, found, measured, group, ask.seed + 4)
+
+
+def _histories(simulator: Listeners, seed: int, count: int) -> list[list[int]]:
+    return [simulator.history(np.random.default_rng([seed, person]))[1] for person in range(count)]
+
+
+def found_again(
+    cold: np.ndarray, people: Sequence[Sequence[int]], found: Mapping[str, Method], group: str
+) -> Iterator[MetricValue]:
+    """NDCG of the half of each person's plays that is not given, among known tracks and among cold ones."""
+    for number, plays in enumerate(people):
+        known = [track for track in plays if not cold[track]]
+        given, hidden = known[::2], set(known[1::2])
+        new = {track for track in plays if cold[track]}
+        for name, method in found.items():
+            if not given:
+                continue
+            scores = method.scores(given)
+            if hidden:
+                yield MetricValue(name, "NDCG@10", f"{number}", ndcg(_without(scores, cold, given), hidden), group)
+            if new:
+                yield MetricValue(name, "cold NDCG@10", f"{number}", ndcg(_without(scores, ~cold, ()), new), group)
+
+
+def _without(scores: F64, left_out: np.ndarray, given: Sequence[int]) -> F64:
+    found = np.where(left_out, -np.inf, scores)
+    found[list(given)] = -np.inf
+    return found
+
+
+def ndcg(scores: F64, wanted: set[int], at: int = AT) -> float:
+    """Normalised discounted cumulative gain of the best `at` tracks, 0 to 1 (Järvelin and Kekäläinen, 2002).
+
+    Equal scores count as their average order, so a method that knows nothing gains nothing by the order of tracks.
+    """
+    order = np.argsort(-scores, kind="stable")
+    discounts = 1.0 / np.log2(np.arange(2, at + 2))
+    ideal = float(discounts[: min(at, len(wanted))].sum())
+    ranked = scores[order]
+    gain, first = 0.0, 0
+    while first < min(at, len(order)):
+        last = int(np.searchsorted(-ranked, -ranked[first], "right"))
+        share = float(discounts[first : min(last, at)].sum()) / (last - first)
+        gain += share * sum(int(track) in wanted for track in order[first:last])
+        first = last
+    return gain / ideal
+
+
+@dataclass(slots=True)
+class _Course:
+    """A new person's ten tracks. good: sounds that were heard to the end; skipped: the others."""
+
+    good: list[int]
+    skipped: list[int]
+
+
+def skipped(
+    world: World, simulator: Listeners, table: TrackTable, found: Mapping[str, Method], people: int, group: str, seed: int
+) -> Iterator[MetricValue]:
+    """How many of ten tracks a new person skips, each method giving the next one after each signal."""
+    for name, method in found.items():
+        choose = _playing(table) if name == "next" else _ranking(method)
+        for person in range(people):
+            rng = np.random.default_rng([seed, person])
+            listener = simulator.listener(rng)
+            affinity = np.where(world.cold, 0.0, listener.affinity())
+            liked = np.flatnonzero(affinity > 0.5)
+            first = int(rng.choice(liked)) if len(liked) else int(affinity.argmax())
+            course = _Course([first], [])
+            listener.hear(first)
+            for chance in rng.random(SIGNALS):
+                track = choose(course)
+                good = chance < listener.affinity()[track]
+                listener.hear(track)
+                (course.good if good else course.skipped).append(track)
+            yield MetricValue(name, "skips", f"{person}", float(len(course.skipped)), group)
+
+
+def _ranking(method: Method) -> Callable[[_Course], int]:
+    """The best track by the plays so far that was not given yet."""
+
+    def choose(course: _Course) -> int:
+        scores = method.scores(course.good).copy()
+        scores[course.good + course.skipped] = -np.inf
+        return int(scores.argmax())
+
+    return choose
+
+
+def _playing(table: TrackTable) -> Callable[[_Course], int]:
+    """As `antiphon library next` does, by plays and skips."""
+
+    def choose(course: _Course) -> int:
+        ordered = [Signal(track, "skip", 0.0) for track in course.skipped]
+        ordered += [Signal(track, "play", 0.0) for track in course.good]
+        return playlist(table, ordered, 1, after=course.good[-1], now=1.0)[0].row.id
+
+    return choose

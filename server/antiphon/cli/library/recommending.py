@@ -1,0 +1,103 @@
+"""The commands of `antiphon library` that recommend: `next`, `personality`, `learn`, and the map."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from antiphon.cli.library.options import Json, opened, row_of
+from antiphon.cli.library.printing import table
+
+
+def next_tracks(
+    context: typer.Context,
+    count: Annotated[int, typer.Option("--count", "-n", min=1, max=500, help="Tracks of the playlist.")] = 1,
+    after: Annotated[
+        Path | None, typer.Option("--after", metavar="FILE", help="The track that was played, as the last one.")
+    ] = None,
+    like: Annotated[
+        list[Path] | None, typer.Option("--like", metavar="FILE", help="One you like; may be given again.")
+    ] = None,
+    skip: Annotated[
+        list[Path] | None, typer.Option("--skip", metavar="FILE", help="One you skipped; may be given again.")
+    ] = None,
+    dislike: Annotated[
+        list[Path] | None, typer.Option("--dislike", metavar="FILE", help="One you never want; may be given again.")
+    ] = None,
+    playlist: Annotated[
+        Path | None, typer.Option("--m3u", metavar="FILE", help="Also write the tracks as a playlist.")
+    ] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="First forget all earlier signals.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Say which tracks come next, by what you liked, skipped and disliked, which the catalogue keeps."""
+    from antiphon.library.choosing_request import NextRequest, next_summaries
+
+    given = {"like": like, "skip": skip, "dislike": dislike}
+    with opened(context) as catalogue:
+        if forget:
+            catalogue.taste.forget_signals()
+        signals = tuple((row_of(catalogue, file).path, kind) for kind, files in given.items() for file in files or ())
+        last = None if after is None else row_of(catalogue, after).path
+        matches = next_summaries(catalogue, NextRequest(count, last, signals))
+    if playlist is not None:
+        _write_playlist(playlist, matches)
+    _print(matches, as_json)
+
+
+def _write_playlist(path: Path, matches: Sequence[dict[str, Any]]) -> None:
+    from antiphon.runtime.paths import write_atomic
+
+    lines = ["#EXTM3U", *(match["path"] for match in matches)]
+    write_atomic(path, ("\n".join(lines) + "\n").encode("utf-8", "surrogateescape"))
+
+
+def _print(matches: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"matches": matches}))
+        return
+    for line in table(matches):
+        typer.echo(line)
+    if not matches:
+        typer.echo("none")
+
+
+def chart(
+    context: typer.Context,
+    png: Annotated[Path | None, typer.Option("--png", metavar="FILE", help="Draw it into this file.")] = None,
+    again: Annotated[bool, typer.Option("--again", help="Place all tracks anew, not only the new ones.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Place tracks, artists and genres on a map: what sounds alike is near."""
+    from antiphon.library import chart as charts
+    from antiphon.library.choosing import TrackTable
+    from antiphon.runtime.paths import write_atomic
+
+    with opened(context) as catalogue:
+        tracks = TrackTable.load(catalogue.taste)
+        placement = charts.placed(catalogue, tracks, again=again)
+    found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
+    trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
+    if png is not None:
+        from antiphon.library import picture
+
+        write_atomic(png, picture.png(picture.draw(found)))
+    if as_json:
+        typer.echo(json.dumps({**found.plain(), "trustworthiness": {"k": 10, "map": trust, "pca": flat}}))
+        return
+    typer.echo(f"{len(found.tracks)} tracks, {len(found.artists)} artists, {len(found.genres)} genres on the map")
+    if trust is not None:
+        typer.echo(f"trustworthiness {trust:.3f} at k = 10; two principal components {flat:.3f}")
+    if found.unplaced:
+        typer.echo(f"{found.unplaced} not on it: `antiphon library analyse` analyses them first")
+    for genre in found.genres[:30]:
+        typer.echo(f"  {genre['name']}: {genre['tracks']}")
+
+
+COMMANDS = {"next": next_tracks, "map": chart}
+"""By name the commands of this module."""

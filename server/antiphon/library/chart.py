@@ -1,0 +1,161 @@
+"""The map of a catalogue: tracks placed by how they sound, with artists and genres where most of theirs are."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+
+from antiphon.errors import UsageError
+from antiphon.io.decode import shown
+from antiphon.library import placing
+from antiphon.library.catalogue import Catalogue
+from antiphon.library.choosing import TrackTable
+from antiphon.library.preference import F64, components
+from antiphon.library.taste_tables import TrackRow
+from antiphon.runtime.shortening import shorten
+
+ANEW = 0.3
+"""Share of new tracks from which the whole map is placed anew; fewer are placed between their neighbours."""
+NEAREST = 6
+"""Artists that an artist is listed with."""
+LONGEST_NAME = 100
+"""Characters of a name on the map; a tag may have 30,000."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """The map.
+
+    Attributes:
+        tracks: With id, path, title, artist, genre, x and y; x and y of standard deviation about 1.
+        artists: With name, genre, x, y, tracks (how many) and nearest (names).
+        genres: With name, x, y and tracks.
+        unplaced: Tracks that are not on it: they have not been analysed.
+    """
+
+    tracks: Sequence[Mapping[str, Any]]
+    artists: Sequence[Mapping[str, Any]]
+    genres: Sequence[Mapping[str, Any]]
+    unplaced: int
+
+    def plain(self) -> dict[str, Any]:
+        """As data for JSON."""
+        return {"tracks": self.tracks, "artists": self.artists, "genres": self.genres, "unplaced": self.unplaced}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """The tracks that are placed.
+
+    Attributes:
+        rows: The tracks.
+        points: `components` of their vectors, `[n, d]`.
+        places: `[n, 2]`.
+        fit: Whether neighbours are near; False for two principal components.
+    """
+
+    rows: Sequence[TrackRow]
+    points: F64
+    places: F64
+    fit: bool = True
+
+    def trust(self) -> tuple[float, float]:
+        """Trustworthiness of the map, and of two principal components beside it."""
+        flat = placing.flat(self.points)
+        return placing.trustworthiness(self.points, self.places), placing.trustworthiness(self.points, flat)
+
+
+def placed(catalogue: Catalogue, table: TrackTable | None = None, *, again: bool = False, fit: bool = True) -> Placement:
+    """Places the tracks of a catalogue that have been analysed, and stores where.
+
+    Args:
+        catalogue: Whose tracks.
+        table: They, where they are in memory already.
+        again: Place all anew.
+        fit: Whether all may be placed anew, which takes about a minute for 10,000; without it a map that has too few
+            places is that of two principal components, which is not stored.
+
+    Returns:
+        The placement.
+
+    Raises:
+        UsageError: There is nothing to place.
+    """
+    table = TrackTable.load(catalogue.taste) if table is None else table
+    points = components(table.vectors)
+    known = np.flatnonzero(np.isfinite(points[:, 0]))
+    if not len(known):
+        wanted = "analyse` does that" if table.rows else "add FOLDER` and then `antiphon library analyse` do that"
+        raise UsageError(f"the library {catalogue.path} holds no sound that has been analysed; `antiphon library {wanted}")
+    points, rows = points[known], [table.rows[n] for n in known]
+    stored = {} if again else catalogue.taste.places()
+    has = np.array([row.id in stored for row in rows])
+    if has.sum() == 0 or (~has).sum() > ANEW * has.sum():
+        if not fit:
+            return Placement(rows, points, placing.flat(points), fit=False)
+        places = placing.place(points)
+        catalogue.taste.put_places(_by_sound(rows, places), all_anew=True)
+        return Placement(rows, points, places)
+    places = np.array([stored.get(row.id, (0.0, 0.0)) for row in rows])
+    if not has.all():
+        places[~has] = placing.beside(points[~has], points[has], places[has])
+        new = [row for row, old in zip(rows, has, strict=True) if not old]
+        catalogue.taste.put_places(_by_sound(new, places[~has]), all_anew=False)
+    return Placement(rows, points, places)
+
+
+def chart(placement: Placement, unplaced: int = 0) -> Chart:
+    """The map of placed tracks; `unplaced`: how many others there are."""
+    tracks = [
+        {"id": row.id, "path": shown(os.fsdecode(row.path)), "title": _title(row), "artist": _name(row, "artist"),
+         "genre": _name(row, "genre"), "x": round(float(x), 4), "y": round(float(y), 4)}
+        for row, (x, y) in zip(placement.rows, placement.places, strict=True)
+    ]  # fmt: skip
+    artists = _groups(tracks, placement, "artist")
+    centres = np.array([points for _, _, _, points in artists]).reshape(len(artists), placement.points.shape[1])
+    near = placing.neighbours(centres, NEAREST)[0] if len(artists) > 1 else np.zeros((len(artists), 0), np.int64)
+    listed = []
+    for number, (name, members, (x, y), _) in enumerate(artists):
+        genres = Counter(tracks[n]["genre"] for n in members if tracks[n]["genre"])
+        genre = genres.most_common(1)[0][0] if genres else ""
+        nearest = [artists[other][0] for other in near[number]]
+        listed.append({"name": name, "genre": genre, "x": x, "y": y, "tracks": len(members), "nearest": nearest})
+    genres_of = [
+        {"name": name, "x": x, "y": y, "tracks": len(members)}
+        for name, members, (x, y), _ in _groups(tracks, placement, "genre")
+    ]
+    return Chart(tracks, listed, genres_of, unplaced)
+
+
+def _groups(
+    tracks: Sequence[Mapping[str, Any]], placement: Placement, what: str
+) -> list[tuple[str, list[int], tuple[float, float], F64]]:
+    """Name, tracks, place and mean point of each artist or genre, the largest first."""
+    members: dict[str, list[int]] = {}
+    for number, track in enumerate(tracks):
+        if track[what]:
+            members.setdefault(track[what], []).append(number)
+    found = []
+    for name, inside in sorted(members.items(), key=lambda item: (-len(item[1]), item[0])):
+        # the median: one track far away does not draw its artist into a region of others
+        x, y = np.median(placement.places[inside], axis=0)
+        found.append((name, inside, (round(float(x), 4), round(float(y), 4)), placement.points[inside].mean(axis=0)))
+    return found
+
+
+def _title(row: TrackRow) -> str:
+    return _name(row, "title") or shorten(PurePath(shown(os.fsdecode(row.path))).stem, LONGEST_NAME)
+
+
+def _name(row: TrackRow, tag: str) -> str:
+    return shorten(shown(" ".join(row.tags.get(tag, "")[:1000].split())), LONGEST_NAME)
+
+
+def _by_sound(rows: Sequence[TrackRow], places: F64) -> dict[int, tuple[float, float]]:
+    return {row.id: (float(x), float(y)) for row, (x, y) in zip(rows, places, strict=True)}

@@ -1,0 +1,174 @@
+"""What next: tracks for a listener, by signals, by the last track, by what others play together."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from antiphon.library.preference import (
+    F64,
+    Kernel,
+    Preference,
+    components,
+    numbers,
+    preference,
+)
+from antiphon.library.taste_tables import Signal, TasteTables, TrackRow
+
+VALUES = {"like": 1.0, "play": 0.6, "skip": -0.05, "dislike": -0.6}
+"""What a signal says of its track, between -1 and 1; a skip says little of the tracks around it."""
+HALF_LIFE = 60 * 86400.0
+"""Seconds after which a signal weighs half."""
+RECENT = 6 * 3600.0
+"""Seconds for which a track is not recommended again after any signal about it."""
+MOST_SIGNALS = 300
+"""The newest tracks with signals that count; the time grows with their square."""
+CONTINUITY = 0.2
+"""Weight of how much a track is like the one before it, beside 1 for the most preferred track."""
+REPEATED = 0.08
+"""What a track's score loses where one of its artist was just heard, beside 1 for the most preferred track; it grows with
+the square of how many there were."""
+FADING = 0.8
+"""By how much the memory of an artist shrinks with each track."""
+LONGEST = 500
+"""Tracks of a playlist."""
+
+
+@dataclass
+class TrackTable:
+    """The tracks there are, as columns.
+
+    Attributes:
+        rows: One for each sound.
+        together: (sound, other, weight) of what others play together.
+    """
+
+    rows: list[TrackRow]
+    together: list[tuple[int, int, float]] = field(default_factory=list)
+
+    @classmethod
+    def load(cls, tables: TasteTables) -> TrackTable:
+        """Of a catalogue."""
+        return cls(tables.tracks(), tables.companions())
+
+    @cached_property
+    def place(self) -> Mapping[int, int]:
+        """By sound its row."""
+        return {row.id: place for place, row in enumerate(self.rows)}
+
+    @cached_property
+    def vectors(self) -> F64:
+        """`[n, d]`, NaN for what has none; d is the commonest length."""
+        lengths = [len(row.vector) for row in self.rows if row.vector is not None]
+        size = max(set(lengths), key=lengths.count) if lengths else 1
+        found = np.full((len(self.rows), size), np.nan)
+        for place, row in enumerate(self.rows):
+            if row.vector is not None and len(row.vector) == size:
+                found[place] = row.vector
+        return found
+
+    @cached_property
+    def kernel(self) -> Kernel:
+        """How alike the tracks are."""
+        together: dict[int, dict[int, float]] = {}
+        for sound, other, weight in self.together:
+            if sound in self.place and other in self.place:
+                together.setdefault(self.place[sound], {})[self.place[other]] = weight
+        return Kernel(
+            components(self.vectors), numbers(row.tags.get("artist", "") for row in self.rows),
+            numbers(row.tags.get("genre", "") for row in self.rows), together,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A track that was chosen. score: the expected signal, -1 to 1 about."""
+
+    row: TrackRow
+    score: float
+
+
+def playlist(
+    table: TrackTable, signals: Sequence[Signal], count: int, after: int | None = None, now: float | None = None
+) -> list[Choice]:
+    """Tracks to play next.
+
+    Args:
+        table: Those there are.
+        signals: What the listener did so far, the oldest first.
+        count: Tracks at most.
+        after: The sound that plays now; None for the last one that was played or liked in the last hours.
+        now: Seconds since 1970; None for the present.
+
+    Returns:
+        The first is the next track. The same signals give the same tracks.
+    """
+    now = time.time() if now is None else now
+    kernel = table.kernel
+    found = taste(table, signals, now)
+    size = len(table.rows)
+    allowed = np.ones(size, np.bool_)
+    for signal in signals:
+        place = table.place.get(signal.sound)
+        if place is not None and (signal.kind == "dislike" or now - signal.time < RECENT):
+            allowed[place] = False
+    last = after if after is not None else _last(signals, now)
+    at = None if last is None else table.place.get(last)
+    if at is not None:
+        allowed[at] = False
+    score = _of_best(found.mean) + 1e-6 * np.random.default_rng(0).random(size)
+    heard = _heard(table, signals, now)
+    chosen: list[Choice] = []
+    while len(chosen) < min(count, LONGEST) and allowed.any():
+        total = score - REPEATED * heard**2
+        if at is not None:
+            total = total + CONTINUITY * _of_best(np.where(allowed, kernel.columns([at])[:, 0], 0.0))
+        at = int(np.argmax(np.where(allowed, total, -np.inf)))
+        allowed[at] = False
+        heard = FADING * heard + _same(kernel.artist, at)
+        chosen.append(Choice(table.rows[at], float(found.mean[at])))
+    return chosen
+
+
+def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> Preference:
+    """What is expected of each track: the last signal about each counts, less the older it is."""
+    latest: dict[int, float] = {}
+    for signal in signals:
+        place = table.place.get(signal.sound)
+        if place is not None:
+            latest.pop(place, None)
+            age = max(0.0, now - signal.time)
+            latest[place] = VALUES[signal.kind] * math.exp2(-age / HALF_LIFE)
+    kept = dict(list(latest.items())[-MOST_SIGNALS:])
+    return preference(table.kernel, list(kept), list(kept.values()))
+
+
+def _last(signals: Sequence[Signal], now: float) -> int | None:
+    recent = (s.sound for s in reversed(signals) if s.kind in ("play", "like") and now - s.time < RECENT)
+    return next(recent, None)
+
+
+def _heard(table: TrackTable, signals: Sequence[Signal], now: float) -> F64:
+    """How much of each track's artist was heard or skipped of late."""
+    heard = np.zeros(len(table.rows))
+    for signal in signals[-20:]:
+        place = table.place.get(signal.sound)
+        if place is not None and now - signal.time < RECENT:
+            heard = FADING * heard + _same(table.kernel.artist, place)
+    return heard
+
+
+def _of_best(values: F64) -> F64:
+    """Values as shares of the best one, above the middle one."""
+    above = values - np.median(values)
+    most = above.max(initial=0.0)
+    return np.asarray(above / most if most > 1e-12 else np.zeros_like(values))
+
+
+def _same(artist: np.ndarray, place: int) -> F64:
+    return ((artist == artist[place]) & (artist >= 0)).astype(np.float64)

@@ -1,0 +1,138 @@
+"""The map as a picture: PNG, drawn and written here, so that it needs neither a browser nor a library of graphics."""
+
+from __future__ import annotations
+
+import colorsys
+import struct
+import unicodedata
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.library.chart import Chart
+from antiphon.library.preference import F64
+
+WIDTH, HEIGHT, MARGIN = 1600, 1200, 70
+PAPER, INK, SOFT = (20, 18, 15), (236, 230, 218), (165, 155, 138)
+RADIUS = 3
+LABELS = 80
+"""Artists that are named at most; a name that would cover another is left out."""
+LONGEST = 28
+"""Characters of a label."""
+_GLYPHS = {
+    "A": "0e11111f111111", "B": "1e11111e11111e", "C": "0e11101010110e", "D": "1e11111111111e", "E": "1f10101e10101f",
+    "F": "1f10101e101010", "G": "0e11101713110f", "H": "1111111f111111", "I": "0e04040404040e", "J": "0702020202120c",
+    "K": "11121418141211", "L": "1010101010101f", "M": "111b1515111111", "N": "11191915131311", "O": "0e11111111110e",
+    "P": "1e11111e101010", "Q": "0e11111115120d", "R": "1e11111e141211", "S": "0f10100e01011e", "T": "1f040404040404",
+    "U": "1111111111110e", "V": "11111111110a04", "W": "11111115151b11", "X": "11110a040a1111", "Y": "11110a04040404",
+    "Z": "1f01020408101f", "0": "0e11131519110e", "1": "040c040404040e", "2": "0e11010204081f", "3": "1e01010e01011e",
+    "4": "02060a121f0202", "5": "1f101e0101110e", "6": "0608101e11110e", "7": "1f010204080808", "8": "0e11110e11110e",
+    "9": "0e11110f01020c", "-": "0000001f000000", ".": "00000000000c0c", "'": "04040800000000", "&": "0c12140815120d",
+    "/": "01010204081010", "+": "0004041f040400", ",": "00000000060408", "(": "02040808080402", ")": "08040202020408",
+    "!": "04040404040004", "?": "0e110102040004", ":": "000c0c000c0c00", " ": "00000000000000",
+}  # fmt: skip
+"""Seven rows of five pixels each, a byte a row; small letters are drawn as large ones."""
+_UNKNOWN = "1f11111111111f"
+
+
+def draw(chart: Chart) -> NDArray[np.uint8]:
+    """The picture of a map, `[HEIGHT, WIDTH, 3]`."""
+    image = np.empty((HEIGHT, WIDTH, 3))
+    image[:] = PAPER
+    places = np.array([(track["x"], track["y"]) for track in chart.tracks], np.float64).reshape(-1, 2)
+    low, span = _frame(places)
+    genres = {genre["name"]: number for number, genre in enumerate(chart.genres)}
+    disc = [(dx, dy) for dx in range(-RADIUS, RADIUS + 1) for dy in range(-RADIUS, RADIUS + 1) if dx * dx + dy * dy <= 10]
+    colours = np.array([colour(genres.get(track["genre"], -1)) for track in chart.tracks], np.float64).reshape(-1, 3)
+    dots = _pixels(places, low, span)
+    for dx, dy in disc:
+        at = (dots[:, 1] + dy, dots[:, 0] + dx)
+        image[at] = 0.45 * image[at] + 0.55 * colours
+    used: list[tuple[int, int, int, int]] = []
+    for genre in chart.genres[:40]:
+        _label(image, genre, low, span, 3, colour(genres[genre["name"]]), used)
+    for artist in chart.artists[:LABELS]:
+        _label(image, artist, low, span, 2, INK, used)
+    return np.asarray(image.round().astype(np.uint8))
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """A picture as the bytes of a PNG file.
+
+    Args:
+        image: `[height, width, 3]`.
+    """
+    height, width, _ = image.shape
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, width * 3)], axis=1)
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+        (b"IDAT", zlib.compress(lines.tobytes(), 6)),
+        (b"IEND", b""),
+    )
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+def colour(number: int) -> tuple[int, int, int]:
+    """The colour of a genre by its number; neighbours in number are far apart in hue. Negative: no genre."""
+    if number < 0:
+        return SOFT
+    red, green, blue = colorsys.hls_to_rgb((number * 0.381966) % 1.0, 0.62, 0.55)
+    return round(255 * red), round(255 * green), round(255 * blue)
+
+
+def _frame(places: F64) -> tuple[F64, float]:
+    if not len(places):
+        return np.zeros(2), 1.0
+    low, high = places.min(axis=0), places.max(axis=0)
+    span = max((high[0] - low[0]) / (WIDTH - 2 * MARGIN), (high[1] - low[1]) / (HEIGHT - 2 * MARGIN), 1e-6)
+    centre = 0.5 * (low + high)
+    return centre, float(span)
+
+
+def _pixels(places: F64, centre: F64, span: float) -> NDArray[np.int64]:
+    at = (places - centre) / span + np.array([WIDTH / 2, HEIGHT / 2])
+    return np.clip(at.round().astype(np.int64), RADIUS, np.array([WIDTH, HEIGHT]) - RADIUS - 1)
+
+
+def _label(
+    image: F64, group: object, centre: F64, span: float, scale: int, ink: Sequence[int],
+    used: list[tuple[int, int, int, int]],
+) -> None:  # fmt: skip
+    """Writes the name of an artist or a genre, unless another name is there."""
+    assert isinstance(group, dict)
+    name = _plain(str(group["name"]))
+    if not name:
+        return
+    width, height = 6 * scale * len(name), 7 * scale
+    x, y = _pixels(np.array([[group["x"], group["y"]]]), centre, span)[0]
+    left = int(np.clip(x - width // 2, 2, WIDTH - width - 2))
+    top = int(np.clip(y - height // 2, 2, HEIGHT - height - 2))
+    box = (left - 4, top - 4, left + width + 4, top + height + 4)
+    if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in used):
+        return
+    used.append(box)
+    mask = np.kron(_text(name), np.ones((scale, scale))).astype(np.bool_)
+    area = image[top : top + height, left : left + width]
+    area *= 0.55
+    area[mask] = ink
+
+
+def _text(name: str) -> NDArray[np.bool_]:
+    rows = np.zeros((7, 6 * len(name)), np.bool_)
+    for place, letter in enumerate(name):
+        glyph = bytes.fromhex(_GLYPHS.get(letter, _UNKNOWN))
+        for row, bits in enumerate(glyph):
+            for column in range(5):
+                rows[row, 6 * place + column] = bits >> (4 - column) & 1
+    return rows
+
+
+def _plain(name: str) -> str:
+    """A name in the letters there are: accents are left off, other scripts become boxes."""
+    letters = unicodedata.normalize("NFKD", name[:200]).upper()
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))[:LONGEST].strip()

@@ -1,0 +1,148 @@
+"""The routes of the library: its map, what comes next, and excerpts of what it has.
+
+Files are named by numbers of the catalogue, or by paths that are looked up in it: nothing else is opened. What a request
+needs of numpy and SQLite is imported and done in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from antiphon.errors import UsageError
+from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.runtime import paths
+from antiphon.web.server import HttpServer
+
+if TYPE_CHECKING:
+    from antiphon.library.catalogue import Catalogue
+    from antiphon.library.choosing import TrackTable
+
+log = logging.getLogger("antiphon.library")
+Found = TypeVar("Found")
+EXCERPTS = 2
+"""Excerpts that are decoded at a time."""
+NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
+
+
+class LibraryRoutes:
+    """Adds the routes. The tracks of the catalogue stay in memory from the first request on, until they change."""
+
+    def __init__(self, server: HttpServer, root: Path | None = None) -> None:
+        """Adds the routes.
+
+        Args:
+            server: To add them to.
+            root: The folder of the catalogue; None for the performer's library.
+        """
+        self._root = paths.library() if root is None else root
+        self._lock, self._decoding = threading.Lock(), asyncio.Semaphore(EXCERPTS)
+        self._stamp: tuple[float, ...] | None = None
+        self._table: TrackTable | None = None
+        self._map = b""
+        self._placing: asyncio.subprocess.Process | None = None
+        server.add("GET", "/api/library/map", self._get_map)
+        server.add("POST", "/api/library/map", self._place)
+        server.add("POST", "/api/library/next", self._next)
+        server.add("GET", "/api/library/tracks/*", self._excerpt)
+
+    async def close(self) -> None:
+        """Ends the process that places tracks; it is begun anew when it is asked for."""
+        if self._placing is not None and self._placing.returncode is None:
+            self._placing.terminate()
+            await self._placing.wait()
+
+    async def _get_map(self, request: HttpRequest) -> Response:
+        placing = self._placing is not None and self._placing.returncode is None
+        body = await asyncio.to_thread(self._map_body)
+        return Response(200, body[:-1] + (b', "placing": %s}' % (b"true" if placing else b"false")))
+
+    async def _place(self, request: HttpRequest) -> Response:
+        if not self._exists:
+            raise Refusal(409, "the library is empty; `antiphon library add FOLDER` adds sound files")
+        if self._placing is None or self._placing.returncode is not None:
+            # a minute of one core for 10,000 tracks, which must not delay other requests
+            self._placing = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "antiphon", "library", "--root", str(self._root), "map", "--again",
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+        return answer({"placing": True}, 202)
+
+    async def _next(self, request: HttpRequest) -> Response:
+        data = request.json()
+
+        def work(catalogue: Catalogue) -> list[dict[str, Any]]:
+            from antiphon.library.choosing_request import next_summaries, request_of
+
+            return next_summaries(catalogue, request_of(catalogue, data), self._tracks(catalogue))
+
+        return answer({"matches": await asyncio.to_thread(self._with_catalogue, work)})
+
+    async def _excerpt(self, request: HttpRequest) -> Response:
+        number, _, rest = request.path.removeprefix("/api/library/tracks/").partition("/")
+        if rest != "sound" or not (number.isascii() and number.isdigit() and len(number) < 19):
+            raise Refusal(404, "a track has /api/library/tracks/NUMBER/sound; its number is `id` of the map")
+
+        def find(catalogue: Catalogue) -> tuple[bytes, float]:
+            from antiphon.library import excerpt
+
+            path = catalogue.taste.file_of_sound(int(number))
+            if path is None:
+                raise Refusal(404, f"the library has no track {number}")
+            row = next(iter(catalogue.rows(path=path, only=("sections",))))
+            return path, excerpt.begins(row.duration or 0.0, row.values)
+
+        path, start = await asyncio.to_thread(self._with_catalogue, find)
+        from antiphon.library import excerpt
+
+        async with self._decoding:
+            return Response(200, await asyncio.to_thread(excerpt.wav, path, start), "audio/wav")
+
+    @property
+    def _exists(self) -> bool:
+        from antiphon.library.schema import FILE
+
+        return (self._root / FILE).is_file()
+
+    def _with_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
+        """Runs in a thread: one at a time uses the tracks in memory."""
+        from antiphon.library.catalogue import Catalogue
+
+        if not self._exists:
+            raise Refusal(409, "the library is empty; `antiphon library add FOLDER` adds sound files")
+        with self._lock, Catalogue(self._root) as catalogue:
+            return work(catalogue)
+
+    def _tracks(self, catalogue: Catalogue) -> TrackTable:
+        from antiphon.library.choosing import TrackTable
+
+        stamp = catalogue.taste.stamp()
+        if self._table is None or stamp != self._stamp:
+            self._table, self._stamp, self._map = TrackTable.load(catalogue.taste), stamp, b""
+        return self._table
+
+    def _map_body(self) -> bytes:
+        if not self._exists:
+            return answer({**NO_MAP, "placed": True}).body
+
+        def work(catalogue: Catalogue) -> bytes:
+            from antiphon.library import chart
+
+            table = self._tracks(catalogue)
+            if not self._map:
+                try:
+                    placement = chart.placed(catalogue, table, fit=False)
+                except UsageError:
+                    return answer({**NO_MAP, "unplaced": len(table.rows), "placed": True}).body
+                unplaced = len(table.rows) - len(placement.rows)
+                found = chart.chart(placement, unplaced).plain()
+                self._map = answer({**found, "placed": placement.fit}).body
+                self._stamp = catalogue.taste.stamp()  # placing new tracks has changed it
+            return self._map
+
+        return self._with_catalogue(work)
