@@ -112,8 +112,20 @@ def name_of(chord: int) -> str:
 
 
 def key_of(path: I64) -> str | None:
-    """The key whose profile correlates best with the notes of all chords, "C major"; None without a chord."""
-    counts = np.bincount(path, minlength=NO_CHORD + 1)[:NO_CHORD].astype(np.float64)
+    """The key of a path of chords, "C major"; None without a chord."""
+    key = key_number(np.bincount(path, minlength=NO_CHORD + 1)[:NO_CHORD].astype(np.float64))
+    return None if key is None else f"{SHARP_NAMES[key % 12]} {'minor' if key >= 12 else 'major'}"
+
+
+def key_number(counts: F64) -> int | None:
+    """The key whose profile correlates best with the notes of all chords; None without a chord.
+
+    Args:
+        counts: `[24]`, how long each chord lasts.
+
+    Returns:
+        0 to 11 from C major on, 12 to 23 from C minor on.
+    """
     notes = np.zeros(12)
     for third, roots in ((4, counts[:12]), (3, counts[12:])):
         for step in (0, third, 7):
@@ -121,5 +133,4 @@ def key_of(path: I64) -> str | None:
     if notes.std() == 0.0:
         return None
     scores = [np.corrcoef(np.roll(profile, tonic), notes)[0, 1] for profile in (_MAJOR, _MINOR) for tonic in range(12)]
-    mode, tonic = divmod(int(np.argmax(scores)), 12)
-    return f"{SHARP_NAMES[tonic]} {'minor' if mode else 'major'}"
+    return int(np.argmax(scores))

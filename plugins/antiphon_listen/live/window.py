@@ -18,34 +18,27 @@ _TUNED_AFTER = 10
 _MORE = chroma.HOP // onsets.HOP
 """Frames of onsets for one of pitch classes."""
 _FRAMES = round(SECONDS * chroma.FRAMES_PER_SECOND)
-_QUIETEST = 1e-3
-"""Peak, -60 dB of full scale, below which a stream has not begun."""
 
 
 class CurveWindow:
-    """Keeps the frames of the last `SECONDS`, from the first sound on.
+    """Keeps the frames of the last `SECONDS`.
 
     Attributes:
         start: Seconds of the stream at which the window begins.
-        frames: Samples that were fed.
     """
 
     def __init__(self) -> None:
         self._onsets, self._spectrum = OnsetStrength(), NoteSpectrum(_TUNED_AFTER)
         self._strength, self._notes = np.zeros((0, 3), np.float32), np.zeros((0, 24), np.float32)
-        self._begun = False
-        self.start, self.frames = 0.0, 0
+        self.start = 0.0
 
     def feed(self, samples: F32) -> None:
         """Takes the next samples, `[n]`, at `RATE`."""
-        self.frames += len(samples)
-        self._begun = self._begun or float(np.abs(samples).max(initial=0.0)) >= _QUIETEST
         self._onsets.feed(samples)
         self._spectrum.feed(samples)
         self._strength = np.concatenate([self._strength, self._onsets.pull()])
         self._notes = np.concatenate([self._notes, self._spectrum.pull()])
-        most = _FRAMES if self._begun else 1
-        gone = min(max(0, len(self._notes) - most), len(self._strength) // _MORE)
+        gone = max(0, len(self._notes) - _FRAMES)
         if gone:
             self._notes, self._strength = self._notes[gone:], self._strength[gone * _MORE :]
             self.start += gone * chroma.HOP / RATE
@@ -57,6 +50,6 @@ class CurveWindow:
 
     def curves(self) -> MusicCurves | None:
         """The window as curves, whose seconds count from `start`; None where nothing sounds."""
-        if not self._begun or len(self._notes) < 2 or not self._notes.any() or not self._strength.any():
+        if len(self._notes) < 2 or not self._notes.any() or not self._strength.any():
             return None
         return curves(evened(self._strength), self._notes, self.seconds)
