@@ -57,5 +57,4 @@ class LiveHarmony:
                 if path[n] != harmony.NO_CHORD:
                     self._lengths[path[n]] += last - first
         if self._lengths.sum() >= _ENOUGH:
-            key = harmony.key_number(self._lengths)
-            self.key = 0 if key is None else 1 + key
+            self.key = 1 + harmony.key_number(self._lengths, None, None, self._tables)

@@ -136,8 +136,8 @@ def ons(result: Any) -> list[tuple[int, int]]:
 
 def test_the_node_plays_the_beats_it_finds() -> None:
     beats = [(at / RATE, number) for at, number in ons(rendered(play="beats")) if at > 4.5 * RATE]
-    assert len(beats) == 5
-    np.testing.assert_allclose([at for at, _ in beats], FIRST + 0.625 * np.arange(7, 12), atol=0.03)
+    assert len(beats) == 6
+    np.testing.assert_allclose([at for at, _ in beats], FIRST + 0.625 * np.arange(7, 13), atol=0.03)
 
 
 def test_any_blocks_give_the_same_notes() -> None:
