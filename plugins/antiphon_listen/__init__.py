@@ -11,3 +11,15 @@ def antiphon_analyses(register: Register) -> None:
     register("loudness", "antiphon_listen.loudness:Loudness", "Loudness, range and true peak by EBU R 128.")
     register("music", "antiphon_listen.music:Music", "Tempo, beats, downbeats, key, chords and sections.")
     register("timbre", "antiphon_listen.timbre:Timbre", "A vector of the spectrum's shape, by which sounds are alike.")
+
+
+@hookimpl
+def antiphon_processors(register: Register) -> None:
+    """Registers the node."""
+    register("listen", "antiphon_listen.live.processor:Listen", "Finds tempo, beats, key, chord and loudness, live.")
+
+
+@hookimpl
+def antiphon_transports(register: Register) -> None:
+    """Registers what sets the server's tempo by the node."""
+    register("listen", "antiphon_listen.live.tempo_driver:TempoDriver", "The server's tempo by a node listen.")

@@ -31,13 +31,18 @@ def downbeats(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     beats = grid.beats
     if len(beats) < 8:
         return beats[:0]
-    odds = features(curves, grid, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1] + _RARE
+    odds = odds_of(curves, grid, tables)
     best, chosen = -np.inf, beats[:0]
     for meter, prior in METERS.items():
         score, places = _counted(odds, meter)
         if score + prior > best:
             best, chosen = score + prior, beats[places == 0]
     return chosen
+
+
+def odds_of(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
+    """The log odds of each beat to begin a bar, drawn towards those that are likely to."""
+    return np.asarray(features(curves, grid, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1] + _RARE)
 
 
 def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:

@@ -86,10 +86,10 @@ def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
     return grids[int(np.argmax(scores))]
 
 
-def hypotheses(curves: MusicCurves) -> list[BeatGrid]:
-    """Grids of the likely periods, each on and off its beat."""
+def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[BeatGrid]:
+    """Grids of the likely periods, each on and off its beat; none below `shortest` seconds."""
     strength = np.array([0.45, 0.3, 0.25]) @ curves.strength
-    if len(strength) < 4 * LONGEST * onsets.FRAMES_PER_SECOND or strength.std() == 0.0 or not curves.novelty.any():
+    if len(strength) < shortest * onsets.FRAMES_PER_SECOND or strength.std() == 0.0 or not curves.novelty.any():
         return []
     frames = np.arange(len(strength)) * (chroma.FRAMES_PER_SECOND / onsets.FRAMES_PER_SECOND)
     change = np.interp(frames, np.arange(len(curves.novelty)), curves.novelty)
@@ -147,9 +147,11 @@ def _path(observed: F64, period: float) -> F64:
 
 def _parts(curves: MusicCurves, beats: F64) -> F64:
     lengths = np.diff(beats, append=2.0 * beats[-1] - beats[-2])
-    columns = [curves.at_onsets(beats + part * lengths) for part in (0.0, 0.25, 0.5, 0.75)]
-    changes = [curves.change_at(beats + part * lengths)[None] for part in (0.0, 0.5)]
-    return np.concatenate([*columns, *changes]).T
+    count = len(beats)
+    times = np.concatenate([beats + part * lengths for part in (0.0, 0.25, 0.5, 0.75)])
+    strength = curves.at_onsets(times).reshape(3, 4, count).swapaxes(0, 1).reshape(12, count)
+    change = curves.change_at(np.concatenate([times[:count], times[2 * count : 3 * count]])).reshape(2, count)
+    return np.concatenate([strength, change]).T
 
 
 def features(grid: BeatGrid) -> F64:
@@ -159,17 +161,21 @@ def features(grid: BeatGrid) -> F64:
     total = strength.mean(axis=0) + 1e-9
     octaves = np.log2(grid.tempo / 90.0)
     middle = (mean[12] + mean[13]) / 2 + 1e-9
-    contrasts = [_contrast(grid.parts[:, column], beats) for column in (0, 1, 2, 12) for beats in (2, 3, 4, 8)]
     return np.array([
         octaves, octaves**2, *grid.peaks, *(strength / total).ravel(), *np.log(total),
-        mean[12] / middle, mean[12] - mean[13], *contrasts,
+        mean[12] / middle, mean[12] - mean[13], *_contrasts(grid.parts[:, (0, 1, 2, 12)]),
     ])  # fmt: skip
 
 
-def _contrast(column: F64, beats: int) -> float:
-    """How far one of so many beats stands out, on average over the recording."""
-    folded = column[: len(column) // beats * beats].reshape(-1, beats)
-    if not len(folded):
-        return 0.0
-    mean = folded.mean(axis=0)
-    return float((mean.max() - mean.mean()) / (abs(float(mean.mean())) + 0.3))
+def _contrasts(columns: F64) -> F64:
+    """How far one of two, three, four and eight beats stands out in each column, on average over the recording."""
+    rows = []
+    for beats in (2, 3, 4, 8):
+        count = len(columns) // beats
+        if count:
+            mean = columns[: count * beats].reshape(count, beats, -1).mean(axis=0)
+            middle = mean.mean(axis=0)
+            rows.append((mean.max(axis=0) - middle) / (np.abs(middle) + 0.3))
+        else:
+            rows.append(np.zeros(columns.shape[1]))
+    return np.array(rows).T.ravel()

@@ -21,16 +21,21 @@ _DECAY = 0.7
 """Of each harmonic to the one below it."""
 _HARMONICS = 16
 _UPDATES = 12
-_TUNED_AFTER = 300
+TUNED_AFTER = 300
 """Frames, 28 s, from which the tuning is estimated."""
 _SPAN = 6 * FINER
 """Bins on either side over which the local mean is taken."""
 
 
 class NoteSpectrum:
-    """A stream of samples to `[n, 24]`: pitch classes of the bass, then of the treble, `FRAMES_PER_SECOND` a second."""
+    """A stream of samples to `[n, 24]`: pitch classes of the bass, then of the treble, `FRAMES_PER_SECOND` a second.
 
-    def __init__(self) -> None:
+    Args:
+        tuned_after: Frames from which the tuning is estimated; until then there is no other frame.
+    """
+
+    def __init__(self, tuned_after: int = TUNED_AFTER) -> None:
+        self._tuned_after = tuned_after
         self._frames, self._window = FrameBuffer(SIZE, HOP), hann(SIZE)
         self._early: list[F32] = []
         self._count = 0
@@ -53,7 +58,7 @@ class NoteSpectrum:
             return
         self._early.append(spectra)
         self._count += len(spectra)
-        if self._count >= _TUNED_AFTER:
+        if self._count >= self._tuned_after:
             self._settle()
 
     def _settle(self) -> None:
@@ -64,12 +69,18 @@ class NoteSpectrum:
         self._rows += [self._chroma(spectra[first : first + 64]) for first in range(0, len(spectra), 64)]
         self._early = []
 
+    def pull(self) -> F32:
+        """The frames since the last call, `[n, 24]`; a silent one is zeros."""
+        rows = np.asarray(np.concatenate(self._rows)) if self._rows else np.zeros((0, 24), np.float32)
+        self._rows = []
+        return rows
+
     def end(self) -> F32:
-        """All frames, `[n, 24]`; a silent one is zeros."""
+        """All frames that were not pulled, `[n, 24]`."""
         self._take(self._frames.end())
         if self._map is None and self._early:
             self._settle()
-        return np.asarray(np.concatenate(self._rows)) if self._rows else np.zeros((0, 24), np.float32)
+        return self.pull()
 
     def _chroma(self, spectra: F32) -> F32:
         assert self._map is not None

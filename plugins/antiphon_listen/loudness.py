@@ -52,7 +52,7 @@ class LoudnessRun(AnalysisRun):
         self._hop = max(1, round(HOP * rate))
         self._sections = k_sections(rate)
         self._states = np.zeros((channels, K_STATE))
-        self._weights = _SURROUND.get(channels, (1.0,) * channels)
+        self._weights = channel_weights(channels)
         self._over = soxr.ResampleStream(rate, _OVER * rate, channels, dtype="float32", quality="HQ")
         self._channels = channels
         self._energies: list[np.ndarray[Any, np.dtype[np.float64]]] = []
@@ -90,6 +90,11 @@ class LoudnessRun(AnalysisRun):
             "loudness_range": _range(_means(energies, SHORT_TERM)) if len(energies) >= SHORT_TERM else None,
             "true_peak": round(20.0 * float(np.log10(self._peak)), 2) if self._peak > 0.0 else None,
         }
+
+
+def channel_weights(channels: int) -> tuple[float, ...]:
+    """BS.1770's weight of each channel."""
+    return _SURROUND.get(channels, (1.0,) * channels)
 
 
 def _means(energies: np.ndarray[Any, np.dtype[np.float64]], hops: int) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -25,6 +25,7 @@ _NOTHING = {"tempo": None, "beats": None, "downbeats": None, "key": None, "chord
 class Music(Analysis):
     """What a musician would write down first."""
 
+    version = 2
     quantities = (
         Quantity("tempo", "number", "bpm", "Of the beats, by the median."),
         Quantity("beats", "times", "s", "Where a listener would tap."),
@@ -68,7 +69,7 @@ class MusicRun(AnalysisRun):
             "tempo": None if beat_grid is None else beat_grid.tempo,
             "beats": tapped if len(tapped) else None,
             "downbeats": ones if len(ones) else None,
-            "key": harmony.key_of(path),
+            "key": harmony.key_of(path, fitted),
             "chords": harmony.spans(grid, path, seconds),
             "sections": sections(found, ones),
         }

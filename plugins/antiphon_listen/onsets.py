@@ -43,8 +43,18 @@ class OnsetStrength:
         self._rows.append(np.add.reduceat(rise, (0, *_EDGES), axis=1))
         self._last = level[-_LAG:]
 
-    def end(self) -> F32:
-        """All strengths, `[n, 3]`, each range over its own mean."""
-        self._take(self._frames.end())
+    def pull(self) -> F32:
+        """The strengths since the last call, `[n, 3]`, as they are."""
         rows = np.concatenate(self._rows) if self._rows else np.zeros((0, 3), np.float32)
-        return (rows / (rows.mean(axis=0) + 1e-9)).astype(np.float32) if len(rows) else rows
+        self._rows = []
+        return rows
+
+    def end(self) -> F32:
+        """All strengths that were not pulled, `[n, 3]`, each range over its own mean."""
+        self._take(self._frames.end())
+        return evened(self.pull())
+
+
+def evened(rows: F32) -> F32:
+    """Strengths, `[n, 3]`, each range over its own mean."""
+    return (rows / (rows.mean(axis=0) + 1e-9)).astype(np.float32) if len(rows) else rows

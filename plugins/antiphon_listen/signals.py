@@ -13,6 +13,7 @@ from antiphon_listen.frames import F32
 F64 = NDArray[np.float64]
 _LEVELLED = 5.0
 """Seconds over which the strength of onsets is made even: a soft verse counts as a loud chorus does."""
+_OFFSETS = np.arange(-2.0, 3.0)
 _CHANGE = 5
 """Frames of chroma on either side, 0.5 s, whose difference is harmonic novelty."""
 
@@ -95,6 +96,5 @@ def _novelty(notes: F32) -> F64:
 
 
 def _largest(row: F64, seconds: F64, rate: float, step: float) -> F64:
-    places = np.arange(len(row))
-    near = [np.interp((seconds + offset * step) * rate, places, row) for offset in (-2, -1, 0, 1, 2)]
-    return np.asarray(np.max(near, axis=0))
+    near = (seconds + step * _OFFSETS[:, None]) * rate
+    return np.asarray(np.interp(near, np.arange(len(row)), row).max(axis=0))

@@ -25,6 +25,7 @@ class Tables:
         chord_mean: `[3, 24]`, of major, minor and no chord, their root turned to place 0.
         chord_precision: `[3, 24, 24]`, the inverse of their covariance.
         bar_weights: `[b]`, of `bars.features`, the constant last.
+        key_weights: `[k]`, of `harmony.key_features`.
     """
 
     grid_mean: F64
@@ -33,6 +34,7 @@ class Tables:
     chord_mean: F64
     chord_precision: F64
     bar_weights: F64
+    key_weights: F64
 
     def to_json(self) -> str:
         """As the file has it."""

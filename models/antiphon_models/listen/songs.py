@@ -59,13 +59,19 @@ def read_song(folder: Path, work: Path, soundfont: str) -> ListenedSong:
         soundfont: One of `SOUNDFONTS`.
     """
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
+    chords, key, keys = read_harmony(folder)
+    return ListenedSong(
+        f"{folder.name} {soundfont}", rendered(folder, work, soundfont), table[:, 0], table[table[:, 2] == 1, 0],
+        chords, key, keys,
+    )  # fmt: skip
+
+
+def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], str, int]:
+    """A song's chords, the key of its longest part, and how many keys are annotated."""
     chords = [line.split() for line in (folder / "chord_midi.txt").read_text().splitlines() if line.strip()]
     keys = [line.split() for line in (folder / "key_audio.txt").read_text().splitlines() if line.strip()]
     longest = max(keys, key=lambda row: float(row[1]) - float(row[0]))
-    return ListenedSong(
-        f"{folder.name} {soundfont}", rendered(folder, work, soundfont), table[:, 0], table[table[:, 2] == 1, 0],
-        tuple((float(start), float(end), label) for start, end, label in chords), _key(longest[2]), len(keys),
-    )  # fmt: skip
+    return tuple((float(start), float(end), label) for start, end, label in chords), _key(longest[2]), len(keys)
 
 
 def rendered(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]:

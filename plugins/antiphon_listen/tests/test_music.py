@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from antiphon.api import SHARP_NAMES
+from antiphon_listen import harmony, tables
 from antiphon_listen.chroma import NoteSpectrum
 from antiphon_listen.music import Music
 
@@ -156,3 +158,19 @@ def test_noise_of_any_length_is_analysed_without_an_error(seconds: float) -> Non
     values = found(noise)
     assert np.all(np.diff(values["beats"]) > 0.0) if values["beats"] is not None else True
     assert values["chords"][-1][1] == pytest.approx(seconds, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("chords", "key"),
+    [((12, 17, 7, 12), "C minor"), ((0, 9 + 12, 5, 7), "C major"), ((12, 8, 10, 12), "C minor"), ((0, 7, 0, 5), "C major")],
+)
+@pytest.mark.parametrize("tonic", [0, 4, 9])
+def test_a_key_and_its_relative_are_told_apart_by_their_chords(chords: tuple[int, ...], key: str, tonic: int) -> None:
+    """Chords from the tonic on: major, or minor from 12 on."""
+    path = np.array([12 * (chord // 12) + (chord + tonic) % 12 for chord in chords * 4])
+    name = harmony.key_of(path, tables.load())
+    assert name == f"{SHARP_NAMES[tonic]} {key.partition(' ')[2]}"
+
+
+def test_no_chord_has_no_key() -> None:
+    assert harmony.key_of(np.full(8, harmony.NO_CHORD), tables.load()) is None

@@ -8,8 +8,8 @@ import pytest
 from antiphon_listen import bars, beats
 from antiphon_listen.harmony import NO_CHORD
 from antiphon_listen.tables import load
-from antiphon_models.listen.evaluation import Listening, MusicFound, figures
-from antiphon_models.listen.songs import ListenedSong, triad
+from antiphon_models.listen.evaluation import Listening, MusicFound, figures, live
+from antiphon_models.listen.songs import RATE, ListenedSong, triad
 
 pytest.importorskip("mir_eval")
 
@@ -21,10 +21,10 @@ SONG = ListenedSong("x", np.zeros(1, np.float32), BEATS, BEATS[::4], CHORDS, "C 
 def test_the_truth_scores_1_in_all() -> None:
     right = MusicFound(120.0, BEATS, BEATS[::4], "C major", tuple(
         (start, end, label.partition("(")[0]) for start, end, label in CHORDS
-    ))  # fmt: skip
+    ), 118.0)  # fmt: skip
     assert dict(figures(SONG, right)) == pytest.approx({
-        "beats": 1.0, "downbeats": 1.0, "tempo": 1.0, "half or double": 1.0, "majmin": 1.0, "key": 1.0,
-        "key, weighted": 1.0,
+        "beats": 1.0, "within 30 ms": 1.0, "downbeats": 1.0, "tempo": 1.0, "half or double": 1.0, "tempo at 4 s": 1.0,
+        "majmin": 1.0, "key": 1.0, "key, weighted": 1.0,
     })  # fmt: skip
 
 
@@ -35,6 +35,25 @@ def test_half_the_tempo_and_the_relative_key_are_told_from_right_and_wrong() -> 
     assert near["downbeats"] == 0.0
     assert (near["key"], near["key, weighted"]) == (0.0, 0.3)
     assert "majmin" not in near
+
+
+def test_a_beat_50_ms_late_counts_as_a_beat_and_not_as_one_on_time() -> None:
+    late = dict(figures(SONG, MusicFound(beats=BEATS + 0.05)))
+    assert (late["beats"], late["within 30 ms"]) == (1.0, 0.0)
+
+
+def test_the_live_system_gives_beats_in_order_from_what_was_before_them() -> None:
+    sound = np.zeros(9 * RATE, np.float32)
+    time = np.arange(2000) / RATE
+    for n in range(17):
+        at = round((0.5 + 0.5 * n) * RATE)
+        sound[at : at + 2000] = 0.5 * np.sin(2 * np.pi * (220.0 if n % 2 else 330.0) * time) * np.exp(-20.0 * time)
+    found = live(sound)
+    assert (np.diff(found.beats) > 0.25).all()
+    off = (np.array([beat for beat in found.beats if beat > 4.5]) + 0.25) % 0.5 - 0.25
+    assert len(off) >= 4
+    assert np.abs(off).max() < 0.03
+    assert min(abs(found.early / bpm - 1.0) for bpm in (60.0, 120.0)) < 0.02
 
 
 def test_chord_labels_are_read_as_triads() -> None:

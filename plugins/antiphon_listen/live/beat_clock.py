@@ -1,0 +1,68 @@
+"""When the next beat is, from answers that are some hops old: each beat comes once, and none is told after its time."""
+
+from __future__ import annotations
+
+import math
+
+_AGAIN = 0.6
+"""Share of a period after a beat before which there is no other."""
+_LATE = 0.03
+"""Seconds by which a beat may be late; one that is later is left out."""
+
+
+class BeatClock:
+    """Beats in samples of the stream.
+
+    Attributes:
+        period: Frames of a beat; 0 where there is none.
+        meter: Beats of a bar.
+        place: Of the last beat in its bar, from 0.
+        last: Sample of the last beat, -inf before the first.
+    """
+
+    def __init__(self, rate: int) -> None:
+        self._late = _LATE * rate
+        self.clear()
+
+    def clear(self) -> None:
+        """There is no beat."""
+        self.period, self.last, self.meter, self.place = 0.0, -math.inf, 4, 0
+        self._next, self._next_place = math.inf, 0
+
+    def update(self, period: float, beat: float, place: int, meter: int, now: float) -> None:
+        """Takes a new estimate.
+
+        Args:
+            period: Frames of a beat; 0 for none.
+            beat: Sample of a beat, which may be over.
+            place: Its place in its bar, from 0.
+            meter: Beats of a bar.
+            now: The sample from which on beats are still to come.
+        """
+        if period <= 0.0:
+            self.clear()
+            return
+        earliest = max(now - self._late, self.last + _AGAIN * period)
+        steps = max(0, math.ceil((earliest - beat) / period))
+        self.period, self.meter = period, meter
+        self._next, self._next_place = beat + steps * period, (place + steps) % meter
+
+    def due(self, first: int, last: int) -> int | None:
+        """The next beat of a block, once.
+
+        Args:
+            first: Sample of the first frame that is asked for.
+            last: Sample behind the last.
+
+        Returns:
+            The sample, `first` where it was due before; None where there is none.
+        """
+        if self._next >= last:
+            return None
+        at = max(first, math.ceil(self._next))
+        if at >= last:
+            return None
+        self.last, self.place = self._next, self._next_place % self.meter
+        self._next += self.period
+        self._next_place += 1
+        return at

@@ -1,0 +1,60 @@
+"""The chord that sounds in a stream, and the key of the last minutes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon_listen import chroma, harmony
+from antiphon_listen.beats import BeatGrid
+from antiphon_listen.signals import MusicCurves
+from antiphon_listen.tables import Tables
+
+_SOONEST = 0.25
+"""Seconds of a step from which its chord counts."""
+_SETTLED = 1.0
+"""Seconds from the window's end behind which chords count for the key."""
+_HALVED = 45.0
+"""Seconds after which a chord counts half as much for the key."""
+_ENOUGH = 4.0
+"""Seconds of chords from which there is a key."""
+
+
+class LiveHarmony:
+    """Chord and key.
+
+    Attributes:
+        chord: 1 to 24 as in `harmony`, one more; 0 where there is none.
+        key: 1 to 12 from C major on, 13 to 24 from C minor on; 0 where it is not known.
+    """
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+        self._lengths = np.zeros(harmony.NO_CHORD)
+        self._until = 0.0
+        self.chord = self.key = 0
+
+    def update(self, curves: MusicCurves, start: float, grid: BeatGrid | None) -> None:
+        """Takes the newest window.
+
+        Args:
+            curves: Its curves.
+            start: Seconds of the stream at which it begins.
+            grid: Its beats.
+        """
+        steps, path = harmony.chord_steps(curves, np.zeros(0) if grid is None else grid.beats, self._tables)
+        end = len(curves.notes) / chroma.FRAMES_PER_SECOND
+        begun = np.flatnonzero(steps + _SOONEST <= end)
+        if not len(begun):
+            return
+        now = int(path[begun[-1]])
+        self.chord = 0 if now == harmony.NO_CHORD else 1 + now
+        edges = start + np.append(steps, steps[-1])
+        for n in begun[:-1]:
+            first, last = max(self._until, float(edges[n])), float(edges[n + 1])
+            if last > first and last <= start + end - _SETTLED:
+                self._until = last
+                self._lengths *= 0.5 ** ((last - first) / _HALVED)
+                if path[n] != harmony.NO_CHORD:
+                    self._lengths[path[n]] += last - first
+        if self._lengths.sum() >= _ENOUGH:
+            self.key = 1 + harmony.key_number(self._lengths, None, None, self._tables)

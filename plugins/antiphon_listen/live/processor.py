@@ -1,0 +1,220 @@
+"""The node `listen`: tempo, beats, bars, key, chord and loudness of what comes in, as reports, notes and control signals.
+
+The sound goes to a worker, hop by hop. Beats are computed ahead, so that each comes at its sample.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, Param, Port, Processor, Samples, StreamSpec
+from antiphon.api.analysis import QUIETEST
+from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
+from antiphon.api.workers import Rebuffer, WorkerClient, lead_for
+from antiphon_listen.live import spec as answers
+from antiphon_listen.live.beat_clock import BeatClock
+from antiphon_listen.live.spec import CHORDS, HOP, KEYS, LEAD, worker_of
+
+PLAYED = ("chords", "roots", "beats", "off")
+DOWNBEAT, BEAT = 76, 77
+"""Notes of `beats`: high and low wood block of a General MIDI drum kit."""
+_CLICK = 0.05
+"""Seconds of such a note."""
+_GLIDE = 0.05
+"""Seconds in which `loudness` and `minor` go most of the way to a new value."""
+_MISSING = 40
+"""Hops without an answer after which nothing is known any more."""
+_LOUDEST = -60.0
+"""LUFS at which the output `loudness` is 0; at 0 LUFS it is `depth`."""
+_HIGHEST = 400.0
+
+
+@kernel
+def listen_ramp(y: f32p, depth: f32p, first: i64, last: i64, level: f64, fall: f64) -> None:
+    """y[first:last] ← depth times a level that falls by `fall` a frame, to 0 at least."""
+    for n in range(first, last):
+        v = level - fall * f64(n - first)
+        v = 0.0 if v < 0.0 else v
+        y[n] = f64(depth[n]) * v
+
+
+@kernel
+def listen_glide(y: f32p, depth: f32p, frames: i64, state: f64p, goal: f64, share: f64) -> None:
+    """y ← depth times state[0], which goes a share of the way to `goal` with each frame."""
+    for n in range(frames):
+        state[0] = state[0] + (goal - state[0]) * share + 1e-20
+        y[n] = f64(depth[n]) * state[0]
+
+
+class Listen(Processor):
+    """Sound in; reports, notes of the chord that sounds or of the beats, and control signals out."""
+
+    inputs = (AUDIO_IN,)
+    outputs = (EVENTS_OUT, *(Port(name, "control") for name in ("beat", "bar", "loudness", "minor")))
+    params = (
+        Param("play", "choice", "chords", choices=PLAYED,
+              doc="Its notes: the chord that sounds, from the next beat on; its root, on each beat; or the beats."),
+        Param("octave", "int", 4, low=0, high=8, doc="Of the lowest note it plays: 4 begins at middle C."),
+        Param("velocity", default=0.6, low=0.05, high=1.0, doc="Of its notes; the first of a bar are a quarter louder."),
+        Param("drive", "switch", False, doc="Sets the server's tempo to the tempo it finds."),
+        Param("depth", default=0.5, low=-1.0, high=1.0, smooth=0.02,
+              doc="How far its control outputs turn what they are wired to; below 0 the other way."),
+        Param("tempo", default=0.0, low=0.0, high=_HIGHEST, unit="bpm", readonly=True, doc="0 while none is known."),
+        Param("beat", "int", 0, low=0, high=6, readonly=True, doc="The beat of the bar, from 1; 0 while none is known."),
+        Param("meter", "int", 4, low=1, high=6, unit="beats", readonly=True, doc="Beats of a bar."),
+        Param("key", "choice", KEYS[0], choices=KEYS, readonly=True, doc="Of the last minutes."),
+        Param("chord", "choice", CHORDS[0], choices=CHORDS, readonly=True, doc="That sounds, a triad."),
+        Param("momentary", default=QUIETEST, low=QUIETEST, high=24.0, unit="LUFS", readonly=True,
+              doc="Loudness of the last 0.4 s (EBU R 128)."),
+        Param("short_term", default=QUIETEST, low=QUIETEST, high=24.0, unit="LUFS", readonly=True,
+              doc="Loudness of the last 3 s."),
+        Param("integrated", default=QUIETEST, low=QUIETEST, high=24.0, unit="LUFS", readonly=True,
+              doc="Loudness since the beginning or the last reset, gated."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        """Makes every buffer and opens the stream through the worker."""
+        self._rate = spec.rate
+        lead = max(LEAD, lead_for(HOP, spec.block))
+        self._client = WorkerClient(worker_of(spec), 1, lead, self.node)
+        self.parts = self._client.parts
+        self._hops = Rebuffer(HOP, lead, spec.channels, 0, self._post, self._load)
+        self._sent = np.zeros((1, spec.channels, HOP), np.float32)
+        self._nothing: Samples = np.zeros((0, spec.block), np.float32)
+        self._levels = np.zeros(2)
+        self._share = 1.0 - float(np.exp(-1.0 / (_GLIDE * spec.rate)))
+        self._clock = BeatClock(spec.rate)
+        self._io: IO | None = None
+        self._sounding: list[int] = []
+        self._end_all = False
+        self._forget()
+
+    def reset(self) -> None:
+        """Forgets the past; notes that sound end with the next block."""
+        self._end_all = bool(self._sounding)
+        self._hops.clear()
+        self._client.reset()
+        self._levels.fill(0.0)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._clock.clear()
+        self._known = [0.0] * answers.FIELDS
+        self._known[answers.METER] = 4.0
+        for place in (answers.MOMENTARY, answers.SHORT_TERM, answers.INTEGRATED):
+            self._known[place] = QUIETEST
+        self._missing = 0
+        self._played = 0
+        self._until = -1
+
+    def process(self, io: IO) -> None:
+        self._io = io
+        if self._end_all:
+            self._end(io, 0)
+            self._end_all = False
+        self._hops.run(io, io.audio_in[0], self._nothing[:, : io.frames])
+        start, at = io.time.sample, 0
+        while (beat := self._clock.due(start + at, start + io.frames)) is not None:
+            self._ramps(io, at, beat - start)
+            at = beat - start
+            self._on_beat(io, at)
+            if at + 1 >= io.frames:
+                break
+        self._ramps(io, at, io.frames)
+        self._between(io)
+        self._report(io)
+
+    def _post(self, hop: int, sound: Samples) -> None:
+        assert self._io is not None
+        self._sent[0] = sound
+        self._client.first = self._hops.first
+        self._client.send(hop, self._sent, self._io)
+
+    def _load(self, hop: int, out: Samples) -> None:
+        """Takes the answer to a hop, which ended `lead` hops ago."""
+        assert self._io is not None
+        answer = self._client.take(hop, self._io) if hop >= self._hops.first else None
+        if answer is None:
+            self._missing += 1
+            if self._missing == _MISSING:
+                self._forget()
+            return
+        self._missing = 0
+        values, known = answer[0], self._known
+        for place in range(answers.FIELDS):
+            known[place] = float(values[place])
+        tempo, end = known[answers.TEMPO], (hop + 1) * HOP
+        self._clock.update(
+            60.0 / tempo * self._rate if tempo > 0.0 else 0.0, end + known[answers.NEXT] * self._rate,
+            int(known[answers.PLACE]), max(1, int(known[answers.METER])), float(end + self._hops.lead * HOP),
+        )  # fmt: skip
+
+    def _ramps(self, io: IO, first: int, last: int) -> None:
+        """The outputs of a piece of the block in which no beat begins."""
+        clock, depth = self._clock, io.curve("depth")
+        gone = (io.time.sample + first - clock.last) / clock.period if clock.period else np.inf
+        level, fall = (1.0 - gone, 1.0 / clock.period) if gone < 1.0 else (0.0, 0.0)
+        listen_ramp(io.audio_out[0][0], depth, first, last, level, fall)
+        bar = clock.meter
+        level, fall = (1.0 - (clock.place + gone) / bar, fall / bar) if gone < 1.5 else (0.0, 0.0)
+        listen_ramp(io.audio_out[1][0], depth, first, last, level, fall)
+
+    def _between(self, io: IO) -> None:
+        """What does not depend on beats: the other outputs, and chords while there is no beat."""
+        known, depth = self._known, io.curve("depth")
+        loud = min(1.0, max(0.0, 1.0 - known[answers.MOMENTARY] / _LOUDEST))
+        listen_glide(io.audio_out[2][0], depth, io.frames, self._levels, loud, self._share)
+        minor = 1.0 if known[answers.KEY] > 12.0 else 0.0
+        listen_glide(io.audio_out[3][0], depth, io.frames, self._levels[1:], minor, self._share)
+        if 0 <= self._until < io.time.sample + io.frames:
+            self._end(io, max(0, self._until - io.time.sample))
+        play = str(io.at("play", 0))
+        chord = int(known[answers.CHORD])
+        if chord == 0 or play == "off":
+            if self._until < 0:
+                self._end(io, 0)
+        elif play in ("chords", "roots") and not self._clock.period and chord != self._played:
+            self._strike(io, 0, play, 1.0)
+
+    def _on_beat(self, io: IO, offset: int) -> None:
+        play, first = str(io.at("play", offset)), self._clock.place == 0
+        louder = 1.25 if first else 1.0
+        if play == "beats":
+            self._end(io, offset)
+            self._on(io, offset, DOWNBEAT if first else BEAT, louder)
+            self._until = io.time.sample + offset + round(_CLICK * self._rate)
+        elif play == "roots" or (play == "chords" and int(self._known[answers.CHORD]) != self._played):
+            self._strike(io, offset, play, louder)
+
+    def _strike(self, io: IO, offset: int, play: str, louder: float) -> None:
+        """Ends what sounds, and plays the chord or its root."""
+        self._end(io, offset)
+        chord = int(self._known[answers.CHORD])
+        self._played = chord
+        if chord == 0:
+            return
+        root = (chord - 1) % 12 + 12 * (int(io.at("octave", offset)) + 1)
+        third = 4 if chord <= 12 else 3
+        for step in (0,) if play == "roots" else (0, third, 7):
+            self._on(io, offset, min(127, root + step), louder)
+
+    def _on(self, io: IO, offset: int, number: int, louder: float) -> None:
+        io.emit(Event("on", offset, number, min(1.0, louder * float(io.at("velocity", offset)))))
+        self._sounding.append(number)
+
+    def _end(self, io: IO, offset: int) -> None:
+        for number in self._sounding:
+            io.emit(Event("off", offset, number))
+        self._sounding.clear()
+        self._played, self._until = 0, -1
+
+    def _report(self, io: IO) -> None:
+        known, clock = self._known, self._clock
+        io.report("tempo", min(_HIGHEST, known[answers.TEMPO]))
+        io.report("beat", float(clock.place + 1) if clock.period and clock.last >= 0.0 else 0.0)
+        io.report("meter", known[answers.METER])
+        io.report("key", known[answers.KEY])
+        io.report("chord", known[answers.CHORD])
+        io.report("momentary", known[answers.MOMENTARY])
+        io.report("short_term", known[answers.SHORT_TERM])
+        io.report("integrated", known[answers.INTEGRATED])

@@ -1,0 +1,115 @@
+"""The worker of `listen`: each slot is a stream, and what is known of it is computed anew every third of a second."""
+
+from __future__ import annotations
+
+import numpy as np
+import soxr
+from numpy.typing import NDArray
+
+from antiphon.api import Samples
+from antiphon.api.workers import WorkerSpec
+from antiphon_listen import tables
+from antiphon_listen.frames import F32
+from antiphon_listen.live.grid import LiveGrid
+from antiphon_listen.live.harmony import LiveHarmony
+from antiphon_listen.live.level import LiveLoudness
+from antiphon_listen.live.spec import CHORD, INTEGRATED, KEY, METER, MOMENTARY, NEXT, PLACE, SHORT_TERM, TEMPO
+from antiphon_listen.live.window import RATE, CurveWindow
+
+EVERY = 0.35
+"""Seconds from one look at the window to the next."""
+_LOUD = 1e-3
+"""Peak, -60 dB of full scale, from which a stream is listened to."""
+SHORT_TERM_SECONDS = 3.0
+_SILENT = -60.0
+"""LUFS, short-term, below which all but the loudness is forgotten."""
+
+
+class Listener:
+    """One stream.
+
+    Args:
+        rate: Its frames per second.
+        channels: Its channels.
+    """
+
+    def __init__(self, rate: int, channels: int) -> None:
+        self._rate = rate
+        self.loudness = LiveLoudness(rate, channels)
+        self._active = False
+        self._begin()
+
+    def _begin(self) -> None:
+        self._resampler = soxr.ResampleStream(self._rate, RATE, 1, dtype="float32", quality="HQ")
+        self._window, self.grid, self.harmony = CurveWindow(), LiveGrid(tables.load()), LiveHarmony(tables.load())
+        self._frames, self._looked = 0, 0
+
+    def feed(self, sound: F32) -> None:
+        """Takes the next frames, `[channels, n]`."""
+        self.loudness.feed(sound)
+        if not self._active:
+            if float(np.abs(sound).max()) < _LOUD:
+                return
+            self._active = True
+            self._begin()
+        self._frames += sound.shape[1]
+        self._window.feed(self._resampler.resample_chunk(np.ascontiguousarray(sound.mean(axis=0))))
+        if self._frames - self._looked >= EVERY * self._rate:
+            self._looked = self._frames
+            self._active = self.loudness.short_term >= _SILENT or self._frames < SHORT_TERM_SECONDS * self._rate
+            self._look()
+
+    def _look(self) -> None:
+        if not self._active:
+            self._begin()
+            return
+        curves = self._window.curves()
+        if curves is not None:
+            self.grid.update(curves, self._window.start)
+            self.harmony.update(curves, self._window.start, self.grid.grid)
+
+    def answer(self, into: Samples) -> None:
+        """Writes what is known at the end of what was fed, `[FIELDS]`."""
+        grid, loudness = self.grid, self.loudness
+        into.fill(0.0)
+        into[METER] = grid.meter
+        if grid.period:
+            now = self._frames / self._rate
+            at = grid.next_beat(now)
+            into[TEMPO], into[NEXT], into[PLACE] = 60.0 / grid.period, at - now, grid.place(at)
+        into[KEY], into[CHORD] = self.harmony.key, self.harmony.chord
+        into[MOMENTARY], into[SHORT_TERM], into[INTEGRATED] = (
+            loudness.momentary, loudness.short_term, loudness.integrated,
+        )  # fmt: skip
+
+
+class Listening:
+    """A `Stepper`: a slot is a stream.
+
+    Args:
+        spec: Of `spec.worker_of`.
+    """
+
+    def __init__(self, spec: WorkerSpec) -> None:
+        self._rate, (self._channels, self._hop) = spec.rate, spec.inputs
+        self._slots: list[Listener | None] = [None] * spec.slots
+
+    def warm(self) -> None:
+        """Compiles the kernels and looks at a window once."""
+        noise = np.random.default_rng(1).uniform(-0.1, 0.1, (self._channels, 4 * self._rate)).astype(np.float32)
+        listener = Listener(self._rate, self._channels)
+        for first in range(0, noise.shape[1] - self._hop, self._hop):
+            listener.feed(noise[:, first : first + self._hop])
+
+    def open(self, slot: int, config: str) -> None:
+        self._slots[slot] = Listener(self._rate, self._channels)
+
+    def close(self, slot: int) -> None:
+        self._slots[slot] = None
+
+    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        for slot in np.flatnonzero(hops >= 0):
+            listener = self._slots[slot]
+            if listener is not None:
+                listener.feed(x[slot])
+                listener.answer(y[slot])

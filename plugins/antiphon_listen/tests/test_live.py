@@ -1,0 +1,201 @@
+"""The node `listen` and its worker: what is known of music as it goes on, and beats that come at their time."""
+
+from __future__ import annotations
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from antiphon.api import StreamSpec
+from antiphon.api.commands import SetTempo
+from antiphon.api.testing import render
+from antiphon_listen.live import spec
+from antiphon_listen.live.beat_clock import BeatClock
+from antiphon_listen.live.level import LiveLoudness
+from antiphon_listen.live.processor import DOWNBEAT, Listen
+from antiphon_listen.live.tempo_driver import TempoDriver
+from antiphon_listen.live.worker import Listener
+from antiphon_listen.loudness import Loudness
+from antiphon_listen.tests.test_music import RATE, song
+
+HOP = 941
+"""Frames: 43 ms at this rate, as a hop of the worker is at 48 kHz."""
+FIRST = 0.5
+"""Seconds at which `song` begins."""
+STREAM = StreamSpec(rate=RATE, block=512, channels=1)
+
+
+def steps(sound: np.ndarray, seconds: float) -> list[tuple[float, np.ndarray]]:
+    """(seconds so far, answer) of each hop."""
+    listener, out = Listener(RATE, 1), []
+    for first in range(0, round(seconds * RATE) - HOP, HOP):
+        listener.feed(sound[None, first : first + HOP])
+        answer = np.zeros(spec.FIELDS, np.float32)
+        listener.answer(answer)
+        out.append(((first + HOP) / RATE, answer))
+    return out
+
+
+@cache
+def followed() -> list[tuple[float, np.ndarray]]:
+    return steps(song(96.0), 16.0)
+
+
+@pytest.mark.parametrize("bpm", [84.0, 100.0])
+def test_the_tempo_is_known_four_seconds_after_the_first_note(bpm: float) -> None:
+    answers = steps(song(bpm, bars=6), FIRST + 4.5)
+    known = [answer for now, answer in answers if now >= FIRST + 4.0]
+    assert known
+    for answer in known:
+        assert answer[spec.TEMPO] == pytest.approx(bpm, rel=0.02)
+
+
+def test_the_next_beat_is_known_within_30_ms_before_it_comes() -> None:
+    late = [(now, answer) for now, answer in followed() if now > FIRST + 4.0]
+    beats = np.array([now + answer[spec.NEXT] for now, answer in late])
+    off = (beats - FIRST + 0.3125) % 0.625 - 0.3125
+    assert np.abs(off).max() < 0.03
+    assert all(0.0 <= answer[spec.NEXT] <= 0.64 for _, answer in late)
+
+
+def test_bars_chord_and_key_are_known_in_a_while() -> None:
+    now, answer = followed()[-1]
+    number = round((now + answer[spec.NEXT] - FIRST) / 0.625)
+    assert (answer[spec.PLACE], answer[spec.METER]) == (number % 4, 4)
+    chords = [spec.CHORDS[int(a[spec.CHORD])] for t, a in followed() if t > FIRST + 2.5]
+    truth = [("C:maj", "G:maj", "A:min", "F:maj")[int((t - FIRST - 0.4) / 2.5) % 4] for t, _ in followed() if t > FIRST + 2.5]
+    assert np.mean([a == b for a, b in zip(chords, truth, strict=True)]) > 0.7
+    assert spec.KEYS[int(answer[spec.KEY])] == "C major"
+
+
+def test_silence_has_no_beat_and_forgets_the_music_before() -> None:
+    music = song(96.0)[: 6 * RATE]
+    answers = steps(np.concatenate([np.zeros(RATE, np.float32), music, np.zeros(5 * RATE, np.float32)]), 12.0)
+    assert not any(answer[spec.TEMPO] for now, answer in answers if now < 1.5)
+    assert any(answer[spec.TEMPO] for now, answer in answers if now < 7.0)
+    assert not answers[-1][1][spec.TEMPO] and not answers[-1][1][spec.CHORD]
+
+
+def test_loudness_is_that_of_files() -> None:
+    rng = np.random.default_rng(1)
+    level = np.repeat([0.1, 0.01, 0.3, 0.003], 4 * 48000)
+    sound = (rng.uniform(-1.0, 1.0, (2, len(level))) * level).astype(np.float32)
+    live, file = LiveLoudness(48000, 2), Loudness().begin(48000, 2)
+    for first in range(0, len(level), 2048):
+        live.feed(sound[:, first : first + 2048])
+        file.feed(sound[:, first : first + 2048])
+    assert live.integrated == pytest.approx(file.result()["loudness"], abs=0.05)
+    assert live.momentary == pytest.approx(live.short_term, abs=0.3)
+    assert live.integrated - live.momentary > 30.0
+
+
+def test_a_sine_has_the_loudness_of_the_standard() -> None:
+    """EBU Tech 3341, case 1: 1 kHz at -23 dBFS in both channels is -23 LUFS in each of the three."""
+    wave = 10 ** (-23 / 20) * np.sin(2 * np.pi * 1000 / 48000 * np.arange(5 * 48000))
+    live = LiveLoudness(48000, 2)
+    live.feed(np.stack([wave, wave]).astype(np.float32))
+    assert [live.momentary, live.short_term, live.integrated] == pytest.approx([-23.0] * 3, abs=0.1)
+
+
+def ticks(clock: BeatClock, first: int, last: int, block: int = 64) -> list[int]:
+    beats = []
+    for start in range(first, last, block):
+        while (beat := clock.due(start, start + block)) is not None:
+            beats.append(beat)
+    return beats
+
+
+def test_each_beat_comes_once_however_often_it_is_estimated() -> None:
+    clock, beats = BeatClock(1000), []
+    for start in range(0, 4000, 100):
+        clock.update(500.0, start - start % 500 + 3.0 * (start % 200 == 0), start // 500 % 4, 4, float(start))
+        beats += ticks(clock, start, start + 100, 50)
+    assert len(beats) == 8
+    assert set(np.round(np.diff(beats), -1)) == {500}
+
+
+def test_a_beat_that_is_over_is_left_out() -> None:
+    clock = BeatClock(1000)
+    clock.update(500.0, 0.0, 3, 4, 100.0)
+    assert ticks(clock, 100, 1100) == [500, 1000]
+    assert clock.place == 1
+
+
+@cache
+def rendered(blocks: tuple[int, ...] = (), **settings: Any) -> Any:
+    sound = song(96.0, bars=4)[: 8 * RATE]
+    return render(Listen(), STREAM, sound[None], settings=settings, blocks=list(blocks) or None)
+
+
+def ons(result: Any) -> list[tuple[int, int]]:
+    return [(event.offset, event.number) for event in result.events if event.kind == "on"]
+
+
+def test_the_node_plays_the_beats_it_finds() -> None:
+    beats = [(at / RATE, number) for at, number in ons(rendered(play="beats")) if at > 4.5 * RATE]
+    assert len(beats) == 6
+    np.testing.assert_allclose([at for at, _ in beats], FIRST + 0.625 * np.arange(7, 13), atol=0.03)
+
+
+def test_any_blocks_give_the_same_notes() -> None:
+    assert ons(rendered(play="beats")) == ons(rendered((100, 512, 37), play="beats"))
+
+
+def test_its_chords_end_and_are_those_that_sound() -> None:
+    result = rendered(play="chords")
+    down: set[int] = set()
+    for event in result.events:
+        (down.add if event.kind == "on" else down.discard)(event.number)
+    assert len(down) in (0, 3)
+    notes = [number for at, number in ons(result) if at > 3.5 * RATE]
+    assert {number % 12 for number in notes} <= {0, 4, 7, 11, 2, 9, 5}
+    assert notes and min(notes) >= 60
+
+
+def test_the_control_outputs_fall_from_beat_to_beat() -> None:
+    result = rendered(play="beats")
+    beat = result.audio[0][0]
+    after = [at for at, _ in ons(result) if at > 4.5 * RATE]
+    np.testing.assert_allclose(beat[after], 0.5, atol=0.01)
+    np.testing.assert_allclose(beat[[at + round(0.3125 * RATE) for at in after[:-1]]], 0.25, atol=0.02)
+    assert DOWNBEAT in {number for _, number in ons(result)}
+    assert result.audio[2][0][4 * RATE :].min() > 0.2, "the loudness of what sounds"
+
+
+class FakeServer:
+    """A server with one node `listen`, whose values are set by tests."""
+
+    def __init__(self, **values: float) -> None:
+        self.values, self.done, self.bpm = values, [], 120.0
+        self.node = SimpleNamespace(info=SimpleNamespace(name="listen"), index={name: name for name in values})
+
+    def nodes(self) -> dict[str, Any]:
+        return {"ears": self.node, "other": SimpleNamespace(info=SimpleNamespace(name="gain"), index={})}
+
+    def value_at(self, node: Any, cell: str) -> float:
+        return self.values[cell]
+
+    def tempo(self) -> tuple[float, float, bool]:
+        return 0.0, self.bpm, True
+
+    def command(self, command: SetTempo, source: str) -> None:
+        self.done.append((command.bpm, source))
+        self.bpm = command.bpm
+
+    def service(self, work: object) -> None:
+        """Tests call `step`."""
+
+
+@pytest.mark.parametrize(
+    ("drive", "tempo", "expected"),
+    [(1.0, 96.0, [(96.0, "/node/ears")]), (0.0, 96.0, []), (1.0, 0.0, []), (1.0, 120.1, [])],
+)
+def test_the_tempo_is_set_where_the_node_drives_it(drive: float, tempo: float, expected: list[Any]) -> None:
+    server, driver = FakeServer(drive=drive, tempo=tempo), TempoDriver()
+    driver.start(server)  # type: ignore[arg-type]
+    driver.step()
+    driver.step()
+    assert server.done == expected
