@@ -28,9 +28,6 @@ HEAVY = {
     "pyo": ("plugins/antiphon_pyo/",),
     "onnxruntime": ("server/antiphon/bench/", "plugins/antiphon_model/onnx_file.py"),
     "onnx": ("server/antiphon/bench/",),
-    "apache_beam": (),
-    "pyarrow": (),
-    "distributed": (),
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
 PLAYED = ("__init__.py", "processor.py")
