@@ -15,6 +15,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 DEV := $(VENV)/.ready-dev
+EXTRAS := $(VENV)/.ready-extras
 ARGS ?=
 # one for tests of live servers, which take little of a core, and one for each core
 PROCESSES ?= 3
@@ -31,7 +32,7 @@ test: $(DEV)  ## set everything up and run the fast tests
 	@sh tools/system_packages.sh play
 	@$(PY) -m pytest -q -n $(PROCESSES) --dist loadfile $(ARGS)
 
-test-real: $(DEV)  ## run the tests on real parts (jackd, PortAudio over it); a skipped one fails
+test-real: $(DEV) $(EXTRAS)  ## run the tests on real parts (jackd, PortAudio over it); a skipped one fails
 	@sh tools/system_packages.sh real
 	@if command -v npm >/dev/null && ! [ -d page/node_modules/axe-core ]; then cd page && $(NPM_CI); fi
 	@ANTIPHON_NO_SKIPS=1 $(PY) -m pytest -q -m real $(ARGS)
@@ -81,3 +82,8 @@ $(READY): pyproject.toml tools/setup.sh
 
 $(DEV): pyproject.toml tools/setup.sh tools/install_models.py
 	@TORCH_INDEX=$(TORCH_INDEX) sh tools/setup.sh dev
+
+# the extras that only real tests use
+$(EXTRAS): pyproject.toml $(DEV)
+	@$(PY) -m pip install --quiet -e ".[pipeline]"
+	@touch $@

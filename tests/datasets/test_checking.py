@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.datasets.trees import TREES, cut, score, sound
 from typer.testing import CliRunner
 
@@ -102,6 +104,17 @@ def test_a_file_without_its_end_ends_early(suffix: str, tmp_path: Path) -> None:
     assert fault_of(path) == ""
     cut(path)
     assert "ends early" in fault_of(path)
+
+
+@given(
+    head=st.sampled_from([b"", b"RIFF", b".snd", b"MThd", b"ID3", b"OggS", b"fLaC", b"PK\x03\x04", b"\xff\xfb"]),
+    rest=st.binary(max_size=64),
+    suffix=st.sampled_from([".wav", ".au", ".mid", ".mp3", ".npz", ".h5", ".ogg", ".txt"]),
+)
+def test_no_bytes_make_an_examination_fail(head: bytes, rest: bytes, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"one{suffix}"
+    path.write_bytes(head + rest)
+    assert isinstance(fault_of(path), str)
 
 
 def test_what_a_server_answered_in_place_of_a_file_is_seen(tmp_path: Path) -> None:

@@ -88,6 +88,8 @@ ELSEWHERE = {
     "mosquitto_sub -v -t 'antiphon/#'": "the same",
     'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
     ".venv/bin/pre-commit install": "git's own",
+    'pip install "antiphon[pipeline]"': "make test-real, which installs it",
+    "antiphon pipeline run pipeline.toml": "tests/pipeline/test_shards.py, which has the extra",
 }
 NEEDS_TORCH = {"antiphon render worker --in in.wav --out out.wav", "antiphon evaluate hum --system yin mine.wav"}
 SESSION = "antiphon serve --patch demo --session tonight"

@@ -41,6 +41,7 @@ def register(app: typer.Typer) -> None:
         newplugin,
         osc,
         patches,
+        pipeline,
         play,
         plugins,
         qr,
@@ -61,6 +62,7 @@ def register(app: typer.Typer) -> None:
     app.command()(surface.surface)
     app.add_typer(library.application())
     app.add_typer(dataset.application())
+    app.add_typer(pipeline.application())
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
     app.command()(status.status)

@@ -22,7 +22,9 @@ _MAGIC = {
 }  # fmt: skip
 SOUND = frozenset({".wav", ".au", ".ogg", ".flac", ".aif", ".aiff", ".mp3"})
 SCORES = frozenset({".mid", ".midi"})
-_UNKNOWN_LENGTH = 0xFFFFFFFF  # of an .au file's data
+SHORTEST = 12
+"""Bytes of the head of a wav or au file, without which it says nothing."""
+_UNKNOWN_LENGTH = 0xFFFFFFFF  # written by what streams
 
 
 def fault_of(path: Path, digest: str = "", *, thorough: bool = False) -> str:
@@ -64,19 +66,24 @@ def _head_fault(suffix: str, head: bytes, size: int, path: Path) -> str:
     magic = _MAGIC.get(suffix)
     if magic and not head.startswith(magic):
         return f"it does not begin as a {suffix} file does"
-    if (
-        suffix == ".wav"
-        and head.startswith(b"RIFF")
-        and (promised := struct.unpack_from("<I", head, 4)[0] + 8) > size + 1
-    ):
+    if suffix in (".wav", ".au") and (promised := _promised(head)) > size:
         return f"it ends early: {size:,} of {promised:,} bytes"
-    if suffix == ".au" and len(head) >= 12:
-        offset, length = struct.unpack_from(">II", head, 4)
-        if length != _UNKNOWN_LENGTH and offset + length > size:
-            return f"it ends early: {size:,} of {offset + length:,} bytes"
     if suffix == ".npz" and not zipfile.is_zipfile(path):
         return "it ends early: the list of its arrays is missing"
     return ""
+
+
+def _promised(head: bytes) -> int:
+    """The bytes that a wav or au file says it has, or has to have; 0 where it does not say."""
+    if len(head) < SHORTEST:
+        return SHORTEST
+    if head.startswith(b".snd"):
+        offset, length = struct.unpack_from(">II", head, 4)
+        return 0 if length == _UNKNOWN_LENGTH else int(offset + length)
+    if head.startswith(b"RIFF"):
+        (length,) = struct.unpack_from("<I", head, 4)
+        return 0 if length == _UNKNOWN_LENGTH else int(length + 8 - length % 2)  # the byte that pads it may be missing
+    return 0
 
 
 def _mp3_begins(head: bytes, path: Path) -> bool:

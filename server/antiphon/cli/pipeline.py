@@ -1,0 +1,65 @@
+"""`antiphon pipeline`: from data sets to shards of labelled spectrograms."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from antiphon.cli.library.options import Json
+
+SENTENCE = "Prepare data sets for training: gathered, and computed into shards of labelled spectrograms."
+SHOWN = 10
+"""Bad sounds that are printed; `--json` has all of them."""
+
+
+def application() -> typer.Typer:
+    """The group of commands."""
+    app = typer.Typer(
+        name="pipeline", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+        help=SENTENCE, short_help=SENTENCE,
+    )  # fmt: skip
+    app.callback()(_pipeline)
+    app.command("run")(run)
+    return app
+
+
+def _pipeline() -> None:
+    """Prepare data sets for training: gathered, and computed into shards of labelled spectrograms."""
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="A pipeline.toml.")],
+    runner: Annotated[
+        str, typer.Option("--runner", help="direct, dask, flink, spark or dataflow, of Beam.")
+    ] = "direct",
+    steps: Annotated[
+        str, typer.Option("--steps", help="Of gather, preprocess, train, evaluate, deploy: those to run.")
+    ] = "gather,preprocess",
+    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes, of direct and dask.")] = 2,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="An option of Beam's own; may be given again.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the steps of a pipeline. What is done is not done again; killed at any time, the next run completes it."""
+    from antiphon.cli.terminal.errors import complain
+    from antiphon.pipeline import running, settings
+
+    chosen = settings.chosen_steps(steps)
+    report = running.run(settings.load(file), chosen, runner=runner, workers=workers, options=option or ())
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+        return
+    splits = ", ".join(f"{name or 'in none'} {count:,}" for name, count in report.splits.items())
+    typer.echo(
+        f"{report.out}: {report.items:,} sounds ({splits}), {report.shards} shards, {report.computed} computed now"
+    )
+    for number, (name, reason) in enumerate(report.dead.items()):
+        if number == SHOWN:
+            complain(f"and {len(report.dead) - SHOWN:,} more; {report.out}/manifest.json names them")
+            break
+        complain(f"{name} is left out: {reason}")

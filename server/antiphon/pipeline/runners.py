@@ -1,0 +1,104 @@
+"""Has Apache Beam compute the shards: here in several processes, on a Dask cluster, or where its own options say."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import FileError, UsageError
+from antiphon.pipeline.shards import ShardTask, compute
+from antiphon.runtime.shortening import shorten
+
+RUNNERS = ("direct", "dask", "flink", "spark", "dataflow")
+"""As `--runner` takes them; the last three have not been tried."""
+_CLASSES = {"flink": "FlinkRunner", "spark": "SparkRunner", "dataflow": "DataflowRunner"}
+_MODULES = {"dask": "distributed"}
+
+
+def check_runner(runner: str) -> None:
+    """Refuses a runner that is not known, or not installed.
+
+    Raises:
+        UsageError: So it is.
+    """
+    if runner not in RUNNERS:
+        raise UsageError(f"there is no runner {runner!r}; the runners are {', '.join(RUNNERS)}")
+    for module in ("apache_beam", "pyarrow", *([_MODULES[runner]] if runner in _MODULES else [])):
+        if importlib.util.find_spec(module) is None:
+            raise UsageError(f"{module} is not installed, which the pipeline needs: pip install 'antiphon[pipeline]'")
+
+
+def run(
+    tasks: Sequence[ShardTask], log: Path, *, runner: str = "direct", workers: int = 2, options: Sequence[str] = ()
+) -> None:
+    """Computes shards.
+
+    Args:
+        tasks: What is to be computed.
+        log: A file for what Beam and its workers print.
+        runner: One of `RUNNERS`.
+        workers: Processes, of direct and dask.
+        options: Beam's own, such as "--dask_client_address=tcp://127.0.0.1:8786".
+
+    Raises:
+        FileError: The runner has failed.
+    """
+    with _printed(log):
+        import apache_beam
+        from apache_beam.options.pipeline_options import PipelineOptions
+
+        try:
+            with (
+                _place(runner, workers, options) as (kind, chosen),
+                apache_beam.Pipeline(kind, PipelineOptions(chosen)) as begin,
+            ):
+                _ = begin | apache_beam.Create(list(tasks)) | apache_beam.Reshuffle() | apache_beam.Map(compute)
+        except Exception as error:  # of whatever kind: Beam wraps its workers' in its own
+            reason = shorten(str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__, 200)
+            raise FileError(f"Beam's runner {runner} has failed: {reason}; {log} has the rest") from error
+
+
+@contextmanager
+def _printed(log: Path) -> Iterator[None]:
+    """Sends standard error, of children too, to a file: Beam's workers print every step of theirs."""
+    sys.stderr.flush()
+    before = os.dup(2)
+    try:
+        with open(log, "ab", buffering=0) as file:
+            os.dup2(file.fileno(), 2)
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
+
+
+@contextmanager
+def _place(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
+    """The runner and its options; a cluster of this machine's own is stopped afterwards."""
+    if runner == "direct":
+        several = ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+        yield "DirectRunner", [*(several if workers > 1 else []), *options]
+    elif runner == "dask":
+        from apache_beam.runners.dask.dask_runner import DaskRunner
+
+        if any(option.startswith(("--dask_client_address", "--dask_scheduler_file")) for option in options):
+            yield DaskRunner(), list(options)
+            return
+        from distributed import LocalCluster, default_client
+
+        with LocalCluster(
+            n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+        ) as cluster:
+            try:
+                yield DaskRunner(), [*options, f"--dask_client_address={cluster.scheduler_address}"]
+            finally:
+                # Beam leaves its client open, which would look for its cluster for half a minute
+                default_client().close()
+    else:
+        yield _CLASSES[runner], list(options)

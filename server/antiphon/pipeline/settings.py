@@ -1,0 +1,161 @@
+"""`pipeline.toml`: what is gathered, and what is made of it."""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from antiphon.datasets.layouts import layout_of
+from antiphon.errors import FileError, UsageError
+from antiphon.runtime.paths import why
+
+STEPS = ("gather", "preprocess", "train", "evaluate", "deploy")
+"""In their order."""
+LARGEST = 1 << 20
+"""Bytes of the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatherSettings:
+    """Where the sounds are.
+
+    Attributes:
+        dataset: A name of `antiphon dataset list`.
+        path: Its folder.
+    """
+
+    dataset: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PreprocessSettings:
+    """What is computed of each sound.
+
+    Attributes:
+        rate: Hz that sounds are resampled to.
+        window: Frames of a window.
+        hop: Frames between two windows.
+        bands: Mel bands.
+        low: Hz at which the lowest band begins.
+        high: Hz at which the highest band ends.
+        seconds: Most of each sound, from its middle; 0 for all.
+        shards: Files that the items are shared among, by digests of their names.
+    """
+
+    rate: int = 22050
+    window: int = 1024
+    hop: int = 512
+    bands: int = 64
+    low: float = 30.0
+    high: float = 10000.0
+    seconds: float = 30.0
+    shards: int = 16
+
+
+_RANGES = {
+    "rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_384), "bands": (4, 512), "low": (0.0, 20_000.0),
+    "high": (100.0, 96_000.0), "seconds": (0.0, 36_000.0), "shards": (1, 10_000),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineSettings:
+    """A pipeline.
+
+    Attributes:
+        name: Of what it makes.
+        out: The folder for all that it writes.
+        gather: See there.
+        preprocess: See there.
+    """
+
+    name: str
+    out: Path
+    gather: GatherSettings
+    preprocess: PreprocessSettings
+
+
+def load(path: Path) -> PipelineSettings:
+    """Reads the file. Paths in it are relative to its folder.
+
+    Raises:
+        FileError: It cannot be read, or says what cannot be.
+    """
+    try:
+        if path.stat().st_size > LARGEST:
+            raise FileError(f"{path} has more than {LARGEST} bytes: it is no pipeline")
+        found = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {why(error)}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise FileError(f"{path} is not TOML: {error}") from None
+    _known(path, "", found, {"name", "out", "gather", "preprocess"})
+    gather = _table(path, found, "gather")
+    _known(path, "gather.", gather, {"dataset", "path"})
+    dataset, place = _text(path, gather, "gather.", "dataset"), _text(path, gather, "gather.", "path")
+    try:
+        layout_of(dataset)
+    except UsageError as error:
+        raise FileError(f"{path}: gather.dataset: {error}") from None
+    name = _text(path, found, "", "name")
+    out = path.parent / _text(path, {"out": name, **found}, "", "out")
+    return PipelineSettings(
+        name, out, GatherSettings(dataset, path.parent / place), _preprocess(path, _table(path, found, "preprocess"))
+    )
+
+
+def _preprocess(path: Path, table: Mapping[str, Any]) -> PreprocessSettings:
+    _known(path, "preprocess.", table, {field.name for field in fields(PreprocessSettings)})
+    for key, value in table.items():
+        low, high = _RANGES[key]
+        whole = isinstance(low, int)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or (whole and not isinstance(value, int)) or not low <= value <= high:
+            kind = "a whole number" if whole else "a number"
+            raise FileError(f"{path}: preprocess.{key} is {value!r}; it is {kind} from {low:g} to {high:g}")
+    made = PreprocessSettings(**table)
+    if made.hop > made.window:
+        raise FileError(
+            f"{path}: preprocess.hop is {made.hop}; at most the window of {made.window}, or sound is left out"
+        )
+    if not made.low < made.high <= made.rate / 2:
+        given = f"low {made.low:g}, high {made.high:g} and rate {made.rate}"
+        raise FileError(f"{path}: preprocess has {given}; low must be below high, and high at most half of rate")
+    return made
+
+
+def chosen_steps(text: str) -> tuple[str, ...]:
+    """The steps that are named, in their order.
+
+    Raises:
+        UsageError: One has another name.
+    """
+    names = {name.strip() for name in text.split(",") if name.strip()}
+    if not names or (others := names - set(STEPS)):
+        unknown = f"there is no step {sorted(others)[0]!r}" if names else "no step is named"
+        raise UsageError(f"{unknown}; the steps are {', '.join(STEPS)}, separated by commas")
+    return tuple(step for step in STEPS if step in names)
+
+
+def _table(path: Path, found: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    table = found.get(key, {})
+    if not isinstance(table, dict):
+        raise FileError(f"{path}: {key} is no table: write [{key}] and its values below it")
+    return table
+
+
+def _text(path: Path, found: Mapping[str, Any], prefix: str, key: str) -> str:
+    value = found.get(key)
+    if not isinstance(value, str) or not value or "\0" in value:
+        raise FileError(f'{path}: {prefix}{key} is missing or no text: write {key} = "…"')
+    return value
+
+
+def _known(path: Path, prefix: str, found: Mapping[str, Any], names: set[str]) -> None:
+    if others := sorted(set(found) - names):
+        raise FileError(f"{path}: there is no {prefix}{others[0]}; it may hold {', '.join(sorted(names))}")

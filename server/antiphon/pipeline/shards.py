@@ -1,0 +1,168 @@
+"""The second step's work: one shard of labelled spectrograms, as a Parquet file, whole or not at all.
+
+A shard depends on its items and the settings alone. Its file says which, so that a run finds out what is still to be
+done; what was killed is done again, and gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon.datasets.examination import fault_of
+from antiphon.errors import FileError
+from antiphon.io import audiofile
+from antiphon.pipeline.gathering import SourceItem
+from antiphon.pipeline.mel import F32, LogMel
+from antiphon.pipeline.settings import PreprocessSettings
+from antiphon.runtime.paths import why, write_atomic
+
+VERSION = 1
+"""Of what is computed: another one computes all shards anew."""
+FOLDER, DEAD = "shards", "dead"
+_KEY = b"antiphon"
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """One shard to compute; plain data, which a runner sends to another process or machine.
+
+    Attributes:
+        number: From 0.
+        out: The pipeline's folder.
+        source: The data set's folder.
+        items: Its sounds, by name.
+        settings: Of the spectrograms.
+    """
+
+    number: int
+    out: str
+    source: str
+    items: tuple[SourceItem, ...]
+    settings: PreprocessSettings
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return Path(self.out) / FOLDER / f"{self.number:05}.parquet"
+
+    @property
+    def dead(self) -> Path:
+        """The list of its bad sounds, a JSON object a line."""
+        return Path(self.out) / DEAD / f"{self.number:05}.jsonl"
+
+    def digest(self) -> str:
+        """Of all that its content depends on, but the sounds themselves."""
+        whole = {"version": VERSION, "settings": asdict(self.settings), "items": [asdict(item) for item in self.items]}
+        return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=20).hexdigest()
+
+
+def is_done(task: ShardTask) -> bool:
+    """Whether its file is there, and of this task."""
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        schema = parquet.read_schema(task.path)
+    except (OSError, pyarrow.ArrowException):
+        return False
+    about = (schema.metadata or {}).get(_KEY)
+    return about is not None and json.loads(about).get("digest") == task.digest()
+
+
+def compute(task: ShardTask) -> dict[str, Any]:
+    """Computes a shard and writes it.
+
+    Returns:
+        "shard", "items" and "dead", how many, and "seconds" of sound.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    mel = LogMel(task.settings)
+    rows: list[dict[str, Any]] = []
+    dead: list[dict[str, str]] = []
+    seconds = 0.0
+    for item in task.items:
+        path = Path(task.source) / item.path
+        try:
+            digest = _digest(path)
+            mono, length = _excerpt(path, task.settings)
+        except FileError as error:
+            dead.append({"name": item.name, "path": item.path, "reason": fault_of(path) or str(error)})
+            continue
+        spectrogram = mel.compute(mono)
+        seconds += len(mono) / task.settings.rate
+        rows.append({
+            "name": item.name, "path": item.path, "digest": digest, "group": item.group, "split": item.split,
+            "labels": list(item.labels), "seconds": length, "frames": len(spectrogram), "bands": task.settings.bands,
+            "mel": spectrogram.astype("<f2").tobytes(),
+        })  # fmt: skip
+    fields = [("name", pyarrow.string()), ("path", pyarrow.string()), ("digest", pyarrow.string()),
+              ("group", pyarrow.string()), ("split", pyarrow.string()), ("labels", pyarrow.list_(pyarrow.string())),
+              ("seconds", pyarrow.float64()), ("frames", pyarrow.int32()), ("bands", pyarrow.int32()),
+              ("mel", pyarrow.binary())]  # fmt: skip
+    about = {"digest": task.digest(), "version": VERSION, "settings": asdict(task.settings)}
+    table = pyarrow.Table.from_pylist(rows, pyarrow.schema(fields, {_KEY: json.dumps(about, sort_keys=True).encode()}))
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(table, sink, compression="zstd", use_dictionary=False)
+    # the list of bad sounds first: a shard that is there has it
+    for place, content in ((task.dead, _lines(dead)), (task.path, sink.getvalue().to_pybytes())):
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(place, content)
+        except OSError as error:
+            raise FileError(f"cannot write {place}: {why(error)}") from None
+    return {"shard": task.number, "items": len(rows), "dead": len(dead), "seconds": seconds}
+
+
+def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
+    """What a shard holds: name, split, labels, and the spectrogram as float32 `[frames, bands]` in dB.
+
+    Raises:
+        FileError: It is no shard.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    try:
+        rows = parquet.read_table(path).to_pylist()
+    except (OSError, pyarrow.ArrowException) as error:
+        raise FileError(f"{path} is no shard: {error}") from None
+    return [
+        (row["name"], row["split"], tuple(row["labels"]),
+         np.frombuffer(row["mel"], "<f2").reshape(row["frames"], row["bands"]).astype(np.float32))
+        for row in rows
+    ]  # fmt: skip
+
+
+def _digest(path: Path) -> str:
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {why(error)}") from None
+
+
+def _excerpt(path: Path, settings: PreprocessSettings) -> tuple[F32, float]:
+    """The middle of a sound in one channel, and the seconds of all of it."""
+    sound = audiofile.read(path, rate=settings.rate)
+    length = sound.samples.shape[1]
+    if length == 0:
+        raise FileError(f"{path} holds no sound")
+    wanted = min(length, round(settings.seconds * settings.rate) or length)
+    start = (length - wanted) // 2
+    return sound.samples[:, start : start + wanted].mean(0, dtype=np.float32), length / settings.rate
+
+
+def _lines(dead: Sequence[dict[str, str]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in dead).encode()

@@ -1,0 +1,102 @@
+"""The pipeline without Beam: its file, the list of sounds, and what a spectrogram is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.datasets.trees import TREES, sound
+
+from antiphon.errors import FileError, UsageError
+from antiphon.pipeline.gathering import ITEMS, gather, read_items, shard_of
+from antiphon.pipeline.mel import LogMel
+from antiphon.pipeline.running import run, shard_tasks
+from antiphon.pipeline.settings import PreprocessSettings, chosen_steps, load
+
+TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
+
+
+def written(folder: Path, text: str = TOML) -> Path:
+    path = folder / "pipeline.toml"
+    path.write_text(text)
+    return path
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    settings = load(written(tmp_path))
+    assert settings.out == tmp_path / "two"
+    assert settings.gather.path == tmp_path / "sounds"
+    assert settings.preprocess == PreprocessSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name = ", "is not TOML"),
+        (TOML.replace('name = "two"\n', ""), "name is missing"),
+        (TOML.replace("folder", "gtsan"), "gather.dataset: there is no data set 'gtsan'"),
+        (TOML + "[preprocess]\nbands = 0\n", "preprocess.bands is 0; it is a whole number from 4 to 512"),
+        (TOML + "[preprocess]\nseconds = nan\n", "preprocess.seconds is nan; it is a number from 0"),
+        (TOML + "[preprocess]\nrate = 22050.5\n", "preprocess.rate is 22050.5; it is a whole number"),
+        (TOML + "[preprocess]\nhop = 2048\n", "preprocess.hop is 2048; at most the window of 1024"),
+        (TOML + "[preprocess]\nhigh = 12000\n", "high at most half of rate"),
+        (TOML + "[preproces]\nbands = 8\n", "there is no preproces; it may hold gather, name, out, preprocess"),
+        (TOML + "preprocess = 3\n", "there is no gather.preprocess"),
+    ],
+)
+def test_a_file_that_says_what_cannot_be_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(FileError, match=sentence):
+        load(written(tmp_path, text))
+
+
+def test_steps_come_in_their_order_and_those_that_are_not_there_are_refused(tmp_path: Path) -> None:
+    assert chosen_steps("preprocess, gather") == ("gather", "preprocess")
+    with pytest.raises(UsageError, match="there is no step 'teach'; the steps are gather"):
+        chosen_steps("teach")
+    with pytest.raises(UsageError, match="the step train is not there yet"):
+        run(load(written(tmp_path)), ("train",))
+    with pytest.raises(FileError, match="run the step gather first"):
+        read_items(load(written(tmp_path)))
+
+
+def test_the_list_is_the_same_however_often_it_is_made_and_holds_no_faulty_item(tmp_path: Path) -> None:
+    TREES["fma"][0](tmp_path / "sounds")
+    settings = load(written(tmp_path, TOML.replace("folder", "fma")))
+    items = gather(settings)
+    before = (settings.out / ITEMS).read_bytes()
+    assert [item.name for item in items] == ["000002", "000005", "000010"]
+    assert [json.loads(line)["split"] for line in before.splitlines()] == ["train", "valid", "test"]
+    assert gather(settings) == items == read_items(settings)
+    assert (settings.out / ITEMS).read_bytes() == before
+
+
+def test_an_item_that_is_added_changes_its_own_shard_alone(tmp_path: Path) -> None:
+    for n in range(20):
+        sound(tmp_path / f"sounds/a/song {n}.wav", 10)
+    settings = load(written(tmp_path))
+    before = {task.number: task.digest() for task in shard_tasks(settings, gather(settings))}
+    sound(tmp_path / "sounds/a/another.wav", 10)
+    after = {task.number: task.digest() for task in shard_tasks(settings, gather(settings))}
+    changed = {number for number in after if before.get(number) != after[number]}
+    assert changed == {shard_of("a/another.wav", settings.preprocess.shards)}
+
+
+def test_a_spectrogram_is_librosas() -> None:
+    librosa = pytest.importorskip("librosa")
+    settings = PreprocessSettings()
+    mono = np.random.default_rng(1).normal(0, 0.1, 22050).astype(np.float32)
+    ours = LogMel(settings).compute(mono)
+    energy = librosa.feature.melspectrogram(
+        y=mono, sr=settings.rate, n_fft=settings.window, hop_length=settings.hop, center=False, n_mels=settings.bands,
+        fmin=settings.low, fmax=settings.high,
+    )  # fmt: skip
+    assert ours.shape == (42, 64)
+    assert np.abs(ours - 10 * np.log10(energy.T)).max() < 1e-3
+
+
+def test_a_sound_shorter_than_a_window_has_one_frame_and_silence_is_at_the_floor() -> None:
+    assert LogMel(PreprocessSettings()).compute(np.zeros(10, np.float32)) == pytest.approx(
+        np.full((1, 64), -100.0), abs=1e-4
+    )

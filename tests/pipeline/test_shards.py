@@ -1,0 +1,103 @@
+"""Shards by Beam: on this machine and on a Dask cluster, killed and run again; it needs the extra `pipeline`."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.datasets.trees import sound
+from tests.waiting import until
+
+from antiphon.datasets.splitting import split_of
+from antiphon.pipeline.gathering import gather
+from antiphon.pipeline.running import run, shard_tasks
+from antiphon.pipeline.settings import load
+from antiphon.pipeline.shards import compute, is_done, spectrograms
+
+EXTRA = importlib.util.find_spec("apache_beam") and importlib.util.find_spec("pyarrow")
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(not EXTRA, reason="needs the extra: pip install 'antiphon[pipeline]'"),
+]
+
+SHARDS = 6
+
+
+@pytest.fixture
+def toml(tmp_path: Path) -> Path:
+    for label in ("calm", "loud"):
+        for n in range(12):
+            sound(tmp_path / f"sounds/{label}/song {n}.wav", 8000 + n)
+    (tmp_path / "sounds/loud/broken.wav").write_bytes(b"RIFF")
+    return named(tmp_path, "one")
+
+
+def named(folder: Path, name: str) -> Path:
+    path = folder / f"{name}.toml"
+    path.write_text(
+        f'name = "{name}"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
+        f"[preprocess]\nrate = 8000\nhigh = 4000\nshards = {SHARDS}\n"
+    )
+    return path
+
+
+def digests(out: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted((out / "shards").iterdir())}
+
+
+def test_a_run_on_several_processes_gives_every_sound_once_and_names_the_bad_one(toml: Path) -> None:
+    settings = load(toml)
+    report = run(settings, ("gather", "preprocess"), workers=2)
+    rows = [row for path in sorted((settings.out / "shards").iterdir()) for row in spectrograms(path)]
+    assert sorted(row[0] for row in rows) == sorted(f"{c}/song {n}.wav" for c in ("calm", "loud") for n in range(12))
+    assert report.items == 25
+    assert list(report.dead) == ["loud/broken.wav"]
+    assert json.loads((settings.out / "manifest.json").read_text())["dead"].keys() == report.dead.keys()
+    assert {row[2] for row in rows} == {("calm",), ("loud",)}
+    assert all(row[1] == split_of(row[0].removesuffix(".wav").rsplit(" ", 1)[0]) for row in rows)
+    assert all(row[3].shape == (14, 64) and np.isfinite(row[3]).all() for row in rows)
+    again = run(settings, ("gather", "preprocess"), workers=2)
+    assert (again.computed, again.shards) == (0, report.shards)
+
+
+def test_a_run_that_was_killed_is_completed_with_the_same_bytes(toml: Path, tmp_path: Path) -> None:
+    settings = load(toml)
+    run(settings, ("gather", "preprocess"), workers=1)
+    other = named(tmp_path, "other")
+    out = load(other).out
+    command = [sys.executable, "-m", "antiphon", "pipeline", "run", str(other), "--workers", "2"]
+    process = subprocess.Popen(command, start_new_session=True)
+    until(lambda: any((out / "shards").glob("*.parquet")), 60, "no shard is written")
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    run(load(other), ("gather", "preprocess"), workers=1)
+    assert digests(out) == digests(settings.out)
+
+
+def test_a_dask_cluster_gives_the_same_bytes(toml: Path, tmp_path: Path) -> None:
+    settings = load(toml)
+    run(settings, ("gather", "preprocess"), workers=1)
+    other = load(named(tmp_path, "other"))
+    run(other, ("gather", "preprocess"), runner="dask", workers=2)
+    assert digests(other.out) == digests(settings.out)
+
+
+def test_a_damaged_shard_and_one_of_other_settings_are_computed_anew(toml: Path) -> None:
+    settings = load(toml)
+    tasks = shard_tasks(settings, gather(settings))
+    for task in tasks:
+        compute(task)
+    assert all(is_done(task) for task in tasks)
+    tasks[0].path.write_bytes(tasks[0].path.read_bytes()[:100])
+    assert [is_done(task) for task in tasks].count(False) == 1
+    toml.write_text(toml.read_text().replace("high = 4000", "high = 3000"))
+    other = load(toml)
+    assert not any(is_done(task) for task in shard_tasks(other, gather(other)))
