@@ -32,9 +32,15 @@ MIGRATIONS = (
         version INTEGER NOT NULL, data TEXT NOT NULL, problem TEXT NOT NULL,
         PRIMARY KEY (sound, analysis)) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE landmarks (
+        serial INTEGER PRIMARY KEY AUTOINCREMENT,
+        sound INTEGER NOT NULL UNIQUE REFERENCES sounds (id) ON DELETE CASCADE, data BLOB NOT NULL);
+    """,
 )
 """A script for each version, from an empty database on. `sounds` holds what is heard, known by a digest of its samples;
-`files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound."""
+`files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound; `landmarks` the
+points by which it is recognised, whose serial is never used again: an index that names it is of these landmarks."""
 
 
 def open_database(root: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:

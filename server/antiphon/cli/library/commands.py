@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli.library.identify import identify
 from antiphon.cli.library.options import Files, Json, opened, places_of, progress_bar, root_of, row_of
 from antiphon.errors import FileError, UsageError
 
@@ -27,7 +28,7 @@ def application() -> typer.Typer:
         help=SENTENCE, short_help=SENTENCE,
     )  # fmt: skip
     app.callback()(_library)
-    for command in (add, listing, show, analyse, search, similar, forget):
+    for command in (add, listing, show, analyse, search, similar, identify, forget):
         app.command("list" if command is listing else command.__name__)(command)
     return app
 
