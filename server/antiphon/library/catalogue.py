@@ -30,6 +30,11 @@ class Catalogue:
         self.path = root / FILE
         self._base = open_database(root)
 
+    @staticmethod
+    def exists(root: Path) -> bool:
+        """Whether a folder holds a catalogue."""
+        return (root / FILE).is_file()
+
     def __enter__(self) -> Catalogue:
         return self
 

@@ -70,6 +70,12 @@ class ShardSet:
     damaged: int = 0
 
 
+def present(catalogue: Catalogue) -> ShardSet:
+    """The index as it is on disk: nothing is made, and what is damaged or has not been indexed is left out."""
+    shards = [_mapped(path) for path in sorted((catalogue.path.parent / FOLDER).glob("*.shard"))]
+    return ShardSet(tuple(shard for shard in shards if shard is not None), catalogue.landmark_serials())
+
+
 def updated(catalogue: Catalogue) -> ShardSet:
     """Brings the index in line with the catalogue: indexes what is new, makes damaged shards again.
 
@@ -83,7 +89,7 @@ def updated(catalogue: Catalogue) -> ShardSet:
         FileError: The database cannot be used, or a shard cannot be written.
     """
     folder = catalogue.path.parent / FOLDER
-    present = catalogue.landmark_serials()
+    alive = catalogue.landmark_serials()
     full: list[Shard] = []
     partial: list[Shard] = []
     damaged: list[Path] = []
@@ -92,11 +98,11 @@ def updated(catalogue: Catalogue) -> ShardSet:
         if shard is None:
             damaged.append(path)
             continue
-        alive = len(present.intersection(shard.serials.tolist()))
-        is_full = alive >= (1.0 - _DEAD) * len(shard.serials) and len(shard.serials) >= SOUNDS
+        count = len(alive.intersection(shard.serials.tolist()))
+        is_full = count >= (1.0 - _DEAD) * len(shard.serials) and len(shard.serials) >= SOUNDS
         (full if is_full else partial).append(shard)
     indexed = {serial for shard in full for serial in shard.serials.tolist()}
-    rest = sorted(present - indexed)
+    rest = sorted(alive - indexed)
     held = [serial for shard in partial for serial in shard.serials.tolist()]
     if len(partial) <= 1 and set(rest) <= set(held) and len(rest) >= (1.0 - _DEAD) * len(held):
         made, old = partial, damaged
@@ -108,7 +114,7 @@ def updated(catalogue: Catalogue) -> ShardSet:
         if path not in {shard.path for shard in made}:
             with contextlib.suppress(OSError):
                 path.unlink()
-    return ShardSet((*full, *made), present, len(damaged))
+    return ShardSet((*full, *made), alive, len(damaged))
 
 
 def _made(catalogue: Catalogue, folder: Path, serials: Sequence[int]) -> Shard:

@@ -109,6 +109,7 @@ def analyse(
     from antiphon.cli.terminal.errors import complain
     from antiphon.library import analysing, scanning
     from antiphon.library.analyses import named_analyses
+    from antiphon.library.shards import updated
 
     names = named_analyses(only or ())
     if not names:
@@ -123,6 +124,7 @@ def analyse(
             raise FileError(bad.problem)
         with progress_bar("analysing") as progress:
             counts = analysing.analyse(catalogue, names, files or (), progress, again=again)
+        updated(catalogue)
         row = None if one is None else row_of(catalogue, one)
     if row is None and as_json:
         problems = [{"path": path, "problem": problem} for path, problem in counts.problems]
