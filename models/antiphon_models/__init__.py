@@ -35,7 +35,7 @@ def antiphon_trainings(register: Register) -> None:
 
 @hookimpl
 def antiphon_evaluations(register: Register) -> None:
-    """Registers an evaluation for each of `accompany`, `denoise`, `hum`, `listen`, `loops`, `next` and `transfer`."""
+    """Registers an evaluation for each model that has one, and for `identify`, `listen` and `next`."""
     register(
         "accompany", "antiphon_models.accompany.evaluation:Accompanying",
         "Chords and notes beside a harmoniser and the songs' pianists.",
@@ -47,6 +47,10 @@ def antiphon_evaluations(register: Register) -> None:
     register(
         "hum", "antiphon_models.hum.evaluation:Hearing",
         "Notes heard in singing, winds and hums; false notes; lateness.",
+    )  # fmt: skip
+    register(
+        "identify", "antiphon_models.identify.evaluation:Identifying",
+        "Excerpts of 1,000 tracks in noise, rooms and by phone, beside Chromaprint.",
     )  # fmt: skip
     register(
         "listen", "antiphon_models.listen.evaluation:Listening",

@@ -105,6 +105,26 @@ export interface LiveSet {
   from: string;
 }
 
+export interface Track {
+  id: number;
+  path: string;
+  duration: number | null;
+  score: number;
+  title: string | null;
+  artist: string | null;
+  album: string | null;
+  genre: string | null;
+}
+
+export interface Map {
+  tracks: { id: number; path: string; title: string; artist: string; genre: string; x: number; y: number }[];
+  artists: { name: string; genre: string; x: number; y: number; tracks: number; nearest: string[] }[];
+  genres: { name: string; x: number; y: number; tracks: number }[];
+  unplaced: number;
+  placed: boolean;
+  placing: boolean;
+}
+
 export interface Patch {
   name: string;
   line: string;
@@ -129,6 +149,7 @@ export interface Get {
   "/api/jobs": Job[];
   [path: `/api/jobs/${string}`]: Job;
   [path: `/api/jobs/${string}/overview`]: Overview;
+  "/api/library/map": Map;
 }
 
 export interface Post {
@@ -141,6 +162,8 @@ export interface Post {
   [path: `/api/render/${string}`]: { takes: { file?: string; format?: string; seconds?: number }; answers: Job };
   [path: `/api/live/${string}`]: { takes: { file?: string; format?: string; bars?: number; midi?: boolean }; answers: Job };
   [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
+  "/api/library/map": { takes: null; answers: { placing: boolean } };
+  "/api/library/next": { takes: { count?: number; after?: string | number; like?: unknown; skip?: unknown; dislike?: unknown }; answers: { matches: Track[] } };
 }
 
 export interface Delete {

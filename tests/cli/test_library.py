@@ -112,7 +112,8 @@ def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, mus
         (("forget",), "name the files or folders to forget, or give --missing"),
         (("search", "--tempo", "fast"), "--tempo takes a number or a range as 118-124, not 'fast'"),
         (("analyse", "--only", "loudnes"), "there is no analysis 'loudnes'"),
-        (("identify", "x.wav"), "No such command 'identify'"),
+        (("identify", "x.wav"), "cannot read x.wav: there is no such file"),
+        (("identify",), "name the file to identify, or give --live"),
     ],
 )
 def test_refusals_are_one_sentence(library: Library, arguments: tuple[str, ...], reason: str) -> None:

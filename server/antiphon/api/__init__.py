@@ -6,6 +6,7 @@ Only plugins import it. It may import every room below `control`; what is define
 |---|---|
 | `antiphon.api` | processors, parameters, ports, events, pitch, hooks, errors |
 | `antiphon.api.analysis` | analyses of sound for the catalogue; where the level of a sound rises |
+| `antiphon.api.catalogues` | the catalogue of sound files, and which of them a sound comes from |
 | `antiphon.api.kernels` | per-sample loops as machine code |
 | `antiphon.api.models` | models in workers, and files of weights |
 | `antiphon.api.networks` | the torch side of a model; imports torch |

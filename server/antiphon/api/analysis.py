@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.contract.analysis import Analysis, AnalysisRun, Quantity
+from antiphon.contract.analysis import Analysis, AnalysisRun, Quantity, plain_result
 from antiphon.contract.level_rises import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 from antiphon.contract.loudness import K_STATE, QUIETEST, gated_loudness, k_sections, k_weigh, lufs_of
 
@@ -20,4 +20,5 @@ __all__ = [
     "level_rises",
     "lufs_of",
     "piece_frames",
+    "plain_result",
 ]

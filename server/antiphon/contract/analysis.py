@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from antiphon.contract.block import Samples
+from antiphon.contract.landmarks import pack_landmarks
 from antiphon.errors import PluginError
 
-QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector"]
+QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector", "landmarks"]
 """number: a float. text: a string. times: seconds, ascending. spans: [start s, end s, label]. vector: floats, of one
-length for every sound."""
+length for every sound. landmarks: (seconds, Hz), two arrays of one length: points by which a sound is recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def plain_result(name: str, analysis: Analysis, values: Mapping[str, Any]) -> di
         values: What its run gave.
 
     Returns:
-        By quantity its value, of floats, strings and lists alone.
+        By quantity its value, of floats, strings and lists; landmarks as bytes (`contract.landmarks`).
 
     Raises:
         PluginError: A quantity is missing or not of its kind.
@@ -140,6 +141,9 @@ def _plain(kind: QuantityKind, value: Any) -> Any:
             return str(value)
         case "spans":
             return [[_number(start), _number(end), str(label)] for start, end, label in value]
+        case "landmarks":
+            seconds, hertz = value
+            return pack_landmarks(seconds, hertz)
     return _numbers(value)
 
 

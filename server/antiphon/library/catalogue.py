@@ -33,6 +33,11 @@ class Catalogue:
         self._base = open_database(root)
         self.taste = TasteTables(self._base, self.path)
 
+    @staticmethod
+    def exists(root: Path) -> bool:
+        """Whether a folder holds a catalogue."""
+        return (root / FILE).is_file()
+
     def __enter__(self) -> Catalogue:
         return self
 
@@ -107,16 +112,49 @@ class Catalogue:
 
         Args:
             digest: The sound's; one that has been forgotten meanwhile is left out.
-            results: By analysis its version, its values or None, and why it has none.
+            results: By analysis its version, its values or None, and why it has none. Of values that are bytes, there
+                may be one, which are the sound's landmarks.
         """
         with explained(self.path), transaction(self._base):
             row = self._base.execute("SELECT id FROM sounds WHERE digest = ?", (digest,)).fetchone()
-            if row is not None:
-                self._base.executemany(
+            for name, (version, values, problem) in results.items() if row is not None else ():
+                plain = {key: value for key, value in (values or {}).items() if not isinstance(value, bytes)}
+                self._base.execute(
                     "INSERT OR REPLACE INTO results VALUES (?, ?, ?, ?, ?)",
-                    [(row[0], name, version, json_of(values), problem)
-                     for name, (version, values, problem) in results.items()],
-                )  # fmt: skip
+                    (row[0], name, version, json_of(None if values is None else plain), problem),
+                )
+                for data in (values or {}).values():
+                    if isinstance(data, bytes):
+                        self._base.execute(
+                            "INSERT OR REPLACE INTO landmarks (sound, data) VALUES (?, ?)", (row[0], data)
+                        )
+
+    def landmark_serials(self) -> frozenset[int]:
+        """Serial numbers of all landmarks. A number is never used again."""
+        with explained(self.path):
+            return frozenset(serial for (serial,) in self._base.execute("SELECT serial FROM landmarks"))
+
+    def landmarks(self, serials: Collection[int]) -> Iterator[tuple[int, bytes]]:
+        """Serial number and packed landmarks of these numbers, as far as they are there."""
+        for serial in serials:
+            with explained(self.path):
+                row = self._base.execute("SELECT data FROM landmarks WHERE serial = ?", (serial,)).fetchone()
+            if row is not None:
+                yield serial, row[0]
+
+    def files_of(self, serial: int) -> tuple[int, list[bytes]]:
+        """The number of the sound with these landmarks, 0 without, and the paths of its files that are there."""
+        with explained(self.path):
+            rows = self._base.execute(
+                "SELECT l.sound, f.path FROM landmarks l JOIN files f ON f.sound = l.sound "
+                "WHERE l.serial = ? AND f.missing = 0 ORDER BY f.path", (serial,),
+            ).fetchall()  # fmt: skip
+        return (rows[0][0] if rows else 0), [path for _, path in rows]
+
+    def files_of_sound(self, sound: int) -> list[bytes]:
+        """The paths of the files of a sound by its number."""
+        with explained(self.path):
+            return [p for (p,) in self._base.execute("SELECT path FROM files WHERE sound = ? ORDER BY path", (sound,))]
 
     def rows(
         self, words: Collection[str] = (), path: bytes | None = None, only: Sequence[str] = ()

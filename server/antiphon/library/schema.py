@@ -33,6 +33,11 @@ MIGRATIONS = (
         PRIMARY KEY (sound, analysis)) WITHOUT ROWID;
     """,
     """
+    CREATE TABLE landmarks (
+        serial INTEGER PRIMARY KEY AUTOINCREMENT,
+        sound INTEGER NOT NULL UNIQUE REFERENCES sounds (id) ON DELETE CASCADE, data BLOB NOT NULL);
+    """,
+    """
     CREATE TABLE signals (
         id INTEGER PRIMARY KEY, sound INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE,
         kind TEXT NOT NULL, time REAL NOT NULL);
@@ -47,9 +52,10 @@ MIGRATIONS = (
     """,
 )
 """A script for each version, from an empty database on. `sounds` holds what is heard, known by a digest of its samples;
-`files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound. `signals` is what a
-listener liked, disliked, skipped and played, `companions` which sounds others play together, `places` where a sound is on
-the map."""
+`files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound; `landmarks` the
+points by which it is recognised, whose serial is never used again: an index that names it is of these landmarks.
+`signals` is what a listener liked, disliked, skipped and played, `companions` which sounds others play together, `places`
+where a sound is on the map."""
 
 
 def open_database(root: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:

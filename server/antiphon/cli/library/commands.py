@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.cli.library import recommending
+from antiphon.cli.library.identify import identify
 from antiphon.cli.library.options import Files, Json, opened, places_of, progress_bar, root_of, row_of
 from antiphon.errors import FileError, UsageError
 
@@ -28,7 +29,7 @@ def application() -> typer.Typer:
         help=SENTENCE, short_help=SENTENCE,
     )  # fmt: skip
     app.callback()(_library)
-    for command in (add, listing, show, analyse, search, similar, forget):
+    for command in (add, listing, show, analyse, search, similar, identify, forget):
         app.command("list" if command is listing else command.__name__)(command)
     for name, recommending_command in recommending.COMMANDS.items():
         app.command(name)(recommending_command)
@@ -111,6 +112,7 @@ def analyse(
     from antiphon.cli.terminal.errors import complain
     from antiphon.library import analysing, scanning
     from antiphon.library.analyses import named_analyses
+    from antiphon.library.shards import updated
 
     names = named_analyses(only or ())
     if not names:
@@ -125,6 +127,7 @@ def analyse(
             raise FileError(bad.problem)
         with progress_bar("analysing") as progress:
             counts = analysing.analyse(catalogue, names, files or (), progress, again=again)
+        updated(catalogue)
         row = None if one is None else row_of(catalogue, one)
     if row is None and as_json:
         problems = [{"path": path, "problem": problem} for path, problem in counts.problems]

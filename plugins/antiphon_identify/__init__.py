@@ -1,0 +1,17 @@
+"""Identify: which catalogued recording sounds: landmarks for the catalogue, and a node that says what plays."""
+
+from __future__ import annotations
+
+from antiphon.api import Register, hookimpl
+
+
+@hookimpl
+def antiphon_processors(register: Register) -> None:
+    """Registers `identify`."""
+    register("identify", "antiphon_identify.processor:Identify", "Says which catalogued recording the sound is.")
+
+
+@hookimpl
+def antiphon_analyses(register: Register) -> None:
+    """Registers `fingerprint`."""
+    register("fingerprint", "antiphon_identify.landmarks:Fingerprint", "Landmarks by which a recording is recognised.")

@@ -1,0 +1,42 @@
+"""Landmarks of a sound, points of time and pitch by which it is recognised, as compact bytes."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+_LANDMARK = np.dtype([("time", "<u4"), ("pitch", "<u2")])
+_PER_SECOND, _PER_HERTZ = 1000.0, 10.0
+"""Steps of time and of frequency; 16 bits of frequency reach 6.5 kHz."""
+F64 = NDArray[np.float64]
+
+
+def pack_landmarks(seconds: ArrayLike, hertz: ArrayLike) -> bytes:
+    """Packs landmarks, 6 bytes each.
+
+    Args:
+        seconds: `[n]`, from 0 on.
+        hertz: `[n]`, 0 to 6553.
+
+    Returns:
+        The bytes, in order of time.
+
+    Raises:
+        ValueError: A number is out of range, or they are not as many.
+    """
+    times, pitches = (np.asarray(values, np.float64) for values in (seconds, hertz))
+    if times.shape != pitches.shape or times.ndim != 1:
+        raise ValueError("landmarks are as many times as frequencies")
+    whole = np.rint(times * _PER_SECOND), np.rint(pitches * _PER_HERTZ)
+    limits = [np.iinfo(kind).max for kind in (np.uint32, np.uint16)]
+    if not all(((row >= 0) & (row <= most)).all() for row, most in zip(whole, limits, strict=True)):
+        raise ValueError("a landmark is out of range")
+    packed = np.empty(len(times), _LANDMARK)
+    packed["time"], packed["pitch"] = whole
+    return packed[np.argsort(whole[0], kind="stable")].tobytes()
+
+
+def unpack_landmarks(data: bytes) -> tuple[F64, F64]:
+    """Seconds and Hz of what `pack_landmarks` gave; what is left over at the end of damaged bytes is not read."""
+    rows = np.frombuffer(data[: len(data) // _LANDMARK.itemsize * _LANDMARK.itemsize], _LANDMARK)
+    return rows["time"] / _PER_SECOND, rows["pitch"] / _PER_HERTZ
