@@ -17,7 +17,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 DIMENSIONS = 14
 """Principal components of the vectors that are compared."""
-CONTENT, ARTIST, GENRE = 0.1, 0.5, 0.3
+CONTENT, ARTIST, GENRE = 0.15, 0.5, 0.3
 """Weight of what is known of the tracks themselves beside who plays them together; in it, those of one artist and of one
 genre beside 1 for the same sound. Chosen on made listeners, as `models/antiphon_models/recommend` says."""
 NOISE = 1.0
