@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
+from antiphon.api import UsageError
+from antiphon.library import logs
 from antiphon.library.choosing import TrackTable, playlist
-from antiphon.library.taste_tables import Signal
+from antiphon.library.companions import companions
+from antiphon.library.taste_tables import Signal, TrackRow
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 from antiphon_models.recommend.listeners import Listeners, TasteListeners, WanderingListeners
-from antiphon_models.recommend.methods import Method, methods, track_table
+from antiphon_models.recommend.methods import Method, Ours, learners, methods, track_table
 from antiphon_models.recommend.world import F64, World, make_world
 
 PEOPLE, MEASURED, AT, SIGNALS = 800, 200, 10, 10
 """People learned from; people measured; tracks of a list; tracks that a new person is given."""
+LISTS, COMMONEST = 20_000, 3000
+"""Of real logs: lists that are read, and tracks."""
 NOTE = (
-    "NDCG@10: every second play of a person is given, the others are to be found. cold: the same among tracks that no log "
-    "holds. skips: of ten tracks, given one after another to a new person who liked one. Learned from one simulator, "
+    "NDCG@10: every second play of a person is given, the others are to be found. cold: the same among tracks that no "
+    "log holds. skips: of ten tracks, given one after another to a new person who liked one. Learned from one simulator, "
     "judged by the same or the other; made listeners are not people."
 )
 
@@ -46,6 +53,9 @@ class Recommending(Evaluation):
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, person by person, for each pair of simulators."""
         measured = min(MEASURED, ask.limit or MEASURED)
+        if _has_logs(ask.data):
+            yield from _of_logs(ask, measured)
+            return
         world = make_world(ask.seed)
         simulators: dict[str, Listeners] = {
             "taste": TasteListeners(world, ask.seed + 1),
@@ -62,6 +72,28 @@ class Recommending(Evaluation):
                 group = f"learned from {source}, judged by {judge}"
                 yield from found_again(world.cold, logs[judge][PEOPLE:], found, group)
                 yield from skipped(world, simulator, table, found, measured, group, ask.seed + 4)
+
+
+def _has_logs(folder: Path) -> bool:
+    return any(any(place.glob(name)) for place in (folder, folder / "data") for name in (logs.SLICES, logs.PLAYS))
+
+
+def _of_logs(ask: EvaluationRequest, measured: int) -> Iterator[MetricValue]:
+    """Real logs: the last lists are measured, and the tracks are those that the others hold most often."""
+    lists = [list(dict.fromkeys(one)) for one in logs.lists(ask.data, LISTS)]
+    measured = min(measured, len(lists) // 5)
+    plays = Counter(track for one in lists[: len(lists) - measured] for track in one)
+    place = {track: number for number, (track, _) in enumerate(plays.most_common(COMMONEST))}
+    inside = [[place[track] for track in one if track in place] for one in lists]
+    if not measured or not place:
+        raise UsageError(f"{ask.data} holds {len(lists)} lists, too few to learn from some and measure on others")
+    known = inside[: len(inside) - measured]
+    rows = [TrackRow(n, b"%d" % n, {"artist": artist}, 0.0, None) for n, (artist, _) in enumerate(place)]
+    found = learners(known, len(place), ask.seed)
+    found["next"] = Ours(TrackTable(rows, list(companions(known))))
+    wanted = {name: one for name, one in found.items() if ask.wants(name)}
+    no_cold = np.zeros(len(place), np.bool_)
+    yield from found_again(no_cold, inside[len(inside) - measured :], wanted, "logs")
 
 
 def _histories(simulator: Listeners, seed: int, count: int) -> list[list[int]]:
@@ -119,7 +151,13 @@ class _Course:
 
 
 def skipped(
-    world: World, simulator: Listeners, table: TrackTable, found: Mapping[str, Method], people: int, group: str, seed: int
+    world: World,
+    simulator: Listeners,
+    table: TrackTable,
+    found: Mapping[str, Method],
+    people: int,
+    group: str,
+    seed: int,
 ) -> Iterator[MetricValue]:
     """How many of ten tracks a new person skips, each method giving the next one after each signal."""
     for name, method in found.items():

@@ -47,9 +47,9 @@ MIGRATIONS = (
     """,
 )
 """A script for each version, from an empty database on. `sounds` holds what is heard, known by a digest of its samples;
-`files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound. `signals` is what a
-listener liked, disliked, skipped and played, `companions` which sounds others play together, `places` where a sound is on
-the map."""
+`files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound. `signals` is
+what a listener liked, disliked, skipped and played, `companions` which sounds others play together, `places` where a
+sound is on the map."""
 
 
 def open_database(root: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:

@@ -99,5 +99,23 @@ def chart(
         typer.echo(f"  {genre['name']}: {genre['tracks']}")
 
 
-COMMANDS = {"next": next_tracks, "map": chart}
+def learn(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Of the Million Playlist's slices, or Last.fm 360K's table of plays.")],
+    most: Annotated[int, typer.Option("--most", min=1, help="Playlists or people that are read.")] = 200_000,
+    as_json: Json = False,
+) -> None:
+    """Learn from logs of others which of your tracks are played together; `next` uses it."""
+    from antiphon.library import logs
+
+    with opened(context) as catalogue:
+        count, matched, pairs = logs.learned(catalogue.taste.tracks(), logs.lists(folder, most))
+        catalogue.taste.put_companions(pairs)
+    if as_json:
+        typer.echo(json.dumps({"lists": count, "tracks": matched, "pairs": len(pairs) // 2}))
+    else:
+        typer.echo(f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned")
+
+
+COMMANDS = {"next": next_tracks, "map": chart, "learn": learn}
 """By name the commands of this module."""
