@@ -1,4 +1,4 @@
-"""The commands of `antiphon library` that recommend: `next`, `personality`, `learn`, and the map."""
+"""The commands of `antiphon library` that recommend: `next`, `learn`, `personality` and the map."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.cli.library.options import Json, opened, row_of
+from antiphon.cli.library.personality import personality
 from antiphon.cli.library.printing import table
 
 
@@ -117,5 +118,5 @@ def learn(
         typer.echo(f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned")
 
 
-COMMANDS = {"next": next_tracks, "map": chart, "learn": learn}
+COMMANDS = {"next": next_tracks, "map": chart, "learn": learn, "personality": personality}
 """By name the commands of this module."""
