@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 
-from antiphon.library.choosing import TrackTable, playlist
-from antiphon.library.taste_tables import Signal
+from antiphon.api import UsageError
+from antiphon.library import logs
+from antiphon.library.choosing import VALUES, TrackTable, playlist
+from antiphon.library.companions import companions
+from antiphon.library.personality import question
+from antiphon.library.preference import preference
+from antiphon.library.taste_tables import Signal, TrackRow
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 from antiphon_models.recommend.listeners import Listeners, TasteListeners, WanderingListeners
-from antiphon_models.recommend.methods import Method, methods, track_table
+from antiphon_models.recommend.methods import Method, Ours, learners, methods, track_table
 from antiphon_models.recommend.world import F64, World, make_world
 
-PEOPLE, MEASURED, AT, SIGNALS = 800, 200, 10, 10
-"""People learned from; people measured; tracks of a list; tracks that a new person is given."""
+PEOPLE, MEASURED, AT, SIGNALS, QUESTIONS = 800, 200, 10, 10, 12
+"""People learned from; people measured; tracks of a list; tracks that a new person is given, and is asked about."""
+LISTS, COMMONEST = 20_000, 3000
+"""Of real logs: lists that are read, and tracks."""
 NOTE = (
-    "NDCG@10: every second play of a person is given, the others are to be found. cold: the same among tracks that no log "
-    "holds. skips: of ten tracks, given one after another to a new person who liked one. Learned from one simulator, "
-    "judged by the same or the other; made listeners are not people."
+    "NDCG@10: every second play of a person is given, the others are to be found. cold: the same among tracks that no "
+    "log holds. skips: of ten tracks, one after another, of a new person who liked one. liked of 10: after 12 "
+    "questions, from nothing else. Made listeners are not people."
 )
 
 
@@ -34,24 +43,32 @@ class Recommending(Evaluation):
         System("ALS", "classical"),
         System("EASE", "classical"),
         System("implicit ALS", "peer"),
+        System("random questions", "trivial"),
+        System("personality", "ours"),
         System("factors of sound", "ours"),
         System("sound and tags", "ours"),
         System("next", "ours"),
     )
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("NDCG@10"), Measure("cold NDCG@10"), Measure("skips", better="lower"),
+        Measure("NDCG@10"), Measure("cold NDCG@10"), Measure("skips", better="lower"), Measure("liked of 10"),
     )  # fmt: skip
     note: ClassVar[str] = NOTE
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, person by person, for each pair of simulators."""
         measured = min(MEASURED, ask.limit or MEASURED)
+        if _has_logs(ask.data):
+            yield from _of_logs(ask, measured)
+            return
         world = make_world(ask.seed)
         simulators: dict[str, Listeners] = {
             "taste": TasteListeners(world, ask.seed + 1),
             "wandering": WanderingListeners(world, ask.seed + 2),
         }
         logs = {name: _histories(one, ask.seed + 3, PEOPLE + measured) for name, one in simulators.items()}
+        plain = track_table(world, ())
+        for judge, simulator in simulators.items():
+            yield from questioned(simulator, plain, measured, f"asked, judged by {judge}", ask)
         for source, people in logs.items():
             known = [[track for track in plays if not world.cold[track]] for plays in people[:PEOPLE]]
             found = {name: one for name, one in methods(world, known, ask.seed).items() if ask.wants(name)}
@@ -62,6 +79,28 @@ class Recommending(Evaluation):
                 group = f"learned from {source}, judged by {judge}"
                 yield from found_again(world.cold, logs[judge][PEOPLE:], found, group)
                 yield from skipped(world, simulator, table, found, measured, group, ask.seed + 4)
+
+
+def _has_logs(folder: Path) -> bool:
+    return any(any(place.glob(name)) for place in (folder, folder / "data") for name in (logs.SLICES, logs.PLAYS))
+
+
+def _of_logs(ask: EvaluationRequest, measured: int) -> Iterator[MetricValue]:
+    """Real logs: the last lists are measured, and the tracks are those that the others hold most often."""
+    lists = [list(dict.fromkeys(one)) for one in logs.lists(ask.data, LISTS)]
+    measured = min(measured, len(lists) // 5)
+    plays = Counter(track for one in lists[: len(lists) - measured] for track in one)
+    place = {track: number for number, (track, _) in enumerate(plays.most_common(COMMONEST))}
+    inside = [[place[track] for track in one if track in place] for one in lists]
+    if not measured or not place:
+        raise UsageError(f"{ask.data} holds {len(lists)} lists, too few to learn from some and measure on others")
+    known = inside[: len(inside) - measured]
+    rows = [TrackRow(n, b"%d" % n, {"artist": artist}, 0.0, None) for n, (artist, _) in enumerate(place)]
+    found = learners(known, len(place), ask.seed)
+    found["next"] = Ours(TrackTable(rows, list(companions(known))))
+    wanted = {name: one for name, one in found.items() if ask.wants(name)}
+    no_cold = np.zeros(len(place), np.bool_)
+    yield from found_again(no_cold, inside[len(inside) - measured :], wanted, "logs")
 
 
 def _histories(simulator: Listeners, seed: int, count: int) -> list[list[int]]:
@@ -119,7 +158,13 @@ class _Course:
 
 
 def skipped(
-    world: World, simulator: Listeners, table: TrackTable, found: Mapping[str, Method], people: int, group: str, seed: int
+    world: World,
+    simulator: Listeners,
+    table: TrackTable,
+    found: Mapping[str, Method],
+    people: int,
+    group: str,
+    seed: int,
 ) -> Iterator[MetricValue]:
     """How many of ten tracks a new person skips, each method giving the next one after each signal."""
     for name, method in found.items():
@@ -138,6 +183,29 @@ def skipped(
                 listener.hear(track)
                 (course.good if good else course.skipped).append(track)
             yield MetricValue(name, "skips", f"{person}", float(len(course.skipped)), group)
+
+
+def questioned(
+    simulator: Listeners, table: TrackTable, people: int, group: str, ask: EvaluationRequest
+) -> Iterator[MetricValue]:
+    """How many of the ten best tracks are liked after `QUESTIONS`, chosen by what they tell or by chance."""
+    size = len(table.rows)
+    for name in ("random questions", "personality"):
+        for person in range(people if ask.wants(name) else 0):
+            rng = np.random.default_rng([ask.seed + 5, person])
+            affinity = simulator.listener(rng).affinity()
+            coins = rng.random(size) < affinity
+            asked: list[int] = []
+            order = [int(n) for n in rng.permutation(size)[:QUESTIONS]]
+            while len(asked) < QUESTIONS:
+                track = question(table.kernel, asked) if name == "personality" else order[len(asked)]
+                assert track is not None
+                asked.append(track)
+            values = [VALUES["like"] if coins[track] else VALUES["dislike"] for track in asked]
+            mean = preference(table.kernel, asked, values).mean
+            mean[asked] = -np.inf
+            best = np.argsort(-mean, kind="stable")[:AT]
+            yield MetricValue(name, "liked of 10", f"{person}", float(affinity[best].sum()), group)
 
 
 def _ranking(method: Method) -> Callable[[_Course], int]:

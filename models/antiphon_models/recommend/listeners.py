@@ -1,8 +1,9 @@
 """Two simulators of listeners, built on unrelated ideas: what one gives to learn from, the other judges.
 
-`TasteListeners`: each person is a point among the tracks' styles, drawn to what is near and to what is famous, with a mood
-that changes from session to session. `WanderingListeners`: no space and no distance: a person knows genres and artists, walks
-from a track to others of its artist, of its genre or off a list of an editor's, and tires of what was heard.
+`TasteListeners`: each person is a point among the tracks' styles, drawn to what is near and to what is famous, with a
+mood that changes from session to session. `WanderingListeners`: no space and no distance: a person knows genres and
+artists, walks from a track to others of its artist, of its genre or off a list of an editor's, and tires of what was
+heard.
 """
 
 from __future__ import annotations

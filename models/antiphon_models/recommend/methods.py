@@ -1,4 +1,4 @@
-"""Methods that recommend, beside each other: each learns from lists of plays, and scores all tracks after some plays."""
+"""Methods that recommend, beside each other: each learns from lists of plays, and scores tracks after some plays."""
 
 from __future__ import annotations
 
@@ -193,22 +193,32 @@ class Ours:
         return preference(self._kernel, list(plays), [1.0] * len(plays)).mean
 
 
-def methods(world: World, lists: Sequence[Sequence[int]], seed: int) -> Mapping[str, Method]:
-    """All methods, after learning from the plays of some people; without `implicit` where it is not installed."""
-    table = table_of(lists, len(world.artist))
-    factors = LeastSquares(table, seed)
+def learners(lists: Sequence[Sequence[int]], tracks: int, seed: int) -> dict[str, Method]:
+    """The methods that know who played what and nothing else; without `implicit` where it is not installed."""
+    table = table_of(lists, tracks)
     found: dict[str, Method] = {
-        "random": RandomOrder(len(world.artist), seed),
+        "random": RandomOrder(tracks, seed),
         "popularity": Popularity(table),
         "item neighbours": ItemNeighbours(table),
-        "ALS": factors,
+        "ALS": LeastSquares(table, seed),
         "EASE": Ease(table),
-        "factors of sound": FactorsOfSound(factors, world.sound, table.sum(axis=0) > 0.0, seed),
-        "sound and tags": Ours(track_table(world, ())),
-        "next": Ours(track_table(world, lists)),
     }
     try:
         found["implicit ALS"] = ImplicitPeer(table, seed)
     except ModuleNotFoundError:
         pass
     return found
+
+
+def methods(world: World, lists: Sequence[Sequence[int]], seed: int) -> Mapping[str, Method]:
+    """All methods, after learning from the plays of some people."""
+    found = learners(lists, len(world.artist), seed)
+    factors = found["ALS"]
+    assert isinstance(factors, LeastSquares)
+    heard = table_of(lists, len(world.artist)).sum(axis=0) > 0.0
+    return {
+        **found,
+        "factors of sound": FactorsOfSound(factors, world.sound, heard, seed),
+        "sound and tags": Ours(track_table(world, ())),
+        "next": Ours(track_table(world, lists)),
+    }

@@ -1,3 +1,201 @@
+// The room "Library": the map of what there is, a search, what is selected, what comes next.
+import { signal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
+import { MapCanvas } from "./map";
+import {
+  artists, choose, following, genres, giveToken, hear, load, map, placeAnew, playing, problem, search, selection, signalTrack,
+  stop, tokenNeeded, tracks, type Track,
+} from "./model";
+
+const words = signal("");
+const LISTED = 40; // tracks of an artist or a genre that are listed
+
+function Search() {
+  const hits = search(words.value);
+  const take = (number: number) => {
+    const hit = hits[number];
+    if (!hit) return;
+    choose(hit.choice);
+    words.value = "";
+  };
+  return (
+    <div class="search">
+      <input
+        type="search"
+        value={words.value}
+        placeholder="An artist, a genre, a track"
+        aria-label="Search the library"
+        onInput={(event) => (words.value = event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter") take(0);
+          if (event.key === "Escape") words.value = "";
+        }}
+      />
+      {words.value.trim() && (
+        <ul aria-label="Found">
+          {hits.map((hit, number) => (
+            <li key={`${hit.detail} ${hit.label} ${number}`}>
+              <button onClick={() => take(number)}>
+                {hit.label} <small>{hit.detail}</small>
+              </button>
+            </li>
+          ))}
+          {!hits.length && <li class="soft">Nothing is called so.</li>}
+        </ul>
+      )}
+    </div>
+  );
+}
+
+function Line({ track }: { track: Track }) {
+  const here = playing.value === track.id;
+  return (
+    <li>
+      <button
+        class="hear"
+        aria-label={`${here ? "Stop" : "Play"} ${track.title}`}
+        aria-pressed={here}
+        onClick={() => (here ? stop() : void hear(track.id))}
+      >
+        {here ? "■" : "▶"}
+      </button>
+      <button class="name" onClick={() => choose({ kind: "track", id: track.id })}>
+        {track.title} <small>{track.artist}</small>
+      </button>
+    </li>
+  );
+}
+
+function Names({ names }: { names: string[] }) {
+  return (
+    <div class="chips">
+      {names.map((name) => (
+        <button key={name} onClick={() => choose({ kind: "artist", name })}>{name}</button>
+      ))}
+    </div>
+  );
+}
+
+function Lines({ title, list }: { title: string; list: Track[] }) {
+  return (
+    <>
+      <h2>{title}</h2>
+      <ol class="lines">
+        {list.slice(0, LISTED).map((track) => <Line key={track.id} track={track} />)}
+      </ol>
+      {list.length > LISTED && <small>and {list.length - LISTED} more</small>}
+    </>
+  );
+}
+
+function TrackCard({ id }: { id: number }) {
+  const track = tracks.value.get(id);
+  if (!track) return null;
+  const here = playing.value === id;
+  return (
+    <div class="card">
+      <div class="title"><h2>{track.title}</h2></div>
+      <p class="links">
+        {track.artist && <button onClick={() => choose({ kind: "artist", name: track.artist })}>{track.artist}</button>}
+        {track.genre && <button onClick={() => choose({ kind: "genre", name: track.genre })}>{track.genre}</button>}
+      </p>
+      <span class="group">
+        <button class="call" onClick={() => (here ? stop() : void hear(id))}>{here ? "Stop" : "Play"}</button>
+        <button onClick={() => void signalTrack(id, "like")}>Like</button>
+        <button onClick={() => void signalTrack(id, "skip")}>Skip</button>
+        <button onClick={() => void signalTrack(id, "dislike")}>Dislike</button>
+        <button onClick={() => void signalTrack(id, "after")}>Next</button>
+      </span>
+      <small class="path">{track.path}</small>
+    </div>
+  );
+}
+
+function Selected() {
+  const chosen = selection.value;
+  if (!chosen) {
+    return <p class="soft">Near on the map sounds alike. Click a point to play it, or type a name above.</p>;
+  }
+  if (chosen.kind === "track") return <TrackCard id={chosen.id} />;
+  const all = map.value?.tracks ?? [];
+  if (chosen.kind === "genre") {
+    const inside = (map.value?.artists ?? []).filter((artist) => artist.genre === chosen.name).slice(0, 24);
+    return (
+      <div class="card">
+        <div class="title"><h2>{chosen.name}</h2><p>genre, {genres.value.get(chosen.name)?.tracks ?? 0} tracks</p></div>
+        <Names names={inside.map((artist) => artist.name)} />
+        <Lines title="Tracks" list={all.filter((track) => track.genre === chosen.name)} />
+      </div>
+    );
+  }
+  const artist = artists.value.get(chosen.name);
+  return (
+    <div class="card">
+      <div class="title"><h2>{chosen.name}</h2></div>
+      {artist?.genre && (
+        <p class="links"><button onClick={() => choose({ kind: "genre", name: artist.genre })}>{artist.genre}</button></p>
+      )}
+      {!!artist?.nearest.length && <><h2>Nearest</h2><Names names={artist.nearest} /></>}
+      <Lines title="Tracks" list={all.filter((track) => track.artist === chosen.name)} />
+    </div>
+  );
+}
+
+function TokenField() {
+  const field = useRef<HTMLInputElement>(null);
+  return (
+    <form
+      class="card"
+      onSubmit={(event) => {
+        event.preventDefault();
+        giveToken(field.current!.value.trim());
+      }}
+    >
+      <label>
+        What you like is stored with the server's token (the file <code>token</code> in its configuration folder):
+        <input ref={field} type="password" autocomplete="off" />
+      </label>
+      <button>Use it</button>
+    </form>
+  );
+}
+
+function State() {
+  const found = map.value;
+  if (!found) return <p class="soft">{problem.value ? "" : "Reading the library…"}</p>;
+  if (!found.tracks.length) {
+    return (
+      <p class="soft">
+        {found.unplaced
+          ? <>{found.unplaced} tracks, none analysed yet: <code>antiphon library analyse</code></>
+          : <>The library is empty: <code>antiphon library add FOLDER</code>, then <code>antiphon library analyse</code></>}
+      </p>
+    );
+  }
+  if (found.placing) return <p class="soft" role="status">Placing the tracks; this takes a minute for ten thousand.</p>;
+  return (
+    <p class="soft state">
+      {found.tracks.length} tracks{found.unplaced ? `, ${found.unplaced} more not analysed` : ""}
+      {!found.placed && <button onClick={() => void placeAnew()}>Place by likeness</button>}
+    </p>
+  );
+}
+
 export function Library() {
-  return <main class="library" aria-label="Library" />;
+  useEffect(() => {
+    void load();
+  }, []);
+  return (
+    <section class="library" aria-label="Library">
+      <MapCanvas />
+      <div class="panel">
+        <Search />
+        {problem.value && <p class="bad" role="alert">{problem.value}</p>}
+        {tokenNeeded.value && <TokenField />}
+        <State />
+        <Selected />
+        {!!following.value.length && <Lines title="Next" list={following.value} />}
+      </div>
+    </section>
+  );
 }

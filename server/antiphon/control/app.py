@@ -15,6 +15,7 @@ from antiphon.control import status as figures
 from antiphon.control.engine_clock import EngineClock
 from antiphon.control.executor import CommandExecutor
 from antiphon.control.faults import ControlFaults
+from antiphon.control.library_questions import LibraryQuestions
 from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.directory import Directory
 from antiphon.control.osc.discretion import discreet
@@ -126,6 +127,7 @@ class ControlApp:
         self.outbox.cut = self._cut
         self.position = SetPosition(self.feedback, self.saver)
         self.plans = Plans(self)
+        self.library = LibraryQuestions(self.replies)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.notes_out = NotesOut(link, self.session.state, self.surfaces, self.feedback)
         self.reports = Reports(self)

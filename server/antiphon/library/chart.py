@@ -71,7 +71,9 @@ class Placement:
         return placing.trustworthiness(self.points, self.places), placing.trustworthiness(self.points, flat)
 
 
-def placed(catalogue: Catalogue, table: TrackTable | None = None, *, again: bool = False, fit: bool = True) -> Placement:
+def placed(
+    catalogue: Catalogue, table: TrackTable | None = None, *, again: bool = False, fit: bool = True
+) -> Placement:
     """Places the tracks of a catalogue that have been analysed, and stores where.
 
     Args:
@@ -92,7 +94,9 @@ def placed(catalogue: Catalogue, table: TrackTable | None = None, *, again: bool
     known = np.flatnonzero(np.isfinite(points[:, 0]))
     if not len(known):
         wanted = "analyse` does that" if table.rows else "add FOLDER` and then `antiphon library analyse` do that"
-        raise UsageError(f"the library {catalogue.path} holds no sound that has been analysed; `antiphon library {wanted}")
+        raise UsageError(
+            f"the library {catalogue.path} holds no sound that has been analysed; `antiphon library {wanted}"
+        )
     points, rows = points[known], [table.rows[n] for n in known]
     stored = {} if again else catalogue.taste.places()
     has = np.array([row.id in stored for row in rows])

@@ -31,8 +31,8 @@ MOST_SIGNALS = 300
 CONTINUITY = 0.2
 """Weight of how much a track is like the one before it, beside 1 for the most preferred track."""
 REPEATED = 0.08
-"""What a track's score loses where one of its artist was just heard, beside 1 for the most preferred track; it grows with
-the square of how many there were."""
+"""What a track's score loses where one of its artist was just heard, beside 1 for the most preferred track; it grows
+with the square of how many there were."""
 FADING = 0.8
 """By how much the memory of an artist shrinks with each track."""
 LONGEST = 500

@@ -63,6 +63,8 @@ def wav(path: bytes, start: float, seconds: float = SECONDS) -> bytes:
             at += frames
             if at >= last:
                 break
+    if not pieces and start > 0.0:
+        return wav(path, 0.0, seconds)  # it is shorter by now than when it was added
     sound = np.concatenate(pieces, axis=1) if pieces else np.zeros((channels, 0), np.float32)
     fade = min(rate // 100, sound.shape[1])
     if fade:

@@ -44,7 +44,9 @@ def draw(chart: Chart) -> NDArray[np.uint8]:
     places = np.array([(track["x"], track["y"]) for track in chart.tracks], np.float64).reshape(-1, 2)
     low, span = _frame(places)
     genres = {genre["name"]: number for number, genre in enumerate(chart.genres)}
-    disc = [(dx, dy) for dx in range(-RADIUS, RADIUS + 1) for dy in range(-RADIUS, RADIUS + 1) if dx * dx + dy * dy <= 10]
+    disc = [
+        (dx, dy) for dx in range(-RADIUS, RADIUS + 1) for dy in range(-RADIUS, RADIUS + 1) if dx * dx + dy * dy <= 10
+    ]
     colours = np.array([colour(genres.get(track["genre"], -1)) for track in chart.tracks], np.float64).reshape(-1, 3)
     dots = _pixels(places, low, span)
     for dx, dy in disc:

@@ -1,8 +1,8 @@
 """Points of many dimensions placed in two, so that neighbours stay neighbours.
 
-A graph of nearest neighbours whose ends attract each other, and points drawn by chance that repel, in the manner of LargeVis
-(Tang et al., WWW 2016) and UMAP (McInnes et al., 2018): the time grows with the number of points, not with its square. The
-same points and the same seed give the same places.
+A graph of nearest neighbours whose ends attract each other, and points drawn by chance that repel, in the manner of
+LargeVis (Tang et al., WWW 2016) and UMAP (McInnes et al., 2018): the time grows with the number of points, not with
+its square. The same points and the same seed give the same places.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ROUNDS = 200
 APART = 5
 """Points that repel each end of an edge in a round."""
 BEND, STEEP = 1.58, 0.9
-"""Of the curve 1 / (1 + a d^2b) by which distance on the map stands for nearness: UMAP's for a least distance of 0.1."""
+"""Of the curve 1 / (1 + a d^2b) by which distance on the map becomes nearness: UMAP's for a least distance of 0.1."""
 PIECE = 1024
 """Rows of a table of distances that are computed at a time."""
 TRUSTED = 10
@@ -134,8 +134,8 @@ def trustworthiness(points: F64, places: F64, seed: int = 0, most: int = 400, co
         count: Neighbours.
 
     Returns:
-        1 where each of a point's neighbours on the map is among its nearest; NaN for fewer than three times as many points
-        as neighbours.
+        1 where each of a point's neighbours on the map is among its nearest; NaN for fewer than three times as many
+        points as neighbours.
     """
     size = len(points)
     if 2 * size - 3 * count - 1 <= 0 or size < 3 * count:

@@ -1,8 +1,9 @@
-"""How much a listener would like each track: Bayesian linear regression on what was liked and skipped, in its dual form.
+"""How much a listener would like each track: Bayesian linear regression on what was liked and skipped, in its dual
+form.
 
 Tracks are alike by a kernel: they sound alike, are by one artist, of one genre, or are played together by others. The
-posterior of a Gaussian process with that kernel (Rasmussen and Williams, 2006, 2.2) gives each track a mean and a variance,
-in closed form, for a few hundred signals and any number of tracks.
+posterior of a Gaussian process with that kernel (Rasmussen and Williams, 2006, 2.2) gives each track a mean and a
+variance, in closed form, for a few hundred signals and any number of tracks.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 DIMENSIONS = 14
 """Principal components of the vectors that are compared."""
-CONTENT, ARTIST, GENRE = 0.1, 0.5, 0.3
-"""Weight of what is known of the tracks themselves beside who plays them together; in it, those of one artist and of one
-genre beside 1 for the same sound. Chosen on made listeners, as `models/antiphon_models/recommend` says."""
+CONTENT, ARTIST, GENRE = 0.15, 0.5, 0.3
+"""Weight of what is known of the tracks themselves beside who plays them together; in it, those of one artist and of
+one genre beside 1 for the same sound. Chosen on made listeners, as `models/antiphon_models/recommend` says."""
 NOISE = 1.0
 """Variance of a signal."""
 

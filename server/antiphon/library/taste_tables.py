@@ -101,9 +101,7 @@ class TasteTables:
         with explained(self._path), transaction(self._base):
             rows = [(sound, kind, when) for sound, kind in signals]
             self._base.executemany("INSERT INTO signals (sound, kind, time) VALUES (?, ?, ?)", rows)
-            self._base.execute(
-                "DELETE FROM signals WHERE id <= (SELECT max(id) FROM signals) - ?", (MOST_SIGNALS,)
-            )
+            self._base.execute("DELETE FROM signals WHERE id <= (SELECT max(id) FROM signals) - ?", (MOST_SIGNALS,))
 
     def signals(self) -> list[Signal]:
         """All signals, the oldest first."""

@@ -1,4 +1,4 @@
-"""The commands of `antiphon library` that recommend: `next`, `personality`, `learn`, and the map."""
+"""The commands of `antiphon library` that recommend: `next`, `learn`, `personality` and the map."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from antiphon.cli.library.options import Json, opened, row_of
+from antiphon.cli.library.personality import personality
 from antiphon.cli.library.printing import table
 
 
@@ -99,5 +100,23 @@ def chart(
         typer.echo(f"  {genre['name']}: {genre['tracks']}")
 
 
-COMMANDS = {"next": next_tracks, "map": chart}
+def learn(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Argument(help="Of the Million Playlist's slices, or Last.fm 360K's table of plays.")],
+    most: Annotated[int, typer.Option("--most", min=1, help="Playlists or people that are read.")] = 200_000,
+    as_json: Json = False,
+) -> None:
+    """Learn from logs of others which of your tracks are played together; `next` uses it."""
+    from antiphon.library import logs
+
+    with opened(context) as catalogue:
+        count, matched, pairs = logs.learned(catalogue.taste.tracks(), logs.lists(folder, most))
+        catalogue.taste.put_companions(pairs)
+    if as_json:
+        typer.echo(json.dumps({"lists": count, "tracks": matched, "pairs": len(pairs) // 2}))
+    else:
+        typer.echo(f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned")
+
+
+COMMANDS = {"next": next_tracks, "map": chart, "learn": learn, "personality": personality}
 """By name the commands of this module."""

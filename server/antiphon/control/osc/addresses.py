@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from antiphon.control.osc.arguments import Args
-from antiphon.control.osc.handlers import graph, learn, live, notes, scenes, server, sets, time
+from antiphon.control.osc.handlers import graph, learn, library, live, notes, scenes, server, sets, time
 from antiphon.graph.clock import MAX_BAR, MAX_SWING, MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.session.commands import NudgeBeat, When
@@ -17,7 +17,7 @@ OWNER, SURFACE = Level.OWNER, Level.SURFACE
 
 
 class OscServer(
-    graph.GraphServer, learn.LearnServer, live.LiveServer, notes.NoteServer, scenes.SceneServer,
+    graph.GraphServer, learn.LearnServer, library.LibraryServer, live.LiveServer, notes.NoteServer, scenes.SceneServer,
     server.StatusServer, sets.SetServer, time.TimeServer, Protocol,
 ):  # fmt: skip
     """The parts of the server that all handlers together use."""
@@ -153,6 +153,9 @@ ADDRESSES = (
             "and the pedals of the one that is loaded, in whose place it is. What plays goes on; an old file is renamed "
             "to `NAME~`. Answers `/done` or `/fail`.", sets.save, OWNER),
     Address("/set/list", "", "Answers `/set/list.reply s:name…`.", sets.names, at_once=True),
+    Address("/library/next", "[i:count] [s:kind s:path]…", "What comes next of the library's tracks, after signals "
+            "that are stored: like, skip, dislike, or after for the track that plays. Answers `/library/next.reply "
+            "s:path…`.", library.following, OWNER),
     Address("/session/record", "[s:name]", "Records input, output and log of the performance from here on; refused "
             "while that is recorded already. Answers `/done /session/record s:path`.", time.session_record,
             OWNER),

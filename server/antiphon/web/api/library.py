@@ -1,7 +1,7 @@
 """The routes of the library: its map, what comes next, and excerpts of what it has.
 
-Files are named by numbers of the catalogue, or by paths that are looked up in it: nothing else is opened. What a request
-needs of numpy and SQLite is imported and done in a thread.
+Files are named by numbers of the catalogue, or by paths that are looked up in it: nothing else is opened. What a
+request needs of numpy and SQLite is imported and done in a thread.
 """
 
 from __future__ import annotations

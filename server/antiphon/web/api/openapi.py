@@ -123,14 +123,19 @@ SCHEMAS: dict[str, Schema] = {
     "Overview": _object(seconds=NUMBER, rate=INTEGER, channels=INTEGER, peaks=_list(NUMBER), notes=INTEGER),
     "LiveSet": _object(name=TEXT, line=TEXT, bars=INTEGER, **{"from": TEXT}),
     "Track": _object(
-        id=INTEGER, path=TEXT, duration={"type": ["number", "null"]}, score=NUMBER,
-        **dict.fromkeys(("title", "artist", "album", "genre"), {"type": ["string", "null"]}),
+        id=INTEGER,
+        path=TEXT,
+        duration={"type": ["number", "null"]},
+        score=NUMBER,
+        **{name: {"type": ["string", "null"]} for name in ("title", "artist", "album", "genre")},
     ),
     "Map": _object(
         tracks=_list(_object(id=INTEGER, path=TEXT, title=TEXT, artist=TEXT, genre=TEXT, x=NUMBER, y=NUMBER)),
         artists=_list(_object(name=TEXT, genre=TEXT, x=NUMBER, y=NUMBER, tracks=INTEGER, nearest=_list(TEXT))),
         genres=_list(_object(name=TEXT, x=NUMBER, y=NUMBER, tracks=INTEGER)),
-        unplaced=INTEGER, placed=SWITCH, placing=SWITCH,
+        unplaced=INTEGER,
+        placed=SWITCH,
+        placing=SWITCH,
     ),
     "Patch": _object(name=TEXT, line=TEXT, hint=TEXT, group=TEXT, **{"from": TEXT}),
 }

@@ -1,0 +1,126 @@
+"""`antiphon library personality`: plays short pieces of tracks and asks whether they are liked."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from antiphon.cli.library.options import Json, opened
+from antiphon.errors import UsageError
+
+if TYPE_CHECKING:
+    from antiphon.library.catalogue import Catalogue
+    from antiphon.library.choosing import TrackTable
+
+WORDS = {"y": "like", "yes": "like", "like": "like", "n": "dislike", "no": "dislike", "dislike": "dislike"}
+SHOWN = 10
+"""Tracks that are listed at the end."""
+
+
+def personality(
+    context: typer.Context,
+    questions: Annotated[int, typer.Option("--questions", min=1, max=100, help="Questions at most.")] = 12,
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="FILE", help="Write each sound into this file; play nothing.")
+    ] = None,
+    silent: Annotated[bool, typer.Option("--silent", help="Play nothing; ask by names.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Find your taste: play a few collages of tracks, ask whether you like them, and keep the answers."""
+    from antiphon.library.choosing import TrackTable, playlist
+    from antiphon.library.personality import question, voices
+
+    with opened(context) as catalogue:
+        table = TrackTable.load(catalogue.taste)
+        if len(table.rows) < 2:
+            raise UsageError(
+                f"the library {catalogue.path} holds fewer than two sounds; `antiphon library add` adds some"
+            )
+        known = {table.place[signal.sound] for signal in catalogue.taste.signals() if signal.sound in table.place}
+        asked, passed = sorted(known), list[int]()
+        answers: list[dict[str, Any]] = []
+        while len(answers) < questions:
+            track = question(table.kernel, asked, passed)
+            if track is None:
+                break
+            _sound(catalogue, table, voices(table.kernel, track), into, silent)
+            word = _answer(len(answers) + 1, questions, _title(table, track))
+            if word == "q":
+                break
+            if word not in WORDS:
+                passed.append(track)
+                continue
+            kind = WORDS[word]
+            catalogue.taste.put_signals([(table.rows[track].id, kind)])
+            asked.append(track)
+            answers.append({"path": _path(table, track), "answer": kind})
+        best = playlist(table, catalogue.taste.signals(), SHOWN) if answers else []
+        matches = [
+            {**next(iter(catalogue.rows(path=choice.row.path))).summary(), "score": round(choice.score, 4)}
+            for choice in best
+        ]
+    if as_json:
+        typer.echo(json.dumps({"answers": answers, "matches": matches}))
+        return
+    from antiphon.cli.library.printing import table as lines
+
+    typer.echo(f"{len(answers)} answers; what you would like:" if answers else "no answers")
+    for line in lines(matches):
+        typer.echo(line)
+
+
+def _answer(number: int, most: int, title: str) -> str:
+    """The answer, in small letters: "q" at the end of input."""
+    sys.stderr.write(f"{number} of {most}: {title}\nDo you like it? y, n, Enter for neither, q to end: ")
+    sys.stderr.flush()
+    line = sys.stdin.readline()
+    return line.strip().lower()[:20] if line else "q"
+
+
+def _sound(catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Path | None, silent: bool) -> None:
+    """Plays a collage, or writes it."""
+    if silent:
+        return
+    from antiphon.cli.terminal.errors import complain
+    from antiphon.library.personality import RATE, collage
+
+    rows = [table.rows[track] for track in tracks]
+    wanted = ("sections", "downbeats")
+    sound = collage([(row, next(iter(catalogue.rows(path=row.path, only=wanted))).values) for row in rows])
+    if not sound.shape[1]:
+        complain("none of these files can be read")
+    elif into is not None:
+        from antiphon.io.audiowrite import AudioWriter
+
+        with AudioWriter(into, RATE, 2) as writer:
+            writer.write(sound)
+    else:
+        try:
+            import sounddevice
+
+            sounddevice.play(sound.T, RATE)
+            time.sleep(0.1)
+        except Exception as error:  # no device, no PortAudio: the question is asked all the same
+            complain(f"cannot play: {' '.join(str(error).split())[:120]}; --into FILE writes the sound instead")
+
+
+def _title(table: TrackTable, track: int) -> str:
+    from antiphon.io.decode import shown
+    from antiphon.runtime.shortening import shorten
+
+    tags = table.rows[track].tags
+    names = " - ".join(text for text in (tags.get("artist", "")[:200], tags.get("title", "")[:200]) if text)
+    return shorten(shown(names) if names else _path(table, track), 120)
+
+
+def _path(table: TrackTable, track: int) -> str:
+    import os
+
+    from antiphon.io.decode import shown
+
+    return shown(os.fsdecode(table.rows[track].path))
