@@ -138,7 +138,7 @@ def ours(sound: Sound) -> MusicFound:
 def live(sound: Sound) -> MusicFound:
     """The worker of the node, hop by hop, and the node's clock, which takes each answer two hops later."""
     listener, clock, answer = Listener(RATE, 1), BeatClock(RATE), np.zeros(spec.FIELDS, np.float32)
-    beats, downbeats, tempi, early = [], [], [], 0.0
+    beats, downbeats, tempi, early, key = [], [], [], 0.0, ""
     until = _first(sound) + EARLY * RATE
     for end in range(_HOP, len(sound) + 1, _HOP):
         now = end + spec.LEAD * _HOP
@@ -153,7 +153,8 @@ def live(sound: Sound) -> MusicFound:
         clock.update(period, end + float(answer[spec.NEXT]) * RATE, int(answer[spec.PLACE]), int(answer[spec.METER]), now)
         tempi.append(tempo)
         early = tempo if now <= until else early
-    return MusicFound(float(np.median(tempi)), beats, downbeats, spec.KEYS[int(answer[spec.KEY])], early=early)
+        key = spec.KEYS[int(answer[spec.KEY])] if answer[spec.KEY] else key
+    return MusicFound(float(np.median(tempi)), beats, downbeats, key or None, early=early)
 
 
 def _first(sound: Sound) -> int:
