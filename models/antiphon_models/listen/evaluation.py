@@ -72,9 +72,9 @@ class Listening(Evaluation):
         Measure("key, weighted"),
     )
     note: ClassVar[str] = (
-        "beats, downbeats: mir_eval's F within 70 ms. within 30 ms: the same F. tempo: within 4 %; half or "
-        "double counts those too; at 4 s: after the first sound. live: each beat and the tempo as they were known 0.1 s "
-        "before. majmin: mir_eval. key: the exact one of the longest part; weighted as MIREX. Renders of one piano are not records."
+        "beats, downbeats: mir_eval's F within 70 ms; within 30 ms: that of beats. tempo: within 4 %; half or double "
+        "counts those too; at 4 s: after the first sound. live: beats and tempo as they were known before. majmin: "
+        "mir_eval. key: the exact one of the longest part; weighted as MIREX. Renders of one piano are not records."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     card: ClassVar[str] = "antiphon_listen"
@@ -150,7 +150,9 @@ def live(sound: Sound) -> MusicFound:
         listener.answer(answer)
         tempo = float(answer[spec.TEMPO])
         period = 60.0 / tempo * RATE if tempo else 0.0
-        clock.update(period, end + float(answer[spec.NEXT]) * RATE, int(answer[spec.PLACE]), int(answer[spec.METER]), now)
+        clock.update(
+            period, end + float(answer[spec.NEXT]) * RATE, int(answer[spec.PLACE]), int(answer[spec.METER]), now
+        )
         tempi.append(tempo)
         early = tempo if now <= until else early
         key = spec.KEYS[int(answer[spec.KEY])] if answer[spec.KEY] else key

@@ -117,7 +117,9 @@ def load(root: Path, state: list[int]) -> VectorTable | None:
                 return None
             file.seek(first + 4 * count * length)
             names = file.read(named)
-        rows = np.memmap(path, np.float32, "r", first, (count, length)) if count * length else np.zeros((0, 0), np.float32)
+        rows = (
+            np.memmap(path, np.float32, "r", first, (count, length)) if count * length else np.zeros((0, 0), np.float32)
+        )
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return None
     table = _named(rows, names)
