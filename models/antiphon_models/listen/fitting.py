@@ -20,14 +20,24 @@ from antiphon_listen.chroma import NoteSpectrum
 from antiphon_listen.onsets import OnsetStrength
 from antiphon_listen.signals import MusicCurves, curves
 from antiphon_listen.tables import Tables
-from antiphon_models.listen.songs import FIT, RATE, SOUNDFONTS, ListenedSong, chosen, read_harmony, read_song, root_of, triad
+from antiphon_models.listen.songs import (
+    FIT,
+    RATE,
+    SOUNDFONTS,
+    ListenedSong,
+    chosen,
+    read_harmony,
+    read_song,
+    root_of,
+    triad,
+)
 
 F64 = NDArray[np.float64]
 SONGS = 150
 _SHARPNESS = 10.0
 """By how much a grid's F-measure weighs in its share of the target."""
 _GRID_DECAY, _BAR_DECAY, _KEY_DECAY = 3.0, 30.0, 1.0
-"""Weight decay, chosen by cross-validation over the songs fitted on; that of keys on the songs whose numbers end in 7."""
+"""Weight decay, chosen by cross-validation over the songs fitted on; of keys on the songs whose numbers end in 7."""
 _RIGHT = 0.85
 """F-measure from which a grid's beats are used to fit downbeats."""
 _ROUNDS = 400

@@ -98,7 +98,10 @@ class LiveGrid:
                 for meter, row in self._scores.items():
                     row *= _KEPT
                     row[number % meter] += odd
-        best = {meter: float(row.max()) + prior for (meter, prior), row in zip(METERS.items(), self._scores.values(), strict=True)}
+        best = {
+            meter: float(row.max()) + prior
+            for (meter, prior), row in zip(METERS.items(), self._scores.values(), strict=True)
+        }
         self.meter = max(best, key=lambda meter: best[meter])
 
     def next_beat(self, now: float) -> float:

@@ -1,4 +1,4 @@
-"""Loudness of a stream as EBU Tech 3341 has it for meters: momentary, short-term, and integrated since the beginning."""
+"""Loudness of a stream as EBU Tech 3341 has it for meters: momentary, short-term, and integrated."""
 
 from __future__ import annotations
 

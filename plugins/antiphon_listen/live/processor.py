@@ -1,4 +1,4 @@
-"""The node `listen`: tempo, beats, bars, key, chord and loudness of what comes in, as reports, notes and control signals.
+"""The node `listen`: tempo, beats, key, chord and loudness of what comes in, as reports, notes and control signals.
 
 The sound goes to a worker, hop by hop. Beats are computed ahead, so that each comes at its sample.
 """
@@ -55,12 +55,12 @@ class Listen(Processor):
         Param("play", "choice", "chords", choices=PLAYED,
               doc="Its notes: the chord that sounds, from the next beat on; its root, on each beat; or the beats."),
         Param("octave", "int", 4, low=0, high=8, doc="Of the lowest note it plays: 4 begins at middle C."),
-        Param("velocity", default=0.6, low=0.05, high=1.0, doc="Of its notes; the first of a bar are a quarter louder."),
+        Param("velocity", default=0.6, low=0.05, high=1.0, doc="Of its notes; a quarter more at the first of a bar."),
         Param("drive", "switch", False, doc="Sets the server's tempo to the tempo it finds."),
         Param("depth", default=0.5, low=-1.0, high=1.0, smooth=0.02,
               doc="How far its control outputs turn what they are wired to; below 0 the other way."),
         Param("tempo", default=0.0, low=0.0, high=_HIGHEST, unit="bpm", readonly=True, doc="0 while none is known."),
-        Param("beat", "int", 0, low=0, high=6, readonly=True, doc="The beat of the bar, from 1; 0 while none is known."),
+        Param("beat", "int", 0, low=0, high=6, readonly=True, doc="The beat of the bar, from 1; 0 if none is known."),
         Param("meter", "int", 4, low=1, high=6, unit="beats", readonly=True, doc="Beats of a bar."),
         Param("key", "choice", KEYS[0], choices=KEYS, readonly=True, doc="Of the last minutes."),
         Param("chord", "choice", CHORDS[0], choices=CHORDS, readonly=True, doc="That sounds, a triad."),

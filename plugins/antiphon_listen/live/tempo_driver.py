@@ -11,7 +11,7 @@ from antiphon.api.transports import Node, Transport, TransportServer
 EVERY = 0.25
 """Seconds between two looks: the node looks at its window about as often."""
 _STEP = 0.005
-"""Share of the tempo by which it has to differ before it is set again: what is found moves by less from beat to beat."""
+"""Share of the tempo by which it has to differ before it is set again: estimates move by less from beat to beat."""
 
 
 class TempoDriver(Transport):

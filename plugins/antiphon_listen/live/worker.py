@@ -1,4 +1,4 @@
-"""The worker of `listen`: each slot is a stream, and what is known of it is computed anew every third of a second."""
+"""The worker of `listen`: each slot is a stream, and what is known of it is computed anew every half second."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from antiphon_listen.live.level import LiveLoudness
 from antiphon_listen.live.spec import CHORD, INTEGRATED, KEY, METER, MOMENTARY, NEXT, PLACE, SHORT_TERM, TEMPO
 from antiphon_listen.live.window import RATE, CurveWindow
 
-EVERY = 0.35
+EVERY = 0.5
 """Seconds from one look at the window to the next."""
 _LOUD = 1e-3
 """Peak, -60 dB of full scale, from which a stream is listened to."""

@@ -162,7 +162,12 @@ def test_noise_of_any_length_is_analysed_without_an_error(seconds: float) -> Non
 
 @pytest.mark.parametrize(
     ("chords", "key"),
-    [((12, 17, 7, 12), "C minor"), ((0, 9 + 12, 5, 7), "C major"), ((12, 8, 10, 12), "C minor"), ((0, 7, 0, 5), "C major")],
+    [
+        ((12, 17, 7, 12), "C minor"),
+        ((0, 9 + 12, 5, 7), "C major"),
+        ((12, 8, 10, 12), "C minor"),
+        ((0, 7, 0, 5), "C major"),
+    ],
 )
 @pytest.mark.parametrize("tonic", [0, 4, 9])
 def test_a_key_and_its_relative_are_told_apart_by_their_chords(chords: tuple[int, ...], key: str, tonic: int) -> None:

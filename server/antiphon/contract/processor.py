@@ -193,7 +193,7 @@ class IO:
 
         Args:
             name: The parameter's name.
-            number: Its value.
+            number: Its value; of a choice the place of its word, from 0.
         """
         self.reports[name] = number
 

@@ -111,7 +111,9 @@ def _check_param(param: Param) -> None:
     try:
         if not param.readonly:
             param.check(param.default)
-        elif not isinstance(param.default, int | float):
+        elif param.kind == "choice" and param.default not in param.choices:
+            raise PluginError(f"{name} is readonly and its default {param.default!r} is none of its choices")
+        elif param.kind != "choice" and not isinstance(param.default, int | float):
             raise PluginError(f"{name} is readonly and its default {param.default!r} is not a number")
     except ParamError as error:
         raise PluginError(f"the default of {error}") from None

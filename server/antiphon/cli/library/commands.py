@@ -177,14 +177,22 @@ def similar(
     as_json: Json = False,
 ) -> None:
     """List the files most like one: a score of 1 is the same sound, 0 no relation."""
+    from antiphon.library import vector_file
     from antiphon.library.similarity import QUANTITY, vector_of
-    from antiphon.library.similarity import similar as nearest
 
     with opened(context) as catalogue:
         target = row_of(catalogue, file)
         if vector_of(target) is None:
             raise UsageError(f"{file.name[:120]} has not been analysed; `antiphon library analyse` does that")
-        found = nearest((row for row in catalogue.rows(only=(QUANTITY,)) if not row.missing), target, count)
+        root, state = catalogue.path.parent, vector_file.state_of(catalogue.path)
+        table = vector_file.load(root, state)
+        if table is None:
+            table = vector_file.table_of(catalogue.rows(only=(QUANTITY,)))
+            vector_file.save(root, state, table)
+        number = table.row(target.path)
+        if number is None:
+            raise UsageError(f"{file.name[:120]} is not there any more; `antiphon library add` looks for it again")
+        found = table.nearest(number, count)
         matches = [{**row_of(catalogue, path).summary(), "score": round(score, 4)} for path, score in found]
     _print({"matches": matches}, "matches", as_json)
 
