@@ -186,7 +186,7 @@ export function Library() {
     void load();
   }, []);
   return (
-    <section class="library" aria-label="Library">
+    <main class="library" aria-label="Library">
       <MapCanvas />
       <div class="panel">
         <Search />
@@ -196,6 +196,6 @@ export function Library() {
         <Selected />
         {!!following.value.length && <Lines title="Next" list={following.value} />}
       </div>
-    </section>
+    </main>
   );
 }
