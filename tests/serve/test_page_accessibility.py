@@ -134,7 +134,6 @@ def test_menus_that_open_over_the_page(server: ServerProcess, chromium: Chromium
 
 def test_tab_reaches_every_control_once_and_in_the_order_of_the_page(server: ServerProcess, chromium: Chromium) -> None:
     tab = opened(chromium, server, "desktop")
-    # an address of its own for each place: a control that is drawn anew is the same one
     reach = """(() => {
       const can = [...document.querySelectorAll('button, input, select, textarea, a[href], [tabindex]')].filter(one =>
         one.offsetParent && !one.disabled && one.tabIndex >= 0);
@@ -145,12 +144,14 @@ def test_tab_reaches_every_control_once_and_in_the_order_of_the_page(server: Ser
     assert count > 20
     tab.run("document.activeElement.blur()")
     order = []
-    for _ in range(count + 2):
+    for _ in range(count + 20):
         for kind in ("keyDown", "keyUp"):
             tab.call("Input.dispatchKeyEvent", type=kind, key="Tab", code="Tab", windowsVirtualKeyCode=9)
         place = tab.run("stops.indexOf(document.activeElement)")
-        if place < 0:
+        if tab.run("document.activeElement === document.body"):
             break
+        if place < 0:
+            continue  # browsers also stop at what can be scrolled
         order.append(place)
         # a focus that cannot be seen is none
         assert tab.run("getComputedStyle(document.activeElement).outlineStyle") != "none"
