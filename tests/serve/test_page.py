@@ -200,6 +200,32 @@ def hears_changes(server: ServerProcess, tab: Tab) -> None:
     tab.until("antiphon.report().rms > 0.05")
 
 
+def test_of_a_thousand_moves_a_second_none_is_lost_and_the_last_counts(
+    server: ServerProcess, browser: Chromium
+) -> None:
+    tab, other = opened(browser, server), opened(browser, server)
+    other.run("[...document.querySelectorAll('.chips button')].find(b => b.innerText === 'tone').click()")
+    other.until(f"!!{control('frequency')}")
+    before = server.status()
+    tab.until("antiphon.connection() === 'open'")
+    moves = 2000
+    # ten every 10 ms, of two parameters in turn
+    tab.run(
+        f"new Promise(done => {{ let n = 0; const timer = setInterval(() => {{ for (let k = 0; k < 10; k++, n++) "
+        f"antiphon.send(n % 2 ? '/node/tone/frequency' : '/node/gain/gain', n % 2 ? 500 + n / 10 : n / {moves}); "
+        f"if (n >= {moves}) {{ clearInterval(timer); done(true) }} }}, 10) }})"
+    )
+    last = 500 + (moves - 1) / 10
+    until(lambda: value(server, "/node/tone/frequency") == pytest.approx(last), 20.0, "the last frequency is set")
+    until(lambda: value(server, "/node/gain/gain") == pytest.approx((moves - 2) / moves), 20.0, "the last gain is set")
+    other.until(f"Math.abs({control('frequency')}.ariaValueNow - {last}) < 0.01")
+    after = server.status()
+    assert after["osc_received"] - before["osc_received"] >= moves
+    for name in ("osc_dropped", "osc_failed", "osc_queue_dropped", "commands_dropped", "page_dropped"):
+        assert after[name] == before[name], name
+    server.send("/node/gain/gain", 1.0)
+
+
 def test_other_pages_get_nothing(server: ServerProcess, browser: Chromium, tmp_path: Path) -> None:
     foreign = tmp_path / "foreign.html"
     foreign.write_text("<!doctype html><title>foreign</title>")

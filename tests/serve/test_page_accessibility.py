@@ -37,7 +37,8 @@ name = "Page"
 """
 READY = "document.querySelectorAll('.node').length > 3 && !!document.querySelector('.piano')"
 RUN = """axe.run(document, {resultTypes: ['violations'], runOnly: RULES || undefined}).then(found =>
-  found.violations.map(one => [one.id, one.help, one.nodes.slice(0, 4).map(node => [node.target.join(' '), node.any[0]?.message || ''])]))"""
+  found.violations.map(one => [one.id, one.help, one.nodes.slice(0, 4).map(node =>
+    [node.target.join(' '), node.any[0]?.message || ''])]))"""
 PICTURES = os.environ.get("ANTIPHON_PAGE_PICTURES")
 """A folder for a picture of each view, for people to look at."""
 

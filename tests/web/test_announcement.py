@@ -115,10 +115,9 @@ async def test_a_server_is_announced_again_by_the_next_web_process_and_withdrawn
     async with watching() as watcher:
         await asyncio.to_thread(server.start)
         try:
-            query = await watcher.found(OSCQUERY, server.http, server.osc)
-            assert (await watcher.found(OSC, server.osc, server.osc)).name.removesuffix(OSC) == query.name.removesuffix(
-                OSCQUERY
-            )
+            port = server.osc
+            query = await watcher.found(OSCQUERY, server.http, port)
+            assert (await watcher.found(OSC, port, port)).name.removesuffix(OSC) == query.name.removesuffix(OSCQUERY)
             from antiphon.cli import approve
 
             status = await asyncio.to_thread(approve.look, "/api/status", tmp_path / "config", server.http)
@@ -127,8 +126,8 @@ async def test_a_server_is_announced_again_by_the_next_web_process_and_withdrawn
             assert (info["OSC_PORT"], info["WS_PORT"]) == (server.osc, server.http)
             os.kill(status["web"]["pid"], signal.SIGKILL)
             async with watching() as later:  # with a cache of its own, so that only what is announced now is found
-                query = await later.found(OSCQUERY, server.http, server.osc)
-                osc = await later.found(OSC, server.osc, server.osc)
+                query = await later.found(OSCQUERY, server.http, port)
+                osc = await later.found(OSC, port, port)
                 await asyncio.to_thread(server.stop)
                 await later.gone(OSCQUERY, query.name)
                 await later.gone(OSC, osc.name)

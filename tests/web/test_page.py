@@ -25,6 +25,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.graph.io_nodes import OUT_NUMBER
+from antiphon.io.http_message import Response
 from antiphon.io.tap_memory import TapMemory, TapShape
 from antiphon.runtime.child_process import pair
 from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
@@ -326,21 +327,83 @@ async def test_another_node_of_the_name_is_followed(monkeypatch: pytest.MonkeyPa
         client.close()
 
 
-async def test_a_foreign_origin_gets_neither_feed_nor_sound() -> None:
+@pytest.mark.parametrize("path", ["/api/feed", "/api/sound?node=out", "/api/input"])
+async def test_a_foreign_origin_or_host_gets_no_websocket(path: str) -> None:
     async with serving() as (server, _, _):
-        for path in ("/api/feed", "/api/sound?node=out"):
-            for origin in ("http://evil.example", "null", f"https://127.0.0.1:{server.port}"):
-                refused = await Client(server).open(path, Origin=origin)
-                assert isinstance(refused, events.RejectConnection), (path, origin)
-            accepted = await Client(server).open(path, Origin=f"http://127.0.0.1:{server.port}")
-            assert isinstance(accepted, events.AcceptConnection)
+        foreign = ("http://evil.example", "null", f"https://127.0.0.1:{server.port}", "http://127.0.0.1:1", "file://")
+        for origin in foreign:
+            refused = await Client(server).open(path, Origin=origin)
+            assert isinstance(refused, events.RejectConnection), origin
+        # a name of another site that leads here, as DNS rebinding makes it
+        for host in (
+            f"evil.example:{server.port}",
+            "127.0.0.1",
+            "127.0.0.1:1",
+            f"127.0.0.1.evil.example:{server.port}",
+        ):
+            refused = await offering(server, path=path, host=host)
+            assert isinstance(refused, events.RejectConnection), host
+            assert refused.status_code == 421
+        assert server.counts["pages"]() == server.counts["sound_streams"]() == 0
+        accepted = await Client(server).open(path, Origin=f"http://127.0.0.1:{server.port}")
+        assert isinstance(accepted, events.AcceptConnection)
 
 
-async def offering(server: HttpServer, *subprotocols: str) -> events.Event:
+async def test_a_foreign_origin_or_host_posts_nothing() -> None:
+    async with serving() as (server, _, _):
+        sent: list[bytes] = []
+        server.add("POST", "/api/osc", lambda request: sent.append(request.body) or Response(202))  # type: ignore[func-returns-value]
+        ours = f"127.0.0.1:{server.port}"
+        for headers in (
+            {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": f"evil.example:{server.port}"},
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, {"Origin": f"http://{ours}", "Host": "a:1"},
+        ):  # fmt: skip
+            assert (await posted(server, {"Host": ours, **headers})) in (403, 421), headers
+        assert not sent
+        assert await posted(server, {"Host": ours, "Origin": f"http://{ours}"}) == 202
+        assert sent == [b"{}"]
+
+
+async def posted(server: HttpServer, headers: dict[str, str]) -> int:
+    """The status of a POST to /api/osc."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    lines = ["POST /api/osc HTTP/1.1", "Content-Length: 2", *(f"{name}: {value}" for name, value in headers.items())]
+    writer.write("\r\n".join([*lines, "", "{}"]).encode())
+    async with asyncio.timeout(PATIENCE):
+        line = await reader.readline()
+    writer.close()
+    return int(line.split()[1])
+
+
+async def test_a_page_that_never_reads_delays_no_other_and_its_loss_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "PERIOD", 0.002)
+    monkeypatch.setattr(feed, "QUEUE", 4)
+    async with serving() as (server, control, _):
+        stuck, reader = await opened(server, "/api/feed"), await opened(server, "/api/feed")
+        await control.heard()
+        last = 0
+        text = "x" * 900
+        async with asyncio.timeout(PATIENCE):
+            while server.counts["page_dropped"]() == 0:
+                last += 1
+                control.send(encode_bundle(IMMEDIATELY, [encode("/patch/warning", f"{last} {text}")] * 40))
+                while True:
+                    found = await said_all(reader, "events")
+                    assert "again" not in found, "the page that reads loses nothing"
+                    if int(found["events"][-1][1].split()[0]) == last:
+                        break
+        assert server.counts["pages"]() == 2
+        stuck.close()
+
+
+async def offering(
+    server: HttpServer, *subprotocols: str, path: str = "/api/feed", host: str | None = None
+) -> events.Event:
     """The answer to a request for a WebSocket with these subprotocols."""
     client = Client(server)
     client._reader, client._writer = await asyncio.open_connection("127.0.0.1", server.port)
-    request = events.Request(host=f"127.0.0.1:{server.port}", target="/api/feed", subprotocols=list(subprotocols))
+    host = host or f"127.0.0.1:{server.port}"
+    request = events.Request(host=host, target=path, subprotocols=list(subprotocols))
     client._writer.write(client._conn.send(request))
     return await client.next()
 
