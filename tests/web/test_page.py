@@ -90,7 +90,7 @@ async def said(client: Client, key: str) -> Any:
     return (await said_all(client, key))[key]
 
 
-async def block(client: Client) -> tuple[tuple[int, ...], np.ndarray]:
+async def block(client: Client, of: str = "<f4") -> tuple[tuple[int, ...], np.ndarray]:
     """Header and samples of the next message of a stream."""
     data = b""
     while True:
@@ -100,7 +100,7 @@ async def block(client: Client) -> tuple[tuple[int, ...], np.ndarray]:
         if event.message_finished:
             break
     fields = sound.HEADER.unpack_from(data)
-    return fields, np.frombuffer(data, np.float32, offset=sound.HEADER.size).reshape(fields[3], CHANNELS, BLOCK)
+    return fields, np.frombuffer(data, of, offset=sound.HEADER.size).reshape(fields[3], CHANNELS, BLOCK)
 
 
 def test_the_built_page_is_that_of_the_sources() -> None:
@@ -283,6 +283,27 @@ async def test_the_sound_of_a_node_is_streamed_to_all_who_listen() -> None:
         for client in clients:
             client.close()
         await until_wanted(taps, 0, 0)
+
+
+async def test_a_listener_may_have_sixteen_bits_and_the_other_all() -> None:
+    async with serving() as (server, _, taps):
+        engine = NodeTaps(taps)
+        narrow = await opened(server, "/api/sound?node=out&format=int16")
+        wide = await opened(server, "/api/sound?node=out")
+        await until_wanted(taps, 0, OUT_NUMBER)
+        out = np.linspace(-1.5, 1.5, CHANNELS * BLOCK, dtype=np.float32).reshape(CHANNELS, BLOCK)
+        for n in range(40):
+            engine.put(n, out, out, None)
+        _, samples = await block(wide)
+        np.testing.assert_array_equal(samples[0], out)
+        fields, samples = await block(narrow, "<i2")
+        assert fields[:3] == (48000, BLOCK, CHANNELS)
+        np.testing.assert_allclose(samples[0] / 32767.0, np.clip(out, -1.0, 1.0), atol=0.5 / 32767.0)
+        refused = await (await opened(server, "/api/sound?node=out&format=opus")).next()
+        assert isinstance(refused, events.CloseConnection)
+        assert "float32 or int16" in str(refused.reason)
+    odd = np.array([np.nan, np.inf, -np.inf], np.float32)
+    assert list(np.frombuffer(sound.int16(odd.tobytes()), "<i2")) == [0, 32767, -32767]
 
 
 async def test_four_nodes_at_most_and_a_fifth_is_refused_in_words() -> None:
