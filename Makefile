@@ -50,7 +50,7 @@ format: $(DEV)  ## bring the code into its format and mend what can be mended
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
 
-bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, web, workers, models, synth, swap, plugins, soak, denoise or render
+bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, web, page, workers, models, synth, swap, plugins, soak, denoise or render
 	@$(PY) -m antiphon bench $(NAME) $(ARGS)
 
 docs: $(DEV)  ## write the generated pages docs/osc.md and docs/api.md again

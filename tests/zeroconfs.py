@@ -43,7 +43,11 @@ def needs_multicast() -> None:
 
 
 class Watcher:
-    """What is announced on loopback: the services found so far, by type and name."""
+    """What is announced on loopback: the services found so far, by type and name.
+
+    Other servers of this machine are there too, and asking each takes seconds: `found` asks those alone whose name has
+    the port of OSC, which `free_port` gives to one test.
+    """
 
     def __init__(self, zeroconf: AsyncZeroconf) -> None:
         self._zeroconf = zeroconf
@@ -59,15 +63,16 @@ class Watcher:
             self._names.add((service_type, name))
         self._changed.set()
 
-    async def found(self, kind: str, port: int) -> ServiceInfo:
-        """The service of that kind at that port, once it is announced."""
+    async def found(self, kind: str, port: int, osc_port: int) -> ServiceInfo:
+        """The service of that kind at that port, of the server with that port of OSC, once it is announced."""
         async with asyncio.timeout(PATIENCE):
             while True:
                 self._changed.clear()
                 for service_type, name in sorted(self._names):
+                    if service_type != kind or f"({osc_port})" not in name:
+                        continue
                     info = AsyncServiceInfo(service_type, name)
-                    answered = service_type == kind and await info.async_request(self._zeroconf.zeroconf, 3000)
-                    if answered and info.port == port:
+                    if await info.async_request(self._zeroconf.zeroconf, 3000) and info.port == port:
                         return info
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._changed.wait(), 1.0)

@@ -94,6 +94,23 @@ def test_samples_arrive_in_the_audio_context_of_two_browsers(server: ServerProce
     tabs[1].until("document.querySelector('.listen button').innerText === 'Listen'")
 
 
+def test_a_page_of_another_machine_plays_sixteen_bits(server: ServerProcess, browser: Chromium) -> None:
+    tab = browser.tab()
+    tab.size(1440, 900)
+    # such a page asks for them; this one is made to
+    ask = "const Plain = WebSocket; window.WebSocket = class extends Plain { constructor(url, ...rest) { "
+    ask += "super(url.includes('/api/sound') ? url + '&format=int16' : url, ...rest); "
+    ask += "if (this.url.includes('int16')) this.addEventListener('message', event => { window.last = event.data }) } }"
+    tab.call("Page.enable")
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=ask)
+    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.until(READY)
+    tab.run(LISTEN)
+    rms = tab.until("antiphon.report() && antiphon.report().rms > 0.1 && antiphon.report().rms")
+    assert rms < 0.25
+    assert tab.run("(head => last.byteLength === 32 + 2 * head[1] * head[2] * head[3])(new Uint32Array(last, 0, 4))")
+
+
 def test_two_browsers_are_in_step_with_each_other_and_with_osc(server: ServerProcess, browser: Chromium) -> None:
     one, two = opened(browser, server), opened(browser, server)
     for tab in (one, two):
@@ -198,6 +215,32 @@ def hears_changes(server: ServerProcess, tab: Tab) -> None:
     tab.until("antiphon.report() && antiphon.report().rms < 0.01")
     server.send("/node/tone/level", 0.25)
     tab.until("antiphon.report().rms > 0.05")
+
+
+def test_of_a_thousand_moves_a_second_none_is_lost_and_the_last_counts(
+    server: ServerProcess, browser: Chromium
+) -> None:
+    tab, other = opened(browser, server), opened(browser, server)
+    other.run("[...document.querySelectorAll('.chips button')].find(b => b.innerText === 'tone').click()")
+    other.until(f"!!{control('frequency')}")
+    before = server.status()
+    tab.until("antiphon.connection() === 'open'")
+    moves = 2000
+    # ten every 10 ms, of two parameters in turn
+    tab.run(
+        f"new Promise(done => {{ let n = 0; const timer = setInterval(() => {{ for (let k = 0; k < 10; k++, n++) "
+        f"antiphon.send(n % 2 ? '/node/tone/frequency' : '/node/gain/gain', n % 2 ? 500 + n / 10 : n / {moves}); "
+        f"if (n >= {moves}) {{ clearInterval(timer); done(true) }} }}, 10) }})"
+    )
+    last = 500 + (moves - 1) / 10
+    until(lambda: value(server, "/node/tone/frequency") == pytest.approx(last), 20.0, "the last frequency is set")
+    until(lambda: value(server, "/node/gain/gain") == pytest.approx((moves - 2) / moves), 20.0, "the last gain is set")
+    other.until(f"Math.abs({control('frequency')}.ariaValueNow - {last}) < 0.01")
+    after = server.status()
+    assert after["osc_received"] - before["osc_received"] >= moves
+    for name in ("osc_dropped", "osc_failed", "osc_queue_dropped", "commands_dropped", "page_dropped"):
+        assert after[name] == before[name], name
+    server.send("/node/gain/gain", 1.0)
 
 
 def test_other_pages_get_nothing(server: ServerProcess, browser: Chromium, tmp_path: Path) -> None:

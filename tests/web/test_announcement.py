@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.zeroconfs import LOOPBACK, PATIENCE, watching
 
-from antiphon.bench.rig import ServerProcess
+from antiphon.bench.rig import ServerProcess, free_port
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import ServeSettings
 from antiphon.web.oscquery import announcement
@@ -34,10 +34,11 @@ async def announcing(one: Announcement) -> AsyncIterator[asyncio.Task[None]]:
 
 async def test_a_browser_finds_osc_and_oscquery_under_one_name_and_loses_both_at_the_end() -> None:
     async with watching() as watcher:
-        one = Announcement(14_400, 14_401, LOOPBACK)
+        port = free_port()
+        one = Announcement(port, port + 1, LOOPBACK)
         async with announcing(one):
-            query = await watcher.found(OSCQUERY, 14_401)
-            osc = await watcher.found(OSC, 14_400)
+            query = await watcher.found(OSCQUERY, port + 1, port)
+            osc = await watcher.found(OSC, port, port)
             assert query.name == f"{one.name}.{OSCQUERY}"
             assert osc.name == f"{one.name}.{OSC}"
             assert one.name.startswith("Antiphon on ")
@@ -52,11 +53,12 @@ async def test_a_browser_finds_osc_and_oscquery_under_one_name_and_loses_both_at
 async def test_it_is_announced_once_the_machine_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announcement, "LOOK_SECONDS", 0.05)
     addresses: list[tuple[str, ...]] = [()]
-    one = Announcement(14_406, 14_407, "all", lambda where: addresses[0])
+    port = free_port()
+    one = Announcement(port, port + 1, "all", lambda where: addresses[0])
     async with watching() as watcher, announcing(one):
         await asyncio.sleep(0.1)
         addresses[0] = (LOOPBACK,)
-        assert (await watcher.found(OSC, 14_406)).parsed_addresses() == [LOOPBACK]
+        assert (await watcher.found(OSC, port, port)).parsed_addresses() == [LOOPBACK]
 
 
 async def test_an_address_that_is_not_there_is_reported_once_and_ends_nothing(
@@ -72,7 +74,7 @@ async def test_an_address_that_is_not_there_is_reported_once_and_ends_nothing(
             tried.set()
         return ("192.0.2.1",)
 
-    async with announcing(Announcement(14_408, 14_409, "all", look)) as task:
+    async with announcing(Announcement(port := free_port(), port + 1, "all", look)) as task:
         await asyncio.wait_for(tried.wait(), PATIENCE)
         assert not task.done()
     assert len([m for m in caplog.messages if "not announced" in m]) == 1
@@ -113,8 +115,9 @@ async def test_a_server_is_announced_again_by_the_next_web_process_and_withdrawn
     async with watching() as watcher:
         await asyncio.to_thread(server.start)
         try:
-            query = await watcher.found(OSCQUERY, server.http)
-            assert (await watcher.found(OSC, server.osc)).name.removesuffix(OSC) == query.name.removesuffix(OSCQUERY)
+            port = server.osc
+            query = await watcher.found(OSCQUERY, server.http, port)
+            assert (await watcher.found(OSC, port, port)).name.removesuffix(OSC) == query.name.removesuffix(OSCQUERY)
             from antiphon.cli import approve
 
             status = await asyncio.to_thread(approve.look, "/api/status", tmp_path / "config", server.http)
@@ -123,8 +126,8 @@ async def test_a_server_is_announced_again_by_the_next_web_process_and_withdrawn
             assert (info["OSC_PORT"], info["WS_PORT"]) == (server.osc, server.http)
             os.kill(status["web"]["pid"], signal.SIGKILL)
             async with watching() as later:  # with a cache of its own, so that only what is announced now is found
-                query = await later.found(OSCQUERY, server.http)
-                osc = await later.found(OSC, server.osc)
+                query = await later.found(OSCQUERY, server.http, port)
+                osc = await later.found(OSC, port, port)
                 await asyncio.to_thread(server.stop)
                 await later.gone(OSCQUERY, query.name)
                 await later.gone(OSC, osc.name)

@@ -25,6 +25,7 @@ from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.graph.io_nodes import OUT_NUMBER
+from antiphon.io.http_message import Response
 from antiphon.io.tap_memory import TapMemory, TapShape
 from antiphon.runtime.child_process import pair
 from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
@@ -89,7 +90,7 @@ async def said(client: Client, key: str) -> Any:
     return (await said_all(client, key))[key]
 
 
-async def block(client: Client) -> tuple[tuple[int, ...], np.ndarray]:
+async def block(client: Client, of: str = "<f4") -> tuple[tuple[int, ...], np.ndarray]:
     """Header and samples of the next message of a stream."""
     data = b""
     while True:
@@ -99,7 +100,7 @@ async def block(client: Client) -> tuple[tuple[int, ...], np.ndarray]:
         if event.message_finished:
             break
     fields = sound.HEADER.unpack_from(data)
-    return fields, np.frombuffer(data, np.float32, offset=sound.HEADER.size).reshape(fields[3], CHANNELS, BLOCK)
+    return fields, np.frombuffer(data, of, offset=sound.HEADER.size).reshape(fields[3], CHANNELS, BLOCK)
 
 
 def test_the_built_page_is_that_of_the_sources() -> None:
@@ -280,6 +281,27 @@ async def test_the_sound_of_a_node_is_streamed_to_all_who_listen() -> None:
         await until_wanted(taps, 0, 0)
 
 
+async def test_a_listener_may_have_sixteen_bits_and_the_other_all() -> None:
+    async with serving() as (server, _, taps):
+        engine = NodeTaps(taps)
+        narrow = await opened(server, "/api/sound?node=out&format=int16")
+        wide = await opened(server, "/api/sound?node=out")
+        await until_wanted(taps, 0, OUT_NUMBER)
+        out = np.linspace(-1.5, 1.5, CHANNELS * BLOCK, dtype=np.float32).reshape(CHANNELS, BLOCK)
+        for n in range(40):
+            engine.put(n, out, out, None)
+        _, samples = await block(wide)
+        np.testing.assert_array_equal(samples[0], out)
+        fields, samples = await block(narrow, "<i2")
+        assert fields[:3] == (48000, BLOCK, CHANNELS)
+        np.testing.assert_allclose(samples[0] / 32767.0, np.clip(out, -1.0, 1.0), atol=0.5 / 32767.0)
+        refused = await (await opened(server, "/api/sound?node=out&format=opus")).next()
+        assert isinstance(refused, events.CloseConnection)
+        assert "float32 or int16" in str(refused.reason)
+    odd = np.array([np.nan, np.inf, -np.inf], np.float32)
+    assert list(np.frombuffer(sound.int16(odd.tobytes()), "<i2")) == [0, 32767, -32767]
+
+
 async def test_four_nodes_at_most_and_a_fifth_is_refused_in_words() -> None:
     async with serving() as (server, _, taps):
         clients = [await opened(server, f"/api/sound?node={name}") for name in ("a", "b", "c", "d")]
@@ -322,21 +344,83 @@ async def test_another_node_of_the_name_is_followed(monkeypatch: pytest.MonkeyPa
         client.close()
 
 
-async def test_a_foreign_origin_gets_neither_feed_nor_sound() -> None:
+@pytest.mark.parametrize("path", ["/api/feed", "/api/sound?node=out", "/api/input"])
+async def test_a_foreign_origin_or_host_gets_no_websocket(path: str) -> None:
     async with serving() as (server, _, _):
-        for path in ("/api/feed", "/api/sound?node=out"):
-            for origin in ("http://evil.example", "null", f"https://127.0.0.1:{server.port}"):
-                refused = await Client(server).open(path, Origin=origin)
-                assert isinstance(refused, events.RejectConnection), (path, origin)
-            accepted = await Client(server).open(path, Origin=f"http://127.0.0.1:{server.port}")
-            assert isinstance(accepted, events.AcceptConnection)
+        foreign = ("http://evil.example", "null", f"https://127.0.0.1:{server.port}", "http://127.0.0.1:1", "file://")
+        for origin in foreign:
+            refused = await Client(server).open(path, Origin=origin)
+            assert isinstance(refused, events.RejectConnection), origin
+        # a name of another site that leads here, as DNS rebinding makes it
+        for host in (
+            f"evil.example:{server.port}",
+            "127.0.0.1",
+            "127.0.0.1:1",
+            f"127.0.0.1.evil.example:{server.port}",
+        ):
+            refused = await offering(server, path=path, host=host)
+            assert isinstance(refused, events.RejectConnection), host
+            assert refused.status_code == 421
+        assert server.counts["pages"]() == server.counts["sound_streams"]() == 0
+        accepted = await Client(server).open(path, Origin=f"http://127.0.0.1:{server.port}")
+        assert isinstance(accepted, events.AcceptConnection)
 
 
-async def offering(server: HttpServer, *subprotocols: str) -> events.Event:
+async def test_a_foreign_origin_or_host_posts_nothing() -> None:
+    async with serving() as (server, _, _):
+        sent: list[bytes] = []
+        server.add("POST", "/api/osc", lambda request: sent.append(request.body) or Response(202))  # type: ignore[func-returns-value]
+        ours = f"127.0.0.1:{server.port}"
+        for headers in (
+            {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": f"evil.example:{server.port}"},
+            {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}, {"Origin": f"http://{ours}", "Host": "a:1"},
+        ):  # fmt: skip
+            assert (await posted(server, {"Host": ours, **headers})) in (403, 421), headers
+        assert not sent
+        assert await posted(server, {"Host": ours, "Origin": f"http://{ours}"}) == 202
+        assert sent == [b"{}"]
+
+
+async def posted(server: HttpServer, headers: dict[str, str]) -> int:
+    """The status of a POST to /api/osc."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    lines = ["POST /api/osc HTTP/1.1", "Content-Length: 2", *(f"{name}: {value}" for name, value in headers.items())]
+    writer.write("\r\n".join([*lines, "", "{}"]).encode())
+    async with asyncio.timeout(PATIENCE):
+        line = await reader.readline()
+    writer.close()
+    return int(line.split()[1])
+
+
+async def test_a_page_that_never_reads_delays_no_other_and_its_loss_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "PERIOD", 0.002)
+    monkeypatch.setattr(feed, "QUEUE", 4)
+    async with serving() as (server, control, _):
+        stuck, reader = await opened(server, "/api/feed"), await opened(server, "/api/feed")
+        await control.heard()
+        last = 0
+        text = "x" * 900
+        async with asyncio.timeout(PATIENCE):
+            while server.counts["page_dropped"]() == 0:
+                last += 1
+                control.send(encode_bundle(IMMEDIATELY, [encode("/patch/warning", f"{last} {text}")] * 40))
+                while True:
+                    found = await said_all(reader, "events")
+                    assert "again" not in found, "the page that reads loses nothing"
+                    if int(found["events"][-1][1].split()[0]) == last:
+                        break
+        assert server.counts["pages"]() == 2
+        stuck.close()
+
+
+async def offering(
+    server: HttpServer, *subprotocols: str, path: str = "/api/feed", host: str | None = None
+) -> events.Event:
     """The answer to a request for a WebSocket with these subprotocols."""
     client = Client(server)
     client._reader, client._writer = await asyncio.open_connection("127.0.0.1", server.port)
-    request = events.Request(host=f"127.0.0.1:{server.port}", target="/api/feed", subprotocols=list(subprotocols))
+    host = host or f"127.0.0.1:{server.port}"
+    request = events.Request(host=host, target=path, subprotocols=list(subprotocols))
     client._writer.write(client._conn.send(request))
     return await client.next()
 

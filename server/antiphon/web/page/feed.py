@@ -109,11 +109,7 @@ class PageLink:
 
 
 class PageFeed:
-    """All pages. While there are any, this process subscribes to control's changes.
-
-    Attributes:
-        dropped: Texts that slow pages lost so far, those of pages that are gone included.
-    """
+    """All pages. While there are any, this process subscribes to control's changes."""
 
     def __init__(self, control: ControlLink, status: Callable[[], Awaitable[dict[str, Any]]]) -> None:
         """No pages.
@@ -130,8 +126,12 @@ class PageFeed:
         self._meters: dict[str, list[float]] = {}
         self._events: list[list[Any]] = []
         self._notes: list[list[Any]] = []
-        self._lost = 0
-        self.dropped = 0
+        self._lost = self._dropped = 0
+
+    @property
+    def dropped(self) -> int:
+        """Texts that slow pages lost so far, those of pages that are gone included."""
+        return self._dropped + sum(page.dropped for page in self._pages)
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -160,7 +160,7 @@ class PageFeed:
         finally:
             sending.cancel()
             del self._pages[page]
-            self.dropped += page.dropped
+            self._dropped += page.dropped
             page.close()
             if not self._pages:
                 self._end()

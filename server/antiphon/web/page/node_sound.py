@@ -1,8 +1,9 @@
 """Streams the sound of nodes to browsers: one WebSocket for each node that a browser listens to.
 
 Browsers that listen to the same node share its tap. A message is a header (`HEADER`) and the blocks since the last one;
-a block is float32, channel after channel. A browser that reads too slowly loses the oldest messages of its queue, and
-the next header counts them; it costs neither the others nor the engine anything.
+a block is float32, channel after channel, or int16 where that was asked for: half of the bytes, for phones. A browser
+that reads too slowly loses the oldest messages of its queue, and the next header counts them; it costs neither the
+others nor the engine anything.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import struct
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import Refusal
@@ -29,6 +32,8 @@ QUEUE = 64
 """Messages that wait for one browser: over half a second of sound."""
 LISTENERS = 32
 """Streams at most, four of nine browsers each, say."""
+FORMATS = ("float32", "int16")
+"""Of samples, by their names in the query. int16 ends at full scale, which float32 does not."""
 NAMES_SECONDS = 1.0
 """Between two questions which number a node has: another patch may have another node of its name."""
 
@@ -41,8 +46,10 @@ class SoundListener:
         queue: Headers' fields and blocks that are still to be sent.
         more: Set while there are some.
         dropped: Messages dropped so far.
+        format: One of `FORMATS`.
     """
 
+    format: str = FORMATS[0]
     queue: deque[tuple[tuple[int, ...], bytes]] = field(default_factory=deque)
     more: asyncio.Event = field(default_factory=asyncio.Event)
     dropped: int = 0
@@ -91,7 +98,9 @@ class NodeSounds:
     def __len__(self) -> int:
         return sum(len(tap.listeners) for tap in self._taps if tap is not None)
 
-    async def serve(self, node: str, receive: Receive, send: Send, protocol: str | None = None) -> None:
+    async def serve(
+        self, node: str, receive: Receive, send: Send, protocol: str | None = None, *, form: str = FORMATS[0]
+    ) -> None:
         """Streams a node's sound to one WebSocket until it disconnects.
 
         Args:
@@ -99,11 +108,14 @@ class NodeSounds:
             receive: ASGI's.
             send: ASGI's.
             protocol: The subprotocol to accept.
+            form: Of samples, one of `FORMATS`; the WebSocket is closed in words for another.
         """
         await receive()  # websocket.connect
         await send({"type": "websocket.accept", "subprotocol": protocol})
-        listener = SoundListener()
+        listener = SoundListener(form)
         try:
+            if form not in FORMATS:
+                raise Refusal(400, f"sound comes as {' or '.join(FORMATS)}")
             tap = await self._join(node, listener)
         except AntiphonError as error:
             await send({"type": "websocket.close", "code": 4004, "reason": str(error)[:120]})
@@ -183,8 +195,11 @@ class NodeSounds:
         first, count, blocks = tap.reader.read(BLOCKS)
         if count:
             fields = (shape.rate, shape.block, shape.channels, count, first * shape.block, tap.reader.missed)
+            made = {FORMATS[0]: blocks}
             for listener in tap.listeners:
-                self.dropped += listener.offer(fields, blocks)
+                if listener.format not in made:
+                    made[listener.format] = int16(blocks)
+                self.dropped += listener.offer(fields, made[listener.format])
 
     async def _send(self, listener: SoundListener, send: Send) -> None:
         with contextlib.suppress(TimeoutError, OSError):
@@ -195,3 +210,9 @@ class NodeSounds:
                     async with asyncio.timeout(SEND_SECONDS):
                         await send({"type": "websocket.send", "bytes": HEADER.pack(*fields, listener.dropped) + blocks})
                 listener.more.clear()
+
+
+def int16(blocks: bytes) -> bytes:
+    """float32 samples as int16, 32767 for full scale; what is above it is clipped, and what is no number is 0."""
+    samples = np.nan_to_num(np.frombuffer(blocks, "<f4"), posinf=1.0, neginf=-1.0)
+    return np.rint(32767.0 * np.clip(samples, -1.0, 1.0)).astype("<i2").tobytes()

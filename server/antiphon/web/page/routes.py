@@ -3,7 +3,7 @@
 GET /page/NAME                a file of the page
 GET /api/graph                the patch: nodes, parameters, wires, scenes
 WebSocket /api/feed           what changes, and OSC messages from the page
-WebSocket /api/sound?node=N   the sound of a node
+WebSocket /api/sound?node=N   the sound of a node; &format=int16 for half of the bytes
 WebSocket /api/input          sound from a browser, as the server's input
 """
 
@@ -62,7 +62,9 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: Ta
     sounds = NodeSounds(taps, control.numbers)
 
     async def serve_sound(query: str, receive: Receive, send: Send, protocol: str | None) -> None:
-        await sounds.serve(parse_qs(query).get("node", ["out"])[0], receive, send, protocol)
+        asked = parse_qs(query)
+        node, form = asked.get("node", ["out"])[0], asked.get("format", ["float32"])[0]
+        await sounds.serve(node, receive, send, protocol, form=form)
 
     _add_websocket(server, "/api/sound", serve_sound)
     server.closing.append(sounds.stop)
