@@ -91,7 +91,7 @@ const roll: Draw = (area, width, height, now) => {
     text(area, `C${c / 12 - 1}`, 4, y(c) + row - 3);
   }
   const names = [...new Set(visible.filter((one) => one.kind === "emitted").map((one) => one.node))].sort();
-  const tint = (one: Bar) => {
+  const tint = (one: Pick<Bar, "node" | "kind">) => {
     if (one.kind !== "emitted") return ink.warm;
     const place = names.indexOf(one.node);
     return place ? TINTS[(place - 1) % TINTS.length]! : ink.cool;
@@ -113,10 +113,13 @@ const roll: Draw = (area, width, height, now) => {
     }
   }
   area.globalAlpha = 1;
-  area.fillStyle = ink.soft;
-  const asked = [...new Set(visible.filter((one) => one.kind !== "emitted").map((one) => one.node))].sort();
-  const legend = [asked.length ? `played: ${asked.join(", ")}` : "", names.length ? `by nodes: ${names.join(", ")}` : ""];
-  text(area, legend.filter(Boolean).join("   "), 8, tall - 4);
+  // whose notes they are, in their colours, right of the chords
+  let right = width - 8;
+  for (const name of [...(visible.some((one) => one.kind !== "emitted") ? [""] : []), ...names].reverse()) {
+    area.fillStyle = name ? tint({ node: name, kind: "emitted" }) : ink.warm;
+    text(area, name || "played", right, height - 4, "right");
+    right -= area.measureText(name || "played").width + 10;
+  }
 };
 
 function drawChords(area: CanvasRenderingContext2D, x: (time: number) => number, width: number, height: number, now: number) {

@@ -1,6 +1,6 @@
 // Machines of the network: approved and revoked by a click; a QR code that opens this page on a phone.
 import { signal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { ask, post, readMachines } from "./link";
 import { machines, say, status, type Machine } from "./model";
 
@@ -63,7 +63,7 @@ async function open(): Promise<void> {
 
 function Codes({ found }: { found: Address[] }) {
   const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
+  useLayoutEffect(() => dialog.current?.showModal(), []);
   return (
     <dialog ref={dialog} class="codes" aria-label="This page on a phone" onClose={() => (codes.value = null)}>
       <p>Scan it on the same network; the phone will ask about the certificate, which is this server's own.</p>

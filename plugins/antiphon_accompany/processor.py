@@ -40,7 +40,16 @@ class Accompany(Processor):
         Param("patience", "int", 8, 1, 64, unit="bars", doc="Live: bars played on without a melody."),
         Param("lookahead", "int", 8, 0, 16, unit="bars", doc="In files: melody used ahead of the beat."),
         Param("seed", "int", 1, 0, 65535, doc="Of the random choices."),
-        Param("chord", "int", 0, -1, 23, unit="chord", readonly=True, doc="Its chord: C to B major 0 to 11, minor 12 to 23."),
+        Param(
+            "chord",
+            "int",
+            0,
+            -1,
+            23,
+            unit="chord",
+            readonly=True,
+            doc="Its chord: C to B major 0 to 11, minor 12 to 23.",
+        ),
         Param("tonic", "int", 0, 0, 23, unit="chord", readonly=True, doc="The estimated key, in the same numbers."),
     )
 

@@ -120,7 +120,7 @@ class MidiInput:
         self._server.event("/unlearned", _address(target))
 
     def assignments(self) -> list[tuple[str, str, str]]:
-        """(target, control, port) of each that was learned, then of the patch's and the set list's, whose port is ""."""
+        """(target, control, port) of what was learned, then of the patch's and the set list's, whose port is ""."""
         own = [(target, knob.control, knob.port) for knob, target in self._learned]
         return own + [(target, control, "") for control, target in self._server.controls().items()]
 

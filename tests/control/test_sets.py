@@ -49,7 +49,12 @@ async def test_through_a_set_and_back(stage: Rig) -> None:
     assert (address, args) == ("/fail", ("/set/next", "this is the last patch of Friday"))
     assert await gain(stage) == 0.75
     assert await client.ask("/set/previous") == [("/done", ("/set/previous", "two"))]
-    assert stage.app.status()["set"] == {"file": "friday", "name": "Friday", "place": 2, "patches": ["one", "two", "three"]}
+    assert stage.app.status()["set"] == {
+        "file": "friday",
+        "name": "Friday",
+        "place": 2,
+        "patches": ["one", "two", "three"],
+    }
     told = [m[1] for m in surface.heard() if m[0] == "/set/at"]
     assert told == [("Friday", n, 3, name) for n, name in ((1, "one"), (2, "two"), (3, "three"), (2, "two"))]
     assert (await client.ask("/set/go", 4))[0][0] == "/fail"
@@ -96,9 +101,7 @@ async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage
     await client.ask("/set/load", "friday")
     await client.ask("/set/next")
     loads = len(stage.engine.loads)
-    assert await client.ask("/set/save", "friday", "two", "one", "three", "one") == [
-        ("/done", ("/set/save", "friday"))
-    ]
+    assert await client.ask("/set/save", "friday", "two", "one", "three", "one") == [("/done", ("/set/save", "friday"))]
     assert len(stage.engine.loads) == loads, "what plays goes on"
     shown = {"file": "friday", "name": "Friday", "place": 1, "patches": ["two", "one", "three", "one"]}
     assert stage.app.status()["set"] == shown

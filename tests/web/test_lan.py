@@ -624,4 +624,4 @@ async def test_the_page_s_address_for_a_phone_is_given_with_lan_and_the_token_al
         shown = (await run(tmp_path, "qr", f"--http-port={server.port}")).splitlines()
         assert shown[-1] == found["url"]
         assert len(shown) == 1 + -(-(len(found["rows"]) + 8) // 2)
-        assert shown[2].split("m")[1].removesuffix("\x1b[0").startswith("    █▀▀▀▀▀█"), "a finder pattern"
+        assert "m    █▀▀▀▀▀█" in shown[2], "a finder pattern"

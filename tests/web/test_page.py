@@ -232,7 +232,8 @@ async def test_a_page_s_message_goes_to_control_and_the_answer_to_it_alone() -> 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "{}", "[]", "[1]", '["node"]', '["/notify", 1]', '["/monitor", 1]', '["/note/watch", 1]', '["/a", [1]]', '["/a", null]',
+    ["", "x", "{}", "[]", "[1]", '["node"]', '["/notify", 1]', '["/monitor", 1]', '["/note/watch", 1]', '["/a", [1]]',
+     '["/a", null]',
      '["/a", {"b": 1}]', json.dumps(["/" + "a" * 300]), json.dumps(["/a", *range(40)]), "[" * 3000,
      '["/a", 1' + "0" * 300 + "]"],
 )  # fmt: skip

@@ -175,8 +175,13 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
             "graph": engine.latency_graph,
         },
         "nodes": [
-            {"name": n.name, "type": n.info.type, "state": n.state, "reason": n.reason,
-             "load": round(loads.get(n.id, 0.0), 5)}
+            {
+                "name": n.name,
+                "type": n.info.type,
+                "state": n.state,
+                "reason": n.reason,
+                "load": round(loads.get(n.id, 0.0), 5),
+            }
             for n in session.state.nodes.values()
         ],
         "patch": session.state.name,

@@ -29,7 +29,8 @@ REPORTS = 8192
 JOURNAL_BYTES = 8 << 20
 LOADING_BYTES = 1024
 METERS = 300
-"""Meter rows: float32 (node number, peak, rms, share of a block). Rows 0 and 1 are output and input; node number 0 ends them."""
+"""Meter rows: float32 (node number, peak, rms, share of a block that it takes). Rows 0 and 1 are output and input;
+node number 0 ends them."""
 SESSION = 2
 """Value of `HeaderWord.TAPPING` while a session is recorded."""
 

@@ -117,8 +117,8 @@ ADDRESSES = (
             "is the instrument's own.", notes.handler("/note/timbre"), timed=True),
     Address("/program", "i:number [i:channel] [s:node]", "Chooses the instrument of a channel, 0 to 127, of nodes "
             "that play by programs, as `soundfont`.", notes.handler("/program"), timed=True),
-    Address("/learn", "s:address [s:cue]", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over its "
-            "whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as a button, to which a "
+    Address("/learn", "s:address [s:cue]", "The next MIDI controller that moves is mapped to `/node/NAME/PARAM`, over "
+            "its whole range, or to one of " + ", ".join(f"`{a}`" for a in PRESSABLE) + " as a button, to which a "
             "note can be mapped too, as to `/cue` with a cue's name; the mapping is saved. Answers "
             "`/done /learn s:address s:control` then.", learn.learn, OWNER),
     Address("/unlearn", "s:address [s:cue]", "Removes the address's mapping to a controller, or cancels its `/learn`.",
@@ -150,8 +150,8 @@ ADDRESSES = (
     Address("/set/previous", "", "The patch before.", sets.back, OWNER),
     Address("/set/go", "i:place", "A patch of the set by its place, from 1.", sets.go, OWNER),
     Address("/set/save", "s:name s:patch…", "Saves these patches, in this order, as a set list of yours, with the fade "
-            "and the pedals of the one that is loaded, in whose place it is. What plays goes on; an old file is renamed "
-            "to `NAME~`. Answers `/done` or `/fail`.", sets.save, OWNER),
+            "and the pedals of the one that is loaded, in whose place it is. What plays goes on; an old file is "
+            "renamed to `NAME~`. Answers `/done` or `/fail`.", sets.save, OWNER),
     Address("/set/list", "", "Answers `/set/list.reply s:name…`.", sets.names, at_once=True),
     Address("/library/next", "[i:count] [s:kind s:path]…", "What comes next of the library's tracks, after signals "
             "that are stored: like, skip, dislike, or after for the track that plays. Answers `/library/next.reply "

@@ -56,7 +56,7 @@ class Sets:
         self._play(sets, place, peer, address)
 
     def save(self, name: str, listed: tuple[str, ...]) -> SetList:
-        """Saves patches, in their order, as a set list of the performer's, which is the one that is loaded from then on.
+        """Saves patches, in their order, as a set list of the performer's, which is the loaded one from then on.
 
         Fade and pedals are those of the set that was loaded; what plays is not changed.
 

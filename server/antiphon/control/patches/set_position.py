@@ -62,7 +62,12 @@ class SetPosition:
         """The entry of `GET /api/status`, in which `place` counts from 1; None without a set list."""
         if self.list is None:
             return None
-        return {"file": self.list.file, "name": self.list.name, "place": self.place + 1, "patches": list(self.list.patches)}
+        return {
+            "file": self.list.file,
+            "name": self.list.name,
+            "place": self.place + 1,
+            "patches": list(self.list.patches),
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The position, for `restore`."""

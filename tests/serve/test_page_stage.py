@@ -1,0 +1,214 @@
+"""The page beside a real server that is open to the network: surfaces, MIDI, cues, set lists, notes to come."""
+
+from __future__ import annotations
+
+import json
+import socket
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.chromium import Chromium, Tab, needs_chromium
+from tests.waiting import until
+
+from antiphon.bench.rig import ServerProcess, message
+from antiphon.cli import approve
+from antiphon.runtime.token import load_token
+from antiphon.web.access import local_addresses
+from antiphon.wire.qr_code import modules
+
+pytestmark = [pytest.mark.real, needs_chromium]
+
+PATCH = """
+format = 1
+name = "Stage"
+
+[nodes.keys]
+type = "synth"
+
+[wires]
+"keys" = "out"
+"""
+PLAIN = 'format = 1\nname = "{}"\n\n[nodes.gain]\n\n[wires]\n"in" = "gain"\n"gain" = "out"\n'
+SET = 'format = 1\nname = "Evening of two"\npatches = ["first", "second"]\nfade = 0.01\n'
+MAPPED = {
+    "format": 1,
+    "controls": [
+        {"port": "pads", "number": 21, "channel": 1, "target": "keys.wet"},
+        {"port": "pads", "number": 128 + 40, "channel": 10, "target": "/cue drop"},
+    ],
+}
+
+
+class Stage:
+    """A server with `--lan`, and its home."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.server, self.folder = server, server.home / "config"
+
+    def status(self) -> dict[str, Any]:
+        return approve.look("/api/status", self.folder, self.server.http)
+
+    def opened(self, browser: Chromium) -> Tab:
+        tab = browser.tab()
+        tab.call("Security.setIgnoreCertificateErrors", ignore=True)
+        tab.size(1440, 900)
+        tab.go(f"https://127.0.0.1:{self.server.http}/#token={load_token(self.folder)}")
+        tab.until("document.querySelectorAll('.node').length >= 2 && antiphon.connection() === 'open'")
+        return tab
+
+
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    home = tmp_path_factory.mktemp("stage")
+    for folder in ("config", "data/patches/live"):
+        (home / folder).mkdir(parents=True, exist_ok=True)
+    (home / "config" / "midi.json").write_text(json.dumps(MAPPED))
+    own = home / "data" / "patches"
+    for name in ("first", "second"):
+        (own / f"{name}.toml").write_text(PLAIN.format(name))
+    (own / "stage.toml").write_text(PATCH)
+    (own / "live" / "two.toml").write_text(SET)
+    options = ("--lan", "--announce", "none", "--audio", "headless", "--patch", "stage", "--synth", "null", "--midi")
+    with ServerProcess(*options, home=home, wait=120.0) as server:
+        yield Stage(server)
+
+
+@pytest.fixture(scope="module")
+def pages(stage: Stage) -> Iterator[tuple[Tab, Tab]]:
+    """Two browsers, for all tests: each opens in seconds on a busy machine."""
+    with Chromium() as browser:
+        yield stage.opened(browser), stage.opened(browser)
+
+
+def click(tab: Tab, label: str) -> None:
+    tab.until(f"document.querySelector('[aria-label={json.dumps(label)}]') !== null")
+    tab.run(f"document.querySelector('[aria-label={json.dumps(label)}]').click()")
+
+
+def test_a_surface_is_approved_and_revoked_by_a_click_in_all_browsers(stage: Stage, pages: tuple[Tab, Tab]) -> None:
+    outside = [ip for ip in local_addresses() if not ip.startswith("127.")]
+    if not outside:
+        pytest.skip("this machine has no address but loopback's, so that no packet comes from another")
+    (ip, *_), (one, two) = outside, pages
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as surface:
+        surface.bind((ip, 0))
+        surface.sendto(message("/node/keys/wet", 0.5), (ip, stage.server.osc))
+        for tab in pages:
+            tab.until(f"document.querySelector('.surfaces .held b')?.innerText === '{ip}'")
+        click(one, f"Approve {ip}")
+        for tab in pages:
+            tab.until(f"document.querySelector('.surfaces .approved b')?.innerText === '{ip}'")
+        surface.sendto(message("/node/keys/wet", 0.25), (ip, stage.server.osc))
+        until(lambda: stage.server.ask("/node/keys/wet")[1] == [0.25], 20.0, "the surface moves it")
+        click(two, f"Revoke {ip}")
+        for tab in pages:
+            tab.until("!document.querySelector('.surfaces .approved')")
+        assert approve.look("/api/surfaces", stage.folder, stage.server.http)["approved"] == []
+        stage.server.send("/node/keys/wet", 1.0)
+
+
+def test_the_code_for_a_phone_is_shown_when_asked_for_and_is_that_of_the_address(
+    stage: Stage, pages: tuple[Tab, Tab]
+) -> None:
+    tab, _ = pages
+    hosts = [ip for ip in local_addresses() if not ip.startswith("127.")]
+    if not hosts:
+        pytest.skip("this machine has no address but loopback's")
+    tab.until("document.querySelector('.surfaces h2 button') !== null")
+    assert tab.run("document.querySelector('dialog') === null")
+    tab.run("document.querySelector('.surfaces h2 button').click()")
+    tab.until("document.querySelector('dialog[open] svg path') !== null")
+    drawn = tab.run("document.querySelector('dialog svg path').getAttribute('d')")
+    rows = modules(f"https://{hosts[0]}:{stage.server.http}/#token={load_token(stage.folder)}")
+    squares = [f"M{x + 4} {y + 4}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark]
+    assert drawn == "".join(squares)
+    said = tab.run("document.querySelector('.log').innerText")
+    tab.key("keyDown", "Escape", "Escape")
+    tab.until("!document.querySelector('dialog')")
+    assert tab.run("document.querySelector('.log').innerText").count("Panic") == said.count("Panic")
+
+
+def test_a_mapping_is_shown_and_cleared_in_all_browsers(stage: Stage, pages: tuple[Tab, Tab]) -> None:
+    one, two = pages
+    for tab in pages:
+        tab.run("[...document.querySelectorAll('.chips button')].find(b => b.innerText === 'keys').click()")
+        tab.until("document.querySelector('.controls .mapping')?.innerText.includes('CC 21, channel 1, pads')")
+    click(two, "Clear the MIDI control of wet")
+    for tab in pages:
+        tab.until("!document.querySelector('.controls .mapping')")
+    kept = json.loads((stage.folder / "midi.json").read_text())["controls"]
+    assert [row["target"] for row in kept] == ["/cue drop"]
+    click(one, "Learn a MIDI control for wet")
+    one.until("document.querySelector('.controls .mapping')?.innerText.includes('Move a MIDI control')")
+    until(lambda: stage.status()["midi"]["learning"] == "keys.wet", 20.0, "it is being learned")
+    click(one, "Learn a MIDI control for wet")
+    until(lambda: stage.status()["midi"]["learning"] == "", 20.0, "it is no longer")
+
+
+def test_a_pad_sends_a_cue_and_lights_up_in_all_browsers(stage: Stage, pages: tuple[Tab, Tab]) -> None:
+    one, two = pages
+    for tab in pages:
+        tab.until("[...document.querySelectorAll('.cue')].some(e => e.innerText.includes('note 40, channel 10'))")
+    one.run("document.querySelector('.cues input').value = 'chorus'")
+    one.run("document.querySelector('.cues form').requestSubmit()")
+    one.until("[...document.querySelectorAll('.pad')].some(b => b.innerText === 'chorus')")
+    assert not two.run("[...document.querySelectorAll('.pad')].some(b => b.innerText === 'chorus')")
+    two.run(
+        "new MutationObserver(() => document.querySelector('.pad.lit') && (window.lit = true))"
+        ".observe(document.querySelector('.cues'), {subtree: true, childList: true, attributes: true})"
+    )
+    one.run("[...document.querySelectorAll('.pad')].find(b => b.innerText === 'chorus')"
+            ".dispatchEvent(new PointerEvent('pointerdown', {bubbles: true}))")  # fmt: skip
+    two.until("[...document.querySelectorAll('.pad')].some(b => b.innerText === 'chorus')")
+    two.until("window.lit === true")
+
+
+def test_notes_to_come_are_seen_before_they_sound_and_dropped_by_panic(stage: Stage, pages: tuple[Tab, Tab]) -> None:
+    one, two = pages
+    beat = stage.server.ask("/beat")[1][0]
+    for note in (60, 64):
+        stage.server.send("/at", beat + 400.0, "/note/on", note, 100)
+        stage.server.send("/at", beat + 401.0, "/note/off", note)
+    for tab in pages:
+        tab.until("antiphon.ahead().filter(one => one.velocity).map(one => one.note).join() === '60,64'")
+        assert tab.run("antiphon.ahead().length") == 4
+    stage.server.send("/note/on", 67, 90)
+    for tab in pages:
+        tab.until("antiphon.notes().some(one => one.note === 67 && one.played && one.sounds && one.node === 'keys')")
+    # the transport comes to it
+    stage.server.send("/beat", beat + 400.5)
+    for tab in pages:
+        tab.until("antiphon.notes().some(one => one.note === 64 && one.played)")
+    stage.server.send("/at", beat + 1000.0, "/note/on", 72, 100)
+    two.until("antiphon.ahead().some(one => one.note === 72)")
+    one.run("document.querySelector('.panic').click()")
+    two.until("antiphon.ahead().length === 0")
+    two.until("antiphon.notes().every(one => !one.sounds)")
+
+
+def test_a_set_list_is_stepped_through_and_saved_in_another_order(stage: Stage, pages: tuple[Tab, Tab]) -> None:
+    one, two = pages
+    here = "document.querySelector('.setlist [aria-current]')?.innerText.includes('{}')"
+    one.until("document.querySelector('.setlist option[value=two]') !== null")
+    one.run("(() => { const s = document.querySelector('[aria-label=\"Load a set list\"]'); s.value = 'two'; "
+            "s.dispatchEvent(new Event('change', {bubbles: true})) })()")  # fmt: skip
+    for tab in pages:
+        tab.until(here.format("first"))
+    two.run("[...document.querySelectorAll('.setlist li button')].find(b => b.innerText.includes('second')).click()")
+    for tab in pages:
+        tab.until(here.format("second"))
+    click(one, "Previous of the set")
+    for tab in pages:
+        tab.until(here.format("first"))
+    one.run("[...document.querySelectorAll('.setlist button')].find(b => b.innerText === 'Edit').click()")
+    click(one, "Move second up")
+    one.run("[...document.querySelectorAll('.setlist button')].find(b => b.innerText === 'Save').click()")
+    shown = "document.querySelector('.setlist ol')?.innerText.replace(/\\s+/g, ' ').trim()"
+    for tab in pages:
+        tab.until(f"{shown} === '1 second 2 first'")
+        tab.until(here.format("first"))
+    folder = stage.server.home / "data" / "patches" / "live"
+    assert tomllib.loads((folder / "two.toml").read_text())["patches"] == ["second", "first"]
+    assert (folder / "two~.toml").read_text() == SET
