@@ -9,7 +9,7 @@ import { Files } from "./files/view";
 import { Header } from "./header";
 import { acceptDrops, microphone } from "./input";
 import { Library } from "./library/view";
-import { connect, connection, panic, send, useToken } from "./link";
+import { connect, connection, panic, panics, send, useToken } from "./link";
 import { graph, meters, takesNotes } from "./model";
 import { PatchGraph } from "./patch";
 import { Piano, key } from "./piano";
@@ -106,6 +106,7 @@ Object.assign(window, {
     microphone,
     report: () => report.value,
     connection: () => connection.value,
+    panics: () => panics.value,
     tap: () => shown.value?.node,
     wires: () => graph.value?.wires.map((wire) => wire.join(" ")) ?? [],
     level: (name: string) => meters.get(name)?.peak ?? 0,
