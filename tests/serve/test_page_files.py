@@ -185,19 +185,20 @@ def test_a_and_b_sound_in_turn_at_the_same_place(tab: Tab, result: str) -> None:
     assert player(tab)["side"] == "B"
     loudness: dict[str, float] = {}
     for key, least, most in (("a", 0.3, 0.4), ("b", 0.08, 0.1), ("a", 0.3, 0.4)):
-        before = player(tab)["place"]
-        press(tab, key, f"Key{key.upper()}")
+        # the clock of the sound stands still while a script runs, so the place is the same to the sample
+        moved = tab.run(
+            f"(() => {{ const pressed = new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}}); "
+            "const before = antiphonPlayer().place; document.querySelector('.player').dispatchEvent(pressed); "
+            "return antiphonPlayer().place - before })()"
+        )
+        assert moved == pytest.approx(0.0, abs=1e-6)
         now = f"now.side === '{key.upper()}' && now.rms > {least} && now.rms < {most} && now.rms"
         loudness[key] = tab.until(f"(now => {now})(antiphonPlayer())")
-        after = player(tab)["place"]
-        # on from where it was, by as much time as passed; the loop begins anew after four seconds
-        assert (after - before) % SECONDS < SECONDS / 2 or after > before
     assert loudness["a"] / loudness["b"] == pytest.approx(1 / GAIN, rel=0.05)
     press(tab, "m", "KeyM")  # at the level of the softer one
     tab.until("antiphonPlayer().rms > 0.08 && antiphonPlayer().rms < 0.1")
     # a region: it goes round in it
     press(tab, "Delete", "Delete")
-    tab.run("document.querySelector('.pictures').getBoundingClientRect()")
     place = "document.querySelector('.pictures').getBoundingClientRect()"
     left, width, y = (tab.run(f"{place}.{side}") for side in ("left", "width", "top"))
     tab.mouse("mousePressed", left + width / 4, y + 30)
