@@ -291,11 +291,11 @@ async def test_a_foreign_origin_gets_neither_feed_nor_sound() -> None:
             assert isinstance(accepted, events.AcceptConnection)
 
 
-async def offering(server: HttpServer, *subprotocols: str) -> events.Event:
+async def offering(server: HttpServer, *subprotocols: str, target: str = "/api/feed") -> events.Event:
     """The answer to a request for a WebSocket with these subprotocols."""
     client = Client(server)
     client._reader, client._writer = await asyncio.open_connection("127.0.0.1", server.port)
-    request = events.Request(host=f"127.0.0.1:{server.port}", target="/api/feed", subprotocols=list(subprotocols))
+    request = events.Request(host=f"127.0.0.1:{server.port}", target=target, subprotocols=list(subprotocols))
     client._writer.write(client._conn.send(request))
     return await client.next()
 
@@ -304,9 +304,10 @@ async def test_a_websocket_s_token_is_one_of_its_subprotocols() -> None:
     token = "0123456789abcdef" * 2
     async with serving() as (server, _, _):
         server.authorise = TokenGuard(token, everything=True).check
-        accepted = await offering(server, PROTOCOL, f"token.{token}")
-        assert isinstance(accepted, events.AcceptConnection)
-        assert accepted.subprotocol == PROTOCOL, "the token is not repeated"
+        for target in ("/api/feed", "/api/graph"):  # at other addresses a page may LISTEN
+            accepted = await offering(server, PROTOCOL, f"token.{token}", target=target)
+            assert isinstance(accepted, events.AcceptConnection)
+            assert accepted.subprotocol == PROTOCOL, "the token is not repeated"
         for wrong in ((), (PROTOCOL,), (PROTOCOL, f"token.{token[::-1]}")):
             assert isinstance(await offering(server, *wrong), events.RejectConnection)
     both = [(b"authorization", b"Bearer x"), (b"sec-websocket-protocol", b"antiphon, token.y")]
