@@ -11,7 +11,7 @@ import { Header } from "./header";
 import { acceptDrops, microphone } from "./input";
 import { install } from "./install";
 import { Library } from "./library/view";
-import { connect, connection, panic, send, useToken } from "./link";
+import { connect, connection, panic, panics, send, useToken } from "./link";
 import { ahead, graph, meters, notes, takesNotes } from "./model";
 import { PatchGraph } from "./patch";
 import { Piano, key } from "./piano";
@@ -125,6 +125,7 @@ Object.assign(window, {
     microphone,
     report: () => report.value,
     connection: () => connection.value,
+    panics: () => panics.value,
     tap: () => shown.value?.node,
     wires: () => graph.value?.wires.map((wire) => wire.join(" ")) ?? [],
     notes: () => notes.map(({ note, node, played, to }) => ({ note, node, played, sounds: to === 0 })),

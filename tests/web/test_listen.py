@@ -352,3 +352,22 @@ async def test_stopping_ends_listeners() -> None:
         await asyncio.wait_for(server.stop(), PATIENCE)
         assert len(server.listeners) == 0
         client.close()
+
+
+async def test_jobs_are_sent_to_those_who_listen_to_them() -> None:
+    async with serving() as (server, _):
+        follower, other = Client(server), Client(server)
+        for client in (follower, other):
+            await client.open()
+        follower.listen("/api/jobs")
+        await follower.settled()
+        server.listeners.job("a", {"id": "a", "progress": 0.5})
+        server.listeners.files()
+        told = [await follower.next(), await follower.next()]
+        assert [json.loads(event.data) for event in told if isinstance(event, events.TextMessage)] == [
+            {"COMMAND": "JOB", "DATA": {"id": "a", "progress": 0.5}},
+            {"COMMAND": "FILES"},
+        ]
+        await other.settled()  # the next that it gets is the answer to what it sends
+        follower.close()
+        other.close()

@@ -430,9 +430,10 @@ async def test_a_websocket_s_token_is_one_of_its_subprotocols() -> None:
     token = "0123456789abcdef" * 2
     async with serving() as (server, _, _):
         server.authorise = TokenGuard(token, everything=True).check
-        accepted = await offering(server, PROTOCOL, f"token.{token}")
-        assert isinstance(accepted, events.AcceptConnection)
-        assert accepted.subprotocol == PROTOCOL, "the token is not repeated"
+        for target in ("/api/feed", "/api/graph"):  # at other addresses a page may LISTEN
+            accepted = await offering(server, PROTOCOL, f"token.{token}", path=target)
+            assert isinstance(accepted, events.AcceptConnection)
+            assert accepted.subprotocol == PROTOCOL, "the token is not repeated"
         for wrong in ((), (PROTOCOL,), (PROTOCOL, f"token.{token[::-1]}")):
             assert isinstance(await offering(server, *wrong), events.RejectConnection)
     both = [(b"authorization", b"Bearer x"), (b"sec-websocket-protocol", b"antiphon, token.y")]

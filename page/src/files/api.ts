@@ -42,7 +42,7 @@ function locked(status: number, text: string): boolean {
 
 /** Asks the server; null where it refuses, which is said in the log and by `refused`. */
 export async function request<T>(
-  method: string, path: string, body?: unknown, refused: (why: string) => void = (why) => say(why),
+  method: string, path: string, body?: unknown, refused: (why: string, status: number) => void = (why) => say(why),
 ): Promise<T | null> {
   for (;;) {
     try {
@@ -52,11 +52,11 @@ export async function request<T>(
       const text = await answer.text();
       if (answer.ok) return (text ? JSON.parse(text) : {}) as T;
       if (!locked(answer.status, text)) {
-        refused(sentence(text, answer.status));
+        refused(sentence(text, answer.status), answer.status);
         return null;
       }
     } catch {
-      refused(sentence("", 0));
+      refused(sentence("", 0), 0);
       return null;
     }
     await given();

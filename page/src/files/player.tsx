@@ -205,9 +205,9 @@ function Strip({ name, one }: { name: Side; one: Loaded }) {
   const gain = gainOf(name);
   return (
     <div class={`strip side-${name}`} data-on={side.value === name ? "" : undefined}>
+      <span class="strip-name"><b>{name}</b> {one.name}{gain < 0.995 ? `, ${(20 * Math.log10(gain)).toFixed(1)} dB` : ""}</span>
       <canvas class="wave" ref={wave} role="img" aria-label={`Waveform of ${one.name}`} />
       <canvas class="spectrogram" ref={picture} role="img" aria-label={`Spectrogram of ${one.name}, 40 Hz to 18 kHz`} />
-      <span class="strip-name"><b>{name}</b> {one.name}{gain < 0.995 ? `, ${(20 * Math.log10(gain)).toFixed(1)} dB` : ""}</span>
     </div>
   );
 }

@@ -68,6 +68,7 @@ export const left = signal<Record<string, number>>({});
 const MIDI = /\.midi?$/i;
 const SOUND = /\.(wav|flac|ogg|mp3|aiff?|au)$/i;
 export const ACCEPT = ".wav,.flac,.ogg,.mp3,.aiff,.aif,.au,.mid,.midi";
+const LATER_MS = 5000;
 const AT_ONCE = 2; // files that are sent at a time; the server takes four of all browsers
 
 export const isNotes = (name: string) => MIDI.test(name);
@@ -115,8 +116,13 @@ async function look(): Promise<void> {
     const next = files.value.find((one) => !(one.id in overviews.value));
     if (!next || !socket) break;
     let why = "";
-    const found = await request<Overview>("GET", `/api/files/${next.id}/overview`, undefined, (text) => (why = text));
-    overviews.value = { ...overviews.value, [next.id]: found ?? why };
+    let later = false;
+    const found = await request<Overview>("GET", `/api/files/${next.id}/overview`, undefined, (text, status) => {
+      why = text;
+      later = status === 0 || status >= 500; // the machine is busy, or the server is being started again
+    });
+    if (later) await new Promise((resolve) => setTimeout(resolve, LATER_MS));
+    else overviews.value = { ...overviews.value, [next.id]: found ?? why };
   }
   looking = false;
 }

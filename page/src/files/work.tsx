@@ -6,7 +6,7 @@ import { files, isNotes, patches, plugins, run, sets, sources, type Entry, type 
 
 const KINDS = ["Plugin", "Patch", "Live set"] as const;
 const kind = signal<(typeof KINDS)[number]>("Plugin");
-const names = signal<Record<string, string>>({ Plugin: "denoise", Patch: "through", "Live set": "bells" });
+const names = signal<Record<string, string>>({ Plugin: "denoise", Patch: "tape", "Live set": "bells" });
 /** What was set, by plugin and parameter; what is missing has its default. */
 const given = signal<Record<string, Record<string, Value | { file: string }>>>({});
 const format = signal("");

@@ -85,7 +85,11 @@ class Tab:
 
 
 class Chromium:
-    """A browser with a profile of its own, as a context manager."""
+    """A browser with a profile of its own, as a context manager.
+
+    Attributes:
+        contexts: Identifiers of the tabs' storages.
+    """
 
     def __enter__(self) -> Chromium:
         self._folder = tempfile.TemporaryDirectory(prefix="antiphon-chromium-", ignore_cleanup_errors=True)
@@ -105,7 +109,7 @@ class Chromium:
         os.close(commands)
         os.close(answers)
         self._numbers, self._buffer = itertools.count(1), b""
-        self._contexts: list[str] = []
+        self.contexts: list[str] = []
         return self
 
     def __exit__(
@@ -123,14 +127,14 @@ class Chromium:
     def tab(self) -> Tab:
         """Opens a tab with storage of its own, as another browser has."""
         context = self.call("Target.createBrowserContext")["browserContextId"]
-        self._contexts.append(context)
+        self.contexts.append(context)
         target = self.call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
         return Tab(self, self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"])
 
     def close_tabs(self) -> None:
         """Closes all tabs that were opened so far."""
-        while self._contexts:
-            self.call("Target.disposeBrowserContext", browserContextId=self._contexts.pop())
+        while self.contexts:
+            self.call("Target.disposeBrowserContext", browserContextId=self.contexts.pop())
 
     def call(self, method: str, session: str = "", **params: Any) -> dict[str, Any]:
         """Sends a command and returns its result; events are discarded."""

@@ -1,0 +1,271 @@
+"""The page's room for files in a real browser, beside a real server: sent, run on, followed, compared, saved."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from tests.chromium import Chromium, Tab, needs_chromium
+from tests.waiting import until
+
+from antiphon.bench.rig import ServerProcess
+
+pytestmark = [pytest.mark.real, needs_chromium]
+
+RATE, SECONDS = 48000, 4
+LEVEL, GAIN = 0.5, 0.25
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[ServerProcess]:
+    with ServerProcess("--audio", "headless", "--patch", "through", home=home, wait=120.0) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with Chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def tone(home: Path) -> bytes:
+    """A tone whose pitch rises all the time, so that each place of it is another."""
+    time = np.arange(RATE * SECONDS) / RATE
+    path = home / "tone.wav"
+    soundfile.write(path, (LEVEL * np.sin(2 * np.pi * (200 + 100 * time) * time)).astype(np.float32), RATE, "PCM_24")
+    return path.read_bytes()
+
+
+@pytest.fixture(scope="module")
+def tab(chromium: Chromium, server: ServerProcess, home: Path, tone: bytes) -> Tab:
+    """The room, with the token given and the file `tone.wav` sent."""
+    until(lambda: bool(list(home.rglob("token"))), 60.0, "the token is there")
+    tab = opened(chromium, server)
+    drop(tab, "tone.wav", tone)
+    # what changes something needs the token, also on this machine
+    tab.until("!!document.querySelector('.ask')")
+    give_token(tab, "0" * 32)
+    tab.until("document.querySelector('.ask')?.innerText.includes('not the token')")
+    give_token(tab, next(home.rglob("token")).read_text().strip())
+    tab.until("!document.querySelector('.ask') && document.querySelectorAll('.stored li').length === 1")
+    return tab
+
+
+def opened(browser: Chromium, server: ServerProcess) -> Tab:
+    tab = browser.tab()
+    tab.size(1440, 900)
+    tab.go(f"http://127.0.0.1:{server.http}/#room=files")
+    tab.until("!!document.querySelector('.dropzone') && document.querySelectorAll('.work .what option').length > 5")
+    return tab
+
+
+def give_token(tab: Tab, token: str) -> None:
+    tab.run(f"document.querySelector('.ask input').value = '{token}', document.querySelector('.ask button').click()")
+
+
+def drop(tab: Tab, name: str, data: bytes) -> None:
+    tab.run(
+        "(() => { const drop = new DragEvent('drop', {bubbles: true, dataTransfer: new DataTransfer()}); "
+        f"const bytes = Uint8Array.from(atob('{base64.b64encode(data).decode()}'), one => one.charCodeAt(0)); "
+        f"drop.dataTransfer.items.add(new File([bytes], '{name}')); "
+        "document.querySelector('main.files').dispatchEvent(drop) })()"
+    )
+
+
+def click(tab: Tab, within: str, text: str) -> None:
+    found = (
+        f"[...document.querySelectorAll('{within} button')].find(one => one.innerText.startsWith({json.dumps(text)}))"
+    )
+    tab.until(f"!!({found}) && !({found}).disabled")
+    tab.run(f"({found}).click()")
+
+
+def run(tab: Tab, kind: str, name: str) -> str:
+    """Runs something by the form, and returns the job's identifier."""
+    before = tab.run("document.querySelectorAll('.job').length")
+    click(tab, ".kinds", kind)
+    tab.until(f"[...document.querySelectorAll('.what option')].some(one => one.value === '{name}')")
+    tab.run(
+        f"(() => {{ const s = document.querySelector('.what'); s.value = '{name}'; "
+        "s.dispatchEvent(new Event('change', {bubbles: true})) })()"
+    )
+    tab.until(f"document.querySelector('.what').value === '{name}'")
+    click(tab, ".work .run-bar", "Run")
+    tab.until(f"document.querySelectorAll('.job').length > {before}")
+    return str(tab.run("document.querySelector('.job').dataset.job"))
+
+
+def ended(tab: Tab, job: str) -> str:
+    """The state of a job once it is over, as the page shows it."""
+    shown = f"document.querySelector('[data-job=\"{job}\"]')"
+    return str(tab.until(f"/done|failed|cancelled/.test({shown}?.className) && {shown}.className.split(' ')[1]"))
+
+
+def player(tab: Tab) -> dict[str, Any]:
+    return dict(tab.run("antiphonPlayer()"))
+
+
+def press(tab: Tab, key: str, code: str) -> None:
+    tab.key("keyDown", key, code)
+    tab.key("keyUp", key, code)
+
+
+def set_gain(tab: Tab) -> None:
+    """Types the gain, as a double-click on the slider allows."""
+    click(tab, ".kinds", "Plugin")
+    tab.run(
+        "(() => { const s = document.querySelector('.what'); s.value = 'gain'; "
+        "s.dispatchEvent(new Event('change', {bubbles: true})) })()"
+    )
+    slider = "document.querySelector('.work [role=slider][aria-label=gain]')"
+    tab.until(f"!!{slider}")
+    tab.run(f"{slider}.focus()")
+    press(tab, "Enter", "Enter")
+    tab.until("document.activeElement.matches('.work input.text')")
+    tab.run(f"document.activeElement.value = '{GAIN}'")
+    press(tab, "Enter", "Enter")
+    tab.until(f"{slider}?.ariaValueNow === '{GAIN}'")
+
+
+@pytest.fixture(scope="module")
+def result(tab: Tab) -> str:
+    """A job that is done: `tone.wav` at a quarter of its level."""
+    set_gain(tab)
+    job = run(tab, "Plugin", "gain")
+    assert ended(tab, job) == "done"
+    return job
+
+
+def test_a_file_is_listed_with_its_length_and_waveform_in_every_browser(
+    chromium: Chromium, server: ServerProcess, tab: Tab, tone: bytes
+) -> None:
+    tab.until("!!document.querySelector('.stored .peaks')")
+    assert "4.0 s, mono" in tab.run("document.querySelector('.stored li').innerText")
+    other = opened(chromium, server)
+    other.until("document.querySelectorAll('.stored li').length === 1")
+    drop(tab, "notes.txt", b"no sound")
+    tab.until("document.querySelector('.uploads .bad')?.innerText.includes('no sound or MIDI')")
+    click(tab, ".uploads", "×")
+    drop(tab, "second.wav", tone)
+    other.until("document.querySelectorAll('.stored li').length === 2")
+    # by keyboard: down to the newest file, mark it, delete, and once more to be sure
+    tab.until("document.querySelectorAll('.stored input').length === 2")
+    tab.run("document.querySelectorAll('.stored input')[1].focus(), document.activeElement.click()")
+    tab.key("keyDown", "ArrowUp", "ArrowUp")
+    press(tab, " ", "Space")
+    tab.until("document.querySelectorAll('.stored li.chosen').length === 1 && document.activeElement.checked")
+    click(tab, ".list h2", "Delete")
+    click(tab, ".list h2", "Delete second.wav: sure?")
+    other.until("document.querySelectorAll('.stored li').length === 1")
+    tab.run("document.querySelector('.stored input').click()")
+    tab.until("document.querySelectorAll('.stored li.chosen').length === 1")
+
+
+def test_a_and_b_sound_in_turn_at_the_same_place(tab: Tab, result: str) -> None:
+    click(tab, f'[data-job="{result}"]', "A/B")
+    tab.until("!!document.querySelector('.player .pictures')")
+    assert len(tab.run("[...document.querySelectorAll('.pictures canvas')].map(one => one.width)")) == 4
+    tab.run("document.querySelector('.player').focus()")
+    press(tab, "m", "KeyM")  # each at its own level
+    press(tab, " ", "Space")
+    tab.until("antiphonPlayer().playing && antiphonPlayer().rms > 0.02")
+    assert player(tab)["side"] == "B"
+    loudness: dict[str, float] = {}
+    for key, least, most in (("a", 0.3, 0.4), ("b", 0.08, 0.1), ("a", 0.3, 0.4)):
+        # the clock of the sound stands still while a script runs, so the place is the same to the sample
+        moved = tab.run(
+            f"(() => {{ const pressed = new KeyboardEvent('keydown', {{key: '{key}', bubbles: true}}); "
+            "const before = antiphonPlayer().place; document.querySelector('.player').dispatchEvent(pressed); "
+            "return antiphonPlayer().place - before })()"
+        )
+        assert moved == pytest.approx(0.0, abs=1e-6)
+        now = f"now.side === '{key.upper()}' && now.rms > {least} && now.rms < {most} && now.rms"
+        loudness[key] = tab.until(f"(now => {now})(antiphonPlayer())")
+    assert loudness["a"] / loudness["b"] == pytest.approx(1 / GAIN, rel=0.05)
+    press(tab, "m", "KeyM")  # at the level of the softer one
+    tab.until("antiphonPlayer().rms > 0.08 && antiphonPlayer().rms < 0.1")
+    # a region: it goes round in it
+    press(tab, "Delete", "Delete")
+    place = "document.querySelector('.pictures').getBoundingClientRect()"
+    left, width, y = (tab.run(f"{place}.{side}") for side in ("left", "width", "top"))
+    tab.mouse("mousePressed", left + width / 4, y + 30)
+    tab.mouse("mouseMoved", left + width / 2, y + 30)
+    tab.mouse("mouseReleased", left + width / 2, y + 30)
+    tab.until("antiphonPlayer().region && Math.abs(antiphonPlayer().region[0] - 1) < 0.05")
+    for _ in range(20):
+        assert 0.9 < tab.until("antiphonPlayer().playing && antiphonPlayer().place") < 2.1
+
+
+def test_space_pauses_in_the_player_and_is_panic_outside(tab: Tab, result: str) -> None:
+    click(tab, f'[data-job="{result}"]', "A/B")
+    tab.until("!!document.querySelector('.player .pictures')")
+    tab.run("document.querySelector('.player').focus()")
+    press(tab, " ", "Space")
+    tab.until("antiphonPlayer().playing")
+    panics = "antiphon.panics()"
+    before = tab.run(panics)
+    press(tab, " ", "Space")
+    tab.until("!antiphonPlayer().playing")
+    assert tab.run(panics) == before
+    press(tab, " ", "Space")
+    tab.until("antiphonPlayer().playing")
+    press(tab, "Escape", "Escape")
+    tab.until("!antiphonPlayer().playing")
+    assert tab.run(panics) == before + 1
+    tab.run("document.activeElement.blur()")
+    press(tab, " ", "Space")
+    tab.until(f"{panics} === {before + 2}")
+
+
+def test_a_download_has_the_bytes_of_the_result(
+    chromium: Chromium, server: ServerProcess, tab: Tab, result: str, tone: bytes, tmp_path: Path
+) -> None:
+    chromium.call(
+        "Browser.setDownloadBehavior",
+        behavior="allow",
+        downloadPath=str(tmp_path),
+        browserContextId=chromium.contexts[0],
+    )
+    click(tab, f'[data-job="{result}"]', "Download")
+    saved = tmp_path / "tone gain.wav"
+    until(saved.exists, 60.0, "the file is saved")
+    script = f"fetch('/api/jobs/{result}/result').then(a => a.arrayBuffer()).then(a => a.byteLength)"
+    size = tab.run(script)
+    until(lambda: saved.stat().st_size == size, 60.0, "all of it")
+    samples, _ = soundfile.read(saved)
+    source, _ = soundfile.read(io.BytesIO(tone))
+    np.testing.assert_allclose(samples[100:-2000], GAIN * source[100:-2000], atol=1e-4)
+
+
+def test_a_job_works_on_a_result_and_one_that_runs_is_cancelled(tab: Tab, result: str) -> None:
+    click(tab, f'[data-job="{result}"]', "Run on it")
+    tab.until("document.querySelector('.work .on').innerText.includes('tone gain.wav')")
+    chained = run(tab, "Plugin", "gain")
+    assert ended(tab, chained) == "done"
+    shown = tab.run(f"document.querySelector('[data-job=\"{chained}\"]').innerText")
+    assert "on tone gain.wav" in shown
+    click(tab, f'[data-job="{result}"]', "Run on it")  # no more
+    click(tab, ".kinds", "Patch")
+    tab.until("document.querySelector('.work .on').innerText.includes('plays by itself')")
+    tab.run(
+        "(() => { const s = document.querySelector('.options input'); s.value = '3600'; "
+        "s.dispatchEvent(new Event('input', {bubbles: true})) })()"
+    )
+    long = run(tab, "Patch", "keys")
+    bar = f"document.querySelector('[data-job=\"{long}\"] progress')"
+    tab.until(f"{bar}?.value > 0.001")
+    click(tab, f'[data-job="{long}"]', "Cancel")
+    assert ended(tab, long) == "cancelled"
