@@ -173,6 +173,8 @@ class Supervisor:
                     self.starts.catalog()
             case "web":
                 self._adopt(name, self.starts.web())
+            case "performer":
+                self._adopt(name, self.starts.performer())
             case "weigher":
                 self._adopt(name, self.starts.weigher())
             case "recorder":
@@ -267,6 +269,8 @@ class Supervisor:
                 write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
                 self._schedule_start("web")
+                if self.settings.live:
+                    self._schedule_start("performer")
             elif "fatal" in message:
                 if not self._ready_said:
                     raise EngineError(message["fatal"])
@@ -377,7 +381,7 @@ class Supervisor:
         The state is removed only after a run that was ready and was asked to end; otherwise the next run continues.
         """
         zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
-        for name in ("web", "control", "engine", "weigher", *zygotes, "recorder", jack_server.JACKD):
+        for name in ("web", "performer", "control", "engine", "weigher", *zygotes, "recorder", jack_server.JACKD):
             child = self._children.get(name)
             if child is None:
                 continue

@@ -24,6 +24,7 @@ class Operation:
         query: Names of query parameters and what they are.
         binary: Whether the body is a file.
         file: Whether the answer is a file.
+        token: Whether a GET needs the token too.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Operation:
     query: tuple[tuple[str, str], ...] = ()
     binary: bool = False
     file: bool = False
+    token: bool = False
 
 
 def _object(**properties: Schema) -> Schema:
@@ -108,6 +110,24 @@ RUN = _optional(
     analysis=SWITCH,
     tail={**NUMBER, "minimum": 0, "maximum": 60},
 )
+LIVE = _object(
+    on=SWITCH,
+    start=TEXT,
+    playing=SWITCH,
+    reading=SWITCH,
+    silent=SWITCH,
+    version=INTEGER,
+    tried=INTEGER,
+    begins=NUMBER,
+    name=TEXT,
+    by=TEXT,
+    fault={
+        "type": ["object", "null"],
+        "properties": {"line": INTEGER, "sentence": TEXT, "picture": TEXT, "version": INTEGER},
+    },
+)
+WORDS = _list(_object(name=TEXT, signature=TEXT, doc=TEXT))
+SCRIPT = _object(name=TEXT, text=TEXT, version=INTEGER, by=TEXT)
 RENDER = _optional(file=TEXT, format=TEXT, seconds={**NUMBER, "minimum": 0, "maximum": 3600})
 OPERATIONS = (
     Operation("get", "/api/status", "The state of the server and its counters.", ANY),
@@ -143,6 +163,27 @@ OPERATIONS = (
     Operation("delete", "/api/jobs/{id}", "Cancel a job; forget one that has ended.", _ref("Job")),
     Operation("get", "/api/jobs/{id}/result", "A job's first result.", file=True),
     Operation("get", "/api/jobs/{id}/result/{name}", "A job's result of that name.", file=True),
+    Operation("get", "/api/live", "What performs the scripts of pages: what plays, and what failed.", LIVE),
+    Operation("get", "/api/live/script", "The script that was run last.", SCRIPT, token=True),
+    Operation(
+        "get", "/api/live/words", "The words of live scripts.",
+        _object(words=WORDS, changes=WORDS, nodes=WORDS, scales=_list(TEXT), chords=_list(TEXT)),
+    ),
+    Operation("get", "/api/live/sounds", "The names of the sounds of each sampler of the patch.", ANY),
+    Operation(
+        "post", "/api/live/eval", "With `serve --live`: perform a script from the next bar on.",
+        _object(version=INTEGER), 202, _optional("text", "version", text=TEXT, version={**INTEGER, "minimum": 1}, name=TEXT, by=TEXT),
+    ),
+    Operation("post", "/api/live/stop", "End the script that plays.", _object(stopped=SWITCH)),
+    Operation(
+        "get", "/api/live/sets", "The live scripts that ship, and those of the performer.",
+        _list(_object(name=TEXT, own=SWITCH)),
+    ),
+    Operation("get", "/api/live/sets/{name}", "One script.", _object(name=TEXT, own=SWITCH, text=TEXT)),
+    Operation(
+        "put", "/api/live/sets/{name}", "Save a script; one that is there only with `replace`.",
+        _object(name=TEXT, own=SWITCH), 201, _optional("text", text=TEXT, replace=SWITCH),
+    ),
 )  # fmt: skip
 
 
@@ -188,7 +229,7 @@ def _operation(operation: Operation) -> Schema:
             "5XX": {"description": "Not possible now.", "content": {"application/json": {"schema": _ref("Error")}}},
         },
     }
-    if operation.method != "get":
+    if operation.method != "get" or operation.token:
         shown["security"] = [{"token": []}]
     if operation.binary:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
