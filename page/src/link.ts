@@ -128,6 +128,9 @@ interface Frame {
   dropped?: number;
 }
 
+/** What rooms do with parts of a frame that are theirs, by the part's name. */
+export const parts = new Map<string, (part: unknown) => void>();
+
 function take(frame: Frame): void {
   const now = performance.now();
   if (frame.meters) {
@@ -140,6 +143,7 @@ function take(frame: Frame): void {
     }
   }
   if (frame.status) takeStatus(frame.status);
+  for (const [name, part] of Object.entries(frame)) parts.get(name)?.(part);
   for (const event of frame.events ?? []) happened(event);
   if (frame.reply) answered(frame.reply);
   if (frame.again) {

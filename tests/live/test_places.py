@@ -75,6 +75,7 @@ def test_what_is_played_is_the_same_with_places_and_without() -> None:
 
 
 def test_a_text_that_is_not_written_as_it_is_lights_nothing() -> None:
-    text = 'from antiphon.live import *\ntrack("a", s("b" "d"))\ntrack("b", s("h\\x68"))\ntrack("c", s("".join(["b", "d"])))\n'
+    lines = ('track("a", s("b" "d"))', 'track("b", s("h\\x68"))', 'track("c", s("".join(["b", "d"])))')
+    text = "\n".join(("from antiphon.live import *", *lines, ""))
     assert len(played(1, text)) >= 6
     assert not any(event.mark for event in played(1, text))

@@ -172,7 +172,8 @@ OPERATIONS = (
     Operation("get", "/api/live/sounds", "The names of the sounds of each sampler of the patch.", ANY),
     Operation(
         "post", "/api/live/eval", "With `serve --live`: perform a script from the next bar on.",
-        _object(version=INTEGER), 202, _optional("text", "version", text=TEXT, version={**INTEGER, "minimum": 1}, name=TEXT, by=TEXT),
+        _object(version=INTEGER), 202,
+        _optional("text", "version", text=TEXT, version={**INTEGER, "minimum": 1}, name=TEXT, by=TEXT),
     ),
     Operation("post", "/api/live/stop", "End the script that plays.", _object(stopped=SWITCH)),
     Operation(
