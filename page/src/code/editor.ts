@@ -150,7 +150,7 @@ export function mount(text: string, host: Host): Editor {
       // the words of live scripts alone: Python's own would hide them
       pythonLanguage.data.of({ autocomplete: [] }),
       autocompletion({ override: [completing(host.vocabulary)], icons: false, maxRenderedOptions: 60 }),
-      hoverTooltip(explaining(host.vocabulary)), syntaxHighlighting(colours), theme, Prec.high(miniPlugin), litField,
+      hoverTooltip(explaining(host.vocabulary)), syntaxHighlighting(colours), theme, Prec.highest(miniPlugin), litField,
       keymap.of([...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
       EditorView.contentAttributes.of({ "aria-label": "Live script; Escape leaves the editor", spellcheck: "false" }),
       EditorView.updateListener.of((update) => {

@@ -305,5 +305,6 @@ const SHARE = 0.9; // of a step's length, so that two equal ones in a row are tw
 const PRINTED = 6;
 parts.set("said", (part) => {
   const lines = (part as string[]).filter((line) => !line.startsWith("plays from bar"));
-  printed.value = [...printed.value, ...lines].slice(-PRINTED);
+  const all = [...printed.value, ...lines];
+  printed.value = all.filter((line, place) => line !== all[place - 1]).slice(-PRINTED);
 });

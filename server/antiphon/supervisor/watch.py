@@ -165,18 +165,13 @@ class Supervisor:
     def _start(self, name: str) -> None:
         """Starts the child of that name; `OSError` where the machine cannot create the process."""
         match name:
-            case "engine":
-                self._adopt(name, self.starts.engine())
+            case "engine" | "web" | "performer" | "weigher":
+                start: Callable[[], int] = getattr(self.starts, name)
+                self._adopt(name, start())
             case "control":
                 self._adopt(name, self.starts.control())
                 if self._ready_said and (self.folder / CATALOG).exists():
                     self.starts.catalog()
-            case "web":
-                self._adopt(name, self.starts.web())
-            case "performer":
-                self._adopt(name, self.starts.performer())
-            case "weigher":
-                self._adopt(name, self.starts.weigher())
             case "recorder":
                 notes: list[str] = []
                 self._adopt(name, self.starts.recorder(recordings.resume_requests(self.folder, notes)))
