@@ -12,18 +12,21 @@ const here = dirname(fileURLToPath(import.meta.url));
 const assets = join(here, "../server/antiphon/web/page/assets");
 const LIMIT = 300_000; // bytes of all files, gzipped
 
-const licences = ["preact", "@preact/signals", "@preact/signals-core"]
+const licences = (names) => names
   .map((name) => `${name}: ${readFileSync(join(here, "node_modules", name, "LICENSE"), "utf8").trim()}`)
   .join("\n\n")
   .replaceAll("*/", "* /");
+const PREACT = ["preact", "@preact/signals", "@preact/signals-core"];
+// all of one author and one text, so the text stands once; the others have their own
+const EDITOR = ["@codemirror/view", "@lezer/common", "style-mod", "w3c-keyname", "crelt", "@marijn/find-cluster-break"];
 
-async function bundle(entry, { banner = {}, define = {} } = {}) {
+async function bundle(entry, { banner = {}, define = {}, format = "iife" } = {}) {
   const made = await build({
     entryPoints: [join(here, "src", entry)],
     bundle: true,
     minify: true,
     write: false,
-    format: "iife",
+    format,
     target: "es2022",
     charset: "utf8",
     jsx: "automatic",
@@ -48,7 +51,11 @@ function digest() {
 }
 
 const files = {
-  "app.js": await bundle("main.tsx", { banner: { js: `/*! Antiphon's page, MIT. It holds:\n\n${licences}\n*/` } }),
+  "app.js": await bundle("main.tsx", { banner: { js: `/*! Antiphon's page, MIT. It holds:\n\n${licences(PREACT)}\n*/` } }),
+  // loaded when the room Code is opened first
+  "code.js": await bundle("code/editor.ts", {
+    banner: { js: `/*! The editor of Antiphon's page, MIT. It holds CodeMirror 6:\n\n${licences(EDITOR)}\n*/` }, format: "esm",
+  }),
   "player.js": await bundle("player.ts"),
   "app.css": await bundle("page.css"),
   "manifest.webmanifest": readFileSync(join(here, "src/manifest.webmanifest"), "utf8"),

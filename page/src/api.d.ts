@@ -150,6 +150,12 @@ export interface Get {
   [path: `/api/jobs/${string}`]: Job;
   [path: `/api/jobs/${string}/overview`]: Overview;
   "/api/library/map": Map;
+  "/api/live": { on: boolean; start: string; playing: boolean; reading: boolean; silent: boolean; version: number; tried: number; begins: number; name: string; by: string; fault: { line?: number; sentence?: string; picture?: string; version?: number } | null };
+  "/api/live/script": { name: string; text: string; version: number; by: string };
+  "/api/live/words": { words: { name: string; signature: string; doc: string }[]; changes: { name: string; signature: string; doc: string }[]; nodes: { name: string; signature: string; doc: string }[]; scales: string[]; chords: string[] };
+  "/api/live/sounds": Record<string, unknown>;
+  "/api/live/sets": { name: string; own: boolean }[];
+  [path: `/api/live/sets/${string}`]: { name: string; own: boolean; text: string };
 }
 
 export interface Post {
@@ -164,6 +170,12 @@ export interface Post {
   [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
   "/api/library/map": { takes: null; answers: { placing: boolean } };
   "/api/library/next": { takes: { count?: number; after?: string | number; like?: unknown; skip?: unknown; dislike?: unknown }; answers: { matches: Track[] } };
+  "/api/live/eval": { takes: { text: string; version: number; name?: string; by?: string }; answers: { version: number } };
+  "/api/live/stop": { takes: null; answers: { stopped: boolean } };
+}
+
+export interface Put {
+  [path: `/api/live/sets/${string}`]: { takes: { text: string; replace?: boolean }; answers: { name: string; own: boolean } };
 }
 
 export interface Delete {

@@ -185,6 +185,9 @@ interface Frame {
   dropped?: number;
 }
 
+/** What rooms do with parts of a frame that are theirs, by the part's name. */
+export const parts = new Map<string, (part: unknown) => void>();
+
 function take(frame: Frame): void {
   const now = performance.now();
   if (frame.meters) {
@@ -206,6 +209,7 @@ function take(frame: Frame): void {
   }
   passBeat();
   for (const [beat, note, velocity, channel, node] of frame.notes ?? []) noteAt({ beat, note, velocity, channel, node });
+  for (const [name, part] of Object.entries(frame)) parts.get(name)?.(part);
   for (const event of frame.events ?? []) happened(event);
   if (frame.reply) answered(frame.reply);
   if (frame.again) {

@@ -62,6 +62,7 @@ PARSED = {
     "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
     "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
     "antiphon serve --midi": "tests/real/test_midi.py",
+    "antiphon serve --live --patch band": "tests/serve/test_code.py runs scripts on its page",
     "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",
     "antiphon serve --midi-in keys --midi-out gear": "the same",
     "antiphon serve --link --patch keys": "plugins/antiphon_link/tests/test_link.py has a session",

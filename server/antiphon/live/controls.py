@@ -118,7 +118,7 @@ class ControlPattern(Pattern[Values]):
                             "begin": first + (last - first) * k / count,
                             "end": first + (last - first) * (k + 1) / count,
                         }
-                        found.append(CycleEvent(piece, part, {**event.value, **edges}))
+                        found.append(CycleEvent(piece, part, {**event.value, **edges}, event.places))
             return found
 
         return self._new(query)

@@ -8,6 +8,7 @@ from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon.live.harmony import HIGHEST, note_number
+from antiphon.live.places import Places, mark
 from antiphon.live.records import LiveEvent, LiveNote
 from antiphon.live.spans import exact
 
@@ -21,7 +22,7 @@ _SHORTEST = Fraction(1, 1000)
 
 
 def sent(
-    values: Mapping[str, Any], beat: Fraction, length: Fraction, on: str, source: str, line: int
+    values: Mapping[str, Any], beat: Fraction, length: Fraction, on: str, source: str, line: int, places: Places = ()
 ) -> LiveEvent | LiveNote:
     """What is sent for an event.
 
@@ -32,6 +33,7 @@ def sent(
         on: The node; "" for every node that takes notes, or `SAMPLER` for what only a sampler plays.
         source: The track's or loop's name.
         line: Of the script.
+        places: Where in the script it comes from.
 
     Returns:
         A note, or the message `/node/NAME/play` for one with values of its own.
@@ -42,9 +44,10 @@ def sent(
     if all(name in OWN for name in values):
         if "note" not in values:
             raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
+        lasts = _length(values, length)
         return LiveNote(
-            beat, _whole(values["note"], "note", 0, HIGHEST), _velocity(values), _length(values, length), on,
-            _whole(values.get("channel", 1), "channel", 1, 16), source, line,
+            beat, _whole(values["note"], "note", 0, HIGHEST), _velocity(values), lasts, on,
+            _whole(values.get("channel", 1), "channel", 1, 16), source, line, mark(places, lasts),
         )  # fmt: skip
     args: list[Any] = []
     for name, value in values.items():
@@ -58,7 +61,7 @@ def sent(
             raise UsageError(f"{name} takes a number or a word, not {str(value)[:40]!r}")
         args += [name, value]
     # a message to a node is a note with values where the first argument is a word
-    return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line)
+    return LiveEvent(beat, f"/node/{on or SAMPLER}/play", tuple(args), source, line, mark(places, length))
 
 
 def _length(values: Mapping[str, Any], length: Fraction) -> Fraction:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ from antiphon.live.chance import chance, stream_of
 from antiphon.live.faults import fault
 from antiphon.live.loop_state import LoopState
 from antiphon.live.notes import sent
+from antiphon.live.places import mark
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
 from antiphon.live.sounding import SoundingNotes
 from antiphon.live.spans import exact
@@ -204,7 +206,7 @@ class Performance:
             if event.address.endswith("/play"):
                 rank = PLAY
             at = self.beat + event.beat
-            self.put(LiveEvent(at, event.address, event.args, event.source, event.line), rank)
+            self.put(replace(event, beat=at), rank)
             if event.address == "/tempo":
                 self._tempo(event, at)
 
@@ -290,12 +292,13 @@ class Performance:
             at = event.whole.begin * track.beats
             length = (event.whole.end - event.whole.begin) * track.beats
             if not track.sets:
-                yield sent(event.value, at, length, track.on, track.name, track.line)
+                yield sent(event.value, at, length, track.on, track.name, track.line, event.places)
                 continue
             self._now = at
             for name, value in event.value.items():
                 args = (value, self.seconds(length)) if track.glide else (value,)
-                yield LiveEvent(at, f"/node/{track.on}/{name}", args, track.name, track.line)
+                lit = mark(event.places, length)
+                yield LiveEvent(at, f"/node/{track.on}/{name}", args, track.name, track.line, lit)
 
     def _call(self, number: int) -> None:
         """The script's code is about to be called; raises what that call was struck with."""

@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import TypeAlias, TypeVar
 
 from antiphon.live.chance import chance
+from antiphon.live.places import Places, joined
 from antiphon.live.spans import CycleEvent, Span
 
 T = TypeVar("T")
@@ -27,11 +28,13 @@ def silence(span: Span, seed: int) -> list[CycleEvent[T]]:
     return []
 
 
-def pure(value: T) -> Query[T]:
-    """A value once a cycle, for the whole of it."""
+def pure(value: T, places: Places = ()) -> Query[T]:
+    """A value once a cycle, for the whole of it. places: where in a script it stands."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
-        return [CycleEvent(Span(Fraction(cycle), Fraction(cycle + 1)), part, value) for cycle, part in span.cycles()]
+        return [
+            CycleEvent(Span(Fraction(cycle), Fraction(cycle + 1)), part, value, places) for cycle, part in span.cycles()
+        ]
 
     return query
 
@@ -89,7 +92,9 @@ def rev(query: Query[T]) -> Query[T]:
             return Span(both - turn.end, both - turn.begin)
 
         return [
-            CycleEvent(None if event.whole is None else turned(event.whole), turned(event.part), event.value)
+            CycleEvent(
+                None if event.whole is None else turned(event.whole), turned(event.part), event.value, event.places
+            )
             for event in query(turned(span), seed)
         ]
 
@@ -160,7 +165,8 @@ def apply_left(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Qu
             for other in right(event.reach, seed):
                 part = event.part.overlap(other.part)
                 if part is not None:
-                    events.append(CycleEvent(event.whole, part, join(event.value, other.value)))
+                    places = joined(event.places, other.places)
+                    events.append(CycleEvent(event.whole, part, join(event.value, other.value), places))
         return events
 
     return query
@@ -181,7 +187,8 @@ def apply_both(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Qu
                     whole = event.whole or other.whole
                 else:
                     whole = event.whole.overlap(other.whole)
-                events.append(CycleEvent(whole, part, join(event.value, other.value)))
+                places = joined(event.places, other.places)
+                events.append(CycleEvent(whole, part, join(event.value, other.value), places))
         return events
 
     return query
@@ -191,7 +198,11 @@ def join_inner(outer: Query[Query[T]]) -> Query[T]:
     """A pattern of patterns: the events of each while it is active."""
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
-        return [event for chosen in outer(span, seed) for event in chosen.value(chosen.part, seed)]
+        return [
+            event.at(joined(event.places, chosen.places)) if chosen.places else event
+            for chosen in outer(span, seed)
+            for event in chosen.value(chosen.part, seed)
+        ]
 
     return query
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from antiphon.errors import UsageError
 from antiphon.live.chance import chance, stream_of
 from antiphon.live.faults import located
+from antiphon.live.places import ScriptPlaces
 from antiphon.live.records import LiveEvent, LiveNote, ScriptError
 from antiphon.live.stage import LiveScript, acting
 
@@ -45,12 +46,13 @@ class _ReadingStage:
         raise UsageError("ramp stands in a loop: at the beginning, set the value")
 
 
-def read(path: str, source: str) -> LiveScript:
+def read(path: str, source: str, *, version: int = 0) -> LiveScript:
     """Runs the text of a script once.
 
     Args:
         path: Of its file, for errors.
         source: Its text.
+        version: Number by which events name places in this text; 0 for events without places.
 
     Returns:
         What it says.
@@ -60,7 +62,7 @@ def read(path: str, source: str) -> LiveScript:
     """
     if len(source) > LARGEST:
         raise ScriptError(f"{path}: a script has at most {LARGEST} characters; split it into modules")
-    script = LiveScript(path)
+    script = LiveScript(path, places=ScriptPlaces(path, source, version) if version else None)
     try:
         code = compile(source, path, "exec", dont_inherit=True)
         with acting(_ReadingStage(script)):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TypeAlias
 
 from antiphon.errors import UsageError
 from antiphon.graph.graph import NAME
+from antiphon.live.places import Mark
 
 Argument: TypeAlias = float | int | str | bool
 TEMPO, SET, PLAY = range(3)
@@ -25,6 +26,7 @@ class LiveEvent:
         args: Its arguments.
         source: Name of the track or the loop that it comes from; "" for the script itself.
         line: Of the script, from 1; 0 where it is not known.
+        mark: What a display lights, where that is looked up.
     """
 
     beat: Fraction
@@ -32,6 +34,7 @@ class LiveEvent:
     args: tuple[Argument, ...]
     source: str = ""
     line: int = 0
+    mark: Mark | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,7 @@ class LiveNote:
         channel: 1 to 16.
         source: As of `LiveEvent`.
         line: As of `LiveEvent`.
+        mark: As of `LiveEvent`.
     """
 
     beat: Fraction
@@ -57,6 +61,7 @@ class LiveNote:
     channel: int = 1
     source: str = ""
     line: int = 0
+    mark: Mark | None = field(default=None, compare=False)
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -66,7 +71,7 @@ class LiveNote:
     def begun(self) -> LiveEvent:
         """The message that begins it."""
         args = (self.note, self.velocity, self.channel, *((self.on,) if self.on else ()))
-        return LiveEvent(self.beat, "/note/on", args, self.source, self.line)
+        return LiveEvent(self.beat, "/note/on", args, self.source, self.line, self.mark)
 
     def ended(self, beat: Fraction) -> LiveEvent:
         """The message that ends it at a beat."""

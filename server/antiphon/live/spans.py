@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Generic, TypeAlias, TypeVar
 
 from antiphon.errors import UsageError
+from antiphon.live.places import Places
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -89,11 +90,13 @@ class CycleEvent(Generic[T]):
         whole: From its beginning to its end; None for a sample of a signal, which has neither.
         part: How much of it the query saw.
         value: The value.
+        places: Where in the script it comes from, where that is looked up.
     """
 
     whole: Span | None
     part: Span
     value: T
+    places: Places = field(default=(), compare=False)
 
     @property
     def begins(self) -> bool:
@@ -108,8 +111,12 @@ class CycleEvent(Generic[T]):
     def map_time(self, change: Callable[[Fraction], Fraction]) -> CycleEvent[T]:
         """The event at changed times."""
         whole = None if self.whole is None else self.whole.map(change)
-        return CycleEvent(whole, self.part.map(change), self.value)
+        return CycleEvent(whole, self.part.map(change), self.value, self.places)
 
     def with_value(self, value: U) -> CycleEvent[U]:
         """The event with another value."""
-        return CycleEvent(self.whole, self.part, value)
+        return CycleEvent(self.whole, self.part, value, self.places)
+
+    def at(self, places: Places) -> CycleEvent[T]:
+        """The event at other places of the script."""
+        return CycleEvent(self.whole, self.part, self.value, places)

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from antiphon.errors import UsageError
 from antiphon.live.controls import ControlPattern
 from antiphon.live.pattern import Pattern
+from antiphon.live.places import ScriptPlaces, seeking
 from antiphon.live.records import LiveEvent, LiveNote
 
 BEATS = Fraction(4)
@@ -74,6 +75,7 @@ class LiveScript:
         loops: By name, in the script's order.
         settings: What it sets at its beginning: the tempo and parameters.
         levels: Nodes whose levels it answers to, each with a value in dB.
+        places: Finds where in it events come from; None where that is not asked for.
     """
 
     path: str
@@ -84,6 +86,7 @@ class LiveScript:
     loops: dict[str, LiveLoop] = field(default_factory=dict)
     settings: list[LiveEvent] = field(default_factory=list)
     levels: list[tuple[str, float]] = field(default_factory=list)
+    places: ScriptPlaces | None = None
 
 
 class Stage(Protocol):
@@ -138,6 +141,7 @@ def acting(on: Stage) -> Iterator[None]:
     """Has the words act on it within this context."""
     token = _current.set(on)
     try:
-        yield
+        with seeking(on.script.places):
+            yield
     finally:
         _current.reset(token)

@@ -16,6 +16,7 @@ from antiphon.live.harmony import chord as chord_notes
 from antiphon.live.harmony import note_number
 from antiphon.live.notes import sent
 from antiphon.live.pattern import Pattern
+from antiphon.live.places import Places, mark, of_call
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, line_of, node_name
 from antiphon.live.spans import Number, exact
 from antiphon.live.stage import LiveLoop, LiveTrack, stage
@@ -29,6 +30,10 @@ GLIDES = 32
 MOST_BEATS = 65536
 MOST_NAMES = 256
 """Tracks, and loops, of a script."""
+
+
+_MOMENT = Fraction(1, 4)
+"""Beats for which a value that was set is lit in an editor."""
 
 
 class StopLoop(Exception):
@@ -194,7 +199,8 @@ def once(pattern: ControlPattern | str, beats: Number | None = None, on: str = "
     for event in played.query(here.turn, here.turn + 1, here.script.seed):
         if event.begins and event.whole is not None:
             later = (event.whole.begin - here.turn) * length
-            _played(event.value, (event.whole.end - event.whole.begin) * length, on, exact(at, "at") + later)
+            lasts = (event.whole.end - event.whole.begin) * length
+            _played(event.value, lasts, on, exact(at, "at") + later, event.places)
 
 
 def memory(**first: Any) -> SimpleNamespace:
@@ -355,15 +361,17 @@ def _numbers(notes: Notes) -> Iterable[int | float]:
     return tuple(note_number(one) for one in notes)
 
 
-def _played(values: Any, length: Fraction, on: str, at: Number) -> None:
+def _played(values: Any, length: Fraction, on: str, at: Number, places: Places = ()) -> None:
     here = stage()
     later = exact(at, "at")
     if later < 0:
         raise UsageError("at takes beats from now, 0 or more")
     node = node_name(on) if on else here.on
-    here.send(sent(values, here.beat + later, length, node, here.source, line_of(here.script.path)), PLAY)
+    line = line_of(here.script.path)
+    here.send(sent(values, here.beat + later, length, node, here.source, line, places or of_call()), PLAY)
 
 
 def _send(address: str, args: tuple[Any, ...], rank: int) -> None:
     here = stage()
-    here.send(LiveEvent(here.beat, address, args, here.source, line_of(here.script.path)), rank)
+    lit = mark(of_call(), _MOMENT)
+    here.send(LiveEvent(here.beat, address, args, here.source, line_of(here.script.path), lit), rank)

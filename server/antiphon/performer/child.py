@@ -101,7 +101,7 @@ class ScriptChild:
         match asked["do"]:
             case "read":
                 self._path = asked["path"]
-                self._read(asked["path"], asked["text"])
+                self._read(asked["path"], asked["text"], asked.get("version", 0))
             case "start":
                 assert self._script is not None
                 random.seed(0)  # the same script plays the same notes, by whatever chance it takes
@@ -137,10 +137,10 @@ class ScriptChild:
         return {
             "did": "until", "beat": _pair(performance.beat), "faults": faults, "awaited": sorted(performance.awaited),
             "sounding": [list(key) for key in performance.sounding],
-            "events": [[*_pair(e.beat), e.address, list(e.args), e.line] for e in self._events],
+            "events": [[*_pair(e.beat), e.address, list(e.args), e.line, _lit(e)] for e in self._events],
         }  # fmt: skip
 
-    def _read(self, path: str, text: str) -> None:
+    def _read(self, path: str, text: str, version: int) -> None:
         folder = os.path.dirname(os.path.abspath(path))
         if folder not in sys.path:
             sys.path.insert(0, folder)
@@ -148,7 +148,7 @@ class ScriptChild:
             file = getattr(module, "__file__", None)
             if isinstance(file, str) and os.path.dirname(os.path.abspath(file)) == folder:
                 del sys.modules[name]
-        self._script = read(path, text)
+        self._script = read(path, text, version=version)
 
     def _report(self, error: ScriptError) -> None:
         if self._over:
@@ -210,6 +210,11 @@ class ScriptChild:
 def _error(asked: dict[str, Any]) -> Exception:
     fault = asked["fault"]
     return ScriptError(fault, asked["picture"]) if asked["located"] else UsageError(fault)
+
+
+def _lit(event: LiveEvent) -> list[Any] | None:
+    """Length in beats and places of an event's mark."""
+    return None if event.mark is None else [float(event.mark.length), event.mark.places]
 
 
 def _pair(value: Fraction) -> list[int]:

@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 
 Key: TypeAlias = tuple[str, int, int]
 """Of a note: node, channel and number."""
-_Event: TypeAlias = tuple[Fraction, int, str, tuple[Any, ...], int]
-"""Beat of the script, order, address, arguments, line."""
+Lit: TypeAlias = tuple[float, list[list[int]]] | None
+"""Length in beats of what an event lights in an editor, and its places; see `antiphon.live.places`."""
+_Event: TypeAlias = tuple[Fraction, int, str, tuple[Any, ...], int, Lit]
+"""Beat of the script, order, address, arguments, line, what it lights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +25,14 @@ class SentEvent:
         address: As in OSC.
         args: Its arguments.
         line: Of the script.
+        lit: What it lights.
     """
 
     beat: float
     address: str
     args: tuple[Any, ...]
     line: int = 0
+    lit: Lit = None
 
 
 class Outgoing:
@@ -71,9 +75,9 @@ class Outgoing:
     def add(self, answer: dict[str, Any], *, fresh: bool) -> None:
         """What a leader gives. answer: its events, and the beat before which they are all. fresh: its first."""
         events: list[_Event] = []
-        for above, below, address, args, line in answer["events"]:
+        for above, below, address, args, line, lit in answer["events"]:
             self._number += 1
-            events.append((Fraction(above, below), self._number, address, tuple(args), line))
+            events.append((Fraction(above, below), self._number, address, tuple(args), line, lit))
         if fresh:
             self._events = [event for event in self._events if event[0] < self._cut]
             if self.sent == self._cut:
@@ -99,7 +103,7 @@ class Outgoing:
         due, self._events = self._events[:count], self._events[count:]
         self.sent = limit
         events: list[SentEvent] = []
-        for beat, _, address, args, line in due:
+        for beat, _, address, args, line, lit in due:
             begins = address.endswith("/play") or (address == "/note/on" and args[1] > 0)
             if begins and (self.silent or beat < too_late):
                 self.late += not self.silent
@@ -107,7 +111,7 @@ class Outgoing:
             key = _key(address, args)
             if key is not None:
                 (self._sounding.add if begins else self._sounding.discard)(key)
-            events.append(SentEvent(float(beat + self.offset), address, args, line))
+            events.append(SentEvent(float(beat + self.offset), address, args, line, lit))
         return events
 
     def ends(self, beat: float | None = None) -> list[SentEvent]:
@@ -130,7 +134,7 @@ class Outgoing:
         """Ends notes of which the new leader knows nothing: a script that plays otherwise each time has begun them."""
         ended = {key for key in (_key(event[2], event[3]) for event in events) if key is not None}
         for key in sorted(self._sounding - sounding - ended):
-            self._events.append((self._cut, 0, "/note/off", _off(key), 0))
+            self._events.append((self._cut, 0, "/note/off", _off(key), 0, None))
 
 
 def _key(address: str, args: tuple[Any, ...]) -> Key | None:

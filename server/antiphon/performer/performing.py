@@ -1,4 +1,4 @@
-"""`antiphon live`: watches a script's file, and has a player play it at a server, started where none answers."""
+"""Has a player play the versions of a script at a server: `antiphon live`, and the performer of `serve --live`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import EngineError, UsageError
-from antiphon.live.reading import LARGEST
+from antiphon.errors import EngineError
 from antiphon.performer.branch import Processes
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.player import LEAD, Display, Player
+from antiphon.performer.scripts import ScriptFile, ScriptSource
 from antiphon.performer.server import OwnServer
 from antiphon.performer.wire import BeatClock, ServerConnection
 from antiphon.wire.osc import Message
@@ -26,8 +26,6 @@ TICK = 0.01
 """Seconds between two steps of the player at most."""
 ASK = 0.02
 """Seconds between two questions for the beat."""
-LOOK = 0.02
-"""Seconds between two looks at the file: it is read once it is the same in two of them."""
 AGAIN = 0.05
 """Seconds until a lost connection is opened again."""
 PATCH_PATIENCE = 60.0
@@ -40,7 +38,7 @@ _QUIETEST = 1e-6
 
 
 class Performing:
-    """One run of `antiphon live`.
+    """One performance of a script that changes.
 
     Attributes:
         player: What plays.
@@ -50,7 +48,7 @@ class Performing:
 
     def __init__(
         self, path: str, show: Display, *, osc_port: int, patch: str = "", quantum: float = 0.0,
-        serve: Sequence[str] = (),
+        serve: Sequence[str] | None = (), source: ScriptSource | None = None,
     ) -> None:  # fmt: skip
         """Starts the processes; `run` plays.
 
@@ -60,22 +58,21 @@ class Performing:
             osc_port: Of the server.
             patch: The patch to play in place of the one that the script names, or "".
             quantum: As of `Player`.
-            serve: Options of `antiphon serve`, with which a server is started where none answers.
+            serve: Options of `antiphon serve`, with which a server is started where none answers; None for none.
+            source: Of the versions; None for the file, and what comes by `/live/eval`.
 
         Raises:
             UsageError: There is no such file.
         """
         self._path, self._show, self._patch, self._serve = path, show, patch, serve
-        if not Path(path).is_file():
-            raise UsageError(f"cannot read {printable(path)}: there is no such file, or it is not an ordinary one")
+        self._by_osc = source is None
+        self._source = ScriptFile(path, show) if source is None else source
         self.wire, self._clock = ServerConnection(osc_port), BeatClock()
         self._processes = Processes()
         self.player = Player(path, self._processes, show, quantum=quantum)
         self._server: OwnServer | None = None
         self.ending = False
-        self._seen: object = None
-        self._read: object = None
-        self._looked = self._asked = self._opened = 0.0
+        self._asked = self._opened = 0.0
         self._lost = self._met = self._still = False
         self._plays: str | None = None
         self._loading: tuple[str, float] | None = None
@@ -118,7 +115,9 @@ class Performing:
 
     def step(self, now: float) -> None:
         """One step, at a time in seconds of the monotonic clock."""
-        self._look(now)
+        version = self._source.look(now)
+        if version is not None:
+            self.player.save(version.text, version.number)
         self._print(now)
         if not self.wire.connected:
             self._open(now)
@@ -153,7 +152,7 @@ class Performing:
             if self._lost:
                 self._show("connected again")
             self._lost = False
-        elif self._server is None and not self._met:
+        elif self._server is None and self._serve is not None and not self._met:
             wanted = self._named()
             if wanted is not None:
                 self._show("no server answers: one is started")
@@ -219,7 +218,7 @@ class Performing:
                 self._refused(what, str(reason))
             case "/panic", _:
                 self.player.panic()
-            case "/live/eval", (str(text),):
+            case "/live/eval", (str(text),) if self._by_osc:
                 self.player.save(text)
             case "/cue", (str(name), *value):
                 self.player.cue(name, value[0] if value else None)
@@ -241,6 +240,7 @@ class Performing:
             self._show(printable(sentence), fault=True)
 
     def _send(self, event: SentEvent) -> None:
+        """Sends an event ahead of its beat."""
         if len(self._lines) > 4096:
             self._lines.clear()
         self._lines[event.address] = event.line
@@ -255,31 +255,7 @@ class Performing:
             self.wire.flush()
             time.sleep(TICK)
 
-    # ---- the file, and what the script prints
-
-    def _look(self, now: float) -> None:
-        if now - self._looked < LOOK:
-            return
-        self._looked, first = now, self._seen is None
-        try:
-            found = os.stat(self._path)
-        except OSError:
-            return  # an editor that replaces the file has taken the old one away
-        seen, self._seen = self._seen, (found.st_mtime_ns, found.st_size, found.st_ino)
-        if self._seen == self._read or (seen != self._seen and not first):
-            return
-        try:
-            with open(self._path, "rb") as file:
-                content = file.read(4 * LARGEST + 1)
-            text = content.decode("utf-8")
-        except OSError:
-            return
-        except ValueError:
-            self._read = self._seen
-            self._show(f"cannot read {printable(self._path)}: it is not UTF-8 text", fault=True)
-            return
-        self._read = self._seen
-        self.player.save(text)
+    # ---- what the script prints
 
     def _print(self, now: float) -> None:
         """Shows what the script prints, some lines a second of it."""

@@ -56,6 +56,8 @@ class Player:
         wanted: Another patch that the next version names, which has to be loaded before it is taken; or "".
         out: What is to be sent.
         swaps: Versions that were taken.
+        version: Number of the last of them; 0 where nothing plays.
+        tried: Number of the version that was saved last.
         begins: The server's beat at which the last of them begins.
     """
 
@@ -75,7 +77,8 @@ class Player:
         self._candidate: Branch | None = None
         self._header: dict[str, Any] | None = None
         self._since: list[tuple[str, dict[str, Any]]] = []
-        self._text, self._texts = "", [""]
+        self._text, self._texts = "", [("", 0)]
+        self.version = self.tried = 0
         self.out = Outgoing()
         self._bar = Fraction(4)
         self._now, self._bpm = 0.0, 120.0
@@ -97,6 +100,11 @@ class Player:
         return self._follower is not None
 
     @property
+    def reading(self) -> bool:
+        """Whether a version is being read, or waits for its patch."""
+        return self._candidate is not None
+
+    @property
     def covered(self) -> float:
         """The server's beat up to which events are known; minus infinity where nothing plays."""
         if self._follower is None or self.out.offset is None:
@@ -107,15 +115,20 @@ class Player:
         """The processes that perform now."""
         return [one for one in (self._follower, self._leader, self._candidate) if one is not None]
 
-    def save(self, text: str) -> None:
-        """Another version of the script: it is read, and taken on the next bar where it can be."""
+    def save(self, text: str, version: int = 0) -> None:
+        """Another version of the script: it is read, and taken on the next bar where it can be.
+
+        Args:
+            text: All of it.
+            version: By which its events name places in it; 0 for events without places.
+        """
         if self._candidate is not None:
             self._candidate.end()
         self._header, self.wanted, self._since = None, "", []
         source = self._follower or self._processes.first
-        self._text, self._candidate = text, source.fork()
+        self._text, self.tried, self._candidate = text, version, source.fork()
         patience = FIRST_PATIENCE if self._follower is None else PATIENCE
-        self._candidate.ask("read", path=self._path, text=text, patience=patience)
+        self._candidate.ask("read", path=self._path, text=text, version=version, patience=patience)
 
     def cue(self, name: str, value: Any = None) -> None:
         """Wakes the loops that wait for a name, as soon as what was not sent yet allows."""
@@ -252,13 +265,13 @@ class Player:
         self._first += self.ends()
         self.out.clear()
         self._texts.pop()
-        before = self._texts[-1]
-        if before:
+        before, self.version = self._texts[-1], 0
+        if before[0]:
             self._show("the version before is started anew", fault=True)
             if self._candidate is None:
-                self.save(before)
+                self.save(*before)
         else:
-            self._texts.append("")
+            self._texts.append(("", 0))
             self._show("there is silence until the script is saved", fault=True)
 
     # ---- processes
@@ -330,7 +343,8 @@ class Player:
         self._levels = {}
         for node, above in header["levels"]:
             self._levels.setdefault(node, []).append(above)
-        self._texts.append(self._text)
+        self._texts.append((self._text, self.tried))
+        self.version = self.tried
         del self._texts[1:-2]
         self._strikes, self.out.silent = 0, False
         self._shown.clear()

@@ -78,6 +78,11 @@ def library() -> Path:
     return data() / "library"
 
 
+def scripts() -> Path:
+    """The performer's live scripts that were saved on the page."""
+    return data() / "live"
+
+
 def plugins() -> Path:
     """The performer's own plugins, a folder each."""
     return data() / "plugins"

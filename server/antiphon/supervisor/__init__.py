@@ -3,6 +3,7 @@
     supervisor ──exec──> control    asyncio: OSC, HTTP, session        no samples
         │ ──fork──> engine          one plan, block by block           no sockets but the loader's
         └─fork──> recorder          files from the tap and the journal
+    with --live also ──exec──> performer    performs the scripts that pages send by the web process
 
 The parent creates what must outlive a child (`parts`: sockets, shared memory, bells) and imports what the engine
 needs, so that starting an engine costs one fork (`starts`). It polls for children that ended (`watch`); it handles no

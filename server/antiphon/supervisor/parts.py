@@ -36,6 +36,7 @@ class Parts:
         weigher, asking_weigher: The two ends of the socket between the weigher and the engine.
         web, answering_web: The two ends of the socket between web and control.
         taps: Sound of single nodes, from the engine to web.
+        performer, scripts: With `--live` the two ends of the socket between the performer and web.
     """
 
     settings: ServeSettings
@@ -57,6 +58,8 @@ class Parts:
     web: socket.socket
     answering_web: socket.socket
     taps: TapMemory
+    performer: socket.socket | None
+    scripts: socket.socket | None
 
     @staticmethod
     def make(settings: ServeSettings, found: Found, device: devices.Device, sockets: Sockets) -> Parts:
@@ -71,8 +74,9 @@ class Parts:
         parent.setblocking(False)
         weigher, asking_weigher = pair()
         web, answering_web = pair()
+        performer, scripts = pair() if settings.live else (None, None)
         return Parts(
             settings, found, device, sockets, shared, Arena.create(zygote.HANG), Bells.make(), bell,
             engine, control, recorder, asking, parent, child, weigher, asking_weigher, web, answering_web,
-            TapMemory.create(TapShape.of(settings.rate, settings.block, settings.channels)),
+            TapMemory.create(TapShape.of(settings.rate, settings.block, settings.channels)), performer, scripts,
         )  # fmt: skip

@@ -31,7 +31,7 @@ Begin = list[dict[str, Any]]
 
 
 class Starts:
-    """Starts control, web, recorder, weigher, engine and zygotes.
+    """Starts control, web, recorder, weigher, engine, zygotes and the performer.
 
     Attributes:
         parts: Sockets and memory that the processes share.
@@ -79,10 +79,19 @@ class Starts:
         """Starts the HTTP server; call `warm` before, for it reads the catalog's file."""
         parts = self.parts
         fds = {"http": parts.sockets[2].fileno(), "control": parts.web.fileno(), "taps": parts.taps.fd}
+        if parts.scripts is not None:
+            fds["scripts"] = parts.scripts.fileno()
         given = {"settings": self._settings.to_json(), "catalog": str(self.folder / CATALOG), "fds": fds,
                  "supervisor": os.getpid(), "taps": astuple(parts.taps.shape)}  # fmt: skip
         # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
         return _module("antiphon.web.process", given, tuple(fds.values()), before=end_with_parent)
+
+    def performer(self) -> int:
+        """Starts the process that performs the scripts of pages, of a server with `--live`."""
+        assert self.parts.performer is not None
+        fd = self.parts.performer.fileno()
+        given = {"osc_port": self._settings.osc_port, "scripts": fd, "supervisor": os.getpid()}
+        return _module("antiphon.performer.process", given, (fd,), before=end_with_parent)
 
     def catalog(self) -> None:
         """Sends control the path of the plugins' catalog, which it needs to continue its start."""

@@ -165,16 +165,13 @@ class Supervisor:
     def _start(self, name: str) -> None:
         """Starts the child of that name; `OSError` where the machine cannot create the process."""
         match name:
-            case "engine":
-                self._adopt(name, self.starts.engine())
+            case "engine" | "web" | "performer" | "weigher":
+                start: Callable[[], int] = getattr(self.starts, name)
+                self._adopt(name, start())
             case "control":
                 self._adopt(name, self.starts.control())
                 if self._ready_said and (self.folder / CATALOG).exists():
                     self.starts.catalog()
-            case "web":
-                self._adopt(name, self.starts.web())
-            case "weigher":
-                self._adopt(name, self.starts.weigher())
             case "recorder":
                 notes: list[str] = []
                 self._adopt(name, self.starts.recorder(recordings.resume_requests(self.folder, notes)))
@@ -267,6 +264,8 @@ class Supervisor:
                 write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
                 self._schedule_start("web")
+                if self.settings.live:
+                    self._schedule_start("performer")
             elif "fatal" in message:
                 if not self._ready_said:
                     raise EngineError(message["fatal"])
@@ -377,7 +376,7 @@ class Supervisor:
         The state is removed only after a run that was ready and was asked to end; otherwise the next run continues.
         """
         zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
-        for name in ("web", "control", "engine", "weigher", *zygotes, "recorder", jack_server.JACKD):
+        for name in ("web", "performer", "control", "engine", "weigher", *zygotes, "recorder", jack_server.JACKD):
             child = self._children.get(name)
             if child is None:
                 continue

@@ -78,9 +78,10 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
     listener = socket.socket(fileno=fds["http"])
     try:
         taps = TapMemory(fds["taps"], TapShape(*given["taps"]))
+        scripts = socket.socket(fileno=fds["scripts"]) if "scripts" in fds else None
         http = await serve_http(
             control, catalog, folder=paths.config(), jobs=paths.data() / "jobs", listener=listener, lan=settings.lan,
-            taps=taps,
+            taps=taps, scripts=scripts,
         )  # fmt: skip
         await add_routes(http, catalog.hooks)
         announcing = await announced(http, control, settings)

@@ -26,12 +26,14 @@ from antiphon.web.access import TokenGuard, local_addresses
 from antiphon.web.api import openapi
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.library import LibraryRoutes
+from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.osc_json import checked
 from antiphon.web.control_link import About, ControlLink
 from antiphon.web.guard import Limits
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.page import files, phone, routes
+from antiphon.web.performer_link import PerformerLink
 from antiphon.web.server import HttpServer
 from antiphon.wire.ip_address import plain_ip
 from antiphon.wire.osc import Arg
@@ -52,6 +54,7 @@ async def serve_http(
     lan: bool = False,
     limits: Limits | None = None,
     taps: TapMemory | None = None,
+    scripts: socket.socket | None = None,
 ) -> HttpServer:
     """Starts HTTP on loopback, or with `lan` HTTPS on every address.
 
@@ -65,6 +68,7 @@ async def serve_http(
         lan: HTTPS, and every request needs the token.
         limits: Limits for clients; None for the defaults of `Limits`.
         taps: Sound of single nodes; without it there is nothing to listen to.
+        scripts: The socket to what performs scripts; None where nothing is evaluated.
 
     Returns:
         The server; `.port` is the port it listens on.
@@ -86,7 +90,8 @@ async def serve_http(
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
-    routes.install(server, control, catalog, taps)
+    feed = routes.install(server, control, catalog, taps)
+    LiveRoutes(server, control, PerformerLink(scripts, feed)).add()
     if jobs is not None:
         job_routes = JobRoutes(server, catalog, jobs)
         job_routes.start()

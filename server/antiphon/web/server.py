@@ -126,7 +126,7 @@ class HttpServer:
         )  # fmt: skip
         self.listeners = Listeners(self.control)
 
-    def add(self, method: str, path: str, handler: Handler) -> None:
+    def add(self, method: str, path: str, handler: Handler, *, token: bool = False) -> None:
         """Adds a route.
 
         Args:
@@ -134,11 +134,12 @@ class HttpServer:
             path: Such as /plugins/NAME/THING; "/*" at its end matches every path below. Below /plugins/ no path is
                 reserved.
             handler: Called with each request; it returns a `Response` or an awaitable of one.
+            token: Whether GET needs the token too.
 
         Raises:
             PluginError: The path is reserved, taken or malformed, or there is no such method.
         """
-        self._add(method.upper(), path, HttpRoute(handler, token=method.upper() != "GET"))
+        self._add(method.upper(), path, HttpRoute(handler, token=token or method.upper() != "GET"))
 
     def add_stream(self, path: str, handler: StreamHandler, most: int) -> None:
         """Adds a route for POST whose handler reads the body in pieces.

@@ -24,6 +24,7 @@ from antiphon.live.mini.tree import (
     Word,
     number,
 )
+from antiphon.live.places import Places, current
 from antiphon.live.queries import Query
 
 T = TypeVar("T")
@@ -44,14 +45,17 @@ def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
         MiniError: The text cannot be read, a word is not taken, or a cycle would have more than `MOST_EVENTS` events.
     """
     node = parse(text)
-    reading = _Reading(text)
+    seeker = current()
+    reading = _Reading(text, None if seeker is None else seeker.text(text))
     reading.count(node)
     return reading.query(node, value)
 
 
 class _Reading:
-    def __init__(self, text: str) -> None:
-        self._text = text
+    def __init__(self, text: str, start: int | None) -> None:
+        """start: where the text stands in the script, if that is known."""
+        self._text, self._start = text, start
+        self._seeker = current()
         self._depth = 0
         self._counts: dict[int, Fraction] = {}
         self._queries: dict[int, Any] = {}
@@ -168,8 +172,13 @@ class _Reading:
             raise
         except UsageError as error:
             raise MiniError(str(error), self._text, word.column) from None
-        together = [queries.pure(one) for one in values]
+        together = [queries.pure(one, self._places(word)) for one in values]
         return together[0] if len(together) == 1 else queries.stack(together)
+
+    def _places(self, word: Word) -> Places:
+        if self._seeker is None or self._start is None or not self._text.startswith(word.text, word.column):
+            return ()
+        return self._seeker.words(self._start, word.column, len(word.text))
 
     def _polymeter(
         self, parts: tuple[Sequence, ...], steps: Node | None, value: Callable[[str], Values[T]]
@@ -207,5 +216,6 @@ class _Reading:
             argument = argument.steps[0].node
         if isinstance(argument, Word):
             return change(number(argument, self._text, "a factor"))
-        figures = _Reading(self._text).query(argument, lambda word: (number(Word(word, 0), self._text, "a factor"),))
+        reading = _Reading(self._text, self._start)
+        figures = reading.query(argument, lambda word: (number(Word(word, 0), self._text, "a factor"),))
         return queries.for_each(figures, change)

@@ -24,6 +24,7 @@ class Operation:
         query: Names of query parameters and what they are.
         binary: Whether the body is a file.
         file: Whether the answer is a file.
+        token: Whether a GET needs the token too.
     """
 
     method: str
@@ -35,6 +36,7 @@ class Operation:
     query: tuple[tuple[str, str], ...] = ()
     binary: bool = False
     file: bool = False
+    token: bool = False
 
 
 def _object(**properties: Schema) -> Schema:
@@ -148,8 +150,26 @@ RUN = _optional(
     analysis=SWITCH,
     tail={**NUMBER, "minimum": 0, "maximum": 60},
 )
+LIVE = _object(
+    on=SWITCH,
+    start=TEXT,
+    playing=SWITCH,
+    reading=SWITCH,
+    silent=SWITCH,
+    version=INTEGER,
+    tried=INTEGER,
+    begins=NUMBER,
+    name=TEXT,
+    by=TEXT,
+    fault={
+        "type": ["object", "null"],
+        "properties": {"line": INTEGER, "sentence": TEXT, "picture": TEXT, "version": INTEGER},
+    },
+)
+WORDS = _list(_object(name=TEXT, signature=TEXT, doc=TEXT))
+SCRIPT = _object(name=TEXT, text=TEXT, version=INTEGER, by=TEXT)
 RENDER = _optional(file=TEXT, format=TEXT, seconds={**NUMBER, "minimum": 0, "maximum": 3600})
-LIVE = _optional(file=TEXT, format=TEXT, bars={**NUMBER, "minimum": 0, "maximum": 2048}, midi=SWITCH)
+RENDER_LIVE = _optional(file=TEXT, format=TEXT, bars={**NUMBER, "minimum": 0, "maximum": 2048}, midi=SWITCH)
 TRACK_OR_PATH: Schema = {"type": ["string", "integer"]}
 TRACKS: Schema = {"anyOf": [TRACK_OR_PATH, _list(TRACK_OR_PATH)]}
 NEXT = _optional(
@@ -192,7 +212,7 @@ OPERATIONS = (
     Operation("post", "/api/run/{plugin}", "Run a plugin over a file.", _ref("Job"), 202, RUN),
     Operation("post", "/api/render/{patch}", "Render a patch, over a file or for a time.", _ref("Job"), 202, RENDER),
     Operation("get", "/api/live", "The live sets there are on this machine.", _list(_ref("LiveSet"))),
-    Operation("post", "/api/live/{set}", "Render a live set of this machine, by its name.", _ref("Job"), 202, LIVE),
+    Operation("post", "/api/live/{set}", "Render a live set of this machine, by its name.", _ref("Job"), 202, RENDER_LIVE),
     Operation("get", "/api/jobs", "The jobs, newest first.", _list(_ref("Job"))),
     Operation("get", "/api/jobs/{id}", "One job.", _ref("Job")),
     Operation("delete", "/api/jobs/{id}", "Cancel a job; forget one that has ended.", _ref("Job")),
@@ -207,6 +227,28 @@ OPERATIONS = (
         _object(matches=_list(_ref("Track"))), body=NEXT,
     ),
     Operation("get", "/api/library/tracks/{id}/sound", "Some seconds of a track, as WAV.", file=True),
+    Operation("get", "/api/live", "What performs the scripts of pages: what plays, and what failed.", LIVE),
+    Operation("get", "/api/live/script", "The script that was run last.", SCRIPT, token=True),
+    Operation(
+        "get", "/api/live/words", "The words of live scripts.",
+        _object(words=WORDS, changes=WORDS, nodes=WORDS, scales=_list(TEXT), chords=_list(TEXT)),
+    ),
+    Operation("get", "/api/live/sounds", "The names of the sounds of each sampler of the patch.", ANY),
+    Operation(
+        "post", "/api/live/eval", "With `serve --live`: perform a script from the next bar on.",
+        _object(version=INTEGER), 202,
+        _optional("text", "version", text=TEXT, version={**INTEGER, "minimum": 1}, name=TEXT, by=TEXT),
+    ),
+    Operation("post", "/api/live/stop", "End the script that plays.", _object(stopped=SWITCH)),
+    Operation(
+        "get", "/api/live/sets", "The live scripts that ship, and those of the performer.",
+        _list(_object(name=TEXT, own=SWITCH)),
+    ),
+    Operation("get", "/api/live/sets/{name}", "One script.", _object(name=TEXT, own=SWITCH, text=TEXT)),
+    Operation(
+        "put", "/api/live/sets/{name}", "Save a script; one that is there only with `replace`.",
+        _object(name=TEXT, own=SWITCH), 201, _optional("text", text=TEXT, replace=SWITCH),
+    ),
 )  # fmt: skip
 
 
@@ -255,7 +297,7 @@ def _operation(operation: Operation) -> Schema:
     }
     if operation.file:
         shown["responses"]["206"] = {**answered, "description": "The part that was asked for."}
-    if operation.method != "get":
+    if operation.method != "get" or operation.token:
         shown["security"] = [{"token": []}]
     if operation.binary:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}

@@ -126,6 +126,7 @@ class PageFeed:
         self._meters: dict[str, list[float]] = {}
         self._events: list[list[Any]] = []
         self._notes: list[list[Any]] = []
+        self._parts: dict[str, Any] = {}
         self._lost = self._dropped = 0
 
     @property
@@ -165,6 +166,20 @@ class PageFeed:
             if not self._pages:
                 self._end()
 
+    def put(self, name: str, value: Any) -> None:
+        """Sends every page a part of the next object; of several of one name the last."""
+        if self._pages:
+            self._parts[name] = value
+
+    def add(self, name: str, values: list[Any]) -> int:
+        """Adds to a list in the next object, of at most `EVENTS`; returns how many had no place in it."""
+        if not self._pages:
+            return 0
+        held: list[Any] = self._parts.setdefault(name, [])
+        taken = values[: EVENTS - len(held)]
+        held += taken
+        return len(values) - len(taken)
+
     async def stop(self) -> None:
         """Ends the subscription; the server closes the pages' connections."""
         self._end()
@@ -203,9 +218,10 @@ class PageFeed:
                 "values": self._values, "meters": self._meters, "events": self._events, "notes": self._notes,
                 "lost": self._lost,
             }  # fmt: skip
-            parts = {name: part for name, part in parts.items() if part}
+            parts = {**{name: part for name, part in parts.items() if part}, **self._parts}
             if parts:
                 self._values, self._meters, self._events, self._notes, self._lost = {}, {}, [], [], 0
+                self._parts = {}
                 self._offer(parts)
 
     async def _ask_status(self) -> None:

@@ -10,6 +10,7 @@ from importlib import resources
 
 TYPES = {
     "app.js": "text/javascript; charset=utf-8",
+    "code.js": "text/javascript; charset=utf-8",
     "app.css": "text/css; charset=utf-8",
     "player.js": "text/javascript; charset=utf-8",
     "worker.js": "text/javascript; charset=utf-8",

@@ -27,7 +27,7 @@ from antiphon.web.page.node_sound import NodeSounds
 from antiphon.web.server import HttpServer
 
 
-def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: TapMemory | None) -> None:
+def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: TapMemory | None) -> PageFeed:
     """Adds the routes and WebSockets.
 
     Args:
@@ -35,6 +35,9 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: Ta
         control: Answers requests about the present state.
         catalog: The processor types there are.
         taps: Sound of single nodes, or None.
+
+    Returns:
+        What pages are sent.
     """
 
     async def graph(request: HttpRequest) -> Response:
@@ -58,7 +61,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: Ta
     server.closing.append(feed.stop)
     server.counts["pages"], server.counts["page_dropped"] = feed.__len__, lambda: feed.dropped
     if taps is None:
-        return
+        return feed
     sounds = NodeSounds(taps, control.numbers)
 
     async def serve_sound(query: str, receive: Receive, send: Send, protocol: str | None) -> None:
@@ -76,6 +79,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, taps: Ta
     _add_websocket(server, "/api/input", serve_input)
     server.counts["input_gaps"], server.counts["input_dropped"] = lambda: browser.gaps, lambda: browser.dropped
     server.counts["sound_streams"], server.counts["sound_dropped"] = sounds.__len__, lambda: sounds.dropped
+    return feed
 
 
 def _add_websocket(server: HttpServer, path: str, serve: ServeWebSocket) -> None:

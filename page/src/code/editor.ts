@@ -1,0 +1,190 @@
+// The editor itself, CodeMirror 6: a file of its own, loaded when the room is opened first. It knows nothing of the page.
+import {
+  acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, completionStatus,
+} from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { python, pythonLanguage } from "@codemirror/lang-python";
+import {
+  HighlightStyle, bracketMatching, indentOnInput, indentUnit, syntaxHighlighting, syntaxTree,
+} from "@codemirror/language";
+import { type Diagnostic, setDiagnostics } from "@codemirror/lint";
+import { EditorState, Prec, type Range } from "@codemirror/state";
+import {
+  Decoration, type DecorationSet, EditorView, ViewPlugin, type ViewUpdate, drawSelection, highlightActiveLine,
+  hoverTooltip, keymap, lineNumbers,
+} from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+import { type Vocabulary, completing, explaining, isMini, placeOf } from "./complete";
+import { type Fault, Lights, type Step, litField } from "./lights";
+import { constructStyles } from "./styles";
+
+export interface Host {
+  run(): void;
+  stop(): void;
+  save(): void;
+  leave(): void;
+  changed(text: string): void;
+  vocabulary(): Vocabulary;
+}
+
+export interface Editor {
+  dom: HTMLElement;
+  text(): string;
+  show(text: string): void;
+  /** The text as it is now is that of a version which was run. */
+  ran(version: number): void;
+  knows(version: number): boolean;
+  light(steps: Step[]): void;
+  dark(): void;
+  fault(version: number, fault: Fault | null): void;
+  focus(line?: number): void;
+  shown(): void;
+}
+
+const colours = HighlightStyle.define([
+  { tag: [tags.keyword, tags.controlKeyword, tags.definitionKeyword, tags.moduleKeyword], color: "var(--warm)" },
+  { tag: [tags.string, tags.special(tags.string)], color: "var(--cool)" },
+  { tag: [tags.comment], color: "var(--soft)", fontStyle: "italic" },
+  { tag: [tags.function(tags.variableName), tags.function(tags.definition(tags.variableName))], fontWeight: "600" },
+  { tag: [tags.number, tags.bool, tags.null], color: "var(--warm)" },
+  { tag: [tags.operator, tags.punctuation], color: "var(--soft)" },
+  { tag: [tags.meta], color: "var(--warm)" },
+]);
+
+const theme = EditorView.theme({
+  "&": { height: "100%", backgroundColor: "transparent", color: "var(--ink)", fontSize: "var(--code-size)" },
+  "&.cm-focused": { outline: "none" },
+  ".cm-scroller": { fontFamily: "ui-monospace, 'DejaVu Sans Mono', Menlo, Consolas, monospace", lineHeight: "1.55" },
+  ".cm-content": { caretColor: "var(--warm)", padding: ".6rem 0 40vh" },
+  ".cm-cursor": { borderLeftColor: "var(--warm)", borderLeftWidth: "2px" },
+  ".cm-gutters": { backgroundColor: "transparent", color: "var(--soft)", border: "none" },
+  ".cm-lineNumbers .cm-gutterElement": { padding: "0 .7rem 0 .6rem", minWidth: "2.2rem" },
+  ".cm-activeLine": { backgroundColor: "color-mix(in srgb, var(--raised) 70%, transparent)" },
+  ".cm-selectionBackground, &.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground": {
+    backgroundColor: "var(--warm-soft)",
+  },
+  ".cm-matchingBracket, &.cm-focused .cm-matchingBracket": { backgroundColor: "var(--warm-soft)" },
+  ".cm-lit": {
+    backgroundColor: "var(--warm-soft)", boxShadow: "0 0 0 1.5px var(--warm)", borderRadius: "3px",
+  },
+  ".cm-mini-sign": { color: "var(--soft)" },
+  ".cm-mini-number": { color: "var(--warm)" },
+  ".cm-lintRange-error": {
+    backgroundImage: "none", textDecoration: "underline wavy var(--bad) 1.5px", textUnderlineOffset: "3px",
+  },
+  ".cm-tooltip": {
+    backgroundColor: "var(--raised)", color: "var(--ink)", border: "1px solid var(--line)", borderRadius: "var(--r)",
+    overflow: "hidden", boxShadow: "0 8px 30px #0006",
+  },
+  ".cm-tooltip-autocomplete > ul > li": { padding: ".2rem .5rem" },
+  ".cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: "var(--warm-soft)", color: "var(--ink)" },
+  ".cm-completionDetail": { color: "var(--soft)", fontStyle: "normal", marginLeft: ".8em" },
+  ".cm-completionMatchedText": { textDecoration: "none", color: "var(--warm)" },
+  ".cm-tooltip.cm-completionInfo": { padding: "0", maxWidth: "26rem" },
+  ".cm-diagnostic-error": { borderLeft: "4px solid var(--bad)" },
+});
+
+const SIGN = /[~[\]<>{}()*/!@%?|,:_]|\.(?=\s|$|\.)/g;
+const FIGURE = /(?<![\w#'.])-?\d+(?:\.\d+)?(?![\w'#])/g;
+const sign = Decoration.mark({ class: "cm-mini-sign" });
+const figure = Decoration.mark({ class: "cm-mini-number" });
+
+/** The signs and numbers of the mini-notations that are in sight. */
+function minis(view: EditorView): DecorationSet {
+  const found: Range<Decoration>[] = [];
+  const { state } = view;
+  for (const { from, to } of view.visibleRanges) {
+    syntaxTree(state).iterate({
+      from, to,
+      enter: ({ name, node }) => {
+        if (name !== "String") return;
+        const place = placeOf(state, node);
+        if (!place || !isMini(place)) return;
+        const text = state.sliceDoc(node.from, node.to);
+        for (const [pattern, mark] of [[SIGN, sign], [FIGURE, figure]] as const) {
+          for (const match of text.matchAll(pattern)) {
+            found.push(mark.range(node.from + match.index, node.from + match.index + match[0].length));
+          }
+        }
+      },
+    });
+  }
+  return Decoration.set(found, true);
+}
+
+const miniPlugin = ViewPlugin.fromClass(
+  class {
+    decorations: DecorationSet;
+    constructor(view: EditorView) {
+      this.decorations = minis(view);
+    }
+    update(update: ViewUpdate) {
+      const parsed = syntaxTree(update.state) !== syntaxTree(update.startState);
+      if (update.docChanged || update.viewportChanged || parsed) this.decorations = minis(update.view);
+    }
+  },
+  { decorations: (plugin) => plugin.decorations },
+);
+
+export function mount(text: string, host: Host): Editor {
+  constructStyles();
+  let view: EditorView;
+  const lights = new Lights(() => view);
+  const does = (action: () => void) => () => {
+    action();
+    return true;
+  };
+  const keys = Prec.highest(keymap.of([
+    { key: "Mod-Enter", run: does(host.run), preventDefault: true },
+    { key: "Mod-.", run: does(host.stop), preventDefault: true },
+    { key: "Mod-s", run: does(host.save), preventDefault: true },
+    { key: "Tab", run: acceptCompletion },
+    // an open completion is closed first, by its own keys; the next Esc leaves, the one after it is the page's panic
+    { key: "Escape", run: (one) => completionStatus(one.state) === null && (host.leave(), true) },
+  ]));
+  const state = (doc: string) => EditorState.create({
+    doc,
+    extensions: [
+      keys, lineNumbers(), history(), drawSelection(), highlightActiveLine(), bracketMatching(), closeBrackets(),
+      indentOnInput(), indentUnit.of("    "), EditorState.tabSize.of(4), EditorView.lineWrapping, python(),
+      // the words of live scripts alone: Python's own would hide them
+      pythonLanguage.data.of({ autocomplete: [] }),
+      autocompletion({ override: [completing(host.vocabulary)], icons: false, maxRenderedOptions: 60 }),
+      hoverTooltip(explaining(host.vocabulary)), syntaxHighlighting(colours), theme, Prec.highest(miniPlugin), litField,
+      keymap.of([...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
+      EditorView.contentAttributes.of({ "aria-label": "Live script; Escape leaves the editor", spellcheck: "false" }),
+      EditorView.updateListener.of((update) => {
+        lights.updated(update);
+        if (update.docChanged) host.changed(update.state.doc.toString());
+      }),
+    ],
+  });
+  view = new EditorView({ state: state(text) });
+  return {
+    dom: view.dom,
+    text: () => view.state.doc.toString(),
+    show(next) {
+      lights.forget();
+      view.setState(state(next));
+    },
+    ran: (version) => lights.ran(version),
+    knows: (version) => lights.knows(version),
+    light: (steps) => lights.add(steps),
+    dark: () => lights.dark(),
+    fault(version, fault) {
+      const place = fault && lights.placed(version, fault, view.state);
+      const all: Diagnostic[] = place && fault
+        ? [{ from: place.from, to: Math.max(place.to, place.from), severity: "error", message: fault.sentence }]
+        : [];
+      view.dispatch(setDiagnostics(view.state, all));
+    },
+    focus(line) {
+      if (line && line <= view.state.doc.lines) {
+        const at = view.state.doc.line(line).from;
+        view.dispatch({ selection: { anchor: at }, effects: EditorView.scrollIntoView(at, { y: "center" }) });
+      }
+      view.focus();
+    },
+    shown: () => view.requestMeasure(),
+  };
+}

@@ -1,0 +1,310 @@
+// The script in the editor, what the server says of it, and how it is asked: without preact, so that it can be read alone.
+import { computed, signal } from "@preact/signals";
+import { delay, listening } from "../audio";
+import { ask, parts } from "../link";
+import { beatNow, bpm, graph, patches, say, type Param } from "../model";
+import type { Vocabulary } from "./complete";
+import type { Editor } from "./editor";
+
+export interface LiveState {
+  on: boolean;
+  start: string;
+  playing: boolean;
+  reading: boolean;
+  silent: boolean;
+  version: number;
+  tried: number;
+  begins: number;
+  name: string;
+  by: string;
+  fault: { line: number; sentence: string; picture: string; version: number } | null;
+}
+export interface SetName {
+  name: string;
+  own: boolean;
+}
+
+const FIRST = `from antiphon.live import *
+
+patch("band")
+tempo(122)
+track("kick", s("bd*4"))
+track("hats", s("[~ hh]*4 [hh hh oh hh]", gain="[0.6 0.3]*4"))
+track("bass", note(scale("a1 minor", "0 ~ [0 7] ~ 0 [~ 5] 3 4"), legato=0.8), on="bass")
+`;
+const DRAFT = "code/";
+const BEATS = 4;
+
+export const live = signal<LiveState | null>(null);
+export const sets = signal<SetName[]>([]);
+export const name = signal(localStorage.getItem("code-name") ?? "untitled");
+/** The text as it was opened or saved; what differs is a draft in this browser. */
+export const saved = signal("");
+export const text = signal("");
+export const unsaved = computed(() => text.value !== saved.value);
+/** What is wanted once the token is known; null where it is not asked for. */
+export const wanted = signal<(() => void) | null>(null);
+export const refusal = signal("");
+export const printed = signal<string[]>([]);
+export const editor = signal<Editor | null>(null);
+
+export const me = sessionStorage.getItem("code-by") ?? Math.random().toString(36).slice(2, 10);
+sessionStorage.setItem("code-by", me);
+const words = signal<Omit<Vocabulary, "nodes" | "patches" | "sounds"> | null>(null);
+const sounds = signal<Record<string, string[]>>({});
+const token = () => sessionStorage.getItem("token") ?? "";
+
+interface Answer {
+  status: number;
+  data: Record<string, unknown>;
+}
+
+async function request(method: string, path: string, body?: unknown): Promise<Answer> {
+  const headers: Record<string, string> = { Accept: "application/json" };
+  if (token()) headers.Authorization = `Bearer ${token()}`;
+  if (body !== undefined) headers["Content-Type"] = "application/json";
+  try {
+    const answer = await fetch(path, { method, headers, body: body === undefined ? undefined : JSON.stringify(body) });
+    const data = answer.status === 204 ? {} : ((await answer.json()) as Record<string, unknown>);
+    return { status: answer.status, data };
+  } catch {
+    return { status: 0, data: { error: "the server does not answer" } };
+  }
+}
+
+/** As `request`, but where the token is missing or wrong it is asked for, and `again` is called once it was typed. */
+async function asOwner(again: () => void, method: string, path: string, body?: unknown): Promise<Answer | null> {
+  if (!token()) {
+    refusal.value = "";
+    wanted.value = again;
+    return null;
+  }
+  const answer = await request(method, path, body);
+  if (answer.status === 401 || (answer.status === 403 && live.value?.on !== false) || answer.status === 429) {
+    sessionStorage.removeItem("token");
+    refusal.value = String(answer.data.error ?? "");
+    wanted.value = again;
+    return null;
+  }
+  return answer;
+}
+
+export function useOwnersToken(given: string): void {
+  const next = wanted.value;
+  wanted.value = null;
+  sessionStorage.setItem("token", given);
+  next?.();
+}
+
+function wrong(answer: Answer): boolean {
+  if (answer.status >= 200 && answer.status < 300) return false;
+  say(String(answer.data.error ?? `the server answered ${answer.status}`));
+  return true;
+}
+
+// ---- run and stop
+
+export async function run(): Promise<void> {
+  const one = editor.value;
+  if (!one || !live.value?.on) return;
+  const version = Math.floor(Math.random() * Number.MAX_SAFE_INTEGER) + 1;
+  const script = one.text();
+  const body = { text: script, version, name: plain(name.value), by: me };
+  one.ran(version);
+  printed.value = [];
+  const answer = await asOwner(() => void run(), "POST", "/api/live/eval", body);
+  if (answer) wrong(answer);
+}
+
+export async function stop(): Promise<void> {
+  const answer = await asOwner(() => void stop(), "POST", "/api/live/stop");
+  if (answer) wrong(answer);
+}
+
+/** A name as the server takes it. */
+function plain(given: string): string {
+  return given.replace(/[^ -~]/g, "?").slice(0, 80);
+}
+
+/** The bar of a beat, as the header counts bars. */
+export function bar(beat: number): number {
+  return Math.floor(beat / BEATS) + 1;
+}
+
+// ---- open, save, and drafts of what was not saved
+
+function keep(): void {
+  localStorage.setItem("code-name", name.value);
+  const key = DRAFT + name.value;
+  try {
+    if (unsaved.value) localStorage.setItem(key, text.value);
+    else localStorage.removeItem(key);
+  } catch {
+    say("This browser keeps no more drafts: save the script.");
+  }
+}
+
+export function changed(next: string): void {
+  text.value = next;
+  keep();
+}
+
+async function fetched(which: string): Promise<string | null> {
+  const found = await ask<{ text: string }>(`/api/live/sets/${encodeURIComponent(which)}`);
+  return found?.text ?? null;
+}
+
+function show(which: string, original: string, shown: string): void {
+  name.value = which;
+  saved.value = original;
+  text.value = shown;
+  editor.value?.show(shown);
+  keep();
+}
+
+export async function openSet(which: string): Promise<void> {
+  const original = await fetched(which);
+  if (original === null) {
+    say(`The script ${which} cannot be read.`);
+    return;
+  }
+  show(which, original, localStorage.getItem(DRAFT + which) ?? original);
+}
+
+export function revert(): void {
+  show(name.value, saved.value, saved.value);
+}
+
+export function fresh(): void {
+  let which = "untitled";
+  for (let number = 2; sets.value.some((one) => one.name === which) || localStorage.getItem(DRAFT + which); number++) {
+    which = `untitled${number}`;
+  }
+  show(which, "", FIRST);
+}
+
+export async function save(): Promise<void> {
+  const known = sets.value.find((one) => one.name === name.value);
+  if (!known?.own) return saveAs();
+  await write(name.value, true);
+}
+
+export async function saveAs(): Promise<void> {
+  const shipped = sets.value.some((one) => one.name === name.value && !one.own);
+  const given = prompt("Save the script as", shipped ? `my-${name.value}` : name.value)?.trim();
+  if (given) await write(given, false);
+}
+
+async function write(which: string, replace: boolean): Promise<void> {
+  const content = text.value;
+  const path = `/api/live/sets/${encodeURIComponent(which)}`;
+  const answer = await asOwner(() => void write(which, replace), "PUT", path, { text: content, replace });
+  if (!answer) return;
+  if (answer.status === 409 && sets.value.some((one) => one.name === which && one.own)) {
+    if (confirm(`Replace your script ${which}? The one before is kept as ${which}~.`)) await write(which, true);
+    return;
+  }
+  if (wrong(answer)) return;
+  if (which !== name.value) localStorage.removeItem(DRAFT + name.value);
+  name.value = which;
+  saved.value = content;
+  keep();
+  say(`The script is saved as ${which}.`, false);
+  await readSets();
+}
+
+async function readSets(): Promise<void> {
+  sets.value = (await ask<SetName[]>("/api/live/sets")) ?? sets.value;
+}
+
+/** Shows the script that another browser runs. */
+export async function showRunning(): Promise<void> {
+  const answer = await asOwner(() => void showRunning(), "GET", "/api/live/script");
+  if (!answer || wrong(answer)) return;
+  const { name: which, text: shown, version } = answer.data as { name: string; text: string; version: number };
+  const original = (await fetched(which || "untitled")) ?? "";
+  show(which || "untitled", original, shown);
+  editor.value?.ran(version);
+}
+
+// ---- the room opens
+
+let entered = false;
+
+export async function enterRoom(): Promise<void> {
+  live.value = await ask<LiveState>("/api/live");
+  void ask<Record<string, string[]>>("/api/live/sounds").then((found) => found && (sounds.value = found));
+  if (entered) return;
+  entered = true;
+  await readSets();
+  const found = await ask<Record<string, never>>("/api/live/words");
+  if (found) {
+    const { words: all, changes, nodes, scales, chords } = found;
+    words.value = { words: all, changes, nodeWords: nodes, scales, chords };
+  }
+}
+
+/** The text that the editor begins with: a draft, the script that was open last, or a first one. */
+export async function firstText(): Promise<string> {
+  const draft = localStorage.getItem(DRAFT + name.value);
+  const original = sets.value.some((one) => one.name === name.value) ? await fetched(name.value) : null;
+  saved.value = original ?? "";
+  text.value = draft ?? original ?? FIRST;
+  return text.value;
+}
+
+/** Knows the places of a script that this text is, as after the page was read again. */
+export async function recognise(): Promise<void> {
+  const one = editor.value;
+  if (!one || !live.value?.playing || one.knows(live.value.version) || !token()) return;
+  const { status, data } = await request("GET", "/api/live/script");
+  if (status === 200 && data.text === one.text()) one.ran(Number(data.version));
+}
+
+function range(param: Param): string {
+  if (param.kind === "switch") return "0 or 1";
+  if (param.kind === "choice") return param.choices.join(", ");
+  if (param.kind !== "float" && param.kind !== "int") return "";
+  return `${param.low} to ${param.high}${param.unit ? ` ${param.unit}` : ""}`;
+}
+
+export function vocabulary(): Vocabulary {
+  const nodes = (graph.value?.nodes ?? []).map((node) => ({
+    name: node.name,
+    doc: node.doc,
+    params: node.params.filter((one) => !one.readonly).map((one) => ({ name: one.name, doc: one.doc, range: range(one) })),
+  }));
+  return {
+    ...(words.value ?? { words: [], changes: [], nodeWords: [], scales: [], chords: [] }),
+    sounds: [...new Set(Object.values(sounds.value).flat())].sort(),
+    patches: patches.value.map((one) => one.name),
+    nodes,
+  };
+}
+
+// ---- what the server reports
+
+parts.set("live", (part) => {
+  live.value = { on: true, start: "", ...(part as Partial<LiveState>) } as LiveState;
+  if (!live.value.playing) editor.value?.dark();
+});
+parts.set("steps", (part) => {
+  const one = editor.value;
+  if (!one) return;
+  const now = performance.now();
+  const beat = beatNow();
+  const pace = 60000 / bpm.value;
+  const late = listening.value === "off" ? 0 : delay.value * 1000;
+  one.light((part as [number, number, number[]][]).map(([at, length, places]) => {
+    const from = now + (at - beat) * pace + late;
+    return { from, until: from + Math.max(SHORTEST_MS, length * pace * SHARE), places };
+  }));
+});
+const SHORTEST_MS = 90; // a step that is lit for less is not seen
+const SHARE = 0.9; // of a step's length, so that two equal ones in a row are two
+const PRINTED = 6;
+parts.set("said", (part) => {
+  const lines = (part as string[]).filter((line) => !line.startsWith("plays from bar"));
+  const all = [...printed.value, ...lines];
+  printed.value = all.filter((line, place) => line !== all[place - 1]).slice(-PRINTED);
+});

@@ -1,0 +1,161 @@
+"""Where in the text of its script an event comes from: a word of a mini-notation, or the call of `play`.
+
+A place is looked up once, when a pattern is made, by the call that the script's frame is in; events of patterns carry
+it. Without a `ScriptPlaces` that is `seeking`, as in a render, nothing is looked up, and events have no places. Places
+are no part of what is played: events that differ in them alone are equal.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from types import CodeType
+from typing import TypeAlias
+
+Place: TypeAlias = tuple[int, int, int]
+"""Number of the script's version, then the first character and the one after the last, counted from 0."""
+Places: TypeAlias = tuple[Place, ...]
+MOST = 12
+"""Places of one event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a display lights for an event.
+
+    Attributes:
+        length: Of the event, in beats.
+        places: Where it stands in the script.
+    """
+
+    length: Fraction
+    places: Places
+
+
+class ScriptPlaces:
+    """Finds places in the text of one version of a script."""
+
+    def __init__(self, path: str, source: str, version: int) -> None:
+        """Reads nothing yet.
+
+        Args:
+            path: Of the script, as its frames name it.
+            source: Its text.
+            version: Its number.
+        """
+        self._path, self._source, self._version = path, source, version
+        self._lines = source.split("\n")
+        self._starts = [0]
+        for line in self._lines:
+            self._starts.append(self._starts[-1] + len(line) + 1)
+        self._texts: dict[str, list[int]] | None = None
+        self._calls: dict[tuple[int, int], tuple[CodeType, tuple[int, int] | None]] = {}
+
+    def call(self) -> Places:
+        """The call that the script's innermost frame is in; () where none of its frames runs."""
+        found = self._span()
+        return () if found is None else ((self._version, *found),)
+
+    def text(self, text: str) -> int | None:
+        """Where a text between quotation marks stands: that of the call that runs, or the only equal one of the script.
+
+        Args:
+            text: Its value.
+
+        Returns:
+            The place of its first character; None where there is none, or several that may be meant.
+        """
+        if self._texts is None:
+            self._texts = self._found()
+        starts, span = self._texts.get(text, []), self._span()
+        if span is not None:
+            inside = [start for start in starts if span[0] <= start < span[1]]
+            if inside:
+                return inside[-1]  # of a track, the name stands before the pattern
+        return starts[0] if len(starts) == 1 else None
+
+    def words(self, start: int, column: int, length: int) -> Places:
+        """The place of a word of a text that stands at `start`."""
+        return ((self._version, start + column, start + column + length),)
+
+    def _span(self) -> tuple[int, int] | None:
+        frame = sys._getframe(1)
+        while frame.f_code.co_filename != self._path:
+            if frame.f_back is None:
+                return None
+            frame = frame.f_back
+        key = id(frame.f_code), frame.f_lasti
+        if key not in self._calls:
+            line, last, column, end = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None))
+            span = None
+            if line is not None and last is not None and column is not None and end is not None:
+                span = self._offset(line, column), self._offset(last, end)
+            self._calls[key] = frame.f_code, span  # the code is kept, so that no other one has its id
+        return self._calls[key][1]
+
+    def _offset(self, line: int, column: int) -> int:
+        """The character at a line, from 1, and a column in bytes of UTF-8, as Python counts them."""
+        if not 1 <= line <= len(self._lines):
+            return 0
+        text = self._lines[line - 1]
+        return self._starts[line - 1] + (
+            column if text.isascii() else len(text.encode()[:column].decode("utf-8", "ignore"))
+        )
+
+    def _found(self) -> dict[str, list[int]]:
+        """The texts that stand in the script as they are, without escapes and in one piece."""
+        found: dict[str, list[int]] = {}
+        for node in ast.walk(ast.parse(self._source)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.end_lineno is not None:
+                first = self._offset(node.lineno, node.col_offset)
+                written = self._source[first : self._offset(node.end_lineno, node.end_col_offset or 0)]
+                start = written.find(node.value)
+                if node.value and written.endswith(("'", '"')) and 0 < start <= 5:
+                    found.setdefault(node.value, []).append(first + start)
+        for starts in found.values():
+            starts.sort()
+        return found
+
+
+_current: ContextVar[ScriptPlaces | None] = ContextVar("places", default=None)
+
+
+@contextmanager
+def seeking(places: ScriptPlaces | None) -> Iterator[None]:
+    """Has places looked up within this context."""
+    token = _current.set(places)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> ScriptPlaces | None:
+    """What finds places now; None for none."""
+    return _current.get()
+
+
+def of_call() -> Places:
+    """The place of the script's call that runs now; () where none is looked up."""
+    found = _current.get()
+    return () if found is None else found.call()
+
+
+def joined(one: Places, other: Places) -> Places:
+    """Both, each place once."""
+    if not other or one == other:
+        return one
+    if not one:
+        return other
+    return (*one, *(place for place in other if place not in one))[:MOST]
+
+
+def mark(places: Places, length: Fraction) -> Mark | None:
+    """The mark of an event; None for one without places."""
+    return Mark(length, places) if places else None

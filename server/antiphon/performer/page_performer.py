@@ -1,0 +1,203 @@
+"""Performs the scripts that pages send: one at a time, the last that was run.
+
+The processes that perform exist from the first run to the stop. What is played next is reported with its places in the
+text, so that a page can light them at their beats; what fails is reported by line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import select
+import socket
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import EngineError, WireError
+from antiphon.performer.outgoing import SentEvent
+from antiphon.performer.performing import Performing
+from antiphon.performer.scripts import Version
+from antiphon.wire.script_link import LONGEST, MOST_STEPS, pack, unpack
+from antiphon.wire.text import printable
+
+NAME = "page.py"
+"""Of the script in its own errors; pages show the line alone."""
+IDLE = 1000
+"""Milliseconds between two looks at the signals while nothing is performed."""
+MOST_RUNS = 4
+"""Versions whose names are known."""
+_SENTENCE = re.compile(r"page\.py(?: line (\d+))?: (.*)", re.DOTALL)
+
+
+class _Lighting(Performing):
+    """A performance that collects what its events light.
+
+    Attributes:
+        steps: Of the events that were sent since they were last taken: beat, length in beats, places.
+        dropped: Steps over `MOST_STEPS`.
+    """
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        self.steps: dict[tuple[float, str], tuple[float, float, list[int]]] = {}
+        self.dropped = 0
+        super().__init__(*given, **options)
+
+    def _send(self, event: SentEvent) -> None:
+        super()._send(event)
+        if event.lit is None:
+            return
+        length, places = event.lit
+        key = event.beat, str(places)  # the notes of a chord are one step
+        if key in self.steps or len(self.steps) < MOST_STEPS:
+            self.steps[key] = event.beat, length, [number for place in places for number in place]
+        else:
+            self.dropped += 1
+
+
+class PagePerformer:
+    """Performs what comes on a socket.
+
+    Attributes:
+        ending: Set to end `run`.
+    """
+
+    def __init__(self, sock: socket.socket, folder: Path, osc_port: int) -> None:
+        """Performs nothing yet.
+
+        Args:
+            sock: To the web process.
+            folder: Whose modules a script can import.
+            osc_port: Of the server.
+        """
+        sock.setblocking(False)
+        self._sock, self._path, self._osc_port = sock, str(folder / NAME), osc_port
+        self._performing: _Lighting | None = None
+        self._next: Version | None = None
+        self._runs: dict[int, dict[str, Any]] = {}
+        self._fault: dict[str, Any] | None = None
+        self._new: list[dict[str, Any]] = []
+        self._told: dict[str, Any] = {}
+        self._ended = False
+        self.ending = False
+
+    def run(self) -> None:
+        """Performs until `ending` is set, or the socket is closed."""
+        try:
+            while not (self.ending or self._ended):
+                self.turn()
+        finally:
+            self._end()
+
+    def turn(self) -> None:
+        """Waits for a moment, and does one step."""
+        if self._performing is None:
+            poll = select.poll()
+            poll.register(self._sock, select.POLLIN)
+            poll.poll(IDLE)
+        self._receive()
+        if self._performing is None and self._next is not None:
+            self._performing = _Lighting(
+                self._path, self._show, osc_port=self._osc_port, serve=None, source=self
+            )  # fmt: skip
+        if self._performing is not None:
+            self._perform(self._performing)
+        self._report()
+
+    def look(self, now: float) -> Version | None:
+        """The version that a page has sent since the last call; see `ScriptSource`."""
+        version, self._next = self._next, None
+        return version
+
+    def _perform(self, performing: _Lighting) -> None:
+        player = performing.player
+        waited = player.reading or self._next is not None
+        try:
+            performing.turn()
+        except EngineError as error:
+            self._show(str(error), fault=True)
+            self._end()
+            waited = True
+        # what failed while it was read is the version that was run last; else it is the one that plays
+        read = waited and not player.reading and player.version != player.tried
+        for fault in self._new:
+            self._fault = {**fault, "version": player.tried if read else player.version}
+        if not self._new and waited and not player.reading and not read:
+            self._fault = None
+        self._new = []
+
+    def _end(self) -> None:
+        if self._performing is not None:
+            self._performing.end()
+        self._performing = None
+
+    # ---- to and from web
+
+    def _receive(self) -> None:
+        while not self._ended:
+            try:
+                data = self._sock.recv(2 * LONGEST)
+            except BlockingIOError:
+                return
+            except OSError:
+                data = b""
+            if not data:
+                self._ended = True
+                return
+            with contextlib.suppress(WireError, KeyError, TypeError, ValueError):
+                self._answer(unpack(data))
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        match message["do"]:
+            case "run":
+                version = int(message["version"])
+                self._runs[version] = {"name": str(message["name"]), "by": str(message["by"])}
+                self._next, self._fault = Version(str(message["text"]), version), None
+                playing = 0 if self._performing is None else self._performing.player.version
+                for old in [number for number in self._runs if number not in (playing, version)][: -MOST_RUNS + 2]:
+                    del self._runs[old]
+            case "stop":
+                self._end()
+                self._next = self._fault = None
+            case "state":
+                self._told = {}
+
+    def _state(self) -> dict[str, Any]:
+        player = None if self._performing is None else self._performing.player
+        version = 0 if player is None else player.version
+        tried = version if player is None else player.tried
+        return {
+            "playing": player is not None and player.playing,
+            "reading": self._next is not None or (player is not None and player.reading),
+            "silent": player is not None and player.out.silent,
+            "version": version,
+            "tried": tried,
+            "begins": 0.0 if player is None else player.begins,
+            **self._runs.get(version, {"name": "", "by": ""}),
+            "fault": self._fault,
+        }
+
+    def _report(self) -> None:
+        state = self._state()
+        if state != self._told and self._tell({"state": state}):
+            self._told = state
+        performing = self._performing
+        if performing is not None and performing.steps:
+            steps, performing.steps = list(performing.steps.values()), {}
+            dropped, performing.dropped = performing.dropped, 0
+            if not self._tell({"steps": steps, "dropped": dropped}):
+                performing.dropped += dropped + len(steps)
+
+    def _tell(self, message: dict[str, Any]) -> bool:
+        try:
+            self._sock.send(pack(message))
+        except (OSError, WireError):
+            return False  # full: web is being started again
+        return True
+
+    def _show(self, sentence: str, picture: str = "", *, fault: bool = False) -> None:
+        if not fault:
+            self._tell({"said": sentence})
+            return
+        found = _SENTENCE.fullmatch(sentence)
+        line, text = (int(found[1] or 0), found[2]) if found else (0, sentence)
+        self._new.append({"line": line, "sentence": printable(text), "picture": picture})

@@ -1,0 +1,62 @@
+"""Entry point of the performer, which the supervisor starts with `--live`: it performs the scripts that pages send.
+
+Until a script is run it has imported nothing that performs.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import sys
+from typing import Any
+
+from antiphon.io.log_lines import log_lines
+from antiphon.runtime import paths
+from antiphon.runtime.child_process import bound_to, listening
+from antiphon.wire.script_link import LONGEST
+
+
+def main(argument: str) -> int:
+    """Performs until SIGTERM, or until web and supervisor have closed the socket.
+
+    Args:
+        argument: JSON from the supervisor: osc_port, scripts (a descriptor) and supervisor (its pid).
+
+    Returns:
+        The exit status.
+    """
+    given = json.loads(argument)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
+    log_lines()
+    if not bound_to(given["supervisor"]):
+        return 0
+    sock = socket.socket(fileno=given["scripts"])
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    listening()
+    while b'"run"' not in (message := sock.recv(LONGEST, socket.MSG_PEEK)):
+        if not message:
+            return 0
+        sock.recv(LONGEST)  # a web process that starts asks for the state, which is what it takes for granted
+    _perform(given, sock)
+    return 0
+
+
+def _perform(given: dict[str, Any], sock: socket.socket) -> None:
+    from antiphon.performer.page_performer import PagePerformer
+
+    performer = PagePerformer(sock, paths.scripts(), given["osc_port"])
+
+    def end(_number: int, _frame: object) -> None:
+        performer.ending = True
+
+    signal.signal(signal.SIGTERM, end)
+    performer.run()
+
+
+if __name__ == "__main__":
+    status = main(sys.stdin.read())
+    sys.stdout.flush()
+    os._exit(status)

@@ -1,0 +1,80 @@
+"""Where versions of a script come from: a file that is saved again and again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from antiphon.errors import UsageError
+from antiphon.live.reading import LARGEST
+from antiphon.performer.player import Display
+from antiphon.wire.text import printable
+
+LOOK = 0.02
+"""Seconds between two looks at the file: it is read once it is the same in two of them."""
+
+
+class Version(NamedTuple):
+    """A version of a script.
+
+    Attributes:
+        text: All of it.
+        number: By which its events name places in it; 0 for events without places.
+    """
+
+    text: str
+    number: int = 0
+
+
+class ScriptSource(Protocol):
+    """Gives the versions of a script."""
+
+    def look(self, now: float) -> Version | None:
+        """The next version, if there is one. now: seconds of the monotonic clock."""
+
+
+class ScriptFile:
+    """A file, read each time it was saved."""
+
+    def __init__(self, path: str, show: Display) -> None:
+        """Reads nothing yet.
+
+        Args:
+            path: Of the script.
+            show: Takes what is wrong with it.
+
+        Raises:
+            UsageError: There is no such file.
+        """
+        if not Path(path).is_file():
+            raise UsageError(f"cannot read {printable(path)}: there is no such file, or it is not an ordinary one")
+        self._path, self._show = path, show
+        self._seen: object = None
+        self._read: object = None
+        self._looked = 0.0
+
+    def look(self, now: float) -> Version | None:
+        """What the file holds, once after each time it was saved."""
+        if now - self._looked < LOOK:
+            return None
+        self._looked, first = now, self._seen is None
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None  # an editor that replaces the file has taken the old one away
+        seen, self._seen = self._seen, (found.st_mtime_ns, found.st_size, found.st_ino)
+        if self._seen == self._read or (seen != self._seen and not first):
+            return None
+        try:
+            with open(self._path, "rb") as file:
+                content = file.read(4 * LARGEST + 1)
+            text = content.decode("utf-8")
+        except OSError:
+            return None
+        except ValueError:
+            self._read = self._seen
+            self._show(f"cannot read {printable(self._path)}: it is not UTF-8 text", fault=True)
+            return None
+        self._read = self._seen
+        return Version(text)

@@ -1,0 +1,82 @@
+"""What an editor completes: the words of live scripts, the changes of patterns, scales, chords, and names of sounds."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from functools import cache
+from typing import Any
+
+from antiphon.errors import AntiphonError
+from antiphon.runtime import paths, resources
+from antiphon.runtime.sound_formats import FORMATS
+
+MOST_SOUNDS = 4000
+"""Names of one folder."""
+_MODULE = re.compile(r"\b(?:antiphon|collections|fractions|typing|types)(?:\.\w+)*\.")
+_CLASSES = frozenset({"ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale"})
+
+
+@cache
+def words() -> dict[str, Any]:
+    """The words, as JSON holds them: each with its name, signature and docstring.
+
+    Returns:
+        `words`, the methods of patterns (`changes`) and of nodes (`nodes`), and the names of `scales` and `chords`.
+    """
+    from antiphon import live  # when an editor asks first: a web process without one needs none of it
+    from antiphon.live.harmony import CHORDS, SCALES
+
+    patterns, nodes = (
+        [_word(name, value) for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")]
+        for kind in (live.ControlPattern, live.LiveNode)
+    )
+    return {
+        "words": [_word(name, getattr(live, name)) for name in live.__all__ if name not in _CLASSES],
+        "changes": patterns,
+        "nodes": nodes,
+        "scales": sorted(SCALES),
+        "chords": sorted(CHORDS),
+    }
+
+
+def _word(name: str, value: Any) -> dict[str, str]:
+    if not callable(value):
+        return {"name": name, "signature": "", "doc": _variable(name)}
+    try:
+        given = inspect.signature(value)
+    except (TypeError, ValueError):
+        return {"name": name, "signature": "", "doc": inspect.getdoc(value) or ""}
+    kept = [parameter.replace(annotation=inspect.Parameter.empty) for parameter in given.parameters.values()]
+    shown = given.replace(
+        parameters=[parameter for parameter in kept if parameter.name != "self"],
+        return_annotation=inspect.Signature.empty,
+    )
+    return {"name": name, "signature": _MODULE.sub("", str(shown)), "doc": inspect.getdoc(value) or ""}
+
+
+def _variable(name: str) -> str:
+    """The docstring below a signal, which Python does not keep with the value."""
+    from antiphon.live import pattern, signals
+
+    source = inspect.getsource(signals) + inspect.getsource(pattern)
+    found = re.search(rf'^{re.escape(name)}\b[^\n]*\n"""(.*?)"""', source, re.MULTILINE | re.DOTALL)
+    return " ".join(found[1].split()) if found else ""
+
+
+def sound_names(library: str) -> list[str]:
+    """The names of the sounds of a sampler.
+
+    Args:
+        library: Its parameter: a folder's name, or "" for the kit that ships.
+
+    Returns:
+        Sorted; none where the folder cannot be read.
+    """
+    try:
+        folder = paths.folder_in_library(library, "sounds") if library else resources.folder("library") / "kit"
+        names = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}
+        names |= {entry.stem for entry in folder.iterdir() if entry.suffix.lower() in FORMATS and entry.is_file()}
+    except (OSError, AntiphonError):
+        return []
+    return sorted(names)[:MOST_SOUNDS]

@@ -1,0 +1,109 @@
+"""The web process's end of the socket to the performer of `serve --live`, and what pages are sent of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import Any
+
+from antiphon.errors import WireError
+from antiphon.io.http_message import Refusal
+from antiphon.web.page.feed import PageFeed
+from antiphon.wire.script_link import LONGEST, pack, unpack
+
+MESSAGES = 64
+"""Messages that are read in one turn of the event loop."""
+START = "nothing is evaluated: start the server with `antiphon serve --live`"
+IDLE: dict[str, Any] = {
+    "playing": False, "reading": False, "silent": False, "version": 0, "tried": 0, "begins": 0.0, "name": "", "by": "",
+    "fault": None,
+}  # fmt: skip
+"""The state of a performer that has performed nothing."""
+
+
+class PerformerLink:
+    """Sends scripts to the performer, and pages what it reports.
+
+    Attributes:
+        state: The performer's last report.
+        script: The script that was run last, with its version, name and sender; None before one.
+        dropped: Steps that no page was sent, since there were too many at once.
+    """
+
+    def __init__(self, sock: socket.socket | None, feed: PageFeed) -> None:
+        """Reads nothing before `start`.
+
+        Args:
+            sock: To the performer; None where the server evaluates nothing.
+            feed: To the pages.
+        """
+        self._sock, self._feed = sock, feed
+        self.state: dict[str, Any] = dict(IDLE)
+        self.script: dict[str, Any] | None = None
+        self.dropped = 0
+
+    @property
+    def on(self) -> bool:
+        """Whether the server evaluates what the owner sends."""
+        return self._sock is not None
+
+    def start(self) -> None:
+        """Reads from now on, in the running event loop, and asks for the state."""
+        if self._sock is not None:
+            self._sock.setblocking(False)
+            asyncio.get_running_loop().add_reader(self._sock.fileno(), self._read, self._sock)
+            with contextlib.suppress(Refusal):
+                self._send({"do": "state"})
+
+    async def close(self) -> None:
+        """Reads no more."""
+        if self._sock is not None:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._sock.close()
+
+    def run(self, script: dict[str, Any]) -> None:
+        """Has a script performed from the next bar on, in place of the one that plays.
+
+        Args:
+            script: Its text, name and version, and by whom it is sent.
+
+        Raises:
+            Refusal: Nothing is evaluated, or the performer takes no message now.
+        """
+        self._send({"do": "run", **script})
+        self.script = script
+
+    def stop(self) -> None:
+        """Ends the script that plays; raises `Refusal` as `run` does."""
+        self._send({"do": "stop"})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._sock is None:
+            raise Refusal(403, START)
+        try:
+            self._sock.send(pack(message))
+        except WireError as error:
+            raise Refusal(413, str(error)) from None
+        except OSError:
+            raise Refusal(503, "the performer takes nothing now; try again", (("Retry-After", "1"),)) from None
+
+    def _read(self, sock: socket.socket) -> None:
+        for _ in range(MESSAGES):
+            try:
+                data = sock.recv(2 * LONGEST)
+            except OSError:
+                return  # nothing left to read
+            if not data:
+                return
+            with contextlib.suppress(WireError):
+                self._take(unpack(data))
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if isinstance(message.get("state"), dict):
+            self.state = message["state"]
+            self._feed.put("live", self.state)
+        if isinstance(message.get("steps"), list):
+            self.dropped += self._feed.add("steps", message["steps"]) + int(message.get("dropped", 0))
+        if isinstance(message.get("said"), str):
+            self.dropped += self._feed.add("said", [message["said"]])

@@ -1,0 +1,243 @@
+"""The page's editor in a real browser: a script is run, fails at its line, is completed, lit, saved, and refused."""
+
+from __future__ import annotations
+
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.chromium import Chromium, Tab, needs_chromium
+from tests.waiting import until
+
+from antiphon.bench.rig import ServerProcess
+
+pytestmark = [pytest.mark.real, needs_chromium]
+
+PATCH = """
+format = 1
+name = "Page"
+
+[nodes.drums]
+type = "sampler"
+
+[nodes.send]
+type = "gain"
+
+[wires]
+"drums" = "send"
+"send" = "out"
+"""
+SCRIPT = """from antiphon.live import *
+
+tempo(240)
+track("kick", s("bd*4 [hh hh]"))
+"""
+WATCH = """
+window.refused = [];
+document.addEventListener('securitypolicyviolation', event => refused.push(event.violatedDirective));
+window.sent = [];
+const send = WebSocket.prototype.send;
+WebSocket.prototype.send = function (data) { sent.push(data); return send.call(this, data) };
+"""
+STATUS = "document.querySelector('.code-status').innerText"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("home")
+    (home / "page.toml").write_text(PATCH)
+    return home
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[ServerProcess]:
+    with ServerProcess(
+        "--audio", "headless", "--patch", str(home / "page.toml"), "--live", home=home, wait=120.0
+    ) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def token(server: ServerProcess, home: Path) -> str:
+    return next(home.rglob("token")).read_text().strip()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with Chromium() as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(chromium: Chromium) -> Iterator[Chromium]:
+    yield chromium
+    chromium.close_tabs()
+
+
+def opened(browser: Chromium, server: ServerProcess) -> Tab:
+    tab = browser.tab()
+    tab.size(1280, 800)
+    tab.call("Page.enable")
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
+    tab.go(f"http://127.0.0.1:{server.http}/#room=code")
+    tab.until("!!document.querySelector('.cm-content')")
+    tab.until("antiphon.connection() === 'open'")
+    return tab
+
+
+def write(tab: Tab, text: str) -> None:
+    """Types a text in place of the one that stands there."""
+    tab.run("document.querySelector('.cm-content').focus()")
+    press(tab, "a", "KeyA", ctrl=True)
+    press(tab, "Backspace", "Backspace")
+    tab.call("Input.insertText", text=text)
+
+
+def press(tab: Tab, key: str, code: str, *, ctrl: bool = False) -> None:
+    number = {"Escape": 27, "Enter": 13, ".": 190, "a": 65, "Backspace": 8}[key]
+    for kind in ("rawKeyDown", "keyUp"):
+        tab.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=number,
+                 modifiers=2 if ctrl else 0)  # fmt: skip
+
+
+def give(tab: Tab, token: str) -> None:
+    tab.until("!!document.querySelector('.owner input')")
+    field = "const field = document.querySelector('.owner input')"
+    tab.run(f"(() => {{ {field}; field.value = '{token}'; field.form.requestSubmit() }})()")
+
+
+def shown(tab: Tab, selector: str) -> list[str]:
+    texts: list[str] = tab.run(f"[...document.querySelectorAll({json.dumps(selector)})].map(e => e.textContent)")
+    return texts
+
+
+def playing(server: ServerProcess) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/api/live") as answer:
+        return bool(json.load(answer)["playing"])
+
+
+def performs(server: ServerProcess, wanted: bool) -> None:
+    until(lambda: playing(server) is wanted, 20.0, f"a script plays: {wanted}")
+
+
+def test_a_script_is_run_heard_lit_and_plays_on_behind_an_error(
+    server: ServerProcess, browser: Chromium, token: str
+) -> None:
+    tab = opened(browser, server)
+    write(tab, SCRIPT)
+    press(tab, "Enter", "Enter", ctrl=True)
+    give(tab, "0" * 32)
+    tab.until("(document.querySelector('.owner') || {}).innerText?.includes('this is not the token')")
+    assert not playing(server)
+    give(tab, token)
+    tab.until(f"/(begins at|plays since) bar \\d+/.test({STATUS})")
+    tab.until("antiphon.level('out') > 0.01")
+    tab.until("[...document.querySelectorAll('.cm-lit')].some(e => e.textContent === 'bd')")
+    tab.until("[...document.querySelectorAll('.cm-lit')].some(e => e.textContent === 'hh')")
+    lit = set(shown(tab, ".cm-lit"))
+    assert lit <= {"bd", "hh"}, "nothing else sounds"
+
+    write(tab, SCRIPT.replace("[hh hh]", "[hh hh"))
+    press(tab, "Enter", "Enter", ctrl=True)
+    tab.until(f"{STATUS}.includes('Line 4: the [ is not closed')")
+    tab.until(f"{STATUS}.includes('The last good version plays on.')")
+    assert shown(tab, ".cm-lintRange-error") == ["["]
+    line = "document.querySelector('.cm-lintRange-error').closest('.cm-line').textContent"
+    assert tab.run(line).startswith("track(")
+    tab.until("antiphon.level('out') > 0.01")
+
+    write(tab, SCRIPT.replace("bd*4", "cp*4"))
+    press(tab, "Enter", "Enter", ctrl=True)
+    tab.until("[...document.querySelectorAll('.cm-lit')].some(e => e.textContent === 'cp')")
+    tab.until(f"!{STATUS}.includes('Line 4')")
+    assert not shown(tab, ".cm-lintRange-error")
+    press(tab, ".", "Period", ctrl=True)
+    tab.until(f"{STATUS}.includes('Nothing plays')")
+    performs(server, False)
+    assert tab.run("refused") == [], "the policy refuses nothing of the editor"
+    # the token is nowhere that another page, or the address, could read it
+    assert tab.run("localStorage.length && !JSON.stringify(localStorage).includes(sessionStorage.token)")
+
+
+def test_names_are_completed_and_escape_leaves_before_it_is_panic(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    for typed, wanted in (
+        ('node("send").ga', "gain"), ("s(\"", "bd"), ('note("1", on="', "drums"), ('scale("a3 min', "minPent"),
+        ("chord(\"c4 min", "minor7"), ("deg", None), ("s(\"bd\").deg", "degrade_by"), ("trac", "track"),
+    ):  # fmt: skip
+        write(tab, "")
+        for character in typed:
+            tab.call("Input.insertText", text=character)
+        offered = "[...document.querySelectorAll('.cm-completionLabel')].map(e => e.textContent)"
+        if wanted is not None:
+            tab.until(f"{offered}.includes({json.dumps(wanted)})")
+    assert tab.run("document.querySelector('.cm-completionInfo, .cm-tooltip-autocomplete').innerText.length > 0")
+    focused = "document.activeElement.className"
+    press(tab, "Escape", "Escape")
+    tab.until("!document.querySelector('.cm-tooltip-autocomplete')")
+    assert "cm-content" in tab.run(focused), "the first closes the completion"
+    press(tab, "Escape", "Escape")
+    tab.until(f"{focused} === 'code'")
+    assert not tab.run("sent.some(text => text.includes('/panic'))")
+    press(tab, "Escape", "Escape")
+    tab.until("sent.some(text => text.includes('/panic'))")
+
+
+def test_who_runs_last_wins_and_the_others_see_it(server: ServerProcess, browser: Chromium, token: str) -> None:
+    one, two = opened(browser, server), opened(browser, server)
+    for tab, sound in ((one, "bd"), (two, "cp")):
+        write(tab, f'from antiphon.live import *\ntempo(240)\ntrack("{sound}", "{sound}*4")\n')
+        press(tab, "Enter", "Enter", ctrl=True)
+        give(tab, token)
+        tab.until("document.querySelector('.cm-lit')?.textContent === " + json.dumps(sound))
+    one.until(f"{STATUS}.includes('Another browser runs untitled')")
+    one.until("!document.querySelector('.cm-lit')")
+    one.run("[...document.querySelectorAll('.code-status button')].find(b => b.innerText === 'Show it').click()")
+    one.until("document.querySelector('.cm-lit')?.textContent === 'cp'")
+    one.run("[...document.querySelectorAll('.code-tools button')].find(b => b.innerText === 'Stop').click()")
+    two.until(f"{STATUS}.includes('Nothing plays')")
+
+
+def test_scripts_are_opened_kept_and_saved(server: ServerProcess, browser: Chromium, token: str, home: Path) -> None:
+    tab = opened(browser, server)
+    tab.until("document.querySelectorAll('.code-tools option').length > 5")
+    tab.run("(() => { const s = document.querySelector('.code-tools select'); s.value = 'euclid'; "
+            "s.dispatchEvent(new Event('change', {bubbles: true})) })()")  # fmt: skip
+    tab.until("document.querySelector('.cm-content').innerText.includes('patch(')")
+    write(tab, "# mine\n")
+    tab.until("document.querySelector('.draft')?.innerText.includes('not saved')")
+    tab.call("Page.reload")
+    tab.until("document.querySelector('.cm-content')?.innerText.includes('# mine')")
+    tab.run("window.prompt = () => 'tune'")
+    tab.run("[...document.querySelectorAll('.code-tools button')].find(b => b.innerText === 'Save as…').click()")
+    give(tab, token)
+    until(lambda: (home / "data/live/tune.py").exists(), 20.0, "it is saved")
+    assert (home / "data/live/tune.py").read_text() == "# mine\n"
+    tab.until("document.querySelector('.code-tools select').value === 'tune' && !document.querySelector('.draft')")
+
+
+def test_without_live_nothing_evaluates(browser: Chromium, tmp_path: Path) -> None:
+    (tmp_path / "page.toml").write_text(PATCH)
+    options = ("--audio", "headless", "--patch", str(tmp_path / "page.toml"))
+    with ServerProcess(*options, home=tmp_path, wait=120.0) as server:
+        tab = opened(browser, server)
+        tab.until("document.querySelector('.code .off')?.innerText.includes('antiphon serve --live')")
+        assert tab.run("document.querySelector('.code-tools .call').disabled")
+        write(tab, SCRIPT)
+        press(tab, "Enter", "Enter", ctrl=True)
+        token = next(tmp_path.rglob("token")).read_text().strip()
+        answer: dict[str, Any] = tab.run(
+            "fetch('/api/live/eval', {method: 'POST', headers: {Authorization: 'Bearer "
+            + token
+            + "', 'Content-Type': 'application/json'}, body: JSON.stringify({text: 'x', version: 1})})"
+            ".then(async a => ({status: a.status, body: await a.json()}))"
+        )
+        assert answer["status"] == 403
+        assert "antiphon serve --live" in answer["body"]["error"]
+        time.sleep(0.2)
+        assert "performer" not in server.pids()
+        tab.go("about:blank")

@@ -1,0 +1,229 @@
+"""Routes of live scripts, with a stand-in for the performer: who may evaluate, what is saved, what pages are sent."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.web.test_http import body, send, status, until
+from tests.web.test_listen import ControlSocket
+from tests.web.test_page import Control, opened, said
+
+from antiphon.contract.catalog import Catalog
+from antiphon.graph.graph import NodeSpec
+from antiphon.runtime.child_process import pair
+from antiphon.web.access import TokenGuard
+from antiphon.web.api.live import LiveRoutes
+from antiphon.web.api.live_words import sound_names, words
+from antiphon.web.control_link import NodeValues
+from antiphon.web.guard import Limits
+from antiphon.web.page import routes as pages
+from antiphon.web.page.feed import EVENTS, PageFeed
+from antiphon.web.performer_link import PerformerLink
+from antiphon.web.server import HttpServer
+from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_STEPS, pack, unpack
+
+TOKEN = "0123456789abcdef" * 2
+SCRIPT = {"text": 'track("a", "bd*4")', "version": 7, "name": "mine", "by": "one"}
+
+
+class SamplerControl(Control):
+    """A patch with a sampler."""
+
+    async def nodes(self) -> list[Any]:
+        return [NodeValues(NodeSpec("drums", "sampler"), {"library": ""}), NodeValues(NodeSpec("send", "gain"), {})]
+
+
+@dataclass
+class Rig:
+    """A server and the performer's end of its socket."""
+
+    server: HttpServer
+    performer: socket.socket
+    feed: PageFeed
+
+    async def ask(
+        self, method: str, path: str, data: Any = None, *, token: str = TOKEN, origin: str = ""
+    ) -> tuple[int, Any]:
+        text = b"" if data is None else json.dumps(data).encode()
+        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.server.port}\r\nConnection: close\r\n"
+        head += f"Authorization: Bearer {token}\r\n" if token else ""
+        head += f"Origin: {origin}\r\n" if origin else ""
+        head += f"Content-Length: {len(text)}\r\n" if text or method != "GET" else ""
+        reply = await send(self.server, head.encode() + b"\r\n" + text)
+        return status(reply), json.loads(body(reply))
+
+    def told(self) -> list[dict[str, Any]]:
+        """What web has sent the performer."""
+        found = []
+        while True:
+            try:
+                found.append(unpack(self.performer.recv(1 << 20)))
+            except BlockingIOError:
+                return found
+
+
+@asynccontextmanager
+async def serving(*, live: bool = True) -> AsyncIterator[Rig]:
+    control, ends, (ours, theirs) = ControlSocket(), pair(), pair()
+    theirs.setblocking(False)
+    link = SamplerControl(ends[0], control.sock.getsockname())
+    server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
+    server.authorise = TokenGuard(TOKEN).check
+    feed = pages.install(server, link, Catalog({}), None)
+    LiveRoutes(server, link, PerformerLink(ours if live else None, feed)).add()
+    await server.start()
+    try:
+        yield Rig(server, theirs, feed)
+    finally:
+        await server.stop()
+        link.close()
+        for sock in (ends[1], control.sock, theirs, ours):
+            sock.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    return tmp_path
+
+
+async def test_a_script_reaches_the_performer_by_the_token_alone() -> None:
+    async with serving() as rig:
+        assert rig.told() == [{"do": "state"}]
+        assert (await rig.ask("POST", "/api/live/eval", SCRIPT, token=""))[0] == 401
+        refused, reason = await rig.ask("POST", "/api/live/eval", SCRIPT, token="f" * 32)
+        assert refused == 403
+        assert reason == {"error": "this is not the token"}
+        # a page of another site, even if it knew the token, and a browser that was sent here under a foreign name
+        assert (await rig.ask("POST", "/api/live/eval", SCRIPT, origin="http://evil.example"))[0] == 403
+        assert (await rig.ask("POST", "/api/live/stop", token=""))[0] == 401
+        assert (await rig.ask("GET", "/api/live/script", token=""))[0] == 401
+        assert rig.told() == []
+        own = f"http://127.0.0.1:{rig.server.port}"
+        assert await rig.ask("POST", "/api/live/eval", SCRIPT, origin=own) == (202, {"version": 7})
+        assert await rig.ask("POST", "/api/live/stop") == (200, {"stopped": True})
+        told = rig.told()
+        assert told == [{"do": "run", **SCRIPT}, {"do": "stop"}]
+        assert TOKEN not in json.dumps(told)
+        assert await rig.ask("GET", "/api/live/script") == (200, SCRIPT)
+
+
+async def test_without_live_nothing_is_evaluated_and_it_says_how() -> None:
+    async with serving(live=False) as rig:
+        state = (await rig.ask("GET", "/api/live", token=""))[1]
+        assert (state["on"], state["playing"]) == (False, False)
+        assert "antiphon serve --live" in state["start"]
+        for path, data in (("/api/live/eval", SCRIPT), ("/api/live/stop", None)):
+            refused, reason = await rig.ask("POST", path, data)
+            assert refused == 403
+            assert "antiphon serve --live" in reason["error"]
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"text": None}, "text takes"), ({"text": "\ud800"}, "UTF-8"), ({"text": "x" * (LONGEST_SCRIPT + 1)}, "bytes"),
+        ({"version": 0}, "version takes"), ({"version": True}, "version"), ({"version": MAX_VERSION + 1}, "version"),
+        ({"name": "x" * 81}, "name takes"), ({"by": "a\nb"}, "by takes"),
+    ],
+)  # fmt: skip
+async def test_a_wrong_script_is_refused_in_words(change: dict[str, Any], reason: str) -> None:
+    async with serving() as rig:
+        rig.told()
+        refused, said = await rig.ask("POST", "/api/live/eval", {**SCRIPT, **change})
+        assert refused in (400, 413)
+        assert reason in said["error"]
+        assert rig.told() == []
+
+
+async def test_a_performer_that_reads_nothing_is_said_and_stops_nothing() -> None:
+    async with serving() as rig:
+        script = {**SCRIPT, "text": "x" * LONGEST_SCRIPT}
+        for _ in range(200):
+            answered = await rig.ask("POST", "/api/live/eval", script)
+            if answered[0] == 503:
+                break
+        assert answered[0] == 503
+        assert "try again" in answered[1]["error"]
+        assert (await rig.ask("GET", "/api/live"))[0] == 200
+
+
+async def test_pages_are_sent_what_plays_and_what_failed() -> None:
+    async with serving() as rig:
+        client = await opened(rig.server, "/api/feed")
+        state = {**(await rig.ask("GET", "/api/live"))[1], "playing": True, "version": 7, "begins": 12.0}
+        rig.performer.send(pack({"state": state}))
+        assert (await said(client, "live"))["begins"] == 12.0
+        assert (await rig.ask("GET", "/api/live"))[1]["version"] == 7
+        steps = [[12.0, 0.5, [7, 10, 12]]] * MOST_STEPS
+        rig.performer.send(pack({"steps": steps, "dropped": 3}))
+        rig.performer.send(pack({"said": "hello"}))
+        rig.performer.send(b"no JSON")
+        rig.performer.send(b"[1]")
+        assert await said(client, "steps") == steps
+        assert rig.feed.add("steps", [1] * (EVENTS + 5)) == 5, "an object holds so many"
+        await until(lambda: rig.server.status()["live_dropped"] == 3)
+        assert (await rig.ask("GET", "/api/live"))[0] == 200
+
+
+async def test_scripts_are_saved_beside_those_that_ship_and_replaced_only_when_asked(home: Path) -> None:
+    async with serving() as rig:
+        names = [entry["name"] for entry in (await rig.ask("GET", "/api/live/sets", token=""))[1]]
+        assert {"euclid", "dub"} <= set(names)
+        shipped = (await rig.ask("GET", "/api/live/sets/euclid", token=""))[1]
+        assert "patch(" in shipped["text"]
+        assert not shipped["own"]
+        folder = home / "data" / "live"
+        assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "one"}, token=""))[0] == 401
+        assert not folder.exists()
+        assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "one"}))[0] == 201
+        refused, reason = await rig.ask("PUT", "/api/live/sets/tune", {"text": "two"})
+        assert refused == 409
+        assert "replace it" in reason["error"]
+        assert (folder / "tune.py").read_text() == "one"
+        assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "two", "replace": True}))[0] == 201
+        assert ((folder / "tune.py").read_text(), (folder / "tune~.py").read_text()) == ("two", "one")
+        assert (await rig.ask("GET", "/api/live/sets/tune"))[1] == {"name": "tune", "own": True, "text": "two"}
+        assert [e for e in (await rig.ask("GET", "/api/live/sets"))[1] if e["own"]] == [{"name": "tune", "own": True}]
+        assert (await rig.ask("PUT", "/api/live/sets/euclid", {"text": "mine"}))[0] == 409
+        assert (await rig.ask("GET", "/api/live/sets/nothing"))[0] == 404
+        (home / "secret.py").write_text("secret")
+        (folder / "out.py").symlink_to(home / "secret.py")
+        for name in ("..%2f..%2fsecret", ".hidden", "out", "a%00b", "x" * 200, "a/b"):
+            for method, data in (("PUT", {"text": "x", "replace": True}), ("GET", None)):
+                assert (await rig.ask(method, f"/api/live/sets/{name}", data))[0] in (400, 404), name
+        assert (home / "secret.py").read_text() == "secret"
+
+
+async def test_words_and_sounds_are_there_for_completion() -> None:
+    async with serving(live=False) as rig:
+        found = (await rig.ask("GET", "/api/live/words", token=""))[1]
+        assert found == words()
+        said = {word["name"]: word for word in found["words"]}
+        assert said["track"]["signature"].startswith("(name, pattern, on='', beats=None")
+        assert "under a name" in said["track"]["doc"]
+        assert said["sine"] == {"name": "sine", "signature": "", "doc": said["sine"]["doc"]}
+        assert all(word["doc"] for part in ("words", "changes", "nodes") for word in found[part])
+        assert {"every", "degrade_by"} <= {word["name"] for word in found["changes"]}
+        assert "minPent" in found["scales"]
+        assert "minor7" in found["chords"]
+        sounds = (await rig.ask("GET", "/api/live/sounds", token=""))[1]
+        assert list(sounds) == ["drums"]
+        assert {"bd", "hh", "cp"} <= set(sounds["drums"])
+
+
+def test_a_folder_of_sounds_is_listed_and_one_that_is_not_there_is_none(home: Path) -> None:
+    kit = home / "data" / "library" / "kit"
+    (kit / "gong").mkdir(parents=True)
+    (kit / "one.wav").write_bytes(b"")
+    (kit / "notes.txt").write_bytes(b"")
+    assert sound_names("kit") == ["gong", "one"]
+    assert sound_names("../kit") == []
+    assert sound_names("nothing") == []
