@@ -12,6 +12,8 @@ NEAREST, FARTHEST = 3, 56
 STORED, ASKED = 4, 5
 """Pairs that a landmark begins, with those that follow first: of a catalogued sound, and of one to be identified,
 of which noise hides and adds some."""
+ASKED_AT_SPEED = 2
+"""The same at each of the other speeds, which are many."""
 _BINS, _LINEAR = 40.0, 60.0
 """Bins of an octave well above so many Hz; below it they are evenly spaced, as far as the spectrum resolves."""
 _LEAP = 48

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.library.fingerprints import ASKED, F64, FRAME, I64, U32, hashes
+from antiphon.library.fingerprints import ASKED, ASKED_AT_SPEED, F64, FRAME, I64, U32, hashes
 from antiphon.library.shards import GAP, Shard, ShardSet, dead_rows
 
 SPEEDS = (1.0, 1.0075, 0.9925, 1.015, 0.985, 1.0225, 0.9775, 1.03, 0.97)
 """Speeds that are tried: in between a pair's pitches are off by a sixth of a bin at most, and 10 s by 1.5 frames."""
-COMMON = 2000
-"""A hash that a shard has more often says nothing, and is left out: it bounds the time of a request."""
-_CANDIDATES = 12
+COMMON = 200
+"""A hash that a shard has more often says little, and is left out: it bounds the time of a request."""
+_CANDIDATES = 8
 """Places of each shard and speed that are looked at."""
 _APART = 40
 """Frames, a second, beyond which two places in a sound are two candidates."""
@@ -29,6 +29,8 @@ _LEAST_CHANCE = 4.0
 _LEAST_MARGIN, _LEAST_MARGIN_OF_SPEED = 4.0, 6.0
 """Votes above those of chance, in their standard deviations by Poisson, of a match at the recorded speed and at
 another one, of which many are tried: chosen on songs that nothing is measured on."""
+_CERTAIN = 12.0
+"""The margin at the recorded speed above which no other is tried."""
 _CLEAR_SHARE, _CLEAR_VOTES = 0.6, 30
 """Of all votes that are possible, and votes, that are enough whatever chance has: a loop agrees with itself in many
 places."""
@@ -75,8 +77,11 @@ def matches(index: ShardSet, seconds: F64, hertz: F64) -> list[FingerprintMatch]
     Returns:
         Those that stand out, the best first; none for an unknown sound. Copies of a recording are several.
     """
-    found = _apart(candidate for speed in SPEEDS for candidate in _voted(index, seconds, hertz, speed))
-    chance = max(_LEAST_CHANCE, found[_RANK - 1].votes if len(found) >= _RANK else 0.0)
+    found = _apart(_voted(index, seconds, hertz, SPEEDS[0]))
+    if not found or _margin(found[0], _chance(found)) < _CERTAIN:
+        tried = (candidate for speed in SPEEDS[1:] for candidate in _voted(index, seconds, hertz, speed))
+        found = _apart([*found, *tried])
+    chance = _chance(found)
     best: dict[int, FingerprintMatch] = {}
     for candidate in found[:_RANK]:
         enough = 2 * candidate.votes >= found[0].votes and _stands_out(candidate, chance)
@@ -87,15 +92,26 @@ def matches(index: ShardSet, seconds: F64, hertz: F64) -> list[FingerprintMatch]
     return list(best.values())
 
 
+def _chance(found: Sequence[_Candidate]) -> float:
+    """The votes that chance gives."""
+    return max(_LEAST_CHANCE, found[_RANK - 1].votes if len(found) >= _RANK else 0.0)
+
+
+def _margin(candidate: _Candidate, chance: float) -> float:
+    return (candidate.votes - chance) / math.sqrt(chance)
+
+
 def _stands_out(candidate: _Candidate, chance: float) -> bool:
     least = _LEAST_MARGIN if candidate.speed == 1.0 else _LEAST_MARGIN_OF_SPEED
-    margin = (candidate.votes - chance) / math.sqrt(chance)
+    margin = _margin(candidate, chance)
     clear = candidate.votes >= _CLEAR_VOTES and candidate.share >= _CLEAR_SHARE
     return clear or (candidate.votes >= _LEAST_VOTES and margin >= least)
 
 
 def _voted(index: ShardSet, seconds: F64, hertz: F64, speed: float) -> Iterator[_Candidate]:
-    asked, frames = hashes(seconds, hertz, ASKED, speed)
+    asked, frames = hashes(seconds, hertz, ASKED if speed == 1.0 else ASKED_AT_SPEED, speed)
+    order = np.argsort(asked)  # neighbours in memory are looked up one after the other
+    asked, frames = asked[order], frames[order]
     possible = int(np.minimum(np.bincount(frames // _CELL), _CELL_VOTES).sum()) if len(frames) else 1
     for shard in index.shards:
         voted, voters = _differences(shard, asked, frames)
