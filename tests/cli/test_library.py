@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -191,3 +192,36 @@ def test_killed_and_run_again_nothing_is_missing_and_nothing_is_done_twice(libra
     assert whole["analysed"] == 9
     kept = [json.loads(library("list", "--json", root=root).out) for root in ("root", "other")]
     assert kept[0] == kept[1]
+
+
+def test_next_map_learn_and_personality(
+    library: Library, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "library add FOLDER" in library("next").err
+    assert "library add FOLDER" in library("map").err
+    assert library("add", music).code == 0
+    assert "library analyse" in library("map").err
+    library("analyse", "--only", "timbre")
+    matches = json.loads(library("next", "--like", music / "a.wav", "--count", "5", "--m3u", "p.m3u", "--json").out)[
+        "matches"
+    ]
+    assert {Path(match["path"]).name for match in matches} == {"b.flac", "c.wav"}
+    assert (tmp_path / "p.m3u").read_text().splitlines() == ["#EXTM3U", *(match["path"] for match in matches)]
+    assert "has no nowhere.wav" in library("next", "--after", "nowhere.wav").err
+    assert "Tone" in library("next", "--forget", "--after", music / "c.wav").out
+    found = json.loads(library("map", "--png", "map.png", "--json").out)
+    assert len(found["tracks"]) == 3
+    assert found["artists"][0] | {"x": 0, "y": 0} == {
+        "name": "Sine", "genre": "", "x": 0, "y": 0, "tracks": 3, "nearest": [],
+    }  # fmt: skip
+    assert found["trustworthiness"] == {"k": 10, "map": None, "pca": None}
+    assert (tmp_path / "map.png").read_bytes().startswith(b"\x89PNG")
+    (tmp_path / "mpd.slice.0-999.json").write_text(
+        json.dumps({"playlists": [{"tracks": [{"artist_name": "sine", "track_name": f"tone {n}"} for n in (0, 2)]}]})
+    )
+    assert library("learn", tmp_path).out == "1 lists, 2 of your tracks in them, 1 pairs learned\n"
+    assert "holds no logs" in library("learn", music).err
+    monkeypatch.setattr(sys, "stdin", StringIO("y\n"))
+    done = json.loads(library("personality", "--questions", "3", "--into", "c.wav", "--json").out)
+    assert [answer["answer"] for answer in done["answers"]] == ["like"]
+    assert soundfile.info(str(tmp_path / "c.wav")).samplerate == 44100

@@ -1,0 +1,102 @@
+"""The library by HTTP: the map, excerpts of catalogued files alone, and what comes next with the token."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import wave
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from tests.web.test_lan import serving
+
+from antiphon.library import scanning
+from antiphon.library.catalogue import Catalogue
+from antiphon.runtime import paths
+
+TRACKS = 6
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Path:
+    music = tmp_path / "music"
+    music.mkdir()
+    for n in range(TRACKS):
+        tone = 0.3 * np.sin(2 * np.pi * (200 + 100 * n) * np.arange(8000) / 8000)
+        with soundfile.SoundFile(music / f"{n}.wav", "w", 8000, 1) as file:
+            file.title, file.artist = f"Tone {n}", f"A{n % 2}"
+            file.write(tone)
+    with Catalogue(paths.library()) as catalogue:
+        scanning.add(catalogue, [music], lambda *_: None)
+        for n, (digest, *_) in enumerate(catalogue.sounds()):
+            catalogue.put_results(digest, {"timbre": (1, {"embedding": [float(n % 2), n / 7, 1.0]}, "")})
+    return music
+
+
+async def asked(server: Any, method: str, path: str, data: Any = None, token: str = "") -> tuple[int, Any]:
+    """The status and the JSON of an answer."""
+
+    def blocking() -> tuple[int, Any]:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        connection.request(method, path, None if data is None else json.dumps(data), headers)
+        reply = connection.getresponse()
+        try:
+            return reply.status, json.loads(reply.read())
+        finally:
+            connection.close()
+
+    return await asyncio.to_thread(blocking)
+
+
+async def test_the_map_excerpts_and_what_comes_next(tmp_path: Path, library: Path) -> None:
+    async with serving(tmp_path, jobs=tmp_path / "jobs") as server:
+        token = (tmp_path / "token").read_text().strip()
+        status, found = await asked(server, "GET", "/api/library/map")
+        assert status == 200
+        assert (len(found["tracks"]), found["placed"], found["placing"]) == (TRACKS, False, False)
+        assert [artist["name"] for artist in found["artists"]] == ["A0", "A1"]
+        number = found["tracks"][0]["id"]
+        status, _ = await asked(server, "POST", "/api/library/next", {"like": number})
+        assert status == 401
+        status, body = await asked(server, "POST", "/api/library/next", {"like": number, "count": 2}, token)
+        matches = body["matches"]
+        assert status == 200
+        assert matches[0]["artist"] == found["tracks"][0]["artist"]
+        assert number not in [match["id"] for match in matches]
+        status, body = await asked(server, "POST", "/api/library/next", {"like": "/etc/passwd"}, token)
+        assert status == 400
+        for path in ("/api/library/tracks/999/sound", "/api/library/tracks/x/sound", f"/api/library/tracks/{number}"):
+            assert (await asked(server, "GET", path))[0] == 404
+        (library / "0.wav").unlink()
+        assert (await asked(server, "GET", f"/api/library/tracks/{number}/sound"))[0] == 400
+
+
+async def test_an_excerpt_is_wav_of_a_catalogued_file(tmp_path: Path, library: Path) -> None:
+    async with serving(tmp_path, jobs=tmp_path / "jobs") as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        request = (
+            f"GET /api/library/tracks/1/sound HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nConnection: close\r\n\r\n"
+        )
+        writer.write(request.encode())
+        head, _, body = (await reader.read()).partition(b"\r\n\r\n")
+        writer.close()
+        assert head.startswith(b"HTTP/1.1 200")
+        assert b"audio/wav" in head
+        with wave.open(BytesIO(body)) as file:
+            assert (file.getframerate(), file.getnframes()) == (8000, 8000)
+
+
+async def test_without_a_library_there_is_none_and_none_is_made(tmp_path: Path) -> None:
+    async with serving(tmp_path, jobs=tmp_path / "jobs") as server:
+        token = (tmp_path / "token").read_text().strip()
+        status, body = await asked(server, "GET", "/api/library/map")
+        assert (status, body["tracks"]) == (200, [])
+        assert (await asked(server, "POST", "/api/library/next", {}, token))[0] == 409
+        assert (await asked(server, "POST", "/api/library/map", {}, token))[0] == 409
+        assert not (paths.library() / "library.sqlite").exists()
