@@ -25,8 +25,8 @@ _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17
 """Krumhansl's probe-tone profiles (1990)."""
 EARLY = 4.0
 """Seconds after the first sound at which a live tempo is looked at."""
-_HOP = 941
-"""Frames of a live hop at `RATE`: 43 ms, as the node's are at 48 kHz."""
+_HOP = 1882
+"""Frames of a live hop at `RATE`: 85 ms, as the node's are at 48 kHz."""
 _LOUD = 1e-3
 _SURELY = 0.03
 """Seconds within which a beat is on time."""
@@ -136,7 +136,7 @@ def ours(sound: Sound) -> MusicFound:
 
 
 def live(sound: Sound) -> MusicFound:
-    """The worker of the node, hop by hop, and the node's clock, which takes each answer two hops later."""
+    """The worker of the node, hop by hop, and the node's clock, which takes each answer a hop later."""
     listener, clock, answer = Listener(RATE, 1), BeatClock(RATE), np.zeros(spec.FIELDS, np.float32)
     beats, downbeats, tempi, early, key = [], [], [], 0.0, ""
     until = _first(sound) + EARLY * RATE
