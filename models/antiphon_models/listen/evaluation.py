@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
 from antiphon_listen.live import spec
-from antiphon_listen.live.beat_clock import BeatClock
+from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
 from antiphon_listen.music import Music
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
@@ -137,7 +137,7 @@ def ours(sound: Sound) -> MusicFound:
 
 def live(sound: Sound) -> MusicFound:
     """The worker of the node, hop by hop, and the node's clock, which takes each answer a hop later."""
-    listener, clock, answer = Listener(RATE, 1), BeatClock(RATE), np.zeros(spec.FIELDS, np.float32)
+    listener, clock, answer = Listener(RATE, 1), NextBeats(RATE), np.zeros(spec.FIELDS, np.float32)
     beats, downbeats, tempi, early, key = [], [], [], 0.0, ""
     until = _first(sound) + EARLY * RATE
     for end in range(_HOP, len(sound) + 1, _HOP):

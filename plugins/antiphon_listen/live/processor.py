@@ -12,7 +12,7 @@ from antiphon.api.analysis import QUIETEST
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon.api.workers import Rebuffer, WorkerClient, lead_for
 from antiphon_listen.live import spec as answers
-from antiphon_listen.live.beat_clock import BeatClock
+from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.spec import CHORDS, HOP, KEYS, LEAD, worker_of
 
 PLAYED = ("chords", "roots", "beats", "off")
@@ -90,7 +90,7 @@ class Listen(Processor):
         self._nothing: Samples = np.zeros((0, spec.block), np.float32)
         self._levels = np.zeros(2)
         self._share = 1.0 - float(np.exp(-1.0 / (_GLIDE * spec.rate)))
-        self._clock = BeatClock(spec.rate)
+        self._clock = NextBeats(spec.rate)
         self._reported = [0.0] * len(_REPORTS)
         self._io: IO | None = None
         self._sounding: list[int] = []

@@ -14,8 +14,8 @@ from antiphon.api.commands import SetTempo
 from antiphon.api.testing import render
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon_listen.live import spec
-from antiphon_listen.live.beat_clock import BeatClock
 from antiphon_listen.live.level import LiveLoudness
+from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.processor import DOWNBEAT, Listen
 from antiphon_listen.live.tempo_driver import TempoDriver
 from antiphon_listen.live.worker import Listener
@@ -103,7 +103,7 @@ def test_a_sine_has_the_loudness_of_the_standard() -> None:
     assert [live.momentary, live.short_term, live.integrated] == pytest.approx([-23.0] * 3, abs=0.1)
 
 
-def ticks(clock: BeatClock, first: int, last: int, block: int = 64) -> list[int]:
+def ticks(clock: NextBeats, first: int, last: int, block: int = 64) -> list[int]:
     beats = []
     for start in range(first, last, block):
         while (beat := clock.due(start, start + block)) is not None:
@@ -112,7 +112,7 @@ def ticks(clock: BeatClock, first: int, last: int, block: int = 64) -> list[int]
 
 
 def test_each_beat_comes_once_however_often_it_is_estimated() -> None:
-    clock, beats = BeatClock(1000), []
+    clock, beats = NextBeats(1000), []
     for start in range(0, 4000, 100):
         clock.update(500.0, start - start % 500 + 3.0 * (start % 200 == 0), start // 500 % 4, 4, float(start))
         beats += ticks(clock, start, start + 100, 50)
@@ -121,7 +121,7 @@ def test_each_beat_comes_once_however_often_it_is_estimated() -> None:
 
 
 def test_a_beat_that_is_over_is_left_out() -> None:
-    clock = BeatClock(1000)
+    clock = NextBeats(1000)
     clock.update(500.0, 0.0, 3, 4, 100.0)
     assert ticks(clock, 100, 1100) == [500, 1000]
     assert clock.place == 1
