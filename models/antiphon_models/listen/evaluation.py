@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
 from antiphon_listen.live import spec
-from antiphon_listen.live.beat_clock import BeatClock
+from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
 from antiphon_listen.music import Music
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
@@ -25,8 +25,8 @@ _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17
 """Krumhansl's probe-tone profiles (1990)."""
 EARLY = 4.0
 """Seconds after the first sound at which a live tempo is looked at."""
-_HOP = 941
-"""Frames of a live hop at `RATE`: 43 ms, as the node's are at 48 kHz."""
+_HOP = 1882
+"""Frames of a live hop at `RATE`: 85 ms, as the node's are at 48 kHz."""
 _LOUD = 1e-3
 _SURELY = 0.03
 """Seconds within which a beat is on time."""
@@ -136,8 +136,8 @@ def ours(sound: Sound) -> MusicFound:
 
 
 def live(sound: Sound) -> MusicFound:
-    """The worker of the node, hop by hop, and the node's clock, which takes each answer two hops later."""
-    listener, clock, answer = Listener(RATE, 1), BeatClock(RATE), np.zeros(spec.FIELDS, np.float32)
+    """The worker of the node, hop by hop, and the node's clock, which takes each answer a hop later."""
+    listener, clock, answer = Listener(RATE, 1), NextBeats(RATE), np.zeros(spec.FIELDS, np.float32)
     beats, downbeats, tempi, early, key = [], [], [], 0.0, ""
     until = _first(sound) + EARLY * RATE
     for end in range(_HOP, len(sound) + 1, _HOP):

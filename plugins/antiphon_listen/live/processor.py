@@ -12,7 +12,7 @@ from antiphon.api.analysis import QUIETEST
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon.api.workers import Rebuffer, WorkerClient, lead_for
 from antiphon_listen.live import spec as answers
-from antiphon_listen.live.beat_clock import BeatClock
+from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.spec import CHORDS, HOP, KEYS, LEAD, worker_of
 
 PLAYED = ("chords", "roots", "beats", "off")
@@ -22,8 +22,15 @@ _CLICK = 0.05
 """Seconds of such a note."""
 _GLIDE = 0.05
 """Seconds in which `loudness` and `minor` go most of the way to a new value."""
-_MISSING = 40
+_MISSING = 20
 """Hops without an answer after which nothing is known any more."""
+_REPORTED = 2.0
+"""Seconds after which all is reported again."""
+_REPORTS = (
+    ("tempo", answers.TEMPO), ("beat", -1), ("meter", answers.METER), ("key", answers.KEY), ("chord", answers.CHORD),
+    ("momentary", answers.MOMENTARY), ("short_term", answers.SHORT_TERM), ("integrated", answers.INTEGRATED),
+)  # fmt: skip
+"""Parameters and the places of their numbers in an answer; the beat is the clock's."""
 _LOUDEST = -60.0
 """LUFS at which the output `loudness` is 0; at 0 LUFS it is `depth`."""
 _HIGHEST = 400.0
@@ -83,7 +90,8 @@ class Listen(Processor):
         self._nothing: Samples = np.zeros((0, spec.block), np.float32)
         self._levels = np.zeros(2)
         self._share = 1.0 - float(np.exp(-1.0 / (_GLIDE * spec.rate)))
-        self._clock = BeatClock(spec.rate)
+        self._clock = NextBeats(spec.rate)
+        self._reported = [0.0] * len(_REPORTS)
         self._io: IO | None = None
         self._sounding: list[int] = []
         self._end_all = False
@@ -104,6 +112,8 @@ class Listen(Processor):
         for place in (answers.MOMENTARY, answers.SHORT_TERM, answers.INTEGRATED):
             self._known[place] = QUIETEST
         self._missing = 0
+        self._unreported = 0
+        self._answered = False
         self._played = 0
         self._until = -1
 
@@ -112,17 +122,30 @@ class Listen(Processor):
         if self._end_all:
             self._end(io, 0)
             self._end_all = False
-        self._hops.run(io, io.audio_in[0], self._nothing[:, : io.frames])
-        start, at = io.time.sample, 0
-        while (beat := self._clock.due(start + at, start + io.frames)) is not None:
-            self._ramps(io, at, beat - start)
-            at = beat - start
-            self._on_beat(io, at)
-            if at + 1 >= io.frames:
-                break
-        self._ramps(io, at, io.frames)
-        self._between(io)
+        self._hops.begin(io.time.sample)
+        sound, first = io.audio_in[0], 0
+        while first < io.frames:  # in pieces that end where hops do, so that an answer counts from its frame on
+            last = min(io.frames, first + HOP - self._hops.fill)
+            self._answered = False
+            self._hops.run(io, sound[:, first:last], self._nothing[:, : last - first])
+            if self._answered:
+                self._on_answer(io, first)
+            self._piece(io, first, last)
+            first = last
+        self._glides(io)
         self._report(io)
+
+    def _piece(self, io: IO, first: int, last: int) -> None:
+        """Beats and ramps of some frames of the block."""
+        start = io.time.sample
+        while (beat := self._clock.due(start + first, start + last)) is not None:
+            at = beat - start
+            self._end_click(io, at)
+            self._ramps(io, first, at)
+            self._on_beat(io, at)
+            first = at
+        self._end_click(io, last)
+        self._ramps(io, first, last)
 
     def _post(self, hop: int, sound: Samples) -> None:
         assert self._io is not None
@@ -137,12 +160,16 @@ class Listen(Processor):
         if answer is None:
             self._missing += 1
             if self._missing == _MISSING:
+                missing = self._missing
+                self._end_all = bool(self._sounding)
                 self._forget()
+                self._missing = missing
             return
-        self._missing = 0
+        self._missing, self._answered = 0, True
         values, known = answer[0], self._known
         for place in range(answers.FIELDS):
             known[place] = float(values[place])
+        known[answers.TEMPO] = min(_HIGHEST, known[answers.TEMPO])
         tempo, end = known[answers.TEMPO], (hop + 1) * HOP
         self._clock.update(
             60.0 / tempo * self._rate if tempo > 0.0 else 0.0, end + known[answers.NEXT] * self._rate,
@@ -159,22 +186,27 @@ class Listen(Processor):
         level, fall = (1.0 - (clock.place + gone) / bar, fall / bar) if gone < 1.5 else (0.0, 0.0)
         listen_ramp(io.audio_out[1][0], depth, first, last, level, fall)
 
-    def _between(self, io: IO) -> None:
-        """What does not depend on beats: the other outputs, and chords while there is no beat."""
+    def _glides(self, io: IO) -> None:
+        """The outputs that do not depend on beats."""
         known, depth = self._known, io.curve("depth")
         loud = min(1.0, max(0.0, 1.0 - known[answers.MOMENTARY] / _LOUDEST))
         listen_glide(io.audio_out[2][0], depth, io.frames, self._levels, loud, self._share)
         minor = 1.0 if known[answers.KEY] > 12.0 else 0.0
         listen_glide(io.audio_out[3][0], depth, io.frames, self._levels[1:], minor, self._share)
-        if 0 <= self._until < io.time.sample + io.frames:
-            self._end(io, max(0, self._until - io.time.sample))
-        play = str(io.at("play", 0))
-        chord = int(known[answers.CHORD])
-        if chord == 0 or play == "off":
-            if self._until < 0:
-                self._end(io, 0)
+
+    def _on_answer(self, io: IO, offset: int) -> None:
+        """Ends a chord that is over, and begins one while there is no beat to begin it on."""
+        play, chord = str(io.at("play", offset)), int(self._known[answers.CHORD])
+        if play == "off" or (chord == 0 and play != "beats"):
+            self._end(io, offset)
         elif play in ("chords", "roots") and not self._clock.period and chord != self._played:
-            self._strike(io, 0, play, 1.0)
+            self._strike(io, offset, play, 1.0)
+
+    def _end_click(self, io: IO, before: int) -> None:
+        """Ends a note of `beats` that is over before a frame of the block."""
+        until = self._until - io.time.sample
+        if self._until >= 0 and until < before:
+            self._end(io, max(0, until))
 
     def _on_beat(self, io: IO, offset: int) -> None:
         play, first = str(io.at("play", offset)), self._clock.place == 0
@@ -209,12 +241,15 @@ class Listen(Processor):
         self._played, self._until = 0, -1
 
     def _report(self, io: IO) -> None:
-        known, clock = self._known, self._clock
-        io.report("tempo", min(_HIGHEST, known[answers.TEMPO]))
-        io.report("beat", float(clock.place + 1) if clock.period and clock.last >= 0.0 else 0.0)
-        io.report("meter", known[answers.METER])
-        io.report("key", known[answers.KEY])
-        io.report("chord", known[answers.CHORD])
-        io.report("momentary", known[answers.MOMENTARY])
-        io.report("short_term", known[answers.SHORT_TERM])
-        io.report("integrated", known[answers.INTEGRATED])
+        """Reports what has changed, and all of it now and then, for a control process that was restarted."""
+        self._unreported -= io.frames
+        everything = self._unreported <= 0
+        if everything:
+            self._unreported = round(_REPORTED * self._rate)
+        clock, known, reported = self._clock, self._known, self._reported
+        beat = clock.place + 1.0 if clock.period and clock.last >= 0.0 else 0.0
+        for n, (name, place) in enumerate(_REPORTS):
+            number = beat if place < 0 else known[place]
+            if everything or number != reported[n]:
+                reported[n] = number
+                io.report(name, number)

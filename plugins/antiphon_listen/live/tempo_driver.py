@@ -29,7 +29,7 @@ class TempoDriver(Transport):
     def step(self) -> None:
         """Sets the tempo by each node whose switch is on, where it differs."""
         for name, node in list(self._server.nodes().items()):
-            if node.info.name != "listen" or not self._value(node, "drive"):
+            if node.info.type != "listen" or not self._value(node, "drive"):
                 continue
             found = float(self._value(node, "tempo"))
             if found and abs(found / self._server.tempo()[1] - 1.0) > _STEP:

@@ -79,11 +79,11 @@ class Listener:
             into[TEMPO], into[NEXT], into[PLACE] = 60.0 / grid.period, at - now, grid.place(at)
         into[KEY], into[CHORD] = self.harmony.key, self.harmony.chord
         into[MOMENTARY], into[SHORT_TERM], into[INTEGRATED] = (
-            loudness.momentary, loudness.short_term, loudness.integrated,
+            round(loudness.momentary, 1), round(loudness.short_term, 1), round(loudness.integrated, 1),
         )  # fmt: skip
 
 
-class Listening:
+class ListenStepper:
     """A `Stepper`: a slot is a stream.
 
     Args:

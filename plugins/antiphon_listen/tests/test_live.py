@@ -9,20 +9,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from antiphon.api import StreamSpec
+from antiphon.api import IO, BlockTime, StreamSpec
 from antiphon.api.commands import SetTempo
 from antiphon.api.testing import render
+from antiphon.contract.parameter_cell import ParamCell
 from antiphon_listen.live import spec
-from antiphon_listen.live.beat_clock import BeatClock
 from antiphon_listen.live.level import LiveLoudness
+from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.processor import DOWNBEAT, Listen
 from antiphon_listen.live.tempo_driver import TempoDriver
 from antiphon_listen.live.worker import Listener
 from antiphon_listen.loudness import Loudness
 from antiphon_listen.tests.test_music import RATE, song
 
-HOP = 941
-"""Frames: 43 ms at this rate, as a hop of the worker is at 48 kHz."""
+HOP = 1882
+"""Frames: 85 ms at this rate, as a hop of the worker is at 48 kHz."""
 FIRST = 0.5
 """Seconds at which `song` begins."""
 STREAM = StreamSpec(rate=RATE, block=512, channels=1)
@@ -44,7 +45,7 @@ def followed() -> list[tuple[float, np.ndarray]]:
     return steps(song(96.0), 16.0)
 
 
-@pytest.mark.parametrize("bpm", [84.0, 100.0])
+@pytest.mark.parametrize("bpm", [96.0, 100.0])
 def test_the_tempo_is_known_four_seconds_after_the_first_note(bpm: float) -> None:
     answers = steps(song(bpm, bars=6), FIRST + 4.5)
     known = [answer for now, answer in answers if now >= FIRST + 4.0]
@@ -102,7 +103,7 @@ def test_a_sine_has_the_loudness_of_the_standard() -> None:
     assert [live.momentary, live.short_term, live.integrated] == pytest.approx([-23.0] * 3, abs=0.1)
 
 
-def ticks(clock: BeatClock, first: int, last: int, block: int = 64) -> list[int]:
+def ticks(clock: NextBeats, first: int, last: int, block: int = 64) -> list[int]:
     beats = []
     for start in range(first, last, block):
         while (beat := clock.due(start, start + block)) is not None:
@@ -111,7 +112,7 @@ def ticks(clock: BeatClock, first: int, last: int, block: int = 64) -> list[int]
 
 
 def test_each_beat_comes_once_however_often_it_is_estimated() -> None:
-    clock, beats = BeatClock(1000), []
+    clock, beats = NextBeats(1000), []
     for start in range(0, 4000, 100):
         clock.update(500.0, start - start % 500 + 3.0 * (start % 200 == 0), start // 500 % 4, 4, float(start))
         beats += ticks(clock, start, start + 100, 50)
@@ -120,7 +121,7 @@ def test_each_beat_comes_once_however_often_it_is_estimated() -> None:
 
 
 def test_a_beat_that_is_over_is_left_out() -> None:
-    clock = BeatClock(1000)
+    clock = NextBeats(1000)
     clock.update(500.0, 0.0, 3, 4, 100.0)
     assert ticks(clock, 100, 1100) == [500, 1000]
     assert clock.place == 1
@@ -173,10 +174,10 @@ class FakeServer:
 
     def __init__(self, **values: float) -> None:
         self.values, self.done, self.bpm = values, [], 120.0
-        self.node = SimpleNamespace(info=SimpleNamespace(name="listen"), index={name: name for name in values})
+        self.node = SimpleNamespace(info=SimpleNamespace(type="listen"), index={name: name for name in values})
 
     def nodes(self) -> dict[str, Any]:
-        return {"ears": self.node, "other": SimpleNamespace(info=SimpleNamespace(name="gain"), index={})}
+        return {"ears": self.node, "other": SimpleNamespace(info=SimpleNamespace(type="gain"), index={})}
 
     def value_at(self, node: Any, cell: str) -> float:
         return self.values[cell]
@@ -202,3 +203,32 @@ def test_the_tempo_is_set_where_the_node_drives_it(drive: float, tempo: float, e
     driver.step()
     driver.step()
     assert server.done == expected
+
+
+def test_what_does_not_change_is_reported_every_two_seconds_alone() -> None:
+    node, told = Listen(), 0
+    node.prepare(STREAM)
+    silence = np.zeros((1, STREAM.block), np.float32)
+    outs = [np.zeros((1, STREAM.block), np.float32) for _ in range(4)]
+    cells = {param.name: ParamCell(param, STREAM.rate, STREAM.block) for param in node.params}
+    for block in range(4 * RATE // STREAM.block):
+        io = IO((silence,), outs, cells, BlockTime(sample=block * STREAM.block), STREAM.block)
+        node.process(io)
+        told += "tempo" in io.reports
+    assert told == 2
+
+
+def test_notes_end_where_the_worker_gives_no_answer_any_more() -> None:
+    node = Listen()
+    node.prepare(STREAM)
+    sound, outs = np.zeros((1, STREAM.block), np.float32), [np.zeros((1, STREAM.block), np.float32) for _ in range(4)]
+    cells = {param.name: ParamCell(param, STREAM.rate, STREAM.block) for param in node.params}
+    emitted: list[str] = []
+    for block in range(30 * spec.HOP // STREAM.block):
+        io = IO((sound,), outs, cells, BlockTime(sample=block * STREAM.block), STREAM.block)
+        if block == 0:
+            node._known[spec.CHORD] = 1.0
+            node._on_answer(io, 0)
+        node.process(io)
+        emitted += [event.kind for event in io.events_out]
+    assert emitted == ["on"] * 3 + ["off"] * 3

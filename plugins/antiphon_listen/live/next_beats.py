@@ -10,7 +10,7 @@ _LATE = 0.03
 """Seconds by which a beat may be late; one that is later is left out."""
 
 
-class BeatClock:
+class NextBeats:
     """Beats in samples of the stream.
 
     Attributes:
