@@ -57,6 +57,10 @@ def antiphon_evaluations(register: Register) -> None:
         "Tempo, bars and key of loops of known truth, and pieces made of loops.",
     )  # fmt: skip
     register(
+        "summary", "antiphon_models.listen.summary_evaluation:Summarising",
+        "Phrases and summaries of rendered songs, against two listeners.",
+    )  # fmt: skip
+    register(
         "transfer", "antiphon_models.transfer.evaluation:Transferring",
         "Timbre beside copying, equalisers and the exact answer.",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Listen: analyses of recordings for the catalogue: loudness, beats, harmony, sections, timbre."""
+"""Listen: analyses of recordings for the catalogue, and summaries of songs by what they find."""
 
 from __future__ import annotations
 
@@ -11,3 +11,10 @@ def antiphon_analyses(register: Register) -> None:
     register("loudness", "antiphon_listen.loudness:Loudness", "Loudness, range and true peak by EBU R 128.")
     register("music", "antiphon_listen.music:Music", "Tempo, beats, downbeats, key, chords and sections.")
     register("timbre", "antiphon_listen.timbre:Timbre", "A vector of the spectrum's shape, by which sounds are alike.")
+
+
+@hookimpl
+def antiphon_processors(register: Register) -> None:
+    """Registers the processors."""
+    register("summary", "antiphon_listen.processor:Summary", "A song's chorus, verse and what is remarkable, on files.")
+    register("compact", "antiphon_listen.processor:Compact", "Every part of a song once, on files.")
