@@ -1,7 +1,7 @@
 """Sections: phrases, which of them are alike, and what a musician would call them.
 
 Phrases that are alike have one letter. The chorus is the letter that fills much of the recording, comes back, is loud,
-and does not begin it; the verse is the other one that fills most. What these two leave is a bridge or has its letter.
+and begins late; the verse is the other one that fills most. What these two leave is a bridge or has its letter.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon_listen import phrases, repeats
+from antiphon_listen import chroma, phrases, repeats
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.signals import F64, MusicCurves
 from antiphon_listen.tables import PhraseTables
@@ -19,10 +19,11 @@ SHORTEST, LONGEST = phrases.SHORTEST, 20_000
 """Beats below which, and above which, no sections are looked for: an hour has 7,200 at 120 bpm."""
 _ALIKE = 0.5
 """Mean cosine of beats from which two phrases have one letter."""
-_LOUD = 0.5
-"""By how much a letter's level, in standard deviations of phrases, counts beside its share of the recording."""
-_LATE = 0.35
-"""What counts against the letter that begins the melody: a song seldom begins with its chorus."""
+_SHARE, _LOUD, _LATE = 4.65, 0.55, 8.28
+"""What counts for a letter as the chorus: its share of the recording, its level in standard deviations of phrases, and
+how late it begins first, as a share. A conditional logit on 143 songs of POP909 ending in 1 to 6."""
+_LATEST = 0.25
+"""Share of a recording behind which a later beginning counts no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,7 @@ def find_structure(
     rows = repeats.beat_rows(curves, grid.beats)
     parts = list(zip(edges, [*edges[1:], count], strict=True))
     letters, likeness = _letters(rows, parts)
-    level = curves.per_interval(grid.beats).sum(axis=1)
-    names = _names(parts, letters, level)
+    names = _names(parts, letters, _levels(curves, grid.beats, parts))
     unlike = 1.0 - likeness
     found = (Phrase(*part, letters[n], names[n], float(unlike[n])) for n, part in enumerate(parts))
     return Structure(grid.beats, bar, tuple(found), curves.seconds)
@@ -121,18 +121,33 @@ def _letters(rows: F64, parts: list[tuple[int, int]]) -> tuple[list[int], F64]:
 
 
 def chorus_of(parts: list[tuple[int, int]], letters: list[int], level: F64) -> int:
-    """The letter of the chorus; -1 where none comes back."""
-    means = np.array([level[first:last].mean() for first, last in parts])
-    even = (means - means.mean()) / (means.std() + 1e-9)
-    total = parts[-1][1] - parts[0][0]
-    opening = next((letter for letter in letters if letters.count(letter) > 1), -1)
+    """The letter of the chorus: of those that come back, or of all where none does.
+
+    Args:
+        parts: First beat of each phrase, and the one behind its last.
+        letters: Their letters.
+        level: `[phrases]`, log level of each.
+    """
+    even = (level - level.mean()) / (level.std() + 1e-9)
+    lengths = np.array([last - first for first, last in parts], np.float64)
+    begin, total = parts[0][0], float(lengths.sum())
+    named = np.array(letters)
     scores = {}
-    for letter in set(letters):
-        own = [n for n, other in enumerate(letters) if other == letter]
-        if len(own) > 1:
-            share = sum(parts[n][1] - parts[n][0] for n in own) / total
-            scores[letter] = share + _LOUD * share * float(even[own].mean()) - _LATE * share * (letter == opening)
-    return max(scores, key=lambda letter: scores[letter], default=-1)
+    for letter in sorted({own for own in letters if letters.count(own) > 1} or set(letters)):
+        own = named == letter
+        late = min(_LATEST, (parts[letters.index(letter)][0] - begin) / total)
+        scores[letter] = _SHARE * lengths[own].sum() / total + _LATE * late
+        scores[letter] += _LOUD * float(np.average(even[own], weights=lengths[own]))
+    return max(scores, key=lambda letter: scores[letter])
+
+
+def _levels(curves: MusicCurves, beats: F64, parts: list[tuple[int, int]]) -> F64:
+    """The log mean of the notes' strengths in each part."""
+    total = np.concatenate([[0.0], np.cumsum(curves.notes.sum(axis=1), dtype=np.float64)])
+    edges = [curves.seconds if beat >= len(beats) else float(beats[beat]) for part in parts for beat in part]
+    places = np.clip(np.array(edges) * chroma.FRAMES_PER_SECOND, 0, len(total) - 1).astype(int).reshape(-1, 2)
+    frames = np.maximum(1, places[:, 1] - places[:, 0])
+    return np.log((total[places[:, 1]] - total[places[:, 0]]) / frames + 1e-6)
 
 
 def _names(parts: list[tuple[int, int]], letters: list[int], level: F64) -> list[str]:
@@ -142,7 +157,7 @@ def _names(parts: list[tuple[int, int]], letters: list[int], level: F64) -> list
     }
     others = [letter for letter in filled if letter != chorus and letters.count(letter) > 1]
     verse = max(others, key=lambda letter: filled[letter], default=-1)
-    first = letters.index(chorus) if chorus >= 0 else len(letters)
+    first = letters.index(chorus)
     names = []
     for n, letter in enumerate(letters):
         once = letters.count(letter) == 1

@@ -52,7 +52,8 @@ def summary(structure: Structure, seconds: float) -> list[Part]:
     order = _order(structure)
     for place, (phrase, most) in enumerate(_budgets(structure, order, seconds)):
         rest = LEAST_BARS * _bar_seconds(bars) * min(len(order) - place - 1, _others(seconds, bars))
-        left -= _fill(bars, chosen, phrase, min(most, max(left - rest, 0.0) if place == 0 else left))
+        played = _run(structure, phrase) if place == 0 else range(phrase, phrase + 1)
+        left -= _fill(bars, chosen, played, min(most, max(left - rest, 0.0) if place == 0 else left))
     if not chosen:
         first = next(bar for bar in bars if bar.phrase == (order[0] if order else 0))
         start = structure.at(first.first)
@@ -122,9 +123,20 @@ def _budgets(structure: Structure, order: list[int], seconds: float) -> list[tup
     return [(n, seconds if place == 0 else each) for place, n in enumerate(order)]
 
 
-def _fill(bars: list[_Bar], chosen: set[int], phrase: int, seconds: float) -> float:
-    """Takes bars of a phrase from its beginning while they fit; returns their seconds."""
-    own = [n for n, bar in enumerate(bars) if bar.phrase == phrase]
+def _run(structure: Structure, phrase: int) -> range:
+    """The phrases of one letter that follow each other, of which this is one."""
+    letters = [each.letter for each in structure.phrases]
+    first = last = phrase
+    while first > 0 and letters[first - 1] == letters[phrase]:
+        first -= 1
+    while last + 1 < len(letters) and letters[last + 1] == letters[phrase]:
+        last += 1
+    return range(first, last + 1)
+
+
+def _fill(bars: list[_Bar], chosen: set[int], phrases: range, seconds: float) -> float:
+    """Takes bars of phrases from their beginning while they fit; returns their seconds."""
+    own = [n for n, bar in enumerate(bars) if bar.phrase in phrases]
     used, taken = 0.0, []
     for n in own:
         if used + bars[n].seconds > seconds + _SLACK:

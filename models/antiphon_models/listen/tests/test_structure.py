@@ -11,7 +11,7 @@ from antiphon_listen import phrases, tables
 from antiphon_listen.music import SongAnalysis
 from antiphon_models.listen.phrase_fitting import PhraseMaterial, fit, fit_odds
 from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
-from antiphon_models.listen.summary_evaluation import SummaryFound, Summarising, chorus_of, figures
+from antiphon_models.listen.summary_evaluation import Summarising, SummaryFound, chorus_of, figures
 
 pytest.importorskip("mir_eval")
 
@@ -52,7 +52,9 @@ def test_a_summary_of_the_chorus_scores_1_and_of_another_part_0() -> None:
         "starts .5 s": 1.0,
     })  # fmt: skip
     other = dict(figures(SONG, SummaryFound(parts=((14.0, 19.0),))))
-    assert other == pytest.approx({"chorus": 0.0, "in chorus": 0.0, "letters": 1 / 3, "starts": 0.0, "starts .5 s": 0.0})
+    assert other == pytest.approx(
+        {"chorus": 0.0, "in chorus": 0.0, "letters": 1 / 3, "starts": 0.0, "starts .5 s": 0.0}
+    )
 
 
 def test_late_boundaries_are_right_within_3_s_and_not_within_half_of_one() -> None:
@@ -76,7 +78,9 @@ def test_the_odds_are_fitted_and_found_again_from_the_file(tmp_path: Path) -> No
     odds = fit_odds(table, target, units=8, rounds=30, dropout=0.0, seed=1)
     assert float(((odds(table) > 0.0) == (target > 0.5)).mean()) > 0.93
     songs = [
-        PhraseMaterial(draw.normal(size=(64, 7)), np.eye(64), np.zeros(64), (np.arange(64) % 16 == 0) * 1.0, (16, 16, 32))
+        PhraseMaterial(
+            draw.normal(size=(64, 7)), np.eye(64), np.zeros(64), (np.arange(64) % 16 == 0) * 1.0, (16, 16, 32)
+        )
         for _ in range(3)
     ]
     fitted = fit(songs)
