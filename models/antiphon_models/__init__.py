@@ -65,6 +65,10 @@ def antiphon_evaluations(register: Register) -> None:
         "What comes next, beside popularity, neighbours, ALS and EASE, on made listeners or on logs.",
     )  # fmt: skip
     register(
+        "summary", "antiphon_models.listen.summary_evaluation:Summarising",
+        "Phrases and summaries of rendered songs, against two listeners.",
+    )  # fmt: skip
+    register(
         "transfer", "antiphon_models.transfer.evaluation:Transferring",
         "Timbre beside copying, equalisers and the exact answer.",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Listen: analyses of recordings for the catalogue: loudness, beats, harmony, sections, timbre."""
+"""Listen: analyses of recordings for the catalogue, and summaries of songs by what they find."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ def antiphon_analyses(register: Register) -> None:
 
 @hookimpl
 def antiphon_processors(register: Register) -> None:
-    """Registers the node."""
+    """Registers the node, and what works on files."""
     register("listen", "antiphon_listen.live.processor:Listen", "Finds tempo, beats, key, chord and loudness, live.")
+    register("summary", "antiphon_listen.processor:Summary", "A song's chorus, verse and what is remarkable, on files.")
+    register("compact", "antiphon_listen.processor:Compact", "Every part of a song once, on files.")
 
 
 @hookimpl

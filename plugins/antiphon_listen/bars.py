@@ -15,9 +15,11 @@ from antiphon_listen.tables import Tables
 
 METERS = {4: 0.0, 3: -10.0, 6: -12.0}
 """Beats of a bar, and what is added to a meter's score: songs in four are far more frequent."""
+SHORTEST = 8
+"""Beats below which no bars are counted."""
 _JUMP = -10.0
 """What counts against a bar of another length."""
-_RARE = 1.1
+RARE = 1.1
 """Added to the odds, whose mean is that of one beat in four: so that a path is drawn to likely downbeats."""
 _STAY = 0.7
 _AROUND = (-8, -6, -4, -3, -2, -1, 1, 2, 3, 4, 6, 8)
@@ -28,21 +30,27 @@ _NEAR = (-4, -2, -1, 1, 2, 4)
 
 def downbeats(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     """The beats that begin bars, in seconds."""
-    beats = grid.beats
-    if len(beats) < 8:
+    return counted(bar_odds(curves, grid, tables), grid.beats)
+
+
+def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
+    """The log odds of each beat that it begins a bar, `[n]`."""
+    if len(grid.beats) < SHORTEST:
+        return np.zeros(len(grid.beats))
+    return np.asarray(features(curves, grid, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1])
+
+
+def counted(odds: F64, beats: F64) -> F64:
+    """The beats that begin bars by the best path through their odds, in seconds."""
+    if len(beats) < SHORTEST:
         return beats[:0]
-    odds = odds_of(curves, grid, tables)
+    odds = odds + RARE
     best, chosen = -np.inf, beats[:0]
     for meter, prior in METERS.items():
         score, places = _counted(odds, meter)
         if score + prior > best:
             best, chosen = score + prior, beats[places == 0]
     return chosen
-
-
-def odds_of(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
-    """The log odds of each beat to begin a bar, drawn towards those that are likely to."""
-    return np.asarray(features(curves, grid, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1] + _RARE)
 
 
 def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:

@@ -103,7 +103,7 @@ def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[Bea
         for at in (beats, beats[:-1] + np.diff(beats) / 2):
             at = at[at >= 0.0]
             if len(at) >= 4:
-                grids.append(BeatGrid(at, _parts(curves, at), (peaks[0], peaks[1])))
+                grids.append(BeatGrid(at, parts_of(curves, at), (peaks[0], peaks[1])))
     return grids
 
 
@@ -145,7 +145,8 @@ def _path(observed: F64, period: float) -> F64:
     return np.array(path[::-1], np.float64)
 
 
-def _parts(curves: MusicCurves, beats: F64) -> F64:
+def parts_of(curves: MusicCurves, beats: F64) -> F64:
+    """Strengths and novelty on and behind beats, as `BeatGrid.parts` has them, `[n, 14]`."""
     lengths = np.diff(beats, append=2.0 * beats[-1] - beats[-2])
     count = len(beats)
     times = np.concatenate([beats + part * lengths for part in (0.0, 0.25, 0.5, 0.75)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import numpy as np
 from antiphon.api import Samples
 from antiphon.api.analysis import Analysis, AnalysisRun, Quantity
 from antiphon_listen import bars, beats, harmony, onsets, tables
+from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chroma import NoteSpectrum
 from antiphon_listen.onsets import OnsetStrength
-from antiphon_listen.sections import sections
-from antiphon_listen.signals import curves
+from antiphon_listen.sections import Structure, find_structure
+from antiphon_listen.signals import F64, MusicCurves, curves
 
 _QUIETEST = 1e-4
 """Peak, -80 dB of full scale, below which a sound is silent."""
@@ -32,13 +34,32 @@ class Music(Analysis):
         Quantity("downbeats", "times", "s", "The beats that begin bars."),
         Quantity("key", "text", "", 'Of the whole recording, "C major".'),
         Quantity("chords", "spans", "s", 'Major and minor triads, "C:maj", and "N".'),
-        Quantity("sections", "spans", "s", "Letters, the same for sections that are alike; one may be the chorus."),
+        Quantity(
+            "sections", "spans", "s", "Phrases: chorus, verse, bridge, intro, outro, else letters; alike ones the same."
+        ),
     )
     rate = onsets.RATE
     channels = 1
 
     def begin(self, rate: int, channels: int) -> MusicRun:
         return MusicRun()
+
+
+@dataclass(frozen=True, slots=True)
+class SongAnalysis:
+    """What was found in a sound, as far as it was.
+
+    Attributes:
+        curves: None where it is silent.
+        grid: Its beats; None where it has none.
+        downbeats: Seconds.
+        structure: Its phrases; None where it has too few beats.
+    """
+
+    curves: MusicCurves | None = None
+    grid: BeatGrid | None = None
+    downbeats: F64 = field(default_factory=lambda: np.zeros(0))
+    structure: Structure | None = None
 
 
 class MusicRun(AnalysisRun):
@@ -55,21 +76,32 @@ class MusicRun(AnalysisRun):
         self._onsets.feed(mono)
         self._notes.feed(mono)
 
-    def result(self) -> Mapping[str, Any]:
+    def analysed(self) -> SongAnalysis:
+        """What is found in all that was fed; called once, at the end."""
         strength, notes = self._onsets.end(), self._notes.end()
         seconds = self._frames / onsets.RATE
         if self._peak < _QUIETEST or len(notes) < 2 or not notes.any():
-            return _NOTHING
+            return SongAnalysis()
         found, fitted = curves(strength, notes, seconds), tables.load()
-        beat_grid = beats.track(found, fitted) if seconds >= SHORTEST else None
+        grid = beats.track(found, fitted) if seconds >= SHORTEST else None
+        if grid is None:
+            return SongAnalysis(found)
+        odds = bars.bar_odds(found, grid, fitted)
+        ones = bars.counted(odds, grid.beats)
+        return SongAnalysis(found, grid, ones, find_structure(found, grid, odds, ones, tables.load_phrases()))
+
+    def result(self) -> Mapping[str, Any]:
+        song = self.analysed()
+        found, beat_grid, ones, parts = song.curves, song.grid, song.downbeats, song.structure
+        if found is None:
+            return _NOTHING
         tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
-        ones = tapped if beat_grid is None else bars.downbeats(found, beat_grid, fitted)
-        grid, path = harmony.chord_steps(found, tapped, fitted)
+        grid, path = harmony.chord_steps(found, tapped, tables.load())
         return {
             "tempo": None if beat_grid is None else beat_grid.tempo,
             "beats": tapped if len(tapped) else None,
             "downbeats": ones if len(ones) else None,
-            "key": harmony.key_of(path, fitted),
-            "chords": harmony.spans(grid, path, seconds),
-            "sections": sections(found, ones),
+            "key": harmony.key_of(path, tables.load()),
+            "chords": harmony.spans(grid, path, found.seconds),
+            "sections": None if parts is None else parts.spans(),
         }

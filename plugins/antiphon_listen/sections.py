@@ -1,94 +1,179 @@
-"""Sections: where bars begin to be unlike those before, and which sections are alike.
+"""Sections: phrases, which of them are alike, and what a musician would call them.
 
-Boundaries are peaks of Foote's novelty (ICME 2000) of a self-similarity matrix of bars; sections are joined by the mean
-similarity of their bars in order, as in Paulus and Klapuri (2009). The section of the letter that fills most of the
-recording, and is louder than its mean, is called "chorus"; the others are letters.
+Phrases that are alike have one letter. The chorus is the letter that fills much of the recording, comes back, is loud,
+and begins late; the verse is the other one that fills most. What these two leave is a bridge or has its letter.
 """
 
 from __future__ import annotations
 
-import itertools
+from dataclasses import dataclass
 
 import numpy as np
 
+from antiphon_listen import chroma, phrases, repeats
+from antiphon_listen.beats import BeatGrid
 from antiphon_listen.signals import F64, MusicCurves
+from antiphon_listen.tables import PhraseTables
 
-SHORTEST, LONGEST = 8, 1500
-"""Bars below which, and above which, no sections are looked for: the matrix grows with the square of their number."""
-_KERNEL = 4
-"""Bars on either side that are compared."""
-_APART = 4
-"""Bars of a section at least."""
-_ALIKE = 0.8
-"""Mean cosine from which two sections have one letter."""
+SHORTEST, LONGEST = phrases.SHORTEST, 20_000
+"""Beats below which, and above which, no sections are looked for: an hour has 7,200 at 120 bpm."""
+_ALIKE = 0.5
+"""Mean cosine of beats from which two phrases have one letter."""
+_SHARE, _LOUD, _LATE = 4.65, 0.55, 8.28
+"""What counts for a letter as the chorus: its share of the recording, its level in standard deviations of phrases, and
+how late it begins first, as a share. A conditional logit on 143 songs of POP909 ending in 1 to 6."""
+_LATEST = 0.25
+"""Share of a recording behind which a later beginning counts no more."""
 
 
-def sections(curves: MusicCurves, downbeats: F64) -> list[tuple[float, float, str]] | None:
-    """Sections as (start s, end s, label); None where there are too few bars, or too many."""
-    if not SHORTEST <= len(downbeats) <= LONGEST:
+@dataclass(frozen=True, slots=True)
+class Phrase:
+    """A part of a recording.
+
+    Attributes:
+        first: Its first beat.
+        last: The beat behind its last.
+        letter: A number, the same for phrases that are alike.
+        name: "intro", "verse", "chorus", "bridge", "outro" or a letter.
+        unlike: How unlike all others it is, 0 to 1: what is remarkable.
+    """
+
+    first: int
+    last: int
+    letter: int
+    name: str
+    unlike: float
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """A recording's phrases.
+
+    Attributes:
+        beats: Seconds.
+        bar: Beats of a bar.
+        phrases: In order, without gaps.
+        seconds: Duration.
+    """
+
+    beats: F64
+    bar: int
+    phrases: tuple[Phrase, ...]
+    seconds: float
+
+    def at(self, beat: int) -> float:
+        """The time of a beat, in seconds; the end of the recording behind the last."""
+        return float(self.beats[beat]) if beat < len(self.beats) else self.seconds
+
+    def spans(self) -> list[tuple[float, float, str]]:
+        """Sections as (start s, end s, name) from 0 to the end."""
+        edges = [0.0, *(self.at(phrase.first) for phrase in self.phrases[1:]), self.seconds]
+        return [(edges[n], edges[n + 1], phrase.name) for n, phrase in enumerate(self.phrases)]
+
+
+def find_structure(
+    curves: MusicCurves, grid: BeatGrid, bar_odds: F64, downbeats: F64, tables: PhraseTables
+) -> Structure | None:
+    """The phrases of a recording; None where it has too few beats, or too many.
+
+    Args:
+        curves: Its curves.
+        grid: Its beats.
+        bar_odds: `[n]`, log odds that each beat begins a bar.
+        downbeats: Seconds at which bars were found to begin.
+        tables: The fitted weights.
+    """
+    count = len(grid.beats)
+    if not SHORTEST <= count <= LONGEST:
         return None
-    rows = _bars(curves, downbeats)
-    similarity = rows @ rows.T
-    edges = _edges(similarity)
-    parts = list(itertools.pairwise(edges))
-    letters = _letters(similarity, parts)
-    level = curves.per_interval(downbeats).sum(axis=1)
-    names = _named(parts, letters, level)
-    times = [0.0, *(float(downbeats[first]) for first, _ in parts[1:]), curves.seconds]
-    return [(times[n], times[n + 1], name) for n, name in enumerate(names)]
+    on_bar = np.isin(grid.beats, downbeats)
+    odds = phrases.phrase_odds(curves, grid, bar_odds, on_bar.astype(np.float64), tables)
+    edges = phrases.boundaries(odds, tables)
+    steps = np.diff(np.flatnonzero(on_bar))
+    bar = int(np.median(steps)) if len(steps) else 4
+    rows = repeats.beat_rows(curves, grid.beats)
+    parts = list(zip(edges, [*edges[1:], count], strict=True))
+    letters, likeness = _letters(rows, parts)
+    names = _names(parts, letters, _levels(curves, grid.beats, parts))
+    unlike = 1.0 - likeness
+    found = (Phrase(*part, letters[n], names[n], float(unlike[n])) for n, part in enumerate(parts))
+    return Structure(grid.beats, bar, tuple(found), curves.seconds)
 
 
-def _bars(curves: MusicCurves, downbeats: F64) -> F64:
-    """Each bar's pitch classes in four parts and its onsets, standardised, of length 1, `[n, 108]`."""
-    quarters = np.interp(np.arange(4 * len(downbeats)) / 4, np.arange(len(downbeats)), downbeats)
-    lengths = np.diff(downbeats, append=2 * downbeats[-1] - downbeats[-2])
-    quarters[-4:] = downbeats[-1] + lengths[-1] * np.arange(4) / 4
-    notes = curves.per_interval(quarters).reshape(len(downbeats), -1)
-    rhythm = curves.at_onsets(quarters).reshape(3, len(downbeats), 4).transpose(1, 0, 2).reshape(len(downbeats), -1)
-    parts = []
-    for part, weight in ((notes, 1.0), (rhythm, 0.5)):
-        even = part - part.mean(axis=0)
-        parts.append(weight * even / (np.linalg.norm(even, axis=1).mean() + 1e-9))
-    rows = np.concatenate(parts, axis=1)
-    return np.asarray(rows / (np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9))
-
-
-def _edges(similarity: F64) -> list[int]:
-    count = len(similarity)
-    novelty = np.zeros(count)
-    for n in range(2, count - 1):
-        size = min(_KERNEL, n, count - n)
-        before, after = slice(n - size, n), slice(n, n + size)
-        inside = similarity[before, before].mean() + similarity[after, after].mean()
-        novelty[n] = inside - 2.0 * similarity[before, after].mean()
-    wanted = novelty > novelty.mean() + 0.3 * novelty.std()
-    chosen: list[int] = []
-    for n in np.argsort(-novelty, kind="stable"):
-        if wanted[n] and all(abs(int(n) - other) >= _APART for other in [0, count, *chosen]):
-            chosen.append(int(n))
-    return [0, *sorted(chosen), count]
-
-
-def _letters(similarity: F64, parts: list[tuple[int, int]]) -> list[int]:
-    """A number for each section: that of the earlier section it is most like, or a new one."""
-    letters: list[int] = []
+def _letters(rows: F64, parts: list[tuple[int, int]]) -> tuple[list[int], F64]:
+    """A number for each phrase, that of the earlier ones it is most like or a new one; and each one's mean likeness."""
+    count = len(parts)
+    alike = np.zeros((count, count))
     for n, (first, last) in enumerate(parts):
-        likes = []
-        for start, end in parts[:n]:
+        for m, (start, end) in enumerate(parts[:n]):
             size = min(last - first, end - start)
-            diagonal = np.diagonal(similarity[first : first + size, start : start + size])
-            likes.append(float(diagonal.mean()))
+            mean = float((rows[first : first + size] * rows[start : start + size]).sum(axis=1).mean())
+            alike[n, m] = alike[m, n] = mean
+    letters: list[int] = []
+    for n in range(count):
+        likes = [
+            np.mean([alike[n, m] for m in range(n) if letters[m] == letter])
+            for letter in range(max(letters, default=-1) + 1)
+        ]
         best = int(np.argmax(likes)) if likes else 0
-        letters.append(letters[best] if likes and likes[best] >= _ALIKE else max(letters, default=-1) + 1)
-    return letters
+        letters.append(best if likes and likes[best] >= _ALIKE else len(likes))
+    return letters, np.clip(alike.sum(axis=1) / max(1, count - 1), 0.0, 1.0)
 
 
-def _named(parts: list[tuple[int, int]], letters: list[int], level: F64) -> list[str]:
-    bars = [np.concatenate([np.arange(*part) for part, own in zip(parts, letters, strict=True) if own == letter])
-            for letter in range(max(letters) + 1)]  # fmt: skip
-    repeated = [n for n in range(len(bars)) if letters.count(n) > 1 and level[bars[n]].mean() > level.mean()]
-    chorus = max(repeated, key=lambda n: len(bars[n]), default=-1)
-    return ["chorus" if letter == chorus else _letter(letter) for letter in letters]
+def chorus_of(parts: list[tuple[int, int]], letters: list[int], level: F64) -> int:
+    """The letter of the chorus: of those that come back, or of all where none does.
+
+    Args:
+        parts: First beat of each phrase, and the one behind its last.
+        letters: Their letters.
+        level: `[phrases]`, log level of each.
+    """
+    even = (level - level.mean()) / (level.std() + 1e-9)
+    lengths = np.array([last - first for first, last in parts], np.float64)
+    begin, total = parts[0][0], float(lengths.sum())
+    named = np.array(letters)
+    scores = {}
+    for letter in sorted({own for own in letters if letters.count(own) > 1} or set(letters)):
+        own = named == letter
+        late = min(_LATEST, (parts[letters.index(letter)][0] - begin) / total)
+        scores[letter] = _SHARE * lengths[own].sum() / total + _LATE * late
+        scores[letter] += _LOUD * float(np.average(even[own], weights=lengths[own]))
+    return max(scores, key=lambda letter: scores[letter])
+
+
+def _levels(curves: MusicCurves, beats: F64, parts: list[tuple[int, int]]) -> F64:
+    """The log mean of the notes' strengths in each part."""
+    total = np.concatenate([[0.0], np.cumsum(curves.notes.sum(axis=1), dtype=np.float64)])
+    edges = [curves.seconds if beat >= len(beats) else float(beats[beat]) for part in parts for beat in part]
+    places = np.clip(np.array(edges) * chroma.FRAMES_PER_SECOND, 0, len(total) - 1).astype(int).reshape(-1, 2)
+    frames = np.maximum(1, places[:, 1] - places[:, 0])
+    return np.log((total[places[:, 1]] - total[places[:, 0]]) / frames + 1e-6)
+
+
+def _names(parts: list[tuple[int, int]], letters: list[int], level: F64) -> list[str]:
+    chorus = chorus_of(parts, letters, level)
+    filled = {
+        letter: sum(b - a for (a, b), own in zip(parts, letters, strict=True) if own == letter) for letter in letters
+    }
+    others = [letter for letter in filled if letter != chorus and letters.count(letter) > 1]
+    verse = max(others, key=lambda letter: filled[letter], default=-1)
+    first = letters.index(chorus)
+    names = []
+    for n, letter in enumerate(letters):
+        once = letters.count(letter) == 1
+        if letter == chorus:
+            names.append("chorus")
+        elif letter == verse:
+            names.append("verse")
+        elif n == 0 and len(letters) > 2 and once:
+            names.append("intro")
+        elif n == len(letters) - 1 and len(letters) > 2 and once:
+            names.append("outro")
+        elif once and first < n and chorus in letters[n:]:
+            names.append("bridge")
+        else:
+            names.append(_letter(letter))
+    return names
 
 
 def _letter(number: int) -> str:

@@ -46,3 +46,74 @@ class Tables:
 def load(file: Path = FILE) -> Tables:
     """The weights of a file."""
     return Tables(**{name: np.array(row, np.float64) for name, row in json.loads(file.read_text()).items()})
+
+
+PHRASES = Path(__file__).with_name("phrases.json")
+
+
+@dataclass(frozen=True, slots=True)
+class Odds:
+    """A small fitted function of features: lines, cut below 0, and a line of them.
+
+    Attributes:
+        mean: `[f]`.
+        spread: `[f]`, standard deviation.
+        lines: `[f + 1, h]`, of the standardised features, the constants last.
+        line: `[h + 1]`, the constant last.
+    """
+
+    mean: F64
+    spread: F64
+    lines: F64
+    line: F64
+
+    def __call__(self, table: F64) -> F64:
+        """The log odds of each row, `[n]`."""
+        even = np.clip((table - self.mean) / self.spread, -_FARTHEST, _FARTHEST)
+        return np.asarray(np.maximum(0.0, even @ self.lines[:-1] + self.lines[-1]) @ self.line[:-1] + self.line[-1])
+
+
+_FARTHEST = 5.0
+"""Standard deviations to which features are cut: what no song of the fit had is no stronger evidence."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhraseTables:
+    """The weights of `phrases`.
+
+    Attributes:
+        near: Of `phrases.features`.
+        far: Of `phrases.context`.
+        lengths: `[l]`, log shares of phrases of so many beats.
+        path: `[3]`: what lengths count, what odds count, what each phrase adds.
+    """
+
+    near: Odds
+    far: Odds
+    lengths: F64
+    path: F64
+
+    def to_json(self) -> str:
+        """As the file has it."""
+        rows = {
+            part: {name: _digits(getattr(getattr(self, part), name)) for name in Odds.__dataclass_fields__}
+            for part in ("near", "far")
+        }
+        return (
+            json.dumps({**rows, "lengths": _digits(self.lengths), "path": _digits(self.path)}, separators=(",", ":"))
+            + "\n"
+        )
+
+
+def _digits(row: F64) -> object:
+    return np.round(row, 4).tolist()
+
+
+@cache
+def load_phrases(file: Path = PHRASES) -> PhraseTables:
+    """The weights of phrases of a file."""
+    rows = json.loads(file.read_text())
+    near, far = (
+        Odds(**{name: np.array(row, np.float64) for name, row in rows[part].items()}) for part in ("near", "far")
+    )
+    return PhraseTables(near, far, np.array(rows["lengths"]), np.array(rows["path"]))

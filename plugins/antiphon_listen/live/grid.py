@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from antiphon_listen import beats
-from antiphon_listen.bars import METERS, odds_of
+from antiphon_listen.bars import METERS, RARE, bar_odds
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.signals import F64, MusicCurves
 from antiphon_listen.tables import Tables
@@ -91,7 +91,7 @@ class LiveGrid:
         if len(grid.beats) < 2 * _SETTLED:
             return
         numbers = self.count + np.round((start + grid.beats - self.beat) / self.period).astype(int)
-        odds = odds_of(curves, grid, self._tables)
+        odds = bar_odds(curves, grid, self._tables) + RARE
         for number, odd in zip(numbers[:-_SETTLED], odds[:-_SETTLED], strict=True):
             if number > self._weighed:
                 self._weighed = int(number)

@@ -265,6 +265,8 @@ class Processor(ABC):
         default_source: Of one with `files`, the folder of the library that is IN where `antiphon run` is given OUT
             alone: the performer's, else the one that ships; "" where IN has to be named.
         stems: Names of parts that this function also writes alone, with `antiphon run --stems`.
+        beside: Of one with `files`, the further files that this function writes, by the option of `antiphon run`:
+            "report" (a .json) and "picture" (a .png).
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
         preroll: Frames of the beginning of a file that `antiphon run` plays to it first, without output, so that its
@@ -290,6 +292,7 @@ class Processor(ABC):
     files: ClassVar[str] = ""
     default_source: ClassVar[str] = ""
     stems: ClassVar[tuple[str, ...]] = ()
+    beside: ClassVar[tuple[str, ...]] = ()
     latency: int = 0
     preroll: int = 0
     node: int = 0

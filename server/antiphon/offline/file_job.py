@@ -36,6 +36,7 @@ class FileJob:
         midi_out: A further MIDI file that was asked for, or None.
         analysis: A further file with an analysis that was asked for, or None.
         stems: Further sound files that were asked for, by the names in `Processor.stems`.
+        beside: Further files that were asked for, by the names in `Processor.beside`.
         fade: Seconds in which a sound that has not ended is faded out.
         progress: Takes the part that is done, 0 to 1.
         complain: Takes a sentence for the person who asked.
@@ -50,6 +51,7 @@ class FileJob:
     midi_out: Path | None = None
     analysis: Path | None = None
     stems: Mapping[str, Path] = field(default_factory=dict)
+    beside: Mapping[str, Path] = field(default_factory=dict)
     fade: float = FADE
     progress: Callable[[float], None] = lambda part: None
     complain: Callable[[str], None] = say

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from antiphon.plugins.loader import Loaded
 
 MAX_TRIGGER = 7 * 24 * 3600.0
+_ENDINGS = {"--report": ".json", "--picture": ".png"}
 
 
 def run(
@@ -51,6 +52,8 @@ def run(
     device: Annotated[str, typer.Option("--device", help="What models run on: auto, cpu or cuda.")] = "auto",
     midi_out: Annotated[str, typer.Option("--midi-out", metavar="F.mid", help="A file for the notes it detects.")] = "",
     analysis: Annotated[str, typer.Option("--analysis", metavar="F.json", help="A file for its analysis.")] = "",
+    report_to: Annotated[str, typer.Option("--report", metavar="F.json", help="A file for what it chose.")] = "",
+    picture: Annotated[str, typer.Option("--picture", metavar="F.png", help="A file for a picture of it.")] = "",
     stems: Annotated[
         bool, typer.Option("--stems", help="Also a file for each part, OUT-PART; OUT is their sum.")
     ] = False,
@@ -80,12 +83,17 @@ def run(
         own = made.files
         if stems and not made.stems:
             raise UsageError(f"{plugin} writes no stems; leave --stems out")
+        drawn = {what: path for what, path in (("report", report_to), ("picture", picture)) if path}
+        for what in drawn:
+            if what not in made.beside:
+                raise UsageError(f"{plugin} writes no {what}; leave --{what} out")
         jobs = plan_jobs(paths, out_dir, info, alone=bool(own), default_source=made.default_source)
         play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
         values, fires = read_settings(plugin, param or [], loaded)
         settings = RunSettings(values, fires, block, tail, fade)
         files = [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
         beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
+        beside += [(f"--{what}", path) for what, path in drawn.items()]
         parts = {part: _beside(jobs[0].target, part) for part in made.stems} if stems else {}
         beside += [("--stems", str(path)) for path in parts.values()]
         mend = "" if out_dir is None else "name another folder with --out-dir"
@@ -108,6 +116,7 @@ def run(
                 _path(midi_out),
                 _path(analysis),
                 parts,
+                {what: Path(path) for what, path in drawn.items()},
                 fade,
                 complain=complain,
                 ask=ask,
@@ -143,9 +152,13 @@ def _by_itself(own: str, job: FileJob) -> None:
     from antiphon.offline.output_summary import Written
     from antiphon.runtime.importing import named
 
-    for what, written in (("", job.target), ("--midi-out", job.midi_out), ("--analysis", job.analysis)):
+    beside = [(f"--{what}", path) for what, path in job.beside.items()]
+    for what, written in (("", job.target), ("--midi-out", job.midi_out), ("--analysis", job.analysis), *beside):
         if written is None:
             continue
+        ending = _ENDINGS.get(what, "")
+        if ending and written.suffix.lower() != ending:
+            raise FileError(f"cannot write {shown(written)}: {what} ends in {ending}")
         if what == "--midi-out" and written.suffix.lower() not in SUFFIXES:
             raise FileError(f"cannot write {shown(written)}: --midi-out ends in {' or '.join(SUFFIXES)}")
         if not written.parent.is_dir():

@@ -1,0 +1,259 @@
+"""`antiphon evaluate summary`: phrases, and summaries of 30 s, of songs rendered to MP3, against two listeners."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_listen import bars, beats, tables
+from antiphon_listen.beats import BeatGrid
+from antiphon_listen.chroma import FRAMES_PER_SECOND
+from antiphon_listen.music import MusicRun, SongAnalysis
+from antiphon_listen.sections import Structure, find_structure
+from antiphon_listen.signals import MusicCurves
+from antiphon_listen.summary import summary
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, chosen, rendered
+from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
+
+SONGS = 64
+"""Songs that are measured unless `--limit` says otherwise, the soundfonts in turn."""
+SECONDS = 30.0
+_HEARD = 1.0
+"""Seconds of a letter from which a summary has it."""
+_STARTS = 3.0
+"""Seconds within which a summary starts on a phrase."""
+Span = tuple[float, float]
+Labels = Sequence[LabelledPhrase]
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryFound:
+    """What a system gives; None of what it does not look for.
+
+    Attributes:
+        boundaries: Seconds at which phrases begin.
+        parts: What a summary plays, in seconds of the song.
+    """
+
+    boundaries: NDArray[np.float64] | None = None
+    parts: tuple[Span, ...] | None = None
+
+
+class Summarising(Evaluation):
+    """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, as MP3, against both listeners."""
+
+    systems: ClassVar[tuple[System, ...]] = (
+        System("first 30 s", "trivial"),
+        System("middle", "trivial"),
+        System("loudest", "trivial"),
+        System("most repeated", "classical"),
+        System("novelty", "classical"),
+        System("listen", "ours"),
+        System("listen, true beats", "oracle"),
+        System("second listener", "oracle"),
+    )
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("F .5 s"),
+        Measure("F 3 s"),
+        Measure("chorus"),
+        Measure("in chorus"),
+        Measure("letters"),
+        Measure("starts"),
+        Measure("starts .5 s"),
+    )
+    note: ClassVar[str] = (
+        "F: mir_eval's, phrase boundaries within 0.5 and 3 s. chorus: the share of a chorus (at most 30 s of it) "
+        "that is played; in chorus: of the summary. letters: that are played for 1 s or more, without i, o and x. "
+        "starts: within 3 s of a phrase's beginning. Means over both listeners; renders of one piano are not records."
+    )
+    folders: ClassVar[tuple[str, ...]] = ("pop909",)
+    card: ClassVar[str] = "antiphon_listen"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        """Figures of all systems, song by song."""
+        for n, folder in enumerate(chosen(ask.data / "pop909", TEST, ask.limit or SONGS)):
+            labels = read_labels(folder)
+            if labels is None:
+                continue
+            found = song_analysis(folder, ask.work, list(SOUNDFONTS)[n % 2])
+            for name, run in _SYSTEMS.items():
+                if ask.wants(name):
+                    for measure, value in figures(labels, run(found, labels)):
+                        yield MetricValue(name, measure, labels.name, value)
+            if ask.wants("second listener"):
+                yield from _second(labels)
+
+
+def song_analysis(folder: Path, work: Path, soundfont: str) -> SongAnalysis:
+    """What is found in a song's render, encoded as MP3 and decoded."""
+    import soundfile
+
+    path = work / f"{folder.name}-{soundfont}.mp3"
+    if not path.is_file():
+        partial = path.with_suffix(".part")
+        soundfile.write(partial, rendered(folder, work, soundfont), RATE, format="MP3")
+        partial.replace(path)
+    sound = soundfile.read(path, dtype="float32")[0]
+    run = MusicRun()
+    for first in range(0, len(sound), RATE):
+        run.feed(sound[None, first : first + RATE])
+    return run.analysed()
+
+
+def figures(labels: LabelledSong, found: SummaryFound) -> Iterator[tuple[str, float]]:
+    """Each measure of what a system looks for, the mean of both listeners."""
+    rows: list[dict[str, float]] = [dict(_figures(phrases, found)) for phrases in labels.listeners]
+    for measure in rows[0].keys() & rows[1].keys():
+        yield measure, (rows[0][measure] + rows[1][measure]) / 2
+
+
+def _figures(phrases: Labels, found: SummaryFound) -> Iterator[tuple[str, float]]:
+    if found.boundaries is not None:
+        for name, within in (("F .5 s", 0.5), ("F 3 s", 3.0)):
+            yield name, agreement(phrases, found.boundaries, within)
+    if found.parts is not None:
+        chorus = chorus_of(phrases)
+        own = [phrase for phrase in phrases if phrase.letter == chorus]
+        if own:
+            yield "chorus", max(_played(found.parts, [one]) / min(SECONDS, one.end - one.start) for one in own)
+            yield "in chorus", _played(found.parts, own) / sum(end - start for start, end in found.parts)
+        letters = {phrase.letter for phrase in phrases if phrase.letter.lower() not in "iox"}
+        if letters:
+            times = (_played(found.parts, [one for one in phrases if one.letter == letter]) for letter in letters)
+            yield "letters", float(np.mean([time >= _HEARD for time in times]))
+        starts = np.array([0.0, *(phrase.start for phrase in phrases)])
+        away = float(np.abs(starts - found.parts[0][0]).min())
+        yield "starts", float(away <= _STARTS)
+        yield "starts .5 s", float(away <= 0.5)
+
+
+def agreement(phrases: Labels, boundaries: NDArray[np.float64], within: float) -> float:
+    """F-measure of boundaries, the beginning of the first and the end of the last phrase counted."""
+    import mir_eval
+
+    truth = np.array([*(phrase.start for phrase in phrases), phrases[-1].end])
+    return float(mir_eval.onset.f_measure(truth, np.unique(boundaries), window=within)[0])
+
+
+def chorus_of(phrases: Labels) -> str | None:
+    """The letter with melody that fills most of a song, other than the first; the first where there is no other."""
+    lengths: Counter[str] = Counter()
+    for phrase in phrases:
+        if phrase.letter.isupper() and phrase.letter != "X":
+            lengths[phrase.letter] += round(1000 * (phrase.end - phrase.start))
+    first = next(iter(lengths), None)
+    return max((letter for letter in lengths if letter != first), key=lambda letter: lengths[letter], default=first)
+
+
+def _played(parts: Sequence[Span], phrases: Labels) -> float:
+    """Seconds of phrases that parts play."""
+    return sum(max(0.0, min(end, one.end) - max(start, one.start)) for start, end in parts for one in phrases)
+
+
+def _second(labels: LabelledSong) -> Iterator[MetricValue]:
+    """One listener against the other."""
+    first, other = labels.listeners
+    starts = np.array([*(phrase.start for phrase in other), other[-1].end])
+    for name, within in (("F .5 s", 0.5), ("F 3 s", 3.0)):
+        yield MetricValue("second listener", name, labels.name, agreement(first, starts, within))
+
+
+def ours(found: SongAnalysis) -> SummaryFound:
+    """The shipped structure and summary; where there is no structure, no boundaries and the first 30 s."""
+    return _of(found.structure, found)
+
+
+def _of(structure: Structure | None, found: SongAnalysis) -> SummaryFound:
+    if structure is None:
+        return SummaryFound(np.zeros(1), _window(found, 0.0))
+    starts = np.array([structure.at(phrase.first) for phrase in structure.phrases])
+    return SummaryFound(starts, tuple((part.start, part.end) for part in summary(structure, SECONDS)))
+
+
+def _true_beats(found: SongAnalysis, labels: LabelledSong) -> SummaryFound:
+    """Ours on the annotated beats and downbeats, to show what is lost with them."""
+    curves = _curves(found)
+    grid = BeatGrid(labels.beats, beats.parts_of(curves, labels.beats), (0.0, 0.0))
+    odds = bars.bar_odds(curves, grid, tables.load())
+    on_bar = np.isin(labels.beats, labels.downbeats)
+    odds = np.where(on_bar, np.maximum(odds, 1.0), np.minimum(odds, -3.0))
+    structure = find_structure(curves, grid, odds, labels.downbeats, tables.load_phrases())
+    return _of(structure, found)
+
+
+def _curves(found: SongAnalysis) -> MusicCurves:
+    assert found.curves is not None, "a render is not silent"
+    return found.curves
+
+
+def _window(found: SongAnalysis, start: float) -> tuple[Span, ...]:
+    start = max(0.0, min(start, _curves(found).seconds - SECONDS))
+    return ((start, start + SECONDS),)
+
+
+def _loudest(found: SongAnalysis) -> float:
+    level = _curves(found).notes.sum(axis=1)
+    total = np.convolve(level, np.ones(round(SECONDS * FRAMES_PER_SECOND)), "valid")
+    return float(np.argmax(total)) / FRAMES_PER_SECOND
+
+
+def _most_repeated(found: SongAnalysis) -> float:
+    """The 30 s that most of the song repeats: stripes of a self-similarity of pitch classes, twice a second."""
+    notes = np.sqrt(_curves(found).notes[:, 12:].astype(np.float64))
+    step = round(FRAMES_PER_SECOND / 2)
+    rows = notes[: len(notes) // step * step].reshape(-1, step, 12).mean(axis=1)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9
+    similarity = rows @ rows.T
+    width = round(SECONDS * FRAMES_PER_SECOND / step)
+    stripes = [
+        (lag, np.convolve(np.diagonal(similarity, lag), np.ones(width) / width, "valid"))
+        for lag in range(width // 3, len(rows) - width)
+    ]
+    if not stripes:
+        return 0.0
+    least = float(np.quantile(np.concatenate([row for _, row in stripes]), 0.95))
+    total = np.zeros(len(rows))
+    for lag, row in stripes:
+        over = np.maximum(0.0, row - least)
+        total[: len(row)] += over
+        total[lag : lag + len(row)] += over
+    return float(np.argmax(total)) * step / FRAMES_PER_SECOND
+
+
+def _novelty(found: SongAnalysis) -> SummaryFound:
+    """Peaks of Foote's novelty of pitch classes, twice a second, kernel 16 s, over half a standard deviation."""
+    notes = np.sqrt(_curves(found).notes.astype(np.float64))
+    step = round(FRAMES_PER_SECOND / 2)
+    rows = notes[: len(notes) // step * step].reshape(-1, step, 24).mean(axis=1)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True) + 1e-9
+    similarity, half = rows @ rows.T, 16
+    sign = np.sign(np.arange(-half, half) + 0.5)
+    taper = np.exp(-0.5 * ((np.arange(-half, half) + 0.5) / (half / 2)) ** 2)
+    kernel = np.outer(sign * taper, sign * taper)
+    padded = np.pad(similarity, half)
+    curve = np.array([(padded[n : n + 2 * half, n : n + 2 * half] * kernel).sum() for n in range(len(rows))])
+    peaks = np.flatnonzero((curve[1:-1] > curve[:-2]) & (curve[1:-1] >= curve[2:])) + 1
+    peaks = peaks[curve[peaks] > curve.mean() + 0.5 * curve.std()]
+    return SummaryFound(np.array([0.0, *(peaks * step / FRAMES_PER_SECOND), _curves(found).seconds]))
+
+
+def _placed(start: Callable[[SongAnalysis], float]) -> Callable[[SongAnalysis, LabelledSong], SummaryFound]:
+    return lambda found, labels: SummaryFound(parts=_window(found, start(found)))
+
+
+_SYSTEMS: Mapping[str, Callable[[SongAnalysis, LabelledSong], SummaryFound]] = {
+    "first 30 s": _placed(lambda found: 0.0),
+    "middle": _placed(lambda found: _curves(found).seconds / 2 - SECONDS / 2),
+    "loudest": _placed(_loudest),
+    "most repeated": _placed(_most_repeated),
+    "novelty": lambda found, labels: _novelty(found),
+    "listen": lambda found, labels: ours(found),
+    "listen, true beats": _true_beats,
+}

@@ -1,0 +1,106 @@
+"""Labels of phrases as seconds, and the figures of `antiphon evaluate summary` on found and missed ones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon_listen import phrases, tables
+from antiphon_listen.music import SongAnalysis
+from antiphon_models.listen.phrase_fitting import PhraseMaterial, fit, fit_odds
+from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
+from antiphon_models.listen.summary_evaluation import Summarising, SummaryFound, chorus_of, figures
+
+pytest.importorskip("mir_eval")
+
+LETTERS = "iABABbBo"
+PHRASES = tuple(LabelledPhrase(10.0 * n, 10.0 * n + 10.0, letter) for n, letter in enumerate(LETTERS))
+SONG = LabelledSong("x", (PHRASES, PHRASES), np.arange(0.0, 80.0, 0.5), np.arange(0.0, 80.0, 2.0))
+STARTS = np.array([*(phrase.start for phrase in PHRASES), 80.0])
+
+
+def write_song(folder: Path, labels: str, beats: int = 70) -> Path:
+    """A song whose first chord is at its fourth beat; downbeats begin at the second."""
+    lines = [f"{0.5 * n} {float(n % 2 == 1)} {float(n % 4 == 1)}" for n in range(beats)]
+    (folder / "beat_midi.txt").write_text("\n".join(lines))
+    (folder / "chord_midi.txt").write_text("0.0 1.5 N\n1.5 3.5 C:maj\n3.5 30 F:maj\n")
+    for listener in (1, 2):
+        (folder / f"human_label{listener}.txt").write_text(labels)
+    return folder
+
+
+def test_bars_of_labels_count_from_the_first_chord(tmp_path: Path) -> None:
+    song = read_labels(write_song(tmp_path, "i4A8b4\n"))
+    assert song is not None
+    times = [(phrase.start, phrase.end, phrase.letter) for phrase in song.listeners[0]]
+    assert times == [(1.5, 9.5, "i"), (9.5, 25.5, "A"), (25.5, 33.5, "b")]
+    assert song.downbeats[0] == 0.5
+
+
+@pytest.mark.parametrize("labels", ["i4A4", "i40A40", "", "?"])
+def test_labels_of_other_bars_are_left_out(tmp_path: Path, labels: str) -> None:
+    assert read_labels(write_song(tmp_path, labels)) is None
+
+
+def test_a_summary_of_the_chorus_scores_1_and_of_another_part_0() -> None:
+    assert chorus_of(PHRASES) == "B"
+    right = dict(figures(SONG, SummaryFound(STARTS, ((20.0, 30.0), (50.0, 55.0)))))
+    assert right == pytest.approx({
+        "F .5 s": 1.0, "F 3 s": 1.0, "chorus": 1.0, "in chorus": 2 / 3, "letters": 2 / 3, "starts": 1.0,
+        "starts .5 s": 1.0,
+    })  # fmt: skip
+    other = dict(figures(SONG, SummaryFound(parts=((14.0, 19.0),))))
+    assert other == pytest.approx(
+        {"chorus": 0.0, "in chorus": 0.0, "letters": 1 / 3, "starts": 0.0, "starts .5 s": 0.0}
+    )
+
+
+def test_late_boundaries_are_right_within_3_s_and_not_within_half_of_one() -> None:
+    late = dict(figures(SONG, SummaryFound(STARTS + 1.0)))
+    assert (late["F .5 s"], late["F 3 s"]) == (0.0, 1.0)
+    assert 0.4 < dict(figures(SONG, SummaryFound(STARTS[::2])))["F 3 s"] < 0.8
+
+
+def test_every_measure_is_declared_and_a_song_without_parts_has_its_beginning() -> None:
+    names = {measure.name for measure in Summarising.measures}
+    assert {name for name, _ in figures(SONG, SummaryFound(STARTS, ((0.0, 30.0),)))} <= names
+    assert SongAnalysis().structure is None
+
+
+def test_the_odds_are_fitted_and_found_again_from_the_file(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    torch.set_num_threads(1)
+    draw = np.random.default_rng(1)
+    table = draw.normal(size=(800, 5))
+    target = (table[:, 0] > 0.0).astype(np.float64)
+    odds = fit_odds(table, target, units=8, rounds=30, dropout=0.0, seed=1)
+    assert float(((odds(table) > 0.0) == (target > 0.5)).mean()) > 0.93
+    songs = [
+        PhraseMaterial(
+            draw.normal(size=(64, 7)), np.eye(64), np.zeros(64), (np.arange(64) % 16 == 0) * 1.0, (16, 16, 32)
+        )
+        for _ in range(3)
+    ]
+    fitted = fit(songs)
+    assert int(np.argmax(fitted.lengths)) == 16
+    (tmp_path / "p.json").write_text(fitted.to_json())
+    again = tables.load_phrases(tmp_path / "p.json")
+    np.testing.assert_allclose(again.near(songs[0].table), fitted.near(songs[0].table), atol=0.01)
+
+
+def test_the_phrase_tables_that_ship_fit_the_features() -> None:
+    shipped = tables.load_phrases()
+    local, similarity, zero = np.zeros((40, 26)), np.eye(40), np.zeros(40)
+    assert phrases.features(local, similarity, zero).shape[1] == len(shipped.near.mean)
+    assert phrases.context(zero, similarity, zero).shape[1] == len(shipped.far.mean)
+    assert int(np.argmax(shipped.lengths)) == 16, "four bars of four"
+
+
+def test_a_path_over_odds_prefers_lengths_that_are_frequent() -> None:
+    odds = np.full(128, -4.0)
+    odds[[0, 32, 64, 96]] = 3.0
+    odds[[31, 70]] = 1.0
+    assert {0, 32, 64, 96} <= set(phrases.boundaries(odds, tables.load_phrases()))
+    assert not {31, 70} & set(phrases.boundaries(odds, tables.load_phrases()))

@@ -1,0 +1,135 @@
+"""The file jobs `antiphon run summary` and `antiphon run compact`: find a song's structure, then play some of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from antiphon.api import FileError, UsageError
+from antiphon.api.files import AudioInfo, AudioWriter, printable_path, stream_sound, write_atomic
+from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out
+from antiphon_listen import onsets, repeats
+from antiphon_listen.joining import play_parts
+from antiphon_listen.music import MusicRun, SongAnalysis
+from antiphon_listen.picture import structure_picture
+from antiphon_listen.sections import Structure
+from antiphon_listen.signals import F64
+from antiphon_listen.summary import Part, compact, summary
+
+ANALYSIS_SHARE = 0.8
+"""Share of the progress that the analysis takes."""
+_ALMOST = 0.05
+"""Seconds by which a song may be longer than its summary and is written whole."""
+
+
+def write_summary(job: FileJob) -> tuple[Written, ...]:
+    """Writes a summary of `seconds`; a song that is not longer is written whole.
+
+    Raises:
+        UsageError: The options do not go together.
+        FileError: A file cannot be read or written.
+    """
+    seconds = float(job.settings.get("seconds", 30.0))
+
+    def choose(structure: Structure) -> list[Part]:
+        return summary(structure, seconds)
+
+    return _write(job, choose, seconds)
+
+
+def write_compact(job: FileJob) -> tuple[Written, ...]:
+    """Writes every part once.
+
+    Raises:
+        UsageError: The options do not go together.
+        FileError: A file cannot be read or written.
+    """
+    return _write(job, compact, None)
+
+
+def _write(job: FileJob, choose: Callable[[Structure], list[Part]], seconds: float | None) -> tuple[Written, ...]:
+    if job.midi_out is not None or job.analysis is not None:
+        raise UsageError(f"{job.plugin} writes OUT, --report and --picture; leave --midi-out and --analysis out")
+    if not job.source.is_file():
+        raise UsageError(f"{job.plugin} takes one sound file, and {printable_path(job.source)} is none")
+    check_distinct([("IN", job.source)], [("OUT", job.target)])
+    info, length, song = _analyse(job)
+    whole = length / info.rate
+    structure = song.structure
+    if seconds is not None and whole <= seconds + _ALMOST:
+        job.complain(f"{printable_path(job.source)} lasts {whole:.1f} s, and is written whole")
+        parts = [Part(0.0, whole, "song")]
+    elif structure is not None:
+        parts = choose(structure)
+    else:
+        parts = [_loudest(song, whole, seconds)]
+        what = "is written whole" if seconds is None else f"its loudest {seconds:g} s are written"
+        job.complain(f"no parts were found in {printable_path(job.source)}: it has no beat, or is too short; {what}")
+    written = _play(job, info, length, parts)
+    rows = [[round(part.start, 4), round(min(part.end, whole), 4), part.name] for part in parts]
+    duration = written.seconds or 0.0
+    made = [written]
+    if "report" in job.beside:
+        text = json.dumps({"parts": rows, "duration": round(duration, 4)}) + "\n"
+        write_atomic(job.beside["report"], text.encode())
+        made.append(Written(job.beside["report"], f"the {len(rows)} parts of {printable_path(job.source)}"))
+    if "picture" in job.beside:
+        write_atomic(job.beside["picture"], structure_picture(_rows(song), structure, parts))
+        made.append(Written(job.beside["picture"], f"the bars of {printable_path(job.source)}, unlike is bright"))
+    return tuple(made)
+
+
+def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
+    """Reads the sound once: what it says of itself, its frames, and what is found in it."""
+    run = MusicRun()
+    with stream_sound(job.source, rate=onsets.RATE) as (info, blocks):
+        total = max(1, info.frames or 1) * onsets.RATE / info.rate
+        done = 0
+        for block in blocks:
+            run.feed(block.mean(axis=0, keepdims=True))
+            done += block.shape[1]
+            job.progress(min(1.0, done / total) * ANALYSIS_SHARE)
+    length = info.frames or round(done * info.rate / onsets.RATE)
+    if not length:
+        raise FileError(f"{printable_path(job.source)} holds no sound (0 frames)")
+    return info, length, run.analysed()
+
+
+def _loudest(song: SongAnalysis, whole: float, seconds: float | None) -> Part:
+    """The stretch of most level, where no parts are known."""
+    if seconds is None or song.curves is None:
+        return Part(0.0, whole if seconds is None else seconds, "song")
+    level = song.curves.notes.sum(axis=1)
+    size = max(1, min(len(level) - 1, round(seconds / whole * len(level))))
+    total = np.concatenate([[0.0], np.cumsum(level, dtype=np.float64)])
+    start = min(float(np.argmax(total[size:] - total[:-size])) / len(level) * whole, whole - seconds)
+    return Part(start, start + seconds, "loudest")
+
+
+def _rows(song: SongAnalysis) -> F64:
+    if song.curves is None or song.grid is None:
+        return np.zeros((0, 1))
+    return repeats.beat_rows(song.curves, song.grid.beats)
+
+
+def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[Part]) -> Written:
+    """Writes the parts."""
+    frames = [(round(part.start * info.rate), min(length, round(part.end * info.rate))) for part in parts]
+    total = sum(end - start for start, end in frames)
+    to_end = frames[-1][1] >= length
+    with (
+        stream_sound(job.source) as (_, blocks),
+        AudioWriter(job.target, info.rate, info.channels, info.subtype) as writer,
+    ):
+        played = play_parts(blocks, frames, info.rate)
+        for samples in played if to_end else fade_out(played, info.rate, job.fade):
+            writer.write(samples)
+            job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * min(1.0, writer.frames / max(1, total)))
+    if writer.clipped:
+        job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
+    return Written(
+        job.target, printable_path(job.source), writer.frames / info.rate, info.rate, info.channels,
+        parts=tuple(part.name for part in parts),
+    )  # fmt: skip

@@ -1,0 +1,159 @@
+"""Where phrases begin: the odds of each beat, by two fitted lines, and a path over the lengths phrases have.
+
+The first line weighs harmony, onsets, level, novelty and repetition around a beat; the second what the first says of
+the beats 4, 8, 16 beats away and of those the song repeats, as phrases have lengths of whole bars and come back alike.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon_listen import harmony, repeats
+from antiphon_listen.beats import BeatGrid
+from antiphon_listen.signals import F64, MusicCurves
+from antiphon_listen.tables import PhraseTables
+
+SHORTEST = 32
+"""Beats below which no phrases are looked for."""
+WINDOW, STEP = 1600, 1200
+"""Beats that are compared with each other, and after which the next window begins: the matrix has their square."""
+_KERNELS, _STRETCHES = (4, 8, 16, 32), (8, 16, 32)
+_NEAR = range(-4, 5)
+_FAR = (-16, -8, -4, -2, -1, 0, 1, 2, 4, 8, 16)
+_WINDOWS = (8, 16, 32)
+_STAY, _SHARE = 0.7, 0.5
+_LIKE, _MOST, _ALIKE = 16, 6, 0.4
+_APART = (12, 16, 20, 24, 28, 32, 36, 40, 48, 64)
+
+
+def phrase_odds(curves: MusicCurves, grid: BeatGrid, bar_odds: F64, on_bar: F64, tables: PhraseTables) -> F64:
+    """The log odds of each beat that a phrase begins there, `[n]`.
+
+    Args:
+        curves: The recording's curves.
+        grid: Its beats.
+        bar_odds: `[n]`, log odds that each beat begins a bar.
+        on_bar: `[n]`, 1 where a bar was found to begin.
+        tables: The fitted weights.
+    """
+    rows = repeats.beat_rows(curves, grid.beats)
+    local = beat_features(curves, grid, bar_odds)
+    count = len(rows)
+    odds = np.zeros(count)
+    for first in range(0, max(1, count - WINDOW + STEP), STEP):
+        part = slice(first, min(count, first + WINDOW))
+        similarity = rows[part] @ rows[part].T
+        table = features(local[part], similarity, on_bar[part])
+        early = tables.near(table)
+        odds[part] = tables.far(context(early, similarity, on_bar[part]))
+    return odds
+
+
+def beat_features(curves: MusicCurves, grid: BeatGrid, bar_odds: F64) -> F64:
+    """Of each beat alone, `[n, 26]`: its odds of a bar, level and onsets relative to the recording's, its chord."""
+    beats = grid.beats
+    count = len(beats)
+    halves = np.stack([beats, beats + 0.5 * np.diff(beats, append=2.0 * beats[-1] - beats[-2])], axis=1).ravel()
+    notes = curves.per_interval(halves).reshape(count, 2, 2, 12).sum(axis=3)
+    level = np.log(np.concatenate([notes.sum(axis=2), notes[:, :, 0], notes[:, :, 1]], axis=1) + 1e-3)
+    onsets = np.log(grid.parts[:, :12] + 0.1)
+    scores = harmony.shares(curves.per_interval(beats))
+    return np.concatenate(
+        [bar_odds[:, None], _even(level), _even(onsets), _chords(scores), grid.parts[:, 12:14]], axis=1
+    )
+
+
+def _chords(rows: F64) -> F64:
+    """Whether the chord changes, and whether it is the tonic's, fifth, fourth or sixth, `[n, 5]`."""
+    from antiphon_listen import tables
+
+    path = harmony.smoothed(_SHARE * harmony.likelihoods(rows, tables.load()), _STAY)
+    tonic = int(np.argmax(np.bincount(path, minlength=harmony.NO_CHORD + 1)[: harmony.NO_CHORD]))
+    step = np.where(path < harmony.NO_CHORD, (path % 12 - tonic) % 12, -1)
+    change = np.concatenate([[False], np.diff(path) != 0])
+    return np.stack([change, path == tonic, step == 7, step == 5, step == 9], axis=1).astype(np.float64)
+
+
+def features(local: F64, similarity: F64, on_bar: F64) -> F64:
+    """What the first line weighs, `[n, 627]`."""
+    count = len(local)
+    at = np.arange(count)
+    total = np.concatenate([np.zeros((1, local.shape[1])), np.cumsum(local, axis=0)])
+
+    def mean(first: int, last: int) -> F64:
+        low, high = np.clip(at + first, 0, count), np.clip(at + last, 0, count)
+        return np.asarray((total[high] - total[low]) / np.maximum(1, high - low)[:, None])
+
+    bar = local[:, :1]
+    phases = [sum((shifted(bar, 4 * k + step) for k in range(-8, 9)), np.zeros_like(bar)) / 17 for step in range(4)]
+    own = np.concatenate([
+        *(np.sqrt(size) * repeats.novelty(similarity, size)[:, None] for size in _KERNELS),
+        *(repeats.repetition(similarity, size) for size in _STRETCHES),
+    ], axis=1)  # fmt: skip
+    edges = np.stack([np.minimum(at, 64) / 64, np.minimum(count - at, 64) / 64, on_bar], axis=1)
+    return np.concatenate([
+        *(shifted(local, step) for step in _NEAR), *(mean(0, size) - mean(-size, 0) for size in _WINDOWS), *phases,
+        *(shifted(own, step) for step in _FAR), edges,
+    ], axis=1)  # fmt: skip
+
+
+def context(odds: F64, similarity: F64, on_bar: F64) -> F64:
+    """What the second line weighs, `[n, 58]`: the first one's odds around each beat, and those of its repeats."""
+    odds = np.clip(odds, -7.0, 4.0)
+    share = 1.0 / (1.0 + np.exp(-odds))
+    places, alike = repeats.matches(similarity, _LIKE, min(_MOST, len(odds)))
+    weight = np.maximum(alike - 0.25, 0.0) ** 2 + 1e-6
+    elsewhere = (weight * share[places]).sum(axis=1) / weight.sum(axis=1)
+    zero = np.zeros(len(odds))
+    columns = [shifted(odds, step, -5.0) for step in range(-8, 9)]
+    columns += [shifted(share, sign * step) for step in _APART for sign in (1, -1)]
+    for step, reach, late in ((4, 8, 0), (8, 6, 0), (16, 4, 0), (4, 8, 1), (4, 8, 2), (4, 8, 3), (8, 6, 4), (16, 4, 8)):
+        columns.append(sum((shifted(share, step * k + late) for k in range(-reach, reach + 1) if k or late), zero))
+    columns += [shifted(elsewhere, step) for step in (-4, -2, -1, 0, 1, 2, 4)]
+    columns += [
+        (share[places] * (alike > _ALIKE)).max(axis=1),
+        alike[:, 0],
+        np.convolve(share, np.ones(17), "same")[: len(odds)],
+    ]
+    columns += [shifted(elsewhere * odds, 0), odds * share, on_bar]
+    return np.stack(columns, axis=1)
+
+
+def shifted(rows: F64, step: int, fill: float = 0.0) -> F64:
+    """Each row in the place of the one `step` later."""
+    out = np.full_like(rows, fill)
+    count = len(rows)
+    if step >= 0:
+        out[step:] = rows[: max(0, count - step)]
+    else:
+        out[:step] = rows[-step:]
+    return out
+
+
+def _even(rows: F64) -> F64:
+    return np.asarray((rows - rows.mean(axis=0)) / (rows.std(axis=0) + 1e-6))
+
+
+def boundaries(odds: F64, tables: PhraseTables) -> list[int]:
+    """The beats where phrases begin, on the best path: the odds of its beats, and how frequent its lengths are."""
+    count, longest = len(odds), len(tables.lengths) - 1
+    score = tables.path[1] * odds + tables.path[2]
+    total, back = np.full(count, -np.inf), np.full(count, -1)
+    first = min(count, _FIRST)
+    total[:first] = score[:first]
+    for n in range(1, count):
+        low = max(0, n - longest)
+        through = total[low:n] + tables.path[0] * tables.lengths[n - np.arange(low, n)]
+        best = int(np.argmax(through))
+        if through[best] + score[n] > total[n]:
+            total[n], back[n] = through[best] + score[n], low + best
+    at = max(0, count - _LAST) + int(np.argmax(total[-_LAST:]))
+    found = []
+    while at >= 0:
+        found.append(at)
+        at = int(back[at])
+    return found[::-1]
+
+
+_FIRST, _LAST = 13, 48
+"""Beats from the beginning within which the first phrase begins, and from the end within which the last one does."""

@@ -1,0 +1,81 @@
+"""A picture of a song: how unlike its bars are to each other, its phrases, and what a summary plays. As PNG."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_listen.sections import Structure
+from antiphon_listen.signals import F64
+from antiphon_listen.summary import Part
+
+SIDE = 800
+"""Pixels of the matrix, about: each bar has a whole number of them."""
+_STRIP, _GAP = 16, 4
+_COLOURS = {"chorus": (232, 89, 60), "verse": (63, 124, 191), "bridge": (122, 82, 168), "intro": (150, 150, 150),
+            "outro": (110, 110, 110)}  # fmt: skip
+_OTHERS = ((60, 150, 90), (200, 160, 40), (30, 160, 170), (180, 90, 140), (130, 110, 60))
+Pixels = NDArray[np.uint8]
+
+
+def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[Part]) -> bytes:
+    """A PNG: the dissimilarity of bars from dark (alike) to bright, phrases in colour above, what is played below.
+
+    Args:
+        rows: `[beats, f]`, of length 1; none for an empty picture.
+        structure: The song's; None draws a grey field.
+        parts: What is played.
+    """
+    if structure is None or not len(rows):
+        return png(np.full((64, 64, 3), 128, np.uint8))
+    first, last = structure.phrases[0].first, structure.phrases[-1].last
+    edges = np.unique(
+        [beat for phrase in structure.phrases for beat in range(phrase.first, phrase.last, structure.bar)]
+    )
+    step = max(1, len(edges) // SIDE + (len(edges) % SIDE > 0))
+    edges = edges[::step]
+    bars = np.add.reduceat(rows[first:last], edges - first, axis=0)
+    bars /= np.linalg.norm(bars, axis=1, keepdims=True) + 1e-9
+    unlike = np.clip(1.0 - bars @ bars.T, 0.0, 1.0)
+    field = np.stack([unlike**0.8, unlike**1.3, unlike**2.2], axis=2)
+    matrix = np.rint(255.0 * field).astype(np.uint8)
+    times = np.array([structure.at(int(beat)) for beat in edges])
+    colours = np.zeros((len(edges), 3), np.uint8)
+    for phrase in structure.phrases:
+        colours[(edges >= phrase.first) & (edges < phrase.last)] = colour_of(phrase.name, phrase.letter)
+    played = np.full_like(colours, 40)
+    for part in parts:
+        inside = (times >= part.start - 1e-6) & (times < part.end - 1e-6)
+        played[inside] = colours[inside]
+    scale = max(1, SIDE // len(edges))
+    picture = [
+        _bars(colours, _STRIP, scale),
+        np.repeat(np.repeat(matrix, scale, 0), scale, 1),
+        _bars(played, _STRIP, scale),
+    ]
+    gap = np.full((_GAP, scale * len(edges), 3), 255, np.uint8)
+    return png(np.concatenate([picture[0], gap, picture[1], gap, picture[2]]))
+
+
+def colour_of(name: str, letter: int) -> tuple[int, int, int]:
+    """The colour of a part's name."""
+    return _COLOURS.get(name, _OTHERS[letter % len(_OTHERS)])
+
+
+def _bars(colours: Pixels, height: int, scale: int) -> Pixels:
+    return np.repeat(np.repeat(colours[None], height, 0), scale, 1)
+
+
+def png(pixels: Pixels) -> bytes:
+    """Pixels `[rows, columns, 3]` as a PNG file (W3C PNG, colour type 2, no filter)."""
+    height, width, _ = pixels.shape
+    lines = np.concatenate([np.zeros((height, 1), np.uint8), pixels.reshape(height, -1)], axis=1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 6)), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )

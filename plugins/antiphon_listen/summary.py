@@ -1,0 +1,182 @@
+"""Which bars of a song its summary plays: the chorus, then the verse, then what is remarkable, in the song's order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from antiphon_listen.sections import Phrase, Structure
+
+CHORUS_SHARE = 0.67
+"""Of the summary that the chorus fills at most, before the others have their bars."""
+LEAST_BARS = 2
+"""Bars of a part at least: fewer are no phrase."""
+_SLACK = 1e-6
+"""Seconds of rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a song that is played.
+
+    Attributes:
+        start: Seconds in the song.
+        end: Seconds in the song.
+        name: As `Phrase.name`.
+    """
+
+    start: float
+    end: float
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Bar:
+    first: int
+    last: int
+    phrase: int
+    seconds: float
+
+
+def summary(structure: Structure, seconds: float) -> list[Part]:
+    """The parts of a summary, in the song's order, not longer than asked for and by less than a bar shorter.
+
+    Args:
+        structure: The song's.
+        seconds: Of the summary. Less than a bar of the chorus gives the beginning of one.
+    """
+    bars = _bars(structure)
+    chosen: set[int] = set()
+    left = seconds + _SLACK
+    order = _order(structure)
+    for place, (phrase, most) in enumerate(_budgets(structure, order, seconds)):
+        rest = LEAST_BARS * _bar_seconds(bars) * min(len(order) - place - 1, _others(seconds, bars))
+        played = _run(structure, phrase) if place == 0 else range(phrase, phrase + 1)
+        left -= _fill(bars, chosen, played, min(most, max(left - rest, 0.0) if place == 0 else left))
+    if not chosen:
+        first = next(bar for bar in bars if bar.phrase == (order[0] if order else 0))
+        start = structure.at(first.first)
+        return [Part(start, start + seconds, structure.phrases[first.phrase].name)]
+    _extend(bars, chosen, left, order)
+    return _parts(structure, bars, chosen)
+
+
+def compact(structure: Structure) -> list[Part]:
+    """One of the phrases of each letter, the shortest way to play every part once, in the song's order."""
+    kept = [_typical(structure, letter) for letter in {phrase.letter for phrase in structure.phrases}]
+    return _joined([(structure.phrases[n].first, structure.phrases[n].last, n) for n in sorted(kept)], structure)
+
+
+def _bars(structure: Structure) -> list[_Bar]:
+    """All bars, counted from each phrase's beginning; a phrase's last may be shorter."""
+    bars = []
+    for n, phrase in enumerate(structure.phrases):
+        for first in range(phrase.first, phrase.last, structure.bar):
+            last = min(phrase.last, first + structure.bar)
+            bars.append(_Bar(first, last, n, structure.at(last) - structure.at(first)))
+    return bars
+
+
+def _bar_seconds(bars: list[_Bar]) -> float:
+    return float(np.median([bar.seconds for bar in bars]))
+
+
+def _others(seconds: float, bars: list[_Bar]) -> int:
+    """Parts beside the chorus that a summary has room for."""
+    return int((1.0 - CHORUS_SHARE) * seconds / (LEAST_BARS * _bar_seconds(bars)) + 0.5)
+
+
+def _order(structure: Structure) -> list[int]:
+    """A phrase of each letter, the most important first: chorus, verse, then what fills much or is unlike the rest."""
+    filled: dict[int, float] = {}
+    for phrase in structure.phrases:
+        filled[phrase.letter] = filled.get(phrase.letter, 0.0) + phrase.last - phrase.first
+    beats = sum(filled.values())
+
+    def weight(n: int) -> float:
+        phrase = structure.phrases[n]
+        rank = {"chorus": 20.0, "verse": 10.0, "bridge": 0.2, "intro": -1.0, "outro": -2.0}.get(phrase.name, 0.0)
+        return rank + filled[phrase.letter] / beats + 0.2 * phrase.unlike
+
+    return sorted((_typical(structure, letter) for letter in filled), key=weight, reverse=True)
+
+
+def _typical(structure: Structure, letter: int) -> int:
+    """The phrase of a letter that is most like the others, of those that are not much shorter than its longest."""
+    own = [n for n, phrase in enumerate(structure.phrases) if phrase.letter == letter]
+    longest = max(_length(structure.phrases[n]) for n in own)
+    return min(own, key=lambda n: (_length(structure.phrases[n]) < 0.7 * longest, structure.phrases[n].unlike))
+
+
+def _length(phrase: Phrase) -> int:
+    return phrase.last - phrase.first
+
+
+def _budgets(structure: Structure, order: list[int], seconds: float) -> list[tuple[int, float]]:
+    """Each phrase and the most seconds it gets."""
+    if len(order) < 2:
+        return [(n, seconds) for n in order]
+    other = max(1.0, seconds * (1.0 - CHORUS_SHARE))
+    bar = structure.bar * float(np.median(np.diff(structure.beats)))
+    each = max(LEAST_BARS * bar + 0.1 * bar, other / max(1, len(order) - 1))
+    return [(n, seconds if place == 0 else each) for place, n in enumerate(order)]
+
+
+def _run(structure: Structure, phrase: int) -> range:
+    """The phrases of one letter that follow each other, of which this is one."""
+    letters = [each.letter for each in structure.phrases]
+    first = last = phrase
+    while first > 0 and letters[first - 1] == letters[phrase]:
+        first -= 1
+    while last + 1 < len(letters) and letters[last + 1] == letters[phrase]:
+        last += 1
+    return range(first, last + 1)
+
+
+def _fill(bars: list[_Bar], chosen: set[int], phrases: range, seconds: float) -> float:
+    """Takes bars of phrases from their beginning while they fit; returns their seconds."""
+    own = [n for n, bar in enumerate(bars) if bar.phrase in phrases]
+    used, taken = 0.0, []
+    for n in own:
+        if used + bars[n].seconds > seconds + _SLACK:
+            break
+        used += bars[n].seconds
+        taken.append(n)
+    if len(taken) < min(LEAST_BARS, len(own)) and chosen:
+        return 0.0
+    chosen.update(taken)
+    return used
+
+
+def _extend(bars: list[_Bar], chosen: set[int], left: float, order: list[int]) -> None:
+    """Adds bars behind those that were chosen, then before them, while they fit: the most important part's first."""
+    rank = {phrase: place for place, phrase in enumerate(order)}
+    while True:
+        fitting = [n for n, bar in enumerate(bars) if n not in chosen and bar.seconds <= left]
+        behind = [n for n in fitting if n - 1 in chosen]
+        before = [n for n in fitting if n + 1 in chosen]
+        if not behind and not before:
+            return
+        near, step = (behind, -1) if behind else (before, 1)
+        # the rest of a phrase that was begun, then the parts in their order
+        best = min(
+            near, key=lambda n: (bars[n].phrase != bars[n + step].phrase, rank.get(bars[n].phrase, len(rank)), n)
+        )
+        chosen.add(best)
+        left -= bars[best].seconds
+
+
+def _parts(structure: Structure, bars: list[_Bar], chosen: set[int]) -> list[Part]:
+    return _joined([(bars[n].first, bars[n].last, bars[n].phrase) for n in sorted(chosen)], structure)
+
+
+def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list[Part]:
+    """Stretches of beats as parts; those that follow each other in one phrase are one."""
+    parts: list[tuple[int, int, int]] = []
+    for first, last, phrase in stretches:
+        if parts and parts[-1][1] == first and parts[-1][2] == phrase:
+            parts[-1] = (parts[-1][0], last, phrase)
+        else:
+            parts.append((first, last, phrase))
+    return [Part(structure.at(first), structure.at(last), structure.phrases[n].name) for first, last, n in parts]
