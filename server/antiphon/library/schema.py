@@ -54,8 +54,8 @@ MIGRATIONS = (
 """A script for each version, from an empty database on. `sounds` holds what is heard, known by a digest of its samples;
 `files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound; `landmarks` the
 points by which it is recognised, whose serial is never used again: an index that names it is of these landmarks.
-`signals` is what a listener liked, disliked, skipped and played, `companions` which sounds others play together, `places`
-where a sound is on the map."""
+`signals` is what a listener liked, disliked, skipped and played, `companions` which sounds others play together, and
+`places` where a sound is on the map."""
 
 
 def open_database(root: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:

@@ -212,7 +212,7 @@ OPERATIONS = (
     Operation("post", "/api/run/{plugin}", "Run a plugin over a file.", _ref("Job"), 202, RUN),
     Operation("post", "/api/render/{patch}", "Render a patch, over a file or for a time.", _ref("Job"), 202, RENDER),
     Operation("get", "/api/live", "The live sets there are on this machine.", _list(_ref("LiveSet"))),
-    Operation("post", "/api/live/{set}", "Render a live set of this machine, by its name.", _ref("Job"), 202, RENDER_LIVE),
+    Operation("post", "/api/live/{set}", "Render a live set of this machine by its name.", _ref("Job"), 202, RENDER_LIVE),
     Operation("get", "/api/jobs", "The jobs, newest first.", _list(_ref("Job"))),
     Operation("get", "/api/jobs/{id}", "One job.", _ref("Job")),
     Operation("delete", "/api/jobs/{id}", "Cancel a job; forget one that has ended.", _ref("Job")),
