@@ -167,8 +167,10 @@ def _condition(name: str, server: ServerProcess, chromium: Chromium) -> Iterator
         tab = browser.opened(chromium, server.http, "out")
         try:
             browser.listen(tab)
-            with clients.load(server.http, "tone"):
+            with clients.load(server.http, "tone") as closed:
                 yield
+                if closed():
+                    print(f"{closed()} connections of clients were closed as too slow, and opened again")
         finally:
             chromium.close_tabs()
 
