@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from antiphon.bench.chromium import BINARY, Chromium, Tab
+from antiphon.bench.chromium import BINARY, Chromium, BrowserTab
 from antiphon.bench.osc import ping_for
 from antiphon.bench.page import browser, clients
 from antiphon.bench.report import finish, percentiles, table
@@ -226,7 +226,7 @@ def _play(chromium: Chromium, home: Path) -> dict[str, float]:
                 Path(word.rstrip(",")).unlink(missing_ok=True)
 
 
-def _first(tab: Tab) -> float:
+def _first(tab: BrowserTab) -> float:
     browser.listen(tab)
     return float(tab.until("probe.first"))
 
