@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from antiphon.bench.chromium import Chromium, BrowserTab
+from antiphon.bench.chromium import BrowserTab, Chromium
 
 PROBE = """(() => {
   // the wall clock, as the bench has it

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from antiphon.bench.chromium import BINARY, Chromium, BrowserTab
+from antiphon.bench.chromium import BINARY, BrowserTab, Chromium
 from antiphon.bench.osc import ping_for
 from antiphon.bench.page import browser, clients
 from antiphon.bench.report import finish, percentiles, table
