@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.bench.chromium import BINARY, Chromium, Tab
+from antiphon.bench.chromium import BINARY, Chromium
+from antiphon.bench.chromium import BrowserTab as Tab
 
 __all__ = ["Chromium", "Tab", "needs_chromium"]
 

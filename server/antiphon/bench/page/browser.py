@@ -6,7 +6,7 @@ import json
 import time
 from typing import Any
 
-from antiphon.bench.chromium import Chromium, Tab
+from antiphon.bench.chromium import BrowserTab, Chromium
 
 PROBE = """(() => {
   // the wall clock, as the bench has it
@@ -53,7 +53,7 @@ LEVEL = 0.667
 INTERACTIVE = "performance.getEntriesByType('navigation')[0].domInteractive"
 
 
-def opened(browser: Chromium, port: int, node: str) -> Tab:
+def opened(browser: Chromium, port: int, node: str) -> BrowserTab:
     """A tab with the page, watched from its first script on, its output `node` unheard as yet."""
     tab = browser.tab()
     tab.size(1440, 900)
@@ -64,7 +64,7 @@ def opened(browser: Chromium, port: int, node: str) -> Tab:
     return tab
 
 
-def listen(tab: Tab) -> None:
+def listen(tab: BrowserTab) -> None:
     """Presses **Listen** as soon as it is there."""
     tab.until("!!document.querySelector('.listen button.call')")
     tab.run("document.querySelector('.listen button.call').click()")
@@ -90,7 +90,7 @@ def loaded(browser: Chromium, port: int, count: int) -> list[dict[str, float]]:
     return rows
 
 
-def rise(tab: Tab, seconds: float) -> dict[str, Any]:
+def rise(tab: BrowserTab, seconds: float) -> dict[str, Any]:
     """What the page has seen since `probe.arm()`, once both have risen; what has not within `seconds` is 0."""
     deadline = time.monotonic() + seconds
     while True:

@@ -8,7 +8,8 @@ import multiprocessing
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import wsproto
@@ -118,33 +119,44 @@ class Witness:
 
 
 @contextlib.contextmanager
-def load(port: int, node: str) -> Iterator[None]:
-    """`CLIENTS` clients in a process of their own that read everything and move the frequency of `node`."""
+def load(port: int, node: str) -> Iterator[Callable[[], int]]:
+    """`CLIENTS` clients in a process of their own that read everything and move the frequency of `node`.
+
+    Yields:
+        How many of their connections the server has closed so far, as too slow; they connect again.
+    """
     context = multiprocessing.get_context("spawn")
-    started = context.Event()
-    process = context.Process(target=_clients, args=(port, node, started), daemon=True)
+    started, closed = context.Event(), context.Value("i", 0)
+    process = context.Process(target=_clients, args=(port, node, started, closed), daemon=True)
     process.start()
     try:
         if not started.wait(60.0):
             raise RuntimeError("the clients could not connect")
-        yield
+        yield lambda: int(closed.value)
     finally:
         process.terminate()
         process.join()
 
 
-def _clients(port: int, node: str, started: threading.Event) -> None:
-    feeds = [WebSocketClient(port, "/api/feed") for _ in range(CLIENTS)]
-    streams = [WebSocketClient(port, "/api/sound?node=out") for _ in range(CLIENTS)]
-    for client in (*feeds, *streams):
-        threading.Thread(target=_read, args=(client,), daemon=True).start()
+def _clients(port: int, node: str, started: threading.Event, closed: Any) -> None:
+    for number in range(CLIENTS):
+        for path in ("/api/feed", "/api/sound?node=out"):
+            moved = node if path == "/api/feed" else ""
+            threading.Thread(target=_client, args=(port, path, moved, number, closed), daemon=True).start()
+    time.sleep(0.5)
     started.set()
-    for turn in range(1 << 31):
-        for feed in feeds:
-            feed.send(json.dumps([f"/node/{node}/frequency", 440.0 + turn % 10]))
-        time.sleep(1.0 / MOVES)
+    threading.Event().wait()
 
 
-def _read(client: WebSocketClient) -> None:
-    for _ in client.messages():
-        pass
+def _client(port: int, path: str, moved: str, number: int, closed: Any) -> None:
+    """One client: it reads all, and moves the frequency of `moved` after what it has read, `MOVES` times a second."""
+    while True:
+        with contextlib.suppress(OSError, RuntimeError, wsproto.utilities.ProtocolError):
+            client, next_move = WebSocketClient(port, path), 0.0
+            for at, _ in client.messages():
+                if moved and at >= next_move:
+                    client.send(json.dumps([f"/node/{moved}/frequency", 440.0 + number]))
+                    next_move = at + 1.0 / MOVES
+        with closed.get_lock():
+            closed.value += 1
+        time.sleep(0.2)

@@ -18,7 +18,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from antiphon.bench.chromium import BINARY, Chromium, Tab
+from antiphon.bench.chromium import BINARY, BrowserTab, Chromium
 from antiphon.bench.osc import ping_for
 from antiphon.bench.page import browser, clients
 from antiphon.bench.report import finish, percentiles, table
@@ -167,8 +167,10 @@ def _condition(name: str, server: ServerProcess, chromium: Chromium) -> Iterator
         tab = browser.opened(chromium, server.http, "out")
         try:
             browser.listen(tab)
-            with clients.load(server.http, "tone"):
+            with clients.load(server.http, "tone") as closed:
                 yield
+                if closed():
+                    print(f"{closed()} connections of clients were closed as too slow, and opened again")
         finally:
             chromium.close_tabs()
 
@@ -224,7 +226,7 @@ def _play(chromium: Chromium, home: Path) -> dict[str, float]:
                 Path(word.rstrip(",")).unlink(missing_ok=True)
 
 
-def _first(tab: Tab) -> float:
+def _first(tab: BrowserTab) -> float:
     browser.listen(tab)
     return float(tab.until("probe.first"))
 

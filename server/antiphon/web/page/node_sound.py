@@ -215,4 +215,4 @@ class NodeSounds:
 def int16(blocks: bytes) -> bytes:
     """float32 samples as int16, 32767 for full scale; what is above it is clipped, and what is no number is 0."""
     samples = np.nan_to_num(np.frombuffer(blocks, "<f4"), posinf=1.0, neginf=-1.0)
-    return np.rint(32767.0 * np.clip(samples, -1.0, 1.0)).astype("<i2").tobytes()
+    return bytes(np.rint(32767.0 * np.clip(samples, -1.0, 1.0)).astype("<i2"))
