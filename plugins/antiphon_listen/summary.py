@@ -8,7 +8,7 @@ import numpy as np
 
 from antiphon_listen.sections import Phrase, Structure
 
-CHORUS_SHARE = 0.67
+CHORUS_SHARE = 0.75
 """Of the summary that the chorus fills at most, before the others have their bars."""
 LEAST_BARS = 2
 """Bars of a part at least: fewer are no phrase."""
@@ -52,7 +52,7 @@ def summary(structure: Structure, seconds: float) -> list[Part]:
     order = _order(structure)
     for place, (phrase, most) in enumerate(_budgets(structure, order, seconds)):
         rest = LEAST_BARS * _bar_seconds(bars) * min(len(order) - place - 1, _others(seconds, bars))
-        played = _run(structure, phrase) if place == 0 else range(phrase, phrase + 1)
+        played = _longest_run(structure, phrase) if place == 0 else range(phrase, phrase + 1)
         left -= _fill(bars, chosen, played, min(most, max(left - rest, 0.0) if place == 0 else left))
     if not chosen:
         first = next(bar for bar in bars if bar.phrase == (order[0] if order else 0))
@@ -123,15 +123,20 @@ def _budgets(structure: Structure, order: list[int], seconds: float) -> list[tup
     return [(n, seconds if place == 0 else each) for place, n in enumerate(order)]
 
 
-def _run(structure: Structure, phrase: int) -> range:
-    """The phrases of one letter that follow each other, of which this is one."""
+def _longest_run(structure: Structure, phrase: int) -> range:
+    """Phrases of this one's letter that follow each other, as many beats as there are; its own where there are two."""
     letters = [each.letter for each in structure.phrases]
-    first = last = phrase
-    while first > 0 and letters[first - 1] == letters[phrase]:
-        first -= 1
-    while last + 1 < len(letters) and letters[last + 1] == letters[phrase]:
-        last += 1
-    return range(first, last + 1)
+    best = range(phrase, phrase + 1)
+    beats, first = 0, 0
+    while first < len(letters):
+        last = first
+        while last + 1 < len(letters) and letters[last + 1] == letters[first]:
+            last += 1
+        length = structure.phrases[last].last - structure.phrases[first].first
+        if letters[first] == letters[phrase] and (length > beats or (length == beats and first <= phrase <= last)):
+            best, beats = range(first, last + 1), length
+        first = last + 1
+    return best
 
 
 def _fill(bars: list[_Bar], chosen: set[int], phrases: range, seconds: float) -> float:

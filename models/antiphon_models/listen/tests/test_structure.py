@@ -70,12 +70,11 @@ def test_every_measure_is_declared_and_a_song_without_parts_has_its_beginning() 
 
 
 def test_the_odds_are_fitted_and_found_again_from_the_file(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    torch.set_num_threads(1)
+    pytest.importorskip("torch")
     draw = np.random.default_rng(1)
-    table = draw.normal(size=(800, 5))
+    table = draw.normal(size=(4000, 3))
     target = (table[:, 0] > 0.0).astype(np.float64)
-    odds = fit_odds(table, target, units=8, rounds=30, dropout=0.0, seed=1)
+    odds = fit_odds(table, target, units=8, rounds=60, dropout=0.0, seed=1)
     assert float(((odds(table) > 0.0) == (target > 0.5)).mean()) > 0.93
     songs = [
         PhraseMaterial(
