@@ -56,8 +56,10 @@ class MidiMap:
             if control in patch:
                 yield patch[control]
 
-    def __iter__(self) -> Iterator[tuple[Knob, str]]:
-        return iter(self._targets.items())
+    def assignments(self, patch: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """(target, control, port) of what was learned, then of the patch's [midi], whose port is ""."""
+        own = [(target, knob.control, knob.port) for knob, target in self._targets.items()]
+        return own + [(target, control, "") for control, target in patch.items()]
 
     def learn(self, knob: Knob, target: str) -> None:
         """From now on the knob moves `target`, alone; `FileError` when that cannot be kept."""
@@ -95,3 +97,8 @@ class MidiMap:
             self.trouble = f"{self._path} cannot be used ({error}); controls have to be learned again"
             return {}
         return dict(rows[:MOST])
+
+
+def address_of(target: str) -> str:
+    """The OSC address of a target."""
+    return target if target.startswith("/") else "/node/" + target.replace(".", "/", 1)
