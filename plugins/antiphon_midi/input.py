@@ -82,8 +82,6 @@ class MidiInput:
 
     def install(self) -> None:
         """From the server's next start on there is MIDI."""
-        if self._learned.trouble:
-            log.warning("%s", self._learned.trouble)
         server = self._server
         server.on_effect(self._effect)
         server.on_note(self.out.played, lambda: self.out.echoed)
