@@ -23,7 +23,7 @@ from antiphon_midi import messages as midi
 from antiphon_midi.clock import MidiClock
 from antiphon_midi.expression import LastValues
 from antiphon_midi.follow import SLACK
-from antiphon_midi.learn import NOTES, Knob, MidiMap
+from antiphon_midi.learn import NOTES, Knob, MidiMap, address_of
 from antiphon_midi.mpe import MOST, TIMBRE
 from antiphon_midi.output import MidiOut
 from antiphon_midi.pedals import Presses
@@ -82,8 +82,6 @@ class MidiInput:
 
     def install(self) -> None:
         """From the server's next start on there is MIDI."""
-        if self._learned.trouble:
-            log.warning("%s", self._learned.trouble)
         server = self._server
         server.on_effect(self._effect)
         server.on_note(self.out.played, lambda: self.out.echoed)
@@ -117,12 +115,10 @@ class MidiInput:
             self._learning = None
         if not self._learned.unlearn(target) and not waited:
             raise WireError(f"no control was learned for {target}")
-        self._server.event("/unlearned", _address(target))
+        self._server.event("/unlearned", address_of(target))
 
     def assignments(self) -> list[tuple[str, str, str]]:
-        """(target, control, port) of what was learned, then of the patch's and the set list's, whose port is ""."""
-        own = [(target, knob.control, knob.port) for knob, target in self._learned]
-        return own + [(target, control, "") for control, target in self._server.controls().items()]
+        return self._learned.assignments(self._server.controls())
 
     # ---- life
 
@@ -363,7 +359,7 @@ class MidiInput:
         def keep() -> None:
             self._learned.learn(knob, target)
             done(knob.control)
-            self._server.event("/learned", _address(target), knob.control, knob.port)
+            self._server.event("/learned", address_of(target), knob.control, knob.port)
 
         self._try(keep)
 
@@ -404,8 +400,3 @@ class MidiInput:
             for voice in self._voices.values():
                 voice.forget()
             self._held.forget()
-
-
-def _address(target: str) -> str:
-    """The OSC address of a target."""
-    return target if target.startswith("/") else "/node/" + target.replace(".", "/", 1)

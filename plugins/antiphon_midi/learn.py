@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
 from antiphon.api import WireError
 from antiphon.api.files import write_atomic
+
+log = logging.getLogger("antiphon.control")
 
 FILE = "midi.json"
 FORMAT = 1
@@ -34,14 +37,10 @@ class Knob(NamedTuple):
 
 
 class MidiMap:
-    """Knob → "node.param" or an address, one for one, in a file that is rewritten whole at each change.
-
-    trouble: why the file could not be read, or "".
-    """
+    """Knob → "node.param" or an address, one for one, in a file that is rewritten whole at each change."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE
-        self.trouble = ""
         self._targets = self._read()
 
     def __len__(self) -> int:
@@ -56,8 +55,10 @@ class MidiMap:
             if control in patch:
                 yield patch[control]
 
-    def __iter__(self) -> Iterator[tuple[Knob, str]]:
-        return iter(self._targets.items())
+    def assignments(self, patch: Mapping[str, str]) -> list[tuple[str, str, str]]:
+        """(target, control, port) of what was learned, then of the patch's [midi], whose port is ""."""
+        own = [(target, knob.control, knob.port) for knob, target in self._targets.items()]
+        return own + [(target, control, "") for control, target in patch.items()]
 
     def learn(self, knob: Knob, target: str) -> None:
         """From now on the knob moves `target`, alone; `FileError` when that cannot be kept."""
@@ -92,6 +93,11 @@ class MidiMap:
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            self.trouble = f"{self._path} cannot be used ({error}); controls have to be learned again"
+            log.warning("%s cannot be used (%s); controls have to be learned again", self._path, error)
             return {}
         return dict(rows[:MOST])
+
+
+def address_of(target: str) -> str:
+    """The OSC address of a target."""
+    return target if target.startswith("/") else "/node/" + target.replace(".", "/", 1)

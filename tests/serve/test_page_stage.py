@@ -191,7 +191,7 @@ def test_notes_to_come_are_seen_before_they_sound_and_dropped_by_panic(stage: St
 def test_a_set_list_is_stepped_through_and_saved_in_another_order(stage: Stage, pages: tuple[Tab, Tab]) -> None:
     one, two = pages
     here = "document.querySelector('.setlist [aria-current]')?.innerText.includes('{}')"
-    one.until("document.querySelector('.setlist option[value=two]') !== null")
+    one.until("[...document.querySelectorAll('.setlist option')].some(o => o.value === 'two')")
     one.run("(() => { const s = document.querySelector('[aria-label=\"Load a set list\"]'); s.value = 'two'; "
             "s.dispatchEvent(new Event('change', {bubbles: true})) })()")  # fmt: skip
     for tab in pages:

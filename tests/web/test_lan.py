@@ -624,4 +624,4 @@ async def test_the_page_s_address_for_a_phone_is_given_with_lan_and_the_token_al
         shown = (await run(tmp_path, "qr", f"--http-port={server.port}")).splitlines()
         assert shown[-1] == found["url"]
         assert len(shown) == 1 + -(-(len(found["rows"]) + 8) // 2)
-        assert "m    █▀▀▀▀▀█" in shown[2], "a finder pattern"
+        assert shown[2].startswith("    █▀▀▀▀▀█"), "a finder pattern, without colours where no terminal reads them"
