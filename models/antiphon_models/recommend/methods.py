@@ -51,7 +51,7 @@ class Popularity:
         self._plays = table.sum(axis=0)
 
     def scores(self, plays: Sequence[int]) -> F64:
-        return self._plays
+        return np.asarray(self._plays)
 
 
 class ItemNeighbours:
