@@ -60,7 +60,7 @@ def test_an_artist_is_typed_and_its_track_played_and_liked(tmp_path: Path) -> No
         tab.run("document.querySelector('.card .call').click()")
         tab.until("document.querySelector('.card .call').innerText === 'Play'")
         tab.run("[...document.querySelectorAll('.card .group button')].find(b => b.innerText === 'Like').click()")
-        tab.until("document.querySelector('.panel form input[type=password]')")
+        tab.until("!!document.querySelector('.panel form input[type=password]')")
         token = next(tmp_path.rglob("token")).read_text().strip()
         tab.run(f"sessionStorage.setItem('token', '{token}')")
         tab.run("[...document.querySelectorAll('.card .group button')].find(b => b.innerText === 'Like').click()")

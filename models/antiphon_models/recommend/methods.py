@@ -51,7 +51,7 @@ class Popularity:
         self._plays = table.sum(axis=0)
 
     def scores(self, plays: Sequence[int]) -> F64:
-        return self._plays
+        return np.asarray(self._plays)
 
 
 class ItemNeighbours:
@@ -94,7 +94,7 @@ class LeastSquares:
             self.factors = _half(table.T, people)
 
     def person(self, plays: Sequence[int]) -> F64:
-        """The factors of somebody with these plays."""
+        """The factors of a person with these plays."""
         row = np.zeros((1, len(self.factors)))
         row[0, list(plays)] = 1.0
         return np.asarray(_half(row, self.factors)[0])
@@ -137,7 +137,7 @@ class ImplicitPeer:
 
 
 class FactorsOfSound:
-    """A small network from a track's vector to its factors, for tracks that nobody has played.
+    """A small network from a track's vector to its factors, for tracks without any plays.
 
     Two layers, trained by Adam on the tracks that have plays; no artist and no genre goes in.
     """

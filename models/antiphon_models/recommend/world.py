@@ -11,7 +11,7 @@ F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 FAMILIES, GENRES, ARTISTS, TRACKS = 6, 24, 180, 1200
 STYLE, SOUND = 12, 40
-"""Dimensions of what a track is like, which nobody observes, and of the vector that is measured of its sound."""
+"""Dimensions of what a track is like, which no recommender sees, and of the vector that is measured of its sound."""
 _SPREAD = (1.0, 0.7, 0.6, 0.5)
 """Of a family, of a genre in it, of an artist in that, of a track: standard deviations of the style."""
 _NOISE = 0.35

@@ -55,6 +55,7 @@ async function post<T>(path: string, body: unknown): Promise<T | null> {
       return null;
     }
     const data = await answer.json();
+    tokenNeeded.value = false;
     if (answer.ok) return data as T;
     problem.value = String(data.error);
   } catch {

@@ -171,4 +171,4 @@ def _of_best(values: F64) -> F64:
 
 
 def _same(artist: np.ndarray, place: int) -> F64:
-    return ((artist == artist[place]) & (artist >= 0)).astype(np.float64)
+    return np.asarray(((artist == artist[place]) & (artist >= 0)), np.float64)

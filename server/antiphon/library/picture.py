@@ -98,7 +98,7 @@ def _frame(places: F64) -> tuple[F64, float]:
 
 def _pixels(places: F64, centre: F64, span: float) -> NDArray[np.int64]:
     at = (places - centre) / span + np.array([WIDTH / 2, HEIGHT / 2])
-    return np.clip(at.round().astype(np.int64), RADIUS, np.array([WIDTH, HEIGHT]) - RADIUS - 1)
+    return np.asarray(np.clip(at.round().astype(np.int64), RADIUS, np.array([WIDTH, HEIGHT]) - RADIUS - 1))
 
 
 def _label(
