@@ -60,7 +60,8 @@ def tab(chromium: Chromium, server: ServerProcess, home: Path, tone: bytes) -> T
     give_token(tab, "0" * 32)
     tab.until("document.querySelector('.ask')?.innerText.includes('not the token')")
     give_token(tab, next(home.rglob("token")).read_text().strip())
-    tab.until("!document.querySelector('.ask') && document.querySelectorAll('.stored li').length === 1")
+    tab.until("!document.querySelector('.ask') && !document.querySelector('.uploads li')")
+    tab.until("document.querySelectorAll('.stored li.chosen').length === 1")  # the first is marked by itself
     return tab
 
 
@@ -162,7 +163,7 @@ def test_a_file_is_listed_with_its_length_and_waveform_in_every_browser(
     drop(tab, "second.wav", tone)
     other.until("document.querySelectorAll('.stored li').length === 2")
     # by keyboard: down to the newest file, mark it, delete, and once more to be sure
-    tab.until("document.querySelectorAll('.stored input').length === 2")
+    tab.until("!document.querySelector('.uploads li') && document.querySelectorAll('.stored input').length === 2")
     tab.run("document.querySelectorAll('.stored input')[1].focus(), document.activeElement.click()")
     tab.key("keyDown", "ArrowUp", "ArrowUp")
     press(tab, " ", "Space")
