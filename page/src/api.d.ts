@@ -102,7 +102,7 @@ export interface LiveSet {
   name: string;
   line: string;
   bars: number;
-  from: string;
+  own: boolean;
 }
 
 export interface Track {
@@ -145,7 +145,6 @@ export interface Get {
   "/api/files": File[];
   [path: `/api/files/${string}`]: File;
   [path: `/api/files/${string}/overview`]: Overview;
-  "/api/live": LiveSet[];
   "/api/jobs": Job[];
   [path: `/api/jobs/${string}`]: Job;
   [path: `/api/jobs/${string}/overview`]: Overview;
@@ -154,7 +153,7 @@ export interface Get {
   "/api/live/script": { name: string; text: string; version: number; by: string };
   "/api/live/words": { words: { name: string; signature: string; doc: string }[]; changes: { name: string; signature: string; doc: string }[]; nodes: { name: string; signature: string; doc: string }[]; scales: string[]; chords: string[] };
   "/api/live/sounds": Record<string, unknown>;
-  "/api/live/sets": { name: string; own: boolean }[];
+  "/api/live/sets": LiveSet[];
   [path: `/api/live/sets/${string}`]: { name: string; own: boolean; text: string };
 }
 
@@ -166,7 +165,7 @@ export interface Post {
   "/api/files": { takes: Blob; answers: File };
   [path: `/api/run/${string}`]: { takes: { file: string; params?: Record<string, unknown>; format?: string; midi?: boolean; analysis?: boolean; tail?: number }; answers: Job };
   [path: `/api/render/${string}`]: { takes: { file?: string; format?: string; seconds?: number }; answers: Job };
-  [path: `/api/live/${string}`]: { takes: { file?: string; format?: string; bars?: number; midi?: boolean }; answers: Job };
+  [path: `/api/live/sets/${string}/render`]: { takes: { file?: string; format?: string; bars?: number; midi?: boolean }; answers: Job };
   [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
   "/api/library/map": { takes: null; answers: { placing: boolean } };
   "/api/library/next": { takes: { count?: number; after?: string | number; like?: unknown; skip?: unknown; dislike?: unknown }; answers: { matches: Track[] } };

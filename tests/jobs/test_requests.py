@@ -155,14 +155,14 @@ def test_a_live_set_is_named_and_never_sent() -> None:
 
 
 def test_a_set_of_the_performer_hides_one_that_ships() -> None:
-    own = paths.patches() / "live" / "bells.py"
+    own = paths.scripts() / "bells.py"
     own.parent.mkdir(parents=True)
     own.write_text('"""Mine."""\nfrom antiphon.live import *\n')
     task = live_task("bells", {}, path_of)
     assert command(task, None, Path("/o"))[-1] == str(own)
-    assert live_sets()["bells"].plain() == {"name": "bells", "line": "Mine.", "bars": 16, "from": "yours"}
+    assert live_sets()["bells"].plain() == {"name": "bells", "line": "Mine.", "bars": 16, "own": True}
     own.unlink()
-    assert live_sets()["bells"].plain()["from"] == "shipped"
+    assert not live_sets()["bells"].own
 
 
 JSON = st.recursive(

@@ -191,7 +191,8 @@ async def test_scripts_are_saved_beside_those_that_ship_and_replaced_only_when_a
         assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "two", "replace": True}))[0] == 201
         assert ((folder / "tune.py").read_text(), (folder / "tune~.py").read_text()) == ("two", "one")
         assert (await rig.ask("GET", "/api/live/sets/tune"))[1] == {"name": "tune", "own": True, "text": "two"}
-        assert [e for e in (await rig.ask("GET", "/api/live/sets"))[1] if e["own"]] == [{"name": "tune", "own": True}]
+        own = [entry for entry in (await rig.ask("GET", "/api/live/sets"))[1] if entry["own"]]
+        assert own == [{"name": "tune", "line": "", "bars": 16, "own": True}]
         assert (await rig.ask("PUT", "/api/live/sets/euclid", {"text": "mine"}))[0] == 409
         assert (await rig.ask("GET", "/api/live/sets/nothing"))[0] == 404
         (home / "secret.py").write_text("secret")

@@ -129,7 +129,7 @@ async function look(): Promise<void> {
 
 export async function readChoices(): Promise<void> {
   const [first, second, third] = await Promise.all([
-    ask<Plugin[]>("/api/plugins"), ask<Entry[]>("/api/patches"), ask<Entry[]>("/api/live"),
+    ask<Plugin[]>("/api/plugins"), ask<Entry[]>("/api/patches"), ask<Entry[]>("/api/live/sets"),
   ]);
   if (first) plugins.value = first;
   if (second) patches.value = second;

@@ -41,7 +41,8 @@ async function start(): Promise<void> {
   if (!name || busy.value) return;
   problem.value = "";
   busy.value = true;
-  const path = `/api/${{ Plugin: "run", Patch: "render", "Live set": "live" }[kind.value]}/${encodeURIComponent(name)}`;
+  const place = encodeURIComponent(name);
+  const path = { Plugin: `/api/run/${place}`, Patch: `/api/render/${place}`, "Live set": `/api/live/sets/${place}/render` }[kind.value];
   const each: (string | undefined)[] = sources.value.length ? sources.value.map((one) => one.id) : [undefined];
   for (const file of each) {
     const body: Record<string, unknown> = { ...(file ? { file } : {}) };

@@ -1,7 +1,7 @@
 """The live sets that clients of HTTP may render: scripts that lie on this machine already, by name.
 
-A script is a program and runs with its owner's rights. So a client names one of the owner's, in the folder `live` of
-the patches, and never sends one.
+A script is a program and runs with its owner's rights. So a client names one that ships or one of the owner's, and
+never sends one.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from antiphon.runtime.suggestion import instead
 from antiphon.wire.text import printable
 
 SUFFIX = ".py"
+PREVIOUS = "~"
+"""Suffix of the name of a script's version before it was saved over; it is not listed."""
+MOST_SETS = 1000
+"""Of a folder."""
 BARS = 16
 """Bars of a set whose description names none."""
 _QUOTED = re.compile(r'\s*"""(.*?)(?:"""|\n\s*\n|\Z)', re.DOTALL)
@@ -45,12 +49,12 @@ class LiveSet:
 
     def plain(self) -> dict[str, object]:
         """The set as data for JSON, without its path."""
-        return {"name": self.name, "line": self.line, "bars": self.bars, "from": "yours" if self.own else "shipped"}
+        return {"name": self.name, "line": self.line, "bars": self.bars, "own": self.own}
 
 
 def folders() -> tuple[Path, Path]:
     """The folder of the sets that ship, and that of the performer's."""
-    return resources.patches() / SETS, paths.patches() / SETS
+    return resources.patches() / SETS, paths.scripts()
 
 
 def live_sets() -> dict[str, LiveSet]:
@@ -82,9 +86,18 @@ def live_set(name: str) -> LiveSet:
 
 def _files(folder: Path) -> Iterable[Path]:
     try:
-        return [path for path in folder.glob(f"*{SUFFIX}") if path.is_file() and not path.name.startswith((".", "_"))]
+        found = sorted(folder.glob(f"*{SUFFIX}"))[:MOST_SETS]
     except OSError:
         return []
+    listed = (path for path in found if not path.name.startswith((".", "_")) and not path.stem.endswith(PREVIOUS))
+    return [path for path in listed if _is_file(path)]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _head(path: Path) -> str:

@@ -15,7 +15,6 @@ from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.job import Job, Task
-from antiphon.jobs.live_sets import live_sets
 from antiphon.jobs.request import live_task, render_task, run_task
 from antiphon.web.api.graph_json import plugin_json
 from antiphon.web.server import HttpServer
@@ -50,8 +49,7 @@ class JobRoutes:
         server.add("DELETE", "/api/files/*", self._remove_file)
         server.add("POST", "/api/run/*", self._run)
         server.add("POST", "/api/render/*", self._render)
-        server.add("GET", "/api/live", self._live_sets)
-        server.add("POST", "/api/live/*", self._live)
+        server.add("POST", "/api/live/sets/*", self._render_set)
         server.add("GET", "/api/jobs", self._jobs)
         server.add("GET", "/api/jobs/*", self._job)
         server.add("POST", "/api/jobs/*", self._repeat)
@@ -119,11 +117,11 @@ class JobRoutes:
         board, body, patch = self._board(), request.json(), _tail(request, "/api/render/")
         return self._accepted(await asyncio.to_thread(render_task, patch, body, board.path))
 
-    async def _live_sets(self, request: HttpRequest) -> Response:
-        return answer([found.plain() for found in (await asyncio.to_thread(live_sets)).values()])
-
-    async def _live(self, request: HttpRequest) -> Response:
-        board, body, name = self._board(), request.json(), _tail(request, "/api/live/")
+    async def _render_set(self, request: HttpRequest) -> Response:
+        name, _, what = _tail(request, "/api/live/sets/").rpartition("/")
+        if what != "render":
+            raise Refusal(404, "a live set takes POST at /render")
+        board, body = self._board(), request.json()
         return self._accepted(await asyncio.to_thread(live_task, name, body, board.path))
 
     async def _repeat(self, request: HttpRequest) -> Response:

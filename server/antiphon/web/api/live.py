@@ -12,17 +12,14 @@ from typing import Any
 
 from antiphon.errors import FileError
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
-from antiphon.runtime import paths, resources
+from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
+from antiphon.runtime import paths
 from antiphon.web.api.live_words import sound_names, words
 from antiphon.web.control_link import ControlLink
 from antiphon.web.performer_link import START, PerformerLink
 from antiphon.web.server import HttpServer
 from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION
 
-SUFFIX = ".py"
-PREVIOUS = "~"
-"""Suffix of the name of a script's version before it was saved over."""
-MOST_SETS = 1000
 LONGEST_NAME = 80
 SAMPLER = "sampler"
 """The type of nodes that play sounds by name."""
@@ -134,19 +131,14 @@ def _name(request: HttpRequest) -> str:
     return request.path.removeprefix("/api/live/sets/")
 
 
-def _listed() -> list[dict[str, Any]]:
+def _listed() -> list[dict[str, object]]:
     """The scripts that ship and the performer's own, by name; one of the own hides one that ships."""
-    found: dict[str, dict[str, Any]] = {}
-    for own, folder in ((False, resources.patches() / "live"), (True, paths.scripts())):
-        for path in sorted(folder.glob(f"*{SUFFIX}"))[:MOST_SETS] if folder.is_dir() else ():
-            if path.is_file() and not path.name.startswith(".") and not path.stem.endswith(PREVIOUS):
-                found[path.stem] = {"name": path.stem, "own": own}
-    return [found[name] for name in sorted(found, key=str.casefold)]
+    return [found.plain() for found in sorted(live_sets().values(), key=lambda one: one.name.casefold())]
 
 
 def _read(name: str) -> dict[str, Any]:
     """A script by its name: the performer's own, or one that ships."""
-    for own, folder in ((True, paths.scripts()), (False, resources.patches() / "live")):
+    for own, folder in zip((True, False), reversed(folders()), strict=True):
         path = paths.inside(folder, name, SUFFIX)
         try:
             with path.open("rb") as file:
@@ -175,4 +167,4 @@ def _write(name: str, text: str, replaces: bool) -> None:
 
 
 def _shipped(path: Path) -> bool:
-    return (resources.patches() / "live" / path.name).exists()
+    return (folders()[0] / path.name).exists()

@@ -123,7 +123,7 @@ SCHEMAS: dict[str, Schema] = {
         params=_list(_ref("Param")),
     ),
     "Overview": _object(seconds=NUMBER, rate=INTEGER, channels=INTEGER, peaks=_list(NUMBER), notes=INTEGER),
-    "LiveSet": _object(name=TEXT, line=TEXT, bars=INTEGER, **{"from": TEXT}),
+    "LiveSet": _object(name=TEXT, line=TEXT, bars=INTEGER, own=SWITCH),
     "Track": _object(
         id=INTEGER,
         path=TEXT,
@@ -211,8 +211,7 @@ OPERATIONS = (
     Operation("delete", "/api/files/{id}", "Remove a file.", status=204),
     Operation("post", "/api/run/{plugin}", "Run a plugin over a file.", _ref("Job"), 202, RUN),
     Operation("post", "/api/render/{patch}", "Render a patch, over a file or for a time.", _ref("Job"), 202, RENDER),
-    Operation("get", "/api/live", "The live sets there are on this machine.", _list(_ref("LiveSet"))),
-    Operation("post", "/api/live/{set}", "Render a live set of this machine by its name.", _ref("Job"), 202, RENDER_LIVE),
+    Operation("post", "/api/live/sets/{name}/render", "Render a script of this machine by its name.", _ref("Job"), 202, RENDER_LIVE),
     Operation("get", "/api/jobs", "The jobs, newest first.", _list(_ref("Job"))),
     Operation("get", "/api/jobs/{id}", "One job.", _ref("Job")),
     Operation("delete", "/api/jobs/{id}", "Cancel a job; forget one that has ended.", _ref("Job")),
@@ -242,7 +241,7 @@ OPERATIONS = (
     Operation("post", "/api/live/stop", "End the script that plays.", _object(stopped=SWITCH)),
     Operation(
         "get", "/api/live/sets", "The live scripts that ship, and those of the performer.",
-        _list(_object(name=TEXT, own=SWITCH)),
+        _list(_ref("LiveSet")),
     ),
     Operation("get", "/api/live/sets/{name}", "One script.", _object(name=TEXT, own=SWITCH, text=TEXT)),
     Operation(
