@@ -115,6 +115,9 @@ def pressable(target: str) -> bool:
 
     Args:
         target: "node.param", or an address.
+
+    Returns:
+        True for those of `PRESSABLE` and for "/cue NAME".
     """
     return target in PRESSABLE or target.startswith(f"{CUE} ")
 
@@ -124,6 +127,9 @@ def pressed_message(target: str) -> tuple[str, ...]:
 
     Args:
         target: For which `pressable` is true.
+
+    Returns:
+        The address, then the cue's name for a cue.
     """
     address, _, name = target.partition(" ")
     return (address, name) if name else (address,)
