@@ -111,12 +111,26 @@ def wanted(options: Iterable[str], settings: ServeSettings) -> bool:
 
 
 def pressable(target: str) -> bool:
-    """Whether a target of `Learner.learn` is an address that a controller presses."""
+    """Whether a target of `Learner.learn` is an address that a controller presses.
+
+    Args:
+        target: "node.param", or an address.
+
+    Returns:
+        True for those of `PRESSABLE` and for "/cue NAME".
+    """
     return target in PRESSABLE or target.startswith(f"{CUE} ")
 
 
 def pressed_message(target: str) -> tuple[str, ...]:
-    """The address that a pressed target sends, and its argument where it has one."""
+    """The address that a pressed target sends, and its argument where it has one.
+
+    Args:
+        target: For which `pressable` is true.
+
+    Returns:
+        The address, then the cue's name for a cue.
+    """
     address, _, name = target.partition(" ")
     return (address, name) if name else (address,)
 
