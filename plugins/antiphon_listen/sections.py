@@ -147,7 +147,7 @@ def _levels(curves: MusicCurves, beats: F64, parts: list[tuple[int, int]]) -> F6
     edges = [curves.seconds if beat >= len(beats) else float(beats[beat]) for part in parts for beat in part]
     places = np.clip(np.array(edges) * chroma.FRAMES_PER_SECOND, 0, len(total) - 1).astype(int).reshape(-1, 2)
     frames = np.maximum(1, places[:, 1] - places[:, 0])
-    return np.log((total[places[:, 1]] - total[places[:, 0]]) / frames + 1e-6)
+    return np.asarray(np.log((total[places[:, 1]] - total[places[:, 0]]) / frames + 1e-6))
 
 
 def _names(parts: list[tuple[int, int]], letters: list[int], level: F64) -> list[str]:

@@ -201,7 +201,8 @@ def _writes(line: str, name: str) -> bool:
     """Whether it is what the command writes: OUT of `run` and `render`, or of --midi-out and --analysis."""
     words = line.split()
     at = words.index(name) if name in words else 0
-    return words[at - 1] in ("--out", "--midi-out", "--analysis") or (words[1] == "run" and at == 4)
+    options = ("--out", "--midi-out", "--analysis", "--report", "--picture")
+    return words[at - 1] in options or (words[1] == "run" and at == 4)
 
 
 # ---- the commands
