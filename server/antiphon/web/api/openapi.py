@@ -211,7 +211,7 @@ OPERATIONS = (
     Operation("delete", "/api/files/{id}", "Remove a file.", status=204),
     Operation("post", "/api/run/{plugin}", "Run a plugin over a file.", _ref("Job"), 202, RUN),
     Operation("post", "/api/render/{patch}", "Render a patch, over a file or for a time.", _ref("Job"), 202, RENDER),
-    Operation("post", "/api/live/sets/{name}/render", "Render a script of this machine by its name.", _ref("Job"), 202, RENDER_LIVE),
+    Operation("post", "/api/live/sets/{name}/render", "Render a script by its name.", _ref("Job"), 202, RENDER_LIVE),
     Operation("get", "/api/jobs", "The jobs, newest first.", _list(_ref("Job"))),
     Operation("get", "/api/jobs/{id}", "One job.", _ref("Job")),
     Operation("delete", "/api/jobs/{id}", "Cancel a job; forget one that has ended.", _ref("Job")),
