@@ -16,7 +16,7 @@ from antiphon_listen.music import MusicRun, SongAnalysis
 from antiphon_listen.picture import structure_picture
 from antiphon_listen.sections import Structure
 from antiphon_listen.signals import F64
-from antiphon_listen.summary import Part, compact, summary
+from antiphon_listen.summary import SummaryPart, compact, summary
 
 ANALYSIS_SHARE = 0.8
 """Share of the progress that the analysis takes."""
@@ -33,7 +33,7 @@ def write_summary(job: FileJob) -> tuple[Written, ...]:
     """
     seconds = float(job.settings.get("seconds", 30.0))
 
-    def choose(structure: Structure) -> list[Part]:
+    def choose(structure: Structure) -> list[SummaryPart]:
         return summary(structure, seconds)
 
     return _write(job, choose, seconds)
@@ -49,7 +49,9 @@ def write_compact(job: FileJob) -> tuple[Written, ...]:
     return _write(job, compact, None)
 
 
-def _write(job: FileJob, choose: Callable[[Structure], list[Part]], seconds: float | None) -> tuple[Written, ...]:
+def _write(
+    job: FileJob, choose: Callable[[Structure], list[SummaryPart]], seconds: float | None
+) -> tuple[Written, ...]:
     if job.midi_out is not None or job.analysis is not None:
         raise UsageError(f"{job.plugin} writes OUT, --report and --picture; leave --midi-out and --analysis out")
     if not job.source.is_file():
@@ -60,7 +62,7 @@ def _write(job: FileJob, choose: Callable[[Structure], list[Part]], seconds: flo
     structure = song.structure
     if seconds is not None and whole <= seconds + _ALMOST:
         job.complain(f"{printable_path(job.source)} lasts {whole:.1f} s, and is written whole")
-        parts = [Part(0.0, whole, "song")]
+        parts = [SummaryPart(0.0, whole, "song")]
     elif structure is not None:
         parts = choose(structure)
     else:
@@ -97,15 +99,15 @@ def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
     return info, length, run.analysed()
 
 
-def _loudest(song: SongAnalysis, whole: float, seconds: float | None) -> Part:
+def _loudest(song: SongAnalysis, whole: float, seconds: float | None) -> SummaryPart:
     """The stretch of most level, where no parts are known."""
     if seconds is None or song.curves is None:
-        return Part(0.0, whole if seconds is None else seconds, "song")
+        return SummaryPart(0.0, whole if seconds is None else seconds, "song")
     level = song.curves.notes.sum(axis=1)
     size = max(1, min(len(level) - 1, round(seconds / whole * len(level))))
     total = np.concatenate([[0.0], np.cumsum(level, dtype=np.float64)])
     start = min(float(np.argmax(total[size:] - total[:-size])) / len(level) * whole, whole - seconds)
-    return Part(start, start + seconds, "loudest")
+    return SummaryPart(start, start + seconds, "loudest")
 
 
 def _rows(song: SongAnalysis) -> F64:
@@ -114,7 +116,7 @@ def _rows(song: SongAnalysis) -> F64:
     return repeats.beat_rows(song.curves, song.grid.beats)
 
 
-def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[Part]) -> Written:
+def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[SummaryPart]) -> Written:
     """Writes the parts."""
     frames = [(round(part.start * info.rate), min(length, round(part.end * info.rate))) for part in parts]
     total = sum(end - start for start, end in frames)

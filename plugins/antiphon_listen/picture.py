@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon_listen.sections import Structure
 from antiphon_listen.signals import F64
-from antiphon_listen.summary import Part
+from antiphon_listen.summary import SummaryPart
 
 SIDE = 800
 """Pixels of the matrix, about: each bar has a whole number of them."""
@@ -22,7 +22,7 @@ _OTHERS = ((60, 150, 90), (200, 160, 40), (30, 160, 170), (180, 90, 140), (130, 
 Pixels = NDArray[np.uint8]
 
 
-def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[Part]) -> bytes:
+def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[SummaryPart]) -> bytes:
     """A PNG: the dissimilarity of bars from dark (alike) to bright, phrases in colour above, what is played below.
 
     Args:

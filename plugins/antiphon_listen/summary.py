@@ -17,7 +17,7 @@ _SLACK = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SummaryPart:
     """A part of a song that is played.
 
     Attributes:
@@ -39,7 +39,7 @@ class _Bar:
     seconds: float
 
 
-def summary(structure: Structure, seconds: float) -> list[Part]:
+def summary(structure: Structure, seconds: float) -> list[SummaryPart]:
     """The parts of a summary, in the song's order, not longer than asked for and by less than a bar shorter.
 
     Args:
@@ -57,12 +57,12 @@ def summary(structure: Structure, seconds: float) -> list[Part]:
     if not chosen:
         first = next(bar for bar in bars if bar.phrase == (order[0] if order else 0))
         start = structure.at(first.first)
-        return [Part(start, start + seconds, structure.phrases[first.phrase].name)]
+        return [SummaryPart(start, start + seconds, structure.phrases[first.phrase].name)]
     _extend(bars, chosen, left, order)
     return _parts(structure, bars, chosen)
 
 
-def compact(structure: Structure) -> list[Part]:
+def compact(structure: Structure) -> list[SummaryPart]:
     """One of the phrases of each letter, the shortest way to play every part once, in the song's order."""
     kept = [_typical(structure, letter) for letter in {phrase.letter for phrase in structure.phrases}]
     return _joined([(structure.phrases[n].first, structure.phrases[n].last, n) for n in sorted(kept)], structure)
@@ -172,11 +172,11 @@ def _extend(bars: list[_Bar], chosen: set[int], left: float, order: list[int]) -
         left -= bars[best].seconds
 
 
-def _parts(structure: Structure, bars: list[_Bar], chosen: set[int]) -> list[Part]:
+def _parts(structure: Structure, bars: list[_Bar], chosen: set[int]) -> list[SummaryPart]:
     return _joined([(bars[n].first, bars[n].last, bars[n].phrase) for n in sorted(chosen)], structure)
 
 
-def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list[Part]:
+def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list[SummaryPart]:
     """Stretches of beats as parts; those that follow each other in one phrase are one."""
     parts: list[tuple[int, int, int]] = []
     for first, last, phrase in stretches:
@@ -184,4 +184,4 @@ def _joined(stretches: list[tuple[int, int, int]], structure: Structure) -> list
             parts[-1] = (parts[-1][0], last, phrase)
         else:
             parts.append((first, last, phrase))
-    return [Part(structure.at(first), structure.at(last), structure.phrases[n].name) for first, last, n in parts]
+    return [SummaryPart(structure.at(first), structure.at(last), structure.phrases[n].name) for first, last, n in parts]

@@ -20,7 +20,7 @@ from antiphon.library.choosing import TrackTable, playlist, taste
 from antiphon.library.choosing_request import NextRequest, next_summaries, request_of
 from antiphon.library.companions import companions
 from antiphon.library.personality import collage, question, voices
-from antiphon.library.preference import Kernel, components, numbers, preference
+from antiphon.library.preference import TrackKernel, components, numbers, preference
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
 from antiphon.library.taste_tables import Signal, TrackRow
 
@@ -120,7 +120,9 @@ def test_companions_are_those_in_the_same_lists() -> None:
     assert found[1, 2] == found[2, 1] == pytest.approx(2 / np.sqrt(23 * 22))
     assert found[1, 3] == pytest.approx(1 / np.sqrt(23 * 21))
     assert (2, 3) not in found
-    kernel = Kernel(np.zeros((5, 1)), numbers([""] * 5), numbers([""] * 5), {1: {2: 0.5}, 2: {1: 0.5}}, content=0.0)
+    kernel = TrackKernel(
+        np.zeros((5, 1)), numbers([""] * 5), numbers([""] * 5), {1: {2: 0.5}, 2: {1: 0.5}}, content=0.0
+    )
     assert preference(kernel, [1], [1.0]).mean.argsort()[-2:].tolist() == [2, 1]
 
 

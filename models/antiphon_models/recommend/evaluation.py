@@ -18,8 +18,8 @@ from antiphon.library.personality import question
 from antiphon.library.preference import preference
 from antiphon.library.taste_tables import Signal, TrackRow
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
-from antiphon_models.recommend.listeners import Listeners, TasteListeners, WanderingListeners
-from antiphon_models.recommend.methods import Method, Ours, learners, methods, track_table
+from antiphon_models.recommend.listeners import SimulatedListeners, TasteListeners, WanderingListeners
+from antiphon_models.recommend.methods import Ours, RecommendMethod, learners, methods, track_table
 from antiphon_models.recommend.world import F64, World, make_world
 
 PEOPLE, MEASURED, AT, SIGNALS, QUESTIONS = 800, 200, 10, 10, 12
@@ -61,7 +61,7 @@ class Recommending(Evaluation):
             yield from _of_logs(ask, measured)
             return
         world = make_world(ask.seed)
-        simulators: dict[str, Listeners] = {
+        simulators: dict[str, SimulatedListeners] = {
             "taste": TasteListeners(world, ask.seed + 1),
             "wandering": WanderingListeners(world, ask.seed + 2),
         }
@@ -103,12 +103,12 @@ def _of_logs(ask: EvaluationRequest, measured: int) -> Iterator[MetricValue]:
     yield from found_again(no_cold, inside[len(inside) - measured :], wanted, "logs")
 
 
-def _histories(simulator: Listeners, seed: int, count: int) -> list[list[int]]:
+def _histories(simulator: SimulatedListeners, seed: int, count: int) -> list[list[int]]:
     return [simulator.history(np.random.default_rng([seed, person]))[1] for person in range(count)]
 
 
 def found_again(
-    cold: np.ndarray, people: Sequence[Sequence[int]], found: Mapping[str, Method], group: str
+    cold: np.ndarray, people: Sequence[Sequence[int]], found: Mapping[str, RecommendMethod], group: str
 ) -> Iterator[MetricValue]:
     """NDCG of the half of each person's plays that is not given, among known tracks and among cold ones."""
     for number, plays in enumerate(people):
@@ -159,9 +159,9 @@ class _Course:
 
 def skipped(
     world: World,
-    simulator: Listeners,
+    simulator: SimulatedListeners,
     table: TrackTable,
-    found: Mapping[str, Method],
+    found: Mapping[str, RecommendMethod],
     people: int,
     group: str,
     seed: int,
@@ -186,7 +186,7 @@ def skipped(
 
 
 def questioned(
-    simulator: Listeners, table: TrackTable, people: int, group: str, ask: EvaluationRequest
+    simulator: SimulatedListeners, table: TrackTable, people: int, group: str, ask: EvaluationRequest
 ) -> Iterator[MetricValue]:
     """How many of the ten best tracks are liked after `QUESTIONS`, chosen by what they tell or by chance."""
     size = len(table.rows)
@@ -208,7 +208,7 @@ def questioned(
             yield MetricValue(name, "liked of 10", f"{person}", float(affinity[best].sum()), group)
 
 
-def _ranking(method: Method) -> Callable[[_Course], int]:
+def _ranking(method: RecommendMethod) -> Callable[[_Course], int]:
     """The best track by the plays so far that was not given yet."""
 
     def choose(course: _Course) -> int:

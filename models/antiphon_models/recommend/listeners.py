@@ -19,7 +19,7 @@ SESSIONS, LENGTH = 6, 9
 """Sessions of a person in the logs, and plays of each."""
 
 
-class Listener(Protocol):
+class SimulatedListener(Protocol):
     """A person: `affinity` is how likely each track is to be heard to its end, `[tracks]`, 0 to 1."""
 
     def affinity(self) -> F64:
@@ -29,13 +29,13 @@ class Listener(Protocol):
         """Notes that a track was played."""
 
 
-class Listeners(Protocol):
+class SimulatedListeners(Protocol):
     """A simulator."""
 
-    def listener(self, rng: np.random.Generator) -> Listener:
+    def listener(self, rng: np.random.Generator) -> SimulatedListener:
         """One more person."""
 
-    def history(self, rng: np.random.Generator) -> tuple[Listener, list[int]]:
+    def history(self, rng: np.random.Generator) -> tuple[SimulatedListener, list[int]]:
         """A person, and what that person played by choice, each track once."""
 
 

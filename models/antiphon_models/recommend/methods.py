@@ -19,7 +19,7 @@ EASE_DECAY = 150.0
 """Chosen from 20, 50, 100, 150 and 200 on made users that are not measured: the best for both simulators."""
 
 
-class Method(Protocol):
+class RecommendMethod(Protocol):
     """A way to recommend."""
 
     def scores(self, plays: Sequence[int]) -> F64:
@@ -193,10 +193,10 @@ class Ours:
         return preference(self._kernel, list(plays), [1.0] * len(plays)).mean
 
 
-def learners(lists: Sequence[Sequence[int]], tracks: int, seed: int) -> dict[str, Method]:
+def learners(lists: Sequence[Sequence[int]], tracks: int, seed: int) -> dict[str, RecommendMethod]:
     """The methods that know who played what and nothing else; without `implicit` where it is not installed."""
     table = table_of(lists, tracks)
-    found: dict[str, Method] = {
+    found: dict[str, RecommendMethod] = {
         "random": RandomOrder(tracks, seed),
         "popularity": Popularity(table),
         "item neighbours": ItemNeighbours(table),
@@ -210,7 +210,7 @@ def learners(lists: Sequence[Sequence[int]], tracks: int, seed: int) -> dict[str
     return found
 
 
-def methods(world: World, lists: Sequence[Sequence[int]], seed: int) -> Mapping[str, Method]:
+def methods(world: World, lists: Sequence[Sequence[int]], seed: int) -> Mapping[str, RecommendMethod]:
     """All methods, after learning from the plays of some people."""
     found = learners(lists, len(world.artist), seed)
     factors = found["ALS"]

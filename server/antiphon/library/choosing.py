@@ -12,8 +12,8 @@ import numpy as np
 
 from antiphon.library.preference import (
     F64,
-    Kernel,
     Preference,
+    TrackKernel,
     components,
     numbers,
     preference,
@@ -73,20 +73,20 @@ class TrackTable:
         return found
 
     @cached_property
-    def kernel(self) -> Kernel:
+    def kernel(self) -> TrackKernel:
         """How alike the tracks are."""
         together: dict[int, dict[int, float]] = {}
         for sound, other, weight in self.together:
             if sound in self.place and other in self.place:
                 together.setdefault(self.place[sound], {})[self.place[other]] = weight
-        return Kernel(
+        return TrackKernel(
             components(self.vectors), numbers(row.tags.get("artist", "") for row in self.rows),
             numbers(row.tags.get("genre", "") for row in self.rows), together,
         )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class TrackChoice:
     """A track that was chosen. score: the expected signal, -1 to 1 about."""
 
     row: TrackRow
@@ -95,7 +95,7 @@ class Choice:
 
 def playlist(
     table: TrackTable, signals: Sequence[Signal], count: int, after: int | None = None, now: float | None = None
-) -> list[Choice]:
+) -> list[TrackChoice]:
     """Tracks to play next.
 
     Args:
@@ -123,7 +123,7 @@ def playlist(
         allowed[at] = False
     score = _of_best(found.mean) + 1e-6 * np.random.default_rng(0).random(size)
     heard = _heard(table, signals, now)
-    chosen: list[Choice] = []
+    chosen: list[TrackChoice] = []
     while len(chosen) < min(count, LONGEST) and allowed.any():
         total = score - REPEATED * heard**2
         if at is not None:
@@ -131,7 +131,7 @@ def playlist(
         at = int(np.argmax(np.where(allowed, total, -np.inf)))
         allowed[at] = False
         heard = FADING * heard + _same(kernel.artist, at)
-        chosen.append(Choice(table.rows[at], float(found.mean[at])))
+        chosen.append(TrackChoice(table.rows[at], float(found.mean[at])))
     return chosen
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from antiphon.errors import FileError
 from antiphon.io.decode import Decoder
 from antiphon.library.excerpt import begins
-from antiphon.library.preference import F64, NOISE, Kernel
+from antiphon.library.preference import F64, NOISE, TrackKernel
 from antiphon.library.taste_tables import TrackRow
 
 CANDIDATES = 300
@@ -26,7 +26,7 @@ VOICES, PIECE, JOIN = 3, 4.0, 0.02
 RATE = 44100
 
 
-def question(kernel: Kernel, asked: Sequence[int], left_out: Sequence[int] = (), seed: int = 0) -> int | None:
+def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] = (), seed: int = 0) -> int | None:
     """The track to ask about next.
 
     Args:
@@ -54,7 +54,7 @@ def question(kernel: Kernel, asked: Sequence[int], left_out: Sequence[int] = (),
     return int(chosen[int(np.argmax(gain))])
 
 
-def voices(kernel: Kernel, track: int) -> list[int]:
+def voices(kernel: TrackKernel, track: int) -> list[int]:
     """The tracks of a collage: the one that is asked about, and those most like it."""
     alike = kernel.columns([track])[:, 0]
     alike[track] = np.inf

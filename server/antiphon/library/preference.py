@@ -51,7 +51,7 @@ def components(vectors: F64, count: int = DIMENSIONS) -> F64:
 
 
 @dataclass(slots=True)
-class Kernel:
+class TrackKernel:
     """How alike tracks are.
 
     Attributes:
@@ -97,7 +97,9 @@ class Preference:
     variance: F64
 
 
-def preference(kernel: Kernel, tracks: Sequence[int], signals: Sequence[float], noise: float = NOISE) -> Preference:
+def preference(
+    kernel: TrackKernel, tracks: Sequence[int], signals: Sequence[float], noise: float = NOISE
+) -> Preference:
     """The posterior after signals.
 
     Args:

@@ -13,14 +13,14 @@ from antiphon.api import UsageError
 from antiphon_models.learning.evaluation import EvaluationRequest, cells
 from antiphon_models.recommend import evaluation
 from antiphon_models.recommend.evaluation import Recommending, found_again, ndcg, skipped
-from antiphon_models.recommend.listeners import Listeners, TasteListeners, WanderingListeners
+from antiphon_models.recommend.listeners import SimulatedListeners, TasteListeners, WanderingListeners
 from antiphon_models.recommend.methods import Ease, LeastSquares, methods, table_of, track_table
 from antiphon_models.recommend.world import make_world
 
 TRACKS = 180
 
 
-def lists(simulator: Listeners, count: int, cold: np.ndarray) -> list[list[int]]:
+def lists(simulator: SimulatedListeners, count: int, cold: np.ndarray) -> list[list[int]]:
     found = [simulator.history(np.random.default_rng([1, n]))[1] for n in range(count)]
     return [[track for track in plays if not cold[track]] for plays in found]
 
@@ -46,7 +46,7 @@ def test_ease_and_least_squares_find_what_is_played_together() -> None:
 
 def test_what_was_learned_from_one_simulator_serves_the_other() -> None:
     world = make_world(3, TRACKS)
-    simulators: list[Listeners] = [TasteListeners(world, 4), WanderingListeners(world, 5)]
+    simulators: list[SimulatedListeners] = [TasteListeners(world, 4), WanderingListeners(world, 5)]
     for source, judge in (simulators, simulators[::-1]):
         found = methods(world, lists(source, 100, world.cold), 1)
         people = [judge.history(np.random.default_rng([2, n]))[1] for n in range(30)]
@@ -73,7 +73,7 @@ def test_fewer_are_skipped_than_of_tracks_by_chance() -> None:
 def test_the_same_seed_gives_the_same_people() -> None:
     world = make_world(3, TRACKS)
     for kind in (TasteListeners, WanderingListeners):
-        simulator: Listeners = kind(world, 4)
+        simulator: SimulatedListeners = kind(world, 4)
         one, two = (simulator.history(np.random.default_rng(7))[1] for _ in range(2))
         assert one == two
         assert len(set(one)) == len(one) > 5

@@ -21,7 +21,7 @@ PATIENCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class LiveTrack:
+class CurrentTrack:
     """What sounds. number: of the sound in the catalogue; 0 for none.  position: seconds in it, if known."""
 
     number: int
@@ -29,7 +29,7 @@ class LiveTrack:
     score: float | None
 
 
-def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[LiveTrack]:
+def watch(host: str, port: int, until: float, load: Callable[[int], str | None]) -> Iterator[CurrentTrack]:
     """Yields what sounds, as it changes.
 
     Args:
@@ -65,7 +65,7 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
                     # a track's number, position and score come in one bundle, in any order
                     if number != last and (number == 0 or {"position", "score"} <= set(values)):
                         last = number
-                        yield LiveTrack(number, values.get("position"), values.get("score"))
+                        yield CurrentTrack(number, values.get("position"), values.get("score"))
                         if (patch := load(number)) is not None:
                             sock.send(encode("/patch/load", patch))
                     if number == 0:

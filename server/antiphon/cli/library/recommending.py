@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -118,5 +118,10 @@ def learn(
         typer.echo(f"{count} lists, {matched} of your tracks in them, {len(pairs) // 2} pairs learned")
 
 
-COMMANDS = {"next": next_tracks, "map": chart, "learn": learn, "personality": personality}
+COMMANDS: Mapping[str, Callable[..., None]] = {
+    "next": next_tracks,
+    "map": chart,
+    "learn": learn,
+    "personality": personality,
+}
 """By name the commands of this module."""
