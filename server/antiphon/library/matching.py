@@ -28,8 +28,8 @@ _LEAST_CHANCE = 4.0
 """Votes that chance has at least: a small catalogue has little to compare with."""
 _LEAST_MARGIN, _LEAST_MARGIN_OF_SPEED = 5.5, 6.0
 """Votes above those of chance, in their standard deviations by Poisson, of a match at the recorded speed and at
-another one, of which many are tried. Of 320 excerpts of songs that are not among 700 tracks, two had a margin above 5.5,
-and four of a song that the data holds twice: chosen on songs that nothing is measured on."""
+another one, of which many are tried. Of 320 excerpts of songs that are not among 700 tracks two had more than 5.5, and
+four of a song that the data holds twice: chosen on songs that nothing is measured on."""
 _CERTAIN = 12.0
 """The margin at the recorded speed above which no other is tried."""
 _CLEAR_SHARE, _CLEAR_VOTES = 0.6, 30
