@@ -77,7 +77,7 @@ def test_a_line_means(declared: Mapping[str, Declaration], line: str, meant: obj
         ("ecko feedback 0.4", "there is no node and no command 'ecko'; did you mean echo? the nodes are: again, "),
         ("hello", "there is no node and no command 'hello'; the nodes are: again, .*; type help"),
         ("recall 1", "did you mean scene recall? the nodes"),
-        ("note 60", "'note 60' is no command; these begin so: note on, note off, "),
+        ("note 60", "'note 60' is no command; these begin so: note watch, note on, note off, "),
         ("patch", "'patch' is no command; these begin so: patch load, "),
         ("echo.feedbak 1", "'feedbak' is no parameter of echo; did you mean feedback?"),
         ("echo feedbak 0.4", "'feedbak' is no parameter of echo; did you mean feedback?"),
@@ -107,7 +107,7 @@ def test_tab_finds_addresses_nodes_parameters_and_words(declared: Mapping[str, D
     assert completed(declared, "pan") == ["panic"]
     assert completed(declared, "tem") == ["tempo"]
     assert completed(declared, "no") == ["node", "nodes", "note", "notify"]
-    assert set(completed(declared, "note ")) == {"on", "off", "pitch", "pressure", "timbre"}
+    assert set(completed(declared, "note ")) == {"watch", "on", "off", "pitch", "pressure", "timbre"}
     assert completed(declared, "note on ") == []
     assert completed(declared, "help echo feed") == ["feedback"]
     assert completed(declared, "help /pan") == ["/panic"]

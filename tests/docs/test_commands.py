@@ -168,13 +168,27 @@ def notes_beside(path: Path) -> None:
 
 
 GIVEN: dict[str, Callable[[Path], None]] = {
-    **dict.fromkeys(("noisy.wav", "voice.wav", "song.wav", "in.wav", "mine.wav", "loop.wav", "piano.wav"), sound),
+    **dict.fromkeys(
+        (
+            "noisy.wav",
+            "voice.wav",
+            "song.wav",
+            "in.wav",
+            "mine.wav",
+            "loop.wav",
+            "piano.wav",
+            "excerpt.wav",
+            "song.mp3",
+        ),
+        sound,
+    ),
     "strings.wav": lambda path: sound(path, 330.0),
     "takes/one.wav": sound,
     "more/two.flac": sound,
     "my-loops/drums.wav": lambda path: loop(path, 90.0),
     "my-loops/bass.wav": lambda path: loop(path, 55.0),
     "Music/night.flac": sound,
+    "Music/day.flac": lambda path: sound(path, 330.0),
     "melody.mid": tune,
     "songs/other.mid": tune,
     "song.jsonl": events,

@@ -35,7 +35,14 @@ class Catalogue:
 
     @staticmethod
     def exists(root: Path) -> bool:
-        """Whether a folder holds a catalogue."""
+        """Whether a folder holds a catalogue.
+
+        Args:
+            root: The folder.
+
+        Returns:
+            Whether its database is there; it may still be damaged.
+        """
         return (root / FILE).is_file()
 
     def __enter__(self) -> Catalogue:
@@ -45,18 +52,33 @@ class Catalogue:
         self._base.close()
 
     def states(self) -> dict[bytes, FileState | None]:
-        """By path each file as it was when it was read; None for one that was missing since."""
+        """The files, as they were when they were read.
+
+        Returns:
+            By path; None for one that was missing since.
+        """
         with explained(self.path):
             rows = self._base.execute("SELECT path, size, mtime, missing FROM files")
             return {path: None if missing else FileState(size, mtime) for path, size, mtime, missing in rows}
 
     def digests(self) -> frozenset[str]:
-        """The digests of the bytes of all good files."""
+        """The bytes of all good files.
+
+        Returns:
+            Their digests.
+        """
         with explained(self.path):
             return frozenset(d for (d,) in self._base.execute("SELECT digest FROM files WHERE sound IS NOT NULL"))
 
     def sound_of(self, digest: str) -> tuple[SoundIdentity, dict[str, str]]:
-        """The sound and the tags of the good files with these bytes, one of `digests`."""
+        """What good files with these bytes hold.
+
+        Args:
+            digest: One of `digests`.
+
+        Returns:
+            Their sound, and their tags by name.
+        """
         with explained(self.path):
             row = self._base.execute(
                 "SELECT s.digest, s.duration, s.rate, s.channels, f.tags FROM files f JOIN sounds s ON s.id = f.sound "
@@ -65,7 +87,11 @@ class Catalogue:
         return SoundIdentity(*row[:4]), json.loads(row[4])
 
     def put(self, entry: FileEntry) -> None:
-        """Writes a file's row. Other rows of its sound whose files are gone are removed: it was moved from there."""
+        """Writes a file's row. Other rows of its sound whose files are gone are removed: it was moved from there.
+
+        Args:
+            entry: The row.
+        """
         with explained(self.path), transaction(self._base):
             sound = None if entry.sound is None else self._sound_id(entry.sound)
             previous = self._base.execute("SELECT sound FROM files WHERE path = ?", (entry.path,)).fetchone()
@@ -82,13 +108,25 @@ class Catalogue:
                 self._drop_unused()
 
     def mark(self, paths: Collection[bytes], *, missing: bool) -> None:
-        """Notes that files are gone, or there again."""
+        """Notes that files are gone, or there again.
+
+        Args:
+            paths: Of the files.
+            missing: Whether they are gone.
+        """
         with explained(self.path), transaction(self._base):
             rows = [(int(missing), path) for path in paths]
             self._base.executemany("UPDATE files SET missing = ? WHERE path = ?", rows)
 
     def forget(self, paths: Collection[bytes]) -> int:
-        """Removes rows, and the results of sounds without any other file; returns how many there were."""
+        """Removes rows, and the results of sounds without any other file.
+
+        Args:
+            paths: Of the files.
+
+        Returns:
+            How many rows there were.
+        """
         with explained(self.path), transaction(self._base):
             rows = [(path,) for path in paths]
             count = self._base.executemany("DELETE FROM files WHERE path = ?", rows).rowcount
@@ -96,7 +134,11 @@ class Catalogue:
         return max(0, count)
 
     def sounds(self) -> list[tuple[str, bytes, float, dict[str, int]]]:
-        """For each good file that is there, in order: its sound's digest, path, seconds, and versions by analysis."""
+        """The good files that are there, in order of their paths.
+
+        Returns:
+            Of each its sound's digest, its path, its seconds, and the version of each analysis that it has.
+        """
         with explained(self.path):
             files = self._base.execute(
                 "SELECT s.id, s.digest, f.path, s.duration FROM files f JOIN sounds s ON s.id = f.sound "
@@ -130,12 +172,23 @@ class Catalogue:
                         )
 
     def landmark_serials(self) -> frozenset[int]:
-        """Serial numbers of all landmarks. A number is never used again."""
+        """All landmarks.
+
+        Returns:
+            Their serial numbers; a number is never used again.
+        """
         with explained(self.path):
             return frozenset(serial for (serial,) in self._base.execute("SELECT serial FROM landmarks"))
 
     def landmarks(self, serials: Collection[int]) -> Iterator[tuple[int, bytes]]:
-        """Serial number and packed landmarks of these numbers, as far as they are there."""
+        """Reads landmarks.
+
+        Args:
+            serials: Their numbers; one that is not there is left out.
+
+        Returns:
+            Number and packed landmarks, one after the other.
+        """
         for serial in serials:
             with explained(self.path):
                 row = self._base.execute("SELECT data FROM landmarks WHERE serial = ?", (serial,)).fetchone()
@@ -143,7 +196,14 @@ class Catalogue:
                 yield serial, row[0]
 
     def files_of(self, serial: int) -> tuple[int, list[bytes]]:
-        """The number of the sound with these landmarks, 0 without, and the paths of its files that are there."""
+        """The sound with these landmarks.
+
+        Args:
+            serial: Their number.
+
+        Returns:
+            The sound's number, 0 for none, and the paths of its files that are there.
+        """
         with explained(self.path):
             rows = self._base.execute(
                 "SELECT l.sound, f.path FROM landmarks l JOIN files f ON f.sound = l.sound "
@@ -152,7 +212,14 @@ class Catalogue:
         return (rows[0][0] if rows else 0), [path for _, path in rows]
 
     def files_of_sound(self, sound: int) -> list[bytes]:
-        """The paths of the files of a sound by its number."""
+        """The files of a sound.
+
+        Args:
+            sound: The sound's number.
+
+        Returns:
+            Their paths, in order.
+        """
         with explained(self.path):
             return [p for (p,) in self._base.execute("SELECT path FROM files WHERE sound = ? ORDER BY path", (sound,))]
 
@@ -165,6 +232,9 @@ class Catalogue:
             words: Each has to stand in its path or its tags, in any case.
             path: This file, or the files in this folder; None for all.
             only: Quantities that are read; none for all, of which beats and chords are long.
+
+        Returns:
+            A row of each, one after the other.
         """
         conditions: list[str] = ["1"]
         given: list[str | bytes | int] = []

@@ -16,7 +16,12 @@ SUMMARY = ("tempo", "key", "loudness")
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file as the folder shows it. mtime: of its last change, ns."""
+    """A file as its folder shows it.
+
+    Attributes:
+        size: Bytes.
+        mtime: Of its last change, in nanoseconds since 1970.
+    """
 
     size: int
     mtime: int

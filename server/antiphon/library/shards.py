@@ -71,7 +71,14 @@ class ShardSet:
 
 
 def present(catalogue: Catalogue) -> ShardSet:
-    """The index as it is on disk: nothing is made, and what is damaged or has not been indexed is left out."""
+    """The index as it is on disk: nothing is made, and what is damaged or has not been indexed is left out.
+
+    Args:
+        catalogue: Whose index it is.
+
+    Returns:
+        The shards that can be used, mapped into memory.
+    """
     shards = [_mapped(path) for path in sorted((catalogue.path.parent / FOLDER).glob("*.shard"))]
     return ShardSet(tuple(shard for shard in shards if shard is not None), catalogue.landmark_serials())
 
