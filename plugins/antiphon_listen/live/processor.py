@@ -63,7 +63,7 @@ class Listen(Processor):
               doc="Its notes: the chord that sounds, from the next beat on; its root, on each beat; or the beats."),
         Param("octave", "int", 4, low=0, high=8, doc="Of the lowest note it plays: 4 begins at middle C."),
         Param("velocity", default=0.6, low=0.05, high=1.0, doc="Of its notes; a quarter more at the first of a bar."),
-        Param("drive", "switch", False, doc="Sets the server's tempo to the tempo it finds."),
+        Param("drive", "switch", False, doc="Sets the server's tempo to what it finds, or its half or double."),
         Param("depth", default=0.5, low=-1.0, high=1.0, smooth=0.02,
               doc="How far its control outputs turn what they are wired to; below 0 the other way."),
         Param("tempo", default=0.0, low=0.0, high=_HIGHEST, unit="bpm", readonly=True, doc="0 while none is known."),

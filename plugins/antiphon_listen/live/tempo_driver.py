@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from antiphon.api import AntiphonError
 from antiphon.api.commands import SetTempo
@@ -31,8 +32,9 @@ class TempoDriver(Transport):
         for name, node in list(self._server.nodes().items()):
             if node.info.type != "listen" or not self._value(node, "drive"):
                 continue
-            found = float(self._value(node, "tempo"))
-            if found and abs(found / self._server.tempo()[1] - 1.0) > _STEP:
+            now = self._server.tempo()[1]
+            found = nearest(float(self._value(node, "tempo")), now)
+            if found and abs(found / now - 1.0) > _STEP:
                 try:
                     self._server.command(SetTempo(found), f"/node/{name}")
                 except AntiphonError as error:
@@ -40,3 +42,18 @@ class TempoDriver(Transport):
 
     def _value(self, node: Node, name: str) -> float:
         return float(self._server.value_at(node, node.index[name]))
+
+
+def nearest(found: float, now: float) -> float:
+    """Of a tempo, its half and its double that nearest to the present one.
+
+    Which of them counts as the beat is the performer's choice, and estimates change from one to another.
+
+    Args:
+        found: bpm; 0 for none.
+        now: bpm.
+
+    Returns:
+        bpm; 0 for none.
+    """
+    return min((found / 2, found, 2 * found), key=lambda tempo: abs(math.log(tempo / now))) if found else 0.0

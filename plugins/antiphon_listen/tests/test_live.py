@@ -195,7 +195,15 @@ class FakeServer:
 
 @pytest.mark.parametrize(
     ("drive", "tempo", "expected"),
-    [(1.0, 96.0, [(96.0, "/node/ears")]), (0.0, 96.0, []), (1.0, 0.0, []), (1.0, 120.1, [])],
+    [
+        (1.0, 96.0, [(96.0, "/node/ears")]),
+        (1.0, 48.0, [(96.0, "/node/ears")]),
+        (1.0, 192.0, [(96.0, "/node/ears")]),
+        (0.0, 96.0, []),
+        (1.0, 0.0, []),
+        (1.0, 120.1, []),
+        (1.0, 60.1, []),
+    ],
 )
 def test_the_tempo_is_set_where_the_node_drives_it(drive: float, tempo: float, expected: list[Any]) -> None:
     server, driver = FakeServer(drive=drive, tempo=tempo), TempoDriver()
