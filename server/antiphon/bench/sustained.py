@@ -31,10 +31,12 @@ TURN_SECONDS = 0.005
 WHOLE = 0.99
 """Share of the events that must be there, and in time."""
 TRACKS = 4
-"""Patterns, or players, that the events are shared among."""
+"""Patterns, or players, that the events are shared among at least."""
+MOST_STEPS = 256
+"""Of one pattern in a bar; above that there are more patterns."""
 PEER = "renardo_lib"
-PEER_PATIENCE = 30.0
-"""Seconds that the peer has until its first event."""
+PATIENCE = 20.0
+"""Seconds that either has until its first event."""
 POLL_SECONDS = 0.2
 """Between two looks whether the peer has ended."""
 _NTP = 2_208_988_800  # seconds from 1900, where time tags begin, to 1970
@@ -70,16 +72,19 @@ def antiphon_events(rate: int) -> tuple[int, int]:
     Returns:
         Events of `SECONDS`, and those that came too late.
     """
-    steps = max(1, round(rate * 4 * 60 / BPM / TRACKS))
+    each_bar = rate * 4 * 60 / BPM
+    steps = min(MOST_STEPS, round(each_bar / TRACKS))
+    tracks = round(each_bar / steps)
     script = (
         "from antiphon.live import"
-        + f' *\nfor n in range({TRACKS}):\n    track(f"t{{n}}", s("bd*{steps}"), on="drums")\n'
+        + f' *\nfor n in range({tracks}):\n    track(f"t{{n}}", s("bd*{steps}"), on="drums")\n'
     )
     processes = Processes()
     player = Player("dense.py", processes, _silent)
     player.save(script)
     events = late = 0
-    while not player.playing:
+    deadline = time.monotonic() + PATIENCE
+    while not player.playing and time.monotonic() < deadline:
         player.tick(0.0, BPM)
         time.sleep(TURN_SECONDS)
     begun = time.monotonic()
@@ -118,7 +123,7 @@ def renardo_events(rate: int) -> tuple[int, int]:
         reading = threading.Thread(target=read_bundles, args=(sink, arrivals, ended), daemon=True)
         reading.start()
         try:
-            deadline = time.monotonic() + PEER_PATIENCE
+            deadline = time.monotonic() + PATIENCE
             while not arrivals and time.monotonic() < deadline:
                 time.sleep(TURN_SECONDS)
             time.sleep(SETTLE_SECONDS)
