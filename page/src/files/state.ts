@@ -1,43 +1,14 @@
 // The lists of files and jobs, what is chosen of them, and what can be run. Changes of jobs come by a WebSocket.
 import { computed, signal } from "@preact/signals";
+import type * as api from "../api";
 import { ask, open } from "../link";
-import type { Declared, Port } from "../model";
+import type { Declared } from "../model";
 import { request, send, type Sending } from "./api";
 
-export interface Stored {
-  id: string;
-  name: string;
-  bytes: number;
-  created: number;
-}
-export interface Overview {
-  seconds: number;
-  rate: number;
-  channels: number;
-  peaks: number[];
-  notes: number;
-}
-export interface Job {
-  id: string;
-  command: "run" | "render" | "live";
-  name: string;
-  file: string;
-  params: Record<string, unknown>;
-  state: "waiting" | "running" | "done" | "failed" | "cancelled";
-  progress: number;
-  error: string;
-  summary: string;
-  created: number;
-  started: number;
-  ended: number;
-  results: { name: string; bytes: number }[];
-}
-export interface Plugin {
-  name: string;
-  doc: string;
-  inputs: Port[];
-  outputs: Port[];
-  needs: string[];
+export type Stored = api.File;
+export type Overview = api.Overview;
+export type Job = api.Job;
+export interface Plugin extends Omit<api.Plugin, "params"> {
   params: Declared[];
 }
 export interface Entry {
