@@ -66,12 +66,6 @@ def token(server: ServerProcess, home: Path) -> str:
     return next(home.rglob("token")).read_text().strip()
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with Chromium() as browser:
-        yield browser
-
-
 @pytest.fixture
 def browser(chromium: Chromium) -> Iterator[Chromium]:
     yield chromium

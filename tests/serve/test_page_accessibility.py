@@ -52,12 +52,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with Chromium() as browser:
-        yield browser
-
-
 def opened(browser: Chromium, server: ServerProcess, size: str) -> Tab:
     tab = browser.tab()
     tab.size(*SIZES[size], phone=size == "phone")

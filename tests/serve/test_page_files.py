@@ -35,12 +35,6 @@ def server(home: Path) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Chromium]:
-    with Chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
 def tone(home: Path) -> bytes:
     """A tone whose pitch rises all the time, so that each place of it is another."""
     time = np.arange(RATE * SECONDS) / RATE
