@@ -22,6 +22,10 @@ TEMPO = 240.0
 BAR = 4 * 60.0 / TEMPO
 FADE = 0.05
 LEVEL = 0.4
+NEAR = 1e-4
+"""Levels nearer than this are one level."""
+UNSEEN = round(NEAR * FADE * RATE / (LEVEL * 0.5 * (0.125 - 0.0625))) + 1
+"""Frames until the slowest fade of these tests is further than NEAR from where it began."""
 
 INIT = """
 from antiphon.api import hookimpl
@@ -90,10 +94,10 @@ def loaded(server: ServerProcess, count: int) -> None:
 
 def onset(sound: np.ndarray, before: float, after: float) -> int:
     """The first frame of the crossfade from one level to another, which rises or falls steadily and once."""
-    at = int(np.flatnonzero(np.isclose(sound, before, atol=1e-4))[-1]) + 1
+    at = int(np.flatnonzero(np.isclose(sound, before, atol=NEAR))[-1]) + 1
     end = at + round(FADE * RATE)
     later = sound[end : end + RATE // 10]
-    assert np.allclose(later[later != 0.0], after, atol=1e-4)
+    assert np.allclose(later[later != 0.0], after, atol=NEAR)
     fade = sound[at - 1 : end]
     # a block that a busy machine has missed is silent in the recording
     steps = np.diff(fade)[(fade[1:] != 0.0) & (fade[:-1] != 0.0)] * np.sign(after - before)
@@ -121,12 +125,15 @@ def test_a_saved_plugin_plays_from_the_next_bar_on_with_values_and_state(server:
     assert server.ask("/node/louder/by")[1] == [0.5]
     assert server.ask("/node/louder/more")[1] == [1.0]
     play_for(server, 0.3)
+    missed = server.status()["missed_blocks"]
     sound = recorded(server, tmp_path)
     levels = [LEVEL * 0.5 * factor for factor in (0.5, 0.25, 0.125, 0.0625)]
     onsets = [onset(sound, before, after) for before, after in pairwise(levels)]
     for one, next_one in pairwise(onsets):
         bars = (next_one - one) / (BAR * RATE)
-        assert abs(bars - round(bars)) * BAR * RATE <= BLOCK, bars
+        # a bar line is somewhere in its block, and a fade is first seen some frames after it has begun; a block that a
+        # busy machine has missed at a bar line makes the change a block late
+        assert abs(bars - round(bars)) * BAR * RATE <= (1 + missed) * BLOCK + UNSEEN, (bars, missed)
 
 
 WRONG = {
@@ -162,7 +169,7 @@ def test_a_version_that_fails_is_reported_and_the_one_before_plays_on(server: Se
     loaded(server, 1)
     assert refused(server) == ""
     sound = recorded(server, tmp_path)
-    assert np.allclose(sound[sound != 0.0], LEVEL * 0.5, atol=1e-4)
+    assert np.allclose(sound[sound != 0.0], LEVEL * 0.5, atol=NEAR)
 
 
 def test_a_version_that_fails_later_is_taken_back(server: ServerProcess, tmp_path: Path) -> None:
@@ -175,7 +182,7 @@ def test_a_version_that_fails_later_is_taken_back(server: ServerProcess, tmp_pat
     play_for(server, 0.3)
     assert [n["state"] for n in server.status()["nodes"]] == ["running"]
     sound = recorded(server, tmp_path)
-    assert np.allclose(sound[-100:], LEVEL * 0.5 * 2.0, atol=1e-4)
+    assert np.allclose(sound[-100:], LEVEL * 0.5 * 2.0, atol=NEAR)
 
 
 def test_a_new_plugin_is_there_without_a_restart(server: ServerProcess, tmp_path: Path) -> None:
@@ -197,4 +204,4 @@ def test_a_new_plugin_is_there_without_a_restart(server: ServerProcess, tmp_path
     until(lambda: {n["state"] for n in server.status()["nodes"]} == {"running"}, 20.0, "it plays both")
     play_for(server, 0.5)
     sound = recorded(server, tmp_path)
-    assert np.allclose(sound[-100:], LEVEL * 0.5 * 0.1, atol=1e-4)
+    assert np.allclose(sound[-100:], LEVEL * 0.5 * 0.1, atol=NEAR)
