@@ -14,14 +14,16 @@ import numpy as np
 import pytest
 
 from antiphon.errors import FileError, UsageError
-from antiphon.library import chart, excerpt, logs, picture, placing
+from antiphon.library import excerpt
 from antiphon.library.catalogue import Catalogue
-from antiphon.library.choosing import TrackTable, playlist, taste
-from antiphon.library.choosing_request import NextRequest, next_summaries, request_of
-from antiphon.library.companions import companions
-from antiphon.library.personality import collage, question, voices
-from antiphon.library.preference import TrackKernel, components, numbers, preference
+from antiphon.library.map import chart, picture, placing
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
+from antiphon.library.taste import logs
+from antiphon.library.taste.choosing import TrackTable, playlist, taste
+from antiphon.library.taste.choosing_request import NextRequest, next_summaries, request_of
+from antiphon.library.taste.companions import companions
+from antiphon.library.taste.personality import collage, question, voices
+from antiphon.library.taste.preference import TrackKernel, components, numbers, preference
 from antiphon.library.taste_tables import Signal, TrackRow
 
 CLUSTERS, EACH = 3, 12

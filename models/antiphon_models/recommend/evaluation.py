@@ -11,11 +11,11 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon.api import UsageError
-from antiphon.library import logs
-from antiphon.library.choosing import VALUES, TrackTable, playlist
-from antiphon.library.companions import companions
-from antiphon.library.personality import question
-from antiphon.library.preference import preference
+from antiphon.library.taste import logs
+from antiphon.library.taste.choosing import VALUES, TrackTable, playlist
+from antiphon.library.taste.companions import companions
+from antiphon.library.taste.personality import question
+from antiphon.library.taste.preference import preference
 from antiphon.library.taste_tables import Signal, TrackRow
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 from antiphon_models.recommend.listeners import SimulatedListeners, TasteListeners, WanderingListeners

@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from antiphon.library.choosing import TrackTable
-from antiphon.library.companions import companions
-from antiphon.library.preference import components, preference
+from antiphon.library.taste.choosing import TrackTable
+from antiphon.library.taste.companions import companions
+from antiphon.library.taste.preference import components, preference
 from antiphon.library.taste_tables import TrackRow
 from antiphon_models.recommend.world import F64, World
 

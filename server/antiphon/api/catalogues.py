@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from antiphon.library.catalogue import Catalogue
-from antiphon.library.identifying import IdentifiedFile, identified
+from antiphon.library.identification.identifying import IdentifiedFile, identified
+from antiphon.library.identification.shards import ShardSet
+from antiphon.library.identification.shards import present as present_index
+from antiphon.library.identification.shards import updated as updated_index
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
-from antiphon.library.shards import ShardSet
-from antiphon.library.shards import present as present_index
-from antiphon.library.shards import updated as updated_index
 
 __all__ = [
     "Catalogue",

@@ -57,8 +57,8 @@ class LibraryQuestions:
 def next_paths(root: Path, count: int, given: tuple[tuple[str, str], ...]) -> list[str]:
     """The paths of the next tracks, as many as fit into an answer; stores the signals that are given."""
     from antiphon.library.catalogue import Catalogue
-    from antiphon.library.choosing_request import next_summaries, request_of
     from antiphon.library.schema import FILE
+    from antiphon.library.taste.choosing_request import next_summaries, request_of
 
     if not (root / FILE).is_file():
         raise UsageError("the library is empty; `antiphon library add FOLDER` adds sound files")

@@ -112,7 +112,7 @@ def analyse(
     from antiphon.cli.terminal.errors import complain
     from antiphon.library import analysing, scanning
     from antiphon.library.analyses import named_analyses
-    from antiphon.library.shards import updated
+    from antiphon.library.identification.shards import updated
 
     names = named_analyses(only or ())
     if not names:

@@ -16,8 +16,8 @@ from antiphon.cli.osc import PORT, Host, Port
 from antiphon.errors import UsageError
 
 if TYPE_CHECKING:
-    from antiphon.library.identifying import IdentifiedFile
-    from antiphon.library.shards import ShardSet
+    from antiphon.library.identification.identifying import IdentifiedFile
+    from antiphon.library.identification.shards import ShardSet
 
 
 def identify(
@@ -36,8 +36,8 @@ def identify(
     as_json: Json = False,
 ) -> None:
     """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
-    from antiphon.library.identifying import analysis_of_landmarks, identified, landmarks_of
-    from antiphon.library.shards import updated
+    from antiphon.library.identification.identifying import analysis_of_landmarks, identified, landmarks_of
+    from antiphon.library.identification.shards import updated
 
     if live and file is None:
         _live(context, host, port, seconds, patches, as_json)

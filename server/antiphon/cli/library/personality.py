@@ -15,7 +15,7 @@ from antiphon.errors import UsageError
 
 if TYPE_CHECKING:
     from antiphon.library.catalogue import Catalogue
-    from antiphon.library.choosing import TrackTable
+    from antiphon.library.taste.choosing import TrackTable
 
 WORDS = {"y": "like", "yes": "like", "like": "like", "n": "dislike", "no": "dislike", "dislike": "dislike"}
 SHOWN = 10
@@ -32,8 +32,8 @@ def personality(
     as_json: Json = False,
 ) -> None:
     """Find your taste: play a few collages of tracks, ask whether you like them, and keep the answers."""
-    from antiphon.library.choosing import TrackTable, playlist
-    from antiphon.library.personality import question, voices
+    from antiphon.library.taste.choosing import TrackTable, playlist
+    from antiphon.library.taste.personality import question, voices
 
     with opened(context) as catalogue:
         table = TrackTable.load(catalogue.taste)
@@ -87,7 +87,7 @@ def _sound(catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Pat
     if silent:
         return
     from antiphon.cli.terminal.errors import complain
-    from antiphon.library.personality import RATE, collage
+    from antiphon.library.taste.personality import RATE, collage
 
     rows = [table.rows[track] for track in tracks]
     wanted = ("sections", "downbeats")

@@ -37,7 +37,7 @@ def next_tracks(
     as_json: Json = False,
 ) -> None:
     """Say which tracks come next, by what you liked, skipped and disliked, which the catalogue keeps."""
-    from antiphon.library.choosing_request import NextRequest, next_summaries
+    from antiphon.library.taste.choosing_request import NextRequest, next_summaries
 
     given = {"like": like, "skip": skip, "dislike": dislike}
     with opened(context) as catalogue:
@@ -75,8 +75,8 @@ def chart(
     as_json: Json = False,
 ) -> None:
     """Place tracks, artists and genres on a map: what sounds alike is near."""
-    from antiphon.library import chart as charts
-    from antiphon.library.choosing import TrackTable
+    from antiphon.library.map import chart as charts
+    from antiphon.library.taste.choosing import TrackTable
     from antiphon.runtime.paths import write_atomic
 
     with opened(context) as catalogue:
@@ -85,7 +85,7 @@ def chart(
     found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
     trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
     if png is not None:
-        from antiphon.library import picture
+        from antiphon.library.map import picture
 
         write_atomic(png, picture.png(picture.draw(found)))
     if as_json:
@@ -107,7 +107,7 @@ def learn(
     as_json: Json = False,
 ) -> None:
     """Learn from logs of others which of your tracks are played together; `next` uses it."""
-    from antiphon.library import logs
+    from antiphon.library.taste import logs
 
     with opened(context) as catalogue:
         count, matched, pairs = logs.learned(catalogue.taste.tracks(), logs.lists(folder, most))

@@ -21,7 +21,7 @@ from antiphon.web.server import HttpServer
 
 if TYPE_CHECKING:
     from antiphon.library.catalogue import Catalogue
-    from antiphon.library.choosing import TrackTable
+    from antiphon.library.taste.choosing import TrackTable
 
 log = logging.getLogger("antiphon.library")
 Found = TypeVar("Found")
@@ -77,7 +77,7 @@ class LibraryRoutes:
         data = request.json()
 
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
-            from antiphon.library.choosing_request import next_summaries, request_of
+            from antiphon.library.taste.choosing_request import next_summaries, request_of
 
             return next_summaries(catalogue, request_of(catalogue, data), self._tracks(catalogue))
 
@@ -119,7 +119,7 @@ class LibraryRoutes:
             return work(catalogue)
 
     def _tracks(self, catalogue: Catalogue) -> TrackTable:
-        from antiphon.library.choosing import TrackTable
+        from antiphon.library.taste.choosing import TrackTable
 
         stamp = catalogue.taste.stamp()
         if self._table is None or stamp != self._stamp:
@@ -131,7 +131,7 @@ class LibraryRoutes:
             return answer({**NO_MAP, "placed": True}).body
 
         def work(catalogue: Catalogue) -> bytes:
-            from antiphon.library import chart
+            from antiphon.library.map import chart
 
             table = self._tracks(catalogue)
             if not self._map:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from antiphon.errors import FileError
 from antiphon.io.decode import shown
-from antiphon.library.companions import companions
+from antiphon.library.taste.companions import companions
 from antiphon.library.taste_tables import TrackRow
 from antiphon.runtime.paths import why
 from antiphon.runtime.shortening import shorten

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from antiphon.errors import FileError
 from antiphon.io.decode import Decoder
 from antiphon.library.excerpt import begins
-from antiphon.library.preference import F64, NOISE, TrackKernel
+from antiphon.library.taste.preference import F64, NOISE, TrackKernel
 from antiphon.library.taste_tables import TrackRow
 
 CANDIDATES = 300

@@ -13,9 +13,9 @@ from antiphon.contract.landmarks import unpack_landmarks
 from antiphon.errors import UsageError
 from antiphon.library.analyses import analyse_file, analyses
 from antiphon.library.catalogue import Catalogue
-from antiphon.library.fingerprints import F64
-from antiphon.library.matching import FingerprintMatch, matches
-from antiphon.library.shards import ShardSet
+from antiphon.library.identification.fingerprints import F64
+from antiphon.library.identification.matching import FingerprintMatch, matches
+from antiphon.library.identification.shards import ShardSet
 
 WINDOW = 12.0
 """Seconds that are asked at once."""

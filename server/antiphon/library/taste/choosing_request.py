@@ -11,7 +11,7 @@ from typing import Any
 from antiphon.errors import UsageError
 from antiphon.io.decode import shown
 from antiphon.library.catalogue import Catalogue
-from antiphon.library.choosing import LONGEST, TrackTable, playlist
+from antiphon.library.taste.choosing import LONGEST, TrackTable, playlist
 from antiphon.runtime.shortening import shorten
 
 MOST_FILES = 200

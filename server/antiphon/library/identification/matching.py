@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.library.fingerprints import ASKED, ASKED_AT_SPEED, F64, FRAME, I64, U32, hashes
-from antiphon.library.shards import GAP, Shard, ShardSet, dead_rows
+from antiphon.library.identification.fingerprints import ASKED, ASKED_AT_SPEED, F64, FRAME, I64, U32, hashes
+from antiphon.library.identification.shards import GAP, Shard, ShardSet, dead_rows
 
 SPEEDS = (1.0, 1.0075, 0.9925, 1.015, 0.985, 1.0225, 0.9775, 1.03, 0.97)
 """Speeds that are tried: in between a pair's pitches are off by a sixth of a bin at most, and 10 s by 1.5 frames."""

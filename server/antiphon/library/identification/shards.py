@@ -21,7 +21,7 @@ import numpy as np
 from antiphon.contract.landmarks import unpack_landmarks
 from antiphon.errors import FileError
 from antiphon.library.catalogue import Catalogue
-from antiphon.library.fingerprints import FRAME, I64, STORED, U32, hashes
+from antiphon.library.identification.fingerprints import FRAME, I64, STORED, U32, hashes
 from antiphon.runtime.paths import make_folder, write_atomic
 
 FOLDER = "library.fingerprints"

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.library.chart import Chart
-from antiphon.library.preference import F64
+from antiphon.library.map.chart import Chart
+from antiphon.library.taste.preference import F64
 
 WIDTH, HEIGHT, MARGIN = 1600, 1200, 70
 PAPER, INK, SOFT = (20, 18, 15), (236, 230, 218), (165, 155, 138)

@@ -13,10 +13,10 @@ import numpy as np
 
 from antiphon.errors import UsageError
 from antiphon.io.decode import shown
-from antiphon.library import placing
 from antiphon.library.catalogue import Catalogue
-from antiphon.library.choosing import TrackTable
-from antiphon.library.preference import F64, components
+from antiphon.library.map import placing
+from antiphon.library.taste.choosing import TrackTable
+from antiphon.library.taste.preference import F64, components
 from antiphon.library.taste_tables import TrackRow
 from antiphon.runtime.shortening import shorten
 

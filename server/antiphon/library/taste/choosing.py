@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from antiphon.library.preference import (
+from antiphon.library.taste.preference import (
     F64,
     Preference,
     TrackKernel,
