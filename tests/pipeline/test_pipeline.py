@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from tests.datasets.trees import TREES, sound
 
+from antiphon.contract.mel import LogMel, LogMelStream, MelSettings
 from antiphon.errors import FileError, UsageError
 from antiphon.pipeline.gathering import ITEMS, gather, read_items, shard_of
-from antiphon.pipeline.mel import LogMel
 from antiphon.pipeline.running import run, shard_tasks
 from antiphon.pipeline.settings import PreprocessSettings, chosen_steps, load
 
@@ -87,7 +87,7 @@ def test_a_spectrogram_is_librosas() -> None:
     librosa = pytest.importorskip("librosa")
     settings = PreprocessSettings()
     mono = np.random.default_rng(1).normal(0, 0.1, 22050).astype(np.float32)
-    ours = LogMel(settings).compute(mono)
+    ours = LogMel(settings.mel).compute(mono)
     energy = librosa.feature.melspectrogram(
         y=mono, sr=settings.rate, n_fft=settings.window, hop_length=settings.hop, center=False, n_mels=settings.bands,
         fmin=settings.low, fmax=settings.high,
@@ -97,6 +97,12 @@ def test_a_spectrogram_is_librosas() -> None:
 
 
 def test_a_sound_shorter_than_a_window_has_one_frame_and_silence_is_at_the_floor() -> None:
-    assert LogMel(PreprocessSettings()).compute(np.zeros(10, np.float32)) == pytest.approx(
-        np.full((1, 64), -100.0), abs=1e-4
-    )
+    assert LogMel(MelSettings()).compute(np.zeros(10, np.float32)) == pytest.approx(np.full((1, 64), -100.0), abs=1e-4)
+
+
+def test_a_stream_of_blocks_gives_the_same_spectrogram() -> None:
+    mono = np.random.default_rng(2).normal(0, 0.1, 30000).astype(np.float32)
+    stream = LogMelStream(MelSettings())
+    parts = [stream.push(mono[start : start + 700]) for start in range(0, len(mono), 700)]
+    whole = LogMel(MelSettings()).compute(mono)
+    assert np.concatenate(parts) == pytest.approx(whole, abs=1e-4)

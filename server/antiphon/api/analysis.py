@@ -5,6 +5,7 @@ from __future__ import annotations
 from antiphon.contract.analysis import Analysis, AnalysisRun, Quantity, plain_result
 from antiphon.contract.level_rises import ONSET_RISE, ONSETS_APART, level_rises, piece_frames
 from antiphon.contract.loudness import K_STATE, QUIETEST, gated_loudness, k_sections, k_weigh, lufs_of
+from antiphon.contract.mel import LogMel, LogMelStream, MelSettings
 
 __all__ = [
     "K_STATE",
@@ -13,6 +14,9 @@ __all__ = [
     "QUIETEST",
     "Analysis",
     "AnalysisRun",
+    "LogMel",
+    "LogMelStream",
+    "MelSettings",
     "Quantity",
     "gated_loudness",
     "k_sections",

@@ -12,9 +12,10 @@ from antiphon.contract.block import Samples
 from antiphon.contract.landmarks import pack_landmarks
 from antiphon.errors import PluginError
 
-QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector", "landmarks"]
+QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector", "labels", "landmarks"]
 """number: a float. text: a string. times: seconds, ascending. spans: [start s, end s, label]. vector: floats, of one
-length for every sound. landmarks: (seconds, Hz), two arrays of one length: points by which a sound is recognised."""
+length for every sound. labels: [label, probability 0 to 1], the most likely first. landmarks: (seconds, Hz), two arrays
+of one length: points by which a sound is recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +142,8 @@ def _plain(kind: QuantityKind, value: Any) -> Any:
             return str(value)
         case "spans":
             return [[_number(start), _number(end), str(label)] for start, end, label in value]
+        case "labels":
+            return [[str(label), _number(probability)] for label, probability in value]
         case "landmarks":
             seconds, hertz = value
             return pack_landmarks(seconds, hertz)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from antiphon.contract.mel import MelSettings
 from antiphon.datasets.layouts import layout_of
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime.paths import why
@@ -55,6 +56,11 @@ class PreprocessSettings:
     high: float = 10000.0
     seconds: float = 30.0
     shards: int = 16
+
+    @property
+    def mel(self) -> MelSettings:
+        """Those of the spectrograms."""
+        return MelSettings(self.rate, self.window, self.hop, self.bands, self.low, self.high)
 
 
 _RANGES = {

@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from antiphon.contract.mel import F32, LogMel
 from antiphon.datasets.examination import fault_of
 from antiphon.errors import FileError
 from antiphon.io import audiofile
 from antiphon.pipeline.gathering import SourceItem
-from antiphon.pipeline.mel import F32, LogMel
 from antiphon.pipeline.settings import PreprocessSettings
 from antiphon.runtime.paths import why, write_atomic
 
@@ -88,7 +88,7 @@ def compute(task: ShardTask) -> dict[str, Any]:
     import pyarrow
     from pyarrow import parquet
 
-    mel = LogMel(task.settings)
+    mel = LogMel(task.settings.mel)
     rows: list[dict[str, Any]] = []
     dead: list[dict[str, str]] = []
     seconds = 0.0

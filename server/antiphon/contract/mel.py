@@ -5,10 +5,10 @@ The mel scale and the bands are Slaney's (Auditory Toolbox, 1998), which librosa
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
-
-from antiphon.pipeline.settings import PreprocessSettings
 
 F32 = NDArray[np.float32]
 FLOOR = 1e-10
@@ -19,6 +19,27 @@ FRAMES_AT_ONCE = 4096
 """Windows that are transformed together, which bounds the memory of a long sound."""
 
 
+@dataclass(frozen=True, slots=True)
+class MelSettings:
+    """Windows and bands.
+
+    Attributes:
+        rate: Hz of the sound.
+        window: Frames of a window.
+        hop: Frames between two windows.
+        bands: Mel bands.
+        low: Hz at which the lowest band begins.
+        high: Hz at which the highest band ends.
+    """
+
+    rate: int = 22050
+    window: int = 1024
+    hop: int = 512
+    bands: int = 64
+    low: float = 30.0
+    high: float = 10000.0
+
+
 class LogMel:
     """Computes spectrograms with the same settings.
 
@@ -26,7 +47,7 @@ class LogMel:
         settings: Of the windows and bands.
     """
 
-    def __init__(self, settings: PreprocessSettings) -> None:
+    def __init__(self, settings: MelSettings) -> None:
         self._window, self._hop = settings.window, settings.hop
         # the periodic form, of which hops add up to a constant
         self._taper = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(settings.window) / settings.window)).astype(np.float32)
@@ -52,7 +73,37 @@ class LogMel:
         return np.concatenate(parts).astype(np.float32)
 
 
-def mel_bank(settings: PreprocessSettings) -> F32:
+class LogMelStream:
+    """A spectrogram of sound that comes in blocks: the same frames as `LogMel.compute` of all of it.
+
+    Args:
+        settings: Of the windows and bands.
+    """
+
+    def __init__(self, settings: MelSettings) -> None:
+        self._mel, self._window, self._hop = LogMel(settings), settings.window, settings.hop
+        self._bands = settings.bands
+        self._rest = np.zeros(0, np.float32)
+
+    def push(self, mono: F32) -> F32:
+        """Takes the next block.
+
+        Args:
+            mono: float32 `[samples]`, any number.
+
+        Returns:
+            float32 `[frames, bands]` in dB: the frames that the block completes, which may be none.
+        """
+        held = np.concatenate([self._rest, mono])
+        if len(held) < self._window:
+            self._rest = held
+            return np.zeros((0, self._bands), np.float32)
+        count = (len(held) - self._window) // self._hop + 1
+        self._rest = held[count * self._hop :].copy()
+        return self._mel.compute(held[: (count - 1) * self._hop + self._window])
+
+
+def mel_bank(settings: MelSettings) -> F32:
     """The bands: float32 `[bands, window / 2 + 1]`, each of area one."""
     edges = _hertz(np.linspace(_mel(settings.low), _mel(settings.high), settings.bands + 2))
     frequencies = np.fft.rfftfreq(settings.window, 1 / settings.rate)

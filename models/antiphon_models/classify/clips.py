@@ -1,0 +1,64 @@
+"""Spectrograms with labels, as the classifiers are trained on them: a file for each split."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api.analysis import LogMel
+from antiphon_classify.classifier import EXCERPT, MEL
+
+F32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledClips:
+    """Clips of one length, and what they are.
+
+    Attributes:
+        mel: float16 `[clips, frames, bands]` in dB, `frames` at least `EXCERPT`.
+        targets: int64 `[clips]`, a label each; or float32 `[clips, labels]`, how far each label holds; or float32
+            `[clips]`, a number each.
+        groups: int64 `[clips]`: what shares a song, a soundfont or an artist has one number.
+    """
+
+    mel: NDArray[np.float16]
+    targets: NDArray[np.int64] | NDArray[np.float32]
+    groups: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.mel)
+
+
+def spectrogram(mono: F32) -> F32:
+    """A sound's log-mel frames as the classifiers have them: float32 `[frames, bands]`; `mono` at `MEL.rate`."""
+    return LogMel(MEL).compute(np.asarray(mono, np.float32))
+
+
+def write(path: Path, clips: Iterable[tuple[F32, object, int]]) -> None:
+    """Writes clips to one file, which is there when it is complete.
+
+    Args:
+        path: A .npz file.
+        clips: Of each its spectrogram `[frames, bands]`, target and group; frames beyond the shortest are left out.
+    """
+    mels, targets, groups = zip(*clips, strict=True)
+    frames = min(len(mel) for mel in mels)
+    assert frames >= EXCERPT, frames
+    part = path.with_suffix(".part.npz")
+    np.savez(
+        part, mel=np.stack([mel[:frames] for mel in mels]).astype(np.float16), targets=np.asarray(targets),
+        groups=np.asarray(groups, np.int64),
+    )  # fmt: skip
+    os.replace(part, path)
+
+
+def read(path: Path) -> LabeledClips:
+    """Reads what `write` wrote."""
+    with np.load(path, allow_pickle=False) as file:
+        return LabeledClips(file["mel"], file["targets"], file["groups"])

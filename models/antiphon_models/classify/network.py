@@ -1,0 +1,73 @@
+"""The network of the classifiers in torch: what `antiphon_classify.network` plays, with what training needs besides."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+CHANNELS = (16, 32, 48, 64)
+"""Of the convolutions; 111,000 weights with 16 labels, .45 MB."""
+UNITS = 128
+DROPOUT = 0.3
+BANDS = 64
+
+
+class TrainedClassifier(nn.Module):
+    """Convolutions with batch normalisation, their mean and maximum over time, a hidden layer, labels.
+
+    Args:
+        labels: How many.
+        channels: Of the convolutions, each followed by a maximum of 2 by 2.
+        units: Of the hidden layer.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, labels: int, channels: Sequence[int] = CHANNELS, units: int = UNITS) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(BANDS))
+        self.register_buffer("deviation", torch.ones(BANDS))
+        before = (1, *channels[:-1])
+        pairs = list(zip(before, channels, strict=True))
+        self.convolutions = nn.ModuleList(nn.Conv2d(a, b, 3, padding=1, bias=False) for a, b in pairs)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(b) for _, b in pairs)
+        features = 2 * channels[-1] * (BANDS >> len(channels))
+        self.hidden = nn.Linear(features, units)
+        self.labels = nn.Linear(units, labels)
+        self.dropout = nn.Dropout(DROPOUT)
+
+    def standardise(self, excerpts: NDArray[np.float32]) -> None:
+        """Sets mean and deviation of each band from excerpts without their level, `[n, frames, bands]`."""
+        flat = excerpts.reshape(-1, BANDS)
+        self.mean.copy_(torch.from_numpy(flat.mean(axis=0)))
+        self.deviation.copy_(torch.from_numpy(flat.std(axis=0) + 1e-3))
+
+    def forward(self, excerpts: Tensor) -> Tensor:
+        """Logits `[n, labels]` of excerpts without their level, float32 `[n, frames, bands]`."""
+        x = ((excerpts - self.mean) / self.deviation)[:, None]
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+            x = nn.functional.max_pool2d(torch.relu(norm(convolution(x))), 2)
+        flat = x.permute(0, 2, 1, 3).flatten(2)
+        features = torch.cat([flat.mean(dim=1), flat.amax(dim=1)], dim=1)
+        return torch.as_tensor(self.labels(self.dropout(torch.relu(self.hidden(self.dropout(features))))))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What `antiphon_classify.network.ClassifierNetwork` plays: each normalisation is within its convolution."""
+        found: dict[str, Tensor] = {"mean": self.mean, "deviation": self.deviation}
+        for n, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            assert isinstance(convolution, nn.Conv2d)
+            assert isinstance(norm, nn.BatchNorm2d)
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            scale = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+            found[f"conv{n}.weight"] = convolution.weight * scale[:, None, None, None]
+            found[f"conv{n}.bias"] = norm.bias - norm.running_mean * scale
+        for name, layer in (("hidden", self.hidden), ("labels", self.labels)):
+            found[f"{name}.weight"], found[f"{name}.bias"] = layer.weight, layer.bias
+        return {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in found.items()}

@@ -1,0 +1,126 @@
+"""The training that all classifiers share: random excerpts of clips, covered in part, one label or many."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from antiphon_classify.classifier import EXCERPT
+from antiphon_classify.network import level_free
+from antiphon_models.classify.clips import LabeledClips
+from antiphon_models.classify.network import BANDS, CHANNELS, UNITS, TrainedClassifier
+from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+
+SMOOTHING = 0.05
+"""Of the labels, which keeps confidences low enough to be calibrated."""
+COVERED = (24, 12)
+"""Most frames and most bands that are covered in an excerpt (SpecAugment, Park et al. 2019)."""
+
+
+class ClassifierRecipe(Recipe):
+    """What a classifier's recipe adds is its material and what is said of it.
+
+    Attributes:
+        labels: Their names, in the network's order.
+        kind: "one" label of each sound, "many", or "number".
+        size: Excerpts of a batch.
+        channels: Of the convolutions.
+        units: Of the hidden layer.
+    """
+
+    plugin: ClassVar[str] = "classify"
+    steps: ClassVar[int] = 6000
+    rate: ClassVar[float] = 2e-3
+    labels: ClassVar[tuple[str, ...]]
+    kind: ClassVar[Literal["one", "many", "number"]] = "one"
+    size: ClassVar[int] = 48
+    channels: ClassVar[tuple[int, ...]] = CHANNELS
+    units: ClassVar[int] = UNITS
+
+    @abstractmethod
+    def material(self, job: TrainingJob) -> tuple[LabeledClips, LabeledClips]:
+        """Generates the missing clips in `job.material` from `job.seed`, and reads them: to train on, to choose on."""
+
+    def prepare(self, job: TrainingJob) -> None:
+        self.job = job
+        self.train, self.valid = self.material(job)
+        rng = np.random.default_rng(job.seed)
+        some = rng.choice(len(self.train), min(512, len(self.train)), replace=False)
+        self._standard = _excerpts(self.train, np.sort(some), rng)
+
+    def network(self) -> torch.nn.Module:
+        made = TrainedClassifier(len(self.labels), self.channels, self.units)
+        made.standardise(self._standard)
+        return made
+
+    def batch(self, step: int) -> Batch:
+        rng = np.random.default_rng((self.job.seed, step))
+        rows = rng.integers(len(self.train), size=self.size)
+        excerpts = _excerpts(self.train, rows, rng)
+        for excerpt in excerpts:
+            for axis, most in enumerate(COVERED):
+                width = int(rng.integers(0, most + 1))
+                start = int(rng.integers(0, excerpt.shape[axis] - width + 1))
+                excerpt[(slice(None),) * axis + (slice(start, start + width),)] = 0.0
+        device = self.job.device
+        return torch.from_numpy(excerpts).to(device), torch.from_numpy(self.train.targets[rows]).to(device)
+
+    def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, float | Tensor]]:
+        excerpts, targets = batch
+        logits = network(excerpts)
+        match self.kind:
+            case "one":
+                loss = functional.cross_entropy(logits, targets, label_smoothing=SMOOTHING)
+            case "many":
+                loss = functional.binary_cross_entropy_with_logits(logits, targets)
+            case "number":
+                loss = functional.smooth_l1_loss(logits[:, 0], targets)
+        return loss, {}
+
+    def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
+        """By clip, whose excerpts are joined: accuracy; mean average precision; or 1 less the relative square error."""
+        logits, targets = self.answers(network, self.valid), self.valid.targets
+        match self.kind:
+            case "one":
+                return {"accuracy": float((logits.argmax(axis=1) == targets).mean())}
+            case "many":
+                known = [n for n in range(len(self.labels)) if 0 < (targets[:, n] > 0.5).sum() < len(targets)]
+                return {"map": float(np.mean([average_precision(logits[:, n], targets[:, n] > 0.5) for n in known]))}
+            case "number":
+                return {"r2": float(1.0 - ((logits[:, 0] - targets) ** 2).mean() / targets.var())}
+
+    def answers(self, network: torch.nn.Module, clips: LabeledClips) -> NDArray[np.float32]:
+        """Logits of whole clips, `[clips, labels]`: the mean over the excerpts of each."""
+        count = clips.mel.shape[1] // EXCERPT
+        found = []
+        for first in range(0, len(clips), 64):
+            mel = clips.mel[first : first + 64, : count * EXCERPT].astype(np.float32)
+            parts = level_free(mel.reshape(-1, EXCERPT, BANDS))
+            logits = network(torch.from_numpy(parts).to(self.job.device)).cpu().numpy()
+            found.append(logits.reshape(-1, count, logits.shape[1]).mean(axis=1))
+        return np.concatenate(found)
+
+    def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
+        assert isinstance(network, TrainedClassifier)
+        return network.arrays()
+
+
+def _excerpts(clips: LabeledClips, rows: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.float32]:
+    """An excerpt of each of these clips, from anywhere in it, without its level."""
+    starts = rng.integers(0, clips.mel.shape[1] - EXCERPT + 1, size=len(rows))
+    parts = [clips.mel[row, start : start + EXCERPT] for row, start in zip(rows, starts, strict=True)]
+    return level_free(np.stack(parts).astype(np.float32))
+
+
+def average_precision(scores: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
+    """The mean of the precisions at each true item, in the order of falling scores."""
+    ranked = truth[np.argsort(-scores, kind="stable")]
+    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
+    return float(precision[ranked].mean()) if ranked.any() else 0.0

@@ -1,0 +1,114 @@
+"""A classifier as an analysis: excerpts of a sound through a network, whose answers are joined at the end."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import Samples, UsageError
+from antiphon.api.analysis import Analysis, AnalysisRun, LogMelStream, MelSettings
+from antiphon.api.models import manifest_entry, read_weights
+from antiphon_classify.network import TOGETHER, ClassifierNetwork
+
+F32 = NDArray[np.float32]
+MEL = MelSettings()
+"""Of all classifiers that ship, and by default of the pipeline."""
+EXCERPT = 128
+"""Frames of an excerpt: 2.97 s, which four poolings halve to 8."""
+SILENT = -70.0
+"""dB of an excerpt's mean energy per band, under which it says nothing."""
+
+
+class Classifier(Analysis):
+    """An analysis by weights that ship.
+
+    Attributes:
+        weights: Their name in the manifest, whose entry has `labels`, and what else the classifier needs.
+        shortest: Seconds of sound that it needs at least.
+    """
+
+    weights: ClassVar[str]
+    shortest: ClassVar[float] = 3.0
+    rate: ClassVar[int | None] = MEL.rate
+    channels = 1
+
+    @cached_property
+    def network(self) -> ClassifierNetwork:
+        """The network; `ModelError` where its weights are missing."""
+        return ClassifierNetwork(read_weights(self.weights), self.weights)
+
+    @cached_property
+    def details(self) -> Mapping[str, Any]:
+        """The manifest's entry of the weights."""
+        return manifest_entry(self.weights)
+
+    @property
+    def labels(self) -> list[str]:
+        """The names of what it gives, in the network's order."""
+        return [str(label) for label in self.details["labels"]]
+
+    def begin(self, rate: int, channels: int) -> ClassifierRun:
+        return ClassifierRun(self)
+
+    @abstractmethod
+    def values(self, logits: F32, embedding: F32) -> Mapping[str, Any]:
+        """The quantities of a sound.
+
+        Args:
+            logits: float32 `[excerpts, labels]`, one excerpt or more.
+            embedding: float32 `[excerpts, units]` of the same excerpts.
+        """
+
+
+class ClassifierRun(AnalysisRun):
+    """One sound: its excerpts follow each other; the last one ends with the sound.
+
+    Args:
+        classifier: What it is classified by.
+    """
+
+    def __init__(self, classifier: Classifier) -> None:
+        self._classifier, self._mel = classifier, LogMelStream(MEL)
+        self._held = np.zeros((0, MEL.bands), np.float32)
+        self._last = np.zeros((0, MEL.bands), np.float32)
+        self._embeddings: list[F32] = []
+        self._samples = self._excerpts = 0
+
+    def feed(self, block: Samples) -> None:
+        self._samples += block.shape[1]
+        self._held = np.concatenate([self._held, self._mel.push(np.asarray(block[0], np.float32))])
+        whole = len(self._held) // EXCERPT
+        if whole >= TOGETHER:
+            self._take(whole)
+
+    def result(self) -> Mapping[str, Any]:
+        seconds = self._samples / MEL.rate
+        if seconds < self._classifier.shortest:
+            least = self._classifier.shortest
+            raise UsageError(f"the sound lasts {seconds:.1f} s, and at least {least:g} s are needed")
+        self._take(len(self._held) // EXCERPT)
+        # a rest that is shorter than half an excerpt has been classified for the most part
+        if len(self._held) >= EXCERPT // 2 or not self._excerpts:
+            ending = np.concatenate([self._last, self._held])[-EXCERPT:]
+            self._classify(ending[None])
+        if not self._embeddings:
+            return {quantity.name: None for quantity in self._classifier.quantities}
+        embedding = np.concatenate(self._embeddings)
+        return self._classifier.values(self._classifier.network.logits_of(embedding), embedding)
+
+    def _take(self, whole: int) -> None:
+        if whole:
+            excerpts = self._held[: whole * EXCERPT].reshape(whole, EXCERPT, MEL.bands)
+            self._last, self._held = excerpts[-1], self._held[whole * EXCERPT :]
+            self._classify(excerpts)
+
+    def _classify(self, excerpts: F32) -> None:
+        self._excerpts += len(excerpts)
+        audible = excerpts[excerpts.mean(axis=(1, 2)) > SILENT]
+        if len(audible):
+            self._embeddings.append(self._classifier.network.embedding(audible))

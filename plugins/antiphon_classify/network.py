@@ -1,0 +1,114 @@
+"""The network of the classifiers in numpy: convolutions over a log-mel excerpt, its mean and maximum over time, labels.
+
+Its layers are those of the arrays that it is given, so that every classifier is played by the same code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api.models import ModelError
+
+F32 = NDArray[np.float32]
+RANGE = 80.0
+"""dB below an excerpt's loudest point under which everything is alike."""
+KERNEL = 3
+"""Frames and bands that a convolution spans; it pads with zeros, and a maximum of 2 by 2 follows it."""
+TOGETHER = 8
+"""Excerpts that are computed at once: about 10 MB."""
+
+
+def level_free(mel: F32) -> F32:
+    """An excerpt without its level: what is played softer is the same.
+
+    Args:
+        mel: float32 `[…, frames, bands]` in dB.
+
+    Returns:
+        The same shape: dB above the excerpt's mean, where nothing is more than `RANGE` below its maximum.
+    """
+    axes = (-2, -1)
+    floor = mel.max(axis=axes, keepdims=True) - np.float32(RANGE)
+    raised = np.maximum(mel, floor)
+    return np.asarray(raised - raised.mean(axis=axes, keepdims=True, dtype=np.float32), np.float32)
+
+
+class ClassifierNetwork:
+    """Plays the arrays of a trained classifier.
+
+    Args:
+        arrays: By name: `mean`, `deviation` `[bands]`; `convN.weight` `[out, in, 3, 3]` (frames, then bands) and
+            `convN.bias` for N from 0; `hidden.weight` `[units, features]`, `hidden.bias`, `labels.weight` and
+            `labels.bias`.
+        name: Of the model, for messages.
+
+    Raises:
+        ModelError: An array is missing, or their shapes do not fit.
+    """
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str) -> None:
+        try:
+            self._mean, self._deviation = (np.asarray(arrays[key], np.float32) for key in ("mean", "deviation"))
+            self._layers: list[tuple[F32, F32]] = []
+            while f"conv{len(self._layers)}.weight" in arrays:
+                key = f"conv{len(self._layers)}"
+                weight = np.asarray(arrays[f"{key}.weight"], np.float32)
+                rows = weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
+                self._layers.append((np.ascontiguousarray(rows), np.asarray(arrays[f"{key}.bias"], np.float32)))
+            self._hidden, self._labels = (
+                (np.ascontiguousarray(np.asarray(arrays[f"{key}.weight"], np.float32).T),
+                 np.asarray(arrays[f"{key}.bias"], np.float32))
+                for key in ("hidden", "labels")
+            )  # fmt: skip
+            self.labels = len(self._labels[1])
+            self.logits(np.zeros((1, 2 ** len(self._layers), len(self._mean)), np.float32))
+        except (KeyError, ValueError, IndexError) as error:
+            raise ModelError(f"the weights {name} are not those of a classifier: {error}") from None
+
+    def logits(self, mel: F32) -> F32:
+        """What the network gives for excerpts.
+
+        Args:
+            mel: float32 `[excerpts, frames, bands]` in dB, of any level.
+
+        Returns:
+            float32 `[excerpts, labels]`.
+        """
+        return self.logits_of(self.embedding(mel))
+
+    def logits_of(self, embedding: F32) -> F32:
+        """The last layer alone: float32 `[excerpts, labels]` of `embedding`'s result."""
+        return np.asarray(embedding @ self._labels[0] + self._labels[1], np.float32)
+
+    def embedding(self, mel: F32) -> F32:
+        """The last layer but one: float32 `[excerpts, units]`, at least 0."""
+        parts = [self._embedding(mel[first : first + TOGETHER]) for first in range(0, len(mel), TOGETHER)]
+        return np.concatenate(parts) if parts else np.zeros((0, len(self._hidden[1])), np.float32)
+
+    def _embedding(self, mel: F32) -> F32:
+        x = ((level_free(mel) - self._mean) / self._deviation)[..., None]
+        for weight, bias in self._layers:
+            x = _pool(np.maximum(_convolve(x, weight) + bias, 0.0))
+        # [excerpts, frames, channels · bands], as the training's flatten has it
+        flat = x.transpose(0, 1, 3, 2).reshape(*x.shape[:2], -1)
+        features = np.concatenate([flat.mean(axis=1), flat.max(axis=1)], axis=1)
+        return np.asarray(np.maximum(features @ self._hidden[0] + self._hidden[1], 0.0), np.float32)
+
+
+def _convolve(x: F32, rows: F32) -> F32:
+    """`x`: `[excerpts, frames, bands, channels]`; `rows`: `[9 · channels, out]`."""
+    count, frames, bands, channels = x.shape
+    padded = np.zeros((count, frames + 2, bands + 2, channels), np.float32)
+    padded[:, 1:-1, 1:-1] = x
+    beside = [padded[:, t : t + frames, b : b + bands] for t in range(KERNEL) for b in range(KERNEL)]
+    return np.asarray(np.concatenate(beside, axis=-1) @ rows, np.float32)
+
+
+def _pool(x: F32) -> F32:
+    count, frames, bands, channels = x.shape
+    x = x[:, : frames // 2 * 2, : bands // 2 * 2]
+    return np.asarray(x.reshape(count, frames // 2, 2, bands // 2, 2, channels).max(axis=(2, 4)), np.float32)
