@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import until
 
 import antiphon
 from antiphon.bench.rig import ServerProcess, bundle, free_port, message, ntp
@@ -176,21 +177,18 @@ def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_
     with ServerProcess("--audio", "headless", "--input", str(noise(tmp_path / "in.wav")), "--session", str(kept),
                 "--block", "1024", home=tmp_path) as server:  # fmt: skip
 
-        def until(state: str) -> None:
-            deadline = time.monotonic() + 8
-            while server.status()["nodes"][-1]["state"] != state and time.monotonic() < deadline:
-                time.sleep(0.01)
-            assert server.status()["nodes"][-1]["state"] == state
+        def comes(state: str) -> None:
+            until(lambda: server.status()["nodes"][-1]["state"] == state, 8.0, state)
 
         server.send("/node/add", "rogue", "rogue")
         server.sync(1)
         server.send("/node/rogue/act", "slow")
-        until("failed")
+        comes("failed")
         server.send("/node/rogue/act", "behave")
         server.send("/node/rogue/reset")
-        until("running")
+        comes("running")
         server.send("/node/rogue/act", "crash")
-        until("failed")
+        comes("failed")
         server.sync(2)
         server.send("/node/gain/gain", 0.5)
         server.sync(3)
@@ -203,12 +201,12 @@ def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_
         assert server.ask("/node/rogue/prepare")[1] == ["behave"]
         assert server.status()["engine"]["restarts"] == 1
         server.send("/node/rogue/prepare", "crash_later")
-        until("failed")
+        comes("failed")
         server.sync(4)
         assert "while it was prepared" in server.status()["nodes"][-1]["reason"]
         assert server.status()["engine"]["restarts"] == 2
         server.send("/node/rogue/prepare", "behave")
-        until("running")
+        comes("running")
         server.sync(5)
         status = server.status()
         assert status["engine"]["restarts"] == 2
