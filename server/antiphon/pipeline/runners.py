@@ -28,9 +28,18 @@ def check_runner(runner: str) -> None:
     """
     if runner not in RUNNERS:
         raise UsageError(f"there is no runner {runner!r}; the runners are {', '.join(RUNNERS)}")
-    for module in ("apache_beam", "pyarrow", *([_MODULES[runner]] if runner in _MODULES else [])):
-        if importlib.util.find_spec(module) is None:
-            raise UsageError(f"{module} is not installed, which the pipeline needs: pip install 'antiphon[pipeline]'")
+    if lacking := _lacking(runner):
+        raise UsageError(f"{lacking[0]} is not installed, which the pipeline needs: pip install 'antiphon[pipeline]'")
+
+
+def installed(runner: str) -> bool:
+    """Whether the packages of a runner are there."""
+    return not _lacking(runner)
+
+
+def _lacking(runner: str) -> list[str]:
+    modules = ("apache_beam", "pyarrow", *([_MODULES[runner]] if runner in _MODULES else []))
+    return [module for module in modules if importlib.util.find_spec(module) is None]
 
 
 def run(
@@ -48,7 +57,7 @@ def run(
     Raises:
         FileError: The runner has failed.
     """
-    with _printed(log):
+    with _printed(log), single_threads():
         import apache_beam
         from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -76,6 +85,22 @@ def _printed(log: Path) -> Iterator[None]:
         sys.stderr.flush()
         os.dup2(before, 2)
         os.close(before)
+
+
+@contextmanager
+def single_threads() -> Iterator[None]:
+    """One thread of arithmetic for each process that is started within: processes are as many as the cores."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
