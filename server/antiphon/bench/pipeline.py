@@ -1,9 +1,8 @@
-"""`bench pipeline`: log-mel spectrograms of clips and songs by the pipeline's shards and by librosa, on 1 and 2 processes.
+"""`bench pipeline`: log-mel spectrograms of clips and songs by shards and by librosa, on 1 and 2 processes.
 
-The sounds are noise with tones, written as MP3 and WAV. Both systems run in processes of their own with one thread each,
-alternately. "A core-second" is seconds of sound for a second of
-processor time. What is measured begins with files on the disk (cached) and ends with spectrograms, of the pipeline's as a
-shard on the disk. Beam's own start is measured apart.
+The sounds are noise with tones, written as MP3 and WAV. Both systems run alternately, in processes of their own with one
+thread each. "A core-second" is seconds of sound for a second of processor time. What is measured begins with files on
+the disk (cached) and ends with spectrograms, the pipeline's as a shard on the disk. Beam's own start is measured apart.
 """
 
 from __future__ import annotations
@@ -150,4 +149,3 @@ def _beam_start(folder: Path, seed: int) -> dict[str, float]:
         runners.run([replace(task, number=workers)], folder / "beam.log", workers=workers)
         found[str(workers)] = time.perf_counter() - begun
     return found
-

@@ -37,7 +37,8 @@ def run(
         str, typer.Option("--runner", help="direct, dask, flink, spark or dataflow, of Beam.")
     ] = "direct",
     steps: Annotated[
-        str, typer.Option("--steps", help="Of gather, preprocess, train, evaluate, deploy: those to run.")
+        str,
+        typer.Option("--steps", help="Of gather, preprocess, analyse, train, evaluate, deploy, predict."),
     ] = "gather,preprocess",
     workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes, of direct and dask.")] = 2,
     option: Annotated[
@@ -54,10 +55,12 @@ def run(
     if as_json:
         typer.echo(json.dumps(asdict(report)))
         return
+    for step, counts in report.analysed.items():
+        typer.echo(f"{step}: {', '.join(f'{count:,} {word}' for word, count in counts.items())}")
     splits = ", ".join(f"{name or 'in none'} {count:,}" for name, count in report.splits.items())
-    typer.echo(
-        f"{report.out}: {report.items:,} sounds ({splits}), {report.shards} shards, {report.computed} computed now"
-    )
+    if report.items:
+        shards = f"{report.shards} shards, {report.computed} computed now"
+        typer.echo(f"{report.out}: {report.items:,} sounds ({splits}), {shards}")
     for number, (name, reason) in enumerate(report.dead.items()):
         if number == SHOWN:
             complain(f"and {len(report.dead) - SHOWN:,} more; {report.out}/manifest.json names them")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from antiphon.errors import FileError, UsageError
-from antiphon.pipeline.shards import ShardTask, compute
+from antiphon.pipeline.shards import compute
 from antiphon.runtime.shortening import shorten
 
 RUNNERS = ("direct", "dask", "flink", "spark", "dataflow")
@@ -43,13 +43,20 @@ def _lacking(runner: str) -> list[str]:
 
 
 def run(
-    tasks: Sequence[ShardTask], log: Path, *, runner: str = "direct", workers: int = 2, options: Sequence[str] = ()
+    tasks: Sequence[Any],
+    log: Path,
+    *,
+    work: Callable[[Any], Any] = compute,
+    runner: str = "direct",
+    workers: int = 2,
+    options: Sequence[str] = (),
 ) -> None:
     """Computes shards.
 
     Args:
-        tasks: What is to be computed.
+        tasks: What is to be computed, in plain data.
         log: A file for what Beam and its workers print.
+        work: A function of a module, which computes one of them.
         runner: One of `RUNNERS`.
         workers: Processes, of direct and dask.
         options: Beam's own, such as "--dask_client_address=tcp://127.0.0.1:8786".
@@ -66,7 +73,7 @@ def run(
                 _place(runner, workers, options) as (kind, chosen),
                 apache_beam.Pipeline(kind, PipelineOptions(chosen)) as begin,
             ):
-                _ = begin | apache_beam.Create(list(tasks)) | apache_beam.Reshuffle() | apache_beam.Map(compute)
+                _ = begin | apache_beam.Create(list(tasks)) | apache_beam.Reshuffle() | apache_beam.Map(work)
         except Exception as error:  # of whatever kind: Beam wraps its workers' in its own
             reason = shorten(str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__, 200)
             raise FileError(f"Beam's runner {runner} has failed: {reason}; {log} has the rest") from error

@@ -13,7 +13,7 @@ from antiphon.datasets.layouts import layout_of
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime.paths import why
 
-STEPS = ("gather", "preprocess", "train", "evaluate", "deploy")
+STEPS = ("gather", "preprocess", "analyse", "train", "evaluate", "deploy", "predict")
 """In their order."""
 LARGEST = 1 << 20
 """Bytes of the file."""
@@ -57,6 +57,34 @@ class PreprocessSettings:
     shards: int = 16
 
 
+@dataclass(frozen=True, slots=True)
+class AnalyseSettings:
+    """Which analyses are made of each sound.
+
+    Attributes:
+        analyses: Their names; none for all.
+        shards: Files that the items are shared among.
+    """
+
+    analyses: tuple[str, ...] = ()
+    shards: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PredictSettings:
+    """What is said of new sounds.
+
+    Attributes:
+        path: Their folder.
+        analyses: The classifiers, which are analyses; none for all.
+        shards: Files that the sounds are shared among.
+    """
+
+    path: Path
+    analyses: tuple[str, ...] = ()
+    shards: int = 16
+
+
 _RANGES = {
     "rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_384), "bands": (4, 512), "low": (0.0, 20_000.0),
     "high": (100.0, 96_000.0), "seconds": (0.0, 36_000.0), "shards": (1, 10_000),
@@ -72,12 +100,16 @@ class PipelineSettings:
         out: The folder for all that it writes.
         gather: See there.
         preprocess: See there.
+        analyse: See there.
+        predict: See there; None where the file has no such table.
     """
 
     name: str
     out: Path
     gather: GatherSettings
     preprocess: PreprocessSettings
+    analyse: AnalyseSettings = AnalyseSettings()
+    predict: PredictSettings | None = None
 
 
 def load(path: Path) -> PipelineSettings:
@@ -94,7 +126,7 @@ def load(path: Path) -> PipelineSettings:
         raise FileError(f"cannot read {path}: {why(error)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FileError(f"{path} is not TOML: {error}") from None
-    _known(path, "", found, {"name", "out", "gather", "preprocess"})
+    _known(path, "", found, {"name", "out", "gather", "preprocess", "analyse", "predict"})
     gather = _table(path, found, "gather")
     _known(path, "gather.", gather, {"dataset", "path"})
     dataset, place = _text(path, gather, "gather.", "dataset"), _text(path, gather, "gather.", "path")
@@ -105,8 +137,42 @@ def load(path: Path) -> PipelineSettings:
     name = _text(path, found, "", "name")
     out = path.parent / _text(path, {"out": name, **found}, "", "out")
     return PipelineSettings(
-        name, out, GatherSettings(dataset, path.parent / place), _preprocess(path, _table(path, found, "preprocess"))
+        name,
+        out,
+        GatherSettings(dataset, path.parent / place),
+        _preprocess(path, _table(path, found, "preprocess")),
+        _analyse(path, _table(path, found, "analyse")),
+        _predict(path, _table(path, found, "predict")) if "predict" in found else None,
     )
+
+
+def _analyse(path: Path, table: Mapping[str, Any]) -> AnalyseSettings:
+    _known(path, "analyse.", table, {field.name for field in fields(AnalyseSettings)})
+    made = AnalyseSettings()
+    return AnalyseSettings(_names(path, table, "analyse."), _shards(path, table, "analyse.", made.shards))
+
+
+def _predict(path: Path, table: Mapping[str, Any]) -> PredictSettings:
+    _known(path, "predict.", table, {field.name for field in fields(PredictSettings)})
+    place = path.parent / _text(path, table, "predict.", "path")
+    return PredictSettings(
+        place, _names(path, table, "predict."), _shards(path, table, "predict.", PredictSettings(place).shards)
+    )
+
+
+def _names(path: Path, table: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
+    names = table.get("analyses", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise FileError(f'{path}: {prefix}analyses is {names!r}; it is a list of names, such as ["music"]')
+    return tuple(names)
+
+
+def _shards(path: Path, table: Mapping[str, Any], prefix: str, default: int) -> int:
+    low, high = _RANGES["shards"]
+    value = table.get("shards", default)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise FileError(f"{path}: {prefix}shards is {value!r}; it is a whole number from {low} to {high}")
+    return value
 
 
 def _preprocess(path: Path, table: Mapping[str, Any]) -> PreprocessSettings:
