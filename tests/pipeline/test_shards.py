@@ -37,7 +37,9 @@ def toml(tmp_path: Path) -> Path:
         for n in range(12):
             sound(tmp_path / f"sounds/{label}/song {n}.wav", 8000 + n)
     (tmp_path / "sounds/loud/broken.wav").write_bytes(b"RIFF")
-    sound(tmp_path / "sounds/loud" / os.fsdecode(b"\xff.wav"))
+    (tmp_path / "sounds/loud" / os.fsdecode(b"\xff.wav")).write_bytes(
+        (tmp_path / "sounds/loud/song 1.wav").read_bytes()
+    )
     return named(tmp_path, "one")
 
 

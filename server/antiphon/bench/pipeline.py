@@ -1,6 +1,6 @@
 """`bench pipeline`: log-mel spectrograms of clips and songs by shards and by librosa, on 1 and 2 processes.
 
-The sounds are noise with tones, written as MP3 and WAV. Both systems run alternately, in processes of their own with one
+The sounds are noise with tones, written as MP3 and WAV. Both systems take turns, in processes of their own with one
 thread each. "A core-second" is seconds of sound for a second of processor time. What is measured begins with files on
 the disk (cached) and ends with spectrograms, the pipeline's as a shard on the disk. Beam's own start is measured apart.
 """
