@@ -44,7 +44,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (TOML + "[preprocess]\nhigh = 12000\n", "high at most half of rate"),
         (
             TOML + "[preproces]\nbands = 8\n",
-            "there is no preproces; it may hold analyse, gather, name, out, predict, preprocess",
+            "there is no preproces; it may hold analyse, gather, name, out, predict, preprocess, watch",
         ),
         (TOML + "preprocess = 3\n", "there is no gather.preprocess"),
     ],

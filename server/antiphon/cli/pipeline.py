@@ -24,6 +24,7 @@ def application() -> typer.Typer:
     )  # fmt: skip
     app.callback()(_pipeline)
     app.command("run")(run)
+    app.command("watch")(watch)
     return app
 
 
@@ -66,3 +67,24 @@ def run(
             complain(f"and {len(report.dead) - SHOWN:,} more; {report.out}/manifest.json names them")
             break
         complain(f"{name} is left out: {reason}")
+
+
+def watch(
+    file: Annotated[Path, typer.Argument(help="A pipeline.toml with a table [watch].")],
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="FILE", help="JSON lines with the results; else OUT/watch.jsonl.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no results.")] = False,
+) -> None:
+    """Analyse sounds as they arrive, in a folder and over MQTT: a JSON object a line, until Ctrl-C."""
+    from antiphon.cli.terminal.errors import complain
+    from antiphon.errors import UsageError
+    from antiphon.pipeline import settings, stream
+
+    chosen = settings.load(file)
+    if chosen.watch is None:
+        raise UsageError(f'{file} has no table [watch] with path = "FOLDER", where sounds arrive')
+    counts = stream.watch(
+        chosen.watch, into or chosen.out / "watch.jsonl", (lambda _: None) if quiet else lambda line: typer.echo(line)
+    )
+    complain(", ".join(f"{count:,} {word}" for word, count in counts.items()))

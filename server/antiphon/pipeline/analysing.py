@@ -124,6 +124,7 @@ def compute_analyses(task: AnalysisTask) -> dict[str, Any]:
                 f"the analysis {name} is not there in version {version}: install the same plugins everywhere"
             )
     rows: list[dict[str, Any]] = []
+    said: list[dict[str, Any]] = []
     dead: list[dict[str, str]] = []
     names = [name for name, _ in task.versions]
     for item in task.items:
@@ -134,6 +135,7 @@ def compute_analyses(task: AnalysisTask) -> dict[str, Any]:
         except FileError as error:
             dead.append({"name": item.name, "path": item.path, "reason": str(error)})
             continue
+        said.append(prediction(item.name, digest, sound.duration, results))
         rows.append({
             "name": item.name, "path": item.path, "digest": digest, "group": item.group, "split": item.split,
             "labels": list(item.labels), "sound": sound.digest, "seconds": sound.duration, "rate": sound.rate,
@@ -149,7 +151,7 @@ def compute_analyses(task: AnalysisTask) -> dict[str, Any]:
     ]  # fmt: skip
     beside: dict[Path, Sequence[Mapping[str, Any]]] = {task.dead: dead}
     if task.folder == PREDICTIONS:
-        beside[task.lines] = [_prediction(row, names) for row in rows]
+        beside[task.lines] = said
     write_shard(task, fields, rows, {"version": VERSION, "analyses": dict(task.versions)}, beside)
     return {"shard": task.number, "items": len(rows), "dead": len(dead), "seconds": sum(row["seconds"] for row in rows)}
 
@@ -183,14 +185,16 @@ def _type(quantity: Quantity) -> Any:
     return pyarrow.list_(number)
 
 
-def _prediction(row: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
-    """A row as a JSON object; landmarks, which are bytes, are left out."""
-    values: dict[str, dict[str, Any]] = {name: {} for name in names}
-    for key, value in row.items():
-        name, dot, quantity = key.partition(".")
-        if dot and not isinstance(value, bytes):
-            values[name][quantity] = value
-    return {"name": row["name"], "digest": row["digest"], "seconds": row["seconds"], **values}
+def prediction(name: str, digest: str, seconds: float, results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
+    """What is said of a sound as JSON data: by analysis its quantities, and "problem", "" where there is none.
+
+    Landmarks, which are bytes, are left out.
+    """
+    said = {
+        analysis: {k: v for k, v in (values or {}).items() if not isinstance(v, bytes)} | {"problem": problem}
+        for analysis, (_, values, problem) in sorted(results.items())
+    }
+    return {"name": name, "digest": digest, "seconds": round(seconds, 6), **said}
 
 
 def results_of(row: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str, AnalysisResult]:
