@@ -6,7 +6,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -119,11 +119,15 @@ def _place(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[
     elif runner == "dask":
         from apache_beam.runners.dask.dask_runner import DaskRunner
 
-        if any(option.startswith(("--dask_client_address", "--dask_scheduler_file")) for option in options):
-            yield DaskRunner(), list(options)
-            return
         from distributed import LocalCluster, default_client
 
+        if any(option.startswith(("--dask_client_address", "--dask_scheduler_file")) for option in options):
+            try:
+                yield DaskRunner(), list(options)
+            finally:
+                with suppress(ValueError):  # there is none where the cluster was not there
+                    default_client().close()
+            return
         with LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
         ) as cluster:
