@@ -42,7 +42,10 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (TOML + "[preprocess]\nrate = 22050.5\n", "preprocess.rate is 22050.5; it is a whole number"),
         (TOML + "[preprocess]\nhop = 2048\n", "preprocess.hop is 2048; at most the window of 1024"),
         (TOML + "[preprocess]\nhigh = 12000\n", "high at most half of rate"),
-        (TOML + "[preproces]\nbands = 8\n", "there is no preproces; it may hold gather, name, out, preprocess"),
+        (
+            TOML + "[preproces]\nbands = 8\n",
+            "there is no preproces; it may hold analyse, gather, name, out, predict, preprocess, watch",
+        ),
         (TOML + "preprocess = 3\n", "there is no gather.preprocess"),
     ],
 )

@@ -37,6 +37,9 @@ def toml(tmp_path: Path) -> Path:
         for n in range(12):
             sound(tmp_path / f"sounds/{label}/song {n}.wav", 8000 + n)
     (tmp_path / "sounds/loud/broken.wav").write_bytes(b"RIFF")
+    (tmp_path / "sounds/loud" / os.fsdecode(b"\xff.wav")).write_bytes(
+        (tmp_path / "sounds/loud/song 1.wav").read_bytes()
+    )
     return named(tmp_path, "one")
 
 
@@ -58,8 +61,8 @@ def test_a_run_on_several_processes_gives_every_sound_once_and_names_the_bad_one
     report = run(settings, ("gather", "preprocess"), workers=2)
     rows = [row for path in sorted((settings.out / "shards").iterdir()) for row in spectrograms(path)]
     assert sorted(row[0] for row in rows) == sorted(f"{c}/song {n}.wav" for c in ("calm", "loud") for n in range(12))
-    assert report.items == 25
-    assert list(report.dead) == ["loud/broken.wav"]
+    assert report.items == 26
+    assert sorted(report.dead) == ["loud/broken.wav", os.fsdecode(b"loud/\xff.wav")]
     assert json.loads((settings.out / "manifest.json").read_text())["dead"].keys() == report.dead.keys()
     assert {row[2] for row in rows} == {("calm",), ("loud",)}
     assert all(row[1] == split_of(row[0].removesuffix(".wav").rsplit(" ", 1)[0]) for row in rows)

@@ -99,6 +99,12 @@ def _plugins(asked: BenchOptions) -> None:
     main(asked.data, asked.seed, asked.limit)
 
 
+def _pipeline(asked: BenchOptions) -> None:
+    from antiphon.bench.pipeline import main
+
+    main(asked.seed, asked.limit)
+
+
 def _denoise(asked: BenchOptions) -> None:
     from antiphon.bench.denoise import main
 
@@ -125,6 +131,7 @@ BENCHES = {
     "swap": Bench(_swap, lambda asked: 0.25 * (asked.limit or 1000) + 25.0),
     "live": Bench(_live, lambda asked: 0.75 * (asked.limit or 1000) + 2 * (asked.seconds or 60.0) + 30.0),
     "plugins": Bench(_plugins, lambda _: None),
+    "pipeline": Bench(_pipeline, lambda _: 120.0),
     "soak": Bench(_soak, lambda asked: 3600.0 * asked.hours),
 }
 NAMES = tuple(BENCHES)

@@ -24,6 +24,7 @@ def application() -> typer.Typer:
     )  # fmt: skip
     app.callback()(_pipeline)
     app.command("run")(run)
+    app.command("watch")(watch)
     return app
 
 
@@ -37,7 +38,8 @@ def run(
         str, typer.Option("--runner", help="direct, dask, flink, spark or dataflow, of Beam.")
     ] = "direct",
     steps: Annotated[
-        str, typer.Option("--steps", help="Of gather, preprocess, train, evaluate, deploy: those to run.")
+        str,
+        typer.Option("--steps", help="Of gather, preprocess, analyse, train, evaluate, deploy, predict."),
     ] = "gather,preprocess",
     workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes, of direct and dask.")] = 2,
     option: Annotated[
@@ -54,12 +56,35 @@ def run(
     if as_json:
         typer.echo(json.dumps(asdict(report)))
         return
+    for step, counts in report.analysed.items():
+        typer.echo(f"{step}: {', '.join(f'{count:,} {word}' for word, count in counts.items())}")
     splits = ", ".join(f"{name or 'in none'} {count:,}" for name, count in report.splits.items())
-    typer.echo(
-        f"{report.out}: {report.items:,} sounds ({splits}), {report.shards} shards, {report.computed} computed now"
-    )
+    if report.items:
+        shards = f"{report.shards} shards, {report.computed} computed now"
+        typer.echo(f"{report.out}: {report.items:,} sounds ({splits}), {shards}")
     for number, (name, reason) in enumerate(report.dead.items()):
         if number == SHOWN:
             complain(f"and {len(report.dead) - SHOWN:,} more; {report.out}/manifest.json names them")
             break
         complain(f"{name} is left out: {reason}")
+
+
+def watch(
+    file: Annotated[Path, typer.Argument(help="A pipeline.toml with a table [watch].")],
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="FILE", help="JSON lines with the results; else OUT/watch.jsonl.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no results.")] = False,
+) -> None:
+    """Analyse sounds as they arrive, in a folder and over MQTT: a JSON object a line, until Ctrl-C."""
+    from antiphon.cli.terminal.errors import complain
+    from antiphon.errors import UsageError
+    from antiphon.pipeline import settings, stream
+
+    chosen = settings.load(file)
+    if chosen.watch is None:
+        raise UsageError(f'{file} has no table [watch] with path = "FOLDER", where sounds arrive')
+    counts = stream.watch(
+        chosen.watch, into or chosen.out / "watch.jsonl", (lambda _: None) if quiet else lambda line: typer.echo(line)
+    )
+    complain(", ".join(f"{count:,} {word}" for word, count in counts.items()))

@@ -12,8 +12,10 @@ import numpy as np
 
 from antiphon.contract.analysis import Analysis, AnalysisRun, check_quantities, plain_result
 from antiphon.contract.block import Samples
-from antiphon.errors import AntiphonError, PluginError
+from antiphon.errors import AntiphonError, FileError, PluginError
 from antiphon.io.decode import Decoder
+from antiphon.library.identity import SoundDigest
+from antiphon.library.records import SoundIdentity
 from antiphon.runtime.shortening import shorten
 
 LONGEST_REASON = 300
@@ -51,16 +53,40 @@ def analyse_file(
     Raises:
         FileError: The file cannot be read.
     """
-    present = analyses()
     with Decoder(Path(os.fsdecode(path))) as decoder:
-        rate, channels = decoder.info.rate, decoder.info.channels
-        feeds = {name: _Feed(name, present[name], rate, channels) for name in names}
-        frames = 0
-        for block in decoder.blocks():
-            for feed in feeds.values():
-                feed.take(block)
-            frames += block.shape[1]
-            progress(frames / rate)
+        return _fed(decoder, names, progress, lambda _: None)
+
+
+def identify_and_analyse(
+    path: bytes, names: Collection[str]
+) -> tuple[SoundIdentity, Mapping[str, str], dict[str, AnalysisResult]]:
+    """What the catalogue holds of a file: like `analyse_file`, with the sound's identity and the file's tags.
+
+    Raises:
+        FileError: The file cannot be read, or holds no sound.
+    """
+    with Decoder(Path(os.fsdecode(path))) as decoder:
+        whole = SoundDigest(decoder.info)
+        results = _fed(decoder, names, lambda _: None, whole.take)
+        sound = whole.identity()
+        if sound is None:
+            raise FileError(f"{decoder.name} holds no sound")
+        return sound, dict(decoder.info.tags), results
+
+
+def _fed(
+    decoder: Decoder, names: Collection[str], progress: Callable[[float], None], also: Callable[[Samples], None]
+) -> dict[str, AnalysisResult]:
+    present = analyses()
+    rate, channels = decoder.info.rate, decoder.info.channels
+    feeds = {name: _Feed(name, present[name], rate, channels) for name in names}
+    frames = 0
+    for block in decoder.blocks():
+        also(block)
+        for feed in feeds.values():
+            feed.take(block)
+        frames += block.shape[1]
+        progress(frames / rate)
     return {name: feed.end() for name, feed in feeds.items()}
 
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from antiphon.contract.block import Samples
 from antiphon.errors import FileError
-from antiphon.io.decode import Decoder, shown
+from antiphon.io.decode import AudioInfo, Decoder, shown
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
 from antiphon.runtime.paths import why
 from antiphon.runtime.shortening import shorten
@@ -32,6 +33,30 @@ def digest_of(path: bytes) -> str:
     return hashed.hexdigest()
 
 
+class SoundDigest:
+    """The identity of a sound, of its blocks as they are decoded.
+
+    Args:
+        info: What its file says of itself.
+    """
+
+    def __init__(self, info: AudioInfo) -> None:
+        self._info, self._frames = info, 0
+        self._hashed = hashlib.blake2b(f"{info.rate} {info.channels} ".encode(), digest_size=DIGEST_BYTES)
+
+    def take(self, block: Samples) -> None:
+        """The next block, float32 `[channels, n]`."""
+        self._frames += block.shape[1]
+        self._hashed.update(np.ascontiguousarray(block.T).data)
+
+    def identity(self) -> SoundIdentity | None:
+        """Of all blocks; None where there is no sound in them."""
+        info = self._info
+        if self._frames == 0:
+            return None
+        return SoundIdentity(self._hashed.hexdigest(), self._frames / info.rate, info.rate, info.channels)
+
+
 def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
     """Decodes a file from its beginning to its end, block by block.
 
@@ -43,21 +68,17 @@ def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
     Returns:
         Its row; of a bad file one that says why.
     """
-    hashed = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    frames = 0
     try:
         with Decoder(Path(os.fsdecode(path))) as decoder:
-            info = decoder.info
-            hashed.update(f"{info.rate} {info.channels} ".encode())
+            whole = SoundDigest(decoder.info)
             for block in decoder.blocks():
-                frames += block.shape[1]
-                hashed.update(np.ascontiguousarray(block.T).data)
+                whole.take(block)
     except FileError as error:
         return FileEntry(path, state, digest, None, problem=shorten(str(error), LONGEST_REASON))
-    if frames == 0:
+    sound = whole.identity()
+    if sound is None:
         return FileEntry(path, state, digest, None, problem=f"{shown(os.fsdecode(path))} holds no sound")
-    sound = SoundIdentity(hashed.hexdigest(), frames / info.rate, info.rate, info.channels)
-    return FileEntry(path, state, digest, sound, dict(info.tags))
+    return FileEntry(path, state, digest, sound, dict(decoder.info.tags))
 
 
 def unreadable(path: bytes, state: FileState, error: OSError) -> FileEntry:

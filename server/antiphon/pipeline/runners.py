@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from antiphon.errors import FileError, UsageError
-from antiphon.pipeline.shards import ShardTask, compute
+from antiphon.pipeline.shards import compute
 from antiphon.runtime.shortening import shorten
 
 RUNNERS = ("direct", "dask", "flink", "spark", "dataflow")
@@ -28,19 +28,35 @@ def check_runner(runner: str) -> None:
     """
     if runner not in RUNNERS:
         raise UsageError(f"there is no runner {runner!r}; the runners are {', '.join(RUNNERS)}")
-    for module in ("apache_beam", "pyarrow", *([_MODULES[runner]] if runner in _MODULES else [])):
-        if importlib.util.find_spec(module) is None:
-            raise UsageError(f"{module} is not installed, which the pipeline needs: pip install 'antiphon[pipeline]'")
+    if lacking := _lacking(runner):
+        raise UsageError(f"{lacking[0]} is not installed, which the pipeline needs: pip install 'antiphon[pipeline]'")
+
+
+def installed(runner: str) -> bool:
+    """Whether the packages of a runner are there."""
+    return not _lacking(runner)
+
+
+def _lacking(runner: str) -> list[str]:
+    modules = ("apache_beam", "pyarrow", *([_MODULES[runner]] if runner in _MODULES else []))
+    return [module for module in modules if importlib.util.find_spec(module) is None]
 
 
 def run(
-    tasks: Sequence[ShardTask], log: Path, *, runner: str = "direct", workers: int = 2, options: Sequence[str] = ()
+    tasks: Sequence[Any],
+    log: Path,
+    *,
+    work: Callable[[Any], Any] = compute,
+    runner: str = "direct",
+    workers: int = 2,
+    options: Sequence[str] = (),
 ) -> None:
     """Computes shards.
 
     Args:
-        tasks: What is to be computed.
+        tasks: What is to be computed, in plain data.
         log: A file for what Beam and its workers print.
+        work: A function of a module, which computes one of them.
         runner: One of `RUNNERS`.
         workers: Processes, of direct and dask.
         options: Beam's own, such as "--dask_client_address=tcp://127.0.0.1:8786".
@@ -48,7 +64,7 @@ def run(
     Raises:
         FileError: The runner has failed.
     """
-    with _printed(log):
+    with _printed(log), single_threads():
         import apache_beam
         from apache_beam.options.pipeline_options import PipelineOptions
 
@@ -57,7 +73,7 @@ def run(
                 _place(runner, workers, options) as (kind, chosen),
                 apache_beam.Pipeline(kind, PipelineOptions(chosen)) as begin,
             ):
-                _ = begin | apache_beam.Create(list(tasks)) | apache_beam.Reshuffle() | apache_beam.Map(compute)
+                _ = begin | apache_beam.Create(list(tasks)) | apache_beam.Reshuffle() | apache_beam.Map(work)
         except Exception as error:  # of whatever kind: Beam wraps its workers' in its own
             reason = shorten(str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__, 200)
             raise FileError(f"Beam's runner {runner} has failed: {reason}; {log} has the rest") from error
@@ -79,6 +95,22 @@ def _printed(log: Path) -> Iterator[None]:
 
 
 @contextmanager
+def single_threads() -> Iterator[None]:
+    """One thread of arithmetic for each process that is started within: processes are as many as the cores."""
+    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
 def _place(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
     """The runner and its options; a cluster of this machine's own is stopped afterwards."""
     if runner == "direct":
@@ -87,11 +119,15 @@ def _place(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[
     elif runner == "dask":
         from apache_beam.runners.dask.dask_runner import DaskRunner
 
-        if any(option.startswith(("--dask_client_address", "--dask_scheduler_file")) for option in options):
-            yield DaskRunner(), list(options)
-            return
         from distributed import LocalCluster, default_client
 
+        if any(option.startswith(("--dask_client_address", "--dask_scheduler_file")) for option in options):
+            try:
+                yield DaskRunner(), list(options)
+            finally:
+                with suppress(ValueError):  # there is none where the cluster was not there
+                    default_client().close()
+            return
         with LocalCluster(
             n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
         ) as cluster:

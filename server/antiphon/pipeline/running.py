@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
+from antiphon import __version__
 from antiphon.errors import FileError, UsageError
 from antiphon.pipeline import runners
+from antiphon.pipeline.analysing import (
+    ANALYSES,
+    PREDICTIONS,
+    AnalysisTask,
+    analysis_tasks,
+    compute_analyses,
+    new_sounds,
+)
 from antiphon.pipeline.gathering import SourceItem, gather, read_items, shard_of
 from antiphon.pipeline.settings import PipelineSettings
-from antiphon.pipeline.shards import FOLDER, ShardTask, is_done
+from antiphon.pipeline.shards import FOLDER, ShardTask, ShardWork, compute, is_done
 from antiphon.runtime.paths import write_atomic
 
-READY = ("gather", "preprocess")
+READY = ("gather", "preprocess", "analyse", "predict")
 """The steps that there are; the others are refused."""
 MANIFEST = "manifest.json"
 LOG = "beam.log"
@@ -32,6 +43,7 @@ class PipelineReport:
         computed: Those of them that this run has computed.
         dead: Sounds that could not be used, by name, and why.
         splits: Sounds of each split.
+        analysed: Of the steps analyse and predict: "sounds", "dead", "shards" and "computed", how many of each.
     """
 
     out: str
@@ -40,6 +52,7 @@ class PipelineReport:
     computed: int
     dead: dict[str, str]
     splits: dict[str, int]
+    analysed: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
 def run(
@@ -67,26 +80,19 @@ def run(
     """
     if later := [step for step in steps if step not in READY]:
         raise UsageError(f"the step {later[0]} is not there yet; --steps {','.join(READY)} runs those that are")
-    if "preprocess" in steps:
+    if {"preprocess", "analyse", "predict"} & set(steps):
         runners.check_runner(runner)
+    beam = _Beam(settings.out / LOG, runner, workers, options)
+    if tuple(steps) == ("predict",):  # of other sounds, which need no data set
+        return _predicted(settings, beam, PipelineReport(str(settings.out), 0, 0, 0, {}, {}))
     items = gather(settings) if "gather" in steps else read_items(settings)
     tasks = shard_tasks(settings, items)
     computed = 0
     if "preprocess" in steps:
-        _remove_others(settings, tasks)
-        undone = [task for task in tasks if not is_done(task)]
-        if undone:
-            runners.run(undone, settings.out / LOG, runner=runner, workers=workers, options=options)
-            if left := [task.number for task in undone if not is_done(task)]:
-                raise FileError(f"shard {left[0]} was not written; {settings.out / LOG} has what Beam says")
-        computed = len(undone)
+        _remove_others(tasks, settings.out / FOLDER)
+        computed = beam.compute(tasks, compute)
     there = [task for task in tasks if task.path.is_file()]
-    dead = {
-        row["name"]: f"{row['path']}: {row['reason']}"
-        for task in there
-        if task.dead.is_file()
-        for row in map(json.loads, task.dead.read_text("utf-8").splitlines())
-    }
+    dead = _dead(there)
     splits = dict(sorted(Counter(item.split for item in items if item.name not in dead).items()))
     report = PipelineReport(str(settings.out), len(items), len(there), computed, dead, splits)
     if "preprocess" in steps:
@@ -94,7 +100,71 @@ def run(
                  "items": len(items), "shards": [f"{FOLDER}/{task.path.name}" for task in there], "splits": splits,
                  "dead": dead}  # fmt: skip
         write_atomic(settings.out / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
-    return report
+    if "analyse" in steps:
+        chosen = settings.analyse
+        wanted = analysis_tasks(settings.out, ANALYSES, settings.gather.path, items, chosen.analyses, chosen.shards)
+        report = _analysed(settings, beam, report, "analyse", wanted)
+    return _predicted(settings, beam, report) if "predict" in steps else report
+
+
+@dataclass(frozen=True, slots=True)
+class _Beam:
+    """How shards are computed: what `runners.run` takes."""
+
+    log: Path
+    runner: str
+    workers: int
+    options: Sequence[str]
+
+    def compute(self, tasks: Sequence[ShardWork], work: Callable[[Any], Any]) -> int:
+        """Computes what is not done; how many there were.
+
+        Raises:
+            FileError: It failed.
+        """
+        undone = [task for task in tasks if not is_done(task)]
+        if undone:
+            runners.run(undone, self.log, work=work, runner=self.runner, workers=self.workers, options=self.options)
+            if left := [task.path for task in undone if not is_done(task)]:
+                raise FileError(f"the shard {left[0]} was not written; {self.log} has what Beam says")
+        return len(undone)
+
+
+def _predicted(settings: PipelineSettings, beam: _Beam, report: PipelineReport) -> PipelineReport:
+    chosen = settings.predict
+    if chosen is None:
+        raise UsageError('the step predict needs a table [predict] with path = "FOLDER", where the new sounds are')
+    settings.out.mkdir(parents=True, exist_ok=True)
+    items = new_sounds(chosen.path)
+    wanted = analysis_tasks(settings.out, PREDICTIONS, chosen.path, items, chosen.analyses, chosen.shards)
+    return _analysed(settings, beam, report, "predict", wanted)
+
+
+def _analysed(
+    settings: PipelineSettings, beam: _Beam, report: PipelineReport, step: str, tasks: Sequence[AnalysisTask]
+) -> PipelineReport:
+    """Runs one of the two steps, and adds what it gave to the report."""
+    first = tasks[0]
+    _remove_others(tasks, first.path.parent)
+    computed = beam.compute(tasks, compute_analyses)
+    dead = _dead(tasks)
+    sounds = sum(len(task.items) for task in tasks)
+    counts = {"sounds": sounds, "dead": len(dead), "shards": len(tasks), "computed": computed}
+    about = {"name": settings.name, "source": str(Path(first.source).absolute()), "analyses": dict(first.versions),
+             "antiphon": __version__, "sounds": sounds, "shards": [task.path.name for task in tasks],
+             "dead": dead}  # fmt: skip
+    write_atomic(first.path.parent / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
+    return replace(report, dead={**report.dead, **dead}, analysed={**report.analysed, step: counts})
+
+
+def _dead(tasks: Iterable[ShardWork]) -> dict[str, str]:
+    """The sounds that could not be used, by name, and why."""
+    return {
+        row["name"]: f"{row['path']}: {row['reason']}"
+        for task in tasks
+        if task.dead.is_file()
+        for row in map(json.loads, task.dead.read_text("utf-8").splitlines())
+    }
 
 
 def shard_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list[ShardTask]:
@@ -108,9 +178,9 @@ def shard_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list
     ]
 
 
-def _remove_others(settings: PipelineSettings, tasks: Sequence[ShardTask]) -> None:
+def _remove_others(tasks: Sequence[ShardWork], folder: Path) -> None:
     """Removes shards of another number of shards, which would hold items twice."""
-    wanted = {task.path for task in tasks}
-    for path in sorted((settings.out / FOLDER).glob("*.parquet")):
-        if path not in wanted:
+    wanted = {task.path.stem for task in tasks}
+    for path in sorted(folder.glob("[0-9]*")):
+        if path.stem not in wanted:
             path.unlink()

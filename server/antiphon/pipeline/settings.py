@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from antiphon.datasets.layouts import layout_of
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime.paths import why
 
-STEPS = ("gather", "preprocess", "train", "evaluate", "deploy")
+STEPS = ("gather", "preprocess", "analyse", "train", "evaluate", "deploy", "predict")
 """In their order."""
 LARGEST = 1 << 20
 """Bytes of the file."""
@@ -63,6 +63,55 @@ class PreprocessSettings:
         return MelSettings(self.rate, self.window, self.hop, self.bands, self.low, self.high)
 
 
+@dataclass(frozen=True, slots=True)
+class AnalyseSettings:
+    """Which analyses are made of each sound.
+
+    Attributes:
+        analyses: Their names; none for all.
+        shards: Files that the items are shared among.
+    """
+
+    analyses: tuple[str, ...] = ()
+    shards: int = 64
+
+
+@dataclass(frozen=True, slots=True)
+class PredictSettings:
+    """What is said of new sounds.
+
+    Attributes:
+        path: Their folder.
+        analyses: The classifiers, which are analyses; none for all.
+        shards: Files that the sounds are shared among.
+    """
+
+    path: Path
+    analyses: tuple[str, ...] = ()
+    shards: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class WatchSettings:
+    """What is said of sounds as they arrive.
+
+    Attributes:
+        path: The folder that they arrive in.
+        analyses: The classifiers, which are analyses; none for all.
+        queue: Most sounds that wait; others stay in the folder, or are refused.
+        largest: Bytes of a file.
+        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. Its password is in ANTIPHON_MQTT_PASSWORD.
+        topic: Requests are at TOPIC/request, answers at TOPIC/result and TOPIC/refused.
+    """
+
+    path: Path
+    analyses: tuple[str, ...] = ()
+    queue: int = 64
+    largest: int = 256 << 20
+    mqtt: str = ""
+    topic: str = "antiphon/sounds"
+
+
 _RANGES = {
     "rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_384), "bands": (4, 512), "low": (0.0, 20_000.0),
     "high": (100.0, 96_000.0), "seconds": (0.0, 36_000.0), "shards": (1, 10_000),
@@ -78,12 +127,18 @@ class PipelineSettings:
         out: The folder for all that it writes.
         gather: See there.
         preprocess: See there.
+        analyse: See there.
+        predict: See there; None where the file has no such table.
+        watch: See there; None where the file has no such table.
     """
 
     name: str
     out: Path
     gather: GatherSettings
     preprocess: PreprocessSettings
+    analyse: AnalyseSettings = AnalyseSettings()
+    predict: PredictSettings | None = None
+    watch: WatchSettings | None = None
 
 
 def load(path: Path) -> PipelineSettings:
@@ -100,8 +155,11 @@ def load(path: Path) -> PipelineSettings:
         raise FileError(f"cannot read {path}: {why(error)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FileError(f"{path} is not TOML: {error}") from None
-    _known(path, "", found, {"name", "out", "gather", "preprocess"})
+    _known(path, "", found, {"name", "out", "gather", "preprocess", "analyse", "predict", "watch"})
     gather = _table(path, found, "gather")
+    if not gather:  # new sounds alone, which are in one folder
+        places = [_table(path, found, key).get("path") for key in ("predict", "watch") if key in found]
+        gather = {"dataset": "folder", "path": places[0]} if places and places[0] else gather
     _known(path, "gather.", gather, {"dataset", "path"})
     dataset, place = _text(path, gather, "gather.", "dataset"), _text(path, gather, "gather.", "path")
     try:
@@ -111,8 +169,62 @@ def load(path: Path) -> PipelineSettings:
     name = _text(path, found, "", "name")
     out = path.parent / _text(path, {"out": name, **found}, "", "out")
     return PipelineSettings(
-        name, out, GatherSettings(dataset, path.parent / place), _preprocess(path, _table(path, found, "preprocess"))
+        name,
+        out,
+        GatherSettings(dataset, path.parent / place),
+        _preprocess(path, _table(path, found, "preprocess")),
+        _analyse(path, _table(path, found, "analyse")),
+        _predict(path, _table(path, found, "predict")) if "predict" in found else None,
+        _watch(path, _table(path, found, "watch")) if "watch" in found else None,
     )
+
+
+def _analyse(path: Path, table: Mapping[str, Any]) -> AnalyseSettings:
+    _known(path, "analyse.", table, {field.name for field in fields(AnalyseSettings)})
+    made = AnalyseSettings()
+    return AnalyseSettings(_names(path, table, "analyse."), _shards(path, table, "analyse.", made.shards))
+
+
+def _predict(path: Path, table: Mapping[str, Any]) -> PredictSettings:
+    _known(path, "predict.", table, {field.name for field in fields(PredictSettings)})
+    place = path.parent / _text(path, table, "predict.", "path")
+    return PredictSettings(
+        place, _names(path, table, "predict."), _shards(path, table, "predict.", PredictSettings(place).shards)
+    )
+
+
+def _watch(path: Path, table: Mapping[str, Any]) -> WatchSettings:
+    _known(path, "watch.", table, {field.name for field in fields(WatchSettings)})
+    made = WatchSettings(path.parent / _text(path, table, "watch.", "path"))
+    topic = _text(path, {"topic": made.topic, **table}, "watch.", "topic")
+    if set(topic) & set("#+$") or len(topic) > 200:
+        raise FileError(f"{path}: watch.topic is {topic!r}; it is a topic of at most 200 characters, without + # $")
+    return replace(
+        made,
+        analyses=_names(path, table, "watch."),
+        queue=_whole(path, table, "watch.", "queue", made.queue, 1, 10_000),
+        largest=_whole(path, table, "watch.", "largest", made.largest, 1000, 1 << 34),
+        mqtt=_text(path, table, "watch.", "mqtt") if "mqtt" in table else "",
+        topic=topic,
+    )
+
+
+def _names(path: Path, table: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
+    names = table.get("analyses", [])
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise FileError(f'{path}: {prefix}analyses is {names!r}; it is a list of names, such as ["music"]')
+    return tuple(names)
+
+
+def _shards(path: Path, table: Mapping[str, Any], prefix: str, default: int) -> int:
+    return _whole(path, table, prefix, "shards", default, 1, 10_000)
+
+
+def _whole(path: Path, table: Mapping[str, Any], prefix: str, key: str, default: int, low: int, high: int) -> int:
+    value = table.get(key, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise FileError(f"{path}: {prefix}{key} is {value!r}; it is a whole number from {low} to {high}")
+    return value
 
 
 def _preprocess(path: Path, table: Mapping[str, Any]) -> PreprocessSettings:

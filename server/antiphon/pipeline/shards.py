@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from antiphon.contract.mel import F32, LogMel
 from antiphon.datasets.examination import fault_of
 from antiphon.errors import FileError
 from antiphon.io import audiofile
+from antiphon.io.decode import shown
 from antiphon.pipeline.gathering import SourceItem
 from antiphon.pipeline.settings import PreprocessSettings
 from antiphon.runtime.paths import why, write_atomic
@@ -63,17 +64,78 @@ class ShardTask:
         return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=20).hexdigest()
 
 
-def is_done(task: ShardTask) -> bool:
+class ShardWork(Protocol):
+    """What a runner computes: a shard that depends on nothing but what its digest is of."""
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+
+    @property
+    def dead(self) -> Path:
+        """The list of its bad sounds."""
+
+    def digest(self) -> str:
+        """Of all that its content depends on, but the sounds themselves."""
+
+
+def is_done(task: ShardWork) -> bool:
     """Whether its file is there, and of this task."""
+    try:
+        return about_of(task.path).get("digest") == task.digest()
+    except FileError:
+        return False
+
+
+def about_of(path: Path) -> dict[str, Any]:
+    """What a shard's metadata says: its task's digest, and what it was computed with.
+
+    Raises:
+        FileError: It is no shard.
+    """
     import pyarrow
     from pyarrow import parquet
 
     try:
-        schema = parquet.read_schema(task.path)
-    except (OSError, pyarrow.ArrowException):
-        return False
-    about = (schema.metadata or {}).get(_KEY)
-    return about is not None and json.loads(about).get("digest") == task.digest()
+        about = json.loads((parquet.read_schema(path).metadata or {})[_KEY])
+    except (OSError, pyarrow.ArrowException, KeyError, ValueError) as error:
+        raise FileError(f"{path} is no shard: {error}") from None
+    return about if isinstance(about, dict) else {}
+
+
+def write_shard(
+    task: ShardWork,
+    fields: Sequence[tuple[str, Any]],
+    rows: Sequence[Mapping[str, Any]],
+    about: Mapping[str, Any],
+    beside: Mapping[Path, Sequence[Mapping[str, Any]]],
+) -> None:
+    """Writes a shard, whole or not at all.
+
+    Args:
+        task: What it is of.
+        fields: Its columns: name and Arrow type.
+        rows: By column.
+        about: What its metadata says, beside the task's digest.
+        beside: Files of JSON lines that are written before it, so that a shard that is there has them.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    import pyarrow
+    from pyarrow import parquet
+
+    whole = json.dumps({"digest": task.digest(), **about}, sort_keys=True).encode()
+    table = pyarrow.Table.from_pylist(list(rows), pyarrow.schema(list(fields), {_KEY: whole}))
+    sink = pyarrow.BufferOutputStream()
+    parquet.write_table(table, sink, compression="zstd", use_dictionary=False)
+    contents = {place: _lines(lines) for place, lines in beside.items()}
+    for place, content in (*contents.items(), (task.path, sink.getvalue().to_pybytes())):
+        try:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(place, content)
+        except OSError as error:
+            raise FileError(f"cannot write {place}: {why(error)}") from None
 
 
 def compute(task: ShardTask) -> dict[str, Any]:
@@ -86,7 +148,6 @@ def compute(task: ShardTask) -> dict[str, Any]:
         FileError: It cannot be written.
     """
     import pyarrow
-    from pyarrow import parquet
 
     mel = LogMel(task.settings.mel)
     rows: list[dict[str, Any]] = []
@@ -95,7 +156,7 @@ def compute(task: ShardTask) -> dict[str, Any]:
     for item in task.items:
         path = Path(task.source) / item.path
         try:
-            digest = _digest(path)
+            digest = file_digest(path)
             mono, length = _excerpt(path, task.settings)
         except FileError as error:
             dead.append({"name": item.name, "path": item.path, "reason": fault_of(path) or str(error)})
@@ -111,17 +172,7 @@ def compute(task: ShardTask) -> dict[str, Any]:
               ("group", pyarrow.string()), ("split", pyarrow.string()), ("labels", pyarrow.list_(pyarrow.string())),
               ("seconds", pyarrow.float64()), ("frames", pyarrow.int32()), ("bands", pyarrow.int32()),
               ("mel", pyarrow.binary())]  # fmt: skip
-    about = {"digest": task.digest(), "version": VERSION, "settings": asdict(task.settings)}
-    table = pyarrow.Table.from_pylist(rows, pyarrow.schema(fields, {_KEY: json.dumps(about, sort_keys=True).encode()}))
-    sink = pyarrow.BufferOutputStream()
-    parquet.write_table(table, sink, compression="zstd", use_dictionary=False)
-    # the list of bad sounds first: a shard that is there has it
-    for place, content in ((task.dead, _lines(dead)), (task.path, sink.getvalue().to_pybytes())):
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(place, content)
-        except OSError as error:
-            raise FileError(f"cannot write {place}: {why(error)}") from None
+    write_shard(task, fields, rows, {"version": VERSION, "settings": asdict(task.settings)}, {task.dead: dead})
     return {"shard": task.number, "items": len(rows), "dead": len(dead), "seconds": seconds}
 
 
@@ -145,10 +196,18 @@ def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
     ]  # fmt: skip
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """Of a file's bytes, as the catalogue has it.
+
+    Raises:
+        FileError: It cannot be read.
+    """
     try:
+        str(path).encode()
         with open(path, "rb") as file:
             return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+    except UnicodeEncodeError:
+        raise FileError(f"cannot read {shown(path)}: its name is not UTF-8, which a table needs; rename it") from None
     except OSError as error:
         raise FileError(f"cannot read {path}: {why(error)}") from None
 
@@ -164,5 +223,5 @@ def _excerpt(path: Path, settings: PreprocessSettings) -> tuple[F32, float]:
     return sound.samples[:, start : start + wanted].mean(0, dtype=np.float32), length / settings.rate
 
 
-def _lines(dead: Sequence[dict[str, str]]) -> bytes:
-    return "".join(json.dumps(row) + "\n" for row in dead).encode()
+def _lines(rows: Sequence[Mapping[str, Any]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()

@@ -51,12 +51,20 @@ def add(
     context: typer.Context,
     files: Files = None,
     again: Annotated[bool, typer.Option("--again", help="Also try bad files again.")] = False,
+    shards: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="A pipeline's folder: sounds, with what its step analyse found."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Add sound files, or what is new, changed or moved in folders; without any, in the library's own folder."""
+    from antiphon.cli.library.from_shards import add_from_shards
     from antiphon.cli.terminal.errors import complain
     from antiphon.library import scanning
 
+    if shards is not None:
+        add_from_shards(context, shards, files or [], as_json=as_json)
+        return
     with opened(context) as catalogue, progress_bar("adding") as progress:
         counts = scanning.add(catalogue, files or [root_of(context)], progress, again=again)
     if as_json:

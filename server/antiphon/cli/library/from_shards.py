@@ -1,0 +1,47 @@
+"""`antiphon library add --from DIR`: what the pipeline's step `analyse` has found, into the catalogue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import typer
+
+from antiphon.cli.library.options import opened, progress_bar
+from antiphon.errors import UsageError
+
+
+def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *, as_json: bool) -> None:
+    """Takes shards in, and prints what was done.
+
+    Args:
+        context: Of the command.
+        out: The pipeline's folder.
+        places: The folder of the sounds, where it is not the one that the pipeline read.
+        as_json: One JSON object in place of words.
+
+    Raises:
+        UsageError: More than one folder is named.
+    """
+    from antiphon.cli.terminal.errors import complain
+    from antiphon.pipeline.catalogue_import import take_in
+
+    if len(places) > 1:
+        raise UsageError("--from takes one folder of sounds: the one that the pipeline read, or a copy of it")
+    with opened(context) as catalogue, progress_bar("adding") as progress:
+        counts = take_in(catalogue, out, places[0] if places else None, progress)
+    if as_json:
+        typer.echo(json.dumps(asdict(counts)))
+    else:
+        words = [
+            f"{counts.added:,} sounds added with their results",
+            *([f"{counts.known:,} that were known have them now"] if counts.known else []),
+            *([f"{counts.unknown:,} are not here"] if counts.unknown else []),
+        ]
+        typer.echo(", ".join(words))
+    for problem in counts.problems:
+        complain(problem)
+    if counts.problems:
+        raise typer.Exit(1)

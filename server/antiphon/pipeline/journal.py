@@ -1,0 +1,83 @@
+"""The results of sounds as they arrive, one JSON object a line, from which the next run knows what was done."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from antiphon.errors import FileError
+from antiphon.runtime.paths import why
+
+
+class ResultJournal:
+    """A file of JSON lines that is added to; a context manager.
+
+    A line that a killed run left incomplete is removed. Each line is with the system before `put` returns.
+
+    Args:
+        path: The file; made where there is none.
+        echo: Called with each line as well.
+
+    Attributes:
+        done: By name (size, time) of the files that are in it.
+
+    Raises:
+        FileError: It cannot be written, or holds something else.
+    """
+
+    def __init__(self, path: Path, echo: Callable[[str], None] = lambda _: None) -> None:
+        self.done: dict[str, tuple[int, int]] = {}
+        self._path, self._echo = path, echo
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {why(error)}") from None
+        try:
+            self._resume()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> ResultJournal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._file.close()
+
+    def put(self, row: Mapping[str, Any]) -> None:
+        """Adds a line.
+
+        Raises:
+            FileError: The disk is full, or gone.
+        """
+        line = json.dumps(row, allow_nan=False)
+        try:
+            self._file.write(line.encode() + b"\n")
+        except OSError as error:
+            raise FileError(f"cannot write {self._path}: {why(error)}") from None
+        self._echo(line)
+
+    def _resume(self) -> None:
+        whole = 0
+        self._file.seek(0)
+        with open(self._file.fileno(), "rb", closefd=False) as lines:
+            for number, line in enumerate(lines, 1):
+                if not line.endswith(b"\n"):
+                    break
+                whole += len(line)
+                try:
+                    row = json.loads(line)
+                    size, mtime = row.get("size"), row.get("mtime")
+                    name = row["name"]
+                except (ValueError, KeyError, TypeError, AttributeError):
+                    raise FileError(
+                        f"line {number} of {self._path} is no result: move the file elsewhere, or name another one"
+                    ) from None
+                if isinstance(size, int) and isinstance(mtime, int):
+                    self.done[str(name)] = (size, mtime)
+        os.ftruncate(self._file.fileno(), whole)

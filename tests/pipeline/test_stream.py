@@ -1,0 +1,230 @@
+"""Sounds as they arrive: complete or not, too many, hostile; the journal after a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import audio
+
+from antiphon.errors import FileError, UsageError, WireError
+from antiphon.pipeline import stream as streams
+from antiphon.pipeline.arrivals import Arrival, FolderWatch, is_written, within
+from antiphon.pipeline.journal import ResultJournal
+from antiphon.pipeline.settings import WatchSettings, load
+from antiphon.pipeline.stream import SoundStream, StreamCounts
+from antiphon.pipeline.stream_mqtt import PASSWORD, broker_of
+
+
+def arrived(watch: FolderWatch, now: float, room: int = 100) -> tuple[list[str], int]:
+    """The names that arrive at a look, and how many are left."""
+    names: list[str] = []
+
+    def take(found: Arrival) -> bool:
+        if len(names) == room:
+            return False
+        names.append(found.name)
+        return True
+
+    return names, watch.look(now, take)
+
+
+def test_a_file_arrives_once_when_its_size_stays_and_again_when_it_has_changed(tmp_path: Path) -> None:
+    path = tmp_path / "in/deep/a.wav"
+    path.parent.mkdir(parents=True)
+    watch = FolderWatch(tmp_path / "in", {})
+    path.write_bytes(b"RIFF")
+    assert arrived(watch, 0.0) == ([], 0)
+    path.write_bytes(b"RIFF and more")
+    assert arrived(watch, 1.0) == ([], 0), "it has grown"
+    assert arrived(watch, 1.1) == ([], 0)
+    assert arrived(watch, 2.0) == (["deep/a.wav"], 0)
+    assert arrived(watch, 3.0) == ([], 0)
+    path.write_bytes(b"another")
+    assert arrived(watch, 4.0) == ([], 0)
+    assert arrived(watch, 5.0) == (["deep/a.wav"], 0)
+
+
+def test_a_file_that_a_program_writes_is_not_read_however_long_it_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    watch = FolderWatch(tmp_path, {})
+    with path.open("wb") as file:
+        file.write(b"RIFF")
+        file.flush()
+        if not is_written(path):
+            pytest.skip("this system does not say who has a file open")
+        assert arrived(watch, 0.0) == arrived(watch, 100.0) == ([], 0)
+    assert arrived(watch, 101.0) == (["a.wav"], 0)
+
+
+def test_what_does_not_fit_stays_in_the_folder_and_is_counted(tmp_path: Path) -> None:
+    for name in "abc":
+        (tmp_path / f"{name}.wav").write_bytes(b"RIFF")
+    watch = FolderWatch(tmp_path, {})
+    arrived(watch, 0.0)
+    assert arrived(watch, 1.0, room=1) == (["a.wav"], 2)
+    assert arrived(watch, 1.1, room=1) == (["b.wav"], 1)
+    assert arrived(watch, 1.2, room=1) == (["c.wav"], 0)
+
+
+def test_links_hidden_files_and_what_is_no_sound_do_not_arrive(tmp_path: Path) -> None:
+    (tmp_path / "secret.wav").write_bytes(b"RIFF")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "link.wav").symlink_to(tmp_path / "secret.wav")
+    (folder / "away").symlink_to(tmp_path)
+    (folder / ".part.wav").write_bytes(b"RIFF")
+    (folder / "notes.txt").write_bytes(b"RIFF")
+    watch = FolderWatch(folder, {})
+    arrived(watch, 0.0)
+    assert arrived(watch, 1.0) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("../secret.wav", "is not below the folder"),
+        ("/etc/passwd", "is not below the folder"),
+        ("link.wav", "is not below the folder"),
+        ("away/secret.wav", "is not below the folder"),
+        ("notes.txt", "has no ending of a sound file"),
+        ("none.wav", "there is no none.wav"),
+        ("big.wav", "it has 2,000 bytes; watch.largest allows 1,000"),
+        ("a\0.wav", "is no name of a file"),
+        ("folder.wav", "is no ordinary file"),
+    ],
+)
+def test_a_name_from_outside_leads_nowhere_else(tmp_path: Path, name: str, reason: str) -> None:
+    folder = tmp_path / "in"
+    (folder / "folder.wav").mkdir(parents=True)
+    (tmp_path / "secret.wav").write_bytes(b"RIFF")
+    (folder / "link.wav").symlink_to(tmp_path / "secret.wav")
+    (folder / "away").symlink_to(tmp_path)
+    (folder / "notes.txt").write_bytes(b"RIFF")
+    (folder / "big.wav").write_bytes(bytes(2000))
+    (folder / "good.wav").write_bytes(b"RIFF")
+    assert within(folder, "./good.wav", 1000).name == "good.wav"
+    with pytest.raises(WireError, match=reason) as refused:
+        within(folder, name, 1000)
+    assert str(refused.value).isprintable()
+
+
+def test_the_journal_forgets_the_line_that_a_kill_left_incomplete_and_knows_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "watch.jsonl"
+    with ResultJournal(path) as journal:
+        journal.put({"name": "a.wav", "size": 4, "mtime": 5})
+        journal.put({"name": "mqtt/1", "seconds": 1.0})
+    whole = path.read_bytes()
+    path.write_bytes(whole + b'{"name": "b.wav", "si')
+    with ResultJournal(path) as journal:
+        assert journal.done == {"a.wav": (4, 5)}
+        journal.put({"name": "b.wav", "size": 4, "mtime": 5})
+    assert path.read_bytes() == whole + b'{"name": "b.wav", "size": 4, "mtime": 5}\n'
+    path.write_bytes(b"no journal\n")
+    with pytest.raises(FileError, match=r"line 1 of .* is no result"):
+        ResultJournal(path)
+    assert path.read_bytes() == b"no journal\n"
+
+
+async def _until(true: Callable[[], object]) -> None:
+    for _ in range(6000):
+        if true():
+            return
+        await asyncio.sleep(0.01)
+    pytest.fail("it does not come")
+
+
+def streamed(folder: Path, journal: ResultJournal, queue: int = 8) -> SoundStream:
+    """A stream whose clock is a second on at each look."""
+    ticks = iter(range(10**6))
+    settings = WatchSettings(folder, queue=queue, largest=1_000_000)
+    return SoundStream(settings, ["loudness"], journal, StreamCounts(), lambda: float(next(ticks)))
+
+
+def test_sounds_are_analysed_bad_ones_have_a_reason_and_the_next_run_does_neither_again(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    audio.write(folder / "a.wav", audio.noise(16000, 1), 16000)
+    (folder / "bad.wav").write_bytes(b"RIFF")
+    (folder / "large.wav").write_bytes(bytes(1_000_001))
+    lines: list[dict[str, Any]] = []
+
+    async def go(journal: ResultJournal, count: int) -> StreamCounts:
+        stream = streamed(folder, journal)
+        worker = asyncio.ensure_future(stream.work())
+        for _ in range(3):
+            stream.look()
+        assert stream.waiting == count
+        await _until(lambda: stream.counts.analysed + stream.counts.bad >= count)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+        return stream.counts
+
+    with ResultJournal(tmp_path / "watch.jsonl", lambda line: lines.append(json.loads(line))) as journal:
+        counts = asyncio.run(go(journal, 3))
+    assert (counts.analysed, counts.bad, counts.left) == (1, 2, 0)
+    by_name = {line["name"]: line for line in lines}
+    assert by_name["a.wav"]["loudness"]["loudness"] == pytest.approx(-20.0, abs=6.0)
+    assert by_name["a.wav"]["seconds"] == 1.0
+    assert "watch.largest allows 1,000,000" in by_name["large.wav"]["reason"]
+    assert by_name["bad.wav"]["reason"].startswith("cannot read")
+    with ResultJournal(tmp_path / "watch.jsonl") as journal:
+        assert journal.done.keys() == by_name.keys()
+        counts = asyncio.run(go(journal, 0))
+    assert (counts.analysed, counts.bad) == (0, 0)
+
+
+def test_a_full_queue_leaves_files_in_the_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in "abcd":
+        (folder / f"{name}.wav").write_bytes(b"RIFF")
+
+    async def go(journal: ResultJournal) -> None:
+        stream = streamed(folder, journal, queue=2)
+        for _ in range(3):
+            stream.look()
+        assert stream.counts.left == 2
+        worker = asyncio.ensure_future(stream.work())
+        await _until(lambda: stream.counts.bad == 2)
+        stream.look()
+        assert stream.counts.left == 0
+        await _until(lambda: stream.counts.bad == 4)
+        worker.cancel()
+        await asyncio.gather(worker, return_exceptions=True)
+
+    with ResultJournal(tmp_path / "watch.jsonl") as journal:
+        asyncio.run(go(journal))
+    names = [json.loads(line)["name"] for line in (tmp_path / "watch.jsonl").read_text().splitlines()]
+    assert sorted(names) == ["a.wav", "b.wav", "c.wav", "d.wav"]
+
+
+def test_a_brokers_address_has_no_password_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(PASSWORD, "s3cret")
+    broker = broker_of("mqtt://stage@127.0.0.1:1884")
+    assert (broker.host, broker.port, broker.user, broker.password) == ("127.0.0.1", 1884, "stage", "s3cret")
+    assert "s3cret" not in repr(broker)
+    with pytest.raises(UsageError, match="put it in the environment") as refused:
+        broker_of("mqtt://stage:hunter2@127.0.0.1")
+    assert "hunter2" not in str(refused.value)
+    for wrong in ("http://127.0.0.1", "mqtt://", "mqtt://a:b:c", "mqtt://host/topic"):
+        with pytest.raises(UsageError, match=r"watch\.mqtt"):
+            broker_of(wrong)
+
+
+def test_a_table_watch_alone_is_a_pipeline(tmp_path: Path) -> None:
+    path = tmp_path / "one.toml"
+    path.write_text('name = "one"\n[watch]\npath = "in"\nqueue = 3\n')
+    settings = load(path)
+    assert settings.watch == WatchSettings(tmp_path / "in", queue=3)
+    with pytest.raises(FileError, match="there is no folder"):
+        streams.watch(settings.watch, tmp_path / "watch.jsonl", lambda _: None)
+    path.write_text('name = "one"\n[watch]\npath = "in"\ntopic = "a/#"\n')
+    with pytest.raises(FileError, match=r"watch\.topic is 'a/#'"):
+        load(path)
+    assert not os.path.exists(tmp_path / "watch.jsonl")
