@@ -140,8 +140,8 @@ class Site:
 
     def _own_origin(self, origin: str, local: str) -> bool:
         scheme, mark, authority = origin.partition("://")
-        if scheme.lower() == "https" and authority.lower() in self.proxied:
-            return True  # the proxy has the TLS
+        if authority.lower() in self.proxied:
+            return scheme.lower() == "https"  # the proxy has the TLS
         return bool(mark) and scheme.lower() == self.scheme and self.is_ours(authority, local)
 
 
