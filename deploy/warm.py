@@ -20,7 +20,8 @@ SERVER = (
 )  # fmt: skip
 WORKER = (
     "antiphon.pipeline.running", "antiphon.pipeline.runners", "antiphon.pipeline.shards", "distributed.cli.dask_worker",
-    "distributed.cli.dask_scheduler", "apache_beam.runners.dask.dask_runner", "pyarrow.parquet", "antiphon.cli.pipeline",
+    "distributed.cli.dask_scheduler", "apache_beam.runners.dask.dask_runner", "pyarrow.parquet",
+    "antiphon.cli.pipeline",
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
 IMAGES = {"api": "", "worker": "[pipeline]"}
 """The targets of the Containerfile, and the extras that each has."""
 LEFT_OUT = {"api": frozenset[str](), "worker": frozenset({"pyo", "python-rtmidi", "pillow", "pymongo", "dnspython"})}
-"""Packages that an image does without: a worker plays no synth and no MIDI, and of Beam's sources and sinks it uses none."""
+"""Packages that an image does without: a worker plays no synth and no MIDI, and uses no source or sink of Beam's."""
 BASE_IMAGE = "localhost/antiphon-base"
 PYTHON = "3.11"
 GLIBC = range(36, 4, -1)
@@ -91,8 +91,10 @@ def build() -> None:
     """Builds both images, and prints how large they are and of what."""
     base = os.environ.get("BASE") or local_base()
     for image in IMAGES:
-        buildah("bud", "--layers", "--format", "docker", "--build-arg", f"BASE={base}", "--target", image, "--tag", f"antiphon-{image}",
-                "--file", str(DEPLOY / "Containerfile"), str(ROOT))  # fmt: skip
+        buildah(
+            "bud", "--layers", "--format", "docker", "--build-arg", f"BASE={base}", "--target", image,
+            "--tag", f"antiphon-{image}", "--file", str(DEPLOY / "Containerfile"), str(ROOT),
+        )  # fmt: skip
     for image in IMAGES:
         size(image)
 
@@ -160,7 +162,9 @@ def try_api() -> None:
             subprocess.run([*check, "--token-file", str(secret)], check=True)
             process.send_signal(signal.SIGTERM)
             print(f"containers: SIGTERM ended it with status {process.wait(60)}")
-            written = sorted(path for path in _listing(root) ^ before if not path.startswith(("tmp", "var/lib/antiphon")))
+            written = sorted(
+                path for path in _listing(root) ^ before if not path.startswith(("tmp", "var/lib/antiphon"))
+            )
             print(f"containers: written outside of /tmp and /var/lib/antiphon: {written or 'nothing'}")
         finally:
             if process is not None and process.poll() is None:

@@ -49,7 +49,7 @@ async def test_a_request_that_runs_is_answered_and_an_idle_connection_is_closed(
         draining = asyncio.create_task(drain(server, LONG))
         with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):  # it is closed before the answer
             await idle.readexactly(1)
-        with pytest.raises(OSError):
+        with pytest.raises(ConnectionRefusedError):
             await connected(server)
         assert not draining.done()
         answered.set()

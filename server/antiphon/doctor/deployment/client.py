@@ -180,7 +180,10 @@ async def _exchange(
     while True:
         event = connection.next_event()
         if event is h11.NEED_DATA:
-            connection.receive_data(await reader.read(65536))
+            data = await reader.read(65536)
+            if not data and not status:
+                raise NoAnswer(f"the connection was closed before {method} {path} was answered")
+            connection.receive_data(data)
         elif isinstance(event, h11.Response):
             status = event.status_code
             fields = {name.decode("latin-1"): value.decode("latin-1") for name, value in event.headers}
