@@ -6,7 +6,7 @@ cd "$packages"
 find . -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} +
 # pyo's examples and editor; Arrow's libraries for servers of data, its headers, and copies where wheels have no links
 rm -rf pyo/examples pyo/editor pyarrow/include pyarrow/src
-rm -f pyarrow/libarrow_flight.so* pyarrow/_flight* pyarrow/libarrow_substrait.so* pyarrow/_substrait* pyarrow/*.pyx pyarrow/*.pxi
+rm -f pyarrow/libarrow_flight.so* pyarrow/_flight* pyarrow/_substrait* pyarrow/*.pyx pyarrow/*.pxi
 for library in pyarrow/libarrow_python*.so; do
     for version in "$library".*; do
         if [ -f "$version" ]; then rm -f "$version"; ln -s "${library##*/}" "$version"; fi
