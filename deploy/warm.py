@@ -8,8 +8,11 @@ from __future__ import annotations
 import compileall
 import importlib
 import os
+import shutil
+import subprocess
 import sys
 import sysconfig
+import wave
 from pathlib import Path
 
 SERVER = (
@@ -25,16 +28,31 @@ WORKER = (
 )  # fmt: skip
 
 
+def kernels() -> None:
+    """Compiles what a server's engine and a job's process compile, each in the order in which it does."""
+    from antiphon.runtime import paths
+    from antiphon.runtime.settings import ServeSettings
+    from antiphon.supervisor import preload
+
+    preload.warm(ServeSettings(audio="headless"), paths.make_folder(paths.runtime() / "warm"))
+    with wave.open("/tmp/warm.wav", "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(48000)
+        sound.writeframes(bytes(9600))
+    for words in (("run", "gain", "/tmp/warm.wav", "/tmp/warm-out.wav"), ("render", "keys", "--seconds", "0.1")):
+        out = () if words[0] == "run" else ("--out", "/tmp/warm-keys.wav")
+        subprocess.run([sys.executable, "-B", "-m", "antiphon", *words, *out], check=True, stdout=subprocess.DEVNULL)
+    for left in Path("/tmp").glob("warm*.wav"):
+        left.unlink()
+    shutil.rmtree(os.environ["ANTIPHON_HOME"])
+
+
 def main(kind: str) -> None:
     """kind: as in the module's docstring."""
     os.environ["ANTIPHON_HOME"] = f"/tmp/warm-{kind}"
     if kind == "kernels":
-        from antiphon.native import compile_all
-        from antiphon.plugins import loader
-
-        compile_all()
-        loader.load()
-        compile_all()
+        kernels()
         return
     for name in (*SERVER, *(WORKER if kind == "worker-bytecode" else ())):
         importlib.import_module(name)
@@ -42,6 +60,7 @@ def main(kind: str) -> None:
     for folder in sorted(packages.glob("antiphon*")):
         if folder.is_dir() and not compileall.compile_dir(folder, quiet=1):
             sys.exit(f"{folder} could not be compiled")
+    shutil.rmtree(os.environ["ANTIPHON_HOME"], ignore_errors=True)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
 IMAGES = {"api": "", "worker": "[pipeline]"}
 """The targets of the Containerfile, and the extras that each has."""
-LEFT_OUT = {"api": frozenset[str](), "worker": frozenset({"pyo", "python-rtmidi", "pillow", "pymongo", "dnspython"})}
+LEFT_OUT = {"api": frozenset[str](), "worker": frozenset({"pyo", "python-rtmidi", "pillow"})}
 """Packages that an image does without: a worker plays no synth and no MIDI, and uses no source or sink of Beam's."""
 BASE_IMAGE = "localhost/antiphon-base"
 PYTHON = "3.11"
@@ -150,7 +150,7 @@ def try_api() -> None:
             before = _listing(root)
             process = subprocess.Popen(
                 ["buildah", "run", "--user", "10001:10001", "--env", "ANTIPHON_TOKEN_FILE=/run/secrets/token",
-                 "--volume", f"{secret}:/run/secrets/token:ro", name, "--", "/usr/bin/tini", "--", "antiphon", "serve",
+                 "--env", "TINI_SUBREAPER=1", "--volume", f"{secret}:/run/secrets/token:ro", name, "--", "/usr/bin/tini", "--", "antiphon", "serve",
                  "--audio", "headless", "--osc-port", "4480", "--http-port", port],
                 env=environment(),
             )  # fmt: skip
@@ -160,7 +160,7 @@ def try_api() -> None:
                 if not subprocess.run(check, capture_output=True, check=False).returncode:
                     break
             subprocess.run([*check, "--token-file", str(secret)], check=True)
-            process.send_signal(signal.SIGTERM)
+            os.kill(_inner(process.pid), signal.SIGTERM)
             print(f"containers: SIGTERM ended it with status {process.wait(60)}")
             written = sorted(
                 path for path in _listing(root) ^ before if not path.startswith(("tmp", "var/lib/antiphon"))
@@ -171,6 +171,16 @@ def try_api() -> None:
                 process.kill()
                 process.wait()
             buildah("rm", name)
+
+
+def _inner(pid: int) -> int:
+    """The tini below a buildah, which itself would kill it on SIGTERM."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if Path(f"/proc/{child}/comm").read_text().strip() == "tini":
+            return int(child)
+        if found := _inner(int(child)):
+            return found
+    return 0
 
 
 def _listing(root: Path) -> set[str]:
