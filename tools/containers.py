@@ -150,8 +150,8 @@ def try_api() -> None:
             before = _listing(root)
             process = subprocess.Popen(
                 ["buildah", "run", "--user", "10001:10001", "--env", "ANTIPHON_TOKEN_FILE=/run/secrets/token",
-                 "--env", "TINI_SUBREAPER=1", "--volume", f"{secret}:/run/secrets/token:ro", name, "--", "/usr/bin/tini", "--", "antiphon", "serve",
-                 "--audio", "headless", "--osc-port", "4480", "--http-port", port],
+                 "--env", "TINI_SUBREAPER=1", "--volume", f"{secret}:/run/secrets/token:ro", name, "--",
+                 "/usr/bin/tini", "--", "antiphon", "serve", "--audio", "headless", "--osc-port", "4480", "--http-port", port],
                 env=environment(),
             )  # fmt: skip
             check = [sys.executable, "-m", "antiphon", "deploy", "check", f"http://127.0.0.1:{port}"]

@@ -1,4 +1,4 @@
-# Antiphon's API on Cloud Run, which has the TLS. See docs/deploy.md.
+# Antiphon's API on Cloud Run, which has the TLS; logs go to Cloud Logging. See docs/deploy.md.
 
 terraform {
   required_version = ">= 1.6"
@@ -168,27 +168,4 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   location = google_cloud_run_v2_service.api.location
   role     = "roles/run.invoker"
   member   = each.value
-}
-
-# ---- logs go to Cloud Logging by themselves; this says when the health fails
-
-resource "google_monitoring_uptime_check_config" "health" {
-  display_name = "${local.name} health"
-  timeout      = "10s"
-  period       = "300s"
-
-  http_check {
-    path         = "/api/health"
-    port         = 443
-    use_ssl      = true
-    validate_ssl = true
-  }
-
-  monitored_resource {
-    type = "uptime_url"
-    labels = {
-      project_id = var.project
-      host       = local.host
-    }
-  }
 }
