@@ -22,7 +22,7 @@ PROCESSES ?= 3
 NAME ?= engine
 NPM_CI := npm ci --silent --no-audit --no-fund --ignore-scripts
 
-.PHONY: play test test-real lint types format bench docs page third-party wheel models clean help
+.PHONY: play test test-real lint types format bench docs page third-party wheel containers models clean help
 
 play: $(READY)  ## set everything up and play the demo: on the sound card, or on a loop it made itself
 	@sh tools/system_packages.sh play
@@ -66,6 +66,10 @@ third-party: $(DEV)  ## write THIRD_PARTY.md again
 
 wheel: $(DEV)  ## build the wheel, install it into an empty environment and render a patch with it
 	@$(PY) tools/wheel_check.py
+
+containers: $(DEV)  ## build the images of the API and the workers; ARGS=try tries the first, lock pins packages anew, wheels gathers them
+	@if ! [ "$(ARGS)" = wheels ] && ! [ "$(ARGS)" = lock ]; then sh tools/system_packages.sh containers; fi
+	@$(PY) tools/containers.py $(ARGS)
 
 models: $(READY)  ## install torch, CPU build, for training and networks of your own; TORCH_INDEX=address of an index of CPU builds
 	@$(PY) tools/install_models.py $(TORCH_INDEX)

@@ -2,6 +2,7 @@
 # Installs the system packages a target needs, by apt, where that takes no password; else says which command does.
 #   system_packages.sh play    PortAudio and libsndfile; without them most works, so their lack is no failure
 #   system_packages.sh real    jackd, mosquitto, SuperCollider, FluidSynth, Tidal and Chromium too; exits 1 while it is missing
+#   system_packages.sh containers    buildah and mmdebstrap; exits 1 while they are missing
 #   system_packages.sh venv    what Debian takes out of Python; exits 1 while it is missing
 set -u
 group=${1:-play}
@@ -13,9 +14,11 @@ case $group in
           without="Without them no sound card can be played; the software clock, files and OSC work." ;;
     real) packages="libportaudio2 libsndfile1 jackd2 mosquitto supercollider-server supercollider-language fluidsynth fluid-soundfont-gm ghc libghc-tidal-dev chromium"
           without="Without them the tests on real parts cannot run; make test can." ;;
+    containers) packages="buildah mmdebstrap"
+          without="Without them no image can be built here; docker or podman can, after make containers ARGS=wheels." ;;
     venv) packages="python3-venv"
           without="Without it no virtual environment can be made." ;;
-    *) echo "usage: system_packages.sh play|real|venv" >&2; exit 2 ;;
+    *) echo "usage: system_packages.sh play|real|containers|venv" >&2; exit 2 ;;
 esac
 if [ "$group" = play ]; then needed=0; else needed=1; fi
 

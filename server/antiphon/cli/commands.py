@@ -33,6 +33,7 @@ def register(app: typer.Typer) -> None:
         approve,
         bench,
         dataset,
+        deploy,
         devices,
         doctor,
         live,
@@ -63,6 +64,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(library.application())
     app.add_typer(dataset.application())
     app.add_typer(pipeline.application())
+    app.add_typer(deploy.application())
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
     app.command()(status.status)

@@ -15,6 +15,8 @@ OscPort = Annotated[int, typer.Option(min=0, max=65535, help="UDP and TCP port f
 HttpPort = Annotated[int, typer.Option(min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
 MQTT_URL = "ANTIPHON_MQTT_URL"
 """The environment variable for the URL: other users can read passwords in the process list, not in the environment."""
+TOKEN, TOKEN_PATH = "ANTIPHON_TOKEN", "ANTIPHON_TOKEN_FILE"
+"""The environment variables of a token from outside: itself, as some platforms give secrets, or its file's path."""
 
 
 def serve(
@@ -51,6 +53,20 @@ def serve(
         str, typer.Option(help="With --lan, where Zeroconf announces it: all, none, or one interface's IPv4 address.")
     ] = "all",
     allow: Annotated[list[str] | None, typer.Option(help="An IP address approved from the start; repeatable.")] = None,
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="ANTIPHON_PROXY",
+            help="A name under which a reverse proxy, which has the TLS, asks this server: HTTP on every address, and "
+            "all needs the token; repeatable.",
+        ),
+    ] = None,
+    token_file: Annotated[
+        str, typer.Option(envvar=TOKEN_PATH, help="A file with the token to use, 32 hexadecimal digits.")
+    ] = "",
+    drain: Annotated[
+        float, typer.Option(envvar="ANTIPHON_DRAIN", help="Seconds for requests and jobs to finish at the end.")
+    ] = 0.0,
     fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False,
     device: Annotated[
         str, typer.Option(help="What models run on: auto (a GPU where there is one), cpu or cuda.")
@@ -96,17 +112,36 @@ def serve(
     settings = ServeSettings(
         audio=audio, input=input, output=output, record=record, session=session, osc_port=osc_port, http_port=http_port,
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
-        announce=announce, allow=tuple(allow or ()), fifo=fifo, mute_input=muted, device=device, synth=synth,
+        announce=announce, allow=tuple(allow or ()), proxy=tuple(proxy or ()), drain=drain,
+        fifo=fifo, mute_input=muted, device=device, synth=synth,
         synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, dirt_port=dirt_port, midi=midi,
         midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), midi_clock=midi_clock,
         link=link, live=live, force=force, watch_plugins=not no_watch_plugins,
     ).check()  # fmt: skip
     _check_transports(settings)
+    _take_token(token_file, needed=bool(settings.proxy))
     if settings.synth_options:
         from antiphon.synth.backends import with_options
 
         settings = with_options(settings)
     run(settings)
+
+
+def _take_token(path: str, *, needed: bool) -> None:
+    """Stores the token that the environment or a file gives, as containers get theirs, in the configuration folder."""
+    from antiphon.errors import UsageError
+    from antiphon.runtime import paths
+    from antiphon.runtime.token import load_token, read_secret, store_token
+
+    given = os.environ.pop(TOKEN, "")  # children must not have it
+    if path and given:
+        raise UsageError(f"--token-file and {TOKEN} exclude each other")
+    if path:
+        given = read_secret(Path(path))
+    if given:
+        store_token(paths.config(), given)
+    elif needed:
+        load_token(paths.config())  # a folder that cannot be written is found now, not by the web process
 
 
 def _check_transports(settings: ServeSettings) -> None:

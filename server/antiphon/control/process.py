@@ -144,9 +144,10 @@ async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socke
         waited += 0.01
     engine = app.link.status()
     host = "0.0.0.0" if settings.lan else "127.0.0.1"
+    reached = "0.0.0.0" if settings.proxy else host
     line = (
         f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames, "
-        f"patch {app.session.state.name or 'none'}, {'https' if settings.lan else 'http'}://{host}:{settings.http_port}"
+        f"patch {app.session.state.name or 'none'}, {'https' if settings.lan else 'http'}://{reached}:{settings.http_port}"
     )
     _tell(supervisor, {"ready": [line]})
 

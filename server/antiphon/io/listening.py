@@ -16,7 +16,7 @@ def open_sockets(settings: ServeSettings) -> tuple[socket.socket, socket.socket,
     host = "0.0.0.0" if settings.lan else "127.0.0.1"
     with contextlib.ExitStack() as opened:
         http = opened.enter_context(socket.socket())
-        _bind(http, host, settings.http_port, "TCP", "--http-port")
+        _bind(http, "0.0.0.0" if settings.proxy else host, settings.http_port, "TCP", "--http-port")
         udp, tcp = (opened.enter_context(sock) for sock in _osc_pair(host, settings.osc_port))
         tcp.listen(128)
         http.listen(512)

@@ -74,6 +74,11 @@ class JobBoard:
         """Runs the jobs that wait, as far as there are places."""
         self._next()
 
+    def drain(self) -> int:
+        """Begins no more jobs, which wait for the next start; returns how many run."""
+        self._open = False
+        return len(self._running)
+
     async def close(self) -> None:
         """Ends what runs; it waits for the next start."""
         self._open = False

@@ -56,22 +56,26 @@ class Child:
             return 0
         return status if pid else None
 
-    def end(self) -> None:
-        """Sends SIGTERM, and SIGKILL after `TERM_SECONDS`; returns when it has ended, or after both."""
-        self._end(signal.SIGTERM, signal.SIGKILL)
+    def end(self, more: float = 0.0) -> None:
+        """Sends SIGTERM, and SIGKILL after `TERM_SECONDS`; returns when it has ended, or after both.
+
+        Args:
+            more: Seconds that it has in addition.
+        """
+        self._end(more, signal.SIGTERM, signal.SIGKILL)
 
     def kill(self) -> None:
         """Sends SIGKILL at once, so that its clean-up does not run."""
-        self._end(signal.SIGKILL)
+        self._end(0.0, signal.SIGKILL)
 
-    def _end(self, *signals: signal.Signals) -> None:
+    def _end(self, more: float, *signals: signal.Signals) -> None:
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         for number in signals:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
                 os.kill(self.pid, signal.SIGCONT)  # a stopped process takes no SIGTERM
-            if poll.poll(TERM_SECONDS * 1000):
+            if poll.poll((TERM_SECONDS + more) * 1000):
                 break
         # a process blocked by a hanging disk cannot be killed; init reaps it later
         with contextlib.suppress(ChildProcessError):

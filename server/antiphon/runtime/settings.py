@@ -18,6 +18,9 @@ DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
 OSC_PORT, HTTP_PORT = 4400, 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
+MAX_DRAIN = 3600.0
+"""Seconds of `--drain`, at most."""
+_AUTHORITY = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,9 @@ class ServeSettings:
         announce: With `lan`, where the server is announced by Zeroconf: "all" interfaces, "none", or the one with
             this IPv4 address.
         allow: IP addresses that are approved from the start.
+        proxy: Names under which a reverse proxy, which has the TLS, forwards requests; with any, HTTP listens on every
+            address, and all but `/api/health` needs the token.
+        drain: Seconds that requests and jobs have to finish at the end, 0 to 3600.
         fifo: The engine gets real-time scheduling, where permitted.
         mute_input: The input is muted at the start (`--muted`).
         device: What models run on: "auto" (a GPU where there is one), "cpu" or "cuda".
@@ -79,6 +85,8 @@ class ServeSettings:
     lan: bool = False
     announce: str = "all"
     allow: tuple[str, ...] = ()
+    proxy: tuple[str, ...] = ()
+    drain: float = 0.0
     fifo: bool = False
     mute_input: bool = False
     device: str = "auto"
@@ -129,6 +137,7 @@ class ServeSettings:
         for surface in self.surface:
             surface_address(surface)
         _check_announce(self)
+        _check_proxy(self)
         if self.mpe and not (self.midi or self.midi_in):
             raise UsageError("--mpe is about the ports of --midi or --midi-in; give one of them too")
         if self.midi_clock not in MIDI_CLOCKS:
@@ -185,7 +194,7 @@ class ServeSettings:
             KeyError, TypeError, ValueError: The text is not that of this version's settings.
         """
         data = json.loads(text)
-        for name in ("surface", "allow", "midi_in", "midi_out"):
+        for name in ("surface", "allow", "proxy", "midi_in", "midi_out"):
             data[name] = tuple(data[name])
         return ServeSettings(**data)
 
@@ -197,6 +206,16 @@ def _check_announce(settings: ServeSettings) -> None:
         raise UsageError(f"--announce takes all, none or an IPv4 address of this machine, not {settings.announce!r}")
     if not settings.lan:
         raise UsageError("--announce is about the network of --lan; give that too")
+
+
+def _check_proxy(settings: ServeSettings) -> None:
+    if settings.proxy and settings.lan:
+        raise UsageError("--proxy and --lan exclude each other; with --proxy the TLS is the proxy's")
+    for name in settings.proxy:
+        if not _AUTHORITY.fullmatch(name):
+            raise UsageError(f"--proxy takes a host's name as clients write it, HOST or HOST:PORT, not {name!r}")
+    if not 0.0 <= settings.drain <= MAX_DRAIN:
+        raise UsageError(f"--drain takes 0 to {MAX_DRAIN:g} seconds, not {settings.drain:g}")
 
 
 def surface_address(text: str) -> tuple[str, int]:

@@ -9,13 +9,50 @@ import secrets
 import stat
 from pathlib import Path
 
-from antiphon.errors import FileError
+from antiphon.errors import FileError, UsageError
 from antiphon.runtime import paths
 
 log = logging.getLogger("antiphon.lan")
 
 TOKEN_FILE = "token"
 TOKEN = re.compile(r"[0-9a-f]{32}")
+
+
+def read_secret(path: Path) -> str:
+    """Reads a token that a platform gives, whoever may read its file there.
+
+    Args:
+        path: The file.
+
+    Returns:
+        Its text without the end of the line; not checked.
+
+    Raises:
+        FileError: The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(256).decode("latin-1").strip()
+    except OSError as error:
+        raise FileError(f"the token's file {path} cannot be read ({error.strerror})") from None
+
+
+def store_token(folder: Path, token: str) -> None:
+    """Replaces the token.
+
+    Args:
+        folder: The configuration folder.
+        token: 32 hexadecimal digits, in small letters.
+
+    Raises:
+        UsageError: It is something else; what it is, is not repeated.
+        FileError: The file cannot be written.
+    """
+    if not TOKEN.fullmatch(token):
+        raise UsageError(
+            "a token is 32 hexadecimal digits in small letters, which this one is not; `openssl rand -hex 16` makes one"
+        )
+    paths.write_atomic(paths.make_folder(folder) / TOKEN_FILE, token.encode() + b"\n", 0o600)
 
 
 def load_token(folder: Path) -> str:

@@ -380,7 +380,9 @@ class Supervisor:
             child = self._children.get(name)
             if child is None:
                 continue
-            if name == "web" and not self.settings.lan:
+            if name == "web" and self.settings.drain:
+                child.end(self.settings.drain)
+            elif name == "web" and not (self.settings.lan or self.settings.proxy):
                 child.kill()  # it has no state to save, and may still be importing
             elif name == "recorder" and not self._ready_said:
                 child.kill()

@@ -12,7 +12,7 @@ from antiphon.io.http_message import Authorise, HttpRequest, HttpRoute, Refusal,
 from antiphon.web.access import PROTOCOL
 from antiphon.web.asgi import Receive, Scope, Send
 from antiphon.web.bodies import Disconnect, StreamedBody, send_file
-from antiphon.web.guard import Headers, Limits, Site, check_framing, check_length, check_size
+from antiphon.web.guard import Headers, Limits, Site, asks_health, check_framing, check_length, check_size
 from antiphon.web.oscquery.listeners import Listeners
 from antiphon.web.ranges import with_range
 
@@ -150,7 +150,8 @@ def admitted(server: RequestServer, scope: Scope, raw_target: bytes) -> tuple[Ht
         raise Refusal(505, "this server speaks HTTP/1.1")
     length = check_framing(headers, version.encode())
     local, peer = _address(scope["server"]), _address(scope["client"])
-    server.site.check(headers, local)
+    if not (health := asks_health(scope.get("method", "GET"), raw_target)):
+        server.site.check(headers, local)
     target = server.site.target(raw_target, server.limits.target, local)
     route = server.route(scope.get("method", "GET"), target.path)
     joined: dict[str, str] = {}
@@ -158,7 +159,7 @@ def admitted(server: RequestServer, scope: Scope, raw_target: bytes) -> tuple[Ht
         key, shown = name.decode("latin-1"), value.decode("latin-1")
         joined[key] = f"{joined[key]}, {shown}" if key in joined else shown
     request = HttpRequest(scope.get("method", "GET"), target.path, target.query, joined, peer, local)
-    if server.authorise is not None:
+    if server.authorise is not None and not health:
         server.authorise(request, isinstance(route, StreamRoute) or route.token)
     check_length(length, route.most if isinstance(route, StreamRoute) else server.limits.body)
     if isinstance(route, HttpRoute) and server.body_bytes + length > server.limits.bodies:

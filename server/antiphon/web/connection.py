@@ -198,6 +198,12 @@ class HttpConnection(H11Protocol):
         if not self._ending and self.conn.their_state is h11.SEND_BODY:
             self._server.wait(self)
 
+    @property
+    def idle(self) -> bool:
+        """Whether no request is being received and no answer being sent."""
+        unsent = self._raw is not None and self._raw.get_write_buffer_size() > 0
+        return self.opening is None and not self._receiving and not self._ending and not unsent
+
     def drop(self) -> None:
         """Aborts the connection."""
         self._ending = True

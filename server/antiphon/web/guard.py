@@ -17,6 +17,8 @@ from antiphon.runtime.shortening import shorten
 Headers = Sequence[tuple[bytes, bytes]]
 """Header fields in order: lower-case name, value."""
 
+HEALTH = "/api/health"
+"""Of what load balancers ask."""
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.IGNORECASE)
 _ABSOLUTE = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
@@ -71,17 +73,21 @@ class Site:
         scheme: "http" or "https".
         port: It listens on.
         hosts: Names and addresses that a Host header may have.
+        proxied: Authorities, "host" or "host:port", under which a reverse proxy forwards requests.
     """
 
     scheme: str
     port: int
     hosts: frozenset[str] = LOOPBACK
+    proxied: frozenset[str] = frozenset()
 
     def is_ours(self, authority: str, local: str = "") -> bool:
         """Whether `authority`, "host:port", names this server; `local` is the connection's local address."""
         match = _AUTHORITY.fullmatch(authority)
         if match is None:
             return False
+        if authority.lower() in self.proxied:
+            return True
         host = match[1].lower().strip("[]")
         port = int(match[2][1:]) if match[2] else _DEFAULT_PORTS[self.scheme]
         if ("[" in match[1]) != (":" in host):
@@ -134,7 +140,14 @@ class Site:
 
     def _own_origin(self, origin: str, local: str) -> bool:
         scheme, mark, authority = origin.partition("://")
+        if authority.lower() in self.proxied:
+            return scheme.lower() == "https"  # the proxy has the TLS
         return bool(mark) and scheme.lower() == self.scheme and self.is_ours(authority, local)
+
+
+def asks_health(method: str, target: bytes) -> bool:
+    """Whether a request is one for the health alone, by its method and its target as it was sent."""
+    return method in ("GET", "HEAD") and target == HEALTH.encode()
 
 
 def decode(text: str) -> str:

@@ -26,6 +26,7 @@ from antiphon.runtime import paths
 from antiphon.runtime.child_process import bound_to, listening
 from antiphon.runtime.settings import ServeSettings
 from antiphon.web.control_link import ControlLink
+from antiphon.web.draining import drain
 from antiphon.web.plugin_routes import add_routes
 from antiphon.web.routes import serve_http
 from antiphon.web.server import HttpServer
@@ -81,7 +82,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
         scripts = socket.socket(fileno=fds["scripts"]) if "scripts" in fds else None
         http = await serve_http(
             control, catalog, folder=paths.config(), jobs=paths.data() / "jobs", listener=listener, lan=settings.lan,
-            taps=taps, scripts=scripts,
+            proxy=settings.proxy, taps=taps, scripts=scripts,
         )  # fmt: skip
         await add_routes(http, catalog.hooks)
         announcing = await announced(http, control, settings)
@@ -92,6 +93,8 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
         if announcing is not None:
             announcing.cancel()
             await asyncio.wait({announcing}, timeout=WITHDRAW_SECONDS)
+        if settings.drain:
+            await drain(http, settings.drain)
         await http.stop()
     finally:
         serving.cancel()

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 from antiphon.contract.catalog import Catalog
@@ -22,6 +23,7 @@ from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.io.tap_memory import TapMemory
 from antiphon.runtime.token import load_token
+from antiphon.web import health
 from antiphon.web.access import TokenGuard, local_addresses
 from antiphon.web.api import openapi
 from antiphon.web.api.jobs import JobRoutes
@@ -52,11 +54,12 @@ async def serve_http(
     port: int = 4401,
     listener: socket.socket | None = None,
     lan: bool = False,
+    proxy: Sequence[str] = (),
     limits: Limits | None = None,
     taps: TapMemory | None = None,
     scripts: socket.socket | None = None,
 ) -> HttpServer:
-    """Starts HTTP on loopback, or with `lan` HTTPS on every address.
+    """Starts HTTP on loopback, with `lan` HTTPS on every address, with `proxy` HTTP there.
 
     Args:
         control: The link to control, whose `serve` runs already.
@@ -66,6 +69,8 @@ async def serve_http(
         port: 0 takes any.
         listener: A socket that listens already, in place of `port`.
         lan: HTTPS, and every request needs the token.
+        proxy: Names under which a reverse proxy forwards requests: HTTP on every address, where all but the health
+            needs the token.
         limits: Limits for clients; None for the defaults of `Limits`.
         taps: Sound of single nodes; without it there is nothing to listen to.
         scripts: The socket to what performs scripts; None where nothing is evaluated.
@@ -75,7 +80,7 @@ async def serve_http(
 
     Raises:
         EngineError: The port is taken.
-        FileError: With `lan`, the token or the certificate cannot be written.
+        FileError: With `lan` or `proxy`, the token or the certificate cannot be written.
         Refusal: Control does not answer.
     """
     server = HttpServer(control=control, limits=limits or Limits())
@@ -88,6 +93,9 @@ async def serve_http(
         server.token = load_token(folder)
         server.authorise = _with_page(TokenGuard(server.token, everything=True).check)
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
+    elif proxy:
+        server.proxied = frozenset(name.lower() for name in proxy)
+        server.authorise = _with_page(TokenGuard(load_token(folder), everything=True).check)
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
     feed = routes.install(server, control, catalog, taps)
@@ -96,9 +104,10 @@ async def serve_http(
         job_routes = JobRoutes(server, catalog, jobs)
         job_routes.start()
         server.closing.append(job_routes.close)
+        server.draining.append(job_routes.drain)
         server.closing.append(LibraryRoutes(server).close)
     install(server, control, catalog, await control.about())
-    await server.start("0.0.0.0" if lan else "127.0.0.1", port, listener)
+    await server.start("0.0.0.0" if lan or proxy else "127.0.0.1", port, listener)
     return server
 
 
@@ -177,6 +186,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
 
     server.add("GET", "/", front)
     server.add("GET", "/api/status", status)
+    health.install(server, control)
     server.add("GET", "/api/patches", patches)
     server.add("POST", "/api/panic", panic)
     server.add("GET", "/api/surfaces", surfaces)

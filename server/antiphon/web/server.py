@@ -87,6 +87,8 @@ class HttpServer:
         listeners: The WebSocket clients of OSCQuery.
         websockets: What serves the WebSockets of other paths.
         closing: Called when the server stops.
+        draining: Called again and again while it drains; each begins nothing new, and returns how much still runs.
+        proxied: Names under which a reverse proxy forwards requests.
         counts: Further counters for `/api/status`, by name.
         name: The server's name in HOST_INFO, that of its announcement where there is one.
     """
@@ -109,6 +111,8 @@ class HttpServer:
     listeners: Listeners = field(init=False)
     websockets: dict[str, ServeWebSocket] = field(default_factory=dict)
     closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
+    draining: list[Callable[[], int]] = field(default_factory=list)
+    proxied: frozenset[str] = frozenset()
     counts: dict[str, Callable[[], int]] = field(default_factory=dict)
     name: Callable[[], str] = lambda: "Antiphon"
     _routes: dict[str, dict[str, HttpRoute | StreamRoute]] = field(default_factory=dict)
@@ -117,6 +121,7 @@ class HttpServer:
     _listeners: list[socket.socket] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
     _sweep: asyncio.TimerHandle | None = None
+    _accepting: asyncio.Task[None] | None = None
 
     def __post_init__(self) -> None:
         self.config = Config(
@@ -206,11 +211,19 @@ class HttpServer:
         listener.setblocking(False)
         self._listeners.append(listener)
         self.port = listener.getsockname()[1]
-        self.site = Site("https" if self.tls else "http", self.port, LOOPBACK | self.hosts)
-        self.spawn(self._accept(listener))
+        self.site = Site("https" if self.tls else "http", self.port, LOOPBACK | self.hosts, self.proxied)
+        self._accepting = self.spawn(self._accept(listener))
         if self._sweep is None:
             self._sweep_up()
         return self.port
+
+    def close_port(self) -> None:
+        """Takes no more connections; those that are open go on."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+        for listener in self._listeners:
+            listener.close()
+        self._listeners.clear()
 
     async def stop(self) -> None:
         """Closes every connection and the port, and cancels the handlers that still run."""

@@ -68,6 +68,10 @@ class JobRoutes:
         if self._opened is not None:
             await self._opened.close()
 
+    def drain(self) -> int:
+        """Begins no more jobs; returns how many run."""
+        return 0 if self._opened is None else self._opened.drain()
+
     def _board(self) -> JobBoard:
         if self._opened is None:
             self._opened = JobBoard(self._folder, self._changed, self._server.listeners.files)

@@ -176,6 +176,10 @@ NEXT = _optional(
     count={**INTEGER, "minimum": 1, "maximum": 500}, after=TRACK_OR_PATH, like=TRACKS, skip=TRACKS, dislike=TRACKS
 )
 OPERATIONS = (
+    Operation(
+        "get", "/api/health", "Whether the server plays, for load balancers; it never needs the token.",
+        _object(health=TEXT),
+    ),
     Operation("get", "/api/status", "The state of the server and its counters.", ANY),
     Operation("get", "/api/openapi.json", "This document.", ANY),
     Operation("get", "/api/graph", "The patch: nodes with their parameters and values, wires, scenes.", _ref("Graph")),

@@ -1,0 +1,20 @@
+#!/bin/sh
+# Takes out of an environment what nothing runs at: slim.sh FOLDER. What is taken is listed in docs/deploy.md.
+set -eu
+packages=$1/lib/python3.11/site-packages
+cd "$packages"
+find . -type d \( -name tests -o -name test -o -name __pycache__ \) -prune -exec rm -rf {} +
+# pyo's examples and editor; Arrow's libraries for servers of data, its headers, and copies where wheels have no links
+rm -rf pyo/examples pyo/editor pyarrow/include pyarrow/src
+rm -f pyarrow/libarrow_flight.so* pyarrow/_flight* pyarrow/_substrait* pyarrow/*.pyx pyarrow/*.pxi
+for library in pyarrow/libarrow_python*.so; do
+    for version in "$library".*; do
+        if [ -f "$version" ]; then rm -f "$version"; ln -s "${library##*/}" "$version"; fi
+    done
+done
+rm -rf apache_beam/examples apache_beam/testing/benchmarks
+find . \( -name '*_test.py' -o -name '*_test.*.so' -o -name '*.c' -o -name '*.h' -o -name '*.pyx' -o -name '*.pyi' \) -delete
+# only of wheels that no tool has changed after linking: those under *.libs are damaged by it
+for library in llvmlite/binding/libllvmlite.so zstandard/*.so fastavro/*.so apache_beam/*/*.so; do
+    if [ -f "$library" ]; then strip --strip-unneeded "$library"; fi
+done

@@ -1,0 +1,9 @@
+output "url" {
+  description = "What `antiphon deploy check` takes, once the name leads to the load balancer."
+  value       = "https://${var.host}"
+}
+
+output "balancer" {
+  description = "Where the name has to lead."
+  value       = aws_lb.api.dns_name
+}

@@ -1,0 +1,4 @@
+output "url" {
+  description = "What `antiphon deploy check` takes."
+  value       = "https://${local.host}"
+}

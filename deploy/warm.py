@@ -1,0 +1,67 @@
+"""Writes into an image what its first start would write: bytecode, or the machine code of the kernels.
+
+python warm.py bytecode | worker-bytecode | kernels
+"""
+
+from __future__ import annotations
+
+import compileall
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import wave
+from pathlib import Path
+
+SERVER = (
+    "antiphon.cli.serve", "antiphon.cli.files.run", "antiphon.cli.files.render", "antiphon.supervisor.watch",
+    "antiphon.control.process", "antiphon.web.process", "antiphon.engine.process", "antiphon.engine.drivers.headless",
+    "antiphon.engine.recording.recorder", "antiphon.workers.zygote", "antiphon.jobs.process", "antiphon.web.routes",
+    "urllib.request", "uvicorn.protocols.http.h11_impl",
+)  # fmt: skip
+WORKER = (
+    "antiphon.pipeline.running", "antiphon.pipeline.runners", "antiphon.pipeline.shards", "distributed.cli.dask_worker",
+    "distributed.cli.dask_scheduler", "apache_beam.runners.dask.dask_runner", "pyarrow.parquet",
+    "antiphon.cli.pipeline",
+)  # fmt: skip
+
+
+def kernels() -> None:
+    """Compiles what a server's engine and a job's process compile, each in the order in which it does."""
+    from antiphon.runtime import paths
+    from antiphon.runtime.settings import ServeSettings
+    from antiphon.supervisor import preload
+
+    preload.warm(ServeSettings(audio="headless"), paths.make_folder(paths.runtime() / "warm"))
+    with wave.open("/tmp/warm.wav", "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(48000)
+        sound.writeframes(bytes(9600))
+    for words in (("run", "gain", "/tmp/warm.wav", "/tmp/warm-out.wav"), ("render", "keys", "--seconds", "0.1")):
+        out = () if words[0] == "run" else ("--out", "/tmp/warm-keys.wav")
+        subprocess.run([sys.executable, "-B", "-m", "antiphon", *words, *out], check=True, stdout=subprocess.DEVNULL)
+    for left in Path("/tmp").glob("warm*.wav"):
+        left.unlink()
+    shutil.rmtree(os.environ["ANTIPHON_HOME"])
+
+
+def main(kind: str) -> None:
+    """kind: as in the module's docstring."""
+    os.environ["ANTIPHON_HOME"] = f"/tmp/warm-{kind}"
+    if kind == "kernels":
+        kernels()
+        return
+    for name in (*SERVER, *(WORKER if kind == "worker-bytecode" else ())):
+        importlib.import_module(name)
+    packages = Path(sysconfig.get_path("purelib"))
+    for folder in sorted(packages.glob("antiphon*")):
+        if folder.is_dir() and not compileall.compile_dir(folder, quiet=1):
+            sys.exit(f"{folder} could not be compiled")
+    shutil.rmtree(os.environ["ANTIPHON_HOME"], ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,70 @@
+"""`antiphon deploy`: whether a server that others can reach does what it should."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from antiphon.cli.status import Json
+from antiphon.cli.terminal.style import Role, styled
+
+SENTENCE = "Check a server that runs elsewhere: in a container, behind a proxy, in a cloud."
+WIDTH = 8
+"""Characters of a check's state, at the beginning of its line."""
+ROLES: dict[str, Role] = {"ok": "good", "failed": "bad", "skipped": "faint"}
+
+
+def application() -> typer.Typer:
+    """The group of commands."""
+    app = typer.Typer(
+        name="deploy", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+        help=SENTENCE, short_help=SENTENCE,
+    )  # fmt: skip
+    app.callback()(_deploy)
+    app.command("check")(check)
+    return app
+
+
+def _deploy() -> None:
+    """Check a server that runs elsewhere: in a container, behind a proxy, in a cloud."""
+
+
+def check(
+    url: Annotated[str, typer.Argument(metavar="URL", help="https://HOST or http://HOST:PORT.")],
+    token_file: Annotated[
+        Path | None, typer.Option("--token-file", help="A file with the server's token; without it less is checked.")
+    ] = None,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", help="The certificate of the server, where no authority signed it.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, max=600.0, help="Seconds for each request.")] = 15.0,
+    as_json: Json = False,
+) -> None:
+    """Try a running server: health, TLS, refusals, what is open, one job. Exit 1 if anything is not as it should be."""
+    from antiphon.doctor.deployment import address, checking
+    from antiphon.doctor.deployment.findings import CheckState
+    from antiphon.errors import UsageError
+    from antiphon.runtime.token import TOKEN, read_secret
+
+    server = address.parse_address(url)
+    token = read_secret(token_file) if token_file is not None else ""
+    if token_file is not None and not TOKEN.fullmatch(token):
+        raise UsageError(f"{token_file} holds no token, which is 32 hexadecimal digits")
+    client = checking.client_of(server, token, certificate, timeout)
+    found = []
+    for finding in checking.check_server(client, has_token=bool(token)):
+        found.append(finding)
+        if as_json:
+            continue
+        typer.echo(f"{styled(f'{finding.state:<{WIDTH}}', ROLES[finding.state])} {finding.name}: {finding.text}")
+        if finding.advice:
+            typer.echo(f"{'':<{WIDTH}}   {finding.advice}")
+    wrong = any(finding.state is CheckState.FAILED for finding in found)
+    if as_json:
+        checks = [finding.plain() for finding in found]
+        typer.echo(json.dumps({"url": str(server), "ok": not wrong, "checks": checks}))
+    if wrong:
+        raise typer.Exit(1)

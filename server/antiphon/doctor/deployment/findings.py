@@ -1,0 +1,50 @@
+"""What a check of a running server found."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class CheckState(StrEnum):
+    """Whether what was checked is as it should be; skipped where it could not be looked at."""
+
+    OK = "ok"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class DeployFinding:
+    """The result of one check.
+
+    Attributes:
+        name: What was checked, in one or two words.
+        state: How it is.
+        text: What was found, one sentence.
+        advice: What to do, or "".
+    """
+
+    name: str
+    state: CheckState
+    text: str
+    advice: str = ""
+
+    def plain(self) -> dict[str, str]:
+        """As JSON has it."""
+        return {name: str(value) for name, value in asdict(self).items()}
+
+
+def passed(name: str, text: str) -> DeployFinding:
+    """A check that found what it should."""
+    return DeployFinding(name, CheckState.OK, text)
+
+
+def failed(name: str, text: str, advice: str = "") -> DeployFinding:
+    """A check that found something else."""
+    return DeployFinding(name, CheckState.FAILED, text, advice)
+
+
+def skipped(name: str, text: str, advice: str = "") -> DeployFinding:
+    """A check that could not be made."""
+    return DeployFinding(name, CheckState.SKIPPED, text, advice)

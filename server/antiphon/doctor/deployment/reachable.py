@@ -1,0 +1,162 @@
+"""Checks that need no token: TLS, health, times, headers, and what is open."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import statistics
+import time
+from collections.abc import Sequence
+
+from antiphon.doctor.deployment.client import DeployClient, HttpAnswer, NoAnswer
+from antiphon.doctor.deployment.findings import DeployFinding, failed, passed, skipped
+
+HEALTH = "/api/health"
+REQUESTS = 11
+"""Of which the median time is taken."""
+SLOW_SECONDS = 1.0
+"""A median above this fails: a page that asks several times would take seconds."""
+CERTIFICATE_DAYS = 14
+"""Days before a certificate's end from which on that fails."""
+HEADERS = {
+    "x-content-type-options": "nosniff",
+    "cache-control": "no-store",
+    "referrer-policy": "no-referrer",
+    "cross-origin-resource-policy": "same-origin",
+}
+"""What the server itself sends with every answer, and a proxy may lose."""
+WRONG_TOKEN = "0" * 32
+READS = ("/", "/api/status", "/api/files", "/api/jobs", "/api/surfaces", "/api/plugins", "/node")
+STRAY = ("/.env", "/.git/config", "/metrics", "/server-status", "/debug", "/docs", "/data/config/token")
+"""What other programs, or a proxy that serves a folder, would answer."""
+PORTS = {4400: "OSC", 1883: "MQTT", 8786: "Dask's scheduler", 8787: "Dask's dashboard", 57120: "SuperDirt's clients"}
+PORT_SECONDS = 2.0
+
+
+async def check_tls(client: DeployClient) -> DeployFinding:
+    """Whether what is sent is encrypted, with a certificate that is known and lasts."""
+    if client.tls is None:
+        if client.address.local:
+            return passed("TLS", "http on this machine's own loopback, which nobody else reads")
+        return failed(
+            "TLS", "http: everyone on the way reads what is sent, so the token is not",
+            "put a proxy with a certificate in front of it, and check https://…",
+        )  # fmt: skip
+    try:
+        version, certificate = await client.certificate()
+    except NoAnswer as error:
+        return failed(
+            "TLS", str(error),
+            "renew the certificate, or name the server as it does; --certificate FILE trusts one of your own",
+        )  # fmt: skip
+    days = (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / 86400
+    if days < CERTIFICATE_DAYS:
+        return failed("TLS", f"{version}, but the certificate ends in {days:.0f} days", "have it renewed")
+    return passed("TLS", f"{version}, the certificate lasts {days:.0f} days more")
+
+
+async def check_health(client: DeployClient) -> DeployFinding:
+    """Whether the health route answers that the server plays."""
+    answer = await client.ask("GET", HEALTH, token="")
+    if 300 <= answer.status < 400:
+        return failed(
+            "health", f"it answers {answer.status}, a redirect, which is not followed",
+            "name the address that it leads to",
+        )  # fmt: skip
+    if answer.status == 404:
+        return failed("health", f"there is no {HEALTH}", "deploy this version of Antiphon, or route /api to it")
+    if answer.status != 200:
+        return failed(
+            "health", f"it answers {answer.status}: {answer.reason or 'without a reason'}", "look at the server's log"
+        )
+    if answer.json() != {"health": "ok"}:
+        return failed("health", "the answer is not Antiphon's", "look at what answers at this address")
+    return passed("health", "the server plays")
+
+
+async def check_times(client: DeployClient) -> DeployFinding:
+    """How long an answer takes, with a connection of its own each."""
+    times = []
+    for _ in range(REQUESTS):
+        times.append((await client.ask("GET", HEALTH, token="")).seconds)
+    median = statistics.median(times)
+    text = f"p50 {median * 1000:.0f} ms, at most {max(times) * 1000:.0f} ms, of {REQUESTS} new connections"
+    if median > SLOW_SECONDS:
+        return failed("times", text, "give it more of a processor, or look at the proxy")
+    return passed("times", text)
+
+
+async def check_headers(client: DeployClient) -> DeployFinding:
+    """Whether the headers that browsers mind reach the client."""
+    answer = await client.ask("GET", HEALTH, token="")
+    missing = [name for name, value in HEADERS.items() if value not in answer.headers.get(name, "")]
+    if missing:
+        return failed("headers", f"answers lack {', '.join(missing)}", "have the proxy pass the server's headers on")
+    text = f"{', '.join(HEADERS)} are there"
+    if client.tls is not None and "strict-transport-security" not in answer.headers:
+        return passed("headers", f"{text}; the proxy could add strict-transport-security")
+    return passed("headers", text)
+
+
+async def check_refused(client: DeployClient) -> DeployFinding:
+    """Whether what would change something is refused without the token, and with a wrong one."""
+    for token, expected in (("", 401), (WRONG_TOKEN, 403)):
+        whose = "a wrong token" if token else "no token"
+        for method, path, body in (
+            ("POST", "/api/osc", b'{"address": "/ping"}'),
+            ("POST", "/api/files?name=check.wav", b"RIFF"),
+            ("DELETE", "/api/jobs/check", b""),
+        ):
+            answer = await client.ask(method, path, body, token=token)
+            # too many wrong tokens are a refusal as well
+            if answer.status not in (expected, 429):
+                return failed(
+                    "refusals", f"{method} {path.partition('?')[0]} with {whose} is answered {answer.status}, "
+                    f"not {expected}",
+                    "take it off the network, and start it with --proxy and a token",
+                )  # fmt: skip
+    return passed("refusals", "changes without the token, and with a wrong one, are refused")
+
+
+async def check_open(client: DeployClient) -> list[DeployFinding]:
+    """Whether anything but the health answers without the token, and whether other ports are open."""
+    reads = [path for path in READS if (await client.ask("GET", path, token="")).status == 200]
+    stray = [path for path in STRAY if _serves(await client.ask("GET", path, token=""))]
+    if stray:
+        found = [
+            failed("open", f"without the token, {', '.join(stray)} are answered", "have the proxy forward /api alone")
+        ]
+    elif reads and not client.address.local:
+        advice = "start it with --proxy, with which every address but the health needs the token"
+        found = [failed("open", f"without the token, {', '.join(reads)} are answered", advice)]
+    elif reads:
+        found = [passed("open", "this machine may read without the token, as with any `antiphon serve`")]
+    else:
+        found = [passed("open", f"without the token only {HEALTH} is answered")]
+    return [*found, await check_ports(client)]
+
+
+async def check_ports(client: DeployClient, ports: Sequence[int] = tuple(PORTS)) -> DeployFinding:
+    """Whether the ports that belong inside are closed."""
+    if client.address.local:
+        return skipped("ports", "on this machine's own loopback its other ports are open by right")
+    others = [port for port in ports if port != client.address.port]
+    connected = await asyncio.gather(*(_connects(client.address.host, port) for port in others))
+    names = [f"{port} ({PORTS[port]})" for port, is_open in zip(others, connected, strict=True) if is_open]
+    if names:
+        return failed("ports", f"TCP {', '.join(names)} can be reached", "publish the port of HTTP alone")
+    return passed("ports", f"TCP {', '.join(map(str, others))} cannot be reached")
+
+
+def _serves(answer: HttpAnswer) -> bool:
+    return answer.status == 200
+
+
+async def _connects(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(PORT_SECONDS):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.transport.abort()
+    return True

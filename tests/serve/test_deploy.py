@@ -1,0 +1,130 @@
+"""A server behind a proxy's names: what it answers, how it ends, and what `antiphon deploy check` finds."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.waiting import until
+
+from antiphon.bench.rig import ServerProcess
+
+TOKEN = "0123456789abcdef0123456789abcdef"
+NAME = "studio.example"
+OPTIONS = ("--audio", "headless", "--patch", "through", "--synth", "null", "--proxy", NAME)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("deployed")
+
+
+@pytest.fixture(scope="module")
+def server(home: Path) -> Iterator[ServerProcess]:
+    secret = home / "secret"
+    secret.write_text(f"{TOKEN}\n")
+    secret.chmod(0o444)  # as containers get theirs
+    with ServerProcess(*OPTIONS, "--token-file", str(secret), home=home) as running:
+        yield running
+
+
+def ask(
+    server: ServerProcess, method: str, path: str, body: Any = None, *, token: str = TOKEN, host: str = NAME
+) -> tuple[int, Any]:
+    connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=60)
+    try:
+        headers = {"Host": host} | ({"Authorization": f"Bearer {token}"} if token else {})
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
+        answer = connection.getresponse()
+        return answer.status, json.loads(answer.read())
+    finally:
+        connection.close()
+
+
+def deploy_check(server: ServerProcess, *options: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """The exit status, and what was found by its name."""
+    url = f"http://127.0.0.1:{server.http}"
+    words = [sys.executable, "-m", "antiphon", "deploy", "check", url, "--json", *options]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=240, check=False)
+    report = json.loads(done.stdout)
+    assert report["ok"] == (done.returncode == 0)
+    return done.returncode, {check["name"]: check for check in report["checks"]}
+
+
+def test_only_the_health_is_answered_without_the_token(server: ServerProcess) -> None:
+    assert server.lines[-1].endswith(f"http://0.0.0.0:{server.http}")
+    assert "osc 127.0.0.1:" in server.lines[-1]
+    assert ask(server, "GET", "/api/health", token="") == (200, {"health": "ok"})
+    # what checks a container asks by an address of its own choice
+    assert ask(server, "GET", "/api/health", token="", host="10.0.0.7:80") == (200, {"health": "ok"})
+    assert ask(server, "GET", "/api/status", token="")[0] == 401
+    assert ask(server, "GET", "/api/health?x", token="")[0] == 401
+    assert ask(server, "GET", "/api/status")[0] == 200
+    assert ask(server, "GET", "/api/status", host="other.example")[0] == 421
+
+
+def test_the_token_of_the_file_is_stored_for_its_owner_alone(server: ServerProcess, home: Path) -> None:
+    stored = home / "config" / "token"
+    assert stored.read_text().strip() == TOKEN
+    assert stored.stat().st_mode & 0o777 == 0o600
+
+
+def test_all_is_well_and_nothing_is_left_behind(server: ServerProcess, home: Path) -> None:
+    status, found = deploy_check(server, "--token-file", str(home / "secret"))
+    assert status == 0, found
+    states = {name: check["state"] for name, check in found.items()}
+    assert {name for name, state in states.items() if state == "skipped"} <= {"ports", "genre"}
+    assert "halved by a job and compared" in found["work"]["text"]
+    assert ask(server, "GET", "/api/files") == (200, [])
+    assert ask(server, "GET", "/api/jobs") == (200, [])
+
+
+def test_another_token_fails_what_needs_it(server: ServerProcess, tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("f" * 32)
+    status, found = deploy_check(server, "--token-file", str(tmp_path / "other"))
+    assert status == 1
+    assert found["work"]["state"] == "failed"
+    assert "--token-file" in found["work"]["advice"]
+    assert found["health"]["state"] == "ok"
+
+
+def test_a_job_is_finished_before_a_server_that_drains_ends(tmp_path: Path) -> None:
+    options = (*OPTIONS, "--drain", "300")
+    with ServerProcess(*options, home=tmp_path, env={"ANTIPHON_TOKEN": TOKEN}) as server:
+        status, job = ask(server, "POST", "/api/render/keys", {"seconds": 2})
+        assert status == 202
+        until(lambda: ask(server, "GET", f"/api/jobs/{job['id']}")[1]["state"] != "waiting", 20, "the job begins")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(120) == 0
+    states = _jobs(tmp_path)
+    assert states[job["id"]]["state"] == "done"
+    assert (tmp_path / "data" / "jobs" / "results" / job["id"] / "out.wav").stat().st_size > 2 * 48000
+    assert not list((tmp_path / "data" / "jobs").rglob("*.part*"))
+
+
+def test_a_job_that_is_not_done_when_the_time_is_up_is_kept_for_the_next_start(tmp_path: Path) -> None:
+    with ServerProcess(*OPTIONS, "--drain", "0.3", home=tmp_path, env={"ANTIPHON_TOKEN": TOKEN}) as server:
+        _, job = ask(server, "POST", "/api/render/through", {"seconds": 3000})
+        until(lambda: ask(server, "GET", f"/api/jobs/{job['id']}")[1]["state"] == "running", 20, "the job begins")
+        assert server.process is not None
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(120) == 0
+    assert not (tmp_path / "data" / "jobs" / "results" / job["id"]).exists()
+    with ServerProcess(*OPTIONS, home=tmp_path, env={"ANTIPHON_TOKEN": TOKEN}) as server:
+        until(lambda: ask(server, "GET", f"/api/jobs/{job['id']}")[1]["state"] == "running", 20, "it begins anew")
+        assert ask(server, "DELETE", f"/api/jobs/{job['id']}")[1]["state"] == "cancelled"
+
+
+def _jobs(home: Path) -> dict[str, dict[str, Any]]:
+    with sqlite3.connect(home / "data" / "jobs" / "jobs.sqlite") as table:
+        columns = [row[1] for row in table.execute("PRAGMA table_info(job)")]
+        return {row[0]: dict(zip(columns, row, strict=True)) for row in table.execute("SELECT * FROM job")}

@@ -1,0 +1,84 @@
+"""A server that drains: no new connections, idle ones closed, what runs is finished, what lasts is not waited for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from antiphon.io.http_message import HttpRequest, Response, text
+from antiphon.web.draining import drain
+from antiphon.web.guard import Site
+from antiphon.web.server import HttpServer
+
+LONG = 600.0
+"""Seconds that no test waits for."""
+
+
+@asynccontextmanager
+async def slow_server() -> AsyncIterator[tuple[HttpServer, asyncio.Event, asyncio.Event]]:
+    """A server whose /slow answers once the second event is set; it sets the first one when it is asked."""
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    async def slow(request: HttpRequest) -> Response:
+        asked.set()
+        await answered.wait()
+        return text("done")
+
+    server = HttpServer()
+    server.add("GET", "/slow", slow)
+    await server.start()
+    try:
+        yield server, asked, answered
+    finally:
+        await server.stop()
+
+
+async def connected(server: HttpServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", server.port)
+
+
+async def test_a_request_that_runs_is_answered_and_an_idle_connection_is_closed() -> None:
+    async with slow_server() as (server, asked, answered):
+        reader, writer = await connected(server)
+        idle, _ = await connected(server)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % server.port)
+        await asked.wait()
+        draining = asyncio.create_task(drain(server, LONG))
+        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):  # it is closed before the answer
+            await idle.readexactly(1)
+        with pytest.raises(ConnectionRefusedError):
+            await connected(server)
+        assert not draining.done()
+        answered.set()
+        assert (await reader.read()).endswith(b"done")
+        assert await draining
+
+
+async def test_what_does_not_end_is_left() -> None:
+    async with slow_server() as (server, asked, _):
+        _, writer = await connected(server)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n" % server.port)
+        await asked.wait()
+        assert not await drain(server, 0.1)
+
+
+async def test_work_that_runs_is_waited_for() -> None:
+    left = [3, 2, 1, 0]
+    async with slow_server() as (server, _, _):
+        server.draining.append(lambda: left.pop(0))
+        assert await drain(server, LONG)
+        assert left == []
+
+
+def test_a_proxys_name_is_ours_and_so_is_its_origin() -> None:
+    site = Site("http", 4401, proxied=frozenset({"studio.example", "studio.example:8443"}))
+    assert site.is_ours("Studio.example")
+    assert site.is_ours("studio.example:8443")
+    assert not site.is_ours("studio.example:4401")
+    assert not site.is_ours("other.example")
+    site.check([(b"host", b"studio.example"), (b"origin", b"https://studio.example")])
+    with pytest.raises(Exception, match="other sites"):
+        site.check([(b"host", b"studio.example"), (b"origin", b"http://studio.example")])

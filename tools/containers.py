@@ -1,0 +1,236 @@
+"""Builds the images of deploy/Containerfile: pinned wheels first, then buildah, which needs no daemon.
+
+python tools/containers.py            wheels, a Debian base, both images; prints their sizes
+python tools/containers.py wheels     only the wheels, for a build by docker or podman
+python tools/containers.py lock       pins deploy/requirements-*.txt anew, by pyproject.toml
+python tools/containers.py try        runs the API image that was built, and has `antiphon deploy check` try it
+
+The base is made by mmdebstrap; BASE=docker.io/library/debian:bookworm-slim takes one from a registry.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
+IMAGES = {"api": "", "worker": "[pipeline]"}
+"""The targets of the Containerfile, and the extras that each has."""
+LEFT_OUT = {"api": frozenset[str](), "worker": frozenset({"pyo", "python-rtmidi", "pillow"})}
+"""Packages that an image does without: a worker plays no synth and no MIDI, and uses no source or sink of Beam's."""
+BASE_IMAGE = "localhost/antiphon-base"
+PYTHON = "3.11"
+GLIBC = range(36, 4, -1)
+"""Minor versions of glibc 2 up to that of Debian 12, of which wheels are taken."""
+SLIM = (
+    "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
+)  # fmt: skip
+MILLION = 1_000_000
+
+
+def main(task: str) -> None:
+    """task: one of those in the module's docstring; "" for the first."""
+    if task == "lock":
+        lock()
+    elif task == "wheels":
+        wheels()
+    elif task == "try":
+        try_api()
+    elif task == "":
+        wheels()
+        build()
+    else:
+        sys.exit(__doc__)
+
+
+def lock() -> None:
+    """Writes the list of each image: every package with its version and the digest of its wheel."""
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = own_wheel(Path(folder))
+        for image, extra in IMAGES.items():
+            report = Path(folder) / f"{image}.json"
+            run([*pip("install"), "--dry-run", "--ignore-installed", "--target", folder, "--report", str(report),
+                 f"{wheel}{extra}"])  # fmt: skip
+            lines = []
+            for item in json.loads(report.read_text())["install"]:
+                name = item["metadata"]["name"].lower().replace("_", "-").replace(".", "-")
+                if name == "antiphon" or name in LEFT_OUT[image]:
+                    continue
+                digest = item["download_info"]["archive_info"]["hashes"]["sha256"]
+                lines.append(f"{name}=={item['metadata']['version']} --hash=sha256:{digest}\n")
+            head = "# Written by `make containers ARGS=lock`, for Python 3.11 on x86-64 Linux; do not edit.\n"
+            requirements(image).write_text(head + "".join(sorted(lines)))
+            print(f"{requirements(image).relative_to(ROOT)}: {len(lines)} packages")
+
+
+def wheels() -> None:
+    """Gathers the wheels of each image in dist/containers: the project's own, and those that are pinned."""
+    for image in IMAGES:
+        folder = OUT / image
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("antiphon-*.whl"):
+            old.unlink()
+        run([*pip("download"), "--no-deps", "--require-hashes", "--dest", str(folder), "-r", str(requirements(image))])
+    first, *others = [OUT / image for image in IMAGES]
+    wheel = own_wheel(first)
+    for folder in others:
+        shutil.copy2(wheel, folder)
+
+
+def build() -> None:
+    """Builds both images, and prints how large they are and of what."""
+    base = os.environ.get("BASE") or local_base()
+    for image in IMAGES:
+        buildah(
+            "bud", "--layers", "--format", "docker", "--build-arg", f"BASE={base}", "--target", image,
+            "--tag", f"antiphon-{image}", "--file", str(DEPLOY / "Containerfile"), str(ROOT),
+        )  # fmt: skip
+    for image in IMAGES:
+        size(image)
+
+
+def local_base() -> str:
+    """A Debian 12 as small as that of the registries, made by mmdebstrap; one that is there is used again."""
+    have = subprocess.run(["buildah", "images", "-q", BASE_IMAGE], capture_output=True, check=False, env=environment())
+    if have.stdout.strip() and not have.returncode:
+        return BASE_IMAGE
+    for tool in ("buildah", "mmdebstrap"):
+        if shutil.which(tool) is None:
+            sys.exit(f"containers: {tool} is not installed: apt-get install buildah mmdebstrap")
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "base.tar"
+        run(["mmdebstrap", "--quiet", "--variant=minbase", *SLIM, "bookworm", str(archive)])
+        name = buildah("from", "scratch", capture=True).strip()
+        buildah("add", "--quiet", name, str(archive), "/")
+        buildah("commit", "--quiet", name, BASE_IMAGE)
+        buildah("rm", name)
+    return BASE_IMAGE
+
+
+def size(image: str) -> None:
+    """Prints an image's size unpacked, and packed as a registry stores it."""
+    with tempfile.TemporaryDirectory() as folder:
+        name = buildah("from", f"antiphon-{image}", capture=True).strip()
+        try:
+            root = Path(buildah("mount", name, capture=True).strip())
+            total = sum(f.lstat().st_size for f in root.rglob("*") if f.is_file() and not f.is_symlink())
+            packages = root / "opt/antiphon/lib/python3.11/site-packages"
+            parts = sorted(((_weight(part), part.name) for part in packages.iterdir()), reverse=True)[:8]
+        finally:
+            buildah("umount", name)
+            buildah("rm", name)
+        buildah("push", "--quiet", f"antiphon-{image}", f"oci:{folder}/image")
+        packed = sum(f.stat().st_size for f in Path(folder).rglob("*") if f.is_file())
+    print(f"antiphon-{image}: {total / MILLION:.0f} MB unpacked, {packed / MILLION:.0f} MB packed")
+    print("  " + ", ".join(f"{name} {weight / MILLION:.0f}" for weight, name in parts))
+
+
+def try_api() -> None:
+    """Runs the API image as a user without rights and has `antiphon deploy check` try it; SIGTERM ends it.
+
+    buildah's chroot isolation has no read-only root, so the root's files are compared before and after instead.
+    """
+    name = buildah("from", "antiphon-api", capture=True).strip()
+    port, process = "4481", None
+    with tempfile.TemporaryDirectory() as folder:
+        secret = Path(folder) / "token"
+        secret.write_text(secrets.token_hex(16))
+        try:
+            root = Path(buildah("mount", name, capture=True).strip())
+            before = _listing(root)
+            process = subprocess.Popen(
+                ["buildah", "run", "--user", "10001:10001", "--env", "ANTIPHON_TOKEN_FILE=/run/secrets/token",
+                 "--env", "TINI_SUBREAPER=1", "--volume", f"{secret}:/run/secrets/token:ro", name, "--",
+                 "/usr/bin/tini", "--", "antiphon", "serve", "--audio", "headless", "--osc-port", "4480", "--http-port", port],
+                env=environment(),
+            )  # fmt: skip
+            check = [sys.executable, "-m", "antiphon", "deploy", "check", f"http://127.0.0.1:{port}"]
+            for _ in range(60):
+                time.sleep(1.0)
+                if not subprocess.run(check, capture_output=True, check=False).returncode:
+                    break
+            subprocess.run([*check, "--token-file", str(secret)], check=True)
+            os.kill(_inner(process.pid), signal.SIGTERM)
+            print(f"containers: SIGTERM ended it with status {process.wait(60)}")
+            written = sorted(
+                path for path in _listing(root) ^ before if not path.startswith(("tmp", "var/lib/antiphon"))
+            )
+            print(f"containers: written outside of /tmp and /var/lib/antiphon: {written or 'nothing'}")
+        finally:
+            if process is not None and process.poll() is None:
+                process.kill()
+                process.wait()
+            buildah("rm", name)
+
+
+def _inner(pid: int) -> int:
+    """The tini below a buildah, which itself would kill it on SIGTERM."""
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        if Path(f"/proc/{child}/comm").read_text().strip() == "tini":
+            return int(child)
+        if found := _inner(int(child)):
+            return found
+    return 0
+
+
+def _listing(root: Path) -> set[str]:
+    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
+
+
+def _weight(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(f.lstat().st_size for f in path.rglob("*") if f.is_file() and not f.is_symlink())
+
+
+def own_wheel(folder: Path) -> Path:
+    """Builds this project's wheel into a folder; its path."""
+    run([sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(ROOT)], quiet=True)
+    return next(folder.glob("antiphon-*.whl"))
+
+
+def requirements(image: str) -> Path:
+    """The list of an image's packages."""
+    return DEPLOY / f"requirements-{image}.txt"
+
+
+def pip(command: str) -> list[str]:
+    """A command of pip for wheels of the image's Python, whatever this one is."""
+    platforms = [f"--platform=manylinux_2_{minor}_x86_64" for minor in GLIBC]
+    return [
+        sys.executable, "-m", "pip", command, "--quiet", "--disable-pip-version-check", "--only-binary", ":all:",
+        "--python-version", PYTHON, "--implementation", "cp", *platforms, "--platform=manylinux2014_x86_64",
+        "--platform=manylinux2010_x86_64", "--platform=manylinux1_x86_64",
+    ]  # fmt: skip
+
+
+def environment() -> dict[str, str]:
+    """Of buildah: without a daemon, and where there are no namespaces either."""
+    return {"STORAGE_DRIVER": "vfs", "BUILDAH_ISOLATION": "chroot", **os.environ}
+
+
+def buildah(*words: str, capture: bool = False) -> str:
+    """Runs buildah; its output where it is captured."""
+    return run(["buildah", *words], quiet=capture, env=environment())
+
+
+def run(command: list[str], quiet: bool = False, env: dict[str, str] | None = None) -> str:
+    """Runs a command; ends this program where it fails."""
+    done = subprocess.run(command, stdout=subprocess.PIPE if quiet else None, text=True, check=False, env=env)
+    if done.returncode:
+        sys.exit(f"containers: {' '.join(command[:4])} … failed (exit {done.returncode})")
+    return done.stdout or ""
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "")
