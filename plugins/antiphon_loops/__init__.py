@@ -4,5 +4,10 @@ from antiphon.api import Register, hookimpl
 
 
 @hookimpl
+def antiphon_analyses(register: Register) -> None:
+    register("loop", "antiphon_loops.analysis.catalogued:LoopAnalysis", "Tempo, bars, key and role of a loop; by name.")
+
+
+@hookimpl
 def antiphon_processors(register: Register) -> None:
     register("loops", "antiphon_loops.processor:Loops", "Stacks the loops of a library on the clock, in one key.")

@@ -1,48 +1,35 @@
-"""A folder of loops and its analysis, which is cached in SQLite and repeated for files that have changed."""
+"""A folder of loops and its analysis, which the catalogue has, and which is repeated for sounds that have changed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
-import sqlite3
 import stat
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from antiphon.api import AntiphonError, FileError, PluginError
 from antiphon.api.files import (
     SOUND_FORMATS,
-    cache_folder,
     folder_in_library,
-    make_folder,
     printable_path,
     reason_of_os_error,
     write_atomic,
 )
-from antiphon_loops.analysis.labels import TempoLabel, number_in, tempo_in
-from antiphon_loops.analysis.reading import MOST_BYTES
-from antiphon_loops.analysis.tempo import NEAR_NUMBER, bars_at
+from antiphon_loops.analysis.labels import TempoLabel
+from antiphon_loops.analysis.reading import MOST_BYTES, NoLoop, too_large
 from antiphon_loops.arrangement import rules
 from antiphon_loops.record import Loop
+from antiphon_loops.store import LoopStore, SoundKey
 
-VERSION = 3
-"""Version of the analysis: results of another version are discarded."""
 MOST_FILES = 20000
 AT_ONCE = 2
 _MOST_NAMES = 4
 """Loops named in a sentence."""
-_TABLE = """CREATE TABLE IF NOT EXISTS loops (
-    path TEXT PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, hash TEXT NOT NULL,
-    version INTEGER NOT NULL, found TEXT NOT NULL, problem TEXT NOT NULL)"""
-
-_Found = tuple[dict[str, Any] | None, str]
-"""The fields of a `Loop`, or None; and why the file is not a loop."""
 Progress = Callable[[int, int, str], None]
 """Called with the number of files done, the number of files, and the name of the next."""
 
@@ -55,7 +42,7 @@ class Analysed:
         folder: The folder.
         loops: In order of their names.
         problems: A sentence for each file that is not a loop.
-        fresh: Number of files analysed and not read from the cache.
+        fresh: Number of sounds analysed, and not read from the catalogue.
     """
 
     folder: Path
@@ -125,49 +112,39 @@ def nothing_in(folder: Path, problems: Sequence[str] = ()) -> PluginError:
     return PluginError(f"there is no loop in {folder.name[:80]!r}; {why}")
 
 
-def database() -> Path:
-    """The path of the cache."""
-    return cache_folder() / "loops.sqlite"
+def analyse(folder: Path, progress: Progress | None = None, root: Path | None = None) -> Analysed:
+    """Adds a folder to the catalogue and analyses its new files, two at a time. Each result is stored at once.
 
-
-def analyse(folder: Path, progress: Progress | None = None, store: Path | None = None) -> Analysed:
-    """Analyses the new files in a folder and below it, two at a time. Each result is stored at once.
-
-    A file with known size and time is not opened; one that was only moved or touched is recognised by its content.
+    A file with known size and time is not decoded; one that was only moved or touched is recognised by its content.
 
     Args:
         folder: The folder.
         progress: Called before each file and at the end.
-        store: The database; None for the cache's own.
+        root: The folder of the catalogue; None for the user's.
 
     Raises:
-        FileError: The database cannot be used.
+        FileError: The catalogue cannot be used.
     """
     files = sorted(found_in(folder))
     loops: list[Loop] = []
     problems: list[str] = []
-    fresh = 0
     ahead: deque[_File] = deque()
-    with closing(_open(store or database())) as base, _Pool(AT_ONCE) as pool:
-        for n, path in enumerate(files):
+    with LoopStore(folder, root) as store, _Pool(AT_ONCE) as pool:
+        work = _Work(store, pool)
+        for n in range(len(files)):
             for later in files[n + len(ahead) : n + AT_ONCE]:
-                ahead.append(_begin(base, later, later.relative_to(folder).as_posix(), pool))
+                ahead.append(work.begin(later, later.relative_to(folder).as_posix()))
             file = ahead.popleft()
             if progress is not None:
                 progress(n, len(files), file.name)
-            record, problem = file.known
-            if file.work is not None:
-                record, problem = file.work.result()
-                fresh += 1
-            if file.stat is not None:
-                _keep(base, path, file.stat, file.digest, record, problem)
-            if record is not None:
-                loops.append(Loop.from_json({**record, "file": file.name}))
+            loop, problem = work.end(file)
+            if loop is not None:
+                loops.append(loop)
             else:
                 problems.append(problem)
         if progress is not None:
             progress(len(files), len(files), "")
-    return Analysed(folder, tuple(loops), tuple(problems), fresh)
+    return Analysed(folder, tuple(loops), tuple(problems), work.fresh)
 
 
 class _Pool(ThreadPoolExecutor):
@@ -183,30 +160,66 @@ class _File:
 
     Attributes:
         name: Its name, relative to the folder.
-        stat: Its size and time; None where it cannot be read.
-        digest: Of its content, "" where that was not read.
-        known: Its cached result, or why it is not a loop.
-        work: The pending analysis of a new file.
+        problem: Why it cannot be read.
+        key: What its analysis depends on; None where it cannot be read.
+        work: The analysis of a new sound.
     """
 
     name: str
-    stat: os.stat_result | None
-    digest: str
-    known: _Found
-    work: Future[_Found] | None
+    problem: str = ""
+    key: SoundKey | None = None
+    work: Future[Loop | Exception] | None = None
 
 
-def _begin(base: sqlite3.Connection, path: Path, name: str, pool: ThreadPoolExecutor) -> _File:
-    try:
-        state = path.stat()
+@dataclass(slots=True)
+class _Work:
+    """The analyses of a folder's new sounds.
+
+    Attributes:
+        fresh: Those that were stored.
+    """
+
+    store: LoopStore
+    pool: ThreadPoolExecutor
+    fresh: int = 0
+    _pending: dict[SoundKey, Future[Loop | Exception]] = field(default_factory=dict)
+
+    def begin(self, path: Path, name: str) -> _File:
+        """Looks a file up, and begins its analysis where it has none."""
+        try:
+            state = path.stat()
+        except OSError as error:
+            return _File(name, f"cannot read {name}: {reason_of_os_error(error)}")
         if not stat.S_ISREG(state.st_mode):
-            return _File(name, None, "", (None, f"cannot read {name}: it is no ordinary file"), None)
-        known, digest = _known(base, path, name, state)
-    except OSError as error:
-        return _File(name, None, "", (None, f"cannot read {name}: {reason_of_os_error(error)}"), None)
-    if known is not None:
-        return _File(name, state, digest, known, None)
-    return _File(name, state, digest, (None, ""), pool.submit(_analyse_one, path, name))
+            return _File(name, f"cannot read {name}: it is no ordinary file")
+        if state.st_size > MOST_BYTES:
+            return _File(name, str(too_large(name)))
+        if problem := self.store.problem(path, name):
+            return _File(name, problem)
+        key = self.store.key(path, name)
+        if self.store.known(key, name) is None:
+            self.store.take_over(path, name, key, state)
+        if self.store.known(key, name) is not None:
+            return _File(name, key=key)
+        if key not in self._pending:
+            self._pending[key] = self.pool.submit(_analyse_one, path, name)
+        return _File(name, key=key, work=self._pending[key])
+
+    def end(self, file: _File) -> tuple[Loop | None, str]:
+        """The loop of a file, or why there is none; what is new is stored."""
+        if file.key is None:
+            return None, file.problem
+        if file.work is not None and self._pending.pop(file.key, None) is not None:
+            self.fresh += 1
+            found = file.work.result()
+            if isinstance(found, Loop):
+                self.store.put(file.key, found)
+            elif isinstance(found, NoLoop):
+                self.store.put_reason(file.key, found.reason)
+            else:  # it cannot be read now: that is no fact about the sound
+                return None, str(found)
+        known = self.store.known(file.key, file.name)
+        return known or (None, f"cannot read {printable_path(file.name)}: its analysis failed; try again")
 
 
 def found_in(folder: Path) -> Iterable[Path]:
@@ -250,88 +263,20 @@ def settle(folder: Path, loop: Loop, bpm: float) -> bool:
     from antiphon_loops.analysis.analyse import analyse_file
 
     path = folder / loop.file
-    with closing(_open(database())) as base:
-        again = analyse_file(path, loop.file, TempoLabel(bpm, True, "user"))
-        if again.tempo_from != "user":
-            return False
-        state = path.stat()
-        _keep(base, path, state, _digest(path, loop.file), again.to_json(), "")
+    again = analyse_file(path, loop.file, TempoLabel(bpm, True, "user"))
+    if again.tempo_from != "user":
+        return False
+    with LoopStore(folder) as store:
+        if problem := store.problem(path, loop.file):
+            raise FileError(problem)
+        store.put(store.key(path, loop.file), again)
     return True
 
 
-def _analyse_one(path: Path, name: str) -> _Found:
+def _analyse_one(path: Path, name: str) -> Loop | Exception:
     from antiphon_loops.analysis.analyse import analyse_file
 
     try:
-        return analyse_file(path, name).to_json(), ""
+        return analyse_file(path, name)
     except AntiphonError as error:
-        return None, str(error)
-
-
-def _digest(path: Path, name: str) -> str:
-    """A digest of what the analysis of a file depends on: its content, and the tempo in its name."""
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, "blake2b").hexdigest()[:40]
-    bpm = tempo_in(name)
-    return content if bpm is None else f"{content} {bpm:g} bpm"
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """Opens the database; a corrupt one is deleted and created again, since it is a cache."""
-    make_folder(path.parent)
-    for again in (True, False):
-        base = sqlite3.connect(path, timeout=30.0, isolation_level=None)
-        try:
-            base.execute("PRAGMA journal_mode=WAL")
-            base.execute(_TABLE)
-            base.execute("CREATE INDEX IF NOT EXISTS by_hash ON loops (hash, version)")
-            base.execute("SELECT path, size, mtime, hash, version, found, problem FROM loops LIMIT 1")
-            return base
-        except sqlite3.DatabaseError as error:
-            base.close()
-            if not again or isinstance(error, sqlite3.OperationalError):
-                raise FileError(f"cannot use {path}: {error}; remove it") from None
-            path.unlink(missing_ok=True)
-    raise AssertionError
-
-
-def _known(base: sqlite3.Connection, path: Path, name: str, state: os.stat_result) -> tuple[_Found | None, str]:
-    """The cached result of a file, None without one; and the digest of its content."""
-    row = base.execute(
-        "SELECT found, problem, hash FROM loops WHERE path = ? AND size = ? AND mtime = ? AND version = ?",
-        (_text(path), state.st_size, state.st_mtime_ns, VERSION),
-    ).fetchone()
-    moved = row is None
-    digest = "" if moved else str(row[2])
-    if moved and state.st_size <= MOST_BYTES:
-        digest = _digest(path, name)
-        row = base.execute(
-            "SELECT found, problem, hash FROM loops WHERE hash = ? AND version = ? AND problem = ''", (digest, VERSION)
-        ).fetchone()
-    if row is None:
-        return None, digest
-    try:
-        data = json.loads(row[0])
-        if data is not None:
-            loop, number = Loop.from_json(data), number_in(name)
-            if moved and number and rules.Rules().leaves_out(loop) and bars_at(number, loop.seconds, NEAR_NUMBER):
-                return None, digest
-        return (data, str(row[1])), digest
-    except (ValueError, TypeError, KeyError):
-        return None, digest
-
-
-def _keep(
-    base: sqlite3.Connection, path: Path, state: os.stat_result, digest: str, data: dict[str, Any] | None, problem: str
-) -> None:
-    if data is not None and data["tempo_from"] == "number":
-        digest = ""  # the same sound under another name has another tempo
-    base.execute(
-        "INSERT OR REPLACE INTO loops VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (_text(path), state.st_size, state.st_mtime_ns, digest, VERSION, json.dumps(data), problem),
-    )
-
-
-def _text(path: Path) -> str:
-    """A path as text; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(path.absolute()).decode(errors="backslashreplace")
+        return error

@@ -164,6 +164,7 @@ def test_what_is_no_analysis_is_refused() -> None:
         ("times", np.array([0.5, 1.0]), [0.5, 1.0], [1.0, "x"]),
         ("spans", [(0, 1, "A")], [[0.0, 1.0, "A"]], [(0, 1)]),
         ("vector", (1, 2), [1.0, 2.0], [np.inf]),
+        ("numbers", (1, None, 2), [1.0, None, 2.0], ["x"]),
     ],
 )
 def test_results_are_checked_by_their_kind(kind, good, plain, bad) -> None:
@@ -173,6 +174,12 @@ def test_results_are_checked_by_their_kind(kind, good, plain, bad) -> None:
     for values in ({}, {"it": bad}) if bad is not None else ({},):
         with pytest.raises(PluginError, match=f"the analysis 'x' gave no {kind} for it"):
             plain_result("x", analysis, values)
+
+
+def test_one_by_name_is_computed_only_where_it_is_named(present) -> None:
+    present["slow"] = type("Slow", (Counting,), {"by_name": True})()
+    assert named_analyses([]) == ("counting",)
+    assert named_analyses(["slow"]) == ("slow",)
 
 
 def test_a_name_without_an_analysis_is_a_sentence(present) -> None:

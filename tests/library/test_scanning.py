@@ -12,6 +12,7 @@ from tests.library.conftest import MakeFile
 from antiphon.errors import FileError
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
+from antiphon.library.records import FileEntry, FileState
 from antiphon.library.scanning import ScanCounts
 
 
@@ -88,6 +89,25 @@ def test_copies_share_one_sound(catalogue: Catalogue, make: MakeFile, music: Pat
     digests = {digest for digest, *_ in catalogue.sounds()}
     assert len(list(catalogue.rows())) == 3
     assert len(digests) == 2, "16 bits of flac are not the wav's samples, or are: the digest is of samples"
+
+
+def test_copies_in_one_folder_are_decoded_once(catalogue: Catalogue, make: MakeFile, music: Path, monkeypatch) -> None:
+    first = make("a.wav").read_bytes()
+    for n in range(9):
+        (music / f"b{n}.wav").write_bytes(first)
+        (music / f"c{n}.wav").write_bytes(b"no sound")
+    decoded: list[bytes] = []
+    whole = scanning.read_entry
+
+    def note(path: bytes, state: FileState, digest: str) -> FileEntry:
+        decoded.append(path)
+        return whole(path, state, digest)
+
+    monkeypatch.setattr(scanning, "read_entry", note)
+    counts = add(catalogue, music)
+    assert (counts.added + counts.recognised, counts.bad) == (19, 9)
+    assert sum(os.path.basename(path)[:1] in b"ab" for path in decoded) == 1
+    assert len({row.path for row in catalogue.rows() if not row.problem and row.duration}) == 10
 
 
 def test_a_bad_file_is_a_row_with_its_reason(catalogue: Catalogue, make: MakeFile, music: Path) -> None:

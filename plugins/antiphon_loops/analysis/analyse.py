@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import FileError
 from antiphon_loops.analysis import tables, tempo
 from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel, label_of, number_in
 from antiphon_loops.analysis.loudness import integrated, true_peak
-from antiphon_loops.analysis.reading import LONGEST, SHORTEST, sound_of
+from antiphon_loops.analysis.reading import LONGEST, SHORTEST, NoLoop, sound_of
 from antiphon_loops.analysis.region import read_region
 from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, Picture
 from antiphon_loops.arrangement.arrange import MOODS
@@ -54,19 +53,19 @@ def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: Temp
         label: What its file says of it.
 
     Raises:
-        FileError: It is no loop.
+        NoLoop: It is none.
     """
     seconds = samples.shape[1] / rate
     if not SHORTEST <= seconds <= LONGEST:
-        raise FileError(f"{name} is no loop: it is {seconds:.3g} s long, and {SHORTEST:g} to {LONGEST:g} s make one")
+        raise NoLoop(name, f"it is {seconds:.3g} s long, and {SHORTEST:g} to {LONGEST:g} s make one")
     mono = samples.mean(axis=0, dtype=np.float64).astype(np.float32)
     top = float(np.abs(samples).max())
     if top < _QUIETEST:
-        raise FileError(f"{name} is no loop: it is silent")
+        raise NoLoop(name, "it is silent")
     if float(np.abs(mono).max()) < 0.05 * top:  # sides out of phase
         mono = samples[0]
     if float(mono.std()) < 1e-3 * top:
-        raise FileError(f"{name} is no loop: it is a constant, which is no sound")
+        raise NoLoop(name, "it is a constant, which is no sound")
     reading = read_region(samples, mono / np.float32(top), rate, label)
     seen, role, bars = reading.seen, reading.role, reading.count.bars
     samples, seconds = samples[:, reading.first : reading.last], (reading.last - reading.first) / rate

@@ -16,6 +16,22 @@ _MOST_SAMPLES = 1 << 25
 """Of both channels: 180 s of 92 kHz."""
 
 
+class NoLoop(FileError):
+    """A sound that is no loop.
+
+    Args:
+        name: Of its file, for the message.
+        reason: Why, after "is no loop: ".
+
+    Attributes:
+        reason: The same.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name} is no loop: {reason}")
+        self.reason = reason
+
+
 def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np.float32], int]:
     """float32 `[1 or 2, frames]`, the first channels of those there are, and its rate: `rate` where that is given.
 
@@ -27,25 +43,38 @@ def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np
     frames = 0
     try:
         if path.stat().st_size > MOST_BYTES:
-            raise FileError(f"{name} is no loop: it is larger than {MOST_BYTES >> 20} MB")
+            raise too_large(name)
         with stream_sound(path, rate=rate) as (info, blocks):
             channels, known = min(2, info.channels), info.frames or 0
-            most = min(round(LONGEST * info.rate), _MOST_SAMPLES // channels)
+            most = most_frames(info.rate, channels)
             if known > most:
-                raise _too_long(name, known / info.rate, most / info.rate)
+                raise too_long(name, known / info.rate, most / info.rate)
             for block in blocks:
                 frames += block.shape[1]
                 if frames > most:
-                    raise _too_long(name, frames / info.rate, most / info.rate)
+                    raise too_long(name, frames / info.rate, most / info.rate)
                 pieces.append(np.array(block[:2]))
     except OSError as error:
         raise FileError(f"cannot read {name}: {(error.strerror or str(error)).lower()}") from None
+    except NoLoop:
+        raise
     except FileError as error:
         raise FileError(str(error).replace(printable_path(path), printable_path(name))) from None
     if not frames:
-        raise FileError(f"{name} is no loop: there is nothing in it")
+        raise NoLoop(name, "there is nothing in it")
     return np.ascontiguousarray(np.concatenate(pieces, axis=1)), info.rate
 
 
-def _too_long(name: str, seconds: float, most: float) -> FileError:
-    return FileError(f"{name} is no loop: it is at least {seconds:.3g} s long, and {most:.3g} s is the most")
+def most_frames(rate: int, channels: int) -> int:
+    """Frames of the longest loop at a rate, of one or two channels."""
+    return min(round(LONGEST * rate), _MOST_SAMPLES // channels)
+
+
+def too_large(name: str) -> NoLoop:
+    """The error for a file of more than `MOST_BYTES`."""
+    return NoLoop(name, f"it is larger than {MOST_BYTES >> 20} MB")
+
+
+def too_long(name: str, seconds: float, most: float) -> NoLoop:
+    """The error for a sound of more than `most` seconds."""
+    return NoLoop(name, f"it is at least {seconds:.3g} s long, and {most:.3g} s is the most")

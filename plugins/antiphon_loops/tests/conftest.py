@@ -13,12 +13,13 @@ import pytest
 import soundfile
 
 from antiphon.api import SHARP_NAMES
-from antiphon.api.files import HOME_VARIABLE, make_folder
+from antiphon.api.files import HOME_VARIABLE, library_folder
 from antiphon_loops.arrangement.maker import MaterialMaker
 from antiphon_loops.arrangement.rules import Rules
-from antiphon_loops.library import analyse, database
+from antiphon_loops.library import analyse
 
 RATE = 44100
+CATALOGUE = "library.sqlite"
 TRUTH: dict[str, tuple[str, float, int, int | None]] = {
     # role, bpm, bars, tonic
     "a.wav": ("drums", 104.0, 2, None), "b.wav": ("drums", 96.0, 2, None), "c.wav": ("bass", 100.0, 4, 0),
@@ -102,43 +103,44 @@ def home_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
 
 @pytest.fixture(scope="session")
 def analysed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The library's folder, and the database of its analysis."""
+    """The library's folder, and that of the catalogue that has its analysis."""
     folder = tmp_path_factory.mktemp("loops")
     make = {"bass": bass, "chords": chords, "melody": line}
     for seed, (name, (role, bpm, bars, tonic)) in enumerate(TRUTH.items()):
         sound = drums(bpm, bars, seed) if tonic is None else make[role](bpm, bars, (tonic + 3) % 12)
         soundfile.write(folder / name, sound, RATE)
-    store = tmp_path_factory.mktemp("store") / "loops.sqlite"
-    analyse(folder, store=store)
-    _tell(store)
-    return folder, store
+    root = tmp_path_factory.mktemp("root")
+    analyse(folder, root=root)
+    _tell(root / CATALOGUE)
+    return folder, root
 
 
 def _tell(store: Path) -> None:
     """Puts the truth where analysis may have erred: what is stacked from it is another test's matter."""
     with contextlib.closing(sqlite3.connect(store)) as base:
-        for path, found in base.execute("SELECT path, found FROM loops").fetchall():
-            role, bpm, bars, tonic = TRUTH[Path(path).name]
-            loop = json.loads(found)
+        rows = "SELECT f.path, r.sound, r.data FROM files f JOIN results r ON r.sound = f.sound"
+        for path, sound, data in base.execute(rows).fetchall():
+            role, bpm, bars, tonic = TRUTH[Path(path.decode()).name]
+            loop = json.loads(data)
             key = None if tonic is None else f"{SHARP_NAMES[tonic]} major"
             sure = 0.9 if key else 0.0
-            loop |= {"role": role, "bpm": bpm, "bars": bars, "key": key, "key_sure": sure, "tempo_sure": 0.9}
-            loop |= {"instrument": role if role in ("drums", "bass") else "harmonic", "levels": [0.0] * bars}
-            base.execute("UPDATE loops SET found = ? WHERE path = ?", (json.dumps(loop), path))
+            truth = {"role": role, "bpm": bpm, "bars": bars, "key": key, "key_sure": sure, "tempo_sure": 0.9}
+            truth |= {"instrument": role if role in ("drums", "bass") else "harmonic", "levels": [0.0] * bars}
+            loop |= {f"loop_{name}": value for name, value in truth.items()}
+            base.execute("UPDATE results SET data = ? WHERE sound = ?", (json.dumps(loop), sound))
         base.commit()
 
 
 @pytest.fixture(scope="session")
 def maker(analysed: tuple[Path, Path]) -> MaterialMaker:
     """One for all tests at 48 kHz: what one has had made is there for the next."""
-    folder, store = analysed
-    return MaterialMaker(folder, analyse(folder, store=store).loops, Rules(), 48000)
+    folder, root = analysed
+    return MaterialMaker(folder, analyse(folder, root=root).loops, Rules(), 48000)
 
 
 @pytest.fixture
 def library(analysed: tuple[Path, Path]) -> Path:
-    """The library's folder, its analysis already in this test's cache."""
-    folder, store = analysed
-    make_folder(database().parent)
-    shutil.copy(store, database())
+    """The library's folder, its analysis already in this test's catalogue."""
+    folder, root = analysed
+    shutil.copytree(root, library_folder(), dirs_exist_ok=True)
     return folder

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import shutil
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +14,12 @@ import pytest
 import soundfile
 
 from antiphon.api import PluginError
-from antiphon_loops.library import analyse, database, folder_of, write_listing
+from antiphon.api.catalogues import Catalogue
+from antiphon.api.files import cache_folder, library_folder, make_folder
+from antiphon.library.analyses import analyse_file
+from antiphon_loops.analysis.catalogued import loop_of
+from antiphon_loops.library import analyse, folder_of, ready, write_listing
+from antiphon_loops.tests.conftest import CATALOGUE
 
 
 def test_what_is_known_is_not_looked_at_again(library: Path):
@@ -65,12 +73,72 @@ def test_bad_files_are_told_in_a_sentence_each(analysed: tuple[Path, Path], tmp_
         assert str(tmp_path) not in told[0]
 
 
-def test_a_broken_database_is_made_anew(analysed: tuple[Path, Path], tmp_path: Path):
+def test_a_damaged_catalogue_is_a_sentence_and_is_left_as_it_is(analysed: tuple[Path, Path], tmp_path: Path):
     (tmp_path / "a.wav").write_bytes((analysed[0] / "a.wav").read_bytes())
-    database().parent.mkdir(parents=True, exist_ok=True)
-    database().write_bytes(b"no database" * 1000)
-    assert analyse(tmp_path).fresh == 1
+    catalogue = make_folder(library_folder()) / CATALOGUE
+    catalogue.write_bytes(b"no database" * 1000)
+    with pytest.raises(PluginError, match=r"it is damaged .* move it elsewhere"):
+        ready(tmp_path)
+    assert catalogue.read_bytes() == b"no database" * 1000
+
+
+def test_the_catalogue_has_what_was_found_by_content_and_by_what_a_name_states(
+    analysed: tuple[Path, Path], tmp_path: Path
+):
+    for name in ("a.wav", "a-52bpm.wav", "b.wav"):
+        (tmp_path / name).write_bytes((analysed[0] / f"{name[0]}.wav").read_bytes())
+    (tmp_path / "words.wav").write_text("not a sound")
+    assert analyse(tmp_path).fresh == 3
+    again = analyse(tmp_path)
+    assert (again.fresh, [(x.file, x.tempo_from) for x in again.loops]) == (
+        0, [("a-52bpm.wav", "name"), ("a.wav", "sound"), ("b.wav", "sound")],
+    )  # fmt: skip
+    with Catalogue(library_folder()) as catalogue:
+        rows = {row.path: row for row in catalogue.rows()}
+    a, bad = rows[os.fsencode(tmp_path / "a.wav")], rows[os.fsencode(tmp_path / "words.wav")]
+    assert sorted(a.results) == ["loop", "loop name 52"]
+    assert (a.results["loop"][1] or {})["loop_role"] == "drums"
+    assert bad.problem in again.problems[0].replace("words.wav", str(tmp_path / "words.wav"))
+
+
+def test_the_former_store_is_taken_over_and_not_written(analysed: tuple[Path, Path], tmp_path: Path):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        (tmp_path / name).write_bytes((analysed[0] / name).read_bytes())
+    before = {x.file: x for x in analyse(tmp_path).loops}
+    shutil.rmtree(library_folder())
+    store = make_folder(cache_folder()) / "loops.sqlite"
+    with contextlib.closing(sqlite3.connect(store)) as base:
+        base.execute("CREATE TABLE loops (path, size, mtime, hash, version, found, problem)")
+        for name, origin, mtime in (("a.wav", "user", 0), ("b.wav", "sound", 0), ("c.wav", "sound", 1)):
+            state = (tmp_path / name).stat()
+            loop = {**before[name].to_json(), "style": "of the store", "tempo_from": origin}
+            row = (str(tmp_path / name), state.st_size, state.st_mtime_ns + mtime, "", 3, json.dumps(loop), "")
+            base.execute("INSERT INTO loops VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+        base.commit()
+    bytes_before = store.read_bytes()
+    found = analyse(tmp_path)
+    assert found.fresh == 1
+    assert [(x.style, x.tempo_from) for x in found.loops] == [
+        ("of the store", "user"), ("of the store", "sound"), (before["c.wav"].style, "sound"),
+    ]  # fmt: skip
+    assert [path.name for path in store.parent.iterdir()] == ["loops.sqlite"]
+    assert store.read_bytes() == bytes_before
+    store.write_bytes(b"no database" * 1000)
     assert analyse(tmp_path).fresh == 0
+
+
+def test_the_catalogues_own_analysis_is_that_of_loops(library: Path, tmp_path: Path):
+    values = analyse_file(os.fsencode(library / "e.wav"), ["loop"])["loop"][1]
+    (tmp_path / "e.wav").write_bytes((library / "e.wav").read_bytes())
+    (loop,) = analyse(tmp_path, root=tmp_path / "root").loops
+    assert values is not None
+    assert loop_of(values, "e.wav") == loop
+    soundfile.write(tmp_path / "long.wav", np.zeros(8000 * 181, np.int16), 8000)
+    _, values, problem = analyse_file(os.fsencode(tmp_path / "long.wav"), ["loop"])["loop"]
+    assert problem == ""
+    assert {value for value in (values or {}).values() if value is not None} == {
+        "it is at least 181 s long, and 180 s is the most"
+    }
 
 
 def test_the_listing_has_what_was_asked_of_it(library: Path, tmp_path: Path):

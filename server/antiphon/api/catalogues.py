@@ -7,15 +7,18 @@ from antiphon.library.identification.identifying import IdentifiedFile, identifi
 from antiphon.library.identification.shards import ShardSet
 from antiphon.library.identification.shards import present as present_index
 from antiphon.library.identification.shards import updated as updated_index
-from antiphon.library.records import FileEntry, FileState, SoundIdentity
+from antiphon.library.records import FileEntry, FileState, FolderSound, SoundIdentity
+from antiphon.library.scanning import add as add_files
 
 __all__ = [
     "Catalogue",
     "FileEntry",
     "FileState",
+    "FolderSound",
     "IdentifiedFile",
     "ShardSet",
     "SoundIdentity",
+    "add_files",
     "identified",
     "present_index",
     "updated_index",

@@ -12,10 +12,10 @@ from antiphon.contract.block import Samples
 from antiphon.contract.landmarks import pack_landmarks
 from antiphon.errors import PluginError
 
-QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector", "labels", "landmarks"]
+QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector", "numbers", "labels", "landmarks"]
 """number: a float. text: a string. times: seconds, ascending. spans: [start s, end s, label]. vector: floats, of one
-length for every sound. labels: [label, probability 0 to 1], the most likely first. landmarks: (seconds, Hz), two arrays
-of one length: points by which a sound is recognised."""
+length for every sound. numbers: as many floats as there are of it, each may be None. labels: [label, probability 0 to
+1], the most likely first. landmarks: (seconds, Hz), two arrays of one length: points by which a sound is recognised."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,11 @@ class Analysis(ABC):
         quantities: What it states.
         rate: Frames per second that it requires; None takes the sound's own.
         channels: 1 to be given the mean of all channels; None for the sound's own.
+        by_name: Whether it is computed only where its name is given: it is slow, or of few sounds.
     """
 
     version: ClassVar[int] = 1
+    by_name: ClassVar[bool] = False
     quantities: ClassVar[tuple[Quantity, ...]] = ()
     rate: ClassVar[int | None] = None
     channels: ClassVar[Literal[1] | None] = None
@@ -144,6 +146,8 @@ def _plain(kind: QuantityKind, value: Any) -> Any:
             return [[_number(start), _number(end), str(label)] for start, end, label in value]
         case "labels":
             return [[str(label), _number(probability)] for label, probability in value]
+        case "numbers":
+            return [None if number is None else _number(number) for number in value]
         case "landmarks":
             seconds, hertz = value
             return pack_landmarks(seconds, hertz)

@@ -148,11 +148,11 @@ class _Feed:
 
 
 def named_analyses(names: Collection[str]) -> tuple[str, ...]:
-    """These analyses, or all; `PluginError` where there is none of a name."""
+    """These analyses, or all but those that are computed by name; `PluginError` where there is none of a name."""
     from antiphon.runtime.suggestion import instead
 
     present = analyses()
     for name in names:
         if name not in present:
             raise PluginError(f"there is no analysis {name!r}{instead(name, sorted(present))}")
-    return tuple(names) if names else tuple(present)
+    return tuple(names) if names else tuple(name for name, analysis in present.items() if not analysis.by_name)

@@ -9,7 +9,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from antiphon.library.records import CatalogueRow, FileEntry, FileState, SoundIdentity, json_of, words_of
+from antiphon.library.records import (
+    CatalogueRow,
+    FileEntry,
+    FileState,
+    FolderSound,
+    SoundIdentity,
+    json_of,
+    words_of,
+)
 from antiphon.library.schema import FILE, explained, open_database, transaction
 from antiphon.library.taste_tables import TasteTables
 
@@ -148,6 +156,32 @@ class Catalogue:
             for sound, analysis, version in self._base.execute("SELECT sound, analysis, version FROM results"):
                 versions.setdefault(sound, {})[analysis] = version
         return [(digest, path, duration, versions.get(sound, {})) for sound, digest, path, duration in files]
+
+    def folder_sounds(self, folder: bytes, analysis: str) -> dict[bytes, FolderSound]:
+        """The files of a folder with the results of one analysis, and of its variants (`name variant`).
+
+        Args:
+            folder: The folder.
+            analysis: The analysis's name.
+
+        Returns:
+            By path, in their order, the files that are there.
+        """
+        within, variants = folder.rstrip(b"/") + b"/", f"{analysis} "
+        found: dict[bytes, FolderSound] = {}
+        with explained(self.path):
+            rows = self._base.execute(
+                "SELECT f.path, f.problem, s.digest, r.analysis, r.version, r.data, r.problem FROM files f "
+                "LEFT JOIN sounds s ON s.id = f.sound LEFT JOIN results r ON r.sound = s.id "
+                "AND (r.analysis = ? OR substr(r.analysis, 1, ?) = ?) "
+                "WHERE f.missing = 0 AND substr(f.path, 1, ?) = ? ORDER BY f.path",
+                (analysis, len(variants), variants, len(within), within),
+            )  # fmt: skip
+            for path, bad, digest, name, version, data, problem in rows:
+                file = found.setdefault(path, FolderSound(digest or "", bad, {}))
+                if name is not None:
+                    file.results[name] = (version, json.loads(data), problem)
+        return found
 
     def put_results(self, digest: str, results: Mapping[str, tuple[int, Mapping[str, Any] | None, str]]) -> None:
         """Writes results of a sound.

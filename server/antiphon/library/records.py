@@ -66,6 +66,21 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class FolderSound:
+    """A file of a folder, as an analysis's owner needs it.
+
+    Attributes:
+        digest: Of its sound; "" for a bad file.
+        problem: Why it cannot be read; "" for a good file.
+        results: By analysis, of one and its variants, (version, values or None, problem).
+    """
+
+    digest: str
+    problem: str
+    results: dict[str, tuple[int, Mapping[str, Any] | None, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class CatalogueRow:
     """A file with all that is known of its sound.
 

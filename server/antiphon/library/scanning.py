@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -81,8 +82,13 @@ def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, aga
                 work.append((path, state))
         _mark_missing(catalogue, place, known, seen, counts)
     total = sum(state.size for _, state in work)
-    for entry in _read(work, catalogue.digests(), progress, total):
+    digests = set(catalogue.digests())
+    for entry in _read(work, digests, progress, total):
         recognised = not entry.problem and entry.sound is None
+        if recognised and entry.digest not in digests:  # a copy of a file that is bad, or comes later
+            entry, recognised = read_entry(entry.path, entry.state, entry.digest), False
+        if entry.sound is not None:
+            digests.add(entry.digest)
         if recognised:
             sound, tags = catalogue.sound_of(entry.digest)
             entry = replace(entry, sound=sound, tags=tags)
@@ -99,15 +105,16 @@ def add(catalogue: Catalogue, places: Sequence[Path], progress: Progress, *, aga
 
 
 def _read(
-    work: Iterable[tuple[bytes, FileState]], digests: frozenset[str], progress: Progress, total: int
+    work: Iterable[tuple[bytes, FileState]], digests: Collection[str], progress: Progress, total: int
 ) -> Iterator[FileEntry]:
-    """Rows of files, in order, read two at a time; without a sound and a problem where the digest is known."""
+    """Rows of files, in order, read two at a time; without a sound and a problem where the digest is known or taken."""
+    taken = _Taken(digests)
     with ThreadPoolExecutor(AT_ONCE) as pool:
         waiting, ahead, done = iter(work), deque[tuple[bytes, Future[FileEntry]]](), 0
         try:
             while True:
                 for path, state in islice(waiting, AHEAD - len(ahead)):
-                    ahead.append((path, pool.submit(_read_one, path, state, digests)))
+                    ahead.append((path, pool.submit(_read_one, path, state, taken)))
                 if not ahead:
                     break
                 path, reading = ahead.popleft()
@@ -119,12 +126,26 @@ def _read(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read_one(path: bytes, state: FileState, digests: frozenset[str]) -> FileEntry:
+class _Taken:
+    """Digests of files that are read already: of copies in one folder only the first is decoded."""
+
+    def __init__(self, digests: Collection[str]) -> None:
+        self._digests, self._lock = set(digests), threading.Lock()
+
+    def take(self, digest: str) -> bool:
+        """Whether it is the first of its kind."""
+        with self._lock:
+            first = digest not in self._digests
+            self._digests.add(digest)
+            return first
+
+
+def _read_one(path: bytes, state: FileState, taken: _Taken) -> FileEntry:
     try:
         digest = digest_of(path)
     except OSError as error:
         return unreadable(path, state, error)
-    return FileEntry(path, state, digest, None) if digest in digests else read_entry(path, state, digest)
+    return read_entry(path, state, digest) if taken.take(digest) else FileEntry(path, state, digest, None)
 
 
 def _name(path: bytes) -> str:

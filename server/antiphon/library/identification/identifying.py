@@ -13,6 +13,7 @@ from antiphon.contract.landmarks import unpack_landmarks
 from antiphon.errors import UsageError
 from antiphon.library.analyses import analyse_file, analyses
 from antiphon.library.catalogue import Catalogue
+from antiphon.library.identification.agreement import SoundLandmarks
 from antiphon.library.identification.fingerprints import F64
 from antiphon.library.identification.matching import FingerprintMatch, matches
 from antiphon.library.identification.shards import ShardSet
@@ -101,9 +102,14 @@ def identified(catalogue: Catalogue, index: ShardSet, seconds: F64, hertz: F64) 
     Returns:
         The best first; none for an unknown sound. `offset` is that of second 0 of the landmarks.
     """
+
+    def landmarks(serial: int) -> SoundLandmarks:
+        rows = [unpack_landmarks(data) for _, data in catalogue.landmarks([serial])]
+        return SoundLandmarks(*rows[0]) if rows else SoundLandmarks(np.zeros(0), np.zeros(0))
+
     for begin in _windows(seconds):
         chosen = slice(*np.searchsorted(seconds, (begin, begin + WINDOW)))
-        found = matches(index, seconds[chosen] - begin, hertz[chosen])
+        found = matches(index, seconds[chosen] - begin, hertz[chosen], landmarks)
         if found:
             return [file for match in found for file in _files(catalogue, match, begin)]
     return []

@@ -1,0 +1,131 @@
+"""The analysis `loop` as the catalogue stores it: the fields of a `Loop` as quantities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from antiphon.api import Samples
+from antiphon.api.analysis import Analysis, AnalysisRun, Quantity, plain_result
+from antiphon_loops.analysis.reading import NoLoop, most_frames, too_long
+from antiphon_loops.record import Loop
+
+NAME = "loop"
+PREFIX = "loop_"
+REASON = "no_loop"
+_FIELDS = (
+    ("rate", "number", "Hz", "Of the file."),
+    ("start", "number", "s", "Where the loop begins in the file."),
+    ("seconds", "number", "s", "Its length."),
+    ("bpm", "number", "bpm", "Beats a minute when it holds so many bars of four."),
+    ("bars", "number", "", "Bars of four."),
+    ("tempo_sure", "number", "", "How certain the tempo is: 0 without a beat, 1 where it is stated."),
+    ("tempo_from", "text", "", "Where the tempo is from: sound, name, number, file or user."),
+    ("other_bpm", "number", "bpm", "The second best tempo."),
+    ("key", "text", "", 'As "A minor".'),
+    ("key_sure", "number", "", "How certain the key is."),
+    ("instrument", "text", "", "drums, bass or harmonic."),
+    ("role", "text", "", "drums, bass, chords or melody."),
+    ("lufs", "number", "LUFS", "Integrated loudness."),
+    ("peak", "number", "dBTP", "True peak."),
+    ("pitch", "number", "", "Median MIDI number of the lead note."),
+    ("contour", "numbers", "", "Semitones from that in each 16th part; none where nothing sounds."),
+    ("chroma", "numbers", "", "Share of each pitch class from C on; empty for drums."),
+    ("pattern", "numbers", "", "Onset strength in the 16ths of a bar."),
+    ("straight", "number", "", "1 where all onsets lie on 16ths."),
+    ("levels", "numbers", "dB", "Of each bar, the loudest 0."),
+    ("danceability", "number", "", "By rule, 0 to 1."),
+    ("valence", "number", "", "By rule, 0 to 1."),
+    ("arousal", "number", "", "By rule, 0 to 1."),
+    ("mood", "text", "", "A word for these."),
+    ("style", "text", "", "A word for the groove or the playing."),
+    ("mfcc", "numbers", "", "Means of 13 coefficients."),
+)
+"""Fields of `Loop` but `file`, each with kind, unit and sentence."""
+_WHOLE = ("rate", "bars")
+
+
+class LoopAnalysis(Analysis):
+    """What `loops` knows of a sound by its content alone; a sound that is no loop has the reason and nothing else."""
+
+    version = 3
+    by_name = True
+    quantities = (
+        *(Quantity(PREFIX + name, kind, unit, doc) for name, kind, unit, doc in _FIELDS),  # type: ignore[arg-type]
+        Quantity(REASON, "text", "", "Why it is no loop; none for a loop."),
+    )
+
+    def begin(self, rate: int, channels: int) -> LoopRun:
+        return LoopRun(rate, min(2, channels))
+
+
+class LoopRun(AnalysisRun):
+    """Holds the samples of a loop, and of what is longer none."""
+
+    def __init__(self, rate: int, channels: int) -> None:
+        self._rate, self._most = rate, most_frames(rate, channels)
+        self._pieces: list[Samples] = []
+        self._frames = 0
+
+    def feed(self, block: Samples) -> None:
+        self._frames += block.shape[1]
+        if self._frames > self._most:
+            self._pieces = []
+        else:
+            self._pieces.append(np.array(block[:2]))
+
+    def result(self) -> Mapping[str, Any]:
+        from antiphon_loops.analysis.analyse import analyse
+
+        try:
+            if not self._frames:
+                raise NoLoop("it", "there is nothing in it")
+            if self._frames > self._most:
+                raise too_long("it", self._frames / self._rate, self._most / self._rate)
+            samples = np.ascontiguousarray(np.concatenate(self._pieces, axis=1))
+            return quantities_of(analyse(samples, self._rate))
+        except NoLoop as error:
+            return reason_values(error.reason)
+
+
+def quantities_of(loop: Loop) -> dict[str, Any]:
+    """A loop as the values of its quantities."""
+    return {REASON: None, **{PREFIX + name: getattr(loop, name) for name, *_ in _FIELDS}}
+
+
+def reason_values(reason: str) -> dict[str, Any]:
+    """The values of what is no loop."""
+    return {**{PREFIX + name: None for name, *_ in _FIELDS}, REASON: reason}
+
+
+def stored(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values as the catalogue stores them.
+
+    Args:
+        values: Of `quantities_of` or `reason_values`.
+
+    Returns:
+        JSON data, numbers rounded to 6 digits.
+
+    Raises:
+        PluginError: A value is not of its quantity's kind.
+    """
+    return plain_result(NAME, LoopAnalysis(), values)
+
+
+def loop_of(values: Mapping[str, Any], name: str) -> Loop:
+    """The loop of values that are stored.
+
+    Args:
+        values: Of `stored`.
+        name: Its file's name within the library.
+
+    Raises:
+        KeyError: A value is missing.
+        TypeError: One has another form.
+    """
+    fields = {field: values[PREFIX + field] for field, *_ in _FIELDS}
+    fields |= {field: int(fields[field]) for field in _WHOLE}
+    return Loop.from_json({"file": name, **fields})

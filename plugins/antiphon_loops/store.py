@@ -1,0 +1,161 @@
+"""What is known of a folder's loops: results of the analysis `loop` in the catalogue, stored with the sound.
+
+A sound's result does not depend on its file's name. Where a name, a chunk of the file or a person states a tempo, the
+result with that tempo is another row of the same sound, a variant: "loop name 80".
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from antiphon.api import PluginError
+from antiphon.api.catalogues import Catalogue, add_files
+from antiphon.api.files import library_folder, printable_path
+from antiphon_loops.analysis.catalogued import NAME, REASON, LoopAnalysis, loop_of, quantities_of, reason_values, stored
+from antiphon_loops.analysis.labels import TempoLabel, label_of, number_in
+from antiphon_loops.arrangement.rules import Rules
+from antiphon_loops.former_store import FormerStore
+from antiphon_loops.record import Loop
+
+USER = f"{NAME} user"
+_Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SoundKey:
+    """What the analysis of a file depends on.
+
+    Attributes:
+        digest: Of its sound.
+        label: The variant by what its name or a chunk of it states for certain; `NAME` without a statement.
+        number: The variant by a number that stands alone in its name; "" without one.
+        stated: Whether the label has a tempo.
+    """
+
+    digest: str
+    label: str
+    number: str
+    stated: bool
+
+
+class LoopStore:
+    """The catalogue of the user's library, with a folder that is added to it; a context manager.
+
+    Args:
+        folder: The folder of loops.
+        root: The folder of the catalogue; None for the user's.
+
+    Raises:
+        FileError: The database cannot be used.
+    """
+
+    def __init__(self, folder: Path, root: Path | None = None) -> None:
+        self._catalogue = Catalogue(root or library_folder())
+        try:
+            add_files(self._catalogue, [folder], lambda done, of, name: None)
+            self._files = self._catalogue.folder_sounds(os.fsencode(folder.absolute()), NAME)
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        self._known: dict[str, dict[str, _Values]] = {}
+        for file in self._files.values():
+            for variant, (version, values, _) in file.results.items():
+                if version == LoopAnalysis.version and values is not None:
+                    self._known.setdefault(file.digest, {})[variant] = values
+        self._former = FormerStore()
+
+    def __enter__(self) -> LoopStore:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._catalogue.__exit__(kind, error, at)
+
+    def problem(self, path: Path, name: str) -> str:
+        """Why a file cannot be read, one sentence that names it `name`; "" for a good one."""
+        file = self._files.get(os.fsencode(path.absolute()))
+        if file is None:
+            return f"cannot read {printable_path(name)}: it changed while it was looked at; try again"
+        whole = printable_path(path.absolute())
+        if file.problem and whole not in file.problem:
+            return f"cannot read {printable_path(name)}: it is no sound file that can be decoded"
+        return file.problem.replace(whole, printable_path(name))
+
+    def key(self, path: Path, name: str) -> SoundKey:
+        """What the analysis of a good file depends on."""
+        label, number = label_of(path, name), number_in(name)
+        return SoundKey(
+            self._files[os.fsencode(path.absolute())].digest, _variant(label),
+            "" if number is None else f"{NAME} number {number:g}", label.bpm is not None,
+        )  # fmt: skip
+
+    def known(self, key: SoundKey, name: str) -> tuple[Loop | None, str] | None:
+        """What is known of a file.
+
+        Args:
+            key: Of it.
+            name: Its name within the folder.
+
+        Returns:
+            Its loop, or None and why it is none; None where it has not been analysed.
+        """
+        rows = self._known.get(key.digest, {})
+        if reason := rows.get(NAME, {}).get(REASON):
+            return None, f"{name} is no loop: {reason}"
+        base = self._loop(key.digest, key.label, name)
+        stated = key.stated and base is not None and base.tempo_from in ("name", "file")
+        user = self._loop(key.digest, USER, name)
+        if user is not None and not stated and (base is not None or not key.stated):
+            return user, ""
+        numbered = self._loop(key.digest, key.number, name)
+        if base is not None and (not key.number or not Rules().leaves_out(base)):
+            return base, ""
+        return None if numbered is None else (numbered, "")
+
+    def put(self, key: SoundKey, loop: Loop) -> None:
+        """Stores a new loop with its sound."""
+        values = quantities_of(loop)
+        if loop.tempo_from == "user":
+            self._write(key.digest, {USER: values})
+        elif loop.tempo_from == "number":
+            self._write(key.digest, {key.number: values})
+        else:  # a number in its name was of no use
+            tried = {key.number: values} if key.number and Rules().leaves_out(loop) else {}
+            self._write(key.digest, {key.label: values, **tried})
+
+    def put_reason(self, key: SoundKey, reason: str) -> None:
+        """Stores why a sound is no loop."""
+        self._write(key.digest, {NAME: reason_values(reason)})
+
+    def take_over(self, path: Path, name: str, key: SoundKey, state: os.stat_result) -> None:
+        """Stores what the former store of loops has of a file that has not changed since."""
+        loop = self._former.loop(path, name, state)
+        if loop is None or (loop.tempo_from == "number" and not key.number):
+            return
+        try:
+            self.put(key, loop)
+        except PluginError:  # its fields have other forms
+            return
+
+    def _loop(self, digest: str, variant: str, name: str) -> Loop | None:
+        values = self._known.get(digest, {}).get(variant)
+        try:
+            return None if values is None else loop_of(values, name)
+        except (KeyError, TypeError, ValueError):  # as another program has written it
+            return None
+
+    def _write(self, digest: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
+        plain = {variant: stored(values) for variant, values in rows.items()}
+        self._catalogue.put_results(digest, {name: (LoopAnalysis.version, row, "") for name, row in plain.items()})
+        self._known.setdefault(digest, {}).update(plain)
+
+
+def _variant(label: TempoLabel) -> str:
+    """The name of a row by what a file states."""
+    part = [] if label.first is None or label.last is None else [f"{label.first:g}-{label.last:g} s"]
+    tempo = [] if label.bpm is None else [label.origin, f"{label.bpm:g}"]
+    return " ".join([NAME, *tempo, *part])

@@ -1,0 +1,93 @@
+"""How well landmarks agree with those of a catalogued sound, beside how well they do a moment earlier or later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.library.identification.fingerprints import F64
+
+_SECONDS = 0.03
+"""By which two landmarks that agree are apart at most; a step of the spectrum is 0.025 s."""
+_SHARE, _HERTZ = 0.008, 4.0
+"""Their frequencies: a seventh of a semitone, or half a bin of the spectrum."""
+_SHIFTS = (-1.47, -1.13, -0.79, -0.47, 0.33, 0.61, 0.97, 1.31)
+"""Seconds at which chance is measured: no multiples of one another, as beats are."""
+_COPY = 0.6
+"""Of the landmarks of two sounds: more agree in copies of a recording alone. Of the two best matches of 500 unknown
+sounds 1 % had more than 0.45 in common, of ten songs with two soundfonts none had more than 0.51."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLandmarks:
+    """Landmarks of a sound.
+
+    Attributes:
+        seconds: `[n]`, ascending.
+        hertz: `[n]`.
+    """
+
+    seconds: F64
+    hertz: F64
+
+    def between(self, first: float, last: float) -> SoundLandmarks:
+        """Those from one second to another."""
+        chosen = slice(*np.searchsorted(self.seconds, (first, last)))
+        return SoundLandmarks(self.seconds[chosen], self.hertz[chosen])
+
+    def placed(self, offset: float, speed: float) -> SoundLandmarks:
+        """The same, were it to begin at `offset` in a sound that is played so many times as fast."""
+        return SoundLandmarks(offset + self.seconds * speed, self.hertz / speed)
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """Of landmarks with a sound at a place.
+
+    Attributes:
+        excess: Landmarks that agree above those of chance, in their standard deviations.
+        share: The same of all that could.
+    """
+
+    excess: float
+    share: float
+
+
+def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
+    """Compares what is asked, at its place, with the landmarks of a sound, and with them a moment away.
+
+    Args:
+        asked: At its place in the sound, as `SoundLandmarks.placed` gives it.
+        sound: All landmarks of the sound.
+
+    Returns:
+        How well they agree.
+    """
+    if not len(asked.seconds):
+        return Agreement(0.0, 0.0)
+    first, last = float(asked.seconds[0]), float(asked.seconds[-1])
+    near = sound.between(first - 2.0, last + 2.0)
+    count = int(_agreeing(asked, near).sum())
+    chance = float(np.mean([_agreeing(asked.placed(shift, 1.0), near).sum() for shift in _SHIFTS]))
+    most = min(len(asked.seconds), len(near.between(first, last).seconds))
+    return Agreement((count - chance) / float(np.sqrt(chance + 1.0)), (count - chance) / max(1.0, most - chance))
+
+
+def is_copy(one: SoundLandmarks, other: SoundLandmarks) -> bool:
+    """Whether two stretches, placed at one time, are of the same recording."""
+    total = len(one.seconds) + len(other.seconds)
+    return 2.0 * float(_agreeing(one, other).sum()) > _COPY * max(1, total)
+
+
+def _agreeing(asked: SoundLandmarks, sound: SoundLandmarks) -> NDArray[np.bool_]:
+    """Which of the landmarks have one of the sound near them."""
+    first = np.searchsorted(sound.seconds, asked.seconds - _SECONDS)
+    last = np.searchsorted(sound.seconds, asked.seconds + _SECONDS)
+    found = np.zeros(len(asked.seconds), np.bool_)
+    within = np.maximum(_HERTZ, _SHARE * asked.hertz)
+    for step in range(int((last - first).max(initial=0))):
+        place = np.minimum(first + step, len(sound.seconds) - 1)
+        found |= (first + step < last) & (np.abs(sound.hertz[place] - asked.hertz) < within)
+    return found
