@@ -21,13 +21,18 @@ TORCH = tuple(
 HEAVY = {
     "torch": (
         *TORCH,
+        "server/antiphon/pipeline/training/by_",  # imported by the process that trains, by their names
         "server/antiphon/bench/",
         "models/",
         "plugins/",  # its own test says which of them
     ),
     "pyo": ("plugins/antiphon_pyo/",),
-    "onnxruntime": ("server/antiphon/bench/", "plugins/antiphon_model/onnx_file.py"),
-    "onnx": ("server/antiphon/bench/",),
+    "onnxruntime": (
+        "server/antiphon/bench/",
+        "server/antiphon/contract/classifier_file.py",  # a classifier's analysis, when one is made
+        "plugins/antiphon_model/onnx_file.py",
+    ),
+    "onnx": ("server/antiphon/bench/", "server/antiphon/pipeline/training/by_sklearn.py"),
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
 PLAYED = ("__init__.py", "processor.py")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
-from antiphon.errors import FileError, UsageError
+from antiphon.errors import FileError
 from antiphon.pipeline import runners
 from antiphon.pipeline.gathering import SourceItem, gather, read_items, shard_of
 from antiphon.pipeline.settings import PipelineSettings
 from antiphon.pipeline.shards import FOLDER, ShardTask, is_done
+from antiphon.pipeline.training.steps import TRAINING_STEPS, Progress, TrainingReport, check_steps, run_steps
 from antiphon.runtime.paths import write_atomic
 
-READY = ("gather", "preprocess")
-"""The steps that there are; the others are refused."""
 MANIFEST = "manifest.json"
 LOG = "beam.log"
 """What Beam and its workers print."""
@@ -32,6 +31,7 @@ class PipelineReport:
         computed: Those of them that this run has computed.
         dead: Sounds that could not be used, by name, and why.
         splits: Sounds of each split.
+        training: What the steps train, evaluate and deploy have done.
     """
 
     out: str
@@ -40,6 +40,7 @@ class PipelineReport:
     computed: int
     dead: dict[str, str]
     splits: dict[str, int]
+    training: TrainingReport | None = None
 
 
 def run(
@@ -48,6 +49,7 @@ def run(
     runner: str = "direct",
     workers: int = 2,
     options: Sequence[str] = (),
+    progress: Progress = lambda *_: None,
 ) -> PipelineReport:
     """Runs steps.
 
@@ -57,6 +59,7 @@ def run(
         runner: One of `runners.RUNNERS`.
         workers: Processes.
         options: Beam's own.
+        progress: Called after each epoch of a training.
 
     Returns:
         What there is now.
@@ -65,10 +68,9 @@ def run(
         FileError: Files cannot be read or written.
         UsageError: A step or runner is not to be had.
     """
-    if later := [step for step in steps if step not in READY]:
-        raise UsageError(f"the step {later[0]} is not there yet; --steps {','.join(READY)} runs those that are")
     if "preprocess" in steps:
         runners.check_runner(runner)
+    check_steps(settings, steps)
     items = gather(settings) if "gather" in steps else read_items(settings)
     tasks = shard_tasks(settings, items)
     computed = 0
@@ -94,6 +96,8 @@ def run(
                  "items": len(items), "shards": [f"{FOLDER}/{task.path.name}" for task in there], "splits": splits,
                  "dead": dead}  # fmt: skip
         write_atomic(settings.out / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
+    if set(steps) & set(TRAINING_STEPS):
+        report = replace(report, training=run_steps(settings, steps, items, tasks, progress))
     return report
 
 
