@@ -8,7 +8,7 @@ import heapq
 from antiphon.api.commands import ClearSchedule, Now, Panic
 from antiphon.api.transports import NODE_EVENTS, EmittedEvent, EngineEffect, NodeEvent, TransportServer
 from antiphon_midi import messages as midi
-from antiphon_midi.ports import Ports
+from antiphon_midi.devices.ports import Ports
 
 MOST = 65536
 """Most messages in the queue."""

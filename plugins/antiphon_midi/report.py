@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from antiphon.api import AntiphonError
 from antiphon.api.console import Finding
-from antiphon_midi.ports import make_backend
+from antiphon_midi.devices.ports import make_backend
 
 
 @dataclass(frozen=True, slots=True)

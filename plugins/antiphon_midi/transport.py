@@ -15,7 +15,7 @@ class MidiTransport(Transport):
     options = ("midi", "midi_in", "midi_out")
 
     def check(self, settings: ServeSettings) -> None:
-        from antiphon_midi.ports import check_choice
+        from antiphon_midi.devices.ports import check_choice
 
         check_choice()
 
@@ -31,7 +31,7 @@ class MidiTransport(Transport):
         return asdict(answer), report.listing(answer)
 
     def start(self, server: TransportServer) -> None:
-        from antiphon_midi.input import MidiInput
-        from antiphon_midi.ports import ports_of
+        from antiphon_midi.devices.ports import ports_of
+        from antiphon_midi.input.ports_input import MidiInput
 
         MidiInput(server, ports_of(server.settings)).install()

@@ -13,8 +13,8 @@ from tests.commands import blocks, text
 import antiphon.live
 from antiphon.graph.patch import load
 from antiphon.live import ControlPattern
-from antiphon.live.mini.parser import DEEPEST, LONGEST
-from antiphon.live.mini.reading import MOST_EVENTS, read
+from antiphon.live.patterns.mini.parser import DEEPEST, LONGEST
+from antiphon.live.patterns.mini.reading import MOST_EVENTS, read
 from antiphon.live.performance import MOST_EVENTS as MOST_A_BEAT
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline import event_file, script_child

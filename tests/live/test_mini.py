@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import waiting
 
-from antiphon.live import queries
-from antiphon.live.mini.reading import MOST_EVENTS, read
-from antiphon.live.mini.tree import MiniError
-from antiphon.live.queries import Query
-from antiphon.live.spans import Span
+from antiphon.live.patterns import queries
+from antiphon.live.patterns.mini.reading import MOST_EVENTS, read
+from antiphon.live.patterns.mini.tree import MiniError
+from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.spans import Span
 
 PAGE = "tidalcycles.org, Mini Notation"
 """The page, its table and the sections below it."""

@@ -26,7 +26,7 @@ from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import ServerProcess
 from antiphon_midi import messages as midi
 from antiphon_midi.bench.gear import Gear
-from antiphon_midi.ticks import PPQN, TickLoop
+from antiphon_midi.clock.ticks import PPQN, TickLoop
 
 RATE, BLOCK, BPM = 48000, 256, 132.0
 PATCH = """format = 1

@@ -12,7 +12,7 @@ from antiphon.api.commands import Command, NudgeBeat, Sample, SetTempo, SetTrans
 from antiphon.api.transports import ServeSettings
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
 from antiphon_midi import messages as midi
-from antiphon_midi.follow import ClockFollower
+from antiphon_midi.clock.follow import ClockFollower
 
 RATE, BLOCK = 48000, 256
 LAG = BLOCK / RATE + 0.001

@@ -18,8 +18,8 @@ from antiphon.contract.catalog import Catalog
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.graph.patch import Patch
 from antiphon.session.commands import Panic
-from antiphon_midi.input import MidiInput
-from antiphon_midi.ports import Ports
+from antiphon_midi.devices.ports import Ports
+from antiphon_midi.input.ports_input import MidiInput
 from antiphon_midi.tests.fake_midi import FakeMidi
 
 BLOCK = 256

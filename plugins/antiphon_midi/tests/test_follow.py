@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from antiphon.api.commands import NudgeBeat, Sample, SetTransport
 from antiphon_midi import messages as midi
-from antiphon_midi.follow import ClockFollower
+from antiphon_midi.clock.follow import ClockFollower
+from antiphon_midi.clock.ticks import TickLoop
 from antiphon_midi.tests.clock_rig import LAG, RATE, START_NS, ClockServer, GearClock, distance, feed, say, steady
 from antiphon_midi.tests.midi_rig import MidiStage, staged
-from antiphon_midi.ticks import TickLoop
 
 BEAT = 24
 

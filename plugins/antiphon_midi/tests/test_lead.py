@@ -13,9 +13,9 @@ from antiphon.api.commands import SetTempo, SetTransport
 from antiphon.api.kernels import compile_all
 from antiphon.api.transports import ServeSettings
 from antiphon_midi import messages as midi
-from antiphon_midi.jack_kernel import DATED_AT, WORDS, MidiSlot, midi_process
-from antiphon_midi.lead import ClockLeader
-from antiphon_midi.ports import Ports
+from antiphon_midi.clock.lead import ClockLeader
+from antiphon_midi.devices.jack_kernel import DATED_AT, WORDS, MidiSlot, midi_process
+from antiphon_midi.devices.ports import Ports
 from antiphon_midi.tests.clock_rig import LAG, RATE, ClockServer
 from antiphon_midi.tests.fake_midi import FakeMidi
 from antiphon_midi.tests.midi_rig import MidiStage, staged

@@ -73,7 +73,7 @@ async def test_all_notes_off_is_for_its_channel_and_a_reset_of_controllers_for_i
 async def test_reset_and_all_sound_off_are_one_panic(
     live: MidiStage, message: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("antiphon_midi.input.PANIC_AGAIN", 600.0)
+    monkeypatch.setattr("antiphon_midi.input.ports_input.PANIC_AGAIN", 600.0)
     live.midi._panic_at = -600.0
     panics = panics_of(live)
     await live.play(*HELD)

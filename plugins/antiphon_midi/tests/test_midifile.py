@@ -15,8 +15,8 @@ from antiphon.api import BlockTime, Event, FileError, StreamSpec
 from antiphon.api.files import MidiControlChange, MidiNote, MidiTrack, write_midi
 from antiphon.api.testing import render
 from antiphon.contract import harness
-from antiphon_midi.midifile import MOST, MidiFile
-from antiphon_midi.score import load
+from antiphon_midi.file.midifile import MOST, MidiFile
+from antiphon_midi.file.score import load
 
 RATE = 48000
 BEAT = 24_000

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.control.test_notes import events
 
 from antiphon.api.commands import NOW
-from antiphon_midi.mpe import NOTE_REACH, MpeZones
+from antiphon_midi.input.mpe import NOTE_REACH, MpeZones
 from antiphon_midi.tests.midi_rig import K, MidiStage
 
 ZONE_OF_15 = (0xB0, 101, 0, 0xB0, 100, 6, 0xB0, 6, 15)

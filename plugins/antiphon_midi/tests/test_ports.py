@@ -12,9 +12,9 @@ import mido
 import pytest
 
 from antiphon.api import EngineError, UsageError
-from antiphon_midi import ports as midi_ports
-from antiphon_midi.libraries import MAX_HELD, Inbox, connected
-from antiphon_midi.ports import Ports, check_choice, make_backend, stable
+from antiphon_midi.devices import ports as midi_ports
+from antiphon_midi.devices.libraries import MAX_HELD, Inbox, connected
+from antiphon_midi.devices.ports import Ports, check_choice, make_backend, stable
 from antiphon_midi.tests import fake_mido
 
 
@@ -126,7 +126,8 @@ def test_alsa_without_a_sequencer_says_so(bell: int, monkeypatch: pytest.MonkeyP
 
 def test_nobody_who_asks_for_no_midi_loads_a_library_of_it() -> None:
     run = (
-        "import sys, antiphon.control.process, antiphon.io.midifile, antiphon_midi.input, antiphon_midi.libraries;"
+        "import sys, antiphon.control.process, antiphon.io.midifile;"
+        "import antiphon_midi.input.ports_input, antiphon_midi.devices.libraries;"
         "assert not {'mido', 'rtmidi', 'jack', 'llvmlite'} & set(sys.modules)"
     )
     path = os.pathsep.join(str(Path(__file__).parents[3] / part) for part in ("server", "plugins"))

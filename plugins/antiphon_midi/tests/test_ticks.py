@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from antiphon_midi.clock.ticks import MEMORY, SUSPECTS, TickLoop
 from antiphon_midi.tests.clock_rig import GearClock, steady
-from antiphon_midi.ticks import MEMORY, SUSPECTS, TickLoop
 
 
 def followed(times: list[int]) -> TickLoop:

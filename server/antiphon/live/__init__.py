@@ -10,7 +10,8 @@ def bass():
     yield 1/2
 """
 
-from antiphon.live.changes import (
+from antiphon.live.listening import NodeNote, on_level, on_note
+from antiphon.live.patterns.changes import (
     add,
     chop,
     degrade,
@@ -30,11 +31,10 @@ from antiphon.live.changes import (
     slow,
     struct,
 )
-from antiphon.live.controls import ControlPattern, mini, n, note, s, scale
-from antiphon.live.harmony import Scale
-from antiphon.live.listening import NodeNote, on_level, on_note
-from antiphon.live.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
-from antiphon.live.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
+from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale
+from antiphon.live.patterns.harmony import Scale
+from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
+from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
 from antiphon.live.vocabulary import (
     LiveNode,
     beat,

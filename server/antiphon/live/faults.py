@@ -6,7 +6,7 @@ import os
 import traceback
 
 from antiphon.errors import AntiphonError
-from antiphon.live.mini.tree import MiniError
+from antiphon.live.patterns.mini.tree import MiniError
 from antiphon.live.records import ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
 

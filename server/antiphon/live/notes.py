@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any
 
 from antiphon.errors import UsageError
-from antiphon.live.harmony import HIGHEST, note_number
-from antiphon.live.places import Places, mark
+from antiphon.live.patterns.harmony import HIGHEST, note_number
+from antiphon.live.patterns.places import Places, mark
+from antiphon.live.patterns.spans import exact
 from antiphon.live.records import LiveEvent, LiveNote
-from antiphon.live.spans import exact
 
 VELOCITY = 100.0
 """Of a note that was given none, 1 to 127."""

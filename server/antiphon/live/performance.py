@@ -14,14 +14,14 @@ from types import SimpleNamespace
 
 from antiphon.errors import UsageError
 from antiphon.graph.clock import TempoMap
-from antiphon.live.chance import chance, stream_of
 from antiphon.live.faults import fault
 from antiphon.live.loop_state import LoopState
 from antiphon.live.notes import sent
-from antiphon.live.places import mark
+from antiphon.live.patterns.chance import chance, stream_of
+from antiphon.live.patterns.places import mark
+from antiphon.live.patterns.spans import exact
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, LiveNote, ScriptError, ScriptTooLong
 from antiphon.live.sounding import SoundingNotes
-from antiphon.live.spans import exact
 from antiphon.live.stage import LiveScript, LiveTrack, acting
 from antiphon.live.vocabulary import CueWait, StopLoop
 

@@ -6,9 +6,9 @@ from fractions import Fraction
 from types import SimpleNamespace
 
 from antiphon.errors import UsageError
-from antiphon.live.chance import chance, stream_of
 from antiphon.live.faults import located
-from antiphon.live.places import ScriptPlaces
+from antiphon.live.patterns.chance import chance, stream_of
+from antiphon.live.patterns.places import ScriptPlaces
 from antiphon.live.records import LiveEvent, LiveNote, ScriptError
 from antiphon.live.stage import LiveScript, acting
 

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 from antiphon.errors import UsageError
 from antiphon.graph.graph import NAME
-from antiphon.live.places import Mark
+from antiphon.live.patterns.places import Mark
 
 Argument: TypeAlias = float | int | str | bool
 TEMPO, SET, PLAY = range(3)

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from antiphon.errors import UsageError
-from antiphon.live.controls import ControlPattern
-from antiphon.live.pattern import Pattern
-from antiphon.live.places import ScriptPlaces, seeking
+from antiphon.live.patterns.controls import ControlPattern
+from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.places import ScriptPlaces, seeking
 from antiphon.live.records import LiveEvent, LiveNote
 
 BEATS = Fraction(4)

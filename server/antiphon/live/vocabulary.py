@@ -10,15 +10,15 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 from antiphon.errors import UsageError
 from antiphon.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
-from antiphon.live import arguments, queries
-from antiphon.live.controls import ControlPattern, mini, s
-from antiphon.live.harmony import chord as chord_notes
-from antiphon.live.harmony import note_number
 from antiphon.live.notes import sent
-from antiphon.live.pattern import Pattern
-from antiphon.live.places import Places, mark, of_call
+from antiphon.live.patterns import arguments, queries
+from antiphon.live.patterns.controls import ControlPattern, mini, s
+from antiphon.live.patterns.harmony import chord as chord_notes
+from antiphon.live.patterns.harmony import note_number
+from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.places import Places, mark, of_call
+from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.records import PLAY, SET, TEMPO, LiveEvent, line_of, node_name
-from antiphon.live.spans import Number, exact
 from antiphon.live.stage import LiveLoop, LiveTrack, stage
 
 T = TypeVar("T")

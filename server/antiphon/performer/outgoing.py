@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 Key: TypeAlias = tuple[str, int, int]
 """Of a note: node, channel and number."""
 Lit: TypeAlias = tuple[float, list[list[int]]] | None
-"""Length in beats of what an event lights in an editor, and its places; see `antiphon.live.places`."""
+"""Length in beats of what an event lights in an editor, and its places; see `antiphon.live.patterns.places`."""
 _Event: TypeAlias = tuple[Fraction, int, str, tuple[Any, ...], int, Lit]
 """Beat of the script, order, address, arguments, line, what it lights."""
 

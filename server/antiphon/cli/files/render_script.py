@@ -138,7 +138,7 @@ def _performed(
     from antiphon.contract.block import StreamSpec
     from antiphon.graph.patch import load as load_patch
     from antiphon.io.audiofile import stream
-    from antiphon.live.spans import exact
+    from antiphon.live.patterns.spans import exact
     from antiphon.offline.file_ends import tail_of
     from antiphon.offline.script_run import ScriptProcess, frames_of
     from antiphon.plugins.loader import load

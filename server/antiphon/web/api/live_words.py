@@ -25,7 +25,7 @@ def words() -> dict[str, Any]:
         `words`, the methods of patterns (`changes`) and of nodes (`nodes`), and the names of `scales` and `chords`.
     """
     from antiphon import live  # when an editor asks first: a web process without one needs none of it
-    from antiphon.live.harmony import CHORDS, SCALES
+    from antiphon.live.patterns.harmony import CHORDS, SCALES
 
     patterns, nodes = (
         [_word(name, value) for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")]
@@ -57,7 +57,7 @@ def _word(name: str, value: Any) -> dict[str, str]:
 
 def _variable(name: str) -> str:
     """The docstring below a signal, which Python does not keep with the value."""
-    from antiphon.live import pattern, signals
+    from antiphon.live.patterns import pattern, signals
 
     source = inspect.getsource(signals) + inspect.getsource(pattern)
     found = re.search(rf'^{re.escape(name)}\b[^\n]*\n"""(.*?)"""', source, re.MULTILINE | re.DOTALL)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import TypeAlias, TypeVar
 
-from antiphon.live.chance import chance
-from antiphon.live.places import Places, joined
-from antiphon.live.spans import CycleEvent, Span
+from antiphon.live.patterns.chance import chance
+from antiphon.live.patterns.places import Places, joined
+from antiphon.live.patterns.spans import CycleEvent, Span
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -16,7 +16,7 @@ from antiphon.api import AntiphonError
 from antiphon.api.commands import Command, NudgeBeat, Sample, SetTempo, SetTransport
 from antiphon.api.transports import LEAP, TransportServer, same_tempo, steered_tempo
 from antiphon_midi import messages as midi
-from antiphon_midi.ticks import PPQN, TickLoop
+from antiphon_midi.clock.ticks import PPQN, TickLoop
 
 log = logging.getLogger("antiphon.control")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 from antiphon.api.transports import TransportServer
 from antiphon_midi import messages as midi
-from antiphon_midi.follow import ClockFollower
-from antiphon_midi.lead import ClockLeader
-from antiphon_midi.ports import Ports
+from antiphon_midi.clock.follow import ClockFollower
+from antiphon_midi.clock.lead import ClockLeader
+from antiphon_midi.devices.ports import Ports
 
 
 class MidiClock:

@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import TypeVar
 
 from antiphon.errors import UsageError
-from antiphon.live import queries
-from antiphon.live.chance import chance
-from antiphon.live.pattern import Pattern
+from antiphon.live.patterns import queries
+from antiphon.live.patterns.chance import chance
+from antiphon.live.patterns.pattern import Pattern
 
 T = TypeVar("T")
 _SMOOTH, _CHOICE = 1 << 33, 1 << 34

@@ -14,9 +14,9 @@ from typing import Any
 
 from antiphon.api.transports import TransportServer
 from antiphon_midi import messages as midi
-from antiphon_midi.follow import SIXTEENTH, SLACK
-from antiphon_midi.ports import Ports
-from antiphon_midi.ticks import PPQN
+from antiphon_midi.clock.follow import SIXTEENTH, SLACK
+from antiphon_midi.clock.ticks import PPQN
+from antiphon_midi.devices.ports import Ports
 
 AHEAD = 0.05
 """Seconds by which a tick is handed over before its time; a tempo change reaches the ticks so much later at most."""

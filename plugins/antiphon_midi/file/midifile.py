@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 
 from antiphon.api import EVENTS_OUT, IO, Event, Param, Processor, StreamSpec
-from antiphon_midi.score import DRUMS, FAMILIES, SongEvent, SongScore, load
+from antiphon_midi.file.score import DRUMS, FAMILIES, SongEvent, SongScore, load
 
 JUMP = 0.05
 """Beats between where the clock is and where it was expected above which it was moved; a tempo ramp causes less."""

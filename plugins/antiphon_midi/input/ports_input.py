@@ -20,15 +20,15 @@ from antiphon.api.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, 
 from antiphon.api.files import config_folder
 from antiphon.api.transports import EngineEffect, TransportServer, pressable, settable
 from antiphon_midi import messages as midi
-from antiphon_midi.clock import MidiClock
-from antiphon_midi.expression import LastValues
-from antiphon_midi.follow import SLACK
-from antiphon_midi.learn import NOTES, Knob, MidiMap, address_of
-from antiphon_midi.mpe import MOST, TIMBRE
+from antiphon_midi.clock.follow import SLACK
+from antiphon_midi.clock.mode import MidiClock
+from antiphon_midi.devices.ports import PortChanges, Ports
+from antiphon_midi.input.expression import LastValues
+from antiphon_midi.input.learn import NOTES, Knob, MidiMap, address_of
+from antiphon_midi.input.mpe import MOST, TIMBRE
+from antiphon_midi.input.pedals import Presses
+from antiphon_midi.input.voices import PEDAL, HeldNotes, PortVoice
 from antiphon_midi.output import MidiOut
-from antiphon_midi.pedals import Presses
-from antiphon_midi.ports import PortChanges, Ports
-from antiphon_midi.voices import PEDAL, HeldNotes, PortVoice
 
 log = logging.getLogger("antiphon.control")
 

@@ -9,11 +9,11 @@ from functools import reduce
 from typing import Any, Generic, Self, TypeVar
 
 from antiphon.errors import UsageError
-from antiphon.live import queries, rhythms
-from antiphon.live.arguments import Argument, Truth, each, numbers, truths, whole
-from antiphon.live.chance import chance
-from antiphon.live.queries import Query
-from antiphon.live.spans import CycleEvent, Number, Span, exact
+from antiphon.live.patterns import queries, rhythms
+from antiphon.live.patterns.arguments import Argument, Truth, each, numbers, truths, whole
+from antiphon.live.patterns.chance import chance
+from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -8,9 +8,9 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from antiphon.errors import UsageError
-from antiphon.live import queries, rhythms
-from antiphon.live.mini.parser import parse
-from antiphon.live.mini.tree import (
+from antiphon.live.patterns import queries, rhythms
+from antiphon.live.patterns.mini.parser import parse
+from antiphon.live.patterns.mini.tree import (
     Choice,
     Euclid,
     MiniError,
@@ -24,8 +24,8 @@ from antiphon.live.mini.tree import (
     Word,
     number,
 )
-from antiphon.live.places import Places, current
-from antiphon.live.queries import Query
+from antiphon.live.patterns.places import Places, current
+from antiphon.live.patterns.queries import Query
 
 T = TypeVar("T")
 MOST_EVENTS = 4096

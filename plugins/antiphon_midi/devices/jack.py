@@ -15,7 +15,7 @@ from typing import Any
 
 from antiphon.api import EngineError
 from antiphon.api.kernels import compile_all
-from antiphon_midi.jack_kernel import (
+from antiphon_midi.devices.jack_kernel import (
     DATED_AT,
     DATED_RING,
     INPUTS,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from fractions import Fraction
 
 from antiphon.errors import UsageError
-from antiphon.live import queries
-from antiphon.live.queries import Query, T
+from antiphon.live.patterns import queries
+from antiphon.live.patterns.queries import Query, T
 
 MOST_STEPS = 1024
 """Steps of a rhythm: more than anyone plays in a cycle."""

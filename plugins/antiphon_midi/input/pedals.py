@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.api.transports import TransportServer, pressed_message
-from antiphon_midi.learn import Knob
+from antiphon_midi.input.learn import Knob
 
 DOWN = 0.5
 """Of a controller's range, 0 to 1: from here on it is down."""

@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from fractions import Fraction
 from typing import Any
 
-from antiphon.live.mini.tree import (
+from antiphon.live.patterns.mini.tree import (
     ONE,
     Choice,
     Euclid,

@@ -7,10 +7,10 @@ from fractions import Fraction
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from antiphon.errors import UsageError
-from antiphon.live import queries
-from antiphon.live.mini.reading import read
-from antiphon.live.queries import Query
-from antiphon.live.spans import Number, exact
+from antiphon.live.patterns import queries
+from antiphon.live.patterns.mini.reading import read
+from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.spans import Number, exact
 
 T = TypeVar("T")
 U = TypeVar("U")

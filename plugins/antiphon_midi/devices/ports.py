@@ -78,10 +78,10 @@ def make_backend(client: str, bell: int, virtual: str) -> Backend:
     if module == RTMIDI and not api and sys.platform == "linux" and not os.access(SEQUENCER, os.R_OK | os.W_OK):
         api = "UNIX_JACK"
     if module == RTMIDI and api == "UNIX_JACK":
-        from antiphon_midi.jack import JackMidi
+        from antiphon_midi.devices.jack import JackMidi
 
         return JackMidi(client, bell, virtual)
-    from antiphon_midi.libraries import Mido, RtMidi
+    from antiphon_midi.devices.libraries import Mido, RtMidi
 
     try:
         return RtMidi(client, bell, virtual, api) if module == RTMIDI else Mido(module, api, bell, virtual)

@@ -9,7 +9,7 @@ from fractions import Fraction
 from typing import Generic, TypeAlias, TypeVar
 
 from antiphon.errors import UsageError
-from antiphon.live.places import Places
+from antiphon.live.patterns.places import Places
 
 T = TypeVar("T")
 U = TypeVar("U")

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from antiphon.api.commands import Bend, Control, Note, NoteOff, When
+from antiphon_midi.input.mpe import MpeZones
 from antiphon_midi.messages import Parser
-from antiphon_midi.mpe import MpeZones
 
 PEDAL = 64
 _CHANNELS, _NOTES = 16, 128

@@ -7,13 +7,13 @@ from fractions import Fraction
 from typing import Any, Self, TypeAlias, overload
 
 from antiphon.errors import UsageError
-from antiphon.live import queries
-from antiphon.live.arguments import Argument, figure, whole
-from antiphon.live.harmony import Scale, note_words, scale_of
-from antiphon.live.mini.reading import read
-from antiphon.live.pattern import Pattern
-from antiphon.live.queries import Query
-from antiphon.live.spans import CycleEvent, Number, Span, exact
+from antiphon.live.patterns import queries
+from antiphon.live.patterns.arguments import Argument, figure, whole
+from antiphon.live.patterns.harmony import Scale, note_words, scale_of
+from antiphon.live.patterns.mini.reading import read
+from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 
 Value: TypeAlias = float | int | str | bool
 Values: TypeAlias = Mapping[str, Value]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeAlias, TypeVar
 
-from antiphon.live.arguments import Argument, Truth
-from antiphon.live.controls import ControlPattern
-from antiphon.live.pattern import Pattern
-from antiphon.live.spans import Number
+from antiphon.live.patterns.arguments import Argument, Truth
+from antiphon.live.patterns.controls import ControlPattern
+from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.spans import Number
 
 P = TypeVar("P", bound=Pattern[Any])
 Change: TypeAlias = Callable[[Any], Any]

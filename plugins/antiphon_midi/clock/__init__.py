@@ -1,0 +1,1 @@
+"""The MIDI clock: followed, led, and the beat between its ticks."""

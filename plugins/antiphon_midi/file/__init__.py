@@ -1,0 +1,1 @@
+"""The processor `midifile` and the events that it plays."""

@@ -1,0 +1,1 @@
+"""What comes from MIDI ports: notes, expression, pedals, learning."""

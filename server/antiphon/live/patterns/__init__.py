@@ -1,0 +1,1 @@
+"""Patterns: music as a value that depends on time alone. They know no script."""
