@@ -11,19 +11,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from functools import cached_property
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.contract.mel import MelSettings
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 from antiphon.runtime.shortening import shorten
 
-F32 = NDArray[np.float32]
 MODEL, DETAILS = "model.onnx", "classifier.json"
 INPUT, OUTPUT = "excerpts", "probabilities"
 """The names in the graph."""
@@ -32,8 +27,6 @@ VERSION = 1
 LARGEST_MODEL, LARGEST_DETAILS = 1 << 28, 1 << 20
 """Bytes of the files."""
 MOST_LABELS, LONGEST_LABEL, MOST_FRAMES = 10_000, 200, 100_000
-TOGETHER = 64
-"""Excerpts that are computed at once."""
 _MEL_RANGES = {"rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_384), "bands": (4, 512)}
 
 
@@ -94,7 +87,7 @@ def read_details(folder: Path) -> ClassifierDetails:
         FileError: The file is missing, or says what cannot be.
     """
     path = folder / DETAILS
-    content = _content(path, LARGEST_DETAILS)
+    content = read_content(path, LARGEST_DETAILS)
     try:
         found = json.loads(content)
         mel = MelSettings(**{one.name: found["mel"][one.name] for one in fields(MelSettings)})
@@ -111,74 +104,6 @@ def read_details(folder: Path) -> ClassifierDetails:
     if reason := _fault(details):
         raise _refusal(path, reason)
     return details
-
-
-class ClassifierFile:
-    """A classifier's folder: what it says, and its graph, which onnxruntime computes on one thread of the CPU.
-
-    Args:
-        folder: The classifier's.
-
-    Raises:
-        FileError: Its JSON is missing, or says what cannot be.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.details = folder, read_details(folder)
-
-    @cached_property
-    def session(self) -> Any:
-        """The graph; `FileError` where it or onnxruntime is missing, or it is another one than the JSON names."""
-        path = self.folder / MODEL
-        content = _content(path, LARGEST_MODEL)
-        if digest_of(content) != self.details.digest:
-            raise FileError(f"{path} is not the file that {DETAILS} names by its digest: install the classifier again")
-        return open_session(path, content)
-
-    def probabilities(self, excerpts: F32) -> F32:
-        """What the classifier gives for excerpts.
-
-        Args:
-            excerpts: float32 `[n, frames, bands]` in dB, n at least 1.
-
-        Returns:
-            float32 `[n, labels]`.
-
-        Raises:
-            FileError: The graph does not give that.
-        """
-        return compute(self.session, excerpts, len(self.details.labels), self.folder / MODEL)
-
-
-def open_session(path: Path, content: bytes) -> Any:
-    """onnxruntime's session for a graph; `FileError` if there is none to be had. path: of the file, for messages."""
-    try:
-        import onnxruntime
-    except ModuleNotFoundError:
-        raise FileError(f"{path} needs onnxruntime, which is not installed: pip install 'antiphon[onnx]'") from None
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    try:
-        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime has some ten kinds, none of them documented
-        raise FileError(f"{path} cannot be loaded by onnxruntime: {_sentence(error)}") from None
-
-
-def compute(session: Any, excerpts: F32, labels: int, path: Path) -> F32:
-    """Runs a session, some excerpts at a time; see `ClassifierFile.probabilities`."""
-    parts = []
-    for first in range(0, len(excerpts), TOGETHER):
-        some = np.ascontiguousarray(excerpts[first : first + TOGETHER], np.float32)
-        try:
-            (answer,) = session.run(None, {session.get_inputs()[0].name: some})
-        except Exception as error:  # see open_session; a graph with two outputs too
-            raise FileError(f"{path} cannot compute {list(some.shape)}: {_sentence(error)}") from None
-        if getattr(answer, "shape", None) != (len(some), labels) or not np.isfinite(answer).all():
-            raise FileError(f"{path} does not give a probability for each of its {labels} labels")
-        parts.append(np.asarray(answer, np.float32))
-    return np.concatenate(parts)
 
 
 def _fault(details: ClassifierDetails) -> str:
@@ -206,7 +131,8 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _content(path: Path, most: int) -> bytes:
+def read_content(path: Path, most: int) -> bytes:
+    """A file's bytes; `FileError` where it cannot be read, or has more than `most`."""
     try:
         with open(path, "rb") as file:
             content = file.read(most + 1)
@@ -219,7 +145,3 @@ def _content(path: Path, most: int) -> bytes:
 
 def _refusal(path: Path, reason: str) -> FileError:
     return FileError(f"{path} is not of a classifier: {shorten(reason, 200)}")
-
-
-def _sentence(error: Exception) -> str:
-    return shorten(" ".join(str(error).split()), 200) or type(error).__name__

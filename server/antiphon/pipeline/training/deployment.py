@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon.contract.classifier_file import DETAILS, MODEL, ClassifierDetails, classifiers_folder, read_details
-from antiphon.errors import FileError
-from antiphon.pipeline.settings import DeploySettings
+from antiphon.errors import FileError, PluginError
 from antiphon.pipeline.training.frameworks import FRAMEWORKS, Framework
 from antiphon.pipeline.training.learning import LearningJob, is_trained
+from antiphon.plugins.checks import check_type_name
+from antiphon.plugins.registry import registrations
 from antiphon.runtime import paths
 
 HOOK = "analyses"
@@ -33,30 +34,42 @@ class InstalledClassifier:
     path: str
 
 
-def deploy(job: LearningJob, settings: DeploySettings, frameworks: Sequence[Framework]) -> InstalledClassifier:
-    """Installs the classifier that the settings name, or the best on the validation split.
+def check_name(name: str) -> None:
+    """Refuses what cannot be the name of an analysis, or is that of one which is not the performer's own.
+
+    Raises:
+        FileError: It is such a name.
+    """
+    try:
+        check_type_name(name)
+    except PluginError as error:
+        raise FileError(f"{error} for the analysis that deploy makes: write deploy.name") from None
+    if not (classifiers_folder() / name).is_dir() and name in registrations(HOOK):
+        raise FileError(f"there is an analysis {name!r} already: give this one another name by deploy.name")
+
+
+def deploy(job: LearningJob, name: str, framework: str, frameworks: Sequence[Framework]) -> InstalledClassifier:
+    """Installs a classifier: of the framework that is named, or the best on the validation split.
 
     Args:
         job: The training that it is from.
-        settings: Its name and framework.
+        name: That it gets, which `check_name` allows.
+        framework: A name; "" for the best.
         frameworks: Among which it is chosen.
 
     Returns:
         What is there now.
 
     Raises:
-        FileError: There is none, its name is that of another analysis, or it cannot be written.
+        FileError: There is none, or it cannot be written.
     """
-    wanted = [FRAMEWORKS[settings.framework]] if settings.framework else frameworks
-    there = [framework for framework in wanted if is_trained(job, framework)]
+    wanted = [FRAMEWORKS[framework]] if framework else frameworks
+    there = [one for one in wanted if is_trained(job, one)]
     if not there:
-        which = f"of {settings.framework} " if settings.framework else ""
+        which = f"of {framework} " if framework else ""
         raise FileError(f"{job.out} has no classifier {which}of these settings and shards: run the step train first")
-    best = max(there, key=lambda framework: _merit(read_details(job.folder(framework))))
-    name = settings.name or job.name
+    best = max(there, key=lambda one: _merit(read_details(job.folder(one))))
     folder = paths.inside(classifiers_folder(), name)
-    if not folder.exists() and _is_taken(name):
-        raise FileError(f"there is an analysis {name!r} already: give this one another name by deploy.name")
     install(job.folder(best), folder, name)
     return InstalledClassifier(name, best.name, str(folder))
 
@@ -95,9 +108,3 @@ def install(source: Path, folder: Path, name: str) -> None:
 def _merit(details: ClassifierDetails) -> tuple[float, float]:
     valid = details.about["valid"]
     return float(valid["accuracy"]), -float(valid["loss"])
-
-
-def _is_taken(name: str) -> bool:
-    from antiphon.plugins.registry import registrations
-
-    return name in registrations(HOOK)

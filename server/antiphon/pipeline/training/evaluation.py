@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.classifier_file import MODEL, ClassifierFile
+from antiphon.contract.classifier_file import MODEL
+from antiphon.contract.classifier_session import ClassifierFile
 from antiphon.datasets.records import TEST, TRAIN
 from antiphon.errors import FileError
 from antiphon.pipeline.training.excerpts import TrainingSet

@@ -18,11 +18,10 @@ from antiphon.contract.classifier_file import (
     DETAILS,
     MODEL,
     ClassifierDetails,
-    compute,
     digest_of,
-    open_session,
     read_details,
 )
+from antiphon.contract.classifier_session import compute, open_session
 from antiphon.contract.mel import MelSettings
 from antiphon.datasets.records import TRAIN, VALID
 from antiphon.errors import FileError

@@ -11,9 +11,9 @@ from antiphon.pipeline.gathering import SourceItem
 from antiphon.pipeline.settings import PipelineSettings
 from antiphon.pipeline.shards import ShardTask, is_done
 from antiphon.pipeline.training.checkpoint import EpochFigures
-from antiphon.pipeline.training.deployment import InstalledClassifier, deploy
+from antiphon.pipeline.training.deployment import InstalledClassifier, check_name, deploy
 from antiphon.pipeline.training.evaluation import EvaluationRow, evaluate
-from antiphon.pipeline.training.excerpts import TrainingSet, make_set
+from antiphon.pipeline.training.excerpts import make_set
 from antiphon.pipeline.training.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
 from antiphon.pipeline.training.learning import LearningJob, is_trained
 from antiphon.pipeline.training.processes import learn_apart
@@ -44,6 +44,7 @@ def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
     """Refuses steps before anything is done for them.
 
     Raises:
+        FileError: The name that a classifier would be installed by is none.
         UsageError: A framework, or what plays classifiers, is not installed.
     """
     if not set(steps) & set(TRAINING_STEPS):
@@ -53,6 +54,8 @@ def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
     if "train" in steps:
         chosen(settings.train.frameworks)
     check_runtime()
+    if "deploy" in steps:
+        check_name(installed_name(settings))
 
 
 def run_steps(
@@ -68,8 +71,8 @@ def run_steps(
     # what is there may have been trained elsewhere, with a framework that is not installed here
     those = [FRAMEWORKS[name] for name in settings.train.frameworks or FRAMEWORKS]
     rows = evaluate(job, those, training) if "evaluate" in steps else []
-    installed = deploy(job, settings.deploy, those) if "deploy" in steps else None
-    return TrainingReport(tuple(trained), _omitted(training), tuple(rows), installed)
+    installed = deploy(job, installed_name(settings), settings.deploy.framework, those) if "deploy" in steps else None
+    return TrainingReport(tuple(trained), training.omitted, tuple(rows), installed)
 
 
 def _train(job: LearningJob, frameworks: Sequence[Framework], progress: Progress) -> list[str]:
@@ -83,5 +86,6 @@ def _train(job: LearningJob, frameworks: Sequence[Framework], progress: Progress
     return [framework.name for framework in undone]
 
 
-def _omitted(training: TrainingSet) -> int:
-    return training.omitted
+def installed_name(settings: PipelineSettings) -> str:
+    """Of the analysis that the step deploy makes."""
+    return settings.deploy.name or settings.name
