@@ -7,7 +7,7 @@ from antiphon.api import Register, hookimpl
 
 @hookimpl
 def antiphon_analyses(register: Register) -> None:
-    """Registers the analyses."""
+    """Registers the analyses, the performer's own after those that ship."""
     from antiphon_classify.own import register_own
 
     register_own(register)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -62,14 +61,13 @@ class SklearnTrainer(ClassifierTrainer):
 
     def answers(self, excerpts: F32) -> F32:
         standard = (self._features(excerpts) - self._weights["mean"]) / self._weights["deviation"]
-        # scikit-learn's own, with the weights of this trainer, which may be those of a checkpoint
-        self._model.classes_ = np.arange(self._task.shape.labels)
-        self._model.coef_, self._model.intercept_ = self._weights["weight"].T, self._weights["bias"]
-        return np.asarray(self._softmax(self._model.decision_function(standard)), np.float32)
-
-    def _softmax(self, scores: NDArray[Any]) -> NDArray[Any]:
-        raised = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return np.asarray(raised / raised.sum(axis=1, keepdims=True))
+        # scikit-learn's own, of the weights that are there now, which may be those of a checkpoint
+        model = LogisticRegression()
+        model.classes_ = np.arange(self._task.shape.labels)
+        model.coef_, model.intercept_ = self._weights["weight"].T, self._weights["bias"]
+        if len(model.classes_) == 2:
+            model.coef_, model.intercept_ = np.diff(model.coef_, axis=0), np.diff(model.intercept_)
+        return np.asarray(model.predict_proba(standard), np.float32)
 
     def _features(self, excerpts: F32) -> F32:
         cepstrum = ((excerpts - self._task.mean) / self._task.deviation) @ self._cosines
