@@ -88,6 +88,7 @@ $(DEV): pyproject.toml tools/setup.sh tools/install_models.py
 	@TORCH_INDEX=$(TORCH_INDEX) sh tools/setup.sh dev
 
 # the extras that only real tests use
-$(EXTRAS): pyproject.toml $(DEV)
-	@$(PY) -m pip install --quiet -e ".[pipeline]"
+$(EXTRAS): pyproject.toml tools/install_fastai.py $(DEV)
+	@$(PY) -m pip install --quiet -e ".[pipeline,sklearn,keras]" tensorboard
+	@$(PY) tools/install_fastai.py
 	@touch $@

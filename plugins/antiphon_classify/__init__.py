@@ -1,1 +1,13 @@
 """Classify: what a sound is, by small networks over its spectrogram, as analyses of the catalogue."""
+
+from __future__ import annotations
+
+from antiphon.api import Register, hookimpl
+
+
+@hookimpl
+def antiphon_analyses(register: Register) -> None:
+    """Registers the analyses, the performer's own after those that ship."""
+    from antiphon_classify.own import register_own
+
+    register_own(register)

@@ -21,18 +21,29 @@ TORCH = tuple(
 HEAVY = {
     "torch": (
         *TORCH,
+        "server/antiphon/pipeline/training/by_",  # imported by the process that trains, by their names
         "server/antiphon/bench/",
         "models/",
         "plugins/",  # its own test says which of them
     ),
     "pyo": ("plugins/antiphon_pyo/",),
-    "onnxruntime": ("server/antiphon/bench/", "plugins/antiphon_model/onnx_file.py"),
-    "onnx": ("server/antiphon/bench/",),
+    "onnxruntime": (
+        "server/antiphon/bench/",
+        "server/antiphon/contract/classifier_session.py",
+        "plugins/antiphon_model/onnx_file.py",
+    ),
+    "onnx": ("server/antiphon/bench/", "server/antiphon/pipeline/training/by_sklearn.py"),
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
 PLAYED = ("__init__.py", "processor.py")
-# a bench or a training loads what a server leaves to its workers
-MEASURED = ("antiphon/bench/", "antiphon_effects/bench/", "antiphon_pyo/bench/", "antiphon_supercollider/bench/")
+# a bench or a training loads what a server leaves to its workers; a classifier of the performer's own, its runtime
+MEASURED = (
+    "antiphon/contract/classifier_session.py",
+    "antiphon/bench/",
+    "antiphon_effects/bench/",
+    "antiphon_pyo/bench/",
+    "antiphon_supercollider/bench/",
+)
 STARTS = ["supervisor", "engine", "control", "cli", "plugins", "offline", "graph", "workers/info", "workers/devices"]
 
 

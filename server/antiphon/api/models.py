@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from antiphon.contract.classifier_file import ClassifierDetails, classifiers_folder
+from antiphon.contract.classifier_session import ClassifierFile
 from antiphon.runtime.model_files import ModelError
 from antiphon.runtime.model_files import entry as manifest_entry
 from antiphon.runtime.model_files import weights as read_weights
@@ -13,12 +15,15 @@ from antiphon.workers.model_client import ModelClient, say_instead, usable
 from antiphon.workers.processor import ModelProcessor
 
 __all__ = [
+    "ClassifierDetails",
+    "ClassifierFile",
     "FileListing",
     "ModelClient",
     "ModelError",
     "ModelFolder",
     "ModelInfo",
     "ModelProcessor",
+    "classifiers_folder",
     "manifest_entry",
     "models_folder",
     "read_weights",

@@ -1,17 +1,21 @@
-"""`antiphon pipeline`: from data sets to shards of labelled spectrograms."""
+"""`antiphon pipeline`: from data sets to classifiers that play."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from antiphon.pipeline.training.checkpoint import EpochFigures
+    from antiphon.pipeline.training.frameworks import Framework
+
 from antiphon.cli.library.options import Json
 
-SENTENCE = "Prepare data sets for training: gathered, and computed into shards of labelled spectrograms."
+SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
 SHOWN = 10
 """Bad sounds that are printed; `--json` has all of them."""
 
@@ -29,7 +33,7 @@ def application() -> typer.Typer:
 
 
 def _pipeline() -> None:
-    """Prepare data sets for training: gathered, and computed into shards of labelled spectrograms."""
+    """Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."""
 
 
 def run(
@@ -50,9 +54,12 @@ def run(
     """Run the steps of a pipeline. What is done is not done again; killed at any time, the next run completes it."""
     from antiphon.cli.terminal.errors import complain
     from antiphon.pipeline import running, settings
+    from antiphon.pipeline.training.evaluation import table
 
     chosen = settings.chosen_steps(steps)
-    report = running.run(settings.load(file), chosen, runner=runner, workers=workers, options=option or ())
+    report = running.run(
+        settings.load(file), chosen, runner=runner, workers=workers, options=option or (), progress=_print_epoch
+    )
     if as_json:
         typer.echo(json.dumps(asdict(report)))
         return
@@ -67,6 +74,15 @@ def run(
             complain(f"and {len(report.dead) - SHOWN:,} more; {report.out}/manifest.json names them")
             break
         complain(f"{name} is left out: {reason}")
+    if (training := report.training) is None:
+        return
+    if training.omitted:
+        complain(f"{training.omitted:,} sounds are not trained on: without one label that the training split has")
+    if training.evaluation:
+        typer.echo(table(training.evaluation))
+    if training.installed:
+        name, framework, path = training.installed.name, training.installed.framework, training.installed.path
+        typer.echo(f"{framework}'s classifier is in {path}: antiphon library analyse FILE --only {name}")
 
 
 def watch(
@@ -88,3 +104,10 @@ def watch(
         chosen.watch, into or chosen.out / "watch.jsonl", (lambda _: None) if quiet else lambda line: typer.echo(line)
     )
     complain(", ".join(f"{count:,} {word}" for word, count in counts.items()))
+
+
+def _print_epoch(framework: Framework, epoch: int, figures: EpochFigures) -> None:
+    typer.echo(
+        f"{framework.title}: epoch {epoch}, loss {figures.loss:.3f}, accuracy {figures.accuracy:.3f}, "
+        f"validation {figures.valid_accuracy:.3f}", err=True,
+    )  # fmt: skip

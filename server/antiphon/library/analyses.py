@@ -23,18 +23,24 @@ AnalysisResult = tuple[int, Mapping[str, Any] | None, str]
 """Version, values or None, and why there are none."""
 
 
-@cache
 def analyses() -> Mapping[str, Analysis]:
-    """By name, the analyses of all plugins; one that does not keep the contract is left out, and listed as failed."""
+    """By name, the analyses of all plugins; one that cannot be made is left out, and `named_analyses` states why."""
+    return _made()[0]
+
+
+@cache
+def _made() -> tuple[dict[str, Analysis], dict[str, str]]:
+    """By name the analyses, and why the others are none."""
+    from antiphon.plugins.reasons import reason_of
     from antiphon.plugins.registry import factories
 
-    found = {}
+    found, reasons = {}, {}
     for name, factory in factories("analyses").items():
         try:
             found[name] = check_quantities(name, factory())
-        except Exception:  # `antiphon plugins` states the reason
-            continue
-    return found
+        except Exception as error:
+            reasons[name] = reason_of(error)
+    return found, reasons
 
 
 def analyse_file(
@@ -154,5 +160,7 @@ def named_analyses(names: Collection[str]) -> tuple[str, ...]:
     present = analyses()
     for name in names:
         if name not in present:
+            if reason := _made()[1].get(name):
+                raise PluginError(f"the analysis {name!r} cannot be made: {reason}")
             raise PluginError(f"there is no analysis {name!r}{instead(name, sorted(present))}")
     return tuple(names) if names else tuple(name for name, analysis in present.items() if not analysis.by_name)

@@ -23,10 +23,9 @@ from antiphon.pipeline.analysing import (
 from antiphon.pipeline.gathering import SourceItem, gather, read_items, shard_of
 from antiphon.pipeline.settings import PipelineSettings
 from antiphon.pipeline.shards import FOLDER, ShardTask, ShardWork, compute, is_done
+from antiphon.pipeline.training.steps import TRAINING_STEPS, Progress, TrainingReport, check_steps, run_steps
 from antiphon.runtime.paths import write_atomic
 
-READY = ("gather", "preprocess", "analyse", "predict")
-"""The steps that there are; the others are refused."""
 MANIFEST = "manifest.json"
 LOG = "beam.log"
 """What Beam and its workers print."""
@@ -44,6 +43,7 @@ class PipelineReport:
         dead: Sounds that could not be used, by name, and why.
         splits: Sounds of each split.
         analysed: Of the steps analyse and predict: "sounds", "dead", "shards" and "computed", how many of each.
+        training: What the steps train, evaluate and deploy have done.
     """
 
     out: str
@@ -53,6 +53,7 @@ class PipelineReport:
     dead: dict[str, str]
     splits: dict[str, int]
     analysed: dict[str, dict[str, int]] = field(default_factory=dict)
+    training: TrainingReport | None = None
 
 
 def run(
@@ -61,6 +62,7 @@ def run(
     runner: str = "direct",
     workers: int = 2,
     options: Sequence[str] = (),
+    progress: Progress = lambda *_: None,
 ) -> PipelineReport:
     """Runs steps.
 
@@ -70,6 +72,7 @@ def run(
         runner: One of `runners.RUNNERS`.
         workers: Processes.
         options: Beam's own.
+        progress: Called after each epoch of a training.
 
     Returns:
         What there is now.
@@ -78,10 +81,9 @@ def run(
         FileError: Files cannot be read or written.
         UsageError: A step or runner is not to be had.
     """
-    if later := [step for step in steps if step not in READY]:
-        raise UsageError(f"the step {later[0]} is not there yet; --steps {','.join(READY)} runs those that are")
     if {"preprocess", "analyse", "predict"} & set(steps):
         runners.check_runner(runner)
+    check_steps(settings, steps)
     beam = _Beam(settings.out / LOG, runner, workers, options)
     if tuple(steps) == ("predict",):  # of other sounds, which need no data set
         return _predicted(settings, beam, PipelineReport(str(settings.out), 0, 0, 0, {}, {}))
@@ -104,6 +106,8 @@ def run(
         chosen = settings.analyse
         wanted = analysis_tasks(settings.out, ANALYSES, settings.gather.path, items, chosen.analyses, chosen.shards)
         report = _analysed(settings, beam, report, "analyse", wanted)
+    if set(steps) & set(TRAINING_STEPS):
+        report = replace(report, training=run_steps(settings, steps, items, tasks, progress))
     return _predicted(settings, beam, report) if "predict" in steps else report
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from antiphon.contract.mel import MelSettings
 from antiphon.datasets.layouts import layout_of
 from antiphon.errors import FileError, UsageError
+from antiphon.pipeline.training.frameworks import FRAMEWORKS
+from antiphon.pipeline.training.network import LEAST_FRAMES
 from antiphon.runtime.paths import why
 
 STEPS = ("gather", "preprocess", "analyse", "train", "evaluate", "deploy", "predict")
@@ -95,13 +97,52 @@ class PredictSettings:
 class WatchSettings:
     """What is said of sounds as they arrive.
 
-    Attributes:
-        path: The folder that they arrive in.
-        analyses: The classifiers, which are analyses; none for all.
-        queue: Most sounds that wait; others stay in the folder, or are refused.
-        largest: Bytes of a file.
-        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. Its password is in ANTIPHON_MQTT_PASSWORD.
-        topic: Requests are at TOPIC/request, answers at TOPIC/result and TOPIC/refused.
+        Attributes:
+            path: The folder that they arrive in.
+            analyses: The classifiers, which are analyses; none for all.
+            queue: Most sounds that wait; others stay in the folder, or are refused.
+            largest: Bytes of a file.
+            mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. Its password is in ANTIPHON_MQ        name,
+            out,
+            GatherSettings(dataset, path.parent / place),
+            preprocess,
+            analyse=_analyse(path, _table(path, found, "analyse")),
+            train=_train(path, _table(path, found, "train"), preprocess),
+            deploy=_deploy(path, _table(path, found, "deploy")),
+            predict=_predict(path, _table(path, found, "predict")) if "predict" in found else None,
+            watch=_watch(path, _table(path, found, "watch")) if "watch" in found else None,
+        )
+
+
+    def _train(path: Path, table: Mapping[str, Any], preprocess: PreprocessSettings) -> TrainSettings:
+        _known(path, "train.", table, {field.name for field in fields(TrainSettings)})
+        names = table.get("frameworks", [])
+        if not isinstance(names, list) or not set(map(str, names)) <= set(FRAMEWORKS) or len(set(names)) != len(names):
+            known = ", ".join(f'"{name}"' for name in FRAMEWORKS)
+            raise FileError(f"{path}: train.frameworks is {names!r}; it is a list of some of {known}, each once")
+        numbers = {key: value for key, value in table.items() if key != "frameworks"}
+        _in_range(path, "train.", numbers, _TRAIN_RANGES)
+        made = TrainSettings(frameworks=tuple(names), **numbers)
+        if preprocess.seconds and made.seconds > preprocess.seconds:
+            raise FileError(
+                f"{path}: train.seconds is {made.seconds:g}, and preprocess.seconds is only {preprocess.seconds:g}"
+            )
+        frames = excerpt_frames(made.seconds, preprocess.mel)
+        if frames < LEAST_FRAMES:
+            raise FileError(
+                f"{path}: train.seconds is {made.seconds:g}, {frames} frames; at least {LEAST_FRAMES} are needed"
+            )
+        return made
+
+
+    def _deploy(path: Path, table: Mapping[str, Any]) -> DeploySettings:
+        _known(path, "deploy.", table, {field.name for field in fields(DeploySettings)})
+        made = DeploySettings(**{key: _text(path, table, "deploy.", key) for key in table})
+        if made.framework and made.framework not in FRAMEWORKS:
+            raise FileError(f"{path}: deploy.framework is {made.framework!r}; it is one of {', '.join(FRAMEWORKS)}")
+        return made
+    _PASSWORD.
+            topic: Requests are at TOPIC/request, answers at TOPIC/result and TOPIC/refused.
     """
 
     path: Path
@@ -119,6 +160,50 @@ _RANGES = {
 
 
 @dataclass(frozen=True, slots=True)
+class TrainSettings:
+    """How the classifier is trained, by each framework alike.
+
+    Attributes:
+        frameworks: Names of `training.frameworks.FRAMEWORKS`; none for all that are installed.
+        seconds: Of an excerpt.
+        epochs: Times that all sounds are gone through.
+        batch: Excerpts that are learnt from together.
+        learning_rate: At the beginning; it falls to a hundredth by a half cosine.
+        width: Channels of the network's first layer.
+        seed: Of what is drawn by chance.
+        threads: Of the processor; another number may round otherwise.
+    """
+
+    frameworks: tuple[str, ...] = ()
+    seconds: float = 3.0
+    epochs: int = 20
+    batch: int = 32
+    learning_rate: float = 0.001
+    width: int = 32
+    seed: int = 1
+    threads: int = 1
+
+
+_TRAIN_RANGES = {
+    "seconds": (0.1, 600.0), "epochs": (1, 10_000), "batch": (1, 4096), "learning_rate": (1e-7, 1.0),
+    "width": (4, 512), "seed": (0, 2**31 - 1), "threads": (1, 256),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DeploySettings:
+    """What is installed.
+
+    Attributes:
+        framework: Whose classifier; "" for the best on the validation split.
+        name: Of the analysis; "" for the pipeline's.
+    """
+
+    framework: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PipelineSettings:
     """A pipeline.
 
@@ -130,6 +215,8 @@ class PipelineSettings:
         analyse: See there.
         predict: See there; None where the file has no such table.
         watch: See there; None where the file has no such table.
+        train: See there.
+        deploy: See there.
     """
 
     name: str
@@ -139,6 +226,8 @@ class PipelineSettings:
     analyse: AnalyseSettings = AnalyseSettings()
     predict: PredictSettings | None = None
     watch: WatchSettings | None = None
+    train: TrainSettings = TrainSettings()
+    deploy: DeploySettings = DeploySettings()
 
 
 def load(path: Path) -> PipelineSettings:
@@ -155,7 +244,10 @@ def load(path: Path) -> PipelineSettings:
         raise FileError(f"cannot read {path}: {why(error)}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FileError(f"{path} is not TOML: {error}") from None
-    _known(path, "", found, {"name", "out", "gather", "preprocess", "analyse", "predict", "watch"})
+    _known(
+        path, "", found,
+        {"name", "out", "gather", "preprocess", "analyse", "train", "deploy", "predict", "watch"},
+    )  # fmt: skip
     gather = _table(path, found, "gather")
     if not gather:  # new sounds alone, which are in one folder
         places = [_table(path, found, key).get("path") for key in ("predict", "watch") if key in found]
@@ -168,15 +260,47 @@ def load(path: Path) -> PipelineSettings:
         raise FileError(f"{path}: gather.dataset: {error}") from None
     name = _text(path, found, "", "name")
     out = path.parent / _text(path, {"out": name, **found}, "", "out")
+    preprocess = _preprocess(path, _table(path, found, "preprocess"))
     return PipelineSettings(
         name,
         out,
         GatherSettings(dataset, path.parent / place),
-        _preprocess(path, _table(path, found, "preprocess")),
-        _analyse(path, _table(path, found, "analyse")),
-        _predict(path, _table(path, found, "predict")) if "predict" in found else None,
-        _watch(path, _table(path, found, "watch")) if "watch" in found else None,
+        preprocess,
+        analyse=_analyse(path, _table(path, found, "analyse")),
+        train=_train(path, _table(path, found, "train"), preprocess),
+        deploy=_deploy(path, _table(path, found, "deploy")),
+        predict=_predict(path, _table(path, found, "predict")) if "predict" in found else None,
+        watch=_watch(path, _table(path, found, "watch")) if "watch" in found else None,
     )
+
+
+def _train(path: Path, table: Mapping[str, Any], preprocess: PreprocessSettings) -> TrainSettings:
+    _known(path, "train.", table, {field.name for field in fields(TrainSettings)})
+    names = table.get("frameworks", [])
+    if not isinstance(names, list) or not set(map(str, names)) <= set(FRAMEWORKS) or len(set(names)) != len(names):
+        known = ", ".join(f'"{name}"' for name in FRAMEWORKS)
+        raise FileError(f"{path}: train.frameworks is {names!r}; it is a list of some of {known}, each once")
+    numbers = {key: value for key, value in table.items() if key != "frameworks"}
+    _in_range(path, "train.", numbers, _TRAIN_RANGES)
+    made = TrainSettings(frameworks=tuple(names), **numbers)
+    if preprocess.seconds and made.seconds > preprocess.seconds:
+        raise FileError(
+            f"{path}: train.seconds is {made.seconds:g}, and preprocess.seconds is only {preprocess.seconds:g}"
+        )
+    frames = excerpt_frames(made.seconds, preprocess.mel)
+    if frames < LEAST_FRAMES:
+        raise FileError(
+            f"{path}: train.seconds is {made.seconds:g}, {frames} frames; at least {LEAST_FRAMES} are needed"
+        )
+    return made
+
+
+def _deploy(path: Path, table: Mapping[str, Any]) -> DeploySettings:
+    _known(path, "deploy.", table, {field.name for field in fields(DeploySettings)})
+    made = DeploySettings(**{key: _text(path, table, "deploy.", key) for key in table})
+    if made.framework and made.framework not in FRAMEWORKS:
+        raise FileError(f"{path}: deploy.framework is {made.framework!r}; it is one of {', '.join(FRAMEWORKS)}")
+    return made
 
 
 def _analyse(path: Path, table: Mapping[str, Any]) -> AnalyseSettings:
@@ -229,13 +353,7 @@ def _whole(path: Path, table: Mapping[str, Any], prefix: str, key: str, default:
 
 def _preprocess(path: Path, table: Mapping[str, Any]) -> PreprocessSettings:
     _known(path, "preprocess.", table, {field.name for field in fields(PreprocessSettings)})
-    for key, value in table.items():
-        low, high = _RANGES[key]
-        whole = isinstance(low, int)
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or (whole and not isinstance(value, int)) or not low <= value <= high:
-            kind = "a whole number" if whole else "a number"
-            raise FileError(f"{path}: preprocess.{key} is {value!r}; it is {kind} from {low:g} to {high:g}")
+    _in_range(path, "preprocess.", table, _RANGES)
     made = PreprocessSettings(**table)
     if made.hop > made.window:
         raise FileError(
@@ -245,6 +363,11 @@ def _preprocess(path: Path, table: Mapping[str, Any]) -> PreprocessSettings:
         given = f"low {made.low:g}, high {made.high:g} and rate {made.rate}"
         raise FileError(f"{path}: preprocess has {given}; low must be below high, and high at most half of rate")
     return made
+
+
+def excerpt_frames(seconds: float, mel: MelSettings) -> int:
+    """Frames of an excerpt of so many seconds."""
+    return max(0, round(seconds * mel.rate) - mel.window) // mel.hop + 1
 
 
 def chosen_steps(text: str) -> tuple[str, ...]:
@@ -272,6 +395,16 @@ def _text(path: Path, found: Mapping[str, Any], prefix: str, key: str) -> str:
     if not isinstance(value, str) or not value or "\0" in value:
         raise FileError(f'{path}: {prefix}{key} is missing or no text: write {key} = "…"')
     return value
+
+
+def _in_range(path: Path, prefix: str, table: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]) -> None:
+    for key, value in table.items():
+        low, high = ranges[key]
+        whole = isinstance(low, int)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        if not number or (whole and not isinstance(value, int)) or not low <= value <= high:
+            kind = "a whole number" if whole else "a number"
+            raise FileError(f"{path}: {prefix}{key} is {value!r}; it is {kind} from {low:g} to {high:g}")
 
 
 def _known(path: Path, prefix: str, found: Mapping[str, Any], names: set[str]) -> None:

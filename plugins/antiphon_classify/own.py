@@ -1,0 +1,108 @@
+"""The performer's own classifiers: each folder in the data folder's `classifiers` is an analysis of its name.
+
+`antiphon pipeline run FILE --steps deploy` puts them there. A folder that holds something else is no analysis; whoever
+asks for it by its name gets the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import Register, Samples, UsageError
+from antiphon.api.analysis import Analysis, AnalysisRun, LogMelStream, Quantity
+from antiphon.api.models import ClassifierFile, classifiers_folder
+
+F32 = NDArray[np.float32]
+MOST = 200
+"""Own classifiers; the first by name are taken."""
+TOGETHER = 16
+"""Excerpts that are classified at once."""
+
+
+def register_own(register: Register) -> None:
+    """Registers an analysis for each folder that is there; nothing in it is read before it is asked for."""
+    try:
+        folders = sorted(path for path in classifiers_folder().iterdir() if path.is_dir() and path.name[0] != ".")
+    except OSError:
+        return
+    for folder in folders[:MOST]:
+        register(folder.name, partial(OwnClassifier, folder), "A classifier of the performer's own.")
+
+
+class OwnClassifier(Analysis):
+    """A classifier's folder as an analysis: the label that is most probable, averaged over the sound's excerpts.
+
+    Args:
+        folder: The classifier's.
+
+    Raises:
+        FileError: It holds no classifier.
+    """
+
+    channels = 1
+
+    def __init__(self, folder: Path) -> None:
+        self.file = ClassifierFile(folder)
+        self.rate = self.file.details.mel.rate  # type: ignore[misc]
+        # another graph is another version, so that catalogues compute it again
+        self.version = 1 + int(self.file.details.digest[:7], 16)  # type: ignore[misc]
+        name, labels = folder.name, ", ".join(self.file.details.labels[:20])
+        self.quantities = (  # type: ignore[misc]
+            Quantity(name, "text", doc=f"The most probable of its labels: {labels}."),
+            Quantity(f"{name}_confidence", "number", doc="The mean probability of that label, 0 to 1."),
+            Quantity(f"{name}_probabilities", "vector", doc="Of all labels, in their order."),
+        )
+
+    def begin(self, rate: int, channels: int) -> AnalysisRun:
+        return OwnClassifierRun(self.file)
+
+
+class OwnClassifierRun(AnalysisRun):
+    """One sound: its excerpts follow each other, and a rest is left out, as in the step evaluate.
+
+    Args:
+        file: The classifier.
+    """
+
+    def __init__(self, file: ClassifierFile) -> None:
+        self._file, self._frames = file, file.details.frames
+        self._mel = LogMelStream(file.details.mel)
+        self._held = np.zeros((0, file.details.mel.bands), np.float32)
+        self._total, self._excerpts = np.zeros(len(file.details.labels)), 0
+
+    def feed(self, block: Samples) -> None:
+        self._held = np.concatenate([self._held, self._mel.push(np.asarray(block[0], np.float32))])
+        if len(self._held) >= TOGETHER * self._frames:
+            self._classify()
+
+    def result(self) -> Mapping[str, Any]:
+        self._classify()
+        if not self._excerpts:
+            if not len(self._held):
+                window = self._file.details.mel.window / self._file.details.mel.rate
+                raise UsageError(f"the sound is shorter than {1000 * window:.0f} ms, and one window is needed")
+            # as short sounds are in training
+            self._held = self._held[np.arange(self._frames) % len(self._held)]
+            self._classify()
+        probabilities = self._total / self._excerpts
+        best = int(probabilities.argmax())
+        name = self._file.folder.name
+        return {
+            name: self._file.details.labels[best],
+            f"{name}_confidence": probabilities[best],
+            f"{name}_probabilities": probabilities,
+        }
+
+    def _classify(self) -> None:
+        count = len(self._held) // self._frames
+        if count:
+            taken, self._held = self._held[: count * self._frames], self._held[count * self._frames :]
+            excerpts = taken.reshape(count, self._frames, -1)
+            self._total += self._file.probabilities(excerpts).sum(axis=0, dtype=np.float64)
+            self._excerpts += count

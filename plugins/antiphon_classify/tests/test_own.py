@@ -1,0 +1,135 @@
+"""The performer's own classifiers: folders that are analyses, and folders that are none."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.api import UsageError
+from antiphon.library import analyses as registered
+from antiphon.library.analyses import analyse_file, analyses, named_analyses
+
+onnx = pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+from onnx import TensorProto, helper, numpy_helper
+
+from antiphon_classify.own import OwnClassifier
+
+BANDS, FRAMES, RATE, HOP, WINDOW = 8, 10, 8000, 128, 256
+LABELS = ["low", "high"]
+
+
+def graph(outputs: int = 2) -> bytes:
+    """Which half of the bands has more energy: the softmax of the means of both."""
+    halves = np.zeros((BANDS, outputs), np.float32)
+    halves[: BANDS // 2, 0] = halves[BANDS // 2 :, 1] = 2 / BANDS
+    nodes = [
+        helper.make_node("ReduceMean", ["excerpts"], ["bands"], axes=[1], keepdims=0),
+        helper.make_node("MatMul", ["bands", "halves"], ["scores"]),
+        helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1),
+    ]
+    value = helper.make_tensor_value_info
+    made = helper.make_graph(
+        nodes, "halves", [value("excerpts", TensorProto.FLOAT, ["n", FRAMES, BANDS])],
+        [value("probabilities", TensorProto.FLOAT, ["n", outputs])], [numpy_helper.from_array(halves, "halves")],
+    )  # fmt: skip
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())
+
+
+def write(folder: Path, model: bytes, **change: object) -> Path:
+    from antiphon.contract.classifier_file import digest_of
+
+    about = {
+        "version": 1, "name": folder.name, "framework": "none", "labels": LABELS, "frames": FRAMES,
+        "mel": {"rate": RATE, "window": WINDOW, "hop": HOP, "bands": BANDS, "low": 30.0, "high": 4000.0},
+        "digest": digest_of(model), **change,
+    }  # fmt: skip
+    folder.mkdir(parents=True)
+    (folder / "model.onnx").write_bytes(model)
+    (folder / "classifier.json").write_text(json.dumps(about))
+    return folder
+
+
+@pytest.fixture
+def classifiers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    registered._made.cache_clear()
+    yield tmp_path / "home/data/classifiers"
+    registered._made.cache_clear()
+
+
+def tone(path: Path, hertz: float, seconds: float = 2.0, rate: int = RATE) -> Path:
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * rate)) / rate), rate)
+    return path
+
+
+def test_a_folder_is_an_analysis_of_its_name(classifiers: Path, tmp_path: Path) -> None:
+    write(classifiers / "halves", graph())
+    for hertz, label in ((200, "low"), (3000, "high")):
+        path = tone(tmp_path / f"{hertz}.wav", hertz, rate=22050)
+        version, values, problem = analyse_file(bytes(path), ["halves"])["halves"]
+        assert (values["halves"], problem) == (label, "")
+        assert values["halves_confidence"] == max(values["halves_probabilities"]) > 0.9
+        assert sum(values["halves_probabilities"]) == pytest.approx(1, abs=1e-5)
+    shutil.rmtree(classifiers / "halves")
+    write(classifiers / "halves", graph() + b"")
+    assert OwnClassifier(classifiers / "halves").version == version
+    shutil.rmtree(classifiers / "halves")
+    write(classifiers / "halves", graph().replace(b"halves", b"halfes"))
+    assert OwnClassifier(classifiers / "halves").version != version
+
+
+def test_blocks_of_any_size_give_the_same_and_a_short_sound_is_repeated(classifiers: Path) -> None:
+    own = OwnClassifier(write(classifiers / "halves", graph()))
+    sound = np.random.default_rng(1).normal(0, 0.1, (1, 5 * RATE)).astype(np.float32)
+
+    def result(part: np.ndarray, size: int) -> np.ndarray:
+        run = own.begin(RATE, 1)
+        for start in range(0, part.shape[1], size):
+            run.feed(part[:, start : start + size])
+        return np.array(run.result()["halves_probabilities"])
+
+    whole = result(sound, 5 * RATE)
+    assert result(sound, 777) == pytest.approx(whole, abs=1e-6)
+    assert result(sound[:, : WINDOW + HOP], 100).sum() == pytest.approx(1, abs=1e-5)
+    with pytest.raises(UsageError, match="the sound is shorter than 32 ms"):
+        result(sound[:, : WINDOW - 1], 100)
+
+
+def test_folders_that_are_no_classifiers_give_a_reason_and_leave_the_others(classifiers: Path, tmp_path: Path) -> None:
+    write(classifiers / "good", graph())
+    (classifiers / "empty").mkdir()
+    write(classifiers / "garbled", graph())
+    (classifiers / "garbled/classifier.json").write_text("[" * 100_000)
+    write(classifiers / "exchanged", graph(), digest="0" * 40)
+    write(classifiers / "three", graph(3))
+    write(classifiers / "no-graph", b"not ONNX at all")
+    write(classifiers / "many", graph(), labels=[str(n) for n in range(20_000)])
+    write(classifiers / ".hidden", graph())
+    (classifiers / "file").write_text("no folder")
+    assert "good" in analyses()
+    assert not {"empty", "garbled", "many", ".hidden", "file"} & set(analyses())
+    for name, reason in (("empty", "cannot read .*classifier.json"), ("many", "it has 20000 labels"), ("garbled", "")):
+        with pytest.raises(Exception, match=f"the analysis '{name}' cannot be made: .*{reason}"):
+            named_analyses([name])
+    path = tone(tmp_path / "a.wav", 200)
+    results = analyse_file(bytes(path), ["good", "exchanged", "three", "no-graph"])
+    assert results["good"][1] is not None
+    for name, reason in (
+        ("exchanged", "is not the file that classifier.json names by its digest"),
+        ("three", "does not give a probability for each of its 2 labels"),
+        ("no-graph", "cannot be loaded by onnxruntime"),
+    ):
+        assert results[name][1] is None
+        assert reason in results[name][2]
+
+
+def test_the_shipped_analyses_keep_their_names(classifiers: Path) -> None:
+    write(classifiers / "loudness", graph())
+    assert not isinstance(analyses()["loudness"], OwnClassifier)

@@ -1,0 +1,77 @@
+"""The frameworks that can train the classifier: what each needs, and what installs it."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from antiphon.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """A framework.
+
+    Attributes:
+        name: As `train.frameworks` has it; also the extra that installs it.
+        modules: What it imports.
+        trainer: Where its trainer is: MODULE:CLASS.
+        title: For people.
+    """
+
+    name: str
+    modules: tuple[str, ...]
+    trainer: str
+    title: str
+
+
+_ROOM = "antiphon.pipeline.training"
+FRAMEWORKS = {
+    framework.name: framework
+    for framework in (
+        Framework("sklearn", ("sklearn", "onnx"), f"{_ROOM}.by_sklearn:SklearnTrainer", "scikit-learn"),
+        Framework("torch", ("torch", "onnx"), f"{_ROOM}.by_torch:TorchTrainer", "PyTorch"),
+        Framework("keras", ("tensorflow", "keras", "tf2onnx"), f"{_ROOM}.by_keras:KerasTrainer", "Keras on TensorFlow"),
+        Framework("fastai", ("fastai", "torch", "onnx"), f"{_ROOM}.by_fastai:FastaiTrainer", "fastai"),
+    )
+}
+"""By name. The first is the baseline."""
+RUNTIME = "onnxruntime"
+"""What plays the classifier of every framework."""
+
+
+def missing(framework: Framework) -> str:
+    """The first module that it lacks, or ""."""
+    return next((name for name in (*framework.modules, RUNTIME) if importlib.util.find_spec(name) is None), "")
+
+
+def chosen(names: Sequence[str]) -> list[Framework]:
+    """These frameworks, or all that are installed.
+
+    Raises:
+        UsageError: One of them is not installed, or none is.
+    """
+    if not names:
+        present = [framework for framework in FRAMEWORKS.values() if not missing(framework)]
+        if not present:
+            raise UsageError(f"no framework is installed to train with: {_installs('torch')} installs PyTorch")
+        return present
+    for name in names:
+        if module := missing(FRAMEWORKS[name]):
+            raise UsageError(f"{name} needs {module}, which is not installed: {_installs(name)}")
+    return [framework for name, framework in FRAMEWORKS.items() if name in names]
+
+
+def check_runtime() -> None:
+    """Refuses to go on without what plays classifiers.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    if importlib.util.find_spec(RUNTIME) is None:
+        raise UsageError(f"{RUNTIME} is not installed, which plays classifiers: {_installs('onnx')}")
+
+
+def _installs(extra: str) -> str:
+    return f"pip install 'antiphon[{extra}]'"

@@ -1,0 +1,91 @@
+"""The steps train, evaluate and deploy, one after another, on the shards that are there."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from antiphon.errors import FileError, UsageError
+from antiphon.pipeline.gathering import SourceItem
+from antiphon.pipeline.settings import PipelineSettings
+from antiphon.pipeline.shards import ShardTask, is_done
+from antiphon.pipeline.training.checkpoint import EpochFigures
+from antiphon.pipeline.training.deployment import InstalledClassifier, check_name, deploy
+from antiphon.pipeline.training.evaluation import EvaluationRow, evaluate
+from antiphon.pipeline.training.excerpts import make_set
+from antiphon.pipeline.training.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
+from antiphon.pipeline.training.learning import LearningJob, is_trained
+from antiphon.pipeline.training.processes import learn_apart
+
+TRAINING_STEPS = ("train", "evaluate", "deploy")
+Progress = Callable[[Framework, int, EpochFigures], None]
+"""Called after each epoch with how many are done, and its figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What the steps have done.
+
+    Attributes:
+        trained: The classifiers that this run has trained; the others were there.
+        omitted: Sounds that are not trained on: with several labels or none, or one that the training split lacks.
+        evaluation: The table; empty without the step.
+        installed: What was installed, or None.
+    """
+
+    trained: tuple[str, ...] = ()
+    omitted: int = 0
+    evaluation: tuple[EvaluationRow, ...] = ()
+    installed: InstalledClassifier | None = None
+
+
+def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
+    """Refuses steps before anything is done for them.
+
+    Raises:
+        FileError: The name that a classifier would be installed by is none.
+        UsageError: A framework, or what plays classifiers, is not installed.
+    """
+    if not set(steps) & set(TRAINING_STEPS):
+        return
+    if importlib.util.find_spec("pyarrow") is None:
+        raise UsageError("pyarrow is not installed, which reads shards: pip install 'antiphon[pipeline]'")
+    if "train" in steps:
+        chosen(settings.train.frameworks)
+    check_runtime()
+    if "deploy" in steps:
+        check_name(installed_name(settings))
+
+
+def run_steps(
+    settings: PipelineSettings, steps: Sequence[str], items: Sequence[SourceItem], tasks: Sequence[ShardTask],
+    progress: Progress,
+) -> TrainingReport:  # fmt: skip
+    """Runs those of the steps that are in `TRAINING_STEPS`; see `running.run`."""
+    if left := [task.number for task in tasks if not is_done(task)]:
+        raise FileError(f"shard {left[0]} is not there, or of other settings: run the step preprocess first")
+    training = make_set(settings.out, items, [task.path for task in tasks], settings.preprocess.bands)
+    job = LearningJob(settings.name, settings.out, settings.train, settings.preprocess.mel, training.shards)
+    trained = _train(job, chosen(settings.train.frameworks), progress) if "train" in steps else []
+    # what is there may have been trained elsewhere, with a framework that is not installed here
+    those = [FRAMEWORKS[name] for name in settings.train.frameworks or FRAMEWORKS]
+    rows = evaluate(job, those, training) if "evaluate" in steps else []
+    installed = deploy(job, installed_name(settings), settings.deploy.framework, those) if "deploy" in steps else None
+    return TrainingReport(tuple(trained), training.omitted, tuple(rows), installed)
+
+
+def _train(job: LearningJob, frameworks: Sequence[Framework], progress: Progress) -> list[str]:
+    undone = [framework for framework in frameworks if not is_trained(job, framework)]
+    for framework in undone:
+
+        def watch(epoch: int, figures: EpochFigures, framework: Framework = framework) -> None:
+            progress(framework, epoch, figures)
+
+        learn_apart(job, framework, watch)
+    return [framework.name for framework in undone]
+
+
+def installed_name(settings: PipelineSettings) -> str:
+    """Of the analysis that the step deploy makes."""
+    return settings.deploy.name or settings.name

@@ -1,0 +1,91 @@
+"""What is trained on: every sound once, in its split, and the same excerpts for every framework."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.pipeline.training.conftest import BANDS, LABELS, rows
+
+from antiphon.datasets.splitting import split_of
+from antiphon.errors import FileError
+from antiphon.pipeline.gathering import SourceItem
+from antiphon.pipeline.training.excerpts import SOUNDS, EpochBatches, read_set
+
+
+def test_every_spectrogram_is_there_with_its_label_and_split(set_of) -> None:
+    items, made = rows()
+    training = set_of(items, made)
+    assert training.labels == LABELS
+    assert (len(training.sounds), training.omitted) == (60, 0)
+    for sound, (name, split, (label,), mel) in zip(training.sounds, made, strict=True):
+        assert (sound.name, sound.split, training.labels[sound.label]) == (name, split, label)
+        assert (training.excerpt(sound, 0, sound.frames) == mel).all()
+
+
+def test_mean_and_deviation_are_those_of_the_training_split_alone(set_of) -> None:
+    items, made = rows()
+    loud = [(n, s, lab, mel + 100 * (s != "train")) for n, s, lab, mel in made]
+    training = set_of(items, loud)
+    frames = np.concatenate([mel for _, split, _, mel in made if split == "train"])
+    assert training.mean == pytest.approx(frames.mean(axis=0), abs=1e-3)
+    assert training.deviation == pytest.approx(frames.std(axis=0), abs=1e-3)
+
+
+def test_a_sound_in_no_split_gets_that_of_its_group_and_one_without_one_label_is_counted(set_of) -> None:
+    items, made = rows()
+    mel = made[0][3]
+    for name, group, labels in (("a", "song 1", ("calm",)), ("b", "song 1", ("calm", "odd")), ("c", "song 1", ())):
+        items.append(SourceItem(name, name, group, "", labels))
+        made.append((name, "", labels, mel))
+    items.append(SourceItem("d", "d", "d", "test", ("never trained",)))
+    made.append(("d", "test", ("never trained",), mel))
+    training = set_of(items, made)
+    assert training.sounds[-1].name == "a"
+    assert training.sounds[-1].split == split_of("song 1")
+    assert training.omitted == 3
+    assert training.labels == LABELS
+
+
+def test_one_label_is_nothing_to_learn(set_of) -> None:
+    items, made = rows()
+    with pytest.raises(FileError, match="has 1 labels in its training split, of 20 sounds"):
+        set_of(items[:20], made[:20])
+
+
+def test_the_set_is_written_once_and_again_when_a_shard_changes_or_it_is_damaged(set_of, tmp_path) -> None:
+    items, made = rows()
+    first = set_of(items, made)
+    file = tmp_path / "out/training" / SOUNDS
+    before = file.stat().st_mtime_ns
+    assert set_of(items, made).shards == first.shards
+    assert file.stat().st_mtime_ns == before
+    (tmp_path / "out/training/frames.npy").write_bytes(b"\x93NUMPY")
+    assert read_set(tmp_path / "out") is None
+    assert len(set_of(items, made).mel) == len(first.mel)
+    assert set_of(items[1:], made[1:]).shards != first.shards
+    assert {path.name for path in (tmp_path / "out/training").iterdir()} == {"frames.npy", SOUNDS}
+
+
+def test_an_epoch_is_the_same_for_everyone_and_another_one_another(training) -> None:
+    def epoch(number: int, seed: int = 1) -> list[tuple[np.ndarray, np.ndarray]]:
+        return list(EpochBatches(training, 16, 8, seed, number))
+
+    batches = epoch(0)
+    assert sum(len(truth) for _, truth in batches) == sum(s.frames // 16 for s in training.split("train"))
+    assert all(mel.shape == (len(truth), 16, BANDS) for mel, truth in batches)
+    for (mel, truth), (again, labels) in zip(batches, epoch(0), strict=True):
+        assert (mel == again).all()
+        assert (truth == labels).all()
+    for other in (epoch(1), epoch(0, seed=2)):
+        assert not all((a == b).all() for (a, _), (b, _) in zip(batches, other, strict=True))
+
+
+def test_excerpts_of_whole_sounds_follow_each_other_and_a_short_sound_is_repeated(training) -> None:
+    sounds = training.split("test")[:2]
+    excerpts, places = next(training.whole(sounds, 16))
+    assert places.tolist() == [n for n, sound in enumerate(sounds) for _ in range(sound.frames // 16)]
+    assert (excerpts[1] == training.excerpt(sounds[0], 16, 16)).all()
+    long = training.excerpt(sounds[0], 0, 100)
+    frames = sounds[0].frames
+    assert long.shape == (100, BANDS)
+    assert (long[frames:] == long[: 100 - frames]).all()

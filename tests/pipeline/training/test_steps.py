@@ -1,0 +1,174 @@
+"""Settings, frameworks that are missing, the table, and what is installed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.pipeline.test_pipeline import TOML, written
+
+from antiphon.contract.classifier_file import DETAILS, MODEL, read_details
+from antiphon.errors import FileError, UsageError
+from antiphon.pipeline.running import run
+from antiphon.pipeline.settings import TrainSettings, load
+from antiphon.pipeline.training import deployment, frameworks
+from antiphon.pipeline.training.deployment import check_name, deploy, install
+from antiphon.pipeline.training.evaluation import evaluate, read_table, score, table
+from antiphon.pipeline.training.frameworks import FRAMEWORKS, chosen
+from antiphon.pipeline.training.learning import learn
+
+
+def silent(*_) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            'frameworks = ["pytorch"]',
+            r"train.frameworks is \['pytorch'\]; it is a list of some of \"sklearn\", \"torch\"",
+        ),
+        ('frameworks = "torch"', "train.frameworks is 'torch'; it is a list"),
+        ("frameworks = [[]]", "it is a list"),
+        ('frameworks = ["torch", "torch"]', "each once"),
+        ("epochs = 0", "train.epochs is 0; it is a whole number from 1 to 10000"),
+        ("learning_rate = 2", "train.learning_rate is 2; it is a number from 1e-07 to 1"),
+        ("seconds = 31", "train.seconds is 31, and preprocess.seconds is only 30"),
+        ("seconds = 0.2", "train.seconds is 0.2, 7 frames; at least 8 are needed"),
+        ("rate = 3", "there is no train.rate; it may hold batch, epochs"),
+    ],
+)
+def test_a_training_that_cannot_be_is_refused(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(FileError, match=sentence):
+        load(written(tmp_path, f"{TOML}[train]\n{text}\n"))
+
+
+def test_what_deploy_may_say(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, TOML + '[deploy]\nframework = "keras"\nname = "mine"\n'))
+    assert (settings.deploy.framework, settings.deploy.name) == ("keras", "mine")
+    assert settings.train == TrainSettings()
+    with pytest.raises(FileError, match=r"deploy.framework is 'jax'; it is one of sklearn, torch, keras, fastai"):
+        load(written(tmp_path, TOML + '[deploy]\nframework = "jax"\n'))
+
+
+def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    find = importlib.util.find_spec
+    gone = lambda name: None if name in modules else find(name) or find("json")  # noqa: E731
+    monkeypatch.setattr(frameworks.importlib.util, "find_spec", gone)
+
+
+def test_a_framework_that_is_missing_is_named_with_what_installs_it(tmp_path: Path, monkeypatch) -> None:
+    without(monkeypatch, "tensorflow")
+    with pytest.raises(UsageError, match=r"keras needs tensorflow, .*: pip install 'antiphon\[keras\]'"):
+        chosen(["torch", "keras"])
+    assert [framework.name for framework in chosen([])] == ["sklearn", "torch", "fastai"]
+    without(monkeypatch, "onnxruntime")
+    with pytest.raises(UsageError, match=r"no framework is installed to train with: pip install 'antiphon\[torch\]'"):
+        chosen([])
+    with pytest.raises(UsageError, match="onnxruntime is not installed"):
+        run(load(written(tmp_path)), ("evaluate",))
+    without(monkeypatch, "pyarrow")
+    with pytest.raises(UsageError, match="pyarrow is not installed"):
+        run(load(written(tmp_path)), ("train",))
+
+
+def test_no_framework_is_imported_to_ask_whether_it_is_there() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from antiphon.pipeline.training import steps, frameworks;"
+        "[frameworks.missing(f) for f in frameworks.FRAMEWORKS.values()];"
+        "print(sorted({'torch', 'keras', 'tensorflow', 'fastai', 'sklearn', 'onnx', 'onnxruntime'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout == "[]\n"
+
+
+def test_the_table_has_the_figures_of_known_answers() -> None:
+    truth, answers = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 0])
+    row = score("x", answers, truth, 4)
+    assert row.accuracy == pytest.approx(4 / 6)
+    assert row.standard_error == pytest.approx(np.sqrt(4 / 6 * 2 / 6 / 6))
+    assert row.macro_f1 == pytest.approx((4 / 6 + 4 / 5 + 0 + 0) / 4)
+    assert "0.667 ± 0.192" in table([row])
+
+
+@pytest.fixture
+def trained(job, training):
+    """The baseline, trained."""
+    for module in (*FRAMEWORKS["sklearn"].modules, "onnxruntime"):
+        pytest.importorskip(module)
+    learn(job, FRAMEWORKS["sklearn"], training, silent)
+    return job
+
+
+def test_evaluate_measures_what_is_there_beside_the_majority(trained, training) -> None:
+    rows = evaluate(trained, list(FRAMEWORKS.values()), training)
+    assert [row.framework for row in rows] == ["majority", "sklearn"]
+    assert (rows[0].accuracy, rows[0].n) == (pytest.approx(1 / 3), 12)
+    assert rows[1].accuracy > 0.9
+    assert rows[1].kilobytes > 1
+    assert rows[1].milliseconds > 0
+    assert read_table(trained.out) == rows
+
+
+def test_evaluate_and_deploy_need_a_classifier_of_these_settings(trained, training) -> None:
+    other = replace(trained, settings=replace(trained.settings, epochs=5))
+    for step in (
+        lambda: evaluate(other, list(FRAMEWORKS.values()), training),
+        lambda: deploy(other, "mine", "", list(FRAMEWORKS.values())),
+    ):
+        with pytest.raises(FileError, match="has no classifier of these settings and shards: run the step train first"):
+            step()
+    with pytest.raises(FileError, match="no classifier of torch of these settings"):
+        deploy(trained, "mine", "torch", list(FRAMEWORKS.values()))
+
+
+def test_the_best_on_the_validation_split_is_installed_under_its_new_name(trained, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
+    source, better = trained.folder(FRAMEWORKS["sklearn"]), trained.folder(FRAMEWORKS["torch"])
+    better.mkdir()
+    (better / MODEL).write_bytes((source / MODEL).read_bytes())
+    about = json.loads((source / DETAILS).read_text())
+    about |= {"framework": "torch", "training": trained.digest(FRAMEWORKS["torch"])}
+    for accuracy, wanted in ((0.5, "sklearn"), (1.1, "torch")):
+        about["valid"]["accuracy"] = accuracy
+        (better / DETAILS).write_text(json.dumps(about))
+        installed = deploy(trained, "mine", "", list(FRAMEWORKS.values()))
+        assert installed.framework == wanted
+        details = read_details(tmp_path / "home/data/classifiers/mine")
+        assert (details.name, details.framework) == ("mine", wanted)
+    assert deploy(trained, "mine", "sklearn", list(FRAMEWORKS.values())).framework == "sklearn"
+    assert {path.name for path in (tmp_path / "home/data/classifiers").iterdir()} == {"mine"}
+
+
+def test_what_cannot_be_written_leaves_the_classifier_of_before(trained, tmp_path, monkeypatch) -> None:
+    source, place = trained.folder(FRAMEWORKS["sklearn"]), tmp_path / "classifiers/mine"
+    install(source, place, "mine")
+    before = {path.name: path.read_bytes() for path in place.iterdir()}
+
+    def fail(path: Path, content: bytes) -> None:
+        if path.name == DETAILS:
+            raise FileError("no room")
+        path.write_bytes(content)
+
+    monkeypatch.setattr(deployment.paths, "write_atomic", fail)
+    with pytest.raises(FileError, match="no room"):
+        install(source, place, "another")
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+    assert [path.name for path in place.parent.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("../up", "is not a type name"), ("a b", "write deploy.name"), ("music", "there is an analysis 'music' already")],
+)
+def test_a_name_that_is_none_or_anothers_is_refused(tmp_path, monkeypatch, name: str, sentence: str) -> None:
+    monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
+    with pytest.raises(FileError, match=sentence):
+        check_name(name)

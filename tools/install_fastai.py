@@ -1,0 +1,33 @@
+"""Installs fastai beside the torch that is there, for tests: without torchvision and spaCy.
+
+Its vision and text need them, its Learner does not; torchvision's usual build works with a torch with CUDA alone, and
+would replace a CPU build. `pip install 'antiphon[fastai]'` brings all of it.
+
+python tools/install_fastai.py
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+
+PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+BARE = ["fastai>=2.8", "fastdownload>=0.0.5", "fasttransform>=0.0.2"]
+"""Of which two ask for fastai's other needs again."""
+PARTS = ["fastcore>=2.2", "fastprogress<1.1", "plum-dispatch<2.10", "pandas>=2", "matplotlib", "scikit-learn", "pyyaml"]
+"""What its Learner imports, but torch."""
+
+
+def main() -> None:
+    """Installs it; without torch nothing is to be done."""
+    if importlib.util.find_spec("torch") is None:
+        print("antiphon: there is no torch, so fastai is left out")
+        return
+    for command in ([*PIP, *PARTS], [*PIP, "--no-deps", *BARE]):
+        if code := subprocess.run(command, check=False).returncode:
+            sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
