@@ -31,6 +31,7 @@ def antiphon_trainings(register: Register) -> None:
     place = "antiphon_models.hum.training"
     register("hum", f"{place}.recipe:HumRecipe", "The network that hears pitch, beginnings and notes.")
     register("hum-spectrogram", f"{place}.plain:PlainRecipe", "The plain way, to be measured beside it.")
+    register("tags", "antiphon_models.classify.tags.recipe:TagsRecipe", "The tags of a sound.")
 
 
 @hookimpl
