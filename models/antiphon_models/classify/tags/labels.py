@@ -27,7 +27,7 @@ SOUNDS: Mapping[str, tuple[str, ...]] = {
 }
 """Tags of sounds around us, and the classes of ESC-10 that have them."""
 FAST, SLOW = (116.0, 126.0), (80.0, 88.0)
-"""bpm: what is above the second of `FAST` is fast, what is below the first of `SLOW` slow; between each pair unknown."""
+"""bpm: above the second of `FAST` is fast, below the first of `SLOW` is slow; between each pair it is unknown."""
 LABELS = (
     *FAMILIES, "drums", "solo", "fast", "slow", "distorted", "reverberant", "lo-fi", "noise",
     "speech", "female voice", "male voice", *SOUNDS,

@@ -27,7 +27,11 @@ FONTS: dict[Split, tuple[Path, ...]] = {
 DIGITS: dict[Split, str] = {"train": "123456", "choose": "7", "measure": "89"}
 """Last digits of the numbers of POP909's songs."""
 VOICES: dict[Split, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    "train": (("en-us", "de", "fr-fr", "es", "nl", "sv"), ("+f1", "+f2", "+f3", "+Annie"), ("+m1", "+m2", "+m3", "+m4")),
+    "train": (
+        ("en-us", "de", "fr-fr", "es", "nl", "sv"),
+        ("+f1", "+f2", "+f3", "+Annie"),
+        ("+m1", "+m2", "+m3", "+m4"),
+    ),
     "choose": (("en-gb", "hu"), ("+f5", "+Linda"), ("+m5", "+m6")),
     "measure": (("en-gb-scotland", "it"), ("+f4", "+Andrea"), ("+m7", "+m8")),
 }

@@ -27,8 +27,8 @@ _KICK, _SNARE, _CLAP, _CLOSED, _OPEN, _PEDAL, _RIDE = 36, 38, 39, 42, 46, 44, 51
 _EIGHTHS = tuple((n / 2, _CLOSED) for n in range(8))
 GROOVES: tuple[tuple[tuple[float, int], ...], ...] = (
     ((0, _KICK), (2, _KICK), (1, _SNARE), (3, _SNARE), *_EIGHTHS),
-    tuple((n, _KICK) for n in range(4)) + ((1, _CLAP), (3, _CLAP)) + tuple((n + 0.5, _OPEN) for n in range(4)),
-    tuple((n, _RIDE) for n in range(4)) + ((1.67, _RIDE), (3.67, _RIDE), (1, _PEDAL), (3, _PEDAL)),
+    (*((n, _KICK) for n in range(4)), (1, _CLAP), (3, _CLAP), *((n + 0.5, _OPEN) for n in range(4))),
+    (*((n, _RIDE) for n in range(4)), (1.67, _RIDE), (3.67, _RIDE), (1, _PEDAL), (3, _PEDAL)),
     ((0, _KICK), (1.75, _KICK), (2, _SNARE), *_EIGHTHS),
     ((0, _KICK), (2.5, _KICK), (1, _SNARE), (3, _SNARE), *((n / 4, _CLOSED) for n in range(16))),
 )

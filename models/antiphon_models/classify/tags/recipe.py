@@ -19,7 +19,6 @@ from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.learning.recipe import Batch, TrainingJob
 
 
-
 class TagsRecipe(ClassifierRecipe):
     """Chosen by mean average precision on songs, a soundfont, voices and recordings that are not trained on."""
 

@@ -17,16 +17,24 @@ from antiphon_models.classify.tags.pieces import SECONDS, Piece
 from antiphon_models.material import espeak
 
 FRAMES = round(SECONDS * RATE)
-KINDS = {"music": 0.56, "speech": 0.09, "speech over music": 0.08, "sound": 0.15, "sound over music": 0.08, "noise": 0.04}
+KINDS = {
+    "music": 0.56,
+    "speech": 0.09,
+    "speech over music": 0.08,
+    "sound": 0.15,
+    "sound over music": 0.08,
+    "noise": 0.04,
+}
 """Shares of the scenes."""
 _UNDER = 3.0
 """dB by which something is over music at most, for the music's tags to be stated still."""
 _CHANCE = {"distorted": 0.14, "reverberant": 0.28, "lo-fi": 0.14, "noise": 0.16}
 """Of what is done to a scene."""
 _WORDS = (
-    "morning river window garden letter market silver thunder paper harbour seven quiet often never under above "
-    "walking bring answer question yellow because without between evening people station bread winter open again"
-).split()
+    "morning", "river", "window", "garden", "letter", "market", "silver", "thunder", "paper", "harbour", "seven",
+    "quiet", "often", "never", "under", "above", "walking", "bring", "answer", "question", "yellow", "because",
+    "without", "between", "evening", "people", "station", "bread", "winter", "open", "again",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
