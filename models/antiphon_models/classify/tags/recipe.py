@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from antiphon_classify.classifier import EXCERPT
+from antiphon_classify.network import ClassifierNetwork
+from antiphon_classify.tags import DEVIATION, MEAN
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.recipe import ClassifierRecipe, average_precision
 from antiphon_models.classify.tags import material
@@ -50,6 +53,13 @@ class TagsRecipe(ClassifierRecipe):
             if 0 < truth.sum() < len(truth):
                 found.append(average_precision(logits[known, n], truth))
         return {"map": float(np.mean(found))}
+
+    def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
+        found = super().arrays(network)
+        played = ClassifierNetwork(found, self.weights)
+        excerpts = self.valid.mel[:, :EXCERPT].astype(np.float32)
+        rows = played.embedding(excerpts)
+        return {**found, MEAN: rows.mean(axis=0), DEVIATION: rows.std(axis=0) + np.float32(1e-3)}
 
     def said(self) -> Mapping[str, Any]:
         read = self._calibration
