@@ -42,6 +42,10 @@ def antiphon_evaluations(register: Register) -> None:
         "Chords and notes beside a harmoniser and the songs' pianists.",
     )  # fmt: skip
     register(
+        "character", "antiphon_models.classify.tags.character_evaluation:CharacterEvaluation",
+        "Energy, danceability and mood on pairs of pieces that differ in one thing.",
+    )  # fmt: skip
+    register(
         "denoise", "antiphon_models.denoise.evaluation:Denoising",
         "Beside gates, a Wiener filter, noisereduce, an oracle.",
     )  # fmt: skip
