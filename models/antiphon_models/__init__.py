@@ -74,6 +74,10 @@ def antiphon_evaluations(register: Register) -> None:
         "Phrases and summaries of rendered songs, against two listeners.",
     )  # fmt: skip
     register(
+        "tags", "antiphon_models.classify.tags.evaluation:TagsEvaluation",
+        "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",
+    )  # fmt: skip
+    register(
         "transfer", "antiphon_models.transfer.evaluation:Transferring",
         "Timbre beside copying, equalisers and the exact answer.",
     )  # fmt: skip
