@@ -18,6 +18,7 @@ PAIRS = 24
 """Of each question, unless `--limit` says otherwise."""
 SECONDS = 15.0
 _NOISE = 30.0
+_FRAME = 2048
 _STEPS = 8
 """Of a bar of four beats."""
 _MAJOR, _MINOR = (0, 4, 7), (0, 3, 7)
@@ -145,8 +146,8 @@ class CharacterEvaluation(Evaluation):
     measures: ClassVar[tuple[Measure, ...]] = (Measure("in order"),)
     note: ClassVar[str] = (
         "in order: the share of pairs whose first piece has more; by chance .5; both have one RMS, but for level. "
-        "level: RMS in tenths of dB; centroid: of the spectrum; exponent: Streich and Herrera's, less of which is more "
-        "danceable. Both pieces are made by rules: no listener judged."
+        "level: RMS in tenths of dB; centroid: of the spectrum, the mean over frames; exponent: Streich and Herrera's, "
+        "less of which is more danceable. Both pieces are made by rules: no listener judged."
     )
     card: ClassVar[str] = "antiphon_classify"
 
@@ -173,8 +174,9 @@ def _measures(sound: F32) -> dict[str, float]:
     run = Character().begin(RATE, 1)
     run.feed(sound[None])
     values = run.result()
-    spectrum = np.abs(np.fft.rfft(sound))
-    centroid = float(spectrum @ np.fft.rfftfreq(len(sound), 1.0 / RATE) / (spectrum.sum() + 1e-12))
+    frames = np.lib.stride_tricks.sliding_window_view(sound, _FRAME)[::_FRAME] * np.hanning(_FRAME)
+    spectra = np.abs(np.fft.rfft(frames, axis=1))
+    centroid = float((spectra @ np.fft.rfftfreq(_FRAME, 1.0 / RATE) / (spectra.sum(axis=1) + 1e-12)).mean())
     exponent = values["fluctuation"]
     return {
         **{name: float(value) for name, value in values.items() if value is not None and name != "fluctuation"},
