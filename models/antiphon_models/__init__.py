@@ -31,6 +31,7 @@ def antiphon_trainings(register: Register) -> None:
     place = "antiphon_models.hum.training"
     register("hum", f"{place}.recipe:HumRecipe", "The network that hears pitch, beginnings and notes.")
     register("hum-spectrogram", f"{place}.plain:PlainRecipe", "The plain way, to be measured beside it.")
+    register("tags", "antiphon_models.classify.tags.recipe:TagsRecipe", "The tags of a sound.")
 
 
 @hookimpl
@@ -39,6 +40,10 @@ def antiphon_evaluations(register: Register) -> None:
     register(
         "accompany", "antiphon_models.accompany.evaluation:Accompanying",
         "Chords and notes beside a harmoniser and the songs' pianists.",
+    )  # fmt: skip
+    register(
+        "character", "antiphon_models.classify.tags.character_evaluation:CharacterEvaluation",
+        "Energy, danceability and mood on pairs of pieces that differ in one thing.",
     )  # fmt: skip
     register(
         "denoise", "antiphon_models.denoise.evaluation:Denoising",
@@ -67,6 +72,10 @@ def antiphon_evaluations(register: Register) -> None:
     register(
         "summary", "antiphon_models.listen.summary_evaluation:Summarising",
         "Phrases and summaries of rendered songs, against two listeners.",
+    )  # fmt: skip
+    register(
+        "tags", "antiphon_models.classify.tags.evaluation:TagsEvaluation",
+        "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",
     )  # fmt: skip
     register(
         "transfer", "antiphon_models.transfer.evaluation:Transferring",

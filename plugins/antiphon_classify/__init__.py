@@ -10,4 +10,9 @@ def antiphon_analyses(register: Register) -> None:
     """Registers the analyses, the performer's own after those that ship."""
     from antiphon_classify.own import register_own
 
+    register(
+        "character",
+        "antiphon_classify.character.analysis:Character",
+        "Energy, danceability, arousal, valence, computed.",
+    )
     register_own(register)

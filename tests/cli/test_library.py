@@ -148,6 +148,26 @@ def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
     assert found("--tempo", "100-110") == []
 
 
+def test_search_by_labels(library: Library, music: Path) -> None:
+    library("add", music)
+    base = sqlite3.connect("root/library.sqlite")
+    for sound, labels in ((1, [["rain", 0.9], ["speech", 0.4]]), (2, [["rain", 0.3]]), (3, None)):
+        base.execute("INSERT INTO results VALUES (?, 'tags', 1, ?, '')", (sound, json.dumps({"tags": labels})))
+    base.commit()
+    base.close()
+
+    def found(*arguments: str) -> list[str]:
+        return [Path(row["path"]).name for row in json.loads(library("search", *arguments, "--json").out)["matches"]]
+
+    assert found("--tag", "rain") == ["a.wav", "b.flac"]
+    assert found("--tag", "rain", "--tag", "speech") == ["a.wav"]
+    assert found("tone 1", "--tag", "rain") == ["b.flac"]
+    wrong = library("search", "--tag", "rian")
+    assert wrong.code == 2
+    assert "none of these files has the label 'rian'; did you mean rain?" in wrong.err
+    assert "tags      rain 0.90, speech 0.40" in library("show", music / "a.wav").out
+
+
 SCRIPT = """
 import sys
 from antiphon.library import analysing, scanning

@@ -12,6 +12,8 @@ from antiphon.io.decode import shown
 
 SUMMARY = ("tempo", "key", "loudness")
 """The quantities of a summary."""
+LABELS = "tags"
+"""The quantity of kind labels that is searched."""
 
 
 @dataclass(frozen=True, slots=True)

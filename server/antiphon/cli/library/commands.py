@@ -14,6 +14,7 @@ from antiphon.cli.library import recommending
 from antiphon.cli.library.identify import identify
 from antiphon.cli.library.options import Files, Json, opened, places_of, progress_bar, root_of, row_of
 from antiphon.errors import FileError, UsageError
+from antiphon.runtime.suggestion import instead
 
 ANSWER = ("tempo", "beats", "downbeats", "key", "chords", "sections")
 """The quantities that `library analyse FILE --json` prints, beside the duration."""
@@ -160,21 +161,36 @@ def search(
     words: Annotated[list[str] | None, typer.Argument(help="Each has to stand in path or tags, in any case.")] = None,
     key: Annotated[str, typer.Option("--key", help='As "A minor".')] = "",
     tempo: Annotated[str, typer.Option("--tempo", help="As 118-124, in bpm, or one number, met within 2 %.")] = "",
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", help="A label that was found in the sound; all of several.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find files by words, key and tempo."""
-    from antiphon.library.records import SUMMARY
+    """Find files by words, key, tempo and labels."""
+    from antiphon.library.records import LABELS, SUMMARY
 
     low, high = _range(tempo)
     matches = []
+    seen: set[str] = set()
     with opened(context) as catalogue:
-        for row in catalogue.rows(words or (), only=SUMMARY):
+        for row in catalogue.rows(words or (), only=(*SUMMARY, LABELS) if tag else SUMMARY):
             summary = row.summary()
+            if tag:
+                labels = {label for label, _ in row.values.get(LABELS) or ()}
+                seen |= labels
+                if not labels.issuperset(tag):
+                    continue
             if key and (summary["key"] or "").casefold() != key.casefold():
                 continue
             if tempo and not (summary["tempo"] is not None and low <= summary["tempo"] <= high):
                 continue
             matches.append(summary)
+    for label in tag or ():
+        if label not in seen:
+            raise UsageError(
+                f"none of these files has the label {label!r}{instead(label, sorted(seen))}; "
+                "`antiphon library analyse --only tags` finds labels"
+            )
     _print({"matches": matches}, "matches", as_json)
 
 

@@ -1,0 +1,120 @@
+"""The clips of the tags, made once for each split: apart by song, soundfont, voice and recording."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_models.classify import clips
+from antiphon_models.classify.clips import LabeledClips
+from antiphon_models.classify.tags import pieces, scenes
+from antiphon_models.classify.tags.effects import F32, RATE
+from antiphon_models.learning.needs import folders
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
+
+Split = Literal["train", "choose", "measure"]
+FOLDER = FLUID.parent
+FONTS: dict[Split, tuple[Path, ...]] = {
+    "train": (FLUID, FOLDER / "OPL-3_FM_128M.sf2"),
+    "choose": (FOLDER / "sf_GMbank.sf2",),
+    "measure": (TIM,),
+}
+DIGITS: dict[Split, str] = {"train": "123456", "choose": "7", "measure": "89"}
+"""Last digits of the numbers of POP909's songs."""
+VOICES: dict[Split, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
+    "train": (
+        ("en-us", "de", "fr-fr", "es", "nl", "sv"),
+        ("+f1", "+f2", "+f3", "+Annie"),
+        ("+m1", "+m2", "+m3", "+m4"),
+    ),
+    "choose": (("en-gb", "hu"), ("+f5", "+Linda"), ("+m5", "+m6")),
+    "measure": (("en-gb-scotland", "it"), ("+f4", "+Andrea"), ("+m7", "+m8")),
+}
+"""Languages, female and male variants of espeak-ng."""
+FOLDS: dict[Split, str] = {"train": "12", "choose": "3", "measure": "4"}
+"""Of ESC-10."""
+COUNT: dict[Split, int] = {"train": 3600, "choose": 480, "measure": 640}
+_SHARD = 40
+"""Scenes of a file, whose music FluidSynth plays in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class SceneFolders:
+    """Where material comes from and goes.
+
+    Attributes:
+        data: Holds pop909/ and esc10/.
+        work: Takes the clips.
+        seed: Of all that is drawn.
+        say: Takes one line for people.
+    """
+
+    data: Path
+    work: Path
+    seed: int
+    say: Callable[[str], None]
+
+
+def made(where: SceneFolders, split: Split, count: int | None = None) -> LabeledClips:
+    """The clips of a split, of which missing ones are made.
+
+    Args:
+        where: The folders.
+        split: "train", "choose" or "measure".
+        count: Clips; None for `COUNT`.
+
+    Returns:
+        Their groups are 0 for FluidSynth's first soundfont of the split, 1 for its second.
+
+    Raises:
+        UsageError: A folder is missing.
+    """
+    folders(where.data, ("pop909", "esc10"))
+    count = count or COUNT[split]
+    shards = [where.work / f"{split}-{where.seed}-{n:03d}.npz" for n in range(-(-count // _SHARD))]
+    missing = [n for n, path in enumerate(shards) if not path.is_file()]
+    if missing:
+        where.say(f"makes {len(missing) * _SHARD} scenes to {split}")
+    for n in missing:
+        clips.write(shards[n], _shard(where, split, n))
+    parts = [clips.read(path) for path in shards]
+    return LabeledClips(
+        np.concatenate([part.mel for part in parts])[:count],
+        np.concatenate([np.asarray(part.targets) for part in parts])[:count].astype(np.float32),
+        np.concatenate([part.groups for part in parts])[:count],
+    )
+
+
+def _shard(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32, object, int]]:
+    for sound, tags, font in sounds(where, split, number):
+        yield clips.spectrogram(sound), tags, font
+
+
+def sounds(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32, NDArray[np.float32], int]]:
+    """The scenes of one file as sound, with their tags and the place of their soundfont."""
+    rng = np.random.default_rng((where.seed, ("train", "choose", "measure").index(split), number))
+    songs = sorted(p for p in (where.data / "pop909").iterdir() if p.name.isdigit() and p.name[-1] in DIGITS[split])
+    languages, female, male = VOICES[split]
+    sources = scenes.SceneSources(
+        [(language + voice, voice in female) for language in languages for voice in (*female, *male)],
+        [(path, folder.name) for folder in sorted((where.data / "esc10").iterdir()) if folder.is_dir()
+         for path in sorted(folder.glob("*.ogg")) if path.name[0] in FOLDS[split]],
+    )  # fmt: skip
+    kinds = [scenes.drawn_kind(rng) for _ in range(_SHARD)]
+    # a song serves four scenes: its file takes longer to read than a piece takes to play
+    written = [pieces.read_song(songs[place]) for place in rng.integers(len(songs), size=_SHARD // 4)]
+    played = {n: pieces.arranged(written[n % len(written)], rng) for n, kind in enumerate(kinds) if "music" in kind}
+    font = number % len(FONTS[split])
+    wave = play(pieces.score(list(played.values())), FONTS[split][font], RATE, FluidSettings(0.4)).mean(axis=1)
+    place = {n: at for at, n in enumerate(played)}
+    for n, kind in enumerate(kinds):
+        music = None
+        if n in place:
+            start = round(place[n] * (pieces.SECONDS + pieces.GAP) * RATE)
+            music = np.resize(wave[start : start + scenes.FRAMES], scenes.FRAMES)
+        yield (*scenes.scene(kind, music, played.get(n), sources, rng), font)

@@ -1,0 +1,1 @@
+"""Energy, danceability and mood as computed measures: no network, and nobody's judgement."""

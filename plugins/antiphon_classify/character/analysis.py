@@ -1,0 +1,139 @@
+"""Energy, danceability, arousal and valence of a sound, each by a rule that is written down.
+
+They order sounds by what can be computed of them. What a listener feels is another matter: it depends on words, memory
+and the listener.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from antiphon.api import Samples
+from antiphon.api.analysis import K_STATE, Analysis, AnalysisRun, Quantity, gated_loudness, k_sections, k_weigh
+from antiphon_classify.character import fluctuation, pulse, tones
+from antiphon_classify.character.pulse import FluxStream, PulseMeasures
+from antiphon_classify.character.tones import ToneMeasures, ToneStream
+
+RATE = tones.RATE
+SHORTEST = 3.0
+"""Seconds: what is shorter has no rhythm."""
+_HOP = 0.1
+_MOMENTARY = 4
+"""Hops of a block of integrated loudness, .4 s (ITU-R BS.1770-4)."""
+_BLOCK = round(fluctuation.BLOCK * RATE)
+LOUD = (-40.0, -6.0)
+"""LUFS of the share 0 and 1."""
+RATE_FULL, FLUX_FULL = 8.0, 0.035
+"""Onsets a second, 16ths at 120 bpm, and mean flux, of the share 1; the flux of a loud drum loop."""
+BRIGHT = (300.0, 4000.0)
+"""Hz of the share 0 and 1, on a logarithmic scale."""
+ROUGH_FULL = 0.25
+MODE_FULL = 0.15
+"""Roughness, and difference of the correlations with a major and a minor key, of the share 1."""
+CLEAR, CONTRAST, EXPONENT = (0.05, 0.65), (3.0, 7.0), (1.0, 0.2)
+"""Of pulse clarity, flux contrast and fluctuation exponent what counts 0 and 1."""
+
+
+class Character(Analysis):
+    """By level, onsets, and the peaks of spectra."""
+
+    quantities = (
+        Quantity(
+            "energy", "number", "",
+            "0 to 1, a measure of signal: half K-weighted loudness, a quarter each spectral flux and onsets a second.",
+        ),
+        Quantity(
+            "danceability", "number", "",
+            "0 to 1, a measure of beat: how regularly onsets repeat at 90 to 140 bpm, how far they stand out, and how "
+            "little the level wanders besides; whether anyone dances is not measured.",
+        ),
+        Quantity(
+            "fluctuation", "number", "",
+            "Scaling exponent of the level, 0.31 to 8.8 s (Streich and Herrera 2005): less where a beat repeats.",
+        ),
+        Quantity(
+            "arousal", "number", "",
+            "-1 to 1, a measure of loudness, onsets a second, brightness and roughness; not what a listener feels.",
+        ),
+        Quantity(
+            "valence", "number", "",
+            "-1 to 1, a measure of mode (major over minor), onsets a second and smoothness; not what a listener feels.",
+        ),
+    )  # fmt: skip
+    rate = RATE
+    channels = 1
+
+    def begin(self, rate: int, channels: int) -> CharacterRun:
+        return CharacterRun()
+
+
+class CharacterRun(AnalysisRun):
+    """Holds flux, the levels of blocks and energies: 3 MB an hour."""
+
+    def __init__(self) -> None:
+        self._flux, self._tones = FluxStream(), ToneStream()
+        self._sections, self._state = k_sections(RATE), np.zeros(K_STATE)
+        self._rest, self._power = np.zeros(0, np.float32), np.zeros(0)
+        self._levels: list[Samples] = []
+        self._energies: list[Samples] = []
+        self._samples = 0
+
+    def feed(self, block: Samples) -> None:
+        mono = np.ascontiguousarray(block[0], np.float32)
+        self._samples += len(mono)
+        self._flux.feed(mono)
+        self._tones.feed(mono)
+        held = np.concatenate([self._rest, mono])
+        whole = len(held) // _BLOCK * _BLOCK
+        self._levels.append(held[:whole].reshape(-1, _BLOCK).std(axis=1))
+        self._rest = held[whole:].copy()
+        power = np.zeros(len(mono))
+        k_weigh(mono, power, len(mono), self._sections, self._state, 1.0)
+        power = np.concatenate([self._power, power])
+        hop = round(_HOP * RATE)
+        whole = len(power) // hop * hop
+        self._energies.append(power[:whole].reshape(-1, hop).mean(axis=1).astype(np.float32))
+        self._power = power[whole:].copy()
+
+    def result(self) -> Mapping[str, Any]:
+        found = self._tones.measures()
+        if found is None or self._samples < SHORTEST * RATE:
+            return {quantity.name: None for quantity in Character.quantities}
+        energies = np.concatenate(self._energies).astype(np.float64)
+        blocks = np.convolve(energies, np.full(_MOMENTARY, 1.0 / _MOMENTARY), "valid")
+        exponent = fluctuation.exponent(np.concatenate(self._levels))
+        return combined(gated_loudness(blocks), pulse.measures(self._flux.flux()), found, exponent)
+
+
+def combined(loudness: float, onsets: PulseMeasures, sound: ToneMeasures, exponent: float | None) -> dict[str, Any]:
+    """The quantities of a sound by its measures.
+
+    Args:
+        loudness: LUFS.
+        onsets: Of its flux.
+        sound: Of its spectra.
+        exponent: Of `fluctuation.exponent`; None leaves it out.
+    """
+    loud = _share(loudness, *LOUD)
+    rate, flux = _share(onsets.rate, 0.0, RATE_FULL), _share(onsets.flux, 0.0, FLUX_FULL)
+    bright = _share(np.log(sound.brightness), *np.log(BRIGHT))
+    rough = _share(sound.roughness, 0.0, ROUGH_FULL)
+    mode = float(np.clip(sound.mode / MODE_FULL, -1.0, 1.0))
+    beat = [_share(onsets.clarity, *CLEAR), _share(onsets.contrast, *CONTRAST)]
+    wander = _share(exponent, *EXPONENT) if exponent is not None else float(np.mean(beat))
+    arousal = 0.4 * loud + 0.25 * rate + 0.2 * bright + 0.15 * rough
+    return {
+        "energy": 0.5 * loud + 0.25 * flux + 0.25 * rate,
+        # a beat is one that is both regular and strong
+        "danceability": 0.7 * float(np.sqrt(beat[0] * beat[1])) + 0.3 * wander,
+        "fluctuation": exponent,
+        "arousal": 2.0 * arousal - 1.0,
+        "valence": 0.6 * mode + 0.25 * (2.0 * rate - 1.0) + 0.15 * (1.0 - 2.0 * rough),
+    }
+
+
+def _share(value: float, zero: float, one: float) -> float:
+    return float(np.clip((value - zero) / (one - zero), 0.0, 1.0))

@@ -1,0 +1,124 @@
+"""Brightness, roughness and mode, from the peaks of long spectra."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+RATE, SIZE, HOP = 22050, 8192, 4096
+_AT_ONCE = 64
+"""Spectra that are computed together, which bounds the memory."""
+_PEAKS = 12
+"""Strongest peaks of a spectrum that count."""
+_FINER = 10
+"""Places of a semitone, from which the tuning is estimated."""
+_HIGHEST = 1000.0
+"""Hz below which peaks count for the mode: above are mostly harmonics, of which the fifth is a major third."""
+_LOWEST = 60.0
+_SILENT = 1e-4
+"""RMS of a window, -80 dB, below which it says nothing."""
+_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
+_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
+"""Probe-tone profiles (Krumhansl and Kessler 1982)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToneMeasures:
+    """What the spectra of a sound are like.
+
+    Attributes:
+        brightness: Hz, the mean of the logarithm of the spectral centroid.
+        roughness: Pairs of neighbouring partials that beat, weighted by amplitude; 0 for none.
+        mode: How much better the best major key fits than the best minor one, as a difference of correlations; 0 where
+            nothing has a pitch.
+    """
+
+    brightness: float
+    roughness: float
+    mode: float
+
+
+class ToneStream:
+    """A stream of samples to `ToneMeasures`, in memory that does not grow."""
+
+    def __init__(self) -> None:
+        self._window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(SIZE) / SIZE)).astype(np.float32)
+        self._hertz = np.fft.rfftfreq(SIZE, 1.0 / RATE)
+        self._held = np.zeros(0, np.float32)
+        self._bright = self._rough = 0.0
+        self._count = 0
+        self._places = np.zeros(12 * _FINER)
+
+    def feed(self, mono: F32) -> None:
+        """Takes the next samples at `RATE`."""
+        held = np.concatenate([self._held, mono])
+        count = max(0, (len(held) - SIZE) // HOP + 1)
+        if count:
+            frames = np.lib.stride_tricks.sliding_window_view(held, SIZE)[::HOP][:count]
+            for first in range(0, count, _AT_ONCE):
+                self._take(frames[first : first + _AT_ONCE])
+        self._held = held[count * HOP :].copy()
+
+    def measures(self) -> ToneMeasures | None:
+        """Of all that was fed; None where nothing sounds."""
+        if not self._count:
+            return None
+        bright, rough = self._bright / self._count, self._rough / self._count
+        return ToneMeasures(float(np.exp(bright)), rough, _mode(self._places))
+
+    def _take(self, frames: F32) -> None:
+        frames = frames[np.sqrt((frames**2).mean(axis=1)) > _SILENT]
+        if not len(frames):
+            return
+        spectra = np.abs(np.fft.rfft(frames * self._window, axis=1)).astype(np.float64) / (SIZE / 4)
+        self._count += len(spectra)
+        centroid = spectra @ self._hertz / (spectra.sum(axis=1) + 1e-12)
+        self._bright += float(np.log(np.maximum(centroid, 1.0)).sum())
+        hertz, level = _peaks(spectra)
+        self._rough += float(_roughness(hertz, level).sum())
+        low = (hertz > _LOWEST) & (hertz < _HIGHEST) & (level > 0.0)
+        if low.any():
+            share = np.sqrt(level[low] / level.max())
+            pitch = 69.0 + 12.0 * np.log2(hertz[low] / 440.0)
+            place = np.round(pitch * _FINER).astype(int) % len(self._places)
+            self._places += np.bincount(place, share, len(self._places))
+
+
+def _peaks(spectra: F64) -> tuple[F64, F64]:
+    """Frequencies and amplitudes of the strongest peaks, `[n, _PEAKS]`; an amplitude is 0 where there are fewer."""
+    middle = spectra[:, 1:-1]
+    top = (middle > spectra[:, :-2]) & (middle >= spectra[:, 2:])
+    level = np.where(top & (middle > 0.02 * spectra.max(axis=1, keepdims=True)), middle, 0.0)
+    at = np.argpartition(level, -_PEAKS, axis=1)[:, -_PEAKS:]
+    rows = np.arange(len(spectra))[:, None]
+    before, here, after = (np.log(spectra[rows, at + n] + 1e-12) for n in range(3))
+    beside = 0.5 * (before - after) / np.minimum(before - 2.0 * here + after, -1e-9)
+    return (at + 1 + np.clip(beside, -0.5, 0.5)) * RATE / SIZE, level[rows, at]
+
+
+def _roughness(hertz: F64, level: F64) -> F64:
+    """Plomp and Levelt's curve of dissonance in Sethares's form (1993), over all pairs, by the partials' energy."""
+    low = np.minimum(hertz[:, :, None], hertz[:, None])
+    apart = np.abs(hertz[:, :, None] - hertz[:, None]) * 0.24 / (0.0207 * low + 18.96)
+    curve = np.exp(-3.51 * apart) - np.exp(-5.75 * apart)
+    pairs = level[:, :, None] * level[:, None] * curve
+    return np.asarray(pairs.sum(axis=(1, 2)) / 2.0 / ((level**2).sum(axis=1) + 1e-12))
+
+
+def _mode(places: F64) -> float:
+    if not places.any():
+        return 0.0
+    # how far the peaks lie from the tempered scale at 440 Hz, -0.5 to 0.5 semitones
+    turn = np.angle((places * np.exp(2j * np.pi * np.arange(len(places)) / _FINER)).sum()) / (2.0 * np.pi)
+    pitch = (np.arange(len(places)) / _FINER - turn).round().astype(int) % 12
+    classes = np.bincount(pitch, places, 12)
+    if classes.std() < 1e-9:
+        return 0.0
+    best = [
+        max(float(np.corrcoef(np.roll(profile, n), classes)[0, 1]) for n in range(12)) for profile in (_MAJOR, _MINOR)
+    ]
+    return best[0] - best[1]

@@ -1,0 +1,72 @@
+"""Tags: which of a list of words hold of a sound, and a vector of it from the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from antiphon.api.analysis import Quantity
+from antiphon.api.models import read_weights
+from antiphon_classify.classifier import F32, Classifier
+
+MEAN, DEVIATION = "embedding.mean", "embedding.deviation"
+"""Arrays `[units]` among the weights."""
+
+
+class Tags(Classifier):
+    """Many labels, none of which excludes another; each has a threshold of its own."""
+
+    weights = "classify-tags"
+    quantities = (
+        Quantity(
+            "tags", "labels", "",
+            "What the network finds: instruments, voices, tempo, treatment, sounds; probabilities as calibrated on "
+            "renders that it was not trained on.",
+        ),
+        Quantity(
+            "tag_embedding", "vector", "",
+            "The network's last layer but one, the mean over excerpts, standardised, of length 1.",
+        ),
+    )  # fmt: skip
+
+    @cached_property
+    def spread(self) -> tuple[F32, F32]:
+        """Mean and deviation of the embeddings of sounds that were not trained on; `ModelError` without weights."""
+        arrays = read_weights(self.weights)
+        return arrays[MEAN], arrays[DEVIATION]
+
+    def values(self, logits: F32, embedding: F32) -> Mapping[str, Any]:
+        details = self.details
+        share = probabilities(logits.mean(axis=0), float(details["slope"]), np.array(details["offsets"]))
+        found = [
+            (label, value)
+            for label, value, least in zip(self.labels, share.tolist(), details["thresholds"], strict=True)
+            if value >= float(least)
+        ]
+        return {
+            "tags": sorted(found, key=lambda row: (-row[1], row[0])),
+            "tag_embedding": vector(embedding, *self.spread),
+        }
+
+
+def probabilities(logits: F32, slope: float, offsets: np.ndarray[Any, np.dtype[np.float64]]) -> F32:
+    """Calibrated probabilities of logits, `[…, labels]`."""
+    return np.asarray(1.0 / (1.0 + np.exp(-(slope * logits + offsets))), np.float32)
+
+
+def vector(embedding: F32, mean: F32, deviation: F32) -> F32:
+    """The vector of a sound by its excerpts' embeddings.
+
+    Args:
+        embedding: float32 `[excerpts, units]`, one excerpt or more.
+        mean: `[units]`, of the sounds that were chosen on.
+        deviation: `[units]`, of the same.
+
+    Returns:
+        float32 `[units]`, of length 1.
+    """
+    even = (embedding.mean(axis=0) - mean) / deviation
+    return np.asarray(even / (float(np.linalg.norm(even)) + 1e-9), np.float32)
