@@ -104,7 +104,7 @@ class Classical(SoundClassifier):
         rows = [np.stack([features(mel.astype(np.float32)) for mel in one.mel]) for one in (solos, mixes, chosen)]
         truth = np.concatenate([solos.targets, mixes.targets]) > 0.5
         self._lines = LogisticRegression(np.concatenate(rows[:2]), truth)
-        self._details = thresholds.choose(self._lines.logits(rows[2]), np.asarray(chosen.targets) > 0.5)
+        self._details = thresholds.choose(self._lines.logits(rows[2]), np.asarray(chosen.targets, np.float32) > 0.5)
         self.thresholds = np.array(self._details["thresholds"])
 
     def __call__(self, sound: F32) -> F64:

@@ -81,7 +81,7 @@ class InstrumentsRecipe(ClassifierRecipe):
     def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
         """Mean average precision, accuracy of families alone, and macro-F1 of mixes at the thresholds chosen here."""
         logits = self.answers(network, self.valid)
-        truth = np.asarray(self.valid.targets) > 0.5
+        truth = np.asarray(self.valid.targets, np.float32) > 0.5
         alone = self.valid.groups == 1
         self._chosen = thresholds.choose(logits, truth)
         present = thresholds.probabilities(logits, self._chosen) >= np.array(self._chosen["thresholds"])
