@@ -55,6 +55,7 @@ class FindingInstruments(Evaluation):
         if first is not None:
             sounds = itertools.chain([first], sounds)
         else:
+            material.require([name for player in testset.players() for name in player.missing()])
             alone, mixes = (ask.limit or ALONE, ask.limit or MIXES)
             sounds = itertools.chain(testset.made(alone, mixes, ask.seed), testset.recordings(ask.data))
         systems = self._systems(ask)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import UsageError
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.instruments.families import LABELS, targets
@@ -40,8 +41,11 @@ VOICES, DISTORTED, RECORDED_DRUMS = 180, 60, 50
 """Further sounds: of voices, of clean guitars driven hard, of drums of recorded hits."""
 MIXES, CHOSEN_SOLOS, CHOSEN_MIXES = 900, 20, 400
 """Mixes trained on; sounds of each family and mixes that thresholds are chosen on."""
-EFFECTS = (119, *range(120, 128))
-"""Programs of sound effects, which are of no family."""
+PACKAGES = (
+    "espeak-ng fluidsynth fluid-soundfont-gm timgm6mb-soundfont musescore-general-soundfont-small opl3-soundfont "
+    "timidity freepats"
+)
+"""Debian's, of all that plays the material."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +142,17 @@ def solo_clips(sounds: Sequence[FamilySound], rng: Rng, strength: float = 1.0) -
         yield spectrogram(recorded(one.sound, rng, strength)), truth, one.group
 
 
+def require(absent: Sequence[str]) -> None:
+    """Raises `UsageError` where a program or soundfont is absent: with the packages that bring them all."""
+    if absent:
+        raise UsageError(f"instruments needs {', '.join(dict.fromkeys(absent))}; sudo apt-get install {PACKAGES}")
+
+
 def make(job: TrainingJob) -> tuple[Path, Path, Path]:
     """Generates the missing files in `job.material`: families alone, mixes, and what thresholds are chosen on."""
     solos, mixes, chosen = (job.material / f"{name}.npz" for name in ("solos", "mixes", "choose"))
+    if not (solos.exists() and mixes.exists() and chosen.exists()):
+        require([name for player in TRAINED_PLAYERS for name in player.missing()])
     if not (solos.exists() and mixes.exists()):
         rng = np.random.default_rng([job.seed, 1])
         sounds = training_sounds(job.data, rng)

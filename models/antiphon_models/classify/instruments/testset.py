@@ -19,6 +19,7 @@ from antiphon_models.classify.instruments.sounds import (
     HELD_PLAYER,
     TEST_VOICES,
     TRAINED_PLAYERS,
+    Player,
     drums_of_recordings,
     voice,
 )  # fmt: skip
@@ -97,10 +98,15 @@ def made(count: int, mixes: int, seed: int) -> Iterator[TestSound]:
                 yield TestSound(f"{kind} {n}", recorded(mix, rng), tuple(present), "all", f"{kind}, {title}")
 
 
+def players() -> tuple[Player, ...]:
+    """All that play the sounds that are made."""
+    return (*TRAINED_PLAYERS, HELD_PLAYER)
+
+
 def missing(data: Path) -> list[str]:
-    """Programs, soundfonts and folders that the material needs and that are not here, each by its name or path."""
-    players = [name for player in (*TRAINED_PLAYERS, HELD_PLAYER) for name in player.missing()]
-    return list(dict.fromkeys(players)) + [name for name in ("sonicpi", "esc10") if not (data / name).is_dir()]
+    """Programs, soundfonts and folders that the training's material needs and that are not here."""
+    absent = [name for player in TRAINED_PLAYERS for name in player.missing()]
+    return list(dict.fromkeys(absent)) + [name for name in ("sonicpi", "esc10") if not (data / name).is_dir()]
 
 
 def recordings(data: Path) -> Iterator[TestSound]:

@@ -129,7 +129,7 @@ def test_the_baseline_separates_noise_from_tones() -> None:
     assert (lines.logits(rows[1::2]).argmax(axis=1) == truth[1::2].argmax(axis=1)).all()
 
 
-def test_batches_are_mixed_of_solos_and_repeat(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_batches_are_mixed_of_solos_and_repeat() -> None:
     rng = np.random.default_rng(9)
     frames, size = EXCERPT + 20, len(LABELS)
     truth = np.repeat(np.eye(size, dtype=np.float32), 2, axis=0)
@@ -140,7 +140,8 @@ def test_batches_are_mixed_of_solos_and_repeat(monkeypatch: pytest.MonkeyPatch) 
     recipe._rows = {label: np.flatnonzero(truth[:, n]) for n, label in enumerate(LABELS)} | {"none": np.zeros(0, int)}
     recipe.job = type("Job", (), {"seed": 1, "device": torch.device("cpu")})()
     excerpts, targets = recipe.batch(3)
-    assert excerpts.shape == (recipe.size, EXCERPT, MEL.bands)
+    assert excerpts.shape == (recipe.size, EXCERPT // 2, MEL.bands)
+    assert recipe.batch(recipe.steps - 1)[0].shape == (recipe.size, EXCERPT, MEL.bands)
     assert set(targets.unique().tolist()) == {0.0, 1.0}
     assert {1, 2, 3} <= set(targets.sum(dim=1).int().tolist())
     again, same = recipe.batch(3)
