@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_classify.classifier import MEL
+from antiphon_models.material.degradation import add_noise, codec, phone
 
 F32 = NDArray[np.float32]
 Rng = np.random.Generator
 RATE = MEL.rate
-PHONE_RATE = 8000
-"""Hz of GSM's full-rate codec."""
 PEAK = 0.7
 
 
@@ -41,11 +38,11 @@ def recorded(sound: F32, rng: Rng, strength: float = 1.0) -> F32:
     sound = np.asarray(PEAK * sound / (np.abs(sound).max() + 1e-9), np.float32)
     match float(rng.random()):
         case chance if chance < 0.22 * strength:
-            return coded(sound, "MP3", float(rng.uniform(0.3, 0.95)))
+            return codec(sound, RATE, "mp3", float(rng.uniform(0.3, 0.95)))
         case chance if chance < 0.4 * strength:
-            return coded(sound, "OGG", float(rng.uniform(0.3, 1.0)))
+            return codec(sound, RATE, "ogg", float(rng.uniform(0.3, 1.0)))
         case chance if chance < 0.46 * strength:
-            return by_phone(sound)
+            return phone(sound, RATE)
     return sound
 
 
@@ -93,30 +90,4 @@ def with_noise(sound: F32, rng: Rng) -> F32:
     slope = float(rng.choice([0.0, 0.5, 1.0]))
     spectrum *= (np.maximum(1.0, np.arange(len(spectrum))) ** -slope).astype(np.float32)
     noise = np.fft.irfft(spectrum, len(sound))
-    level = np.sqrt(np.mean(sound**2) / (np.mean(noise**2) + 1e-12)) * 10.0 ** (-rng.uniform(12.0, 50.0) / 20.0)
-    return np.asarray(sound + level * noise, np.float32)
-
-
-def coded(sound: F32, container: str, level: float) -> F32:
-    """Through MP3 or Ogg Vorbis and back, `level` 0 to 1 as libsndfile has it: 1 is the smallest file."""
-    import soundfile
-
-    file = io.BytesIO()
-    subtype = "MPEG_LAYER_III" if container == "MP3" else "VORBIS"
-    soundfile.write(file, sound, RATE, format=container, subtype=subtype, compression_level=level)
-    file.seek(0)
-    return _of_length(soundfile.read(file, dtype="float32")[0], len(sound))
-
-
-def by_phone(sound: F32) -> F32:
-    """Through 300 to 3400 Hz and GSM's full-rate codec."""
-    import soundfile
-    import soxr
-
-    low = soxr.resample(sound, RATE, PHONE_RATE)
-    spectrum, hertz = np.fft.rfft(low), np.fft.rfftfreq(len(low), 1.0 / PHONE_RATE)
-    spectrum[(hertz < 300.0) | (hertz > 3400.0)] = 0.0
-    file = io.BytesIO()
-    soundfile.write(file, np.fft.irfft(spectrum, len(low)), PHONE_RATE, format="WAV", subtype="GSM610")
-    file.seek(0)
-    return _of_length(soxr.resample(soundfile.read(file, dtype="float32")[0], PHONE_RATE, RATE), len(sound))
+    return add_noise(sound, noise, float(rng.uniform(12.0, 50.0)))
