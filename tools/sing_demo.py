@@ -18,8 +18,8 @@ import soundfile
 from antiphon.demo.hum_loop import SUNG
 from antiphon.demo.melody_loop import BPM, FRAMES, RATE
 from antiphon.runtime.paths import write_atomic
-from antiphon_models.hum.material import ScoreNote, singing
-from antiphon_models.hum.styles import SingingStyle
+from antiphon_models.material.singing import ScoreNote, singing
+from antiphon_models.material.styles import SingingStyle
 
 VOICE = "en-us+f2"
 WORDS = ("sing", "to", "me", "and", "I", "will", "play", "this", "mew", "zick", "is", "for", "you")

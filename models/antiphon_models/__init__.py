@@ -32,6 +32,10 @@ def antiphon_trainings(register: Register) -> None:
     register("hum", f"{place}.recipe:HumRecipe", "The network that hears pitch, beginnings and notes.")
     register("hum-spectrogram", f"{place}.plain:PlainRecipe", "The plain way, to be measured beside it.")
     register("tags", "antiphon_models.classify.tags.recipe:TagsRecipe", "The tags of a sound.")
+    register(
+        "instruments", "antiphon_models.classify.instruments.recipe:InstrumentsRecipe",
+        "Which of sixteen families of instruments sound.",
+    )  # fmt: skip
 
 
 @hookimpl
@@ -56,6 +60,10 @@ def antiphon_evaluations(register: Register) -> None:
     register(
         "identify", "antiphon_models.identify.evaluation:Identifying",
         "Excerpts of 1,000 tracks in noise, rooms and by phone, beside Chromaprint.",
+    )  # fmt: skip
+    register(
+        "instruments", "antiphon_models.classify.instruments.evaluation:FindingInstruments",
+        "Families of instruments alone, in duos and mixes, beside MFCC.",
     )  # fmt: skip
     register(
         "listen", "antiphon_models.listen.evaluation:Listening",

@@ -109,6 +109,11 @@ class ClassifierRun(AnalysisRun):
 
     def _classify(self, excerpts: F32) -> None:
         self._excerpts += len(excerpts)
-        audible = excerpts[excerpts.mean(axis=(1, 2)) > SILENT]
+        audible = excerpts[is_audible(excerpts)]
         if len(audible):
             self._embeddings.append(self._classifier.network.embedding(audible))
+
+
+def is_audible(excerpts: F32) -> NDArray[np.bool_]:
+    """Which excerpts, float32 `[n, frames, bands]` in dB, are above `SILENT`: a single low tone is, too."""
+    return np.asarray((10.0 ** (excerpts / 10.0)).mean(axis=(1, 2)) > 10.0 ** (SILENT / 10.0))

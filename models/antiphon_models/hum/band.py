@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from antiphon_hum.scale_snap import KeyFinder
-from antiphon_models.hum.material import F32, ScoreNote
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.singing import F32, ScoreNote
 
 BEAT = 0.5
 """Seconds."""

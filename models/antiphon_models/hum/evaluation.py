@@ -19,13 +19,14 @@ from antiphon.api.rendering import TimedNote, load_plugins, render_notes
 from antiphon_hum.learned.model_tracker import MODELS
 from antiphon_models.hum import own_files, peers, systems, testset
 from antiphon_models.hum.matching import ENDS, ONSET, note_f1
-from antiphon_models.hum.material import RATE as MADE
-from antiphon_models.hum.material import colours, resampled
+from antiphon_models.hum.material import colours
 from antiphon_models.hum.peers import Found
 from antiphon_models.hum.systems import System as Transcribe
 from antiphon_models.hum.testset import RATE, Clip
 from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, System
+from antiphon_models.material.singing import RATE as MADE
+from antiphon_models.material.singing import resampled
 
 F64 = NDArray[np.float64]
 _FEW = 6

@@ -22,9 +22,9 @@ from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.processor import BEND_REACH
 from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
 from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
-from antiphon_models.hum.material import PERIOD
 from antiphon_models.hum.peers import PEERS, Found
 from antiphon_models.hum.testset import RATE, Clip
+from antiphon_models.material.singing import PERIOD
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -19,24 +19,21 @@ from antiphon.api import UsageError, frequency
 from antiphon_models.hum.band import band
 from antiphon_models.hum.material import (
     HELD_FONT,
-    PERIOD,
     RANGES,
-    SYLLABLES,
     WINDS,
-    ScoreNote,
     colours,
     melody,
     real,
-    resampled,
     speech,
     transposed,
     wind,
 )  # fmt: skip
-from antiphon_models.hum.material import RATE as MADE
-from antiphon_models.hum.material import singing as sing
-from antiphon_models.hum.styles import manner
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.humming import hummed
+from antiphon_models.material.singing import PERIOD, SYLLABLES, ScoreNote, resampled
+from antiphon_models.material.singing import RATE as MADE
+from antiphon_models.material.singing import singing as sing
+from antiphon_models.material.styles import manner
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]

@@ -12,8 +12,8 @@ from dataclasses import replace
 import numpy as np
 import scipy.signal
 
-from antiphon_models.hum.material import F32, F64, PERIOD, ScoreNote, singing
-from antiphon_models.hum.styles import UNTRAINED, manner
+from antiphon_models.material.singing import F32, F64, PERIOD, ScoreNote, singing
+from antiphon_models.material.styles import UNTRAINED, manner
 
 SOLFEGE = ("doh", "ray", "me", "fah", "soh", "lah", "tea", "dee", "la", "na", "da", "nah", "lu", "ah", "mm", "noo")
 STABLE = (0.3, 0.85)

@@ -21,11 +21,11 @@ from antiphon_hum.transcription import notes as files
 from antiphon_hum.transcription.jobs import run
 from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
 from antiphon_models.hum.evaluation import f1, lateness
-from antiphon_models.hum.material import ScoreNote
-from antiphon_models.hum.styles import SingingStyle
 from antiphon_models.hum.systems import Result
 from antiphon_models.hum.testset import Clip
 from antiphon_models.hum.training.humming import hummed
+from antiphon_models.material.singing import ScoreNote
+from antiphon_models.material.styles import SingingStyle
 
 TUNE = [60, 64, 67, 72, 71, 67, 62, 60, 60, 57]
 MANNER = SingingStyle(mistuned=0.0, scoops=0.0, vibrato=0.2, slurs=0.0, drift=0.03)

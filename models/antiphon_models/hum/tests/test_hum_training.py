@@ -11,10 +11,10 @@ TUNE = (60, 64, 67, 72, 71, 67)
 
 def material(folder):
     """A second or four of every kind in each part, marked as complete."""
-    from antiphon_models.hum.material import ScoreNote
-    from antiphon_models.hum.styles import SingingStyle
     from antiphon_models.hum.training import corpus
     from antiphon_models.hum.training.humming import hummed
+    from antiphon_models.material.singing import ScoreNote
+    from antiphon_models.material.styles import SingingStyle
 
     folder.mkdir()
     for part in ("train", "valid"):

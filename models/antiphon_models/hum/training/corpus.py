@@ -20,22 +20,17 @@ from numpy.typing import NDArray
 from antiphon.api.files import read_midi
 from antiphon_hum.learned.spec import LOWEST, SEMITONES
 from antiphon_models.hum.material import (
-    F32,
-    F64,
     RANGES,
     TUNED_FONT,
-    ScoreNote,
     melody,
-    resampled,
-    said,
-    singing,
     transposed,
     wind,
 )  # fmt: skip
-from antiphon_models.hum.styles import manner
 from antiphon_models.hum.training.humming import hummed, whistled
 from antiphon_models.hum.untrained import untrained
 from antiphon_models.learning import needs
+from antiphon_models.material.singing import F32, F64, ScoreNote, resampled, said, singing
+from antiphon_models.material.styles import manner
 
 RATE = 16000
 STEP = 0.005

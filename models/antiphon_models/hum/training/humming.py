@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from antiphon.api import frequency
-from antiphon_models.hum.material import F32, F64, PERIOD, ScoreNote, pitch_line
-from antiphon_models.hum.styles import SingingStyle
+from antiphon_models.material.singing import F32, F64, PERIOD, ScoreNote, pitch_line
+from antiphon_models.material.styles import SingingStyle
 
 
 def hummed(notes: Sequence[ScoreNote], how: SingingStyle, rng: np.random.Generator, rate: int) -> tuple[F32, F64]:

@@ -1,0 +1,160 @@
+"""`antiphon evaluate instruments`: families alone, in duos and in mixes, beside MFCC with logistic regression."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from antiphon_classify.instruments import Instruments
+from antiphon_models.classify import clips
+from antiphon_models.classify.clips import spectrogram
+from antiphon_models.classify.instruments import material, testset, thresholds
+from antiphon_models.classify.instruments.baseline import LogisticRegression, features
+from antiphon_models.classify.instruments.families import LABELS
+from antiphon_models.classify.instruments.recording import RATE
+from antiphon_models.classify.instruments.testset import TestSound
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.recipe import TrainingJob
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+ALONE, MIXES = 20, 240
+"""Sounds of each family, duos and mixes of three to five, of the trained players and of the one held out."""
+OURS, CLASSICAL, TRIVIAL = "instruments", "MFCC, logistic regression", "always the same"
+VOICE = LABELS.index("voice")
+
+
+class FindingInstruments(Evaluation):
+    """Which families sound in five seconds: one, two, or several."""
+
+    systems: ClassVar[tuple[System, ...]] = (
+        System(TRIVIAL, "trivial"), System(CLASSICAL, "classical"), System(OURS, "ours"),
+    )  # fmt: skip
+    measures: ClassVar[tuple[Measure, ...]] = (
+        Measure("accuracy"), Measure("macro-F1"), Measure("voice"), Measure("found"),
+    )  # fmt: skip
+    note: ClassVar[str] = (
+        "accuracy: the most likely family is the one. macro-F1: over the families, its n is theirs. voice: whether "
+        "there is a voice, the mean of those with one and those without, its n is theirs. found: the share of the "
+        "marked families that are given."
+    )
+    files_doc: ClassVar[str] = ""
+    folders: ClassVar[tuple[str, ...]] = ()
+    card: ClassVar[str] = "antiphon_classify"
+
+    def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
+        """Figures of all systems, group by group."""
+        sounds = testset.datasets(ask.data, ask.limit)
+        first = next(sounds, None)
+        if first is not None:
+            sounds = itertools.chain([first], sounds)
+        else:
+            material.require([name for player in testset.players() for name in player.missing()])
+            alone, mixes = (ask.limit or ALONE, ask.limit or MIXES)
+            sounds = itertools.chain(testset.made(alone, mixes, ask.seed), testset.recordings(ask.data))
+        systems = self._systems(ask)
+        for group, members in itertools.groupby(sounds, key=lambda sound: sound.group):
+            yield from of_group(group, list(members), systems)
+
+    def _systems(self, ask: EvaluationRequest) -> Mapping[str, SoundClassifier]:
+        found: dict[str, SoundClassifier] = {}
+        if ask.wants(TRIVIAL):
+            found[TRIVIAL] = Constant()
+        if ask.wants(CLASSICAL) and not testset.missing(ask.data):
+            found[CLASSICAL] = Classical(ask)
+        elif ask.wants(CLASSICAL):
+            ask.say(f"{', '.join(testset.missing(ask.data))} missing: no figures of {CLASSICAL}")
+        if ask.wants(OURS):
+            found[OURS] = Ours()
+        return found
+
+
+class SoundClassifier:
+    """Gives the probability of each family in a sound, and from where on it counts."""
+
+    thresholds: F64
+
+    def __call__(self, sound: F32) -> F64:
+        """Probabilities `[labels]` of a sound at `RATE`."""
+        raise NotImplementedError
+
+
+class Constant(SoundClassifier):
+    """Every family, whatever the sound: of equal likelihood, the first one is taken as the most likely."""
+
+    thresholds = np.zeros(len(LABELS))
+
+    def __call__(self, sound: F32) -> F64:
+        return np.full(len(LABELS), 0.5)
+
+
+class Classical(SoundClassifier):
+    """Logistic regression on MFCC, fitted to the network's own material, with thresholds chosen as the network's."""
+
+    def __init__(self, ask: EvaluationRequest) -> None:
+        folder = ask.work / f"material-{ask.seed}"
+        folder.mkdir(parents=True, exist_ok=True)
+        job = TrainingJob(ask.data, folder, ask.seed, torch.device("cpu"), ask.say)
+        solos, mixes, chosen = (clips.read(path) for path in material.make(job))
+        rows = [np.stack([features(mel.astype(np.float32)) for mel in one.mel]) for one in (solos, mixes, chosen)]
+        truth = np.concatenate([solos.targets, mixes.targets]) > 0.5
+        self._lines = LogisticRegression(np.concatenate(rows[:2]), truth)
+        self._details = thresholds.choose(self._lines.logits(rows[2]), np.asarray(chosen.targets, np.float32) > 0.5)
+        self.thresholds = np.array(self._details["thresholds"])
+
+    def __call__(self, sound: F32) -> F64:
+        logits = self._lines.logits(features(spectrogram(sound))[None])
+        return np.asarray(thresholds.probabilities(logits, self._details)[0], np.float64)
+
+
+class Ours(SoundClassifier):
+    """The analysis as it ships, fed by blocks."""
+
+    def __init__(self) -> None:
+        self._analysis = Instruments()
+        self.thresholds = self._analysis.thresholds
+
+    def __call__(self, sound: F32) -> F64:
+        going = self._analysis.begin(RATE, 1)
+        for start in range(0, len(sound), 4096):
+            going.feed(sound[None, start : start + 4096])
+        going.result()
+        odds = going.probabilities()
+        return np.zeros(len(LABELS)) if odds is None else odds
+
+
+def of_group(group: str, sounds: list[TestSound], systems: Mapping[str, SoundClassifier]) -> Iterator[MetricValue]:
+    """The figures of all systems on one group's sounds."""
+    truth = np.array([[label in sound.present for label in LABELS] for sound in sounds])
+    for name, system in systems.items():
+        odds = np.stack([system(sound.sound) for sound in sounds])
+        present = odds >= system.thresholds
+        voices: dict[bool, list[MetricValue]] = defaultdict(list)
+        for number, sound in enumerate(sounds):
+            if sound.asked == "one" and sound.present:
+                right = LABELS[int(odds[number].argmax())] == sound.present[0]
+                yield MetricValue(name, "accuracy", sound.name, float(right), group)
+            if sound.asked == "known":
+                known = [LABELS.index(label) for label in sound.present]
+                yield MetricValue(name, "found", sound.name, float(present[number, known].mean()), group)
+            else:
+                own = bool(truth[number, VOICE])
+                right = bool(present[number, VOICE]) == own
+                voices[own].append(MetricValue(name, "voice", sound.name, float(right), group))
+        yield from balanced(voices)
+        if all(sound.asked == "all" for sound in sounds):
+            for label, f1 in zip(LABELS, thresholds.f1_of(present, truth), strict=True):
+                yield MetricValue(name, "macro-F1", f"{label}, {len(sounds)} sounds", float(f1), group)
+
+
+def balanced(voices: Mapping[bool, list[MetricValue]]) -> Iterator[MetricValue]:
+    """As many sounds with a voice as without, the first of each; all where there is but one kind."""
+    count = min((len(found) for found in voices.values()), default=0)
+    for found in voices.values():
+        yield from found[:: max(1, len(found) // count)][:count] if len(voices) > 1 else found

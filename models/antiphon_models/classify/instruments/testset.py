@@ -1,0 +1,156 @@
+"""The sounds that `instruments` is measured on: made by seed and player, and recordings where there are some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.datasets.layouts import layout_of
+from antiphon.errors import AntiphonError
+from antiphon_models.classify.instruments.families import LABELS
+from antiphon_models.classify.instruments.material import FamilySound, sounds_of
+from antiphon_models.classify.instruments.mixing import draw_families, mixed
+from antiphon_models.classify.instruments.recording import RATE, recorded
+from antiphon_models.classify.instruments.sounds import (
+    HELD_PLAYER,
+    TEST_VOICES,
+    TRAINED_PLAYERS,
+    Player,
+    drums_of_recordings,
+    voice,
+)  # fmt: skip
+from antiphon_models.classify.instruments.takes import SECONDS
+
+F32 = NDArray[np.float32]
+EXCERPTS = 8
+"""Of a recording at most, `SECONDS` each, evenly spread."""
+TRACKS = {
+    "hungarian_dance_strings": ("strings",), "trumpet_solo_90bpm": ("brass",),
+    "lets_go_fishin_country_vocal": ("voice", "guitar"), "speech_librispeech": ("voice",),
+    "vibe_ace_jazz": ("mallets", "bass", "drums", "piano"), "robin_whistle": (),
+}  # fmt: skip
+"""Families in the recordings of the folder `tracks`; of two only some are known, so only a voice is asked of them."""
+PLAIN = ("hungarian_dance_strings", "trumpet_solo_90bpm", "speech_librispeech")
+IRMAS = {
+    "cel": "strings", "cla": "reed", "flu": "flute", "gac": "guitar", "gel": "distorted guitar", "org": "organ",
+    "pia": "piano", "sax": "reed", "tru": "brass", "vio": "strings", "voi": "voice",
+}  # fmt: skip
+"""By a class's folder of IRMAS's training part (Bosch et al. 2012); its electric guitars are of both families."""
+OPENMIC = {
+    "accordion": "accordion", "banjo": "plucked", "bass": "bass", "cello": "strings", "clarinet": "reed",
+    "cymbals": "drums", "drums": "drums", "flute": "flute", "guitar": "guitar", "mallet_percussion": "mallets",
+    "mandolin": "plucked", "organ": "organ", "piano": "piano", "saxophone": "reed", "trombone": "brass",
+    "trumpet": "brass", "ukulele": "plucked", "violin": "strings", "voice": "voice",
+}  # fmt: skip
+"""By an instrument of OpenMIC; "synthesizer" is two families here, and left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestSound:
+    """A sound and what is known of it.
+
+    Attributes:
+        name: In tables.
+        sound: float32 `[frames]` at `RATE`.
+        present: The families in it.
+        asked: "one": which family it is. "all": which families are present. "voice": only whether there is a voice.
+            "known": whether those of `present` are given; others may be there as well.
+        group: The table that it is in.
+    """
+
+    __test__ = False  # pytest would take it for a test
+
+    name: str
+    sound: F32
+    present: tuple[str, ...]
+    asked: str
+    group: str
+
+
+def made(count: int, mixes: int, seed: int) -> Iterator[TestSound]:
+    """Of the trained players and of the one held out: families alone, duos, mixes of three to five.
+
+    Args:
+        count: Sounds of each family, by all trained players together and by the one held out.
+        mixes: Duos, and mixes, of each.
+        seed: Of everything drawn by chance.
+    """
+    each = -(-count // len(TRAINED_PLAYERS))
+    rng = np.random.default_rng([seed, 3])
+    trained = [one for player in TRAINED_PLAYERS for one in sounds_of(player, each, "trained", 0, rng)]
+    held = sounds_of(HELD_PLAYER, count, "trained", 0, rng)
+    for title, sounds in (("soundfonts trained on", trained), (f"{HELD_PLAYER.name}, never trained on", held)):
+        # voices are sung: a soundfont's choir is no test of that
+        sung = [FamilySound("voice", voice(TEST_VOICES, rng), 0) for _ in range(count)]
+        alone = [one for one in sounds if one.family != "voice"] + sung
+        for n, one in enumerate(alone):
+            name = f"{one.family} {n}, program {one.group % 1000}"
+            yield TestSound(name, recorded(one.sound, rng), (one.family,), "one", f"one family, {title}")
+        by = {label: [one.sound for one in alone if one.family == label] for label in LABELS}
+        for kind, sizes in (("duos", (2,)), ("mixes of 3 to 5", (3, 4, 5))):
+            for n in range(mixes):
+                families = [label for label in draw_families(int(rng.choice(sizes)), rng) if by[label]]
+                mix, present = mixed([(label, by[label][rng.integers(len(by[label]))]) for label in families], rng)
+                yield TestSound(f"{kind} {n}", recorded(mix, rng), tuple(present), "all", f"{kind}, {title}")
+
+
+def players() -> tuple[Player, ...]:
+    """All that play the sounds that are made."""
+    return (*TRAINED_PLAYERS, HELD_PLAYER)
+
+
+def missing(data: Path) -> list[str]:
+    """Programs, soundfonts and folders that the training's material needs and that are not here."""
+    absent = [name for player in TRAINED_PLAYERS for name in player.missing()]
+    return list(dict.fromkeys(absent)) + [name for name in ("sonicpi", "esc10") if not (data / name).is_dir()]
+
+
+def recordings(data: Path) -> Iterator[TestSound]:
+    """Singing, the tracks, drums that no network was trained on: what is there of them."""
+    for path in sorted((data / "singing").glob("*.ogg")):
+        for n, part in enumerate(_parts(path, 2)):
+            yield TestSound(f"{path.stem} {n}", part, ("voice",), "one", "recordings")
+    for name, families in TRACKS.items():
+        path = data / "tracks" / f"{name}.ogg"
+        for n, part in enumerate(_parts(path, EXCERPTS) if path.is_file() else ()):
+            yield TestSound(f"{name} {n}", part, families, "one" if name in PLAIN else "voice", "recordings")
+    rng = np.random.default_rng(4)
+    for groove in drums_of_recordings(data / "sonicpi", lambda number: number % 4 == 0):
+        for n in range(24):
+            yield TestSound(f"drums {n}", groove(rng), ("drums",), "one", "recordings")
+
+
+def datasets(folder: Path, limit: int | None) -> Iterator[TestSound]:
+    """Clips of OpenMIC's test split, or of IRMAS's training part, where `folder` holds one of them."""
+    if (folder / "openmic-2018-aggregated-labels.csv").is_file() or (folder / "openmic-2018").is_dir():
+        items = [item for item in layout_of("openmic").listing(folder).items if item.split == "test"]
+        for item in items[:limit]:
+            known = tuple(dict.fromkeys(OPENMIC[label] for label in item.labels if label in OPENMIC))
+            for part in _parts(folder / item.files[0], 1, 10.0) if known else ():
+                yield TestSound(item.name, part, known, "known", "OpenMIC, test split")
+    elif all((folder / name).is_dir() for name in IRMAS):
+        items = [item for item in layout_of("folder").listing(folder).items if item.labels[0] in IRMAS]
+        for item in items[:: max(1, len(items) // limit) if limit else 1]:
+            for part in _parts(folder / item.files[0], 1, 3.0):
+                family = IRMAS[item.labels[0]]
+                yield TestSound(item.name, part, (family,), "one", "IRMAS, training part")
+
+
+def _parts(path: Path, count: int, seconds: float = SECONDS) -> Iterator[F32]:
+    """Excerpts of a recording, evenly spread, without its first ones where it is long enough."""
+    import soundfile
+    import soxr
+
+    try:
+        sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
+    except (OSError, soundfile.LibsndfileError, AntiphonError):
+        return
+    mono = np.asarray(soxr.resample(sound.mean(axis=1), rate, RATE), np.float32)
+    length = round(seconds * RATE)
+    places = min(count, len(mono) // length)
+    for start in np.linspace(0, len(mono) - length, places + 2)[1:-1] if places else ():
+        yield mono[int(start) : int(start) + length]

@@ -1,0 +1,149 @@
+"""What `instruments` is trained and measured on: takes that sound, mixes whose truth is by level, thresholds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from antiphon_classify.classifier import EXCERPT, MEL
+from antiphon_models.classify.clips import LabeledClips, spectrogram
+from antiphon_models.classify.instruments import thresholds
+from antiphon_models.classify.instruments.baseline import LogisticRegression, features
+from antiphon_models.classify.instruments.families import FAMILIES, LABELS, TUNED_DRUMS
+from antiphon_models.classify.instruments.material import driven
+from antiphon_models.classify.instruments.mixing import audible, draw_families, mixed
+from antiphon_models.classify.instruments.recipe import InstrumentsRecipe
+from antiphon_models.classify.instruments.recording import RATE, recorded
+from antiphon_models.classify.instruments.sounds import HELD_PLAYER, TRAINED_PLAYERS, played
+from antiphon_models.classify.instruments.takes import SECONDS, SPACE, cut, draw_take
+
+
+def tone(hertz: float, seconds: float = SECONDS) -> np.ndarray:
+    return (0.3 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def test_sixteen_families_share_no_program() -> None:
+    assert len(LABELS) == 16
+    programs = [program for kind in FAMILIES.values() for program in kind.programs] + list(TUNED_DRUMS)
+    assert len(programs) == len(set(programs))
+    assert all(set(kind.held) < set(kind.programs) for kind in FAMILIES.values() if kind.held)
+
+
+def test_takes_stay_within_five_seconds_and_their_range() -> None:
+    rng = np.random.default_rng(1)
+    for family, kind in FAMILIES.items():
+        for program in kind.programs[:3] or (None,):
+            take = draw_take(family, program, rng)
+            assert take.notes
+            assert all(0.0 <= start < end <= SECONDS + 0.4 for start, end, *_ in take.notes)
+            if program is not None:
+                low, high = kind.range_of(program)
+                assert all(low - 12 <= number <= high + 12 for _, _, number, _ in take.notes)
+
+
+def test_what_was_rendered_together_is_cut_apart() -> None:
+    rate = 1000
+    sound = np.zeros(round(3 * SPACE * rate), np.float32)
+    for number in range(3):
+        first = round(number * SPACE * rate)
+        sound[first : first + 10] = number + 1.0
+    parts = cut(sound, 3, rate)
+    assert [part[0] for part in parts] == [1.0, 2.0, 3.0]
+    assert all(len(part) == SECONDS * rate and part[10:].max() == 0.0 for part in parts)
+
+
+@pytest.mark.skipif(bool(HELD_PLAYER.missing()), reason=f"not here: {', '.join(HELD_PLAYER.missing())}")
+def test_a_soundfont_plays_bass_below_flute() -> None:
+    found = list(played(HELD_PLAYER, [("bass", 33), ("flute", 73), ("drums", None)], np.random.default_rng(2)))
+    assert [label for label, *_ in found] == ["bass", "flute", "drums"]
+    middles = []
+    for _, _, sound in found:
+        assert len(sound) == SECONDS * RATE
+        power = np.abs(np.fft.rfft(sound)) ** 2
+        middles.append(float((power * np.fft.rfftfreq(len(sound), 1 / RATE)).sum() / power.sum()))
+    assert middles[0] < 400.0 < middles[1] < 3000.0
+
+
+def test_the_player_held_out_is_none_of_the_trained() -> None:
+    assert HELD_PLAYER not in TRAINED_PLAYERS
+
+
+def test_a_family_twenty_decibels_below_a_mix_does_not_count() -> None:
+    assert audible({"bass": 1.0, "flute": 0.011, "reed": 0.009, "none": 0.5}) == ["bass"]
+    assert audible({"bass": 1.0, "flute": 0.02}) == ["bass", "flute"]
+
+
+def test_a_mix_is_the_sum_of_its_parts_at_their_levels() -> None:
+    parts = [("bass", tone(100.0)), ("flute", tone(2000.0))]
+    for seed in range(4):
+        mix, present = mixed(parts, np.random.default_rng(seed))
+        spectrum = np.abs(np.fft.rfft(mix)) ** 2
+        bins = [round(hertz * len(mix) / RATE) for hertz in (100.0, 2000.0)]
+        shares = spectrum[bins] / spectrum[bins].sum()
+        assert present == [name for name, share in zip(("bass", "flute"), shares, strict=True) if share >= 0.01]
+
+
+def test_families_of_a_mix_are_different_ones() -> None:
+    rng = np.random.default_rng(3)
+    for count in (1, 2, 5):
+        assert all(len(set(draw_families(count, rng))) == count for _ in range(20))
+
+
+def test_recordings_keep_length_and_peak() -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(6):
+        sound = recorded(tone(440.0, 1.5), rng)
+        assert len(sound) == round(1.5 * RATE)
+        assert 0.05 < np.abs(sound).max() < 1.3
+    assert np.array_equal(recorded(tone(440.0, 1.5), np.random.default_rng(5)),
+                          recorded(tone(440.0, 1.5), np.random.default_rng(5)))  # fmt: skip
+
+
+def test_a_guitar_driven_hard_has_more_harmonics() -> None:
+    clean = tone(200.0)
+    power = np.abs(np.fft.rfft(driven(clean, np.random.default_rng(6)))) ** 2
+    third = round(600.0 * len(clean) / RATE)
+    assert power[third - 3 : third + 4].sum() > 0.03 * power.sum()
+
+
+def test_thresholds_follow_what_is_given() -> None:
+    rng = np.random.default_rng(7)
+    truth = rng.random((400, 2)) < 0.3
+    logits = np.where(truth, 2.0, -2.0) + np.array([0.0, -2.5]) + rng.normal(0.0, 0.7, truth.shape)
+    details = thresholds.choose(logits.astype(np.float32), truth)
+    assert details["thresholds"][1] < details["thresholds"][0]
+    present = thresholds.probabilities(logits.astype(np.float32), details) >= np.array(details["thresholds"])
+    assert thresholds.macro_f1(present, truth) > 0.9
+    assert thresholds.f1_of(np.zeros((3, 1), bool), np.zeros((3, 1), bool)).tolist() != [0.0]
+
+
+def test_the_baseline_separates_noise_from_tones() -> None:
+    rng = np.random.default_rng(8)
+    sounds = [tone(float(rng.uniform(200, 800)), 3.0) for _ in range(12)]
+    sounds += [rng.normal(0.0, 0.1, 3 * RATE).astype(np.float32) for _ in range(12)]
+    rows = np.stack([features(spectrogram(sound)) for sound in sounds])
+    truth = np.array([[n < 12, n >= 12] for n in range(24)])
+    lines = LogisticRegression(rows[::2], truth[::2])
+    assert (lines.logits(rows[1::2]).argmax(axis=1) == truth[1::2].argmax(axis=1)).all()
+
+
+def test_batches_are_mixed_of_solos_and_repeat() -> None:
+    rng = np.random.default_rng(9)
+    frames, size = EXCERPT + 20, len(LABELS)
+    truth = np.repeat(np.eye(size, dtype=np.float32), 2, axis=0)
+    mel = rng.normal(-40.0, 9.0, (len(truth), frames, MEL.bands)).astype(np.float16)
+    solos = LabeledClips(mel, truth, np.ones(len(truth), np.int64))
+    recipe = InstrumentsRecipe()
+    recipe.train, recipe._mixes = solos, solos
+    recipe._rows = {label: np.flatnonzero(truth[:, n]) for n, label in enumerate(LABELS)} | {"none": np.zeros(0, int)}
+    recipe.job = type("Job", (), {"seed": 1, "device": torch.device("cpu")})()
+    excerpts, targets = recipe.batch(3)
+    assert excerpts.shape == (recipe.size, EXCERPT // 2, MEL.bands)
+    assert recipe.batch(recipe.steps - 1)[0].shape == (recipe.size, EXCERPT, MEL.bands)
+    assert set(targets.unique().tolist()) == {0.0, 1.0}
+    assert {1, 2, 3} <= set(targets.sum(dim=1).int().tolist())
+    again, same = recipe.batch(3)
+    assert torch.equal(excerpts, again)
+    assert torch.equal(targets, same)
