@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from tests import audio
-from tests.waiting import costs_at_most
+from tests.waiting import costs_at_most, until
 
 from antiphon.errors import FileError
-from antiphon.io import decode
+from antiphon.io import decode, decode_zygote
 from antiphon.io.audiofile import read, stream
 from antiphon.io.audiowrite import AudioWriter
 
@@ -32,8 +35,10 @@ def wav(*, rate: int = 48000, channels: int = 1, bits: int = 16, tag: int = 1, p
 
 def refusal(path: Path) -> str:
     """What `read` says of a file it must refuse, cheaply and in one line."""
-    with costs_at_most(3.0), pytest.raises(FileError) as refused:
-        read(path)
+    with costs_at_most(3.0):
+        with pytest.raises(FileError) as refused:
+            read(path)
+        decode.zygote().close()  # what its processes have cost counts when it has ended
     text = str(refused.value)
     assert text.isprintable()
     assert text.startswith("cannot read ")
@@ -198,54 +203,137 @@ def test_a_mutated_file_is_read_or_refused_within_limits(tmp_path: Path, kind: s
                 assert np.isfinite(sound.samples).all()
             except FileError as error:
                 sentences.append(str(error))
+            decode.zygote().close()
     assert sentences, "no mutant was broken enough"
     assert all(text.isprintable() and len(text) < 400 for text in sentences)
 
 
 def test_a_decoder_that_spins_is_ended_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(100))
-    _child(tmp_path, monkeypatch, "m._allow(0.0)\nwhile True: pass")
-    assert "far longer than its sound accounts for" in refusal(path)
+    with _child(tmp_path, monkeypatch, "def _decode(*_):\n    while True: pass"):
+        assert "far longer than its sound accounts for" in refusal(path)
 
 
 def test_a_decoder_that_wants_all_memory_does_not_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(100))
-    _child(tmp_path, monkeypatch, "m._decode = lambda *_: bytearray(1 << 30)\nsys.exit(m.main(sys.argv[1:]))")
-    assert "too much memory" in refusal(path)
-
-
-def test_a_decoder_that_crashes_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = audio.write(tmp_path / "in.wav", audio.noise(100))
-    _child(tmp_path, monkeypatch, "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)")
-    assert "crashed (SIGSEGV)" in refusal(path)
+    with _child(tmp_path, monkeypatch, "_decode = lambda *_: bytearray(1 << 30)"):
+        assert "too much memory" in refusal(path)
 
 
 def test_a_decoder_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(100))
     monkeypatch.setattr(decode, "STALL", 0.3)
-    _child(tmp_path, monkeypatch, "import signal\nsignal.pause()")
-    assert "no sound came from it" in refusal(path)
+    with _child(tmp_path, monkeypatch, "_decode = lambda *_: signal.pause()"):
+        assert "no sound came from it" in refusal(path)
 
 
-def _child(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Puts another program in the place of the decoder; `m` is the real one, confined."""
-    real = Path(decode.__file__).with_name("decode_child.py")
+CRASH_AT_8000 = """
+def _decode(fd, rate, out, whole=m._decode):
+    if rate == 8000:
+        os.kill(os.getpid(), signal.SIGSEGV)
+    whole(fd, rate, out)
+"""
+
+
+def test_a_decoder_that_crashes_is_named_and_the_files_beside_it_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100))
+    with _child(tmp_path, monkeypatch, CRASH_AT_8000) as made:
+        with decode.Decoder(path) as decoder:
+            with pytest.raises(FileError, match=r"crashed \(SIGSEGV\)"):
+                read(path, rate=8000)
+            assert sum(block.shape[1] for block in decoder.blocks()) == 100
+        before = made.pid
+        assert read(path).samples.shape == (1, 100)
+        assert made.pid == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_zygote_that_dies_or_hangs_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100))
+    monkeypatch.setattr(decode_zygote, "_END", 0.2)
+    with _child(tmp_path, monkeypatch, "") as made:
+        read(path)
+        before, start = made.pid, made._start
+        assert before is not None
+
+        def patient() -> None:
+            monkeypatch.setattr(decode_zygote, "PATIENCE", 60.0)
+            start()
+
+        monkeypatch.setattr(decode_zygote, "PATIENCE", 0.3)
+        monkeypatch.setattr(made, "_start", patient)
+        assert made._control is not None
+        made._control.settimeout(0.3)
+        os.kill(before, number)
+        assert read(path).samples.shape == (1, 100)
+        assert made.pid != before
+
+
+def test_a_zygote_ends_when_it_is_idle_and_another_takes_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100))
+    with _child(tmp_path, monkeypatch, "m.IDLE = 0.01") as made:
+        read(path)
+        before = made.pid
+        assert made._process is not None
+        made._process.wait(30.0)
+        assert read(path).samples.shape == (1, 100)
+        assert made.pid != before
+
+
+def test_a_forked_child_has_a_zygote_of_its_own(tmp_path: Path) -> None:
+    path = audio.write(tmp_path / "in.wav", audio.noise(100))
+    read(path)
+    before = decode.zygote().pid
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            whole = read(path).samples.shape == (1, 100)
+            code = 0 if whole and decode.zygote().pid != before else 2
+            decode.zygote().close()
+        finally:
+            os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert read(path).samples.shape == (1, 100)
+    assert decode.zygote().pid == before
+
+
+@contextmanager
+def _child(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Iterator[decode_zygote.DecodeZygote]:
+    """Puts other functions in the place of the decoder's; `m` is the real one."""
+    real = Path(decode_zygote.SCRIPT)
     (folder / "decode_child.py").write_text(
-        "import importlib.util, sys\n"
+        "import importlib.util, os, signal, sys\n"
         f"spec = importlib.util.spec_from_file_location('m', {str(real)!r})\n"
-        "m = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(m)\nm._confine()\n" + script
+        f"m = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(m)\n{script}\n"
+        "m._decode = globals().get('_decode', m._decode)\nsys.exit(m.main(sys.argv[1:]))\n"
     )
-    monkeypatch.setattr(decode, "__file__", str(folder / "decode.py"))
+    made = decode_zygote.DecodeZygote(folder / "decode_child.py")
+    monkeypatch.setattr(decode, "zygote", lambda: made)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 def test_leaving_a_stream_midway_ends_the_decoder(tmp_path: Path) -> None:
     path = audio.write(tmp_path / "in.wav", audio.noise(500_000, 2))
     with decode.Decoder(path) as decoder:
-        process = decoder._process
-        assert process is not None
         next(decoder.blocks())
-        assert process.poll() is None
-    assert process.poll() is not None
+        zygote = decode.zygote().pid
+        assert zygote is not None
+        until(lambda: len(_children(zygote)) == 1, 5.0, "it decodes")
+    until(lambda: not _children(zygote), 5.0, "its process has ended")
+
+
+def _children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
 
 
 @pytest.mark.parametrize(

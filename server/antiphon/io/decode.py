@@ -8,12 +8,10 @@ import select
 import signal
 import stat
 import struct
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 
 import numpy as np
@@ -23,6 +21,7 @@ from antiphon.contract.block import Samples
 from antiphon.errors import FileError
 from antiphon.io.containers import Dishonest, check
 from antiphon.io.decode_child import BLOCK_SAMPLES, FAILED
+from antiphon.io.decode_zygote import DecodingProcess, zygote
 
 STALL = 10.0
 """Seconds without a byte before a file is given up: a disk that hangs. A file that keeps the decoder
@@ -78,21 +77,11 @@ class Decoder:
 
     def __init__(self, path: str | os.PathLike[str], *, rate: int | None = None) -> None:
         self.name = shown(path)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: DecodingProcess | None = None
         fd = _opened(path, self.name)
         try:
             check(fd)
-            # -P: the module's folder must not become a place to import from.
-            command = [sys.executable, "-P", str(Path(__file__).with_name("decode_child.py")), str(fd), str(rate or 0)]
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-                pass_fds=(fd,),
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            )
+            self._process = zygote().begin(fd, rate or 0)
         except Dishonest as reason:
             raise self._refused(str(reason)) from None
         except OSError as error:
@@ -114,12 +103,8 @@ class Decoder:
     def close(self) -> None:
         """Ends the process. It may be called twice."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        if process.stdout is not None:
-            process.stdout.close()
-        process.wait()
+        if process is not None:
+            process.close()
 
     def blocks(self) -> Iterator[Samples]:
         """Decodes the sound.
@@ -170,8 +155,7 @@ class Decoder:
 
     def _exactly(self, size: int) -> bytes:
         assert self._process is not None, "the decoder is closed"
-        assert self._process.stdout is not None
-        fd = self._process.stdout.fileno()
+        fd = self._process.sound
         data = bytearray()
         deadline = time.monotonic() + STALL
         while len(data) < size:
@@ -185,9 +169,8 @@ class Decoder:
 
     def _why_ended(self) -> str:
         assert self._process is not None
-        try:
-            code = self._process.wait(2.0)
-        except subprocess.TimeoutExpired:
+        code = self._process.exit_code()
+        if code is None:
             return "its decoder stopped answering"
         if code >= 0:
             return f"its decoder ended early (exit code {code})"

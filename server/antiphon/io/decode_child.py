@@ -1,22 +1,36 @@
-"""The process that decodes: `python decode_child.py FD RATE`, run by `antiphon.io.decode`.
+"""The processes that decode: `python decode_child.py SOCKET`, a zygote run by `antiphon.io.decode_zygote`.
 
-A sound file may be hostile and its decoder is C, so it runs here: few rights, little memory, and no
-more processor time than the sound it has given accounts for. It imports nothing of ours.
+A sound file may be hostile and its decoder is C, so it runs here: few rights, little memory, and no more processor
+time than the sound it has given accounts for. The zygote has imported what decoding needs, and forks a process for
+each file; it looks at no file itself, so that no file can affect another. It imports nothing of ours.
 
-On standard output, messages: a 4-byte little-endian length and so many bytes. The first is JSON
-(rate, channels, frames or null, format, subtype, tags), the others are float32, interleaved; length 0 ends,
-`FAILED` is followed by one more message, the reason.
+The socket takes requests: a rate to resample to, 4 bytes little-endian (0 keeps the file's), with three descriptors:
+the file, a pipe for its sound, and a socket, its lease. On the lease the zygote sends `FORKED` or `NOT_FORKED` and,
+when the process has ended, its exit code (4 bytes, negative for a signal). A lease that is closed ends the process, and
+the end of the requests ends all of them.
+
+On the pipe, messages: a 4-byte little-endian length and so many bytes. The first is JSON (rate, channels, frames or
+null, format, subtype, tags), the others are float32, interleaved; length 0 ends, `FAILED` is followed by one more
+message, the reason.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
+import os
 import resource
+import select
 import signal
+import socket
 import struct
 import sys
 from typing import Any, BinaryIO
 
+FORKED, NOT_FORKED = b"f", b"n"
+IDLE = 30.0
+"""Seconds without a file after which the zygote ends; the next file starts another one."""
 FAILED = 0xFFFFFFFF
 MEMORY = 400 * 1024 * 1024
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
@@ -40,10 +54,126 @@ class Refused(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    fd, rate = int(arguments[0]), int(arguments[1])
+    control = socket.socket(fileno=int(arguments[0]))
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     _confine()
+    os.chdir("/")
+    _import()
+    gc.collect()
+    gc.freeze()  # a collection in a child would copy what it shares
+    _Zygote(control).serve()
+    return 0
+
+
+def _import() -> None:
+    import numpy  # noqa: F401
+    import soundfile  # noqa: F401
+    import soxr  # noqa: F401
+
+
+class _Zygote:
+    """Forks a process for each request, and says on its lease how it ended."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._leases: dict[int, socket.socket] = {}
+        """By process."""
+        self._woken, wake = os.pipe()
+        for fd in (self._woken, wake):
+            os.set_blocking(fd, False)
+        self._inner = (self._woken, wake)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        self._poller = select.poll()
+        for fd in (control.fileno(), self._woken):
+            self._poller.register(fd, select.POLLIN)
+
+    def serve(self) -> None:
+        """Returns when no requests come any more."""
+        while ready := self._poller.poll(None if self._leases else IDLE * 1000.0):
+            for fd, _ in ready:
+                if fd == self._woken:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(fd, 4096)
+                elif fd != self._control.fileno():
+                    self._end(fd)
+                elif not self._request():
+                    for pid in self._leases:
+                        os.kill(pid, signal.SIGKILL)
+                    return
+            self._reap()
+
+    def _request(self) -> bool:
+        """Forks for the next request; False when there is none."""
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, 4, 3)
+        except ConnectionError:
+            return False
+        if len(data) != 4 or len(fds) != 3:
+            return False
+        file, out = fds[:2]
+        lease = socket.socket(fileno=fds[2])
+        lease.setblocking(False)
+        try:
+            pid = os.fork()
+        except OSError:
+            with contextlib.suppress(OSError), lease:
+                lease.send(NOT_FORKED)
+        else:
+            if pid == 0:
+                self._become(file, int.from_bytes(data, "little"), out, lease)
+            self._leases[pid] = lease
+            self._poller.register(lease.fileno(), select.POLLIN)
+            with contextlib.suppress(OSError):
+                lease.send(FORKED)
+        os.close(file)
+        os.close(out)
+        return True
+
+    def _become(self, file: int, rate: int, out: int, lease: socket.socket) -> None:
+        """In the new process: decodes and ends."""
+        code = 1
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for other in (*self._leases.values(), self._control, lease):
+                other.close()
+            for fd in self._inner:
+                os.close(fd)
+            code = run(file, rate, os.fdopen(out, "wb"))
+        finally:
+            os._exit(code)
+
+    def _end(self, fd: int) -> None:
+        """Ends the process of a lease that was closed."""
+        self._poller.unregister(fd)
+        for pid, lease in self._leases.items():
+            if lease.fileno() == fd:
+                os.kill(pid, signal.SIGKILL)
+
+    def _reap(self) -> None:
+        for pid, lease in list(self._leases.items()):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                with contextlib.suppress(KeyError):
+                    self._poller.unregister(lease.fileno())
+                with contextlib.suppress(OSError), lease:
+                    lease.send(struct.pack("<i", os.waitstatus_to_exitcode(status)))
+                del self._leases[pid]
+
+
+def run(fd: int, rate: int, out: BinaryIO) -> int:
+    """Decodes a file.
+
+    Args:
+        fd: The file.
+        rate: Hz to resample to; 0 keeps the file's.
+        out: Where the messages go.
+
+    Returns:
+        An exit code.
+    """
     _allow(0.0)
-    out = sys.stdout.buffer
     try:
         _decode(fd, rate, out)
     except BrokenPipeError:

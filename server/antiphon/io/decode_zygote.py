@@ -1,0 +1,233 @@
+"""The parent's side of the zygote that decoding processes are forked from: one for this process, started when needed.
+
+A process of its own for each file costs 2 ms in this way; a new interpreter for each would cost 80 ms, as long as the
+decoding of a minute takes.
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from antiphon.io.decode_child import FORKED
+
+SCRIPT = Path(__file__).with_name("decode_child.py")
+PATIENCE = 20.0
+"""Seconds in which a zygote has to fork; starting it, an interpreter and imports, takes a tenth of one."""
+_END = 2.0
+"""Seconds for the exit code of a process whose pipe has ended."""
+_PIPE = 1 << 20
+"""Bytes a pipe holds where the system allows it: decoding goes on while its sound is worked on."""
+_SETPIPE_SZ = 1031
+"""Linux's F_SETPIPE_SZ."""
+
+
+class ZygoteLost(OSError):
+    """The zygote has not forked: it died, ended because it was idle, or hangs."""
+
+
+class DecodingProcess:
+    """A process that decodes one file; `close` ends it.
+
+    Args:
+        sound: The pipe that its messages come from, which is closed with it.
+        lease: The zygote's messages about it.
+
+    Attributes:
+        sound: That pipe.
+    """
+
+    def __init__(self, sound: int, lease: socket.socket) -> None:
+        self.sound = sound
+        self._lease = lease
+
+    def check_forked(self) -> None:
+        """Returns when there is a process.
+
+        Raises:
+            ZygoteLost: There will be none.
+            OSError: The system allows no more processes.
+        """
+        self._lease.settimeout(PATIENCE)
+        try:
+            word = self._lease.recv(1)
+        except OSError:
+            word = b""
+        if word == FORKED:
+            return
+        if word:
+            raise OSError("the system allows no more processes")
+        raise ZygoteLost
+
+    def exit_code(self) -> int | None:
+        """How it ended, once its pipe has: a negative number for a signal; None where that is not known."""
+        self._lease.settimeout(_END)
+        data = b""
+        with contextlib.suppress(OSError):
+            while len(data) < 4 and (more := self._lease.recv(4 - len(data))):
+                data += more
+        return struct.unpack("<i", data)[0] if len(data) == 4 else None
+
+    def close(self) -> None:
+        """Ends it. It may be called twice."""
+        sound, self.sound = self.sound, -1
+        if sound >= 0:
+            os.close(sound)
+            self._lease.close()
+
+
+class DecodeZygote:
+    """Starts processes that decode. Threads may share it.
+
+    Args:
+        script: What it runs.
+    """
+
+    def __init__(self, script: Path = SCRIPT) -> None:
+        self._script = script
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """Of the zygote; None while there is none."""
+        return None if self._process is None else self._process.pid
+
+    def begin(self, fd: int, rate: int) -> DecodingProcess:
+        """Starts decoding.
+
+        Args:
+            fd: The file, which the caller closes.
+            rate: Hz to resample to; 0 keeps the file's.
+
+        Returns:
+            The process; a zygote that was lost is replaced once.
+
+        Raises:
+            OSError: There can be no process.
+        """
+        for last in (False, True):
+            control = self._running()
+            process = None
+            try:
+                process = _request(control, fd, rate)
+                process.check_forked()
+            except ZygoteLost:
+                if process is not None:
+                    process.close()
+                self._replace(control)
+                if last:
+                    raise OSError("its decoder did not start") from None
+            except BaseException:
+                if process is not None:
+                    process.close()
+                raise
+            else:
+                return process
+        raise AssertionError
+
+    def close(self) -> None:
+        """Ends the zygote and all its processes. It may be called twice, and used again."""
+        with self._lock:
+            self._stop()
+
+    def forget(self) -> None:
+        """In a forked child: leaves the zygote to its parent."""
+        self._lock = threading.Lock()  # another thread of the parent may have had it
+        control, process = self._control, self._process
+        self._control = self._process = None
+        if control is not None:
+            control.close()
+        if process is not None:
+            process.returncode = 0  # it is no child of this process
+
+    def _running(self) -> socket.socket:
+        with self._lock:
+            if self._control is None:
+                self._start()
+            assert self._control is not None
+            return self._control
+
+    def _replace(self, lost: socket.socket) -> None:
+        with self._lock:
+            if self._control is lost:
+                self._stop()
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        try:
+            # -P: the module's folder must not become a place to import from.
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", str(self._script), str(theirs.fileno())],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),), env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            )  # fmt: skip
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        ours.settimeout(PATIENCE)
+        self._control = ours
+
+    def _stop(self) -> None:
+        control, process = self._control, self._process
+        self._control = self._process = None
+        if control is not None:
+            control.close()  # which ends the processes, and it
+        if process is not None:
+            try:
+                process.wait(_END)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _request(control: socket.socket, fd: int, rate: int) -> DecodingProcess:
+    """Sends a request. What is sent at once is received at once, whatever thread sends."""
+    sound, out = os.pipe()
+    try:
+        ours, theirs = socket.socketpair()
+    except BaseException:
+        os.close(sound)
+        os.close(out)
+        raise
+    try:
+        _enlarge(out)
+        socket.send_fds(control, [rate.to_bytes(4, "little")], [fd, out, theirs.fileno()])
+    except BaseException as error:
+        os.close(sound)
+        ours.close()
+        if isinstance(error, OSError):
+            raise ZygoteLost from None
+        raise
+    finally:
+        os.close(out)
+        theirs.close()
+    return DecodingProcess(sound, ours)
+
+
+def _enlarge(pipe: int) -> None:
+    if sys.platform == "linux":
+        import fcntl
+
+        with contextlib.suppress(OSError):  # where a user's pipes hold too much already
+            fcntl.fcntl(pipe, _SETPIPE_SZ, _PIPE)
+
+
+@functools.cache
+def zygote() -> DecodeZygote:
+    """The one of this process, which ends with it; a forked child has one of its own."""
+    made = DecodeZygote()
+    os.register_at_fork(after_in_child=made.forget)
+    atexit.register(made.close)
+    return made
