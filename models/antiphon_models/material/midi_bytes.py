@@ -28,6 +28,11 @@ def program_change(channel: int, program: int) -> bytes:
     return bytes((0xC0 | channel, program))
 
 
+def control_change(channel: int, number: int, value: int) -> bytes:
+    """The message. channel: 0 to 15.  number, value: 0 to 127, as 7 for the volume, 10 for the pan."""
+    return bytes((0xB0 | channel, number, value))
+
+
 def midi_bytes(events: Iterable[tuple[int, bytes]], ticks: int = TICKS) -> bytes:
     """A file of one track.
 

@@ -1,0 +1,81 @@
+"""Chords by degree and kind, their tones in a register, and scales."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+KINDS: dict[str, tuple[int, ...]] = {
+    "": (0, 4, 7), "m": (0, 3, 7), "5": (0, 7), "6": (0, 4, 7, 9), "m6": (0, 3, 7, 9), "7": (0, 4, 7, 10),
+    "maj7": (0, 4, 7, 11), "m7": (0, 3, 7, 10), "9": (0, 4, 10, 14), "m9": (0, 3, 10, 14), "maj9": (0, 4, 11, 14),
+    "13": (0, 4, 10, 21), "sus2": (0, 2, 7), "sus4": (0, 5, 7), "dim": (0, 3, 6), "dim7": (0, 3, 6, 9),
+    "m7b5": (0, 3, 6, 10), "add9": (0, 4, 7, 14), "7b9": (0, 4, 10, 13),
+}  # fmt: skip
+"""Semitones above the root."""
+DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
+SCALES = {
+    ("mode", False): (0, 2, 4, 5, 7, 9, 11), ("mode", True): (0, 2, 3, 5, 7, 8, 10),
+    ("pentatonic", False): (0, 2, 4, 7, 9), ("pentatonic", True): (0, 3, 5, 7, 10),
+    ("blues", False): (0, 2, 3, 4, 7, 9), ("blues", True): (0, 3, 5, 6, 7, 10),
+}  # fmt: skip
+"""Semitones above the tonic by kind, and whether the key is minor."""
+_CHORD = re.compile(r"(b?)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class ScaleChord:
+    """A chord of a key.
+
+    Attributes:
+        root: Semitones above the tonic, 0 to 11.
+        kind: One of `KINDS`.
+    """
+
+    root: int
+    kind: str
+
+    @property
+    def tones(self) -> tuple[int, ...]:
+        """Semitones above the tonic."""
+        return tuple(self.root + tone for tone in KINDS[self.kind])
+
+
+def parse(text: str) -> ScaleChord:
+    """A chord as the records write it: "I", "vi", "bVII", "V7", "iim7b5"; small letters are minor.
+
+    Raises:
+        ValueError: It is no such chord.
+    """
+    match = _CHORD.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is no chord of a scale")
+    flat, degree, kind = match.groups()
+    if degree.islower() and kind in ("", "6", "7", "9"):
+        kind = f"m{kind}"
+    if kind not in KINDS:
+        raise ValueError(f"{text!r} has an unknown kind of chord")
+    return ScaleChord((DEGREES[degree.upper()] - bool(flat)) % 12, kind)
+
+
+def voiced(tones: Sequence[int], low: int, high: int, near: float) -> list[int]:
+    """The tones of a chord as MIDI notes within a register, the inversion whose mean is nearest to `near`.
+
+    Args:
+        tones: Pitches whose octave is free.
+        low: The lowest note.
+        high: The highest note, at least an octave above it.
+        near: A MIDI note.
+    """
+    classes = sorted({tone % 12 for tone in tones})
+    found = []
+    for turn in range(len(classes)):
+        notes = [low + (classes[turn] - low) % 12]
+        for tone in classes[turn + 1 :] + classes[:turn]:
+            notes.append(notes[-1] + ((tone - notes[-1]) % 12 or 12))
+        for octave in range(0, 96, 12):
+            if notes[-1] + octave <= high:
+                found.append([note + octave for note in notes])
+    if not found:
+        return [low + (tone - low) % 12 for tone in classes]
+    return min(found, key=lambda notes: abs(sum(notes) / len(notes) - near))

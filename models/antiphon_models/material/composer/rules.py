@@ -1,0 +1,84 @@
+"""What a genre's record holds, and the notation of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Range: TypeAlias = tuple[float, float]
+Row: TypeAlias = str
+"""A character for each step of one bar or more. Of drums: x always, o mostly, . seldom, - never.
+Of the bass: r root, f fifth, t third, s sixth or seventh, o octave, w a step towards the next root, - none.
+Of chords: x the whole chord, u its upper tones, b its lowest tone, 1 to 4 one tone, - none.
+Of a lead: x and o as drums. Notes last until the next onset, times the part's articulation."""
+Groove: TypeAlias = Mapping[int, Row]
+"""Drum rows by General MIDI number of the drum."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartRules:
+    """How one part may play.
+
+    Attributes:
+        programs: General MIDI programs, 0 to 127, of which a song has one.
+        rows: Rhythms, of which a song has one or two.
+        articulation: Lengths of notes as a share of the time to the next onset.
+        chance: That a song has this part.
+        register: The lowest and the highest MIDI note.
+    """
+
+    programs: tuple[int, ...]
+    rows: tuple[Row, ...]
+    articulation: Range
+    chance: float
+    register: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class GenreRules:
+    """One genre.
+
+    Attributes:
+        name: As shown.
+        tempo: Beats a minute.
+        beats: Of a bar.
+        swing: Where the offbeat lies between two beats: 0.5 is straight, 0.667 a triplet's last third.
+        swung: The unit that swing divides, in beats: 1 for swung eighths, 0.5 for swung sixteenths.
+        minor: The chance of a minor key.
+        progressions: By mode the chords of successive bars, as "I vi IV V7" (see `harmony`).
+        colours: By quality of a plain chord, "" or "m", kinds that take its place.
+        chord_bars: Bars of a chord, of which a song has one.
+        grooves: Drum patterns, of which a song has one.
+        kits: General MIDI drum kits.
+        drums: The chance of drums.
+        bass: Its rules.
+        chords: Its rules.
+        lead: Its rules.
+        pad: Its rules: chords that are held.
+        scale: Of the lead: "mode", "pentatonic" or "blues".
+        energy: 0 to 1, of which loudness and the chance of optional onsets follow.
+        timing: Standard deviations of onsets in seconds, of which a song has one.
+        rubato: Greatest share by which the tempo drifts.
+    """
+
+    name: str
+    tempo: Range
+    swing: Range
+    swung: float
+    minor: float
+    progressions: Mapping[Literal["major", "minor"], tuple[str, ...]]
+    colours: Mapping[Literal["", "m"], tuple[str, ...]]
+    chord_bars: tuple[float, ...]
+    grooves: tuple[Groove, ...]
+    kits: tuple[int, ...]
+    drums: float
+    bass: PartRules
+    chords: PartRules
+    lead: PartRules
+    pad: PartRules
+    scale: Literal["mode", "pentatonic", "blues"]
+    energy: Range
+    timing: Range
+    rubato: float = 0.0
+    beats: int = 4
