@@ -68,6 +68,10 @@ class JobRoutes:
         if self._opened is not None:
             await self._opened.close()
 
+    def path(self, key: str) -> Path:
+        """The file of that identifier, or the first result of a job; raises `Refusal` where there is neither."""
+        return self._board().path(key)
+
     def _board(self) -> JobBoard:
         if self._opened is None:
             self._opened = JobBoard(self._folder, self._changed, self._server.listeners.files)
