@@ -112,23 +112,29 @@ def test_a_wav_as_a_pipe_writes_it_is_read_to_its_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["wav", "ogg", "mp3", "aiff", "au"])
 def test_sound_from_a_pipe_is_decoded_before_it_has_ended(tmp_path: Path, kind: str) -> None:
     rate, path = 8000, tmp_path / f"a.{kind}"
-    soundfile.write(path, 0.5 * np.sin(np.arange(60 * rate) / 3), rate)
+    soundfile.write(path, 0.5 * np.sin(np.arange(20 * rate) / 3), rate)
     whole = decode_all(path)
     data = path.read_bytes()
     reading, writing = os.pipe()
-    with os.fdopen(writing, "wb", buffering=0) as sending:
-        thread = threading.Thread(target=lambda: sending.write(data[: len(data) // 2]))
-        thread.start()
-        with Decoder("the sound", pipe=reading) as decoder:
-            os.close(reading)
-            blocks = decoder.blocks()
-            got = [next(blocks)]
-            assert got[0].shape[1] <= rate // 10
-            thread.join()
-            rest = threading.Thread(target=lambda: (sending.write(data[len(data) // 2 :]), sending.close()))
-            rest.start()
-            got += blocks
-            rest.join()
+    begun = threading.Event()
+
+    def send() -> None:
+        with os.fdopen(writing, "wb", buffering=0) as sending:
+            sending.write(data[: len(data) // 2])
+            begun.wait(20)
+            sending.write(data[len(data) // 2 :])
+
+    thread = threading.Thread(target=send, daemon=True)
+    thread.start()
+    with Decoder("the sound", pipe=reading) as decoder:
+        os.close(reading)
+        got = []
+        for block in decoder.blocks():
+            assert block.shape[1] <= rate // 10
+            assert thread.is_alive() or begun.is_set()
+            begun.set()
+            got.append(block)
+    thread.join(20)
     np.testing.assert_array_equal(np.concatenate(got, axis=1), whole)
 
 
