@@ -10,11 +10,23 @@ import numpy as np
 
 from antiphon_models.material.composer.harmony import SCALES, ScaleChord, parse
 from antiphon_models.material.composer.parts import (
-    BeatSpan, LeadVoice, Rng, SongBar, bass_bar, chord_bar, drum_bar, triplet,
+    BeatSpan,
+    LeadVoice,
+    Rng,
+    SongBar,
+    bass_bar,
+    chord_bar,
+    drum_bar,
+    triplet,
 )  # fmt: skip
 from antiphon_models.material.composer.rules import GenreRules, PartRules, Range, Row
 from antiphon_models.material.midi_bytes import (
-    TICKS, control_change, midi_bytes, note_off, note_on, program_change,
+    TICKS,
+    control_change,
+    midi_bytes,
+    note_off,
+    note_on,
+    program_change,
 )  # fmt: skip
 
 DRUMS = 9
@@ -52,8 +64,8 @@ class SongAttributes:
         mode: Of its key.
         tonic: Pitch class of its key, 0 for C.
         density: Onsets a second, of all parts.
-        drums: Whether it has any.
-        instruments: General MIDI program by part, without drums; the drums' kit is in `kit`.
+        drums: Whether any sound.
+        instruments: General MIDI program of each part that sounds, without drums.
         kit: General MIDI drum kit; -1 without drums.
         energy: 0 to 1: half of what was drawn for loudness and optional onsets, the rest by density, drums and
             distorted guitars.
@@ -128,9 +140,11 @@ def compose(rules: GenreRules, seed: int, seconds: float = 20.0) -> ComposedSong
     spans = _spans(rules, drawn, bars, rng)
     notes = _timed(spans, rules, drawn, rng)
     levels = tuple(
-        (part, int(rng.integers(*_LEVELS[part])), int(rng.integers(30, 98) if part != "bass" else 64)) for part in spans
-    )
-    attributes = _attributes(rules, drawn, notes, bars, tuple(spans))
+        (part, int(rng.integers(*_LEVELS[part])), int(rng.integers(30, 98) if part != "bass" else 64))
+        for part in spans
+    )  # fmt: skip
+    levels = tuple(level for level in levels if spans[level[0]])
+    attributes = _attributes(rules, drawn, notes, bars, tuple(part for part, own in spans.items() if own))
     return ComposedSong(notes, levels, attributes)
 
 
@@ -163,9 +177,9 @@ def _chords(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> list[tuple
     """The chords of each bar: a progression over and over, plain chords coloured by the genre's kinds."""
     mode: Literal["major", "minor"] = "minor" if drawn.minor else "major"
     written = str(rng.choice(rules.progressions[mode])).split()
-    colours = {kind: str(rng.choice(kinds)) for kind, kinds in rules.colours.items()}
+    coloured: dict[str, str] = {kind: str(rng.choice(kinds)) for kind, kinds in rules.colours.items()}
     chords = [parse(text) for text in written]
-    chords = [replace(chord, kind=colours.get(chord.kind, chord.kind)) for chord in chords]  # type: ignore[call-overload]
+    chords = [replace(chord, kind=coloured.get(chord.kind, chord.kind)) for chord in chords]
     # long progressions are written bar by bar, and so keep their form
     each = 1.0 if len(chords) >= 8 else float(rng.choice(rules.chord_bars))
     if each < 1.0:
@@ -224,9 +238,7 @@ def swung(beat: float, swing: float, unit: float) -> float:
     return (whole + moved) * unit
 
 
-def _timed(
-    spans: dict[str, list[BeatSpan]], rules: GenreRules, drawn: _Drawn, rng: Rng
-) -> tuple[ComposedNote, ...]:
+def _timed(spans: dict[str, list[BeatSpan]], rules: GenreRules, drawn: _Drawn, rng: Rng) -> tuple[ComposedNote, ...]:
     beat = 60.0 / drawn.tempo
     turn, width = rng.uniform(0.0, 2.0 * np.pi), rng.uniform(0.0, rules.rubato) if rules.rubato else 0.0
     period = rng.uniform(12.0, 28.0)
@@ -263,10 +275,11 @@ def _attributes(
     density = len({(note.part, round(note.start / 0.03)) for note in notes}) / lasts
     instruments = tuple((name, drawn.parts[name][1]) for name in sounding if name != "drums")
     distorted = any(program in _DISTORTED for _, program in instruments)
-    drums = bool(drawn.groove)
+    drums = "drums" in sounding
     energy = 0.5 * drawn.energy + 0.25 * min(1.0, density / FASTEST) + 0.15 * drums + 0.1 * distorted
     triplets = any(triplet(row, rules.beats) for row in drawn.groove.values())
     return SongAttributes(
         rules.name, drawn.tempo, rules.beats, 2.0 / 3.0 if triplets else drawn.swing,
-        "minor" if drawn.minor else "major", drawn.tonic, density, drums, instruments, drawn.kit, min(1.0, energy),
+        "minor" if drawn.minor else "major", drawn.tonic, density, drums, instruments,
+        drawn.kit if drums else -1, min(1.0, energy),
     )  # fmt: skip

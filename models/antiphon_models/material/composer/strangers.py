@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from antiphon_models.material.composer.genres import (
-    BACKBEAT, CRASH, HAT, K, LEADS, NONE, OPEN, S, TAMBOURINE,
+    BACKBEAT,
+    CRASH,
+    HAT,
+    LEADS,
+    NONE,
+    OPEN,
+    TAMBOURINE,
+    K,
+    S,
 )  # fmt: skip
 from antiphon_models.material.composer.rules import GenreRules, PartRules
 
@@ -16,9 +24,12 @@ FUNK = GenreRules(
         {K: "x--x--x---x-----", S: "----x--x-x--x---", HAT: "x-xxx-x-x-xxx-xo", OPEN: "------x---------"},
     ),
     (0, 8), 1.0,
-    PartRules((36, 37, 33, 39), ("r--o--r---rso---", "r-r--o--r--s-or-", "rr-o---r--s-r-w-"), (0.3, 0.7), 1.0, (28, 50)),
-    PartRules((27, 28, 7, 16, 4), ("--xx-xx---xx-xx-", "x--x--x-x-xx-x--", "-xx--x-x-xx--x-x"), (0.15, 0.4), 1.0, (55, 77)),
-    PartRules((61, 65, 56, 18), ("----x-x-------xx", "x--x--x---------", "------x-x-----x-"), (0.3, 0.7), 0.8, (58, 80)),
+    PartRules((36, 37, 33, 39), ("r--o--r---rso---", "r-r--o--r--s-or-", "rr-o---r--s-r-w-"), (0.3, 0.7), 1.0, (28,
+        50)),
+    PartRules((27, 28, 7, 16, 4), ("--xx-xx---xx-xx-", "x--x--x-x-xx-x--", "-xx--x-x-xx--x-x"), (0.15, 0.4), 1.0,
+        (55, 77)),
+    PartRules((61, 65, 56, 18), ("----x-x-------xx", "x--x--x---------", "------x-x-----x-"), (0.3, 0.7), 0.8, (58,
+        80)),
     NONE, "blues", (0.55, 0.95), (0.002, 0.01),
 )  # fmt: skip
 
@@ -29,7 +40,8 @@ WALTZ = GenreRules(
     ({}, {K: "x-----------", S: "----x---x---"}), (0, 40), 0.4,
     PartRules((43, 32, 58, 0), ("r-----------", "r-----------f-----------"), (0.3, 0.6), 1.0, (31, 50)),
     PartRules((0, 21, 48, 45, 24), ("----x---x---", "----x-x-x---"), (0.25, 0.6), 1.0, (52, 74)),
-    PartRules((40, 21, 73, 71, 22, 48), ("x-------x---x---x---x---", "x-----------x-------x---", "x---x-x-x---x-------x---"), (0.7, 1.0), 1.0, (60, 86)),
+    PartRules((40, 21, 73, 71, 22, 48), ("x-------x---x---x---x---", "x-----------x-------x---",
+        "x---x-x-x---x-------x---"), (0.7, 1.0), 1.0, (60, 86)),
     NONE, "mode", (0.2, 0.7), (0.004, 0.015), rubato=0.04, beats=3,
 )  # fmt: skip
 
@@ -40,7 +52,8 @@ TANGO = GenreRules(
     ({},), (0,), 0.0,
     PartRules((32, 43, 0), ("r---f---r---f---", "r-----r-f---f---"), (0.3, 0.6), 1.0, (31, 50)),
     PartRules((0, 21, 24), ("x---x---x---x-x-", "x-----x-x---x---", "x---x---x---xxxx"), (0.15, 0.4), 1.0, (50, 72)),
-    PartRules((21, 40, 23, 0), ("x---x-x-x-x-x---", "x-----x-x---x---", "xxxxx---x-x-x---"), (0.4, 1.0), 1.0, (58, 84)),
+    PartRules((21, 40, 23, 0), ("x---x-x-x-x-x---", "x-----x-x---x---", "xxxxx---x-x-x---"), (0.4, 1.0), 1.0, (58,
+        84)),
     PartRules((40, 48, 44), ("x-----x-x-------", "x---x---x---x---"), (0.2, 0.5), 0.6, (55, 79)),
     "mode", (0.4, 0.8), (0.003, 0.014), rubato=0.03,
 )  # fmt: skip

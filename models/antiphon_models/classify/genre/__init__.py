@@ -1,0 +1,1 @@
+"""The classifier of genres: its material, training, calibration and evaluation."""

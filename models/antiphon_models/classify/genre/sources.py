@@ -1,0 +1,43 @@
+"""Whose sound the songs have: soundfonts and computed instruments, in families that fit, choose and measure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_models.material import fluidsynth
+from antiphon_models.material.composer.computed import sound_of_song
+from antiphon_models.material.composer.song import ComposedSong
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
+
+SOUNDS = Path("/usr/share/sounds")
+FONTS = {
+    "FluidR3": FLUID,
+    "MuseScore": SOUNDS / "sf3/MuseScore_General_Lite.sf3",
+    "OPL3": SOUNDS / "sf2/OPL-3_FM_128M.sf2",
+    "TimGM6mb": TIM,
+    "csound": SOUNDS / "sf2/sf_GMbank.sf2",
+}
+"""Of Debian's packages fluid-soundfont-gm, musescore-general-soundfont-small, opl3-soundfont, timgm6mb-soundfont and
+csound-soundfont."""
+COMPUTED = "computed"
+SPLITS = {"fit": ("FluidR3", COMPUTED), "choose": ("OPL3", "MuseScore"), "measure": ("TimGM6mb", "csound")}
+"""Sources by what they serve. MuseScore's is a descendant of FluidR3 (their spectra differ by 2.9 dB in the mean, and
+TimGM6mb's and csound's by 2.2 dB, where other pairs differ by 6 to 10), so each pair of relatives is on one side of
+the border to `measure`: nothing that was fitted or chosen by has had a sound of TimGM6mb's family."""
+
+
+def missing(split: str) -> list[str]:
+    """What a split needs and this machine has not, by name or path."""
+    fonts = [FONTS[source] for source in SPLITS[split] if source != COMPUTED]
+    return fluidsynth.missing(fonts)
+
+
+def rendered(song: ComposedSong, source: str, rate: int, seed: int) -> NDArray[np.float32]:
+    """The sound of a song by one source: mono float32 `[frames]`."""
+    if source == COMPUTED:
+        return sound_of_song(song, rate, seed)
+    sound = fluidsynth.play(song.midi(), FONTS[source], rate, FluidSettings(0.5, reverb=bool(seed % 2)))
+    return np.asarray(sound.mean(axis=1))

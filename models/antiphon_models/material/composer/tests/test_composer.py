@@ -1,0 +1,117 @@
+"""Songs have the tempo, swing, drums and key that their attributes state, in their MIDI file and in their sound."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon.api.files import read_midi
+from antiphon_models.material.composer.computed import sound_of_song
+from antiphon_models.material.composer.genres import BLUES, CLASSICAL, GENRES, HOUSE, JAZZ, METAL, REGGAE, K
+from antiphon_models.material.composer.harmony import SCALES, parse, voiced
+from antiphon_models.material.composer.rules import GenreRules
+from antiphon_models.material.composer.song import CHANNELS, DRUMS, ComposedSong, compose, swung
+from antiphon_models.material.composer.strangers import STRANGERS
+
+ALL = (*GENRES, *STRANGERS["choose"], *STRANGERS["measure"])
+RATE = 22050
+
+
+def starts(song: ComposedSong, part: str, pitches: tuple[int, ...] = ()) -> np.ndarray:
+    return np.array([n.start for n in song.notes if n.part == part and (not pitches or n.pitch in pitches)])
+
+
+def test_the_same_seed_is_the_same_song() -> None:
+    one, again, other = compose(JAZZ, 5), compose(JAZZ, 5), compose(JAZZ, 6)
+    assert one.midi() == again.midi() != other.midi()
+    assert one.attributes == again.attributes
+
+
+@pytest.mark.parametrize("rules", ALL, ids=lambda rules: rules.name)
+def test_a_song_keeps_to_its_rules(rules: GenreRules) -> None:
+    for seed in range(3):
+        song = compose(rules, seed, 12.0)
+        said = song.attributes
+        assert rules.tempo[0] <= said.tempo <= rules.tempo[1]
+        assert said.mode in ("major", "minor")
+        assert 0.0 <= said.energy <= 1.0
+        assert 12.0 < max(note.end for note in song.notes) < 30.0
+        assert all(0 <= note.pitch < 128 and 0 < note.velocity < 128 and note.end > note.start for note in song.notes)
+        assert bool(len(starts(song, "drums"))) == said.drums == (said.kit >= 0)
+        assert {note.part for note in song.notes} - {"drums"} == {part for part, _ in said.instruments}
+        for part, program in said.instruments:
+            assert program in getattr(rules, part).programs
+
+
+def test_its_midi_file_has_its_notes_and_programs(tmp_path: Path) -> None:
+    song = compose(REGGAE, 3, 10.0)
+    (tmp_path / "a.mid").write_bytes(song.midi())
+    (track,) = read_midi(tmp_path / "a.mid").tracks
+    assert len(track.notes) == len(song.notes)
+    assert {note.channel - 1 for note in track.notes} == {CHANNELS[note.part] for note in song.notes}
+    assert DRUMS in {note.channel - 1 for note in track.notes}
+
+
+def test_kicks_of_house_are_a_beat_apart() -> None:
+    song = compose(HOUSE, 1)
+    between = np.diff(starts(song, "drums", (K,)))
+    assert np.median(between) == pytest.approx(60.0 / song.attributes.tempo, rel=0.02)
+
+
+@pytest.mark.parametrize("rules", [JAZZ, HOUSE], ids=lambda rules: rules.name)
+def test_offbeats_lie_where_the_swing_has_them(rules: GenreRules) -> None:
+    for seed in range(20):
+        song = compose(rules, seed, 20.0)
+        said, part = song.attributes, "lead" if rules is JAZZ else "drums"
+        beats = starts(song, part) * said.tempo / 60.0 / rules.swung
+        # a part as a whole may be early or late: its onsets on beats say how much
+        late = (beats + 0.3) % 1.0 - 0.3
+        on, off = late[late < 0.3], late[(late > 0.35) & (late < 0.8)]
+        if len(off) > 20 and len(on) > 20:
+            assert np.median(off) - np.median(on) == pytest.approx(said.swing, abs=0.06)
+    assert swung(0.5, 2 / 3, 1.0) == pytest.approx(2 / 3)
+    assert [swung(n, 0.6, 1.0) for n in (0.0, 1.0, 7.0)] == [0.0, 1.0, 7.0]
+
+
+def test_chords_are_of_the_key() -> None:
+    assert parse("bVII").root == 10
+    assert parse("iim7b5").tones == (2, 5, 8, 12)
+    assert parse("v").kind == "m"
+    with pytest.raises(ValueError, match="no chord"):
+        parse("H7")
+    assert [note % 12 for note in voiced((0, 4, 7), 48, 72, 60.0)] in ([0, 4, 7], [4, 7, 0], [7, 0, 4])
+    for seed in range(8):
+        song = compose(CLASSICAL, seed)
+        said = song.attributes
+        counts = np.bincount([note.pitch % 12 for note in song.notes], minlength=12)
+        scale = {(step + said.tonic) % 12 for step in SCALES["mode", said.mode == "minor"]}
+        assert counts[list(scale)].sum() > 0.8 * counts.sum()
+
+
+def test_no_single_cue_decides() -> None:
+    """Tempi overlap, and each programme of chords is one of at least two genres'."""
+    for rules in GENRES:
+        low, high = rules.tempo
+        assert sum(other.tempo[0] < high and other.tempo[1] > low for other in GENRES) >= 3
+        shared = [p for p in rules.chords.programs if any(p in o.chords.programs for o in GENRES if o is not rules)]
+        assert len(shared) >= min(2, len(set(rules.chords.programs)))
+    metal, blues = (np.mean([compose(rules, n).attributes.density for n in range(4)]) for rules in (METAL, BLUES))
+    assert metal > blues
+
+
+def test_the_computed_sound_has_the_beats() -> None:
+    made = (compose(HOUSE, seed, 8.0) for seed in range(9))
+    song = next(song for song in made if len(starts(song, "drums", (K,))) > 10)
+    sound = sound_of_song(song, RATE, 2)
+    assert sound.dtype == np.float32
+    assert 0.2 < np.abs(sound).max() <= 0.5
+    # each kick raises the energy below 120 Hz within 60 ms
+    low = np.abs(np.fft.irfft(np.fft.rfft(sound) * (np.fft.rfftfreq(len(sound), 1 / RATE) < 120.0), len(sound)))
+    smooth = np.convolve(low, np.ones(441) / 441, "same")
+    kicks = starts(song, "drums", (K,))
+    kicks = kicks[(kicks > 0.1) & (kicks < 7.0)]
+    rises = [smooth[round((t + 0.005) * RATE) : round((t + 0.06) * RATE)].max() for t in kicks]
+    before = [smooth[round((t - 0.03) * RATE)] for t in kicks]
+    assert np.median(np.array(rises) / (np.array(before) + 1e-4)) > 1.5
