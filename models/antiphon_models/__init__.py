@@ -30,6 +30,10 @@ def antiphon_trainings(register: Register) -> None:
     )  # fmt: skip
     place = "antiphon_models.hum.training"
     register("hum", f"{place}.recipe:HumRecipe", "The network that hears pitch, beginnings and notes.")
+    register(
+        "popularity", "antiphon_models.classify.popularity.recipe:PopularityRecipe",
+        "What a computed audience would give a sound.",
+    )  # fmt: skip
     register("hum-spectrogram", f"{place}.plain:PlainRecipe", "The plain way, to be measured beside it.")
     register("tags", "antiphon_models.classify.tags.recipe:TagsRecipe", "The tags of a sound.")
     register(
@@ -76,6 +80,10 @@ def antiphon_evaluations(register: Register) -> None:
     register(
         "next", "antiphon_models.recommend.evaluation:Recommending",
         "What comes next, beside popularity, neighbours, ALS and EASE, on made listeners or on logs.",
+    )  # fmt: skip
+    register(
+        "popularity", "antiphon_models.classify.popularity.evaluation:PopularityEvaluation",
+        "What can be foreseen of a computed audience's votes, and how wide honest intervals are.",
     )  # fmt: skip
     register(
         "summary", "antiphon_models.listen.summary_evaluation:Summarising",

@@ -15,4 +15,8 @@ def antiphon_analyses(register: Register) -> None:
         "antiphon_classify.character.analysis:Character",
         "Energy, danceability, arousal, valence, computed.",
     )
+    register(
+        "popularity", "antiphon_classify.popularity:Popularity",
+        "What a computed audience would give a sound, with an interval.",
+    )  # fmt: skip
     register_own(register)

@@ -36,6 +36,7 @@ class Classifier(Analysis):
     shortest: ClassVar[float] = 3.0
     rate: ClassVar[int | None] = MEL.rate
     channels = 1
+    classifier = True
 
     @cached_property
     def network(self) -> ClassifierNetwork:

@@ -16,6 +16,7 @@ from antiphon.errors import FileError
 from antiphon.io.http_message import Refusal
 from antiphon.jobs import board as board_module
 from antiphon.jobs import files as files_module
+from antiphon.jobs import spool
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.job import Job, JobState, Task
 from antiphon.jobs.process import Outcome
@@ -228,7 +229,7 @@ async def test_room_is_counted_without_a_look_at_the_folder(
     assert [folder.name for folder in (tmp_path / "results").iterdir()] == [done.id]
     again.cancel(done.id)
     assert again.files.size == 3
-    monkeypatch.setattr(files_module, "BUFFER", 4)
+    monkeypatch.setattr(spool, "BUFFER", 4)
     with pytest.raises(Refusal, match="more than"):
         await again.receive("y.wav", pieces(b"abcd", b"abcd"))
     again.remove_file(file.id)

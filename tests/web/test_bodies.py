@@ -135,6 +135,18 @@ async def test_each_piece_begins_the_clients_time_anew() -> None:
         writer.close()
 
 
+async def test_the_clients_time_does_not_run_while_the_handler_works() -> None:
+    sink = Sink(pace=1.0)
+    async with serving(sink, replace(LIMITS, request_seconds=0.3)) as server:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write(head(server, 2000, "Connection: close") + bytes(1000))
+        while not sink.bytes:  # noqa: ASYNC110 - it is another task's
+            await asyncio.sleep(0.005)
+        writer.write(bytes(1000))
+        assert b"200 OK" in await reply(reader)
+        writer.close()
+
+
 async def test_a_file_is_sent_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "PIECE", 1000)
     path = tmp_path / "out.wav"

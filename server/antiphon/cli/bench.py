@@ -57,6 +57,12 @@ def _web(asked: BenchOptions) -> None:
     main(asked.seconds or 10.0)
 
 
+def _classify(asked: BenchOptions) -> None:
+    from antiphon.bench.classify import main
+
+    main(asked.seconds or 10.0)
+
+
 def _page(asked: BenchOptions) -> None:
     from antiphon.bench.page.run import main
 
@@ -123,6 +129,7 @@ BENCHES = {
     "events": Bench(_events, lambda _: 150.0),
     "osc": Bench(_osc, lambda asked: 3 * (asked.seconds or 30.0) + 10.0),
     "web": Bench(_web, lambda asked: 15 * ((asked.seconds or 10.0) + 3.0) + 15.0),
+    "classify": Bench(_classify, lambda asked: 3 * (asked.seconds or 10.0) + 60.0),
     "page": Bench(_page, lambda asked: 9 * ((asked.seconds or 4.0) + 2.0) + 85.0),
     "denoise": Bench(_denoise, lambda _: None),
     "render": Bench(_render, lambda _: 60.0),

@@ -64,6 +64,8 @@ class Analysis(ABC):
         rate: Frames per second that it requires; None takes the sound's own.
         channels: 1 to be given the mean of all channels; None for the sound's own.
         by_name: Whether it is computed only where its name is given: it is slow, or of few sounds.
+        shortest: Seconds of sound that it needs at least.
+        classifier: Whether it is asked for by itself, at /api/classify/NAME; one that states labels always may be.
     """
 
     version: ClassVar[int] = 1
@@ -71,6 +73,13 @@ class Analysis(ABC):
     quantities: ClassVar[tuple[Quantity, ...]] = ()
     rate: ClassVar[int | None] = None
     channels: ClassVar[Literal[1] | None] = None
+    shortest: ClassVar[float] = 0.0
+    classifier: ClassVar[bool] = False
+
+    @property
+    def labels(self) -> Sequence[str]:
+        """All labels that it may give; empty where they are not known, or it gives none."""
+        return ()
 
     @abstractmethod
     def begin(self, rate: int, channels: int) -> AnalysisRun:
@@ -83,6 +92,11 @@ class Analysis(ABC):
         Returns:
             The run.
         """
+
+
+def is_classifier(analysis: Analysis) -> bool:
+    """Whether an analysis may be asked for by itself: it says so, or states labels."""
+    return analysis.classifier or any(quantity.kind == "labels" for quantity in analysis.quantities)
 
 
 def check_quantities(name: str, analysis: object) -> Analysis:

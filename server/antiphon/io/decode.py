@@ -26,6 +26,8 @@ from antiphon.io.decode_zygote import DecodingProcess, zygote
 STALL = 10.0
 """Seconds without a byte before a file is given up: a disk that hangs. A file that keeps the decoder
 busy for nothing is ended by the decoder's own limit on processor time, within 2 s."""
+PIPE_STALL = 60.0
+"""Seconds without a byte before a pipe is given up."""
 MAX_SECONDS = 6 * 3600
 """The longest sound decoded of a format that packs it: a few kilobytes of flac can hold days of silence."""
 _UNPACKED = ("WAV", "WAVEX", "RF64", "W64", "AIFF", "AU")
@@ -66,6 +68,8 @@ class Decoder:
     Args:
         path: The file.
         rate: Resample to this rate, in Hz; None keeps the file's.
+        pipe: The descriptor of a pipe whose bytes are decoded as they come, in place of the file; the path is then
+            what messages call them. Flac cannot be read so.
 
     Attributes:
         name: The path as one line of text.
@@ -75,12 +79,14 @@ class Decoder:
         FileError: It cannot be read; `blocks` may raise it as well.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, rate: int | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, rate: int | None = None, pipe: int | None = None) -> None:
         self.name = shown(path)
+        self._stall = STALL if pipe is None else PIPE_STALL
         self._process: DecodingProcess | None = None
-        fd = _opened(path, self.name)
+        fd = _opened(path, self.name) if pipe is None else os.dup(pipe)
         try:
-            check(fd)
+            if pipe is None:
+                check(fd)
             self._process = zygote().begin(fd, rate or 0)
         except Dishonest as reason:
             raise self._refused(str(reason)) from None
@@ -157,10 +163,10 @@ class Decoder:
         assert self._process is not None, "the decoder is closed"
         fd = self._process.sound
         data = bytearray()
-        deadline = time.monotonic() + STALL
+        deadline = time.monotonic() + self._stall
         while len(data) < size:
             if not _readable(fd, deadline):
-                raise self._refused(f"no sound came from it for {STALL:g} s; is its disk well?")
+                raise self._refused(f"no sound came from it for {self._stall:g} s; is its disk well?")
             piece = os.read(fd, min(size - len(data), 1 << 20))
             if not piece:
                 raise self._refused(self._why_ended())

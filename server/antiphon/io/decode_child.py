@@ -24,6 +24,7 @@ import resource
 import select
 import signal
 import socket
+import stat
 import struct
 import sys
 from typing import Any, BinaryIO
@@ -36,6 +37,8 @@ MEMORY = 400 * 1024 * 1024
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
 BLOCK_SAMPLES = 32768
 """Samples (frames times channels) of a message before resampling."""
+PIPE_SECONDS = 0.1
+"""Sound of a message where it comes by a pipe: a read ends only when it is complete."""
 MAX_CHANNELS = 64
 MIN_RATE, MAX_RATE = 1000, 768000
 PATIENCE = 0.9
@@ -200,7 +203,9 @@ def _decode(fd: int, rate: int, out: BinaryIO) -> None:
 
     with Forward(fd, "r", closefd=False) as file:
         _check(file.samplerate, file.channels)
-        promised = file.frames if 0 <= file.frames < UNKNOWN_FRAMES else None
+        piped = not stat.S_ISREG(os.fstat(fd).st_mode)
+        # who writes into a pipe does not know the length, and leaves the greatest one in the header
+        promised = file.frames if 0 <= file.frames < UNKNOWN_FRAMES and not piped else None
         frames = promised
         resample = None
         if rate and rate != file.samplerate:
@@ -213,7 +218,10 @@ def _decode(fd: int, rate: int, out: BinaryIO) -> None:
             "format": file.format, "subtype": file.subtype, "tags": _tags(file.copy_metadata()),
         }).encode())  # fmt: skip
         got = 0
-        buffer = numpy.zeros((max(1, BLOCK_SAMPLES // file.channels), file.channels), numpy.float32)
+        each = BLOCK_SAMPLES // file.channels
+        if piped:
+            each = min(each, round(PIPE_SECONDS * file.samplerate))
+        buffer = numpy.zeros((max(1, each), file.channels), numpy.float32)
         while True:
             n = len(file.read(out=buffer, dtype="float32", fill_value=None)) if promised != got else 0
             if n:

@@ -85,6 +85,8 @@ class Response:
         headers: Added to the server's; framing headers are the server's business.
         file: A file that is sent in pieces in place of `body`; None for `body`.
         part: The bytes of `file` to send, without gaps; None for all.
+        pieces: What is sent in place of `body` as it comes, of unknown length; None for `body`. It may begin before the
+            request's body is complete.
     """
 
     status: int = 200
@@ -93,6 +95,7 @@ class Response:
     headers: tuple[tuple[str, str], ...] = ()
     file: Path | None = None
     part: range | None = None
+    pieces: AsyncIterator[bytes] | None = None
 
     def check(self) -> None:
         """Looks whether it can be sent, before any of it is.
@@ -132,10 +135,12 @@ class StreamRoute:
     Attributes:
         handler: Called as soon as the head was received.
         most: Bytes of a body, at most.
+        live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
     """
 
     handler: StreamHandler
     most: int
+    live: bool = False
 
 
 def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
 import secrets
 import shutil
 import time
@@ -12,8 +10,9 @@ from collections.abc import AsyncIterator, Container
 from pathlib import Path
 
 from antiphon.io.http_message import Refusal
+from antiphon.jobs.spool import write_pieces
 from antiphon.jobs.table import JobTable, Upload
-from antiphon.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, why
+from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder, why
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES
 
@@ -25,8 +24,6 @@ MAX_FILES, MAX_UPLOADS = 200, 4
 """Files, and files that are being received."""
 NAME = 120
 """Characters of a file's name that are kept."""
-BUFFER = 256 * 1024
-"""Bytes that are gathered before they are written."""
 NOTES = (".mid", ".midi")
 
 
@@ -148,30 +145,21 @@ class FileShelf:
         return self.sent / f"{entry.id}{entry.suffix}"
 
     async def _write(self, path: Path, pieces: AsyncIterator[bytes]) -> int:
-        """Writes the pieces, gathered, in a thread: a slow disk delays no other request. Returns their bytes."""
+        """Writes the pieces as long as there is room; returns their bytes."""
         self.check_room()
-        size, buffer = 0, bytearray()
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE)
+        size = 0
+
+        def count(more: int) -> None:
+            nonlocal size
+            size += more
+            self._arriving += more
+            self.check_room()
+
         try:
-            async for piece in pieces:
-                size += len(piece)
-                self._arriving += len(piece)
-                buffer += piece
-                if len(buffer) >= BUFFER:
-                    self.check_room()
-                    await asyncio.to_thread(_write_all, descriptor, bytes(buffer))
-                    buffer.clear()
-            await asyncio.to_thread(_write_all, descriptor, bytes(buffer))
+            await write_pieces(path, pieces, count)
         finally:
             self._arriving -= size
-            os.close(descriptor)
         return size
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
 
 
 def _plain(name: str) -> str:

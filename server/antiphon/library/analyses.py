@@ -85,7 +85,7 @@ def _fed(
 ) -> dict[str, AnalysisResult]:
     present = analyses()
     rate, channels = decoder.info.rate, decoder.info.channels
-    feeds = {name: _Feed(name, present[name], rate, channels) for name in names}
+    feeds = {name: AnalysisFeed(name, present[name], rate, channels) for name in names}
     frames = 0
     for block in decoder.blocks():
         also(block)
@@ -96,11 +96,22 @@ def _fed(
     return {name: feed.end() for name, feed in feeds.items()}
 
 
-class _Feed:
-    """One analysis of one sound: converts rate and channels, and turns what it raises into a reason."""
+class AnalysisFeed:
+    """One analysis of one sound: converts rate and channels, and turns what it raises into a reason.
+
+    Args:
+        name: The analysis's name, for messages.
+        analysis: It.
+        rate: Frames per second of the sound.
+        channels: Of the sound.
+
+    Attributes:
+        faulty: Whether the reason is a fault of the analysis, not of the sound.
+    """
 
     def __init__(self, name: str, analysis: Analysis, rate: int, channels: int) -> None:
         self._name, self._analysis, self._problem = name, analysis, ""
+        self.faulty = False
         self._mono = analysis.channels == 1
         self._resampled: Any = None
         wanted = analysis.rate or rate
@@ -147,8 +158,10 @@ class _Feed:
         try:
             task()
         except AntiphonError as error:
+            self.faulty = isinstance(error, PluginError)  # its weights, for one
             self._problem = shorten(str(error), LONGEST_REASON)
         except Exception as error:
+            self.faulty = True
             reason = f"the analysis {self._name!r} failed: {type(error).__name__}: {error}"
             self._problem = shorten(" ".join(reason.split()), LONGEST_REASON)
 

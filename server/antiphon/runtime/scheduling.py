@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import platform
 import sys
+from pathlib import Path
 
 SLICE_NS = 100_000
 """Nanoseconds of a time slice."""
+LOWEST_NICE, SESSION_NICE = 19, 10
+"""Nice values of what gives way: of the process, and of its session, which has a tenth of another's share."""
+_AUTOGROUP = Path("/proc/self/autogroup")
 _SYSCALLS = {"x86_64": 314, "aarch64": 274}
 
 
@@ -50,3 +55,14 @@ def fifo(priority: int) -> bool:
     except (PermissionError, AttributeError):
         return False
     return True
+
+
+def give_way() -> None:
+    """Sets the lowest priority of the ordinary class for this process, and a low one for its session.
+
+    Where Linux groups processes by session (sched_autogroup), nice values count within a session alone, and a process
+    in a session of its own has as large a share as all that plays; the group therefore has a nice value too.
+    """
+    os.setpriority(os.PRIO_PROCESS, 0, LOWEST_NICE)
+    with contextlib.suppress(OSError):
+        _AUTOGROUP.write_text(str(SESSION_NICE))

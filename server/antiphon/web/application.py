@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from email.utils import formatdate
 from pathlib import Path
@@ -11,7 +12,15 @@ from typing import Protocol, TypeAlias
 from antiphon.io.http_message import Authorise, HttpRequest, HttpRoute, Refusal, Response, StreamRoute
 from antiphon.web.access import PROTOCOL
 from antiphon.web.asgi import Receive, Scope, Send
-from antiphon.web.bodies import Disconnect, StreamedBody, send_file
+from antiphon.web.bodies import (
+    LIVE_CHUNKS,
+    LIVE_SECONDS,
+    SLOWEST_LIVE,
+    Disconnect,
+    StreamedBody,
+    send_file,
+    send_pieces,
+)
 from antiphon.web.guard import Headers, Limits, Site, asks_health, check_framing, check_length, check_size
 from antiphon.web.oscquery.listeners import Listeners
 from antiphon.web.ranges import with_range
@@ -120,13 +129,18 @@ class Routes:
     async def _stream(self, route: StreamRoute, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a request whose handler reads the body in pieces."""
         state = scope["state"]
-        body = StreamedBody(receive, route.most, state["connection"].renew)
+        connection = state["connection"]
+        if route.live:
+            connection.allow(LIVE_CHUNKS, LIVE_SECONDS)
+        slowest = SLOWEST_LIVE if route.live else None
+        body = StreamedBody(receive, route.most, connection.renew, connection.work, slowest)
         try:
             response = await self._server.handle_stream(route, state["request"], body)
         except Disconnect:
             return
         # what a handler has left unread would be taken for the next request
-        await respond(send, response, last=state["last"] or not body.complete)
+        with contextlib.suppress(Disconnect):  # while the answer is sent in pieces
+            await respond(send, response, last=state["last"] or not body.complete or response.pieces is not None)
 
 
 def admitted(server: RequestServer, scope: Scope, raw_target: bytes) -> tuple[HttpRequest, HttpRoute | StreamRoute]:
@@ -182,8 +196,10 @@ def headers_of(response: Response, *, last: bool) -> list[tuple[bytes, bytes]]:
         ("Referrer-Policy", "no-referrer"),
     ]
     if response.status not in (204, 304):
-        length = len(response.body) if response.file is None else _length(response.file, response.part)
-        headers += [("Content-Type", response.type), ("Content-Length", str(length))]
+        headers.append(("Content-Type", response.type))
+        if response.pieces is None:
+            length = len(response.body) if response.file is None else _length(response.file, response.part)
+            headers.append(("Content-Length", str(length)))
     headers += [(name, value) for name, value in response.headers if name.lower() not in _OURS]
     if last:
         headers.append(("Connection", "close"))
@@ -195,6 +211,9 @@ async def respond(send: Send, response: Response, *, last: bool, empty: bool = F
     await send({"type": "http.response.start", "status": response.status, "headers": headers_of(response, last=last)})
     if response.file is not None and not empty:
         await send_file(send, response.file, response.part)
+        return
+    if response.pieces is not None:
+        await send_pieces(send, response.pieces)
         return
     body = b"" if response.status in (204, 304) else response.body
     await send({"type": "http.response.body", "body": body, "more_body": False})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from antiphon.io.http_message import Refusal
@@ -17,6 +17,10 @@ PIECE_SECONDS = 30.0
 SLOWEST, AFTER = 16 * 1024, 10.0
 """Bytes a second that a client must send on average once so many seconds have passed: a few slow clients would hold all
 the places for uploads otherwise."""
+SLOWEST_LIVE = 1024
+"""The same of sound that is sent as it is made: speech has 8 kbit/s at the least."""
+LIVE_CHUNKS, LIVE_SECONDS = 1_000_000, 30.0
+"""Chunks of such a body: 5 hours of 50 a second; and the time in which its next piece must come."""
 
 
 class Disconnect(Exception):
@@ -30,15 +34,25 @@ class StreamedBody:
         complete: Whether the last piece was read.
     """
 
-    def __init__(self, receive: Receive, most: int, renew: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        receive: Receive,
+        most: int,
+        renew: Callable[[], None],
+        work: Callable[[], None] = lambda: None,
+        slowest: int | None = None,
+    ) -> None:
         """Reads nothing yet.
 
         Args:
             receive: Of ASGI.
             most: Bytes that the body may have.
-            renew: Called with each piece: the client's time begins again.
+            renew: Called when a piece is waited for: the client's time begins again.
+            work: Called with each piece: the handler's time begins.
+            slowest: Bytes a second that are expected; None for `SLOWEST`.
         """
-        self._receive, self._most, self._renew = receive, most, renew
+        self._receive, self._most, self._renew, self._work = receive, most, renew, work
+        self._slowest = SLOWEST if slowest is None else slowest
         self._received = 0
         self._began = asyncio.get_running_loop().time()
         self.complete = False
@@ -49,7 +63,9 @@ class StreamedBody:
     async def __anext__(self) -> bytes:
         """The next piece, never empty; raises `Refusal` where the body is too long or too slow."""
         while not self.complete:
+            self._renew()
             message = await self._receive()
+            self._work()
             if message["type"] == "http.disconnect":
                 raise Disconnect
             piece: bytes = message["body"]
@@ -59,15 +75,14 @@ class StreamedBody:
                 raise Refusal(413, f"a request body has at most {self._most} bytes")
             if not self.complete:
                 self._check_speed()
-                self._renew()
             if piece:
                 return piece
         raise StopAsyncIteration
 
     def _check_speed(self) -> None:
         seconds = asyncio.get_running_loop().time() - self._began
-        if seconds > AFTER and self._received < seconds * SLOWEST:
-            raise Refusal(408, f"a file must be sent with {SLOWEST} bytes a second at least")
+        if seconds > AFTER and self._received < seconds * self._slowest:
+            raise Refusal(408, f"a file must be sent with {self._slowest} bytes a second at least")
 
 
 async def send_file(send: Send, path: Path, part: range | None = None) -> None:
@@ -88,4 +103,14 @@ async def send_file(send: Send, path: Path, part: range | None = None) -> None:
             left -= len(piece)
             async with asyncio.timeout(PIECE_SECONDS):
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def send_pieces(send: Send, pieces: AsyncIterator[bytes]) -> None:
+    """Sends pieces as they come, as the body of a response whose head was sent. A client that does not read is
+    disconnected.
+    """
+    async for piece in pieces:
+        async with asyncio.timeout(PIECE_SECONDS):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})

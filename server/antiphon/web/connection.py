@@ -70,7 +70,7 @@ class _Events(h11.Connection):
 
     def __init__(self, owner: HttpConnection, header: int, chunks: int) -> None:
         super().__init__(h11.SERVER, header)
-        self._owner, self._chunk_limit = owner, chunks
+        self._owner, self._chunks, self.chunk_limit = owner, chunks, chunks
         self.left = self.chunks = 0
         self.exhausted = False
 
@@ -84,12 +84,12 @@ class _Events(h11.Connection):
         self.left -= 1
         event = super().next_event()
         if isinstance(event, h11.Request):
-            self.chunks = 0
+            self.chunks, self.chunk_limit = 0, self._chunks
             self._owner.asked(event.target)
         elif isinstance(event, h11.Data):
             self.chunks += event.chunk_start
-            if self.chunks > self._chunk_limit:
-                raise h11.RemoteProtocolError(f"a request body has at most {self._chunk_limit} chunks", 413)
+            if self.chunks > self.chunk_limit:
+                raise h11.RemoteProtocolError(f"a request body has at most {self.chunk_limit} chunks", 413)
         elif isinstance(event, h11.EndOfMessage):
             self._owner.complete()
         elif isinstance(event, h11.ConnectionClosed):
@@ -194,7 +194,7 @@ class HttpConnection(H11Protocol):
             self.flow.resume_reading()
 
     def renew(self) -> None:
-        """Begins the client's time anew: it has sent a piece of a body that a handler reads in pieces."""
+        """Begins the client's time anew: a handler that reads its body in pieces needs the next one."""
         if not self._ending and self.conn.their_state is h11.SEND_BODY:
             self._server.wait(self)
 
@@ -203,6 +203,15 @@ class HttpConnection(H11Protocol):
         """Whether no request is being received and no answer being sent."""
         unsent = self._raw is not None and self._raw.get_write_buffer_size() > 0
         return self.opening is None and not self._receiving and not self._ending and not unsent
+
+    def work(self) -> None:
+        """Stops the client's time: a handler works on a piece of its body."""
+        if not self._ending and self.conn.their_state is h11.SEND_BODY:
+            self._server.work(self)
+
+    def allow(self, chunks: int, seconds: float) -> None:
+        """Sets limits of the request that is being received: its chunks, and the time between its pieces."""
+        self.conn.chunk_limit, self.patience = chunks, seconds
 
     def drop(self) -> None:
         """Aborts the connection."""

@@ -26,6 +26,7 @@ from antiphon.runtime.token import load_token
 from antiphon.web import health
 from antiphon.web.access import TokenGuard, local_addresses
 from antiphon.web.api import openapi
+from antiphon.web.api.classify import ClassifyRoutes
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.library import LibraryRoutes
 from antiphon.web.api.live import LiveRoutes
@@ -106,6 +107,7 @@ async def serve_http(
         server.closing.append(job_routes.close)
         server.draining.append(job_routes.drain)
         server.closing.append(LibraryRoutes(server).close)
+        server.closing.append(ClassifyRoutes(server, job_routes.path, jobs / "classify").close)
     install(server, control, catalog, await control.about())
     await server.start("0.0.0.0" if lan or proxy else "127.0.0.1", port, listener)
     return server

@@ -146,18 +146,19 @@ class HttpServer:
         """
         self._add(method.upper(), path, HttpRoute(handler, token=token or method.upper() != "GET"))
 
-    def add_stream(self, path: str, handler: StreamHandler, most: int) -> None:
+    def add_stream(self, path: str, handler: StreamHandler, most: int, *, live: bool = False) -> None:
         """Adds a route for POST whose handler reads the body in pieces.
 
         Args:
             path: As in `add`.
             handler: Called with the request and its body's pieces.
             most: Bytes of a body, at most.
+            live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
 
         Raises:
             PluginError: As `add`.
         """
-        self._add("POST", path, StreamRoute(handler, most))
+        self._add("POST", path, StreamRoute(handler, most, live))
 
     def _add(self, method: str, path: str, route: HttpRoute | StreamRoute) -> None:
         if not path.startswith("/") or "//" in path or any(p in (".", "..") for p in path.split("/")):

@@ -72,6 +72,10 @@ class JobRoutes:
         """Begins no more jobs; returns how many run."""
         return 0 if self._opened is None else self._opened.drain()
 
+    def path(self, key: str) -> Path:
+        """The file of that identifier, or the first result of a job; raises `Refusal` where there is neither."""
+        return self._board().path(key)
+
     def _board(self) -> JobBoard:
         if self._opened is None:
             self._opened = JobBoard(self._folder, self._changed, self._server.listeners.files)

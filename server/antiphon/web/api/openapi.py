@@ -25,6 +25,8 @@ class Operation:
         binary: Whether the body is a file.
         file: Whether the answer is a file.
         token: Whether a GET needs the token too.
+        lines: Whether the answer may be asked for as lines of JSON, by Accept.
+        optional: Names of query parameters that may be left out, and what they are.
     """
 
     method: str
@@ -37,6 +39,8 @@ class Operation:
     binary: bool = False
     file: bool = False
     token: bool = False
+    lines: bool = False
+    optional: tuple[tuple[str, str], ...] = ()
 
 
 def _object(**properties: Schema) -> Schema:
@@ -139,6 +143,13 @@ SCHEMAS: dict[str, Schema] = {
         placed=SWITCH,
         placing=SWITCH,
     ),
+    "Classifier": _object(
+        name=TEXT,
+        labels=_list(TEXT),
+        shortest=NUMBER,
+        quantities=_list(_object(name=TEXT, kind=TEXT, unit=TEXT, doc=TEXT)),
+        problem=TEXT,
+    ),
     "Patch": _object(name=TEXT, line=TEXT, hint=TEXT, group=TEXT, **{"from": TEXT}),
 }
 RUN = _optional(
@@ -175,6 +186,15 @@ TRACKS: Schema = {"anyOf": [TRACK_OR_PATH, _list(TRACK_OR_PATH)]}
 NEXT = _optional(
     count={**INTEGER, "minimum": 1, "maximum": 500}, after=TRACK_OR_PATH, like=TRACKS, skip=TRACKS, dislike=TRACKS
 )
+CLASSIFIED: Schema = {
+    "type": "object",
+    "properties": {
+        "duration": NUMBER,
+        "labels": {"type": ["array", "null"], "items": {"type": "array", "prefixItems": [TEXT, NUMBER], "minItems": 2}},
+    },
+    "required": ["duration", "labels"],
+}
+"""And each quantity of the classifier by its name."""
 OPERATIONS = (
     Operation(
         "get", "/api/health", "Whether the server plays, for load balancers; it never needs the token.",
@@ -223,6 +243,12 @@ OPERATIONS = (
     Operation("get", "/api/jobs/{id}/overview", "The length and waveform of a job's first result.", _ref("Overview")),
     Operation("get", "/api/jobs/{id}/result", "A job's first result.", file=True),
     Operation("get", "/api/jobs/{id}/result/{name}", "A job's result of that name.", file=True),
+    Operation("get", "/api/classify", "The classifiers there are.", _list(_ref("Classifier"))),
+    Operation(
+        "post", "/api/classify/{name}", "Classify a sound: its bytes are the body, or a file that was sent is named.",
+        CLASSIFIED, body=_optional("file", file=TEXT), binary=True, lines=True,
+        optional=(("every", "Seconds of sound for each line, 1 to 60."),),
+    ),
     Operation("get", "/api/library/map", "The library's tracks, artists and genres in two dimensions.", _ref("Map")),
     Operation("post", "/api/library/map", "Place all tracks anew.", _object(placing=SWITCH), 202),
     Operation(
@@ -283,10 +309,16 @@ def _operation(operation: Operation) -> Schema:
         {"name": name, "in": "query", "required": True, "schema": TEXT, "description": doc}
         for name, doc in operation.query
     ]
+    parameters += [
+        {"name": name, "in": "query", "schema": TEXT, "description": doc} for name, doc in operation.optional
+    ]
     answered: Schema = {"description": "Done."}
     if operation.file:
         answered["content"] = {"*/*": {"schema": {"type": "string", "format": "binary"}}}
         parameters.append({"name": "Range", "in": "header", "schema": TEXT, "description": "A part of it: bytes=0-99."})
+    elif operation.answers is not None and operation.lines:
+        schema = {"schema": operation.answers}
+        answered["content"] = {"application/json": schema, "application/x-ndjson": {"schema": TEXT}}
     elif operation.answers is not None:
         answered["content"] = {"application/json": {"schema": operation.answers}}
     shown: Schema = {
@@ -304,6 +336,8 @@ def _operation(operation: Operation) -> Schema:
         shown["security"] = [{"token": []}]
     if operation.binary:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+        if operation.body is not None:
+            content["application/json"] = {"schema": operation.body}
         shown["requestBody"] = {"required": True, "content": content}
     elif operation.body is not None:
         shown["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body}}}

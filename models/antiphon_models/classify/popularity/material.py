@@ -1,0 +1,100 @@
+"""Songs of made artists: an artist has one or two genres, a soundfont and five songs, a file for each artist."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from antiphon_classify.classifier import MEL
+from antiphon_models.classify import clips
+from antiphon_models.classify.clips import LabeledClips
+from antiphon_models.material import fluidsynth
+from antiphon_models.material.composer.genres import GENRES
+from antiphon_models.material.composer.song import ComposedSong, SongAttributes, compose
+from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
+
+SPLITS = {"fit": range(260), "choose": range(1000, 1060), "measure": range(2000, 2080)}
+"""Numbers of artists: no artist is in two splits."""
+SONGS = 5
+SECONDS = 15.0
+_ART = 31
+"""Of the seeds of artists, apart from those of songs."""
+
+
+@dataclass(frozen=True, slots=True)
+class ArtistSongs:
+    """What an artist has.
+
+    Attributes:
+        artist: Its number.
+        songs: Its songs.
+        seeds: Of each song.
+    """
+
+    artist: int
+    songs: tuple[ComposedSong, ...]
+    seeds: tuple[int, ...]
+
+
+def songs_of(artist: int, seed: int) -> ArtistSongs:
+    """The songs of an artist; the same for the same numbers."""
+    rng = np.random.default_rng([seed, _ART, artist])
+    rules = [GENRES[n] for n in rng.choice(len(GENRES), size=2, replace=False)]
+    own = rules[: 1 + int(rng.random() < 0.4)]
+    seeds = tuple(int(rng.integers(1 << 30)) for _ in range(SONGS))
+    songs = tuple(compose(own[n % len(own)], number, SECONDS) for n, number in enumerate(seeds))
+    return ArtistSongs(artist, songs, seeds)
+
+
+def attributes(split: str, seed: int, artists: int | None = None) -> tuple[list[SongAttributes], list[int]]:
+    """The attributes of a split's songs, and the artist of each, in the order of `material`."""
+    numbers = SPLITS[split][:artists]
+    made = [songs_of(number, seed) for number in numbers]
+    return [song.attributes for has in made for song in has.songs], [n for n in numbers for _ in range(SONGS)]
+
+
+def material(
+    folder: Path, split: str, seed: int, say: Callable[[str], None], artists: int | None = None
+) -> LabeledClips:
+    """The spectrograms of a split, made where there are none; the targets are 0, the groups the artists.
+
+    Args:
+        folder: Of the files.
+        split: Of `SPLITS`.
+        seed: Of the material.
+        say: Takes one line.
+        artists: How many artists; None for the split's.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    parts = []
+    for number in SPLITS[split][:artists]:
+        path = folder / f"{split}-{number}.npz"
+        if not path.is_file():
+            _render(path, number, seed)
+            if number % 20 == 0:
+                say(f"{path.name} is complete")
+        parts.append(clips.read(path))
+    return LabeledClips(
+        np.concatenate([part.mel for part in parts]), np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.groups for part in parts]),
+    )  # fmt: skip
+
+
+def missing() -> list[str]:
+    """What rendering needs and this machine has not."""
+    return fluidsynth.missing((FLUID, TIM))
+
+
+def _render(path: Path, artist: int, seed: int) -> None:
+    has = songs_of(artist, seed)
+    length = round(SECONDS * MEL.rate)
+    found = []
+    for song in has.songs:
+        sound = fluidsynth.play(song.midi(), TIM if artist % 2 else FLUID, MEL.rate, FluidSettings(0.5))
+        mono = np.asarray(sound.mean(axis=1), np.float32)[:length]
+        mono = np.pad(mono, (0, length - len(mono)))
+        found.append((clips.spectrogram(mono), 0.0, artist))
+    clips.write(path, found)

@@ -1,0 +1,73 @@
+"""The made songs as an audience's listener has them: statistics of their segments, what they are, what they got."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_classify.statistics import FRAMES, statistics
+from antiphon_models.classify.clips import LabeledClips
+from antiphon_models.classify.popularity import material
+from antiphon_models.classify.popularity.audience import DENSEST, Votes, vote
+from antiphon_models.material.composer.song import SongAttributes
+
+F32 = NDArray[np.float32]
+HOP = 128
+"""Frames from a segment to the next, in training; what plays has them side by side."""
+TEMPI, WIDTH = (75.0, 95.0, 115.0, 135.0, 155.0, 175.0), 14.0
+"""Beats a minute of the bells that state a tempo, and their width: a smooth histogram."""
+ATTRIBUTES = 4 + len(TEMPI)
+_SONGS_A_TIME = 50
+
+
+@dataclass(frozen=True, slots=True)
+class MadeSongs:
+    """Songs of a split.
+
+    Attributes:
+        segments: float32 `[songs, segments, statistics]`.
+        attributes: float32 `[songs, ATTRIBUTES]`, each about 0 to 1.
+        artists: int64 `[songs]`.
+        votes: What they got.
+    """
+
+    segments: F32
+    attributes: F32
+    artists: NDArray[np.int64]
+    votes: Votes
+
+    @property
+    def apart(self) -> F32:
+        """The segments that what plays would have: side by side."""
+        return self.segments[:, :: FRAMES // HOP]
+
+
+def songs(
+    folder: Path, split: str, seed: int, say: Callable[[str], None], artists: int | None = None
+) -> tuple[MadeSongs, LabeledClips]:
+    """The songs of a split and their spectrograms; the arguments are those of `material.material`."""
+    clips = material.material(folder, split, seed, say, artists)
+    attributes, numbers = material.attributes(split, seed, artists)
+    segments = [segmented(clips.mel[n : n + _SONGS_A_TIME]) for n in range(0, len(clips), _SONGS_A_TIME)]
+    made = MadeSongs(
+        np.concatenate(segments), stated(attributes), np.asarray(numbers, np.int64), vote(attributes, numbers, seed)
+    )
+    return made, clips
+
+
+def segmented(mel: NDArray[np.float16]) -> F32:
+    """Statistics of clips `[clips, frames, bands]`: float32 `[clips, segments, SIZE]`, a segment every `HOP` frames."""
+    starts = range(0, mel.shape[1] - FRAMES + 1, HOP)
+    rows = [statistics(mel[:, start : start + FRAMES].astype(np.float32)) for start in starts]
+    return np.stack(rows, axis=1)
+
+
+def stated(attributes: list[SongAttributes]) -> F32:
+    """Attributes as numbers to be learned; tempo as a smooth histogram, so that any function of it can be."""
+    plain = [[a.energy, min(a.density, DENSEST) / DENSEST, float(a.drums), (a.swing - 0.5) / 0.17] for a in attributes]
+    tempo = np.array([[a.tempo] for a in attributes])
+    return np.concatenate([np.array(plain), np.exp(-(((tempo - TEMPI) / WIDTH) ** 2))], axis=1).astype(np.float32)

@@ -1,0 +1,49 @@
+"""A sound's timbre and rhythm as one vector: statistics of its log-mel spectrogram."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_classify.network import level_free
+
+F32 = NDArray[np.float32]
+FRAMES = 256
+"""Frames of a segment: 5.9 s, several bars."""
+GROUP = 4
+"""Bands whose rises are averaged."""
+REGIONS = ((0, 16), (16, 40), (40, 64))
+"""Bands of low, middle and high sounds, whose rhythms are apart."""
+LAGS = (4, 101)
+"""Frames: 93 ms to 2.3 s, from sixteenths to bars."""
+QUANTILES = (0.5, 0.9, 0.99)
+SIZE = 2 * 64 + 64 // GROUP + len(REGIONS) * (LAGS[1] - LAGS[0] + len(QUANTILES))
+
+
+def statistics(mel: F32) -> F32:
+    """The statistics of segments.
+
+    Args:
+        mel: float32 `[segments, FRAMES, 64]` in dB, of any level.
+
+    Returns:
+        float32 `[segments, SIZE]`: mean and deviation of each band, mean rises by group of bands, and of each region
+        the autocorrelation and quantiles of its rises.
+    """
+    x = level_free(mel)
+    rises = np.maximum(np.diff(x, axis=1), 0.0)
+    grouped = rises.mean(axis=1).reshape(len(x), -1, GROUP).mean(axis=2)
+    parts = [x.mean(axis=1), x.std(axis=1), grouped]
+    for first, last in REGIONS:
+        strength = rises[:, :, first:last].mean(axis=2)
+        parts.append(_autocorrelation(strength))
+        parts.append(np.quantile(strength, QUANTILES, axis=1).T)
+    return np.concatenate(parts, axis=1).astype(np.float32)
+
+
+def _autocorrelation(strength: F32) -> F32:
+    """The autocorrelation at `LAGS` as a share of that at 0; 0 where nothing rises."""
+    centred = strength - strength.mean(axis=1, keepdims=True)
+    spectrum = np.fft.rfft(centred, 2 * FRAMES, axis=1)
+    products = np.fft.irfft(np.abs(spectrum) ** 2, axis=1)
+    return np.asarray(products[:, LAGS[0] : LAGS[1]] / (products[:, :1] + 1e-6), np.float32)

@@ -1,0 +1,179 @@
+"""The queue before the processes that classify: a few at a time, each of them with one sound."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+from antiphon.io.http_message import Refusal
+from antiphon.jobs.board import places
+from antiphon.jobs.classifying.process import ClassifierProcess
+from antiphon.jobs.spool import write_pieces
+from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder, why
+
+MAX_REQUESTS = 64
+"""Sounds that are received, wait or are classified; a further one is refused."""
+MAX_BYTES = 1024 * 1024 * 1024
+"""Bytes of all of them together."""
+IDLE_SECONDS = 60.0
+"""After which a process that is not asked ends."""
+STALE_SECONDS = 5.0
+"""Age of a process above which a name that it does not know is looked for by a new one: a plugin may have come."""
+BUSY = (("Retry-After", "5"),)
+
+
+class ClassifierPool:
+    """Processes that are asked, made where they are needed, and the sounds that wait for them.
+
+    Attributes:
+        waiting: Sounds that are received, wait or are classified.
+        done: Answers since the start.
+        refused: Sounds that were refused because too many wait.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Makes nothing yet.
+
+        Args:
+            folder: For the sounds that wait; whatever is in it is removed.
+        """
+        self._folder = folder
+        self._turn = asyncio.Semaphore(places())
+        self._idle: list[ClassifierProcess] = []
+        self._busy: set[ClassifierProcess] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self._bytes = 0
+        self._made = False
+        self.waiting = self.done = self.refused = 0
+
+    async def close(self) -> None:
+        """Ends all processes."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for process in [*self._idle, *self._busy]:
+            await process.end()
+        self._idle.clear()
+        await asyncio.gather(*self._ending)
+
+    async def classifiers(self) -> list[dict[str, Any]]:
+        """What there is to ask for; raises `Refusal` where no process starts."""
+        async with self._turn, self._process() as process:
+            return process.classifiers
+
+    async def classify(self, name: str, path: Path) -> dict[str, Any]:
+        """Classifies a file as soon as it is its turn.
+
+        Args:
+            name: Of the classifier.
+            path: The file.
+
+        Returns:
+            The answer, of the names and values that `library.classification.classify` gives.
+
+        Raises:
+            Refusal: With the reason; 429 where too many wait.
+        """
+        with self._place():
+            return await self._ask(name, str(path))
+
+    async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> dict[str, Any]:
+        """As `classify`, for a sound that is sent: it waits in a file, which is removed afterwards.
+
+        Args:
+            name: Of the classifier.
+            pieces: The sound's bytes.
+        """
+        with self._place():
+            size = 0
+
+            def count(more: int) -> None:
+                nonlocal size
+                size += more
+                self._bytes += more
+                if self._bytes > MAX_BYTES:
+                    self.refused += 1
+                    raise Refusal(429, f"{MAX_BYTES >> 20} MiB of sound wait already; try again", BUSY)
+
+            path = self._folder_made() / secrets.token_hex(8)
+            try:
+                await write_pieces(path, pieces, count)
+                if not size:
+                    raise Refusal(400, "the body is empty; send the bytes of a sound file")
+                return await self._ask(name, str(path))
+            except OSError as error:
+                raise Refusal(507, f"the sound could not be written: {why(error)}") from None
+            finally:
+                self._bytes -= size
+                path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _place(self) -> Iterator[None]:
+        if self.waiting >= MAX_REQUESTS:
+            self.refused += 1
+            raise Refusal(429, f"{MAX_REQUESTS} sounds are classified or wait already; try again", BUSY)
+        self.waiting += 1
+        try:
+            yield
+            self.done += 1
+        finally:
+            self.waiting -= 1
+
+    async def _ask(self, name: str, path: str) -> dict[str, Any]:
+        async with self._turn:
+            async with self._process() as process:
+                try:
+                    return await process.ask(name, path)
+                except Refusal as refusal:
+                    if refusal.status != 404 or time.monotonic() - process.began < STALE_SECONDS:
+                        raise
+                    process.ready = False
+                    self._end_idle()
+            async with self._process() as process:
+                return await process.ask(name, path)
+
+    @contextlib.asynccontextmanager
+    async def _process(self) -> AsyncIterator[ClassifierProcess]:
+        """A process that can be asked; it ends where it is left in the middle of a sound."""
+        self._idle = [process for process in self._idle if process.ready]
+        process = self._idle.pop() if self._idle else await ClassifierProcess.start()
+        self._busy.add(process)
+        try:
+            yield process
+        finally:
+            self._busy.discard(process)
+            if process.ready:
+                self._idle.append(process)
+                self._rest()
+            else:
+                self._end(process)
+
+    def _rest(self) -> None:
+        """Ends the processes that nobody has asked for some time, unless another request comes before."""
+        if self._sweep is not None:
+            self._sweep.cancel()
+        self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._end_idle)
+
+    def _end_idle(self) -> None:
+        for process in self._idle:
+            self._end(process)
+        self._idle.clear()
+
+    def _end(self, process: ClassifierProcess) -> None:
+        task = asyncio.get_running_loop().create_task(process.end())
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    def _folder_made(self) -> Path:
+        if not self._made:
+            make_folder(self._folder, PRIVATE_FOLDER)
+            for left in self._folder.iterdir():  # of a web process that was killed
+                with contextlib.suppress(OSError):
+                    left.unlink()
+            self._made = True
+        return self._folder

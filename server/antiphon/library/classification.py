@@ -1,0 +1,155 @@
+"""One sound through one classifier: an analysis that is asked for by itself, for a file or for sound as it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from antiphon.contract.analysis import Analysis, is_classifier
+from antiphon.contract.block import Samples
+from antiphon.errors import AntiphonError, FileError, PluginError, UsageError
+from antiphon.io.containers import KINDS
+from antiphon.io.decode import Decoder
+from antiphon.library.analyses import AnalysisFeed, analyses
+
+LONGEST = 3600.0
+"""Seconds of a file, at most: half a minute of processor time."""
+SOUND = "the sound"
+"""What messages call it: a client knows no path of this machine."""
+
+
+class NoSound(FileError):
+    """What was sent is not a sound file of a kind that is read."""
+
+
+def classifiers() -> dict[str, Analysis]:
+    """The classifiers there are, by name."""
+    return {name: analysis for name, analysis in sorted(analyses().items()) if is_classifier(analysis)}
+
+
+def descriptions() -> list[dict[str, Any]]:
+    """What there is to ask for, as JSON data: name, labels, shortest (s), quantities, and why one cannot be used."""
+    found = []
+    for name, analysis in classifiers().items():
+        labels, problem = [], ""
+        try:
+            labels = [str(label) for label in analysis.labels]
+        except AntiphonError as error:
+            problem = str(error)
+        except Exception as error:
+            problem = f"the analysis {name!r} failed: {type(error).__name__}: {error}"
+        quantities = [
+            {"name": quantity.name, "kind": quantity.kind, "unit": quantity.unit, "doc": quantity.doc}
+            for quantity in analysis.quantities
+        ]
+        found.append({
+            "name": name, "labels": labels, "shortest": analysis.shortest, "quantities": quantities, "problem": problem,
+        })  # fmt: skip
+    return found
+
+
+def classify(name: str, path: Path) -> dict[str, Any]:
+    """Classifies a file.
+
+    Args:
+        name: Of the classifier.
+        path: The file.
+
+    Returns:
+        duration, in seconds; labels: the value of its first quantity of that kind, None without one; and every
+        quantity by its name.
+
+    Raises:
+        NoSound: It is no sound file.
+        FileError: It cannot be decoded.
+        UsageError: It is too short, or too long.
+        PluginError: It failed.
+        LookupError: There is no such classifier.
+    """
+    analysis = _classifier(name)
+    try:
+        with Decoder(path) as decoder:
+            rate = decoder.info.rate
+            feed, frames = AnalysisFeed(name, analysis, rate, decoder.info.channels), 0
+            for block in decoder.blocks():
+                feed.take(block)
+                frames += block.shape[1]
+                if frames > LONGEST * rate:
+                    raise UsageError(f"the sound lasts more than {LONGEST / 60:g} minutes; send a part of it")
+        return {"duration": round(frames / rate, 3), **_values(analysis, feed)}
+    except FileError as error:
+        raise _plain(error, decoder_name=str(path)) from None
+
+
+def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, Any]]:
+    """Classifies sound as it arrives.
+
+    Args:
+        name: Of the classifier.
+        pipe: The descriptor of a pipe with a sound file that is read from its beginning: wav, ogg, mp3, aiff or au.
+        every: Seconds of sound for each interim answer, at least the classifier's shortest.
+
+    Yields:
+        For each such part start and end, in seconds, and what `classify` returns, without the duration; when the sound
+        has ended what `classify` returns.
+
+    Raises:
+        NoSound, FileError, UsageError, PluginError, LookupError: As `classify`; a stream may be of any length.
+    """
+    analysis = _classifier(name)
+    every = max(every, analysis.shortest)
+    try:
+        with Decoder(SOUND, pipe=pipe) as decoder:
+            rate, channels = decoder.info.rate, decoder.info.channels
+            whole = AnalysisFeed(name, analysis, rate, channels)
+            part, begun, frames = AnalysisFeed(name, analysis, rate, channels), 0, 0
+            each = round(every * rate)
+            for block in _cut(decoder.blocks(), each):
+                whole.take(block)
+                part.take(block)
+                frames += block.shape[1]
+                if frames - begun == each:
+                    yield {
+                        "start": round(begun / rate, 3), "end": round(frames / rate, 3), **_values(analysis, part),
+                    }  # fmt: skip
+                    part, begun = AnalysisFeed(name, analysis, rate, channels), frames
+        yield {"duration": round(frames / rate, 3), **_values(analysis, whole)}
+    except FileError as error:
+        raise _plain(error, decoder_name=SOUND) from None
+
+
+def _classifier(name: str) -> Analysis:
+    from antiphon.runtime.suggestion import instead
+
+    present = classifiers()
+    if name not in present:
+        raise LookupError(f"there is no classifier {name!r}{instead(name, sorted(present))}")
+    return present[name]
+
+
+def _values(analysis: Analysis, feed: AnalysisFeed) -> dict[str, Any]:
+    _, values, problem = feed.end()
+    if values is None:
+        raise PluginError(problem) if feed.faulty else UsageError(problem)
+    of_labels = [quantity.name for quantity in analysis.quantities if quantity.kind == "labels"]
+    plain = {key: value for key, value in values.items() if not isinstance(value, bytes)}
+    return {"labels": values[of_labels[0]] if of_labels else None, **plain}
+
+
+def _cut(blocks: Iterator[Samples], each: int) -> Iterator[Samples]:
+    """The blocks, cut wherever `each` frames are complete."""
+    left = each
+    for block in blocks:
+        at = 0
+        while at < block.shape[1]:
+            piece = block[:, at : at + left]
+            at += piece.shape[1]
+            left = left - piece.shape[1] or each
+            yield piece
+
+
+def _plain(error: FileError, decoder_name: str) -> FileError:
+    """The error without this machine's paths."""
+    text = str(error).replace(f"cannot read {decoder_name}", f"cannot read {SOUND}")
+    return NoSound(text) if f"not a {KINDS} file" in text or "Format not recognised" in text else FileError(text)
