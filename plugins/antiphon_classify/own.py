@@ -1,7 +1,7 @@
 """The performer's own classifiers: each folder in the data folder's `classifiers` is an analysis of its name.
 
-`antiphon pipeline run FILE --steps deploy` puts them there. A folder that holds something else is no analysis; whoever
-asks for it by its name gets the reason.
+`antiphon pipeline run FILE --steps deploy` puts them there. A folder that holds something else is no analysis; the
+reason is stated where it is asked for by its name.
 """
 
 from __future__ import annotations

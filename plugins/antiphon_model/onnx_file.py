@@ -15,8 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from antiphon.api import Samples
-from antiphon.api.models import ModelError
-from antiphon_model import onnx_wire
+from antiphon.api.models import ModelError, check_onnx
 from antiphon_model.foreign import Run, sentence
 
 TYPES = {
@@ -46,7 +45,7 @@ def load(data: bytes) -> OnnxModel:
     Raises:
         ModelError: It is none, or does not follow the convention.
     """
-    onnx_wire.check(data)
+    check_onnx(data)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL

@@ -23,8 +23,8 @@ import numpy as np
 
 from antiphon.api import AntiphonError, Samples
 from antiphon.api.files import write_atomic
-from antiphon.api.models import ModelError
-from antiphon_model import archive, onnx_wire
+from antiphon.api.models import ModelError, looks_like_onnx
+from antiphon_model import archive
 from antiphon_model.foreign import StreamProgram, confine, sentence
 from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
 
@@ -140,7 +140,7 @@ def describe(data: bytes) -> dict[str, Any]:
     Raises:
         ModelError: It is none.
     """
-    parts = _onnx(data) if onnx_wire.looks_like(data) else _torchscript(data)
+    parts = _onnx(data) if looks_like_onnx(data) else _torchscript(data)
     return {"sha256": hashlib.sha256(data).hexdigest(), **parts}
 
 

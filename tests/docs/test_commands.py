@@ -90,7 +90,10 @@ ELSEWHERE = {
     'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
     ".venv/bin/pre-commit install": "git's own",
     'pip install "antiphon[pipeline]"': "make test-real, which installs it",
+    'pip install "antiphon[sklearn,torch]"': "the same",
     "antiphon pipeline run pipeline.toml": "tests/pipeline/test_shards.py, which has the extra",
+    "antiphon pipeline run pipeline.toml --steps train,evaluate,deploy": "tests/pipeline/training/test_frameworks.py",
+    "antiphon library analyse song.mp3 --only genres": "the same, which trains the analysis",
 }
 NEEDS_TORCH = {"antiphon render worker --in in.wav --out out.wav", "antiphon evaluate hum --system yin mine.wav"}
 SESSION = "antiphon serve --patch demo --session tonight"

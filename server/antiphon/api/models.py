@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from antiphon.contract.classifier_file import ClassifierDetails, classifiers_folder
 from antiphon.contract.classifier_session import ClassifierFile
+from antiphon.contract.onnx_wire import check as check_onnx
+from antiphon.contract.onnx_wire import looks_like as looks_like_onnx
 from antiphon.runtime.model_files import ModelError
 from antiphon.runtime.model_files import entry as manifest_entry
 from antiphon.runtime.model_files import weights as read_weights
@@ -23,7 +25,9 @@ __all__ = [
     "ModelFolder",
     "ModelInfo",
     "ModelProcessor",
+    "check_onnx",
     "classifiers_folder",
+    "looks_like_onnx",
     "manifest_entry",
     "models_folder",
     "read_weights",

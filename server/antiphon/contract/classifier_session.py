@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.classifier_file import DETAILS, LARGEST_MODEL, MODEL, digest_of, read_content, read_details
+from antiphon.contract.onnx_wire import check
 from antiphon.errors import FileError
+from antiphon.runtime.model_files import ModelError
 from antiphon.runtime.shortening import shorten
 
 F32 = NDArray[np.float32]
@@ -61,6 +63,10 @@ def open_session(path: Path, content: bytes) -> Any:
         import onnxruntime
     except ModuleNotFoundError:
         raise FileError(f"{path} needs onnxruntime, which is not installed: pip install 'antiphon[onnx]'") from None
+    try:
+        check(content)
+    except ModelError as error:
+        raise FileError(f"{path}: {error}") from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4

@@ -157,11 +157,19 @@ def test_what_cannot_be_written_leaves_the_classifier_of_before(trained, tmp_pat
             raise FileError("no room")
         path.write_bytes(content)
 
-    monkeypatch.setattr(deployment.paths, "write_atomic", fail)
-    with pytest.raises(FileError, match="no room"):
-        install(source, place, "another")
-    assert {path.name: path.read_bytes() for path in place.iterdir()} == before
-    assert [path.name for path in place.parent.iterdir()] == ["mine"]
+    def refuse(path: Path, target: Path) -> Path:
+        if path.name.endswith(".new"):
+            raise PermissionError("no renaming")
+        return rename(path, target)
+
+    rename = Path.rename
+    for part, name, fault in ((deployment.paths, "write_atomic", fail), (Path, "rename", refuse)):
+        with monkeypatch.context() as patch:
+            patch.setattr(part, name, fault)
+            with pytest.raises(FileError, match="no "):
+                install(source, place, "another")
+        assert {path.name: path.read_bytes() for path in place.iterdir()} == before
+        assert [path.name for path in place.parent.iterdir()] == ["mine"]
 
 
 @pytest.mark.parametrize(

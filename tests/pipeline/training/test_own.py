@@ -24,10 +24,14 @@ BANDS, FRAMES, RATE, HOP, WINDOW = 8, 10, 8000, 128, 256
 LABELS = ["low", "high"]
 
 
-def graph(outputs: int = 2) -> bytes:
-    """Which half of the bands has more energy: the softmax of the means of both."""
+def graph(outputs: int = 2, halves_in: str = "") -> bytes:
+    """Which half of the bands has more energy: the softmax of the means of both; its numbers may be in another file."""
     halves = np.zeros((BANDS, outputs), np.float32)
     halves[: BANDS // 2, 0] = halves[BANDS // 2 :, 1] = 2 / BANDS
+    tensor = numpy_helper.from_array(halves, "halves")
+    if halves_in:
+        onnx.external_data_helper.set_external_data(tensor, halves_in)
+        tensor.ClearField("raw_data")
     nodes = [
         helper.make_node("ReduceMean", ["excerpts"], ["bands"], axes=[1], keepdims=0),
         helper.make_node("MatMul", ["bands", "halves"], ["scores"]),
@@ -36,7 +40,7 @@ def graph(outputs: int = 2) -> bytes:
     value = helper.make_tensor_value_info
     made = helper.make_graph(
         nodes, "halves", [value("excerpts", TensorProto.FLOAT, ["n", FRAMES, BANDS])],
-        [value("probabilities", TensorProto.FLOAT, ["n", outputs])], [numpy_helper.from_array(halves, "halves")],
+        [value("probabilities", TensorProto.FLOAT, ["n", outputs])], [tensor],
     )  # fmt: skip
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     return bytes(model.SerializeToString())
@@ -110,6 +114,7 @@ def test_folders_that_are_no_classifiers_give_a_reason_and_leave_the_others(clas
     write(classifiers / "exchanged", graph(), digest="0" * 40)
     write(classifiers / "three", graph(3))
     write(classifiers / "no-graph", b"not ONNX at all")
+    write(classifiers / "elsewhere", graph(halves_in="../secret"))
     write(classifiers / "many", graph(), labels=[str(n) for n in range(20_000)])
     write(classifiers / ".hidden", graph())
     (classifiers / "file").write_text("no folder")
@@ -119,12 +124,13 @@ def test_folders_that_are_no_classifiers_give_a_reason_and_leave_the_others(clas
         with pytest.raises(Exception, match=f"the analysis '{name}' cannot be made: .*{reason}"):
             named_analyses([name])
     path = tone(tmp_path / "a.wav", 200)
-    results = analyse_file(bytes(path), ["good", "exchanged", "three", "no-graph"])
+    results = analyse_file(bytes(path), ["good", "exchanged", "three", "no-graph", "elsewhere"])
     assert results["good"][1] is not None
     for name, reason in (
         ("exchanged", "is not the file that classifier.json names by its digest"),
         ("three", "does not give a probability for each of its 2 labels"),
-        ("no-graph", "cannot be loaded by onnxruntime"),
+        ("no-graph", "it is no ONNX model"),
+        ("elsewhere", "it keeps numbers in another file"),
     ):
         assert results[name][1] is None
         assert reason in results[name][2]
