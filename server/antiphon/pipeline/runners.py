@@ -118,7 +118,6 @@ def _place(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[
         yield "DirectRunner", [*(several if workers > 1 else []), *options]
     elif runner == "dask":
         from apache_beam.runners.dask.dask_runner import DaskRunner
-
         from distributed import LocalCluster, default_client
 
         if any(option.startswith(("--dask_client_address", "--dask_scheduler_file")) for option in options):
