@@ -91,6 +91,9 @@ ELSEWHERE = {
     ".venv/bin/pre-commit install": "git's own",
     'pip install "antiphon[pipeline]"': "make test-real, which installs it",
     "antiphon pipeline run pipeline.toml": "tests/pipeline/test_shards.py, which has the extra",
+    "antiphon pipeline watch pipeline.toml": "tests/pipeline/test_watch_command.py sends it files and messages",
+    'antiphon dataset fetch freesound "rain on leaves" rain --key-file ~/freesound.key --longest 20 --licence cc0 '
+    "--licence by": "tests/datasets/test_freesound.py, with a server of its own",
 }
 NEEDS_TORCH = {"antiphon render worker --in in.wav --out out.wav", "antiphon evaluate hum --system yin mine.wav"}
 SESSION = "antiphon serve --patch demo --session tonight"

@@ -141,7 +141,7 @@ def is_written(path: Path) -> bool:
     except OSError:
         return False
     try:
-        # a lease for reading is refused while anybody has the file open for writing
+        # a lease for reading is refused while a program has the file open for writing
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except BlockingIOError:
