@@ -225,6 +225,14 @@ def folder(root: Path) -> None:
         sound(root / place)
 
 
+def freesound(root: Path) -> None:
+    """Two sounds of a search."""
+    for number in (12, 34):
+        sound(root / f"audio/{number}.mp3")
+    about = {"username": "owner", "license": "by", "tags": ["rain"], "queries": ["rain"]}
+    (root / "sounds.json").write_text(json.dumps({"12": about, "34": {**about, "username": "another"}}))
+
+
 TREES: dict[str, tuple[Callable[[Path], None], dict[str, int]]] = {
     "fma": (fma, {"train": 1, "valid": 1, "test": 1}),
     "gtzan": (gtzan, {"train": 443, "valid": 197, "test": 290}),
@@ -243,6 +251,7 @@ TREES: dict[str, tuple[Callable[[Path], None], dict[str, int]]] = {
     "vgmidi": (vgmidi, {}),
     "openmic": (openmic, {"train": 1, "test": 1}),
     "pop909": (pop909, {}),
+    "freesound": (freesound, {}),
     "folder": (folder, {}),
 }
 """By name, what makes the tree, and its published split; {} where none was published."""

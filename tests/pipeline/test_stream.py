@@ -13,7 +13,7 @@ import pytest
 from tests import audio
 
 from antiphon.errors import FileError, UsageError, WireError
-from antiphon.pipeline import stream as streams
+from antiphon.pipeline import watching
 from antiphon.pipeline.arrivals import Arrival, FolderWatch, is_written, within
 from antiphon.pipeline.journal import ResultJournal
 from antiphon.pipeline.settings import WatchSettings, load
@@ -223,7 +223,7 @@ def test_a_table_watch_alone_is_a_pipeline(tmp_path: Path) -> None:
     settings = load(path)
     assert settings.watch == WatchSettings(tmp_path / "in", queue=3)
     with pytest.raises(FileError, match="there is no folder"):
-        streams.watch(settings.watch, tmp_path / "watch.jsonl", lambda _: None)
+        watching.watch(settings.watch, tmp_path / "watch.jsonl", lambda _: None)
     path.write_text('name = "one"\n[watch]\npath = "in"\ntopic = "a/#"\n')
     with pytest.raises(FileError, match=r"watch\.topic is 'a/#'"):
         load(path)

@@ -28,6 +28,7 @@ def application() -> typer.Typer:
     app.callback()(_dataset)
     app.command("check")(check)
     app.command("list")(listing)
+    app.command("fetch")(fetch)
     return app
 
 
@@ -69,6 +70,37 @@ def listing(as_json: Json = False) -> None:
         return
     for one in LAYOUTS:
         typer.echo(f"{one.name:<14} {one.title}: {one.tree}")
+
+
+def fetch(
+    source: Annotated[str, typer.Argument(help="Where from: freesound.")],
+    query: Annotated[str, typer.Argument(help="Words, as in the site's own search.")],
+    folder: Annotated[Path, typer.Argument(help="Where to: a data set `freesound`.")],
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="Your key of its API; else ANTIPHON_FREESOUND_KEY.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", help="Sounds, at most.")] = 100,
+    longest: Annotated[float, typer.Option("--longest", min=0.0, help="Seconds of a sound; 0 for any.")] = 0.0,
+    licence: Annotated[
+        list[str] | None, typer.Option("--licence", help="cc0, by or by-nc; may be given again; without, any.")
+    ] = None,
+    server: Annotated[str, typer.Option("--server", help="Where the API is.")] = "https://freesound.org",
+    as_json: Json = False,
+) -> None:
+    """Fetch the previews of a search, with tags, owner and licence of each. What is there is not fetched again."""
+    from antiphon.cli.library.options import progress_bar
+    from antiphon.datasets.freesound import Freesound, FreesoundSearch, key_from
+    from antiphon.errors import UsageError
+
+    if source != "freesound":
+        raise UsageError(f"there is nothing to fetch from {source!r}; there is freesound")
+    search = FreesoundSearch(query, most, longest, tuple(licence or ()))
+    with progress_bar("fetching") as progress:
+        counts = Freesound(key_from(key_file), server).fetch(search, folder, progress)
+    if as_json:
+        typer.echo(json.dumps(asdict(counts)))
+    else:
+        typer.echo(f"{counts.fetched:,} sounds fetched, {counts.known:,} were there, {counts.left:,} left out")
 
 
 def _lines(report: Report) -> list[str]:

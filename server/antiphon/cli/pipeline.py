@@ -95,12 +95,12 @@ def watch(
     """Analyse sounds as they arrive, in a folder and over MQTT: a JSON object a line, until Ctrl-C."""
     from antiphon.cli.terminal.errors import complain
     from antiphon.errors import UsageError
-    from antiphon.pipeline import settings, stream
+    from antiphon.pipeline import settings, watching
 
     chosen = settings.load(file)
     if chosen.watch is None:
         raise UsageError(f'{file} has no table [watch] with path = "FOLDER", where sounds arrive')
-    counts = stream.watch(
+    counts = watching.watch(
         chosen.watch, into or chosen.out / "watch.jsonl", (lambda _: None) if quiet else lambda line: typer.echo(line)
     )
     complain(", ".join(f"{count:,} {word}" for word, count in counts.items()))

@@ -88,7 +88,7 @@ class FolderWatch:
 
 
 def within(folder: Path, name: str, largest: int) -> Arrival:
-    """A file that somebody else has named.
+    """A file that a client has named.
 
     Args:
         folder: It has to be below this one.
@@ -141,12 +141,12 @@ def is_written(path: Path) -> bool:
     except OSError:
         return False
     try:
-        # a lease for reading is refused while anybody has the file open for writing
+        # a lease for reading is refused while a program has the file open for writing
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     except BlockingIOError:
         return True
-    except OSError:  # somebody else's file, or one on a network
+    except OSError:  # a file of another user, or on a network
         return False
     finally:
         os.close(fd)

@@ -12,11 +12,11 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from antiphon.errors import FileError, UsageError, WireError
+from antiphon.errors import FileError, WireError
 from antiphon.library.analyses import identify_and_analyse
 from antiphon.pipeline.analysing import prediction
 from antiphon.pipeline.arrivals import Arrival, FolderWatch, check_size
@@ -201,41 +201,6 @@ async def _cancel(*tasks: asyncio.Future[Any]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def watch(
-    settings: WatchSettings, journal: Path, echo: Callable[[str], None], counts: StreamCounts | None = None
-) -> dict[str, int]:
-    """Analyses what arrives, until SIGINT or SIGTERM.
-
-    Args:
-        settings: Of the table [watch].
-        journal: The file for results.
-        echo: Called with each line.
-        counts: What is counted, for those who look meanwhile.
-
-    Returns:
-        The counts.
-
-    Raises:
-        FileError: The folder is not there, or the journal cannot be written.
-        UsageError: The broker's address cannot be.
-        PluginError: There is no analysis of a name.
-    """
-    from antiphon.library.analyses import named_analyses
-    from antiphon.pipeline.stream_mqtt import MqttSource, broker_of
-
-    if not settings.path.is_dir():
-        raise FileError(f"there is no folder {settings.path}: watch.path names the one that sounds arrive in")
-    names = named_analyses(settings.analyses)
-    if not names:
-        raise UsageError("no plugin registers an analysis; `antiphon plugins` lists those that there are, and why not")
-    counted = counts if counts is not None else StreamCounts()
-    with ResultJournal(journal, echo) as written:
-        stream = SoundStream(settings, names, written, counted)
-        sources = [MqttSource(broker_of(settings.mqtt), settings, journal.parent)] if settings.mqtt else []
-        asyncio.run(run(stream, sources))
-    return asdict(counted)
-
-
 def arrival_of(found: Arrival, begun: float, answer: Callable[[dict[str, Any]], None]) -> WaitingSound:
-    """A file of the folder that somebody has named."""
+    """A file of the folder that a client has named."""
     return WaitingSound(found.name, found.path, found.size, found.mtime, begun, answer)
