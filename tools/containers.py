@@ -10,6 +10,7 @@ The base is made by mmdebstrap; BASE=docker.io/library/debian:bookworm-slim take
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -20,6 +21,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from antiphon.bench.rig import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
@@ -141,7 +144,7 @@ def try_api() -> None:
     buildah's chroot isolation has no read-only root, so the root's files are compared before and after instead.
     """
     name = buildah("from", "antiphon-api", capture=True).strip()
-    port, process = "4481", None
+    osc, port, process = str(free_port()), str(free_port()), None
     with tempfile.TemporaryDirectory() as folder:
         secret = Path(folder) / "token"
         secret.write_text(secrets.token_hex(16))
@@ -151,7 +154,8 @@ def try_api() -> None:
             process = subprocess.Popen(
                 ["buildah", "run", "--user", "10001:10001", "--env", "ANTIPHON_TOKEN_FILE=/run/secrets/token",
                  "--env", "TINI_SUBREAPER=1", "--volume", f"{secret}:/run/secrets/token:ro", name, "--",
-                 "/usr/bin/tini", "--", "antiphon", "serve", "--audio", "headless", "--osc-port", "4480", "--http-port", port],
+                 "/usr/bin/tini", "--", "antiphon", "serve",
+                 "--audio", "headless", "--osc-port", osc, "--http-port", port],
                 env=environment(),
             )  # fmt: skip
             check = [sys.executable, "-m", "antiphon", "deploy", "check", f"http://127.0.0.1:{port}"]
@@ -159,18 +163,25 @@ def try_api() -> None:
                 time.sleep(1.0)
                 if not subprocess.run(check, capture_output=True, check=False).returncode:
                     break
-            subprocess.run([*check, "--token-file", str(secret)], check=True)
+            right = subprocess.run([*check, "--token-file", str(secret)], check=False).returncode == 0
             os.kill(_inner(process.pid), signal.SIGTERM)
-            print(f"containers: SIGTERM ended it with status {process.wait(60)}")
+            status = process.wait(60)
+            print(f"containers: SIGTERM ended it with status {status}")
             written = sorted(
-                path for path in _listing(root) ^ before if not path.startswith(("tmp", "var/lib/antiphon"))
+                path
+                for path in _listing(root) ^ before
+                if not path.startswith(("tmp", "var/lib/antiphon", "run/secrets"))
             )
             print(f"containers: written outside of /tmp and /var/lib/antiphon: {written or 'nothing'}")
         finally:
             if process is not None and process.poll() is None:
+                with contextlib.suppress(OSError):
+                    os.kill(_inner(process.pid), signal.SIGKILL)  # buildah goes with it, but not it with buildah
                 process.kill()
                 process.wait()
             buildah("rm", name)
+    if not right or status or written:
+        sys.exit("containers: the API's image is not as it should be")
 
 
 def _inner(pid: int) -> int:
