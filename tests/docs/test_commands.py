@@ -62,6 +62,9 @@ PARSED = {
     "antiphon serve --patch through --mqtt-url mqtt://localhost": "tests/serve/test_mqtt.py has a broker",
     "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
     "antiphon serve --midi": "tests/real/test_midi.py",
+    "antiphon deploy check http://127.0.0.1:4401": "tests/serve/test_deploy.py checks a server",
+    "antiphon deploy check http://127.0.0.1:4401 --token-file token": "the same",
+    "antiphon deploy check https://studio.example --token-file token --json": "the same",
     "antiphon serve --live --patch band": "tests/serve/test_code.py runs scripts on its page",
     "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",
     "antiphon serve --midi-in keys --midi-out gear": "the same",
@@ -89,6 +92,8 @@ ELSEWHERE = {
     "mosquitto_sub -v -t 'antiphon/#'": "the same",
     'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
     ".venv/bin/pre-commit install": "git's own",
+    "openssl rand -hex 16 > token": "tests/runtime/test_token.py, which has the form of a token",
+    "docker compose -f deploy/compose.yaml up -d": "tests/deploy/test_containers.py, which reads the file",
     'pip install "antiphon[pipeline]"': "make test-real, which installs it",
     "antiphon pipeline run pipeline.toml": "tests/pipeline/test_shards.py, which has the extra",
 }
