@@ -21,6 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from antiphon.bench.rig import free_port
+
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
 IMAGES = {"api": "", "worker": "[pipeline]"}
@@ -36,6 +38,10 @@ SLIM = (
     "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-include=/usr/share/doc/*/copyright",
 )  # fmt: skip
 MILLION = 1_000_000
+USER = 10001
+"""Of the images."""
+TRIES = 60
+"""Seconds in which a server in an image has to answer."""
 
 
 def main(task: str) -> None:
@@ -136,55 +142,52 @@ def size(image: str) -> None:
 
 
 def try_api() -> None:
-    """Runs the API image as a user without rights and has `antiphon deploy check` try it; SIGTERM ends it.
-
-    buildah's chroot isolation has no read-only root, so the root's files are compared before and after instead.
-    """
+    """Runs the API image, its root read-only, without rights; `antiphon deploy check` tries it, and SIGTERM ends it."""
     name = buildah("from", "antiphon-api", capture=True).strip()
-    port, process = "4481", None
+    osc, port, process = str(free_port()), str(free_port()), None
     with tempfile.TemporaryDirectory() as folder:
-        secret = Path(folder) / "token"
+        home, data = Path(folder) / "home", Path(folder) / "data"
+        for made in (home, data):
+            made.mkdir()
+            os.chown(made, USER, USER)
+        secret = data / "token"
         secret.write_text(secrets.token_hex(16))
+        secret.chmod(0o444)
+        Path(folder).chmod(0o755)
         try:
-            root = Path(buildah("mount", name, capture=True).strip())
-            before = _listing(root)
+            root = buildah("mount", name, capture=True).strip()
             process = subprocess.Popen(
-                ["buildah", "run", "--user", "10001:10001", "--env", "ANTIPHON_TOKEN_FILE=/run/secrets/token",
-                 "--env", "TINI_SUBREAPER=1", "--volume", f"{secret}:/run/secrets/token:ro", name, "--",
-                 "/usr/bin/tini", "--", "antiphon", "serve", "--audio", "headless", "--osc-port", "4480", "--http-port", port],
-                env=environment(),
+                ["sh", str(ROOT / "tools" / "run_image.sh"), root, str(home), str(data), "antiphon", "serve",
+                 "--audio", "headless", "--osc-port", osc, "--http-port", port],
+                env={**os.environ, "TOKEN_PATH": f"/tmp/data/{secret.name}"},
             )  # fmt: skip
             check = [sys.executable, "-m", "antiphon", "deploy", "check", f"http://127.0.0.1:{port}"]
-            for _ in range(60):
+            for _ in range(TRIES):
                 time.sleep(1.0)
                 if not subprocess.run(check, capture_output=True, check=False).returncode:
                     break
-            subprocess.run([*check, "--token-file", str(secret)], check=True)
-            os.kill(_inner(process.pid), signal.SIGTERM)
-            print(f"containers: SIGTERM ended it with status {process.wait(60)}")
-            written = sorted(
-                path for path in _listing(root) ^ before if not path.startswith(("tmp", "var/lib/antiphon"))
-            )
-            print(f"containers: written outside of /tmp and /var/lib/antiphon: {written or 'nothing'}")
+            right = subprocess.run([*check, "--token-file", str(secret)], check=False).returncode == 0
+            if tini := _inner(process.pid):
+                os.kill(tini, signal.SIGTERM)
+            status = process.wait(60)
+            print(f"containers: SIGTERM ended it with status {status}")
         finally:
             if process is not None and process.poll() is None:
-                process.kill()
+                process.kill()  # what it runs is killed with it
                 process.wait()
             buildah("rm", name)
+    if not right or status:
+        sys.exit("containers: the API's image is not as it should be")
 
 
 def _inner(pid: int) -> int:
-    """The tini below a buildah, which itself would kill it on SIGTERM."""
+    """The tini below a process, which begins its namespaces and takes no SIGTERM; 0 where there is none."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         if Path(f"/proc/{child}/comm").read_text().strip() == "tini":
             return int(child)
         if found := _inner(int(child)):
             return found
     return 0
-
-
-def _listing(root: Path) -> set[str]:
-    return {str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir()}
 
 
 def _weight(path: Path) -> int:
