@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import UsageError
 from antiphon_models.identify.conditions import Sound
 from antiphon_models.identify.tracks import RATE
 
@@ -40,9 +41,10 @@ def frames_of(sound: Sound) -> U32:
             [PROGRAM, "-raw", "-json", "-length", "0", str(path)], capture_output=True, stdin=subprocess.DEVNULL,
             timeout=60,
         )  # fmt: skip
-    if done.returncode != 0:
-        return np.zeros(0, np.uint32)
-    return np.array(json.loads(done.stdout)["fingerprint"], np.uint32)
+    try:  # fpcalc 1.5 with FFmpeg 5 writes the fingerprint, and then takes the end of the file for an error
+        return np.array(json.loads(done.stdout)["fingerprint"], np.uint32)
+    except (ValueError, KeyError):
+        raise UsageError(f"{PROGRAM} gave no fingerprint: {done.stderr.decode(errors='replace')[:200]}") from None
 
 
 @dataclass(frozen=True, slots=True)

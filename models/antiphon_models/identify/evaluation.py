@@ -53,6 +53,7 @@ class Identifying(Evaluation):
         "another track. GSM's codec; rooms of RT60 0.3 to 0.8 s. Renders are no records."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909", "jsb", "esc10")
+    card: ClassVar[str] = "antiphon_identify"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, excerpt by excerpt; `limit` is the number of tracks."""

@@ -69,12 +69,14 @@ class Listening(Evaluation):
         Measure("tempo at 4 s"),
         Measure("majmin"),
         Measure("key"),
+        Measure("key or relative"),
         Measure("key, weighted"),
     )
     note: ClassVar[str] = (
         "beats, downbeats: mir_eval's F within 70 ms; within 30 ms: that of beats. tempo: within 4 %; half or double "
         "counts those too; at 4 s: after the first sound. live: beats and tempo as they were known before. majmin: "
-        "mir_eval. key: the exact one of the longest part; weighted as MIREX. Renders of one piano are not records."
+        "mir_eval. key: the exact one of the longest part; or relative: A minor for C major too; "
+        "weighted as MIREX. Renders of one piano are not records."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     card: ClassVar[str] = "antiphon_listen"
@@ -118,7 +120,15 @@ def figures(song: ListenedSong, found: MusicFound) -> Iterator[tuple[str, float]
         yield "majmin", float(scores["majmin"])
     if found.key is not None:
         yield "key", float(found.key == song.key)
+        yield "key or relative", float(found.key in (song.key, _relative(song.key)))
         yield "key, weighted", float(mir_eval.key.weighted_score(song.key, found.key))
+
+
+def _relative(key: str) -> str:
+    """The key with the same notes: "A minor" of "C major"."""
+    name, mode = key.split()
+    other, step = ("minor", 9) if mode == "major" else ("major", 3)
+    return f"{SHARP_NAMES[(SHARP_NAMES.index(name) + step) % 12]} {other}"
 
 
 def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -24,7 +26,7 @@ def test_the_truth_scores_1_in_all() -> None:
     ), 118.0)  # fmt: skip
     assert dict(figures(SONG, right)) == pytest.approx({
         "beats": 1.0, "within 30 ms": 1.0, "downbeats": 1.0, "tempo": 1.0, "half or double": 1.0, "tempo at 4 s": 1.0,
-        "majmin": 1.0, "key": 1.0, "key, weighted": 1.0,
+        "majmin": 1.0, "key": 1.0, "key or relative": 1.0, "key, weighted": 1.0,
     })  # fmt: skip
 
 
@@ -33,7 +35,11 @@ def test_half_the_tempo_and_the_relative_key_are_told_from_right_and_wrong() -> 
     assert (near["tempo"], near["half or double"]) == (0.0, 1.0)
     assert near["beats"] == pytest.approx(2 / 3, abs=0.02)
     assert near["downbeats"] == 0.0
-    assert (near["key"], near["key, weighted"]) == (0.0, 0.3)
+    assert (near["key"], near["key or relative"], near["key, weighted"]) == (0.0, 1.0, 0.3)
+    fifth = dict(figures(SONG, MusicFound(key="E minor")))
+    assert fifth["key or relative"] == 0.0
+    minor = replace(SONG, key="F# minor")
+    assert dict(figures(minor, MusicFound(key="A major")))["key or relative"] == 1.0
     assert "majmin" not in near
 
 

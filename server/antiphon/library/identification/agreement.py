@@ -49,10 +49,12 @@ class Agreement:
     Attributes:
         excess: Landmarks that agree above those of chance, in their standard deviations.
         share: The same of all that could.
+        beside: The excess of the best moment beside that place: music agrees with itself a beat away.
     """
 
     excess: float
     share: float
+    beside: float = 0.0
 
 
 def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
@@ -70,9 +72,13 @@ def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
     first, last = float(asked.seconds[0]), float(asked.seconds[-1])
     near = sound.between(first - 2.0, last + 2.0)
     count = int(_agreeing(asked, near).sum())
-    chance = float(np.mean([_agreeing(asked.placed(shift, 1.0), near).sum() for shift in _SHIFTS]))
+    moments = [int(_agreeing(asked.placed(shift, 1.0), near).sum()) for shift in _SHIFTS]
+    chance = float(np.mean(moments))
+    spread = float(np.sqrt(chance + 1.0))
     most = min(len(asked.seconds), len(near.between(first, last).seconds))
-    return Agreement((count - chance) / float(np.sqrt(chance + 1.0)), (count - chance) / max(1.0, most - chance))
+    return Agreement(
+        (count - chance) / spread, (count - chance) / max(1.0, most - chance), (max(moments) - chance) / spread
+    )
 
 
 def is_copy(one: SoundLandmarks, other: SoundLandmarks) -> bool:
