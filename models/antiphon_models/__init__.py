@@ -31,6 +31,7 @@ def antiphon_trainings(register: Register) -> None:
     place = "antiphon_models.hum.training"
     register("hum", f"{place}.recipe:HumRecipe", "The network that hears pitch, beginnings and notes.")
     register("hum-spectrogram", f"{place}.plain:PlainRecipe", "The plain way, to be measured beside it.")
+    register("genre", "antiphon_models.classify.genre.recipe:GenreRecipe", "The classifier of genres.")
 
 
 @hookimpl
@@ -43,6 +44,10 @@ def antiphon_evaluations(register: Register) -> None:
     register(
         "denoise", "antiphon_models.denoise.evaluation:Denoising",
         "Beside gates, a Wiener filter, noisereduce, an oracle.",
+    )  # fmt: skip
+    register(
+        "genre", "antiphon_models.classify.genre.evaluation:GenreEvaluation",
+        "Genres of composed songs beside MFCC, what is unknown, calibration; or GTZAN and FMA.",
     )  # fmt: skip
     register(
         "hum", "antiphon_models.hum.evaluation:Hearing",

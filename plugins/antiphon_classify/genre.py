@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, ClassVar
 
 from antiphon.api.analysis import Quantity
+from antiphon.api.models import read_weights
 from antiphon_classify.classifier import F32, Classifier
 from antiphon_classify.labels import UNKNOWN, probabilities
+from antiphon_classify.rhythm import FRAMES, RhythmNetwork
 
 SHOWN = 3
 """Genres with their probabilities."""
@@ -21,6 +24,11 @@ class Genre(Classifier):
         Quantity("genres", "labels", doc="The three most likely genres, with calibrated probabilities."),
     )
     weights: ClassVar[str] = "classify-genre"
+    excerpt: ClassVar[int] = FRAMES
+
+    @cached_property
+    def network(self) -> RhythmNetwork:
+        return RhythmNetwork(read_weights(self.weights), self.weights)
 
     def values(self, logits: F32, embedding: F32) -> Mapping[str, Any]:
         details, labels = self.details, self.labels

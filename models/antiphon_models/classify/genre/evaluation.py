@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import UsageError
 from antiphon.api.models import manifest_entry, read_weights
-from antiphon_classify.classifier import EXCERPT
-from antiphon_classify.network import ClassifierNetwork
+from antiphon_classify.rhythm import FRAMES, RhythmNetwork
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.genre import field
 from antiphon_models.classify.genre.baseline import MfccRegression
@@ -53,6 +52,7 @@ class GenreEvaluation(Evaluation):
     measures = (
         Measure("accuracy"),
         Measure("top 3"),
+        Measure("of two clips"),
         Measure("ECE", better="lower"),
         Measure("strangers unknown"),
         Measure("no songs unknown"),
@@ -100,7 +100,7 @@ def _answers(
         return tuple(SystemAnswers(np.tile(share, (len(each), 1)), 0.0) for each in (clips, strangers))  # type: ignore[return-value]
     if name == OURS:
         details = manifest_entry(WEIGHTS)
-        network = ClassifierNetwork(read_weights(WEIGHTS), WEIGHTS)
+        network = RhythmNetwork(read_weights(WEIGHTS), WEIGHTS)
         temperature, threshold = float(details["temperature"]), float(details["threshold"])
         pair = [clip_logits(network, each) for each in (clips, strangers)]
     else:
@@ -116,14 +116,9 @@ def _answers(
     return first, second
 
 
-def clip_logits(network: ClassifierNetwork, clips: LabeledClips) -> F32:
-    """The mean over the excerpts of each clip: float32 `[clips, labels]`."""
-    count = clips.mel.shape[1] // EXCERPT
-    found = [
-        network.logits(mel[: count * EXCERPT].astype(np.float32).reshape(count, EXCERPT, -1)).mean(axis=0)
-        for mel in clips.mel
-    ]
-    return np.asarray(found, np.float32).reshape(len(clips), len(LABELS))
+def clip_logits(network: RhythmNetwork, clips: LabeledClips) -> F32:
+    """Of one excerpt of each clip: float32 `[clips, labels]`."""
+    return network.logits(clips.mel[:, :FRAMES].astype(np.float32))
 
 
 def _values(name: str, clips: LabeledClips, known: SystemAnswers, strange: SystemAnswers) -> Iterator[MetricValue]:
@@ -139,6 +134,12 @@ def _values(name: str, clips: LabeledClips, known: SystemAnswers, strange: Syste
     right = np.asarray(best == clips.targets)
     confidence = np.asarray(known.probabilities.max(axis=1))
     yield MetricValue(name, "ECE", f"all clips in {BINS} bins", calibration_error(confidence, right))
+    for group in np.unique(clips.groups[clips.targets != OTHER]):
+        rows = np.flatnonzero(clips.groups == group)
+        # the mean of logarithms is that of logits, but for what all labels share
+        joined = np.log(known.probabilities[rows] + 1e-12).mean(axis=0)
+        target = int(clips.targets[rows[0]])
+        yield MetricValue(name, "of two clips", f"{LABELS[target]} {group}", float(joined.argmax() == target))
     for n, unknown in enumerate(strange.unknown):
         yield MetricValue(name, "strangers unknown", f"stranger {n}", float(unknown))
 
