@@ -40,6 +40,7 @@ def antiphon_trainings(register: Register) -> None:
         "instruments", "antiphon_models.classify.instruments.recipe:InstrumentsRecipe",
         "Which of sixteen families of instruments sound.",
     )  # fmt: skip
+    register("genre", "antiphon_models.classify.genre.recipe:GenreRecipe", "The classifier of genres.")
 
 
 @hookimpl
@@ -56,6 +57,10 @@ def antiphon_evaluations(register: Register) -> None:
     register(
         "denoise", "antiphon_models.denoise.evaluation:Denoising",
         "Beside gates, a Wiener filter, noisereduce, an oracle.",
+    )  # fmt: skip
+    register(
+        "genre", "antiphon_models.classify.genre.evaluation:GenreEvaluation",
+        "Genres of composed songs beside MFCC, what is unknown, calibration; or GTZAN and FMA.",
     )  # fmt: skip
     register(
         "hum", "antiphon_models.hum.evaluation:Hearing",

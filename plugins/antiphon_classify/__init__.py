@@ -19,4 +19,5 @@ def antiphon_analyses(register: Register) -> None:
         "popularity", "antiphon_classify.popularity:Popularity",
         "What a computed audience would give a sound, with an interval.",
     )  # fmt: skip
+    register("genre", "antiphon_classify.genre:Genre", "The three most likely of twelve genres, or unknown.")
     register_own(register)

@@ -30,10 +30,12 @@ class Classifier(Analysis):
     Attributes:
         weights: Their name in the manifest, whose entry has `labels`, and what else the classifier needs.
         shortest: Seconds of sound that it needs at least.
+        excerpt: Frames that its network takes at once; of a shorter sound it takes what there is.
     """
 
     weights: ClassVar[str]
     shortest: ClassVar[float] = 3.0
+    excerpt: ClassVar[int] = EXCERPT
     rate: ClassVar[int | None] = MEL.rate
     channels = 1
     classifier = True
@@ -83,7 +85,7 @@ class ClassifierRun(AnalysisRun):
     def feed(self, block: Samples) -> None:
         self._samples += block.shape[1]
         self._held = np.concatenate([self._held, self._mel.push(np.asarray(block[0], np.float32))])
-        whole = len(self._held) // EXCERPT
+        whole = len(self._held) // self._classifier.excerpt
         if whole >= TOGETHER:
             self._take(whole)
 
@@ -92,10 +94,11 @@ class ClassifierRun(AnalysisRun):
         if seconds < self._classifier.shortest:
             least = self._classifier.shortest
             raise UsageError(f"the sound lasts {seconds:.1f} s, and at least {least:g} s are needed")
-        self._take(len(self._held) // EXCERPT)
+        length = self._classifier.excerpt
+        self._take(len(self._held) // length)
         # a rest that is shorter than half an excerpt has been classified for the most part
-        if len(self._held) >= EXCERPT // 2 or not self._excerpts:
-            ending = np.concatenate([self._last, self._held])[-EXCERPT:]
+        if len(self._held) >= length // 2 or not self._excerpts:
+            ending = np.concatenate([self._last, self._held])[-length:]
             self._classify(ending[None])
         if not self._embeddings:
             return {quantity.name: None for quantity in self._classifier.quantities}
@@ -104,8 +107,9 @@ class ClassifierRun(AnalysisRun):
 
     def _take(self, whole: int) -> None:
         if whole:
-            excerpts = self._held[: whole * EXCERPT].reshape(whole, EXCERPT, MEL.bands)
-            self._last, self._held = excerpts[-1], self._held[whole * EXCERPT :]
+            length = self._classifier.excerpt
+            excerpts = self._held[: whole * length].reshape(whole, length, MEL.bands)
+            self._last, self._held = excerpts[-1], self._held[whole * length :]
             self._classify(excerpts)
 
     def _classify(self, excerpts: F32) -> None:

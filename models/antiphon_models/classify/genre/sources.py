@@ -15,18 +15,16 @@ from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 SOUNDS = Path("/usr/share/sounds")
 FONTS = {
     "FluidR3": FLUID,
-    "MuseScore": SOUNDS / "sf3/MuseScore_General_Lite.sf3",
     "OPL3": SOUNDS / "sf2/OPL-3_FM_128M.sf2",
     "TimGM6mb": TIM,
     "csound": SOUNDS / "sf2/sf_GMbank.sf2",
 }
-"""Of Debian's packages fluid-soundfont-gm, musescore-general-soundfont-small, opl3-soundfont, timgm6mb-soundfont and
-csound-soundfont."""
+"""Of Debian's packages fluid-soundfont-gm, opl3-soundfont, timgm6mb-soundfont and csound-soundfont."""
 COMPUTED = "computed"
-SPLITS = {"fit": ("FluidR3", COMPUTED), "choose": ("OPL3", "MuseScore"), "measure": ("TimGM6mb", "csound")}
-"""Sources by what they serve. MuseScore's is a descendant of FluidR3 (their spectra differ by 2.9 dB in the mean, and
-TimGM6mb's and csound's by 2.2 dB, where other pairs differ by 6 to 10), so each pair of relatives is on one side of
-the border to `measure`: nothing that was fitted or chosen by has had a sound of TimGM6mb's family."""
+SPLITS = {"fit": ("FluidR3", COMPUTED), "choose": ("OPL3", COMPUTED), "measure": ("TimGM6mb", "csound")}
+"""Sources by what they serve. The timbres of computed instruments are drawn anew for each song. TimGM6mb and csound's
+bank are relatives (their spectra differ by 2.2 dB in the mean, those of other pairs by 6 to 9), and both only measure.
+MuseScore_General would bring nothing new: it descends from FluidR3 (2.9 dB)."""
 
 
 def missing(split: str) -> list[str]:

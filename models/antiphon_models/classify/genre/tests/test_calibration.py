@@ -1,0 +1,53 @@
+"""Temperature, threshold and calibration error are what a classifier of known confidence has."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from antiphon_models.classify.genre.baseline import mfcc
+from antiphon_models.classify.genre.calibration import best_temperature, calibrated, calibration_error, softmax
+
+
+def drawn(count: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
+    """Logits that are `factor` times too large for the labels drawn by them."""
+    rng = np.random.default_rng(4)
+    logits = rng.normal(0.0, 1.5, (count, 4))
+    chances = softmax(logits).cumsum(axis=1)
+    targets = (rng.random((count, 1)) > chances).sum(axis=1)
+    return (factor * logits).astype(np.float32), targets
+
+
+@pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
+def test_the_temperature_undoes_what_was_too_sure(factor: float) -> None:
+    logits, targets = drawn(4000, factor)
+    assert best_temperature(logits, targets) == pytest.approx(factor, rel=0.1)
+    found = calibrated(logits, targets, logits[:0], 3)
+    assert found.error < 0.03
+    sure = softmax(logits)
+    before = calibration_error(sure.max(axis=1), sure.argmax(axis=1) == targets)
+    assert before > 0.1 or factor == 1.0
+
+
+def test_the_error_by_hand() -> None:
+    confidence = np.array([0.95, 0.95, 0.55, 0.55])
+    assert calibration_error(confidence, np.array([True, True, True, False])) == pytest.approx(0.05)
+    assert calibration_error(np.array([1.0]), np.array([False])) == 1.0
+
+
+def test_the_threshold_keeps_most_songs_and_refuses_the_flat() -> None:
+    rng = np.random.default_rng(5)
+    targets = rng.integers(0, 3, 400)
+    known = (np.eye(4)[targets] * 6.0 + rng.normal(0, 0.5, (400, 4))).astype(np.float32)
+    flat = rng.normal(0, 0.2, (50, 4)).astype(np.float32)
+    found = calibrated(known, targets, flat, 3)
+    assert (softmax(known, found.temperature).max(axis=1) >= found.threshold).mean() == pytest.approx(0.95, abs=0.01)
+    assert found.refused == 1.0
+
+
+def test_mfcc_tell_dark_from_bright() -> None:
+    slope = np.linspace(0.0, -40.0, 64)
+    found = mfcc(np.stack([np.tile(slope, (30, 1)), np.tile(slope[::-1], (30, 1))]))
+    assert found.shape == (2, 80)
+    assert found[0, 1] > 0.0 > found[1, 1]
+    assert np.allclose(found[:, 20:40], 0.0, atol=1e-4)

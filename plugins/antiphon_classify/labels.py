@@ -1,0 +1,24 @@
+"""Calibrated probabilities of labels, and when none of them holds."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+UNKNOWN = "unknown"
+
+
+def probabilities(logits: F32, temperature: float) -> NDArray[np.float64]:
+    """The softmax of the mean over excerpts, at a temperature (Guo et al. 2017, "On calibration of modern networks").
+
+    Args:
+        logits: float32 `[excerpts, labels]`.
+        temperature: Above 0; above 1 lowers confidence.
+
+    Returns:
+        float64 `[labels]`, with the sum 1.
+    """
+    mean = logits.astype(np.float64).mean(axis=0) / temperature
+    powers = np.exp(mean - mean.max())
+    return np.asarray(powers / powers.sum())
