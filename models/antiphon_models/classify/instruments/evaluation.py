@@ -65,13 +65,13 @@ class FindingInstruments(Evaluation):
     def _systems(self, ask: EvaluationRequest) -> Mapping[str, SoundClassifier]:
         found: dict[str, SoundClassifier] = {}
         if ask.wants(TRIVIAL):
-            found[TRIVIAL] = Constant()
+            found[TRIVIAL] = ConstantSystem()
         if ask.wants(CLASSICAL) and not testset.missing(ask.data):
-            found[CLASSICAL] = Classical(ask)
+            found[CLASSICAL] = CepstrumSystem(ask)
         elif ask.wants(CLASSICAL):
             ask.say(f"{', '.join(testset.missing(ask.data))} missing: no figures of {CLASSICAL}")
         if ask.wants(OURS):
-            found[OURS] = Ours()
+            found[OURS] = InstrumentsSystem()
         return found
 
 
@@ -85,7 +85,7 @@ class SoundClassifier:
         raise NotImplementedError
 
 
-class Constant(SoundClassifier):
+class ConstantSystem(SoundClassifier):
     """Every family, whatever the sound: of equal likelihood, the first one is taken as the most likely."""
 
     thresholds = np.zeros(len(LABELS))
@@ -94,7 +94,7 @@ class Constant(SoundClassifier):
         return np.full(len(LABELS), 0.5)
 
 
-class Classical(SoundClassifier):
+class CepstrumSystem(SoundClassifier):
     """Logistic regression on MFCC, fitted to the network's own material, with thresholds chosen as the network's."""
 
     def __init__(self, ask: EvaluationRequest) -> None:
@@ -113,7 +113,7 @@ class Classical(SoundClassifier):
         return np.asarray(thresholds.probabilities(logits, self._details)[0], np.float64)
 
 
-class Ours(SoundClassifier):
+class InstrumentsSystem(SoundClassifier):
     """The analysis as it ships, fed by blocks."""
 
     def __init__(self) -> None:

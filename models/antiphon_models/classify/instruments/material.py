@@ -23,7 +23,7 @@ from antiphon_models.classify.instruments.sounds import (
     TRAIN_VOICES,
     TRAINED_PLAYERS,
     VALID_VOICES,
-    Player,
+    TakePlayer,
     drums_of_recordings,
     played,
     programs,
@@ -80,7 +80,7 @@ def training_sounds(data: Path, rng: Rng) -> list[FamilySound]:
     return found
 
 
-def sounds_of(player: Player, count: int, which: str, group: int, rng: Rng) -> list[FamilySound]:
+def sounds_of(player: TakePlayer, count: int, which: str, group: int, rng: Rng) -> list[FamilySound]:
     """So many takes of each family by a player, its programs in turn; fewer where some are silent.
 
     Args:

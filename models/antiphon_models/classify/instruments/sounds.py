@@ -32,7 +32,7 @@ SHARED_PATCHES = frozenset((75, 79))
 
 
 @dataclass(frozen=True, slots=True)
-class Player:
+class TakePlayer:
     """What plays takes.
 
     Attributes:
@@ -65,10 +65,11 @@ class Player:
 
 
 TRAINED_PLAYERS = (
-    Player("FluidR3", FLUID), Player("MuseScore General", MUSESCORE), Player("OPL3", OPL), Player("FreePats", None),
+    TakePlayer("FluidR3", FLUID), TakePlayer("MuseScore General", MUSESCORE), TakePlayer("OPL3", OPL),
+    TakePlayer("FreePats", None),
 )  # fmt: skip
 """MuseScore General descends from FluidR3; the others share no samples with it or each other."""
-HELD_PLAYER = Player("TimGM6mb", TIM)
+HELD_PLAYER = TakePlayer("TimGM6mb", TIM)
 """No network is trained on it, nor on Csound's GMbank, of whose samples two thirds are the same."""
 TRAIN_VOICES = (
     "en+m1", "en+f1", "en-us+m3", "en+f2", "de+m7", "it+f3", "en+Andy", "en+Annie", "en-us+Michael", "en+Linda",
@@ -136,7 +137,7 @@ def _of_length(sound: NDArray[np.floating]) -> F32:
     return np.asarray(np.pad(sound[:length], (0, max(0, length - len(sound)))), np.float32)
 
 
-def played(player: Player, wanted: Sequence[tuple[str, int | None]], rng: Rng) -> Iterator[tuple[str, int, F32]]:
+def played(player: TakePlayer, wanted: Sequence[tuple[str, int | None]], rng: Rng) -> Iterator[tuple[str, int, F32]]:
     """Takes of these families and programs: label, program (128 for drums), sound; silent ones are left out."""
     for first in range(0, len(wanted), TOGETHER):
         takes = [draw_take(family, program, rng) for family, program in wanted[first : first + TOGETHER]]
@@ -145,7 +146,7 @@ def played(player: Player, wanted: Sequence[tuple[str, int | None]], rng: Rng) -
                 yield take.family, 128 if take.drums else take.program, sound
 
 
-def programs(player: Player, family: str, which: str) -> list[int | None]:
+def programs(player: TakePlayer, family: str, which: str) -> list[int | None]:
     """A family's programs by a player: "trained", or "held" for those that no network is trained on."""
     kind = FAMILIES[family]
     if family == "drums":

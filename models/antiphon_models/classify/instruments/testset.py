@@ -19,7 +19,7 @@ from antiphon_models.classify.instruments.sounds import (
     HELD_PLAYER,
     TEST_VOICES,
     TRAINED_PLAYERS,
-    Player,
+    TakePlayer,
     drums_of_recordings,
     voice,
 )  # fmt: skip
@@ -98,7 +98,7 @@ def made(count: int, mixes: int, seed: int) -> Iterator[TestSound]:
                 yield TestSound(f"{kind} {n}", recorded(mix, rng), tuple(present), "all", f"{kind}, {title}")
 
 
-def players() -> tuple[Player, ...]:
+def players() -> tuple[TakePlayer, ...]:
     """All that play the sounds that are made."""
     return (*TRAINED_PLAYERS, HELD_PLAYER)
 
