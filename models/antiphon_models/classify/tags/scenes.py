@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from antiphon_models.classify.tags import effects
 from antiphon_models.classify.tags.effects import F32, RATE
 from antiphon_models.classify.tags.labels import LABELS, MUSICAL, SOUNDS
-from antiphon_models.classify.tags.pieces import SECONDS, Piece
+from antiphon_models.classify.tags.pieces import SECONDS, ArrangedClip
 from antiphon_models.material import espeak
 
 FRAMES = round(SECONDS * RATE)
@@ -57,7 +57,7 @@ def drawn_kind(rng: np.random.Generator) -> str:
 
 
 def scene(
-    kind: str, music: F32 | None, piece: Piece | None, sources: SceneSources, rng: np.random.Generator,
+    kind: str, music: F32 | None, piece: ArrangedClip | None, sources: SceneSources, rng: np.random.Generator,
 ) -> tuple[F32, NDArray[np.float32]]:  # fmt: skip
     """A scene and its tags.
 
