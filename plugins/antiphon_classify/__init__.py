@@ -13,3 +13,4 @@ def antiphon_analyses(register: Register) -> None:
         "antiphon_classify.character.analysis:Character",
         "Energy, danceability, arousal, valence, computed.",
     )
+    register("tags", "antiphon_classify.tags:Tags", "Words that hold of a sound, of 25, and a vector of it.")

@@ -20,7 +20,7 @@ from antiphon_models.material.fluidsynth import FluidSettings, play
 
 RATE = MEL.rate
 SECONDS = 12.0
-OF_EACH = 14
+OF_EACH = 10
 """Sounds of a kind."""
 KnownSounds = Iterator[tuple[F32, int]]
 
