@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -80,12 +80,18 @@ class TagsEvaluation(Evaluation):
     def _neighbours(self, ask: EvaluationRequest, group: str) -> Iterator[MetricValue]:
         of_each = neighbours.OF_EACH if ask.limit is None else max(3, ask.limit // 50)
         sounds = list(neighbours.KINDS[group](ask.data, ask.seed, of_each))
-        labels = np.array([label for _, label in sounds])
-        vectors = {"any order": np.random.default_rng(ask.seed).normal(size=(len(sounds), 20))}
-        if ask.wants("timbre"):
-            vectors["timbre"] = np.array([whole_values(Timbre(), sound)["embedding"] for sound, _ in sounds])
-        if ask.wants("tags"):
-            vectors["tags"] = np.array([whole_values(Tags(), sound)["tag_embedding"] for sound, _ in sounds])
+        tags = Tags()
+        found: list[list[Any]] = []
+        for sound, _ in sounds:
+            found.append([whole_values(Timbre(), sound)["embedding"], whole_values(tags, sound)["tag_embedding"]])
+        # what is silent for an analysis has no vector: all systems are without it
+        kept = [n for n, pair in enumerate(found) if all(vector is not None for vector in pair)]
+        labels = np.array([sounds[n][1] for n in kept])
+        vectors = {
+            "any order": np.random.default_rng(ask.seed).normal(size=(len(kept), 20)),
+            "timbre": np.array([found[n][0] for n in kept]),
+            "tags": np.array([found[n][1] for n in kept]),
+        }
         for system, table in vectors.items():
             if ask.wants(system):
                 for n, value in enumerate(neighbour_recall(table, labels)):
