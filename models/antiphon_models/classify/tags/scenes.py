@@ -80,11 +80,11 @@ def scene(
         sound = effects.leveled(music)
         tags |= piece.tags
     if kind.startswith("speech"):
-        voice, female = sources.voices[rng.integers(len(sources.voices))]
+        voice, female = sources.voices[int(rng.integers(len(sources.voices)))]
         tags |= {"speech": 1.0, "female voice": float(female), "male voice": float(not female)}
         sound = _over(_speech(voice, rng), sound, tags, rng)
     elif kind.startswith("sound"):
-        path, name = sources.clips[rng.integers(len(sources.clips))]
+        path, name = sources.clips[int(rng.integers(len(sources.clips)))]
         tags |= {tag: 1.0 for tag, classes in SOUNDS.items() if name in classes}
         # rain, waves and saws are noise of a kind
         tags["noise"] = np.nan
