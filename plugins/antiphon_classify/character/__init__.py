@@ -1,1 +1,1 @@
-"""Energy, danceability and mood as computed measures: no network, and nobody's judgement."""
+"""Energy, danceability and mood as computed measures: no network."""

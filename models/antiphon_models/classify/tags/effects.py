@@ -21,7 +21,7 @@ def leveled(sound: F32) -> F32:
 
 def distorted(sound: F32, rng: np.random.Generator) -> F32:
     """Through a saturation that cuts most of it."""
-    return leveled(np.tanh(leveled(sound) * np.float32(rng.uniform(20.0, 80.0))))
+    return leveled(np.tanh(leveled(sound) * np.float32(rng.uniform(20.0, 80.0))).astype(np.float32))
 
 
 def reverberant(sound: F32, rng: np.random.Generator) -> F32:
@@ -32,7 +32,7 @@ def reverberant(sound: F32, rng: np.random.Generator) -> F32:
     # a room's highs decay sooner
     echo = np.convolve(echo, np.hanning(7)[1:-1], "same")
     late = leveled(fftconvolve(sound, echo)[: len(sound)].astype(np.float32))
-    return leveled(leveled(sound) + np.float32(rng.uniform(0.9, 2.0)) * late)
+    return leveled((leveled(sound) + np.float32(rng.uniform(0.9, 2.0)) * late).astype(np.float32))
 
 
 def narrowed(sound: F32, rng: np.random.Generator) -> F32:
@@ -44,7 +44,7 @@ def narrowed(sound: F32, rng: np.random.Generator) -> F32:
     line = np.fft.irfft(spectrum, len(sound)).astype(np.float32)
     steps = 2.0 ** rng.integers(5, 8)
     peak = float(np.abs(line).max()) + 1e-9
-    return leveled(np.round(line / peak * steps) / np.float32(steps))
+    return leveled((np.round(line / peak * steps) / steps).astype(np.float32))
 
 
 def noisy(sound: F32, rng: np.random.Generator) -> F32:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api.files import make_folder
 from antiphon_classify.tags import Tags, probabilities
 from antiphon_listen.timbre import Timbre
 from antiphon_models.classify.tags import logistic, magnatagatune, neighbours
+from antiphon_models.classify.tags.calibration import calibrated
 from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.material import COUNT, SceneFolders, made
 from antiphon_models.classify.tags.measures import average_precision, f1, neighbour_recall, roc_auc
@@ -53,7 +55,9 @@ class TagsEvaluation(Evaluation):
     def _labels(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         where = SceneFolders(ask.data, make_folder(ask.work / f"material-{ask.seed}"), ask.seed, ask.say)
         measured = made(where, "measure", ask.limit)
-        targets, found, stated = np.asarray(measured.targets), {}, {}
+        targets = np.asarray(measured.targets)
+        found: dict[str, NDArray[np.floating]] = {}
+        stated: dict[str, NDArray[np.bool_]] = {}
         if ask.wants("tags"):
             tags = Tags()
             logits = clip_logits(tags.network, measured)
@@ -63,7 +67,10 @@ class TagsEvaluation(Evaluation):
             fit = made(where, "train", None if ask.limit is None else min(COUNT["train"], 4 * ask.limit))
             line = logistic.fitted(logistic.mfcc(fit.mel), np.asarray(fit.targets, np.float32))
             found["MFCC, logistic"] = line.logits(logistic.mfcc(measured.mel))
-            stated["MFCC, logistic"] = found["MFCC, logistic"] >= 0.0
+            # its thresholds are those of the best F1 on the choose-set, as the network's are
+            chosen = made(where, "choose", ask.limit)
+            read = calibrated(line.logits(logistic.mfcc(chosen.mel)), np.asarray(chosen.targets, np.float32))
+            stated["MFCC, logistic"] = read.probabilities(line.logits(logistic.mfcc(measured.mel))) >= read.thresholds
         if ask.wants("shares"):
             found["shares"], stated["shares"] = np.zeros(targets.shape), np.ones(targets.shape, bool)
         for n, label in enumerate(LABELS):
@@ -80,12 +87,18 @@ class TagsEvaluation(Evaluation):
     def _neighbours(self, ask: EvaluationRequest, group: str) -> Iterator[MetricValue]:
         of_each = neighbours.OF_EACH if ask.limit is None else max(3, ask.limit // 50)
         sounds = list(neighbours.KINDS[group](ask.data, ask.seed, of_each))
-        labels = np.array([label for _, label in sounds])
-        vectors = {"any order": np.random.default_rng(ask.seed).normal(size=(len(sounds), 20))}
-        if ask.wants("timbre"):
-            vectors["timbre"] = np.array([whole_values(Timbre(), sound)["embedding"] for sound, _ in sounds])
-        if ask.wants("tags"):
-            vectors["tags"] = np.array([whole_values(Tags(), sound)["tag_embedding"] for sound, _ in sounds])
+        tags = Tags()
+        pairs: list[list[Any]] = []
+        for sound, _ in sounds:
+            pairs.append([whole_values(Timbre(), sound)["embedding"], whole_values(tags, sound)["tag_embedding"]])
+        # what is silent for an analysis has no vector: all systems are without it
+        kept = [n for n, pair in enumerate(pairs) if all(vector is not None for vector in pair)]
+        labels = np.array([sounds[n][1] for n in kept])
+        vectors = {
+            "any order": np.random.default_rng(ask.seed).normal(size=(len(kept), 20)),
+            "timbre": np.array([pairs[n][0] for n in kept]),
+            "tags": np.array([pairs[n][1] for n in kept]),
+        }
         for system, table in vectors.items():
             if ask.wants(system):
                 for n, value in enumerate(neighbour_recall(table, labels)):

@@ -1,4 +1,4 @@
-"""MagnaTagATune for whoever has it: a logistic regression on frozen vectors, as MARBLE measures representations.
+"""MagnaTagATune, where the user has it: a logistic regression on frozen vectors, as MARBLE measures representations.
 
 MARBLE (Yuan et al., NeurIPS 2023): the 50 most frequent tags, folders 0 to b to fit, c to choose, d to f to measure;
 macro ROC-AUC and average precision. The network of the tags is not trained further.

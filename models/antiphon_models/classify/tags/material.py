@@ -10,11 +10,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import UsageError
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.tags import pieces, scenes
 from antiphon_models.classify.tags.effects import F32, RATE
 from antiphon_models.learning.needs import folders
+from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
 
 Split = Literal["train", "choose", "measure"]
@@ -39,6 +41,9 @@ VOICES: dict[Split, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = 
 FOLDS: dict[Split, str] = {"train": "12", "choose": "3", "measure": "4"}
 """Of ESC-10."""
 COUNT: dict[Split, int] = {"train": 3600, "choose": 480, "measure": 640}
+INSTALL = (
+    "sudo apt-get install fluidsynth fluid-soundfont-gm opl3-soundfont csound-soundfont timgm6mb-soundfont espeak-ng"
+)
 _SHARD = 40
 """Scenes of a file, whose music FluidSynth plays in one go."""
 
@@ -72,13 +77,15 @@ def made(where: SceneFolders, split: Split, count: int | None = None) -> Labeled
         Their groups are 0 for FluidSynth's first soundfont of the split, 1 for its second.
 
     Raises:
-        UsageError: A folder is missing.
+        UsageError: A folder or a soundfont is missing.
     """
     folders(where.data, ("pop909", "esc10"))
     count = count or COUNT[split]
     shards = [where.work / f"{split}-{where.seed}-{n:03d}.npz" for n in range(-(-count // _SHARD))]
     missing = [n for n, path in enumerate(shards) if not path.is_file()]
     if missing:
+        if absent := fluidsynth.missing(FONTS[split]):
+            raise UsageError(f"{absent[0]} is missing; {INSTALL}")
         where.say(f"makes {len(missing) * _SHARD} scenes to {split}")
     for n in missing:
         clips.write(shards[n], _shard(where, split, n))

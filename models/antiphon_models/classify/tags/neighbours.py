@@ -20,7 +20,7 @@ from antiphon_models.material.fluidsynth import FluidSettings, play
 
 RATE = MEL.rate
 SECONDS = 12.0
-OF_EACH = 14
+OF_EACH = 10
 """Sounds of a kind."""
 KnownSounds = Iterator[tuple[F32, int]]
 
@@ -38,7 +38,7 @@ def instruments(data: Path, seed: int, of_each: int) -> KnownSounds:
             inside = notes[(notes[:, 0] >= start) & (notes[:, 0] < start + pieces.SECONDS - 0.1)].copy()
             inside[:, :2] = np.minimum(inside[:, :2] - start, pieces.SECONDS)
             rows = np.column_stack([inside, np.zeros(len(inside))])
-            made.append(pieces.Piece(rows, {0: programs[n % len(programs)]}, {}))
+            made.append(pieces.ArrangedClip(rows, {0: programs[n % len(programs)]}, {}))
         wave = play(pieces.score(made), FONTS["measure"][0], RATE, FluidSettings(0.4)).mean(axis=1)
         for n in range(of_each):
             at = round(n * (pieces.SECONDS + pieces.GAP) * RATE)

@@ -51,7 +51,7 @@ class WrittenSong:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ArrangedClip:
     """An arrangement of a clip's length.
 
     Attributes:
@@ -80,7 +80,7 @@ def read_song(folder: Path) -> WrittenSong:
     return WrittenSong(parts, table[:, 0], (np.arange(len(table)) - first) % 4)
 
 
-def arranged(song: WrittenSong, rng: np.random.Generator) -> Piece:
+def arranged(song: WrittenSong, rng: np.random.Generator) -> ArrangedClip:
     """An arrangement of a part of a song, drawn by chance."""
     beat = float(np.median(np.diff(song.beats)))
     tempo = float(np.exp(rng.uniform(*np.log(_TEMPI))))
@@ -111,18 +111,18 @@ def arranged(song: WrittenSong, rng: np.random.Generator) -> Piece:
     held = {name: float(seconds >= _PRESENT) if not 0.0 < seconds < _PRESENT else np.nan
             for name, seconds in sounding.items()}  # fmt: skip
     distorted = any(program in DISTORTED_PROGRAMS for program in programs.values())
-    return Piece(np.concatenate(notes), programs, {
+    return ArrangedClip(np.concatenate(notes), programs, {
         **held, "drums": float(drums), "solo": float(solo), "fast": _beyond(actual, *FAST),
         "slow": 1.0 - _beyond(actual, *SLOW), "distorted": float(distorted),
     })  # fmt: skip
 
 
-def score(pieces: Sequence[Piece]) -> bytes:
+def score(pieces: Sequence[ArrangedClip]) -> bytes:
     """A MIDI file of pieces, one each `SECONDS + GAP`."""
     return midi_bytes(sorted(_events(pieces), key=lambda event: event[0]))
 
 
-def _events(pieces: Sequence[Piece]) -> Iterator[tuple[int, bytes]]:
+def _events(pieces: Sequence[ArrangedClip]) -> Iterator[tuple[int, bytes]]:
     for place, piece in enumerate(pieces):
         origin = place * (SECONDS + GAP)
         for channel, program in piece.programs.items():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from antiphon_models.classify.tags import effects
 from antiphon_models.classify.tags.effects import F32, RATE
 from antiphon_models.classify.tags.labels import LABELS, MUSICAL, SOUNDS
-from antiphon_models.classify.tags.pieces import SECONDS, Piece
+from antiphon_models.classify.tags.pieces import SECONDS, ArrangedClip
 from antiphon_models.material import espeak
 
 FRAMES = round(SECONDS * RATE)
@@ -57,7 +57,7 @@ def drawn_kind(rng: np.random.Generator) -> str:
 
 
 def scene(
-    kind: str, music: F32 | None, piece: Piece | None, sources: SceneSources, rng: np.random.Generator,
+    kind: str, music: F32 | None, piece: ArrangedClip | None, sources: SceneSources, rng: np.random.Generator,
 ) -> tuple[F32, NDArray[np.float32]]:  # fmt: skip
     """A scene and its tags.
 
@@ -80,11 +80,11 @@ def scene(
         sound = effects.leveled(music)
         tags |= piece.tags
     if kind.startswith("speech"):
-        voice, female = sources.voices[rng.integers(len(sources.voices))]
+        voice, female = sources.voices[int(rng.integers(len(sources.voices)))]
         tags |= {"speech": 1.0, "female voice": float(female), "male voice": float(not female)}
         sound = _over(_speech(voice, rng), sound, tags, rng)
     elif kind.startswith("sound"):
-        path, name = sources.clips[rng.integers(len(sources.clips))]
+        path, name = sources.clips[int(rng.integers(len(sources.clips)))]
         tags |= {tag: 1.0 for tag, classes in SOUNDS.items() if name in classes}
         # rain, waves and saws are noise of a kind
         tags["noise"] = np.nan
