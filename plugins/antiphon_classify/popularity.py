@@ -20,6 +20,8 @@ from antiphon_classify.statistics import FRAMES, SIZE, statistics
 
 F32 = NDArray[np.float32]
 WEIGHTS = "classify-popularity"
+FURTHEST = 5.0
+"""Deviations from the mean of a statistic, beyond which a sound is taken as no further."""
 
 
 class PopularityNetwork:
@@ -27,8 +29,9 @@ class PopularityNetwork:
 
     Args:
         arrays: By name: `mean`, `deviation` `[SIZE]`; `hidden.weight` `[units, SIZE]`, `hidden.bias`,
-            `attributes.weight` `[attributes, units]`, `attributes.bias`; `centre`, `scale` of the attributes and their
-            products, `taste` `[1 + those]`, the first one constant; `width` `[1]`, half of the interval.
+            `attributes.weight` `[attributes, units]`, `attributes.bias`, `direct.weight` `[attributes, SIZE]`;
+            `centre`, `scale` of the attributes and their squares, `taste` `[1 + those]`, the first one constant;
+            `width` `[1]`, half of the interval.
 
     Raises:
         ModelError: An array is missing, or their shapes do not fit.
@@ -45,20 +48,21 @@ class PopularityNetwork:
     def attributes(self, segments: F32) -> F32:
         """float32 `[attributes]` of a sound's segments `[segments, SIZE]`: the mean of what each gives."""
         a = self._arrays
-        hidden = np.maximum((segments - a["mean"]) / a["deviation"] @ a["hidden.weight"].T + a["hidden.bias"], 0.0)
-        return np.asarray((hidden @ a["attributes.weight"].T + a["attributes.bias"]).mean(axis=0), np.float32)
+        standard = np.clip((segments - a["mean"]) / a["deviation"], -FURTHEST, FURTHEST)
+        hidden = np.maximum(standard @ a["hidden.weight"].T + a["hidden.bias"], 0.0)
+        found = hidden @ a["attributes.weight"].T + a["attributes.bias"] + standard @ a["direct.weight"].T
+        return np.asarray(found.mean(axis=0), np.float32)
 
     def popularity(self, segments: F32) -> float:
         """What the audience would give a sound, 0 to 1; segments as for `attributes`."""
         a = self._arrays
-        row = (products(self.attributes(segments)[None]) - a["centre"]) / a["scale"]
+        row = (curved(self.attributes(segments)[None]) - a["centre"]) / a["scale"]
         return float(np.clip(a["taste"][0] + row[0] @ a["taste"][1:], 0.0, 1.0))
 
 
-def products(attributes: F32) -> F32:
-    """Attributes `[n, k]`, their squares and the products of each two: float32 `[n, k + k (k + 1) / 2]`."""
-    first, second = np.triu_indices(attributes.shape[1])
-    return np.concatenate([attributes, attributes[:, first] * attributes[:, second]], axis=1)
+def curved(attributes: F32) -> F32:
+    """Attributes `[n, k]` and their squares: float32 `[n, 2 k]`."""
+    return np.concatenate([attributes, attributes**2], axis=1)
 
 
 class Popularity(Analysis):

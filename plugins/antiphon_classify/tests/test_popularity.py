@@ -11,7 +11,7 @@ import pytest
 from antiphon.api import UsageError
 from antiphon.api.models import ModelError
 from antiphon_classify.classifier import MEL
-from antiphon_classify.popularity import Popularity, PopularityNetwork, products
+from antiphon_classify.popularity import Popularity, PopularityNetwork
 from antiphon_classify.statistics import LAGS, REGIONS, SIZE, statistics
 
 ATTRIBUTES = 3
@@ -19,11 +19,12 @@ ATTRIBUTES = 3
 
 def arrays() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(8)
-    columns = products(np.zeros((1, ATTRIBUTES), np.float32)).shape[1]
+    columns = 2 * ATTRIBUTES
     found = {
         "mean": np.zeros(SIZE), "deviation": np.full(SIZE, 5.0), "hidden.weight": rng.normal(0, 0.1, (7, SIZE)),
         "hidden.bias": rng.normal(size=7), "attributes.weight": rng.normal(size=(ATTRIBUTES, 7)),
-        "attributes.bias": rng.normal(size=ATTRIBUTES), "centre": np.zeros(columns), "scale": np.full(columns, 90.0),
+        "attributes.bias": rng.normal(size=ATTRIBUTES),
+        "direct.weight": rng.normal(0, 0.1, (ATTRIBUTES, SIZE)), "centre": np.zeros(columns), "scale": np.full(columns, 90.0),
         "taste": np.concatenate([[0.5], rng.normal(0, 0.1, columns)]), "width": np.array([0.3]),
     }  # fmt: skip
     return {name: array.astype(np.float32) for name, array in found.items()}
@@ -65,7 +66,7 @@ def test_statistics_hold_the_rhythm() -> None:
     mel[0, ::20, 45:60] = -10.0
     rows = statistics(mel)[0]
     each = LAGS[1] - LAGS[0]
-    regions = rows[2 * 64 + 16 :].reshape(len(REGIONS), -1)[:, :each]
+    regions = rows[2 * 64 + 16 : -18].reshape(len(REGIONS) + 1, -1)[:, :each]
     assert regions[2, 20 - LAGS[0]] > 0.8
     assert abs(regions[2, 30 - LAGS[0]]) < 0.2
     assert np.all(regions[0] == 0.0)

@@ -19,14 +19,44 @@ SOUND, ARTIST, CHANCE = 0.5, 0.2, 0.3
 """Shares of the variance of what a song gets: of its sound, of who plays it, and of chance."""
 TEMPO, BREADTH = 118.0, 35.0
 """Beats a minute that are liked best, and the distance from there at which the liking has fallen to 1/e."""
-DENSEST = 20.0
-"""Onsets a second above which more make no difference."""
-CENTRES = {"energy": 0.61, "tempo": 0.52, "density": 10.3, "drums": 0.79, "swing": 0.24}
-SPREADS = {"energy": 0.22, "tempo": 0.35, "density": 5.0, "drums": 0.40, "swing": 0.43}
-WEIGHTS = {"energy": 0.8, "tempo": 0.5, "density": 0.5, "drums": 0.4, "swing": -0.3}
-"""What the audience likes, by attribute; keys and modes mean nothing to it."""
-CENTRE, SPREAD = 0.0, 1.693
+CENTRES = {"brightness": 0.112, "onsets": 4.73, "liveliness": 4.85, "energy": 0.61, "drums": 0.79, "tempo": 0.52}
+SPREADS = {"brightness": 0.047, "onsets": 2.16, "liveliness": 2.17, "energy": 0.22, "drums": 0.40, "tempo": 0.35}
+WEIGHTS = {"brightness": 0.7, "onsets": 0.7, "liveliness": -0.5, "energy": 0.2, "drums": 0.2, "tempo": 0.2}
+"""What the audience likes: most of it is measured in the sound, the rest is how the song was composed. Keys, modes and
+chords mean nothing to it."""
+CENTRE, SPREAD = 0.0, 1.28
 """Of the weighted sum over composed songs of all genres alike."""
+RISE, LOUD = 2.0, 50.0
+"""dB that all bands rise in an onset in the mean; dB below the loudest frame under which a frame is left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeardSong:
+    """What the audience judges a song by, besides how it was composed.
+
+    Attributes:
+        brightness: The mean centroid of the power, as a share of the bands.
+        onsets: Rises of the whole spectrum, a second.
+        liveliness: The deviation of the level, dB.
+    """
+
+    brightness: float
+    onsets: float
+    liveliness: float
+
+    @staticmethod
+    def of(mel: NDArray[np.floating], rate: float) -> HeardSong:
+        """Measures a whole spectrogram `[frames, bands]` in dB, of `rate` frames a second."""
+        power = 10.0 ** (np.asarray(mel, np.float64) / 10.0)
+        total = power.sum(axis=1) + 1e-12
+        level = 10.0 * np.log10(total)
+        loud = level > level.max() - LOUD
+        bands = np.arange(mel.shape[1]) / mel.shape[1]
+        rises = np.maximum(np.diff(np.maximum(mel, mel.max() - 80.0), axis=0), 0.0).mean(axis=1)
+        peaks = (rises[1:-1] > rises[:-2]) & (rises[1:-1] >= rises[2:]) & (rises[1:-1] > RISE)
+        return HeardSong(
+            float((power @ bands / total)[loud].mean()), float(peaks.sum() * rate / len(mel)), float(level[loud].std())
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +73,15 @@ class Votes:
     best: F64
 
 
-def liking(attributes: Sequence[SongAttributes]) -> F64:
-    """What the audience likes of each song's sound: mean 0 and variance 1 over all songs."""
+def liking(attributes: Sequence[SongAttributes], heard: Sequence[HeardSong]) -> F64:
+    """What the audience likes of each song's sound: mean 0 and variance 1 over all songs, about."""
     columns = {
+        "brightness": [h.brightness for h in heard],
+        "onsets": [h.onsets for h in heard],
+        "liveliness": [h.liveliness for h in heard],
         "energy": [a.energy for a in attributes],
-        "tempo": [math.exp(-(((a.tempo - TEMPO) / BREADTH) ** 2)) for a in attributes],
-        "density": [min(a.density, DENSEST) for a in attributes],
         "drums": [float(a.drums) for a in attributes],
-        "swing": [float(a.swing > 0.58) for a in attributes],
+        "tempo": [math.exp(-(((a.tempo - TEMPO) / BREADTH) ** 2)) for a in attributes],
     }
     total = sum(
         weight * (np.asarray(columns[name]) - CENTRES[name]) / SPREADS[name] for name, weight in WEIGHTS.items()
@@ -58,16 +89,16 @@ def liking(attributes: Sequence[SongAttributes]) -> F64:
     return np.asarray((total - CENTRE) / SPREAD, np.float64)
 
 
-def vote(attributes: Sequence[SongAttributes], artists: Sequence[int], seed: int) -> Votes:
+def vote(liked: F64, artists: Sequence[int], seed: int) -> Votes:
     """What the audience gives songs.
 
     Args:
-        attributes: Of each song.
+        liked: Of each song what `liking` gives.
         artists: Of each song a number.
         seed: Of the artists' fame, which is theirs whatever songs are asked for, and of chance, which depends on the
             place of a song among its artist's.
     """
-    sound = math.sqrt(SOUND) * liking(attributes)
+    sound = math.sqrt(SOUND) * liked
     rest = np.zeros(len(sound))
     places: dict[int, int] = {}
     for row, artist in enumerate(artists):

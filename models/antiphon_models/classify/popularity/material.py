@@ -16,7 +16,7 @@ from antiphon_models.material.composer.genres import GENRES
 from antiphon_models.material.composer.song import ComposedSong, SongAttributes, compose
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 
-SPLITS = {"fit": range(260), "choose": range(1000, 1060), "measure": range(2000, 2080)}
+SPLITS = {"fit": range(165), "choose": range(1000, 1045), "measure": range(2000, 2052)}
 """Numbers of artists: no artist is in two splits."""
 SONGS = 5
 SECONDS = 15.0

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon_classify.classifier import MEL
 from antiphon_classify.statistics import FRAMES, statistics
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.popularity import material
-from antiphon_models.classify.popularity.audience import DENSEST, Votes, vote
+from antiphon_models.classify.popularity.audience import CENTRES, SPREADS, HeardSong, Votes, liking, vote
 from antiphon_models.material.composer.song import SongAttributes
 
 F32 = NDArray[np.float32]
@@ -20,7 +21,10 @@ HOP = 128
 """Frames from a segment to the next, in training; what plays has them side by side."""
 TEMPI, WIDTH = (75.0, 95.0, 115.0, 135.0, 155.0, 175.0), 14.0
 """Beats a minute of the bells that state a tempo, and their width: a smooth histogram."""
-ATTRIBUTES = 4 + len(TEMPI)
+DENSEST = 20.0
+"""Onsets a second above which a song is as dense as can be."""
+HEARD = ("brightness", "onsets", "liveliness")
+ATTRIBUTES = 4 + len(TEMPI) + len(HEARD)
 _SONGS_A_TIME = 50
 
 
@@ -42,8 +46,9 @@ class MadeSongs:
 
     @property
     def apart(self) -> F32:
-        """The segments that what plays would have: side by side."""
-        return self.segments[:, :: FRAMES // HOP]
+        """The segments that what plays would have: side by side, and the last one."""
+        last = self.segments.shape[1] - 1
+        return self.segments[:, sorted({*range(0, last + 1, FRAMES // HOP), last})]
 
 
 def songs(
@@ -53,9 +58,11 @@ def songs(
     clips = material.material(folder, split, seed, say, artists)
     attributes, numbers = material.attributes(split, seed, artists)
     segments = [segmented(clips.mel[n : n + _SONGS_A_TIME]) for n in range(0, len(clips), _SONGS_A_TIME)]
+    heard = [HeardSong.of(mel.astype(np.float32), MEL.rate / MEL.hop) for mel in clips.mel]
     made = MadeSongs(
-        np.concatenate(segments), stated(attributes), np.asarray(numbers, np.int64), vote(attributes, numbers, seed)
-    )
+        np.concatenate(segments), stated(attributes, heard), np.asarray(numbers, np.int64),
+        vote(liking(attributes, heard), numbers, seed),
+    )  # fmt: skip
     return made, clips
 
 
@@ -66,8 +73,10 @@ def segmented(mel: NDArray[np.float16]) -> F32:
     return np.stack(rows, axis=1)
 
 
-def stated(attributes: list[SongAttributes]) -> F32:
+def stated(attributes: list[SongAttributes], heard: list[HeardSong]) -> F32:
     """Attributes as numbers to be learned; tempo as a smooth histogram, so that any function of it can be."""
     plain = [[a.energy, min(a.density, DENSEST) / DENSEST, float(a.drums), (a.swing - 0.5) / 0.17] for a in attributes]
     tempo = np.array([[a.tempo] for a in attributes])
-    return np.concatenate([np.array(plain), np.exp(-(((tempo - TEMPI) / WIDTH) ** 2))], axis=1).astype(np.float32)
+    measured = [[0.5 + 0.25 * (getattr(h, name) - CENTRES[name]) / SPREADS[name] for name in HEARD] for h in heard]
+    bells = np.exp(-(((tempo - TEMPI) / WIDTH) ** 2))
+    return np.concatenate([np.array(plain), bells, np.array(measured)], axis=1).astype(np.float32)
