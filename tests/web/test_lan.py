@@ -102,7 +102,13 @@ class FakeApp:
         self.osc_port = 4400
 
     def status(self) -> dict[str, Any]:
-        return {"blocks": 7, "engine": {"state": "running"}, "synth": None, "nodes": [{"name": "<script>alert(1)</script>"}], "peak": float("nan")}
+        return {
+            "blocks": 7,
+            "engine": {"state": "running"},
+            "synth": None,
+            "nodes": [{"name": "<script>alert(1)</script>"}],
+            "peak": float("nan"),
+        }
 
 
 @asynccontextmanager
