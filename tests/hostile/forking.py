@@ -54,8 +54,9 @@ def main() -> None:
         asked = json.loads(line)
         pid = os.fork()
         if pid == 0:
-            os.close(requests.fileno())
-            os.close(answers.fileno())
+            # as objects: their descriptors' numbers will be those of other files
+            requests.close()
+            answers.close()
             become(asked)
             antiphon.cli.main()
         answers.write(json.dumps(ended(pid, asked["limit"])) + "\n")

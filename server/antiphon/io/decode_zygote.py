@@ -183,7 +183,8 @@ class DecodeZygote:
         control, process = self._control, self._process
         self._control = self._process = None
         if control is not None:
-            control.close()  # which ends the processes, and it
+            with contextlib.suppress(OSError):
+                control.close()  # which ends the processes, and it
         if process is not None:
             try:
                 process.wait(_END)
