@@ -19,7 +19,7 @@ TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
 def read_secret(path: Path) -> str:
-    """Reads a token that a platform gives, whoever may read its file there.
+    """Reads a token that a platform gives; the mode of its file there is not looked at.
 
     Args:
         path: The file.

@@ -23,11 +23,11 @@ def install(server: HttpServer, control: ControlLink) -> None:
     async def health(request: HttpRequest) -> Response:
         try:
             async with asyncio.timeout(PATIENCE):
-                state = (await control.status())["engine"]["state"]
+                engine = (await control.status()).get("engine", {})
         except (TimeoutError, Refusal):
             raise Refusal(503, "control does not answer; it is restarted if that lasts") from None
-        if state != "running":
-            raise Refusal(503, f"the engine is {state}; it is restarted if that lasts")
+        if engine.get("state") != "running":
+            raise Refusal(503, f"the engine is {engine.get('state', 'not there')}; it is restarted if that lasts")
         return answer({"health": "ok"})
 
     server.add("GET", HEALTH, health)

@@ -28,7 +28,7 @@ class ServerAddress:
 
     @property
     def local(self) -> bool:
-        """Whether it is this machine's loopback, where nobody else reads what is sent."""
+        """Whether it is this machine's loopback, which no other machine can read."""
         if self.host == "localhost":
             return True
         try:
@@ -38,7 +38,7 @@ class ServerAddress:
 
     @property
     def private(self) -> bool:
-        """Whether what is sent can be read by nobody on the way."""
+        """Whether no machine on the way can read what is sent."""
         return self.scheme == "https" or self.local
 
     def __str__(self) -> str:

@@ -37,7 +37,7 @@ async def check_tls(client: DeployClient) -> DeployFinding:
     """Whether what is sent is encrypted, with a certificate that is known and lasts."""
     if client.tls is None:
         if client.address.local:
-            return passed("TLS", "http on this machine's own loopback, which nobody else reads")
+            return passed("TLS", "http on this machine's own loopback, which no other machine can read")
         return failed(
             "TLS", "http: everyone on the way reads what is sent, so the token is not",
             "put a proxy with a certificate in front of it, and check https://…",
