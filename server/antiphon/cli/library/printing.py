@@ -58,6 +58,8 @@ def brief(value: Any) -> str:
         return f"{value:.2f}"
     if isinstance(value, str):
         return value
+    if value and isinstance(value[0], list) and len(value[0]) == 2:
+        return ", ".join(f"{label} {probability:.2f}" for label, probability in value)
     if value and isinstance(value[0], list):
         head = ", ".join(f"{clock(start)} {label}" for start, _, label in value[:6])
     else:
