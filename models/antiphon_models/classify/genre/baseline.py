@@ -51,4 +51,4 @@ class MfccRegression:
         return np.asarray(self._model.decision_function(self._scaled(clips)), np.float32)
 
     def _scaled(self, clips: LabeledClips) -> NDArray[np.float64]:
-        return (mfcc(clips.mel) - self._mean) / self._deviation
+        return np.asarray((mfcc(clips.mel) - self._mean) / self._deviation)

@@ -102,7 +102,8 @@ def material(folder: Path, split: str, seed: int, say: Callable[[str], None]) ->
     Returns:
         Clips of `LABELS`, and those of strangers, whose targets are -1.
     """
-    known, strange = [], []
+    known: list[LabeledClips] = []
+    strange: list[LabeledClips] = []
     for plan in plans(split):
         path = folder / f"{plan.split}-{plan.source}-{plan.label.replace(' ', '-')}.npz"
         if not path.is_file():

@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_classify.classifier import MEL
+from antiphon_classify.rhythm import FRAMES, features
+from antiphon_models.classify.clips import spectrogram
+from antiphon_models.classify.genre.sketches import degraded_sketch, sketch
 from antiphon_models.classify.genre.sources import rendered
 from antiphon_models.material import espeak
 from antiphon_models.material.composer.genres import GENRES, LEADS, NONE
 from antiphon_models.material.composer.rules import PartRules
-from antiphon_models.material.composer.song import compose
+from antiphon_models.material.composer.song import ComposedSong, compose
 from antiphon_models.material.degradation import coloured_noise
 
 F32 = NDArray[np.float32]
@@ -73,7 +76,13 @@ def _noise(count: int, rng: Rng) -> F32:
 
 
 def _alone(source: str, rng: Rng) -> F32:
-    """One part of a song: a melody, or now and then drums."""
+    song, part, number = _one_part(rng)
+    notes = tuple(note for note in song.notes if note.part == part)
+    return rendered(replace(song, notes=notes), source, MEL.rate, number)
+
+
+def _one_part(rng: Rng) -> tuple[ComposedSong, str, int]:
+    """A song, the part of it that sounds (a melody, or now and then drums), and its seed."""
     rules = GENRES[int(rng.integers(len(GENRES)))]
     rules = replace(rules, bass=NONE, pad=NONE)
     part = "drums" if rng.random() < 0.2 and rules.drums == 1.0 else "lead"
@@ -81,6 +90,42 @@ def _alone(source: str, rng: Rng) -> F32:
     # a section leaves out none of two parts
     rules = replace(rules, lead=NONE) if part == "drums" else replace(rules, lead=lead, drums=0.0)
     number = int(rng.integers(1 << 20))
-    song = compose(rules, number, 21.0)
-    notes = tuple(note for note in song.notes if note.part == part)
-    return rendered(replace(song, notes=notes), source, MEL.rate, number)
+    return compose(rules, number, 21.0), part, number
+
+
+def babble(count: int, rng: Rng) -> F32:
+    """Sound like speech of no language: syllables of a gliding tone with three formants, hisses, pauses."""
+    time = np.arange(count) / MEL.rate
+    base, pace = rng.uniform(85.0, 260.0), rng.uniform(2.5, 5.5)
+    glide = rng.uniform(0.05, 0.2) * np.sin(2.0 * np.pi * rng.uniform(0.2, 0.8) * time + rng.uniform(0.0, 6.0))
+    phase = 2.0 * np.pi * np.cumsum(base * (1.0 + glide)) / MEL.rate
+    syllable = (time * pace + 0.6 * np.sin(2.0 * np.pi * rng.uniform(0.2, 0.7) * time)).astype(int)
+    formants = np.stack([rng.uniform(250, 900, 99), rng.uniform(900, 2400, 99), rng.uniform(2400, 3600, 99)])
+    places = formants[:, syllable % 99]
+    sound = np.zeros(count)
+    for number in range(1, int(4000.0 / base)):
+        weights = sum(1.0 / (1.0 + ((number * base - place) / 160.0) ** 2) for place in places)
+        sound += np.sin(number * phase) * weights / number**0.5
+    hiss = coloured_noise(count, 0.0, rng) * (rng.random(99) < 0.3)[syllable % 99]
+    within = (time * pace) % 1.0
+    envelope = np.sin(np.pi * within) ** rng.uniform(0.5, 2.0) * (rng.random(99) < 0.82)[syllable % 99]
+    sound = (sound + rng.uniform(0.1, 0.5) * hiss) * envelope
+    return np.asarray(0.3 * sound / (np.abs(sound).max() + 1e-9) + 0.002 * rng.standard_normal(count), np.float32)
+
+
+def computed_others(count: int) -> F32:
+    """Features of sounds that are no song, made without any program: a third each is babble, noise, a part alone."""
+    found = []
+    for number in range(count):
+        rng = np.random.default_rng([2, number])
+        length = round(6.1 * MEL.rate)
+        match number % 3:
+            case 0:
+                mel = spectrogram(babble(length, rng))
+            case 1:
+                mel = spectrogram(_noise(length, rng))
+            case _:
+                song, part, _ = _one_part(rng)
+                mel = sketch(replace(song, notes=tuple(note for note in song.notes if note.part == part)), rng)
+        found.append(features(degraded_sketch(mel[:FRAMES], rng)[None]))
+    return np.concatenate(found)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,14 +16,16 @@ from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.genre.calibration import Calibration, calibrated
 from antiphon_models.classify.genre.material import LABELS, material
 from antiphon_models.classify.genre.network import TrainedRhythmNetwork
+from antiphon_models.classify.genre.others import computed_others
 from antiphon_models.classify.genre.sketches import sketched
 from antiphon_models.classify.recipe import SMOOTHING
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_models.material.composer.genres import GENRES
 
 F32 = NDArray[np.float32]
-RENDERED, SKETCHED = 48, 80
-"""Excerpts of a batch: sound, and spectrograms added up from notes."""
+RENDERED, SKETCHED, OTHERS = 48, 80, 12
+"""Excerpts of a batch: sound, spectrograms added up from notes, and what is no song."""
+OTHER_SOUNDS = 720
 SKETCHES = 400
 """Songs of each genre that are sketched."""
 
@@ -45,7 +46,11 @@ class GenreRecipe(Recipe):
         self._rendered, self._targets = clip_features(fit), fit.targets.astype(np.int64)
         self._choose, self._chosen = clip_features(choose), choose.targets.astype(np.int64)
         self._strange = clip_features(strangers)
-        parts = [_sketches(job, place) for place in range(len(GENRES))]
+        self._others = _saved(job, "others", lambda: computed_others(OTHER_SOUNDS))
+        parts = [
+            _saved(job, f"sketches-{n}", lambda rules=rules, n=n: sketched(rules, n, SKETCHES))  # type: ignore[misc]
+            for n, rules in enumerate(GENRES)
+        ]
         self._sketched = np.concatenate(parts)
         self._drawn = np.repeat(np.arange(len(GENRES)), [len(part) for part in parts])
 
@@ -58,8 +63,9 @@ class GenreRecipe(Recipe):
         rng = np.random.default_rng((self._job.seed, step))
         rendered = rng.integers(len(self._rendered), size=RENDERED)
         drawn = rng.integers(len(self._sketched), size=SKETCHED)
-        found = np.concatenate([self._rendered[rendered], self._sketched[drawn]])
-        targets = np.concatenate([self._targets[rendered], self._drawn[drawn]])
+        others = rng.integers(len(self._others), size=OTHERS)
+        found = np.concatenate([self._rendered[rendered], self._sketched[drawn], self._others[others]])
+        targets = np.concatenate([self._targets[rendered], self._drawn[drawn], np.full(OTHERS, len(LABELS) - 1)])
         return torch.from_numpy(found).to(self._job.device), torch.from_numpy(targets).to(self._job.device)
 
     def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, Mapping[str, float | torch.Tensor]]:
@@ -98,13 +104,13 @@ def clip_features(clips: LabeledClips) -> F32:
     return np.concatenate([features(mel[n : n + 64].astype(np.float32)) for n in range(0, len(clips), 64)])
 
 
-def _sketches(job: TrainingJob, place: int) -> F32:
-    """Features of sketched songs of a genre, from their file or made."""
-    path = job.material / f"sketches-{place}.npz"
+def _saved(job: TrainingJob, name: str, made: Callable[[], F32]) -> F32:
+    """Features from their file, which is made where there is none."""
+    path = job.material / f"{name}.npz"
     if not path.is_file():
         part = path.with_suffix(".part.npz")
-        np.savez(part, x=sketched(GENRES[place], place, SKETCHES).astype(np.float16))
+        np.savez(part, x=made().astype(np.float16))
         os.replace(part, path)
         job.say(f"{path.name} is complete")
-    with np.load(Path(path), allow_pickle=False) as file:
+    with np.load(path, allow_pickle=False) as file:
         return np.asarray(file["x"], np.float32)

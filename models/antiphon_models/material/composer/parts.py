@@ -151,7 +151,7 @@ def chord_bar(
             yield BeatSpan(at, articulation * length, note, accent, triplets)
 
 
-class LeadVoice:
+class ComposedMelody:
     """A melody: a motif's contour is repeated and varied, chord tones fall on beats.
 
     Args:

@@ -11,7 +11,7 @@ import numpy as np
 from antiphon_models.material.composer.harmony import SCALES, ScaleChord, parse
 from antiphon_models.material.composer.parts import (
     BeatSpan,
-    LeadVoice,
+    ComposedMelody,
     Rng,
     SongBar,
     bass_bar,
@@ -190,8 +190,8 @@ def _chords(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> list[tuple
 def _spans(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> dict[str, list[BeatSpan]]:
     chords = _chords(rules, drawn, bars, rng)
     scale = [(step + drawn.tonic) % 12 for step in SCALES[rules.scale, drawn.minor]]
-    spans: dict[str, list[BeatSpan]] = {name: [] for name in drawn.parts} | ({"drums": []} if drawn.groove else {})
-    lead = LeadVoice(drawn.parts["lead"][2], scale, rules.lead.register, rng) if "lead" in drawn.parts else None
+    spans: dict[str, list[BeatSpan]] = {name: [] for name in (*drawn.parts, *(("drums",) if drawn.groove else ()))}
+    lead = ComposedMelody(drawn.parts["lead"][2], scale, rules.lead.register, rng) if "lead" in drawn.parts else None
     near = {name: rng.uniform(rules_low + 7, rules_high - 5) for name, rules_low, rules_high in
             ((name, *drawn.parts[name][0].register) for name in drawn.parts)}  # fmt: skip
     sounding: set[str] = set()
@@ -207,7 +207,7 @@ def _spans(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> dict[str, l
 
 
 def _part_bar(
-    name: str, drawn: _Drawn, bar: SongBar, near: float, last: bool, lead: LeadVoice | None, rng: Rng
+    name: str, drawn: _Drawn, bar: SongBar, near: float, last: bool, lead: ComposedMelody | None, rng: Rng
 ) -> Iterator[BeatSpan]:
     if name == "drums":
         return drum_bar(drawn.groove, bar, rng, last)
@@ -249,7 +249,7 @@ def _timed(spans: dict[str, list[BeatSpan]], rules: GenreRules, drawn: _Drawn, r
         return float(beat * (beats + drift))
 
     loud = 42.0 + 52.0 * drawn.energy
-    notes = []
+    notes: list[ComposedNote] = []
     for name, part in spans.items():
         lag = float(rng.normal(0.0, drawn.timing))
         ends: dict[int, int] = {}

@@ -17,7 +17,7 @@ from antiphon.errors import FileError, UsageError
 from antiphon.runtime.suggestion import instead
 
 ANSWER = ("tempo", "beats", "downbeats", "key", "chords", "sections")
-"""The quantities that `library analyse FILE --json` prints, beside the duration."""
+"""The quantities that `library analyse FILE --json` prints, beside the duration and those of `--only`."""
 
 
 SENTENCE = "Catalogue sound files: what they are called, what is in them, which are alike."
@@ -120,7 +120,7 @@ def analyse(
     from antiphon.cli.library.printing import card
     from antiphon.cli.terminal.errors import complain
     from antiphon.library import analysing, scanning
-    from antiphon.library.analyses import named_analyses
+    from antiphon.library.analyses import analyses, named_analyses
     from antiphon.library.identification.shards import updated
 
     names = named_analyses(only or ())
@@ -144,8 +144,10 @@ def analyse(
     elif row is None:
         typer.echo(f"{counts.analysed} analysed, {counts.known} known")
     elif as_json:
+        # landmarks are bytes
+        asked = [each.name for name in only or () for each in analyses()[name].quantities if each.kind != "landmarks"]
         values = row.values
-        typer.echo(json.dumps({"duration": row.duration, **{name: values.get(name) for name in ANSWER}}))
+        typer.echo(json.dumps({"duration": row.duration, **{name: values.get(name) for name in (*ANSWER, *asked)}}))
     else:
         for line in card(row.full()):
             typer.echo(line)
