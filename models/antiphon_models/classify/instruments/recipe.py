@@ -49,8 +49,10 @@ class InstrumentsRecipe(ClassifierRecipe):
         return solos, chosen
 
     def network(self) -> torch.nn.Module:
+        made = super().network()
         # a third less time a step on a CPU
-        return super().network().to(memory_format=torch.channels_last)
+        made.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return made
 
     def batch(self, step: int) -> Batch:
         rng = np.random.default_rng((self.job.seed, step))
