@@ -41,6 +41,7 @@ def main(seconds: float, name: str = "") -> None:
     answered: list[float] = []
     statuses: list[int] = []
     with ServerProcess("--audio", "headless", "--patch", "bench8") as server:
+        server.status()  # the token is there once HTTP answers
         token = next(server.home.rglob("token")).read_text().strip()
         name = name or _first(server.http)
         # in turn, so that other load of the machine affects both equally

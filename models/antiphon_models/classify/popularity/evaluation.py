@@ -32,13 +32,15 @@ class PopularityEvaluation(Evaluation):
         System("knows the taste", "oracle"),
     )
     measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("R2"), Measure("of attainable"), Measure("coverage"), Measure("width", better="lower"),
+        Measure("R2"), Measure("of attainable"), Measure("without chance"), Measure("coverage"),
+        Measure("width", better="lower"),
     )  # fmt: skip
     note: ClassVar[str] = (
         "The audience is computed: half of what it gives is its taste in sound, a fifth the artist, the rest chance; "
         "nobody can foresee more from sound than who knows the taste. R2: 1 less the square error as a share of the "
-        "variance. of attainable: R2 as a share of that system's. coverage: of intervals meant to hold 0.9. It says "
-        "nothing of what people like."
+        "variance. of attainable: R2 as a share of that system's. without chance: R2 for its predictions in place of "
+        "the votes, in which are neither artists nor luck. coverage: of intervals meant to hold 0.9. It says nothing "
+        "of what people like."
     )
     card: ClassVar[str] = "antiphon_classify"
 
@@ -50,19 +52,18 @@ class PopularityEvaluation(Evaluation):
         choose, choose_clips = songs(folder, "choose", ask.seed, ask.say, None if count is None else count)
         truth = measured.votes.popularity
         found: dict[str, tuple[F64, float]] = {}
-        mean = float(choose.votes.popularity.mean())
-        flat = np.full(len(choose.votes.popularity), mean)
-        found["mean"] = np.full(len(truth), mean), taste.half_width(flat, choose.votes.popularity)
+        fit, fit_clips = songs(folder, "fit", ask.seed, ask.say, None if count is None else 4 * count)
+        mean = float(fit.votes.popularity.mean())
+        found["mean"] = np.full(len(truth), mean), _width(np.full(len(choose.artists), mean), choose)
         if ask.wants("MFCC, ridge"):
-            fit, fit_clips = songs(folder, "fit", ask.seed, ask.say, None if count is None else 4 * count)
             ridge = taste.chosen((_mfcc(fit_clips.mel), fit.votes.popularity, fit.artists))
-            width = taste.half_width(ridge.predicted(_mfcc(choose_clips.mel)), choose.votes.popularity)
+            width = _width(ridge.predicted(_mfcc(choose_clips.mel)), choose)
             found["MFCC, ridge"] = ridge.predicted(_mfcc(clips.mel)), width
         if ask.wants("popularity"):
             network = Popularity().network
             found["popularity"] = np.array([network.popularity(rows) for rows in measured.apart]), network.width
         best = measured.votes.best
-        found["knows the taste"] = best, taste.half_width(choose.votes.best, choose.votes.popularity)
+        found["knows the taste"] = best, _width(choose.votes.best, choose)
         most = float(_explained(best, truth).mean())
         for system, (predicted, width) in found.items():
             if ask.wants(system):
@@ -75,15 +76,21 @@ def _values(
     system: str, predicted: F64, measured: MadeSongs, most: float, width: float | None, group: str
 ) -> Iterator[MetricValue]:
     truth = measured.votes.popularity
+    plain = _explained(predicted, measured.votes.best)
     for n, share in enumerate(_explained(predicted, truth)):
         item = f"song {n % material.SONGS + 1} of artist {measured.artists[n]}"
         yield MetricValue(system, "R2", item, float(share), group)
         if width is None:
             continue
         yield MetricValue(system, "of attainable", item, float(share) / most, group)
+        yield MetricValue(system, "without chance", item, float(plain[n]), group)
         low, high = max(0.0, predicted[n] - width), min(1.0, predicted[n] + width)
         yield MetricValue(system, "coverage", item, float(low <= truth[n] <= high), group)
         yield MetricValue(system, "width", item, float(high - low), group)
+
+
+def _width(predicted: F64, choose: MadeSongs) -> float:
+    return taste.half_width(predicted, choose.votes.popularity, choose.artists)
 
 
 def _explained(predicted: F64, truth: F64) -> F64:

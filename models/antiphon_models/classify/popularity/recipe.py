@@ -104,7 +104,7 @@ class PopularityRecipe(Recipe):
         rows = curved(_attributes(network, self.fit))
         ridge = taste.chosen((rows, self.fit.votes.popularity, self.fit.artists))
         found = ridge.predicted(curved(_attributes(network, self.choose)))
-        width = taste.half_width(found, self.choose.votes.popularity)
+        width = taste.half_width(found, self.choose.votes.popularity, self.choose.artists)
         further = {"centre": ridge.centre, "scale": ridge.scale, "taste": ridge.weights, "width": np.array([width])}
         return {**arrays, **{name: array.astype(np.float32) for name, array in further.items()}}
 

@@ -62,17 +62,21 @@ def chosen(fit: tuple[Rows, F64, NDArray[np.int64]]) -> Ridge:
     return Ridge.fitted(rows, targets, DECAYS[int(np.argmin(errors))])
 
 
-def half_width(predicted: F64, truth: F64) -> float:
-    """Half of an interval that holds `COVERED` of further sounds, by split conformal prediction.
+def half_width(predicted: F64, truth: F64, artists: NDArray[np.int64]) -> float:
+    """Half of an interval that holds `COVERED` of further artists' songs, by split conformal prediction.
+
+    Songs of one artist are not independent, so that it is artists that are counted (Lee, Barber and Willett 2023,
+    "Distribution-free inference with hierarchical data"): the coverage is at least `COVERED` in the mean where new
+    artists are drawn as these were.
 
     Args:
         predicted: Of songs whose artists nothing was fitted on.
         truth: What they got.
+        artists: Of each song, all with as many songs.
 
     Returns:
-        The ceil((n + 1) · COVERED)-th smallest error: the coverage is at least `COVERED` in the mean where new songs
-        are drawn as these were (Vovk et al. 2005; Lei et al. 2018). Songs of one artist are not independent, so it
-        holds the better the more artists there are.
+        The error that a share of COVERED · (1 + 1 / artists) of the songs does not exceed.
     """
     errors = np.sort(np.abs(predicted - truth))
-    return float(errors[min(len(errors) - 1, math.ceil((len(errors) + 1) * COVERED) - 1)])
+    level = COVERED * (1.0 + 1.0 / len(np.unique(artists)))
+    return float(errors[min(len(errors), math.ceil(level * len(errors))) - 1])
