@@ -132,7 +132,7 @@ def test_a_training_that_was_killed_gives_the_same_classifier_as_one_that_was_no
     out = load(path).out
     command = [sys.executable, "-m", "antiphon", "pipeline", "run", str(path), "--steps", "gather,preprocess,train"]
     process = subprocess.Popen([*command, "--workers", "1"], start_new_session=True)
-    until(lambda: (out / "training/keras/checkpoint.safetensors").exists(), 120, "no epoch is done")
+    until(lambda: (out / "training/keras/checkpoint.safetensors").exists(), 300, "no epoch is done")
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     run(load(path), ("train",))

@@ -167,3 +167,27 @@ def test_bands_that_cannot_be_are_refused(job, training, low, high) -> None:
     path.write_text(json.dumps(about))
     with pytest.raises(FileError, match="low is below high"):
         read_details(path.parent)
+
+
+def test_the_epoch_of_the_least_validation_loss_is_exported_and_the_last_without_a_validation(
+    job, training, set_of, monkeypatch
+) -> None:
+    need("torch")
+    torch = FRAMEWORKS["torch"]
+    losses = iter([0.5, 0.2, 0.3])
+    monkeypatch.setattr(learning, "_validate", lambda *_: (next(losses), 0.9))
+    learn(job, torch, training, silent)
+    assert read_details(job.folder(torch)).about["epoch"] == 2
+    state = read_state(job.out / "training/torch", job.digest(torch))
+    assert not all((state.best[name] == state.weights[name]).all() for name in state.best), "the second, not the third"
+    from tests.pipeline.training.conftest import rows
+
+    items, made = rows()
+    alone = [n for n, item in enumerate(items) if item.split != "valid"]
+    other = set_of([items[n] for n in alone], [made[n] for n in alone], job.out.with_name("unvalidated"))
+    without = replace(job, out=job.out.with_name("unvalidated"), shards=other.shards)
+    monkeypatch.undo()
+    learn(without, torch, other, silent)
+    assert read_details(without.folder(torch)).about["epoch"] == 3
+    state = read_state(without.out / "training/torch", without.digest(torch))
+    assert all((state.best[name] == state.weights[name]).all() for name in state.best)

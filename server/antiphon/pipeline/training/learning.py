@@ -105,7 +105,8 @@ def learn(job: LearningJob, framework: Framework, training: TrainingSet, watch: 
     state = _epochs(job, framework, trainer, training, watch)
     trainer.set_weights(state.best)
     history = state.history
-    best = max(range(len(history)), key=lambda n: _merit(history[n]))
+    # without a validation the last one is taken
+    best = min(range(len(history)), key=lambda n: (history[n].valid_loss, -n))
     graph = _export(job, framework, trainer, training)
     details = ClassifierDetails(
         name=job.name, framework=framework.name, labels=training.labels, mel=job.mel, frames=job.frames,
@@ -149,7 +150,7 @@ def _epochs(
             )
         valid_loss, valid_accuracy = _validate(job, trainer, training)
         figures = EpochFigures(loss, accuracy, valid_loss, valid_accuracy, seconds, time.time())
-        better = not validated or all(_merit(figures) > _merit(before) for before in state.history)
+        better = not validated or all(figures.valid_loss <= before.valid_loss for before in state.history)
         weights = trainer.weights()
         state = TrainingState(
             digest, (*state.history, figures), weights, weights if better else state.best, trainer.moments()
@@ -159,10 +160,6 @@ def _epochs(
             tensorboard_log.write_log(job.out / TENSORBOARD / framework.name, state.history, validated=validated)
         watch(epoch + 1, figures)
     return state
-
-
-def _merit(figures: EpochFigures) -> tuple[float, float]:
-    return figures.valid_accuracy, -figures.valid_loss
 
 
 def _validate(job: LearningJob, trainer: ClassifierTrainer, training: TrainingSet) -> tuple[float, float]:
