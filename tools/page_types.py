@@ -34,6 +34,8 @@ def typed(schema: dict[str, Any]) -> str:
     kinds = schema.get("type", [])
     if isinstance(kinds, list):
         return " | ".join(typed({**schema, "type": kind}) for kind in kinds) or "unknown"
+    if kinds == "array" and "prefixItems" in schema:
+        return f"[{', '.join(map(typed, schema['prefixItems']))}]"
     if kinds == "array":
         of = typed(schema["items"])
         if schema.get("minItems") == schema.get("maxItems") == 2:

@@ -125,6 +125,14 @@ export interface Map {
   placing: boolean;
 }
 
+export interface Classifier {
+  name: string;
+  labels: string[];
+  shortest: number;
+  quantities: { name: string; kind: string; unit: string; doc: string }[];
+  problem: string;
+}
+
 export interface Patch {
   name: string;
   line: string;
@@ -134,6 +142,7 @@ export interface Patch {
 }
 
 export interface Get {
+  "/api/health": { health: string };
   "/api/status": Record<string, unknown>;
   "/api/openapi.json": Record<string, unknown>;
   "/api/graph": Graph;
@@ -148,6 +157,7 @@ export interface Get {
   "/api/jobs": Job[];
   [path: `/api/jobs/${string}`]: Job;
   [path: `/api/jobs/${string}/overview`]: Overview;
+  "/api/classify": Classifier[];
   "/api/library/map": Map;
   "/api/live": { on: boolean; start: string; playing: boolean; reading: boolean; silent: boolean; version: number; tried: number; begins: number; name: string; by: string; fault: { line?: number; sentence?: string; picture?: string; version?: number } | null };
   "/api/live/script": { name: string; text: string; version: number; by: string };
@@ -167,6 +177,7 @@ export interface Post {
   [path: `/api/render/${string}`]: { takes: { file?: string; format?: string; seconds?: number }; answers: Job };
   [path: `/api/live/sets/${string}/render`]: { takes: { file?: string; format?: string; bars?: number; midi?: boolean }; answers: Job };
   [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
+  [path: `/api/classify/${string}`]: { takes: Blob; answers: { duration: number; labels: [string, number][] | null } };
   "/api/library/map": { takes: null; answers: { placing: boolean } };
   "/api/library/next": { takes: { count?: number; after?: string | number; like?: unknown; skip?: unknown; dislike?: unknown }; answers: { matches: Track[] } };
   "/api/live/eval": { takes: { text: string; version: number; name?: string; by?: string }; answers: { version: number } };
