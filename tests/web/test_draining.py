@@ -10,7 +10,7 @@ import pytest
 
 from antiphon.io.http_message import HttpRequest, Response, text
 from antiphon.web.draining import drain
-from antiphon.web.guard import Site
+from antiphon.web.guard import Limits, Site
 from antiphon.web.server import HttpServer
 
 LONG = 600.0
@@ -27,7 +27,7 @@ async def slow_server() -> AsyncIterator[tuple[HttpServer, asyncio.Event, asynci
         await answered.wait()
         return text("done")
 
-    server = HttpServer()
+    server = HttpServer(limits=Limits(request_seconds=LONG))
     server.add("GET", "/slow", slow)
     await server.start()
     try:
@@ -53,6 +53,21 @@ async def test_a_request_that_runs_is_answered_and_an_idle_connection_is_closed(
             await connected(server)
         assert not draining.done()
         answered.set()
+        assert (await reader.read()).endswith(b"done")
+        assert await draining
+
+
+async def test_a_request_that_is_half_received_is_answered() -> None:
+    async with slow_server() as (server, _, answered):
+        answered.set()
+        reader, writer = await connected(server)
+        writer.write(b"GET /slow HTTP/1.1\r\nHost: ")
+        while all(connection.idle for connection in server.waiting):  # noqa: ASYNC110 - until it is received
+            await asyncio.sleep(0.01)
+        draining = asyncio.create_task(drain(server, LONG))
+        await asyncio.sleep(0.2)  # several of its turns
+        assert not draining.done()
+        writer.write(b"127.0.0.1:%d\r\n\r\n" % server.port)
         assert (await reader.read()).endswith(b"done")
         assert await draining
 
