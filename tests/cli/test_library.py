@@ -89,11 +89,14 @@ def test_add_list_show_search_similar_forget(library: Library, music: Path) -> N
 
 
 def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: Path) -> None:
+    sound, rate = soundfile.read(music / "a.wav")
+    # classifiers refuse what is shorter than 3 s
+    soundfile.write(music / "a.wav", np.concatenate([sound, sound]), rate)
     done = library("analyse", music / "a.wav", "--json")
     assert done.code == 0, done.err
     found = json.loads(done.out)
     assert list(found) == ["duration", "tempo", "beats", "downbeats", "key", "chords", "sections"]
-    assert found["duration"] == 2.0
+    assert found["duration"] == 4.0
     assert "loudness" in library("analyse", music / "a.wav").out
 
 
