@@ -9,6 +9,6 @@ from antiphon.api import Register, hookimpl
 def antiphon_analyses(register: Register) -> None:
     """Registers the analyses."""
     register(
-        "popularity", "antiphon_classify.popularity:Popularity",
+        "popularity", "antiphon_classify.popularity:PopularityAnalysis",
         "What a computed audience would give a sound, with an interval.",
     )  # fmt: skip
