@@ -16,7 +16,7 @@ def antiphon_analyses(register: Register) -> None:
         "Energy, danceability, arousal, valence, computed.",
     )
     register(
-        "popularity", "antiphon_classify.popularity:Popularity",
+        "popularity", "antiphon_classify.popularity:PopularityAnalysis",
         "What a computed audience would give a sound, with an interval.",
     )  # fmt: skip
     register("genre", "antiphon_classify.genre:Genre", "The three most likely of twelve genres, or unknown.")

@@ -65,7 +65,7 @@ def curved(attributes: F32) -> F32:
     return np.concatenate([attributes, attributes**2], axis=1)
 
 
-class Popularity(Analysis):
+class PopularityAnalysis(Analysis):
     """The analysis."""
 
     quantities = (
@@ -90,7 +90,7 @@ class Popularity(Analysis):
 class PopularityRun(AnalysisRun):
     """One sound, in segments; the last one ends with the sound."""
 
-    def __init__(self, popularity: Popularity) -> None:
+    def __init__(self, popularity: PopularityAnalysis) -> None:
         self._analysis, self._mel = popularity, LogMelStream(MEL)
         self._held = np.zeros((0, MEL.bands), np.float32)
         self._last = np.zeros((0, MEL.bands), np.float32)

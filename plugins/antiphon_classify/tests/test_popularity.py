@@ -11,7 +11,7 @@ import pytest
 from antiphon.api import UsageError
 from antiphon.api.models import ModelError
 from antiphon_classify.classifier import MEL
-from antiphon_classify.popularity import Popularity, PopularityNetwork
+from antiphon_classify.popularity import PopularityAnalysis, PopularityNetwork
 from antiphon_classify.statistics import LAGS, REGIONS, SIZE, statistics
 
 ATTRIBUTES = 3
@@ -31,7 +31,7 @@ def arrays() -> dict[str, np.ndarray]:
     return {name: array.astype(np.float32) for name, array in found.items()}
 
 
-class Trial(Popularity):
+class Trial(PopularityAnalysis):
     network = PopularityNetwork(arrays())  # type: ignore[assignment]
 
 

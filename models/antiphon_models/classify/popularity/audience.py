@@ -65,7 +65,7 @@ class Votes:
 
     Attributes:
         popularity: `[songs]`, 0 to 1: the share of all songs that got less.
-        best: `[songs]`, the expected popularity of whoever knows what the audience likes, and neither artist nor
+        best: `[songs]`, the expected popularity, given what the audience likes, and neither artist nor
             chance: no prediction from sound alone has a smaller square error.
     """
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.files import make_folder
-from antiphon_classify.popularity import Popularity
+from antiphon_classify.popularity import PopularityAnalysis
 from antiphon_models.classify.popularity import material, taste
 from antiphon_models.classify.popularity.songs import MadeSongs, songs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
@@ -60,7 +60,7 @@ class PopularityEvaluation(Evaluation):
             width = _width(ridge.predicted(_mfcc(choose_clips.mel)), choose)
             found["MFCC, ridge"] = ridge.predicted(_mfcc(clips.mel)), width
         if ask.wants("popularity"):
-            network = Popularity().network
+            network = PopularityAnalysis().network
             found["popularity"] = np.array([network.popularity(rows) for rows in measured.apart]), network.width
         best = measured.votes.best
         found["knows the taste"] = best, _width(choose.votes.best, choose)
