@@ -21,4 +21,7 @@ def antiphon_analyses(register: Register) -> None:
     )  # fmt: skip
     register("genre", "antiphon_classify.genre:Genre", "The three most likely of twelve genres, or unknown.")
     register("tags", "antiphon_classify.tags:Tags", "Words that hold of a sound, of 25, and a vector of it.")
+    register(
+        "instruments", "antiphon_classify.instruments:Instruments", "Families of instruments, where, and any voice."
+    )
     register_own(register)
