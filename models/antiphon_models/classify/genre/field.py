@@ -1,4 +1,4 @@
-"""Recorded music with genres, for whoever has GTZAN or FMA: the tests of their published splits."""
+"""Recorded music with genres, of a copy of GTZAN or FMA: the tests of their published splits."""
 
 from __future__ import annotations
 

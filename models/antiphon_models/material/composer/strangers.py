@@ -1,4 +1,4 @@
-"""Genres that nothing is trained on: what has to be "unknown" to whoever knows `genres` alone."""
+"""Genres that nothing is trained on: what has to be "unknown" to a classifier of `genres` alone."""
 
 from __future__ import annotations
 
