@@ -6,6 +6,12 @@ from antiphon.api import Register, hookimpl
 
 
 @hookimpl
+def antiphon_processors(register: Register) -> None:
+    """Registers the node."""
+    register("classify", "antiphon_classify.processor:Classify", "Says what the sound most likely is, once a second.")
+
+
+@hookimpl
 def antiphon_analyses(register: Register) -> None:
     """Registers the analyses, the performer's own after those that ship."""
     from antiphon_classify.own import register_own

@@ -7,6 +7,16 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 UNKNOWN = "unknown"
+LIVE_LABELS = (
+    UNKNOWN,
+    "house", "drum and bass", "hip hop", "rock", "metal", "reggae", "jazz", "blues", "bossa nova", "country",
+    "classical", "ambient",
+    "piano", "mallets", "organ", "accordion", "guitar", "distorted guitar", "bass", "strings", "plucked", "voice",
+    "brass", "reed", "flute", "synth lead", "synth pad", "drums",
+    "choir", "woodwind", "synth", "solo", "fast", "slow", "distorted", "reverberant", "lo-fi", "noise", "speech",
+    "female voice", "male voice", "animal", "engine", "fire", "rain", "sea",
+)  # fmt: skip
+"""All labels of `genre`, `instruments` and `tags`, as the node `classify` reports them: new ones follow the last."""
 
 
 def probabilities(logits: F32, temperature: float) -> NDArray[np.float64]:

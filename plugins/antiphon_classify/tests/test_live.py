@@ -1,0 +1,78 @@
+"""The node passes every bit, and its worker says of a stream what the analysis says of a file with the same seconds."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from antiphon.api import StreamSpec
+from antiphon.api.models import manifest_entry
+from antiphon.api.testing import run_processor
+from antiphon.api.workers import WorkerSpec
+from antiphon_classify.classifier import MEL
+from antiphon_classify.instruments import Instruments
+from antiphon_classify.labels import LIVE_LABELS, UNKNOWN
+from antiphon_classify.processor import HOP, REPORTS, Classify
+from antiphon_classify.worker import LiveClassifier
+
+STREAM = StreamSpec(rate=48000, block=256, channels=2)
+STEP = round(HOP * MEL.rate)
+
+
+def plucks(seconds: float) -> np.ndarray:
+    """Decaying tones, two a second, at the classifiers' rate."""
+    time = np.arange(round(seconds * MEL.rate)) / MEL.rate
+    beat = time % 0.5
+    pitch = 220.0 * 2.0 ** (np.floor(time * 2.0) % 5 / 6.0)
+    tones = sum(np.sin(2 * np.pi * pitch * k * time) / k for k in range(1, 6))
+    return (0.2 * tones * np.exp(-6.0 * beat)).astype(np.float32)
+
+
+def answers(sound: np.ndarray, config: str) -> np.ndarray:
+    """What the worker answers to hops of sound, `[hops, 4]`."""
+    spec = WorkerSpec("classify", "", hop=STEP, rate=MEL.rate, inputs=(1, STEP), outputs=(1, len(REPORTS)), slots=2)
+    stepper = LiveClassifier(spec)
+    stepper.warm()
+    stepper.open(1, config)
+    rows = []
+    for hop in range(len(sound) // STEP):
+        x, y = np.zeros((2, 1, STEP), np.float32), np.zeros((2, 1, len(REPORTS)), np.float32)
+        x[1, 0] = sound[hop * STEP : (hop + 1) * STEP]
+        stepper.step(np.array([-1, hop]), x, y)
+        rows.append(y[1, 0])
+    stepper.close(1)
+    return np.array(rows)
+
+
+def test_a_stream_is_classified_as_a_file_is() -> None:
+    sound = plucks(8.0)
+    live = answers(sound, "instruments 4")
+    run = Instruments().begin(MEL.rate, 1)
+    end = (14 + 1) * STEP
+    run.feed(sound[None, max(0, end - 4 * MEL.rate - 1) : end])
+    labels = run.result()["instruments"]
+    assert [LIVE_LABELS[round(place)] for place in live[14, [0, 2, 3]]] == [label for label, _ in labels[:3]]
+    assert live[14, 1] == pytest.approx(labels[0][1], abs=0.05)
+
+
+def test_before_there_is_enough_sound_and_in_silence_it_is_unknown() -> None:
+    rows = answers(np.concatenate([plucks(5.0), np.zeros(8 * MEL.rate, np.float32)]), "tags 3")
+    assert not rows[:5].any()
+    assert rows[8].any()
+    assert not rows[-1].any()
+    assert LIVE_LABELS[0] == UNKNOWN
+
+
+def test_each_label_of_the_weights_has_a_word() -> None:
+    for name in ("genre", "instruments", "tags"):
+        details = manifest_entry(f"classify-{name}")
+        labels = {str(label) for label in details["labels"]} - {details.get("unknown")}
+        assert labels <= set(LIVE_LABELS), name
+    assert len(set(LIVE_LABELS)) == len(LIVE_LABELS)
+
+
+def test_the_node_passes_every_bit_without_latency() -> None:
+    sound = np.random.default_rng(1).uniform(-0.5, 0.5, (2, 30000)).astype(np.float32)
+    node = Classify()
+    np.testing.assert_array_equal(run_processor(node, STREAM, sound), sound)
+    assert node.latency == 0
