@@ -26,7 +26,7 @@ from antiphon.pipeline.running import run
 from antiphon.pipeline.settings import PipelineSettings, load
 
 EXTRA = importlib.util.find_spec("apache_beam") and importlib.util.find_spec("pyarrow")
-NAMES = ["fingerprint", "loudness"]
+NAMES = ["fingerprint", "genre", "loudness"]
 needs_beam = pytest.mark.skipif(not EXTRA, reason="needs the extra: pip install 'antiphon[pipeline]'")
 
 
@@ -34,7 +34,7 @@ def sounds(folder: Path, count: int, seed: int = 1) -> None:
     for n in range(count):
         place = folder / ("calm" if n % 2 else "loud") / f"song {n}.wav"
         place.parent.mkdir(parents=True, exist_ok=True)
-        audio.write(place, audio.noise(24000, 1, seed=seed + n) * (0.1 + 0.05 * n), 16000)
+        audio.write(place, audio.noise(52000, 1, seed=seed + n) * (0.1 + 0.05 * n), 16000)
 
 
 def pipeline(folder: Path, name: str = "one") -> Path:

@@ -11,9 +11,11 @@ from tests.datasets.trees import TREES, sound
 
 from antiphon.contract.mel import LogMel, LogMelStream, MelSettings
 from antiphon.errors import FileError, UsageError
+from antiphon.io.decode import FileStalled
 from antiphon.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon.pipeline.running import shard_tasks
 from antiphon.pipeline.settings import PreprocessSettings, chosen_steps, load
+from antiphon.pipeline.shards import read_again
 
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
 
@@ -107,3 +109,22 @@ def test_a_stream_of_blocks_gives_the_same_spectrogram() -> None:
     parts = [stream.push(mono[start : start + 700]) for start in range(0, len(mono), 700)]
     whole = LogMel(MelSettings()).compute(mono)
     assert np.concatenate(parts) == pytest.approx(whole, abs=1e-4)
+
+
+def test_a_file_from_which_nothing_comes_is_read_again_and_a_bad_one_is_not() -> None:
+    tries: list[int] = []
+
+    def stalls(often: int, then: type[Exception]) -> int:
+        tries.append(1)
+        if len(tries) <= often:
+            raise then("nothing came")
+        return 7
+
+    assert read_again(lambda: stalls(2, FileStalled)) == 7
+    tries.clear()
+    with pytest.raises(FileStalled):
+        read_again(lambda: stalls(3, FileStalled))
+    tries.clear()
+    with pytest.raises(FileError):
+        read_again(lambda: stalls(1, FileError))
+    assert len(tries) == 1

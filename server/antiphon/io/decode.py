@@ -62,6 +62,10 @@ class AudioInfo:
     tags: tuple[tuple[str, str], ...] = ()
 
 
+class FileStalled(FileError):
+    """Nothing came from a file in time: its disk does not answer, or the machine has no processor for its decoder."""
+
+
 class Decoder:
     """A sound file decoded block by block in a process of its own; a context manager, whose end ends the process.
 
@@ -166,7 +170,9 @@ class Decoder:
         deadline = time.monotonic() + self._stall
         while len(data) < size:
             if not _readable(fd, deadline):
-                raise self._refused(f"no sound came from it for {self._stall:g} s; is its disk well?")
+                raise FileStalled(
+                    f"cannot read {self.name}: no sound came from it for {self._stall:g} s; is its disk well?"
+                )
             piece = os.read(fd, min(size - len(data), 1 << 20))
             if not piece:
                 raise self._refused(self._why_ended())

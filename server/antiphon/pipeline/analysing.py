@@ -12,6 +12,7 @@ import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from antiphon.datasets.layouts.walking import files_below, relative
 from antiphon.errors import FileError, PluginError
 from antiphon.library.analyses import AnalysisResult, analyses, identify_and_analyse
 from antiphon.pipeline.gathering import SourceItem, shard_of
-from antiphon.pipeline.shards import file_digest, write_shard
+from antiphon.pipeline.shards import file_digest, read_again, write_shard
 
 VERSION = 1
 """Of how results are written: another one computes all shards anew."""
 ANALYSES, PREDICTIONS = "analyses", "predictions"
 """Folders."""
+_SPAN, _LABEL = ("start", "end", "label"), ("label", "probability")
+"""Fields of an entry of spans, and of labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,7 @@ def compute_analyses(task: AnalysisTask) -> dict[str, Any]:
         path = Path(task.source) / item.path
         try:
             digest = file_digest(path)
-            sound, tags, results = identify_and_analyse(os.fsencode(path), names)
+            sound, tags, results = read_again(partial(identify_and_analyse, os.fsencode(path), names))
         except FileError as error:
             dead.append({"name": item.name, "path": item.path, "reason": str(error)})
             continue
@@ -165,7 +168,8 @@ def _cells(results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
             cells[f"{name}.{quantity}"] = value
     for key, value in cells.items():
         if isinstance(value, list) and value and isinstance(value[0], list):
-            cells[key] = [{"start": start, "end": end, "label": label} for start, end, label in value]
+            fields = _LABEL if len(value[0]) == len(_LABEL) else _SPAN
+            cells[key] = [dict(zip(fields, row, strict=True)) for row in value]
     return cells
 
 
@@ -180,6 +184,8 @@ def _type(quantity: Quantity) -> Any:
             return pyarrow.string()
         case "spans":
             return pyarrow.list_(pyarrow.struct([("start", number), ("end", number), ("label", pyarrow.string())]))
+        case "labels":
+            return pyarrow.list_(pyarrow.struct([("label", pyarrow.string()), ("probability", number)]))
         case "landmarks":
             return pyarrow.binary()
     return pyarrow.list_(number)
@@ -217,5 +223,5 @@ def results_of(row: Mapping[str, Any], versions: Mapping[str, int]) -> dict[str,
 
 def _plain(value: Any) -> Any:
     if isinstance(value, list) and value and isinstance(value[0], dict):
-        return [[span["start"], span["end"], span["label"]] for span in value]
+        return [[row[field] for field in (_LABEL if len(row) == len(_LABEL) else _SPAN)] for row in value]
     return value

@@ -6,12 +6,14 @@ done; what was killed is done again, and gives the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -19,7 +21,7 @@ from antiphon.contract.mel import F32, LogMel
 from antiphon.datasets.examination import fault_of
 from antiphon.errors import FileError
 from antiphon.io import audiofile
-from antiphon.io.decode import shown
+from antiphon.io.decode import FileStalled, shown
 from antiphon.pipeline.gathering import SourceItem
 from antiphon.pipeline.settings import PreprocessSettings
 from antiphon.runtime.paths import why, write_atomic
@@ -27,7 +29,10 @@ from antiphon.runtime.paths import why, write_atomic
 VERSION = 1
 """Of what is computed: another one computes all shards anew."""
 FOLDER, DEAD = "shards", "dead"
+TRIES = 3
+"""Of a file from which nothing comes."""
 _KEY = b"antiphon"
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +162,7 @@ def compute(task: ShardTask) -> dict[str, Any]:
         path = Path(task.source) / item.path
         try:
             digest = file_digest(path)
-            mono, length = _excerpt(path, task.settings)
+            mono, length = read_again(partial(_excerpt, path, task.settings))
         except FileError as error:
             dead.append({"name": item.name, "path": item.path, "reason": fault_of(path) or str(error)})
             continue
@@ -194,6 +199,18 @@ def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
          np.frombuffer(row["mel"], "<f2").reshape(row["frames"], row["bands"]).astype(np.float32))
         for row in rows
     ]  # fmt: skip
+
+
+def read_again(read: Callable[[], Result]) -> Result:
+    """Reads a file, up to `TRIES` times where nothing came from it: a busy machine makes no sound a bad one.
+
+    Raises:
+        FileError: It cannot be read.
+    """
+    for _ in range(TRIES - 1):
+        with contextlib.suppress(FileStalled):
+            return read()
+    return read()
 
 
 def file_digest(path: Path) -> str:
