@@ -58,14 +58,22 @@ class ClassifierDetails:
         return ((self.frames - 1) * self.mel.hop + self.mel.window) / self.mel.rate
 
     def content(self) -> bytes:
-        """The JSON file."""
+        """Returns the JSON file.
+
+        Returns:
+            Its bytes.
+        """
         whole = {**self.about, **asdict(self), "version": VERSION}
         del whole["about"]
         return (json.dumps(whole, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
 def classifiers_folder() -> Path:
-    """The performer's own classifiers, a folder each; it may not exist."""
+    """The folder of the performer's own classifiers, which has a folder for each.
+
+    Returns:
+        Its path; it may not exist.
+    """
     return paths.data() / "classifiers"
 
 

@@ -35,7 +35,14 @@ class ClassifierFile:
 
     @cached_property
     def session(self) -> Any:
-        """The graph; `FileError` where it or onnxruntime is missing, or it is another one than the JSON names."""
+        """Loads the graph.
+
+        Returns:
+            A session of onnxruntime, one thread.
+
+        Raises:
+            FileError: The graph or onnxruntime is missing, or it is another one than the JSON names.
+        """
         path = self.folder / MODEL
         content = read_content(path, LARGEST_MODEL)
         if digest_of(content) != self.details.digest:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from antiphon.contract.block import Samples
 from antiphon.control.state import CATALOG
+from antiphon.io.decode_zygote import zygote
 from antiphon.plugins import loader
 from antiphon.runtime import paths
 from antiphon.runtime.console import say
@@ -60,4 +61,6 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
             say(choosing.silence(registered))
     choosing.use(choice)
     path = settings.input_file
-    return Warm(loaded, None if path is None else process.load_sound(path, settings.rate))
+    sound = None if path is None else process.load_sound(path, settings.rate)
+    zygote().close()  # no other file is decoded here
+    return Warm(loaded, sound)
