@@ -19,7 +19,7 @@ from antiphon.contract.classifier_session import ClassifierFile
 from antiphon.library import analyses as registered
 from antiphon.library.analyses import analyse_file
 from antiphon.pipeline.running import run
-from antiphon.pipeline.settings import STEPS, load
+from antiphon.pipeline.settings import load
 from antiphon.pipeline.training.checkpoint import read_state
 from antiphon.pipeline.training.excerpts import read_set
 from antiphon.pipeline.training.frameworks import FRAMEWORKS, missing
@@ -54,6 +54,8 @@ width = 8
 learning_rate = 0.005
 """
 
+FIVE = ("gather", "preprocess", "train", "evaluate", "deploy")
+
 
 def tone(path: Path, label: str, rng: np.random.Generator) -> Path:
     """Two seconds of a tone of partials: odd ones of equal weight, all with falling ones, or the first alone."""
@@ -84,7 +86,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_four_frameworks_train_the_same_classifier_and_the_best_is_an_analysis(folder: Path, monkeypatch) -> None:
     monkeypatch.setenv("ANTIPHON_HOME", str(folder / "home"))
     settings = load(written(folder, "all", '["sklearn", "torch", "keras", "fastai"]'))
-    report = run(settings, STEPS, workers=1)
+    report = run(settings, FIVE, workers=1)
     assert report.training.trained == tuple(FRAMEWORKS)
     rows = {row.framework: row for row in report.training.evaluation}
     assert list(rows) == ["majority", *FRAMEWORKS]
@@ -120,14 +122,14 @@ def test_four_frameworks_train_the_same_classifier_and_the_best_is_an_analysis(f
     assert sum(found) >= 7
     registered._made.cache_clear()
 
-    again = run(settings, STEPS, workers=1)
+    again = run(settings, FIVE, workers=1)
     assert (again.computed, again.training.trained) == (0, ())
 
 
 def test_a_training_that_was_killed_gives_the_same_classifier_as_one_that_was_not(folder: Path, monkeypatch) -> None:
     monkeypatch.setenv("ANTIPHON_HOME", str(folder / "home"))
     whole = load(written(folder, "all", '["keras"]'))
-    run(whole, STEPS[:3], workers=1)
+    run(whole, FIVE[:3], workers=1)
     path = written(folder, "killed", '["keras"]')
     out = load(path).out
     command = [sys.executable, "-m", "antiphon", "pipeline", "run", str(path), "--steps", "gather,preprocess,train"]
