@@ -114,6 +114,14 @@ def playing(server: ServerProcess) -> bool:
         return bool(json.load(answer)["playing"])
 
 
+def stop(server: ServerProcess, token: str) -> None:
+    """Ends what a test before this one has left."""
+    url = f"http://127.0.0.1:{server.http}/api/live/stop"
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    with urllib.request.urlopen(urllib.request.Request(url, b"{}", headers, method="POST")):
+        performs(server, False)
+
+
 def performs(server: ServerProcess, wanted: bool) -> None:
     until(lambda: playing(server) is wanted, 20.0, f"a script plays: {wanted}")
 
@@ -121,6 +129,7 @@ def performs(server: ServerProcess, wanted: bool) -> None:
 def test_a_script_is_run_heard_lit_and_plays_on_behind_an_error(
     server: ServerProcess, browser: Chromium, token: str
 ) -> None:
+    stop(server, token)
     tab = opened(browser, server)
     write(tab, SCRIPT)
     press(tab, "Enter", "Enter", ctrl=True)
