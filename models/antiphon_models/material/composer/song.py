@@ -201,7 +201,7 @@ def _spans(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> dict[str, l
         last = number % SECTION == SECTION - 1
         optional = 0.35 + 0.5 * drawn.energy
         bar = SongBar(number, rules.beats, chords[number], chords[number + 1][0], drawn.tonic, optional)
-        for name in sounding:
+        for name in sorted(sounding):
             spans[name] += _part_bar(name, drawn, bar, near.get(name, 60.0), last, lead, rng)
     return spans
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +30,21 @@ def test_the_same_seed_is_the_same_song() -> None:
     one, again, other = compose(JAZZ, 5), compose(JAZZ, 5), compose(JAZZ, 6)
     assert one.midi() == again.midi() != other.midi()
     assert one.attributes == again.attributes
+
+
+def test_another_process_composes_the_same_song() -> None:
+    code = (
+        "from antiphon_models.material.composer.genres import HIP_HOP\n"
+        "from antiphon_models.material.composer.song import compose\n"
+        "print(compose(HIP_HOP, 3, 8.0))"
+    )
+    songs = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(songs) == 1
 
 
 @pytest.mark.parametrize("rules", ALL, ids=lambda rules: rules.name)
