@@ -55,7 +55,7 @@ def test_it_can_be_installed_and_outlives_its_server(tab: Tab, tmp_path: Path) -
         tab.until("caches.keys().then(names => names.length === 1)")
         # no data and nothing of the API, though the page has read both
         assert set(tab.run(CACHED)) == set(re.findall(r'"(/page/[^"]+)":"sha256-', files.asset("worker.js").decode()))
-        tab.call("Page.reload")
+        tab.reload()
         tab.until(READY)
         tab.until("navigator.serviceWorker.controller !== null")
         tab.run(LISTEN)
@@ -65,7 +65,7 @@ def test_it_can_be_installed_and_outlives_its_server(tab: Tab, tmp_path: Path) -
         server.stop()
         tab.until(AWAY)
         # what was kept opens without the server, in words
-        tab.call("Page.reload")
+        tab.reload()
         tab.until(f"document.querySelector('.away') && {AWAY}")
         assert tab.run("document.querySelectorAll('.node').length") == 0
         server.start()
@@ -92,11 +92,11 @@ def test_a_newer_build_is_taken_at_the_next_load(tab: Tab, tmp_path: Path, monke
         tab.run("navigator.serviceWorker.ready.then(() => true)")
         tab.until("caches.keys().then(names => names.length === 1)")
         served |= {"index.html": html, "worker.js": worker}
-        tab.call("Page.reload")
+        tab.reload()
         tab.until("document.readyState === 'complete' && document.title === 'Antiphon'")
         tab.until("caches.keys().then(names => names.length === 1 && names[0].endsWith('next'))")
         tab.until("document.body.innerText.includes('newer page')")
-        tab.call("Page.reload")
+        tab.reload()
         tab.until("document.title === 'Next'")
 
 

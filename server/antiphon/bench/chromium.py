@@ -63,6 +63,12 @@ class BrowserTab:
         self.call("Page.enable")
         self.call("Page.navigate", url=url)
 
+    def reload(self) -> None:
+        """Loads the page again; what is asked afterwards is asked of the new one."""
+        self.run("window.leaving = true")
+        self.call("Page.reload")
+        self.until("!window.leaving")
+
     def size(self, width: int, height: int, *, phone: bool = False, scale: float = 1.0) -> None:
         """Sets the size of the window in CSS pixels."""
         self.call(
