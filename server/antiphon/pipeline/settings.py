@@ -97,52 +97,13 @@ class PredictSettings:
 class WatchSettings:
     """What is said of sounds as they arrive.
 
-        Attributes:
-            path: The folder that they arrive in.
-            analyses: The classifiers, which are analyses; none for all.
-            queue: Most sounds that wait; others stay in the folder, or are refused.
-            largest: Bytes of a file.
-            mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. Its password is in ANTIPHON_MQ        name,
-            out,
-            GatherSettings(dataset, path.parent / place),
-            preprocess,
-            analyse=_analyse(path, _table(path, found, "analyse")),
-            train=_train(path, _table(path, found, "train"), preprocess),
-            deploy=_deploy(path, _table(path, found, "deploy")),
-            predict=_predict(path, _table(path, found, "predict")) if "predict" in found else None,
-            watch=_watch(path, _table(path, found, "watch")) if "watch" in found else None,
-        )
-
-
-    def _train(path: Path, table: Mapping[str, Any], preprocess: PreprocessSettings) -> TrainSettings:
-        _known(path, "train.", table, {field.name for field in fields(TrainSettings)})
-        names = table.get("frameworks", [])
-        if not isinstance(names, list) or not set(map(str, names)) <= set(FRAMEWORKS) or len(set(names)) != len(names):
-            known = ", ".join(f'"{name}"' for name in FRAMEWORKS)
-            raise FileError(f"{path}: train.frameworks is {names!r}; it is a list of some of {known}, each once")
-        numbers = {key: value for key, value in table.items() if key != "frameworks"}
-        _in_range(path, "train.", numbers, _TRAIN_RANGES)
-        made = TrainSettings(frameworks=tuple(names), **numbers)
-        if preprocess.seconds and made.seconds > preprocess.seconds:
-            raise FileError(
-                f"{path}: train.seconds is {made.seconds:g}, and preprocess.seconds is only {preprocess.seconds:g}"
-            )
-        frames = excerpt_frames(made.seconds, preprocess.mel)
-        if frames < LEAST_FRAMES:
-            raise FileError(
-                f"{path}: train.seconds is {made.seconds:g}, {frames} frames; at least {LEAST_FRAMES} are needed"
-            )
-        return made
-
-
-    def _deploy(path: Path, table: Mapping[str, Any]) -> DeploySettings:
-        _known(path, "deploy.", table, {field.name for field in fields(DeploySettings)})
-        made = DeploySettings(**{key: _text(path, table, "deploy.", key) for key in table})
-        if made.framework and made.framework not in FRAMEWORKS:
-            raise FileError(f"{path}: deploy.framework is {made.framework!r}; it is one of {', '.join(FRAMEWORKS)}")
-        return made
-    _PASSWORD.
-            topic: Requests are at TOPIC/request, answers at TOPIC/result and TOPIC/refused.
+    Attributes:
+        path: The folder that they arrive in.
+        analyses: The classifiers, which are analyses; none for all.
+        queue: Most sounds that wait; others stay in the folder, or are refused.
+        largest: Bytes of a file.
+        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. Its password is in ANTIPHON_MQTT_PASSWORD.
+        topic: Requests are at TOPIC/request, answers at TOPIC/result and TOPIC/refused.
     """
 
     path: Path
