@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
+from typing import ClassVar
 
-from antiphon.api import IO, Param, Samples, StreamSpec
-from antiphon.api.workers import WorkerProcessor, WorkerSpec
+from antiphon.api import Param, StreamSpec
+from antiphon.api.workers import WorkerReporter, WorkerSpec
 
 HOP = 0.5
 """Seconds of sound that go to the worker at once, and that it has to answer."""
 LONGEST = 15.0
-NUMBERS = 4
-"""Of an answer: track, position, score, speed."""
 
 
-class Identify(WorkerProcessor):
+class Identify(WorkerReporter):
     """Passes every bit; each second the worker compares the last seconds with the catalogue."""
 
     params = (
@@ -29,48 +28,14 @@ class Identify(WorkerProcessor):
         Param("speed", default=1.0, low=0.5, high=2.0, readonly=True, doc="Times as fast as it was recorded."),
     )
 
+    reports: ClassVar[Mapping[str, float]] = {"track": 0.0, "position": 0.0, "score": 0.0, "speed": 1.0}
+
     def worker(self, spec: StreamSpec) -> WorkerSpec:
         hop = round(HOP * spec.rate)
         return WorkerSpec(
             name="identify", factory="antiphon_identify.worker:Identifier", zygote="none", hop=hop, rate=spec.rate,
-            inputs=(1, hop), outputs=(1, NUMBERS), slots=2, memory=1024,
+            inputs=(1, hop), outputs=(1, len(self.reports)), slots=2, memory=1024,
         )  # fmt: skip
 
     def config(self) -> str:
         return f"{self.settings['seconds']:g}"
-
-    def dry(self, inputs: int, outputs: int) -> bool:
-        return False
-
-    def prepare(self, spec: StreamSpec) -> None:
-        super().prepare(spec)
-        self.latency = 0
-        self._unused: Samples = np.zeros((spec.channels, spec.block), np.float32)
-        self._found: Samples = np.zeros(NUMBERS, np.float32)
-        self._forget()
-
-    def process(self, io: IO) -> None:
-        io.audio_out[0][:] = io.audio_in[0]
-        self._io = io
-        self.hops.run(io, io.audio_in[0], self._unused[:, : io.frames])
-        io.report("track", float(self._found[0]))
-        io.report("position", float(self._found[1]))
-        io.report("score", float(self._found[2]))
-        io.report("speed", float(self._found[3]))
-
-    def write(self, hop: int, sound: Samples, into: Samples) -> None:
-        np.mean(sound, axis=0, out=into[0, 0])
-
-    def load(self, hop: int, out: Samples) -> None:
-        if hop >= self.hops.first:
-            answer = self.client.take(hop, self._io)
-            if answer is not None:
-                self._found[:] = answer[0, 0]
-
-    def reset(self) -> None:
-        super().reset()
-        self._forget()
-
-    def _forget(self) -> None:
-        self._found.fill(0.0)
-        self._found[3] = 1.0

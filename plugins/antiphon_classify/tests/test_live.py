@@ -12,7 +12,7 @@ from antiphon.api.workers import WorkerSpec
 from antiphon_classify.classifier import MEL
 from antiphon_classify.instruments import Instruments
 from antiphon_classify.labels import LIVE_LABELS, UNKNOWN
-from antiphon_classify.processor import HOP, REPORTS, Classify
+from antiphon_classify.processor import HOP, Classify
 from antiphon_classify.worker import LiveClassifier
 
 STREAM = StreamSpec(rate=48000, block=256, channels=2)
@@ -30,13 +30,15 @@ def plucks(seconds: float) -> np.ndarray:
 
 def answers(sound: np.ndarray, config: str) -> np.ndarray:
     """What the worker answers to hops of sound, `[hops, 4]`."""
-    spec = WorkerSpec("classify", "", hop=STEP, rate=MEL.rate, inputs=(1, STEP), outputs=(1, len(REPORTS)), slots=2)
+    spec = WorkerSpec(
+        "classify", "", hop=STEP, rate=MEL.rate, inputs=(1, STEP), outputs=(1, len(Classify.reports)), slots=2
+    )
     stepper = LiveClassifier(spec)
     stepper.warm()
     stepper.open(1, config)
     rows = []
     for hop in range(len(sound) // STEP):
-        x, y = np.zeros((2, 1, STEP), np.float32), np.zeros((2, 1, len(REPORTS)), np.float32)
+        x, y = np.zeros((2, 1, STEP), np.float32), np.zeros((2, 1, count), np.float32)
         x[1, 0] = sound[hop * STEP : (hop + 1) * STEP]
         stepper.step(np.array([-1, hop]), x, y)
         rows.append(y[1, 0])

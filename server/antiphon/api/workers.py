@@ -14,6 +14,7 @@ from antiphon.workers.dropout_log import DropoutLog
 from antiphon.workers.pool import current as current_pool
 from antiphon.workers.processor import WorkerProcessor
 from antiphon.workers.rebuffer import Rebuffer, lead_for
+from antiphon.workers.reporter import WorkerReporter
 from antiphon.workers.spec import Stepper, WorkerSpec
 from antiphon.workers.stream import Stream
 from antiphon.workers.worker_client import WorkerClient
@@ -27,6 +28,7 @@ __all__ = [
     "Stream",
     "WorkerClient",
     "WorkerProcessor",
+    "WorkerReporter",
     "WorkerSpec",
     "current_pool",
     "lead_for",

@@ -36,26 +36,14 @@ class GatherSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class PreprocessSettings:
-    """What is computed of each sound.
+class PreprocessSettings(MelSettings):
+    """What is computed of each sound: a spectrogram, of so much of it.
 
     Attributes:
-        rate: Hz that sounds are resampled to.
-        window: Frames of a window.
-        hop: Frames between two windows.
-        bands: Mel bands.
-        low: Hz at which the lowest band begins.
-        high: Hz at which the highest band ends.
         seconds: Most of each sound, from its middle; 0 for all.
         shards: Files that the items are shared among, by digests of their names.
     """
 
-    rate: int = 22050
-    window: int = 1024
-    hop: int = 512
-    bands: int = 64
-    low: float = 30.0
-    high: float = 10000.0
     seconds: float = 30.0
     shards: int = 16
 
