@@ -30,9 +30,8 @@ def plucks(seconds: float) -> np.ndarray:
 
 def answers(sound: np.ndarray, config: str) -> np.ndarray:
     """What the worker answers to hops of sound, `[hops, 4]`."""
-    spec = WorkerSpec(
-        "classify", "", hop=STEP, rate=MEL.rate, inputs=(1, STEP), outputs=(1, len(Classify.reports)), slots=2
-    )
+    count = len(Classify.reports)
+    spec = WorkerSpec("classify", "", hop=STEP, rate=MEL.rate, inputs=(1, STEP), outputs=(1, count), slots=2)
     stepper = LiveClassifier(spec)
     stepper.warm()
     stepper.open(1, config)
