@@ -33,7 +33,7 @@ def arrays() -> dict[str, np.ndarray]:
     }  # fmt: skip
 
 
-class Trial(Classifier):
+class TrialClassifier(Classifier):
     quantities = (Quantity("excerpts", "number"), Quantity("sum", "vector"))
 
     @cached_property
@@ -45,7 +45,7 @@ class Trial(Classifier):
 
 
 def run(mono: np.ndarray, block: int) -> Mapping[str, Any]:
-    going = Trial().begin(SECOND, 1)
+    going = TrialClassifier().begin(SECOND, 1)
     for start in range(0, len(mono), block):
         going.feed(mono[None, start : start + block])
     return going.result()

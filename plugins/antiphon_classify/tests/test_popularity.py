@@ -31,12 +31,12 @@ def arrays() -> dict[str, np.ndarray]:
     return {name: array.astype(np.float32) for name, array in found.items()}
 
 
-class Trial(PopularityAnalysis):
+class TrialPopularity(PopularityAnalysis):
     network = PopularityNetwork(arrays())  # type: ignore[assignment]
 
 
 def run(mono: np.ndarray, block: int = 1 << 20) -> Mapping[str, Any]:
-    going = Trial().begin(MEL.rate, 1)
+    going = TrialPopularity().begin(MEL.rate, 1)
     for start in range(0, len(mono), block):
         going.feed(mono[None, start : start + block])
     return going.result()

@@ -17,7 +17,7 @@ from antiphon_classify.tags import Tags, probabilities, vector
 from antiphon_classify.tests.test_classifier import arrays
 
 
-class Trial(Tags):
+class TrialTags(Tags):
     @cached_property
     def network(self) -> ClassifierNetwork:
         return ClassifierNetwork(arrays(), "a test's")
@@ -35,7 +35,7 @@ class Trial(Tags):
 
 def test_labels_above_their_thresholds_the_most_likely_first() -> None:
     logits = np.array([[0.2, 0.0, 0.8], [0.0, 0.2, 1.0]], np.float32)
-    found = Trial().values(logits, np.ones((2, 8), np.float32) * 3.0)
+    found = TrialTags().values(logits, np.ones((2, 8), np.float32) * 3.0)
     # by sigmoid(2 · mean + offset); .858 of the third is below its .9
     assert [label for label, _ in found["tags"]] == ["two", "one"]
     assert [share for _, share in found["tags"]] == pytest.approx([0.7685, 0.5498], abs=1e-3)
@@ -49,14 +49,14 @@ def test_the_vector_is_standardised_and_of_length_one() -> None:
 
 
 def test_a_run_gives_what_the_catalogue_takes() -> None:
-    going = Trial().begin(MEL.rate, 1)
+    going = TrialTags().begin(MEL.rate, 1)
     going.feed(np.random.default_rng(1).normal(0.0, 0.1, (1, 8 * MEL.rate)).astype(np.float32))
-    values = plain_result("tags", Trial(), going.result())
+    values = plain_result("tags", TrialTags(), going.result())
     assert len(values["tag_embedding"]) == 8
     assert {label for label, _ in values["tags"]} <= {"one", "two", "three"}
-    silent = Trial().begin(MEL.rate, 1)
+    silent = TrialTags().begin(MEL.rate, 1)
     silent.feed(np.zeros((1, 8 * MEL.rate), np.float32))
-    assert plain_result("tags", Trial(), silent.result()) == {"tags": None, "tag_embedding": None}
+    assert plain_result("tags", TrialTags(), silent.result()) == {"tags": None, "tag_embedding": None}
 
 
 def test_the_weights_that_ship_are_complete() -> None:
