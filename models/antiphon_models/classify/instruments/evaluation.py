@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import ClassVar
@@ -75,14 +76,14 @@ class FindingInstruments(Evaluation):
         return found
 
 
-class SoundClassifier:
+class SoundClassifier(ABC):
     """Gives the probability of each family in a sound, and from where on it counts."""
 
     thresholds: F64
 
+    @abstractmethod
     def __call__(self, sound: F32) -> F64:
         """Probabilities `[labels]` of a sound at `RATE`."""
-        raise NotImplementedError
 
 
 class ConstantSystem(SoundClassifier):
