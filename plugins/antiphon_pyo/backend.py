@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import EngineError, Event, Samples
 from antiphon.api.synths import INSTRUMENTS, SynthSettings
-from antiphon_pyo import instruments
+from antiphon_pyo import instruments, zone_stream
 from antiphon_pyo.bank import give
 from antiphon_pyo.rack import Rack
 from antiphon_pyo.zones import Zone, keys
@@ -29,10 +29,13 @@ class SynthError(EngineError):
 
 
 class Pyo:
-    """Every slot's voices and every instrument's sounds are made here, so that to open a slot costs little.
+    """Every slot's voices are made here, so that to open a slot whose instrument is loaded costs little.
 
-    rate, hop: of the stream, hop from 1 to 2048 frames.  slots: nodes, 1 to 32.  samples: their folder, for tests.
-    prepare: instruments loaded now, separated by blanks; others are when they are first opened.
+    Args:
+        rate: Of the stream, in frames a second.
+        hop: 1 to 2048 frames.
+        slots: Nodes, 1 to 32.
+        samples: Their folder; None for the one beside the plugin `antiphon_synth`.
     """
 
     name = "pyo"
@@ -44,7 +47,6 @@ class Pyo:
         hop: int,
         slots: int = 4,
         samples: Path | None = None,
-        prepare: str = " ".join(INSTRUMENTS),
     ) -> None:
         if not 1 <= slots <= MAX_SLOTS:
             raise SynthError(f"pyo plays 1 to {MAX_SLOTS} nodes, not {slots}; give fewer nodes a synth")
@@ -54,8 +56,20 @@ class Pyo:
         weakref.finalize(self, give, [each for rack in self._racks for each in rack.banks])
         self._events: list[Sequence[Event]] = [()] * slots
         self._part: Samples = np.zeros((2, self._chunk), np.float32)
-        for name in prepare.split():
-            self._load(name)
+
+    def preload(self, settings: SynthSettings) -> Callable[[], None] | None:
+        """What loads the settings' instrument, in any thread; None for one that is loaded, or that there is not.
+
+        Another process computes, and few instructions of this one are between two that another thread can have.
+        """
+        name = settings.instrument
+        if name not in instruments.INSTRUMENTS or self._key(name) in _loaded:
+            return None
+
+        def load() -> None:
+            _loaded[self._key(name)] = keys(zone_stream.read(name, self._rate, self._samples))
+
+        return load
 
     def open(self, slot: int, settings: SynthSettings) -> None:
         """Raises `SynthError` for an instrument there is not."""
@@ -92,10 +106,13 @@ class Pyo:
     def _load(self, name: str) -> Sequence[Zone | None]:
         if name not in instruments.INSTRUMENTS:
             raise SynthError(f"pyo plays no {name!r}; it plays {', '.join(INSTRUMENTS)}")
-        key = (name, self._rate, self._samples)
+        key = self._key(name)
         if key not in _loaded:
             _loaded[key] = keys(instruments.sounds(name, self._rate, self._samples))
         return _loaded[key]
+
+    def _key(self, name: str) -> tuple[str, int, Path | None]:
+        return name, self._rate, self._samples
 
 
 def chunk(hop: int) -> int:

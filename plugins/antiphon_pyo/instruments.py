@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from antiphon_pyo import samples, tones
-from antiphon_pyo.zones import ZoneSound
+from antiphon_pyo.zone_sound import ZoneSound
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +45,17 @@ INSTRUMENTS = {
 }
 
 
-def sounds(name: str, rate: int, where: Path | None = None) -> list[ZoneSound]:
-    """The zones of an instrument; `where` its samples are, if not beside the plugin. Raises `samples.SamplesError`."""
+def sounds(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]:
+    """The zones of an instrument, each as it is asked for.
+
+    Args:
+        name: Of `INSTRUMENTS`.
+        rate: Of the stream, for computed instruments.
+        where: The folder of the samples; None for the one beside the plugin `antiphon_synth`.
+
+    Raises:
+        SamplesError: The samples cannot be read.
+    """
     match name:
         case "pad":
             return tones.ensemble(tones.PAD, rate, 11)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import soundfile
 
 from antiphon.api import EngineError
-from antiphon_pyo.zones import STEPS, ZoneSound
+from antiphon_pyo.zone_sound import STEPS, ZoneSound
 
 
 class SamplesError(EngineError):
@@ -26,8 +27,19 @@ def folder() -> Path:
         raise SamplesError("the samples come with the plugin antiphon_synth, which is not installed") from error
 
 
-def load(name: str, where: Path | None = None) -> list[ZoneSound]:
-    """The zones of "piano", "bass" or "drums". Raises `SamplesError`."""
+def load(name: str, where: Path | None = None) -> Iterator[ZoneSound]:
+    """Reads the zones of an instrument, each as it is asked for.
+
+    Args:
+        name: "piano", "bass" or "drums".
+        where: The folder of the samples; None for `folder()`.
+
+    Yields:
+        The zones, from the lowest.
+
+    Raises:
+        SamplesError: They cannot be read.
+    """
     where = where or folder()
     try:
         index: dict[str, Any] = json.loads((where / "index.json").read_text())
@@ -35,20 +47,17 @@ def load(name: str, where: Path | None = None) -> list[ZoneSound]:
             raise SamplesError(f"{where / 'index.json'} was made for other velocities; run sampling.py again")
         row = index[name]
         with soundfile.SoundFile(where / row["file"]) as file:
-            return _read(file, row["zones"])
+            yield from _read(file, row["zones"])
     except (OSError, KeyError, ValueError, soundfile.SoundFileError) as error:
         raise SamplesError(f"the samples of {name} in {where} cannot be read: {error}") from error
 
 
-def _read(file: soundfile.SoundFile, zones: list[dict[str, Any]]) -> list[ZoneSound]:
-    sounds, at = [], 0
+def _read(file: soundfile.SoundFile, zones: list[dict[str, Any]]) -> Iterator[ZoneSound]:
+    at = 0
     for zone in zones:
         file.read(zone["start"] - at, dtype="float32")  # a seek in Vorbis decodes as much
         x = file.read(zone["frames"], dtype="float32", always_2d=True)
         at = zone["start"] + zone["frames"]
         left = np.ascontiguousarray(x[:, 0])
         right = np.ascontiguousarray(x[:, 1]) if x.shape[1] > 1 else left
-        sounds.append(
-            ZoneSound(left, right, zone["root"], zone["low"], zone["high"], file.samplerate, tuple(zone["cutoffs"]))
-        )
-    return sounds
+        yield ZoneSound(left, right, zone["root"], zone["low"], zone["high"], file.samplerate, tuple(zone["cutoffs"]))

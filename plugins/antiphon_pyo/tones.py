@@ -8,13 +8,14 @@ loop is what the node's seed chooses.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import Samples, frequency, note_number
-from antiphon_pyo.zones import STEPS, ZoneSound
+from antiphon_pyo.zone_sound import STEPS, ZoneSound
 
 LOOP = 1 << 17
 LEAD = 2.0
@@ -45,17 +46,15 @@ PAD = Ensemble(7.0, 34.0, 0.9, 0.45, ((600.0, 1.0, 3.0),), (1.2, 15.0))
 ROOTS = tuple(range(29, 109, 8))
 
 
-def ensemble(like: Ensemble, rate: int, seed: int) -> list[ZoneSound]:
+def ensemble(like: Ensemble, rate: int, seed: int) -> Iterator[ZoneSound]:
     """Loops for all keys at the stream's rate."""
-    sounds = []
     for n, root in enumerate(ROOTS):
         low = 0 if n == 0 else root - 4
         high = 127 if n == len(ROOTS) - 1 else root + 3
         first = round(frequency(root) * LOOP / rate)
         left, right = (_loop(like, rate, first, np.random.default_rng((seed, root, side))) for side in (0, 1))
         exact = note_number(first * rate / LOOP)
-        sounds.append(ZoneSound(left, right, exact, low, high, rate, _cutoffs(root, like.bright), loop=True))
-    return sounds
+        yield ZoneSound(left, right, exact, low, high, rate, _cutoffs(root, like.bright), loop=True)
 
 
 def _loop(like: Ensemble, rate: int, first: int, rng: np.random.Generator) -> Samples:
@@ -85,9 +84,8 @@ def _loop(like: Ensemble, rate: int, first: int, rng: np.random.Generator) -> Sa
     return loop
 
 
-def pluck(rate: int, seed: int) -> list[ZoneSound]:
+def pluck(rate: int, seed: int) -> Iterator[ZoneSound]:
     """Strings plucked off their middle, between a harp and a guitar, all keys."""
-    sounds = []
     roots = tuple(range(31, 104, 6))
     for n, root in enumerate(roots):
         low = 0 if n == 0 else root - 3
@@ -96,8 +94,7 @@ def pluck(rate: int, seed: int) -> list[ZoneSound]:
         left, right = (
             _string(period, rate, np.random.default_rng((seed, root, side)), 0.17 + 0.05 * side) for side in (0, 1)
         )
-        sounds.append(ZoneSound(left, right, note_number(rate / period), low, high, rate, _cutoffs(root, (3.0, 40.0))))
-    return sounds
+        yield ZoneSound(left, right, note_number(rate / period), low, high, rate, _cutoffs(root, (3.0, 40.0)))
 
 
 def _string(period: int, rate: int, rng: np.random.Generator, place: float) -> Samples:

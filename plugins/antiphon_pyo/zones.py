@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -11,29 +10,10 @@ from numpy.typing import NDArray
 
 from antiphon.api import Samples
 from antiphon_pyo.quietpyo import pyo
+from antiphon_pyo.zone_sound import STEPS, ZoneSound
 
-STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
-"""Velocities of `ZoneSound.cutoffs`."""
 PADDING = 4096
 """Frames of silence after a sound that ends: more than a chunk of the fastest reading goes past the end."""
-
-
-@dataclass(frozen=True, slots=True)
-class ZoneSound:
-    """A zone before it is in pyo. left, right: float32 `[frames]`, the same array for a mono sound.
-
-    root: the key whose pitch it has.  low, high: its keys.  rate: frames per second.
-    cutoffs: Hz of the low-pass at the root, at each of `STEPS`.  loop: without end and without a seam; else it ends.
-    """
-
-    left: Samples
-    right: Samples
-    root: float
-    low: int
-    high: int
-    rate: float
-    cutoffs: tuple[float, ...]
-    loop: bool = False
 
 
 class Zone:
@@ -58,8 +38,12 @@ class Zone:
         return float(np.exp(np.interp(velocity, STEPS, self._logs))) * self.pitch(note)
 
 
-def keys(sounds: Sequence[ZoneSound]) -> list[Zone | None]:
-    """The zone of each key 0 to 127; None where nothing sounds. The tables are made; a pyo server must be there."""
+def keys(sounds: Iterable[ZoneSound]) -> list[Zone | None]:
+    """The zone of each key 0 to 127; None where nothing sounds. The tables are made; a pyo server must be there.
+
+    Args:
+        sounds: Taken one after the other, so that only one is in memory twice.
+    """
     zones: list[Zone | None] = [None] * 128
     for sound in sounds:
         zone = Zone(sound)

@@ -6,9 +6,11 @@ A worker imports them by name: `spec("Echo")`.
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 import sys
+import threading
 import time
 
 import numpy as np
@@ -140,3 +142,31 @@ class Joins(Echo):
     def __init__(self, spec):
         if not os.path.exists(spec.settings["by"]):
             raise Unanswered("nobody answers there")
+
+
+class Slow(Echo):
+    """A stream named by a file cannot be opened before that file is there, which is waited for in another thread."""
+
+    def __init__(self, spec):
+        self.loaded, self.factor = {""}, [0.0] * spec.slots
+        self.thread = self.by = threading.get_ident()
+
+    def preload(self, config):
+        return None if config in self.loaded else functools.partial(self.load, config)
+
+    def load(self, config):
+        while config and not os.path.exists(config):
+            time.sleep(0.002)
+        if config.endswith("bad"):
+            raise ValueError("that file is bad")
+        self.loaded.add(config)
+        self.by = threading.get_ident()
+
+    def open(self, slot, config):
+        if config not in self.loaded:
+            self.load(config)
+        self.factor[slot] = 2.0 if self.by != self.thread else 1.0
+
+    def step(self, hops, x, y):
+        for slot in np.flatnonzero(hops >= 0):
+            y[slot] = self.factor[slot] * x[slot]

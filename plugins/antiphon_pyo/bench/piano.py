@@ -104,7 +104,7 @@ def render(notes: list[tuple[int, int]]) -> list[Samples]:
     from antiphon.api.synths import SynthSettings
     from antiphon_pyo.backend import Pyo
 
-    synth = Pyo(RATE, HOP, 1, prepare="piano")
+    synth = Pyo(RATE, HOP, 1)
     out, active = np.zeros((1, 2, HOP), np.float32), np.ones(1, np.bool_)
     sounds = []
     for key, velocity in notes:

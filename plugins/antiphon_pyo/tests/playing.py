@@ -25,7 +25,7 @@ Score = Sequence[tuple[int, Event]]
 @cache
 def synth(hop: int, slots: int = 1, rate: int = RATE) -> Pyo:
     """One of each kind for all tests: `open` makes a slot as new."""
-    return Pyo(rate, hop, slots, prepare="")
+    return Pyo(rate, hop, slots)
 
 
 def play(

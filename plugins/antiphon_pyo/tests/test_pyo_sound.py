@@ -171,7 +171,7 @@ def test_another_process_gives_the_same_samples() -> None:
 
 
 def test_slots_do_not_hear_each_other() -> None:
-    backend = Pyo(RATE, 256, 2, prepare="")
+    backend = Pyo(RATE, 256, 2)
     for slot, instrument in ((0, "piano"), (1, "pluck")):
         backend.open(slot, SynthSettings(instrument))
     out = np.full((2, 2, 256), 7.0, np.float32)
@@ -216,7 +216,7 @@ def test_what_cannot_be_played_is_said() -> None:
 
 def test_samples_that_are_not_there_are_said(tmp_path: Path) -> None:
     with pytest.raises(AntiphonError, match=r"the samples of piano in .* cannot be read"):
-        load("piano", tmp_path)
+        list(load("piano", tmp_path))
 
 
 def test_a_hop_is_cut_evenly() -> None:

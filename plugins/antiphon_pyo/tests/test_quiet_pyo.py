@@ -27,14 +27,19 @@ def test_a_python_without_tkinter_hears_nothing_of_windows() -> None:
     assert printed(without + zygote) == ""
 
 
+def test_no_toolkit_of_windows_is_loaded() -> None:
+    loaded = "print([name for name in ('tkinter', '_tkinter') if name in __import__('sys').modules])"
+    assert printed(f"{IMPORT}; {loaded}") == "[]\n"
+    assert printed(f"import tkinter; {IMPORT}; import sys; print(sys.modules['tkinter'] is tkinter)") == "True\n"
+
+
 def test_whatever_else_is_printed_at_its_import_is_said() -> None:
     wordy = """
 import sys, types
 class Wordy:
     def find_spec(self, name, path=None, target=None):
-        if name == 'tkinter':
+        if name == 'pyo.lib.hrtf':
             print('something else')
 sys.meta_path.insert(0, Wordy())
-sys.modules.pop('tkinter', None)
 """
     assert printed(wordy + IMPORT) == "something else\n"

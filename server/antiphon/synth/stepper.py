@@ -15,6 +15,8 @@ from antiphon.synth.backend import SynthBackend, SynthSettings, unpack
 from antiphon.workers.spec import WorkerSpec
 
 WARM_HOPS = 50
+REHEARSAL = "bass"
+"""The instrument that `warm` plays: of those that every backend plays, the smallest."""
 
 
 class SynthStepper:
@@ -24,7 +26,7 @@ class SynthStepper:
 
     A backend may have methods beyond `SynthBackend`. `follow(words, refuse)` gets the arguments of `attach`.
     `hurry(slot, event)` plays an event before its hop; a backend with it has an attribute `meanwhile` as well, set to
-    the function given to `listen`.
+    the function given to `listen`. `preload(settings)` is that of `Stepper`, for settings.
 
     Args:
         spec: The worker's spec. `settings["backend"]` is "module:Name" of the backend, the other settings are for its
@@ -80,7 +82,7 @@ class SynthStepper:
             return
         spec = self._spec
         out = np.zeros((spec.slots, 2, spec.hop), np.float32)
-        self.open(0, json.dumps(SynthSettings().to_json()))
+        self.open(0, json.dumps(SynthSettings(REHEARSAL).to_json()))
         self._active[0] = True
         notes = [Event("on", 0, note, 0.5) for note in (48, 60, 64, 72)]
         for hop in range(WARM_HOPS):
@@ -88,6 +90,21 @@ class SynthStepper:
             self._backend.render(out, self._active)
         self.close(0)
         self._active[0] = False
+
+    def preload(self, config: str) -> Callable[[], None] | None:
+        """What has to be loaded before a node can begin.
+
+        Args:
+            config: As for `open`.
+
+        Returns:
+            A function for another thread, or None where nothing is missing.
+        """
+        preload = getattr(self._backend, "preload", None)
+        if preload is None or not config:
+            return None
+        work: Callable[[], None] | None = preload(SynthSettings(**json.loads(config)))
+        return work
 
     def open(self, slot: int, config: str) -> None:
         """Begins a node, silent.

@@ -124,8 +124,12 @@ class WorkerSpec:
 class Stepper(Protocol):
     """What the factory of a `WorkerSpec` gives: the work of a worker, hop by hop.
 
-    All calls come from one thread. After `warm` memory does not grow. An exception ends the worker, with that exception
-    as the reason; an `AntiphonError` raised by the factory means that starting it again would not help.
+    All calls come from one thread. After `warm` memory does not grow by playing. An exception ends the worker, with
+    that exception as the reason; an `AntiphonError` raised by the factory means that starting it again would not help.
+
+    A stepper whose `open` would take longer than a hop, since something has to be loaded first, may have a method
+    `preload(config)` too: it returns a function that loads it, which is called in another thread while the worker's
+    other streams play, or None where nothing is missing. `open` follows when that has ended.
     """
 
     def warm(self) -> None:

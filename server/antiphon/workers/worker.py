@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from antiphon.runtime import memory, scheduling
 from antiphon.runtime.importing import named, take_modules, versions
 from antiphon.workers.arena import MAX_DEPTH, OWN_WORDS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord, tag
 from antiphon.workers.low_latency_events import EventReader
+from antiphon.workers.preloading import Preloading
 from antiphon.workers.spec import Stepper, WorkerSpec
 
 AWAY = 77
@@ -111,6 +113,8 @@ class Worker:
         self._events: EventReader | None = None
         if listen is not None and listen(self._read_events):
             self._events = EventReader(entry)
+        self._preload: Callable[[str], Callable[[], None] | None] | None = getattr(self._stepper, "preload", None)
+        self._preloading = Preloading(lambda: os.eventfd_write(wake, 1))
         self._hops = np.full(spec.slots, -1, np.int64)
         self._x = np.zeros((spec.slots, *spec.inputs), np.float32)
         self._y = np.zeros((spec.slots, *spec.outputs), np.float32)
@@ -184,7 +188,11 @@ class Worker:
             if serial != self._open[slot]:
                 if self._open[slot]:
                     self._stepper.close(slot)
-                self._open[slot], self._epochs[slot] = serial, 0
+                self._open[slot] = self._epochs[slot] = 0
+                if serial and not self._preloaded(self._entry.config(slot)):
+                    self._seen = -1  # looked at again before the next hop
+                    continue
+                self._open[slot] = serial
                 if serial:
                     self._stepper.open(slot, self._entry.config(slot))
                 self._entry.set_slot(slot, SlotWord.READY, serial)
@@ -195,6 +203,16 @@ class Worker:
                 self._entry.set_slot(slot, SlotWord.CURSOR, self._cursors[slot])
                 self._entry.set_slot(slot, SlotWord.SEEN, epoch)
         return True
+
+    def _preloaded(self, config: str) -> bool:
+        """Whether a stream can be opened without a wait; what it needs first is otherwise loaded meanwhile.
+
+        A worker that is not ready yet has no streams that a wait could interrupt.
+        """
+        if self._preload is None or not self._words[WorkerWord.READY_NS]:
+            return True
+        work = self._preload(config)
+        return work is None or self._preloading.ended(config, work)
 
     def _turn(self) -> bool:
         """Computes one hop of every slot that has one. Returns False when none has."""

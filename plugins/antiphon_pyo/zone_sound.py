@@ -1,0 +1,28 @@
+"""The sound of a range of keys as plain arrays; pyo is not imported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from antiphon.api import Samples
+
+STEPS = (0.1, 0.3, 0.5, 0.7, 0.85, 1.0)
+"""Velocities of `ZoneSound.cutoffs`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ZoneSound:
+    """A zone before it is in pyo. left, right: float32 `[frames]`, the same array for a mono sound.
+
+    root: the key whose pitch it has.  low, high: its keys.  rate: frames per second.
+    cutoffs: Hz of the low-pass at the root, at each of `STEPS`.  loop: without end and without a seam; else it ends.
+    """
+
+    left: Samples
+    right: Samples
+    root: float
+    low: int
+    high: int
+    rate: float
+    cutoffs: tuple[float, ...]
+    loop: bool = False
