@@ -62,7 +62,7 @@ async def test_a_request_that_is_half_received_is_answered() -> None:
         answered.set()
         reader, writer = await connected(server)
         writer.write(b"GET /slow HTTP/1.1\r\nHost: ")
-        while all(connection.idle for connection in server.waiting):  # noqa: ASYNC110 - until it is received
+        while all(connection.idle for connection in server.connections.waiting):  # noqa: ASYNC110 - until it is received
             await asyncio.sleep(0.01)
         draining = asyncio.create_task(drain(server, LONG))
         await asyncio.sleep(0.2)  # several of its turns

@@ -326,11 +326,11 @@ async def test_clients_that_leave_before_their_time_is_up_stop_nothing() -> None
             sock = socket.create_connection(("127.0.0.1", server.port))
             sock.sendall(b"GET /")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            await until(lambda: any(c._receiving for c in server.waiting))
-            for connection in list(server.waiting):
+            await until(lambda: any(c._receiving for c in server.connections.waiting))
+            for connection in list(server.connections.waiting):
                 connection.transport.pause_reading()  # type: ignore[union-attr]  # it does not see the reset
             sock.close()
-        await until(lambda: not server.waiting)
+        await until(lambda: not server.connections.waiting)
         assert server.counters.errors == 0
         assert status(await send(server, get(server))) == 200
 
@@ -339,7 +339,8 @@ async def test_the_loop_stays_free_while_many_send_crumbs() -> None:
     async with serving() as server:
         bomb = get(server, "/length", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 1000
         opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(100)]
-        await until(lambda: all(connection.transport for connection in server.waiting) and len(server.waiting) == 100)
+        waiting = server.connections.waiting
+        await until(lambda: all(connection.transport for connection in waiting) and len(waiting) == 100)
         for _, writer in opened:
             writer.write(bomb)
         worst = 0.0
@@ -408,7 +409,7 @@ async def test_an_incomplete_request_and_a_silent_connection_are_closed() -> Non
         assert [reply[:12] for reply in replies] == [b"HTTP/1.1 408", b"", b"HTTP/1.1 408"]
         assert time.monotonic() - started >= QUICK.request_seconds
         assert server.counters.timeouts == 3
-        await until(lambda: not server.waiting)
+        await until(lambda: not server.connections.waiting)
 
 
 async def test_dripping_bytes_does_not_buy_time() -> None:
@@ -439,7 +440,7 @@ async def test_a_client_that_does_not_read_is_closed() -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         writer.write(f"GET /big HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode() * 3)
         await until(lambda: server.counters.requests > 0)
-        await until(lambda: not server.waiting and not server.busy)
+        await until(lambda: not server.connections.waiting and not server.connections.busy)
         assert server.counters.requests == 1  # the others waited for the first to be read
         writer.close()
 
@@ -461,7 +462,7 @@ async def test_others_are_served_beside_200_half_open_connections() -> None:
 async def test_when_full_the_longest_waiting_connection_makes_room() -> None:
     async with serving(Limits(connections=10)) as server:
         opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(10)]
-        await until(lambda: len(server.waiting) == 10)
+        await until(lambda: len(server.connections.waiting) == 10)
         assert body(await send(server, get(server))) == b"hello"
         assert await asyncio.wait_for(opened[0][0].read(), 30) == b""
         assert server.counters.dropped == 1
@@ -511,7 +512,7 @@ async def test_a_handler_that_raises_is_one_line_and_500(caplog: pytest.LogCaptu
 
 def test_plugins_cannot_take_our_paths() -> None:
     server = HttpServer()
-    server.reserve(frozenset({"api", "node"}))
+    server.routes.reserve(frozenset({"api", "node"}))
     server.add("get", "/plugins/x/y", lambda request: text(""))
     server.add("GET", "/gallery", lambda request: text(""))
     for path in ("/", "/api/status", "/node/x", "/*", "x", "//x", "/plugins/../api", "/plugins/x/y"):
@@ -519,9 +520,9 @@ def test_plugins_cannot_take_our_paths() -> None:
             server.add("GET", path, lambda request: text(""))
     with pytest.raises(PluginError):
         server.add("BREW", "/plugins/pot", lambda request: text(""))
-    assert server.route("GET", "/plugins/x/y").token is False
+    assert server.routes.route("GET", "/plugins/x/y").token is False
     server.add("POST", "/plugins/x/y", lambda request: text(""))
-    assert server.route("POST", "/plugins/x/y").token is True
+    assert server.routes.route("POST", "/plugins/x/y").token is True
 
 
 async def test_numbers_json_cannot_hold_are_null() -> None:
