@@ -55,12 +55,30 @@ class ReportingStepper(ABC, Generic[StreamOf]):
         """Nothing: a step may be as slow as the first is."""
 
     def open(self, slot: int, config: str) -> None:
+        """Begins a stream without a past.
+
+        Args:
+            slot: Its slot.
+            config: Its own text.
+        """
         self._streams[slot] = self.stream(config)
 
     def close(self, slot: int) -> None:
+        """Ends a stream.
+
+        Args:
+            slot: Its slot.
+        """
         self._streams.pop(slot, None)
 
     def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
+        """Passes each stream its hop, as `Stepper.step` says.
+
+        Args:
+            hops: `[slots]`: each slot's hop number on the sample clock, or -1 where it has none.
+            x: float32 `[slots, *inputs]`.
+            y: float32 `[slots, *outputs]`, to be filled in rows with a hop.
+        """
         for slot in np.flatnonzero(hops >= 0).tolist():
             self._streams[slot].step(int(hops[slot]), x[slot], y[slot])
 
@@ -95,7 +113,11 @@ class RecentSound(ABC):
 
     @abstractmethod
     def answer(self) -> Sequence[float]:
-        """What is known, in the order of the node's `reports`."""
+        """What is known.
+
+        Returns:
+            Numbers in the order of the node's `reports`.
+        """
 
     def step(self, hop: int, sound: Samples, into: Samples) -> None:
         """Takes the next hop, and answers with what is known at its end.
