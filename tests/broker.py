@@ -58,13 +58,14 @@ class Mosquitto:
                 [MOSQUITTO, "-c", self.folder / "mosquitto.conf"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and self.process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
-                    return self
-            time.sleep(0.01)
-        pytest.fail(f"mosquitto does not listen: {(self.folder / 'log').read_text()[-500:]}")
+        until(self._listens, PATIENCE, "mosquitto listens")
+        return self
+
+    def _listens(self) -> bool:
+        if self.process is None or self.process.poll() is not None:
+            pytest.fail(f"mosquitto does not listen: {(self.folder / 'log').read_text()[-500:]}")
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
     def stop(self, number: int = signal.SIGTERM) -> None:
         if self.process is not None:

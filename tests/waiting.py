@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import time
@@ -24,6 +25,15 @@ def until(true: Callable[[], object], seconds: float, what: str) -> None:
         if time.monotonic() >= deadline:
             pytest.fail(f"not within {BUSY * seconds:g} s: {what}")
         time.sleep(0.01)
+
+
+async def comes(true: Callable[[], object], what: str, seconds: float = 5.0) -> None:
+    """As `until`, while the event loop turns."""
+    deadline = time.monotonic() + BUSY * seconds
+    while not true():
+        if time.monotonic() >= deadline:
+            pytest.fail(f"not within {BUSY * seconds:g} s: {what}")
+        await asyncio.sleep(0.005)
 
 
 def play_for(server: ServerProcess, seconds: float) -> None:

@@ -54,8 +54,11 @@ def text() -> str:
     """The file as it should be: an interface for each schema, and what each path answers and takes."""
     shown = [HEAD]
     for name, schema in openapi.SCHEMAS.items():
-        rows = [f"  {part};\n" for part in _parts(schema)]
-        shown.append(f"export interface {name} {{\n" + "".join(rows) + "}\n")
+        every = schema.get("allOf", [schema])
+        bases = [typed(one) for one in every if "$ref" in one]
+        heading = f"{name} extends {', '.join(bases)}" if bases else name
+        rows = [f"  {part};\n" for one in every if "$ref" not in one for part in _parts(one)]
+        shown.append(f"export interface {heading} {{\n" + "".join(rows) + "}\n")
     for method in ("get", "post", "put", "patch", "delete"):
         rows = [_row(one) for one in openapi.OPERATIONS if one.method == method and not one.file]
         if rows:

@@ -46,18 +46,7 @@ export interface Param {
   doc: string;
 }
 
-export interface NodeParam {
-  name: string;
-  kind: "float" | "int" | "switch" | "choice" | "text" | "file" | "trigger";
-  default: number | string | boolean | null;
-  low: number | null;
-  high: number | null;
-  unit: string;
-  warp: "linear" | "log";
-  choices: string[];
-  restart: boolean;
-  readonly: boolean;
-  doc: string;
+export interface NodeParam extends Param {
   value: number | string | boolean | null;
 }
 

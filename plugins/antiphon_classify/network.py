@@ -37,6 +37,23 @@ def level_free(mel: F32) -> F32:
     return np.asarray(raised - raised.mean(axis=axes, keepdims=True, dtype=np.float32), np.float32)
 
 
+def dense_layer(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[F32, F32]:
+    """A layer whose every unit has all inputs.
+
+    Args:
+        arrays: By name, float32: `NAME.weight` `[units, inputs]` and `NAME.bias` `[units]`.
+        name: The layer's.
+
+    Returns:
+        The weights, `[inputs, units]`, and the bias.
+
+    Raises:
+        KeyError: One of them is missing.
+    """
+    weight = np.ascontiguousarray(np.asarray(arrays[f"{name}.weight"], np.float32).T)
+    return weight, np.asarray(arrays[f"{name}.bias"], np.float32)
+
+
 class ClassifierNetwork:
     """Plays the arrays of a trained classifier.
 
@@ -53,21 +70,22 @@ class ClassifierNetwork:
     def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str) -> None:
         try:
             self._mean, self._deviation = (np.asarray(arrays[key], np.float32) for key in ("mean", "deviation"))
-            self._layers: list[tuple[F32, F32]] = []
-            while f"conv{len(self._layers)}.weight" in arrays:
-                key = f"conv{len(self._layers)}"
-                weight = np.asarray(arrays[f"{key}.weight"], np.float32)
-                rows = weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
-                self._layers.append((np.ascontiguousarray(rows), np.asarray(arrays[f"{key}.bias"], np.float32)))
-            self._hidden, self._labels = (
-                (np.ascontiguousarray(np.asarray(arrays[f"{key}.weight"], np.float32).T),
-                 np.asarray(arrays[f"{key}.bias"], np.float32))
-                for key in ("hidden", "labels")
-            )  # fmt: skip
+            self._labels = dense_layer(arrays, "labels")
             self.labels = len(self._labels[1])
-            self.logits(np.zeros((1, 2 ** len(self._layers), len(self._mean)), np.float32))
+            self.logits(np.zeros((1, *self._take(arrays)), np.float32))
         except (KeyError, ValueError, IndexError) as error:
             raise ModelError(f"the weights {name} are not those of a classifier: {error}") from None
+
+    def _take(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        """Takes the layers before the last; it gives the frames and bands of an excerpt on which they are tried."""
+        self._layers: list[tuple[F32, F32]] = []
+        while f"conv{len(self._layers)}.weight" in arrays:
+            key = f"conv{len(self._layers)}"
+            weight = np.asarray(arrays[f"{key}.weight"], np.float32)
+            rows = weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
+            self._layers.append((np.ascontiguousarray(rows), np.asarray(arrays[f"{key}.bias"], np.float32)))
+        self._hidden = dense_layer(arrays, "hidden")
+        return 2 ** len(self._layers), len(self._mean)
 
     def logits(self, mel: F32) -> F32:
         """What the network gives for excerpts.

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api.models import ModelError
-from antiphon_classify.network import TOGETHER, ClassifierNetwork, level_free
+from antiphon_classify.network import TOGETHER, ClassifierNetwork, dense_layer, level_free
 
 F32 = NDArray[np.float32]
 FRAMES = 256
@@ -81,17 +80,11 @@ class RhythmNetwork(ClassifierNetwork):
         ModelError: An array is missing, or their shapes do not fit.
     """
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]], name: str) -> None:
-        try:
-            self._mean, self._deviation = (np.asarray(arrays[key], np.float32) for key in ("mean", "deviation"))
-            self._dense: list[tuple[F32, F32]] = []
-            while f"hidden{len(self._dense)}.weight" in arrays:
-                self._dense.append(_layer(arrays, f"hidden{len(self._dense)}"))
-            self._labels = _layer(arrays, "labels")
-            self.labels = len(self._labels[1])
-            self.logits(np.zeros((1, FRAMES, MEL_BANDS), np.float32))
-        except (KeyError, ValueError, IndexError) as error:
-            raise ModelError(f"the weights {name} are not those of a classifier: {error}") from None
+    def _take(self, arrays: Mapping[str, NDArray[Any]]) -> tuple[int, int]:
+        self._dense: list[tuple[F32, F32]] = []
+        while f"hidden{len(self._dense)}.weight" in arrays:
+            self._dense.append(dense_layer(arrays, f"hidden{len(self._dense)}"))
+        return FRAMES, MEL_BANDS
 
     def embedding(self, mel: F32) -> F32:
         """The last layer but one: float32 `[excerpts, units]`, at least 0."""
@@ -106,8 +99,3 @@ class RhythmNetwork(ClassifierNetwork):
         for weight, bias in self._dense:
             x = np.maximum(x @ weight + bias, 0.0)
         return np.asarray(x, np.float32)
-
-
-def _layer(arrays: Mapping[str, NDArray[Any]], name: str) -> tuple[F32, F32]:
-    weight = np.ascontiguousarray(np.asarray(arrays[f"{name}.weight"], np.float32).T)
-    return weight, np.asarray(arrays[f"{name}.bias"], np.float32)

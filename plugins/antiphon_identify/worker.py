@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from antiphon.api import AntiphonError, Samples
 from antiphon.api.catalogues import Catalogue, IdentifiedFile, ShardSet, identified, present_index
 from antiphon.api.files import library_folder
-from antiphon.api.workers import WorkerSpec
+from antiphon.api.workers import RecentSound, ReportingStepper, WorkerSpec
 from antiphon_identify.landmarks import RATE, FingerprintRun
 
-EVERY = 2
-"""Hops from one comparison to the next."""
 LEAST = 3.0
 """Seconds of sound before the first one."""
 HOLD = 4
@@ -63,57 +60,50 @@ class CatalogueReader:
             self._index = present_index(self._catalogue)
 
 
-class Identifier:
-    """A `Stepper`: slots are nodes; a stream's config is how many seconds are compared."""
+class Identifier(ReportingStepper["IdentifiedStream"]):
+    """Slots are nodes; a stream's config is how many seconds are compared.
+
+    Args:
+        spec: The worker's.
+    """
 
     def __init__(self, spec: WorkerSpec) -> None:
-        self._rate, self._hop = spec.rate, spec.hop
+        super().__init__(spec)
         self._reader = CatalogueReader(library_folder())
-        self._streams: dict[int, _Stream] = {}
 
-    def warm(self) -> None:
-        """The first comparison is as slow as any."""
-
-    def open(self, slot: int, config: str) -> None:
-        self._streams[slot] = _Stream(self._rate, float(config or 10.0), self._reader)
-
-    def close(self, slot: int) -> None:
-        self._streams.pop(slot, None)
-
-    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
-        for slot in np.flatnonzero(hops >= 0).tolist():
-            y[slot, 0] = self._streams[slot].step(int(hops[slot]), x[slot, 0])
+    def stream(self, config: str) -> IdentifiedStream:
+        return IdentifiedStream(self.spec.rate, float(config or 10.0), self._reader)
 
 
-class _Stream:
-    """The sound of one node at `RATE`, and what was recognised in it last."""
+class IdentifiedStream(RecentSound):
+    """The sound of one node at `RATE`, and what was recognised in it last.
+
+    Args:
+        rate: Frames per second of the stream.
+        seconds: That are compared.
+        reader: Of the catalogue.
+    """
 
     def __init__(self, rate: int, seconds: float, reader: CatalogueReader) -> None:
-        import soxr
-
-        self._resampled = soxr.ResampleStream(rate, RATE, 1, dtype="float32")
-        self._sound: Samples = np.zeros(0, np.float32)
-        self._most = round(seconds * RATE)
+        super().__init__(rate=rate, wanted=RATE, frames=round(seconds * RATE))
         self._reader = reader
-        self._seconds = 0.0
         self._track, self._start, self._score, self._speed, self._left = 0, 0.0, 0.0, 1.0, 0
 
-    def step(self, hop: int, sound: Samples) -> tuple[float, float, float, float]:
-        new = self._resampled.resample_chunk(sound)
-        self._sound = np.concatenate([self._sound, new])[-self._most :]
-        self._seconds += len(new) / RATE
-        if hop % EVERY == 0 and len(self._sound) >= LEAST * RATE:
+    def look(self) -> None:
+        if len(self.sound) >= LEAST * RATE:
             self._compare()
+
+    def answer(self) -> tuple[float, float, float, float]:
         if not self._track:
             return 0.0, 0.0, 0.0, 1.0
-        return float(self._track), self._start + self._seconds * self._speed, self._score, self._speed
+        return float(self._track), self._start + self.seconds * self._speed, self._score, self._speed
 
     def _compare(self) -> None:
-        heard = np.abs(self._sound).max() > _SILENCE
-        found = self._reader.ask(self._sound) if heard else ()
+        sounds = np.abs(self.sound).max() > _SILENCE
+        found = self._reader.ask(self.sound) if sounds else ()
         if found:
             best = found[0]
-            begin = self._seconds - len(self._sound) / RATE
+            begin = self.seconds - len(self.sound) / RATE
             self._track, self._score, self._speed, self._left = best.number, best.score, best.speed, HOLD
             self._start = best.offset - begin * best.speed
             return

@@ -1,4 +1,4 @@
-"""The voices of a sampler: what begins, ends and bends them. Their kernels are in `mixing`."""
+"""The voices of a sampler: what begins, ends and bends them. Their kernels are in `rows` and `mixing`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 
 from antiphon.api import Samples
 from antiphon_sampler.coloring import Color, NoteColor
-from antiphon_sampler.mixing import (
+from antiphon_sampler.mixing import sampler_mix
+from antiphon_sampler.rows import (
     NO_END,
     ROWS,
     VOICES,
@@ -18,14 +19,12 @@ from antiphon_sampler.mixing import (
     sampler_cut,
     sampler_fall,
     sampler_free,
-    sampler_mix,
     sampler_off,
     sampler_shape,
     sampler_starving,
-    sampler_table,
-    sinc_tables,
 )
 from antiphon_sampler.samples import PAGE, LongSample, Sample, way_of
+from antiphon_sampler.sinc import sampler_table, sinc_tables
 from antiphon_sampler.streams import SLOTS, STREAMS, PageStreams
 
 __all__ = ["VOICES", "SampleVoices", "sides"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import soundfile
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_message import OscMessage
 from tests.local import graph, play, put, staged
+from tests.waiting import play_for
 
 from antiphon.bench.rig import ServerProcess, message
 from antiphon.engine.process import resampled_loop
@@ -76,7 +76,7 @@ def test_meters_tell_peak_and_rms_of_each_node(tmp_path: Path) -> None:
     ):
         server.send("/node/gain/gain", 0.5)
         server.sync()
-        time.sleep(0.1)
+        play_for(server, 0.1)
         surface.settimeout(3)
         surface.sendto(message("/notify", 1), ("127.0.0.1", server.osc))
         while len(found) < 3:

@@ -12,7 +12,8 @@ from tests import audio
 
 from antiphon.cli.files.replay import replay
 from antiphon.errors import UsageError
-from antiphon.io.midifile import MidiNote, MidiTrack, write
+from antiphon.io.midi_song import MidiNote, MidiTrack
+from antiphon.io.midifile import write
 
 Command = Callable[..., Any]
 

@@ -17,7 +17,8 @@ from tests import audio, noteclick
 
 from antiphon.cli.newplugin import new_plugin
 from antiphon.errors import FileError
-from antiphon.io.midifile import MidiControlChange, MidiNote, MidiTrack, read, write
+from antiphon.io.midi_song import MidiControlChange, MidiNote, MidiTrack
+from antiphon.io.midifile import read, write
 from antiphon.newplugin.shapes import SHAPES
 from antiphon.offline.note_file import read as read_score
 from antiphon.plugins import loader

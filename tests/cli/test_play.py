@@ -14,7 +14,8 @@ from tests import audio
 from antiphon.cli import play, play_song, serve
 from antiphon.demo import hum_loop, melody_loop
 from antiphon.errors import FileError, UsageError
-from antiphon.io.midifile import MidiNote, MidiTrack, write
+from antiphon.io.midi_song import MidiNote, MidiTrack
+from antiphon.io.midifile import write
 from antiphon.runtime import pidfile
 from antiphon.runtime.settings import ServeSettings
 from antiphon_pyo.info import PYO

@@ -13,7 +13,8 @@ from tests import audio
 
 from antiphon.cli.files.replay import replay
 from antiphon.errors import UsageError
-from antiphon.io.midifile import MidiNote, MidiTrack, read, write
+from antiphon.io.midi_song import MidiNote, MidiTrack
+from antiphon.io.midifile import read, write
 from antiphon.offline.output_summary import Written, duration
 
 Command = Callable[..., Any]

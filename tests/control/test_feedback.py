@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.clock import FakeClock
 from tests.control.rig import Rig, rig
 
 from antiphon.control.osc.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
@@ -124,14 +125,6 @@ async def test_http_and_scripts_are_told_too(live: Rig) -> None:
 # The parts on their own.
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def peer(key: str = "127.0.0.1:1", level: Level = Level.OWNER) -> tuple[Peer, list[bytes]]:
     sent: list[bytes] = []
     host, port = key.rsplit(":", 1)
@@ -139,7 +132,7 @@ def peer(key: str = "127.0.0.1:1", level: Level = Level.OWNER) -> tuple[Peer, li
 
 
 def test_failures_are_limited_per_second() -> None:
-    clock = Clock()
+    clock = FakeClock()
     limiter = FailLimiter(clock)
     assert sum(limiter.allows() for _ in range(200)) == PER_SECOND
     assert limiter.suppressed == 200 - PER_SECOND
@@ -148,7 +141,7 @@ def test_failures_are_limited_per_second() -> None:
 
 
 def test_feedback_is_held_to_sixty_a_second() -> None:
-    clock = Clock()
+    clock = FakeClock()
     surfaces = Surfaces(clock)
     listener, sent = peer()
     surfaces.add(listener, "x")
@@ -212,7 +205,7 @@ def test_subscribing_is_bounded_and_idempotent() -> None:
 
 
 def test_a_far_subscriber_lives_as_long_as_its_lease() -> None:
-    clock = Clock()
+    clock = FakeClock()
     surfaces = Surfaces(clock)
     far, near = peer("10.0.0.2:9", Level.SURFACE)[0], peer()[0]
     named = peer("10.0.0.3:9", Level.SURFACE)[0]

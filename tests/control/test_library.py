@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from pathlib import Path
 
 import pytest
 from tests.control.rig import Rig
+from tests.waiting import comes
 
 from antiphon.io.osc_peer import Level
 from antiphon.library.catalogue import Catalogue
@@ -27,11 +27,9 @@ def files(tmp_path: Path) -> list[str]:
 
 
 async def answered(client: object) -> list[tuple[str, tuple[object, ...]]]:
-    for _ in range(2000):
-        if found := client.heard():  # type: ignore[attr-defined]
-            return list(found)
-        await asyncio.sleep(0.01)
-    pytest.fail("no answer")
+    found: list[tuple[str, tuple[object, ...]]] = []
+    await comes(lambda: found.extend(client.heard()) or found, "an answer")  # type: ignore[attr-defined, func-returns-value]
+    return found
 
 
 async def test_what_comes_next_is_answered_with_paths(live: Rig, files: list[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.clock import FakeClock
 from tests.control.rig import GAIN, Rig, rig
 
 from antiphon.cli import monitor
@@ -35,14 +36,6 @@ SECRET = "private-take-with-anna.wav"
 def strangers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only 127.0.0.1 is this machine."""
     monkeypatch.setattr(clients, "own_machine", lambda host: host == OWN)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
@@ -156,7 +149,7 @@ async def test_forgetting_ends_all_at_once(live: Rig) -> None:
 
 
 async def test_an_approval_ends_while_the_server_runs(live: Rig) -> None:
-    clock = Clock()
+    clock = FakeClock()
     live.app.access._clock = clock
     owner, surface = live.client(), live.client(host=NEAR)
     live.app.access.approve(NEAR)
@@ -262,7 +255,7 @@ def test_a_line_of_the_log_is_one_line() -> None:
 
 
 async def test_machines_are_listed_with_their_times_and_every_change_is_counted(live: Rig) -> None:
-    access, clock = live.app.access, Clock()
+    access, clock = live.app.access, FakeClock()
     access._clock = clock
     changes = live.app.status()["surface_changes"]
     stranger = live.client(host=NEAR)

@@ -30,7 +30,8 @@ from antiphon.bench.rig import ServerProcess
 from antiphon.cli.commands import application
 from antiphon.cli.files.run import read_settings
 from antiphon.contract import catalog as catalogs
-from antiphon.io.midifile import MidiNote, MidiTrack, write
+from antiphon.io.midi_song import MidiNote, MidiTrack
+from antiphon.io.midifile import write
 from antiphon.plugins import loader
 from antiphon.workers import devices
 

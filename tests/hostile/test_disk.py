@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests.hostile.conftest import Antiphon, answered, listed
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess
 
@@ -148,7 +147,7 @@ def test_a_replay_that_does_not_fit(small: Path, tmp_path: Path, antiphon: Antip
     kept = tmp_path / "set"
     with ServerProcess("--audio", "headless", "--patch", "through", "--session", str(kept)) as server:
         server.sync()
-        time.sleep(0.3)
+        play_for(server, 0.3)
     fill(small)
     assert "no space left" in antiphon("replay", str(kept), str(small / "out.wav")).sentence
     assert files(small) == {"filler"}

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from tests.hostile.conftest import answered, children, listed, resident
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess
 
@@ -81,7 +80,7 @@ def test_a_killed_recorder_is_followed_by_one_that_goes_on(server: ServerProcess
     os.kill(recorder, signal.SIGKILL)
     until(lambda: set(server.home.glob("take*.wav")) - takes, 2.0, "a new file")
     (new,) = set(server.home.glob("take*.wav")) - takes
-    time.sleep(0.3)
+    play_for(server, 0.3)
     assert server.stop(signal.SIGINT) == 0
     assert f"the recording goes on in {new}" in server.standard_error()
     for take in server.home.glob("take*.wav"):

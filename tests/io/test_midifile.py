@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from antiphon.errors import FileError
 from antiphon.io import midifile
-from antiphon.io.midifile import MidiControlChange, MidiNote, MidiTrack, read, write
+from antiphon.io.midi_song import MidiControlChange, MidiNote, MidiTrack
+from antiphon.io.midifile import read, write
 
 
 @st.composite

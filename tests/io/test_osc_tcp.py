@@ -8,6 +8,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from tests.clock import FakeClock
 from tests.control.rig import Rig, rig
 
 from antiphon.control.osc.intake import Lane
@@ -152,13 +153,6 @@ async def test_many_packets_of_one_connection_pause_it_and_none_is_lost(live: Ri
     client.sock.close()
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class Served:
     """A bare server with a clock of ours."""
 
@@ -166,7 +160,7 @@ class Served:
         sock = socket.socket()
         sock.bind(("127.0.0.1", 0))
         self.port = sock.getsockname()[1]
-        self.clock = Clock()
+        self.clock = FakeClock()
         self.lanes: list[Lane] = []
         self.failed: list[WireError] = []
         self.server = TcpServer(sock, lambda _h: Level.OWNER, self.lanes.append, self._fail, self.clock)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import comes
 
 from antiphon.errors import FileError
 from antiphon.io.http_message import Refusal
@@ -62,9 +63,7 @@ async def pieces(*data: bytes) -> AsyncIterator[bytes]:
 
 
 async def until(state: JobState, board: JobBoard, key: str) -> Job:
-    async with asyncio.timeout(20):
-        while board.jobs[key].state is not state:  # noqa: ASYNC110 - the board tells its caller alone
-            await asyncio.sleep(0.005)
+    await comes(lambda: board.jobs[key].state is state, f"job {key} is {state}")
     return board.jobs[key]
 
 

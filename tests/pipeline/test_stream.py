@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import audio
+from tests.waiting import comes
 
 from antiphon.errors import FileError, UsageError, WireError
 from antiphon.pipeline import watching
@@ -131,14 +131,6 @@ def test_the_journal_forgets_the_line_that_a_kill_left_incomplete_and_knows_the_
     assert path.read_bytes() == b"no journal\n"
 
 
-async def _until(true: Callable[[], object]) -> None:
-    for _ in range(6000):
-        if true():
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("it does not come")
-
-
 def streamed(folder: Path, journal: ResultJournal, queue: int = 8) -> SoundStream:
     """A stream whose clock is a second on at each look."""
     ticks = iter(range(10**6))
@@ -160,7 +152,7 @@ def test_sounds_are_analysed_bad_ones_have_a_reason_and_the_next_run_does_neithe
         for _ in range(3):
             stream.look()
         assert stream.waiting == count
-        await _until(lambda: stream.counts.analysed + stream.counts.bad >= count)
+        await comes(lambda: stream.counts.analysed + stream.counts.bad >= count, f"{count} results")
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
         return stream.counts
@@ -191,10 +183,10 @@ def test_a_full_queue_leaves_files_in_the_folder(tmp_path: Path) -> None:
             stream.look()
         assert stream.counts.left == 2
         worker = asyncio.ensure_future(stream.work())
-        await _until(lambda: stream.counts.bad == 2)
+        await comes(lambda: stream.counts.bad == 2, "two are refused")
         stream.look()
         assert stream.counts.left == 0
-        await _until(lambda: stream.counts.bad == 4)
+        await comes(lambda: stream.counts.bad == 4, "two more are refused")
         worker.cancel()
         await asyncio.gather(worker, return_exceptions=True)
 

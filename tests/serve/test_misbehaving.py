@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests.waiting import play_for
+from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess
 
@@ -73,13 +72,8 @@ def node(server: ServerProcess) -> dict[str, str]:
 
 
 def until_failed(server: ServerProcess, seconds: float) -> dict[str, str]:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = node(server)
-        if found["state"] == "failed":
-            return found
-        time.sleep(0.02)
-    pytest.fail(f"the node has not failed within {seconds} s: {node(server)}")
+    until(lambda: node(server)["state"] == "failed", seconds, "the node has failed")
+    return node(server)
 
 
 @pytest.mark.parametrize(

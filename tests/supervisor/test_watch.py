@@ -12,6 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from tests.clock import FakeClock
 
 from antiphon.engine.loading import LoadingNote
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
@@ -23,27 +24,15 @@ from antiphon.supervisor.faults import SupervisorFaults
 from antiphon.supervisor.starts import Starts
 
 
-class Clock:
-    """Stands for the machine's."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def pass_(self, seconds: float) -> None:
-        self.now += seconds
-
-
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(time, "monotonic", lambda: clock.now)
-    monkeypatch.setattr(time, "monotonic_ns", lambda: round(clock.now * 1e9))
-    monkeypatch.setattr(time, "sleep", clock.pass_)
+def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    clock = FakeClock()
+    clock.put(monkeypatch)
     return clock
 
 
 @pytest.fixture
-def supervisor(tmp_path: Path, clock: Clock) -> Supervisor:
+def supervisor(tmp_path: Path, clock: FakeClock) -> Supervisor:
     """One that is ready, and has no children."""
     made = Supervisor(ServeSettings(audio="headless"), tmp_path)
     parent, child = pair()
@@ -79,7 +68,7 @@ def faults(supervisor: Supervisor) -> int:
 
 
 def test_a_start_that_the_machine_refuses_is_tried_again(
-    supervisor: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    supervisor: Supervisor, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """No process, no descriptor: said once, counted each time, and made good when there is one."""
     refusals = [OSError(errno.EAGAIN, "Resource temporarily unavailable"), OSError(errno.EMFILE, "Too many open files")]
@@ -96,7 +85,7 @@ def test_a_start_that_the_machine_refuses_is_tried_again(
     for _ in range(3):
         assert supervisor._start_times
         supervisor._restart_due()
-        clock.pass_(watch.PAUSE_SECONDS)
+        clock.sleep(watch.PAUSE_SECONDS)
     assert supervisor._children["weigher"].pid == started.pid
     assert not supervisor._start_times
     assert faults(supervisor) == 2
@@ -145,7 +134,7 @@ def test_what_control_finds_fatal_ends_a_start_and_not_a_server_that_plays(
 
 
 def test_a_control_that_hangs_is_ended_unless_all_stood_still(
-    supervisor: Supervisor, clock: Clock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    supervisor: Supervisor, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "kill", lambda pid, number: killed.append((pid, number)))
@@ -161,11 +150,11 @@ def test_a_control_that_hangs_is_ended_unless_all_stood_still(
     turn()
     assert not killed, "it has not begun to turn"
     words[HeaderWord.CONTROL_BEAT] = time.monotonic_ns()
-    clock.pass_(watchdog.CONTROL_HANG_SECONDS + 1.0)  # the whole machine stood still
+    clock.sleep(watchdog.CONTROL_HANG_SECONDS + 1.0)  # the whole machine stood still
     turn()
     assert not killed
     for _ in range(4):
-        clock.pass_(0.6)
+        clock.sleep(0.6)
         turn()
     assert killed == [(4711, signal.SIGKILL)]
     assert "control has not turned for" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from tests.waiting import comes
 from tests.zeroconfs import LOOPBACK, PATIENCE, watching
 
 from antiphon.bench.rig import ServerProcess, free_port
@@ -53,10 +54,11 @@ async def test_a_browser_finds_osc_and_oscquery_under_one_name_and_loses_both_at
 async def test_it_is_announced_once_the_machine_has_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(announcement, "LOOK_SECONDS", 0.05)
     addresses: list[tuple[str, ...]] = [()]
+    looks: list[str] = []
     port = free_port()
-    one = Announcement(port, port + 1, "all", lambda where: addresses[0])
+    one = Announcement(port, port + 1, "all", lambda where: looks.append(where) or addresses[0])
     async with watching() as watcher, announcing(one):
-        await asyncio.sleep(0.1)
+        await comes(lambda: len(looks) >= 2, "it has found no address, and looks again")
         addresses[0] = (LOOPBACK,)
         assert (await watcher.found(OSC, port, port)).parsed_addresses() == [LOOPBACK]
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.waiting import comes
 
 from antiphon.errors import PluginError
 from antiphon.web import bodies
@@ -106,9 +107,7 @@ async def test_a_client_that_disconnects_ends_the_handler() -> None:
         writer.write(head(server, 1000) + b"half")
         await writer.drain()
         writer.transport.abort()
-        async with asyncio.timeout(20):
-            while not sink.failure:  # noqa: ASYNC110 - it is another task's
-                await asyncio.sleep(0.005)
+        await comes(lambda: sink.failure, "the handler fails")
     assert sink.failure in ("Disconnect", "CancelledError")
 
 
@@ -140,8 +139,7 @@ async def test_the_clients_time_does_not_run_while_the_handler_works() -> None:
     async with serving(sink, replace(LIMITS, request_seconds=0.3)) as server:
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head(server, 2000, "Connection: close") + bytes(1000))
-        while not sink.bytes:  # noqa: ASYNC110 - it is another task's
-            await asyncio.sleep(0.005)
+        await comes(lambda: sink.bytes, "the first half is received")
         writer.write(bytes(1000))
         assert b"200 OK" in await reply(reader)
         writer.close()
@@ -241,11 +239,8 @@ async def test_a_client_that_does_not_read_a_file_is_disconnected(
         _, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(head(server, 0, method="GET", path="/file"))
         await writer.drain()
-        async with asyncio.timeout(30):
-            while not server.busy:  # noqa: ASYNC110 - it is another task's
-                await asyncio.sleep(0.005)
-            while server.busy:  # noqa: ASYNC110
-                await asyncio.sleep(0.005)
+        await comes(lambda: server.connections.busy, "a handler runs")
+        await comes(lambda: not server.connections.busy, "it has ended")
         writer.close()
 
 

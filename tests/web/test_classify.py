@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import comes
 from tests.web.test_lan import serving
 
 from antiphon.jobs.classifying import pool, streams
@@ -295,9 +296,7 @@ async def test_a_stream_that_is_cut_off_leaves_no_process(tmp_path: Path, monkey
             "Accept: application/x-ndjson\r\n\r\n".encode()
             + sound
         )
-        async with asyncio.timeout(30):
-            while not begun:  # noqa: ASYNC110 - it is another task's
-                await asyncio.sleep(0.01)
+        await comes(lambda: begun, "a stream has begun")
         writer.transport.abort()
         async with asyncio.timeout(30):
             while (await asking.get("/api/status"))[1]["classify_streams"]:  # noqa: ASYNC110

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from tests.waiting import comes
 
 from antiphon.io.http_message import HttpRequest, Response, text
 from antiphon.web.draining import drain
@@ -62,8 +63,7 @@ async def test_a_request_that_is_half_received_is_answered() -> None:
         answered.set()
         reader, writer = await connected(server)
         writer.write(b"GET /slow HTTP/1.1\r\nHost: ")
-        while all(connection.idle for connection in server.waiting):  # noqa: ASYNC110 - until it is received
-            await asyncio.sleep(0.01)
+        await comes(lambda: not all(c.idle for c in server.connections.waiting), "the first half is received")
         draining = asyncio.create_task(drain(server, LONG))
         await asyncio.sleep(0.2)  # several of its turns
         assert not draining.done()

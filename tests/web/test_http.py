@@ -9,12 +9,13 @@ import re
 import socket
 import struct
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.waiting import comes
 
 from antiphon.errors import EngineError, PluginError
 from antiphon.web.guard import Site, decode_path
@@ -50,14 +51,6 @@ async def send(server: HttpServer, data: bytes, eof: bool = False) -> bytes:
         return b""
     finally:
         writer.close()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(30_000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("it did not come to pass within half a minute")
 
 
 def get(
@@ -285,11 +278,11 @@ async def test_bodies_of_all_clients_together_are_bounded() -> None:
     async with serving(Limits(body=1000, bodies=1500)) as server:
         _, first = await asyncio.open_connection("127.0.0.1", server.port)
         first.write(get(server, "/length", "Content-Length: 1000", method="POST") + bytes(900))
-        await until(lambda: server.body_bytes == 900)
+        await comes(lambda: server.body_bytes == 900, "a piece of the body")
         sent = get(server, "/length", "Content-Length: 1000", method="POST") + bytes(1000)
         assert status(await send(server, sent)) == 429
         first.close()
-        await until(lambda: server.body_bytes == 0)
+        await comes(lambda: server.body_bytes == 0, "the body is forgotten")
         assert status(await send(server, sent)) == 200
 
 
@@ -312,7 +305,7 @@ async def test_a_dropped_client_gives_its_share_of_memory_back() -> None:
     async with serving(Limits(connections=1)) as server:
         _, first = await asyncio.open_connection("127.0.0.1", server.port)
         first.write(get(server, "/length", "Content-Length: 1000", method="POST") + bytes(900))
-        await until(lambda: server.body_bytes == 900)
+        await comes(lambda: server.body_bytes == 900, "a piece of the body")
         assert status(await send(server, get(server))) == 200
         assert server.counters.dropped == 1
         assert server.body_bytes == 0
@@ -326,11 +319,11 @@ async def test_clients_that_leave_before_their_time_is_up_stop_nothing() -> None
             sock = socket.create_connection(("127.0.0.1", server.port))
             sock.sendall(b"GET /")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            await until(lambda: any(c._receiving for c in server.waiting))
-            for connection in list(server.waiting):
+            await comes(lambda: any(c._receiving for c in server.connections.waiting), "a piece of the head")
+            for connection in list(server.connections.waiting):
                 connection.transport.pause_reading()  # type: ignore[union-attr]  # it does not see the reset
             sock.close()
-        await until(lambda: not server.waiting)
+        await comes(lambda: not server.connections.waiting, "each is closed")
         assert server.counters.errors == 0
         assert status(await send(server, get(server))) == 200
 
@@ -339,7 +332,8 @@ async def test_the_loop_stays_free_while_many_send_crumbs() -> None:
     async with serving() as server:
         bomb = get(server, "/length", "Transfer-Encoding: chunked", method="POST") + b"1\r\nx\r\n" * 1000
         opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(100)]
-        await until(lambda: all(connection.transport for connection in server.waiting) and len(server.waiting) == 100)
+        waiting = server.connections.waiting
+        await comes(lambda: len(waiting) == 100 and all(one.transport for one in waiting), "a hundred")
         for _, writer in opened:
             writer.write(bomb)
         worst = 0.0
@@ -408,7 +402,7 @@ async def test_an_incomplete_request_and_a_silent_connection_are_closed() -> Non
         assert [reply[:12] for reply in replies] == [b"HTTP/1.1 408", b"", b"HTTP/1.1 408"]
         assert time.monotonic() - started >= QUICK.request_seconds
         assert server.counters.timeouts == 3
-        await until(lambda: not server.waiting)
+        await comes(lambda: not server.connections.waiting, "each is closed")
 
 
 async def test_dripping_bytes_does_not_buy_time() -> None:
@@ -438,8 +432,8 @@ async def test_a_client_that_does_not_read_is_closed() -> None:
         server.add("GET", "/big", lambda request: Response(body=bytes(20_000_000)))
         _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         writer.write(f"GET /big HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode() * 3)
-        await until(lambda: server.counters.requests > 0)
-        await until(lambda: not server.waiting and not server.busy)
+        await comes(lambda: server.counters.requests > 0, "a request")
+        await comes(lambda: not server.connections.count, "its end")
         assert server.counters.requests == 1  # the others waited for the first to be read
         writer.close()
 
@@ -461,7 +455,7 @@ async def test_others_are_served_beside_200_half_open_connections() -> None:
 async def test_when_full_the_longest_waiting_connection_makes_room() -> None:
     async with serving(Limits(connections=10)) as server:
         opened = [await asyncio.open_connection("127.0.0.1", server.port) for _ in range(10)]
-        await until(lambda: len(server.waiting) == 10)
+        await comes(lambda: len(server.connections.waiting) == 10, "ten")
         assert body(await send(server, get(server))) == b"hello"
         assert await asyncio.wait_for(opened[0][0].read(), 30) == b""
         assert server.counters.dropped == 1
@@ -511,7 +505,7 @@ async def test_a_handler_that_raises_is_one_line_and_500(caplog: pytest.LogCaptu
 
 def test_plugins_cannot_take_our_paths() -> None:
     server = HttpServer()
-    server.reserve(frozenset({"api", "node"}))
+    server.routes.reserve(frozenset({"api", "node"}))
     server.add("get", "/plugins/x/y", lambda request: text(""))
     server.add("GET", "/gallery", lambda request: text(""))
     for path in ("/", "/api/status", "/node/x", "/*", "x", "//x", "/plugins/../api", "/plugins/x/y"):
@@ -519,9 +513,9 @@ def test_plugins_cannot_take_our_paths() -> None:
             server.add("GET", path, lambda request: text(""))
     with pytest.raises(PluginError):
         server.add("BREW", "/plugins/pot", lambda request: text(""))
-    assert server.route("GET", "/plugins/x/y").token is False
+    assert server.routes.route("GET", "/plugins/x/y").token is False
     server.add("POST", "/plugins/x/y", lambda request: text(""))
-    assert server.route("POST", "/plugins/x/y").token is True
+    assert server.routes.route("POST", "/plugins/x/y").token is True
 
 
 async def test_numbers_json_cannot_hold_are_null() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import wsproto
+from tests.waiting import comes
 from wsproto import events
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
@@ -339,9 +340,7 @@ async def test_a_listener_that_answers_no_ping_is_closed() -> None:
         async with asyncio.timeout(PATIENCE):
             while await reader.read(4096):
                 pass
-        for _ in range(100):
-            await asyncio.sleep(0.01 if len(server.listeners) else 0)
-        assert len(server.listeners) == 0
+        await comes(lambda: len(server.listeners) == 0, "it is forgotten")
         client.close()
 
 

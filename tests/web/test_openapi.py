@@ -48,7 +48,7 @@ def server_thread(folder: Path) -> Iterator[tuple[str, str]]:
 def test_every_route_is_in_the_document_and_no_other(tmp_path: Path) -> None:
     async def routes() -> set[tuple[str, str]]:
         async with serving_web(tmp_path, jobs=tmp_path / "jobs") as server:
-            paths = [(path, method) for path, method in server.paths() if path not in server.websockets]
+            paths = [(path, method) for path, method in server.routes.paths() if path not in server.websockets]
             return {(method.lower(), path) for path, method in paths if path.startswith("/api/")}
 
     served = asyncio.run(routes())

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.waiting import comes
 from tests.web.test_listen import PATIENCE, Client, ControlSocket
 from tools import page_types
 from wsproto import events
@@ -321,9 +322,7 @@ async def test_four_nodes_at_most_and_a_fifth_is_refused_in_words() -> None:
 
 
 async def until_wanted(taps: TapMemory, tap: int, number: int) -> None:
-    async with asyncio.timeout(30.0):
-        while taps.words[tap] != number:  # noqa: ASYNC110 - memory has no event
-            await asyncio.sleep(0.005)
+    await comes(lambda: taps.words[tap] == number, f"tap {tap} is that of node {number}")
 
 
 def test_a_browser_that_does_not_read_loses_the_oldest_and_its_loss_is_counted() -> None:

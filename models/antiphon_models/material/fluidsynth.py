@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +10,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon_models.material.rendering import absent, render
+
 PROGRAM = "fluidsynth"
 FLUID = Path("/usr/share/sounds/sf2/FluidR3_GM.sf2")
 TIM = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
-LONGEST = 600.0
-"""Seconds that FluidSynth may take; found by use: what is rendered here takes some seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +38,7 @@ class FluidSettings:
 
 def missing(fonts: Iterable[Path] = (FLUID, TIM)) -> list[str]:
     """What of FluidSynth and these soundfonts is not on this machine, each by its name or path."""
-    names = [] if shutil.which(PROGRAM) is not None else [PROGRAM]
-    return names + [str(font) for font in fonts if not font.is_file()]
+    return absent(PROGRAM, fonts)
 
 
 def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArray[np.float32]:
@@ -62,20 +58,12 @@ def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArra
         subprocess.CalledProcessError: It fails.
         subprocess.TimeoutExpired: It takes over `LONGEST` seconds.
     """
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        notes, sound = Path(folder) / "notes.mid", Path(folder) / "sound.wav"
-        notes.write_bytes(score)
-        subprocess.run(
-            [PROGRAM, "-ni", "-q", "-g", f"{settings.gain:g}", "-r", str(rate), "-O", settings.samples, "-T", "wav",
-             *_switch("-R", settings.reverb), *_switch("-C", settings.chorus),
-             *(word for name, value in settings.options for word in ("-o", f"{name}={value}")),
-             "-F", str(sound), str(font), str(notes)],
-            check=True, capture_output=True, timeout=LONGEST, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        samples, _ = soundfile.read(sound, dtype="float32", always_2d=True)
-    return np.asarray(samples)
+    return render(score, lambda notes, sound: [
+        PROGRAM, "-ni", "-q", "-g", f"{settings.gain:g}", "-r", str(rate), "-O", settings.samples, "-T", "wav",
+        *_switch("-R", settings.reverb), *_switch("-C", settings.chorus),
+        *(word for name, value in settings.options for word in ("-o", f"{name}={value}")),
+        "-F", str(sound), str(font), str(notes),
+    ])  # fmt: skip
 
 
 def _switch(name: str, on: bool | None) -> tuple[str, ...]:

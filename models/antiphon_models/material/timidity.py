@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_models.material.fluidsynth import LONGEST
+from antiphon_models.material.rendering import absent, render
 
 PROGRAM = "timidity"
 FREEPATS = Path("/etc/timidity/freepats.cfg")
@@ -19,8 +16,7 @@ FREEPATS = Path("/etc/timidity/freepats.cfg")
 
 def missing() -> list[str]:
     """What of TiMidity++ and FreePats is not on this machine, each by its name or path."""
-    names = [] if shutil.which(PROGRAM) is not None else [PROGRAM]
-    return names + ([] if FREEPATS.is_file() else [str(FREEPATS)])
+    return absent(PROGRAM, [FREEPATS])
 
 
 def programs() -> frozenset[int]:
@@ -44,15 +40,7 @@ def play(score: bytes, rate: int) -> NDArray[np.float32]:
         subprocess.CalledProcessError: It fails.
         subprocess.TimeoutExpired: It takes over `LONGEST` seconds.
     """
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        notes, sound = Path(folder) / "notes.mid", Path(folder) / "sound.wav"
-        notes.write_bytes(score)
-        subprocess.run(
-            [PROGRAM, "-c", str(FREEPATS), "-Ow", "-s", str(rate), "-EFreverb=d", "-EFchorus=d", "-A", "60",
-             "-o", str(sound), str(notes)],
-            check=True, capture_output=True, timeout=LONGEST, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        samples, _ = soundfile.read(sound, dtype="float32", always_2d=True)
-    return np.asarray(samples)
+    return render(score, lambda notes, sound: [
+        PROGRAM, "-c", str(FREEPATS), "-Ow", "-s", str(rate), "-EFreverb=d", "-EFchorus=d", "-A", "60",
+        "-o", str(sound), str(notes),
+    ])  # fmt: skip

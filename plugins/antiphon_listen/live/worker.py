@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import soxr
-from numpy.typing import NDArray
 
 from antiphon.api import Samples
-from antiphon.api.workers import WorkerSpec
+from antiphon.api.workers import ReportingStepper
 from antiphon_listen import tables
 from antiphon_listen.frames import F32
 from antiphon_listen.live.grid import LiveGrid
@@ -43,6 +42,11 @@ class Listener:
         self._resampler = soxr.ResampleStream(self._rate, RATE, 1, dtype="float32", quality="HQ")
         self._window, self.grid, self.harmony = CurveWindow(), LiveGrid(tables.load()), LiveHarmony(tables.load())
         self._frames, self._looked = 0, 0
+
+    def step(self, hop: int, sound: Samples, into: Samples) -> None:
+        """Takes the next hop, and answers with what is known at its end: of `spec.FIELDS`."""
+        self.feed(sound)
+        self.answer(into)
 
     def feed(self, sound: F32) -> None:
         """Takes the next frames, `[channels, n]`."""
@@ -83,33 +87,16 @@ class Listener:
         )  # fmt: skip
 
 
-class ListenStepper:
-    """A `Stepper`: a slot is a stream.
+class ListenStepper(ReportingStepper[Listener]):
+    """A slot is a stream."""
 
-    Args:
-        spec: Of `spec.worker_of`.
-    """
-
-    def __init__(self, spec: WorkerSpec) -> None:
-        self._rate, (self._channels, self._hop) = spec.rate, spec.inputs
-        self._slots: list[Listener | None] = [None] * spec.slots
+    def stream(self, config: str) -> Listener:
+        return Listener(self.spec.rate, self.spec.inputs[0])
 
     def warm(self) -> None:
         """Compiles the kernels and looks at a window once."""
-        noise = np.random.default_rng(1).uniform(-0.1, 0.1, (self._channels, 4 * self._rate)).astype(np.float32)
-        listener = Listener(self._rate, self._channels)
-        for first in range(0, noise.shape[1] - self._hop, self._hop):
-            listener.feed(noise[:, first : first + self._hop])
-
-    def open(self, slot: int, config: str) -> None:
-        self._slots[slot] = Listener(self._rate, self._channels)
-
-    def close(self, slot: int) -> None:
-        self._slots[slot] = None
-
-    def step(self, hops: NDArray[np.int64], x: Samples, y: Samples) -> None:
-        for slot in np.flatnonzero(hops >= 0):
-            listener = self._slots[slot]
-            if listener is not None:
-                listener.feed(x[slot])
-                listener.answer(y[slot])
+        rate, (channels, hop) = self.spec.rate, self.spec.inputs
+        noise = np.random.default_rng(1).uniform(-0.1, 0.1, (channels, 4 * rate)).astype(np.float32)
+        listener = Listener(rate, channels)
+        for first in range(0, noise.shape[1] - hop, hop):
+            listener.feed(noise[:, first : first + hop])

@@ -12,6 +12,7 @@ from typing import Any
 from tests.control.fake_engine import RATE, FakeEngine, FakeTime
 from tests.control.rig import CATALOG, Rig, make_app
 from tests.control.test_notes import HEARS, PLAYS, events
+from tests.waiting import comes
 
 from antiphon.api.transports import ServeSettings
 from antiphon.contract.catalog import Catalog
@@ -86,10 +87,7 @@ async def staged(folder: Path, engine: FakeEngine | None = None, **wanted: Any) 
     await made.settle()
     stop = asyncio.Event()
     running = asyncio.create_task(app.run(stop))
-    for _ in range(2000):
-        if fake.calls:
-            break
-        await asyncio.sleep(0.001)
+    await comes(lambda: fake.calls, "its ports are asked for")
     await made.look()
     engine.applied.clear()
     try:

@@ -182,7 +182,7 @@ def test_transposed_notes_end_as_they_began_and_drums_stay(tmp_path: Path) -> No
     assert even(events)
 
 
-class Clock:
+class BlockClock:
     """Blocks for a processor whose clock is moved by hand."""
 
     def __init__(self, path: str, **values: Any) -> None:
@@ -208,7 +208,7 @@ class Clock:
 
 
 def test_it_goes_where_the_clock_goes(tmp_path: Path) -> None:
-    clock = Clock(song(tmp_path, LEAD))
+    clock = BlockClock(song(tmp_path, LEAD))
     clock.run(0.0, 1.5)
     first = clock.sample
     clock.run(11.0, 0.5)  # in the third loop
@@ -219,7 +219,7 @@ def test_it_goes_where_the_clock_goes(tmp_path: Path) -> None:
 
 
 def test_after_some_loops_it_goes_back_to_where_the_clock_does(tmp_path: Path) -> None:
-    clock = Clock(song(tmp_path, LEAD))
+    clock = BlockClock(song(tmp_path, LEAD))
     clock.run(0.0, 9.5)
     back = clock.sample
     clock.run(2.0, 0.5)
@@ -228,7 +228,7 @@ def test_after_some_loops_it_goes_back_to_where_the_clock_does(tmp_path: Path) -
 
 def test_it_stands_while_the_clock_does(tmp_path: Path) -> None:
     for tempo in ("clock", "file"):
-        clock = Clock(song(tmp_path, LEAD), tempo=tempo)
+        clock = BlockClock(song(tmp_path, LEAD), tempo=tempo)
         clock.run(0.0, 1.28)
         stopped = clock.sample
         for _ in range(100):
@@ -240,7 +240,7 @@ def test_it_stands_while_the_clock_does(tmp_path: Path) -> None:
 
 
 def test_a_reset_ends_its_notes_and_begins_again(tmp_path: Path) -> None:
-    clock = Clock(song(tmp_path, LEAD))
+    clock = BlockClock(song(tmp_path, LEAD))
     clock.run(0.0, 1.28)
     clock.node.reset()
     clock.run(1.28, 3.0)

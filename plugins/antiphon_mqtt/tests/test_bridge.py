@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from tests.broker import Client, Mosquitto, mosquitto
 from tests.control.rig import CATALOG, GRAPH, Rig
+from tests.waiting import comes
 
 from antiphon.api.transports import ServeSettings
 from antiphon.engine.link import Reported
@@ -46,13 +46,6 @@ async def on(live: Rig, broker: Broker, *, fresh: bool = True) -> AsyncIterator[
         await asyncio.gather(task, turning, return_exceptions=True)
 
 
-async def soon(true: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.005)
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Mosquitto]:
     with mosquitto(tmp_path / "broker") as made:
@@ -62,7 +55,7 @@ def broker(tmp_path: Path) -> Iterator[Mosquitto]:
 @pytest.fixture
 async def mqtt(live: Rig, broker: Mosquitto, tmp_path: Path) -> AsyncIterator[MqttBridge]:
     async with on(live, mqtt_broker(broker.url)) as made:
-        await soon(lambda: made.state == "running", "the broker is there")
+        await comes(lambda: made.state == "running", "the broker is there")
         yield made
 
 
@@ -77,7 +70,7 @@ async def sent(mqtt: MqttBridge, client: Client, *messages: tuple[str, str | byt
     goal = mqtt.received + len(messages)
     for topic, payload in messages:
         client.send(f"antiphon/{topic}", payload, retain=retain)
-    await soon(lambda: mqtt.received >= goal, "what was sent is taken")
+    await comes(lambda: mqtt.received >= goal, "what was sent is taken")
     assert mqtt.received == goal
 
 
@@ -94,7 +87,7 @@ async def test_every_kind_is_set_and_told(live: Rig, mqtt: MqttBridge, client: C
         512,
     ]
     told = {"a/gain": b"0.25", "a/steps": b"7", "a/mode": b"1", "a/mute": b"1", "b/mute": b"1", "a/size": b"512"}
-    await soon(lambda: all(client.last(f"antiphon/{t}") == p for t, p in told.items()), "the new values are told")
+    await comes(lambda: all(client.last(f"antiphon/{t}") == p for t, p in told.items()), "the new values are told")
     fired = [done for done in live.engine.applied if done[0] == "set" and done[2] == LEARN]
     assert len(fired) == 1
 
@@ -102,7 +95,7 @@ async def test_every_kind_is_set_and_told(live: Rig, mqtt: MqttBridge, client: C
 async def test_retained_state_is_every_plain_number_and_nothing_else(mqtt: MqttBridge, client: Client) -> None:
     wanted = {f"antiphon/{node}/{name}" for node in "ab" for name in KINDS} | {"antiphon/status"}
     wanted |= {f"antiphon/{end}/{name}" for end in ("in", "out") for name in ("bypass", "mute", "wet", "gain")}
-    await soon(lambda: client.heard.keys() >= wanted, "all is told to who comes later")
+    await comes(lambda: client.heard.keys() >= wanted, "all is told to who comes later")
     assert client.heard.keys() == wanted
     assert client.last("antiphon/a/gain") == b"0.5"
     assert client.last("antiphon/a/mode") == b"0"
@@ -127,18 +120,18 @@ async def test_what_is_no_number_changes_nothing_and_is_counted(live: Rig, mqtt:
 
 async def test_a_change_from_elsewhere_is_told(live: Rig, mqtt: MqttBridge, client: Client) -> None:
     live.client().send("/node/a/gain", 0.125)
-    await soon(lambda: client.last("antiphon/a/gain") == b"0.125", "what OSC set is told")
+    await comes(lambda: client.last("antiphon/a/gain") == b"0.125", "what OSC set is told")
 
 
 async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(
     live: Rig, mqtt: MqttBridge, client: Client
 ) -> None:
-    await soon(lambda: client.last("antiphon/b/level"), "the state is told")
+    await comes(lambda: client.last("antiphon/b/level"), "the state is told")
     number, before = live.app.session.state.nodes["b"].id, len(client.heard["antiphon/b/level"])
     for n in range(60):
         live.engine.say(Reported(number, LEVEL, n / 64))
         await asyncio.sleep(0.01)
-    await soon(lambda: client.last("antiphon/b/level") == b"0.921875", "the last is told")
+    await comes(lambda: client.last("antiphon/b/level") == b"0.921875", "the last is told")
     assert 3 <= len(client.heard["antiphon/b/level"]) - before <= 12
 
 
@@ -150,11 +143,11 @@ async def test_the_status_has_every_count_and_the_page_explains_it(live: Rig, mq
 
 
 async def test_another_patch_takes_back_what_is_no_more(live: Rig, mqtt: MqttBridge, client: Client) -> None:
-    await soon(lambda: client.last("antiphon/b/gain") == b"1", "the state is told")
+    await comes(lambda: client.last("antiphon/b/gain") == b"1", "the state is told")
     live.app.executor.perform(live.app.session.state.remove("b"))
-    await soon(lambda: client.last("antiphon/b/gain") == b"", "its retained state is cleared")
+    await comes(lambda: client.last("antiphon/b/gain") == b"", "its retained state is cleared")
     live.app.executor.perform(live.app.session.state.load(GRAPH, "two gains"))
-    await soon(lambda: client.last("antiphon/b/gain") == b"1", "it is told anew")
+    await comes(lambda: client.last("antiphon/b/gain") == b"1", "it is told anew")
 
 
 async def test_panic_is_pressed_by_anything_but_0_and_false(live: Rig, mqtt: MqttBridge, client: Client) -> None:
@@ -166,14 +159,14 @@ async def test_panic_is_pressed_by_anything_but_0_and_false(live: Rig, mqtt: Mqt
     assert panics() == 0
     for payload in ("", "1", "now", b"\xff" * 100):
         await pressed(mqtt, client, payload)
-    await soon(lambda: panics() == 4, "each is a panic")
+    await comes(lambda: panics() == 4, "each is a panic")
     assert mqtt.counts()["refused"] == 0
 
 
 async def pressed(mqtt: MqttBridge, client: Client, payload: str | bytes) -> None:
     before = mqtt.received
     client.send("antiphon/panic", payload)
-    await soon(lambda: mqtt.received > before, "it has arrived")
+    await comes(lambda: mqtt.received > before, "it has arrived")
 
 
 async def test_a_set_retained_from_before_is_not_applied(live: Rig, broker: Mosquitto, tmp_path: Path) -> None:
@@ -181,7 +174,7 @@ async def test_a_set_retained_from_before_is_not_applied(live: Rig, broker: Mosq
         client.send("antiphon/a/gain/set", "1.5", retain=True)
         await asyncio.to_thread(client.flush)
         async with on(live, mqtt_broker(broker.url)) as mqtt:
-            await soon(lambda: mqtt.state == "running", "the broker is there")
+            await comes(lambda: mqtt.state == "running", "the broker is there")
             await sent(mqtt, client, ("a/steps/set", "5"))
             assert live.app.executor.value("a", "gain") == 0.5
             # one that is retained is applied when it is sent, and the next server's start is not it
@@ -193,7 +186,7 @@ async def test_a_set_retained_from_before_is_not_applied(live: Rig, broker: Mosq
 async def test_a_wrong_password_is_said_without_it(live: Rig, broker: Mosquitto, tmp_path: Path, caplog) -> None:
     wrong = Broker("127.0.0.1", broker.port, "stage", "not-the-password")
     async with on(live, wrong) as mqtt:
-        await soon(lambda: mqtt.reason, "the refusal is known")
+        await comes(lambda: mqtt.reason, "the refusal is known")
         assert "ot authori" in mqtt.reason
         assert mqtt.counts()["state"] == "connecting"
     assert "not-the-password" not in caplog.text + mqtt.reason
@@ -204,32 +197,32 @@ async def test_presence_is_told_at_the_start_and_the_end_and_by_the_will(
 ) -> None:
     with Client(broker, "antiphon/status") as client:
         async with on(live, mqtt_broker(broker.url)) as mqtt:
-            await soon(lambda: client.last("antiphon/status") == b"online", "it is there")
+            await comes(lambda: client.last("antiphon/status") == b"online", "it is there")
             # the will of a connection before, which the broker gave up late
             client.send("antiphon/status", "offline", retain=True)
-            await soon(lambda: client.heard["antiphon/status"][-2:] == [b"offline", b"online"], "it says so again")
+            await comes(lambda: client.heard["antiphon/status"][-2:] == [b"offline", b"online"], "it says so again")
             assert mqtt.received == 0
-        await soon(lambda: client.last("antiphon/status") == b"offline", "it has gone")
+        await comes(lambda: client.last("antiphon/status") == b"offline", "it has gone")
 
 
 async def test_what_came_while_no_broker_was_there_is_told_once_with_its_latest_value(
     live: Rig, broker: Mosquitto, mqtt: MqttBridge
 ) -> None:
     broker.kill()
-    await soon(lambda: mqtt.state == "connecting", "its loss is known")
+    await comes(lambda: mqtt.state == "connecting", "its loss is known")
     for n in range(50):
         live.app.feedback.changed("/node/a/gain", n / 50, None)
         await asyncio.sleep(0.006)
     live.client().send("/node/a/gain", 0.75)
-    await soon(lambda: live.app.executor.value("a", "gain") == 0.75, "OSC is answered throughout")
+    await comes(lambda: live.app.executor.value("a", "gain") == 0.75, "OSC is answered throughout")
     await asyncio.sleep(0.05)
     assert 0 < mqtt.outward.dropped <= 50
     broker.start()
-    await soon(lambda: mqtt.state == "running", "it is back")
+    await comes(lambda: mqtt.state == "running", "it is back")
     with Client(broker, "antiphon/+/+", "antiphon/status") as client:
-        await soon(lambda: client.last("antiphon/a/gain") == b"0.75", "the latest is told")
+        await comes(lambda: client.last("antiphon/a/gain") == b"0.75", "the latest is told")
         assert client.heard["antiphon/a/gain"] == [b"0.75"]
-        await soon(lambda: client.last("antiphon/status") == b"online", "presence is told")
+        await comes(lambda: client.last("antiphon/status") == b"online", "presence is told")
         await sent(mqtt, client, ("a/gain/set", "0.5"))
     assert live.app.executor.value("a", "gain") == 0.5
     assert mqtt.counts()["reconnects"] == 1
@@ -241,16 +234,16 @@ async def test_a_broker_that_dies_before_it_knows_what_arrived_has_nothing_appli
     """It sends, does not read the acknowledgement, dies, and sends again under the same identifiers."""
     learn, gain, steps = (f"antiphon/a/{name}/set" for name in ("learn", "gain", "steps"))
     async with FakeBroker() as fake, on(live, Broker("127.0.0.1", fake.port)) as mqtt:
-        await soon(lambda: fake.ready, "it is connected")
+        await comes(lambda: fake.ready, "it is connected")
         assert fake.clean == [True, False]
         fake.deliver((1, learn, b"1", False), (2, gain, b"1.5", False), (3, gain, b"0.25", False))
-        await soon(lambda: mqtt.received == 3, "they are taken")
+        await comes(lambda: mqtt.received == 3, "they are taken")
         for mark in (True, False):
             fake.die()
-            await soon(lambda: fake.ready, "it is back")
+            await comes(lambda: fake.ready, "it is back")
             fake.deliver((1, learn, b"1", mark), (2, gain, b"1.5", mark), (3, gain, b"0.25", mark))
         fake.deliver((4, steps, b"8", False))
-        await soon(lambda: mqtt.received == 4, "the next is taken")
+        await comes(lambda: mqtt.received == 4, "the next is taken")
         assert mqtt.duplicates == 6
         assert fake.clean == [True, False, False, False]
     await live.settle()  # the engine takes the last one
@@ -262,7 +255,7 @@ async def test_a_broker_that_dies_before_it_knows_what_arrived_has_nothing_appli
 
 async def test_a_control_process_started_again_takes_up_its_session(live: Rig, tmp_path: Path) -> None:
     async with FakeBroker() as fake, on(live, Broker("127.0.0.1", fake.port), fresh=False):
-        await soon(lambda: fake.ready, "it is connected")
+        await comes(lambda: fake.ready, "it is connected")
         assert fake.clean == [False]
         assert fake.names == [identifier(live.app.folder.folder)]
     assert identifier(tmp_path) != identifier(tmp_path / "other")
@@ -282,8 +275,8 @@ async def test_a_fault_of_ours_is_said_and_the_rest_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(mqtt.outward, "take", broken)
         live.client().send("/node/a/gain", 0.3)
-        await soon(lambda: mqtt.state == "connecting", "the connection is given up")
-    await soon(lambda: mqtt.state == "running", "it is back")
+        await comes(lambda: mqtt.state == "connecting", "the connection is given up")
+    await comes(lambda: mqtt.state == "running", "it is back")
     await sent(mqtt, client, ("a/gain/set", "0.2"))
     assert live.app.executor.value("a", "gain") == 0.2
 
@@ -291,9 +284,9 @@ async def test_a_fault_of_ours_is_said_and_the_rest_goes_on(
 async def test_a_plan_that_is_refused_has_the_old_value_told(live: Rig, mqtt: MqttBridge, client: Client) -> None:
     live.engine.refuse = "on purpose"
     await sent(mqtt, client, ("a/size/set", "512"))
-    await soon(lambda: live.app.executor.value("a", "size") == 256, "the plan is refused")
+    await comes(lambda: live.app.executor.value("a", "size") == 256, "the plan is refused")
     await sent(mqtt, client, ("a/gain/set", "0.125"))
-    await soon(lambda: client.last("antiphon/a/gain") == b"0.125", "what was set after it is told")
+    await comes(lambda: client.last("antiphon/a/gain") == b"0.125", "what was set after it is told")
     assert client.last("antiphon/a/size") == b"256"
 
 

@@ -7,21 +7,15 @@ import socket
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests.clock import FakeClock
 
 from antiphon_mqtt import client as mqtt_client
 from antiphon_mqtt.broker import Broker
 from antiphon_mqtt.client import AGAIN_SECONDS, REMEMBERED, MqttConnection, MqttError, Once
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_what_is_marked_as_delivered_again_is_known_however_late() -> None:
-    clock = Clock()
+    clock = FakeClock()
     once = Once(clock)
     once.connected(False)
     assert once.new(7, False, "a", b"1")
@@ -34,7 +28,7 @@ def test_what_is_marked_as_delivered_again_is_known_however_late() -> None:
 
 
 def test_a_broker_killed_forgets_the_mark_and_delivers_at_once() -> None:
-    clock = Clock()
+    clock = FakeClock()
     once = Once(clock)
     once.connected(False)
     assert [once.new(n, False, "fire", b"1") for n in (1, 2, 3)] == [True] * 3
@@ -45,7 +39,7 @@ def test_a_broker_killed_forgets_the_mark_and_delivers_at_once() -> None:
 
 
 def test_an_identifier_used_again_later_is_a_new_message() -> None:
-    clock = Clock()
+    clock = FakeClock()
     once = Once(clock)
     once.connected(False)
     assert once.new(1, False, "fire", b"1")
@@ -56,7 +50,7 @@ def test_an_identifier_used_again_later_is_a_new_message() -> None:
 
 
 def test_a_broker_that_forgot_us_begins_its_identifiers_anew() -> None:
-    once = Once(Clock())
+    once = Once(FakeClock())
     once.connected(False)
     assert once.new(1, False, "fire", b"1")
     once.connected(False)
@@ -65,13 +59,13 @@ def test_a_broker_that_forgot_us_begins_its_identifiers_anew() -> None:
 
 
 def test_without_an_identity_all_is_new() -> None:
-    once = Once(Clock())
+    once = Once(FakeClock())
     once.connected(True)
     assert all(once.new(0, False, "fire", b"1") for _ in range(3))
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    once = Once(Clock())
+    once = Once(FakeClock())
     for n in range(1, REMEMBERED + 500):
         once.new(n, False, "fire" * n, b"x" * 100)
     assert len(once._seen) == REMEMBERED

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import until
 
 from antiphon.api import Event, StreamSpec
 from antiphon.api.testing import render
@@ -301,10 +301,7 @@ def test_the_thread_reads_ahead_and_ends_with_the_last_node(folder):
     made.reader.add(streams)
     sample = made.get(made.place(0, 0, 1.0))
     streams.open(sample, way_of(0, sample.frames, 1.0), 1.0)
-    end = time.monotonic() + 30.0
-    while streams.next() is not None and time.monotonic() < end:
-        time.sleep(0.01)
-    assert streams.next() is None
+    until(lambda: streams.next() is None, 5.0, "it is read to its end")
     thread, decoder = made.reader._thread, made.reader._decoder
     assert SLOTS > HEAD
     made = sample = None

@@ -8,10 +8,10 @@ from antiphon.io.audiofile import stream as stream_sound
 from antiphon.io.audiowrite import AudioWriter, format_of
 from antiphon.io.decode import AudioInfo, Decoder, check_header
 from antiphon.io.decode import shown as printable_path
-from antiphon.io.midifile import DEFAULT_BPM, MidiControlChange, MidiNote, MidiSong, MidiTrack
+from antiphon.io.midi_song import DEFAULT_BPM, MidiControlChange, MidiNote, MidiSong, MidiTrack
+from antiphon.io.midi_song import TICKS as MIDI_TICKS
+from antiphon.io.midi_song import Times as MidiTimes
 from antiphon.io.midifile import SUFFIXES as MIDI_SUFFIXES
-from antiphon.io.midifile import TICKS as MIDI_TICKS
-from antiphon.io.midifile import Times as MidiTimes
 from antiphon.io.midifile import read as read_midi
 from antiphon.io.midifile import write as write_midi
 from antiphon.runtime.paths import HOME as HOME_VARIABLE

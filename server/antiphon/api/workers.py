@@ -15,6 +15,7 @@ from antiphon.workers.pool import current as current_pool
 from antiphon.workers.processor import WorkerProcessor
 from antiphon.workers.rebuffer import Rebuffer, lead_for
 from antiphon.workers.reporter import WorkerReporter
+from antiphon.workers.reporting import RecentSound, ReportedStream, ReportingStepper
 from antiphon.workers.spec import Stepper, WorkerSpec
 from antiphon.workers.stream import Stream
 from antiphon.workers.worker_client import WorkerClient
@@ -24,6 +25,9 @@ __all__ = [
     "DropoutLog",
     "ProcessorPart",
     "Rebuffer",
+    "RecentSound",
+    "ReportedStream",
+    "ReportingStepper",
     "Stepper",
     "Stream",
     "WorkerClient",

@@ -1,18 +1,14 @@
 """Sound files out, all or nothing: a file appears under its name when it is whole and on disk.
 
-Until then it has no name at all where the system allows that (Linux), else a hidden one beside the
-target. Encoding runs in a thread: it overlaps with the processing, and Ctrl-C, which Python raises in
+Encoding runs in a thread: it overlaps with the processing, and Ctrl-C, which Python raises in
 the main thread, never comes up inside libsndfile.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import queue
-import secrets
-import stat
 import threading
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +19,7 @@ import numpy as np
 from antiphon.contract.block import Samples
 from antiphon.errors import FileError
 from antiphon.io.decode import shown
+from antiphon.io.draft_file import DraftFile, unwritable
 from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format
 
 CHUNK = 16384
@@ -95,7 +92,7 @@ class AudioWriter:
         self._rate, self._channels = rate, channels
         self._check_holds()
         self._counts_clipped = self.subtype.startswith("PCM")
-        self._draft = _Draft(path, self.name)
+        self._draft = DraftFile(path, self.name)
         self._disk = _Disk(self._draft.fd)
         self._chunk = np.empty((CHUNK, channels), np.float32)
         self._filled = 0
@@ -242,7 +239,7 @@ class AudioWriter:
         if isinstance(error, FileError):
             return error
         if isinstance(error, OSError):
-            return _unwritable(self.name, error)
+            return unwritable(self.name, error)
         text = " ".join(str(error).split()) or type(error).__name__
         return FileError(f"cannot write {self.name}: the encoder refused it ({text[:200]})")
 
@@ -280,85 +277,6 @@ class _Disk:
 
     def tell(self) -> int:
         return os.lseek(self._fd, 0, os.SEEK_CUR)
-
-
-class _Draft:
-    """A file without a name, or with a hidden one, until it is published."""
-
-    def __init__(self, path: str | os.PathLike[str], name: str) -> None:
-        self._hidden: Path | None = None
-        try:
-            self._target = Path(os.path.realpath(path))
-            self._mode = self._replaceable(name)
-            self.fd = self._open()
-        except (OSError, ValueError) as error:
-            raise _unwritable(name, error, os.path.isdir(os.path.dirname(os.path.realpath(path)))) from None
-
-    def publish(self) -> None:
-        if self._mode is not None:
-            os.fchmod(self.fd, self._mode)
-        os.fsync(self.fd)
-        if self._hidden is None:
-            hidden = self._hidden_name()
-            self._hidden = hidden
-            # a dir_fd makes Python call linkat, which alone follows the link in /proc
-            os.link(f"/proc/self/fd/{self.fd}", hidden, src_dir_fd=self.fd, follow_symlinks=True)
-        os.replace(self._hidden, self._target)
-        self._hidden = None
-        self.discard()
-
-    def discard(self) -> None:
-        hidden, self._hidden = self._hidden, None
-        if hidden is not None:
-            hidden.unlink(missing_ok=True)
-        fd, self.fd = self.fd, -1
-        if fd >= 0:
-            os.close(fd)
-
-    def _replaceable(self, name: str) -> int | None:
-        """Mode of the existing file, None without one. Raises FileError for what is not a regular file."""
-        try:
-            mode = self._target.stat().st_mode
-        except FileNotFoundError:
-            return None
-        if stat.S_ISREG(mode):
-            return stat.S_IMODE(mode)
-        what = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
-        raise FileError(f"cannot write {name}: it is {what}; name a file")
-
-    def _open(self) -> int:
-        folder, unnamed = self._target.parent, getattr(os, "O_TMPFILE", 0)
-        if unnamed and os.path.exists("/proc/self/fd"):
-            try:
-                return os.open(folder, unnamed | os.O_RDWR | os.O_CLOEXEC, 0o666)
-            except OSError as error:
-                # the file system has no unnamed files (O_TMPFILE)
-                if error.errno not in (errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL):
-                    raise
-        self._hidden = self._hidden_name()
-        return os.open(self._hidden, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
-
-    def _hidden_name(self) -> Path:
-        return self._target.with_name(f".antiphon-{secrets.token_hex(6)}.part")
-
-
-def _unwritable(name: str, error: OSError | ValueError, within: bool = False) -> FileError:
-    """within: its folder is there."""
-    if not isinstance(error, OSError):
-        return FileError(f"cannot write {name}: its name holds a zero byte")
-    text = (error.strerror or str(error)).lower()
-    match error.errno:
-        case errno.ENOSPC | errno.EDQUOT:
-            text += "; free some space or write elsewhere"
-        case errno.ENOENT if within:
-            text = "no file can be made in its folder; write to another"
-        case errno.ENOENT | errno.ENOTDIR:
-            text = "its folder does not exist; make it first"
-        case errno.EACCES | errno.EPERM | errno.EROFS:
-            text += "; write to a folder of yours"
-        case errno.EFBIG:
-            text += " for this disk or account; write elsewhere"
-    return FileError(f"cannot write {name}: {text}")
 
 
 def _empty_flac(rate: int, channels: int, subtype: str) -> bytes:

@@ -1,4 +1,4 @@
-"""MIDI files in and out: notes in beats, and a tempo map.
+"""MIDI files in and out.
 
     song = read(Path("melody.mid"))
     write(Path("out.mid"), [*song.tracks, Track("piano", notes)], song.tempo, song.ticks)
@@ -13,13 +13,13 @@ import importlib
 import io
 import os
 import stat
-from bisect import bisect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from antiphon.errors import FileError
+from antiphon.io.midi_song import DEFAULT_BPM, TICKS, MidiControlChange, MidiNote, MidiSong, MidiTrack, Tempo
 from antiphon.runtime import paths
 
 SUFFIXES = (".mid", ".midi")
@@ -28,146 +28,10 @@ MAX_FILE = 2 << 20
 """Bytes of a file: 700,000 notes, which take mido 4 s and 130 MB. Ten times a long symphony."""
 MAX_TRACKS = 1024
 """Tracks of a file: ten times the staves of a large orchestra."""
-DEFAULT_BPM = 120.0
-"""The tempo of a MIDI file that sets none."""
-TICKS = 480
-"""Ticks of a beat, in files that are written."""
 _PLAYED = ("note_on", "control_change", "pitchwheel")
 _BEND = 8192
 Overlap = Literal["end", "replace", "queue"]
 """A note that begins again while it sounds ends there, is forgotten, or goes on until the first end that comes."""
-Tempo = Sequence[tuple[float, float]]
-"""(beat, bpm) from there on, in order, the first at beat 0."""
-
-
-@dataclass(frozen=True, slots=True)
-class MidiNote:
-    """A note of a MIDI file.
-
-    Attributes:
-        start: In beats (quarter notes) from the beginning.
-        length: In beats.
-        number: 0 to 127.
-        velocity: Above 0 to 1.
-        channel: 1 to 16.
-    """
-
-    start: float
-    length: float
-    number: int
-    velocity: float = 0.8
-    channel: int = 1
-
-    @property
-    def end(self) -> float:
-        """In beats from the beginning."""
-        return self.start + self.length
-
-
-@dataclass(frozen=True, slots=True)
-class MidiControlChange:
-    """A controller, a pitch bend or a program change of a MIDI file.
-
-    Attributes:
-        at: In beats from the beginning.
-        kind: "control", "bend" or "program".
-        number: Of the controller or the program, 0 to 127.
-        value: 0 to 1, or -1 to 1 for a bend; 0 for a program.
-        channel: 1 to 16.
-    """
-
-    at: float
-    kind: str
-    number: int
-    value: float
-    channel: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class MidiTrack:
-    """A track of a MIDI file.
-
-    Attributes:
-        name: Its name, or "".
-        notes: In order of their starts.
-        program: The General MIDI instrument it begins with, 0 to 127, or None.
-        controls: Controllers, bends and program changes, in order of time.
-    """
-
-    name: str = ""
-    notes: tuple[MidiNote, ...] = ()
-    program: int | None = None
-    controls: tuple[MidiControlChange, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class MidiSong:
-    """A MIDI file.
-
-    Attributes:
-        tracks: In the file's order.
-        tempo: (beat, bpm) from there on, the first at beat 0.
-        ticks: Ticks of a beat in the file.
-        length: Beats to the end of its longest track.
-        meters: (beat, beats of a bar) from there on, in order; empty where the file has no time signature.
-    """
-
-    tracks: tuple[MidiTrack, ...]
-    tempo: tuple[tuple[float, float], ...] = ((0.0, DEFAULT_BPM),)
-    ticks: int = TICKS
-    length: float = 0.0
-    meters: tuple[tuple[float, float], ...] = ()
-
-    def seconds(self, beat: float) -> float:
-        """Converts a beat to a time by the tempo map.
-
-        Args:
-            beat: From the beginning.
-
-        Returns:
-            Seconds from the beginning.
-        """
-        return Times(self.tempo).seconds(beat)
-
-
-class Times:
-    """Converts between beats and seconds by a tempo map, as in `MidiSong.tempo`."""
-
-    def __init__(self, tempo: Tempo) -> None:
-        """Computes where each tempo begins.
-
-        Args:
-            tempo: (beat, bpm) from there on, in order, the first at beat 0.
-        """
-        self._beats = [at for at, _ in tempo]
-        self._bpm = [bpm for _, bpm in tempo]
-        self._seconds = [0.0]
-        for last, after, bpm in zip(self._beats, self._beats[1:], self._bpm, strict=False):
-            self._seconds.append(self._seconds[-1] + (after - last) * 60.0 / bpm)
-
-    def seconds(self, beat: float) -> float:
-        """Converts a beat to a time.
-
-        Args:
-            beat: From the beginning.
-
-        Returns:
-            Seconds from the beginning.
-        """
-        place = max(0, bisect(self._beats, beat) - 1)
-        return self._seconds[place] + (beat - self._beats[place]) * 60.0 / self._bpm[place]
-
-    def beat(self, seconds: float) -> float:
-        """Converts a time to a beat.
-
-        Args:
-            seconds: From the beginning.
-
-        Returns:
-            The beat, from the beginning.
-        """
-        place = max(0, bisect(self._seconds, seconds) - 1)
-        return self._beats[place] + (seconds - self._seconds[place]) * self._bpm[place] / 60.0
 
 
 def read(path: Path, overlap: Overlap = "end") -> MidiSong:

@@ -9,9 +9,10 @@ from pathlib import Path
 from antiphon.contract.processor import Event
 from antiphon.errors import FileError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
-from antiphon.io import midifile
+from antiphon.io import midi_song, midifile
 from antiphon.io.decode import shown
-from antiphon.io.midifile import SUFFIXES, MidiSong, MidiTrack, Times
+from antiphon.io.midi_song import MidiSong, MidiTrack, Times
+from antiphon.io.midifile import SUFFIXES
 from antiphon.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
 
 MOST_SECONDS = 6 * 3600.0
@@ -105,11 +106,11 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
     frames: where what has not ended ends.  like: the file they come from, whose tempo, ticks, names and instruments
     they keep; without one, 120 bpm.  Raises `FileError`.
     """
-    tempo = like.tempo if like is not None else ((0.0, midifile.DEFAULT_BPM),)
+    tempo = like.tempo if like is not None else ((0.0, midi_song.DEFAULT_BPM),)
     ticks = like.ticks if like is not None else _FINE
     times = Times(tempo)
-    notes: dict[int, list[midifile.MidiNote]] = {}
-    controls: dict[int, list[midifile.MidiControlChange]] = {}
+    notes: dict[int, list[midi_song.MidiNote]] = {}
+    controls: dict[int, list[midi_song.MidiControlChange]] = {}
     sounding: dict[tuple[int, int], tuple[int, float]] = {}
 
     def beat(at: int) -> float:
@@ -118,7 +119,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
     def end(key: tuple[int, int], at: int) -> None:
         start, velocity = sounding.pop(key)
         first = beat(start)
-        note = midifile.MidiNote(first, max(beat(max(at, start + 1)) - first, 1.0 / ticks), key[1], velocity, key[0])
+        note = midi_song.MidiNote(first, max(beat(max(at, start + 1)) - first, 1.0 / ticks), key[1], velocity, key[0])
         notes.setdefault(key[0], []).append(note)
 
     for at, event in sorted(events, key=lambda item: item[0]):
@@ -130,7 +131,7 @@ def write(path: Path, events: Iterable[Timed], frames: int, rate: int, like: Mid
             if event.kind == "on" and event.value > 0.0:
                 sounding[key] = (at, event.value)
         elif event.kind in _ORDER:
-            control = midifile.MidiControlChange(beat(at), event.kind, event.number, event.value, event.channel)
+            control = midi_song.MidiControlChange(beat(at), event.kind, event.number, event.value, event.channel)
             controls.setdefault(event.channel, []).append(control)
     for key in list(sounding):
         end(key, frames)

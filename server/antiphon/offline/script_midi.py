@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from antiphon.io import midifile
-from antiphon.io.midifile import MidiNote, MidiTrack
+from antiphon.io.midi_song import MidiNote, MidiTrack
 from antiphon.live.records import LiveEvent
 
 TICKS = 960

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from email.utils import formatdate
 from pathlib import Path
 from typing import Protocol, TypeAlias
@@ -22,8 +22,9 @@ from antiphon.web.bodies import (
     send_pieces,
 )
 from antiphon.web.guard import Headers, Limits, Site, asks_health, check_framing, check_length, check_size
-from antiphon.web.oscquery.listeners import Listeners
+from antiphon.web.handler_calls import HandlerCalls
 from antiphon.web.ranges import with_range
+from antiphon.web.route_table import RouteTable
 
 ServeWebSocket: TypeAlias = Callable[[str, Receive, Send, str | None], Awaitable[None]]
 """Serves one WebSocket: query, ASGI's receive and send, the subprotocol to accept."""
@@ -39,23 +40,20 @@ class RequestServer(Protocol):
     site: Site
     authorise: Authorise | None
     body_bytes: int
-    listeners: Listeners
-    websockets: dict[str, ServeWebSocket]
 
-    def route(self, method: str, path: str) -> HttpRoute | StreamRoute:
-        """The route of a request; raises `Refusal` where there is none."""
+    @property
+    def routes(self) -> RouteTable:
+        """Which handler answers a request."""
+
+    @property
+    def calls(self) -> HandlerCalls:
+        """Calls the handlers."""
 
     def hold(self, request: HttpRequest, received: int, size: int) -> None:
         """Counts a piece of a request's body against the limits; raises `Refusal` where it is too long."""
 
-    async def handle(self, route: HttpRoute, request: HttpRequest) -> Response:
-        """Calls a route's handler."""
-
-    async def handle_stream(self, route: StreamRoute, request: HttpRequest, pieces: AsyncIterator[bytes]) -> Response:
-        """Calls the handler of a route that reads the body in pieces."""
-
-    def refused(self, refusal: Refusal) -> Response:
-        """The response to a refused request."""
+    async def serve_websocket(self, path: str, query: str, receive: Receive, send: Send, protocol: str | None) -> None:
+        """Serves a WebSocket until it closes."""
 
 
 class Guard:
@@ -74,7 +72,7 @@ class Guard:
             try:
                 state["request"], state["route"] = admitted(self._server, scope, state["target"])
             except Refusal as refusal:
-                await respond(send, self._server.refused(refusal), last=True)
+                await respond(send, self._server.calls.refused(refusal), last=True)
                 return
         await self._app(scope, receive, send)
 
@@ -89,12 +87,9 @@ class Routes:
         """Answers one request, or serves a WebSocket."""
         state = scope["state"]
         if scope["type"] == "websocket":
-            serve = self._server.websockets.get(scope["path"])
             protocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
-            if serve is None:
-                await self._server.listeners.serve(receive, send, protocol)
-            else:
-                await serve(scope["query_string"].decode("latin-1"), receive, send, protocol)
+            query = scope["query_string"].decode("latin-1")
+            await self._server.serve_websocket(scope["path"], query, receive, send, protocol)
             return
         state["connection"].task = asyncio.current_task()
         route: HttpRoute | StreamRoute = state["route"]
@@ -116,11 +111,11 @@ class Routes:
                     body.append(piece)
             request = with_body(state["request"], b"".join(body))
             body.clear()
-            response = await self._server.handle(route, request)
+            response = await self._server.calls.call(route, request)
             if response.file is not None and response.status == 200:
                 response = with_range(response, request.headers if request.method == "GET" else {})
         except Refusal as refusal:
-            await respond(send, self._server.refused(refusal), last=True)
+            await respond(send, self._server.calls.refused(refusal), last=True)
             return
         finally:
             self._server.body_bytes -= received
@@ -135,7 +130,7 @@ class Routes:
         slowest = SLOWEST_LIVE if route.live else None
         body = StreamedBody(receive, route.most, connection.renew, connection.work, slowest)
         try:
-            response = await self._server.handle_stream(route, state["request"], body)
+            response = await self._server.calls.call_stream(route, state["request"], body)
         except Disconnect:
             return
         # what a handler has left unread would be taken for the next request
@@ -167,7 +162,7 @@ def admitted(server: RequestServer, scope: Scope, raw_target: bytes) -> tuple[Ht
     if not (health := asks_health(scope.get("method", "GET"), raw_target)):
         server.site.check(headers, local)
     target = server.site.target(raw_target, server.limits.target, local)
-    route = server.route(scope.get("method", "GET"), target.path)
+    route = server.routes.route(scope.get("method", "GET"), target.path)
     joined: dict[str, str] = {}
     for name, value in headers:
         key, shown = name.decode("latin-1"), value.decode("latin-1")

@@ -1,8 +1,8 @@
 """One HTTP connection: uvicorn's protocol on h11, with limits of time, size and count.
 
 Received bytes are handled in turns of at most `TURN` pieces, so that one client cannot block the others. The connection
-is in the server's `waiting` while its client must send or read, and in its `busy` while a handler runs; the server's
-sweep closes connections that wait too long.
+is in `Connections.waiting` while its client must send or read, and in `Connections.busy` while a handler runs; a sweep
+closes connections that wait too long.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from antiphon.io.http_message import Refusal, Response
 from antiphon.web.application import headers_of
 from antiphon.web.counters import HttpCounters
 from antiphon.web.guard import Limits
+from antiphon.web.handler_calls import HandlerCalls
 from antiphon.web.protocol_settings import LINGER_SECONDS, QUIET
 
 if TYPE_CHECKING:
@@ -37,14 +38,8 @@ LINGER_BYTES = 4 * 1024 * 1024
 only once they have sent their request."""
 
 
-class ConnectionServer(Protocol):
-    """What a connection uses of the server."""
-
-    config: Config
-    state: ServerState
-    limits: Limits
-    counters: HttpCounters
-    tls: ssl.SSLContext | None
+class ConnectionTurns(Protocol):
+    """What a connection uses of all connections; `Connections` says what each is."""
 
     def wait(self, connection: HttpConnection) -> None:
         """Starts the timeout of a connection that waits for its client."""
@@ -58,11 +53,26 @@ class ConnectionServer(Protocol):
     def remove(self, connection: HttpConnection) -> None:
         """Forgets a connection that has ended or become a WebSocket."""
 
+
+class ConnectionServer(Protocol):
+    """What a connection uses of the server."""
+
+    config: Config
+    state: ServerState
+    limits: Limits
+    counters: HttpCounters
+    tls: ssl.SSLContext | None
+
+    @property
+    def connections(self) -> ConnectionTurns:
+        """All connections."""
+
+    @property
+    def calls(self) -> HandlerCalls:
+        """Answers requests that are refused."""
+
     def may_listen(self, scope: MutableMapping[str, Any], state: dict[str, Any]) -> bool:
         """Whether a request for a WebSocket may have one."""
-
-    def refused(self, refusal: Refusal) -> Response:
-        """The response to a refused request."""
 
 
 class _Events(h11.Connection):
@@ -118,7 +128,7 @@ class HttpConnection(H11Protocol):
 
     def __init__(self, server: ConnectionServer) -> None:
         super().__init__(server.config, server.state, {"connection": self})
-        self._server, self.logger = server, QUIET
+        self._server, self._connections, self.logger = server, server.connections, QUIET
         self.conn = _Events(self, server.limits.header, server.limits.chunks)
         self.opening: asyncio.Task[None] | None = None
         self.task: asyncio.Task[Any] | None = None
@@ -169,7 +179,7 @@ class HttpConnection(H11Protocol):
         super().connection_lost(exc)
         if self.task is not None:
             self.task.cancel()
-        self._server.remove(self)
+        self._connections.remove(self)
 
     # what the server calls
 
@@ -196,7 +206,7 @@ class HttpConnection(H11Protocol):
     def renew(self) -> None:
         """Begins the client's time anew: a handler that reads its body in pieces needs the next one."""
         if not self._ending and self.conn.their_state is h11.SEND_BODY:
-            self._server.wait(self)
+            self._connections.wait(self)
 
     @property
     def idle(self) -> bool:
@@ -207,7 +217,7 @@ class HttpConnection(H11Protocol):
     def work(self) -> None:
         """Stops the client's time: a handler works on a piece of its body."""
         if not self._ending and self.conn.their_state is h11.SEND_BODY:
-            self._server.work(self)
+            self._connections.work(self)
 
     def allow(self, chunks: int, seconds: float) -> None:
         """Sets limits of the request that is being received: its chunks, and the time between its pieces."""
@@ -216,7 +226,7 @@ class HttpConnection(H11Protocol):
     def drop(self) -> None:
         """Aborts the connection."""
         self._ending = True
-        self._server.remove(self)
+        self._connections.remove(self)
         if self._raw is not None:
             self._raw.abort()
         elif self.opening is not None:
@@ -227,7 +237,7 @@ class HttpConnection(H11Protocol):
         unsent = self._raw.get_write_buffer_size() if self._raw is not None else 0
         if 0 < unsent < self._unsent:  # it reads, slowly
             self._unsent = unsent
-            self._server.wait(self)
+            self._connections.wait(self)
         elif self._raw is not None and self._receiving and not unsent and not self._ending:
             seconds = self._server.limits.request_seconds
             self.refuse(Refusal(408, f"a request must be complete within {seconds:g} seconds"))
@@ -246,7 +256,7 @@ class HttpConnection(H11Protocol):
     def complete(self) -> None:
         """A request was received in full: from here on the handler's time limit applies, not the client's."""
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE, h11.SEND_BODY):
-            self._server.work(self)
+            self._connections.work(self)
 
     def on_response_complete(self) -> None:
         """uvicorn answered a request."""
@@ -256,7 +266,7 @@ class HttpConnection(H11Protocol):
         self._unsent = self._raw.get_write_buffer_size() + 1
         self._receiving = False
         self.patience = self._server.limits.idle_seconds
-        self._server.wait(self)
+        self._connections.wait(self)
         self.task = None
         if self.flow.write_paused:
             self._answered_full = True  # the client must read this answer before its next request is handled
@@ -283,7 +293,7 @@ class HttpConnection(H11Protocol):
         assert self._raw is not None
         self.upgraded = True
         self.flow.resume_reading()
-        self._server.remove(self)
+        self._connections.remove(self)
         self.transport = self._raw
         self.ws_protocol_class = ListenProtocol
         super().handle_websocket_upgrade(event)
@@ -294,7 +304,7 @@ class HttpConnection(H11Protocol):
             if self.cycle is not None:
                 self.cycle.disconnected = True
                 self.cycle.message_event.set()
-            response = self._server.refused(refusal)
+            response = self._server.calls.refused(refusal)
             if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
                 self._respond(response)
             self.finish()
@@ -311,7 +321,7 @@ class HttpConnection(H11Protocol):
         if self._ending or raw is None:
             return
         self._ending = True
-        self._server.wait(self)
+        self._connections.wait(self)
         if self.ended or self.conn.their_state in (h11.MUST_CLOSE, h11.CLOSED):
             raw.close()
             return
@@ -330,7 +340,7 @@ class HttpConnection(H11Protocol):
     def _begin(self) -> None:
         self._receiving = True
         self.patience = self._server.limits.request_seconds
-        self._server.wait(self)
+        self._connections.wait(self)
 
     def _next_request(self) -> None:
         if self.conn.our_state is h11.DONE and self.conn.their_state is h11.DONE:
@@ -343,7 +353,7 @@ class HttpConnection(H11Protocol):
         self.flow.pause_reading()
         if not self._queued:
             self._queued = True
-            self._server.queue(self)
+            self._connections.queue(self)
 
     def _respond(self, response: Response) -> None:
         assert self._raw is not None

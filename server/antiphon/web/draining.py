@@ -23,14 +23,15 @@ async def drain(server: HttpServer, seconds: float) -> bool:
     Returns:
         Whether nothing was left.
     """
-    server.close_port()
+    connections = server.connections
+    connections.close_port()
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while True:
-        for connection in list(server.waiting):
+        for connection in list(connections.waiting):
             if connection.idle:
                 connection.drop()
-        left = len(server.waiting) + len(server.busy) + sum(hold() for hold in server.draining)
+        left = connections.count + sum(hold() for hold in server.draining)
         if left == 0:
             return True
         if loop.time() >= end:

@@ -197,9 +197,9 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
     server.add("POST", "/api/osc", osc)
     server.add("POST", "/api/surfaces/approve", approve)
     server.add("POST", "/api/surfaces/forget", forget)
-    server.fallback = tree
+    server.routes.fallback = tree
     server.listeners.space = AddressSpace(catalog)
-    server.reserve(query.roots(methods) | {"api", "page"})
+    server.routes.reserve(query.roots(methods) | {"api", "page"})
 
 
 def _machine(request: HttpRequest, word: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.io import midifile
+from antiphon.io import midi_song, midifile
 from antiphon_models.classify.tags.labels import DISTORTED_PROGRAMS, FAMILIES, FAST, SLOW
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
 
@@ -68,7 +68,7 @@ class ArrangedClip:
 def read_song(folder: Path) -> WrittenSong:
     """A song by its folder."""
     song = midifile.read(folder / f"{folder.name}.mid")
-    times = midifile.Times(song.tempo)
+    times = midi_song.Times(song.tempo)
     parts = {
         track.name: np.array(
             [(times.seconds(n.start), times.seconds(n.end), n.number, 127.0 * n.velocity) for n in track.notes]

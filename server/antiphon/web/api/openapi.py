@@ -66,19 +66,6 @@ SWITCH: Schema = {"type": "boolean"}
 ANY: Schema = {"type": "object"}
 VALUE: Schema = {"type": ["number", "string", "boolean", "null"]}
 """Of a parameter."""
-PARAM: dict[str, Schema] = {
-    "name": TEXT,
-    "kind": {"type": "string", "enum": ["float", "int", "switch", "choice", "text", "file", "trigger"]},
-    "default": VALUE,
-    "low": {"type": ["number", "null"]},
-    "high": {"type": ["number", "null"]},
-    "unit": TEXT,
-    "warp": {"type": "string", "enum": ["linear", "log"]},
-    "choices": _list(TEXT),
-    "restart": SWITCH,
-    "readonly": SWITCH,
-    "doc": TEXT,
-}
 SCHEMAS: dict[str, Schema] = {
     "Error": _object(error=TEXT),
     "File": _object(id=TEXT, name=TEXT, bytes=INTEGER, created=NUMBER),
@@ -98,8 +85,20 @@ SCHEMAS: dict[str, Schema] = {
         results=_list(_object(name=TEXT, bytes=INTEGER)),
     ),
     "Port": _object(name=TEXT, kind={"type": "string", "enum": ["audio", "control", "events", "asset"]}),
-    "Param": _object(**PARAM),
-    "NodeParam": _object(**PARAM, value=VALUE),
+    "Param": _object(
+        name=TEXT,
+        kind={"type": "string", "enum": ["float", "int", "switch", "choice", "text", "file", "trigger"]},
+        default=VALUE,
+        low={"type": ["number", "null"]},
+        high={"type": ["number", "null"]},
+        unit=TEXT,
+        warp={"type": "string", "enum": ["linear", "log"]},
+        choices=_list(TEXT),
+        restart=SWITCH,
+        readonly=SWITCH,
+        doc=TEXT,
+    ),
+    "NodeParam": {"allOf": [_ref("Param"), _object(value=VALUE)]},
     "Node": _object(
         name=TEXT,
         type=TEXT,

@@ -1,0 +1,54 @@
+"""Runs a program that renders a MIDI file to a sound file."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+LONGEST = 600.0
+"""Seconds that a program may take; found by use: what is rendered here takes some seconds."""
+
+
+def absent(program: str, files: Iterable[Path]) -> list[str]:
+    """What is not on this machine.
+
+    Args:
+        program: A program's name.
+        files: That it needs.
+
+    Returns:
+        Each by its name or path.
+    """
+    names = [] if shutil.which(program) is not None else [program]
+    return names + [str(path) for path in files if not path.is_file()]
+
+
+def render(score: bytes, words: Callable[[Path, Path], Sequence[str]]) -> NDArray[np.float32]:
+    """The sound that a program makes of a MIDI file.
+
+    Args:
+        score: The file's bytes.
+        words: Of the program's command line, from the paths of the MIDI file and of the sound file that it writes.
+
+    Returns:
+        float32 `[frames, channels]`.
+
+    Raises:
+        FileNotFoundError: There is no such program.
+        subprocess.CalledProcessError: It fails.
+        subprocess.TimeoutExpired: It takes over `LONGEST` seconds.
+    """
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        notes, sound = Path(folder) / "notes.mid", Path(folder) / "sound.wav"
+        notes.write_bytes(score)
+        subprocess.run(words(notes, sound), check=True, capture_output=True, timeout=LONGEST, stdin=subprocess.DEVNULL)
+        samples, _ = soundfile.read(sound, dtype="float32", always_2d=True)
+    return np.asarray(samples)

@@ -1,0 +1,180 @@
+"""The rows of a sampler's voices: what each holds, and the kernels that begin, bend and end them."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
+from antiphon_sampler.samples import PAGE
+from antiphon_sampler.sinc import sampler_table
+from antiphon_sampler.streams import sampler_page
+
+VOICES = 64
+"""Notes at once."""
+ROWS = 2 * VOICES
+"""Voices and those that fade out after they were stolen or cut off."""
+NO_END = 1 << 62
+"""Frame beyond any sample."""
+
+
+class Whole(IntEnum):
+    """Whole numbers of a voice."""
+
+    ON = 0
+    ADDRESS = 1
+    STRIDE = 2
+    CHANNELS = 3
+    FIRST = 4
+    LAST = 5
+    AGE = 6
+    ATTACK = 7
+    RELEASE = 8
+    FALL = 9
+    FALLING = 10
+    NOTE = 11
+    CHANNEL = 12
+    CUT = 13
+    ORDER = 14
+    TABLE = 15
+    OFF = 16
+    STREAM = 17
+    ON_COLOR = 18
+    UNTIL = 19
+    GLIDE = 20
+    REPEATS = 21
+    SIZE = 22
+
+
+class Real(IntEnum):
+    """Real numbers of a voice."""
+
+    POSITION = 0
+    STEP = 1
+    SPEED = 2
+    LEFT = 3
+    RIGHT = 4
+    BEND = 5
+    PITCH = 6
+    PRESSURE = 7
+    TARGET = 8
+    SLOPE = 9
+    FASTEST = 10
+    SIZE = 11
+
+
+@kernel
+def sampler_fall(whole: i64p, v: i64, frames: i64) -> None:
+    """Lets a voice fade out over so many frames, unless it does so sooner already."""
+    w = v * Whole.SIZE
+    if whole[w + Whole.FALL] < 0 or whole[w + Whole.FALL] > frames:
+        whole[w + Whole.FALL] = frames
+        whole[w + Whole.FALLING] = frames
+
+
+@kernel
+def sampler_cut(whole: i64p, group: i64, frames: i64) -> None:
+    """Lets the voices of a cut group fade out."""
+    for v in range(ROWS):
+        w = v * Whole.SIZE
+        if whole[w + Whole.ON] > 0 and whole[w + Whole.CUT] == group:
+            sampler_fall(whole, v, frames)
+
+
+@kernel
+def sampler_off(whole: i64p, note: i64, channel: i64, frames: i64) -> None:
+    """Lets the voices of a note fade out over their own release, of at least so many frames; note -1 is every note."""
+    for v in range(ROWS):
+        w = v * Whole.SIZE
+        same = note < 0 or whole[w + Whole.NOTE] == note
+        if whole[w + Whole.ON] > 0 and same and whole[w + Whole.CHANNEL] == channel:
+            sampler_fall(whole, v, max(whole[w + Whole.OFF], frames))
+
+
+@kernel
+def sampler_bend(whole: i64p, real: f64p, channel: i64, ratio: f64) -> None:
+    """Sets the steps of a channel's voices to their speeds times a ratio, and times each one's own."""
+    for v in range(ROWS):
+        w = v * Whole.SIZE
+        r = v * Real.SIZE
+        if whole[w + Whole.ON] > 0 and whole[w + Whole.CHANNEL] == channel:
+            real[r + Real.BEND] = ratio
+            real[r + Real.STEP] = real[r + Real.SPEED] * ratio * real[r + Real.PITCH]
+            whole[w + Whole.TABLE] = sampler_table(real[r + Real.STEP] * real[r + Real.FASTEST])
+
+
+@kernel
+def sampler_shape(whole: i64p, real: f64p, note: i64, channel: i64, pitch: f64, pressure: f64) -> None:
+    """Sets the ratio of a note's voices (0 leaves it), and the factor of level they go to (0 leaves it)."""
+    for v in range(ROWS):
+        w = v * Whole.SIZE
+        r = v * Real.SIZE
+        same = whole[w + Whole.NOTE] == note and whole[w + Whole.CHANNEL] == channel
+        if whole[w + Whole.ON] > 0 and same and whole[w + Whole.FALL] < 0:
+            if pitch > 0.0:
+                real[r + Real.PITCH] = pitch
+                real[r + Real.STEP] = real[r + Real.SPEED] * real[r + Real.BEND] * pitch
+                whole[w + Whole.TABLE] = sampler_table(real[r + Real.STEP] * real[r + Real.FASTEST])
+            if pressure > 0.0:
+                real[r + Real.TARGET] = pressure
+
+
+@kernel
+def sampler_free(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
+    """A row for a new voice, -1 for none. Where `voices` sound, the oldest of them fades out.
+
+    Args:
+        whole: See `Whole`.
+        voices: Most voices that may sound, the new one included.
+        streams: 1 where only those with a stream are counted, otherwise 0.
+        frames: Of the fade.
+    """
+    free = i64(-1)
+    oldest = i64(-1)
+    count = i64(0)
+    for v in range(ROWS):
+        w = v * Whole.SIZE
+        if whole[w + Whole.ON] == 0:
+            free = v if free < 0 else free
+        elif whole[w + Whole.FALL] < 0 and whole[w + Whole.STREAM] >= streams:
+            count = count + 1
+            if oldest < 0:
+                oldest = v
+            # not in one condition: both sides of an `or` are computed
+            oldest = v if whole[w + Whole.ORDER] < whole[oldest * Whole.SIZE + Whole.ORDER] else oldest
+    if count >= voices:
+        sampler_fall(whole, oldest, frames)
+    return free
+
+
+@kernel
+def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: i64, fade: i64, found: i64p) -> i64:
+    """Lets the voices fade out whose pages are not there for so many frames and the fade; returns how many.
+
+    Args:
+        whole: See `Whole`.
+        real: See `Real`.
+        words: See `streams.StreamWord`.
+        buffer: Address of the streams' pages.
+        frames: Of the block.
+        fade: Frames of the fade.
+        found: Gets their rows.
+    """
+    count = i64(0)
+    for v in range(ROWS):
+        w = v * Whole.SIZE
+        if whole[w + Whole.ON] > 0 and whole[w + Whole.STREAM] > 0 and whole[w + Whole.FALL] < 0:
+            at = real[v * Real.SIZE + Real.POSITION]
+            fastest = real[v * Real.SIZE + Real.STEP] * real[v * Real.SIZE + Real.FASTEST]
+            to = at + fastest * f64(frames + fade)
+            # a position beyond the part is where the voice ends: nothing is read there
+            low = i64(max(f64(whole[w + Whole.FIRST]), min(at, to))) // PAGE
+            high = i64(min(f64(whole[w + Whole.LAST] - 1), max(at, to))) // PAGE
+            absent = i64(0)
+            for page in range(low, high + 1):
+                if sampler_page(words, whole[w + Whole.STREAM] - 1, page, buffer) == 0:
+                    absent = 1
+            if absent > 0:
+                sampler_fall(whole, v, fade)
+                found[count] = v
+                count = count + 1
+    return count

@@ -1,0 +1,31 @@
+"""A clock for code that is given one, which goes only when a test moves it."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+
+class FakeClock:
+    """Seconds that stand still.
+
+    Attributes:
+        now: What it shows.
+    """
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """Moves it: whoever sleeps by it returns at once."""
+        self.now += seconds
+
+    def put(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Puts it in the place of the machine's."""
+        monkeypatch.setattr(time, "monotonic", self)
+        monkeypatch.setattr(time, "monotonic_ns", lambda: round(self.now * 1e9))
+        monkeypatch.setattr(time, "sleep", self.sleep)
