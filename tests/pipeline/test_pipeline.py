@@ -42,6 +42,12 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (TOML + "[preprocess]\nbands = 0\n", "preprocess.bands is 0; it is a whole number from 4 to 512"),
         (TOML + "[preprocess]\nseconds = nan\n", "preprocess.seconds is nan; it is a number from 0"),
         (TOML + "[preprocess]\nrate = 22050.5\n", "preprocess.rate is 22050.5; it is a whole number"),
+        (
+            TOML + f"[preprocess]\nbands = 1{'0' * 400}\n",
+            "preprocess.bands is 10+\\.\\.\\.; it is a whole number from 4 to 512",
+        ),
+        (TOML + f"[preprocess]\nbands = 1{'0' * 5000}\n", "is not TOML"),
+        (TOML + f"[preprocess]\nbands = 0x{'f' * 5000}\n", "preprocess.bands is a number of thousands of digits"),
         (TOML + "[preprocess]\nhop = 2048\n", "preprocess.hop is 2048; at most the window of 1024"),
         (TOML + "[preprocess]\nhigh = 12000\n", "high at most half of rate"),
         (
