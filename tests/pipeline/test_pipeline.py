@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from antiphon.io.decode import FileStalled
 from antiphon.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon.pipeline.running import shard_tasks
 from antiphon.pipeline.settings import PreprocessSettings, chosen_steps, load
-from antiphon.pipeline.shards import read_again
+from antiphon.pipeline.shards import file_digest, read_again
 
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
 
@@ -134,3 +135,9 @@ def test_a_file_from_which_nothing_comes_is_read_again_and_a_bad_one_is_not() ->
     with pytest.raises(FileError):
         read_again(lambda: stalls(1, FileError))
     assert len(tries) == 1
+
+
+def test_a_pipe_among_the_sounds_is_refused_before_anything_is_read_from_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "endless.wav")
+    with pytest.raises(FileError, match="it is not an ordinary file"):
+        file_digest(tmp_path / "endless.wav")

@@ -220,6 +220,26 @@ def why(error: OSError) -> str:
     return text
 
 
+def open_ordinary(path: str | bytes, flags: int) -> int:
+    """An opener for `open`, of ordinary files alone: a pipe would have it wait, and a device need never end.
+
+    Args:
+        path: The file.
+        flags: Of `os.open`.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: It cannot be opened, or is something else.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not an ordinary file", path)
+    return descriptor
+
+
 def reserve(path: Path, size: int, mode: int = 0o644) -> None:
     """Creates an empty file if there is room for `size` bytes; otherwise `FileError`, and no new file.
 
