@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,27 @@ async def _until(true: Callable[[], object]) -> None:
             return
         await asyncio.sleep(0.01)
     pytest.fail("it does not come")
+
+
+def test_a_line_that_the_disk_has_no_room_for_leaves_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "watch.jsonl"
+    soft, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with ResultJournal(path) as journal:
+        journal.put({"name": "a.wav", "size": 1, "mtime": 2})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, most))
+        try:
+            with pytest.raises(FileError, match="file too large"):
+                journal.put({"name": "b.wav", "size": 1, "mtime": 2})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, most))
+        journal.put({"name": "c.wav", "size": 1, "mtime": 2})
+    with ResultJournal(path) as journal:
+        assert sorted(journal.done) == ["a.wav", "c.wav"]
+
+
+def test_two_do_not_write_one_file(tmp_path: Path) -> None:
+    with ResultJournal(tmp_path / "watch.jsonl"), pytest.raises(FileError, match="another `pipeline watch` writes"):
+        ResultJournal(tmp_path / "watch.jsonl")
 
 
 def streamed(folder: Path, journal: ResultJournal, queue: int = 8) -> SoundStream:

@@ -87,9 +87,9 @@ class ShardWork(Protocol):
 
 
 def is_done(task: ShardWork) -> bool:
-    """Whether its file is there, and of this task."""
+    """Whether its file is there, and of this task, and the list of its bad sounds."""
     try:
-        return about_of(task.path).get("digest") == task.digest()
+        return task.dead.is_file() and about_of(task.path).get("digest") == task.digest()
     except FileError:
         return False
 

@@ -12,23 +12,24 @@ from antiphon.errors import FileError
 from antiphon.runtime.paths import PRIVATE, make_folder, why
 
 
-def lock(path: Path) -> int | None:
+def lock(path: Path, mode: int = PRIVATE) -> int | None:
     """Locks a file, which is made where there is none, until the descriptor is closed or the process ends.
 
     Args:
-        path: The file.
+        path: The file, which is left as it is.
+        mode: Permissions of a new file, less the umask.
 
     Returns:
-        Its descriptor, which the caller closes; None where another process has the lock.
+        Its descriptor, which adds to the file and which the caller closes; None where another process has the lock.
 
     Raises:
         FileError: The file cannot be opened.
     """
     make_folder(path.parent)
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode)
     except OSError as error:
-        raise FileError(f"{path} cannot be written: {why(error)}") from None
+        raise FileError(f"cannot write {path}: {why(error)}") from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
