@@ -21,7 +21,7 @@ from antiphon.jobs import spool
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.job import Job, JobState, Task
 from antiphon.jobs.process import Outcome
-from antiphon.jobs.table import JobTable
+from antiphon.jobs.table import JobTable, Upload
 
 
 class FakePerform:
@@ -290,8 +290,31 @@ def test_a_damaged_table(tmp_path: Path, content: bytes) -> None:
     if not content:
         JobTable(tmp_path).close()
         return
-    with pytest.raises(FileError, match="move it away"):
-        JobTable(tmp_path)
+    for _ in range(2):  # the first one must not keep the lock
+        with pytest.raises(FileError, match="move it away"):
+            JobTable(tmp_path)
+
+
+async def test_a_damaged_row_is_a_sentence_however_often_it_is_read(tmp_path: Path) -> None:
+    await JobBoard(tmp_path).close()
+    with sqlite3.connect(tmp_path / "jobs.sqlite") as base:
+        base.execute("INSERT INTO job VALUES ('x', '{', 'done', '', '', 0, 0, '{}')")
+    base.close()
+    for _ in range(2):
+        with pytest.raises(FileError, match="is damaged; move it away"):
+            JobBoard(tmp_path)
+
+
+async def test_a_file_that_the_table_does_not_take_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(table: JobTable, file: Upload) -> None:
+        raise FileError("the table of jobs cannot be used (database or disk is full)")
+
+    monkeypatch.setattr(JobTable, "put_file", full)
+    board = JobBoard(tmp_path)
+    with pytest.raises(FileError, match="disk is full"):
+        await board.receive("x.wav", pieces(b"x"))
+    assert (list((tmp_path / "files").iterdir()), board.files.size) == ([], 0)
+    await board.close()
 
 
 def test_a_newer_table_is_left_alone(tmp_path: Path) -> None:

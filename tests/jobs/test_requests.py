@@ -106,6 +106,7 @@ def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
         ({"format": "../x"}, "one of"),
         ({"tail": float("nan")}, "number of seconds"),
         ({"tail": 1e9}, "0 to 60"),
+        ({"tail": 10**400}, "number of seconds"),
         ({"midi": 1}, "true or false"),
         ({"speed": 1}, "no field 'speed'"),
     ],

@@ -231,3 +231,14 @@ def test_rows_of_a_folder_are_those_below_it(catalogue: Catalogue, make: MakeFil
     make("xy/b.wav", 220.0)
     add(catalogue, music)
     assert [os.path.basename(row.path) for row in catalogue.rows(path=os.fsencode(music / "x"))] == [b"a.wav"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_never_ends_is_a_bad_file(catalogue: Catalogue, tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "endless.wav"
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("/dev/zero")
+    assert add(catalogue, place) == ScanCounts(added=1, bad=1)
+    assert "it is not an ordinary file" in paths(catalogue)["endless.wav"].problem

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from antiphon.io.decode import FileStalled
 from antiphon.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon.pipeline.running import shard_tasks
 from antiphon.pipeline.settings import PreprocessSettings, chosen_steps, load
-from antiphon.pipeline.shards import read_again
+from antiphon.pipeline.shards import file_digest, read_again
 
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
 
@@ -42,6 +43,12 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         (TOML + "[preprocess]\nbands = 0\n", "preprocess.bands is 0; it is a whole number from 4 to 512"),
         (TOML + "[preprocess]\nseconds = nan\n", "preprocess.seconds is nan; it is a number from 0"),
         (TOML + "[preprocess]\nrate = 22050.5\n", "preprocess.rate is 22050.5; it is a whole number"),
+        (
+            TOML + f"[preprocess]\nbands = 1{'0' * 400}\n",
+            "preprocess.bands is 10+\\.\\.\\.; it is a whole number from 4 to 512",
+        ),
+        (TOML + f"[preprocess]\nbands = 1{'0' * 5000}\n", "is not TOML"),
+        (TOML + f"[preprocess]\nbands = 0x{'f' * 5000}\n", "preprocess.bands is a number of thousands of digits"),
         (TOML + "[preprocess]\nhop = 2048\n", "preprocess.hop is 2048; at most the window of 1024"),
         (TOML + "[preprocess]\nhigh = 12000\n", "high at most half of rate"),
         (
@@ -128,3 +135,9 @@ def test_a_file_from_which_nothing_comes_is_read_again_and_a_bad_one_is_not() ->
     with pytest.raises(FileError):
         read_again(lambda: stalls(1, FileError))
     assert len(tries) == 1
+
+
+def test_a_pipe_among_the_sounds_is_refused_before_anything_is_read_from_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "endless.wav")
+    with pytest.raises(FileError, match="it is not an ordinary file"):
+        file_digest(tmp_path / "endless.wav")

@@ -85,6 +85,37 @@ def test_a_run_that_was_killed_is_completed_with_the_same_bytes(toml: Path, tmp_
     assert digests(out) == digests(settings.out)
 
 
+def workers_of(run: int) -> list[int]:
+    """Beam's workers that a run has started."""
+    found = []
+    for place in Path("/proc").glob("[0-9]*"):
+        try:
+            if b"antiphon.pipeline.beam_worker" in (place / "cmdline").read_bytes():
+                starter = int((place / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if int(Path(f"/proc/{starter}/stat").read_text().rsplit(")", 1)[1].split()[1]) == run:
+                    found.append(int(place.name))
+        except OSError:  # it has ended meanwhile
+            continue
+    return found
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the workers are looked for in /proc")
+@pytest.mark.parametrize("victim", ["a worker", "the run"])
+def test_no_run_goes_on_without_its_workers_and_no_worker_without_its_run(toml: Path, victim: str) -> None:
+    command = [sys.executable, "-m", "antiphon", "pipeline", "run", str(toml), "--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: len(workers_of(process.pid)) == 2, 60, "there are no workers")
+        workers = workers_of(process.pid)
+        os.kill(workers[0] if victim == "a worker" else process.pid, signal.SIGKILL)
+        _, complaint = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    if victim == "a worker":
+        assert (process.returncode, "one of Beam's workers has ended" in complaint) == (2, True), complaint
+    until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 60, "a worker is left")
+
+
 def test_a_dask_cluster_gives_the_same_bytes(toml: Path, tmp_path: Path) -> None:
     settings = load(toml)
     run(settings, ("gather", "preprocess"), workers=1)

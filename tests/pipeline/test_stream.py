@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,27 @@ def test_the_journal_forgets_the_line_that_a_kill_left_incomplete_and_knows_the_
     with pytest.raises(FileError, match=r"line 1 of .* is no result"):
         ResultJournal(path)
     assert path.read_bytes() == b"no journal\n"
+
+
+def test_a_line_that_the_disk_has_no_room_for_leaves_no_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "watch.jsonl"
+    soft, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with ResultJournal(path) as journal:
+        journal.put({"name": "a.wav", "size": 1, "mtime": 2})
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, most))
+        try:
+            with pytest.raises(FileError, match="file too large"):
+                journal.put({"name": "b.wav", "size": 1, "mtime": 2})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, most))
+        journal.put({"name": "c.wav", "size": 1, "mtime": 2})
+    with ResultJournal(path) as journal:
+        assert sorted(journal.done) == ["a.wav", "c.wav"]
+
+
+def test_two_do_not_write_one_file(tmp_path: Path) -> None:
+    with ResultJournal(tmp_path / "watch.jsonl"), pytest.raises(FileError, match="another `pipeline watch` writes"):
+        ResultJournal(tmp_path / "watch.jsonl")
 
 
 def streamed(folder: Path, journal: ResultJournal, queue: int = 8) -> SoundStream:

@@ -68,7 +68,7 @@ def load(folder: Path) -> Rules:
         return Rules()
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise FileError(f"cannot read {path}: {error}") from None
     return changed(Rules(), data, str(path))
 

@@ -58,13 +58,17 @@ class JobBoard:
             FileError: The folder or the table cannot be used.
         """
         self._table = JobTable(folder)
-        self.files = FileShelf(folder, self._table)
+        with contextlib.ExitStack() as undone:
+            undone.callback(self._table.close)
+            self.files = FileShelf(folder, self._table)
+            jobs = list(self._table.jobs())
+            undone.pop_all()
         self.jobs: dict[str, Job] = {}
         self._changed, self._listed = changed, listed
         self._overviews = Overviews(folder / "overviews")
         self._running: dict[str, asyncio.Task[None]] = {}
         self._open = True
-        for job in self._table.jobs():
+        for job in jobs:
             again = job if job.state.over else replace(job, state=JobState.WAITING)
             self.jobs[job.id] = again
             self.files.count_results(job.id, sum(job.results.values()))

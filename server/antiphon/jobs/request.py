@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from antiphon.graph import asset_names, patch_list
 from antiphon.graph.graph import known_type
 from antiphon.jobs.job import Task
 from antiphon.jobs.live_sets import live_set
+from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES
 from antiphon.runtime.suggestion import instead
@@ -205,7 +205,7 @@ def _ending(info: ProcessorInfo, source: Path) -> str:
 
 def _number(fields: Mapping[str, Any], name: str, most: float, unit: str = "seconds") -> float:
     value = fields[name]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_finite_number(value):
         raise WireError(f'"{name}" is a number of {unit}')
     if not 0.0 <= value <= most:
         raise WireError(f'"{name}" is 0 to {most:g} {unit}')

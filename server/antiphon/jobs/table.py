@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -13,7 +12,8 @@ from typing import Any
 
 from antiphon.errors import FileError
 from antiphon.jobs.job import Job, JobState, Task
-from antiphon.runtime.paths import PRIVATE, PRIVATE_FOLDER, make_folder, why
+from antiphon.runtime.file_lock import lock
+from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder
 
 VERSION = 1
 """Of the tables below, in the file's `user_version`."""
@@ -60,21 +60,15 @@ class JobTable:
             FileError: Another server uses it, or the file is damaged, of a newer version, or cannot be written.
         """
         make_folder(folder, PRIVATE_FOLDER)
-        self._lock = _locked(folder / "lock")
-        path = folder / "jobs.sqlite"
+        lock_file = lock(folder / "lock")
+        if lock_file is None:  # two servers would do the same jobs twice
+            raise FileError("another server of yours does the work on files; ask that one, or stop it first")
+        self._lock, self._path = lock_file, folder / "jobs.sqlite"
         try:
-            self._base = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
-            self._base.execute("PRAGMA journal_mode=WAL")
-            self._base.execute("PRAGMA synchronous=NORMAL")
-            (version,) = self._base.execute("PRAGMA user_version").fetchone()
-            if version == 0:
-                self._base.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
-        except sqlite3.Error as error:
-            raise FileError(
-                f"the table of jobs {path} cannot be used ({error}); move it away, a new one is made"
-            ) from None
-        if version > VERSION:
-            raise FileError(f"{path} is of a newer version of Antiphon; move it away, or use that version")
+            self._base = _opened(self._path)
+        except BaseException:
+            os.close(lock_file)
+            raise
 
     def close(self) -> None:
         """Closes the file."""
@@ -82,16 +76,19 @@ class JobTable:
         os.close(self._lock)
 
     def jobs(self) -> Iterator[Job]:
-        """All jobs, oldest first."""
+        """All jobs, oldest first; `FileError` where one is damaged."""
         for row in self._rows(
             "SELECT id, task, state, error, summary, created, ended, results FROM job ORDER BY created"
         ):
             key, task, state, error, summary, created, ended, results = row
             done = 1.0 if state == JobState.DONE else 0.0
-            yield Job(
-                key, Task.from_plain(json.loads(task)), JobState(state), done, error, summary, created, ended,
-                json.loads(results),
-            )  # fmt: skip
+            try:
+                yield Job(
+                    key, Task.from_plain(json.loads(task)), JobState(state), done, error, summary, created, ended,
+                    json.loads(results),
+                )  # fmt: skip
+            except (ValueError, KeyError, TypeError):
+                raise FileError(f"the table of jobs {self._path} is damaged; move it away, a new one is made") from None
 
     def files(self) -> Iterator[Upload]:
         """All files, oldest first."""
@@ -122,15 +119,21 @@ class JobTable:
             raise FileError(f"the table of jobs cannot be used ({error})") from None
 
 
-def _locked(path: Path) -> int:
-    """A descriptor of a file that is locked until the process ends: two servers would do the same jobs twice."""
+def _opened(path: Path) -> sqlite3.Connection:
+    base: sqlite3.Connection | None = None
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
-    except OSError as error:
-        raise FileError(f"{path} cannot be written: {why(error)}") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise FileError("another server of yours does the work on files; ask that one, or stop it first") from None
-    return descriptor
+        base = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
+        base.execute("PRAGMA journal_mode=WAL")
+        base.execute("PRAGMA synchronous=NORMAL")
+        (version,) = base.execute("PRAGMA user_version").fetchone()
+        if version == 0:
+            base.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
+        if version > VERSION:
+            raise FileError(f"{path} is of a newer version of Antiphon; move it away, or use that version")
+    except BaseException as error:
+        if base is not None:
+            base.close()
+        if not isinstance(error, sqlite3.Error):
+            raise
+        raise FileError(f"the table of jobs {path} cannot be used ({error}); move it away, a new one is made") from None
+    return base

@@ -12,7 +12,7 @@ from antiphon.contract.block import Samples
 from antiphon.errors import FileError
 from antiphon.io.decode import AudioInfo, Decoder, shown
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
-from antiphon.runtime.paths import why
+from antiphon.runtime.paths import open_ordinary, why
 from antiphon.runtime.shortening import shorten
 
 DIGEST_BYTES = 20
@@ -24,10 +24,10 @@ def digest_of(path: bytes) -> str:
     """The digest of a file's bytes.
 
     Raises:
-        OSError: It cannot be read.
+        OSError: It cannot be read, or is a pipe or device, which might never end.
     """
     hashed = hashlib.blake2b(digest_size=DIGEST_BYTES)
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=open_ordinary) as file:
         while piece := file.read(1 << 20):
             hashed.update(piece)
     return hashed.hexdigest()

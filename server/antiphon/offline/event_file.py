@@ -14,13 +14,13 @@ in a line. Addresses are OSC's: /node/NAME/PARAM (value, seconds of ramp), /node
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 
 from antiphon.contract.params import Param, Value
 from antiphon.errors import AntiphonError, UsageError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
+from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.suggestion import instead
 from antiphon.session import notes, play
 from antiphon.session.actions import ACTIONS
@@ -188,7 +188,7 @@ def _when(event: Mapping[str, Any], rate: int) -> When:
 def _number(value: Any, what: str, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UsageError(f"{what} takes a number from {low:g} to {high:g}, not {str(value)[:40]!r}")
-    if not math.isfinite(value) or not low <= value <= high:
+    if not is_finite_number(value) or not low <= value <= high:
         raise UsageError(f"{what} takes {low:g} to {high:g}, not {str(value)[:40]}")
     return float(value)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from antiphon.io.decode_child import MAX_CHANNELS
 from antiphon.offline.session_version import VERSIONS, convert
 from antiphon.runtime import paths
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
+from antiphon.runtime.finite import is_finite_number
 from antiphon.session.actions import ACTIONS
 from antiphon.session.graph_state import MAX_FADE
 
@@ -245,8 +245,7 @@ def _whole(line: Line, key: str, low: int = 0, high: int = _LAST, default: int |
 
 def _real(line: Line, key: str, low: float, high: float, default: float | None = None) -> float:
     value = line[key] if default is None else line.get(key, default)
-    known = isinstance(value, int | float) and not isinstance(value, bool)
-    if not known or not math.isfinite(value) or not low <= value <= high:
+    if not is_finite_number(value) or not low <= value <= high:
         raise ValueError(f"{key} takes {low:g} to {high:g}, not {str(value)[:40]}")
     return float(value)
 

@@ -59,7 +59,6 @@ def gather(settings: PipelineSettings) -> list[SourceItem]:
         json.dumps({"name": i.name, "path": i.path, "group": i.group, "split": i.split, "labels": i.labels}) + "\n"
         for i in items
     )
-    settings.out.mkdir(parents=True, exist_ok=True)
     write_atomic(settings.out / ITEMS, lines.encode())
     return items
 

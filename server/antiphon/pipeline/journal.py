@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Mapping
@@ -10,13 +11,15 @@ from types import TracebackType
 from typing import Any
 
 from antiphon.errors import FileError
+from antiphon.runtime.file_lock import lock
 from antiphon.runtime.paths import why
 
 
 class ResultJournal:
     """A file of JSON lines that is added to; a context manager.
 
-    A line that a killed run left incomplete is removed. Each line is with the system before `put` returns.
+    A line that a killed run left incomplete is removed. Each line is with the system before `put` returns, whole or not
+    at all. One process at a time has the file.
 
     Args:
         path: The file; made where there is none.
@@ -26,17 +29,16 @@ class ResultJournal:
         done: By name (size, time) of the files that are in it.
 
     Raises:
-        FileError: It cannot be written, or holds something else.
+        FileError: It cannot be written, another process has it, or it holds something else.
     """
 
     def __init__(self, path: Path, echo: Callable[[str], None] = lambda _: None) -> None:
         self.done: dict[str, tuple[int, int]] = {}
         self._path, self._echo = path, echo
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(path, "a+b", buffering=0)  # noqa: SIM115
-        except OSError as error:
-            raise FileError(f"cannot write {path}: {why(error)}") from None
+        descriptor = lock(path, 0o666)
+        if descriptor is None:
+            raise FileError(f"another `pipeline watch` writes {path}: end it, or name another file by --into")
+        self._file = open(descriptor, "a+b", buffering=0)  # noqa: SIM115
         try:
             self._resume()
         except BaseException:
@@ -56,9 +58,13 @@ class ResultJournal:
             FileError: The disk is full, or gone.
         """
         line = json.dumps(row, allow_nan=False)
+        left, whole = memoryview(line.encode() + b"\n"), os.fstat(self._file.fileno()).st_size
         try:
-            self._file.write(line.encode() + b"\n")
+            while left:  # the last bytes of a disk take part of a line
+                left = left[self._file.write(left) :]
         except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file.fileno(), whole)
             raise FileError(f"cannot write {self._path}: {why(error)}") from None
         self._echo(line)
 

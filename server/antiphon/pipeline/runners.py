@@ -10,9 +10,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import FileError, UsageError
+from antiphon.errors import UsageError
+from antiphon.pipeline.beam_running import compute_by, failure_of
+from antiphon.pipeline.direct import run_direct
 from antiphon.pipeline.shards import compute
-from antiphon.runtime.shortening import shorten
 
 RUNNERS = ("direct", "dask", "flink", "spark", "dataflow")
 """As `--runner` takes them; the last three have not been tried."""
@@ -65,18 +66,11 @@ def run(
         FileError: The runner has failed.
     """
     with _printed(log), single_threads():
-        import apache_beam
-        from apache_beam.options.pipeline_options import PipelineOptions
-
-        try:
-            with (
-                _place(runner, workers, options) as (kind, chosen),
-                apache_beam.Pipeline(kind, PipelineOptions(chosen)) as begin,
-            ):
-                _ = begin | apache_beam.Create(list(tasks)) | apache_beam.Reshuffle() | apache_beam.Map(work)
-        except Exception as error:  # of whatever kind: Beam wraps its workers' in its own
-            reason = shorten(str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__, 200)
-            raise FileError(f"Beam's runner {runner} has failed: {reason}; {log} has the rest") from error
+        if runner == "direct" and workers > 1:
+            run_direct(tasks, log, work, workers, options)
+        else:
+            with failure_of(runner, log), _place(runner, workers, options) as (kind, chosen):
+                compute_by(kind, chosen, tasks, work)
 
 
 @contextmanager
@@ -114,8 +108,7 @@ def single_threads() -> Iterator[None]:
 def _place(runner: str, workers: int, options: Sequence[str]) -> Iterator[tuple[Any, list[str]]]:
     """The runner and its options; a cluster of this machine's own is stopped afterwards."""
     if runner == "direct":
-        several = ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
-        yield "DirectRunner", [*(several if workers > 1 else []), *options]
+        yield "DirectRunner", list(options)
     elif runner == "dask":
         from apache_beam.runners.dask.dask_runner import DaskRunner
         from distributed import LocalCluster, default_client

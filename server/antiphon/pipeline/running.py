@@ -21,6 +21,7 @@ from antiphon.pipeline.analysing import (
     new_sounds,
 )
 from antiphon.pipeline.gathering import SourceItem, gather, read_items, shard_of
+from antiphon.pipeline.place import claimed, remove_others
 from antiphon.pipeline.settings import PipelineSettings
 from antiphon.pipeline.shards import FOLDER, ShardTask, ShardWork, compute, is_done
 from antiphon.pipeline.training.steps import TRAINING_STEPS, Progress, TrainingReport, check_steps, run_steps
@@ -84,6 +85,14 @@ def run(
     if {"preprocess", "analyse", "predict"} & set(steps):
         runners.check_runner(runner)
     check_steps(settings, steps)
+    with claimed(settings.out):
+        return _run(settings, steps, runner, workers, options, progress)
+
+
+def _run(
+    settings: PipelineSettings, steps: Sequence[str], runner: str, workers: int, options: Sequence[str],
+    progress: Progress,
+) -> PipelineReport:  # fmt: skip
     beam = _Beam(settings.out / LOG, runner, workers, options)
     if tuple(steps) == ("predict",):  # of other sounds, which need no data set
         return _predicted(settings, beam, PipelineReport(str(settings.out), 0, 0, 0, {}, {}))
@@ -91,7 +100,7 @@ def run(
     tasks = shard_tasks(settings, items)
     computed = 0
     if "preprocess" in steps:
-        _remove_others(tasks, settings.out / FOLDER)
+        remove_others(tasks)
         computed = beam.compute(tasks, compute)
     there = [task for task in tasks if task.path.is_file()]
     dead = _dead(there)
@@ -138,7 +147,6 @@ def _predicted(settings: PipelineSettings, beam: _Beam, report: PipelineReport) 
     chosen = settings.predict
     if chosen is None:
         raise UsageError('the step predict needs a table [predict] with path = "FOLDER", where the new sounds are')
-    settings.out.mkdir(parents=True, exist_ok=True)
     items = new_sounds(chosen.path)
     wanted = analysis_tasks(settings.out, PREDICTIONS, chosen.path, items, chosen.analyses, chosen.shards)
     return _analysed(settings, beam, report, "predict", wanted)
@@ -149,7 +157,7 @@ def _analysed(
 ) -> PipelineReport:
     """Runs one of the two steps, and adds what it gave to the report."""
     first = tasks[0]
-    _remove_others(tasks, first.path.parent)
+    remove_others(tasks)
     computed = beam.compute(tasks, compute_analyses)
     dead = _dead(tasks)
     sounds = sum(len(task.items) for task in tasks)
@@ -180,11 +188,3 @@ def shard_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list
         ShardTask(number, str(settings.out), str(settings.gather.path), tuple(parts[number]), settings.preprocess)
         for number in sorted(parts)
     ]
-
-
-def _remove_others(tasks: Sequence[ShardWork], folder: Path) -> None:
-    """Removes shards of another number of shards, which would hold items twice."""
-    wanted = {task.path.stem for task in tasks}
-    for path in sorted(folder.glob("[0-9]*")):
-        if path.stem not in wanted:
-            path.unlink()

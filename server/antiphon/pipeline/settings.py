@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -14,7 +13,9 @@ from antiphon.datasets.layouts import layout_of
 from antiphon.errors import FileError, UsageError
 from antiphon.pipeline.training.frameworks import FRAMEWORKS
 from antiphon.pipeline.training.network import LEAST_FRAMES
+from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.paths import why
+from antiphon.runtime.shortening import short_repr, shorten
 
 STEPS = ("gather", "preprocess", "analyse", "train", "evaluate", "deploy", "predict")
 """In their order."""
@@ -191,7 +192,7 @@ def load(path: Path) -> PipelineSettings:
         found = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise FileError(f"cannot read {path}: {why(error)}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise FileError(f"{path} is not TOML: {error}") from None
     _known(
         path, "", found,
@@ -228,7 +229,7 @@ def _train(path: Path, table: Mapping[str, Any], preprocess: PreprocessSettings)
     names = table.get("frameworks", [])
     if not isinstance(names, list) or not set(map(str, names)) <= set(FRAMEWORKS) or len(set(names)) != len(names):
         known = ", ".join(f'"{name}"' for name in FRAMEWORKS)
-        raise FileError(f"{path}: train.frameworks is {names!r}; it is a list of some of {known}, each once")
+        raise FileError(f"{path}: train.frameworks is {short_repr(names)}; it is a list of some of {known}, each once")
     numbers = {key: value for key, value in table.items() if key != "frameworks"}
     _in_range(path, "train.", numbers, _TRAIN_RANGES)
     made = TrainSettings(frameworks=tuple(names), **numbers)
@@ -248,7 +249,9 @@ def _deploy(path: Path, table: Mapping[str, Any]) -> DeploySettings:
     _known(path, "deploy.", table, {field.name for field in fields(DeploySettings)})
     made = DeploySettings(**{key: _text(path, table, "deploy.", key) for key in table})
     if made.framework and made.framework not in FRAMEWORKS:
-        raise FileError(f"{path}: deploy.framework is {made.framework!r}; it is one of {', '.join(FRAMEWORKS)}")
+        raise FileError(
+            f"{path}: deploy.framework is {short_repr(made.framework)}; it is one of {', '.join(FRAMEWORKS)}"
+        )
     return made
 
 
@@ -271,7 +274,8 @@ def _watch(path: Path, table: Mapping[str, Any]) -> WatchSettings:
     made = WatchSettings(path.parent / _text(path, table, "watch.", "path"))
     topic = _text(path, {"topic": made.topic, **table}, "watch.", "topic")
     if set(topic) & set("#+$") or len(topic) > 200:
-        raise FileError(f"{path}: watch.topic is {topic!r}; it is a topic of at most 200 characters, without + # $")
+        said = short_repr(topic)
+        raise FileError(f"{path}: watch.topic is {said}; it is a topic of at most 200 characters, without + # $")
     return replace(
         made,
         analyses=_names(path, table, "watch."),
@@ -285,7 +289,7 @@ def _watch(path: Path, table: Mapping[str, Any]) -> WatchSettings:
 def _names(path: Path, table: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
     names = table.get("analyses", [])
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise FileError(f'{path}: {prefix}analyses is {names!r}; it is a list of names, such as ["music"]')
+        raise FileError(f'{path}: {prefix}analyses is {short_repr(names)}; it is a list of names, such as ["music"]')
     return tuple(names)
 
 
@@ -296,7 +300,7 @@ def _shards(path: Path, table: Mapping[str, Any], prefix: str, default: int) -> 
 def _whole(path: Path, table: Mapping[str, Any], prefix: str, key: str, default: int, low: int, high: int) -> int:
     value = table.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise FileError(f"{path}: {prefix}{key} is {value!r}; it is a whole number from {low} to {high}")
+        raise FileError(f"{path}: {prefix}{key} is {short_repr(value)}; it is a whole number from {low} to {high}")
     return value
 
 
@@ -327,7 +331,7 @@ def chosen_steps(text: str) -> tuple[str, ...]:
     """
     names = {name.strip() for name in text.split(",") if name.strip()}
     if not names or (others := names - set(STEPS)):
-        unknown = f"there is no step {sorted(others)[0]!r}" if names else "no step is named"
+        unknown = f"there is no step {short_repr(sorted(others)[0])}" if names else "no step is named"
         raise UsageError(f"{unknown}; the steps are {', '.join(STEPS)}, separated by commas")
     return tuple(step for step in STEPS if step in names)
 
@@ -350,12 +354,11 @@ def _in_range(path: Path, prefix: str, table: Mapping[str, Any], ranges: Mapping
     for key, value in table.items():
         low, high = ranges[key]
         whole = isinstance(low, int)
-        number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-        if not number or (whole and not isinstance(value, int)) or not low <= value <= high:
+        if not is_finite_number(value) or (whole and not isinstance(value, int)) or not low <= value <= high:
             kind = "a whole number" if whole else "a number"
-            raise FileError(f"{path}: {prefix}{key} is {value!r}; it is {kind} from {low:g} to {high:g}")
+            raise FileError(f"{path}: {prefix}{key} is {short_repr(value)}; it is {kind} from {low:g} to {high:g}")
 
 
 def _known(path: Path, prefix: str, found: Mapping[str, Any], names: set[str]) -> None:
     if others := sorted(set(found) - names):
-        raise FileError(f"{path}: there is no {prefix}{others[0]}; it may hold {', '.join(sorted(names))}")
+        raise FileError(f"{path}: there is no {prefix}{shorten(others[0])}; it may hold {', '.join(sorted(names))}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -22,6 +23,7 @@ from antiphon.datasets.examination import fault_of
 from antiphon.errors import FileError
 from antiphon.io import audiofile
 from antiphon.io.decode import FileStalled, shown
+from antiphon.library.identity import digest_of
 from antiphon.pipeline.gathering import SourceItem
 from antiphon.pipeline.settings import PreprocessSettings
 from antiphon.runtime.paths import why, write_atomic
@@ -85,9 +87,9 @@ class ShardWork(Protocol):
 
 
 def is_done(task: ShardWork) -> bool:
-    """Whether its file is there, and of this task."""
+    """Whether its file is there, and of this task, and the list of its bad sounds."""
     try:
-        return about_of(task.path).get("digest") == task.digest()
+        return task.dead.is_file() and about_of(task.path).get("digest") == task.digest()
     except FileError:
         return False
 
@@ -221,8 +223,7 @@ def file_digest(path: Path) -> str:
     """
     try:
         str(path).encode()
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20)).hexdigest()
+        return digest_of(os.fsencode(path))
     except UnicodeEncodeError:
         raise FileError(f"cannot read {shown(path)}: its name is not UTF-8, which a table needs; rename it") from None
     except OSError as error:

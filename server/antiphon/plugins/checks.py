@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import faulthandler
-import math
 import os
 import re
 import select
@@ -24,6 +23,7 @@ from antiphon.errors import ParamError, PluginError
 from antiphon.graph.graph import NAME, RESERVED
 from antiphon.plugins.reasons import reason_of
 from antiphon.runtime.child_process import bound_to
+from antiphon.runtime.finite import is_finite_number
 from antiphon.workers.pool import absent
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
@@ -98,7 +98,7 @@ def _check_param(param: Param) -> None:
     if param.kind not in get_args(ParamKind):
         raise PluginError(f"{name} has the kind {param.kind!r}; there are: {', '.join(get_args(ParamKind))}")
     numbers = (param.low, param.high, param.smooth)
-    if any(isinstance(n, bool) or not isinstance(n, int | float) or not math.isfinite(n) for n in numbers):
+    if not all(is_finite_number(n) for n in numbers):
         raise PluginError(f"{name} has a low, high or smooth that is not a finite number")
     if not 0.0 <= param.smooth <= 60.0:
         raise PluginError(f"{name} is smoothed over {param.smooth:g} s; 0 to 60 s is allowed")

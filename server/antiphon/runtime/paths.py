@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import stat
 import tempfile
 from pathlib import Path
@@ -22,6 +23,8 @@ HOME = "ANTIPHON_HOME"
 """The environment variable of a folder that holds all of the performer's folders; tests set it."""
 MAX_NAME = 120
 """Characters of a file name that comes from the network."""
+TEMPORARY = re.compile(r"\..+\.\d+\.tmp")
+"""Names of what a process that was killed has left of `temporary_beside`."""
 PRIVATE, PRIVATE_FOLDER = 0o600, 0o700
 """Modes of recordings and their folders: recordings of a microphone are private to their owner."""
 
@@ -220,6 +223,26 @@ def why(error: OSError) -> str:
     return text
 
 
+def open_ordinary(path: str | bytes, flags: int) -> int:
+    """An opener for `open`, of ordinary files alone: a pipe would have it wait, and a device need never end.
+
+    Args:
+        path: The file.
+        flags: Of `os.open`.
+
+    Returns:
+        The descriptor.
+
+    Raises:
+        OSError: It cannot be opened, or is something else.
+    """
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is not an ordinary file", path)
+    return descriptor
+
+
 def reserve(path: Path, size: int, mode: int = 0o644) -> None:
     """Creates an empty file if there is room for `size` bytes; otherwise `FileError`, and no new file.
 
@@ -260,7 +283,7 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
         FileError: It cannot be written.
     """
     make_folder(path.parent)
-    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
+    temporary = temporary_beside(path)
     try:
         with contextlib.suppress(FileNotFoundError):
             # left by a killed process that had the same pid
@@ -279,6 +302,11 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
         _sync_folder(path.parent)
     except OSError as error:
         raise FileError(f"cannot write {path}: {why(error)}; nothing was changed") from None
+
+
+def temporary_beside(path: Path) -> Path:
+    """Where the new content of a file is written before it gets its name; `TEMPORARY` matches its name."""
+    return path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,4 +10,7 @@ def shorten(text: str, most: int = 40) -> str:
 
 def short_repr(value: object, most: int = 40) -> str:
     """`value` as Python writes it, of at most `most` characters."""
-    return shorten(repr(value), most)
+    try:
+        return shorten(repr(value), most)
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return "a number of thousands of digits"

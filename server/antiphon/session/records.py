@@ -6,13 +6,13 @@ field is packed as a flag and a value, so that None needs no special value.
 
 from __future__ import annotations
 
-import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from operator import attrgetter
 from typing import Any, Generic, Protocol, TypeVar
 
+from antiphon.runtime.finite import is_finite_number
 from antiphon.session.commands import NOW, Beat, Now, Sample, When
 
 SIZE = 64
@@ -80,7 +80,7 @@ class Field:
         low, high = self.bounds
         kind = _TYPES.get(self.code, int)
         if kind is float:
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            if not is_finite_number(value):
                 raise ValueError(f"{self.name} takes {low:g} to {high:g}, not {str(value)[:40]}")
             if low <= value <= high:
                 return float(value)

@@ -104,7 +104,7 @@ def read_patches(path: Path) -> Mapping[str, str]:
         table = tomllib.loads(path.read_text())
     except OSError as error:
         raise FileError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from None
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise FileError(f"cannot read {path}: {error}") from None
     for name, patch in table.items():
         if not isinstance(patch, str):

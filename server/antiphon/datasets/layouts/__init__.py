@@ -6,6 +6,7 @@ from antiphon.datasets import freesound
 from antiphon.datasets.layouts import fma, folders, gtzan, loops, million, notes, scores, tagged
 from antiphon.datasets.records import DatasetLayout
 from antiphon.errors import UsageError
+from antiphon.runtime.shortening import short_repr
 
 LAYOUTS = (
     DatasetLayout(
@@ -63,4 +64,4 @@ def layout_of(name: str) -> DatasetLayout:
     for layout in LAYOUTS:
         if layout.name == name:
             return layout
-    raise UsageError(f"there is no data set {name!r}; the names are {', '.join(NAMES)}")
+    raise UsageError(f"there is no data set {short_repr(name)}; the names are {', '.join(NAMES)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from antiphon.errors import UsageError
 from antiphon.io.decode import shown
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.taste.choosing import LONGEST, TrackTable, playlist
+from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.shortening import shorten
 
 MOST_FILES = 200
@@ -86,9 +86,7 @@ def request_of(catalogue: Catalogue, data: object) -> NextRequest:
     if not isinstance(data, Mapping) or set(data) - set(known):
         raise UsageError(f"what comes next is asked for by an object with any of {', '.join(known)}")
     count = data.get("count", 1)
-    if isinstance(count, bool) or not isinstance(count, int | float) or not math.isfinite(count):
-        raise UsageError(f"count is a whole number from 1 to {LONGEST}")
-    if count != int(count) or not 1 <= count <= LONGEST:
+    if not is_finite_number(count) or count != int(count) or not 1 <= count <= LONGEST:
         raise UsageError(f"count is a whole number from 1 to {LONGEST}")
     signals: list[tuple[bytes, str]] = []
     for kind in ("like", "skip", "dislike"):

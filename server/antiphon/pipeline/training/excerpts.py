@@ -20,7 +20,7 @@ from antiphon.datasets.splitting import split_of
 from antiphon.errors import FileError
 from antiphon.pipeline.gathering import SourceItem
 from antiphon.pipeline.shards import spectrograms
-from antiphon.runtime.paths import make_folder, why, write_atomic
+from antiphon.runtime.paths import make_folder, temporary_beside, why, write_atomic
 
 F32 = NDArray[np.float32]
 FOLDER, FRAMES, SOUNDS = "training", "frames.npy", "sounds.json"
@@ -206,7 +206,7 @@ class _Frames:
     """Writes spectrograms one after another to a .npy file, which is there when it is complete; measures them."""
 
     def __init__(self, path: Path, bands: int) -> None:
-        self._path, self._part = path, path.with_name(f".{path.name}.{os.getpid()}.part")
+        self._path, self._part = path, temporary_beside(path)
         self._bands, self._count, self._measured = bands, 0, 0
         self._sum, self._squares = np.zeros(bands), np.zeros(bands)
         self._file = open(self._part, "wb")  # noqa: SIM115 - closed by close or discard

@@ -1,0 +1,24 @@
+"""A worker process of Beam's direct runner, which ends with the process that started it."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from antiphon.runtime.child_process import bound_to
+
+PARENT = "ANTIPHON_BEAM_PARENT"
+"""The environment variable with the process that starts workers."""
+
+
+def main() -> None:
+    """Runs a worker; its address and options are in the environment, as Beam puts them there."""
+    if not bound_to(int(os.environ[PARENT])):
+        return
+    from apache_beam.runners.worker import sdk_worker_main
+
+    sdk_worker_main.main(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

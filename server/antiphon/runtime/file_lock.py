@@ -1,0 +1,60 @@
+"""A file that one process at a time has: what two would do at once to the same folder is done by one."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from antiphon.errors import FileError
+from antiphon.runtime.paths import PRIVATE, make_folder, why
+
+
+def lock(path: Path, mode: int = PRIVATE) -> int | None:
+    """Locks a file, which is made where there is none, until the descriptor is closed or the process ends.
+
+    Args:
+        path: The file, which is left as it is.
+        mode: Permissions of a new file, less the umask.
+
+    Returns:
+        Its descriptor, which adds to the file and which the caller closes; None where another process has the lock.
+
+    Raises:
+        FileError: The file cannot be opened.
+    """
+    make_folder(path.parent)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, mode)
+    except OSError as error:
+        raise FileError(f"cannot write {path}: {why(error)}") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    except OSError:  # a file system without locks
+        pass
+    return descriptor
+
+
+@contextlib.contextmanager
+def locked(path: Path, refusal: str) -> Iterator[None]:
+    """Has a lock within a context.
+
+    Args:
+        path: As `lock` takes it.
+        refusal: The sentence for one who does not get it.
+
+    Raises:
+        FileError: Another process has it, or the file cannot be opened.
+    """
+    descriptor = lock(path)
+    if descriptor is None:
+        raise FileError(refusal)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
