@@ -132,6 +132,14 @@ def test_the_readme_shows_both_commands_first():
     assert "make play" in head
     assert "make test" in (ROOT / "README.md").read_text()
     assert "/node/" in head, "how to drive it belongs on the first screen"
+    assert "](docs/page/desktop.png)" in head, "a picture says first what it is"
+
+
+def test_the_readme_lists_every_page_before_its_sections():
+    contents = (ROOT / "README.md").read_text().partition("\n## ")[0]
+    pages = [own(path) for pattern in ("*.md", "clients/*.md") for path in (ROOT / "docs").glob(pattern)]
+    assert pages
+    assert [page for page in pages if f"]({page})" not in contents] == []
 
 
 @pytest.mark.parametrize("page", PAGES)
