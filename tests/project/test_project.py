@@ -14,6 +14,9 @@ from tests.commands import PAGES as TYPED
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LONG = 110
+"""Lines from which on a page of the documents begins with links to its sections."""
+GENERATED = ("api.md", "osc.md", "patches.md")
 TEXT = {".py", ".toml", ".md", ".sh", ".yaml", ".yml", ""}
 PAGES = ("CHANGELOG.md", *TYPED)
 OURS = ("server", "plugins", "patches", "supercollider", "models", "tests", "docs", "tools", ".ci")
@@ -140,6 +143,17 @@ def test_the_readme_lists_every_page_before_its_sections():
     pages = [own(path) for pattern in ("*.md", "clients/*.md") for path in (ROOT / "docs").glob(pattern)]
     assert pages
     assert [page for page in pages if f"]({page})" not in contents] == []
+
+
+def test_a_long_page_begins_with_its_sections():
+    for path in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "clients").glob("*.md")]:
+        page = path.read_text()
+        headings = re.findall(r"^## (.*)$", outside_code(page), re.MULTILINE)
+        if page.count("\n") < LONG or len(headings) < 4 or path.name in GENERATED:
+            continue
+        contents = page.partition("\nOn this page:")[2].partition("\n\n")[0]
+        linked = re.findall(r"\(#([^)]+)\)", contents)
+        assert linked == [re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings], path.name
 
 
 @pytest.mark.parametrize("page", PAGES)
