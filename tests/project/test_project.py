@@ -173,7 +173,9 @@ def outside_code(text):
 def anchors(text):
     """What a page's headings are called in links."""
     headings = re.findall(r"^#+ (.*)$", outside_code(text), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    named = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    counts = [named[:n].count(name) for n, name in enumerate(named)]
+    return {f"{name}-{count}" if count else name for name, count in zip(named, counts, strict=True)}
 
 
 def test_the_changelog_knows_this_version():
