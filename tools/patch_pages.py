@@ -141,11 +141,23 @@ def page(listed: Sequence[PatchEntry], figures: Mapping[str, Figures]) -> str:
     levels = [figures[entry.name].lufs for entry in listed if entry.name in figures and entry.group != TOOLS]
     lines = [HEAD.format(count=len(levels), least=min(levels), most=max(levels), level=LEVEL)]
     groups = sorted({entry.group for entry in listed}, key=lambda group: (group == TOOLS, not group, group))
+    contents = {group: [entry.name for entry in listed if entry.group == group] for group in groups}
+    taken = {heading(group).lower() for group in groups}
+    for group, names in contents.items():
+        # of two equal headings, of which the group's stands first, the second's anchor is numbered
+        links = [f"[{name}](#{name}{'-1' if name in taken else ''})" for name in names]
+        lines.append(f"- {heading(group)}: {', '.join(links)}")
+    lines.append("")
     for group in groups:
-        lines.append(f"## {(group or 'others').capitalize()}\n")
+        lines.append(f"## {heading(group)}\n")
         for entry in (entry for entry in listed if entry.group == group):
             lines += section(entry, figures.get(entry.name))
     return "\n".join(lines)
+
+
+def heading(group: str) -> str:
+    """A group's heading."""
+    return (group or "others").capitalize()
 
 
 def section(entry: PatchEntry, found: Figures | None) -> list[str]:

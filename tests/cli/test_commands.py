@@ -71,6 +71,17 @@ def test_every_command_stands_in_the_help_with_whole_sentences(
     assert "--show-completion" in page
 
 
+@pytest.mark.parametrize("group", ["library", "dataset", "pipeline", "deploy"])
+def test_the_commands_of_a_group_stand_in_its_help_with_whole_sentences(
+    antiphon: Run, monkeypatch: pytest.MonkeyPatch, group: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = antiphon(group, "--help").out.partition("Commands:\n")[2]
+    sentences = re.split(r"\n  (?=\S)", listed)
+    assert "..." not in listed
+    assert all(sentence.rstrip().endswith(".") for sentence in sentences), sentences
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_a_page_and_every_option_a_sentence(antiphon: Run, command: str) -> None:
     done = antiphon(command, "--help")
@@ -172,6 +183,15 @@ def test_a_plugin_that_cannot_be_prepared_is_shown_all_the_same(antiphon: Run) -
     finally:
         for name in ("odd", "odd.p"):
             sys.modules.pop(name, None)
+
+
+def test_plugins_are_listed_one_to_a_line(antiphon: Run) -> None:
+    lines = antiphon("plugins").out.splitlines()
+    assert sum(line.split()[:1] == ["limiter"] for line in lines) == 1
+    assert lines.index("antiphon_utilities") < next(n for n, line in enumerate(lines) if line.split()[0] == "pan")
+    assert not any("default" in line for line in lines)
+    types = json.loads(antiphon("plugins", "--json").out)["types"]
+    assert len(lines) == len(types) + len({each["plugin"] for each in types}) + 2
 
 
 def test_plugins_as_json(antiphon: Run) -> None:

@@ -93,6 +93,8 @@ ELSEWHERE = {
     "mosquitto_sub -v -t 'antiphon/#'": "the same",
     'alias antiphon="$PWD/.venv/bin/antiphon"': "the shell's own",
     ".venv/bin/pre-commit install": "git's own",
+    ".venv/bin/antiphon live patches/live/dub.py": "tests/serve/test_live.py performs scripts",
+    ".venv/bin/antiphon render patches/live/build.py --bars 32 --out build.wav": "tests/patches/test_live_sets.py",
     'pip install "antiphon[pipeline]"': "make test-real, which installs it",
     'pip install "antiphon[sklearn,torch]"': "the same",
     "antiphon pipeline run pipeline.toml": "tests/pipeline/test_shards.py, which has the extra",

@@ -14,6 +14,9 @@ from tests.commands import PAGES as TYPED
 
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+LONG = 110
+"""Lines from which on a page of the documents begins with links to its sections."""
+GENERATED = ("api.md", "osc.md", "patches.md")
 TEXT = {".py", ".toml", ".md", ".sh", ".yaml", ".yml", ""}
 PAGES = ("CHANGELOG.md", *TYPED)
 OURS = ("server", "plugins", "patches", "supercollider", "models", "tests", "docs", "tools", ".ci")
@@ -132,6 +135,25 @@ def test_the_readme_shows_both_commands_first():
     assert "make play" in head
     assert "make test" in (ROOT / "README.md").read_text()
     assert "/node/" in head, "how to drive it belongs on the first screen"
+    assert "](docs/page/desktop.png)" in head, "a picture says first what it is"
+
+
+def test_the_readme_lists_every_page_before_its_sections():
+    contents = (ROOT / "README.md").read_text().partition("\n## ")[0]
+    pages = [own(path) for pattern in ("*.md", "clients/*.md") for path in (ROOT / "docs").glob(pattern)]
+    assert pages
+    assert [page for page in pages if f"]({page})" not in contents] == []
+
+
+def test_a_long_page_begins_with_its_sections():
+    for path in [*(ROOT / "docs").glob("*.md"), *(ROOT / "docs" / "clients").glob("*.md")]:
+        page = path.read_text()
+        headings = re.findall(r"^## (.*)$", outside_code(page), re.MULTILINE)
+        if page.count("\n") < LONG or len(headings) < 4 or path.name in GENERATED:
+            continue
+        contents = page.partition("\nOn this page:")[2].partition("\n\n")[0]
+        linked = re.findall(r"\(#([^)]+)\)", contents)
+        assert linked == [re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings], path.name
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -151,7 +173,9 @@ def outside_code(text):
 def anchors(text):
     """What a page's headings are called in links."""
     headings = re.findall(r"^#+ (.*)$", outside_code(text), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    named = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+    counts = [named[:n].count(name) for n, name in enumerate(named)]
+    return {f"{name}-{count}" if count else name for name, count in zip(named, counts, strict=True)}
 
 
 def test_the_changelog_knows_this_version():

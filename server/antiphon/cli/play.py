@@ -82,17 +82,22 @@ def introduction(settings: ServeSettings, driver: str, note: str, song: str = ""
     if note:
         yield note
     if driver == "headless":
-        looped = f"The input is {settings.input}, looped; listen" if settings.input else "Listen"
-        yield f"{looped}, at any time or after Ctrl-C, to"
+        if settings.input:
+            yield f"The input is {settings.input}, looped."
+        port = settings.http_port
+        page = f"http://127.0.0.1:{port}/" if port else "the address at the end of the line that begins with ready"
+        yield f"To listen, open {page} in a browser and press Listen, or play, at any time or after Ctrl-C,"
         yield f"{settings.record}, which grows by {growth(settings)}."
     elif settings.mute_input and not song:
         yield "The input starts muted, because a microphone near loudspeakers feeds back: put headphones on, then"
         yield f"    {command(settings, OPEN)}"
     hint = "" if song else hint_of(settings.patch)
     yield f"Playing {song or settings.patch}.{f' First: {hint}' if hint else ''}"
-    yield "In another terminal, try:"
-    for message, effect in _drive(settings.patch, song):
-        yield f"    {command(settings, message):<46}  {effect}"
+    yield "After the line that begins with ready, try in another terminal:"
+    drive = [(command(settings, message), effect) for message, effect in _drive(settings.patch, song)]
+    widest = max(len(line) for line, _ in drive)
+    for line, effect in drive:
+        yield f"    {line:<{widest}}  {effect}"
     if settings.osc_port:
         yield f"or send these as OSC to UDP or TCP port {settings.osc_port} of 127.0.0.1. Ctrl-C ends it."
     else:

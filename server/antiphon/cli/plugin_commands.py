@@ -58,8 +58,12 @@ def give_short_helps(app: typer.Typer) -> None:
     """Gives each command the first paragraph of its docstring for the list of commands, which cuts one it makes itself.
 
     Args:
-        app: Its registered commands are changed in place; one with a short help of its own, or no docstring, is left.
+        app: Its registered commands, and those of its groups, are changed in place; one with a short help of its own,
+            or no docstring, is left.
     """
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            give_short_helps(group.typer_instance)
     for command in app.registered_commands:
         doc = inspect.getdoc(command.callback) if command.callback is not None else None
         if doc and command.short_help is None:

@@ -32,7 +32,7 @@ def register(cli: typer.Typer) -> None:
         plugins_dir: Annotated[Path | None, typer.Option("--plugins-dir", help="A folder of plugin folders.")] = None,
         as_json: Json = False,
     ) -> None:
-        """List the processor types that loaded, with their parameters, and the plugins that did not."""
+        """List the processor types that loaded, and the plugins that did not; NAME shows one with its parameters."""
         from antiphon.graph.graph import known_type
         from antiphon.plugins.loader import load
         from antiphon.runtime.paths import plugins as own_folder
@@ -49,7 +49,7 @@ def register(cli: typer.Typer) -> None:
             typer.echo(json.dumps(loaded.catalog.to_json()))
             return
         _print(listing(loaded.catalog))
-        typer.echo("antiphon plugins NAME shows one in full")
+        typer.echo("antiphon plugins NAME shows one with its parameters")
         typer.echo(f"your own plugins go into {plugins_dir or own_folder()}")
 
 
@@ -63,13 +63,13 @@ def _print(lines: Iterator[str]) -> None:
 
 
 def listing(catalog: Catalog) -> Iterator[str]:
-    """Lines for a person: each type, its plugin and doc, its parameters; then what failed."""
-    for name in sorted(catalog):
-        info = catalog[name]
-        yield f"{name}  ({info.plugin})  {info.doc}".rstrip()
-        yield f"    {ports(info)}"
-        for param in info.params:
-            yield f"    {param.name}: {described(param)}"
+    """Lines for a person: each type with its doc, below its plugin; then what failed."""
+    widest = max((len(name) for name in catalog), default=0)
+    for plugin in sorted({catalog[name].plugin for name in catalog}):
+        yield plugin
+        for name in sorted(catalog):
+            if catalog[name].plugin == plugin:
+                yield f"    {name:<{widest}}  {catalog[name].doc}".rstrip()
     if catalog.failures:
         yield "did not load:"
     for failure in catalog.failures:
