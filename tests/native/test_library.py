@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,10 +37,9 @@ def half_of(a: f64) -> f64:
 
 
 @pytest.fixture
-def declared(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def declared(monkeypatch: pytest.MonkeyPatch) -> None:
     """The list of declared kernels is a test's own."""
     monkeypatch.setattr(compiling, "_declared", [])
-    yield
 
 
 @pytest.fixture
