@@ -26,7 +26,7 @@ from antiphon.cli.terminal import errors, progress, style
 from antiphon.errors import EngineError
 from antiphon.graph import patch_list
 from antiphon.plugins import registry
-from antiphon.runtime import paths
+from antiphon.runtime import extras, paths
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -470,3 +470,30 @@ def test_a_signal_ends_the_jackd_of_a_bench(
     assert done.err.splitlines()[0] == "bench engine takes about 5 minutes on two idle cores"
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_bench_without_its_extras_says_in_a_sentence_what_to_install(
+    antiphon: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "missing", list)
+    done = antiphon("bench", "pipeline")
+    assert done.code == 2
+    assert done.err == (
+        "antiphon: bench pipeline needs pyarrow and librosa, which are not installed; "
+        "`pip install 'antiphon[pipeline,bench]'` installs them\n"
+    )
+
+
+def test_an_import_that_fails_in_a_command_is_a_sentence(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = "scipy.io"
+
+    def run(_asked: BenchOptions) -> None:
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setitem(bench.BENCHES, "engine", bench.Bench(run, lambda _: 10.0))
+    done = antiphon("bench", "engine")
+    said = "this command needs scipy, which is not installed; `pip install 'antiphon[training]'` installs it"
+    assert (done.code, done.err.splitlines()[1:]) == (2, [f"antiphon: {said}"])
+    module = "antiphon.nowhere"
+    with pytest.raises(ModuleNotFoundError):  # a fault of ours keeps its traceback
+        antiphon("bench", "engine")

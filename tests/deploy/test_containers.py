@@ -16,7 +16,7 @@ from antiphon.runtime.settings import HTTP_PORT
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
 IMAGES = ("api", "worker")
-EXTRAS = {"api": (), "worker": ("pipeline",)}
+EXTRAS = {"api": (), "worker": ("onnx", "pipeline")}
 LEFT_OUT = {"api": set(), "worker": {"pyo", "python-rtmidi"}}
 """As tools/containers.py has it, of what this project itself asks for."""
 

@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.models import usable
+from antiphon.runtime import extras
 from antiphon_denoise.processor import MODELS
 from antiphon_models.denoise import systems, testset
 from antiphon_models.denoise.sdr import si_sdr
 from antiphon_models.denoise.testset import LEAD, RATE, TestMixture
-from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import (
     Evaluation,
     EvaluationRequest,
@@ -173,7 +173,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
             ask.say(f"{mode} is left out: {why}")
             table = {name: made for name, made in table.items() if not name.startswith(mode)}
     if find_spec("noisereduce") is None:
-        ask.say(f"noisereduce is left out: it is not installed ({needs.INSTALL})")
+        ask.say(f"noisereduce is left out: it is not installed; {extras.how('noisereduce')}")
         table = {name: made for name, made in table.items() if not name.startswith("noisereduce")}
     return {name: made for name, made in table.items() if ask.wants(name)}
 

@@ -7,12 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from antiphon.api import UsageError
+from antiphon.runtime import extras
 
 PACKAGES = {"espeak-ng": "espeak-ng", "fluidsynth": "fluidsynth fluid-soundfont-gm timgm6mb-soundfont"}
 """By program, the Debian packages that bring it and what it plays."""
-
-INSTALL = "`make models` installs torch, `.venv/bin/pip install -e '.[training,bench]'` in Antiphon's folder the rest"
-"""Of what only training and evaluation import."""
 
 
 def missing_folders(data: Path, wanted: Sequence[str]) -> list[str]:
@@ -39,7 +37,9 @@ def explained(name: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise UsageError(f"{name} needs {error.name}, which is not installed; {INSTALL}") from None
+        if not (text := extras.of_error(name, error)):
+            raise
+        raise UsageError(text) from None
     except FileNotFoundError as error:
         packages = PACKAGES.get(str(error.filename))
         if packages is None:

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import ClassVar
 
 from antiphon.api import UsageError
+from antiphon.runtime import extras
 from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 from antiphon_models.loops import corpus, songs, training
@@ -90,7 +91,7 @@ def _systems(ask: EvaluationRequest, soundfont: str, fitted: int) -> Mapping[str
     """The requested systems by name, ours fitted on `fitted` loops of a soundfont and further ones cut from songs."""
     systems: dict[str, Guesser] = {"nearest to 110 bpm": trivial}
     if find_spec("librosa") is None:
-        ask.say(f"librosa's systems are left out: it is not installed ({needs.INSTALL})")
+        ask.say(f"librosa's systems are left out: it is not installed; {extras.how('librosa')}")
     else:
         systems |= PEERS
     if ask.wants("loops"):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import IO, BlockTime, StreamSpec, UsageError, Value
+from antiphon.api import IO, BlockTime, StreamSpec, Value
 from antiphon.api.jobs import prepare_processor
 from antiphon.api.rendering import load_plugins
 from antiphon.api.testing import run_processor
@@ -64,14 +64,9 @@ def main(seed: int, limit: int) -> None:
     Args:
         seed: Of the noise that is played.
         limit: Most blocks of each; 0 for all.
-
-    Raises:
-        UsageError: pedalboard is not installed.
     """
-    try:
-        import pedalboard
-    except ImportError:
-        raise UsageError("this bench compares with pedalboard: pip install pedalboard") from None
+    import pedalboard
+
     made = load_plugins(check=False).make
     rng = np.random.default_rng(seed)
     rows: list[dict[str, Any]] = []

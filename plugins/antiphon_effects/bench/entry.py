@@ -7,7 +7,7 @@ from antiphon.bench.entry import Bench, BenchOptions
 
 def effects() -> Bench:
     """About a minute."""
-    return Bench(_run, lambda _: 60.0)
+    return Bench(_run, lambda _: 60.0, needs=("pedalboard", "librosa"))
 
 
 def _run(asked: BenchOptions) -> None:

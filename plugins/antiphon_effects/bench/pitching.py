@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import StreamSpec, UsageError
+from antiphon.api import StreamSpec
 from antiphon.api.testing import run_processor
 from antiphon_effects.jobs import stretch_blocks
 from antiphon_effects.pitch import Pitch
@@ -42,15 +42,8 @@ def main(pedalboard: Any, seed: int) -> tuple[list[dict[str, Any]], list[dict[st
 
 
 def methods(pedalboard: Any) -> tuple[dict[str, Shift], dict[str, Stretch]]:
-    """Ours and the peers; each takes float32 `[frames]`.
-
-    Raises:
-        UsageError: librosa is not installed.
-    """
-    try:
-        import librosa
-    except ImportError:
-        raise UsageError("this bench compares with librosa: pip install librosa") from None
+    """Ours and the peers; each takes float32 `[frames]`."""
+    import librosa
     from python_stretch.Signalsmith import Stretch as Signalsmith
 
     def ours(window: str) -> Shift:

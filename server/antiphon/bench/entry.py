@@ -35,7 +35,9 @@ class Bench:
     Args:
         run: Measures, prints a table and, as its last line, one JSON object.
         seconds: How long it takes, reckoned on two idle cores; None where it hangs on how many items there are.
+        needs: Modules that it cannot do without, and that Antiphon itself can.
     """
 
     run: Callable[[BenchOptions], None]
     seconds: Callable[[BenchOptions], float | None]
+    needs: tuple[str, ...] = ()

@@ -138,7 +138,7 @@ BENCHES = {
     "swap": Bench(_swap, lambda asked: 0.25 * (asked.limit or 1000) + 25.0),
     "live": Bench(_live, lambda asked: 0.75 * (asked.limit or 1000) + 2 * (asked.seconds or 60.0) + 30.0),
     "plugins": Bench(_plugins, lambda _: None),
-    "pipeline": Bench(_pipeline, lambda _: 120.0),
+    "pipeline": Bench(_pipeline, lambda _: 120.0, needs=("pyarrow", "librosa")),
     "soak": Bench(_soak, lambda asked: 3600.0 * asked.hours),
 }
 NAMES = tuple(BENCHES)
@@ -170,6 +170,7 @@ def bench(
     """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
     from antiphon.cli.terminal.errors import endable
     from antiphon.errors import PluginError, UsageError
+    from antiphon.runtime import extras
     from antiphon.runtime.suggestion import instead
 
     chosen = BENCHES.get(name)
@@ -180,6 +181,7 @@ def bench(
         chosen = others[name].factory()
         if not isinstance(chosen, Bench):
             raise PluginError(f"the factory of the bench {name!r} gave {type(chosen).__name__}, not a Bench")
+    extras.require(f"bench {name}", chosen.needs)
     asked = BenchOptions(seconds, Path(data or DATA), seed, limit, hours, Path(out))
     typer.echo(announced(name, chosen.seconds(asked)), err=True)
     # as an exception the signal runs the bench's clean-up, which ends its servers

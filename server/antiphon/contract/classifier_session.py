@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from antiphon.contract.classifier_file import DETAILS, LARGEST_MODEL, MODEL, digest_of, read_content, read_details
 from antiphon.contract.onnx_wire import check
 from antiphon.errors import FileError
+from antiphon.runtime import extras
 from antiphon.runtime.model_files import ModelError
 from antiphon.runtime.shortening import shorten
 
@@ -69,7 +70,7 @@ def open_session(path: Path, content: bytes) -> Any:
     try:
         import onnxruntime
     except ModuleNotFoundError:
-        raise FileError(f"{path} needs onnxruntime, which is not installed: pip install 'antiphon[onnx]'") from None
+        raise FileError(extras.sentence(str(path), "onnxruntime")) from None
     try:
         check(content)
     except ModelError as error:

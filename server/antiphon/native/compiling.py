@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from antiphon.errors import EngineError
+from antiphon.native import library
+from antiphon.native.identity import packed_symbol, symbol
 from antiphon.native.kernel import Kernel, P, R
 
 _declared: list[Kernel[Any, Any]] = []
@@ -37,15 +40,27 @@ def kernel(python: Callable[P, R]) -> Kernel[P, R]:
 _compiled: list[object] = []
 
 
+def declared() -> Sequence[Kernel[Any, Any]]:
+    """Every kernel of the modules that have been imported."""
+    return tuple(_declared)
+
+
 def compile_all() -> None:
-    """Compiles every kernel that is declared and not compiled yet, in one LLVM module.
+    """Compiles every kernel that is declared and not compiled yet, in one LLVM module, where the library lacks it.
 
     One that cannot be compiled raises when it is called; the others are compiled.
     """
-    fresh = [item for item in _declared if item.address == 0 and item.error is None]
+    fresh = library.link(item for item in _declared if item.address == 0 and item.error is None)
     if not fresh:
         return
-    from antiphon.native import loading
+    try:
+        from antiphon.native import loading
+    except ModuleNotFoundError as error:
+        if error.name != "llvmlite":
+            raise
+        for item in fresh:
+            item.error = EngineError(f"the kernel {item.name} has to be compiled, by llvmlite, which is not installed")
+        return
 
     while fresh:
         key = loading.fingerprint(fresh)
@@ -54,14 +69,14 @@ def compile_all() -> None:
             from antiphon.native.lower import KernelSyntaxError, build
 
             try:
-                image = build(fresh)
+                image = build(fresh, loading.target())
             except KernelSyntaxError as error:
                 error.kernel.error = error
                 fresh = [item for item in fresh if item is not error.kernel]
                 continue
             loading.write_cached(key, image)
-        names = [loading.symbol(item, n) for n, item in enumerate(fresh)]
-        engine, addresses = loading.load(image, [*names, *map(loading.packed_symbol, names)])
+        names = [symbol(item, n) for n, item in enumerate(fresh)]
+        engine, addresses = loading.load(image, [*names, *map(packed_symbol, names)])
         _compiled.append(engine)
         for item, address, packed in zip(fresh, addresses[: len(fresh)], addresses[len(fresh) :], strict=True):
             item.link(address, packed)

@@ -184,7 +184,7 @@ class Kernel(Generic[P, R]):
         self.call: Callable[..., R] = self._first
         self._by_arrays: Callable[..., R] = self._first_by_arrays
         self.address = self._packed = 0
-        self.error: TypeError | None = None
+        self.error: Exception | None = None
         self.__doc__ = python.__doc__
 
     def python(self, *args: Any) -> R:

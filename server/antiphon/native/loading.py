@@ -11,38 +11,38 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from enum import IntEnum
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 import llvmlite
 import llvmlite.binding as llvm
 
 from antiphon.errors import AntiphonError
+from antiphon.native.identity import digest
 from antiphon.native.kernel import Kernel
 from antiphon.runtime import paths
 
 _DIGEST = 32
 
 
-def symbol(item: Kernel[Any, Any], place: int) -> str:
-    """A kernel's name in the object file; `place` distinguishes kernels with the same name."""
-    return f"{item.name}.{place}"
-
-
-def packed_symbol(name: str) -> str:
-    """The name of the function that takes the arguments of the kernel with that symbol from words."""
-    return f"{name}.packed"
-
-
 def target() -> Any:
     """LLVM's target machine for this CPU."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm.Target.from_default_triple().create_target_machine(
+    return _native().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="pic"
     )
+
+
+def portable_target() -> Any:
+    """LLVM's target machine for a shared library, which every CPU that numpy's wheels are for can run."""
+    native = _native()
+    cpu = "x86-64-v2" if native.triple.startswith("x86_64") else "generic"
+    return native.create_target_machine(cpu=cpu, opt=3, reloc="pic", codemodel="default")
+
+
+def _native() -> Any:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple()
 
 
 def load(image: bytes, symbols: Sequence[str]) -> tuple[object, list[int]]:
@@ -55,38 +55,8 @@ def load(image: bytes, symbols: Sequence[str]) -> tuple[object, list[int]]:
 
 def fingerprint(items: Sequence[Kernel[Any, Any]]) -> str:
     """A file name from a hash of everything that determines the machine code of `items`."""
-    parts: list[object] = [llvmlite.__version__, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()]
-    parts += [(Path(__file__).parent / name).read_bytes() for name in ("lower.py", "arithmetic.py")]
-    seen: set[Kernel[Any, Any]] = set()
-    for item in items:
-        _describe(item, parts, seen)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def members(value: object) -> dict[str, int]:
-    """The members of an IntEnum, which kernels may name as `Class.MEMBER`; none if `value` is not an IntEnum."""
-    if isinstance(value, type) and issubclass(value, IntEnum):
-        return {name: int(member) for name, member in value.__members__.items()}
-    return {}
-
-
-def _describe(item: Kernel[Any, Any], parts: list[object], seen: set[Kernel[Any, Any]]) -> None:
-    if item in seen:
-        return
-    seen.add(item)
-    code: CodeType = item.function.__code__
-    parts += [item.name, item.flat, item.returns, code.co_code, code.co_consts, code.co_names, code.co_varnames]
-    outside = dict(item.function.__globals__)
-    cells = item.function.__closure__ or ()
-    outside |= {name: cell.cell_contents for name, cell in zip(code.co_freevars, cells, strict=True)}
-    for name in (*code.co_names, *code.co_freevars):
-        value = outside.get(name)
-        if isinstance(value, int | float):
-            parts.append((name, value))
-        elif named := members(value):
-            parts.append((name, named))
-        elif isinstance(value, Kernel):
-            _describe(value, parts, seen)
+    cpu = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    return digest(items, llvmlite.__version__, *cpu)
 
 
 def _folders() -> Iterator[Path]:

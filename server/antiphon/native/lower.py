@@ -12,15 +12,15 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 
 from antiphon.native.arithmetic import BOOL, F64, I64, TYPES, Arithmetic
+from antiphon.native.identity import members, packed_symbol, symbol
 from antiphon.native.kernel import AUDIO, Kernel
-from antiphon.native.loading import members, packed_symbol, symbol, target
 
 _MATH = {"sqrt", "exp", "sin", "cos", "log", "floor", "pow", "log2", "exp2"}
 _CHEAP = {"sqrt", "floor", "min", "max", "abs", "f32", "f64", "i64", "offset"}
@@ -35,17 +35,30 @@ class KernelSyntaxError(TypeError):
         self.kernel = item
 
 
-def build(wanted: Iterable[Kernel[Any, Any]]) -> bytes:
-    """Compiles kernels, with the kernels they call inlined, to an object file; symbols are `symbol(kernel, place)`."""
+def build(
+    wanted: Iterable[Kernel[Any, Any]], machine: Any, named: Callable[[Kernel[Any, Any], int], str] = symbol
+) -> bytes:
+    """Compiles kernels, with the kernels they call inlined, to an object file.
+
+    Args:
+        wanted: The kernels.
+        machine: LLVM's target machine.
+        named: Gives a kernel its symbol, by the kernel and its place in the file.
+
+    Returns:
+        The object file.
+
+    Raises:
+        KernelSyntaxError: A kernel uses something outside the subset of Python.
+    """
     module = ir.Module("antiphon")
-    unit = _Unit(module)
+    unit = _Unit(module, named)
     for item in wanted:
         unit.function(item)
     while unit.waiting:
         item = unit.waiting.pop()
         _Lowering(unit, item, unit.functions[item]).lower()
         unit.packed(item)
-    machine = target()
     parsed = llvm.parse_assembly(str(module))
     parsed.verify()
     tuning = llvm.create_pipeline_tuning_options(speed_level=3)
@@ -58,15 +71,15 @@ def build(wanted: Iterable[Kernel[Any, Any]]) -> bytes:
 class _Unit:
     """The kernels of one LLVM module, with a distinct symbol each: kernels of two plugins may have the same name."""
 
-    def __init__(self, module: ir.Module) -> None:
-        self.module = module
+    def __init__(self, module: ir.Module, named: Callable[[Kernel[Any, Any], int], str]) -> None:
+        self.module, self.named = module, named
         self.functions: dict[Kernel[Any, Any], ir.Function] = {}
         self.waiting: list[Kernel[Any, Any]] = []
 
     def function(self, item: Kernel[Any, Any]) -> ir.Function:
         if item not in self.functions:
             kind = ir.FunctionType(TYPES[item.returns], [TYPES[t] for _, t in item.flat])
-            self.functions[item] = ir.Function(self.module, kind, symbol(item, len(self.functions)))
+            self.functions[item] = ir.Function(self.module, kind, self.named(item, len(self.functions)))
             self.waiting.append(item)
         return self.functions[item]
 

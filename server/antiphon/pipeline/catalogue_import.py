@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import FileError, UsageError
+from antiphon.errors import FileError
 from antiphon.io.decode import shown
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identity import digest_of
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
 from antiphon.pipeline.analysing import ANALYSES, VERSION, results_of
 from antiphon.pipeline.shards import about_of
+from antiphon.runtime import extras
 from antiphon.runtime.paths import why
 from antiphon.runtime.shortening import shorten
 
@@ -60,10 +61,7 @@ def take_in(
         FileError: There are no shards, or one is damaged.
         UsageError: Arrow is not installed.
     """
-    import importlib.util
-
-    if importlib.util.find_spec("pyarrow") is None:
-        raise UsageError("pyarrow is not installed, which reads shards: pip install 'antiphon[pipeline]'")
+    extras.require("reading shards", ["pyarrow"])
     folder = out / ANALYSES
     shards = sorted(folder.glob("[0-9]*.parquet"))
     if not shards:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +13,7 @@ from antiphon.errors import UsageError
 from antiphon.pipeline.beam_running import compute_by, failure_of
 from antiphon.pipeline.direct import run_direct
 from antiphon.pipeline.shards import compute
+from antiphon.runtime import extras
 
 RUNNERS = ("direct", "dask", "flink", "spark", "dataflow")
 """As `--runner` takes them; the last three have not been tried."""
@@ -29,18 +29,16 @@ def check_runner(runner: str) -> None:
     """
     if runner not in RUNNERS:
         raise UsageError(f"there is no runner {runner!r}; the runners are {', '.join(RUNNERS)}")
-    if lacking := _lacking(runner):
-        raise UsageError(f"{lacking[0]} is not installed, which the pipeline needs: pip install 'antiphon[pipeline]'")
+    extras.require("the pipeline", _modules(runner))
 
 
 def installed(runner: str) -> bool:
     """Whether the packages of a runner are there."""
-    return not _lacking(runner)
+    return not extras.missing(_modules(runner))
 
 
-def _lacking(runner: str) -> list[str]:
-    modules = ("apache_beam", "pyarrow", *([_MODULES[runner]] if runner in _MODULES else []))
-    return [module for module in modules if importlib.util.find_spec(module) is None]
+def _modules(runner: str) -> tuple[str, ...]:
+    return ("apache_beam", "pyarrow", *([_MODULES[runner]] if runner in _MODULES else []))
 
 
 def run(

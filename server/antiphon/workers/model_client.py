@@ -14,7 +14,7 @@ from antiphon.contract.block import Samples
 from antiphon.contract.processor import IO
 from antiphon.errors import WorkerError
 from antiphon.native import dsp
-from antiphon.runtime import model_files
+from antiphon.runtime import extras, model_files
 from antiphon.workers import devices, pool
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.networks import array_network
@@ -139,7 +139,7 @@ def usable(model: ModelInfo) -> str:
     except model_files.ModelError as error:
         return str(error)
     if not model.array_network and devices.installed() is None:
-        return f"the model {model.name} needs torch, which is not installed; `make models` installs it"
+        return extras.sentence(f"the model {model.name}", "torch")
     return ""
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.errors import AntiphonError, Unanswered
-from antiphon.runtime import memory, scheduling
+from antiphon.runtime import extras, memory, scheduling
 from antiphon.runtime.importing import named, take_modules, versions
 from antiphon.workers.arena import MAX_DEPTH, OWN_WORDS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord, tag
 from antiphon.workers.low_latency_events import EventReader
@@ -78,11 +78,9 @@ def run(arena: Arena, number: int, bells: Bells) -> int:
 
 
 def _install(module: str | None, spec: WorkerSpec) -> str:
-    """How to install the module that names the worker's zygote; "" for others, whose package may have another name."""
+    """How to install a module of an extra, or of the worker's zygote; "" for others: their package may differ."""
     package = (module or "").partition(".")[0]
-    if package == "torch":
-        return "; `make models` installs it"
-    return f"; `pip install {package}` does it" if package and package == spec.zygote else ""
+    return f"; {extras.how(package)}" if package in extras.EXTRAS or (package and package == spec.zygote) else ""
 
 
 def _message_of(error: Exception) -> str:

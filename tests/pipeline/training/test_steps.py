@@ -15,7 +15,7 @@ from antiphon.contract.classifier_file import DETAILS, MODEL, read_details
 from antiphon.errors import FileError, UsageError
 from antiphon.pipeline.running import run
 from antiphon.pipeline.settings import TrainSettings, load
-from antiphon.pipeline.training import deployment, frameworks
+from antiphon.pipeline.training import deployment
 from antiphon.pipeline.training.deployment import check_name, deploy, install
 from antiphon.pipeline.training.evaluation import evaluate, read_table, score, table
 from antiphon.pipeline.training.frameworks import FRAMEWORKS, chosen
@@ -59,21 +59,21 @@ def test_what_deploy_may_say(tmp_path: Path) -> None:
 def without(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
     find = importlib.util.find_spec
     gone = lambda name: None if name in modules else find(name) or find("json")  # noqa: E731
-    monkeypatch.setattr(frameworks.importlib.util, "find_spec", gone)
+    monkeypatch.setattr(importlib.util, "find_spec", gone)
 
 
 def test_a_framework_that_is_missing_is_named_with_what_installs_it(tmp_path: Path, monkeypatch) -> None:
     without(monkeypatch, "tensorflow")
-    with pytest.raises(UsageError, match=r"keras needs tensorflow, .*: pip install 'antiphon\[keras\]'"):
+    with pytest.raises(UsageError, match=r"keras needs tensorflow, .*; `pip install 'antiphon\[keras\]'` installs it"):
         chosen(["torch", "keras"])
     assert [framework.name for framework in chosen([])] == ["sklearn", "torch", "fastai"]
     without(monkeypatch, "onnxruntime")
-    with pytest.raises(UsageError, match=r"no framework is installed to train with: pip install 'antiphon\[torch\]'"):
+    with pytest.raises(UsageError, match=r"no framework to train with is installed; `pip install 'antiphon\[torch\]'`"):
         chosen([])
-    with pytest.raises(UsageError, match="onnxruntime is not installed"):
+    with pytest.raises(UsageError, match="playing classifiers needs onnxruntime, which is not installed"):
         run(load(written(tmp_path)), ("evaluate",))
     without(monkeypatch, "pyarrow")
-    with pytest.raises(UsageError, match="pyarrow is not installed"):
+    with pytest.raises(UsageError, match="reading shards needs pyarrow, which is not installed"):
         run(load(written(tmp_path)), ("train",))
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import UsageError
 from antiphon.api.models import manifest_entry, read_weights
+from antiphon.runtime import extras
 from antiphon_classify.rhythm import FRAMES, RhythmNetwork
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.genre import field
@@ -83,7 +84,7 @@ class GenreEvaluation(Evaluation):
                 try:
                     known, strange = _answers(system.name, clips, strangers, folder, ask)
                 except ModuleNotFoundError as error:
-                    ask.say(f"{system.name} needs {error.name}, which is not installed, and has no figures")
+                    ask.say(f"{extras.of_error(system.name, error) or error}; it has no figures")
                     continue
                 yield from _values(system.name, clips, known, strange)
                 if system.name == OURS:

@@ -19,6 +19,7 @@ from antiphon.cli.terminal.progress import clear
 from antiphon.cli.terminal.refusals import sentence
 from antiphon.cli.terminal.style import styled
 from antiphon.errors import AntiphonError
+from antiphon.runtime import extras
 
 # typer carries its command-line library inside in some versions and beside it in others; both give
 # `BadParameter` its base classes.
@@ -73,6 +74,12 @@ def run(app: typer.Typer, arguments: list[str] | None = None) -> int:
         name = str(error.filename)
         name = name if len(name) <= 120 else f"{name[:60]}...{name[-50:]}"
         complain(f"{name}: {(error.strerror or str(error)).lower()}; choose another name or place")
+        return 2
+    except ModuleNotFoundError as error:
+        text = extras.of_error("this command", error)
+        if not text:
+            raise
+        complain(text)
         return 2
     except MemoryError:
         complain("there is not enough memory for this")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from antiphon.errors import UsageError
+from antiphon.runtime import extras
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ RUNTIME = "onnxruntime"
 
 def missing(framework: Framework) -> str:
     """The first module that it lacks, or ""."""
-    return next((name for name in (*framework.modules, RUNTIME) if importlib.util.find_spec(name) is None), "")
+    return next(iter(extras.missing((*framework.modules, RUNTIME))), "")
 
 
 def chosen(names: Sequence[str]) -> list[Framework]:
@@ -55,11 +55,11 @@ def chosen(names: Sequence[str]) -> list[Framework]:
     if not names:
         present = [framework for framework in FRAMEWORKS.values() if not missing(framework)]
         if not present:
-            raise UsageError(f"no framework is installed to train with: {_installs('torch')} installs PyTorch")
+            raise UsageError("no framework to train with is installed; `pip install 'antiphon[torch]'` brings PyTorch")
         return present
     for name in names:
         if module := missing(FRAMEWORKS[name]):
-            raise UsageError(f"{name} needs {module}, which is not installed: {_installs(name)}")
+            raise UsageError(extras.sentence(name, module, extra=name))
     return [framework for name, framework in FRAMEWORKS.items() if name in names]
 
 
@@ -69,9 +69,4 @@ def check_runtime() -> None:
     Raises:
         UsageError: It is not installed.
     """
-    if importlib.util.find_spec(RUNTIME) is None:
-        raise UsageError(f"{RUNTIME} is not installed, which plays classifiers: {_installs('onnx')}")
-
-
-def _installs(extra: str) -> str:
-    return f"pip install 'antiphon[{extra}]'"
+    extras.require("playing classifiers", [RUNTIME])

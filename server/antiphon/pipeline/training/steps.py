@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from antiphon.errors import FileError, UsageError
+from antiphon.errors import FileError
 from antiphon.pipeline.gathering import SourceItem
 from antiphon.pipeline.settings import PipelineSettings
 from antiphon.pipeline.shards import ShardTask, is_done
@@ -17,6 +16,7 @@ from antiphon.pipeline.training.excerpts import make_set
 from antiphon.pipeline.training.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
 from antiphon.pipeline.training.learning import LearningJob, is_trained
 from antiphon.pipeline.training.processes import learn_apart
+from antiphon.runtime import extras
 
 TRAINING_STEPS = ("train", "evaluate", "deploy")
 Progress = Callable[[Framework, int, EpochFigures], None]
@@ -49,8 +49,7 @@ def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
     """
     if not set(steps) & set(TRAINING_STEPS):
         return
-    if importlib.util.find_spec("pyarrow") is None:
-        raise UsageError("pyarrow is not installed, which reads shards: pip install 'antiphon[pipeline]'")
+    extras.require("reading shards", ["pyarrow"])
     if "train" in steps:
         chosen(settings.train.frameworks)
     check_runtime()

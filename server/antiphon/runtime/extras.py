@@ -1,0 +1,96 @@
+"""Packages that are not installed: which extra of Antiphon brings a module, and the sentence that says so."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterable
+
+from antiphon.errors import UsageError
+from antiphon.runtime import resources
+
+EXTRAS = {
+    "apache_beam": "pipeline",
+    "dask": "pipeline",
+    "distributed": "pipeline",
+    "fastai": "fastai",
+    "keras": "keras",
+    "librosa": "bench",
+    "link": "link",
+    "mir_eval": "bench",
+    "noisereduce": "bench",
+    "onnx": "bench",
+    "onnxruntime": "onnx",
+    "pedalboard": "bench",
+    "pesq": "bench",
+    "pyarrow": "pipeline",
+    "pyloudnorm": "bench",
+    "pystoi": "bench",
+    "pyworld": "training",
+    "scipy": "training",
+    "sklearn": "sklearn",
+    "tensorflow": "keras",
+    "tf2onnx": "keras",
+    "torch": "models",
+}
+"""By module, the extra of pyproject.toml that brings it; where several do, the smallest."""
+
+
+def missing(modules: Iterable[str]) -> list[str]:
+    """Those modules that are not installed. None is imported for it."""
+    return [module for module in modules if importlib.util.find_spec(module) is None]
+
+
+def require(needing: str, modules: Iterable[str]) -> None:
+    """Refuses to begin without modules.
+
+    Args:
+        needing: What needs them: the subject of the sentence.
+        modules: Their names.
+
+    Raises:
+        UsageError: One of them or several are not installed.
+    """
+    if lacking := missing(modules):
+        raise UsageError(sentence(needing, *lacking))
+
+
+def sentence(needing: str, *modules: str, extra: str = "") -> str:
+    """Says that modules are missing, and what installs them.
+
+    Args:
+        needing: What needs them: the subject of the sentence.
+        *modules: At least one, by name.
+        extra: The extra to install; "" for those that bring the modules.
+
+    Returns:
+        One sentence, without a full stop.
+    """
+    listed = " and ".join(filter(None, (", ".join(modules[:-1]), modules[-1])))
+    verb = "is" if len(modules) == 1 else "are"
+    return f"{needing} needs {listed}, which {verb} not installed; {how(*modules, extra=extra)}"
+
+
+def how(*modules: str, extra: str = "") -> str:
+    """The second half of `sentence`: "`COMMAND` installs it"."""
+    commands = _commands(modules, extra)
+    verb, them = "installs" if len(commands) == 1 else "install", "it" if len(modules) == 1 else "them"
+    return f"{' and '.join(f'`{each}`' for each in commands)} {verb} {them}"
+
+
+def of_error(needing: str, error: ModuleNotFoundError) -> str:
+    """The sentence for an import that failed; "" where the module is Antiphon's own or unknown, which is a fault."""
+    module = (error.name or "").partition(".")[0]
+    return sentence(needing, module) if module in EXTRAS else ""
+
+
+def _commands(modules: tuple[str, ...], extra: str) -> list[str]:
+    # in a working tree a build for the CPU, where pip would bring CUDA's gigabytes
+    make = not extra and "torch" in modules and resources.checkout() is not None
+    found = ["make models"] if make else []
+    rest = [module for module in modules if not (make and module == "torch")]
+    extras = dict.fromkeys([extra] if extra else [EXTRAS[module] for module in rest if module in EXTRAS])
+    if extras:
+        found.append(f"pip install 'antiphon[{','.join(extras)}]'")
+    if others := [module for module in rest if module not in EXTRAS and not extra]:
+        found.append(f"pip install {' '.join(others)}")
+    return found

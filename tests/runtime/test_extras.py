@@ -1,0 +1,80 @@
+"""What is said of packages that are not installed: which, and what installs them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from antiphon.errors import UsageError
+from antiphon.runtime import extras, resources
+
+ROOT = Path(__file__).resolve().parents[2]
+MODULES = {
+    "LinkPython-extern": "link", "apache-beam": "apache_beam", "scikit-learn": "sklearn", "mir_eval": "mir_eval",
+    "tensorflow-cpu": "tensorflow",
+}  # fmt: skip
+"""By package, its module where that is not its name."""
+FOR_ANOTHER = {"fastprogress"}
+"""Packages that Antiphon does not import, listed for the version alone."""
+
+
+def test_every_package_of_an_extra_is_known_by_its_module() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    for extra, packages in project.items():
+        if extra in ("dev", "peers"):  # of the project's own tests, and one bench that says so itself
+            continue
+        assert extra == "torch" or extra in extras.EXTRAS.values(), extra
+        for text in packages:
+            package = re.split(r"[\[<>=; ]", text, maxsplit=1)[0]
+            module = MODULES.get(package, package)
+            if package != "antiphon" and module not in FOR_ANOTHER:
+                assert module in extras.EXTRAS, f"{package} of the extra {extra}"
+
+
+def test_the_extra_that_is_named_brings_the_module() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = {module: package for package, module in MODULES.items()}
+    for module, extra in extras.EXTRAS.items():
+        if module not in ("pyarrow", "dask", "distributed"):  # Beam's own
+            assert any(text.startswith(names.get(module, module)) for text in project[extra]), module
+
+
+@pytest.mark.parametrize(
+    ("modules", "said"),
+    [
+        (["pyarrow"], "this needs pyarrow, which is not installed; `pip install 'antiphon[pipeline]'` installs it"),
+        (["torch"], "this needs torch, which is not installed; `make models` installs it"),
+        (
+            ["pyarrow", "apache_beam", "librosa"],
+            "this needs pyarrow, apache_beam and librosa, which are not installed; "
+            "`pip install 'antiphon[pipeline,bench]'` installs them",
+        ),
+        (
+            ["torch", "scipy", "unheard"],
+            "this needs torch, scipy and unheard, which are not installed; `make models` and "
+            "`pip install 'antiphon[training]'` and `pip install unheard` install them",
+        ),
+    ],
+)
+def test_the_sentence(modules: list[str], said: str) -> None:
+    assert extras.sentence("this", *modules) == said
+
+
+def test_outside_of_a_working_tree_torch_comes_by_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "checkout", lambda: None)
+    assert extras.how("torch") == "`pip install 'antiphon[models]'` installs it"
+    assert extras.how("torch", extra="fastai") == "`pip install 'antiphon[fastai]'` installs it"
+
+
+def test_only_what_is_missing_is_refused() -> None:
+    extras.require("this", ["json", "numpy"])
+    with pytest.raises(UsageError, match=r"^this needs unheard_of, which is not installed"):
+        extras.require("this", ["json", "unheard_of"])
+
+
+def test_an_unknown_module_is_a_fault_and_no_sentence() -> None:
+    assert extras.of_error("this", ModuleNotFoundError(name="antiphon.nowhere")) == ""
+    assert extras.of_error("this", ModuleNotFoundError(name="pyarrow.parquet")).startswith("this needs pyarrow, ")
