@@ -84,7 +84,11 @@ class ClassifierRun(AnalysisRun):
 
     def feed(self, block: Samples) -> None:
         self._samples += block.shape[1]
-        self._held = np.concatenate([self._held, self._mel.push(np.asarray(block[0], np.float32))])
+        self.push(self._mel.push(np.asarray(block[0], np.float32)))
+
+    def push(self, frames: F32) -> None:
+        """Takes the next frames of the spectrogram, `[frames, bands]` in dB."""
+        self._held = np.concatenate([self._held, frames])
         whole = len(self._held) // self._classifier.excerpt
         if whole >= TOGETHER:
             self._take(whole)
@@ -103,7 +107,11 @@ class ClassifierRun(AnalysisRun):
         if not self._embeddings:
             return {quantity.name: None for quantity in self._classifier.quantities}
         embedding = np.concatenate(self._embeddings)
-        return self._classifier.values(self._classifier.network.logits_of(embedding), embedding)
+        return self._classifier.values(self.logits(embedding), embedding)
+
+    def logits(self, embedding: F32) -> F32:
+        """float32 `[excerpts, labels]` of the embeddings of all audible excerpts; called once, at the end."""
+        return self._classifier.network.logits_of(embedding)
 
     def _take(self, whole: int) -> None:
         if whole:

@@ -10,7 +10,8 @@ import numpy as np
 
 from antiphon.api.analysis import Quantity
 from antiphon.api.models import read_weights
-from antiphon_classify.classifier import F32, Classifier
+from antiphon_classify.classifier import F32, Classifier, ClassifierRun
+from antiphon_classify.tempo import TempoWindows, TempoWords, replace
 
 MEAN, DEVIATION = "embedding.mean", "embedding.deviation"
 """Arrays `[units]` among the weights."""
@@ -20,6 +21,7 @@ class Tags(Classifier):
     """Many labels, none of which excludes another; each has a threshold of its own."""
 
     weights = "classify-tags"
+    version = 2
     quantities = (
         Quantity(
             "tags", "labels", "",
@@ -38,6 +40,14 @@ class Tags(Classifier):
         arrays = read_weights(self.weights)
         return arrays[MEAN], arrays[DEVIATION]
 
+    @cached_property
+    def tempo(self) -> TempoWords:
+        """What decides the words of tempo; `ModelError` where its weights are missing."""
+        return TempoWords(read_weights(self.weights), self.weights)
+
+    def begin(self, rate: int, channels: int) -> TagsRun:
+        return TagsRun(self)
+
     def values(self, logits: F32, embedding: F32) -> Mapping[str, Any]:
         details = self.details
         share = probabilities(logits.mean(axis=0), float(details["slope"]), np.array(details["offsets"]))
@@ -50,6 +60,25 @@ class Tags(Classifier):
             "tags": sorted(found, key=lambda row: (-row[1], row[0])),
             "tag_embedding": vector(embedding, *self.spread),
         }
+
+
+class TagsRun(ClassifierRun):
+    """One sound; words of tempo are decided by its windows, all others by its excerpts.
+
+    Args:
+        tags: What it is classified by.
+    """
+
+    def __init__(self, tags: Tags) -> None:
+        super().__init__(tags)
+        self._tags, self._windows = tags, TempoWindows(tags.tempo)
+
+    def push(self, frames: F32) -> None:
+        super().push(frames)
+        self._windows.push(frames)
+
+    def logits(self, embedding: F32) -> F32:
+        return replace(super().logits(embedding), self._windows.logits(), self._tags.labels)
 
 
 def probabilities(logits: F32, slope: float, offsets: np.ndarray[Any, np.dtype[np.float64]]) -> F32:

@@ -171,6 +171,24 @@ def test_search_by_labels(library: Library, music: Path) -> None:
     assert "tags      rain 0.90, speech 0.40" in library("show", music / "a.wav").out
 
 
+def test_a_genre_of_the_tags_is_not_taken_for_the_one_of_the_analysis(library: Library, music: Path) -> None:
+    with soundfile.SoundFile(music / "d.flac", "w", RATE, 1) as file:
+        file.title, file.genre = "Drone", "Ambient"
+        file.write(0.1 * np.sin(2 * np.pi * 110.0 * np.arange(RATE) / RATE))
+    library("add", music)
+    assert library("show", music / "bad.mp3").out.count("\n") == 2  # no heading of nothing
+    base = sqlite3.connect("root/library.sqlite")
+    (sound,) = base.execute("SELECT max(id) FROM sounds").fetchone()
+    base.execute("INSERT INTO results VALUES (?, 'genre', 1, ?, '')", (sound, json.dumps({"genre": "techno"})))
+    base.commit()
+    base.close()
+    lines = library("show", music / "d.flac").out.splitlines()
+    tags, found = lines.index("  embedded tags"), lines.index("  results of analyses")
+    assert tags < lines.index("    genre     Ambient") < found < lines.index("    genre     techno")
+    shown = json.loads(library("show", music / "d.flac", "--json").out)
+    assert (shown["tags"]["genre"], shown["analyses"]["genre"]["values"]) == ("Ambient", {"genre": "techno"})
+
+
 SCRIPT = """
 import sys
 from antiphon.library import analysing, scanning

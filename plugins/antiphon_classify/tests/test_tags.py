@@ -14,6 +14,7 @@ from antiphon.api.models import ModelError, manifest_entry
 from antiphon_classify.classifier import F32, MEL
 from antiphon_classify.network import ClassifierNetwork
 from antiphon_classify.tags import Tags, probabilities, vector
+from antiphon_classify.tempo import BIAS, REPEATS, WEIGHT, TempoWords
 from antiphon_classify.tests.test_classifier import arrays
 
 
@@ -25,8 +26,13 @@ class TrialTags(Tags):
     @cached_property
     def details(self) -> Mapping[str, Any]:
         return {
-            "labels": ["one", "two", "three"], "slope": 2.0, "offsets": [0.0, 1.0, 0.0], "thresholds": [0.5, 0.5, 0.9],
+            "labels": ["fast", "slow", "three"], "slope": 2.0, "offsets": [0.0, 1.0, 0.0],
+            "thresholds": [0.5, 0.5, 0.9],
         }  # fmt: skip
+
+    @cached_property
+    def tempo(self) -> TempoWords:
+        return TempoWords({WEIGHT: np.zeros((2, REPEATS)), BIAS: np.array([-5.0, 2.0])}, "a test's")
 
     @cached_property
     def spread(self) -> tuple[F32, F32]:
@@ -37,7 +43,7 @@ def test_labels_above_their_thresholds_the_most_likely_first() -> None:
     logits = np.array([[0.2, 0.0, 0.8], [0.0, 0.2, 1.0]], np.float32)
     found = TrialTags().values(logits, np.ones((2, 8), np.float32) * 3.0)
     # by sigmoid(2 · mean + offset); .858 of the third is below its .9
-    assert [label for label, _ in found["tags"]] == ["two", "one"]
+    assert [label for label, _ in found["tags"]] == ["slow", "fast"]
     assert [share for _, share in found["tags"]] == pytest.approx([0.7685, 0.5498], abs=1e-3)
     assert probabilities(logits.mean(axis=0), 2.0, np.zeros(3))[2] == pytest.approx(0.858, abs=1e-3)
 
@@ -53,7 +59,10 @@ def test_a_run_gives_what_the_catalogue_takes() -> None:
     going.feed(np.random.default_rng(1).normal(0.0, 0.1, (1, 8 * MEL.rate)).astype(np.float32))
     values = plain_result("tags", TrialTags(), going.result())
     assert len(values["tag_embedding"]) == 8
-    assert {label for label, _ in values["tags"]} <= {"one", "two", "three"}
+    # the network has no part in the words of tempo: sigmoid(2 · 2 + 1), and of fast sigmoid(2 · -5)
+    tags = dict(values["tags"])
+    assert tags["slow"] == pytest.approx(0.9933, abs=1e-3)
+    assert "fast" not in tags
     silent = TrialTags().begin(MEL.rate, 1)
     silent.feed(np.zeros((1, 8 * MEL.rate), np.float32))
     assert plain_result("tags", TrialTags(), silent.result()) == {"tags": None, "tag_embedding": None}

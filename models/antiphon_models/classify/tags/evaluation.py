@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from antiphon.api.files import make_folder
 from antiphon_classify.tags import Tags, probabilities
+from antiphon_classify.tempo import replace
 from antiphon_listen.timbre import Timbre
 from antiphon_models.classify.tags import logistic, magnatagatune, neighbours
 from antiphon_models.classify.tags.calibration import calibrated
 from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.material import COUNT, SceneFolders, made
 from antiphon_models.classify.tags.measures import average_precision, f1, neighbour_recall, roc_auc
-from antiphon_models.classify.tags.playing import clip_logits, whole_values
+from antiphon_models.classify.tags.playing import clip_logits, tempo_logits, whole_values
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
 _LEAST = 5
@@ -60,7 +61,7 @@ class TagsEvaluation(Evaluation):
         stated: dict[str, NDArray[np.bool_]] = {}
         if ask.wants("tags"):
             tags = Tags()
-            logits = clip_logits(tags.network, measured)
+            logits = replace(clip_logits(tags.network, measured), tempo_logits(tags.tempo, measured), LABELS)
             share = probabilities(logits, float(tags.details["slope"]), np.array(tags.details["offsets"]))
             found["tags"], stated["tags"] = share, share >= np.array(tags.details["thresholds"])
         if ask.wants("MFCC, logistic"):

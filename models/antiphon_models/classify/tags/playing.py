@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from antiphon.api.analysis import Analysis
 from antiphon_classify.classifier import EXCERPT
 from antiphon_classify.network import ClassifierNetwork
+from antiphon_classify.rhythm import FRAMES
+from antiphon_classify.tempo import TempoWords
 from antiphon_models.classify.clips import LabeledClips
 
 F32 = NDArray[np.float32]
@@ -25,6 +27,11 @@ def clip_logits(network: ClassifierNetwork, clips: LabeledClips) -> F32:
         excerpts = mel[: count * EXCERPT].astype(np.float32).reshape(count, EXCERPT, -1)
         rows.append(network.logits(excerpts).mean(axis=0))
     return np.stack(rows)
+
+
+def tempo_logits(words: TempoWords, clips: LabeledClips) -> F32:
+    """Logits of the words of tempo, `[clips, words]`, by the window that each clip begins with."""
+    return words.logits(clips.mel[:, :FRAMES])
 
 
 def whole_values(analysis: Analysis, sound: F32) -> Mapping[str, Any]:

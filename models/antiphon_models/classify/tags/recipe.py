@@ -14,11 +14,13 @@ from torch.nn import functional
 from antiphon_classify.classifier import EXCERPT
 from antiphon_classify.network import ClassifierNetwork
 from antiphon_classify.tags import DEVIATION, MEAN
+from antiphon_classify.tempo import TempoWords, replace
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.recipe import ClassifierRecipe, average_precision
-from antiphon_models.classify.tags import material
+from antiphon_models.classify.tags import material, tempo
 from antiphon_models.classify.tags.calibration import TagCalibration, calibrated
 from antiphon_models.classify.tags.labels import LABELS
+from antiphon_models.classify.tags.playing import tempo_logits
 from antiphon_models.learning.recipe import Batch, TrainingJob
 
 
@@ -36,6 +38,10 @@ class TagsRecipe(ClassifierRecipe):
         where = material.SceneFolders(job.data, job.material, job.seed, job.say)
         return material.made(where, "train"), material.made(where, "choose")
 
+    def prepare(self, job: TrainingJob) -> None:
+        super().prepare(job)
+        self._tempo = tempo.fitted(self.train, self.valid)
+
     def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, float | Tensor]]:
         excerpts, targets = batch
         known = torch.isfinite(targets)
@@ -44,7 +50,8 @@ class TagsRecipe(ClassifierRecipe):
         return (each * known).sum() / known.sum().clamp_min(1), {}
 
     def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
-        logits, targets = self.answers(network, self.valid), np.asarray(self.valid.targets)
+        words = tempo_logits(TempoWords(self._tempo, self.weights), self.valid)
+        logits, targets = replace(self.answers(network, self.valid), words, LABELS), np.asarray(self.valid.targets)
         self._calibration: TagCalibration = calibrated(logits, targets.astype(np.float32))
         found = []
         for n in range(len(LABELS)):
@@ -59,7 +66,7 @@ class TagsRecipe(ClassifierRecipe):
         played = ClassifierNetwork(found, self.weights)
         excerpts = self.valid.mel[:, :EXCERPT].astype(np.float32)
         rows = played.embedding(excerpts)
-        return {**found, MEAN: rows.mean(axis=0), DEVIATION: rows.std(axis=0) + np.float32(1e-3)}
+        return {**found, **self._tempo, MEAN: rows.mean(axis=0), DEVIATION: rows.std(axis=0) + np.float32(1e-3)}
 
     def said(self) -> Mapping[str, Any]:
         read = self._calibration

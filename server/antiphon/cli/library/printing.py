@@ -9,6 +9,8 @@ from antiphon.runtime.shortening import shorten
 
 WIDEST = 60
 """Characters of a title or a path in a table."""
+EMBEDDED, ANALYSED = "embedded tags", "results of analyses"
+"""Headings: what the file states of itself, and what was computed from its sound."""
 
 
 def clock(seconds: float | None) -> str:
@@ -41,13 +43,18 @@ def card(row: Mapping[str, Any]) -> Iterator[str]:
         yield "  missing   the file is not there any more"
     if row["duration"] is not None:
         yield f"  length    {clock(row['duration'])}, {row['rate']} Hz, {row['channels']} channels"
+    # a tag and a quantity may have one name, as genre
+    if row["tags"]:
+        yield f"  {EMBEDDED}"
     for name, text in row["tags"].items():
-        yield f"  {name:<9} {shorten(text, 100)}"
+        yield f"    {name:<9} {shorten(text, 100)}"
+    if row["analyses"]:
+        yield f"  {ANALYSED}"
     for name, found in row["analyses"].items():
         if found["problem"]:
-            yield f"  {name}: {found['problem']}"
+            yield f"    {name}: {found['problem']}"
         for quantity, value in (found["values"] or {}).items():
-            yield f"  {quantity:<9} {brief(value)}"
+            yield f"    {quantity:<9} {brief(value)}"
 
 
 def brief(value: Any) -> str:
