@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -18,6 +20,7 @@ from antiphon_models.classify.instruments.recipe import InstrumentsRecipe
 from antiphon_models.classify.instruments.recording import RATE, recorded
 from antiphon_models.classify.instruments.sounds import HELD_PLAYER, TRAINED_PLAYERS, played
 from antiphon_models.classify.instruments.takes import SECONDS, SPACE, cut, draw_take
+from antiphon_models.learning.recipe import TrainingJob
 
 
 def tone(hertz: float, seconds: float = SECONDS) -> np.ndarray:
@@ -129,7 +132,7 @@ def test_the_baseline_separates_noise_from_tones() -> None:
     assert (lines.logits(rows[1::2]).argmax(axis=1) == truth[1::2].argmax(axis=1)).all()
 
 
-def test_batches_are_mixed_of_solos_and_repeat() -> None:
+def test_batches_are_mixed_of_solos_and_repeat(tmp_path: Path) -> None:
     rng = np.random.default_rng(9)
     frames, size = EXCERPT + 20, len(LABELS)
     truth = np.repeat(np.eye(size, dtype=np.float32), 2, axis=0)
@@ -138,7 +141,9 @@ def test_batches_are_mixed_of_solos_and_repeat() -> None:
     recipe = InstrumentsRecipe()
     recipe.train, recipe._mixes = solos, solos
     recipe._rows = {label: np.flatnonzero(truth[:, n]) for n, label in enumerate(LABELS)} | {"none": np.zeros(0, int)}
-    recipe.job = type("Job", (), {"seed": 1, "device": torch.device("cpu")})()
+    recipe.job = TrainingJob(tmp_path, tmp_path, 1, torch.device("cpu"), print, further=True)
+    assert recipe.batch(3)[0].shape == (recipe.size, EXCERPT, MEL.bands)
+    recipe.job = TrainingJob(tmp_path, tmp_path, 1, torch.device("cpu"), print)
     excerpts, targets = recipe.batch(3)
     assert excerpts.shape == (recipe.size, EXCERPT // 2, MEL.bands)
     assert recipe.batch(recipe.steps - 1)[0].shape == (recipe.size, EXCERPT, MEL.bands)
