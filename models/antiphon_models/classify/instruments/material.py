@@ -37,8 +37,8 @@ Rng = np.random.Generator
 Clip = tuple[F32, object, int]
 TAKES: Mapping[str, int] = {"FluidR3": 40, "MuseScore General": 20, "OPL3": 20, "FreePats": 40}
 """Of each family by each player, trained on."""
-FURTHER: Mapping[str, int] = {"FluidR3": 80, "MuseScore General": 40, "OPL3": 40, "FreePats": 80}
-"""More such takes, in a file of their own: 120 of a family were learned by heart, others of the same programs not."""
+FURTHER: Mapping[str, int] = {"FluidR3": 40, "MuseScore General": 20, "OPL3": 20, "FreePats": 40}
+"""More such takes, in a file of their own: a network learns 120 of a family by heart."""
 VOICES, DISTORTED, RECORDED_DRUMS = 180, 60, 50
 """Further sounds: of voices, of clean guitars driven hard, of drums of recorded hits."""
 MIXES, CHOSEN_SOLOS, CHOSEN_MIXES = 900, 20, 400
