@@ -58,7 +58,16 @@ def write(path: Path, clips: Iterable[tuple[F32, object, int]]) -> None:
     os.replace(part, path)
 
 
-def read(path: Path) -> LabeledClips:
-    """Reads what `write` wrote."""
-    with np.load(path, allow_pickle=False) as file:
-        return LabeledClips(file["mel"], file["targets"], file["groups"])
+def read(*paths: Path) -> LabeledClips:
+    """Reads what `write` wrote, of several files one after the other."""
+    parts = []
+    for path in paths:
+        with np.load(path, allow_pickle=False) as file:
+            parts.append((file["mel"], file["targets"], file["groups"]))
+    if len(parts) == 1:
+        return LabeledClips(*parts[0])
+    frames = min(mel.shape[1] for mel, _, _ in parts)
+    mels, targets, groups = zip(*parts, strict=True)
+    return LabeledClips(
+        np.concatenate([mel[:, :frames] for mel in mels]), np.concatenate(targets), np.concatenate(groups)
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,6 +48,38 @@ class TrainedClassifier(nn.Module):
         self.mean.copy_(torch.from_numpy(flat.mean(axis=0)))
         self.deviation.copy_(torch.from_numpy(flat.std(axis=0) + 1e-3))
 
+    @torch.no_grad()
+    def begin_with(self, arrays: Mapping[str, NDArray[Any]], excerpts: NDArray[np.float32]) -> None:
+        """Takes over the weights of a network that is as wide or narrower (Chen et al. 2016, "Net2Net").
+
+        It gives then what the other one gives: what it has besides stays as it is, and leads only to more of that kind.
+
+        Args:
+            arrays: As `arrays` returns them.
+            excerpts: `[n, frames, bands]` without their level, by which the normalisations are set.
+        """
+        given = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+        self.mean.copy_(given["mean"])
+        self.deviation.copy_(given["deviation"])
+        x = ((torch.from_numpy(excerpts) - self.mean) / self.deviation)[:, None]
+        for n, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            assert isinstance(norm, nn.BatchNorm2d)
+            size = _place(convolution.weight, given[f"conv{n}.weight"])
+            x = convolution(x)
+            variance, mean = torch.var_mean(x, dim=(0, 2, 3), correction=0)
+            norm.running_mean, norm.running_var = mean, variance
+            norm.weight[:size] = torch.sqrt(variance[:size] + norm.eps)
+            norm.bias[:size] = mean[:size] + given[f"conv{n}.bias"]
+            level = nn.functional.batch_norm(x, mean, variance, norm.weight, norm.bias, eps=norm.eps)
+            x = nn.functional.max_pool2d(torch.relu(level), 2)
+        # [units, mean and maximum, channels, bands]
+        rows = given["hidden.weight"]
+        before, after = (weight.view(len(weight), 2, -1, x.shape[3]) for weight in (rows, self.hidden.weight))
+        size = _place(after, before)
+        self.hidden.bias[:size] = given["hidden.bias"]
+        _place(self.labels.weight, given["labels.weight"])
+        self.labels.bias.copy_(given["labels.bias"])
+
     def forward(self, excerpts: Tensor) -> Tensor:
         """Logits `[n, labels]` of excerpts without their level, float32 `[n, frames, bands]`."""
         x = ((excerpts - self.mean) / self.deviation)[:, None]
@@ -71,3 +103,11 @@ class TrainedClassifier(nn.Module):
         for name, layer in (("hidden", self.hidden), ("labels", self.labels)):
             found[f"{name}.weight"], found[f"{name}.bias"] = layer.weight, layer.bias
         return {name: np.ascontiguousarray(tensor.detach().cpu().numpy()) for name, tensor in found.items()}
+
+
+def _place(weight: Tensor, narrower: Tensor) -> int:
+    """Copies a layer's weights `[out, …]` to the first of a wider one's, 0 for further inputs; returns `out`."""
+    size = len(narrower)
+    weight[:size] = 0.0
+    weight[tuple(slice(length) for length in narrower.shape)] = narrower
+    return size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from antiphon.api.models import ModelError, read_weights
 from antiphon_classify.classifier import EXCERPT
 from antiphon_classify.network import level_free
 from antiphon_models.classify.clips import LabeledClips
@@ -44,6 +46,9 @@ class ClassifierRecipe(Recipe):
     channels: ClassVar[tuple[int, ...]] = CHANNELS
     units: ClassVar[int] = UNITS
 
+    def __init__(self) -> None:
+        self._standard = np.zeros((1, EXCERPT, BANDS), np.float32)
+
     @abstractmethod
     def material(self, job: TrainingJob) -> tuple[LabeledClips, LabeledClips]:
         """Generates the missing clips in `job.material` from `job.seed`, and reads them: to train on, to choose on."""
@@ -58,6 +63,16 @@ class ClassifierRecipe(Recipe):
     def network(self) -> torch.nn.Module:
         made = TrainedClassifier(len(self.labels), self.channels, self.units)
         made.standardise(self._standard)
+        return made
+
+    def network_of(self, folder: Path) -> torch.nn.Module:
+        """As `Recipe.network_of`; the weights may be those of a narrower network."""
+        made = self.network()
+        assert isinstance(made, TrainedClassifier)
+        try:
+            made.begin_with(read_weights(self.weights, folder), self._standard)
+        except (KeyError, RuntimeError) as error:
+            raise ModelError(f"the weights {self.weights} are of a wider network, or of another: {error}") from None
         return made
 
     def batch(self, step: int) -> Batch:

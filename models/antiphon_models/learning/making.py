@@ -11,7 +11,6 @@ import torch
 from antiphon.api import UsageError
 from antiphon.api.files import make_folder
 from antiphon.api.models import manifest_entry, write_weights
-from antiphon.api.networks import fill_network
 from antiphon_models.learning import checkpoint
 from antiphon_models.learning.loop import Length, Trained, Trainer
 from antiphon_models.learning.recipe import Recipe, TrainingJob
@@ -86,7 +85,7 @@ def make(factory: Callable[[], object], wish: TrainOptions, say: Say, watch: Cal
     if trainer.step:
         say(f"goes on at step {trainer.step}")
     elif wish.begin is not None:
-        trainer.begin(_given(recipe, wish.begin))
+        trainer.begin(recipe.network_of(wish.begin))
     trained = trainer.run(Length(wish.steps or recipe.steps, wish.minutes), watch)
     if not trained.complete:
         say(f"stopped after {trained.steps} steps; the same command goes on from there")
@@ -105,19 +104,12 @@ def _began(recipe: Recipe, wish: TrainOptions, folder: Path) -> str:
     if wish.begin is None:
         return before[0].began_with if before is not None else ""
     wanted = str(manifest_entry(recipe.weights, wish.begin).get("sha256", ""))
-    _given(recipe, wish.begin)
+    recipe.network_of(wish.begin)
     if before is not None and before[0].began_with != wanted:
         raise UsageError(
             f"the training in {folder} has begun without these weights; leave --from out, or add --restart"
         )
     return wanted
-
-
-def _given(recipe: Recipe, folder: Path) -> torch.nn.Module:
-    """The recipe's network with the folder's weights. `ModelError` where they are missing or do not fit."""
-    network = recipe.network()
-    fill_network(network, type(network).__name__, recipe.weights, folder)
-    return network
 
 
 def _write(recipe: Recipe, trained: Trained, wish: TrainOptions, began: str, say: Say) -> None:

@@ -24,6 +24,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from antiphon.api.networks import fill_network
+
 Batch: TypeAlias = tuple[torch.Tensor, ...]
 
 
@@ -77,6 +79,18 @@ class Recipe(ABC):
     @abstractmethod
     def network(self) -> torch.nn.Module:
         """Returns the network on the CPU, its initial weights drawn from torch's generator, which is seeded."""
+
+    def network_of(self, folder: Path) -> torch.nn.Module:
+        """Returns the network with the weights that a folder of models has under the recipe's name for them.
+
+        Called before `prepare` as well, so that weights that do not fit are refused before material is made.
+
+        Raises:
+            ModelError: They are missing, or do not fit.
+        """
+        network = self.network()
+        fill_network(network, type(network).__name__, self.weights, folder)
+        return network
 
     @abstractmethod
     def batch(self, step: int) -> Batch:

@@ -102,7 +102,7 @@ class CepstrumSystem(SoundClassifier):
         folder = ask.work / f"material-{ask.seed}"
         folder.mkdir(parents=True, exist_ok=True)
         job = TrainingJob(ask.data, folder, ask.seed, torch.device("cpu"), ask.say)
-        solos, mixes, chosen = (clips.read(path) for path in material.make(job))
+        solos, mixes, chosen = (clips.read(*paths) for paths in material.make(job))
         rows = [np.stack([features(mel.astype(np.float32)) for mel in one.mel]) for one in (solos, mixes, chosen)]
         truth = np.concatenate([solos.targets, mixes.targets]) > 0.5
         self._lines = LogisticRegression(np.concatenate(rows[:2]), truth)

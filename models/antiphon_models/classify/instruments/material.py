@@ -37,6 +37,8 @@ Rng = np.random.Generator
 Clip = tuple[F32, object, int]
 TAKES: Mapping[str, int] = {"FluidR3": 40, "MuseScore General": 20, "OPL3": 20, "FreePats": 40}
 """Of each family by each player, trained on."""
+FURTHER: Mapping[str, int] = {"FluidR3": 40, "MuseScore General": 20, "OPL3": 20, "FreePats": 40}
+"""More such takes, in a file of their own: a network learns 120 of a family by heart."""
 VOICES, DISTORTED, RECORDED_DRUMS = 180, 60, 50
 """Further sounds: of voices, of clean guitars driven hard, of drums of recorded hits."""
 MIXES, CHOSEN_SOLOS, CHOSEN_MIXES = 900, 20, 400
@@ -78,6 +80,14 @@ def training_sounds(data: Path, rng: Rng) -> list[FamilySound]:
         found += [FamilySound("drums", groove(rng), 9002) for _ in range(RECORDED_DRUMS)]
     found += [FamilySound(NONE, sound, 9003) for sound in surroundings(data / "esc10", "12")]
     return found
+
+
+def further_takes(rng: Rng) -> list[FamilySound]:
+    """More takes of all trained players; of their voices none but choirs, which take the least time."""
+    return [
+        sound for number, player in enumerate(TRAINED_PLAYERS)
+        for sound in sounds_of(player, FURTHER[player.name], "trained", 1000 * number, rng)
+    ]  # fmt: skip
 
 
 def sounds_of(player: TakePlayer, count: int, which: str, group: int, rng: Rng) -> list[FamilySound]:
@@ -148,10 +158,11 @@ def require(absent: Sequence[str]) -> None:
         raise UsageError(f"instruments needs {', '.join(dict.fromkeys(absent))}; sudo apt-get install {PACKAGES}")
 
 
-def make(job: TrainingJob) -> tuple[Path, Path, Path]:
-    """Generates the missing files in `job.material`: families alone, mixes, and what thresholds are chosen on."""
-    solos, mixes, chosen = (job.material / f"{name}.npz" for name in ("solos", "mixes", "choose"))
-    if not (solos.exists() and mixes.exists() and chosen.exists()):
+def make(job: TrainingJob) -> tuple[tuple[Path, ...], tuple[Path, ...], tuple[Path, ...]]:
+    """Generates the missing files in `job.material`: families alone; mixes; what thresholds are chosen on."""
+    names = ("solos", "further", "mixes", "choose", "choose-fresh")
+    solos, further, mixes, held, fresh = (job.material / f"{name}.npz" for name in names)
+    if not all(path.exists() for path in (solos, further, mixes, held, fresh)):
         require([name for player in TRAINED_PLAYERS for name in player.missing()])
     if not (solos.exists() and mixes.exists()):
         rng = np.random.default_rng([job.seed, 1])
@@ -161,15 +172,29 @@ def make(job: TrainingJob) -> tuple[Path, Path, Path]:
         clips.write(solos, solo_clips(sounds, rng, 0.5))
         job.say("each as it may be recorded")
         clips.write(mixes, mix_clips(sounds, MIXES, rng))
-    if not chosen.exists():
-        rng = np.random.default_rng([job.seed, 2])
-        each = CHOSEN_SOLOS // len(TRAINED_PLAYERS)
-        held = [
-            sound for number, player in enumerate(TRAINED_PLAYERS)
-            for sound in sounds_of(player, each, "held", 1000 * number, rng) if sound.family != "voice"
-        ]  # fmt: skip
-        held += [FamilySound("voice", voice(VALID_VOICES, rng), 9000) for _ in range(CHOSEN_SOLOS)]
-        alone = [(mel, truth, 1) for mel, truth, _ in solo_clips(held, rng)]
-        clips.write(chosen, [*alone, *mix_clips(held, CHOSEN_MIXES, rng)])
-        job.say(f"{len(alone)} sounds and {CHOSEN_MIXES} mixes to choose on")
-    return solos, mixes, chosen
+    if not further.exists():
+        rng = np.random.default_rng([job.seed, 5])
+        takes = further_takes(rng)
+        job.say(f"{len(takes)} further takes")
+        clips.write(further, solo_clips(takes, rng, 0.5))
+    for path, which, number in ((held, "held", 2), (fresh, "trained", 6)):
+        if not path.exists():
+            rng = np.random.default_rng([job.seed, number])
+            clips.write(path, chosen_clips(which, rng))
+            job.say(f"sounds and {CHOSEN_MIXES} mixes of {which} programs to choose on")
+    return (solos, further), (mixes,), (held, fresh)
+
+
+def chosen_clips(which: str, rng: Rng) -> Iterator[Clip]:
+    """What is chosen on, of "held" or of "trained" programs: sounds of each family, then mixes of these.
+
+    Other voices than those trained on; the group is 1 for a family alone.
+    """
+    each = CHOSEN_SOLOS // len(TRAINED_PLAYERS)
+    sounds = [
+        sound for number, player in enumerate(TRAINED_PLAYERS)
+        for sound in sounds_of(player, each, which, 1000 * number, rng) if sound.family != "voice"
+    ]  # fmt: skip
+    sounds += [FamilySound("voice", voice(VALID_VOICES, rng), 9000) for _ in range(CHOSEN_SOLOS)]
+    yield from ((mel, truth, 1) for mel, truth, _ in solo_clips(sounds, rng))
+    yield from mix_clips(sounds, CHOSEN_MIXES, rng)

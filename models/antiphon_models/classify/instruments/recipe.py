@@ -24,7 +24,10 @@ F32 = NDArray[np.float32]
 ALONE, RECORDED = 0.4, 0.15
 """Share of a batch that is one family alone, and that is mixes recorded as such; the rest is mixed for the batch."""
 SHORT, SHORT_STEPS = EXCERPT // 2, 0.6
-"""Frames of the excerpts of the first batches, which take half the time, and the share of the steps that has them."""
+"""Frames of the excerpts of the first batches, which take half the time, and the share of the steps that has them.
+
+A training that begins with trained weights has none of them.
+"""
 POINTS = 6
 """At which a random curve over the bands is drawn."""
 
@@ -36,12 +39,14 @@ class InstrumentsRecipe(ClassifierRecipe):
     weights: ClassVar[str] = "classify-instruments"
     labels: ClassVar[tuple[str, ...]] = LABELS
     kind: ClassVar[Literal["one", "many", "number"]] = "many"
-    steps: ClassVar[int] = 2000
+    steps: ClassVar[int] = 20000
     size: ClassVar[int] = 32
+    channels: ClassVar[tuple[int, ...]] = (16, 32, 64, 96)
+    units: ClassVar[int] = 192
 
     def material(self, job: TrainingJob) -> tuple[LabeledClips, LabeledClips]:
         needs.folders(job.data, ("sonicpi", "esc10"))
-        solos, mixes, chosen = (clips.read(path) for path in material.make(job))
+        solos, mixes, chosen = (clips.read(*paths) for paths in material.make(job))
         truth = solos.targets
         self._rows = {label: np.flatnonzero(truth[:, n] > 0.5) for n, label in enumerate(LABELS)}
         self._rows[NONE] = np.flatnonzero(truth.max(axis=1) < 0.5)
@@ -56,7 +61,7 @@ class InstrumentsRecipe(ClassifierRecipe):
 
     def batch(self, step: int) -> Batch:
         rng = np.random.default_rng((self.job.seed, step))
-        frames = SHORT if step < SHORT_STEPS * self.steps else EXCERPT
+        frames = SHORT if step < SHORT_STEPS * self.steps and not self.job.further else EXCERPT
         excerpts, truths = [], []
         for _ in range(self.size):
             kind = rng.random()

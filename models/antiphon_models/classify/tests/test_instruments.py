@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from antiphon.api.models import ModelError, write_weights
 from antiphon_classify.classifier import EXCERPT, MEL
+from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips, spectrogram
-from antiphon_models.classify.instruments import thresholds
+from antiphon_models.classify.instruments import material, thresholds
 from antiphon_models.classify.instruments.baseline import LogisticRegression, features
 from antiphon_models.classify.instruments.families import FAMILIES, LABELS, TUNED_DRUMS
-from antiphon_models.classify.instruments.material import driven
+from antiphon_models.classify.instruments.material import FamilySound, driven
 from antiphon_models.classify.instruments.mixing import audible, draw_families, mixed
 from antiphon_models.classify.instruments.recipe import InstrumentsRecipe
 from antiphon_models.classify.instruments.recording import RATE, recorded
 from antiphon_models.classify.instruments.sounds import HELD_PLAYER, TRAINED_PLAYERS, played
 from antiphon_models.classify.instruments.takes import SECONDS, SPACE, cut, draw_take
+from antiphon_models.classify.network import TrainedClassifier
+from antiphon_models.learning.recipe import TrainingJob
 
 
 def tone(hertz: float, seconds: float = SECONDS) -> np.ndarray:
@@ -129,7 +135,7 @@ def test_the_baseline_separates_noise_from_tones() -> None:
     assert (lines.logits(rows[1::2]).argmax(axis=1) == truth[1::2].argmax(axis=1)).all()
 
 
-def test_batches_are_mixed_of_solos_and_repeat() -> None:
+def test_batches_are_mixed_of_solos_and_repeat(tmp_path: Path) -> None:
     rng = np.random.default_rng(9)
     frames, size = EXCERPT + 20, len(LABELS)
     truth = np.repeat(np.eye(size, dtype=np.float32), 2, axis=0)
@@ -138,7 +144,9 @@ def test_batches_are_mixed_of_solos_and_repeat() -> None:
     recipe = InstrumentsRecipe()
     recipe.train, recipe._mixes = solos, solos
     recipe._rows = {label: np.flatnonzero(truth[:, n]) for n, label in enumerate(LABELS)} | {"none": np.zeros(0, int)}
-    recipe.job = type("Job", (), {"seed": 1, "device": torch.device("cpu")})()
+    recipe.job = TrainingJob(tmp_path, tmp_path, 1, torch.device("cpu"), print, further=True)
+    assert recipe.batch(3)[0].shape == (recipe.size, EXCERPT, MEL.bands)
+    recipe.job = TrainingJob(tmp_path, tmp_path, 1, torch.device("cpu"), print)
     excerpts, targets = recipe.batch(3)
     assert excerpts.shape == (recipe.size, EXCERPT // 2, MEL.bands)
     assert recipe.batch(recipe.steps - 1)[0].shape == (recipe.size, EXCERPT, MEL.bands)
@@ -147,3 +155,48 @@ def test_batches_are_mixed_of_solos_and_repeat() -> None:
     again, same = recipe.batch(3)
     assert torch.equal(excerpts, again)
     assert torch.equal(targets, same)
+
+
+def test_what_is_chosen_on_is_alone_and_in_mixes(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def silent(player: object, count: int, which: str, group: int, rng: object) -> list[FamilySound]:
+        asked.append(which)
+        return [FamilySound(label, tone(200.0 + 90.0 * n, 3.5), group) for n, label in enumerate(LABELS)]
+
+    monkeypatch.setattr(material, "sounds_of", silent)
+    monkeypatch.setattr(material, "voice", lambda voices, rng: tone(150.0, 3.5))
+    monkeypatch.setattr(material, "CHOSEN_MIXES", 6)
+    monkeypatch.setattr(material, "CHOSEN_SOLOS", len(TRAINED_PLAYERS))
+    found = list(material.chosen_clips("trained", np.random.default_rng(10)))
+    assert set(asked) == {"trained"}
+    groups = [group for _, _, group in found]
+    alone = len(TRAINED_PLAYERS) * len(LABELS)
+    assert groups[:alone] == [1] * alone
+    assert len(groups) == alone + 6
+    assert min(groups[alone:]) > 1
+
+
+def test_clips_of_several_files_follow_each_other(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.npz", tmp_path / "b.npz"]
+    for number, path in enumerate(paths):
+        clips.write(path, [(np.full((EXCERPT + number, 2), float(number), np.float32), number, number)] * 2)
+    found = clips.read(*paths)
+    assert found.mel.shape == (4, EXCERPT, 2)
+    assert found.targets.tolist() == found.groups.tolist() == found.mel[:, 0, 0].tolist() == [0, 0, 1, 1]
+
+
+def test_a_training_begins_with_narrower_weights_and_refuses_wider_ones(tmp_path: Path) -> None:
+    torch.manual_seed(11)
+    recipe = InstrumentsRecipe()
+    for channels, units in (((4, 4, 8, 8), 16), ((16, 32, 64, 128), 512)):
+        arrays = TrainedClassifier(len(LABELS), channels, units).arrays()
+        write_weights(recipe.weights, arrays, tmp_path, {"labels": list(LABELS)})
+        if units < recipe.units:
+            begun = recipe.network_of(tmp_path)
+            assert isinstance(begun, TrainedClassifier)
+            assert np.allclose(begun.arrays()["labels.weight"][:, :units], arrays["labels.weight"])
+            assert len(begun.hidden.bias) == recipe.units
+        else:
+            with pytest.raises(ModelError, match="wider"):
+                recipe.network_of(tmp_path)
