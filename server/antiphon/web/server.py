@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import logging
 import socket
 import ssl
@@ -61,6 +62,8 @@ __all__ = [
 
 log = logging.getLogger("antiphon.http")
 
+ACCEPTED = 32
+"""Connections that are taken in a turn of the event loop: where handlers are many, a turn is long."""
 BUDGET = 0.002
 """Seconds of connections' turns before the event loop runs again."""
 
@@ -367,7 +370,9 @@ class HttpServer:
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        for number in itertools.count(1):
+            if number % ACCEPTED == 0:
+                await asyncio.sleep(0)
             try:
                 peer, _ = await loop.sock_accept(listener)
             except OSError as error:
@@ -383,7 +388,6 @@ class HttpServer:
             connection = HttpConnection(self)
             self.wait(connection)
             connection.opening = self.spawn(self._open(connection, peer))
-            await asyncio.sleep(0)
 
     async def _open(self, connection: HttpConnection, peer: socket.socket) -> None:
         loop = asyncio.get_running_loop()
