@@ -14,11 +14,12 @@ from tests import audio
 from tests.waiting import comes
 
 from antiphon.errors import FileError, UsageError, WireError
+from antiphon.pipeline import stream as stream_module
 from antiphon.pipeline import watching
 from antiphon.pipeline.arrivals import Arrival, FolderWatch, is_written, within
 from antiphon.pipeline.journal import ResultJournal
 from antiphon.pipeline.settings import WatchSettings, load
-from antiphon.pipeline.stream import SoundStream, StreamCounts
+from antiphon.pipeline.stream import SoundStream, StreamCounts, WaitingSound
 from antiphon.pipeline.stream_mqtt import PASSWORD, broker_of
 
 
@@ -97,6 +98,7 @@ def test_links_hidden_files_and_what_is_no_sound_do_not_arrive(tmp_path: Path) -
         ("none.wav", "there is no none.wav"),
         ("big.wav", "it has 2,000 bytes; watch.largest allows 1,000"),
         ("a\0.wav", "is no name of a file"),
+        ("\ud800.wav", "is no name of a file"),
         ("folder.wav", "is no ordinary file"),
     ],
 )
@@ -186,11 +188,21 @@ def test_sounds_are_analysed_bad_ones_have_a_reason_and_the_next_run_does_neithe
     assert by_name["a.wav"]["loudness"]["loudness"] == pytest.approx(-20.0, abs=6.0)
     assert by_name["a.wav"]["seconds"] == 1.0
     assert "watch.largest allows 1,000,000" in by_name["large.wav"]["reason"]
-    assert by_name["bad.wav"]["reason"].startswith("cannot read")
+    assert by_name["bad.wav"]["reason"].startswith("cannot read bad.wav: it is not")
     with ResultJournal(tmp_path / "watch.jsonl") as journal:
         assert journal.done.keys() == by_name.keys()
         counts = asyncio.run(go(journal, 0))
     assert (counts.analysed, counts.bad) == (0, 0)
+
+
+def test_a_fault_at_one_sound_is_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(path: Path) -> str:
+        raise RuntimeError("so it\nis")
+
+    monkeypatch.setattr(stream_module, "file_digest", fails)
+    with ResultJournal(tmp_path / "watch.jsonl") as journal:
+        row = streamed(tmp_path, journal).result(WaitingSound("a.wav", tmp_path / "a.wav", 1, 2, 0.0))
+    assert row["reason"] == "Antiphon failed at this: RuntimeError: so it is"
 
 
 def test_a_full_queue_leaves_files_in_the_folder(tmp_path: Path) -> None:

@@ -608,3 +608,17 @@ def test_default_ports_need_not_be_named() -> None:
     assert not Site("http", 4401).is_ours("localhost")
     assert Site("https", 4401).is_ours("10.0.0.7:4401", local="10.0.0.7")
     assert not Site("https", 4401).is_ours("10.0.0.8:4401", local="10.0.0.7")
+
+
+async def test_many_connections_are_taken_in_few_turns() -> None:
+    clients: list[socket.socket] = []
+    async with serving() as server:
+        try:
+            for _ in range(64):
+                clients.append(socket.create_connection(("127.0.0.1", server.port), 10))
+            for _ in range(12):
+                await asyncio.sleep(0)
+            assert len(server.waiting) == 64
+        finally:
+            for client in clients:
+                client.close()

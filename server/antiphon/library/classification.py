@@ -71,15 +71,20 @@ def classify(name: str, path: Path) -> dict[str, Any]:
     try:
         with Decoder(path) as decoder:
             rate = decoder.info.rate
+            _check_length(decoder.info.frames or 0, rate)  # an hour is not computed for what says that it has ten
             feed, frames = AnalysisFeed(name, analysis, rate, decoder.info.channels), 0
             for block in decoder.blocks():
                 feed.take(block)
                 frames += block.shape[1]
-                if frames > LONGEST * rate:
-                    raise UsageError(f"the sound lasts more than {LONGEST / 60:g} minutes; send a part of it")
+                _check_length(frames, rate)
         return {"duration": round(frames / rate, 3), **_values(analysis, feed)}
     except FileError as error:
         raise _plain(error, decoder_name=str(path)) from None
+
+
+def _check_length(frames: int, rate: int) -> None:
+    if frames > LONGEST * rate:
+        raise UsageError(f"the sound lasts more than {LONGEST / 60:g} minutes; send a part of it")
 
 
 def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, Any]]:
@@ -120,11 +125,12 @@ def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, An
 
 
 def _classifier(name: str) -> Analysis:
+    from antiphon.runtime.shortening import short_repr
     from antiphon.runtime.suggestion import instead
 
     present = classifiers()
     if name not in present:
-        raise LookupError(f"there is no classifier {name!r}{instead(name, sorted(present))}")
+        raise LookupError(f"there is no classifier {short_repr(name)}{instead(name, sorted(present))}")
     return present[name]
 
 

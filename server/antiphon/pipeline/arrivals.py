@@ -102,7 +102,11 @@ def within(folder: Path, name: str, largest: int) -> Arrival:
         WireError: It is not there, not below the folder, a link, not a sound, or too large.
     """
     said = shown(name[:120])
-    if "\0" in name or len(name) > 1000:
+    try:
+        encoded = os.fsencode(name)
+    except UnicodeEncodeError:  # half of a character, which JSON can write
+        encoded = b"\0"
+    if b"\0" in encoded or len(name) > 1000:
         raise WireError(f"{said} is no name of a file")
     root = os.path.realpath(folder)
     path = os.path.normpath(os.path.join(root, name))

@@ -17,12 +17,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from antiphon.errors import FileError, WireError
+from antiphon.io.decode import shown
 from antiphon.library.analyses import identify_and_analyse
 from antiphon.pipeline.analysing import prediction
 from antiphon.pipeline.arrivals import Arrival, FolderWatch, check_size
 from antiphon.pipeline.journal import ResultJournal
 from antiphon.pipeline.settings import WatchSettings
 from antiphon.pipeline.shards import file_digest
+from antiphon.runtime.shortening import shorten
 
 AT_ONCE = 2
 LOOK = 0.1
@@ -161,8 +163,12 @@ class SoundStream:
             check_size(sound.size, self.settings.largest)
             digest = file_digest(sound.path)
             identity, _, results = identify_and_analyse(os.fsencode(sound.path), self._names)
-        except (FileError, WireError) as error:
-            return {"name": sound.name, "reason": str(error), "after": self._after(sound), **where}
+        except (FileError, WireError) as error:  # a client knows no path of this machine
+            reason = str(error).replace(shown(sound.path), shown(sound.name))
+            return {"name": sound.name, "reason": reason, "after": self._after(sound), **where}
+        except Exception as error:  # a fault of ours costs one sound, and not those that follow
+            reason = shorten(" ".join(f"Antiphon failed at this: {type(error).__name__}: {error}".split()), 300)
+            return {"name": sound.name, "reason": reason, "after": self._after(sound), **where}
         said = prediction(sound.name, digest, identity.duration, results)
         return {**said, "after": self._after(sound), **where}
 
