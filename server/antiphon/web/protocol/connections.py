@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from antiphon.errors import EngineError
-from antiphon.web.connection import ConnectionServer, HttpConnection
+from antiphon.web.protocol.connection import ConnectionServer, HttpConnection
 
 BUDGET = 0.002
 """Seconds of connections' turns before the event loop runs again."""
