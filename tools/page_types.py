@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from antiphon.web.api import openapi
+from antiphon.web.api import openapi, schemas
 
 PAGE = Path(__file__).parents[1] / "page/src/api.d.ts"
 HEAD = "// The types of the HTTP API. tools/page_types.py makes them of its OpenAPI document: make page.\n"
@@ -53,7 +53,7 @@ def typed(schema: dict[str, Any]) -> str:
 def text() -> str:
     """The file as it should be: an interface for each schema, and what each path answers and takes."""
     shown = [HEAD]
-    for name, schema in openapi.SCHEMAS.items():
+    for name, schema in schemas.SCHEMAS.items():
         every = schema.get("allOf", [schema])
         bases = [typed(one) for one in every if "$ref" in one]
         heading = f"{name} extends {', '.join(bases)}" if bases else name

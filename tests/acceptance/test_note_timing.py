@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pytest
 import soundfile
 from tests import noteclick
 from tests.acceptance.test_kept_sets import again
+from tests.noteclick_home import noteclick_home
 from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess, bundle, message, ntp
@@ -22,22 +22,12 @@ RATE = 48000
 GAP = 293
 """Prime to the block, so that every offset in it is met."""
 NOTES = 300
-PATCH = """format = 1
-[nodes.k]
-type = "noteclick"
-[wires]
-"k" = "out"
-"""
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     """A home with the plugin in it and a patch that plays it."""
-    folder = tmp_path / "data" / "plugins" / "noteclick"
-    folder.mkdir(parents=True)
-    shutil.copy(Path(noteclick.__file__), folder / "__init__.py")
-    (tmp_path / "keys.toml").write_text(PATCH)
-    return tmp_path
+    return noteclick_home(tmp_path)
 
 
 @pytest.fixture

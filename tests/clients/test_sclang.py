@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests import noteclick
 from tests.clients.conftest import QUARK, Run
+from tests.noteclick_home import PATCH, noteclick_home
 from tests.waiting import play_for
 
 from antiphon.bench.rig import ServerProcess
@@ -17,21 +16,11 @@ from antiphon.bench.rig import ServerProcess
 pytestmark = pytest.mark.real
 HERE = Path(__file__).parent
 RATE = 48000
-PATCH = """format = 1
-[nodes.k]
-type = "noteclick"
-[wires]
-"k" = "out"
-"""
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "data" / "plugins" / "noteclick"
-    folder.mkdir(parents=True)
-    shutil.copy(Path(noteclick.__file__), folder / "__init__.py")
-    (tmp_path / "keys.toml").write_text(PATCH)
-    return tmp_path
+    return noteclick_home(tmp_path)
 
 
 def in_time(sclang: Run, home: Path, file: Path, *args: str) -> tuple[str, np.ndarray]:

@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "architecture.md").read_text()
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 ROWS = re.findall(r"^\| .* \| `([\w/]+\.py)` \| (.*) \|$", PAGE, re.MULTILINE)
 
 
@@ -23,10 +24,10 @@ def defined(file: Path) -> set[str]:
     """Functions and classes of a module, and the methods as Class.method."""
     found = set()
     for item in ast.parse(file.read_text()).body:
-        if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        if isinstance(item, (*FUNCTIONS, ast.ClassDef)):
             found.add(item.name)
         if isinstance(item, ast.ClassDef):
-            found |= {f"{item.name}.{part.name}" for part in item.body if isinstance(part, ast.FunctionDef)}
+            found |= {f"{item.name}.{part.name}" for part in item.body if isinstance(part, FUNCTIONS)}
     return found
 
 
@@ -50,3 +51,12 @@ def test_the_rooms_are_drawn_as_the_contract_has_them() -> None:
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
     (layers,) = [contract["layers"] for contract in contracts if contract["id"] == "rooms"]
     assert rooms == layers
+
+
+def test_each_folder_of_a_room_is_on_the_page() -> None:
+    server = ROOT / "server" / "antiphon"
+    folders = {file.parent.relative_to(server).as_posix() for file in server.glob("*/**/__init__.py")}
+    within = {folder for folder in folders if "/" in folder and "templates" not in folder}
+    rooms = {folder.split("/")[0] for folder in folders}
+    named = {name for name in re.findall(r"`(\w+/[\w/]+)/`", PAGE) if name.split("/")[0] in rooms - {"plugins"}}
+    assert within == named

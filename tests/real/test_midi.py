@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests import noteclick
+from tests.noteclick_home import noteclick_home
 from tests.real.conftest import NAME, Jackd, _wait_for
 from tests.real.keyboard import Keyboard
 from tests.waiting import play_for, until
@@ -38,11 +38,7 @@ RATE = 48000
 
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "data" / "plugins" / "noteclick"
-    folder.mkdir(parents=True)
-    shutil.copy(Path(noteclick.__file__), folder / "__init__.py")
-    (tmp_path / "keys.toml").write_text(PATCH)
-    return tmp_path
+    return noteclick_home(tmp_path, PATCH)
 
 
 def served(jackd: Jackd, home: Path, *options: str, audio: str = "headless") -> ServerProcess:

@@ -12,7 +12,7 @@ import pytest
 from tests.waiting import comes
 
 from antiphon.errors import PluginError
-from antiphon.web import bodies
+from antiphon.web.protocol import bodies
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Response, answer
 
 LIMITS = Limits(request_seconds=60.0, idle_seconds=60.0)

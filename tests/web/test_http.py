@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from tests.waiting import comes
 
 from antiphon.errors import EngineError, PluginError
-from antiphon.web.guard import Site, decode_path
+from antiphon.web.protocol.guard import Site, decode_path
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Refusal, Response, answer, text
 
 QUICK = Limits(request_seconds=0.4, idle_seconds=0.4)

@@ -24,9 +24,9 @@ from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.io.http_message import Refusal, text
 from antiphon.runtime.child_process import pair
 from antiphon.web.control_link import ControlLink
-from antiphon.web.guard import Limits
 from antiphon.web.oscquery import listeners
 from antiphon.web.oscquery.address_space import AddressSpace
+from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer
 from antiphon.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
 

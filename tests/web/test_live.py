@@ -22,10 +22,10 @@ from antiphon.web.access import TokenGuard
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.live_words import sound_names, words
 from antiphon.web.control_link import NodeValues
-from antiphon.web.guard import Limits
 from antiphon.web.page import routes as pages
 from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
+from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer
 from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_STEPS, pack, unpack
 

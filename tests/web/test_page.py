@@ -32,11 +32,11 @@ from antiphon.runtime.child_process import pair
 from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
 from antiphon.web.api import graph_json
 from antiphon.web.control_link import ControlLink
-from antiphon.web.guard import Limits
 from antiphon.web.page import feed
 from antiphon.web.page import files as page
 from antiphon.web.page import node_sound as sound
 from antiphon.web.page import routes as pages
+from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer
 from antiphon.wire.osc import IMMEDIATELY, Double, decode, encode, encode_bundle
 

@@ -16,8 +16,6 @@ PACKAGES = "ghc and libghc-tidal-dev"
 """What has to be installed, as Debian calls it."""
 PATIENCE = 120.0
 """Seconds after which Tidal has failed to answer, also on a busy machine."""
-CONNECTED = "Connected to SuperDirt"
-"""What it prints once its handshake was answered."""
 LATENCY = 0.4
 """Seconds by which it sends events ahead; a boot file has 0.05 to 0.3."""
 _BOOT = """

@@ -16,6 +16,7 @@ from typing import Any
 from antiphon.bench.flood import Flood
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import ServerProcess, free_port, message
+from antiphon.runtime import scheduling
 
 RATES = (5000, 20000, 40000)
 BURSTS = (10_000, 100_000)
@@ -133,6 +134,31 @@ def ping_for(port: int, pings: list[float], ending: threading.Event) -> None:
             with contextlib.suppress(TimeoutError):
                 sock.recv(4096)
                 pings.append((time.perf_counter() - begun) * 1e3)
+
+
+def pinged(port: int, seconds: float) -> list[float]:
+    """Pings from a thread of its own.
+
+    Args:
+        port: Of OSC.
+        seconds: How long.
+
+    Returns:
+        Each round trip in milliseconds.
+    """
+    pings: list[float] = []
+    ending = threading.Event()
+
+    def ping() -> None:
+        scheduling.short_slices()  # as in control: the answer is measured, not the wake-up of this thread
+        ping_for(port, pings, ending)
+
+    thread = threading.Thread(target=ping)
+    thread.start()
+    time.sleep(seconds)
+    ending.set()
+    thread.join()
+    return pings
 
 
 def _burst(port: int, count: int) -> None:

@@ -9,16 +9,14 @@ import selectors
 import signal
 import socket
 import statistics
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon.bench.osc import ping_for
+from antiphon.bench.osc import pinged
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import ServerProcess
-from antiphon.runtime import scheduling
 
 ROUNDS = 5
 SLOW = 200
@@ -46,7 +44,7 @@ def main(seconds: float) -> None:
             for name in CONDITIONS:
                 with _condition(name, server, answered, seconds):
                     at = _processor_seconds(before["control"]["pid"])
-                    pings[name].append(_pinged(server.osc, seconds))
+                    pings[name].append(pinged(server.osc, seconds))
                     used[name].append((_processor_seconds(before["control"]["pid"]) - at) / seconds)
         after = server.status()
         memory = {name: _memory(after[name]["pid"]) for name in ("web", "control", "engine")}
@@ -76,23 +74,6 @@ def _row(rounds: list[list[float]], used: list[float]) -> dict[str, Any]:
     each = [percentiles(round_)["p99"] for round_ in rounds]
     return {"pings": len(pooled), **percentiles(pooled), "median": statistics.median(each), "rounds": each,
             "control": statistics.median(used)}  # fmt: skip
-
-
-def _pinged(port: int, seconds: float) -> list[float]:
-    """Milliseconds of each ping."""
-    pings: list[float] = []
-    ending = threading.Event()
-
-    def ping() -> None:
-        scheduling.short_slices()  # as in control: the answer is measured, not the wake-up of this thread
-        ping_for(port, pings, ending)
-
-    thread = threading.Thread(target=ping)
-    thread.start()
-    time.sleep(seconds)
-    ending.set()
-    thread.join()
-    return pings
 
 
 @contextlib.contextmanager

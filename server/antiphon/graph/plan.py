@@ -10,176 +10,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-
 from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.processor import IO, PEDAL, BlockTime, Event
+from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon.graph.graph import Graph
 from antiphon.graph.modulation import Modulation
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.succession import succeed
-from antiphon.native import dsp
-
-
-class DelayLine:
-    """A delay for latency compensation.
-
-    Attributes:
-        source: Input buffer, float32 `[channels, block]`.
-        out: Output buffer of the same shape.
-    """
-
-    def __init__(self, source: Samples, lag: int) -> None:
-        """A silent delay of `lag` frames, 1 at least."""
-        self.source = source
-        self.out = np.zeros_like(source)
-        self._ring = np.zeros((source.shape[0], lag + 1), np.float32)
-        self._lag, self._at = lag, 0
-
-    def run(self, frames: int) -> None:
-        """Delays the first `frames` of the source's block."""
-        dsp.delay_line(self.source, self.out, self._ring, self._at, self._lag, frames)
-        self._at = (self._at + frames) % self._ring.shape[1]
-
-    def clear(self) -> None:
-        """Fills the delay with silence."""
-        self._ring.fill(0.0)
-
-    def copy_state(self, old: DelayLine) -> None:
-        """Copies the content of another plan's delay line of equal lag and channels."""
-        self._ring[:] = old._ring
-        self._at = old._at
-
-
-class FeedbackDelay:
-    """A wire that closes a cycle: a delay of one block, whatever the number of frames of each call.
-
-    Attributes:
-        source: Input buffer, float32 `[channels, block]`.
-        block: The delay, frames.
-        out: Output buffer of the same shape.
-    """
-
-    def __init__(self, source: Samples) -> None:
-        self.source = source
-        self.block = source.shape[1]
-        self.out = np.zeros_like(source)
-        self._ring = np.zeros((source.shape[0], 2 * self.block), np.float32)
-        self._at = 0
-
-    def read(self, frames: int) -> None:
-        """Writes the delayed signal to `out`; before the nodes of a block run."""
-        size = 2 * self.block
-        start = (self._at - self.block) % size
-        first = min(frames, size - start)
-        self.out[:, :first] = self._ring[:, start : start + first]
-        self.out[:, first:frames] = self._ring[:, : frames - first]
-
-    def write(self, frames: int) -> None:
-        """Stores the source's signal; after the nodes of a block have run."""
-        size = 2 * self.block
-        first = min(frames, size - self._at)
-        self._ring[:, self._at : self._at + first] = self.source[:, :first]
-        self._ring[:, : frames - first] = self.source[:, first:frames]
-        self._at = (self._at + frames) % size
-
-    def clear(self) -> None:
-        """Fills the delay with silence."""
-        self._ring.fill(0.0)
-
-    def copy_state(self, old: FeedbackDelay) -> None:
-        """Copies the content of another plan's wire of equal channels."""
-        self._ring[:] = old._ring
-        self._at = old._at
-
-
-SourceKey = tuple[int, str, int]
-"""Identifies the signal of a wire: number and port of its source, and its delay in frames (-1: it closes a cycle)."""
-
-
-class InputMix:
-    """The signal at one input: silence, one wire unchanged, or the sum of several with adapted channels.
-
-    Attributes:
-        sources: Buffers of the wires, float32 `[channels, block]` each.
-        keys: Identifies the wires.
-        direct: Whether the only source is used without a copy.
-        buffer: The signal, float32 `[channels, block]`.
-        view: The same, read-only.
-    """
-
-    def __init__(
-        self, sources: list[Samples], channels: int, block: int, keys: frozenset[SourceKey] = frozenset()
-    ) -> None:
-        self.sources = sources
-        self.keys = keys
-        self.direct = len(sources) == 1 and sources[0].shape[0] == channels
-        self.buffer = sources[0] if self.direct else np.zeros((channels, block), np.float32)
-        self.view = self.buffer.view()
-        self.view.flags.writeable = False
-
-    def run(self, frames: int) -> None:
-        """Computes the first `frames` of the signal."""
-        if self.direct or not self.sources:
-            return
-        into = self.buffer[:, :frames]
-        _adapt(self.sources[0], into, frames, add=None)
-        for source in self.sources[1:]:
-            _adapt(source, into, frames, add=into)
-
-
-def _adapt(source: Samples, into: Samples, frames: int, add: Samples | None) -> None:
-    """Copies or adds with another number of channels: mono to all, all averaged to mono, else surplus ones dropped."""
-    have, want = source.shape[0], into.shape[0]
-    part = source[:, :frames]
-    if want == 1 and have > 1:
-        part = part.mean(axis=0, keepdims=True, dtype=np.float32)
-    elif have > want:
-        part = part[:want]
-    if have == 1 or part.shape[0] == want:
-        if add is None:
-            into[:] = part
-        else:
-            into += part
-        return
-    if add is None:
-        into[part.shape[0] :] = 0.0
-        into[: part.shape[0]] = part
-    else:
-        into[: part.shape[0]] += part
-
-
-class NoteWire:
-    """A wire for events from one node to another.
-
-    Attributes:
-        key: Number and port of the source.
-        events: The source's events of this block.
-        held: (channel, note) of notes that have not ended.
-        pedals: Channels whose sustain pedal is down.
-    """
-
-    def __init__(self, key: tuple[int, str], events: list[Event]) -> None:
-        self.key, self.events = key, events
-        self.held: set[tuple[int, int]] = set()
-        self.pedals: set[int] = set()
-
-    def take(self, into: list[Event]) -> None:
-        """Appends the source's events to `into`, and tracks notes and pedals."""
-        for event in self.events:
-            into.append(event)
-            match event.kind:
-                case "on":
-                    self.held.add((event.channel, event.number))
-                case "off":
-                    self.held.discard((event.channel, event.number))
-                case "control" if event.number == PEDAL:
-                    (self.pedals.add if event.value >= 0.5 else self.pedals.discard)(event.channel)
-
-    def endings(self) -> list[Event]:
-        """Events that end all held notes and pedals."""
-        notes = [Event("off", 0, number, 0.0, channel) for channel, number in sorted(self.held)]
-        return [*notes, *(Event("control", 0, PEDAL, 0.0, channel) for channel in sorted(self.pedals))]
+from antiphon.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, WireKey
 
 
 @dataclass(slots=True)
@@ -224,10 +61,6 @@ class NodeFailure:
     number: int
     name: str
     reason: str
-
-
-WireKey = tuple[int, str, int, str, int, int]
-"""Identifies a wire with a delay: number and port of its source and its destination, lag in frames, channels."""
 
 
 class Crossing(Protocol):

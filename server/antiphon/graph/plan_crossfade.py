@@ -13,7 +13,8 @@ import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import BlockTime
-from antiphon.graph.plan import InputMix, Plan, Step
+from antiphon.graph.plan import Plan, Step
+from antiphon.graph.wire_signals import InputMix
 from antiphon.native import dsp
 
 SLIDE = 0.010

@@ -14,7 +14,8 @@ from antiphon.errors import PatchError
 from antiphon.graph.graph import IN, OUT, End, Graph, Wire
 from antiphon.graph.modulation import Modulation
 from antiphon.graph.node_host import NodeHost
-from antiphon.graph.plan import DelayLine, FeedbackDelay, InputMix, NoteWire, Plan, SourceKey, Step, WireKey
+from antiphon.graph.plan import Plan, Step
+from antiphon.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, SourceKey, WireKey
 
 MAX_LATENCY_SECONDS = 10.0
 """Longest latency of a path through a graph; it bounds the memory of delay lines."""

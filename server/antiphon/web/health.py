@@ -10,7 +10,7 @@ import asyncio
 
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.control_link import ControlLink
-from antiphon.web.guard import HEALTH
+from antiphon.web.protocol.guard import HEALTH
 from antiphon.web.server import HttpServer
 
 PATIENCE = 3.0

@@ -32,11 +32,11 @@ from antiphon.web.api.library import LibraryRoutes
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.osc_json import checked
 from antiphon.web.control_link import About, ControlLink
-from antiphon.web.guard import Limits
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.page import files, phone, routes
 from antiphon.web.performer_link import PerformerLink
+from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer
 from antiphon.wire.ip_address import plain_ip
 from antiphon.wire.osc import Arg

@@ -31,15 +31,15 @@ from antiphon.io.http_message import (
     text,
 )
 from antiphon.web.access import with_offered_token
-from antiphon.web.application import Guard, Routes, ServeWebSocket, admitted
-from antiphon.web.asgi import Receive, Send
-from antiphon.web.connections import Connections, listen
 from antiphon.web.control_link import ControlLink
-from antiphon.web.counters import HttpCounters
-from antiphon.web.guard import LOOPBACK, Limits, Site
-from antiphon.web.handler_calls import HandlerCalls
 from antiphon.web.oscquery.listeners import Listeners
-from antiphon.web.route_table import RouteTable
+from antiphon.web.protocol.application import Guard, Routes, ServeWebSocket, admitted
+from antiphon.web.protocol.asgi import Receive, Send
+from antiphon.web.protocol.connections import Connections, listen
+from antiphon.web.protocol.counters import HttpCounters
+from antiphon.web.protocol.guard import LOOPBACK, Limits, Site
+from antiphon.web.protocol.handler_calls import HandlerCalls
+from antiphon.web.protocol.route_table import RouteTable
 
 __all__ = [
     "Authorise",

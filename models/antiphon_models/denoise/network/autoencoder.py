@@ -11,28 +11,22 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from antiphon.api.networks import State, StreamingModel
+from antiphon.api.networks import State
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.autoencoder_network import HIDDEN, LATENT, LEAST, SPREAD
-from antiphon_denoise.learned.spec import AUTOENCODER, HOP, UNITS
+from antiphon_denoise.learned.spec import AUTOENCODER
 from antiphon_denoise.learned.tables import FEATURES
-from antiphon_models.denoise.network.features import FeatureExtractor, Features, Past, turned
-from antiphon_models.denoise.network.recorded import Recorded
+from antiphon_models.denoise.network.features import Features, Past, turned
+from antiphon_models.denoise.network.gains import GainNetwork
 
 
-class Autoencoder(StreamingModel):
-    """From log powers `[slots, 2, UNITS]`, of input and learned noise, to gains `[slots, 1, UNITS]`, 0 to 1."""
+class Autoencoder(GainNetwork):
+    """Encodes and decodes bands of a spectrum; gains are their ratio."""
 
     name: ClassVar[str] = AUTOENCODER.name
-    hop: ClassVar[int] = UNITS
-    answer: ClassVar[int | None] = UNITS
-    frames: ClassVar[int | None] = HOP
-    inputs: ClassVar[int] = 2
-    outputs: ClassVar[int] = 1
 
     def __init__(self) -> None:
         super().__init__()
-        self.follow = FeatureExtractor()
         self.enter = torch.nn.Linear(COUNT * FEATURES, HIDDEN)
         self.encode = torch.nn.GRU(HIDDEN, HIDDEN, batch_first=True)
         self.mean = torch.nn.Linear(HIDDEN, LATENT)
@@ -40,13 +34,9 @@ class Autoencoder(StreamingModel):
         self.open = torch.nn.Linear(LATENT, HIDDEN)
         self.decode = torch.nn.GRU(HIDDEN, HIDDEN, batch_first=True)
         self.leave = torch.nn.Linear(HIDDEN, COUNT)
-        self._recorded = Recorded(self, self._hop)
 
     def start(self, slots: int) -> State:
         return (*self.follow.start(slots), torch.zeros(slots, HIDDEN), torch.zeros(slots, HIDDEN))
-
-    def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        return self._recorded(x, state)
 
     def _hop(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         now, past = self.follow.step(x, Past(*state[:3]))

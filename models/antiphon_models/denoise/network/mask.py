@@ -15,47 +15,37 @@ from typing import ClassVar
 import torch
 from torch.nn import functional
 
-from antiphon.api.networks import State, StreamingModel
+from antiphon.api.networks import State
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned.mask_network import LAST, SLOPE, TELLS, UNSURE, WIDTH
-from antiphon_denoise.learned.spec import HOP, MASK, UNITS
+from antiphon_denoise.learned.spec import MASK
 from antiphon_denoise.learned.tables import DETAILS, FEATURES
-from antiphon_models.denoise.network.features import FeatureExtractor, Past, turned
-from antiphon_models.denoise.network.recorded import Recorded
+from antiphon_models.denoise.network.features import Past, turned
+from antiphon_models.denoise.network.gains import GainNetwork
 
 OPEN = 1.5
 """The gate's logit to begin with."""
 
 
-class MaskNetwork(StreamingModel):
-    """From log powers `[slots, 2, UNITS]`, of input and learned noise, to gains `[slots, 1, UNITS]`, 0 to 1."""
+class MaskNetwork(GainNetwork):
+    """Gains of a gate for each bin, whose rule recurrent layers give for each band."""
 
     name: ClassVar[str] = MASK.name
-    hop: ClassVar[int] = UNITS
-    answer: ClassVar[int | None] = UNITS
-    frames: ClassVar[int | None] = HOP
-    inputs: ClassVar[int] = 2
-    outputs: ClassVar[int] = 1
 
     def __init__(self) -> None:
         super().__init__()
-        self.follow = FeatureExtractor()
         self.enter = torch.nn.Linear(COUNT * FEATURES, WIDTH)
         self.first = torch.nn.GRU(WIDTH, WIDTH, batch_first=True)
         self.second = torch.nn.GRU(WIDTH, WIDTH, batch_first=True)
         self.say = torch.nn.Linear(2 * WIDTH, COUNT * (DETAILS + 1 + TELLS))
         self.bend = torch.nn.Linear(DETAILS + 1 + TELLS, LAST)
         self.last = torch.nn.Linear(LAST, 1)
-        self._recorded = Recorded(self, self._hop)
         with torch.no_grad():
             self.say.weight.mul_(0.3)
             self.say.bias.view(COUNT, -1)[:, DETAILS] = OPEN
 
     def start(self, slots: int) -> State:
         return *self.follow.start(slots), torch.zeros(slots, WIDTH), torch.zeros(slots, WIDTH)
-
-    def step(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
-        return self._recorded(x, state)
 
     def _hop(self, x: torch.Tensor, state: State) -> tuple[torch.Tensor, State]:
         now, past = self.follow.step(x, Past(*state[:3]))

@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from importlib import resources
@@ -19,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.bench.chromium import BINARY, BrowserTab, Chromium
-from antiphon.bench.osc import ping_for
+from antiphon.bench.osc import pinged
 from antiphon.bench.page import browser, clients
 from antiphon.bench.report import finish, percentiles, table
 from antiphon.bench.rig import ServerProcess, burner, free_port
 from antiphon.errors import UsageError
-from antiphon.runtime import scheduling
 
 PATCH = """format = 1
 name = "Page"
@@ -148,7 +146,7 @@ def _costs(server: ServerProcess, chromium: Chromium, seconds: float) -> list[di
             with _condition(name, server, chromium):
                 time.sleep(1.0)  # what the condition's beginning costs is not its load
                 before = server.status()
-                _ping(server.osc, seconds, pings[name])
+                pings[name] += pinged(server.osc, seconds)
                 after = server.status()
             missed[name] += after["missed_blocks"] - before["missed_blocks"]
             blocks[name] += after["blocks"] - before["blocks"]
@@ -173,20 +171,6 @@ def _condition(name: str, server: ServerProcess, chromium: Chromium) -> Iterator
                     print(f"{closed()} connections of clients were closed as too slow, and opened again")
         finally:
             chromium.close_tabs()
-
-
-def _ping(port: int, seconds: float, pings: list[float]) -> None:
-    ending = threading.Event()
-
-    def ping() -> None:
-        scheduling.short_slices()  # as in control: the answer is measured, not the wake-up of this thread
-        ping_for(port, pings, ending)
-
-    thread = threading.Thread(target=ping)
-    thread.start()
-    time.sleep(seconds)
-    ending.set()
-    thread.join()
 
 
 def _play(chromium: Chromium, home: Path) -> dict[str, float]:

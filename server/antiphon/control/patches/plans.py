@@ -1,11 +1,11 @@
-"""Plans requested from the engine: pending answers, rollback of refused ones, and requests to a new engine."""
+"""Plans requested from the engine: rollback of refused ones, and requests to a new engine."""
 
 from __future__ import annotations
 
 import logging
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import Any, Protocol
@@ -16,6 +16,7 @@ from antiphon.control.executor import CommandExecutor
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.syncs import Syncs
+from antiphon.control.patches.answers import MAX_ANSWERS, PlanAnswer, PlanAnswers
 from antiphon.control.patches.history import MAX_EDITS, Before, EditHistory, Rollback, before, graph_to_restore
 from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.replies import Replies
@@ -31,34 +32,12 @@ from antiphon.runtime import paths, resources
 from antiphon.session.effects import Effect
 from antiphon.session.scenes import Scene, restricted_to
 from antiphon.session.session import Session
-from antiphon.wire.osc import Arg, encode
+from antiphon.wire.osc import Arg
 
 log = logging.getLogger("antiphon.control")
 
-MAX_WAITING = 1024
 PATIENCE = 20.0
 """Seconds until a plan that was neither confirmed nor refused is requested again."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """An answer that depends on a plan.
-
-    Attributes:
-        goal: Number of the load that decides.
-        peer: Who is answered; None for no answer.
-        address: What the answer names.
-        done: Arguments of `/done` when the plan plays; None sends none.
-        then: Called when the plan plays.
-        refused: Called with the reason when the engine refuses the plan; then nothing else is said of it.
-    """
-
-    goal: int
-    peer: Peer | None
-    address: str
-    done: tuple[Arg, ...] | None
-    then: Callable[[], None] | None = None
-    refused: Callable[[str], None] | None = None
 
 
 class PlanServer(Protocol):
@@ -97,7 +76,7 @@ class Plans:
     def __init__(self, server: PlanServer) -> None:
         """Nothing is requested yet."""
         self._server = server
-        self._waiting: list[_Waiting] = []
+        self._answers = PlanAnswers(server.replies)
         self._engine = 0
         self._clock = (0, 0.0)
         self.latency = 0
@@ -221,8 +200,8 @@ class Plans:
         self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None,
         then: Callable[[], None] | None = None, refused: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
-        if max(len(self._waiting), len(self._rollbacks)) >= MAX_WAITING:
-            raise PatchError(f"{MAX_WAITING} changes wait for the engine already; try again")
+        if max(len(self._answers), len(self._rollbacks)) >= MAX_ANSWERS:
+            raise PatchError(f"{MAX_ANSWERS} changes wait for the engine already; try again")
         state, history = self._server.session.state, self.history
         effects = make()
         if state.loading:
@@ -268,14 +247,11 @@ class Plans:
             refused: Called with the reason when the engine refuses it.
         """
         state = self._server.session.state
+        answer = PlanAnswer(state.goal, peer, address, done, then, refused)
         if state.loading:
-            if len(self._waiting) < MAX_WAITING:
-                self._waiting.append(_Waiting(state.goal, peer, address, done, then, refused))
-            return
-        if done is not None and peer is not None:
-            self._server.replies.reply(peer, encode("/done", address, *done))
-        if then is not None:
-            then()
+            self._answers.add(answer)
+        else:
+            self._answers.give(answer)
 
     # ---- reports of the engine
 
@@ -285,11 +261,7 @@ class Plans:
         effects = server.session.state.loaded(serial, server.clock.moment().sample)
         self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
         self.latency = latency
-        for request in self._settled(serial):
-            if request.done is not None and request.peer is not None:
-                server.replies.reply(request.peer, encode("/done", request.address, *request.done))
-            if request.then is not None:
-                request.then()
+        self._answers.loaded(serial)
         self.failed = False
         server.executor.perform(effects)
         server.outbox.plan_plays()
@@ -318,13 +290,7 @@ class Plans:
             self._roll_back()
             if server.session.state.silent:
                 effects = effects + server.session.state.restarted()
-        asking = [request for request in self._settled(serial) if request.peer is not None or request.refused]
-        for request in asking:
-            if request.refused is not None:
-                request.refused(reason)
-            if request.peer is not None:
-                server.replies.fail(request.peer, request.address, reason)
-        if not asking:
+        if not self._answers.refused(serial, reason):
             log.warning("the patch cannot be played: %s", reason)
         server.executor.perform(effects)
         server.structure_changed()
@@ -373,7 +339,7 @@ class Plans:
     def _retarget(self) -> None:
         """Makes pending answers and rollbacks depend on the last load, which contains all edits before it."""
         goal = self._server.session.state.serial
-        self._waiting = [replace(w, goal=goal) for w in self._waiting]
+        self._answers.retarget(goal)
         self._rollbacks = [replace(state, goal=goal) for state in self._rollbacks]
 
     def _clock_shift(self) -> int:
@@ -384,11 +350,6 @@ class Plans:
         now = self._server.clock.now_ns()
         shift = self._server.link.sample_at(now) - (sample + (now - then) * self._server.session.rate / 1e9)
         return round(shift) if abs(shift) > self._server.session.rate / 10 else 0
-
-    def _settled(self, serial: int) -> list[_Waiting]:
-        done = [w for w in self._waiting if w.goal <= serial]
-        self._waiting = [w for w in self._waiting if w.goal > serial]
-        return done
 
     # ---- state that outlives the process
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
-from antiphon.web.asgi import SEND_SECONDS, Receive, Send
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.oscquery.address_space import PATH_REMOVED, AddressSpace
+from antiphon.web.protocol.asgi import SEND_SECONDS, Receive, Send
 from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:

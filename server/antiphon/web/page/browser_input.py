@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 
 from antiphon.io.tap_memory import INPUT_FRAMES, TapMemory, TapWord
-from antiphon.web.asgi import Receive, Send
+from antiphon.web.protocol.asgi import Receive, Send
 
 HEAD_BYTES = 4
 CHANNELS = 2

@@ -19,9 +19,9 @@ from typing import Any
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.api.osc_json import checked
-from antiphon.web.asgi import SEND_SECONDS, Receive, Send
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
+from antiphon.web.protocol.asgi import SEND_SECONDS, Receive, Send
 from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
 
 PERIOD = 1 / 30

@@ -20,7 +20,7 @@ import numpy as np
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import Refusal
 from antiphon.io.tap_memory import TAPS, TapMemory, TapReader
-from antiphon.web.asgi import SEND_SECONDS, Receive, Send
+from antiphon.web.protocol.asgi import SEND_SECONDS, Receive, Send
 
 HEADER = struct.Struct("<IIIIqII")
 """Hz, frames of a block, channels, blocks, number of the first frame, blocks missed, messages dropped (both so far)."""

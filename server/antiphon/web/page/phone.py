@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
-from antiphon.web.guard import LOOPBACK
+from antiphon.web.protocol.guard import LOOPBACK
 from antiphon.web.server import HttpServer
 from antiphon.wire.qr_code import modules
 

@@ -17,13 +17,13 @@ from antiphon.contract.catalog import Catalog
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.io.tap_memory import TapMemory
 from antiphon.web.api import graph_json
-from antiphon.web.application import ServeWebSocket
-from antiphon.web.asgi import Receive, Send
 from antiphon.web.control_link import ControlLink
 from antiphon.web.page import files
 from antiphon.web.page.browser_input import BrowserSound
 from antiphon.web.page.feed import PageFeed
 from antiphon.web.page.node_sound import NodeSounds
+from antiphon.web.protocol.application import ServeWebSocket
+from antiphon.web.protocol.asgi import Receive, Send
 from antiphon.web.server import HttpServer
 
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Awaitable
 
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import HttpRequest, HttpRoute, Refusal, Response, StreamRoute, answer
-from antiphon.web.bodies import Disconnect
-from antiphon.web.counters import HttpCounters
+from antiphon.web.protocol.bodies import Disconnect
+from antiphon.web.protocol.counters import HttpCounters
 
 log = logging.getLogger("antiphon.http")
 

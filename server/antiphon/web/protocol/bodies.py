@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from antiphon.io.http_message import Refusal
-from antiphon.web.asgi import Receive, Send
+from antiphon.web.protocol.asgi import Receive, Send
 
 PIECE = 256 * 1024
 """Bytes of a file that are read and sent at a time."""

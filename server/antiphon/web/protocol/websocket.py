@@ -6,7 +6,7 @@ from typing import Any
 
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
-from antiphon.web.protocol_settings import LINGER_SECONDS, QUIET
+from antiphon.web.protocol.uvicorn_settings import LINGER_SECONDS, QUIET
 
 
 class ListenProtocol(WSProtocol):

@@ -18,11 +18,11 @@ from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from antiphon.io.http_message import Refusal, Response
-from antiphon.web.application import headers_of
-from antiphon.web.counters import HttpCounters
-from antiphon.web.guard import Limits
-from antiphon.web.handler_calls import HandlerCalls
-from antiphon.web.protocol_settings import LINGER_SECONDS, QUIET
+from antiphon.web.protocol.application import headers_of
+from antiphon.web.protocol.counters import HttpCounters
+from antiphon.web.protocol.guard import Limits
+from antiphon.web.protocol.handler_calls import HandlerCalls
+from antiphon.web.protocol.uvicorn_settings import LINGER_SECONDS, QUIET
 
 if TYPE_CHECKING:
     import ssl
@@ -288,7 +288,7 @@ class HttpConnection(H11Protocol):
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
         """Turns the connection into a WebSocket."""
-        from antiphon.web.listening import ListenProtocol  # a fifth of the process's memory: only where needed
+        from antiphon.web.protocol.websocket import ListenProtocol  # a fifth of the process's memory: only where needed
 
         assert self._raw is not None
         self.upgraded = True

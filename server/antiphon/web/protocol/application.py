@@ -11,8 +11,8 @@ from typing import Protocol, TypeAlias
 
 from antiphon.io.http_message import Authorise, HttpRequest, HttpRoute, Refusal, Response, StreamRoute
 from antiphon.web.access import PROTOCOL
-from antiphon.web.asgi import Receive, Scope, Send
-from antiphon.web.bodies import (
+from antiphon.web.protocol.asgi import Receive, Scope, Send
+from antiphon.web.protocol.bodies import (
     LIVE_CHUNKS,
     LIVE_SECONDS,
     SLOWEST_LIVE,
@@ -21,10 +21,10 @@ from antiphon.web.bodies import (
     send_file,
     send_pieces,
 )
-from antiphon.web.guard import Headers, Limits, Site, asks_health, check_framing, check_length, check_size
-from antiphon.web.handler_calls import HandlerCalls
-from antiphon.web.ranges import with_range
-from antiphon.web.route_table import RouteTable
+from antiphon.web.protocol.guard import Headers, Limits, Site, asks_health, check_framing, check_length, check_size
+from antiphon.web.protocol.handler_calls import HandlerCalls
+from antiphon.web.protocol.ranges import with_range
+from antiphon.web.protocol.route_table import RouteTable
 
 ServeWebSocket: TypeAlias = Callable[[str, Receive, Send, str | None], Awaitable[None]]
 """Serves one WebSocket: query, ASGI's receive and send, the subprotocol to accept."""

@@ -11,7 +11,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from antiphon.errors import EngineError
-from antiphon.web.connection import ConnectionServer, HttpConnection
+from antiphon.web.protocol.connection import ConnectionServer, HttpConnection
 
 ACCEPTED = 32
 """Connections that are taken in a turn of the event loop: where handlers are many, a turn is long."""
