@@ -100,8 +100,12 @@ def watch(
     chosen = settings.load(file)
     if chosen.watch is None:
         raise UsageError(f'{file} has no table [watch] with path = "FOLDER", where sounds arrive')
+    path = chosen.watch.path
     counts = watching.watch(
-        chosen.watch, into or chosen.out / "watch.jsonl", (lambda _: None) if quiet else lambda line: typer.echo(line)
+        chosen.watch,
+        into or chosen.out / "watch.jsonl",
+        (lambda _: None) if quiet else lambda line: typer.echo(line),
+        ready=lambda: typer.echo(f"sounds that arrive in {path} are analysed; Ctrl-C ends it", err=True),
     )
     complain(", ".join(f"{count:,} {word}" for word, count in counts.items()))
 

@@ -35,19 +35,21 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def card(row: Mapping[str, Any]) -> Iterator[str]:
     """Lines for one file in full."""
     yield row["path"]
+    lines: list[tuple[str, str]] = []
     if row["problem"]:
-        yield f"  problem   {row['problem']}"
+        lines.append(("problem", row["problem"]))
     if row["missing"]:
-        yield "  missing   the file is not there any more"
+        lines.append(("missing", "the file is not there any more"))
     if row["duration"] is not None:
-        yield f"  length    {clock(row['duration'])}, {row['rate']} Hz, {row['channels']} channels"
-    for name, text in row["tags"].items():
-        yield f"  {name:<9} {shorten(text, 100)}"
+        channels = "1 channel" if row["channels"] == 1 else f"{row['channels']} channels"
+        lines.append(("length", f"{clock(row['duration'])}, {row['rate']} Hz, {channels}"))
+    lines += [(name, shorten(text, 100)) for name, text in row["tags"].items()]
     for name, found in row["analyses"].items():
         if found["problem"]:
-            yield f"  {name}: {found['problem']}"
-        for quantity, value in (found["values"] or {}).items():
-            yield f"  {quantity:<9} {brief(value)}"
+            lines.append((name, found["problem"]))
+        lines += [(quantity, brief(value)) for quantity, value in (found["values"] or {}).items()]
+    widest = max((len(name) for name, _ in lines), default=0)
+    yield from (f"  {name:<{widest}}  {text}" for name, text in lines)
 
 
 def brief(value: Any) -> str:
