@@ -54,6 +54,21 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
     return run
 
 
+def test_of_nothing_the_list_says_how_to_add(library: Library) -> None:
+    assert library("list").out == "none; antiphon library add FOLDER adds sound files\n"
+    assert json.loads(library("list", "--json").out) == {"files": []}
+
+
+def test_what_is_shown_of_a_file_stands_in_columns(library: Library, music: Path) -> None:
+    library("add", music)
+    assert library("analyse", music / "a.wav", "--only", "loudness").code == 0
+    name, *lines = library("show", music / "a.wav").out.splitlines()
+    assert name.endswith("a.wav")
+    assert "  length          0:02, 22050 Hz, 1 channel" in lines
+    starts = {len(line) - len(line[2:].partition("  ")[2].lstrip()) for line in lines}
+    assert starts == {len("  loudness_range  ")}
+
+
 def test_add_list_show_search_similar_forget(library: Library, music: Path) -> None:
     done = library("add", music, "--json")
     assert done.code == 0

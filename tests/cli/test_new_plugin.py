@@ -43,6 +43,18 @@ def test_every_shape_loads_and_passes_its_own_test(tmp_path: Path, shape: str) -
         del sys.modules[key]
 
 
+def test_of_a_plugin_elsewhere_it_says_what_shows_and_what_loads_it(
+    tmp_path: Path, antiphon_home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new_plugin("fresh_here", "sound-sound", tmp_path)
+    printed = capsys.readouterr().out
+    assert f"`antiphon plugins fresh_here --plugins-dir {tmp_path}` shows it" in printed
+    assert f"it is loaded where it is in {paths.plugins()}" in printed
+    assert "antiphon run" not in printed
+    new_plugin("fresh_own", "sound-sound", paths.plugins())
+    assert "`antiphon run fresh_own IN.wav OUT.wav` runs it" in capsys.readouterr().out
+
+
 def test_what_is_written_passes_the_linter(tmp_path: Path) -> None:
     for shape in SHAPES:
         (tmp_path / shape).mkdir()

@@ -58,7 +58,9 @@ def digests(out: Path) -> dict[str, str]:
 
 def test_a_run_on_several_processes_gives_every_sound_once_and_names_the_bad_one(toml: Path) -> None:
     settings = load(toml)
-    report = run(settings, ("gather", "preprocess"), workers=2)
+    begun: list[tuple[int, Path]] = []
+    report = run(settings, ("gather", "preprocess"), workers=2, begins=lambda *work: begun.append(work))
+    assert begun == [(report.shards, settings.out / "shards")]
     rows = [row for path in sorted((settings.out / "shards").iterdir()) for row in spectrograms(path)]
     assert sorted(row[0] for row in rows) == sorted(f"{c}/song {n}.wav" for c in ("calm", "loud") for n in range(12))
     assert report.items == 26
@@ -67,7 +69,8 @@ def test_a_run_on_several_processes_gives_every_sound_once_and_names_the_bad_one
     assert {row[2] for row in rows} == {("calm",), ("loud",)}
     assert all(row[1] == split_of(row[0].removesuffix(".wav").rsplit(" ", 1)[0]) for row in rows)
     assert all(row[3].shape == (14, 64) and np.isfinite(row[3]).all() for row in rows)
-    again = run(settings, ("gather", "preprocess"), workers=2)
+    again = run(settings, ("gather", "preprocess"), workers=2, begins=lambda *work: begun.append(work))
+    assert len(begun) == 1
     assert (again.computed, again.shards) == (0, report.shards)
 
 

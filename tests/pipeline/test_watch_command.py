@@ -68,6 +68,7 @@ def test_files_are_answered_once_across_a_kill_and_a_file_in_writing_when_it_is_
         process.send_signal(signal.SIGTERM)
         out, said = process.communicate(timeout=60)
     assert [json.loads(line)["name"] for line in out.splitlines()] == ["b.wav"]
+    assert said.startswith(f"sounds that arrive in {tmp_path / 'in'} are analysed; Ctrl-C ends it\n")
     assert "1 analysed, 0 bad, 0 left, 0 refused, 0 lost" in said
     assert names(tmp_path) == ["a.wav", "b.wav", "slow.wav"]
     assert not any("reason" in row for row in journal(tmp_path))

@@ -618,7 +618,7 @@ async def test_many_connections_are_taken_in_few_turns() -> None:
                 clients.append(socket.create_connection(("127.0.0.1", server.port), 10))
             for _ in range(12):
                 await asyncio.sleep(0)
-            assert len(server.waiting) == 64
+            assert len(server.connections.waiting) == 64
         finally:
             for client in clients:
                 client.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,11 @@ def new_plugin(
     known = load(check=False)
     # a folder with the name of a type or of an installed package would not be loaded
     taken = {*known.catalog, *known.catalog.hooks}
-    place = write(name, shape, folder if folder is not None else paths.make_folder(paths.plugins()), taken)
+    own = paths.make_folder(paths.plugins())
+    place = write(name, shape, folder or own, taken)
     typer.echo(f"{place} is written")
-    typer.echo(f"`antiphon plugins {name}` shows it, `antiphon run {name} {SHAPES[shape].files}` runs it on files")
+    if folder is None or folder.resolve() == own.resolve():
+        typer.echo(f"`antiphon plugins {name}` shows it, `antiphon run {name} {SHAPES[shape].files}` runs it on files")
+    else:
+        typer.echo(f"`antiphon plugins {name} --plugins-dir {shlex.quote(str(folder))}` shows it")
+        typer.echo(f"it is loaded where it is in {own}, or installed with an entry point in the group antiphon")

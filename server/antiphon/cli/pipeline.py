@@ -58,7 +58,13 @@ def run(
 
     chosen = settings.chosen_steps(steps)
     report = running.run(
-        settings.load(file), chosen, runner=runner, workers=workers, options=option or (), progress=_print_epoch
+        settings.load(file),
+        chosen,
+        runner=runner,
+        workers=workers,
+        options=option or (),
+        progress=_print_epoch,
+        begins=_print_work,
     )
     if as_json:
         typer.echo(json.dumps(asdict(report)))
@@ -100,10 +106,18 @@ def watch(
     chosen = settings.load(file)
     if chosen.watch is None:
         raise UsageError(f'{file} has no table [watch] with path = "FOLDER", where sounds arrive')
+    path = chosen.watch.path
     counts = watching.watch(
-        chosen.watch, into or chosen.out / "watch.jsonl", (lambda _: None) if quiet else lambda line: typer.echo(line)
+        chosen.watch,
+        into or chosen.out / "watch.jsonl",
+        (lambda _: None) if quiet else lambda line: typer.echo(line),
+        ready=lambda: typer.echo(f"sounds that arrive in {path} are analysed; Ctrl-C ends it", err=True),
     )
     complain(", ".join(f"{count:,} {word}" for word, count in counts.items()))
+
+
+def _print_work(shards: int, folder: Path) -> None:
+    typer.echo(f"computing {shards:,} shards into {folder}; stopped at any time, the next run goes on", err=True)
 
 
 def _print_epoch(framework: Framework, epoch: int, figures: EpochFigures) -> None:

@@ -64,6 +64,7 @@ def run(
     workers: int = 2,
     options: Sequence[str] = (),
     progress: Progress = lambda *_: None,
+    begins: Callable[[int, Path], None] = lambda *_: None,
 ) -> PipelineReport:
     """Runs steps.
 
@@ -74,6 +75,7 @@ def run(
         workers: Processes.
         options: Beam's own.
         progress: Called after each epoch of a training.
+        begins: Called before shards are computed, with how many and their folder.
 
     Returns:
         What there is now.
@@ -86,14 +88,14 @@ def run(
         runners.check_runner(runner)
     check_steps(settings, steps)
     with claimed(settings.out):
-        return _run(settings, steps, runner, workers, options, progress)
+        return _run(settings, steps, runner, workers, options, progress, begins)
 
 
 def _run(
     settings: PipelineSettings, steps: Sequence[str], runner: str, workers: int, options: Sequence[str],
-    progress: Progress,
+    progress: Progress, begins: Callable[[int, Path], None],
 ) -> PipelineReport:  # fmt: skip
-    beam = _Beam(settings.out / LOG, runner, workers, options)
+    beam = _Beam(settings.out / LOG, runner, workers, options, begins)
     if tuple(steps) == ("predict",):  # of other sounds, which need no data set
         return _predicted(settings, beam, PipelineReport(str(settings.out), 0, 0, 0, {}, {}))
     items = gather(settings) if "gather" in steps else read_items(settings)
@@ -128,6 +130,7 @@ class _Beam:
     runner: str
     workers: int
     options: Sequence[str]
+    begins: Callable[[int, Path], None]
 
     def compute(self, tasks: Sequence[ShardWork], work: Callable[[Any], Any]) -> int:
         """Computes what is not done; how many there were.
@@ -137,6 +140,7 @@ class _Beam:
         """
         undone = [task for task in tasks if not is_done(task)]
         if undone:
+            self.begins(len(undone), undone[0].path.parent)
             runners.run(undone, self.log, work=work, runner=self.runner, workers=self.workers, options=self.options)
             if left := [task.path for task in undone if not is_done(task)]:
                 raise FileError(f"the shard {left[0]} was not written; {self.log} has what Beam says")

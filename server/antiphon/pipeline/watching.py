@@ -16,7 +16,11 @@ from antiphon.pipeline.stream_mqtt import MqttSource, broker_of
 
 
 def watch(
-    settings: WatchSettings, journal: Path, echo: Callable[[str], None], counts: StreamCounts | None = None
+    settings: WatchSettings,
+    journal: Path,
+    echo: Callable[[str], None],
+    counts: StreamCounts | None = None,
+    ready: Callable[[], None] = lambda: None,
 ) -> dict[str, int]:
     """Analyses what arrives, until SIGINT or SIGTERM.
 
@@ -25,6 +29,7 @@ def watch(
         journal: The file for results.
         echo: Called with each line.
         counts: What is counted, for those who look meanwhile.
+        ready: Called once what is set has been found usable.
 
     Returns:
         The counts.
@@ -43,5 +48,6 @@ def watch(
     with ResultJournal(journal, echo) as written:
         stream = SoundStream(settings, names, written, counted)
         sources = [MqttSource(broker_of(settings.mqtt), settings, journal.parent)] if settings.mqtt else []
+        ready()
         asyncio.run(run(stream, sources))
     return asdict(counted)

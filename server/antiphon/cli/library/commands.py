@@ -18,8 +18,7 @@ from antiphon.runtime.suggestion import instead
 
 ANSWER = ("tempo", "beats", "downbeats", "key", "chords", "sections")
 """The quantities that `library analyse FILE --json` prints, beside the duration and those of `--only`."""
-
-
+NONE = "none; antiphon library add FOLDER adds sound files"
 SENTENCE = "Catalogue sound files: what they are called, what is in them, which are alike."
 
 
@@ -93,7 +92,7 @@ def listing(
     with opened(context) as catalogue:
         rows = (row for place in places_of(files) for row in catalogue.rows(path=place, only=SUMMARY))
         found = [row.summary() for row in rows if row.problem or not bad]
-    _print({"files": found}, "files", as_json)
+    _print({"files": found}, "files", as_json, "none" if files or bad else NONE)
 
 
 def show(context: typer.Context, file: Path, as_json: Json = False) -> None:
@@ -259,7 +258,8 @@ def _range(text: str) -> tuple[float, float]:
         raise UsageError(f"--tempo takes a number or a range as 118-124, not {text[:40]!r}") from None
 
 
-def _print(answer: dict[str, Any], name: str, as_json: bool) -> None:
+def _print(answer: dict[str, Any], name: str, as_json: bool, otherwise: str = "none") -> None:
+    """Prints rows. otherwise: what is printed where there are none."""
     from antiphon.cli.library.printing import table
 
     rows: Sequence[dict[str, Any]] = answer[name]
@@ -269,4 +269,4 @@ def _print(answer: dict[str, Any], name: str, as_json: bool) -> None:
     for line in table(rows):
         typer.echo(line)
     if not rows:
-        typer.echo("none")
+        typer.echo(otherwise)

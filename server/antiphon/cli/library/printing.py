@@ -37,24 +37,27 @@ def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def card(row: Mapping[str, Any]) -> Iterator[str]:
     """Lines for one file in full."""
     yield row["path"]
+    lines: list[tuple[str, str]] = []
     if row["problem"]:
-        yield f"  problem   {row['problem']}"
+        lines.append(("problem", row["problem"]))
     if row["missing"]:
-        yield "  missing   the file is not there any more"
+        lines.append(("missing", "the file is not there any more"))
     if row["duration"] is not None:
-        yield f"  length    {clock(row['duration'])}, {row['rate']} Hz, {row['channels']} channels"
-    # a tag and a quantity may have one name, as genre
-    if row["tags"]:
-        yield f"  {EMBEDDED}"
-    for name, text in row["tags"].items():
-        yield f"    {name:<9} {shorten(text, 100)}"
-    if row["analyses"]:
-        yield f"  {ANALYSED}"
+        channels = "1 channel" if row["channels"] == 1 else f"{row['channels']} channels"
+        lines.append(("length", f"{clock(row['duration'])}, {row['rate']} Hz, {channels}"))
+    tags = [(name, shorten(text, 100)) for name, text in row["tags"].items()]
+    results: list[tuple[str, str]] = []
     for name, found in row["analyses"].items():
         if found["problem"]:
-            yield f"    {name}: {found['problem']}"
-        for quantity, value in (found["values"] or {}).items():
-            yield f"    {quantity:<9} {brief(value)}"
+            results.append((name, found["problem"]))
+        results += [(quantity, brief(value)) for quantity, value in (found["values"] or {}).items()]
+    widest = max((len(name) for name, _ in (*lines, *tags, *results)), default=0)
+    yield from (f"  {name:<{widest}}  {text}" for name, text in lines)
+    # a tag and a quantity may have one name, as genre
+    for heading, part in ((EMBEDDED, tags), (ANALYSED, results)):
+        if part:
+            yield f"  {heading}"
+        yield from (f"    {name:<{widest}}  {text}" for name, text in part)
 
 
 def brief(value: Any) -> str:
