@@ -67,7 +67,7 @@ third-party: $(DEV)  ## write THIRD_PARTY.md again
 wheel: $(DEV)  ## build the wheel, install it into an empty environment and render a patch with it
 	@$(PY) tools/wheel_check.py
 
-containers: $(DEV)  ## build the images of the API and the workers; ARGS=try tries the first, lock pins packages anew, wheels gathers them
+containers: $(DEV)  ## build the images of the API and the workers; ARGS=try tries both, lock pins packages anew, wheels gathers them
 	@if ! [ "$(ARGS)" = wheels ] && ! [ "$(ARGS)" = lock ]; then sh tools/system_packages.sh containers; fi
 	@$(PY) tools/containers.py $(ARGS)
 

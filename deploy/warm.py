@@ -1,6 +1,9 @@
 """Writes into an image what its first start would write: bytecode, or the machine code of the kernels.
 
-python warm.py bytecode | worker-bytecode | kernels
+python warm.py bytecode | worker-bytecode
+python warm.py kernels     of the server and its jobs, for the processor that builds
+python warm.py library     of every package, for any processor, as one library: LLVM is not needed where it is
+python warm.py analyses    writes nothing: runs every analysis, so that none is without its kernels
 """
 
 from __future__ import annotations
@@ -35,24 +38,58 @@ def kernels() -> None:
     from antiphon.supervisor import preload
 
     preload.warm(ServeSettings(audio="headless"), paths.make_folder(paths.runtime() / "warm"))
-    with wave.open("/tmp/warm.wav", "wb") as sound:
-        sound.setnchannels(1)
-        sound.setsampwidth(2)
-        sound.setframerate(48000)
-        sound.writeframes(bytes(9600))
+    _write_sound("/tmp/warm.wav", bytes(9600))
     for words in (("run", "gain", "/tmp/warm.wav", "/tmp/warm-out.wav"), ("render", "keys", "--seconds", "0.1")):
         out = () if words[0] == "run" else ("--out", "/tmp/warm-keys.wav")
         subprocess.run([sys.executable, "-B", "-m", "antiphon", *words, *out], check=True, stdout=subprocess.DEVNULL)
     for left in Path("/tmp").glob("warm*.wav"):
         left.unlink()
-    shutil.rmtree(os.environ["ANTIPHON_HOME"])
+
+
+def library() -> None:
+    """Compiles the kernels of every module that can be imported here; those of sound cards' drivers cannot."""
+    from antiphon.native import library
+    from antiphon.native.compiling import declared
+
+    packages = Path(sysconfig.get_path("purelib"))
+    for path in sorted(packages.glob("antiphon*/**/*.py")):
+        if "\n@kernel\n" not in path.read_text():
+            continue
+        name = ".".join(path.relative_to(packages).with_suffix("").parts)
+        try:
+            importlib.import_module(name)
+        except (ImportError, OSError) as error:
+            print(f"without the kernels of {name}: {error}")
+    print(f"{library.write(declared(), library.place())} kernels in {library.place()}")
+
+
+def analyses() -> None:
+    """Runs every analysis on a second of a tone; the build ends where one cannot be had."""
+    import json
+
+    import numpy as np
+
+    _write_sound("/tmp/warm.wav", (8000 * np.sin(np.arange(48000) * 0.06)).astype("<i2").tobytes())
+    for words in ((), ("--only", "loop")):
+        command = [sys.executable, "-B", "-m", "antiphon", "library", "analyse", "/tmp/warm.wav", "--json", *words]
+        print(sorted(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)))
+    Path("/tmp/warm.wav").unlink()
+
+
+def _write_sound(path: str, frames: bytes) -> None:
+    with wave.open(path, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(48000)
+        sound.writeframes(frames)
 
 
 def main(kind: str) -> None:
     """kind: as in the module's docstring."""
     os.environ["ANTIPHON_HOME"] = f"/tmp/warm-{kind}"
-    if kind == "kernels":
-        kernels()
+    if kind in ("kernels", "library", "analyses"):
+        {"kernels": kernels, "library": library, "analyses": analyses}[kind]()
+        shutil.rmtree(os.environ["ANTIPHON_HOME"], ignore_errors=True)
         return
     for name in (*SERVER, *(WORKER if kind == "worker-bytecode" else ())):
         importlib.import_module(name)

@@ -3,7 +3,7 @@
 python tools/containers.py            wheels, a Debian base, both images; prints their sizes
 python tools/containers.py wheels     only the wheels, for a build by docker or podman
 python tools/containers.py lock       pins deploy/requirements-*.txt anew, by pyproject.toml
-python tools/containers.py try        runs the API image that was built, and has `antiphon deploy check` try it
+python tools/containers.py try        runs both images: `antiphon deploy check` tries the API, a pipeline the workers
 
 The base is made by mmdebstrap; BASE=docker.io/library/debian:bookworm-slim takes one from a registry.
 """
@@ -25,9 +25,12 @@ from antiphon.bench.rig import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"
-IMAGES = {"api": "", "worker": "[pipeline]"}
+IMAGES = {"api": "", "worker": "[onnx,pipeline]"}
 """The targets of the Containerfile, and the extras that each has."""
-LEFT_OUT = {"api": frozenset[str](), "worker": frozenset({"pyo", "python-rtmidi", "pillow"})}
+LEFT_OUT = {
+    "api": frozenset[str](),
+    "worker": frozenset({"dnspython", "pillow", "pymongo", "pyo", "python-rtmidi"}),
+}
 """Packages that an image does without: a worker plays no synth and no MIDI, and uses no source or sink of Beam's."""
 BASE_IMAGE = "localhost/antiphon-base"
 PYTHON = "3.11"
@@ -52,6 +55,7 @@ def main(task: str) -> None:
         wheels()
     elif task == "try":
         try_api()
+        run([sys.executable, str(ROOT / "tools" / "try_worker.py")])
     elif task == "":
         wheels()
         build()
@@ -167,7 +171,7 @@ def try_api() -> None:
                 if not subprocess.run(check, capture_output=True, check=False).returncode:
                     break
             right = subprocess.run([*check, "--token-file", str(secret)], check=False).returncode == 0
-            if tini := _inner(process.pid):
+            if tini := inner(process.pid):
                 os.kill(tini, signal.SIGTERM)
             status = process.wait(60)
             print(f"containers: SIGTERM ended it with status {status}")
@@ -180,12 +184,12 @@ def try_api() -> None:
         sys.exit("containers: the API's image is not as it should be")
 
 
-def _inner(pid: int) -> int:
+def inner(pid: int) -> int:
     """The tini below a process, which begins its namespaces and takes no SIGTERM; 0 where there is none."""
     for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
         if Path(f"/proc/{child}/comm").read_text().strip() == "tini":
             return int(child)
-        if found := _inner(int(child)):
+        if found := inner(int(child)):
             return found
     return 0
 

@@ -106,6 +106,15 @@ def test_both_images_are_installed_from_wheels_that_were_checked() -> None:
         assert "--no-deps" in install
 
 
+def test_a_worker_loses_llvm_when_its_kernels_are_a_library_and_its_analyses_are_tried_after() -> None:
+    build = " ".join(of("worker-environment", "RUN"))
+    assert 0 < build.index("warm.py library") < build.index("rm -r /opt/antiphon/lib/python3.11/site-packages/llvmlite")
+    assert "llvmlite" not in " ".join(of("api-environment", "RUN")), "a server compiles what performers' plugins bring"
+    lines = instructions()["worker"]
+    tried = next(at for at, (word, rest) in enumerate(lines) if word == "RUN" and '"analyses"' in rest)
+    assert lines.index(("USER", "10001:10001")) < tried
+
+
 def compose() -> dict[str, Any]:
     yaml = pytest.importorskip("yaml", reason="PyYAML, of the tests' extra, is not installed")
     found: dict[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text())

@@ -77,7 +77,7 @@ def test_one_that_it_does_not_have_says_what_is_missing(
     library.write([kernel(scaled)], place)
     request.getfixturevalue("without_llvm")
     there, other = kernel(scaled), kernel(halved)
-    with pytest.raises(EngineError, match="the kernel halved has to be compiled, by llvmlite, which is not installed"):
+    with pytest.raises(EngineError, match="the kernel halved needs llvmlite, which is not installed"):
         other(1.0)
     assert is_right(there), "one kernel that is missing takes no other with it"
     before = digest([there])

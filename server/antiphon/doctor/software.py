@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 
 from antiphon.contract.finding import Finding
+from antiphon.runtime import extras
 from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
 
 
@@ -44,7 +45,8 @@ def machine_code() -> Iterator[Finding]:
         )
         return
     if height == 0.5:
-        yield Finding("machine code", "works", "kernels compile and run")
+        text = "those of the library run; llvmlite, which compiles others, is not installed"
+        yield Finding("machine code", "works", text if extras.missing(["llvmlite"]) else "kernels compile and run")
     else:
         fix = "pip install --force-reinstall llvmlite"
         yield Finding("machine code", "broken", f"a kernel gave {height} where 0.5 is right", fix)

@@ -9,6 +9,7 @@ from antiphon.errors import EngineError
 from antiphon.native import library
 from antiphon.native.identity import packed_symbol, symbol
 from antiphon.native.kernel import Kernel, P, R
+from antiphon.runtime import extras
 
 _declared: list[Kernel[Any, Any]] = []
 
@@ -59,7 +60,7 @@ def compile_all() -> None:
         if error.name != "llvmlite":
             raise
         for item in fresh:
-            item.error = EngineError(f"the kernel {item.name} has to be compiled, by llvmlite, which is not installed")
+            item.error = EngineError(extras.sentence(f"the kernel {item.name}", "llvmlite"))
         return
 
     while fresh:
