@@ -40,6 +40,10 @@ def antiphon_trainings(register: Register) -> None:
         "instruments", "antiphon_models.classify.instruments.recipe:InstrumentsRecipe",
         "Which of sixteen families of instruments sound.",
     )  # fmt: skip
+    register(
+        "instruments-head", "antiphon_models.classify.instruments.head:InstrumentsHeadRecipe",
+        "Of the weights of instruments, the last two layers anew.",
+    )  # fmt: skip
     register("genre", "antiphon_models.classify.genre.recipe:GenreRecipe", "The classifier of genres.")
 
 

@@ -63,6 +63,7 @@ class TrainedClassifier(nn.Module):
         self.deviation.copy_(given["deviation"])
         x = ((torch.from_numpy(excerpts) - self.mean) / self.deviation)[:, None]
         for n, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            assert isinstance(convolution, nn.Conv2d)
             assert isinstance(norm, nn.BatchNorm2d)
             size = _place(convolution.weight, given[f"conv{n}.weight"])
             x = convolution(x)
@@ -80,13 +81,21 @@ class TrainedClassifier(nn.Module):
         _place(self.labels.weight, given["labels.weight"])
         self.labels.bias.copy_(given["labels.bias"])
 
-    def forward(self, excerpts: Tensor) -> Tensor:
-        """Logits `[n, labels]` of excerpts without their level, float32 `[n, frames, bands]`."""
+    def features(self, excerpts: Tensor) -> Tensor:
+        """What the hidden layer takes, `[n, features]`.
+
+        Args:
+            excerpts: Without their level, float32 `[n, frames, bands]`.
+        """
         x = ((excerpts - self.mean) / self.deviation)[:, None]
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = nn.functional.max_pool2d(torch.relu(norm(convolution(x))), 2)
         flat = x.permute(0, 2, 1, 3).flatten(2)
-        features = torch.cat([flat.mean(dim=1), flat.amax(dim=1)], dim=1)
+        return torch.cat([flat.mean(dim=1), flat.amax(dim=1)], dim=1)
+
+    def forward(self, excerpts: Tensor) -> Tensor:
+        """Logits `[n, labels]` of excerpts as `features` takes them."""
+        features = self.features(excerpts)
         return torch.as_tensor(self.labels(self.dropout(torch.relu(self.hidden(self.dropout(features))))))
 
     def arrays(self) -> dict[str, NDArray[Any]]:

@@ -41,8 +41,7 @@ class InstrumentsRecipe(ClassifierRecipe):
     kind: ClassVar[Literal["one", "many", "number"]] = "many"
     steps: ClassVar[int] = 20000
     size: ClassVar[int] = 32
-    channels: ClassVar[tuple[int, ...]] = (16, 32, 64, 96)
-    units: ClassVar[int] = 192
+    units: ClassVar[int] = 512
 
     def material(self, job: TrainingJob) -> tuple[LabeledClips, LabeledClips]:
         needs.folders(job.data, ("sonicpi", "esc10"))

@@ -189,7 +189,7 @@ def test_clips_of_several_files_follow_each_other(tmp_path: Path) -> None:
 def test_a_training_begins_with_narrower_weights_and_refuses_wider_ones(tmp_path: Path) -> None:
     torch.manual_seed(11)
     recipe = InstrumentsRecipe()
-    for channels, units in (((4, 4, 8, 8), 16), ((16, 32, 64, 128), 512)):
+    for channels, units in (((4, 4, 8, 8), 16), ((16, 32, 48, 64), 640)):
         arrays = TrainedClassifier(len(LABELS), channels, units).arrays()
         write_weights(recipe.weights, arrays, tmp_path, {"labels": list(LABELS)})
         if units < recipe.units:
