@@ -52,7 +52,7 @@ def card(row: Mapping[str, Any]) -> Iterator[str]:
             results.append((name, found["problem"]))
         results += [(quantity, brief(value)) for quantity, value in (found["values"] or {}).items()]
     widest = max((len(name) for name, _ in (*lines, *tags, *results)), default=0)
-    yield from (f"  {name:<{widest}}  {text}" for name, text in lines)
+    yield from (f"  {name:<{widest + 2}}  {text}" for name, text in lines)
     # a tag and a quantity may have one name, as genre
     for heading, part in ((EMBEDDED, tags), (ANALYSED, results)):
         if part:
