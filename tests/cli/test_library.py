@@ -183,7 +183,7 @@ def test_search_by_labels(library: Library, music: Path) -> None:
     wrong = library("search", "--tag", "rian")
     assert wrong.code == 2
     assert "none of these files has the label 'rian'; did you mean rain?" in wrong.err
-    assert "tags      rain 0.90, speech 0.40" in library("show", music / "a.wav").out
+    assert "  tags      rain 0.90, speech 0.40\n" in library("show", music / "a.wav").out
 
 
 SCRIPT = """

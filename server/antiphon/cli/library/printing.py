@@ -9,6 +9,8 @@ from antiphon.runtime.shortening import shorten
 
 WIDEST = 60
 """Characters of a title or a path in a table."""
+NARROWEST = 8
+"""Characters of the names of a card at least."""
 
 
 def clock(seconds: float | None) -> str:
@@ -48,7 +50,7 @@ def card(row: Mapping[str, Any]) -> Iterator[str]:
         if found["problem"]:
             lines.append((name, found["problem"]))
         lines += [(quantity, brief(value)) for quantity, value in (found["values"] or {}).items()]
-    widest = max((len(name) for name, _ in lines), default=0)
+    widest = max([NARROWEST, *(len(name) for name, _ in lines)])
     yield from (f"  {name:<{widest}}  {text}" for name, text in lines)
 
 
