@@ -1,5 +1,6 @@
 """Plugins from folders: the good load, and each kind of bad one is a reason and stops no other."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.cli.plugins import listing
+from antiphon.cli.plugins import card, listing
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.harness import render, run_processor
@@ -245,13 +246,16 @@ def test_importing_a_plugin_imports_no_processor_and_no_torch():
     subprocess.run([sys.executable, "-c", code], check=True, env={"PYTHONPATH": paths}, timeout=60)
 
 
-def test_the_listing_shows_types_ranges_and_reasons(tmp_path):
+def test_the_listing_shows_types_and_reasons_and_a_card_ranges(tmp_path):
     put(tmp_path, "broken", "1 / 0")
-    lines = "\n".join(listing(loader.load(tmp_path).catalog))
-    assert "gain  (antiphon_utilities)  Makes it louder or softer." in lines
-    assert "    cutoff: 20 to 20000 Hz, default 1000. Where it turns." in lines
-    assert "    fire: trigger." in lines
-    assert "    peak: reported, -120 to 24 dB." in lines
+    loaded = loader.load(tmp_path)
+    lines = "\n".join(listing(loaded.catalog))
+    assert re.search(r"^    gain +Makes it louder or softer\.$", lines, re.MULTILINE)
+    cards = "\n".join(line for name in ("filter", "click", "meter") for line in card(loaded.catalog[name], loaded))
+    assert "filter  (antiphon_utilities)  Takes away" in cards
+    assert "    cutoff: 20 to 20000 Hz, default 1000. Where it turns." in cards
+    assert "    fire: trigger." in cards
+    assert "    peak: reported, -120 to 24 dB." in cards
     assert "    broken: ZeroDivisionError: division by zero (__init__.py, line 1)" in lines
 
 
