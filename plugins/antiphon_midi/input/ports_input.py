@@ -1,4 +1,4 @@
-"""MIDI input: watches ports, turns notes into commands and controllers into parameter changes.
+"""MIDI input: watches ports, and makes commands of what comes from them.
 
 A note takes the same way as a `/note/on`, `/cc` or `/bend` by OSC, with `midi:PORT` as its source. It sounds a block
 and a millisecond after it came, independent of this process's load: always with the same latency.
@@ -15,18 +15,17 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
-from antiphon.api import AntiphonError, WireError
+from antiphon.api import AntiphonError
 from antiphon.api.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Panic, Sample, SetParam, When
-from antiphon.api.files import config_folder
-from antiphon.api.transports import EngineEffect, TransportServer, pressable, settable
+from antiphon.api.transports import EngineEffect, TransportServer
 from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import SLACK
 from antiphon_midi.clock.mode import MidiClock
 from antiphon_midi.devices.ports import PortChanges, Ports
 from antiphon_midi.input.expression import LastValues
-from antiphon_midi.input.learn import NOTES, Knob, MidiMap, address_of
+from antiphon_midi.input.knobs import Knobs
+from antiphon_midi.input.learn import NOTES, Knob
 from antiphon_midi.input.mpe import MOST, TIMBRE
-from antiphon_midi.input.pedals import Presses
 from antiphon_midi.input.voices import PEDAL, HeldNotes, PortVoice
 from antiphon_midi.output import MidiOut
 
@@ -55,6 +54,7 @@ class MidiInput:
         refused: Number of messages that no node accepted.
         out: Plays to other instruments.
         clock: The MIDI clock that is followed or led.
+        knobs: What controllers and pads move.
 
     Args:
         server: Where commands go.
@@ -72,11 +72,9 @@ class MidiInput:
         self._voices: dict[str, PortVoice] = {}
         self._held = HeldNotes(server.file("notes.bin"))
         self._block = 0
-        self._learned = MidiMap(config_folder())
-        self._learning: tuple[str, Callable[[str], None]] | None = None
+        self.knobs = Knobs(server, self._try)
         self._members = MOST if server.settings.mpe else 0
         self._values = LastValues()
-        self._presses = Presses(server)
         self._panic_at = -PANIC_AGAIN
         self.clock = MidiClock(server, ports)
 
@@ -86,7 +84,7 @@ class MidiInput:
         server.on_effect(self._effect)
         server.on_note(self.out.played, lambda: self.out.echoed)
         server.status(self.status)
-        server.learner(self)
+        server.learner(self.knobs)
         server.service(self._serve)
         self.clock.install()
 
@@ -101,24 +99,8 @@ class MidiInput:
             "bounded": self._bounded + sum(v.parser.bounded for v in voices),
             "malformed": self._malformed + sum(v.parser.malformed for v in voices),
             "refused": self.refused, "reason": self._reason,
-            "learning": self._learning[0] if self._learning is not None else "",
+            "learning": self.knobs.learning,
         }  # fmt: skip
-
-    # ---- learning
-
-    def learn(self, target: str, done: Callable[[str], None]) -> None:
-        """Maps the next controller that moves to `target`, "node.param"; `done` is called with its name."""
-        self._learning = (target, done)
-
-    def unlearn(self, target: str) -> None:
-        if waited := self._learning is not None and self._learning[0] == target:
-            self._learning = None
-        if not self._learned.unlearn(target) and not waited:
-            raise WireError(f"no control was learned for {target}")
-        self._server.event("/unlearned", address_of(target))
-
-    def assignments(self) -> list[tuple[str, str, str]]:
-        return self._learned.assignments(self._server.controls())
 
     # ---- life
 
@@ -191,7 +173,7 @@ class MidiInput:
 
     def release(self, port: str) -> None:
         """Ends what the port has sounding."""
-        self._presses.remove(port)
+        self.knobs.release(port)
         # not at once: a note of the port may still be on its way to its sample
         for command in self._voices[port].endings(self._when(self._server.now_ns())):
             if isinstance(command, NoteOff):
@@ -290,15 +272,8 @@ class MidiInput:
         if number >= _MODES:
             self._mode(number, channel, port, voice)
             return
-        knob, value = Knob(port, number, channel), message.b / 127
-        if self._learning is not None:
-            self._learn(knob)
-        target = self._target(knob)
-        if target.startswith("/"):
-            self._try(lambda: self._presses.move(target, knob, value))
-            return
-        if target:
-            self._try(lambda: moves.update({target: (self._move(target, value), port)}))
+        value = message.b / 127
+        if self.knobs.turn(Knob(port, number, channel), value, moves):
             return
         if number == PEDAL:
             (voice.pedals.add if value >= 0.5 else voice.pedals.discard)(channel)
@@ -328,47 +303,9 @@ class MidiInput:
             self._do(Panic(), port)
 
     def _pad(self, message: midi.Short, port: str) -> bool:
-        """Presses the address that a note is mapped to, and maps one that is to be learned; False for other notes."""
+        """Whether a note is a pad's, mapped to an address."""
         knob = Knob(port, NOTES + message.a, message.channel)
-        velocity = message.b if message.kind == midi.NOTE_ON else 0
-        if velocity and self._learning is not None and pressable(self._learning[0]):
-            self._learn(knob)
-        target = self._target(knob)
-        if not target.startswith("/"):
-            return False
-        # a pad is down however softly it is hit
-        self._try(lambda: self._presses.move(target, knob, 1.0 if velocity else 0.0))
-        return True
-
-    def _target(self, knob: Knob) -> str:
-        """What the knob moves in the patch that plays, "" for nothing."""
-        nodes = self._server.nodes()
-        for target in self._learned.targets(knob, self._server.controls()):
-            if pressable(target):
-                return target
-            node, _, name = target.partition(".")
-            known = nodes.get(node)
-            if known is not None and name in known.index:
-                return target
-        return ""
-
-    def _learn(self, knob: Knob) -> None:
-        assert self._learning is not None
-        (target, done), self._learning = self._learning, None
-
-        def keep() -> None:
-            self._learned.learn(knob, target)
-            done(knob.control)
-            self._server.event("/learned", address_of(target), knob.control, knob.port)
-
-        self._try(keep)
-
-    def _move(self, target: str, value: float) -> SetParam:
-        """The knob at `value`, 0 to 1, of the parameter's range."""
-        node, _, name = target.partition(".")
-        state, cell = self._server.param(node, name)
-        settable(state.cells[cell], target)
-        return SetParam(node, name, state.cells[cell].from_norm(value))
+        return self.knobs.pad(knob, message.b if message.kind == midi.NOTE_ON else 0)
 
     def _when(self, ns: int) -> When:
         """The sample of a note that came at `ns`: a constant latency of a block and `SLACK`."""
