@@ -165,7 +165,7 @@ def try_api() -> None:
                  "--audio", "headless", "--osc-port", osc, "--http-port", port],
                 env={**os.environ, "TOKEN_PATH": f"/tmp/data/{secret.name}"},
             )  # fmt: skip
-            check = [sys.executable, "-m", "antiphon", "deploy", "check", f"http://127.0.0.1:{port}"]
+            check = [sys.executable, "-m", "antiphon", "deploy", "check", f"http://127.0.0.1:{port}", "--timeout", "60"]
             for _ in range(TRIES):
                 time.sleep(1.0)
                 if not subprocess.run(check, capture_output=True, check=False).returncode:

@@ -60,7 +60,8 @@ def evaluate(
         return
     if name not in factories:
         raise UsageError(f"nothing named {name!r} can be evaluated{instead(name, sorted(factories))}")
-    evaluation = factories[name]()
+    with needs.explained(name):
+        evaluation = factories[name]()
     for path in files or ():
         if not path.is_file():
             raise UsageError(f"{path} is no file; {evaluation.files_doc or 'none are taken'}")

@@ -133,7 +133,7 @@ BENCHES = {
     "page": Bench(_page, lambda asked: 9 * ((asked.seconds or 4.0) + 2.0) + 85.0),
     "denoise": Bench(_denoise, lambda _: None),
     "render": Bench(_render, lambda _: 60.0),
-    "workers": Bench(_workers, lambda asked: 2 * (asked.seconds or 60.0) + 300.0),
+    "workers": Bench(_workers, lambda asked: 2 * (asked.seconds or 60.0) + 300.0, needs=("torch",)),
     "models": Bench(_models, lambda asked: 2 * (asked.seconds or 60.0) + 120.0),
     "swap": Bench(_swap, lambda asked: 0.25 * (asked.limit or 1000) + 25.0),
     "live": Bench(_live, lambda asked: 0.75 * (asked.limit or 1000) + 2 * (asked.seconds or 60.0) + 30.0),
