@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_models.classify.clips import LabeledClips
-
+F32 = NDArray[np.float32]
 COEFFICIENTS = 20
-STRENGTHS = (0.01, 0.1, 1.0, 10.0)
+STRENGTHS = (0.01, 0.3)
 """Inverse regularisation, of which one is chosen on the clips that choose."""
 
 
@@ -30,25 +29,32 @@ def mfcc(mel: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 class MfccRegression:
-    """Fitted to clips; of `STRENGTHS` the one that is best on others.
+    """Fitted to excerpts; of `STRENGTHS` the one that is best on others.
+
+    Args:
+        fit: `[excerpts, 80]`, of `mfcc`.
+        targets: `[excerpts]`.
+        choose: Other excerpts, float32 `[excerpts, frames, bands]` in dB.
+        chosen: Their targets.
 
     Raises:
         ModuleNotFoundError: scikit-learn is not installed.
     """
 
-    def __init__(self, fit: LabeledClips, choose: LabeledClips) -> None:
+    def __init__(
+        self, fit: NDArray[np.floating], targets: NDArray[np.integer], choose: F32, chosen: NDArray[np.integer]
+    ) -> None:
         from sklearn.linear_model import LogisticRegression
 
-        features = mfcc(fit.mel)
+        features = fit.astype(np.float64)
         self._mean, self._deviation = features.mean(axis=0), features.std(axis=0) + 1e-9
-        options = [
-            LogisticRegression(C=strength, max_iter=2000).fit(self._scaled(fit), fit.targets) for strength in STRENGTHS
-        ]
-        self._model = max(options, key=lambda model: float(model.score(self._scaled(choose), choose.targets)))
+        x, others = self._scaled(features), self._scaled(mfcc(choose))
+        options = [LogisticRegression(C=strength, max_iter=200).fit(x, targets) for strength in STRENGTHS]
+        self._model = max(options, key=lambda model: float(model.score(others, chosen)))
 
-    def logits(self, clips: LabeledClips) -> NDArray[np.float32]:
-        """float32 `[clips, labels]`."""
-        return np.asarray(self._model.decision_function(self._scaled(clips)), np.float32)
+    def logits(self, mel: F32) -> F32:
+        """Of excerpts, float32 `[excerpts, frames, bands]` in dB: float32 `[excerpts, labels]`."""
+        return np.asarray(self._model.decision_function(self._scaled(mfcc(mel))), np.float32)
 
-    def _scaled(self, clips: LabeledClips) -> NDArray[np.float64]:
-        return np.asarray((mfcc(clips.mel) - self._mean) / self._deviation)
+    def _scaled(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray((features - self._mean) / self._deviation)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,8 @@ from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.genre import field
 from antiphon_models.classify.genre.baseline import MfccRegression
 from antiphon_models.classify.genre.calibration import BINS, calibrated, calibration_error, softmax
-from antiphon_models.classify.genre.material import LABELS, material
-from antiphon_models.classify.genre.sources import missing
+from antiphon_models.classify.genre.material import LABELS, GenreClips, fitting, material
+from antiphon_models.classify.genre.sources import SPLITS, missing
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 
 F32 = NDArray[np.float32]
@@ -54,13 +56,15 @@ class GenreEvaluation(Evaluation):
         Measure("accuracy"),
         Measure("top 3"),
         Measure("of two clips"),
+        Measure("of 30 s"),
         Measure("ECE", better="lower"),
+        Measure("ECE of 30 s", better="lower"),
         Measure("strangers unknown"),
         Measure("no songs unknown"),
     )
     note = (
-        "songs composed by rules, played by TimGM6mb and csound's bank, through rooms and codecs; accuracy counts "
-        "unknown as wrong; not to be compared with figures on recorded music"
+        "songs composed by rules, played by TimGM6mb and csound's bank, through rooms and codecs; accuracy is of one "
+        "clip of 6 s; it and the one of 30 s count unknown as wrong; not to be compared with figures on recorded music"
     )
     card = "antiphon_classify"
 
@@ -69,80 +73,127 @@ class GenreEvaluation(Evaluation):
         if found is not None:
             yield from field.scores(found, ask)
             return
-        lacking = [name for split in ("choose", "measure") for name in missing(split)]
+        lacking = [name for split in SPLITS for name in missing(split)]
         if lacking:
             raise UsageError(
                 f"genre is measured with songs that FluidSynth plays, and {lacking[0]} is missing; sudo apt-get "
-                "install fluidsynth espeak-ng fluid-soundfont-gm timgm6mb-soundfont csound-soundfont opl3-soundfont"
+                "install fluidsynth timidity freepats espeak-ng fluid-soundfont-gm timgm6mb-soundfont csound-soundfont "
+                "opl3-soundfont"
             )
         folder = ask.work / f"material-{ask.seed}"
         folder.mkdir(exist_ok=True)
-        clips, strangers = material(folder, "measure", ask.seed, ask.say)
-        clips, strangers = _limited(clips, ask.limit), _limited(strangers, ask.limit)
+        measured = limited(material(folder, "measure", ask.seed, ask.say), ask.limit)
         for system in self.systems:
             if ask.wants(system.name):
                 try:
-                    known, strange = _answers(system.name, clips, strangers, folder, ask)
+                    answers = _answers(system.name, measured, folder, ask)
                 except ModuleNotFoundError as error:
                     ask.say(f"{extras.of_error(system.name, error) or error}; it has no figures")
                     continue
-                yield from _values(system.name, clips, known, strange)
+                yield from values(system.name, measured, answers)
                 if system.name == OURS:
-                    for line in confusion(clips, known):
+                    for line in confusion(measured.known, answers.known):
                         ask.say(line)
 
 
-def _answers(
-    name: str, clips: LabeledClips, strangers: LabeledClips, folder: Path, ask: EvaluationRequest
-) -> tuple[SystemAnswers, SystemAnswers]:
-    """A system's answers to clips and to strangers."""
+@dataclass(frozen=True, slots=True)
+class SplitAnswers:
+    """What a system says of the clips of a split, by the names of `GenreClips`."""
+
+    known: SystemAnswers
+    strange: SystemAnswers
+    known_whole: SystemAnswers
+
+
+Classify: TypeAlias = Callable[[LabeledClips], F32]
+"""Logits of each excerpt of clips: float32 `[clips, excerpts, labels]`."""
+
+
+def _answers(name: str, measured: GenreClips, folder: Path, ask: EvaluationRequest) -> SplitAnswers:
+    """A system's answers to a split."""
     if name == MAJORITY:
-        share = np.bincount(clips.targets.astype(int), minlength=len(LABELS)) / len(clips)
-        return tuple(SystemAnswers(np.tile(share, (len(each), 1)), 0.0) for each in (clips, strangers))  # type: ignore[return-value]
+        share = np.bincount(measured.known.targets.astype(int), minlength=len(LABELS)) / len(measured.known)
+        known, strange, whole = (
+            SystemAnswers(np.tile(share, (len(each), 1)), 0.0)
+            for each in (measured.known, measured.strange, measured.known_whole)
+        )
+        return SplitAnswers(known, strange, whole)
     if name == OURS:
         details = manifest_entry(WEIGHTS)
         network = RhythmNetwork(read_weights(WEIGHTS), WEIGHTS)
+        classify: Classify = partial(excerpt_logits, network.logits)
         temperature, threshold = float(details["temperature"]), float(details["threshold"])
-        pair = [clip_logits(network, each) for each in (clips, strangers)]
     else:
-        import sklearn  # noqa: F401 - before ten minutes of rendering
+        import sklearn  # noqa: F401 - before minutes of sketching
 
-        fit, _ = material(folder, "fit", ask.seed, ask.say)
-        choose, odd = material(folder, "choose", ask.seed, ask.say)
-        model = MfccRegression(fit, choose)
-        chosen = calibrated(model.logits(choose), choose.targets.astype(int), model.logits(odd), OTHER)
+        fit = fitting(folder, ask.seed, ask.say)
+        choose = material(folder, "choose", ask.seed, ask.say)
+        model = MfccRegression(fit.mfcc, fit.targets, beginning(choose.known), choose.known.targets)
+        classify = partial(excerpt_logits, model.logits)
+        known, odd = classify(choose.known)[:, 0], classify(choose.strange)[:, 0]
+        chosen = calibrated(known, choose.known.targets.astype(int), odd, OTHER)
         temperature, threshold = chosen.temperature, chosen.threshold
-        pair = [model.logits(each) for each in (clips, strangers)]
-    first, second = (SystemAnswers(softmax(each, temperature), threshold) for each in pair)
-    return first, second
+    known, strange, whole = (
+        SystemAnswers(softmax(classify(each).mean(axis=1), temperature), threshold)
+        for each in (measured.known, measured.strange, measured.known_whole)
+    )  # fmt: skip
+    return SplitAnswers(known, strange, whole)
 
 
-def clip_logits(network: RhythmNetwork, clips: LabeledClips) -> F32:
-    """Of one excerpt of each clip: float32 `[clips, labels]`."""
-    return network.logits(clips.mel[:, :FRAMES].astype(np.float32))
+def beginning(clips: LabeledClips) -> F32:
+    """The first excerpt of each clip: float32 `[clips, FRAMES, bands]`."""
+    return clips.mel[:, :FRAMES].astype(np.float32)
 
 
-def _values(name: str, clips: LabeledClips, known: SystemAnswers, strange: SystemAnswers) -> Iterator[MetricValue]:
-    """A value for each clip; the calibration error, which many clips have together, once."""
+def excerpt_logits(logits: Callable[[F32], F32], clips: LabeledClips) -> F32:
+    """Of the excerpts that follow each other in each clip, as the analysis takes them.
+
+    Args:
+        logits: Of float32 `[excerpts, FRAMES, bands]`.
+        clips: Of at least `FRAMES`; a rest that is shorter than an excerpt is left out.
+
+    Returns:
+        float32 `[clips, excerpts, labels]`.
+    """
+    count = clips.mel.shape[1] // FRAMES
+    found = [logits(mel[: count * FRAMES].reshape(count, FRAMES, -1).astype(np.float32)) for mel in clips.mel]
+    return np.stack(found)
+
+
+def values(name: str, clips: GenreClips, answers: SplitAnswers) -> Iterator[MetricValue]:
+    """A value for each clip or song; the calibration error, which many clips have together, once."""
+    known, short = answers.known, clips.known
     best, ranked = known.probabilities.argmax(axis=1), np.argsort(-known.probabilities, axis=1)
-    for n, (target, unknown) in enumerate(zip(clips.targets, known.unknown, strict=True)):
-        item = f"{LABELS[int(target)]} {clips.groups[n]}"
+    for n, (target, unknown) in enumerate(zip(short.targets, known.unknown, strict=True)):
+        item = f"{LABELS[int(target)]} {short.groups[n]}"
         if target == OTHER:
             yield MetricValue(name, "no songs unknown", item, float(unknown))
             continue
         yield MetricValue(name, "accuracy", item, float(best[n] == target and not unknown))
         yield MetricValue(name, "top 3", item, float(target in ranked[n, :3]))
-    right = np.asarray(best == clips.targets)
-    confidence = np.asarray(known.probabilities.max(axis=1))
-    yield MetricValue(name, "ECE", f"all clips in {BINS} bins", calibration_error(confidence, right))
-    for group in np.unique(clips.groups[clips.targets != OTHER]):
-        rows = np.flatnonzero(clips.groups == group)
-        # the mean of logarithms is that of logits, but for what all labels share
-        joined = np.log(known.probabilities[rows] + 1e-12).mean(axis=0)
-        target = int(clips.targets[rows[0]])
-        yield MetricValue(name, "of two clips", f"{LABELS[target]} {group}", float(joined.argmax() == target))
-    for n, unknown in enumerate(strange.unknown):
+    yield _error(name, "ECE", short, known)
+    for group in np.unique(short.groups[short.targets != OTHER]):
+        for target in np.unique(short.targets[short.groups == group]):
+            rows = np.flatnonzero((short.groups == group) & (short.targets == target))
+            # the mean of logarithms is that of logits, but for what all labels share
+            joined = np.log(known.probabilities[rows] + 1e-12).mean(axis=0)
+            item = f"{LABELS[int(target)]} {group}"
+            yield MetricValue(name, "of two clips", item, float(joined.argmax() == target))
+    whole = answers.known_whole
+    first = whole.probabilities.argmax(axis=1)
+    for n, target in enumerate(clips.known_whole.targets):
+        if target != OTHER:
+            item = f"{LABELS[int(target)]} {clips.known_whole.groups[n]}"
+            yield MetricValue(name, "of 30 s", item, float(first[n] == target and not whole.unknown[n]))
+    yield _error(name, "ECE of 30 s", clips.known_whole, whole)
+    for n, unknown in enumerate(answers.strange.unknown):
         yield MetricValue(name, "strangers unknown", f"stranger {n}", float(unknown))
+
+
+def _error(name: str, measure: str, clips: LabeledClips, answers: SystemAnswers) -> MetricValue:
+    right = np.asarray(answers.probabilities.argmax(axis=1) == clips.targets)
+    confidence = np.asarray(answers.probabilities.max(axis=1))
+    return MetricValue(name, measure, f"all in {BINS} bins", calibration_error(confidence, right))
 
 
 def confusion(clips: LabeledClips, known: SystemAnswers) -> list[str]:
@@ -159,9 +210,15 @@ def confusion(clips: LabeledClips, known: SystemAnswers) -> list[str]:
     return lines
 
 
-def _limited(clips: LabeledClips, limit: int | None) -> LabeledClips:
+def limited(clips: GenreClips, limit: int | None) -> GenreClips:
     """Every so many-th clip, so that each label remains."""
-    if limit is None or limit >= len(clips):
-        return clips
-    rows = np.linspace(0, len(clips) - 1, limit).astype(int)
+    return (
+        clips
+        if limit is None
+        else GenreClips(*(_some(each, limit) for each in (clips.known, clips.strange, clips.known_whole)))
+    )
+
+
+def _some(clips: LabeledClips, limit: int) -> LabeledClips:
+    rows = np.linspace(0, len(clips) - 1, min(limit, len(clips))).astype(int)
     return LabeledClips(clips.mel[rows], clips.targets[rows], clips.groups[rows])

@@ -1,48 +1,72 @@
-"""Clips of composed songs, of other sounds and of strange genres; a file for each source and label."""
+"""Clips of composed songs, of other sounds and of strange genres; files of some songs by one source of one label.
+
+What fits is for the most part sketched (`sketches`) from the notes of soundfonts; what chooses and measures is played.
+Whoever asks makes the files that are missing, also several processes at once: each locks the file that it makes.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_classify.classifier import MEL
+from antiphon_classify.rhythm import FRAMES, features
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips
-from antiphon_models.classify.genre.others import other_sound
+from antiphon_models.classify.genre.baseline import mfcc
+from antiphon_models.classify.genre.notes import NoteBank, bank
+from antiphon_models.classify.genre.others import other_sounds, sketched_others
+from antiphon_models.classify.genre.sketches import sketched
 from antiphon_models.classify.genre.sources import SPLITS, rendered
 from antiphon_models.material.composer.genres import GENRES
 from antiphon_models.material.composer.rules import GenreRules
 from antiphon_models.material.composer.song import compose
-from antiphon_models.material.composer.strangers import STRANGERS
+from antiphon_models.material.composer.strangers import INVENTED, STRANGERS
 from antiphon_models.material.degradation import degraded
 
 F32 = NDArray[np.float32]
+Say = Callable[[str], None]
 LABELS = (*(rules.name for rules in GENRES), "other")
-"""What the network tells apart; the last one is what is no song: speech, noise, one instrument alone."""
+"""What the network tells apart; the last one is what is no song of the others: speech, noise, one instrument alone,
+genres that are invented."""
 SECONDS = 6.0
-SONGS = {"fit": 20, "choose": 4, "measure": 10}
-"""Of each genre by each source of a split."""
-CUTS = {"fit": 3, "choose": 2, "measure": 2}
-"""Clips of a song."""
+"""Of a clip."""
+CHUNK = 100
+"""Sketched songs of a file."""
+CHUNKS = 8
+"""Files of sketches of each genre."""
+OTHER_CHUNKS = 6
+"""Those of what is no song, and of invented genres."""
+SONGS = {"fit": 20, "choose": 10, "measure": 10}
+"""Songs of each genre that each source of a split plays."""
+CUTS = {"fit": 4, "choose": 2, "measure": 2}
+"""Clips of such a song."""
+LASTS = {"fit": 21.0, "choose": 30.0, "measure": 30.0}
+"""Seconds of such a song."""
 _FIRST = {"fit": 0, "choose": 100_000, "measure": 200_000}
 """Seeds of songs begin there, so that no split has another's."""
-_LASTS = 21.0
-"""Seconds of a song."""
+_SEEDS = 1_000_000
+"""Seeds of songs of one seed of the material."""
+_SOURCES = 2
+"""Most sources of a split that is played."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClipPlan:
-    """The clips of one label by one source.
+    """The clips of the songs of one label by one source.
 
     Attributes:
         split: Of `SPLITS`.
         source: Of the split.
-        label: Of `LABELS`, or of a stranger.
+        label: Of `LABELS`, or a stranger's.
         rules: Of the genre; None for other sounds.
     """
 
@@ -56,61 +80,186 @@ class ClipPlan:
         """The label's number; -1 for a stranger."""
         return LABELS.index(self.label) if self.label in LABELS else -1
 
+    @property
+    def name(self) -> str:
+        """Of its file, without the ending."""
+        return f"{self.split}-{self.source}-{self.label.replace(' ', '-')}-0"
+
 
 def plans(split: str) -> list[ClipPlan]:
-    """The plans of a split; strangers are in the splits that choose and measure alone."""
+    """The plans of a split; strangers are in those that choose and measure alone."""
     known: list[tuple[str, GenreRules | None]] = [(rules.name, rules) for rules in GENRES]
     known += [("other", None), *((rules.name, rules) for rules in STRANGERS.get(split, ()))]
     return [ClipPlan(split, source, label, rules) for label, rules in known for source in SPLITS[split]]
 
 
-def sounds(plan: ClipPlan, seed: int, songs: int | None = None) -> Iterator[tuple[F32, int]]:
-    """The clips of a plan as sound, at `MEL.rate`, and the number of the song of each.
+def songs(plan: ClipPlan, seed: int) -> Iterator[tuple[F32, int, np.random.Generator]]:
+    """The songs of a plan as sound: mono at `MEL.rate`, of `LASTS`, the number of each, and what draws the rest.
 
     Args:
         plan: Which.
         seed: Of the whole material.
-        songs: How many songs; None for the split's.
     """
-    cuts = CUTS[plan.split]
+    lasts = LASTS[plan.split]
+    key = zlib.crc32(f"{plan.source} {plan.label}".encode())
+    rngs = [np.random.default_rng([seed, key, _FIRST[plan.split] + place]) for place in range(SONGS[plan.split])]
+    first = _SEEDS * seed + _FIRST[plan.split] + SPLITS[plan.split].index(plan.source)
+    numbers = [first + place * _SOURCES for place in range(SONGS[plan.split])]
+    if plan.rules is None:
+        found = other_sounds(range(SONGS[plan.split]), plan.source, plan.split, lasts, rngs)
+    else:
+        found = rendered([compose(plan.rules, number, lasts) for number in numbers], plan.source, MEL.rate)
+    length = round(lasts * MEL.rate)
+    for sound, number, rng in zip(found, numbers, rngs, strict=True):
+        whole = sound[:length]
+        yield _scaled(np.pad(whole, (0, length - len(whole)))), number, rng
+
+
+def cuts(whole: F32, count: int) -> list[F32]:
+    """The clips of a song, from its beginning to its end, each at most 0.5."""
     length = round(SECONDS * MEL.rate)
-    for place in range(songs or SONGS[plan.split]):
-        key = zlib.crc32(f"{plan.source} {plan.label}".encode())
-        rng = np.random.default_rng([seed, key, _FIRST[plan.split] + place])
-        number = _FIRST[plan.split] + int(rng.integers(100_000))
-        if plan.rules is None:
-            whole = other_sound(place, plan.source, plan.split, cuts * SECONDS, rng)
-        else:
-            whole = rendered(compose(plan.rules, number, _LASTS), plan.source, MEL.rate, number)
-        starts = np.linspace(0.0, max(0, min(len(whole), round(_LASTS * MEL.rate)) - length), cuts).astype(int)
-        for start in starts:
-            cut = whole[start : start + length]
-            cut = np.pad(cut, (0, length - len(cut)))
-            peak = float(np.abs(cut).max())
-            yield degraded(0.5 * cut / (peak + 1e-6), rng, MEL.rate), number
+    starts = np.linspace(0.0, len(whole) - length, count).astype(int)
+    return [_scaled(whole[start : start + length]) for start in starts]
 
 
-def material(folder: Path, split: str, seed: int, say: Callable[[str], None]) -> tuple[LabeledClips, LabeledClips]:
-    """The clips of a split, made where there are none, a file for each plan.
+def _scaled(sound: F32) -> F32:
+    return np.asarray(0.5 * sound / (np.abs(sound).max() + 1e-6), np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class GenreClips:
+    """The clips of a split, each degraded.
+
+    Attributes:
+        known: Of `LABELS`, of 6 s.
+        strange: Of genres that are none of them, whose targets are -1.
+        known_whole: The same songs as `known`, of 30 s.
+    """
+
+    known: LabeledClips
+    strange: LabeledClips
+    known_whole: LabeledClips
+
+
+def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
+    """The clips of a split, "choose" or "measure", made where there are none.
 
     Args:
         folder: Of the files.
         split: Which.
         seed: Of the material.
         say: Takes one line.
-
-    Returns:
-        Clips of `LABELS`, and those of strangers, whose targets are -1.
     """
-    known: list[LabeledClips] = []
-    strange: list[LabeledClips] = []
-    for plan in plans(split):
-        path = folder / f"{plan.split}-{plan.source}-{plan.label.replace(' ', '-')}.npz"
+    every = plans(split)
+    for wait in (False, True):
+        for plan in every:
+            make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed), say, wait=wait)
+    known = [plan for plan in every if plan.target >= 0]
+    strange = [plan for plan in every if plan.target < 0]
+    whole = [clips.read(folder / f"{plan.name}-whole.npz") for plan in known]
+    short, odd = ([clips.read(folder / f"{plan.name}.npz") for plan in some] for some in (known, strange))
+    return GenreClips(joined(short), joined(odd), joined(whole))
+
+
+def _play(plan: ClipPlan, path: Path, *, seed: int) -> None:
+    """Writes the clips of a plan, and beside them those of whole songs."""
+    short: list[tuple[F32, object, int]] = []
+    long: list[tuple[F32, object, int]] = []
+    for whole, number, rng in songs(plan, seed):
+        long.append((clips.spectrogram(degraded(whole, rng, MEL.rate)), plan.target, number))
+        short += [
+            (clips.spectrogram(degraded(cut, rng, MEL.rate)), plan.target, number)
+            for cut in cuts(whole, CUTS[plan.split])
+        ]
+    clips.write(path.with_name(f"{path.stem}-whole.npz"), long)
+    clips.write(path, short)
+
+
+@dataclass(frozen=True, slots=True)
+class FitFeatures:
+    """What is fitted to.
+
+    Attributes:
+        rhythm: float16 `[excerpts, features]`, of `antiphon_classify.rhythm`.
+        mfcc: float16 `[excerpts, 80]`, of the same.
+        targets: int64 `[excerpts]`.
+        played: How many excerpts, the first ones, were played; the others are sketched.
+    """
+
+    rhythm: NDArray[np.float16]
+    mfcc: NDArray[np.float16]
+    targets: NDArray[np.int64]
+    played: int
+
+
+def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
+    """The features of songs and other sounds, played and sketched, made where there are none.
+
+    Args:
+        folder: Of the files.
+        seed: Of the songs that are played.
+        say: Takes one line.
+    """
+    banks = [bank(folder, source, say) for source in SPLITS["fit"]]
+    labels = [*LABELS, INVENTED]
+    wanted = [
+        (folder / f"sketches-{label.replace(' ', '-')}-{chunk}.npz", place, chunk)
+        for chunk in range(CHUNKS) for place, label in enumerate(labels)
+        if place < len(GENRES) or chunk < OTHER_CHUNKS
+    ]  # fmt: skip
+    every = plans("fit")
+    for wait in (False, True):
+        for plan in every:
+            make(folder / f"{plan.name}.npz", partial(_play_to_fit, plan, seed=seed), say, wait=wait)
+        for path, place, chunk in wanted:
+            make(path, partial(_sketch, place=place, chunk=chunk, banks=banks), say, wait=wait)
+    found, cepstra, targets, played = [], [], [], 0
+    sources = [(folder / f"{plan.name}.npz", plan.target) for plan in every]
+    for path, place in [*sources, *((path, place) for path, place, _ in wanted)]:
+        with np.load(path, allow_pickle=False) as file:
+            found.append(file["rhythm"])
+            cepstra.append(file["mfcc"])
+            targets.append(np.full(len(found[-1]), min(place, len(GENRES))))
+            played += len(found[-1]) if path.name.startswith("fit-") else 0
+    return FitFeatures(np.concatenate(found), np.concatenate(cepstra), np.concatenate(targets), played)
+
+
+def _play_to_fit(plan: ClipPlan, path: Path, *, seed: int) -> None:
+    mel = [
+        clips.spectrogram(degraded(cut, rng, MEL.rate))[:FRAMES]
+        for whole, _, rng in songs(plan, seed) for cut in cuts(whole, CUTS["fit"])
+    ]  # fmt: skip
+    _write(path, np.stack(mel))
+
+
+def _sketch(path: Path, *, place: int, chunk: int, banks: list[NoteBank]) -> None:
+    numbers = range(chunk * CHUNK, (chunk + 1) * CHUNK)
+    if place == len(GENRES):
+        mel = sketched_others(numbers, banks)
+    else:
+        mel = sketched(GENRES[place] if place < len(GENRES) else None, place, numbers, banks)
+    _write(path, mel)
+
+
+def _write(path: Path, mel: F32) -> None:
+    rhythm = np.concatenate([features(mel[n : n + 16]) for n in range(0, len(mel), 16)])
+    part = path.with_suffix(".part.npz")
+    np.savez(part, rhythm=rhythm.astype(np.float16), mfcc=mfcc(mel).astype(np.float16))
+    os.replace(part, path)
+
+
+def make(path: Path, write: Callable[[Path], None], say: Say, *, wait: bool) -> None:
+    """Has a file written where it is missing; one that another process writes is left, or waited for."""
+    if path.is_file():
+        return
+    with path.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            return
         if not path.is_file():
-            clips.write(path, ((clips.spectrogram(cut), plan.target, group) for cut, group in sounds(plan, seed)))
+            write(path)
             say(f"{path.name} is complete")
-        (known if plan.target >= 0 else strange).append(clips.read(path))
-    return joined(known), joined(strange) if strange else _none(known[0])
 
 
 def joined(parts: list[LabeledClips]) -> LabeledClips:
@@ -119,7 +268,3 @@ def joined(parts: list[LabeledClips]) -> LabeledClips:
         np.concatenate([part.mel for part in parts]), np.concatenate([part.targets for part in parts]),
         np.concatenate([part.groups for part in parts]),
     )  # fmt: skip
-
-
-def _none(like: LabeledClips) -> LabeledClips:
-    return replace(like, mel=like.mel[:0], targets=like.targets[:0], groups=like.groups[:0])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_classify.classifier import MEL
-from antiphon_classify.rhythm import FRAMES, features
+from antiphon_classify.rhythm import FRAMES
 from antiphon_models.classify.clips import spectrogram
-from antiphon_models.classify.genre.sketches import degraded_sketch, sketch
+from antiphon_models.classify.genre.notes import NoteBank
+from antiphon_models.classify.genre.sketches import EXCERPTS, degraded_sketch, sketch
 from antiphon_models.classify.genre.sources import rendered
 from antiphon_models.material import espeak
 from antiphon_models.material.composer.genres import GENRES, LEADS, NONE
@@ -33,22 +35,23 @@ _WORDS = (
 )  # fmt: skip
 
 
-def other_sound(place: int, source: str, split: str, seconds: float, rng: Rng) -> F32:
-    """A sound of `seconds` or more, at `MEL.rate`: in turn speech, noise, and two times one instrument alone.
+def other_sounds(places: Sequence[int], source: str, split: str, seconds: float, rngs: Sequence[Rng]) -> Iterator[F32]:
+    """Sounds of `seconds` or more, at `MEL.rate`: in turn speech, noise, and two times one instrument alone.
 
     Args:
-        place: Which in turn.
+        places: Of each which in turn it is.
         source: That plays instruments.
         split: Whose voices speak.
         seconds: How long.
-        rng: Draws it.
+        rngs: Draw them, one each.
     """
-    match place % 4:
-        case 0:
-            return _speech(split, seconds, rng)
-        case 1:
-            return _noise(round(seconds * MEL.rate), rng)
-    return _alone(source, rng)
+    alone = {place: _alone(rng, seconds) for place, rng in zip(places, rngs, strict=True) if place % 4 > 1}
+    played = rendered(list(alone.values()), source, MEL.rate, places[0]) if alone else iter(())
+    for place, rng in zip(places, rngs, strict=True):
+        if place in alone:
+            yield next(played)
+        else:
+            yield _speech(split, seconds, rng) if place % 4 == 0 else _noise(round(seconds * MEL.rate), rng)
 
 
 def _speech(split: str, seconds: float, rng: Rng) -> F32:
@@ -75,13 +78,12 @@ def _noise(count: int, rng: Rng) -> F32:
     return np.asarray(sound, np.float32)
 
 
-def _alone(source: str, rng: Rng) -> F32:
-    song, part, number = _one_part(rng)
-    notes = tuple(note for note in song.notes if note.part == part)
-    return rendered(replace(song, notes=notes), source, MEL.rate, number)
+def _alone(rng: Rng, seconds: float) -> ComposedSong:
+    song, part, _ = _one_part(rng, seconds)
+    return replace(song, notes=tuple(note for note in song.notes if note.part == part))
 
 
-def _one_part(rng: Rng) -> tuple[ComposedSong, str, int]:
+def _one_part(rng: Rng, seconds: float = 21.0) -> tuple[ComposedSong, str, int]:
     """A song, the part of it that sounds (a melody, or now and then drums), and its seed."""
     rules = GENRES[int(rng.integers(len(GENRES)))]
     rules = replace(rules, bass=NONE, pad=NONE)
@@ -90,7 +92,7 @@ def _one_part(rng: Rng) -> tuple[ComposedSong, str, int]:
     # a section leaves out none of two parts
     rules = replace(rules, lead=NONE) if part == "drums" else replace(rules, lead=lead, drums=0.0)
     number = int(rng.integers(1 << 20))
-    return compose(rules, number, 21.0), part, number
+    return compose(rules, number, seconds), part, number
 
 
 def babble(count: int, rng: Rng) -> F32:
@@ -113,19 +115,22 @@ def babble(count: int, rng: Rng) -> F32:
     return np.asarray(0.3 * sound / (np.abs(sound).max() + 1e-9) + 0.002 * rng.standard_normal(count), np.float32)
 
 
-def computed_others(count: int) -> F32:
-    """Features of sounds that are no song, made without any program: a third each is babble, noise, a part alone."""
+def sketched_others(numbers: Sequence[int], banks: Sequence[NoteBank]) -> F32:
+    """Excerpts of what is no song, made without any program: in turn babble, noise, and two times a part alone.
+
+    Returns:
+        float32 `[EXCERPTS * numbers, FRAMES, bands]` in dB.
+    """
     found = []
-    for number in range(count):
-        rng = np.random.default_rng([2, number])
-        length = round(6.1 * MEL.rate)
-        match number % 3:
+    length = round(6.1 * MEL.rate)
+    for number in np.repeat(numbers, EXCERPTS):
+        rng = np.random.default_rng([2, int(number), len(found) % EXCERPTS])
+        match number % 4:
             case 0:
                 mel = spectrogram(babble(length, rng))
             case 1:
                 mel = spectrogram(_noise(length, rng))
             case _:
-                song, part, _ = _one_part(rng)
-                mel = sketch(replace(song, notes=tuple(note for note in song.notes if note.part == part)), rng)
-        found.append(features(degraded_sketch(mel[:FRAMES], rng)[None]))
-    return np.concatenate(found)
+                mel = sketch(_alone(rng, 9.0), rng, banks)
+        found.append(degraded_sketch(mel[:FRAMES], rng))
+    return np.stack(found)

@@ -5,17 +5,20 @@ What interference of waves does is left out; rhythm and spectrum are what they a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_classify.classifier import MEL
-from antiphon_classify.rhythm import FRAMES, features
+from antiphon_classify.rhythm import FRAMES
 from antiphon_models.classify.clips import spectrogram
-from antiphon_models.material.composer.computed import DrumKit, timbre
+from antiphon_models.classify.genre.notes import BEFORE, HELD, VELOCITY, NoteBank
+from antiphon_models.material.composer.computed import DrumKit, PartTimbre, timbre
 from antiphon_models.material.composer.rules import GenreRules
-from antiphon_models.material.composer.song import ComposedSong, compose
+from antiphon_models.material.composer.song import ComposedNote, ComposedSong, compose
+from antiphon_models.material.composer.strangers import invented
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -23,6 +26,19 @@ Rng = np.random.Generator
 FRAMES_A_SECOND = MEL.rate / MEL.hop
 FIRST_SEED = 50_000_000
 """Of sketched songs, beyond those of songs that are rendered."""
+_RELATIVES = 0.3
+"""Share of parts that an instrument of the same family of eight plays instead."""
+_BODY = 8.0
+"""dB up and down, at five points, that differ from the soundfont's timbre."""
+_ONE_BANK = 0.5
+"""Share of sketches all of whose parts are of one soundfont."""
+_COMPUTED_LEVEL = 0.02
+"""Power of a computed part beside that of soundfonts, whose gain leaves room for all voices."""
+_TREND = 16
+"""Frames of a note's end that are repeated where it lasts longer than its patch."""
+EXCERPTS = 2
+"""Of each song."""
+_SECONDS = 15.0
 _STEPS = 500
 _LOWEST, _HIGHEST = 25.0, 10_900.0
 _FLOOR = 1e-9
@@ -39,55 +55,112 @@ def sine_powers() -> F64:
     return np.asarray(rows)
 
 
-def sketch(song: ComposedSong, rng: Rng) -> F32:
-    """A spectrogram of a song, as `clips.spectrogram` would have it of its computed sound.
+def sketch(song: ComposedSong, rng: Rng, banks: Sequence[NoteBank] = ()) -> F32:
+    """A spectrogram of a song, as `clips.spectrogram` would have it of its sound.
 
     Args:
         song: It.
-        rng: Draws timbres.
+        rng: Draws timbres, and which bank plays each part.
+        banks: Notes of soundfonts; without any, or now and then, a part has a computed timbre.
 
     Returns:
         float32 `[frames, bands]` in dB.
     """
     frames = round(max(note.end for note in song.notes) * FRAMES_A_SECOND) + 20
-    table = sine_powers()
-    whole = np.zeros((frames, table.shape[1]))
+    whole = np.zeros((frames, sine_powers().shape[1]), np.float32)
     programs = dict(song.attributes.instruments)
+    single = int(rng.integers(len(banks))) if banks and rng.random() < _ONE_BANK else None
+    exponent = float(rng.uniform(3.0, 4.5))
     for part, volume, _ in song.levels:
         level = (volume / 127.0) ** 4
         notes = [note for note in song.notes if note.part == part]
-        if part == "drums":
-            kit, hits = DrumKit(rng, MEL.rate), dict[int, F64]()
-            for note in notes:
-                if note.pitch not in hits:
-                    hit = np.pad(kit.hit(note.pitch), (MEL.hop, 2 * MEL.hop)).astype(np.float32)
-                    hits[note.pitch] = 10.0 ** (spectrogram(hit).astype(np.float64) / 10.0)
-                patch = hits[note.pitch]
-                first = max(0, round(note.start * FRAMES_A_SECOND) - 1)
-                into = whole[first : first + len(patch)]
-                into += level * (note.velocity / 127.0) ** 4 * patch[: len(into)]
-            continue
-        own = timbre(programs[part], rng)
-        numbers = np.arange(1, len(own.weights) + 1)
-        weights = (numbers**-0.6 / (numbers**-0.6).sum()) if own.drive else own.weights
-        level *= own.level**2 * (2.5 if part == "bass" or own.drive else 1.0)
-        for note in notes:
-            hertz = 440.0 * 2.0 ** ((note.pitch - 69) / 12.0) * numbers
-            inside = hertz < _HIGHEST
-            steps = np.log(hertz[inside] / _LOWEST) / np.log(_HIGHEST / _LOWEST) * (_STEPS - 1)
-            powers = weights[inside, None] ** 2 * table[np.clip(steps.round().astype(int), 0, _STEPS - 1)]
-            first, last = round(note.start * FRAMES_A_SECOND), round(note.end * FRAMES_A_SECOND) + 2
-            seconds = np.arange(max(1, last - first)) / FRAMES_A_SECOND
-            swell = np.minimum(1.0, (seconds + 0.5 / FRAMES_A_SECOND) / max(own.attack, 0.01)) ** 2
-            swell[-2:] *= 0.25
-            if own.decay:
-                rates = 2.0 * (1.0 + own.damping * (numbers[inside] - 1)) / own.decay
-                patch = (swell[:, None] * np.exp(-np.outer(seconds, rates))) @ powers
-            else:
-                patch = np.outer(swell, powers.sum(axis=0))
-            into = whole[first : first + len(patch)]
-            into += level * (note.velocity / 127.0) ** 3 * patch[: len(into)]
+        chosen = single if single is not None else int(rng.integers(len(banks) + 1)) - 1
+        if chosen >= 0:
+            # what a genre has in common is its notes: instruments are relatives, of another body
+            program = programs.get(part, song.attributes.kit)
+            if part != "drums" and rng.random() < _RELATIVES:
+                program = program // 8 * 8 + int(rng.integers(8))
+            bands = np.linspace(0.0, 4.0, whole.shape[1])
+            body = level * 10.0 ** np.interp(bands, np.arange(5), rng.uniform(-_BODY, _BODY, 5) / 10.0)
+            add_from_bank(whole, notes, banks[chosen], program, body.astype(np.float32), exponent)
+        elif part == "drums":
+            _add_computed_drums(whole, notes, level * _COMPUTED_LEVEL, rng)
+        else:
+            _add_computed(whole, notes, timbre(programs[part], rng), level * _COMPUTED_LEVEL, part == "bass")
     return np.asarray(10.0 * np.log10(whole + _FLOOR), np.float32)
+
+
+def add_from_bank(
+    whole: F32, notes: Sequence[ComposedNote], bank: NoteBank, program: int, level: F32, exponent: float
+) -> None:
+    """Adds notes of a bank to a spectrogram.
+
+    Args:
+        whole: float32 `[frames, bands]`, power; is changed.
+        notes: Of one part.
+        bank: That plays them.
+        program: Of the part; of drums their kit.
+        level: Power by band, `[bands]`.
+        exponent: Of the power over the velocity.
+    """
+    for note in notes:
+        gain = level * (note.velocity / VELOCITY) ** exponent
+        if note.part == "drums":
+            _add(whole, gain * bank.drum(program, note.pitch), note.start)
+            continue
+        patch = bank.note(program, note.pitch)
+        lasts = max(1, round((note.end - note.start) * FRAMES_A_SECOND))
+        last_frame = BEFORE + HELD - 1
+        held = patch[:last_frame]
+        if lasts > HELD:  # its last frames go on, and fall as they fell
+            last, before = held[-_TREND:], held[-2 * _TREND : -_TREND]
+            fall = min(1.0, float(last.sum() / (before.sum() + 1e-30)))
+            times = -(-(lasts - HELD) // _TREND)
+            held = np.concatenate([held, *(last * np.float32(fall ** (n + 1)) for n in range(times))])
+        # windows that begin before the note's end and reach beyond it are of the release already
+        held = held[: BEFORE + lasts - 1]
+        release = patch[last_frame:] * np.minimum(1.0, held[-1] / (patch[last_frame - 1] + 1e-30))
+        _add(whole, gain * np.concatenate([held, release]), note.start)
+
+
+def _add(whole: F32, patch: NDArray[np.floating], seconds: float) -> None:
+    """Adds what begins `BEFORE` frames before its onset, between two frames as the onset lies between them."""
+    place = seconds * FRAMES_A_SECOND - BEFORE
+    first, part = int(np.floor(place)), place - np.floor(place)
+    for start, share in ((first, 1.0 - part), (first + 1, part)):
+        cut = patch[max(0, -start) :]
+        into = whole[max(0, start) :][: len(cut)]
+        into += np.float32(share) * cut[: len(into)]
+
+
+def _add_computed_drums(whole: F32, notes: Sequence[ComposedNote], level: float, rng: Rng) -> None:
+    kit, hits = DrumKit(rng, MEL.rate), dict[int, F64]()
+    for note in notes:
+        if note.pitch not in hits:
+            hit = np.pad(kit.hit(note.pitch), (BEFORE * MEL.hop, 2 * MEL.hop)).astype(np.float32)
+            hits[note.pitch] = 10.0 ** (spectrogram(hit).astype(np.float64) / 10.0)
+        _add(whole, level * (note.velocity / 127.0) ** 4 * hits[note.pitch], note.start)
+
+
+def _add_computed(whole: F32, notes: Sequence[ComposedNote], own: PartTimbre, level: float, bass: bool) -> None:
+    table = sine_powers()
+    numbers = np.arange(1, len(own.weights) + 1)
+    weights = (numbers**-0.6 / (numbers**-0.6).sum()) if own.drive else own.weights
+    level *= own.level**2 * (2.5 if bass or own.drive else 1.0)
+    for note in notes:
+        hertz = 440.0 * 2.0 ** ((note.pitch - 69) / 12.0) * numbers
+        inside = hertz < _HIGHEST
+        steps = np.log(hertz[inside] / _LOWEST) / np.log(_HIGHEST / _LOWEST) * (_STEPS - 1)
+        powers = weights[inside, None] ** 2 * table[np.clip(steps.round().astype(int), 0, _STEPS - 1)]
+        seconds = np.arange(max(1, round((note.end - note.start) * FRAMES_A_SECOND) + 2)) / FRAMES_A_SECOND
+        swell = np.minimum(1.0, (seconds + 0.5 / FRAMES_A_SECOND) / max(own.attack, 0.01)) ** 2
+        swell[-2:] *= 0.25
+        if own.decay:
+            rates = 2.0 * (1.0 + own.damping * (numbers[inside] - 1)) / own.decay
+            patch = (swell[:, None] * np.exp(-np.outer(seconds, rates))) @ powers
+        else:
+            patch = np.outer(swell, powers.sum(axis=0))
+        _add(whole, level * (note.velocity / 127.0) ** 3 * patch, note.start + (BEFORE - 2) / FRAMES_A_SECOND)
 
 
 def degraded_sketch(mel: F32, rng: Rng) -> F32:
@@ -125,24 +198,24 @@ def degraded_sketch(mel: F32, rng: Rng) -> F32:
     return np.asarray(10.0 * np.log10(power + floor), np.float32)
 
 
-def sketched(rules: GenreRules, place: int, songs: int) -> F32:
-    """Features of two excerpts of each of many songs of a genre.
+def sketched(rules: GenreRules | None, key: int, numbers: Sequence[int], banks: Sequence[NoteBank]) -> F32:
+    """Excerpts of sketched songs of a genre, degraded.
 
     Args:
-        rules: The genre.
-        place: Its number, of which the draws depend.
-        songs: How many.
+        rules: The genre; None for songs that are each of a genre of its own that is invented.
+        key: Of the genre, on which the draws depend.
+        numbers: Of the songs, `EXCERPTS` excerpts each.
+        banks: That play every other song; the timbres of the others are computed.
 
     Returns:
-        float32 `[2 * songs, features]`.
+        float32 `[EXCERPTS * numbers, FRAMES, bands]` in dB.
     """
     found = []
-    for number in range(songs):
-        rng = np.random.default_rng([1, place, number])
-        whole = sketch(compose(rules, FIRST_SEED + number, 13.0), rng)
-        cuts = []
-        for _ in range(2):
-            start = int(rng.integers(0, max(1, min(len(whole), 2 * FRAMES + 40) - FRAMES)))
-            cuts.append(degraded_sketch(whole[start : start + FRAMES], rng))
-        found.append(features(np.stack(cuts)))
-    return np.concatenate(found)
+    for number in numbers:
+        rng = np.random.default_rng([1, key, number])
+        played = banks if number % 2 else ()
+        whole = sketch(compose(rules or invented(rng), FIRST_SEED + number, _SECONDS), rng, played)
+        for _ in range(EXCERPTS):
+            start = int(rng.integers(0, max(1, len(whole) - FRAMES - 20)))
+            found.append(degraded_sketch(whole[start : start + FRAMES], rng))
+    return np.stack(found)

@@ -94,6 +94,10 @@ class ComposedSong:
 
     def midi(self) -> bytes:
         """The bytes of its MIDI file: programs, volumes and pans first."""
+        return midi_bytes(self.events())
+
+    def events(self) -> list[tuple[int, bytes]]:
+        """What its MIDI file has: (tick of `TICKS` a second, message) in order, programs, volumes and pans first."""
         head: list[tuple[int, bytes]] = []
         programs = dict(self.attributes.instruments) | ({"drums": self.attributes.kit} if self.attributes.drums else {})
         for part, volume, pan in self.levels:
@@ -105,7 +109,7 @@ class ComposedSong:
             channel, first = CHANNELS[note.part], round(note.start * TICKS)
             events.append((first, 1, note_on(channel, note.pitch, note.velocity)))
             events.append((max(first + 1, round(note.end * TICKS)), 0, note_off(channel, note.pitch)))
-        return midi_bytes([*head, *((tick, message) for tick, _, message in sorted(events))])
+        return [*head, *((tick, message) for tick, _, message in sorted(events))]
 
 
 @dataclass(frozen=True, slots=True)

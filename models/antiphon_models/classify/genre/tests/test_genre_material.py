@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from antiphon.io.midifile import read as read_midi
 from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES, RhythmNetwork, features
-from antiphon_models.classify.clips import spectrogram
+from antiphon_models.classify.clips import LabeledClips, spectrogram
 from antiphon_models.classify.genre import field, material
-from antiphon_models.classify.genre.material import LABELS, ClipPlan, plans, sounds
-from antiphon_models.classify.genre.sketches import degraded_sketch, sketch
-from antiphon_models.classify.genre.sources import COMPUTED, SPLITS
+from antiphon_models.classify.genre.evaluation import SplitAnswers, SystemAnswers, excerpt_logits, values
+from antiphon_models.classify.genre.material import LABELS, ClipPlan, GenreClips, make, plans, songs
+from antiphon_models.classify.genre.notes import (
+    BEFORE,
+    DRUM_NOTES,
+    DRUM_SLOT,
+    HELD,
+    KITS,
+    PITCHES,
+    PROGRAMS,
+    SLOT,
+    VELOCITY,
+    NoteBank,
+)  # fmt: skip
+from antiphon_models.classify.genre.sketches import FIRST_SEED, add_from_bank, degraded_sketch, sketch
+from antiphon_models.classify.genre.sources import SPLITS, medley
 from antiphon_models.material.composer.computed import sound_of_song
 from antiphon_models.material.composer.genres import HIP_HOP, REGGAE
-from antiphon_models.material.composer.song import compose
+from antiphon_models.material.composer.song import ComposedNote, ComposedSong, compose
+from antiphon_models.material.composer.strangers import invented
 
 
 def test_a_sketch_is_like_the_sound() -> None:
@@ -29,20 +45,108 @@ def test_a_sketch_is_like_the_sound() -> None:
     assert np.isfinite(features(worse[None, :FRAMES])).all()
 
 
-def test_splits_share_no_source_family_and_no_song(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        material, "rendered", lambda song, source, rate, seed: np.full(21 * rate, seed % 97 / 100.0, np.float32)
-    )
-    measured = set(SPLITS["measure"])
-    assert not measured & {source for split in ("fit", "choose") for source in SPLITS[split]}
+def steady_bank() -> NoteBank:
+    """Notes of one band by pitch that are level while they are held, and drums of one frame."""
+    notes = np.full((PROGRAMS, len(PITCHES), SLOT, MEL.bands), -100.0, np.float16)
+    for place in range(len(PITCHES)):
+        notes[:, place, BEFORE : BEFORE + HELD, 3 * place] = 0.0
+    drums = np.full((len(KITS), len(DRUM_NOTES), DRUM_SLOT, MEL.bands), -100.0, np.float16)
+    drums[:, :, BEFORE, 60] = 0.0
+    return NoteBank(notes, drums)
+
+
+def test_notes_of_a_bank_sound_when_and_as_long_as_they_are_written() -> None:
+    song = compose(HIP_HOP, 3, 8.0)
+    whole = np.zeros((1200, MEL.bands), np.float32)
+    written = (ComposedNote(1.0, 2.0, 50, VELOCITY, "bass"), ComposedNote(6.0, 14.0, 74, VELOCITY, "bass"))
+    add_from_bank(whole, written, steady_bank(), 0, np.ones(MEL.bands, np.float32), 4.0)
+    a_second = MEL.rate / MEL.hop
+    for note, band in ((written[0], 18), (written[1], 36)):
+        sounding = np.flatnonzero(whole[:, band] > 0.1) / a_second
+        assert sounding[0] == pytest.approx(note.start, abs=0.05)
+        assert sounding[-1] == pytest.approx(note.end, abs=0.1)
+    drawn = sketch(song, np.random.default_rng(4), [steady_bank()])
+    assert np.isfinite(drawn).all()
+
+
+def test_splits_share_no_source_and_no_song(monkeypatch: pytest.MonkeyPatch) -> None:
+    composed: list[int] = []
+
+    def silent(songs: Sequence[ComposedSong], source: str, rate: int) -> Iterator[np.ndarray]:
+        composed.extend(hash(song.notes) for song in songs)
+        return (np.full(21 * rate, 0.1, np.float32) for _ in songs)
+
+    monkeypatch.setattr(material, "rendered", silent)
+    monkeypatch.setattr(material, "LASTS", dict.fromkeys(SPLITS, 7.0))
+    sources = [source for split in SPLITS.values() for source in split]
+    assert len(set(sources)) == len(sources)
     assert {plan.label for plan in plans("measure")} - set(LABELS) == {"tango", "march"}
     assert {plan.label for plan in plans("choose")} - set(LABELS) == {"funk", "waltz"}
-    assert {plan.label for plan in plans("fit")} == set(LABELS)
-    (first, *_), (second, *_) = (
-        list(sounds(ClipPlan(split, COMPUTED, "reggae", REGGAE), 1, 1)) for split in ("fit", "measure")
+    seeds = set()
+    for split in SPLITS:
+        for source in SPLITS[split]:
+            found = list(songs(ClipPlan(split, source, "reggae", REGGAE), 1))
+            assert len(found) == material.SONGS[split]
+            assert found[0][0].shape == (7 * MEL.rate,)
+            seeds |= {number for _, number, _ in found}
+    assert len(seeds) == len(set(composed)) == 2 * 20 + 3 * 10
+    assert min(seeds) >= 1_000_000
+    assert max(seeds) < FIRST_SEED
+
+
+def test_songs_of_one_file_begin_where_the_medley_has_them(tmp_path: Path) -> None:
+    both = [compose(HIP_HOP, 1, 4.0), compose(REGGAE, 2, 4.0)]
+    score, starts = medley(both)
+    (tmp_path / "both.mid").write_bytes(score)
+    found = read_midi(tmp_path / "both.mid")
+    onsets = sorted(found.seconds(note.start) for track in found.tracks for note in track.notes)
+    written = sorted(start + note.start for song, start in zip(both, starts, strict=True) for note in song.notes)
+    assert len(onsets) == len(written)
+    assert np.abs(np.subtract(onsets, written)).max() < 0.002
+
+
+def test_two_processes_share_the_files(tmp_path: Path) -> None:
+    written: list[str] = []
+    path = tmp_path / "one.npz"
+
+    def write(to: Path) -> None:
+        # another process would come by now
+        make(path, lambda other: written.append("other"), print, wait=False)
+        written.append("first")
+        to.write_bytes(b"")
+
+    make(path, write, print, wait=False)
+    make(path, write, print, wait=True)
+    assert written == ["first"]
+
+
+def test_invented_genres_are_songs_and_each_another() -> None:
+    rngs = [np.random.default_rng(n) for n in range(12)]
+    found = [compose(invented(rng), 5, 8.0) for rng in rngs]
+    assert all(song.notes for song in found)
+    assert len({song.notes for song in found}) == len(found)
+    assert compose(invented(np.random.default_rng(3)), 5, 8.0) == found[3]
+
+
+def test_whole_songs_and_clips_have_figures_of_their_own() -> None:
+    answers = np.full((4, len(LABELS)), 0.01)
+    answers[[0, 1, 2, 3], [0, 0, 3, 3]] = 0.9
+    mel = np.zeros((4, FRAMES, 64), np.float16)
+    some = LabeledClips(mel, np.array([0, 0, 1, 1]), np.array([7, 7, 7, 7]))
+    whole = LabeledClips(mel[:2], np.array([0, 1]), np.array([7, 7]))
+    spoken = SystemAnswers(answers, 0.5)
+    scores = list(
+        values("a", GenreClips(some, some, whole), SplitAnswers(spoken, spoken, SystemAnswers(answers[:2], 0.95)))
     )
-    assert first[1] != second[1]
-    assert first[0].shape == second[0].shape
+    mean = {
+        name: np.mean([score.value for score in scores if score.measure == name])
+        for name in {score.measure for score in scores}
+    }
+    assert mean["accuracy"] == mean["of two clips"] == 0.5
+    assert mean["of 30 s"] == 0.0
+    assert mean["ECE of 30 s"] == pytest.approx(0.4)
+    assert sum(score.measure == "of two clips" for score in scores) == 2
+    assert excerpt_logits(lambda part: part.mean(axis=(1, 2))[:, None], some).shape == (4, 1, 1)
 
 
 def test_numpy_plays_what_torch_trained() -> None:
