@@ -142,7 +142,7 @@ def _is_number(value: object) -> bool:
 def read_content(path: Path, most: int) -> bytes:
     """A file's bytes; `FileError` where it cannot be read, or has more than `most`."""
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb", opener=paths.open_ordinary) as file:  # one that never ends would stop all analyses
             content = file.read(most + 1)
     except OSError as error:
         raise FileError(f"cannot read {path}: {paths.why(error)}") from None
