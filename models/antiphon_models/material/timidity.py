@@ -25,12 +25,13 @@ def programs() -> frozenset[int]:
     return frozenset(int(number) for number in re.findall(r"^\s*(\d+)\s+\S+\.pat", bank, re.MULTILINE))
 
 
-def play(score: bytes, rate: int) -> NDArray[np.float32]:
+def play(score: bytes, rate: int, *options: str) -> NDArray[np.float32]:
     """What TiMidity++ makes of a MIDI file, without its reverberation and chorus.
 
     Args:
         score: The file's bytes.
         rate: Hz of the sound.
+        options: Further ones of the program, as "--preserve-silence".
 
     Returns:
         float32 `[frames, 2]`.
@@ -42,5 +43,5 @@ def play(score: bytes, rate: int) -> NDArray[np.float32]:
     """
     return render(score, lambda notes, sound: [
         PROGRAM, "-c", str(FREEPATS), "-Ow", "-s", str(rate), "-EFreverb=d", "-EFchorus=d", "-A", "60",
-        "-o", str(sound), str(notes),
+        *options, "-o", str(sound), str(notes),
     ])  # fmt: skip

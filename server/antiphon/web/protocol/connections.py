@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import itertools
 import socket
 from collections import deque
 from collections.abc import Coroutine
@@ -12,6 +13,8 @@ from typing import Any
 from antiphon.errors import EngineError
 from antiphon.web.protocol.connection import ConnectionServer, HttpConnection
 
+ACCEPTED = 32
+"""Connections that are taken in a turn of the event loop: where handlers are many, a turn is long."""
 BUDGET = 0.002
 """Seconds of connections' turns before the event loop runs again."""
 _SWEEP_SECONDS = 0.1
@@ -109,7 +112,9 @@ class Connections:
 
     async def _accept(self, listener: socket.socket) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        for number in itertools.count(1):
+            if number % ACCEPTED == 0:
+                await asyncio.sleep(0)
             try:
                 peer, _ = await loop.sock_accept(listener)
             except OSError as error:
@@ -125,7 +130,6 @@ class Connections:
             connection = HttpConnection(self._server)
             self.wait(connection)
             connection.opening = self._spawn(self._open(connection, peer))
-            await asyncio.sleep(0)
 
     async def _open(self, connection: HttpConnection, peer: socket.socket) -> None:
         loop, tls = asyncio.get_running_loop(), self._server.tls
