@@ -84,7 +84,7 @@ class FileShelf:
             if not size:
                 raise Refusal(400, "the file is empty; send its bytes as the body")
             entry = Upload(key, shorten(_plain(name), NAME), suffix, size, time.time())
-            self._table.put_file(entry)  # first: a file without a row would be nobody's
+            self._table.put_file(entry)  # first: no later start would remove a file without a row
             part.replace(self._path(entry))
         except OSError as error:
             raise Refusal(507, f"the file could not be written: {why(error)}") from None
