@@ -138,7 +138,7 @@ def _take_token(path: str, *, needed: bool) -> None:
         raise UsageError(f"--token-file and {TOKEN} exclude each other")
     if path:
         given = read_secret(Path(path))
-    if given:
+    if path or given:  # an empty file is refused: the token would be another than the platform's
         store_token(paths.config(), given)
     elif needed:
         load_token(paths.config())  # a folder that cannot be written is found now, not by the web process
