@@ -70,7 +70,7 @@ class PartedNetwork(nn.Module):
         """The one for all artists first."""
         found = [self.whole, *self.without]
         assert all(isinstance(each, AttributeNetwork) for each in found)
-        return found  # type: ignore[return-value]
+        return found
 
 
 class PopularityRecipe(Recipe):
