@@ -16,7 +16,7 @@ from antiphon_models.material.composer.genres import GENRES
 from antiphon_models.material.composer.song import ComposedSong, SongAttributes, compose
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 
-SPLITS = {"fit": range(400), "measure": range(3020, 3150)}
+SPLITS = {"fit": range(220), "measure": range(3020, 3092)}
 """Numbers of artists: no artist is in two splits."""
 SONGS = 5
 SECONDS = 15.0
