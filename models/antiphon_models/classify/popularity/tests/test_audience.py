@@ -104,9 +104,9 @@ def test_what_is_left_out_is_foreseen_without_its_artist() -> None:
     rows = np.eye(40, dtype=np.float32)[artists]
     assert r2(taste.Ridge.fitted(rows, targets, 0.1).predicted(rows), targets) > 0.9
     assert r2(taste.left_out([rows] * taste.PARTS, targets, artists), targets) < 0.05
-    told = np.where(taste.parts(artists)[:, None] == 3, targets[:, None], 0.5).astype(np.float32)
+    known = np.where(taste.parts(artists)[:, None] == 3, targets[:, None], 0.5).astype(np.float32)
     # each part has columns of its own, by a model that lacks its artists
-    found = taste.left_out([targets[:, None] if part == 3 else told for part in range(5)], targets, artists)
+    found = taste.left_out([targets[:, None] if part == 3 else known for part in range(5)], targets, artists)
     assert r2(found[taste.parts(artists) == 3], targets[taste.parts(artists) == 3]) > 0.95
     assert r2(found[taste.parts(artists) == 1], targets[taste.parts(artists) == 1]) < 0.3
 
