@@ -51,7 +51,7 @@ class AttributeNetwork(nn.Module):
 class PartedNetwork(nn.Module):
     """A network for all artists, and for each part of them one that is fitted without them.
 
-    What the latter get wrong of the artists that they lack is what the first gets wrong of artists that nobody has.
+    The errors of the latter on the artists that they lack stand for those of the first on any further artists.
     """
 
     def __init__(self) -> None:
