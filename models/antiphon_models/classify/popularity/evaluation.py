@@ -49,21 +49,20 @@ class PopularityEvaluation(Evaluation):
         folder = make_folder(ask.work / f"material-{ask.seed}")
         count = None if ask.limit is None else max(2, ask.limit // material.SONGS)
         measured, clips = songs(folder, "measure", ask.seed, ask.say, count)
-        choose, choose_clips = songs(folder, "choose", ask.seed, ask.say, None if count is None else count)
-        truth = measured.votes.popularity
-        found: dict[str, tuple[F64, float]] = {}
         fit, fit_clips = songs(folder, "fit", ask.seed, ask.say, None if count is None else 4 * count)
-        mean = float(fit.votes.popularity.mean())
-        found["mean"] = np.full(len(truth), mean), _width(np.full(len(choose.artists), mean), choose)
+        truth, votes = measured.votes.popularity, fit.votes.popularity
+        found: dict[str, tuple[F64, float]] = {}
+        mean = float(votes.mean())
+        found["mean"] = np.full(len(truth), mean), _width(np.full(len(votes), mean), fit)
         if ask.wants("MFCC, ridge"):
-            ridge = taste.chosen((_mfcc(fit_clips.mel), fit.votes.popularity, fit.artists))
-            width = _width(ridge.predicted(_mfcc(choose_clips.mel)), choose)
-            found["MFCC, ridge"] = ridge.predicted(_mfcc(clips.mel)), width
+            rows = _mfcc(fit_clips.mel)
+            width = _width(taste.left_out([rows] * taste.PARTS, votes, fit.artists), fit)
+            found["MFCC, ridge"] = taste.chosen((rows, votes, fit.artists)).predicted(_mfcc(clips.mel)), width
         if ask.wants("popularity"):
             network = PopularityAnalysis().network
             found["popularity"] = np.array([network.popularity(rows) for rows in measured.apart]), network.width
         best = measured.votes.best
-        found["knows the taste"] = best, _width(choose.votes.best, choose)
+        found["knows the taste"] = best, _width(fit.votes.best, fit)
         most = float(_explained(best, truth).mean())
         for system, (predicted, width) in found.items():
             if ask.wants(system):
@@ -89,8 +88,8 @@ def _values(
         yield MetricValue(system, "width", item, float(high - low), group)
 
 
-def _width(predicted: F64, choose: MadeSongs) -> float:
-    return taste.half_width(predicted, choose.votes.popularity, choose.artists)
+def _width(predicted: F64, fit: MadeSongs) -> float:
+    return taste.half_width(predicted, fit.votes.popularity, fit.artists)
 
 
 def _explained(predicted: F64, truth: F64) -> F64:

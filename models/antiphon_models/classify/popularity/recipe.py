@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from antiphon_classify.popularity import FURTHEST, WEIGHTS, PopularityNetwork, curved
+from antiphon_classify.popularity import FURTHEST, WEIGHTS, curved
 from antiphon_classify.statistics import SIZE
 from antiphon_models.classify.popularity import taste
 from antiphon_models.classify.popularity.songs import ATTRIBUTES, MadeSongs, songs
+from antiphon_models.classify.popularity.taste import PARTS
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 UNITS, DROPOUT, NOISE = 192, 0.3, 0.2
@@ -47,9 +48,34 @@ class AttributeNetwork(nn.Module):
         return torch.as_tensor(self.attributes(hidden) + self.direct(x))
 
 
+class PartedNetwork(nn.Module):
+    """A network for all artists, and for each part of them one that is fitted without them.
+
+    The errors of the latter on the artists that they lack stand for those of the first on any further artists.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.whole = AttributeNetwork()
+        self.without = nn.ModuleList(AttributeNetwork() for _ in range(PARTS))
+
+    def standardise(self, rows: NDArray[np.float32]) -> None:
+        """Sets the means and deviations of statistics, of `rows` `[n, SIZE]`."""
+        for each in self.networks:
+            each.mean.copy_(torch.from_numpy(rows.mean(axis=0)))
+            each.deviation.copy_(torch.from_numpy(rows.std(axis=0) + 1e-3))
+
+    @property
+    def networks(self) -> list[AttributeNetwork]:
+        """The one for all artists first."""
+        found = [self.whole, *self.without]
+        assert all(isinstance(each, AttributeNetwork) for each in found)
+        return found
+
+
 class PopularityRecipe(Recipe):
     """Attributes are learned from the songs, what they are worth from the votes alone; artists of one split are in no
-    other. The interval is of the artists that the network is chosen by.
+    other. Figures and interval are of artists that were left out, a part of them in turn.
     """
 
     name: ClassVar[str] = "popularity"
@@ -62,51 +88,53 @@ class PopularityRecipe(Recipe):
     def prepare(self, job: TrainingJob) -> None:
         self.job = job
         self.fit, _ = songs(job.material, "fit", job.seed, job.say, self.artists)
-        self.choose, _ = songs(job.material, "choose", job.seed, job.say, self.artists)
+        self._parts = taste.parts(self.fit.artists)
 
     def network(self) -> torch.nn.Module:
-        made = AttributeNetwork()
-        rows = self.fit.segments.reshape(-1, SIZE)
-        made.mean.copy_(torch.from_numpy(rows.mean(axis=0)))
-        made.deviation.copy_(torch.from_numpy(rows.std(axis=0) + 1e-3))
+        made = PartedNetwork()
+        made.standardise(self.fit.segments.reshape(-1, SIZE))
         return made
 
     def batch(self, step: int) -> Batch:
         rng = np.random.default_rng((self.job.seed, step))
         row = rng.integers(len(self.fit.segments), size=SIZE_OF_BATCH)
         part = rng.integers(self.fit.segments.shape[1], size=SIZE_OF_BATCH)
-        device = self.job.device
-        segments = torch.from_numpy(self.fit.segments[row, part]).to(device)
-        return segments, torch.from_numpy(self.fit.attributes[row]).to(device)
+        arrays = self.fit.segments[row, part], self.fit.attributes[row], self._parts[row]
+        return tuple(torch.from_numpy(array).to(self.job.device) for array in arrays)
 
     def loss(self, network: torch.nn.Module, batch: Batch) -> tuple[Tensor, Mapping[str, float | Tensor]]:
-        assert isinstance(network, AttributeNetwork)
-        segments, attributes = batch
-        decay = DECAY * ((network.hidden.weight**2).sum() + 10.0 * (network.direct.weight**2).sum())
-        return functional.mse_loss(network(segments), attributes) * ATTRIBUTES + decay, {}
+        assert isinstance(network, PartedNetwork)
+        segments, attributes, parts = batch
+        total = torch.zeros((), device=segments.device)
+        for part, each in enumerate(network.networks, start=-1):
+            error = functional.mse_loss(each(segments), attributes, reduction="none").sum(dim=1)
+            total = total + (error * (parts != part)).mean()
+            total = total + DECAY * ((each.hidden.weight**2).sum() + 10.0 * (each.direct.weight**2).sum())
+        return total, {}
 
     def validate(self, network: torch.nn.Module) -> Mapping[str, float]:
-        """1 less the relative square error of popularity, and the share of the attainable."""
-        played = PopularityNetwork(self.arrays(network))
-        found = np.array([played.popularity(segments) for segments in self.choose.apart])
-        reached, most = (
-            r2(found, self.choose.votes.popularity),
-            r2(self.choose.votes.best, self.choose.votes.popularity),
-        )
-        return {"r2": reached, "share": reached / most, "width": played.width}
+        """1 less the relative square error of popularity, the share of the attainable, and half of the interval."""
+        found, votes = self._left_out(network), self.fit.votes
+        reached = r2(found, votes.popularity)
+        return {"r2": reached, "share": reached / r2(votes.best, votes.popularity), "width": self._width(found)}
 
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
-        assert isinstance(network, AttributeNetwork)
-        arrays = {
-            name: tensor.detach().cpu().numpy()
-            for name, tensor in network.state_dict().items()
-        }  # fmt: skip
-        rows = curved(_attributes(network, self.fit))
+        assert isinstance(network, PartedNetwork)
+        arrays = {name: tensor.detach().cpu().numpy() for name, tensor in network.whole.state_dict().items()}
+        rows = curved(_attributes(network.whole, self.fit))
         ridge = taste.chosen((rows, self.fit.votes.popularity, self.fit.artists))
-        found = ridge.predicted(curved(_attributes(network, self.choose)))
-        width = taste.half_width(found, self.choose.votes.popularity, self.choose.artists)
+        width = self._width(self._left_out(network))
         further = {"centre": ridge.centre, "scale": ridge.scale, "taste": ridge.weights, "width": np.array([width])}
         return {**arrays, **{name: array.astype(np.float32) for name, array in further.items()}}
+
+    def _left_out(self, network: torch.nn.Module) -> NDArray[np.float64]:
+        """What is foreseen of each song by networks and tastes that its artist had no part in."""
+        assert isinstance(network, PartedNetwork)
+        rows = [curved(_attributes(each, self.fit)) for each in network.networks[1:]]
+        return taste.left_out(rows, self.fit.votes.popularity, self.fit.artists)
+
+    def _width(self, found: NDArray[np.float64]) -> float:
+        return taste.half_width(found, self.fit.votes.popularity, self.fit.artists)
 
     def said(self) -> Mapping[str, Any]:
         return {

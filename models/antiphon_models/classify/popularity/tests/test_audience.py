@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from antiphon_classify.popularity import curved
+from antiphon_classify.statistics import SIZE
 from antiphon_models.classify.popularity import material, taste
 from antiphon_models.classify.popularity.audience import CENTRES, SPREADS, HeardSong, liking, vote
-from antiphon_models.classify.popularity.recipe import r2
+from antiphon_models.classify.popularity.recipe import PartedNetwork, PopularityRecipe, r2
 from antiphon_models.classify.popularity.songs import ATTRIBUTES, stated
 from antiphon_models.material.composer.song import SongAttributes
 
@@ -92,3 +94,27 @@ def test_intervals_hold_what_they_are_meant_to(count: int) -> None:
 
 def test_an_interval_of_few_songs_is_the_widest_there_was() -> None:
     assert taste.half_width(np.zeros(3), np.array([0.1, 0.4, 0.2]), np.arange(3)) == 0.4
+
+
+def test_what_is_left_out_is_foreseen_without_its_artist() -> None:
+    """Columns by which each artist can be learned by heart say nothing of an artist that was left out."""
+    rng = np.random.default_rng(7)
+    artists = np.repeat(np.arange(40), 5)
+    targets = np.clip(0.5 + 0.3 * rng.normal(size=40)[artists] + 0.01 * rng.normal(size=200), 0.0, 1.0)
+    rows = np.eye(40, dtype=np.float32)[artists]
+    assert r2(taste.Ridge.fitted(rows, targets, 0.1).predicted(rows), targets) > 0.9
+    assert r2(taste.left_out([rows] * taste.PARTS, targets, artists), targets) < 0.05
+    known = np.where(taste.parts(artists)[:, None] == 3, targets[:, None], 0.5).astype(np.float32)
+    # each part has columns of its own, by a model that lacks its artists
+    found = taste.left_out([targets[:, None] if part == 3 else known for part in range(5)], targets, artists)
+    assert r2(found[taste.parts(artists) == 3], targets[taste.parts(artists) == 3]) > 0.95
+    assert r2(found[taste.parts(artists) == 1], targets[taste.parts(artists) == 1]) < 0.3
+
+
+def test_the_network_of_a_part_learns_nothing_from_its_artists() -> None:
+    torch.manual_seed(1)
+    network, recipe = PartedNetwork(), PopularityRecipe()
+    segments, truth = torch.randn(8, SIZE), torch.rand(8, ATTRIBUTES)
+    recipe.loss(network, (segments, truth, torch.full((8,), 2)))[0].backward()
+    learned = [float(each.attributes.bias.grad.abs().sum()) > 0.0 for each in network.networks]  # type: ignore[union-attr]
+    assert learned == [True, True, True, False, True, True]
