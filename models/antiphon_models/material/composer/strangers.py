@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 
 from antiphon_models.material.composer.genres import (
@@ -87,6 +89,7 @@ STRANGERS = {"choose": (FUNK, WALTZ), "measure": (TANGO, MARCH)}
 
 INVENTED = "invented"
 """The name of the genres that `invented` draws."""
+_SCALES: tuple[Literal["mode", "pentatonic", "blues"], ...] = ("mode", "pentatonic", "blues")
 _PITCHED = 104
 """Programs of General MIDI below are pitched instruments; above are percussion and effects, with some of the world."""
 
@@ -113,7 +116,7 @@ def invented(rng: np.random.Generator) -> GenreRules:
         harmony.progressions, harmony.colours, (1, 2, 0.5), (groove,), (0, 8, 16, 24, 25, 32, 40),
         float(rng.choice([0.0, 1.0], p=[0.35, 0.65])),
         part("rrrfow", (28, 50), 0.85), part("xxu1b", (48, 75), 0.9), part("xxo", (57, 86), 0.75),
-        part("x", (50, 76), 0.4), str(rng.choice(["mode", "pentatonic", "blues"])), (0.1, 1.0), (0.0, 0.015),
+        part("x", (50, 76), 0.4), _SCALES[int(rng.integers(len(_SCALES)))], (0.1, 1.0), (0.0, 0.015),
         rubato=float(rng.choice([0.0, 0.05])), beats=beats,
     )  # fmt: skip
 
