@@ -1,7 +1,7 @@
 """Clips of composed songs, of other sounds and of strange genres; files of some songs by one source of one label.
 
 What fits is for the most part sketched (`sketches`) from the notes of soundfonts; what chooses and measures is played.
-Whoever asks makes the files that are missing, also several processes at once: each locks the file that it makes.
+The files that are missing are made, also by several processes at once: each locks the file that it makes.
 """
 
 from __future__ import annotations

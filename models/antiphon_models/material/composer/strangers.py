@@ -97,7 +97,7 @@ _PITCHED = 104
 def invented(rng: np.random.Generator) -> GenreRules:
     """A genre that there is not: rhythms, instruments, tempo drawn by chance; progressions are those of some genre.
 
-    A classifier that is trained to call them nothing it knows has been shown more than what it is to know.
+    A classifier is trained to put them in a class of its own, so that not all of its inputs are of genres that it has.
     """
     beats = 3 if rng.random() < 0.2 else 4
     least = float(rng.uniform(55.0, 175.0))
