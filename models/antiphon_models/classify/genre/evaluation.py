@@ -128,10 +128,11 @@ def _answers(name: str, measured: GenreClips, folder: Path, ask: EvaluationReque
 
         fit = fitting(folder, ask.seed, ask.say)
         choose = material(folder, "choose", ask.seed, ask.say)
-        model = MfccRegression(fit.mfcc, fit.targets, beginning(choose.known), choose.known.targets)
+        targets = choose.known.targets.astype(int)
+        model = MfccRegression(fit.mfcc, fit.targets, beginning(choose.known), targets)
         classify = partial(excerpt_logits, model.logits)
-        known, odd = classify(choose.known)[:, 0], classify(choose.strange)[:, 0]
-        chosen = calibrated(known, choose.known.targets.astype(int), odd, OTHER)
+        usual, odd = classify(choose.known)[:, 0], classify(choose.strange)[:, 0]
+        chosen = calibrated(usual, targets, odd, OTHER)
         temperature, threshold = chosen.temperature, chosen.threshold
     known, strange, whole = (
         SystemAnswers(softmax(classify(each).mean(axis=1), temperature), threshold)

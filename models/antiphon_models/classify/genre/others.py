@@ -121,7 +121,7 @@ def sketched_others(numbers: Sequence[int], banks: Sequence[NoteBank]) -> F32:
     Returns:
         float32 `[EXCERPTS * numbers, FRAMES, bands]` in dB.
     """
-    found = []
+    found: list[F32] = []
     length = round(6.1 * MEL.rate)
     for number in np.repeat(numbers, EXCERPTS):
         rng = np.random.default_rng([2, int(number), len(found) % EXCERPTS])
