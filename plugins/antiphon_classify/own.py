@@ -21,8 +21,6 @@ from antiphon.api.models import ClassifierFile, classifiers_folder
 F32 = NDArray[np.float32]
 MOST = 200
 """Own classifiers; the first by name are taken."""
-TOGETHER = 16
-"""Excerpts that are classified at once."""
 
 
 def register_own(register: Register) -> None:
@@ -78,7 +76,7 @@ class OwnClassifierRun(AnalysisRun):
 
     def feed(self, block: Samples) -> None:
         self._held = np.concatenate([self._held, self._mel.push(np.asarray(block[0], np.float32))])
-        if len(self._held) >= TOGETHER * self._frames:
+        if len(self._held) >= self._file.details.together * self._frames:
             self._classify()
 
     def result(self) -> Mapping[str, Any]:

@@ -291,7 +291,7 @@ def test_a_damaged_table(tmp_path: Path, content: bytes) -> None:
         JobTable(tmp_path).close()
         return
     for _ in range(2):  # the first one must not keep the lock
-        with pytest.raises(FileError, match="move it away"):
+        with pytest.raises(FileError, match="move its folder away"):
             JobTable(tmp_path)
 
 
@@ -301,7 +301,7 @@ async def test_a_damaged_row_is_a_sentence_however_often_it_is_read(tmp_path: Pa
         base.execute("INSERT INTO job VALUES ('x', '{', 'done', '', '', 0, 0, '{}')")
     base.close()
     for _ in range(2):
-        with pytest.raises(FileError, match="is damaged; move it away"):
+        with pytest.raises(FileError, match="is damaged; move its folder away"):
             JobBoard(tmp_path)
 
 

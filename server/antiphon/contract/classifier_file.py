@@ -27,6 +27,10 @@ VERSION = 1
 LARGEST_MODEL, LARGEST_DETAILS = 1 << 28, 1 << 20
 """Bytes of the files."""
 MOST_LABELS, LONGEST_LABEL, MOST_FRAMES = 10_000, 200, 100_000
+MOST_VALUES = 1 << 22
+"""Numbers of an excerpt, 16 MB: ten minutes in 64 bands have 1.7 million."""
+_AT_ONCE, _MOST_AT_ONCE = 1 << 24, 64
+"""Numbers and excerpts that are computed at once."""
 _MEL_RANGES = {"rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_384), "bands": (4, 512)}
 
 
@@ -56,6 +60,11 @@ class ClassifierDetails:
     def seconds(self) -> float:
         """Of an excerpt."""
         return ((self.frames - 1) * self.mel.hop + self.mel.window) / self.mel.rate
+
+    @property
+    def together(self) -> int:
+        """Excerpts that are computed at once, so that memory is bounded."""
+        return max(1, min(_MOST_AT_ONCE, _AT_ONCE // (self.frames * self.mel.bands)))
 
     def content(self) -> bytes:
         """Returns the JSON file.
@@ -128,6 +137,8 @@ def _fault(details: ClassifierDetails) -> str:
         return f"mel.low is {mel.low!r} and mel.high {mel.high!r}; low is below high, and high at most half of rate"
     if not _is_whole(details.frames, 1, MOST_FRAMES):
         return f"frames is {details.frames!r}; 1 to {MOST_FRAMES} is allowed"
+    if details.frames * mel.bands > MOST_VALUES:
+        return f"an excerpt has {details.frames} frames of {mel.bands} bands; {MOST_VALUES} numbers are allowed"
     return ""
 
 

@@ -17,8 +17,6 @@ from antiphon.runtime.model_files import ModelError
 from antiphon.runtime.shortening import shorten
 
 F32 = NDArray[np.float32]
-TOGETHER = 64
-"""Excerpts that are computed at once."""
 
 
 class ClassifierFile:
@@ -62,7 +60,8 @@ class ClassifierFile:
         Raises:
             FileError: The graph does not give that.
         """
-        return compute(self.session, excerpts, len(self.details.labels), self.folder / MODEL)
+        details = self.details
+        return compute(self.session, excerpts, len(details.labels), self.folder / MODEL, details.together)
 
 
 def open_session(path: Path, content: bytes) -> Any:
@@ -85,11 +84,11 @@ def open_session(path: Path, content: bytes) -> Any:
         raise FileError(f"{path} cannot be loaded by onnxruntime: {_sentence(error)}") from None
 
 
-def compute(session: Any, excerpts: F32, labels: int, path: Path) -> F32:
-    """Runs a session, some excerpts at a time; see `ClassifierFile.probabilities`."""
+def compute(session: Any, excerpts: F32, labels: int, path: Path, together: int = 64) -> F32:
+    """Runs a session, so many excerpts together; see `ClassifierFile.probabilities`."""
     parts = []
-    for first in range(0, len(excerpts), TOGETHER):
-        some = np.ascontiguousarray(excerpts[first : first + TOGETHER], np.float32)
+    for first in range(0, len(excerpts), together):
+        some = np.ascontiguousarray(excerpts[first : first + together], np.float32)
         try:
             (answer,) = session.run(None, {session.get_inputs()[0].name: some})
         except Exception as error:  # see open_session; a graph with two outputs too

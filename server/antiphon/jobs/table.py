@@ -19,6 +19,7 @@ VERSION = 1
 """Of the tables below, in the file's `user_version`."""
 WAIT_SECONDS = 1.0
 """For another server of the same owner that writes."""
+_ADVICE = "move its folder away, with the files of its jobs: a new one is made"
 _TABLES = """
 CREATE TABLE file (id TEXT PRIMARY KEY, name TEXT NOT NULL, suffix TEXT NOT NULL, bytes INTEGER NOT NULL,
                    created REAL NOT NULL);
@@ -88,7 +89,7 @@ class JobTable:
                     json.loads(results),
                 )  # fmt: skip
             except (ValueError, KeyError, TypeError):
-                raise FileError(f"the table of jobs {self._path} is damaged; move it away, a new one is made") from None
+                raise FileError(f"the table of jobs {self._path} is damaged; {_ADVICE}") from None
 
     def files(self) -> Iterator[Upload]:
         """All files, oldest first."""
@@ -129,11 +130,11 @@ def _opened(path: Path) -> sqlite3.Connection:
         if version == 0:
             base.executescript(f"BEGIN; {_TABLES} PRAGMA user_version={VERSION}; COMMIT;")
         if version > VERSION:
-            raise FileError(f"{path} is of a newer version of Antiphon; move it away, or use that version")
+            raise FileError(f"{path} is of a newer version of Antiphon; use that one, or {_ADVICE}")
     except BaseException as error:
         if base is not None:
             base.close()
         if not isinstance(error, sqlite3.Error):
             raise
-        raise FileError(f"the table of jobs {path} cannot be used ({error}); move it away, a new one is made") from None
+        raise FileError(f"the table of jobs {path} cannot be used ({error}); {_ADVICE}") from None
     return base

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from antiphon.contract.classifier_file import MOST_VALUES
 from antiphon.contract.mel import MelSettings
 from antiphon.datasets.layouts import layout_of
 from antiphon.errors import FileError, UsageError
@@ -233,6 +234,8 @@ def _train(path: Path, table: Mapping[str, Any], preprocess: PreprocessSettings)
     numbers = {key: value for key, value in table.items() if key != "frameworks"}
     _in_range(path, "train.", numbers, _TRAIN_RANGES)
     made = TrainSettings(frameworks=tuple(names), **numbers)
+    if "seconds" not in table and preprocess.seconds:
+        made = replace(made, seconds=min(made.seconds, preprocess.seconds))
     if preprocess.seconds and made.seconds > preprocess.seconds:
         raise FileError(
             f"{path}: train.seconds is {made.seconds:g}, and preprocess.seconds is only {preprocess.seconds:g}"
@@ -241,6 +244,11 @@ def _train(path: Path, table: Mapping[str, Any], preprocess: PreprocessSettings)
     if frames < LEAST_FRAMES:
         raise FileError(
             f"{path}: train.seconds is {made.seconds:g}, {frames} frames; at least {LEAST_FRAMES} are needed"
+        )
+    if frames * preprocess.mel.bands > MOST_VALUES:
+        raise FileError(
+            f"{path}: train.seconds is {made.seconds:g}, {frames} frames of {preprocess.mel.bands} bands; "
+            f"{MOST_VALUES} numbers are allowed"
         )
     return made
 

@@ -48,6 +48,13 @@ def test_a_training_that_cannot_be_is_refused(tmp_path: Path, text: str, sentenc
         load(written(tmp_path, f"{TOML}[train]\n{text}\n"))
 
 
+def test_an_excerpt_is_no_longer_than_what_is_kept_of_a_sound(tmp_path: Path) -> None:
+    assert load(written(tmp_path, f"{TOML}[preprocess]\nseconds = 1\n")).train.seconds == 1.0
+    huge = f"{TOML}[preprocess]\nseconds = 600\nhop = 16\nbands = 512\n"
+    with pytest.raises(FileError, match="is 600, 826812 frames of 512 bands; 4194304 numbers are allowed"):
+        load(written(tmp_path, f"{huge}[train]\nseconds = 600\n"))
+
+
 def test_what_deploy_may_say(tmp_path: Path) -> None:
     settings = load(written(tmp_path, TOML + '[deploy]\nframework = "keras"\nname = "mine"\n'))
     assert (settings.deploy.framework, settings.deploy.name) == ("keras", "mine")
