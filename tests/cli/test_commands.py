@@ -20,7 +20,7 @@ from tests.cli.conftest import Done
 from antiphon import __version__
 from antiphon.bench import jackd
 from antiphon.bench.entry import BenchOptions
-from antiphon.cli import approve, bench, completion
+from antiphon.cli import bench, completion, running_server
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors, progress, style
 from antiphon.errors import EngineError
@@ -234,7 +234,7 @@ def test_what_a_script_wants_is_json(antiphon: Run, monkeypatch: pytest.MonkeyPa
     assert (done.code, json.loads(done.out)) == (1, told)
     assert antiphon("doctor").out == "broken   this: is gone\n           mend: get it\nbroken: see above\n"
     assert "leave one of them out" in antiphon("doctor", "--json", "--loopback").complaint
-    monkeypatch.setattr(approve, "ask", lambda *_: {"held": ["10.0.0.1"], "approved": []})
+    monkeypatch.setattr(running_server, "ask", lambda *_: {"held": ["10.0.0.1"], "approved": []})
     assert json.loads(antiphon("surfaces", "--json").out) == {"held": ["10.0.0.1"], "approved": []}
     assert antiphon("surfaces").out == "held 10.0.0.1\n"
 

@@ -10,7 +10,7 @@ import pytest
 from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess
-from antiphon.cli import approve
+from antiphon.cli import approve, running_server
 
 OPTIONS = ("--lan", "--announce", "none", "--audio", "headless", "--patch", "through", "--synth", "null")
 
@@ -19,20 +19,20 @@ def test_https_with_the_token_and_approvals_that_outlive_control_and_web(tmp_pat
     folder = tmp_path / "config"
     with ServerProcess(*OPTIONS, home=tmp_path) as server:
         assert "https://" in server.lines[-1]
-        before = approve.look("/api/status", folder, server.http)
+        before = running_server.look("/api/status", folder, server.http)
         assert approve.let_in("192.168.77.7", folder, server.http) == "192.168.77.7"
         for name in ("control", "web"):
             os.kill(before[name]["pid"], signal.SIGKILL)
 
         def back() -> bool:
             try:
-                now = approve.look("/api/status", folder, server.http)
+                now = running_server.look("/api/status", folder, server.http)
             except Exception:
                 return False  # its connection was reset
             return all(now[name]["pid"] != before[name]["pid"] for name in ("control", "web"))
 
         until(back, 5.0, "others answer")
-        assert approve.look("/api/surfaces", folder, server.http)["approved"] == ["192.168.77.7"]
+        assert running_server.look("/api/surfaces", folder, server.http)["approved"] == ["192.168.77.7"]
 
 
 def test_a_token_that_cannot_be_read_is_said_before_anything_plays(tmp_path: Path) -> None:

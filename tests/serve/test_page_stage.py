@@ -13,7 +13,7 @@ from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess, message
-from antiphon.cli import approve
+from antiphon.cli import running_server
 from antiphon.runtime.token import load_token
 from antiphon.web.access import local_addresses
 from antiphon.wire.qr_code import modules
@@ -48,7 +48,7 @@ class Stage:
         self.server, self.folder = server, server.home / "config"
 
     def status(self) -> dict[str, Any]:
-        return approve.look("/api/status", self.folder, self.server.http)
+        return running_server.look("/api/status", self.folder, self.server.http)
 
     def opened(self, browser: Chromium) -> Tab:
         tab = browser.tab()
@@ -105,7 +105,7 @@ def test_a_surface_is_approved_and_revoked_by_a_click_in_all_browsers(stage: Sta
         click(two, f"Revoke {ip}")
         for tab in pages:
             tab.until("!document.querySelector('.surfaces .approved')")
-        assert approve.look("/api/surfaces", stage.folder, stage.server.http)["approved"] == []
+        assert running_server.look("/api/surfaces", stage.folder, stage.server.http)["approved"] == []
         stage.server.send("/node/keys/wet", 1.0)
 
 

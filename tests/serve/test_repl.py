@@ -14,7 +14,7 @@ from prompt_toolkit.output import DummyOutput
 from tests.waiting import play_for, until
 
 from antiphon.bench.rig import ServerProcess
-from antiphon.cli.repl.command import PROMPT, Repl, converse, panic_key
+from antiphon.cli.repl.conversation import PROMPT, Repl, converse, panic_key
 
 F12 = "\x1b[24~"
 

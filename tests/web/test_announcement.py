@@ -120,10 +120,10 @@ async def test_a_server_is_announced_again_by_the_next_web_process_and_withdrawn
             port = server.osc
             query = await watcher.found(OSCQUERY, server.http, port)
             assert (await watcher.found(OSC, port, port)).name.removesuffix(OSC) == query.name.removesuffix(OSCQUERY)
-            from antiphon.cli import approve
+            from antiphon.cli import running_server
 
-            status = await asyncio.to_thread(approve.look, "/api/status", tmp_path / "config", server.http)
-            info = await asyncio.to_thread(approve.look, "/?HOST_INFO", tmp_path / "config", server.http)
+            status = await asyncio.to_thread(running_server.look, "/api/status", tmp_path / "config", server.http)
+            info = await asyncio.to_thread(running_server.look, "/?HOST_INFO", tmp_path / "config", server.http)
             assert f"{info['NAME']}.{OSCQUERY}" == query.name
             assert (info["OSC_PORT"], info["WS_PORT"]) == (server.osc, server.http)
             os.kill(status["web"]["pid"], signal.SIGKILL)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from antiphon.cli.approve import DEFAULT_PORT, Port, ask
+from antiphon.cli.approve import DEFAULT_PORT, Port
 from antiphon.errors import EngineError
 from antiphon.runtime import paths
 from antiphon.wire.text import printable
@@ -30,6 +30,8 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
     @cli.command("qr")
     def qr(http_port: Port = DEFAULT_PORT) -> None:
         """Show the page's address as a QR code for a phone, with the token: who scans it is an owner."""
+        from antiphon.cli.running_server import ask
+
         found = ask("GET", "/api/phone", folder(), http_port)["addresses"]
         if not found:
             raise EngineError("this machine has no address on a network; connect it, and start the server again")

@@ -17,7 +17,7 @@ Row = tuple[str, str]
 
 def status(http_port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
     """Show the state of the running server: sound, misses, OSC, workers, synth, nodes, trouble. Exit 1 if none runs."""
-    from antiphon.cli.approve import look
+    from antiphon.cli.running_server import look
     from antiphon.cli.terminal.errors import complain
     from antiphon.cli.terminal.style import styled
     from antiphon.errors import EngineError

@@ -1,0 +1,126 @@
+"""Requests to the server that runs on this machine, of whose certificate and token this user has the files."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import EngineError, WireError
+from antiphon.runtime.token import TOKEN_FILE, load_token
+from antiphon.web.access import CERTIFICATE_FILE
+from antiphon.wire.text import printable
+
+TIMEOUT = 5.0
+"""Seconds for an answer."""
+
+
+def ask(method: str, path: str, folder: Path, port: int, data: Any = None) -> dict[str, Any]:
+    """Sends a request to the running server on this machine.
+
+    If this user has the certificate of `serve --lan`, the server must show exactly that one, and nothing is sent to a
+    server that does not: another program on the port could answer anything. Without a certificate a `GET` is sent
+    unencrypted, on loopback and without the token; other methods need the token and are refused here.
+
+    Args:
+        method: "GET" or "POST".
+        path: The path of the request.
+        folder: The configuration folder, with certificate and token.
+        port: The HTTP port.
+        data: The body, encoded as JSON; None for no body.
+
+    Returns:
+        The answer's JSON object.
+
+    Raises:
+        EngineError: No server answers, or not one of this user.
+        WireError: The server refuses.
+    """
+    secure = (folder / CERTIFICATE_FILE).exists()
+    if not secure and method != "GET":
+        raise EngineError("surfaces are approved at a server with --lan, and none has run here; start one first")
+    try:
+        return _read(*(_secure(method, path, folder, port, data) if secure else _plain(path, port)), port)
+    except (ssl.SSLError, ConnectionResetError, http.client.HTTPException):
+        raise EngineError(
+            f"the program on port {port} is not a server of yours with --lan; nothing was sent to it. "
+            "Surfaces are approved only while `antiphon serve --lan` runs"
+        ) from None
+
+
+def look(path: str, folder: Path, port: int) -> dict[str, Any]:
+    """The running server's answer to a `GET`, whether it has `--lan` or not. Raises as `ask`.
+
+    A server without `--lan` uses plain HTTP, also if an earlier one left its certificate. The request is then sent
+    unencrypted and without the token: the answer is only displayed, so a forged one does no harm.
+    """
+    if (folder / CERTIFICATE_FILE).exists():
+        with suppress(ssl.SSLError, ConnectionResetError, http.client.HTTPException):
+            return _read(*_secure("GET", path, folder, port, None), port)
+    return _read(*_plain(path, port), port)
+
+
+def _read(status: int, body: bytes, port: int) -> dict[str, Any]:
+    """The JSON of an answer; `WireError` where it is a refusal."""
+    try:
+        answer = json.loads(body)
+    except ValueError:
+        raise EngineError(f"what answers on port {port} is not Antiphon") from None
+    if status != 200 or not isinstance(answer, dict):
+        reason = answer.get("error") if isinstance(answer, dict) else None
+        raise WireError(printable(f"the server refused ({status}): {reason or 'no reason given'}"))
+    return answer
+
+
+def _secure(method: str, path: str, folder: Path, port: int, data: Any) -> tuple[int, bytes]:
+    """Sends a request by HTTPS. Only the stored certificate is accepted, not the system's authorities.
+
+    Raises `ssl.SSLError`, `ConnectionResetError` or `HTTPException` if the other side has no TLS, else `EngineError`.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    own = folder / CERTIFICATE_FILE
+    context.load_verify_locations(own)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=TIMEOUT, context=context)
+    try:
+        connection.connect()
+        shown = connection.sock.getpeercert(binary_form=True) or b""
+        if shown != ssl.PEM_cert_to_DER_cert(own.read_text("ascii")):
+            raise ssl.SSLCertVerificationError("another certificate")
+        token = {"Authorization": f"Bearer {load_token(folder)}"} if (folder / TOKEN_FILE).exists() else {}
+        return _exchange(connection, method, path, data, token)
+    except ssl.SSLCertVerificationError:
+        raise EngineError(f"what answers on port {port} is not this user's Antiphon; nothing was sent to it") from None
+    except (ssl.SSLError, ConnectionResetError):
+        raise
+    except OSError:
+        raise _absent(port) from None
+    finally:
+        connection.close()
+
+
+def _plain(path: str, port: int) -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT)
+    try:
+        return _exchange(connection, "GET", path, None, {})
+    except (ConnectionResetError, http.client.HTTPException):
+        raise EngineError(f"what answers on port {port} is not Antiphon") from None
+    except OSError:
+        raise _absent(port) from None
+    finally:
+        connection.close()
+
+
+def _absent(port: int) -> EngineError:
+    return EngineError(f"no server answers on HTTP port {port}; start `antiphon serve`, or name its --http-port")
+
+
+def _exchange(
+    connection: http.client.HTTPConnection, method: str, path: str, data: Any, headers: dict[str, str]
+) -> tuple[int, bytes]:
+    body = None if data is None else json.dumps(data)
+    connection.request(method, path, body, {"Content-Type": "application/json", **headers})
+    response = connection.getresponse()
+    return response.status, response.read(1024 * 1024)
