@@ -264,7 +264,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, told: object) -> None:
             raise told
         return told
 
-    monkeypatch.setattr(approve, "look", ask)
+    monkeypatch.setattr(running_server, "look", ask)
 
 
 def test_status_is_said_in_sections(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
