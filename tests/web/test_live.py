@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.web.test_http import body, send, status, until
+from tests.waiting import comes
+from tests.web.test_http import body, send, status
 from tests.web.test_listen import ControlSocket
 from tests.web.test_page import Control, opened, said
 
@@ -169,7 +170,7 @@ async def test_pages_are_sent_what_plays_and_what_failed() -> None:
         rig.performer.send(b"[1]")
         assert await said(client, "steps") == steps
         assert rig.feed.add("steps", [1] * (EVENTS + 5)) == 5, "an object holds so many"
-        await until(lambda: rig.server.status()["live_dropped"] == 3)
+        await comes(lambda: rig.server.status()["live_dropped"] == 3, "three are dropped")
         assert (await rig.ask("GET", "/api/live"))[0] == 200
 
 
