@@ -134,11 +134,18 @@ class GenreClips:
         known: Of `LABELS`, of 6 s.
         strange: Of genres that are none of them, whose targets are -1.
         known_whole: The same songs as `known`, of 30 s.
+        strange_whole: The same songs as `strange`, of 30 s.
     """
 
     known: LabeledClips
     strange: LabeledClips
     known_whole: LabeledClips
+    strange_whole: LabeledClips
+
+    @property
+    def parts(self) -> tuple[LabeledClips, ...]:
+        """All of them, in order."""
+        return self.known, self.strange, self.known_whole, self.strange_whole
 
 
 def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
@@ -156,9 +163,10 @@ def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
             make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed), say, wait=wait)
     known = [plan for plan in every if plan.target >= 0]
     strange = [plan for plan in every if plan.target < 0]
-    whole = [clips.read(folder / f"{plan.name}-whole.npz") for plan in known]
-    short, odd = ([clips.read(folder / f"{plan.name}.npz") for plan in some] for some in (known, strange))
-    return GenreClips(joined(short), joined(odd), joined(whole))
+    return GenreClips(*(
+        joined([clips.read(folder / f"{plan.name}{kind}.npz") for plan in some])
+        for kind in ("", "-whole") for some in (known, strange)
+    ))  # fmt: skip
 
 
 def _play(plan: ClipPlan, path: Path, *, seed: int) -> None:
