@@ -41,10 +41,8 @@ SECONDS = 6.0
 """Of a clip."""
 CHUNK = 100
 """Sketched songs of a file."""
-CHUNKS = 8
-"""Files of sketches of each genre."""
-OTHER_CHUNKS = 6
-"""Those of what is no song, and of invented genres."""
+CHUNKS = 40
+"""Files of sketches of each genre, of what is no song, and of invented genres."""
 SONGS = {"fit": 20, "choose": 10, "measure": 10}
 """Songs of each genre that each source of a split plays."""
 CUTS = {"fit": 4, "choose": 2, "measure": 2}
@@ -213,7 +211,6 @@ def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
     wanted = [
         (folder / f"sketches-{label.replace(' ', '-')}-{chunk}.npz", place, chunk)
         for chunk in range(CHUNKS) for place, label in enumerate(labels)
-        if place < len(GENRES) or chunk < OTHER_CHUNKS
     ]  # fmt: skip
     every = plans("fit")
     for wait in (False, True):

@@ -19,7 +19,7 @@ from antiphon_models.classify.recipe import SMOOTHING
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 F32 = NDArray[np.float32]
-SIZE, PLAYED = 160, 48
+SIZE, PLAYED = 160, 24
 """Excerpts of a batch, and of them those at least that were played."""
 
 
@@ -29,7 +29,7 @@ class GenreRecipe(Recipe):
     name: ClassVar[str] = "genre"
     weights: ClassVar[str] = "classify-genre"
     plugin: ClassVar[str] = "classify"
-    steps: ClassVar[int] = 2000
+    steps: ClassVar[int] = 6000
     rate: ClassVar[float] = 1.5e-3
     _calibration: Calibration
 
