@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from antiphon.api.analysis import Quantity
 from antiphon.api.models import read_weights
 from antiphon_classify.classifier import F32, Classifier
-from antiphon_classify.labels import UNKNOWN, probabilities
+from antiphon_classify.labels import UNKNOWN, of_count, probabilities
 from antiphon_classify.rhythm import FRAMES, RhythmNetwork
 
 SHOWN = 3
@@ -32,11 +32,11 @@ class Genre(Classifier):
 
     def values(self, logits: F32, embedding: F32) -> Mapping[str, Any]:
         details, labels = self.details, self.labels
-        found = probabilities(logits, float(details["temperature"]))
+        found = probabilities(logits, of_count(details["temperatures"], len(logits)))
         order = [n for n in found.argsort()[::-1] if labels[n] != details["unknown"]]
         # what is no song takes part in the probabilities, and is no genre
         first = int(found.argmax())
-        certain = first == order[0] and found[first] >= float(details["threshold"])
+        certain = first == order[0] and found[first] >= of_count(details["thresholds"], len(logits))
         return {
             "genre": labels[first] if certain else UNKNOWN,
             "genres": [(labels[n], float(found[n])) for n in order[:SHOWN]],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -32,3 +34,13 @@ def probabilities(logits: F32, temperature: float) -> NDArray[np.float64]:
     mean = logits.astype(np.float64).mean(axis=0) / temperature
     powers = np.exp(mean - mean.max())
     return np.asarray(powers / powers.sum())
+
+
+def of_count(values: Sequence[float], count: int) -> float:
+    """What was chosen for a number of excerpts that are joined.
+
+    Args:
+        values: For 1, 2, … excerpts; the last one holds for more.
+        count: Of the excerpts, 1 or more.
+    """
+    return float(values[min(count, len(values)) - 1])

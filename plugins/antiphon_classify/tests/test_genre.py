@@ -13,7 +13,7 @@ from antiphon.api.analysis import LogMel, plain_result
 from antiphon.api.models import ModelError
 from antiphon_classify.classifier import MEL
 from antiphon_classify.genre import Genre
-from antiphon_classify.labels import probabilities
+from antiphon_classify.labels import of_count, probabilities
 from antiphon_classify.rhythm import FRAMES, LAGS, RhythmNetwork, features
 
 RATE = MEL.rate
@@ -83,6 +83,34 @@ def test_a_temperature_lowers_confidence_and_keeps_the_order() -> None:
     assert cold.sum() == pytest.approx(1.0)
     assert cold.argmax() == warm.argmax() == 1
     assert cold.max() > warm.max()
+
+
+def test_the_confidence_is_by_how_many_excerpts_are_joined() -> None:
+    genre = Genre()
+    details = dict(genre.details)
+    labels = len(genre.labels)
+    genre.__dict__["details"] = {**details, "temperatures": [2.0, 1.0, 0.5], "thresholds": [0.15, 0.9, 0.1]}
+    one = np.zeros((1, labels), np.float32)
+    one[0, 4] = 2.0
+    answers = [genre.values(np.repeat(one, count, axis=0), one) for count in (1, 2, 3, 40)]
+    by_hand = [1.0 / (1.0 + (labels - 1) * np.exp(-2.0 / each)) for each in (2.0, 1.0, 0.5, 0.5)]
+    assert [answer["genres"][0][1] for answer in answers] == pytest.approx(by_hand)
+    assert [answer["genre"] for answer in answers] == [
+        "unknown" if share < least else genre.labels[4]
+        for share, least in zip(by_hand, (0.15, 0.9, 0.1, 0.1), strict=True)
+    ]
+    assert answers[1]["genre"] == "unknown"
+    assert answers[0]["genre"] == answers[2]["genre"] == "metal"
+
+
+def test_what_ships_is_for_one_excerpt_and_more() -> None:
+    details = Genre().details
+    temperatures, thresholds = details["temperatures"], details["thresholds"]
+    assert len(temperatures) == len(thresholds) == 5
+    assert temperatures == sorted(temperatures, reverse=True)
+    assert thresholds == sorted(thresholds)
+    assert of_count(thresholds, 1) == thresholds[0]
+    assert of_count(thresholds, 9) == thresholds[4]
 
 
 def test_arrays_that_do_not_fit_are_refused() -> None:

@@ -14,11 +14,19 @@ from numpy.typing import NDArray
 from antiphon.api import UsageError
 from antiphon.api.models import manifest_entry, read_weights
 from antiphon.runtime import extras
+from antiphon_classify.labels import of_count
 from antiphon_classify.rhythm import FRAMES, RhythmNetwork
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.genre import field
 from antiphon_models.classify.genre.baseline import MfccRegression
-from antiphon_models.classify.genre.calibration import BINS, calibrated, calibration_error, softmax
+from antiphon_models.classify.genre.calibration import (
+    BINS,
+    JoinedCalibration,
+    calibrated,
+    calibration_error,
+    joined_calibration,
+    softmax,
+)
 from antiphon_models.classify.genre.material import LABELS, GenreClips, fitting, material
 from antiphon_models.classify.genre.sources import SPLITS, missing
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
@@ -60,6 +68,7 @@ class GenreEvaluation(Evaluation):
         Measure("ECE", better="lower"),
         Measure("ECE of 30 s", better="lower"),
         Measure("strangers unknown"),
+        Measure("strangers of 30 s"),
         Measure("no songs unknown"),
     )
     note = (
@@ -103,6 +112,7 @@ class SplitAnswers:
     known: SystemAnswers
     strange: SystemAnswers
     known_whole: SystemAnswers
+    strange_whole: SystemAnswers
 
 
 Classify: TypeAlias = Callable[[LabeledClips], F32]
@@ -113,16 +123,12 @@ def _answers(name: str, measured: GenreClips, folder: Path, ask: EvaluationReque
     """A system's answers to a split."""
     if name == MAJORITY:
         share = np.bincount(measured.known.targets.astype(int), minlength=len(LABELS)) / len(measured.known)
-        known, strange, whole = (
-            SystemAnswers(np.tile(share, (len(each), 1)), 0.0)
-            for each in (measured.known, measured.strange, measured.known_whole)
-        )
-        return SplitAnswers(known, strange, whole)
+        return SplitAnswers(*(SystemAnswers(np.tile(share, (len(each), 1)), 0.0) for each in measured.parts))
     if name == OURS:
         details = manifest_entry(WEIGHTS)
         network = RhythmNetwork(read_weights(WEIGHTS), WEIGHTS)
         classify: Classify = partial(excerpt_logits, network.logits)
-        temperature, threshold = float(details["temperature"]), float(details["threshold"])
+        chosen = JoinedCalibration(details["temperatures"], details["thresholds"])
     else:
         import sklearn  # noqa: F401 - before minutes of sketching
 
@@ -132,13 +138,17 @@ def _answers(name: str, measured: GenreClips, folder: Path, ask: EvaluationReque
         model = MfccRegression(fit.mfcc, fit.targets, beginning(choose.known), targets)
         classify = partial(excerpt_logits, model.logits)
         usual, odd = classify(choose.known)[:, 0], classify(choose.strange)[:, 0]
-        chosen = calibrated(usual, targets, odd, OTHER)
-        temperature, threshold = chosen.temperature, chosen.threshold
-    known, strange, whole = (
-        SystemAnswers(softmax(classify(each).mean(axis=1), temperature), threshold)
-        for each in (measured.known, measured.strange, measured.known_whole)
-    )  # fmt: skip
-    return SplitAnswers(known, strange, whole)
+        songs = choose.known_whole.targets.astype(int)
+        first = calibrated(usual, targets, odd, OTHER)
+        chosen = joined_calibration(first, classify(choose.known_whole), songs, OTHER)
+    return SplitAnswers(*(joined_answers(classify(each), chosen) for each in measured.parts))
+
+
+def joined_answers(logits: F32, chosen: JoinedCalibration) -> SystemAnswers:
+    """The answers to clips by all excerpts of each: float32 `[clips, excerpts, labels]`."""
+    count = logits.shape[1]
+    temperature, threshold = (of_count(values, count) for values in (chosen.temperatures, chosen.thresholds))
+    return SystemAnswers(softmax(logits.mean(axis=1), temperature), threshold)
 
 
 def beginning(clips: LabeledClips) -> F32:
@@ -189,6 +199,8 @@ def values(name: str, clips: GenreClips, answers: SplitAnswers) -> Iterator[Metr
     yield _error(name, "ECE of 30 s", clips.known_whole, whole)
     for n, unknown in enumerate(answers.strange.unknown):
         yield MetricValue(name, "strangers unknown", f"stranger {n}", float(unknown))
+    for n, unknown in enumerate(answers.strange_whole.unknown):
+        yield MetricValue(name, "strangers of 30 s", f"stranger {n}", float(unknown))
 
 
 def _error(name: str, measure: str, clips: LabeledClips, answers: SystemAnswers) -> MetricValue:
@@ -213,11 +225,7 @@ def confusion(clips: LabeledClips, known: SystemAnswers) -> list[str]:
 
 def limited(clips: GenreClips, limit: int | None) -> GenreClips:
     """Every so many-th clip, so that each label remains."""
-    return (
-        clips
-        if limit is None
-        else GenreClips(*(_some(each, limit) for each in (clips.known, clips.strange, clips.known_whole)))
-    )
+    return clips if limit is None else GenreClips(*(_some(each, limit) for each in clips.parts))
 
 
 def _some(clips: LabeledClips, limit: int) -> LabeledClips:

@@ -41,10 +41,8 @@ SECONDS = 6.0
 """Of a clip."""
 CHUNK = 100
 """Sketched songs of a file."""
-CHUNKS = 8
-"""Files of sketches of each genre."""
-OTHER_CHUNKS = 6
-"""Those of what is no song, and of invented genres."""
+CHUNKS = 40
+"""Files of sketches of each genre, of what is no song, and of invented genres."""
 SONGS = {"fit": 20, "choose": 10, "measure": 10}
 """Songs of each genre that each source of a split plays."""
 CUTS = {"fit": 4, "choose": 2, "measure": 2}
@@ -134,11 +132,18 @@ class GenreClips:
         known: Of `LABELS`, of 6 s.
         strange: Of genres that are none of them, whose targets are -1.
         known_whole: The same songs as `known`, of 30 s.
+        strange_whole: The same songs as `strange`, of 30 s.
     """
 
     known: LabeledClips
     strange: LabeledClips
     known_whole: LabeledClips
+    strange_whole: LabeledClips
+
+    @property
+    def parts(self) -> tuple[LabeledClips, ...]:
+        """All of them, in order."""
+        return self.known, self.strange, self.known_whole, self.strange_whole
 
 
 def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
@@ -156,9 +161,10 @@ def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
             make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed), say, wait=wait)
     known = [plan for plan in every if plan.target >= 0]
     strange = [plan for plan in every if plan.target < 0]
-    whole = [clips.read(folder / f"{plan.name}-whole.npz") for plan in known]
-    short, odd = ([clips.read(folder / f"{plan.name}.npz") for plan in some] for some in (known, strange))
-    return GenreClips(joined(short), joined(odd), joined(whole))
+    return GenreClips(*(
+        joined([clips.read(folder / f"{plan.name}{kind}.npz") for plan in some])
+        for kind in ("", "-whole") for some in (known, strange)
+    ))  # fmt: skip
 
 
 def _play(plan: ClipPlan, path: Path, *, seed: int) -> None:
@@ -205,7 +211,6 @@ def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
     wanted = [
         (folder / f"sketches-{label.replace(' ', '-')}-{chunk}.npz", place, chunk)
         for chunk in range(CHUNKS) for place, label in enumerate(labels)
-        if place < len(GENRES) or chunk < OTHER_CHUNKS
     ]  # fmt: skip
     every = plans("fit")
     for wait in (False, True):

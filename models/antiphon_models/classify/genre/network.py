@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from antiphon_classify.rhythm import LIMIT
 
-UNITS = (192, 96)
+UNITS = (368, 128)
 DROPOUTS = (0.3, 0.5, 0.3)
 """Of the features and of each hidden layer."""
 

@@ -12,14 +12,14 @@ from torch.nn import functional
 
 from antiphon_classify.rhythm import FRAMES, features
 from antiphon_models.classify.clips import LabeledClips
-from antiphon_models.classify.genre.calibration import Calibration, calibrated
+from antiphon_models.classify.genre.calibration import Calibration, JoinedCalibration, calibrated, joined_calibration
 from antiphon_models.classify.genre.material import LABELS, fitting, material
 from antiphon_models.classify.genre.network import TrainedRhythmNetwork
 from antiphon_models.classify.recipe import SMOOTHING
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 F32 = NDArray[np.float32]
-SIZE, PLAYED = 160, 48
+SIZE, PLAYED = 160, 24
 """Excerpts of a batch, and of them those at least that were played."""
 
 
@@ -29,8 +29,9 @@ class GenreRecipe(Recipe):
     name: ClassVar[str] = "genre"
     weights: ClassVar[str] = "classify-genre"
     plugin: ClassVar[str] = "classify"
-    steps: ClassVar[int] = 2000
+    steps: ClassVar[int] = 6000
     rate: ClassVar[float] = 1.5e-3
+    _calibration: Calibration
 
     def prepare(self, job: TrainingJob) -> None:
         self._job = job
@@ -39,6 +40,7 @@ class GenreRecipe(Recipe):
         choose = material(job.material, "choose", job.seed, job.say)
         self._choose, self._chosen = clip_features(choose.known), choose.known.targets.astype(np.int64)
         self._strange = clip_features(choose.strange)
+        self._whole, self._songs = song_features(choose.known_whole), choose.known_whole.targets.astype(np.int64)
 
     def network(self) -> torch.nn.Module:
         some = self._found[:: max(1, len(self._found) // 8000)].astype(np.float32)
@@ -60,12 +62,19 @@ class GenreRecipe(Recipe):
         known, strange = (
             network(torch.from_numpy(each).to(self._job.device)).cpu().numpy() for each in (self._choose, self._strange)
         )
+        every = torch.from_numpy(self._whole.reshape(-1, self._whole.shape[-1])).to(self._job.device)
+        whole = network(every).cpu().numpy().reshape(*self._whole.shape[:2], -1)
         self._calibration = calibrated(known, self._chosen, strange, len(LABELS) - 1)
-        accuracy = float((known.argmax(axis=1) == self._chosen).mean())
-        return {"accuracy": accuracy, "ece": self._calibration.error, "strangers": self._calibration.refused}
+        self._joined = joined_calibration(self._calibration, whole, self._songs, len(LABELS) - 1)
+        return {
+            "accuracy": float((known.argmax(axis=1) == self._chosen).mean()),
+            "songs": float((whole.mean(axis=1).argmax(axis=1) == self._songs).mean()),
+            "ece": self._calibration.error,
+            "strangers": self._calibration.refused,
+        }
 
     def said(self) -> Mapping[str, Any]:
-        found: Calibration = self._calibration
+        found: JoinedCalibration = self._joined
         return {
             "licence": "MIT",
             "trained_on": "songs composed by rules, played by FluidR3_GM and FreePats, and sketched from their notes "
@@ -73,8 +82,8 @@ class GenreRecipe(Recipe):
             "card": "plugins/antiphon_classify/README.md",
             "labels": list(LABELS),
             "unknown": "other",
-            "temperature": round(found.temperature, 4),
-            "threshold": round(found.threshold, 4),
+            "temperatures": [round(each, 4) for each in found.temperatures],
+            "thresholds": [round(each, 4) for each in found.thresholds],
         }
 
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
@@ -86,3 +95,10 @@ def clip_features(clips: LabeledClips) -> F32:
     """Of the beginning of each clip: float32 `[clips, features]`."""
     mel = clips.mel[:, :FRAMES]
     return np.concatenate([features(mel[n : n + 64].astype(np.float32)) for n in range(0, len(clips), 64)])
+
+
+def song_features(clips: LabeledClips) -> F32:
+    """Of the excerpts that follow each other in each song: float32 `[songs, excerpts, features]`."""
+    count = clips.mel.shape[1] // FRAMES
+    every = (mel[: count * FRAMES].reshape(count, FRAMES, -1).astype(np.float32) for mel in clips.mel)
+    return np.stack([features(mel) for mel in every])

@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from antiphon_models.classify.genre.baseline import mfcc
-from antiphon_models.classify.genre.calibration import best_temperature, calibrated, calibration_error, softmax
+from antiphon_models.classify.genre.calibration import (
+    best_temperature,
+    calibrated,
+    calibration_error,
+    joined_calibration,
+    softmax,
+)
 
 
 def drawn(count: int, factor: float) -> tuple[np.ndarray, np.ndarray]:
@@ -43,6 +49,34 @@ def test_the_threshold_keeps_most_songs_and_refuses_the_flat() -> None:
     found = calibrated(known, targets, flat, 3)
     assert (softmax(known, found.temperature).max(axis=1) >= found.threshold).mean() == pytest.approx(0.95, abs=0.01)
     assert found.refused == 1.0
+
+
+def noisy_songs(count: int, shared: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log probabilities by five looks at each song, whose errors are shared in part, as if each look were the only one.
+
+    Args:
+        count: Of the songs.
+        shared: 0 to 1: the share of the variance of errors that all looks at a song have in common.
+    """
+    rng = np.random.default_rng(6)
+    targets = rng.integers(0, 4, count)
+    own, common = rng.normal(0.0, 1.0, (count, 5, 4)), rng.normal(0.0, 1.0, (count, 1, 4))
+    seen = np.eye(4)[targets][:, None] + np.sqrt(1.0 - shared) * own + np.sqrt(shared) * common
+    return seen.astype(np.float32), targets  # of unit noise: the logits of one look are calibrated
+
+
+@pytest.mark.parametrize(("shared", "exponent"), [(0.0, 1.0), (1.0, 0.0), (0.4, 0.4)])
+def test_the_temperature_falls_as_far_as_excerpts_are_independent(shared: float, exponent: float) -> None:
+    seen, targets = noisy_songs(3000, shared)
+    first = calibrated(seen[:, 0], targets, seen[:0, 0], 4)
+    found = joined_calibration(first, seen, targets, 4)
+    assert found.temperatures[0] == first.temperature
+    assert found.thresholds[0] == first.threshold
+    assert found.temperatures[4] / found.temperatures[0] == pytest.approx(5.0**-exponent, rel=0.12)
+    assert np.all(np.diff(found.temperatures) <= 0.0)
+    joined = softmax(seen.mean(axis=1), found.temperatures[4])
+    assert calibration_error(joined.max(axis=1), joined.argmax(axis=1) == targets) < 0.03
+    assert (joined.max(axis=1) >= found.thresholds[4]).mean() == pytest.approx(0.95, abs=0.01)
 
 
 def test_mfcc_tell_dark_from_bright() -> None:

@@ -13,7 +13,14 @@ from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES, RhythmNetwork, features
 from antiphon_models.classify.clips import LabeledClips, spectrogram
 from antiphon_models.classify.genre import field, material
-from antiphon_models.classify.genre.evaluation import SplitAnswers, SystemAnswers, excerpt_logits, values
+from antiphon_models.classify.genre.calibration import JoinedCalibration
+from antiphon_models.classify.genre.evaluation import (
+    SplitAnswers,
+    SystemAnswers,
+    excerpt_logits,
+    joined_answers,
+    values,
+)
 from antiphon_models.classify.genre.material import LABELS, ClipPlan, GenreClips, make, plans, songs
 from antiphon_models.classify.genre.notes import (
     BEFORE,
@@ -135,9 +142,8 @@ def test_whole_songs_and_clips_have_figures_of_their_own() -> None:
     some = LabeledClips(mel, np.array([0, 0, 1, 1]), np.array([7, 7, 7, 7]))
     whole = LabeledClips(mel[:2], np.array([0, 1]), np.array([7, 7]))
     spoken = SystemAnswers(answers, 0.5)
-    scores = list(
-        values("a", GenreClips(some, some, whole), SplitAnswers(spoken, spoken, SystemAnswers(answers[:2], 0.95)))
-    )
+    long = SystemAnswers(answers[:2], 0.95)
+    scores = list(values("a", GenreClips(some, some, whole, whole), SplitAnswers(spoken, spoken, long, long)))
     mean = {
         name: np.mean([score.value for score in scores if score.measure == name])
         for name in {score.measure for score in scores}
@@ -145,8 +151,19 @@ def test_whole_songs_and_clips_have_figures_of_their_own() -> None:
     assert mean["accuracy"] == mean["of two clips"] == 0.5
     assert mean["of 30 s"] == 0.0
     assert mean["ECE of 30 s"] == pytest.approx(0.4)
+    assert mean["strangers unknown"] == 0.0
+    assert mean["strangers of 30 s"] == 1.0
     assert sum(score.measure == "of two clips" for score in scores) == 2
     assert excerpt_logits(lambda part: part.mean(axis=(1, 2))[:, None], some).shape == (4, 1, 1)
+
+
+def test_songs_are_answered_by_what_was_chosen_for_their_length() -> None:
+    logits = np.tile(np.array([1.0, 0.0], np.float32), (2, 3, 1))
+    chosen = JoinedCalibration((1.0, 0.5), (0.3, 0.9))
+    short, long = joined_answers(logits[:, :1], chosen), joined_answers(logits, chosen)
+    assert short.probabilities[0, 0] == pytest.approx(1 / (1 + np.exp(-1.0)))
+    assert long.probabilities[0, 0] == pytest.approx(1 / (1 + np.exp(-2.0)))
+    assert (short.threshold, long.threshold) == (0.3, 0.9)
 
 
 def test_numpy_plays_what_torch_trained() -> None:
