@@ -177,7 +177,7 @@ export function explaining(vocabulary: () => Vocabulary) {
 
 function card(title: string, text: string): HTMLElement {
   const dom = document.createElement("div");
-  dom.className = "card";
+  dom.className = "word";
   const head = document.createElement("code");
   head.textContent = title;
   const body = document.createElement("p");
