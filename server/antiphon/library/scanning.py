@@ -127,7 +127,11 @@ def _read(
 
 
 class _Taken:
-    """Digests of files that are read already: of copies in one folder only the first is decoded."""
+    """Digests of files that are read already.
+
+    Of copies in one folder the one whose digest is there first is decoded, and where another is earlier in the order
+    of the files, that one too.
+    """
 
     def __init__(self, digests: Collection[str]) -> None:
         self._digests, self._lock = set(digests), threading.Lock()
