@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from antiphon.api.rendering import load_plugins
 from antiphon.errors import UsageError
 from antiphon_models.learning import card
 from antiphon_models.learning import evaluation as tables
@@ -19,6 +20,7 @@ class Sums(Evaluation):
     systems = (System("ours", "ours"), System("nothing", "trivial"), System("truth", "oracle"))
     measures = (Measure("gain", "dB"), Measure("false", "", "lower"))
     note = "Not comparable with anything."
+    road = "`antiphon run sum IN OUT`"
 
     def scores(self, ask):
         for n in range(ask.limit or 4):
@@ -58,7 +60,7 @@ def test_the_table_is_in_order_of_roles() -> None:
     assert "gain, dB" in lines[0]
     assert "false ↓" in lines[0]
     assert any("worst of ours, gain: 1.00 (item 0)" in line for line in lines)
-    assert lines[-1] == "Not comparable with anything."
+    assert lines[-2] == "Not comparable with anything."
     assert lines[0].split()[0] == "n"
     assert [line.split()[2] for line in lines[1:4]] == ["4", "4", "4"]
 
@@ -226,3 +228,22 @@ def test_a_readme_without_its_markers_is_left_alone(tmp_path, command, readme) -
     readme.unlink()
     with pytest.raises(UsageError, match="sums has no card"):
         card.readme("sums", Sums())
+
+
+def test_the_table_says_by_which_command_ours_is_measured() -> None:
+    lines = tables.table(Sums(), tables.cells(Sums(), Sums().scores(ask())))
+    assert lines[-1] == "ours by `antiphon run sum IN OUT`"
+
+
+@pytest.mark.parametrize("name", sorted(load_plugins(None, check=False).factories["evaluations"]))
+def test_every_evaluation_and_its_card_say_how_ours_is_measured(name: str) -> None:
+    factory = load_plugins(None, check=False).factories["evaluations"][name]
+    try:
+        evaluation = factory()
+    except ModuleNotFoundError as error:
+        pytest.skip(f"{name} needs {error.name}")
+    if evaluation.card:
+        _, figures, _ = card.split(card.readme(name, evaluation), name)
+        assert " ".join(card.road_line(evaluation).split()) in " ".join(figures.split())
+    else:
+        assert evaluation.road

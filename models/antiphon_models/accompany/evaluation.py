@@ -45,6 +45,10 @@ class Accompanying(Evaluation):
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     synthetic_doc: ClassVar[str] = "songs drawn by seed: a chord a bar, and melodies of its tones"
     card: ClassVar[str] = "antiphon_accompany"
+    road: ClassVar[str] = (
+        "the processor on the clock of the annotated bars, as `antiphon run accompany` plays it; the "
+        "file itself is not read"
+    )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems on all songs, then of each style on some of them."""

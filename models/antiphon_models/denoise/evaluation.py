@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
-from functools import cache
 from importlib.util import find_spec
 from itertools import islice
 from pathlib import Path
@@ -85,6 +84,9 @@ class Denoising(Evaluation):
     folders: ClassVar[tuple[str, ...]] = testset.DATA
     synthetic_doc: ClassVar[str] = "voices of espeak-ng and notes of TimGM6mb by seed, in white, pink and brown noise"
     card: ClassVar[str] = "antiphon_denoise"
+    road: ClassVar[str] = (
+        "`antiphon run denoise IN OUT -p mode=MODE`; live rows are the same node, its latency taken out"
+    )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         made = _makers(ask)
@@ -144,13 +146,12 @@ def _clean(ask: EvaluationRequest) -> dict[str, dict[str, F32]]:
 
 def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     """The requested systems that are available, by name."""
-    ours = cache(systems.StreamedDenoiser)
 
     def through(mode: str, taught: bool, latency: str = "normal", *, file: bool = False) -> Made:
         def made(item: TestMixture) -> F32:
             if not taught:
-                return ours(mode, latency, file=file)(item.mixed)
-            return ours(mode)(np.concatenate([item.lead, item.mixed]), LEAD)[LEAD:]
+                return systems.denoised(item.mixed, mode, latency, file=file)
+            return systems.denoised(np.concatenate([item.lead, item.mixed]), mode, learn_at=LEAD)[LEAD:]
 
         return made
 
@@ -210,9 +211,7 @@ def _pause(made: dict[str, Made], item: TestMixture, gaps: list[slice]) -> Itera
             continue
         yield MetricValue(name, "pauses", item.name, float(np.mean(_quieter(item.mixed, out, gaps))))
         if name in ("gate", "wavelet", "learned", "autoencoder"):
-            whole = systems.StreamedDenoiser(name)
-            silent = whole(item.mixed, full=True)
-            whole.close()
+            silent = systems.denoised(item.mixed, name, full=True)
             tenth = RATE // 10
             starts = [
                 at for gap in gaps for at in range(gap.start + 3 * RATE // 20, gap.stop - tenth - RATE // 50, 960)

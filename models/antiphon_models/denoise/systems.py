@@ -3,52 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import StreamSpec
+from antiphon.api import Value
 from antiphon_denoise.learned.spec import HOP
-from antiphon_denoise.processor import Denoise
 from antiphon_denoise.spectrum import SpectrumSizes, windows
-from antiphon_models.denoise.harness import run
+from antiphon_models.learning.user_commands import run_on_sound
 
 if TYPE_CHECKING:
     from antiphon_models.denoise.testset import TestMixture
 
 F32 = NDArray[np.float32]
 RATE = 48000
-_BLOCK = 2048
 PREROLL = 5.0
 """Seconds of a file that are played first in the systems named `file`: all of an item."""
 
 
-class StreamedDenoiser:
-    """The plugin run as a stream, with its latency removed. In the learned modes it waits for its worker.
+def denoised(
+    sound: F32,
+    mode: str,
+    latency: str = "normal",
+    *,
+    learn_at: int | None = None,
+    file: bool = False,
+    full: bool = False,
+) -> F32:
+    """What `antiphon run denoise` makes of a sound.
 
-    With `file` it is run as `antiphon run` does with a preroll of `PREROLL`.
+    Args:
+        sound: float32 `[frames]` at `RATE`.
+        mode: The node's mode.
+        latency: "normal" or "low".
+        learn_at: Frame at which `learn` is fired; None for never.
+        file: Whether the first `PREROLL` seconds are played first, so that nothing has to be learnt while it sounds.
+        full: Whether noise is suppressed as far as it goes.
     """
-
-    def __init__(self, mode: str, latency: str = "normal", *, file: bool = False) -> None:
-        self._file = file
-        self._spec = StreamSpec(RATE, _BLOCK, 1)
-        self._plugin = Denoise()
-        self._plugin.settings.update(mode=mode, latency=latency, preroll=PREROLL if file else 0.0)
-        self._plugin.prepare(self._spec)
-
-    def __call__(self, sound: F32, learn_at: int | None = None, full: bool = False) -> F32:
-        lag = self._plugin.latency
-        self._plugin.reset()
-        if self._file:
-            run(self._plugin, sound[None, : self._plugin.preroll], self._spec)
-            self._plugin.rewind()
-        padded = np.concatenate([sound, np.zeros(lag, np.float32)])[None]
-        changes = [] if learn_at is None else [(learn_at, "learn", True)]
-        return run(self._plugin, padded, self._spec, changes, first={"full": full})[0, lag:]
-
-    def close(self) -> None:
-        self._plugin.close()
+    params: dict[str, Value | Path] = {"mode": mode, "latency": latency, "preroll": PREROLL if file else 0.0}
+    if learn_at is not None:
+        params["learn"] = learn_at / RATE
+    if full:
+        params["full"] = True
+    return run_on_sound("denoise", sound, RATE, params)
 
 
 def frames_of(sound: F32, size: int, hop: int) -> F32:

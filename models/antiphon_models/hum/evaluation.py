@@ -83,6 +83,9 @@ class Hearing(Evaluation):
     folders: ClassVar[tuple[str, ...]] = testset.DATA
     synthetic_doc: ClassVar[str] = "8 melodies hummed by sines, and noise, made by seed"
     card: ClassVar[str] = "antiphon_hum"
+    road: ClassVar[str] = (
+        '`antiphon run hum IN OUT.mid -p mode=MODE`; rows with "live" are the node\'s tracker, hop by hop'
+    )
 
     def files_in(self, data: Path) -> tuple[Path, ...]:
         return own_files.files_in(data)

@@ -21,9 +21,10 @@ from antiphon_hum.learned import spec
 from antiphon_hum.learned.decode import Live, NoteDecoder
 from antiphon_hum.processor import BEND_REACH
 from antiphon_hum.tracking.tracker import CENTRE, NoteTracker, TrackerSettings
-from antiphon_hum.transcription.notes import StreamTranscriber, notes_of
+from antiphon_hum.transcription.notes import StreamTranscriber
 from antiphon_models.hum.peers import PEERS, Found
 from antiphon_models.hum.testset import RATE, Clip
+from antiphon_models.learning.user_commands import run_to_notes
 from antiphon_models.material.singing import PERIOD
 
 F32 = NDArray[np.float32]
@@ -86,13 +87,14 @@ def _stored(name: str, clip: Clip, folder: Path) -> Path:
 
 
 def on_file(mode: str) -> System:
-    """As `antiphon run` has it do a file."""
+    """The MIDI file that `antiphon run hum IN OUT.mid -p mode=MODE` writes."""
 
     def run(clip: Clip) -> Result:
         begun = time.perf_counter()
-        found = notes_of(clip.sound, RATE, {"mode": mode})
-        notes = [(n.start / RATE, n.end / RATE, n.pitch if n.pitch >= 0.0 else float(n.number)) for n in found]
-        return Result(notes, None, time.perf_counter() - begun)
+        song = run_to_notes("hum", clip.sound, RATE, {"mode": mode})
+        seconds = time.perf_counter() - begun
+        found = [note for track in song.tracks for note in track.notes]
+        return Result([(song.seconds(n.start), song.seconds(n.end), float(n.number)) for n in found], None, seconds)
 
     return run
 

@@ -54,6 +54,9 @@ class Identifying(Evaluation):
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909", "jsb", "esc10")
     card: ClassVar[str] = "antiphon_identify"
+    road: ClassVar[str] = (
+        "the catalogue, its index and the search of `antiphon library identify`, given samples in place of files"
+    )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, excerpt by excerpt; `limit` is the number of tracks."""

@@ -75,10 +75,16 @@ def figures(name: str, evaluation: Evaluation, ask: EvaluationRequest, cells: Se
     limit = f" --limit {ask.limit}" if ask.limit is not None else ""
     seed = f" --seed {ask.seed}" if ask.seed != 1 else ""
     lines = [
-        f"`antiphon evaluate {name}{limit}{seed}`, seed {ask.seed}, Antiphon {__version__}:",
+        f"`antiphon evaluate {name}{limit}{seed}`, seed {ask.seed}, Antiphon {__version__};",
+        f"{road_line(evaluation)}:",
         "", FENCE, *figure_lines(evaluation, cells), FENCE,
     ]  # fmt: skip
     return "\n" + "\n".join(lines) + "\n"
+
+
+def road_line(evaluation: Evaluation) -> str:
+    """How our systems were measured, as the card and the table say it."""
+    return f"ours by {evaluation.road}"
 
 
 def write(name: str, evaluation: Evaluation, ask: EvaluationRequest, cells: Sequence[Cell]) -> Path:

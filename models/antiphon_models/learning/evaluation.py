@@ -125,6 +125,8 @@ class Evaluation(ABC):
         synthetic_doc: What is measured where one of `folders` is missing, as "24 melodies made by seed"; empty where
             the evaluation cannot run without them.
         card: The package whose README.md holds the figures (see `card.py`); empty where none does.
+        road: How the systems of role "ours" are measured: the command that is called, as users type it, or why another
+            way is taken. A card says it in the same words.
     """
 
     systems: ClassVar[tuple[System, ...]]
@@ -134,6 +136,7 @@ class Evaluation(ABC):
     folders: ClassVar[tuple[str, ...]] = ()
     synthetic_doc: ClassVar[str] = ""
     card: ClassVar[str] = ""
+    road: ClassVar[str]
 
     @abstractmethod
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
@@ -247,7 +250,7 @@ def _cell(scores: Sequence[MetricValue], measure: Measure) -> Cell:
 
 
 def table(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
-    """The figures as lines of text: `figure_lines`, our systems' worst items in the first group, the note."""
+    """The figures as lines of text: `figure_lines`, our systems' worst items in the first group, the note, the road."""
     lines = figure_lines(evaluation, figures)
     first = figures[0].group if figures else ""
     ours = {s.name for s in evaluation.systems if s.role == "ours"}
@@ -255,7 +258,7 @@ def table(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
         f"worst of {c.system}, {c.measure}: {_number(c.worst)} ({c.worst_item})"
         for c in figures if c.system in ours and c.n > 1 and c.group == first
     ]  # fmt: skip
-    return [*lines, evaluation.note] if evaluation.note else lines
+    return [*lines, *([evaluation.note] if evaluation.note else []), f"ours by {evaluation.road}"]
 
 
 def figure_lines(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,8 +15,8 @@ from antiphon.api import SHARP_NAMES
 from antiphon_listen.live import spec
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
-from antiphon_listen.music import Music
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, chosen, read_song
 
 SONGS = 24
@@ -35,7 +37,7 @@ Sound = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class MusicFound:
-    """What a system found; None of what it does not look for. The fields are those of `Music.quantities`, and one more.
+    """What a system found; None of what it does not look for. The fields are those of `music`, and one more.
 
     Attributes:
         early: The tempo that is known `EARLY` seconds after the first sound.
@@ -80,6 +82,9 @@ class Listening(Evaluation):
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     card: ClassVar[str] = "antiphon_listen"
+    road: ClassVar[str] = (
+        '`antiphon library analyse FILE --only music --json`; the row with "live" is the node\'s worker, hop by hop'
+    )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, song by song, those of one soundfont and then of the other."""
@@ -136,11 +141,13 @@ def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:
 
 
 def ours(sound: Sound) -> MusicFound:
-    """The shipped analysis, fed in blocks."""
-    run = Music().begin(RATE, 1)
-    for first in range(0, len(sound), RATE):
-        run.feed(sound[None, first : first + RATE])
-    values = dict(run.result())
+    """What `antiphon library analyse FILE --only music --json` prints."""
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "song.wav"
+        soundfile.write(path, sound, RATE, "PCM_24")
+        values = analysis_of(path, "music", Path(folder) / "library")
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
     return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"], empty["chords"])
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api.files import stream_sound
 from antiphon_listen import bars, beats, tables
 from antiphon_listen.beats import BeatGrid
 from antiphon_listen.chroma import FRAMES_PER_SECOND
@@ -19,16 +23,21 @@ from antiphon_listen.sections import Structure, find_structure
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.summary import summary
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.user_commands import command
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, chosen, rendered
 from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
 
+OURS = "listen"
 SONGS = 64
 """Songs that are measured unless `--limit` says otherwise, the soundfonts in turn."""
 SECONDS = 30.0
+FILE_RATE = 44100
+"""Hz of the files: a rate that the analysis does not work at, as that of most songs."""
 _HEARD = 1.0
 """Seconds of a letter from which a summary has it."""
 _STARTS = 3.0
 """Seconds within which a summary starts on a phrase."""
+F32 = NDArray[np.float32]
 Span = tuple[float, float]
 Labels = Sequence[LabelledPhrase]
 
@@ -40,10 +49,12 @@ class SummaryFound:
     Attributes:
         boundaries: Seconds at which phrases begin.
         parts: What a summary plays, in seconds of the song.
+        as_reported: Share of the summary's seconds in which OUT holds the samples that IN has at the reported places.
     """
 
     boundaries: NDArray[np.float64] | None = None
     parts: tuple[Span, ...] | None = None
+    as_reported: float | None = None
 
 
 class Summarising(Evaluation):
@@ -55,7 +66,7 @@ class Summarising(Evaluation):
         System("loudest", "trivial"),
         System("most repeated", "classical"),
         System("novelty", "classical"),
-        System("listen", "ours"),
+        System(OURS, "ours"),
         System("listen, true beats", "oracle"),
         System("second listener", "oracle"),
     )
@@ -67,14 +78,21 @@ class Summarising(Evaluation):
         Measure("letters"),
         Measure("starts"),
         Measure("starts .5 s"),
+        Measure("as reported"),
     )
     note: ClassVar[str] = (
         "F: mir_eval's, phrase boundaries within 0.5 and 3 s. chorus: the share of a chorus (at most 30 s of it) "
         "that is played; in chorus: of the summary. letters: that are played for 1 s or more, without i, o and x. "
-        "starts: within 3 s of a phrase's beginning. Means over both listeners; renders of one piano are not records."
+        "starts: within 3 s of a phrase's beginning. "
+        "as reported: the share of OUT that is IN at the reported places. Means over both listeners; renders of one "
+        "piano are not records."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     card: ClassVar[str] = "antiphon_listen"
+    road: ClassVar[str] = (
+        "`antiphon run summary IN OUT -p seconds=30 --report FILE` on MP3 files at 44.1 kHz; boundaries "
+        "are the analysis' own"
+    )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, song by song."""
@@ -82,29 +100,73 @@ class Summarising(Evaluation):
             labels = read_labels(folder)
             if labels is None:
                 continue
-            found = song_analysis(folder, ask.work, list(SOUNDFONTS)[n % 2])
-            for name, run in _SYSTEMS.items():
+            path = encoded(folder, ask.work, list(SOUNDFONTS)[n % 2])
+            found = song_analysis(path)
+            systems = {name: partial(run, found, labels) for name, run in _SYSTEMS.items()}
+            for name, run in {**systems, OURS: partial(by_command, found, path)}.items():
                 if ask.wants(name):
-                    for measure, value in figures(labels, run(found, labels)):
+                    for measure, value in figures(labels, run()):
                         yield MetricValue(name, measure, labels.name, value)
             if ask.wants("second listener"):
                 yield from _second(labels)
 
 
-def song_analysis(folder: Path, work: Path, soundfont: str) -> SongAnalysis:
-    """What is found in a song's render, encoded as MP3 and decoded."""
+def encoded(folder: Path, work: Path, soundfont: str) -> Path:
+    """A song's render as an MP3 file in `work`, made if it is not there."""
     import soundfile
+    import soxr
 
-    path = work / f"{folder.name}-{soundfont}.mp3"
+    path = work / f"{folder.name}-{soundfont}-{FILE_RATE}.mp3"
     if not path.is_file():
         partial = path.with_suffix(".part")
-        soundfile.write(partial, rendered(folder, work, soundfont), RATE, format="MP3")
+        sound = soxr.resample(rendered(folder, work, soundfont), RATE, FILE_RATE)
+        soundfile.write(partial, sound, FILE_RATE, format="MP3")
         partial.replace(path)
-    sound = soundfile.read(path, dtype="float32")[0]
+    return path
+
+
+def song_analysis(path: Path) -> SongAnalysis:
+    """What is found in a song, for the systems that are not ours."""
     run = MusicRun()
-    for first in range(0, len(sound), RATE):
-        run.feed(sound[None, first : first + RATE])
+    with stream_sound(path, rate=RATE) as (_, blocks):
+        for block in blocks:
+            run.feed(block)
     return run.analysed()
+
+
+def by_command(found: SongAnalysis, path: Path) -> SummaryFound:
+    """The summary that `antiphon run summary` writes, its places by `--report`; boundaries are the analysis' own."""
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        out, report = Path(folder) / "out.wav", Path(folder) / "report.json"
+        command("run", "summary", path, out, "-p", f"seconds={SECONDS:g}", "--report", report)
+        parts = tuple((float(start), float(end)) for start, end, _ in json.loads(report.read_text())["parts"])
+        played, rate = soundfile.read(out, dtype="float32")
+    sound, own = soundfile.read(path, dtype="float32")
+    right = agreement_of_samples(sound, played, parts, rate) if rate == own else 0.0
+    return replace(ours(found), parts=parts, as_reported=right)
+
+
+def agreement_of_samples(sound: F32, played: F32, parts: Sequence[Span], rate: int) -> float:
+    """The share of tenths of a second of `played` that correlate by .95 or more with `sound` at the parts' places.
+
+    Args:
+        sound: float32 `[frames]`, the whole song.
+        played: float32 `[frames]`, the summary.
+        parts: Seconds of the song that it should hold, in order.
+        rate: Hz, of both.
+    """
+    expected = np.concatenate([sound[round(start * rate) : round(end * rate)] for start, end in parts])
+    size = rate // 10
+    count = max(len(expected), len(played)) // size
+    right = 0
+    for n in range(count):
+        first, second = expected[n * size : (n + 1) * size], played[n * size : (n + 1) * size]
+        if len(first) == len(second):
+            both = float(np.dot(first, second))
+            right += both >= 0.95 * float(np.linalg.norm(first) * np.linalg.norm(second))
+    return right / max(1, count)
 
 
 def figures(labels: LabelledSong, found: SummaryFound) -> Iterator[tuple[str, float]]:
@@ -132,6 +194,8 @@ def _figures(phrases: Labels, found: SummaryFound) -> Iterator[tuple[str, float]
         away = float(np.abs(starts - found.parts[0][0]).min())
         yield "starts", float(away <= _STARTS)
         yield "starts .5 s", float(away <= 0.5)
+    if found.as_reported is not None:
+        yield "as reported", found.as_reported
 
 
 def agreement(phrases: Labels, boundaries: NDArray[np.float64], within: float) -> float:
@@ -254,6 +318,5 @@ _SYSTEMS: Mapping[str, Callable[[SongAnalysis, LabelledSong], SummaryFound]] = {
     "loudest": _placed(_loudest),
     "most repeated": _placed(_most_repeated),
     "novelty": lambda found, labels: _novelty(found),
-    "listen": lambda found, labels: ours(found),
     "listen, true beats": _true_beats,
 }

@@ -32,6 +32,10 @@ class Looping(Evaluation):
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     synthetic_doc: ClassVar[str] = "loops drawn by chance alone, none of them cut from songs"
     card: ClassVar[str] = "antiphon_loops"
+    road: ClassVar[str] = (
+        "the analysis `loop` with tables fitted on the other soundfont, not the ones that ship; pieces "
+        "by the plugin's job"
+    )
     systems: ClassVar[tuple[System, ...]] = (
         System("nearest to 110 bpm", "trivial"),
         System("librosa beats", "peer"),

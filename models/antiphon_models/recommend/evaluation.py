@@ -53,6 +53,9 @@ class Recommending(Evaluation):
         Measure("NDCG@10"), Measure("cold NDCG@10"), Measure("skips", better="lower"), Measure("liked of 10"),
     )  # fmt: skip
     note: ClassVar[str] = NOTE
+    road: ClassVar[str] = (
+        "the ranking behind `antiphon library next`, given a table of listeners in place of the catalogue"
+    )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, person by person, for each pair of simulators."""

@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.transfer.baselines import WAYS
 from antiphon_models.transfer.measures import measure
 from antiphon_models.transfer.renders import F32, RATE, SOUNDFONTS, items, synthetic_items
@@ -30,12 +31,12 @@ _UNCHANGED = "copy A"
 
 
 @dataclass(slots=True)
-class StreamedTransfer:
-    """A mode through the live code, its latency removed.
+class TransferCommand:
+    """`antiphon run transfer` in one mode.
 
     Attributes:
         mode: The node's mode.
-        speed: Times real time of the last call, the reference's analysis included.
+        speed: Times real time of the last call, the reference's analysis and the files included.
     """
 
     mode: str
@@ -44,19 +45,13 @@ class StreamedTransfer:
     def __call__(self, source: F32, reference: F32) -> F32:
         import soundfile
 
-        from antiphon.api import StreamSpec
-        from antiphon.api.testing import run_processor
-        from antiphon_transfer.processor import Transfer
-
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "reference.wav"
             soundfile.write(path, reference, RATE, "FLOAT")
             began = time.perf_counter()
-            processor, spec = Transfer(), StreamSpec(RATE, 512, 1)
-            padded = np.concatenate([source, np.zeros(spec.rate // 10, np.float32)])
-            output = run_processor(processor, spec, padded[None], {"mode": self.mode, "reference": str(path)})[0]
+            output = run_on_sound("transfer", source, RATE, {"mode": self.mode, "reference": path})
             self.speed = len(source) / RATE / (time.perf_counter() - began)
-        return np.asarray(output[processor.latency : processor.latency + len(source)], np.float32)
+        return output
 
 
 class Transferring(Evaluation):
@@ -88,6 +83,7 @@ class Transferring(Evaluation):
     folders: ClassVar[tuple[str, ...]] = ("pop909", "jsb")
     synthetic_doc: ClassVar[str] = "melodies over chords drawn by seed, by the same instruments"
     card: ClassVar[str] = "antiphon_transfer"
+    road: ClassVar[str] = "`antiphon run transfer IN OUT -p mode=MODE -p reference=FILE`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of each soundfont's items: as they come, and ratios at the end of each soundfont."""
@@ -109,7 +105,7 @@ class Transferring(Evaluation):
                     for key in _RATIOS:
                         distances[name, key].append((name_of_item, row.pop(key)))
                     way = ways.get(name)
-                    if isinstance(way, StreamedTransfer):
+                    if isinstance(way, TransferCommand):
                         row["real time"] = way.speed
                     if ask.wants(name):
                         for key, value in row.items():
@@ -123,4 +119,4 @@ class Transferring(Evaluation):
 
 def systems() -> dict[str, Callable[[F32, F32], F32]]:
     """Every system but the exact answer: (source, reference) to output, mono at `RATE`."""
-    return {**WAYS, **{mode: StreamedTransfer(mode) for mode in MODES}}
+    return {**WAYS, **{mode: TransferCommand(mode) for mode in MODES}}

@@ -76,6 +76,7 @@ class GenreEvaluation(Evaluation):
         "clip of 6 s; it and the one of 30 s count unknown as wrong; not to be compared with figures on recorded music"
     )
     card = "antiphon_classify"
+    road = "the analysis' network on excerpts that are stored as mel spectra; files are not read"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         found = field.dataset_in(ask.data)

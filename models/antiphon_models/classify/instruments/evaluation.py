@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -22,6 +24,7 @@ from antiphon_models.classify.instruments.recording import RATE
 from antiphon_models.classify.instruments.testset import TestSound
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 from antiphon_models.learning.recipe import TrainingJob
+from antiphon_models.learning.user_commands import analysis_of
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -48,6 +51,7 @@ class FindingInstruments(Evaluation):
     files_doc: ClassVar[str] = ""
     folders: ClassVar[tuple[str, ...]] = ()
     card: ClassVar[str] = "antiphon_classify"
+    road: ClassVar[str] = "`antiphon library analyse FILE --only instruments --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, group by group."""
@@ -115,19 +119,22 @@ class CepstrumSystem(SoundClassifier):
 
 
 class InstrumentsSystem(SoundClassifier):
-    """The analysis as it ships, fed by blocks."""
+    """What `antiphon library analyse FILE --only instruments --json` prints; a family that it leaves out has 0."""
 
     def __init__(self) -> None:
-        self._analysis = Instruments()
-        self.thresholds = self._analysis.thresholds
+        self.thresholds = Instruments().thresholds
 
     def __call__(self, sound: F32) -> F64:
-        going = self._analysis.begin(RATE, 1)
-        for start in range(0, len(sound), 4096):
-            going.feed(sound[None, start : start + 4096])
-        going.result()
-        odds = going.probabilities()
-        return np.zeros(len(LABELS)) if odds is None else odds
+        import soundfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "sound.wav"
+            soundfile.write(path, sound, RATE, "PCM_24")
+            shown = analysis_of(path, "instruments", Path(folder) / "library")
+        odds = np.zeros(len(LABELS))
+        for label, probability in shown["instruments"] or ():
+            odds[LABELS.index(label)] = probability
+        return odds
 
 
 def of_group(group: str, sounds: list[TestSound], systems: Mapping[str, SoundClassifier]) -> Iterator[MetricValue]:

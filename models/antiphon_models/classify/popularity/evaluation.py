@@ -43,6 +43,7 @@ class PopularityEvaluation(Evaluation):
         "of what people like."
     )
     card: ClassVar[str] = "antiphon_classify"
+    road: ClassVar[str] = "the analysis' network on excerpts that are stored as mel spectra; files are not read"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Unseen artists first; then what is known where an artist's other songs have votes."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_classify.character.analysis import RATE, Character
+from antiphon_classify.character.analysis import RATE
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.user_commands import analysis_of
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -150,6 +153,7 @@ class CharacterEvaluation(Evaluation):
         "less of which is more danceable. Both pieces are made by rules: no listener judged."
     )
     card: ClassVar[str] = "antiphon_classify"
+    road: ClassVar[str] = "`antiphon library analyse FILE --only character --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Of each question its pairs."""
@@ -171,9 +175,12 @@ class CharacterEvaluation(Evaluation):
 
 
 def _measures(sound: F32) -> dict[str, float]:
-    run = Character().begin(RATE, 1)
-    run.feed(sound[None])
-    values = run.result()
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "piece.wav"
+        soundfile.write(path, sound, RATE, "FLOAT")
+        values = analysis_of(path, "character", Path(folder) / "library")
     frames = np.lib.stride_tricks.sliding_window_view(sound, _FRAME)[::_FRAME] * np.hanning(_FRAME)
     spectra = np.abs(np.fft.rfft(frames, axis=1))
     centroid = float((spectra @ np.fft.rfftfreq(_FRAME, 1.0 / RATE) / (spectra.sum(axis=1) + 1e-12)).mean())

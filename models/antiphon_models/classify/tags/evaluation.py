@@ -43,6 +43,7 @@ class TagsEvaluation(Evaluation):
         "are made by rules from renders, synthetic voices and ESC-10: they say little of records."
     )
     card: ClassVar[str] = "antiphon_classify"
+    road: ClassVar[str] = "the analysis' network on excerpts that are stored as mel spectra; files are not read"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """The labels, then the neighbours; MagnaTagATune instead where the folder holds it."""

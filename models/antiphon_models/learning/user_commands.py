@@ -1,0 +1,123 @@
+"""The command line, called in this process: what an evaluation measures is what a user gets who types the same.
+
+The arguments are parsed by `antiphon` itself, sounds go through files, and an error is the sentence that a user reads.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import UsageError, Value
+from antiphon.api.files import MidiSong, read_midi
+
+F32 = NDArray[np.float32]
+
+
+def command(*arguments: str | Path) -> str:
+    """Runs `antiphon ARGUMENTS`.
+
+    Args:
+        arguments: As typed, without the program's name.
+
+    Returns:
+        Standard output.
+
+    Raises:
+        UsageError: The command ended with another code than 0; the text is what it wrote to standard error.
+    """
+    from antiphon.cli.commands import application
+    from antiphon.cli.terminal.errors import run
+
+    out, errors = io.StringIO(), io.StringIO()
+    with redirect_stdout(out), redirect_stderr(errors):
+        code = run(application(), [str(argument) for argument in arguments])
+    if code != 0:
+        raise UsageError(f"antiphon {arguments[0]} ended with {code}: {errors.getvalue().strip()}")
+    return out.getvalue()
+
+
+def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value | Path] | None = None) -> F32:
+    """What `antiphon run PLUGIN in.wav out.wav -p NAME=VALUE` makes of a sound.
+
+    Args:
+        plugin: The processor's name.
+        sound: float32 `[frames]`, mono; it is written as 32-bit float.
+        rate: Hz.
+        params: Parameters by name.
+
+    Returns:
+        float32 `[frames]`, with as many frames as the command wrote.
+
+    Raises:
+        UsageError: The command refused, or OUT has another rate or more channels than IN.
+    """
+    import soundfile
+
+    with _sound_file(sound, rate) as source:
+        target = source.with_name("out.wav")
+        command("run", plugin, source, target, *_options(params), "--tail", "0", "--fade", "0")
+        out, found = soundfile.read(target, dtype="float32", always_2d=True)
+    if found != rate or out.shape[1] != 1:
+        raise UsageError(f"run {plugin} wrote {out.shape[1]} channels at {found} Hz of a mono sound at {rate} Hz")
+    return np.asarray(out[:, 0], np.float32)
+
+
+def run_to_notes(plugin: str, sound: F32, rate: int, params: Mapping[str, Value | Path] | None = None) -> MidiSong:
+    """The notes that `antiphon run PLUGIN in.wav out.mid` finds in a sound; arguments as of `run_on_sound`."""
+    with _sound_file(sound, rate) as source:
+        target = source.with_name("out.mid")
+        command("run", plugin, source, target, *_options(params))
+        return read_midi(target)
+
+
+@contextmanager
+def home(folder: Path) -> Iterator[None]:
+    """Within this context commands keep the user's catalogue and settings in `folder`, not in the user's own."""
+    before = os.environ.get("ANTIPHON_HOME")
+    os.environ["ANTIPHON_HOME"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["ANTIPHON_HOME"]
+        else:
+            os.environ["ANTIPHON_HOME"] = before
+
+
+def analysis_of(path: Path, analysis: str, root: Path) -> dict[str, Any]:
+    """The values that `antiphon library analyse FILE --only ANALYSIS --json` prints.
+
+    Args:
+        path: The sound file.
+        analysis: The analysis' registered name.
+        root: Folder of the catalogue (`--root`).
+    """
+    import json
+
+    shown = json.loads(command("library", "--root", root, "analyse", path, "--only", analysis, "--again", "--json"))
+    return dict(shown)
+
+
+def _options(params: Mapping[str, Value | Path] | None) -> Iterator[str]:
+    for name, value in (params or {}).items():
+        yield "-p"
+        yield f"{name}={('on' if value else 'off') if isinstance(value, bool) else value}"
+
+
+@contextmanager
+def _sound_file(sound: F32, rate: int) -> Iterator[Path]:
+    import soundfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "in.wav"
+        soundfile.write(path, sound, rate, "FLOAT")
+        yield path
