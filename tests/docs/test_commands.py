@@ -371,28 +371,28 @@ def test_the_readmes_supercollider_sets_what_it_says(server: Shared) -> None:
         held(server, address, float(value))
 
 
-def test_the_readmes_sonic_pi_sets_what_it_says(server: Shared) -> None:
+def test_the_sonic_pi_of_its_page_sets_what_it_says(server: Shared) -> None:
     server.play("throw")
-    said = re.findall(r'^ *osc "(/[^"]+)", ([\d.]+)$', only("README.md", "ruby"), re.MULTILINE)
+    said = re.findall(r'^ *osc "(/[^"]+)", ([\d.]+)$', only("docs/clients/sonic-pi.md", "ruby"), re.MULTILINE)
     assert len(said) == 2
     for address, value in said:
         send(server, address, float(value))
         held(server, address, float(value))
 
 
-def test_the_readmes_pure_data_sends_a_number_to_an_address(server: Shared) -> None:
+def test_the_pure_data_of_its_page_sends_a_number_to_an_address(server: Shared) -> None:
     """oscformat takes a list of numbers; what begins with a word is a method that it does not have."""
     server.play("demo")
-    ((message, path),) = re.findall(r"`\[([^\](]*)\(` → `\[oscformat ([^\]]*)\]`", text("README.md"))
+    ((message, path),) = re.findall(r"`\[([^\](]*)\(` → `\[oscformat ([^\]]*)\]`", text("docs/clients/pure-data.md"))
     value = float(message)
     address = "/" + "/".join(path.split())
     send(server, address, value)
     held(server, address, value)
 
 
-def test_the_readmes_python_runs(server: Shared) -> None:
+def test_the_python_of_its_page_runs(server: Shared) -> None:
     server.play("answer")
-    exec(only("README.md", "python").replace("4400", str(server.osc)), {})
+    exec(only("docs/clients/python.md", "python").replace("4400", str(server.osc)), {})
     server.sync()
     held(server, "/node/voice/gain", 0.6)
 

@@ -100,9 +100,9 @@ def test_its_limits_are_those_there_are() -> None:
         assert said in PAGE
 
 
-def test_the_readme_says_where_things_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (ROOT / "README.md").read_text()
-    assert "docs/events.md" in page
+def test_the_page_of_files_says_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "files.md").read_text()
+    assert "events.md" in page
     monkeypatch.setenv(paths.HOME, str(tmp_path))
     for folder in (paths.config(), paths.data(), paths.cache(), paths.runtime()):
         assert folder.parent == tmp_path

@@ -16,7 +16,7 @@ from antiphon.bench.rig import ServerProcess, message
 from antiphon.cli import running_server
 from antiphon.runtime.token import load_token
 from antiphon.web.access import local_addresses
-from antiphon.wire.qr_code import modules
+from antiphon.web.page.phone import qr_rows
 
 pytestmark = [pytest.mark.real, needs_chromium]
 
@@ -121,8 +121,8 @@ def test_the_code_for_a_phone_is_shown_when_asked_for_and_is_that_of_the_address
     tab.run("document.querySelector('.surfaces h2 button').click()")
     tab.until("document.querySelector('dialog[open] svg path') !== null")
     drawn = tab.run("document.querySelector('dialog svg path').getAttribute('d')")
-    rows = modules(f"https://{hosts[0]}:{stage.server.http}/#token={load_token(stage.folder)}")
-    squares = [f"M{x + 4} {y + 4}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark]
+    rows = qr_rows(f"https://{hosts[0]}:{stage.server.http}/#token={load_token(stage.folder)}")
+    squares = [f"M{x + 4} {y + 4}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark == "1"]
     assert drawn == "".join(squares)
     said = tab.run("document.querySelector('.log').innerText")
     tab.key("keyDown", "Escape", "Escape")

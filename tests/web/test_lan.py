@@ -36,10 +36,10 @@ from antiphon.runtime.token import load_token
 from antiphon.web import access, certificate
 from antiphon.web.access import TokenGuard, local_addresses
 from antiphon.web.control_link import ControlLink
+from antiphon.web.page.phone import qr_rows
 from antiphon.web.routes import serve_http, wants_html
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 from antiphon.wire.ip_address import plain_ip
-from antiphon.wire.qr_code import modules
 
 
 class FakeAccess:
@@ -627,7 +627,7 @@ async def test_the_page_s_address_for_a_phone_is_given_with_lan_and_the_token_al
         (found,) = json.loads(body)["addresses"]
         assert (code, found["host"]) == (200, "192.168.1.5")
         assert found["url"] == f"https://192.168.1.5:{server.port}/#token={token}"
-        assert found["rows"] == ["".join("01"[dark] for dark in row) for row in modules(found["url"])]
+        assert found["rows"] == qr_rows(found["url"])
         shown = (await run(tmp_path, "qr", f"--http-port={server.port}")).splitlines()
         assert shown[-1] == found["url"]
         assert len(shown) == 1 + -(-(len(found["rows"]) + 8) // 2)

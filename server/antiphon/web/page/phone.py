@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import segno
+
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.guard import LOOPBACK
 from antiphon.web.server import HttpServer
-from antiphon.wire.qr_code import modules
 
 
 def install(server: HttpServer) -> None:
@@ -38,6 +39,18 @@ def addresses(hosts: list[str], port: int, token: str) -> list[dict[str, Any]]:
     found = []
     for host in hosts:
         url = f"https://{host}:{port}/#token={token}"
-        rows = ["".join("01"[dark] for dark in row) for row in modules(url)]
-        found.append({"host": host, "url": url, "rows": rows})
+        found.append({"host": host, "url": url, "rows": qr_rows(url)})
     return found
+
+
+def qr_rows(text: str) -> list[str]:
+    """The modules of a text's QR code (ISO/IEC 18004), error correction level M, without the light border.
+
+    Args:
+        text: A few hundred characters at most.
+
+    Returns:
+        A row each, a text of 1 for dark and 0 for light modules.
+    """
+    code = segno.make_qr(text, error="m", boost_error=False)
+    return ["".join("01"[bool(module)] for module in row) for row in code.matrix]
