@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.datasets import freesound
-from antiphon.datasets.layouts import fma, folders, gtzan, loops, million, notes, scores, tagged
+from antiphon.datasets.layouts import fma, folders, gtzan, loops, million, notes, scores, searched, tagged
 from antiphon.datasets.records import DatasetLayout
 from antiphon.errors import UsageError
 from antiphon.runtime.shortening import short_repr
@@ -48,7 +47,7 @@ LAYOUTS = (
     ),
     DatasetLayout("pop909", "POP909: pop songs as MIDI", "POP909/001/001.mid with beat_midi.txt", scores.pop909),
     DatasetLayout(
-        "freesound", "sounds of a search, by `antiphon dataset fetch`", "sounds.json, audio/1234.mp3", freesound.listing
+        "freesound", "sounds of a search, by `antiphon dataset fetch`", "sounds.json, audio/1234.mp3", searched.listing
     ),
     DatasetLayout("folder", "any folder of folders: a class each", "CLASS/NAME.wav", folders.listing),
 )
