@@ -65,6 +65,11 @@ def picture(counts: Counts, labels: Sequence[str]) -> NDArray[np.uint8]:
             upwards = np.rot90(word)
             start = edge + row * cell + (cell - upwards.shape[1]) // 2
             image[edge - 8 - upwards.shape[0] : edge - 8, start : start + upwards.shape[1]][upwards] = INK
+    for line, words in enumerate(("ROWS: TRUE", "COLUMNS: ANSWERED") if named else ()):
+        mask = lettering(words)
+        top = MARGIN + 12 * line
+        if mask.shape[1] < edge - 2 * MARGIN:
+            image[top : top + mask.shape[0], MARGIN : MARGIN + mask.shape[1]][mask] = SOFT
     return np.asarray(image.round().astype(np.uint8))
 
 

@@ -186,8 +186,10 @@ def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: Training
     most = training.labels[int(shares.argmax())]
     notes = [f"majority: {most!r}, which {shares.max():.0%} of the {len(training.split(TRAIN))} training sounds have"]
     enough = math.ceil(CERTAINTY**2 * 0.25 / SURE**2)
+    folds = "the rows of all folds are surer" if job.settings.folds else "train.folds = 5 tests every sound"
+    more = "" if job.settings.test else "train.test = 0.2 takes more of them, "
     for what, split, then in (
-        ("test", TEST, "train.test = 0.2 takes more of them, train.folds = 5 tests every sound"),
+        ("test", TEST, f"{more}{folds}"),
         ("validation", VALID, "the epoch and the best framework are chosen by them"),
     ):
         n = len(training.split(split))
@@ -197,7 +199,7 @@ def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: Training
             notes.append(f"{small}, of {enough} by ± {SURE:.2f}; {then}")
         elif not n:
             notes.append(f"there is no {what}: the last epoch is taken")
-    for row in _drawn(rows)[-1:]:
+    for row in sorted(_drawn(rows), key=lambda row: (row.folds, row.accuracy))[-1:]:
         if table := confusion.text(np.array(row.confusion), training.labels):
             over = f" over {row.folds} folds" if row.folds else ""
             notes.append(f"{row.framework}{over}, true in rows, answered in columns:\n{table}")

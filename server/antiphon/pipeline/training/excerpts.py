@@ -235,7 +235,10 @@ def read_set(out: Path) -> TrainingSet | None:
         if about["version"] != VERSION:
             return None
         mel = np.load(out / FOLDER / FRAMES, mmap_mode="r", allow_pickle=False)
-        sounds = tuple(SoundFrames(*row[:3], tuple(row[3]), *row[4:]) for row in about["sounds"])
+        sounds = tuple(
+            SoundFrames(name, split, group, tuple(numbers), start, frames)
+            for name, split, group, numbers, start, frames in about["sounds"]
+        )
         if max(sound.start + sound.frames for sound in sounds) > len(mel):
             return None
         return TrainingSet(
