@@ -205,9 +205,10 @@ def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: Training
             notes.append(f"{row.framework}{over}, true in rows, answered in columns:\n{table}")
     if drawn := _drawn(rows):
         notes.append(f"pictures: {', '.join(str(job.out / picture_name(row)) for row in drawn)}")
-    if precisions := rows[-1].precisions:
-        by_label = sorted(precisions.items(), key=lambda pair: -pair[1])
-        notes.append(f"{rows[-1].framework}, average precision: " + ", ".join(f"{k} {v:.2f}" for k, v in by_label))
+    best = max(rows, key=lambda row: (row.folds, row.accuracy))
+    if best.precisions:
+        by_label = sorted(best.precisions.items(), key=lambda pair: -pair[1])
+        notes.append(f"{best.framework}, average precision: " + ", ".join(f"{k} {v:.2f}" for k, v in by_label))
     return notes
 
 
