@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -17,7 +19,8 @@ from typer.testing import CliRunner
 from antiphon.cli.commands import application
 from antiphon.datasets import freesound
 from antiphon.datasets.checking import check
-from antiphon.datasets.freesound import KEY, Freesound, FreesoundSearch, key_from, listing
+from antiphon.datasets.freesound import KEY, Freesound, FreesoundSearch, key_from
+from antiphon.datasets.layouts.searched import listing
 from antiphon.errors import FileError, UsageError
 
 SECRET = "k3yOfATest"
@@ -174,6 +177,18 @@ def test_the_key_is_from_a_file_or_the_environment_and_never_shown(
     result = CliRunner().invoke(application(), [*arguments, "--key-file", str(path), "--most", "1", "--json"])
     assert json.loads(result.stdout.splitlines()[-1]) == {"fetched": 1, "known": 0, "left": 0}
     assert SECRET not in result.output
+
+
+def test_the_command_fetches_what_the_check_then_counts(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text(SECRET)
+    folder = str(tmp_path / "rain")
+    fetch = ["fetch", "freesound", "rain on leaves", folder, "--server", site.url, "--key-file", str(tmp_path / "key")]
+    for arguments, said in (
+        (fetch, "5 sounds fetched, 0 were there, 0 left out"),
+        (["check", "freesound", folder], "missing: 0"),
+    ):
+        ran = subprocess.run([sys.executable, "-m", "antiphon", "dataset", *arguments], capture_output=True, text=True)
+        assert (ran.returncode, said in ran.stdout) == (0, True), ran.stderr
 
 
 def test_a_search_that_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import csv
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 import mido
@@ -19,7 +20,8 @@ def sound(path: Path, frames: int = 800) -> None:
     """A short sound, in the format that its suffix says."""
     path.parent.mkdir(parents=True, exist_ok=True)
     wave = 0.1 * np.sin(np.arange(frames) / 5)
-    soundfile.write(path, wave, RATE, format={".au": "AU", ".mp3": "MP3", ".ogg": "OGG"}.get(path.suffix, "WAV"))
+    kinds = {".au": "AU", ".mp3": "MP3", ".ogg": "OGG", ".flac": "FLAC"}
+    soundfile.write(path, wave, RATE, format=kinds.get(path.suffix, "WAV"))
 
 
 def score(path: Path, note: int = 60) -> None:
@@ -233,6 +235,115 @@ def freesound(root: Path) -> None:
     (root / "sounds.json").write_text(json.dumps({"12": about, "34": {**about, "username": "another"}}))
 
 
+def text(path: Path, content: str) -> None:
+    """A list of lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+def jamendo(root: Path, kind: str = "") -> None:
+    """Three tracks of two artists; the last has tags of two kinds."""
+    stem = f"autotagging{kind}"
+    head = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
+    rows = [[f"track_{n}", f"artist_{n // 2}", "album_1", f"0{n}/{n}.mp3", 31.5, "genre---rock"] for n in range(3)]
+    rows[2].append("instrument---flute")
+    table(root / f"data/{stem}.tsv", [head, *rows], "\t")
+    for name, part in (("train", rows[:2]), ("validation", []), ("test", rows[2:])):
+        table(root / f"data/splits/split-0/{stem}-{name}.tsv", [head, *part], "\t")
+    for row in rows:
+        sound(root / f"audio/{row[3]}")
+
+
+def giantsteps_key(root: Path) -> None:
+    """Two tracks, one of which has no key."""
+    for name, key in (("11.LOFI", "F# minor"), ("22.LOFI", "-")):
+        sound(root / f"audio/{name}.mp3")
+        text(root / f"annotations/key/{name}.key", f"{key}\n")
+
+
+def giantsteps_tempo(root: Path) -> None:
+    """A track with both versions of its annotations."""
+    sound(root / "audio/11.LOFI.mp3")
+    for version, tempo in (("annotations", "64"), ("annotations_v2", "128.5")):
+        text(root / version / "tempo/11.LOFI.bpm", tempo)
+        text(root / version / "genre/11.LOFI.genre", "techno")
+
+
+def ballroom(root: Path) -> None:
+    """Two dances of one album and one of another, one with beats."""
+    for place in ("Waltz/Albums-One-01", "Tango/Albums-One-02", "Tango/Media-7"):
+        sound(root / f"BallroomData/{place}.wav")
+        text(root / f"BallroomAnnotations/ballroomGroundTruth/{place.split('/')[1]}.bpm", "87\n")
+    text(root / "BallroomAnnotations/Media-7.beats", "0.5 1.1\n1.25 1.2\n2 New Point\n")
+
+
+def isophonics(root: Path) -> None:
+    """A song with all four lists, and one with chords."""
+    for kind, song, lines in (
+        ("beat", "1 First.txt", "0.5  4\n1.25  1\n2.0  New Point\n"),
+        ("chordlab", "1 First.lab", "0.0 0.5 N\n0.5 2.0 A:min/b3\n"),
+        ("chordlab", "2 Second.lab", "0.0 0.5 N\n"),
+        ("keylab", "1 First.lab", "0.0\t0.5\tSilence\n0.5\t2.0\tKey\tA:minor\n"),
+        ("seglab", "1 First.lab", "0.0\t2.0\t1\tverse 1 (a)\n"),
+    ):
+        text(root / f"annotations/{kind}/The Band/01_-_Album/{song}", lines)
+    for song in ("1 First", "2 Second"):
+        sound(root / f"audio/01_-_Album/{song}.wav")
+
+
+def slakh(root: Path) -> None:
+    """A track of two stems in the training split; one that was left out."""
+    for split, track in (("train", "Track00001"), ("omitted", "Track00002")):
+        top = root / f"slakh2100_flac_redux/{split}/{track}"
+        parts = [("S00", "Bass", True), ("S01", "Drums", True), ("S02", "Sound Effects", False)]
+        lines = [f"UUID: {track}", "stems:"]
+        for name, kind, rendered in parts:
+            lines += [
+                f"  {name}:",
+                f"    inst_class: {kind}",
+                *(["    integrated_loudness: -12.5"] if rendered else []),
+            ]
+            lines.append(f"    midi_saved: {str(rendered).lower()}")
+            if rendered:
+                sound(top / f"stems/{name}.flac")
+                score(top / f"MIDI/{name}.mid")
+        sound(top / "mix.flac")
+        score(top / "all_src.mid")
+        text(top / "metadata.yaml", "\n".join(lines))
+
+
+def irmas(root: Path) -> None:
+    """Two excerpts of one recording, one of another; a test with two instruments."""
+    for place in ("cel/008__[cel][nod][cla]0058__1", "cel/008__[cel][nod][cla]0058__2", "voi/[voi][pop_roc]2400__3"):
+        sound(root / f"IRMAS-TrainingData/{place}.wav")
+    sound(root / "IRMAS-TestingData-Part1/Part1/01 Song-8.wav")
+    text(root / "IRMAS-TestingData-Part1/Part1/01 Song-8.txt", "gel\t\nvoi\t\n")
+
+
+def medley_solos(root: Path) -> None:
+    """A clip of each split."""
+    rows = [(split, "flute", 3, n, f"uuid-{n}") for n, split in enumerate(("training", "validation", "test"))]
+    head = ["subset", "instrument", "instrument_id", "song_id", "uuid4"]
+    table(root / "annotation/Medley-solos-DB_metadata.csv", [head, *rows])
+    for split, _, number, _, name in rows:
+        sound(root / f"audio/Medley-solos-DB_{split}-{number}_{name}.wav")
+
+
+def guitarset(root: Path) -> None:
+    """A piece as chords and as a solo, of one player, recorded in two ways."""
+    kinds = {
+        "beat_position": [{"time": 0.5, "duration": 0, "value": {"position": 2}}],
+        "chord": [{"time": 0.0, "duration": 2.0, "value": "G:maj"}],
+        "key_mode": [{"time": 0.0, "duration": 4.0, "value": "G:minor"}],
+    }
+    for mode in ("comp", "solo"):
+        name = f"03_SS3-119-G_{mode}"
+        jams = {"annotations": [{"namespace": kind, "data": data} for kind, data in kinds.items()]}
+        text(root / f"annotation/{name}.jams", json.dumps(jams))
+        sound(root / f"audio_mono-mic/{name}_mic.wav")
+        sound(root / f"audio_hex-pickup_debleeded/{name}_hex_cln.wav")
+
+
 TREES: dict[str, tuple[Callable[[Path], None], dict[str, int]]] = {
     "fma": (fma, {"train": 1, "valid": 1, "test": 1}),
     "gtzan": (gtzan, {"train": 443, "valid": 197, "test": 290}),
@@ -251,6 +362,18 @@ TREES: dict[str, tuple[Callable[[Path], None], dict[str, int]]] = {
     "vgmidi": (vgmidi, {}),
     "openmic": (openmic, {"train": 1, "test": 1}),
     "pop909": (pop909, {}),
+    "jamendo": (jamendo, {"train": 2, "test": 1}),
+    "jamendo-genre": (partial(jamendo, kind="_genre"), {"train": 2, "test": 1}),
+    "jamendo-instrument": (partial(jamendo, kind="_instrument"), {"train": 2, "test": 1}),
+    "jamendo-mood": (partial(jamendo, kind="_moodtheme"), {"train": 2, "test": 1}),
+    "giantsteps-key": (giantsteps_key, {}),
+    "giantsteps-tempo": (giantsteps_tempo, {}),
+    "ballroom": (ballroom, {}),
+    "isophonics": (isophonics, {}),
+    "slakh": (slakh, {"train": 1}),
+    "irmas": (irmas, {"train": 3, "test": 1}),
+    "medley-solos": (medley_solos, {"train": 1, "valid": 1, "test": 1}),
+    "guitarset": (guitarset, {}),
     "freesound": (freesound, {}),
     "folder": (folder, {}),
 }

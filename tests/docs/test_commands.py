@@ -207,6 +207,7 @@ GIVEN: dict[str, Callable[[Path], None]] = {
     "set.py": script,
     "mine.csv": notes_beside,
     "GTZAN/genres": lambda path: trees.gtzan(path.parent),
+    "Ballroom": trees.ballroom,
     "FMA/fma_small": lambda path: trees.fma(path.parent),
 }
 """Files that a reader has. Those that a page's commands write themselves are not made for it."""

@@ -289,3 +289,15 @@ def test_loopback_refuses_in_a_sentence(run, monkeypatch):
     monkeypatch.setenv("JACK_DEFAULT_SERVER", "antiphon-there-is-none")
     with pytest.raises(EngineError, match="JACK"):
         loopback.in_child(ServeSettings(audio="jack"))
+
+
+def test_the_extras_of_the_pipeline_are_one_line(monkeypatch):
+    gone = {"keras", "fastai"}
+    monkeypatch.setattr(software.extras, "missing", lambda modules: [name for name in modules if name in gone])
+    found = only(software.pipeline)
+    assert (found.state, found.text) == (
+        "works", "trains with sklearn, torch; extras that are not installed: keras, fastai",
+    )  # fmt: skip
+    gone |= {"apache_beam", "onnx", "tf2onnx"}
+    found = only(software.pipeline)
+    assert (found.state, found.mend) == ("missing", "pip install 'antiphon[pipeline,sklearn]'")

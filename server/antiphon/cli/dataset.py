@@ -28,6 +28,7 @@ def application() -> typer.Typer:
     app.callback()(_dataset)
     app.command("check")(check)
     app.command("list")(listing)
+    app.command("items")(items)
     app.command("fetch")(fetch)
     return app
 
@@ -69,7 +70,19 @@ def listing(as_json: Json = False) -> None:
         typer.echo(json.dumps({"datasets": rows}))
         return
     for one in LAYOUTS:
-        typer.echo(f"{one.name:<14} {one.title}: {one.tree}")
+        typer.echo(f"{one.name:<18} {one.title}: {one.tree}")
+
+
+def items(
+    name: Annotated[str, typer.Argument(help="A name of `antiphon dataset list`.")],
+    path: Annotated[Path, typer.Argument(help="The folder that it was unpacked into.")],
+) -> None:
+    """Print each item as a JSON object on a line: files, split, labels, tempo, keys, beats, chords, sections, stems."""
+    from antiphon.datasets.annotations import annotations_of
+    from antiphon.datasets.layouts import listing_of
+
+    for item in listing_of(name, path).items:
+        typer.echo(json.dumps({**asdict(item), **asdict(annotations_of(path, item))}))
 
 
 def fetch(
@@ -126,4 +139,6 @@ def _lines(report: Report) -> list[str]:
     if report.labels:
         most = ", ".join(f"{label} {count:,}" for label, count in list(report.labels.items())[:SHOWN])
         out.append(f"labels: {most}{', …' if len(report.labels) > SHOWN else ''}")
+    if report.annotated:
+        out.append(f"annotated: {', '.join(f'{kind} {count:,}' for kind, count in report.annotated.items())}")
     return [*out, *report.notes]

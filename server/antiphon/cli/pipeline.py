@@ -86,6 +86,8 @@ def run(
         complain(f"{training.omitted:,} sounds are not trained on: without one label that the training split has")
     if training.evaluation:
         typer.echo(table(training.evaluation))
+        for note in training.notes:
+            typer.echo(note)
     if training.installed:
         name, framework, path = training.installed.name, training.installed.framework, training.installed.path
         typer.echo(f"{framework}'s classifier is in {path}: antiphon library analyse FILE --only {name}")

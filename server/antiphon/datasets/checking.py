@@ -7,9 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from antiphon.datasets.annotations import annotations_of
 from antiphon.datasets.examination import fault_of
-from antiphon.datasets.layouts import layout_of
-from antiphon.datasets.records import Report
+from antiphon.datasets.layouts import layout_of, listing_of
+from antiphon.datasets.records import Item, Report
 from antiphon.errors import FileError
 
 Progress: TypeAlias = Callable[[int, int, str], None]
@@ -35,7 +36,7 @@ def check(name: str, path: Path, progress: Progress | None = None, *, thorough: 
     layout = layout_of(name)
     if not path.is_dir():
         raise FileError(f"{path} is not a folder: give the one that {name} was unpacked into")
-    listing = layout.listing(path)
+    listing = listing_of(name, path)
     if not listing.items:
         raise FileError(f"{path} holds no item of {name}; it should look like {layout.tree}")
     missing: list[str] = []
@@ -43,6 +44,7 @@ def check(name: str, path: Path, progress: Progress | None = None, *, thorough: 
     faulty = {item.name: item.fault for item in listing.items if item.fault}
     splits: Counter[str] = Counter()
     labels: Counter[str] = Counter()
+    annotated: Counter[str] = Counter()
     places: defaultdict[str, set[str]] = defaultdict(set)
     files = 0
     for number, item in enumerate(listing.items, 1):
@@ -57,7 +59,12 @@ def check(name: str, path: Path, progress: Progress | None = None, *, thorough: 
             if wrong := fault_of(target, item.digest if place == 0 else "", thorough=thorough):
                 damaged[file] = wrong
                 whole = False
+        if whole and thorough and (wrong := _unread(path, item)):
+            damaged[next(iter(item.annotations.values()))] = wrong
+            whole = False
         if whole and not item.fault:
+            known = {"tempo": item.tempo, "key": item.key, "stems": item.stems, **item.annotations}
+            annotated.update(kind for kind, value in known.items() if value)
             splits[item.split] += 1
             labels.update(item.labels)
             if item.split and item.group:
@@ -68,5 +75,14 @@ def check(name: str, path: Path, progress: Progress | None = None, *, thorough: 
         name, str(path), listing.part, len(listing.items), listing.published, listing.shared_by, listing.split_by,
         (*listing.absent, *listing.notes), files, tuple(missing), damaged, faulty, dict(splits),
         dict(labels.most_common()),
-        tuple(sorted(group for group, found in places.items() if len(found) > 1)),
+        tuple(sorted(group for group, found in places.items() if len(found) > 1)), dict(annotated),
     )  # fmt: skip
+
+
+def _unread(path: Path, item: Item) -> str:
+    """Why an item's annotations cannot be read; "" where they can."""
+    try:
+        annotations_of(path, item)
+    except FileError as error:
+        return str(error)
+    return ""

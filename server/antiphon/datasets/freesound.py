@@ -19,9 +19,7 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
 
 from antiphon.datasets import tables
-from antiphon.datasets.layouts.walking import unlike
-from antiphon.datasets.records import DatasetListing, Item
-from antiphon.datasets.splitting import made_by, split_of
+from antiphon.datasets.layouts.searched import SOUNDS
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime.paths import why, write_atomic
 from antiphon.runtime.shortening import shorten
@@ -29,8 +27,6 @@ from antiphon.runtime.shortening import shorten
 SERVER = "https://freesound.org"
 KEY = "ANTIPHON_FREESOUND_KEY"
 """The variable of the environment with the key, where no file is named."""
-SOUNDS = "sounds.json"
-"""What is known of each sound, by its number."""
 LICENCES = {"cc0": "Creative Commons 0", "by": "Attribution", "by-nc": "Attribution Noncommercial"}
 """As the server's filter has them."""
 PAGE = 150
@@ -253,25 +249,6 @@ def check(search: FreesoundSearch) -> None:
     for name in search.licences:
         if name not in LICENCES:
             raise UsageError(f"there is no licence {name!r}; Freesound's are {', '.join(LICENCES)}")
-
-
-def listing(root: Path) -> DatasetListing:
-    """The sounds of `SOUNDS`, in splits by owner. The licence of each is a label too: "licence:URL"."""
-    if not (root / SOUNDS).is_file():
-        raise unlike(root, "freesound", f"there is no {SOUNDS}, which `antiphon dataset fetch` writes")
-    known = tables.json_object(root / SOUNDS)
-    items = []
-    for number in sorted(known, key=lambda key: (len(key), key)):
-        about = known[number] if isinstance(known[number], dict) else {}
-        owner = str(about.get("username") or number)
-        tags = [
-            *(about.get("queries") or ()),
-            *(about.get("tags") or ()),
-            f"licence:{about.get('license') or 'unknown'}",
-        ]
-        labels = tuple(dict.fromkeys(str(tag) for tag in tags))
-        items.append(Item(number, (f"audio/{number}.mp3",), owner, split_of(owner), labels))
-    return DatasetListing(tuple(items), "", 0, "owner", made_by("owner"))
 
 
 class _NoRedirect(HTTPRedirectHandler):

@@ -22,6 +22,11 @@ class Item:
         labels: Its classes or tags.
         digest: "md5:…" or "sha1:…" of its first file, where the data set says so.
         fault: What is known to be wrong with it; "" for nothing.
+        tempo: Beats a minute; 0 where it is not known.
+        key: "A minor"; "" where it is not known.
+        annotations: By what is in them ("beats", "chords", "keys", "sections") some of its files, which
+            `annotations.annotations_of` reads.
+        stems: By file the instrument of each of its parts.
     """
 
     name: str
@@ -31,6 +36,10 @@ class Item:
     labels: tuple[str, ...] = ()
     digest: str = ""
     fault: str = ""
+    tempo: float = 0.0
+    key: str = ""
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    stems: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +102,7 @@ class Report:
         splits: Items of each split that are whole and not known to be faulty; "" for those in none.
         labels: The same of each label.
         shared: Groups that are in more than one split.
+        annotated: Of those items, how many have a tempo, a key, beats, chords, …, stems.
     """
 
     name: str
@@ -110,6 +120,7 @@ class Report:
     splits: Mapping[str, int] = field(default_factory=dict)
     labels: Mapping[str, int] = field(default_factory=dict)
     shared: tuple[str, ...] = ()
+    annotated: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:

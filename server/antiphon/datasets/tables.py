@@ -17,13 +17,14 @@ FIELD = 1 << 20
 """Characters of one field of a table."""
 
 
-def lines(path: Path) -> list[str]:
-    """The lines of a list, without those that are empty.
+def lines(path: Path, *, stripped: bool = True) -> list[str]:
+    """The lines of a list, without those that are empty; `stripped` of blanks at both ends, or with them.
 
     Raises:
         FileError: It cannot be read.
     """
-    return [line for line in (raw.strip() for raw in _text(path).splitlines()) if line]
+    every = _text(path).splitlines()
+    return [line for line in ((raw.strip() for raw in every) if stripped else every) if line]
 
 
 def rows(path: Path, separator: str = ",") -> list[dict[str, str]]:
@@ -60,13 +61,40 @@ def json_object(path: Path) -> dict[str, Any]:
     Raises:
         FileError: It cannot be read, or is none.
     """
-    try:
-        value = json.loads(_text(path))
-    except (ValueError, RecursionError) as error:
-        raise FileError(f"{path} is not JSON: {error}") from None
+    value = _json(path)
     if not isinstance(value, dict):
         raise FileError(f"{path} holds no JSON object")
     return value
+
+
+def json_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a table in JSON: a list of objects, or an object of columns, which are objects by a row's number.
+
+    Raises:
+        FileError: It cannot be read, or is neither.
+    """
+    value = _json(path)
+    if isinstance(value, dict) and all(isinstance(column, dict) for column in value.values()):
+        numbers = list(next(iter(value.values()), {}))
+        value = [{name: column.get(number) for name, column in value.items()} for number in numbers]
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise FileError(f"{path} holds no table: a list of objects, or an object of columns")
+    return [{str(name): str(cell) for name, cell in row.items()} for row in value]
+
+
+def digests(path: Path, kind: str) -> dict[str, str]:
+    """Of a list as sha1sum writes it the digests by file, as "KIND:DIGEST"; none where there is no list."""
+    if not path.is_file():
+        return {}
+    pairs = (line.split(maxsplit=1) for line in lines(path))
+    return {pair[1].lstrip("*"): f"{kind}:{pair[0]}" for pair in pairs if len(pair) == 2}
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(_text(path))
+    except (ValueError, RecursionError) as error:
+        raise FileError(f"{path} is not JSON: {error}") from None
 
 
 def _reader(path: Path, separator: str) -> Iterator[list[str]]:

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from antiphon.contract.finding import Finding
+from antiphon.contract.finding import Condition, Finding
 from antiphon.runtime import extras
 from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
 
@@ -184,6 +184,21 @@ def model_files() -> Iterator[Finding]:
         yield Finding("model files", "works", f"{count} of {count} in the library can be played")
 
 
+def pipeline() -> Iterator[Finding]:
+    """The extras of `antiphon pipeline`: what computes shards, and the frameworks that train."""
+    from antiphon.pipeline.training.frameworks import FRAMEWORKS, missing
+
+    lacking = ["pipeline"] if extras.missing(["apache_beam", "pyarrow"]) else []
+    lacking += [name for name, framework in FRAMEWORKS.items() if missing(framework)]
+    trains = [name for name in FRAMEWORKS if name not in lacking]
+    text = f"trains with {', '.join(trains) or 'nothing'}" if "pipeline" not in lacking else "not installed"
+    if lacking:
+        text += f"; extras that are not installed: {', '.join(lacking)}"
+    state: Condition = "missing" if "pipeline" in lacking else "works" if trains else "limited"
+    fix = "" if state == "works" else f"pip install 'antiphon[{'pipeline' if trains else 'pipeline,sklearn'}]'"
+    yield Finding("pipeline", state, text, fix)
+
+
 def synths() -> Iterator[Finding]:
     """The findings of each synth backend, without importing its libraries."""
     from antiphon.synth.backends import infos
@@ -192,4 +207,4 @@ def synths() -> Iterator[Finding]:
         yield from info.supporter().findings()
 
 
-CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, model_files, synths)
+CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, model_files, pipeline, synths)

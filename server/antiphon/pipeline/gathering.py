@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.datasets.examination import SOUND
-from antiphon.datasets.layouts import layout_of
+from antiphon.datasets.layouts import listing_of
 from antiphon.errors import FileError
 from antiphon.pipeline.settings import PipelineSettings
 from antiphon.runtime.paths import write_atomic
@@ -42,14 +42,13 @@ def gather(settings: PipelineSettings) -> list[SourceItem]:
     Raises:
         FileError: The folder is laid out otherwise, holds no sound, or the list cannot be written.
     """
-    listing = layout_of(settings.gather.dataset).listing(settings.gather.path)
+    listing = listing_of(settings.gather.dataset, settings.gather.path)
     items = sorted(
         (
             SourceItem(item.name, file, item.group, item.split, item.labels)
             for item in listing.items
             if not item.fault
-            for file in item.files[-1:]
-            if Path(file).suffix.lower() in SOUND
+            for file in [file for file in item.files if Path(file).suffix.lower() in SOUND][:1]
         ),
         key=lambda item: item.name,
     )

@@ -17,6 +17,7 @@ from antiphon.pipeline.training.network import LEAST_FRAMES
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.paths import why
 from antiphon.runtime.shortening import short_repr, shorten
+from antiphon.runtime.suggestion import instead, meant
 
 STEPS = ("gather", "preprocess", "analyse", "train", "evaluate", "deploy", "predict")
 """In their order."""
@@ -123,6 +124,10 @@ class TrainSettings:
         width: Channels of the network's first layer.
         seed: Of what is drawn by chance.
         threads: Of the processor; another number may round otherwise.
+        labels: "one" or `SEVERAL` of each sound; "" for what most sounds have.
+        test: Share of the sounds for the test, by group; 0 for the splits of the data set.
+        valid: Share for the validation, where `test` is one.
+        folds: Trainings besides, each of which is tested on a part of the sounds of its own; 0 for none.
     """
 
     frameworks: tuple[str, ...] = ()
@@ -133,11 +138,17 @@ class TrainSettings:
     width: int = 32
     seed: int = 1
     threads: int = 1
+    labels: str = ""
+    test: float = 0.0
+    valid: float = 0.1
+    folds: int = 0
 
 
+SEVERAL = "several"
 _TRAIN_RANGES = {
     "seconds": (0.1, 600.0), "epochs": (1, 10_000), "batch": (1, 4096), "learning_rate": (1e-7, 1.0),
     "width": (4, 512), "seed": (0, 2**31 - 1), "threads": (1, 256),
+    "test": (0.0, 0.5), "valid": (0.0, 0.4), "folds": (0, 20),
 }  # fmt: skip
 
 
@@ -230,10 +241,21 @@ def _train(path: Path, table: Mapping[str, Any], preprocess: PreprocessSettings)
     names = table.get("frameworks", [])
     if not isinstance(names, list) or not set(map(str, names)) <= set(FRAMEWORKS) or len(set(names)) != len(names):
         known = ", ".join(f'"{name}"' for name in FRAMEWORKS)
-        raise FileError(f"{path}: train.frameworks is {short_repr(names)}; it is a list of some of {known}, each once")
-    numbers = {key: value for key, value in table.items() if key != "frameworks"}
+        other = (
+            next((name for name in map(str, names) if name not in FRAMEWORKS), "") if isinstance(names, list) else ""
+        )
+        near = meant(other, FRAMEWORKS)
+        raise FileError(
+            f"{path}: train.frameworks is {short_repr(names)}; {near}it is a list of some of {known}, each once"
+        )
+    numbers = {key: value for key, value in table.items() if key not in ("frameworks", "labels")}
     _in_range(path, "train.", numbers, _TRAIN_RANGES)
-    made = TrainSettings(frameworks=tuple(names), **numbers)
+    labels = table.get("labels", "")
+    if labels not in ("", "one", SEVERAL):
+        raise FileError(f'{path}: train.labels is {short_repr(labels)}; it is "one" or "{SEVERAL}" of each sound')
+    if numbers.get("folds") == 1:
+        raise FileError(f"{path}: train.folds is 1; it is 2 to 20, or 0 for none")
+    made = TrainSettings(frameworks=tuple(names), labels=labels, **numbers)
     if "seconds" not in table and preprocess.seconds:
         made = replace(made, seconds=min(made.seconds, preprocess.seconds))
     if preprocess.seconds and made.seconds > preprocess.seconds:
@@ -257,9 +279,8 @@ def _deploy(path: Path, table: Mapping[str, Any]) -> DeploySettings:
     _known(path, "deploy.", table, {field.name for field in fields(DeploySettings)})
     made = DeploySettings(**{key: _text(path, table, "deploy.", key) for key in table})
     if made.framework and made.framework not in FRAMEWORKS:
-        raise FileError(
-            f"{path}: deploy.framework is {short_repr(made.framework)}; it is one of {', '.join(FRAMEWORKS)}"
-        )
+        known = instead(made.framework, FRAMEWORKS, "it is one of")
+        raise FileError(f"{path}: deploy.framework is {short_repr(made.framework)}{known}")
     return made
 
 
@@ -340,7 +361,8 @@ def chosen_steps(text: str) -> tuple[str, ...]:
     names = {name.strip() for name in text.split(",") if name.strip()}
     if not names or (others := names - set(STEPS)):
         unknown = f"there is no step {short_repr(sorted(others)[0])}" if names else "no step is named"
-        raise UsageError(f"{unknown}; the steps are {', '.join(STEPS)}, separated by commas")
+        near = meant(sorted(others)[0], STEPS) if names else ""
+        raise UsageError(f"{unknown}; {near}the steps are {', '.join(STEPS)}, separated by commas")
     return tuple(step for step in STEPS if step in names)
 
 

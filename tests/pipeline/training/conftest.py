@@ -36,16 +36,34 @@ def rows(count: int = 20, frames: int = 40) -> tuple[list[SourceItem], ShardRows
     return items, made
 
 
+def several() -> tuple[list[SourceItem], ShardRows]:
+    """The same number of sounds, in turn with two labels, none and two others; each label's bands are loud."""
+    rng = np.random.default_rng(4)
+    items, made = [], []
+    for n in range(60):
+        split = ("train", "train", "train", "valid", "test")[n // 3 % 5]
+        marks = ((0, 1), (), (0, 2))[n % 3] if n % 2 == 0 or n < 3 else ((1,), (2,), (0, 1, 2))[n % 3]
+        mel = rng.normal(-60, 3, (40, BANDS)).astype(np.float32)
+        for k in marks:
+            mel[:, 4 * k : 4 * k + 4] += 15
+        labels = tuple(LABELS[k] for k in marks)
+        items.append(SourceItem(f"sound {n}", f"{n}.wav", f"sound {n}", split, labels))
+        made.append((items[-1].name, split, labels, mel.astype(np.float16).astype(np.float32)))
+    return items, made
+
+
 @pytest.fixture
 def set_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., TrainingSet]:
     """Makes the training set of rows, as if they were one shard's."""
 
-    def make(items: list[SourceItem], made: ShardRows, out: Path = tmp_path / "out") -> TrainingSet:
+    def make(
+        items: list[SourceItem], made: ShardRows, out: Path = tmp_path / "out", settings: TrainSettings = SETTINGS
+    ) -> TrainingSet:
         out.mkdir(exist_ok=True)
         shard = out / "00000.parquet"
         shard.write_bytes(b"".join(mel.tobytes() for *_, mel in made))
         monkeypatch.setattr(excerpts, "spectrograms", lambda path: made)
-        return make_set(out, items, [shard], BANDS)
+        return make_set(out, items, [shard], BANDS, settings)
 
     return make
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from tests.pipeline.training.conftest import BANDS, LABELS, rows
+from tests.pipeline.training.conftest import BANDS, LABELS, SETTINGS, rows, several
 
 from antiphon.datasets.splitting import split_of
 from antiphon.errors import FileError
 from antiphon.pipeline.gathering import SourceItem
 from antiphon.pipeline.training.excerpts import SOUNDS, EpochBatches, read_set
+from antiphon.pipeline.training.shares import shares_of
 
 
 def test_every_spectrogram_is_there_with_its_label_and_split(set_of) -> None:
@@ -18,7 +22,7 @@ def test_every_spectrogram_is_there_with_its_label_and_split(set_of) -> None:
     assert training.labels == LABELS
     assert (len(training.sounds), training.omitted) == (60, 0)
     for sound, (name, split, (label,), mel) in zip(training.sounds, made, strict=True):
-        assert (sound.name, sound.split, training.labels[sound.label]) == (name, split, label)
+        assert (sound.name, sound.split, training.labels[sound.labels[0]]) == (name, split, label)
         assert (training.excerpt(sound, 0, sound.frames) == mel).all()
 
 
@@ -89,3 +93,38 @@ def test_excerpts_of_whole_sounds_follow_each_other_and_a_short_sound_is_repeate
     frames = sounds[0].frames
     assert long.shape == (100, BANDS)
     assert (long[frames:] == long[: 100 - frames]).all()
+
+
+def test_the_share_of_the_test_is_of_every_label_and_splits_no_group() -> None:
+    sounds = [(f"{label} {n // 2}", label) for label in "ab" for n in range(40)] + [("lone", "c")] * 3
+    splits = shares_of(sounds, 0.2, 0.1)
+    counts = Counter((label, splits[group]) for group, label in sounds)
+    assert {counts[label, "test"] for label in "ab"} == {8}
+    assert {counts[label, "valid"] for label in "ab"} == {4}
+    assert splits["lone"] == "train"
+
+
+def test_a_fold_tests_every_sound_once_by_what_was_trained_without_its_group(set_of) -> None:
+    training = set_of(*rows())
+    tested: Counter[str] = Counter()
+    for number in range(4):
+        fold = training.fold(number, 4)
+        tested.update(sound.name for sound in fold.split("test"))
+        groups = [{sound.group for sound in fold.split(split)} for split in ("train", "valid", "test")]
+        assert not groups[0] & groups[1] | groups[0] & groups[2] | groups[1] & groups[2]
+        assert {sound.labels for sound in fold.split("test")} == {(0,), (1,), (2,)}
+        frames = np.concatenate([fold.excerpt(sound, 0, sound.frames) for sound in fold.split("train")])
+        assert fold.mean == pytest.approx(frames.mean(axis=0), abs=1e-3)
+    assert set(tested.values()) == {1}
+    assert len(tested) == 60
+    with pytest.raises(FileError, match="only 60 groups of sounds: lower it"):
+        training.fold(0, 61)
+
+
+def test_sounds_with_several_labels_are_marks(set_of) -> None:
+    items, made = several()
+    training = set_of(items, made)
+    assert (training.several, training.omitted, len(training.sounds)) == (True, 0, 60)
+    assert training.targets(training.sounds[:3]).tolist() == [[1, 1, 0], [0, 0, 0], [1, 0, 1]]
+    one = set_of(items, made, settings=replace(SETTINGS, labels="one"))
+    assert (one.several, one.omitted) == (False, sum(len(item.labels) != 1 for item in items))

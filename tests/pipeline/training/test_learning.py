@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.pipeline.training.conftest import MEL, SETTINGS, several
 
 from antiphon.contract.classifier_file import DETAILS, MODEL, read_details
 from antiphon.contract.classifier_session import ClassifierFile
 from antiphon.errors import FileError
 from antiphon.pipeline.training import learning
 from antiphon.pipeline.training.checkpoint import FILE, read_state
+from antiphon.pipeline.training.evaluation import evaluate
 from antiphon.pipeline.training.excerpts import EpochBatches
 from antiphon.pipeline.training.frameworks import FRAMEWORKS
-from antiphon.pipeline.training.learning import average, is_trained, learn
+from antiphon.pipeline.training.learning import LearningJob, average, is_trained, learn
 from antiphon.pipeline.training.network import NetworkShape
 from antiphon.pipeline.training.trainer import TrainerTask, make_trainer
 
@@ -33,7 +35,22 @@ def silent(*_) -> None:
 def accuracy(job, training, name: str) -> float:
     sounds = training.split("test")
     answers = average(training, sounds, job.frames, ClassifierFile(job.folder(FRAMEWORKS[name])).probabilities)
-    return float((answers.argmax(axis=1) == [sound.label for sound in sounds]).mean())
+    return float((answers.argmax(axis=1) == training.targets(sounds)).mean())
+
+
+@pytest.mark.parametrize("name", ["sklearn", "torch"])
+def test_sounds_with_several_labels_are_learnt_label_by_label(set_of, tmp_path: Path, name: str) -> None:
+    need(name)
+    training = set_of(*several())
+    job = LearningJob("several", tmp_path / "out", replace(SETTINGS, epochs=20), MEL, training.shards)
+    learn(job, FRAMEWORKS[name], training, silent)
+    majority, row = evaluate(job, [FRAMEWORKS[name]], training)
+    assert row.accuracy > 0.9 > majority.accuracy
+    assert (list(row.precisions), row.confusion) == (list(training.labels), ())
+    answers = ClassifierFile(job.folder(FRAMEWORKS[name])).probabilities(
+        training.excerpt(training.sounds[1], 0, 16)[None]
+    )
+    assert answers.max() < 0.5, "a sound without a label gets none"
 
 
 @pytest.mark.parametrize("name", ["sklearn", "torch"])

@@ -13,11 +13,13 @@ from tests.pipeline.test_pipeline import TOML, written
 
 from antiphon.contract.classifier_file import DETAILS, MODEL, read_details
 from antiphon.errors import FileError, UsageError
+from antiphon.library.map.picture import png
 from antiphon.pipeline.running import run
 from antiphon.pipeline.settings import TrainSettings, load
 from antiphon.pipeline.training import deployment
+from antiphon.pipeline.training.confusion import picture
 from antiphon.pipeline.training.deployment import check_name, deploy, install
-from antiphon.pipeline.training.evaluation import evaluate, read_table, score, table
+from antiphon.pipeline.training.evaluation import evaluate, notes_of, read_table, score, table, uncertainty
 from antiphon.pipeline.training.frameworks import FRAMEWORKS, chosen
 from antiphon.pipeline.training.learning import learn
 
@@ -31,7 +33,7 @@ def silent(*_) -> None:
     [
         (
             'frameworks = ["pytorch"]',
-            r"train.frameworks is \['pytorch'\]; it is a list of some of \"sklearn\", \"torch\"",
+            r"train.frameworks is \['pytorch'\]; did you mean torch\? it is a list of some of \"sklearn\", \"torch\"",
         ),
         ('frameworks = "torch"', "train.frameworks is 'torch'; it is a list"),
         ("frameworks = [[]]", "it is a list"),
@@ -59,7 +61,7 @@ def test_what_deploy_may_say(tmp_path: Path) -> None:
     settings = load(written(tmp_path, TOML + '[deploy]\nframework = "keras"\nname = "mine"\n'))
     assert (settings.deploy.framework, settings.deploy.name) == ("keras", "mine")
     assert settings.train == TrainSettings()
-    with pytest.raises(FileError, match=r"deploy.framework is 'jax'; it is one of sklearn, torch, keras, fastai"):
+    with pytest.raises(FileError, match=r"deploy.framework is 'jax'; it is one of: sklearn, torch, keras, fastai"):
         load(written(tmp_path, TOML + '[deploy]\nframework = "jax"\n'))
 
 
@@ -98,11 +100,23 @@ def test_no_framework_is_imported_to_ask_whether_it_is_there() -> None:
 
 def test_the_table_has_the_figures_of_known_answers() -> None:
     truth, answers = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 0])
-    row = score("x", answers, truth, 4)
+    row = score("x", np.eye(4)[answers], truth, "abcd")
     assert row.accuracy == pytest.approx(4 / 6)
     assert row.standard_error == pytest.approx(np.sqrt(4 / 6 * 2 / 6 / 6))
     assert row.macro_f1 == pytest.approx((4 / 6 + 4 / 5 + 0 + 0) / 4)
     assert "0.667 ± 0.192" in table([row])
+
+
+def test_average_precision_is_that_of_known_answers() -> None:
+    truth = np.array([[1, 0], [0, 0], [1, 0], [0, 0]], np.float32)
+    row = score("x", np.array([[0.9, 0.1], [0.8, 0.1], [0.7, 0.1], [0.1, 0.1]]), truth, "ab")
+    assert row.precisions == {"a": pytest.approx((1 + 2 / 3) / 2, abs=1e-4)}
+    assert score("x", np.full((4, 2), 0.3), truth, "ab").accuracy == pytest.approx(0.5)
+
+
+def test_how_uncertain_a_share_of_a_few_sounds_is() -> None:
+    assert uncertainty(8) == pytest.approx(0.285, abs=0.001)
+    assert uncertainty(96) < 0.1 < uncertainty(90)
 
 
 @pytest.fixture
@@ -122,6 +136,27 @@ def test_evaluate_measures_what_is_there_beside_the_majority(trained, training) 
     assert rows[1].kilobytes > 1
     assert rows[1].milliseconds > 0
     assert read_table(trained.out) == rows
+    notes = notes_of(trained, rows, training)
+    assert notes[0] == "majority: 'calm', which 33% of the 36 training sounds have"
+    assert notes[1].startswith("the test is small, 12 sounds: a share of them is uncertain by ± 0.25, of 97 by ± 0.10")
+    assert notes[2].startswith("the validation is small, 12 sounds")
+    assert notes[3].splitlines()[2].split() == ["calm", "4", ".", "."]
+    image = picture(np.array(rows[1].confusion), training.labels).astype(int)
+    assert (trained.out / "confusion-sklearn.png").read_bytes() == png(image.astype(np.uint8))
+    assert notes[4] == f"pictures: {trained.out}/confusion-sklearn.png"
+    assert image[-24 - 40, -24 - 40, 2] > 100 > image[-24 - 40 - 44, -24 - 40, 2], "right answers, and none beside"
+
+
+def test_folds_are_trained_each_in_a_folder_and_tested_together(trained, training) -> None:
+    job = replace(trained, settings=replace(trained.settings, folds=3))
+    sklearn = FRAMEWORKS["sklearn"]
+    assert evaluate(job, [sklearn], training)[-1].folds == 0
+    for fold in range(3):
+        learn(replace(job, fold=fold), sklearn, training.fold(fold, 3), silent)
+    row = evaluate(job, [sklearn], training)[-1]
+    assert (row.framework, row.folds, row.n) == ("sklearn", 3, 60)
+    assert row.accuracy > 0.9
+    assert (trained.out / "confusion-sklearn-folds.png").is_file()
 
 
 def test_evaluate_and_deploy_need_a_classifier_of_these_settings(trained, training) -> None:

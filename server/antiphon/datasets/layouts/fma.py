@@ -33,7 +33,7 @@ def listing(root: Path) -> DatasetListing:
     if not part:
         raise unlike(root, "fma", "there is none of the folders fma_small, fma_medium, fma_large and fma_full")
     table = root / "fma_metadata" / "tracks.csv"
-    digests = _digests(root / part / "checksums")
+    digests = tables.digests(root / part / "checksums", "sha1")
     if table.is_file():
         items = tuple(_listed(part, table, digests))
         absent: tuple[str, ...] = ()
@@ -72,10 +72,3 @@ def _item(part: str, track: int, artist: str, split: str, labels: tuple[str, ...
     elif part == "fma_large" and track in _UNREADABLE:
         fault = "reported as unreadable (issue 49 of the data set)"
     return Item(f"{track:06}", (f"{part}/{place}",), artist, split, labels, digests.get(place, ""), fault)
-
-
-def _digests(path: Path) -> dict[str, str]:
-    if not path.is_file():
-        return {}
-    pairs = (line.split(maxsplit=1) for line in tables.lines(path))
-    return {pair[1].lstrip("*"): f"sha1:{pair[0]}" for pair in pairs if len(pair) == 2}

@@ -10,7 +10,7 @@ from antiphon.datasets.splitting import made_by, split_of
 
 CLIPS = 100
 """Of each genre."""
-FOLDERS = ("genres", "genres_original", "Data/genres_original", ".")
+FOLDERS = ("genres", "genres_original", "Data/genres_original", "gtzan_genre/genres", ".")
 _SUFFIXES = (".wav", ".au")
 # Clips of each genre for training, validation and test, after Kereliuk, Sturm and Larsen (2015): by artist, without
 # the repetitions, wrong labels and distortions that Sturm (2013) found.
@@ -49,8 +49,9 @@ SPEECH_CLIPS = 64
 
 def listing(root: Path) -> DatasetListing:
     """The thousand clips, in wav or au; those outside the filtered split are known to be faulty."""
-    place = next((root / name for name in FOLDERS if (root / name / GENRES[0]).is_dir()), None)
-    if place is None:
+    place = next((root / name for name in FOLDERS if any((root / name / genre).is_dir() for genre in GENRES)), None)
+    clips = place is not None and any(True for genre in GENRES for _ in files_below(place / genre, *_SUFFIXES))
+    if place is None or not clips:
         raise unlike(root, "gtzan", "there is no genres/blues, nor genres_original/blues, with blues.00000.au or .wav")
     suffix = _suffix(place)
     items = []
@@ -63,9 +64,11 @@ def listing(root: Path) -> DatasetListing:
                 "" if number in splits else "left out of the fault-filtered split: a repetition, or wrong or distorted"
             )
             items.append(Item(name, (file,), name, splits.get(number, ""), (genre,), fault=fault))
+    gone = [genre for genre in GENRES if not (place / genre).is_dir()]
     return DatasetListing(
         tuple(items), place.name if place != root else "", len(items), "clip",
         "published: fault-filtered, by artist (Kereliuk, Sturm and Larsen 2015)",
+        (f"a part of the data set: there is no folder {', '.join(gone)}",) if gone else (),
         notes=("jazz.00054 cannot be read in copies that were made to wav for Kaggle",),
     )  # fmt: skip
 

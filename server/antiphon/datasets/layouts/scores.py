@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from antiphon.datasets import tables
+from antiphon.datasets.layouts.rules import ItemRules
 from antiphon.datasets.layouts.walking import files_below, first_folder, relative, unlike
-from antiphon.datasets.records import SPLITS, TEST, TRAIN, VALID, DatasetListing, Item
+from antiphon.datasets.records import SPLITS, TEST, TRAIN, DatasetListing, Item
 from antiphon.datasets.splitting import made_by, split_of
 
 LAKH = {"lmd_full": 176_581, "lmd_matched": 115_190, "clean_midi": 17_257}
 """Files of each part, the richest last in doubt and first here."""
 ROLLS = {"lpd_5_cleansed": 21_425, "lpd_5_matched": 115_160, "lpd_5_full": 174_154}
-MAESTRO_PIECES, GROOVE_PIECES, MUSEDATA_PIECES, VGMIDI_PIECES, POP_SONGS = 1_276, 1_150, 783, 200, 909
+MAESTRO_PIECES = {"v1": 1_184, "v2": 1_282, "v3": 1_276}
+GROOVE_PIECES, MUSEDATA_PIECES, VGMIDI_PIECES, POP_SONGS = 1_150, 783, 200, 909
 _MIDI = (".mid", ".midi")
-_SPLITS = {"train": TRAIN, "validation": VALID, "valid": VALID, "test": TEST}
 _POP_LISTS = ("beat_midi.txt", "chord_midi.txt")
 
 
@@ -48,35 +50,43 @@ def rolls(root: Path) -> DatasetListing:
 
 
 def maestro(root: Path) -> DatasetListing:
-    """MAESTRO (Hawthorne et al., 2019): performances of piano pieces, with sound or, in its MIDI part, without."""
-    table = next(iter([*sorted(root.glob("maestro-v*.csv")), *sorted(root.glob("maestro-v*/maestro-v*.csv"))]), None)
-    if table is None:
-        raise unlike(root, "maestro", "there is no maestro-v3.0.0.csv")
-    top, sound = table.parent, any(True for _ in files_below(table.parent, ".wav"))
-    items = []
-    for row in tables.rows(table):
-        files = [row["midi_filename"], *([row["audio_filename"]] if sound else [])]
-        piece = f"{row['canonical_composer']}: {row['canonical_title']}"
-        items.append(_listed(row["midi_filename"], files, top, root, piece, row["split"], (row["canonical_composer"],)))
-    notes = () if sound else ("there is no sound: the part with MIDI alone",)
-    return DatasetListing(
-        tuple(items), table.stem, MAESTRO_PIECES, "piece", "published with the data set, by piece", notes=notes
+    """MAESTRO (Hawthorne et al., 2019), any version: performances of piano pieces, with sound or MIDI alone."""
+    found = [
+        p
+        for kind in ("csv", "json")
+        for p in (*sorted(root.glob(f"maestro-v*.{kind}")), *sorted(root.glob(f"maestro-v*/maestro-v*.{kind}")))
+    ]
+    if not found:
+        raise unlike(root, "maestro", "there is no maestro-v3.0.0.csv or .json, nor one of v1 or v2")
+    table = found[0]
+    rows = tables.rows(table) if table.suffix == ".csv" else tables.json_rows(table)
+    items, sound = _performances(
+        rows, root, table.parent, "{midi_filename}", "{canonical_composer}: {canonical_title}", "{canonical_composer}"
     )
+    notes = () if sound else ("there is no sound: the part with MIDI alone",)
+    published = MAESTRO_PIECES.get(table.stem.removeprefix("maestro-").split(".")[0], 0)
+    return DatasetListing(items, table.stem, published, "piece", "published with the data set, by piece", notes=notes)
 
 
 def groove(root: Path) -> DatasetListing:
     """The Groove MIDI dataset (Gillick et al., 2019): performances of drummers, with sound or without."""
     top = first_folder(root, ["groove", "."]) or root
-    table = top / "info.csv"
-    if not table.is_file():
+    if not (top / "info.csv").is_file():
         raise unlike(root, "groove", "there is no groove/info.csv")
+    rows = [{**row, "style": row["style"].split("/")[0]} for row in tables.rows(top / "info.csv")]
+    items, _ = _performances(rows, root, top, "{id}", "{drummer}", "{style}", "{beat_type}", tempo="{bpm}")
+    return DatasetListing(items, "", GROOVE_PIECES, "drummer", "published with the data set, by performance")
+
+
+def _performances(
+    rows: Sequence[dict[str, str]], root: Path, top: Path, name: str, group: str, *labels: str, tempo: str = ""
+) -> tuple[tuple[Item, ...], bool]:
+    """The items of a table with columns for the files of MIDI and sound, and whether there is sound."""
     sound = any(True for _ in files_below(top, ".wav"))
-    items = []
-    for row in tables.rows(table):
-        files = [row["midi_filename"], *([row["audio_filename"]] if sound and row.get("audio_filename") else [])]
-        labels = (row["style"].split("/")[0], row["beat_type"])
-        items.append(_listed(row["id"], files, top, root, row["drummer"], row["split"], labels))
-    return DatasetListing(tuple(items), "", GROOVE_PIECES, "drummer", "published with the data set, by performance")
+    place = f"{relative(top, root)}/".removeprefix("./")
+    midi = ItemRules(name, (place + "{midi_filename}",), group, "{split}", labels, tempo)
+    both = replace(midi, files=(*midi.files, place + "{audio_filename}"))
+    return tuple((both if sound and row.get("audio_filename") else midi).item(row) for row in rows), sound
 
 
 def musedata(root: Path) -> DatasetListing:
@@ -129,9 +139,3 @@ def pop909(root: Path) -> DatasetListing:
         for number in numbers
     )  # fmt: skip
     return DatasetListing(items, "", POP_SONGS, "song", made_by("song"))
-
-
-def _listed(
-    name: str, files: Sequence[str], top: Path, root: Path, group: str, split: str, labels: tuple[str, ...]
-) -> Item:
-    return Item(name, tuple(relative(top / file, root) for file in files), group, _SPLITS.get(split, ""), labels)

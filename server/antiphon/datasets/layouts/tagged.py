@@ -1,4 +1,4 @@
-"""Recordings with many tags: MagnaTagATune, CAL500, CAL10k, OpenMIC."""
+"""Recordings with many tags: MTG-Jamendo, MagnaTagATune, CAL500, CAL10k, OpenMIC."""
 
 from __future__ import annotations
 
@@ -19,8 +19,37 @@ _MTAT_EMPTY = {
 }
 """Files of MagnaTagATune that were published empty."""
 _MTAT_VALID, _MTAT_TEST = "c", "def"
+JAMENDO = {"": 55_609, "genre": 55_215, "instrument": 25_135, "moodtheme": 18_486}
+"""Tracks as published, by the kind of their tags; "" for all kinds."""
 RELEVANT = 0.5
 """OpenMIC's likelihood from which an instrument counts as present."""
+
+
+def jamendo(root: Path, kind: str = "") -> DatasetListing:
+    """MTG-Jamendo (Bogdanov et al., 2019): tracks with tags, in the first of its five published splits, by artist."""
+    stem = f"autotagging_{kind}" if kind else "autotagging"
+    place = f"data/{stem}.tsv"
+    top = next((root / top for top in (".", "mtg-jamendo-dataset", "metadata") if (root / top / place).is_file()), root)
+    if not (top / place).is_file():
+        raise unlike(root, "jamendo", f"there is no {place}, beside data/splits and the sounds as 48/948.mp3")
+    names = ["audio", "audios", "raw_30s/audio", "audio-low", "raw_30s/audio-low", "."]
+    sounds = first_folder(root, names) or root
+    ending = ".low.mp3" if sounds.name.endswith("low") else ".mp3"
+    splits, absent = {}, []
+    for name, split in (("train", TRAIN), ("validation", VALID), ("test", TEST)):
+        path = top / f"data/splits/split-0/{stem}-{name}.tsv"
+        if path.is_file():
+            splits.update({row[0]: split for row in tables.plain_rows(path, "\t")[1:]})
+        else:
+            absent.append(f"there is no data/splits/split-0/{path.name}: that split is not known")
+    digests = tables.digests(top / "data/download/raw_30s_audio_sha256_tracks.txt", "sha256")
+    items = tuple(
+        Item(track, (relative(sounds / f"{path.removesuffix('.mp3')}{ending}", root),), artist, splits.get(track, ""),
+             tuple(tag.split("---", 1)[-1] if kind else tag for tag in tags),
+             "" if ending != ".mp3" else digests.get(path, ""))
+        for track, artist, _, path, _, *tags in tables.plain_rows(top / place, "\t")[1:]
+    )  # fmt: skip
+    return DatasetListing(items, stem, JAMENDO[kind], "artist", "published with the data set, by artist", tuple(absent))
 
 
 def magnatagatune(root: Path) -> DatasetListing:

@@ -107,7 +107,7 @@ def _label(
 ) -> None:  # fmt: skip
     """Writes the name of an artist or a genre, unless another name is there."""
     assert isinstance(group, dict)
-    name = _plain(str(group["name"]))
+    name = plain(str(group["name"]))
     if not name:
         return
     width, height = 6 * scale * len(name), 7 * scale
@@ -118,13 +118,14 @@ def _label(
     if any(box[0] < b[2] and b[0] < box[2] and box[1] < b[3] and b[1] < box[3] for b in used):
         return
     used.append(box)
-    mask = np.kron(_text(name), np.ones((scale, scale))).astype(np.bool_)
+    mask = np.kron(lettering(name), np.ones((scale, scale))).astype(np.bool_)
     area = image[top : top + height, left : left + width]
     area *= 0.55
     area[mask] = ink
 
 
-def _text(name: str) -> NDArray[np.bool_]:
+def lettering(name: str) -> NDArray[np.bool_]:
+    """The pixels of a text of `plain` letters, `[7, 6 for each]`."""
     rows = np.zeros((7, 6 * len(name)), np.bool_)
     for place, letter in enumerate(name):
         glyph = bytes.fromhex(_GLYPHS.get(letter, _UNKNOWN))
@@ -134,7 +135,7 @@ def _text(name: str) -> NDArray[np.bool_]:
     return rows
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
     """A name in the letters there are: accents are left off, other scripts become boxes."""
     letters = unicodedata.normalize("NFKD", name[:200]).upper()
     return "".join(letter for letter in letters if not unicodedata.combining(letter))[:LONGEST].strip()

@@ -14,7 +14,13 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from antiphon.contract.classifier_file import INPUT, OUTPUT
-from antiphon.pipeline.training.trainer import OPSET, ClassifierTrainer, LabeledBatches, TrainerTask
+from antiphon.pipeline.training.trainer import (
+    OPSET,
+    ClassifierTrainer,
+    LabeledBatches,
+    TrainerTask,
+    loss_and_accuracy,
+)
 
 F32 = NDArray[np.float32]
 COEFFICIENTS = 20
@@ -47,22 +53,44 @@ class SklearnTrainer(ClassifierTrainer):
         found = [(self._features(mel), truth) for mel, truth in (batches[n] for n in range(len(batches)))]
         features, truth = np.concatenate([f for f, _ in found]), np.concatenate([t for _, t in found])
         mean, deviation = features.mean(axis=0), features.std(axis=0) + 1e-6
+        standard = (features - mean) / deviation
         with threadpool_limits(self._task.threads):
-            self._model.fit((features - mean) / deviation, truth)
-        weight, bias = self._model.coef_, self._model.intercept_
-        if len(weight) == 1:  # of two labels it has one, which is the second's
-            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+            weight, bias = self._several(standard, truth) if self._task.several else self._one(standard, truth)
         learnt = {"mean": mean, "deviation": deviation, "weight": weight.T, "bias": bias}
         self._weights = {name: np.ascontiguousarray(value, np.float32) for name, value in learnt.items()}
         with threadpool_limits(self._task.threads):
-            answers = self._model.predict_proba((features - mean) / deviation)
-        likely = np.maximum(answers[np.arange(len(truth)), truth], 1e-12)
-        return float(-np.log(likely).mean()), float((answers.argmax(axis=1) == truth).mean())
+            return loss_and_accuracy(self._answers(standard.astype(np.float32)), truth)
+
+    def _one(self, standard: F32, truth: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        self._model.fit(standard, truth)
+        weight, bias = self._model.coef_, self._model.intercept_
+        if len(weight) == 1:  # of two labels it has one, which is the second's
+            weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+        return weight, bias
+
+    def _several(self, standard: F32, truth: F32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A regression for each label; one that all or none of the sounds have is answered by how many have it."""
+        share = (truth.sum(axis=0) + 0.5) / (len(truth) + 1)
+        weight, bias = np.zeros((truth.shape[1], standard.shape[1])), np.log(share / (1 - share))
+        for label, marks in enumerate(truth.T):
+            if 0 < marks.sum() < len(marks):
+                model = LogisticRegression(max_iter=STEPS).fit(standard, marks > 0.5)
+                weight[label], bias[label] = model.coef_[0], model.intercept_[0]
+        return weight, bias
 
     def answers(self, excerpts: F32) -> F32:
-        standard = (self._features(excerpts) - self._weights["mean"]) / self._weights["deviation"]
+        return self._answers((self._features(excerpts) - self._weights["mean"]) / self._weights["deviation"])
+
+    def _answers(self, standard: F32) -> F32:
         # scikit-learn's own, of the weights that are there now, which may be those of a checkpoint
         model = LogisticRegression()
+        if self._task.several:
+            model.classes_ = np.arange(2)
+            answers = []
+            for weight, bias in zip(self._weights["weight"].T, self._weights["bias"], strict=True):
+                model.coef_, model.intercept_ = weight[None], bias[None]
+                answers.append(model.predict_proba(standard)[:, 1])
+            return np.stack(answers, axis=1).astype(np.float32)
         model.classes_ = np.arange(self._task.shape.labels)
         model.coef_, model.intercept_ = self._weights["weight"].T, self._weights["bias"]
         if len(model.classes_) == 2:
@@ -107,7 +135,9 @@ class SklearnTrainer(ClassifierTrainer):
             helper.make_node("Sub", ["features", "learnt_mean"], ["features_centred"]),
             helper.make_node("Div", ["features_centred", "learnt_deviation"], ["features_standard"]),
             helper.make_node("Gemm", ["features_standard", "learnt_weight", "learnt_bias"], ["scores"]),
-            helper.make_node("Softmax", ["scores"], [OUTPUT], axis=1),
+            helper.make_node("Sigmoid", ["scores"], [OUTPUT])
+            if self._task.several
+            else helper.make_node("Softmax", ["scores"], [OUTPUT], axis=1),
         ]
         graph = helper.make_graph(
             nodes, "classifier",

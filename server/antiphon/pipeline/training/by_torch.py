@@ -50,6 +50,17 @@ class ConvolutionsOverTime(nn.Module):
         return torch.as_tensor(self.labels(torch.cat([x.mean(dim=2), x.amax(dim=2)], dim=1)))
 
 
+def right_of(logits: torch.Tensor, target: torch.Tensor) -> float:
+    """How many of the excerpts are answered right; with several labels, of the labels the share of each is added."""
+    if target.ndim == 2:
+        return float(((logits > 0) == (target > 0.5)).float().mean(dim=1).sum())
+    return float((logits.argmax(dim=1) == target).sum())
+
+
+def _probabilities(logits: torch.Tensor, *, several: bool) -> torch.Tensor:
+    return torch.sigmoid(logits) if several else torch.softmax(logits, dim=1)
+
+
 class TorchTrainer(ClassifierTrainer):
     """See `ClassifierTrainer`."""
 
@@ -60,7 +71,7 @@ class TorchTrainer(ClassifierTrainer):
         self._task = task
         self._network = ConvolutionsOverTime(task.shape, task.mean, task.deviation)
         self.set_weights(initial_weights(task.shape, task.seed))
-        self._loss = nn.CrossEntropyLoss()
+        self._loss = nn.BCEWithLogitsLoss() if task.several else nn.CrossEntropyLoss()
         self._begin()
 
     def _begin(self) -> None:
@@ -79,7 +90,7 @@ class TorchTrainer(ClassifierTrainer):
             loss.backward()
             self._optimizer.step()
             total += float(loss.detach()) * len(truth)
-            right += float((logits.detach().argmax(dim=1) == target).sum())
+            right += right_of(logits.detach(), target)
             count += len(truth)
         return total / count, right / count
 
@@ -87,7 +98,7 @@ class TorchTrainer(ClassifierTrainer):
         self._network.eval()
         with torch.inference_mode():
             logits = self._network(torch.from_numpy(np.ascontiguousarray(excerpts)))
-            return np.asarray(torch.softmax(logits, dim=1).numpy(), np.float32)
+            return np.asarray(_probabilities(logits, several=self._task.several).numpy(), np.float32)
 
     def weights(self) -> dict[str, F32]:
         return {name: value.detach().numpy().copy() for name, value in self._network.named_parameters()}
@@ -114,7 +125,7 @@ class TorchTrainer(ClassifierTrainer):
 
     def export(self, path: Path) -> None:
         shape = self._task.shape
-        whole = nn.Sequential(self._network, nn.Softmax(dim=1)).eval()
+        whole = nn.Sequential(self._network, nn.Sigmoid() if self._task.several else nn.Softmax(dim=1)).eval()
         with warnings.catch_warnings():
             # the newer exporter needs onnxscript and writes the same graph
             warnings.simplefilter("ignore")

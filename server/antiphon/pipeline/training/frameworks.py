@@ -18,12 +18,14 @@ class Framework:
         modules: What it imports.
         trainer: Where its trainer is: MODULE:CLASS.
         title: For people.
+        several: Whether it trains sounds with several labels.
     """
 
     name: str
     modules: tuple[str, ...]
     trainer: str
     title: str
+    several: bool = True
 
 
 _ROOM = "antiphon.pipeline.training"
@@ -32,7 +34,9 @@ FRAMEWORKS = {
     for framework in (
         Framework("sklearn", ("sklearn", "onnx"), f"{_ROOM}.by_sklearn:SklearnTrainer", "scikit-learn"),
         Framework("torch", ("torch", "onnx"), f"{_ROOM}.by_torch:TorchTrainer", "PyTorch"),
-        Framework("keras", ("tensorflow", "keras", "tf2onnx"), f"{_ROOM}.by_keras:KerasTrainer", "Keras on TensorFlow"),
+        Framework(
+            "keras", ("tensorflow", "keras", "tf2onnx"), f"{_ROOM}.by_keras:KerasTrainer", "Keras on TensorFlow", False
+        ),
         Framework("fastai", ("fastai", "torch", "onnx"), f"{_ROOM}.by_fastai:FastaiTrainer", "fastai"),
     )
 }

@@ -31,7 +31,7 @@ from antiphon.pipeline.training.checkpoint import EpochFigures, TrainingState, r
 from antiphon.pipeline.training.excerpts import FOLDER, EpochBatches, SoundFrames, TrainingSet
 from antiphon.pipeline.training.frameworks import Framework
 from antiphon.pipeline.training.network import NetworkShape, parameters
-from antiphon.pipeline.training.trainer import ClassifierTrainer, TrainerTask, make_trainer
+from antiphon.pipeline.training.trainer import ClassifierTrainer, TrainerTask, loss_and_accuracy, make_trainer
 from antiphon.runtime.paths import make_folder, write_atomic
 
 F32 = NDArray[np.float32]
@@ -58,6 +58,7 @@ class LearningJob:
         settings: Of the training.
         mel: Of the spectrograms.
         shards: Digest of the shards.
+        fold: The fold that it is tested on; -1 for the splits of the set.
     """
 
     name: str
@@ -65,6 +66,7 @@ class LearningJob:
     settings: TrainSettings
     mel: MelSettings
     shards: str
+    fold: int = -1
 
     @property
     def frames(self) -> int:
@@ -73,13 +75,19 @@ class LearningJob:
 
     def digest(self, framework: Framework) -> str:
         """Of all that the training depends on, but versions of packages."""
-        own = asdict(replace(self.settings, frameworks=()))
-        whole = [VERSION, self.name, framework.name, own, asdict(self.mel), self.shards]
+        folds = self.settings.folds if self.fold >= 0 else 0
+        own = asdict(replace(self.settings, frameworks=(), folds=folds))
+        whole = [VERSION, self.name, framework.name, own, asdict(self.mel), self.shards, self.fold]
         return digest_of(json.dumps(whole, sort_keys=True).encode())
 
     def folder(self, framework: Framework) -> Path:
         """Of the classifier that it makes."""
-        return self.out / CLASSIFIERS / framework.name
+        top = CLASSIFIERS if self.fold < 0 else f"folds/{self.fold}"
+        return self.out / top / framework.name
+
+    def state(self, framework: Framework) -> Path:
+        """The folder of the state between two epochs."""
+        return self.out / FOLDER / (f"fold {self.fold}" if self.fold >= 0 else "") / framework.name
 
 
 def is_trained(job: LearningJob, framework: Framework) -> bool:
@@ -99,9 +107,9 @@ def learn(job: LearningJob, framework: Framework, training: TrainingSet, watch: 
         FileError: The graph gives other answers than the framework, or files cannot be written.
     """
     shape = NetworkShape(job.frames, training.mel.shape[1], len(training.labels), job.settings.width)
-    trainer = make_trainer(
-        framework, TrainerTask(shape, training.mean, training.deviation, job.settings.seed, job.settings.threads)
-    )
+    seed, threads = job.settings.seed, job.settings.threads
+    task = TrainerTask(shape, training.mean, training.deviation, seed, threads, training.several)
+    trainer = make_trainer(framework, task)
     state = _epochs(job, framework, trainer, training, watch)
     trainer.set_weights(state.best)
     history = state.history
@@ -113,7 +121,7 @@ def learn(job: LearningJob, framework: Framework, training: TrainingSet, watch: 
         digest=digest_of(graph),
         about={
             "training": state.digest, "shards": training.shards, "seed": job.settings.seed, "epochs": len(history),
-            "epoch": best + 1, "parameters": parameters(state.best),
+            "several": training.several, "epoch": best + 1, "parameters": parameters(state.best),
             "training_seconds": round(sum(figures.seconds for figures in history), 3),
             "sounds": {split: len(training.split(split)) for split in (TRAIN, VALID)},
             "valid": {"accuracy": history[best].valid_accuracy, "loss": history[best].valid_loss},
@@ -128,7 +136,7 @@ def learn(job: LearningJob, framework: Framework, training: TrainingSet, watch: 
 def _epochs(
     job: LearningJob, framework: Framework, trainer: ClassifierTrainer, training: TrainingSet, watch: Watch
 ) -> TrainingState:
-    folder, digest = make_folder(job.out / FOLDER / framework.name), job.digest(framework)
+    folder, digest = make_folder(job.state(framework)), job.digest(framework)
     state = read_state(folder, digest)
     if state is None:
         state = TrainingState(digest, (), trainer.weights(), trainer.weights(), trainer.moments())
@@ -156,7 +164,7 @@ def _epochs(
             digest, (*state.history, figures), weights, weights if better else state.best, trainer.moments()
         )
         write_state(folder, state)
-        if trainer.iterative:
+        if trainer.iterative and job.fold < 0:
             tensorboard_log.write_log(job.out / TENSORBOARD / framework.name, state.history, validated=validated)
         watch(epoch + 1, figures)
     return state
@@ -168,9 +176,7 @@ def _validate(job: LearningJob, trainer: ClassifierTrainer, training: TrainingSe
     if not sounds:
         return 0.0, 0.0
     answers = average(training, sounds, job.frames, trainer.answers)
-    truth = np.array([sound.label for sound in sounds])
-    likely = np.maximum(answers[np.arange(len(truth)), truth], 1e-12)
-    return float(-np.log(likely).mean()), float((answers.argmax(axis=1) == truth).mean())
+    return loss_and_accuracy(answers, training.targets(sounds))
 
 
 def average(

@@ -33,4 +33,6 @@ def _learn(link: ParentLink, job: LearningJob, name: str) -> None:
     training = read_set(job.out)
     if training is None:
         raise FileError(f"{job.out} has no training set; run the step train again")
+    if job.fold >= 0:
+        training = training.fold(job.fold, job.settings.folds)
     learn(job, FRAMEWORKS[name], training, link.send)

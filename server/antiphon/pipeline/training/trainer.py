@@ -16,8 +16,8 @@ from antiphon.pipeline.training.frameworks import Framework
 from antiphon.pipeline.training.network import NetworkShape
 
 F32 = NDArray[np.float32]
-LabeledBatches = Sequence[tuple[F32, NDArray[np.int64]]]
-"""Of each batch its excerpts `[n, frames, bands]` in dB, and the numbers of their labels `[n]`."""
+LabeledBatches = Sequence[tuple[F32, NDArray[Any]]]
+"""Of each batch its excerpts `[n, frames, bands]` in dB, and what `excerpts.TrainingSet.targets` gives."""
 MOMENTS, EPSILON = (0.9, 0.999), 1e-8
 """Of Adam (Kingma and Ba 2015), in all frameworks."""
 OPSET = 17
@@ -34,6 +34,7 @@ class TrainerTask:
         deviation: float32 `[bands]`, by which it is divided.
         seed: Of what is drawn by chance.
         threads: Of the processor.
+        several: Whether an excerpt has any number of labels: each is answered for itself, by a sigmoid; else softmax.
     """
 
     shape: NetworkShape
@@ -41,6 +42,7 @@ class TrainerTask:
     deviation: F32
     seed: int
     threads: int
+    several: bool = False
 
 
 class ClassifierTrainer(ABC):
@@ -87,6 +89,15 @@ class ClassifierTrainer(ABC):
     @abstractmethod
     def versions(self) -> dict[str, str]:
         """Of what it trains with, by package."""
+
+
+def loss_and_accuracy(answers: NDArray[np.floating[Any]], truth: NDArray[Any]) -> tuple[float, float]:
+    """Of probabilities `[n, labels]` the mean loss, and the share that is right, with several of the labels."""
+    if truth.ndim == 2:
+        likely = np.maximum(np.where(truth > 0.5, answers, 1 - answers), 1e-12)
+        return float(-np.log(likely).mean()), float(((answers > 0.5) == (truth > 0.5)).mean())
+    likely = np.maximum(answers[np.arange(len(truth)), truth], 1e-12)
+    return float(-np.log(likely).mean()), float((answers.argmax(axis=1) == truth).mean())
 
 
 def make_trainer(framework: Framework, task: TrainerTask) -> ClassifierTrainer:

@@ -1,0 +1,135 @@
+"""Data sets with tempo, keys, chords, beats, sections and stems: read as values; trees that `folder` cannot mean."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.datasets.trees import TREES, score, sound, table, text
+from typer.testing import CliRunner
+
+from antiphon.cli.commands import application
+from antiphon.datasets.annotations import Beat, MusicAnnotations, Span, annotations_of, key_of
+from antiphon.datasets.checking import check
+from antiphon.datasets.layouts import SIGNS, listing_of
+from antiphon.datasets.records import Item
+from antiphon.errors import FileError
+
+
+def items(name: str, root: Path) -> dict[str, Item]:
+    TREES[name][0](root)
+    return {item.name: item for item in listing_of(name, root).items}
+
+
+def test_the_lists_of_isophonics_are_values(tmp_path: Path) -> None:
+    first, second = items("isophonics", tmp_path).values()
+    assert annotations_of(tmp_path, first) == MusicAnnotations(
+        beats=(Beat(0.5, 4), Beat(1.25, 1), Beat(2.0, 0)),
+        chords=(Span(0.0, 0.5, "N"), Span(0.5, 2.0, "A:min/b3")),
+        keys=(Span(0.5, 2.0, "A minor"),),
+        sections=(Span(0.0, 2.0, "verse 1 (a)"),),
+    )
+    assert list(second.annotations) == ["chords"]
+    assert check("isophonics", tmp_path).annotated == {"beats": 1, "chords": 2, "keys": 1, "sections": 1}
+
+
+def test_tempo_and_key_are_numbers_and_names(tmp_path: Path) -> None:
+    assert items("giantsteps-tempo", tmp_path / "t")["11.LOFI"].tempo == 128.5
+    keys = items("giantsteps-key", tmp_path / "k")
+    assert (keys["11.LOFI"].key, keys["22.LOFI"].fault) == ("F# minor", "its key is not one: -")
+    dance = items("ballroom", tmp_path / "b")["Media-7"]
+    assert (dance.tempo, dance.labels, dance.group) == (87.0, ("Tango",), "Media-7")
+    assert annotations_of(tmp_path / "b", dance).beats == (Beat(0.5, 1), Beat(1.25, 2), Beat(2.0))
+    take = items("guitarset", tmp_path / "g")["03_SS3-119-G_solo"]
+    assert annotations_of(tmp_path / "g", take) == MusicAnnotations(
+        119.0, "", (Beat(0.5, 2),), (Span(0.0, 2.0, "G:maj"),), (Span(0.0, 4.0, "G minor"),)
+    )
+    assert take.labels == ("singer-songwriter",)
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [("D major", "D major"), ("Amin", "A minor"), ("Eb:minor", "Eb minor"), ("c#m", "C# minor"), ("E", "E major"),
+     ("C:maj", "C major"), ("G:mixolydian", ""), ("-", ""), ("Silence", "")],
+)  # fmt: skip
+def test_keys_as_data_sets_write_them(written: str, key: str) -> None:
+    assert key_of(written) == key
+
+
+def test_stems_have_instruments_and_what_was_not_rendered_is_not_missing(tmp_path: Path) -> None:
+    track = items("slakh", tmp_path)["train/Track00001"]
+    assert {Path(file).name: kind for file, kind in track.stems.items()} == {"S00.flac": "Bass", "S01.flac": "Drums"}
+    assert [Path(file).name for file in track.files] == [
+        "mix.flac", "S00.flac", "S01.flac", "metadata.yaml", "all_src.mid", "S00.mid", "S01.mid",
+    ]  # fmt: skip
+
+
+def test_labels_of_instruments_are_words_and_excerpts_of_a_recording_share_a_group(tmp_path: Path) -> None:
+    found = items("irmas", tmp_path).values()
+    assert [(item.labels, item.group) for item in found] == [
+        (("cello",), "0058"), (("cello",), "0058"), (("voice",), "2400"), (("electric guitar", "voice"), "01 Song"),
+    ]  # fmt: skip
+    tags = items("jamendo-genre", tmp_path / "j")
+    assert tags["track_2"].labels == ("rock", "flute")
+    assert items("jamendo", tmp_path / "all")["track_0"].labels == ("genre---rock",)
+
+
+def test_a_part_of_gtzan_is_counted(tmp_path: Path) -> None:
+    sound(tmp_path / "gtzan_genre/genres/jazz/jazz.00001.wav")
+    report = check("gtzan", tmp_path)
+    assert (report.files, len(report.missing), report.labels) == (1, 999, {"jazz": 1})
+    assert "there is no folder blues, classical, country" in report.notes[0]
+
+
+@pytest.mark.parametrize("version", ["v1.0.0", "v2.0.0", "v3.0.0"])
+def test_every_version_of_maestro_has_a_table_in_json(version: str, tmp_path: Path) -> None:
+    row = {"canonical_composer": "Bach", "canonical_title": "Fugue", "split": "validation", "midi_filename": "1.midi"}
+    columns = {name: {"0": value} for name, value in row.items()}
+    text(tmp_path / f"maestro-{version}.json", json.dumps(columns if version == "v3.0.0" else [row]))
+    score(tmp_path / "1.midi")
+    report = check("maestro", tmp_path)
+    assert (report.part, report.splits, report.missing) == (f"maestro-{version}", {"valid": 1}, ())
+
+
+def test_a_list_that_is_none_is_damaged_when_thorough(tmp_path: Path) -> None:
+    TREES["isophonics"][0](tmp_path)
+    text(tmp_path / "annotations/chordlab/The Band/01_-_Album/2 Second.lab", "a chord\n")
+    assert check("isophonics", tmp_path).whole
+    assert "of 2 fields: start, end and a label" in next(
+        iter(check("isophonics", tmp_path, thorough=True).damaged.values())
+    )
+
+
+@pytest.mark.parametrize("name", sorted(SIGNS))
+def test_the_tree_of_a_known_data_set_is_no_folder_of_classes(name: str, tmp_path: Path) -> None:
+    TREES[name][0](tmp_path)
+    with pytest.raises(FileError, match=rf"is not laid out as folder is.*did you mean ([\w-]+ or )?{name}\b"):
+        listing_of("folder", tmp_path)
+
+
+def test_a_folder_of_which_no_class_can_be_told_is_refused(tmp_path: Path) -> None:
+    for names, table_name in ((["audio"], "meta.csv"), (["train", "test"], ""), (["birds"], "labels.csv")):
+        top = tmp_path / names[0]
+        for name in names:
+            sound(top / name / "1.wav")
+        if table_name:
+            table(top / table_name, [["file", "label"]])
+        with pytest.raises(FileError, match=f"the names of folders are the classes, and .*{names[0]} is none"):
+            check("folder", top)
+    sound(tmp_path / "birds/bees/1.wav")
+    assert check("folder", tmp_path / "birds").labels == {"bees": 1, "birds": 1}
+
+
+def test_another_layout_is_named_where_the_folder_looks_like_it(tmp_path: Path) -> None:
+    TREES["irmas"][0](tmp_path)
+    with pytest.raises(FileError, match=r"is not laid out as slakh is.*; did you mean irmas"):
+        check("slakh", tmp_path)
+
+
+def test_the_command_prints_the_values_of_each_item(tmp_path: Path) -> None:
+    TREES["ballroom"][0](tmp_path)
+    ran = CliRunner().invoke(application(), ["dataset", "items", "ballroom", str(tmp_path)])
+    rows = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert [row["tempo"] for row in rows] == [87.0] * 3
+    assert rows[1]["beats"][1] == {"time": 1.25, "position": 2}
