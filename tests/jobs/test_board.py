@@ -31,9 +31,11 @@ class FakePerform:
         self.allowed = asyncio.Event()
         self.complaint = ""
         self.began: list[str] = []
+        self.words: list[str] = []
         self.at_once = self.most = 0
 
-    async def __call__(self, words: Sequence[str], progress: Callable[[float], None]) -> Outcome:
+    async def __call__(self, words: Sequence[str], progress: Callable[[float], None], **options: float) -> Outcome:
+        self.words += words
         out = next(Path(word) for word in words if "/out." in word)
         self.began.append(out.parent.name)
         self.at_once += 1

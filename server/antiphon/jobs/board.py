@@ -46,6 +46,8 @@ class JobBoard:
         folder: Path,
         changed: Callable[[Job], None] = lambda job: None,
         listed: Callable[[], None] = lambda: None,
+        *,
+        own_scripts: bool = False,
     ) -> None:
         """Opens the table; `start` runs what waits.
 
@@ -53,6 +55,7 @@ class JobBoard:
             folder: For the table, files and results.
             changed: Called with a job whenever it changes.
             listed: Called when a file came or went, or a job was forgotten.
+            own_scripts: Whether scripts of the performer's folder, where HTTP writes, are rendered too.
 
         Raises:
             FileError: The folder or the table cannot be used.
@@ -64,7 +67,7 @@ class JobBoard:
             jobs = list(self._table.jobs())
             undone.pop_all()
         self.jobs: dict[str, Job] = {}
-        self._changed, self._listed = changed, listed
+        self._changed, self._listed, self._own_scripts = changed, listed, own_scripts
         self._overviews = Overviews(folder / "overviews")
         self._running: dict[str, asyncio.Task[None]] = {}
         self._open = True
@@ -245,7 +248,7 @@ class JobBoard:
         self.files.remove_results(job.id)  # of a run that was cut off
         try:
             source = self.path(job.task.file) if job.task.file else None
-            words = command(job.task, source, folder)
+            words = command(job.task, source, folder, own_scripts=self._own_scripts)
             make_folder(folder, PRIVATE_FOLDER)
         except AntiphonError as error:
             return replace(job, state=JobState.FAILED, error=str(error))

@@ -24,7 +24,7 @@ from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, 
 from antiphon.io.tap_memory import TapMemory
 from antiphon.runtime.token import load_token
 from antiphon.web import health
-from antiphon.web.access import TokenGuard, local_addresses
+from antiphon.web.access import CodeGuard, TokenGuard, local_addresses
 from antiphon.web.api import openapi
 from antiphon.web.api.classify import ClassifyRoutes
 from antiphon.web.api.jobs import JobRoutes
@@ -100,9 +100,10 @@ async def serve_http(
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
     feed = routes.install(server, control, catalog, taps)
-    LiveRoutes(server, control, PerformerLink(scripts, feed)).add()
+    guard = CodeGuard(scripts is not None, bool(proxy))
+    LiveRoutes(server, control, PerformerLink(scripts, feed), guard).add()
     if jobs is not None:
-        job_routes = JobRoutes(server, catalog, jobs)
+        job_routes = JobRoutes(server, catalog, jobs, guard)
         job_routes.start()
         server.closing.append(job_routes.close)
         server.draining.append(job_routes.drain)

@@ -26,6 +26,8 @@ LONGEST_SCRIPT = 48 * 1024
 """Characters of a script, so that it fits a datagram."""
 
 
+CODE = "/live/"
+"""How the addresses begin by which scripts come."""
 EVALUATE = "/live/eval"
 
 
