@@ -34,7 +34,7 @@ from antiphon.io.log_lines import log_lines
 from antiphon.runtime import paths, scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.runtime.settings import ServeSettings, surface_address
-from antiphon.runtime.token import load_token
+from antiphon.runtime.token import OwnerToken
 from antiphon.session.commands import SetParam
 from antiphon.workers.arena import Arena
 from antiphon.workers.low_latency_events import Express
@@ -92,7 +92,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         tcp=socket.socket(fileno=fds["osc_tcp"]),
         surfaces=[surface_address(s) for s in settings.surface],
         allow=settings.allow,
-        live_token=load_token(paths.config()) if settings.live else None,
+        live_token=OwnerToken(paths.config()) if settings.live else None,
         session_header=lambda: session_header.header(settings),
     )
     arena = Arena(fds["arena"])
