@@ -88,7 +88,5 @@ def _read(path: str) -> str:
     except UnicodeDecodeError:
         raise UsageError(f"{os.path.basename(path)} is not UTF-8 text") from None
     if len(text) > LONGEST_SCRIPT:
-        raise UsageError(
-            f"a script that is handed over has at most {LONGEST_SCRIPT:,} characters; save it for `antiphon live`"
-        )
+        raise UsageError(f"a script that is handed over has at most {LONGEST_SCRIPT:,} characters; save it instead")
     return text

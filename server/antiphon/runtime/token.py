@@ -12,10 +12,12 @@ from pathlib import Path
 
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime import paths
+from antiphon.runtime.file_lock import lock
 
 log = logging.getLogger("antiphon.lan")
 
 TOKEN_FILE = "token"
+_IN_USE = "token.lock"
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
@@ -39,21 +41,41 @@ def read_secret(path: Path) -> str:
 
 
 def store_token(folder: Path, token: str) -> None:
-    """Replaces the token.
+    """Replaces the token, unless a server runs by another one.
 
     Args:
         folder: The configuration folder.
         token: 32 hexadecimal digits, in small letters.
 
     Raises:
-        UsageError: It is something else; what it is, is not repeated.
+        UsageError: It is something else, which is not repeated; or a server runs by another token.
         FileError: The file cannot be written.
     """
     if not TOKEN.fullmatch(token):
         raise UsageError(
             "a token is 32 hexadecimal digits in small letters, which this one is not; `openssl rand -hex 16` makes one"
         )
-    paths.write_atomic(paths.make_folder(folder) / TOKEN_FILE, token.encode() + b"\n", 0o600)
+    with contextlib.suppress(OSError):
+        if find_token(folder) == token:
+            return
+    free = lock(folder / _IN_USE)
+    if free is None:
+        raise UsageError(
+            "a server of yours runs by another token; give this one the same token, or a home of its own "
+            f"({paths.HOME}=FOLDER)"
+        )
+    paths.write_atomic(folder / TOKEN_FILE, token.encode() + b"\n", 0o600)
+    os.close(free)
+
+
+def keep_token(folder: Path) -> None:
+    """Makes the token where there is none, and lets no other start replace it as long as this process runs.
+
+    The processes that use it would each make one.
+    """
+    with contextlib.suppress(FileError):  # a folder that cannot be written, which web reports
+        load_token(folder)
+        lock(folder / _IN_USE, shared=True)
 
 
 def load_token(folder: Path) -> str:

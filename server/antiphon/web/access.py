@@ -67,12 +67,12 @@ class TokenGuard:
     """Admits requests with the token, and counts wrong tokens per address.
 
     Attributes:
-        token: None where there is none; then every request that needs it is refused.
+        token: The token, or what gives it; None where there is none: then every request that needs it is refused.
         everything: Whether every request needs it (`--lan`), not only those that change something.
         clock: Seconds.
     """
 
-    token: str | None
+    token: str | Callable[[], str] | None
     everything: bool = False
     clock: Callable[[], float] = time.monotonic
     _wrong: dict[str, deque[float]] = field(default_factory=dict)
@@ -101,7 +101,8 @@ class TokenGuard:
                 "this needs the token: Authorization: Bearer TOKEN (the file `token` in the configuration folder)",
                 (("WWW-Authenticate", 'Bearer realm="antiphon"'),),
             )
-        if not hmac.compare_digest(given.strip().encode("latin-1", "replace"), self.token.encode()):
+        token = self.token if isinstance(self.token, str) else self.token()
+        if not hmac.compare_digest(given.strip().encode("latin-1", "replace"), token.encode()):
             self._slow_down(request.peer)
             self._count(request.peer)
             raise Refusal(403, "this is not the token")

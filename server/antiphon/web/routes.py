@@ -22,7 +22,7 @@ from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.io.tap_memory import TapMemory
-from antiphon.runtime.token import load_token
+from antiphon.runtime.token import OwnerToken, load_token
 from antiphon.web import health
 from antiphon.web.access import CodeGuard, TokenGuard, local_addresses
 from antiphon.web.api import openapi
@@ -92,11 +92,11 @@ async def serve_http(
         server.tls, fingerprint = tls_context(folder, addresses)
         server.hosts = frozenset(addresses)
         server.token = load_token(folder)
-        server.authorise = _with_page(TokenGuard(server.token, everything=True).check)
+        server.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
     elif proxy:
         server.proxied = frozenset(name.lower() for name in proxy)
-        server.authorise = _with_page(TokenGuard(load_token(folder), everything=True).check)
+        server.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
     feed = routes.install(server, control, catalog, taps)
@@ -249,9 +249,9 @@ def _with_page(check: Authorise) -> Authorise:
     return checked
 
 
-def _token_if_any(folder: Path) -> str | None:
+def _token_if_any(folder: Path) -> OwnerToken | None:
     try:
-        return load_token(folder)
+        return OwnerToken(folder)
     except FileError as error:
         log.warning("approvals are off, there is no token: %s", error)
         return None
