@@ -173,7 +173,8 @@ ADDRESSES = (
             "with a proof of it. Answers `/done`, after a proof with the number of programs that get it.",
             live.evaluate, OWNER),
     Address("/live/join", "s:nonce", "With `serve --live`, over TCP: answers `/live/challenge s:nonce s:proof`, by "
-            "which a program of the owner knows its server. How proofs are made: docs/live-coding.md.", live.join, OWNER),
+            "which a program of the owner knows its server. How proofs are made: docs/live-coding.md.",
+            live.join, OWNER),
     Address("/live/perform", "s:proof", "After `/live/join`, of a program that proves the token: it is sent "
             "`/live/eval s:script i:number s:proof` from now on. Answers `/done`.", live.perform, OWNER),
 )  # fmt: skip
