@@ -25,9 +25,9 @@ MAX_CODE = 16 << 20
 FORBIDDEN = ("from_file", "save", "load")
 """Names of torch's operators that open files (`aten::from_file`, `aten::save`), and of what might."""
 _END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
-_PLAIN = frozenset(
-    "data.pkl constants.pkl traced_inputs.pkl version byteorder .format_version .storage_alignment "
-    ".data/serialization_id".split()
+_PLAIN = re.compile(
+    r"(data|constants|traced_inputs)\.pkl|version|byteorder|\.format_version|\.storage_alignment|"
+    r"\.data/serialization_id"
 )
 _TENSOR = re.compile(r"(data|constants|traced_inputs)/[0-9]+")
 _CODE = re.compile(r"code/[!-~]+\.py(\.debug_pkl)?")
@@ -95,7 +95,7 @@ def _parts(archive: zipfile.ZipFile) -> None:
     if len({name.lower() for name in names}) < len(parts):
         raise ModelError("its archive has two parts of one name, where case does not count; it is made to harm")
     for name, part in names.items():
-        known = name in _PLAIN or any(form.fullmatch(name) for form in (_TENSOR, _CODE, _EXTRA))
+        known = any(form.fullmatch(name) for form in (_PLAIN, _TENSOR, _CODE, _EXTRA))
         if not known or part.orig_filename != f"{folder}/{name}":
             raise ModelError(f"its archive has a part {name[:60]!r}, which a TorchScript model has not")
         if part.compress_type == zipfile.ZIP_STORED and part.compress_size != part.file_size:

@@ -29,6 +29,7 @@ from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph import patch as patches
+from antiphon.graph import patch_list
 from antiphon.graph.graph import IN
 from antiphon.io.log_lines import log_lines
 from antiphon.runtime import paths, scheduling
@@ -102,6 +103,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]
     if settings.watch_plugins:
         app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
+    loop.run_in_executor(None, patch_list.entries)  # reads the files once, beside the loop
     restored = await app.start()
     if settings.lan:
         requests.restore(app)
