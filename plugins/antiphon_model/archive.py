@@ -2,12 +2,16 @@
 
 `torch.jit.load` has an unpickler of its own that makes tensors and script objects alone; a file of `torch.save` is for
 Python's, which runs what the file says. Script may also call torch's operators, two of which reach files.
+
+torch reads the archive by miniz, this module by zipfile. What the two could read differently is refused: names that
+differ by case alone, which miniz takes for the same, and directories and sizes that are said twice and differ.
 """
 
 from __future__ import annotations
 
 import io
 import re
+import struct
 import zipfile
 
 from antiphon.api.models import ModelError
@@ -20,7 +24,15 @@ MAX_CODE = 16 << 20
 """Bytes of all code unpacked; a RAVE model has about 1 MB."""
 FORBIDDEN = ("from_file", "save", "load")
 """Names of torch's operators that open files (`aten::from_file`, `aten::save`), and of what might."""
-_END = b"PK\x05\x06"
+_END, _END_64, _LOCATOR_64 = b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_PLAIN = re.compile(
+    r"(data|constants|traced_inputs)\.pkl|version|byteorder|\.format_version|\.storage_alignment|"
+    r"\.data/serialization_id"
+)
+_TENSOR = re.compile(r"(data|constants|traced_inputs)/[0-9]+")
+_CODE = re.compile(r"code/[!-~]+\.py(\.debug_pkl)?")
+_EXTRA = re.compile(r"extra/[ -~]+")
+_TWO = "its archive has two directories, or something behind its own; it is broken or made to harm"
 _NAMES = re.compile(rb"[A-Za-z_][A-Za-z0-9_]*")
 _STRINGS = re.compile(rb"'(?:[^'\\\n]|\\.)*'|\"(?:[^\"\\\n]|\\.)*\"|#[^\n]*")
 _OTHERS = re.compile(rb"\bops\s*\.\s*([A-Za-z_][A-Za-z0-9_]*)")
@@ -40,7 +52,7 @@ def check(data: bytes) -> None:
         raise ModelError("it is a pickle, which is never loaded here; export it with torch.jit.script(...).save(...)")
     if data[:4] != b"PK\x03\x04":
         raise ModelError("it is neither a TorchScript archive nor an ONNX model, or it was cut short; export it again")
-    end = data.rfind(_END, max(0, len(data) - 66_000))
+    end = len(data) - 22 if data[-22:-18] == _END else -1
     if end < 0 or int.from_bytes(data[end + 10 : end + 12], "little") > MAX_ENTRIES:
         raise ModelError(f"its archive is cut short or has over {MAX_ENTRIES} parts; export it again")
     if int.from_bytes(data[end + 12 : end + 16], "little") > 512 * MAX_ENTRIES:
@@ -48,6 +60,7 @@ def check(data: bytes) -> None:
         raise ModelError("the directory of its archive is far too large; it is broken or made to harm")
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            _directory(data, end, archive)
             _parts(archive)
     except (
         zipfile.BadZipFile,
@@ -67,8 +80,9 @@ def _parts(archive: zipfile.ZipFile) -> None:
     parts = archive.infolist()
     if len(parts) > MAX_ENTRIES or sum(part.file_size for part in parts) > MAX_UNPACKED:
         raise ModelError(f"its archive unpacks to over {MAX_UNPACKED >> 30} GB or {MAX_ENTRIES} parts")
-    names = {part.filename.partition("/")[2] for part in parts}
-    code = [part for part in parts if part.filename.partition("/")[2].startswith("code/")]
+    folder = parts[0].filename.partition("/")[0] if parts else ""
+    names = {part.filename.removeprefix(f"{folder}/"): part for part in parts}
+    code = [part for name, part in names.items() if name.startswith("code/")]
     if "data.pkl" in names and not (code and "constants.pkl" in names):
         raise ModelError(
             "it was saved with torch.save, as a pickle, which is never loaded here; "
@@ -78,9 +92,35 @@ def _parts(archive: zipfile.ZipFile) -> None:
         raise ModelError("it is a zip archive, but no TorchScript model")
     if sum(part.file_size for part in code) > MAX_CODE:
         raise ModelError(f"its code unpacks to over {MAX_CODE >> 20} MB")
-    for part in code:
-        if part.filename.endswith(".py"):
-            _code(archive.read(part))
+    if len({name.lower() for name in names}) < len(parts):
+        raise ModelError("its archive has two parts of one name, where case does not count; it is made to harm")
+    for name, part in names.items():
+        known = any(form.fullmatch(name) for form in (_PLAIN, _TENSOR, _CODE, _EXTRA))
+        if not known or part.orig_filename != f"{folder}/{name}":
+            raise ModelError(f"its archive has a part {name[:60]!r}, which a TorchScript model has not")
+        if part.compress_type == zipfile.ZIP_STORED and part.compress_size != part.file_size:
+            raise ModelError("its archive says two sizes of a part; it is made to harm")
+        if name.startswith("code/") and name.endswith(".py"):
+            text = archive.read(part)
+            if len(text) != part.file_size:
+                raise ModelError("its archive says two sizes of a part; it is made to harm")
+            _code(text)
+
+
+def _directory(data: bytes, end: int, archive: zipfile.ZipFile) -> None:
+    """Raises `ModelError` where another reader could find another directory than zipfile has."""
+    count, size, begin = struct.unpack_from("<HII", data, end + 10)
+    found = [(count, size, begin)]
+    record = end - 20 - 56
+    if data[end - 20 : end - 16] == _LOCATOR_64:
+        (place,) = struct.unpack_from("<Q", data, end - 12)
+        if place != record or data[record : record + 4] != _END_64:
+            raise ModelError(_TWO)
+        found.append(struct.unpack_from("<QQQ", data, record + 32))
+        end = record
+    read = (len(archive.infolist()), end - begin, archive.start_dir)
+    if any(one != read for one in found):
+        raise ModelError(_TWO)
 
 
 def _code(text: bytes) -> None:
@@ -94,3 +134,6 @@ def _code(text: bytes) -> None:
         raise ModelError(
             f"its code uses operators of {strange!r}, which are not PyTorch's own; such models are not played"
         )
+    # torch's lexer has strings of several lines, in which the expression below would lose its place; it writes none
+    if any(mark in text for mark in (b"'''", b'"""', b"\\\n", b"\\\r", b"\0")):
+        raise ModelError("its code has a string of several lines, which torch does not write; it is made to harm")

@@ -24,6 +24,18 @@ class _Ruleset(ctypes.Structure):
     _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64))
 
 
+def offered() -> int:
+    """The version that the kernel has; 0 for none, as on an older one and on another system."""
+    if not sys.platform.startswith("linux"):
+        return 0
+    try:
+        call = ctypes.CDLL(None, use_errno=True).syscall
+    except (OSError, AttributeError):
+        return 0
+    call.restype = ctypes.c_long
+    return max(0, int(call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION))))
+
+
 def forbid_writing() -> bool:
     """Takes from this thread, and from all that it starts, the right to write files, run programs and use TCP.
 
@@ -32,17 +44,12 @@ def forbid_writing() -> bool:
     Returns:
         Whether the kernel has taken them; an older one, or another system, leaves them.
     """
-    if not sys.platform.startswith("linux"):
+    version = offered()
+    if not version:
         return False
-    try:
-        call = ctypes.CDLL(None, use_errno=True).syscall
-        control = ctypes.CDLL(None, use_errno=True).prctl
-    except (OSError, AttributeError):
-        return False
+    call = ctypes.CDLL(None, use_errno=True).syscall
+    control = ctypes.CDLL(None, use_errno=True).prctl
     call.restype = ctypes.c_long
-    version = call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint(_VERSION))
-    if version < 1:
-        return False
     files = _FIRST & ~(_READ_FILE | _READ_DIR) | (_TRUNCATE if version >= 3 else 0)
     rules = _Ruleset(files, _BIND_TCP | _CONNECT_TCP if version >= 4 else 0)
     size = ctypes.sizeof(_Ruleset) if version >= 4 else ctypes.sizeof(ctypes.c_uint64)

@@ -8,6 +8,7 @@ imports torch or onnxruntime.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
@@ -20,8 +21,10 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
+from antiphon.api.console import say
 from antiphon.api.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
 from antiphon.api.models import ModelError
+from antiphon_model.landlock import offered
 
 SUFFIXES = (".onnx", ".ts", ".pt", ".torchscript")
 """Endings of files that `antiphon models` looks at in the library; the node takes any name."""
@@ -31,8 +34,8 @@ PROBE_SECONDS = 30.0
 """Seconds that a file may take to be loaded and tried, torch's own import among them."""
 REFUSAL_SECONDS, SLOW_SECONDS = 10.0, 600.0
 """Seconds for which a refusal holds, so that a file is tried once where the engine asks twice; and one for slowness."""
-VERSION = 1
-"""Of the description's form; another one is not read from the cache."""
+VERSION = 2
+"""Of the description's form and of what is checked; another one is not read from the cache."""
 LEAST_HOP = 512
 """Frames of a hop where the file declares no ratio above it: shorter hops cost more than they gain."""
 MAX_HOP = 65536
@@ -258,6 +261,8 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 def _start(path: str, cache_file: Path) -> subprocess.Popen[bytes]:
     """Starts the process that tries a file. It may outlive this one, by `PROBE_SECONDS` at most."""
+    if not offered():
+        _warn_once()
     known = [str(Path(__file__).parent.parent), *(entry for entry in sys.path if entry)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(known)}
     make_folder(cache_file.parent)
@@ -269,6 +274,14 @@ def _start(path: str, cache_file: Path) -> subprocess.Popen[bytes]:
         )  # fmt: skip
     except OSError as error:
         raise ModelError(f"{Path(path).name} cannot be tried: {reason_of_os_error(error)}") from None
+
+
+@functools.cache
+def _warn_once() -> None:
+    say(
+        "this system has no Landlock (Linux 5.13 and later): a model file that breaks out of its checks could change "
+        "your files; take model files from people you would take a program from"
+    )
 
 
 def _described(path: str, size: int, description: dict[str, Any]) -> ModelFile:

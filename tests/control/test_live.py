@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+from typing import Any
+
 import pytest
 from tests.control.rig import Rig
 
+from antiphon.cli.osc import opened
+from antiphon.errors import WireError
+from antiphon.runtime.settings import ServeSettings
 from antiphon.session.commands import Beat
-from antiphon.wire.osc import Double
+from antiphon.wire.frames import Framer
+from antiphon.wire.osc import Double, decode, encode
+from antiphon.wire.token_proof import TokenProof, nonce
 
 
 async def test_a_message_takes_effect_at_its_beat(live: Rig) -> None:
@@ -57,12 +66,50 @@ async def test_a_cue_and_a_panic_come_to_every_subscriber(live: Rig) -> None:
     ]  # fmt: skip
 
 
-async def test_a_script_comes_to_the_owners_programs_alone_and_with_the_token_alone(live: Rig) -> None:
-    client, other = live.client(), live.client()
-    await client.ask("/notify", 1)
-    ((_, (where, why)),) = await other.ask("/live/eval", "secret", "code")
-    assert (where, why) == ("/live/eval", "this server evaluates nothing; start it with --live")
-    live.app.live_token = "secret"
+class Program:
+    """A program of the owner's that has joined over TCP."""
+
+    def __init__(self, rig: Rig, token: str = "secret") -> None:
+        self._rig, self._token, self._framer = rig, token, Framer()
+        self.asked = nonce()
+        self.proof: TokenProof | None = None
+
+    async def start(self) -> Program:
+        self._reader, self._writer = await asyncio.open_connection("127.0.0.1", self._rig.app.osc_port)
+        return self
+
+    async def ask(self, *message: Any) -> list[tuple[str, tuple[Any, ...]]]:
+        """Sends a message; all that has come until everything sent was handled."""
+        found: list[tuple[str, tuple[Any, ...]]] = []
+        for packet in ([encode(*message)] if message else []) + [encode("/ping")]:
+            self._writer.write(len(packet).to_bytes(4, "big") + packet)
+        while not found or found[-1][0] != "/pong":
+            await self._rig.settle()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    for packet in self._framer.feed(await self._reader.read(1 << 20)):
+                        assert isinstance(packet, bytes)
+                        found += [(m.address.decode(), m.args) for m in opened(decode(packet))]
+        return found[:-1]
+
+    async def join(self) -> tuple[str, str]:
+        ((address, (given, shown)),) = await self.ask("/live/join", self.asked)
+        assert address == "/live/challenge"
+        self.proof = TokenProof(self._token, self._rig.app.osc_port, self.asked, given)
+        return given, shown
+
+    async def perform(self) -> list[tuple[str, tuple[Any, ...]]]:
+        await self.join()
+        assert self.proof is not None
+        return await self.ask("/live/perform", self.proof.make("performer"))
+
+
+async def test_a_script_needs_the_token_and_a_server_with_live(live: Rig) -> None:
+    other = live.client()
+    for message in (("/live/eval", "secret", "code"), ("/live/join", nonce())):
+        ((_, (where, why)),) = await other.ask(*message)
+        assert (where, why) == (message[0], "this server evaluates nothing; start it with --live")
+    live.app.scripts.token = lambda: "secret"
     for wrong in ("", "Secret", "secre", "ü"):
         ((failed, (where, why)),) = await other.ask("/live/eval", wrong, "code")
         assert (failed, where) == ("/fail", "/live/eval")
@@ -70,12 +117,57 @@ async def test_a_script_comes_to_the_owners_programs_alone_and_with_the_token_al
     ((failed, _),) = await other.ask("/live/eval", "secret", "x" * 50_000)
     assert failed == "/fail"
     assert await other.ask("/live/eval", "secret", "code") == [("/done", ("/live/eval",))]
-    await live.settle(2)
-    assert [m for m in client.heard() if m[0] == "/live/eval"] == [("/live/eval", ("code",))]
+    # by a pattern it would pass those who look for the address
+    ((failed, _),) = await other.ask("/live/ev*", "secret", "code")
+    assert failed == "/fail"
+    # a datagram's source can be used by the next program that has the port
+    ((failed, (_, why)),) = await other.ask("/live/join", nonce())
+    assert "TCP" in why
+    # what comes by MQTT may come from anywhere
+    with pytest.raises(WireError, match="programs of this machine"):
+        live.app.transports.host("mqtt", ServeSettings(), fresh=True).message(
+            "/live/eval", "secret", "code", source="mqtt"
+        )
+
+
+async def test_a_script_goes_to_programs_that_have_proved_the_token_alone(live: Rig) -> None:
+    live.app.scripts.token = lambda: "secret"
+    client, other = live.client(), live.client()
+    await client.ask("/notify", 1)
+    performer, stranger = await Program(live).start(), await Program(live, "f" * 32).start()
+    assert await performer.perform() == [("/done", ("/live/perform",))]
+    ((failed, _),) = await stranger.perform()
+    assert failed == "/fail"
+    for number in (1, 2):
+        assert await other.ask("/live/eval", "secret", "code") == [("/done", ("/live/eval",))]
+        ((address, (script, count, proof)),) = await performer.ask()
+        assert (address, script, count) == ("/live/eval", "code", number)
+        assert performer.proof is not None
+        assert performer.proof.check(proof, "perform", str(number), "code")
+    assert await stranger.ask() == []
+    assert [m for m in client.heard() if m[0] == "/live/eval"] == []
+
+
+async def test_a_program_hands_a_script_over_by_a_proof_that_counts_once(live: Rig) -> None:
+    live.app.scripts.token = lambda: "secret"
+    performer, sender, thief = [await Program(live).start() for _ in range(3)]
+    await performer.perform()
+    given, shown = await sender.join()
+    assert sender.proof is not None
+    assert TokenProof("secret", live.app.osc_port, sender.asked, given).check(shown, "server")
+    proof = sender.proof.make("hand over", "code")
+    await thief.join()
+    for who, words in ((thief, (proof, "code")), (sender, (proof, "other code")), (sender, (shown, "code"))):
+        ((failed, (where, _)),) = await who.ask("/live/eval", *words)
+        assert (failed, where) == ("/fail", "/live/eval")
+    assert await sender.ask("/live/eval", proof, "code") == [("/done", ("/live/eval", 1))]
+    ((failed, _),) = await sender.ask("/live/eval", proof, "code")
+    assert failed == "/fail"
+    assert len(await performer.ask()) == 1
 
 
 async def test_a_monitor_shows_no_token(live: Rig) -> None:
-    live.app.live_token = "secret"
+    live.app.scripts.token = lambda: "secret"
     client, other = live.client(), live.client()
     await client.ask("/monitor", 1)
     await other.ask("/live/eval", "secret", "code")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import time
+
 import pytest
 
 from antiphon.contract.catalog import Catalog
@@ -89,3 +92,25 @@ def test_what_is_saved_from_one_that_is_not_listed_is_listed() -> None:
     made = patch.parse("format = 1\nlisted = false\n", Catalog())
     patch_writer.save(made, "mine", Catalog(), {}, replacing=False)
     assert "mine" in patch.names()
+
+
+def test_many_questions_read_each_file_once_and_a_change_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    looked: list[str] = []
+    head, files = patch_list._head, patch_list._files
+    monkeypatch.setattr(patch_list, "_head", lambda path: [read.append(path.stem), head(path)][1])
+    monkeypatch.setattr(patch_list, "_files", lambda folder: [looked.append(folder.name), files(folder)][1])
+    monkeypatch.setattr(patch_list, "FRESH_NS", 60_000_000_000)
+    for name in ("one", "two"):
+        write(name, "# A.\nformat = 1\n")
+        old = time.time() - 10.0  # as if written a while ago
+        os.utime(paths.patches() / f"{name}.toml", (old, old))
+    os.utime(paths.patches(), (old, old))
+    for _ in range(20):
+        assert {"one", "two"} <= set(patch_list.names())
+    assert (read.count("one"), len(looked)) == (1, 2)
+    write("three", "# C.\nformat = 1\n")
+    assert "three" in patch_list.names()
+    (paths.patches() / "one.toml").unlink()
+    assert "one" not in patch_list.names()
+    assert read.count("two") == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from antiphon.errors import FileError
 from antiphon.io.http_message import Refusal
 from antiphon.jobs import board as board_module
 from antiphon.jobs import files as files_module
-from antiphon.jobs import spool
+from antiphon.jobs import process, spool
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.job import Job, JobState, Task
 from antiphon.jobs.process import Outcome
@@ -31,9 +32,13 @@ class FakePerform:
         self.allowed = asyncio.Event()
         self.complaint = ""
         self.began: list[str] = []
+        self.words: list[str] = []
+        self.options: dict[str, float] = {}
         self.at_once = self.most = 0
 
-    async def __call__(self, words: Sequence[str], progress: Callable[[float], None]) -> Outcome:
+    async def __call__(self, words: Sequence[str], progress: Callable[[float], None], **options: float) -> Outcome:
+        self.words += words
+        self.options = options
         out = next(Path(word) for word in words if "/out." in word)
         self.began.append(out.parent.name)
         self.at_once += 1
@@ -125,6 +130,68 @@ async def test_cancelled_while_it_runs_and_while_it_waits(tmp_path: Path, perfor
     with pytest.raises(Refusal, match="no job"):
         board.job(keys[0])
     await board.close()
+
+
+async def test_a_disk_that_is_full_delays_no_job_and_is_said_once(
+    tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put, full, tries = JobTable.put, True, 0
+
+    def limited(table: JobTable, job: Job) -> None:
+        nonlocal tries
+        tries += 1
+        if full:
+            raise FileError("the table of jobs cannot be used (database or disk is full)")
+        put(table, job)
+
+    monkeypatch.setattr(board_module, "AGAIN_SECONDS", 0.05)
+    board = JobBoard(tmp_path)
+    keys = [board.add(task()).id for _ in range(4)]
+    monkeypatch.setattr(JobTable, "put", limited)
+    perform.allowed.set()
+    for key in keys:
+        await until(JobState.DONE, board, key)
+    with pytest.raises(FileError, match="disk is full"):
+        board.add(task())
+    assert len(board.jobs) == 4
+    board.cancel(keys[0])  # to make room
+    assert not board.files.results(keys[0]).exists()
+    await comes(lambda: tries > 8, "it is tried again")
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    full = False
+    await comes(lambda: len(caplog.records) == 2, "it is written")
+    assert "written again" in caplog.text
+    await board.close()
+    again = JobBoard(tmp_path)
+    assert {key: str(job.state) for key, job in again.jobs.items()} == dict.fromkeys(keys[1:], "done")
+    await again.close()
+
+
+async def test_a_job_that_is_cancelled_before_its_first_step_gives_its_place_back(
+    tmp_path: Path, perform: FakePerform
+) -> None:
+    board = JobBoard(tmp_path)
+    for _ in range(4):
+        board.cancel(board.add(task()).id)
+    perform.allowed.set()
+    await until(JobState.DONE, board, board.add(task()).id)
+    await board.close()
+
+
+async def test_a_job_fills_no_disk(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files_module, "MAX_FOLDER", 300_000)
+    board = JobBoard(tmp_path)
+    file = await board.receive("bomb.flac", pieces(bytes(1000)))
+    perform.allowed.set()
+    await until(JobState.DONE, board, board.add(task(file.id)).id)
+    assert perform.options == {"most": 299_000}
+    await board.close()
+    # what the bound does to a process that writes more
+    (tmp_path / "in.json").write_text(json.dumps(list(range(5000))))
+    for most, status in ((1000, 1), (1_000_000, 0)):
+        words = [str(tmp_path / "in.json"), str(tmp_path / "out.json")]
+        assert (await process.perform(words, module="json.tool", most=most)).status == status
+        assert (tmp_path / "out.json").stat().st_size <= most
 
 
 async def test_what_ran_when_the_process_ended_begins_anew(tmp_path: Path, perform: FakePerform) -> None:

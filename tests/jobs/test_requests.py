@@ -160,7 +160,9 @@ def test_a_set_of_the_performer_hides_one_that_ships() -> None:
     own.parent.mkdir(parents=True)
     own.write_text('"""Mine."""\nfrom antiphon.live import *\n')
     task = live_task("bells", {}, path_of)
-    assert command(task, None, Path("/o"))[-1] == str(own)
+    assert command(task, None, Path("/o"), own_scripts=True)[-1] == str(own)
+    with pytest.raises(AntiphonError, match="--live alone"):
+        command(task, None, Path("/o"))
     assert live_sets()["bells"].plain() == {"name": "bells", "line": "Mine.", "bars": 16, "own": True}
     own.unlink()
     assert not live_sets()["bells"].own

@@ -32,6 +32,18 @@ def test_the_runtime_folder_is_ours_alone(tmp_path, monkeypatch):
         paths.runtime()
 
 
+def test_each_network_namespace_has_a_runtime_folder(tmp_path, monkeypatch):
+    monkeypatch.delenv(paths.HOME, raising=False)
+    for given in (str(tmp_path), str(tmp_path / "none")):  # the second is made in the temporary folder
+        monkeypatch.setenv("XDG_RUNTIME_DIR", given)
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        here = paths.runtime()
+        assert paths.runtime() == here
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setattr(paths, "_network", lambda: 7)
+            assert paths.runtime() not in (here, here.parent)
+
+
 def test_names_stay_inside(tmp_path):
     assert paths.inside(tmp_path, "loop 1", ".wav") == tmp_path / "loop 1.wav"
     assert paths.inside(tmp_path, "loop.wav", ".wav") == tmp_path / "loop.wav"

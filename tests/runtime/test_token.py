@@ -8,7 +8,7 @@ import pytest
 
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime.settings import ServeSettings
-from antiphon.runtime.token import load_token, read_secret, store_token
+from antiphon.runtime.token import TOKEN_FILE, OwnerToken, keep_token, load_token, read_secret, store_token
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 
@@ -52,3 +52,27 @@ def test_options_that_cannot_be(settings: ServeSettings, sentence: str) -> None:
 def test_settings_survive_their_json() -> None:
     settings = ServeSettings(proxy=("studio.example:8443",), drain=4.0).check()
     assert ServeSettings.from_json(settings.to_json()) == settings
+
+
+def test_a_start_with_another_token_does_not_replace_that_of_a_server_that_runs(tmp_path: Path) -> None:
+    keep_token(tmp_path)
+    token = load_token(tmp_path)
+    keep_token(tmp_path)  # a second server, with the same
+    store_token(tmp_path, token)
+    with pytest.raises(UsageError, match="a server of yours runs by another token"):
+        store_token(tmp_path, TOKEN)
+    assert load_token(tmp_path) == token
+
+
+def test_a_server_that_runs_goes_by_the_token_that_its_owners_file_has(tmp_path: Path) -> None:
+    current = OwnerToken(tmp_path)
+    first = current()
+    assert first == load_token(tmp_path)
+    (tmp_path / TOKEN_FILE).unlink()
+    assert current() == first
+    second = load_token(tmp_path)
+    assert current() == second != first
+    (tmp_path / TOKEN_FILE).chmod(0o644)
+    assert current() == second
+    (tmp_path / TOKEN_FILE).write_text("f" * 32)  # which others could have read
+    assert current() == second

@@ -60,6 +60,16 @@ class Live:
         os.replace(beside, self.path)
         until(lambda: self.said().count(sentence) > before, 20.0, f"{sentence!r} is said")
 
+    def hand_over(
+        self, server: ServerProcess, script: str, home: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """`antiphon eval -` with a script."""
+        return subprocess.run(
+            [sys.executable, "-m", "antiphon", "eval", "-", "--port", str(server.osc)], input=script, text=True,
+            capture_output=True, timeout=60, check=False,
+            env={**os.environ, "ANTIPHON_HOME": str(home or self.path.parent)},
+        )  # fmt: skip
+
 
 @contextmanager
 def live(folder: Path, *options: str, script: str = SCRIPT) -> Iterator[Live]:
@@ -129,6 +139,14 @@ def test_a_script_is_performed_at_a_server_that_runs(tmp_path: Path) -> None:
         server.send("/live/eval", token, SCRIPT.replace("value\n\n", "value / 4\n\n"))
         until(lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.125)[1], 20.0,
               "the version that was sent answers")  # fmt: skip
+        # the same by the command, which shows no token to those who list processes
+        handed = performed.hand_over(server, SCRIPT.replace("value\n\n", "value / 8\n\n"))
+        assert (handed.returncode, handed.stdout) == (0, "handed over\n"), handed.stderr
+        until(lambda: (server.send("/cue", "drop", 0.5), value(server, "/node/echo/feedback") == 0.0625)[1], 20.0,
+              "the version that was handed over answers")  # fmt: skip
+        refused = performed.hand_over(server, "bad", home=tmp_path / "other")
+        assert refused.returncode == 2
+        assert "you have no token here" in refused.stderr
         # control is started again, and the script finds it
         control = server.pids()["control"]
         os.kill(control, signal.SIGKILL)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import threading
 import wave
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,11 +15,14 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import comes
 from tests.web.test_lan import serving
 
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
 from antiphon.runtime import paths
+from antiphon.web.api import library as library_module
+from antiphon.web.api.library import LibraryRoutes
 
 TRACKS = 6
 
@@ -100,3 +105,29 @@ async def test_without_a_library_there_is_none_and_none_is_made(tmp_path: Path) 
         assert (await asked(server, "POST", "/api/library/next", {}, token))[0] == 409
         assert (await asked(server, "POST", "/api/library/map", {}, token))[0] == 409
         assert not (paths.library() / "library.sqlite").exists()
+
+
+async def test_the_library_keeps_no_other_route_waiting(
+    tmp_path: Path, library: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of a dozen maps would else take one of the few threads in which all routes read files."""
+    begun, go, made = threading.Event(), threading.Event(), []
+
+    def slow(routes: LibraryRoutes) -> bytes:
+        made.append(1)
+        begun.set()
+        assert go.wait(60.0)
+        return b'{"tracks": []}'
+
+    monkeypatch.setattr(LibraryRoutes, "_map_body", slow)
+    async with serving(tmp_path, jobs=tmp_path / "jobs") as server:
+        maps = [asyncio.create_task(asked(server, "GET", "/api/library/map")) for _ in range(4)]
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(8))
+        await comes(begun.is_set, "the map is made")
+        monkeypatch.setattr(library_module, "MOST_WAITING", 1)
+        token = (tmp_path / "token").read_text().strip()
+        assert (await asked(server, "POST", "/api/library/next", {"count": 1}, token))[0] == 503
+        assert (await asked(server, "GET", "/api/patches"))[0] == 200
+        go.set()
+        assert [status for status, _ in await asyncio.gather(*maps)] == [200] * 4
+        assert len(made) <= 2  # one for those who asked while it was made

@@ -11,23 +11,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.jobs.test_board import FakePerform
 from tests.waiting import comes
 from tests.web.test_http import body, send, status
 from tests.web.test_listen import ControlSocket
 from tests.web.test_page import Control, opened, said
 
 from antiphon.contract.catalog import Catalog
+from antiphon.errors import WireError
 from antiphon.graph.graph import NodeSpec
+from antiphon.io.http_message import Response
+from antiphon.jobs import board
 from antiphon.runtime.child_process import pair
-from antiphon.web.access import TokenGuard
+from antiphon.web.access import CodeGuard, TokenGuard
+from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.live_words import sound_names, words
 from antiphon.web.control_link import NodeValues
 from antiphon.web.page import routes as pages
 from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
+from antiphon.web.protocol import application
 from antiphon.web.protocol.guard import Limits
 from antiphon.web.server import HttpServer
+from antiphon.wire.osc import encode, encode_bundle
 from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_STEPS, pack, unpack
 
 TOKEN = "0123456789abcdef" * 2
@@ -71,14 +78,18 @@ class Rig:
 
 
 @asynccontextmanager
-async def serving(*, live: bool = True) -> AsyncIterator[Rig]:
+async def serving(*, live: bool = True, proxied: bool = False, jobs: Path | None = None) -> AsyncIterator[Rig]:
     control, ends, (ours, theirs) = ControlSocket(), pair(), pair()
     theirs.setblocking(False)
     link = SamplerControl(ends[0], control.sock.getsockname())
     server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
     server.authorise = TokenGuard(TOKEN).check
     feed = pages.install(server, link, Catalog({}), None)
-    LiveRoutes(server, link, PerformerLink(ours if live else None, feed)).add()
+    guard = CodeGuard(live, proxied)
+    LiveRoutes(server, link, PerformerLink(ours if live else None, feed), guard).add()
+    if jobs is not None:
+        server.closing.append(JobRoutes(server, Catalog({}), jobs, guard).close)
+    server.add("POST", "/api/osc", lambda request: [link.send(*request.json()), Response(202)][1])
     await server.start()
     try:
         yield Rig(server, theirs, feed)
@@ -125,6 +136,69 @@ async def test_without_live_nothing_is_evaluated_and_it_says_how() -> None:
             refused, reason = await rig.ask("POST", path, data)
             assert refused == 403
             assert "antiphon serve --live" in reason["error"]
+
+
+RENDER = "/api/live/sets/tune/render"
+
+
+@pytest.mark.parametrize(
+    ("live", "proxied", "peer", "stored", "reason"),
+    [
+        (False, False, "127.0.0.1", True, "antiphon serve --live"),
+        (True, False, "192.168.1.9", False, "own machine alone"),
+        (True, False, "::ffff:192.168.1.9", False, "own machine alone"),
+        (True, False, "", False, "own machine alone"),
+        (True, True, "127.0.0.1", False, "with --proxy"),  # that of a proxy beside it
+    ],
+)
+async def test_a_script_that_came_by_http_is_evaluated_by_no_way(
+    home: Path, monkeypatch: pytest.MonkeyPatch, live: bool, proxied: bool, peer: str, stored: bool, reason: str
+) -> None:
+    performed = FakePerform()
+    monkeypatch.setattr(board, "perform", performed)
+    monkeypatch.setattr(application, "_address", lambda end: peer.removeprefix("::ffff:"))
+    async with serving(live=live, proxied=proxied, jobs=home / "jobs") as rig:
+        rig.told()
+        saved = await rig.ask("PUT", "/api/live/sets/tune", {"text": "open('owned', 'w')"})
+        assert saved[0] == (201 if stored else 403)
+        # as it lies there from another start of the server
+        (home / "data" / "live").mkdir(parents=True, exist_ok=True)
+        (home / "data" / "live" / "tune.py").write_text("open('owned', 'w')")
+        state = (await rig.ask("GET", "/api/live"))[1]
+        assert (state["on"], reason in state["start"]) == (False, True)
+        for path, data in ((RENDER, {}), ("/api/live/eval", SCRIPT), ("/api/live/sets/tu%6ee/render", {"bars": 1})):
+            refused, said = await rig.ask("POST", path, data)
+            assert (refused, reason in said["error"]) == (403, True), (path, said)
+        assert [told for told in rig.told() if told["do"] == "run"] == []
+        # one that ships is rendered; repeated, too, as long as it is the one that ships
+        refused, job = await rig.ask("POST", "/api/live/sets/euclid/render", {})
+        assert refused == 202
+        (home / "data" / "live" / "euclid.py").write_text("open('owned', 'w')")
+        assert (await rig.ask("POST", f"/api/jobs/{job['id']}/repeat"))[0] == 403
+        assert str(home / "data" / "live") not in str(performed.words)
+
+
+async def test_a_script_is_rendered_for_the_owner_of_a_server_with_live(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(board, "perform", FakePerform())
+    async with serving(jobs=home / "jobs") as rig:
+        assert (await rig.ask("PUT", "/api/live/sets/tune", {"text": "one"}))[0] == 201
+        status, job = await rig.ask("POST", RENDER, {})
+        assert status == 202
+        assert (await rig.ask("POST", f"/api/jobs/{job['id']}/repeat"))[0] == 202
+
+
+async def test_a_script_is_handed_over_by_no_osc_message_of_a_client_of_http() -> None:
+    async with serving() as rig:
+        for address in ("/live/eval", "/live/join"):
+            refused, said = await rig.ask("POST", "/api/osc", [address, TOKEN, "code"])
+            assert (refused, "POST /api/live/eval" in said["error"]) == (400, True), said
+        link, inner = rig.server.control, encode("/live/eval", TOKEN, "code")
+        assert link is not None
+        for packet in (inner, encode_bundle(1, [encode("/ping"), encode_bundle(1, [inner])])):
+            with pytest.raises(WireError, match="POST /api/live/eval"):
+                link.forward(packet)
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ import json
 import mmap
 import os
 import pickle
+import struct
 import subprocess
 import time
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -152,6 +154,84 @@ def test_torch_would_have_run_from_file(tmp_path: Path) -> None:
             return torch.from_file(name, True, 4)
 
     assert "from_file" in refusal(exports.scripted(Writer()))
+
+
+def hidden_code() -> tuple[dict[str, bytes], str]:
+    """The parts of a model whose code reads a file, by their names without the folder, and the name of that code."""
+    torch = pytest.importorskip("torch")
+
+    class Reader(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.from_file("/etc/hostname", False, 1).mean()
+
+    out = io.BytesIO()
+    torch.jit.save(torch.jit.script(Reader()), out)
+    with zipfile.ZipFile(out) as whole:
+        parts = {part.filename.partition("/")[2]: whole.read(part) for part in whole.infolist()}
+    return parts, next(name for name in parts if b"from_file" in parts[name] and name.endswith(".py"))
+
+
+def repacked(parts: dict[str, bytes]) -> bytes:
+    return archive({f"m/{name}": data for name, data in parts.items()})
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("CODE/__torch__.py", "has a part"), ("Code/__torch__.py", "has a part"), ("code/__torch__.PY", "has a part"),
+        ("code/__TORCH__.py", "from_file"),
+    ],
+)  # fmt: skip
+def test_code_is_found_whatever_the_case_of_its_name(name: str, reason: str) -> None:
+    """torch finds parts of an archive whatever the case of their names."""
+    parts, code = hidden_code()
+    text = parts.pop(code)
+    assert reason in refusal(repacked({**parts, name: text, "code/decoy.py": b"x = 1\n"}))
+
+
+def test_two_parts_of_one_name_are_refused() -> None:
+    parts, code = hidden_code()
+    upper = code.replace("__torch__", "__Torch__")
+    assert "two parts of one name" in refusal(repacked({upper: parts[code], **parts, code: b"x = 1\n"}))
+    two_folders = archive({**{f"m/{name}": data for name, data in parts.items()}, "n/code/x.py": b"x = 1\n"})
+    assert refusal(two_folders)
+
+
+def test_a_directory_that_zipfile_does_not_read_is_refused() -> None:
+    """miniz reads it where the end says it is, zipfile before the end."""
+    parts, code = hidden_code()
+    evil, good = repacked(parts), repacked({**parts, code: b"x = 1\n"})
+    (begin,) = struct.unpack_from("<I", evil, len(evil) - 6)
+    both = bytearray(evil[:-22] + good)
+    struct.pack_into("<I", both, len(both) - 6, begin)
+    with zipfile.ZipFile(io.BytesIO(both)) as seen:
+        assert seen.start_dir > begin
+    assert "two directories" in refusal(bytes(both))
+    assert refusal(evil + b"\0" * 30)
+
+
+def test_a_part_with_two_sizes_is_refused() -> None:
+    parts, code = hidden_code()
+    text = b"x = 1\n" + parts[code]
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as whole:
+        for name, data in {**parts, code: text}.items():
+            whole.writestr(f"m/{name}", data)
+        info = whole.getinfo(f"m/{code}")
+        info.CRC, info.compress_size = zlib.crc32(b"x = 1\n"), 6
+    with zipfile.ZipFile(out) as seen:
+        assert seen.read(f"m/{code}") == b"x = 1\n"
+    assert "two sizes" in refusal(out.getvalue())
+
+
+@pytest.mark.parametrize("mark", ["'''", '"""'])
+def test_code_behind_a_string_of_several_lines_is_refused(mark: str) -> None:
+    parts, code = hidden_code()
+    # torch: a string, then a call; without strings of several lines: an end of a string, then another
+    line = f"    y = torch.len({mark}\n{mark}, torch.from_file(name, False, 1)) #{mark[0]}\n".encode()
+    evil = parts[code].replace(b"torch.from_file", b"torch.relu").replace(b"    return", line + b"    return", 1)
+    assert line in evil
+    assert "several lines" in refusal(repacked({**parts, code: evil}))
 
 
 def test_methods_that_do_not_keep_their_word_are_refused() -> None:
@@ -308,16 +388,18 @@ def test_a_confined_process_changes_nothing(tmp_path: Path) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     new = tmp_path / "new"
     assert not new.exists() or not new.read_bytes()
-    if landlock_there():
+    if landlock.offered():
         assert there.read_bytes() == b"as it was"
 
 
-def landlock_there() -> bool:
-    """Whether this kernel has it, asked in a child: it cannot be given back."""
-    pid = os.fork()
-    if pid == 0:
-        os._exit(int(landlock.forbid_writing()))
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1
+def test_a_system_that_confines_less_is_said_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(model_file, "offered", lambda: 0)
+    for name in ("a.ts", "b.ts"):
+        model_file._start(str(tmp_path / name), tmp_path / name).wait()
+    out, err = capfd.readouterr()
+    assert (out + err).count("no Landlock") == 1
 
 
 def test_files_that_cannot_be_read_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

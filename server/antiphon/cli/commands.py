@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
         deploy,
         devices,
         doctor,
+        evaluate,
         live,
         models,
         monitor,
@@ -57,6 +58,7 @@ def register(app: typer.Typer) -> None:
     app.command(cls=synthhelp.ServeCommand)(serve.serve)
     app.command()(play.play)
     app.command()(live.live)
+    app.command("eval")(evaluate.evaluate)
     app.command(cls=run_help.RunCommand)(run.run)
     app.command(cls=synthhelp.SynthCommand)(render.render)
     app.command()(replay.replay)

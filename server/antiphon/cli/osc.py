@@ -90,7 +90,7 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
         framer = Framer()
         until = time.monotonic() + timeout
         for data in (packet, encode("/sync", number)):
-            _send(sock, data, tcp)
+            send(sock, data, tcp)
         for message in listen(sock, framer if tcp else None, until):
             if message == Message(b"/synced", b",i", (number,)):
                 return
@@ -200,7 +200,8 @@ def _shown(one: Arg) -> str:
     return "bang"
 
 
-def _send(sock: socket.socket, data: bytes, tcp: bool) -> None:
+def send(sock: socket.socket, data: bytes, tcp: bool) -> None:
+    """Sends a packet by a socket of `closing_socket`."""
     framed = struct.pack(">I", len(data)) + data if tcp else data
     try:
         sock.send(framed)

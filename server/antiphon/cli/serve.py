@@ -160,7 +160,8 @@ def _check_transports(settings: ServeSettings) -> None:
 
 def run(settings: ServeSettings) -> None:
     """Runs the supervisor to its end, and exits."""
-    from antiphon.runtime import pidfile
+    from antiphon.runtime import paths, pidfile
+    from antiphon.runtime.token import keep_token
     from antiphon.supervisor import Supervisor
 
     folder = pidfile.folder(settings)
@@ -168,6 +169,7 @@ def run(settings: ServeSettings) -> None:
         _check_files(settings, folder)
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
         pidfile.take_over(folder)
+        keep_token(paths.config())
         status = Supervisor(settings, folder).run()
     finally:
         pidfile.clear(folder, settings)

@@ -26,6 +26,7 @@ from antiphon.control.osc.note_watch import NoteWatch
 from antiphon.control.osc.notes_out import NotesOut
 from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.reports import Reports
+from antiphon.control.osc.script_gate import ScriptGate
 from antiphon.control.osc.subscribers import Subscribers
 from antiphon.control.osc.syncs import Syncs
 from antiphon.control.osc.unknown_words import UnknownWords
@@ -72,7 +73,7 @@ class ControlApp:
         tcp: socket.socket,
         surfaces: Iterable[tuple[str, int]] = (),
         allow: Iterable[str] = (),
-        live_token: str | None = None,
+        live_token: Callable[[], str] | None = None,
         session_header: Callable[[], dict[str, Any]] = dict,
         clock: WallClock | None = None,
         now_ns: Callable[[], int] = monotonic_ns,
@@ -87,7 +88,7 @@ class ControlApp:
             tcp: Bound to the same port number.
             surfaces: (host, port) of subscribers from the start.
             allow: IP addresses whose messages are handled without approval.
-            live_token: What `/live/eval` needs; None where it is refused.
+            live_token: Gives the token that `/live/eval` needs; None where it is refused.
             session_header: Gives the header of a session that is recorded.
             clock: The wall clock; a test's own.
             now_ns: CLOCK_MONOTONIC in nanoseconds; a test's own.
@@ -95,7 +96,8 @@ class ControlApp:
         Raises:
             FileError: The state folder cannot be used.
         """
-        self.link, self.catalog, self.session_header, self.live_token = link, catalog, session_header, live_token
+        self.link, self.catalog, self.session_header = link, catalog, session_header
+        self.scripts = ScriptGate(live_token)
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)
         self.clock = EngineClock(link, clock or WallClock(), now_ns)
@@ -119,6 +121,7 @@ class ControlApp:
         )  # fmt: skip
         self.executor.flush = self.intake.flush
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
+        self.scripts.port = self.udp.port
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
         self.access.on_change = self.subscribers.update_access

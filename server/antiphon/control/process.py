@@ -29,12 +29,13 @@ from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph import patch as patches
+from antiphon.graph import patch_list
 from antiphon.graph.graph import IN
 from antiphon.io.log_lines import log_lines
 from antiphon.runtime import paths, scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.runtime.settings import ServeSettings, surface_address
-from antiphon.runtime.token import load_token
+from antiphon.runtime.token import OwnerToken
 from antiphon.session.commands import SetParam
 from antiphon.workers.arena import Arena
 from antiphon.workers.low_latency_events import Express
@@ -92,7 +93,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         tcp=socket.socket(fileno=fds["osc_tcp"]),
         surfaces=[surface_address(s) for s in settings.surface],
         allow=settings.allow,
-        live_token=load_token(paths.config()) if settings.live else None,
+        live_token=OwnerToken(paths.config()) if settings.live else None,
         session_header=lambda: session_header.header(settings),
     )
     arena = Arena(fds["arena"])
@@ -102,6 +103,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
     app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]
     if settings.watch_plugins:
         app.services.append(("the plugins' files", PluginWatch(app, paths.plugins()).serve))
+    loop.run_in_executor(None, patch_list.entries)  # reads the files once, beside the loop
     restored = await app.start()
     if settings.lan:
         requests.restore(app)

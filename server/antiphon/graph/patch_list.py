@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,13 @@ LINE = 400
 """Most characters of a description, and of a hint."""
 GROUP = 40
 """Most characters of a group's name."""
+FRESH_NS, SHARE = 250_000_000, 20
+"""For how long a list is given again while its folders are as they were, in nanoseconds, and in times that it took to
+make: files may be edited in place, and whoever asks for the list is not to keep control from its work."""
+TICK_NS = 50_000_000
+"""Longest step of a file system's clock, by which a change is seen."""
+MOST_ENTRIES = 20_000
+"""Files whose entries are kept."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s")
 
 
@@ -68,24 +76,61 @@ class PatchEntry:
         }
 
 
+_entries: dict[Path, tuple[tuple[int, int, int], PatchEntry]] = {}
+_listings: dict[tuple[Path, Path], tuple[tuple[tuple[int, int, int] | None, ...], int, list[PatchEntry]]] = {}
+
+
 def entries(part: str = "") -> list[PatchEntry]:
     """All patches, or all files in their folder `part`, by name, tools last; one of yours hides a built-in one."""
+    folders = resources.patches() / part, paths.patches() / part
+    now, stamps = time.time_ns(), tuple(map(_stamp, folders))
+    known = _listings.get(folders)
+    if known is not None and known[0] == stamps and now < known[1]:
+        return list(known[2])
     by_name: dict[str, PatchEntry] = {}
-    for own, folder in ((False, resources.patches() / part), (True, paths.patches() / part)):
+    for own, folder in enumerate(folders):
         for path in _files(folder):
-            text = _head(path)
-            top = _top(text)
-            by_name[path.stem] = PatchEntry(
-                name=path.stem,
-                line=line(text),
-                hint=_text(top, "hint", LINE),
-                group=_text(top, "group", GROUP),
-                own=own,
-                hides=path.stem in by_name,
-                listed=top.get(LISTED) is not False,
-                path=path,
-            )
-    return sorted(by_name.values(), key=lambda entry: (entry.group == TOOLS, entry.name))
+            by_name[path.stem] = replace(_described(path), own=bool(own), hides=path.stem in by_name)
+    found = sorted(by_name.values(), key=lambda entry: (entry.group == TOOLS, entry.name))
+    # a folder that has just changed may change again within the same tick of its clock
+    if all(stamp is None or now - stamp[1] > TICK_NS for stamp in stamps):
+        took = time.time_ns() - now
+        _listings[folders] = stamps, now + took + max(FRESH_NS, SHARE * took), found
+    return list(found)
+
+
+def _described(path: Path) -> PatchEntry:
+    """A file's entry, read again where the file has changed."""
+    stamp = _stamp(path)
+    known = _entries.get(path)
+    if known is not None and known[0] == stamp:
+        return known[1]
+    text = _head(path)
+    top = _top(text)
+    entry = PatchEntry(
+        name=path.stem,
+        line=line(text),
+        hint=_text(top, "hint", LINE),
+        group=_text(top, "group", GROUP),
+        own=False,
+        hides=False,
+        listed=top.get(LISTED) is not False,
+        path=path,
+    )
+    if stamp is not None and time.time_ns() - stamp[1] > TICK_NS:
+        if len(_entries) >= MOST_ENTRIES:
+            _entries.clear()
+        _entries[path] = stamp, entry
+    return entry
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What changes with a file or a folder's list: inode, time of change in nanoseconds, bytes."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def names(part: str = "") -> list[str]:

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import AntiphonError
+from antiphon.errors import AntiphonError, FileError
 from antiphon.io.http_message import Refusal
 from antiphon.jobs.files import FileShelf
 from antiphon.jobs.job import Job, JobState, Task
@@ -31,6 +31,8 @@ MAX_JOBS = 200
 MAX_WAITING = 32
 SENTENCE = 400
 """Characters of an error or a summary."""
+AGAIN_SECONDS = 1.0
+"""Between two tries to write what the table could not take: its disk is full, or another program has it."""
 
 
 def places() -> int:
@@ -46,6 +48,8 @@ class JobBoard:
         folder: Path,
         changed: Callable[[Job], None] = lambda job: None,
         listed: Callable[[], None] = lambda: None,
+        *,
+        own_scripts: bool = False,
     ) -> None:
         """Opens the table; `start` runs what waits.
 
@@ -53,6 +57,7 @@ class JobBoard:
             folder: For the table, files and results.
             changed: Called with a job whenever it changes.
             listed: Called when a file came or went, or a job was forgotten.
+            own_scripts: Whether scripts of the performer's folder, where HTTP writes, are rendered too.
 
         Raises:
             FileError: The folder or the table cannot be used.
@@ -64,10 +69,13 @@ class JobBoard:
             jobs = list(self._table.jobs())
             undone.pop_all()
         self.jobs: dict[str, Job] = {}
-        self._changed, self._listed = changed, listed
+        self._changed, self._listed, self._own_scripts = changed, listed, own_scripts
         self._overviews = Overviews(folder / "overviews")
         self._running: dict[str, asyncio.Task[None]] = {}
         self._open = True
+        self._unwritten: dict[str, None] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._failing = False
         for job in jobs:
             again = job if job.state.over else replace(job, state=JobState.WAITING)
             self.jobs[job.id] = again
@@ -90,6 +98,11 @@ class JobBoard:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._write_again()  # the last try
+            if self._timer is not None:
+                self._timer.cancel()
         self._table.close()
 
     async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> Upload:
@@ -152,6 +165,7 @@ class JobBoard:
 
         Raises:
             Refusal: Too many jobs wait, or there is no room for results.
+            FileError: It cannot be written.
         """
         if sum(job.state is JobState.WAITING for job in self.jobs.values()) >= MAX_WAITING:
             raise Refusal(
@@ -163,7 +177,9 @@ class JobBoard:
         for old in over[: max(0, len(self.jobs) - MAX_JOBS + 1)]:
             self._forget(old)
         job = Job(secrets.token_hex(6), task, created=time.time())
-        self._set(job)
+        self._table.put(job)  # one that is not written would be lost without a word
+        self.jobs[job.id] = job
+        self._changed(job)
         self._next()
         return self.jobs[job.id]
 
@@ -214,7 +230,13 @@ class JobBoard:
             if not self._open or len(self._running) >= places():
                 return
             if job.state is JobState.WAITING and job.id not in self._running:
-                self._running[job.id] = asyncio.get_running_loop().create_task(self._perform(job.id))
+                task = self._running[job.id] = asyncio.get_running_loop().create_task(self._perform(job.id))
+                # not by the task itself: one that is cancelled before its first step does none
+                task.add_done_callback(lambda _, key=job.id: self._leave(key))
+
+    def _leave(self, key: str) -> None:
+        self._running.pop(key, None)
+        self._next()
 
     async def _perform(self, key: str) -> None:
         try:
@@ -226,18 +248,9 @@ class JobBoard:
             self.files.remove_results(key)
         except Exception as error:
             log.error("the job %s failed: %s: %s", key, type(error).__name__, error)
-            with contextlib.suppress(AntiphonError, KeyError):
-                self._set(
-                    replace(
-                        self.jobs[key],
-                        state=JobState.FAILED,
-                        error="it failed; see the server's log",
-                        ended=time.time(),
-                    )
-                )
-        finally:
-            self._running.pop(key, None)
-            self._next()
+            if key in self.jobs:
+                failed = replace(self.jobs[key], state=JobState.FAILED, error="it failed; see the server's log")
+                self._set(replace(failed, ended=time.time()))
 
     async def _outcome(self, job: Job) -> Job:
         """Does a job; the copy of it that has ended."""
@@ -245,11 +258,11 @@ class JobBoard:
         self.files.remove_results(job.id)  # of a run that was cut off
         try:
             source = self.path(job.task.file) if job.task.file else None
-            words = command(job.task, source, folder)
+            words = command(job.task, source, folder, own_scripts=self._own_scripts)
             make_folder(folder, PRIVATE_FOLDER)
         except AntiphonError as error:
             return replace(job, state=JobState.FAILED, error=str(error))
-        outcome = await perform(words, lambda share: self._progress(job.id, share))
+        outcome = await perform(words, lambda share: self._progress(job.id, share), most=self.files.room)
         if outcome.status:
             self.files.remove_results(job.id)
             return replace(job, state=JobState.FAILED, error=self._plain(_reason(outcome), job))
@@ -278,9 +291,35 @@ class JobBoard:
             self._changed(self.jobs[key])
 
     def _set(self, job: Job) -> None:
-        self._table.put(job)
         self.jobs[job.id] = job
+        self._unwritten[job.id] = None
+        self._write()
         self._changed(job)
+
+    def _write(self) -> None:
+        """Writes what has changed; where that fails, all of it again after a pause."""
+        if self._timer is not None:
+            return
+        try:
+            for key in list(self._unwritten):
+                if key in self.jobs:
+                    self._table.put(self.jobs[key])
+                else:
+                    self._table.remove(key)
+                del self._unwritten[key]
+        except FileError as error:
+            if not self._failing:
+                self._failing = True
+                log.error("changes of jobs are kept in memory until they can be written: %s", error)
+            self._timer = asyncio.get_running_loop().call_later(AGAIN_SECONDS, self._write_again)
+        else:
+            if self._failing:
+                self._failing = False
+                log.warning("changes of jobs are written again")
+
+    def _write_again(self) -> None:
+        self._timer = None
+        self._write()
 
     def _check_needed(self, key: str) -> None:
         needed = next((job for job in self.jobs.values() if job.task.file == key and not job.state.over), None)
@@ -288,10 +327,11 @@ class JobBoard:
             raise Refusal(409, f"the job {needed.id} works on this; cancel it first (DELETE /api/jobs/{needed.id})")
 
     def _forget(self, job: Job) -> None:
-        self._table.remove(job.id)
         self.files.remove_results(job.id)
         self._overviews.remove(job.id)
         del self.jobs[job.id]
+        self._unwritten[job.id] = None
+        self._write()
         self._listed()
 
 

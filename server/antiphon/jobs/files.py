@@ -132,6 +132,11 @@ class FileShelf:
         """Bytes of all files and results, with what is being received."""
         return sum(entry.bytes for entry in self.entries.values()) + sum(self._sizes.values()) + self._arriving
 
+    @property
+    def room(self) -> int:
+        """Bytes that a file of a job's results may have: what is left here, and half of what the disk has."""
+        return max(0, min(MAX_FOLDER - self.size, shutil.disk_usage(self._results).free // 2))
+
     def check_room(self) -> None:
         """Raises `Refusal` where the folder is full."""
         if self.size > MAX_FOLDER:

@@ -1,7 +1,7 @@
 """The live sets that clients of HTTP may render: scripts that lie on this machine already, by name.
 
-A script is a program and runs with its owner's rights. So a client names one that ships or one of the owner's, and
-never sends one.
+A script is a program and runs with its owner's rights. So a client names one that ships, or one of the performer's
+folder. That folder is where HTTP saves scripts, so what lies there is evaluated with `serve --live` alone.
 """
 
 from __future__ import annotations

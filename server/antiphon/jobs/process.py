@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from antiphon.runtime.child_process import PROGRESS_VARIABLE, end_with_parent
 
@@ -35,7 +37,10 @@ class Outcome:
 
 
 async def perform(
-    words: Sequence[str], progress: Callable[[float], None] = lambda share: None, module: str = "antiphon"
+    words: Sequence[str],
+    progress: Callable[[float], None] = lambda share: None,
+    module: str = "antiphon",
+    most: int | None = None,
 ) -> Outcome:
     """Runs a command of Antiphon to its end.
 
@@ -43,6 +48,7 @@ async def perform(
         words: Its words, without the interpreter.
         progress: Called with the share that is done, 0 to 1.
         module: The module to run: that of `antiphon`'s commands, or another with a `main`.
+        most: Bytes of a file that it writes; None for no bound. A small FLAC file may hold hours of silence.
 
     Returns:
         How it ended. When the task is cancelled, the command is ended first.
@@ -59,7 +65,7 @@ async def perform(
             pass_fds=(writing,),
             env={**os.environ, PROGRESS_VARIABLE: str(writing), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             start_new_session=True,
-            preexec_fn=_begin,
+            preexec_fn=partial(_begin, most),
         )  # fmt: skip
         os.close(writing)
         writing = -1
@@ -81,8 +87,10 @@ async def perform(
             os.close(writing)
 
 
-def _begin() -> None:
-    """In the new process: it ends with this one, and gives way to everything that plays."""
+def _begin(most: int | None) -> None:
+    """In the new process: it ends with this one, gives way to everything that plays, and writes no larger files."""
+    if most is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     end_with_parent()
     os.nice(NICE)
 

@@ -103,7 +103,7 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     """The task of `POST /api/live/SET`.
 
     Args:
-        name: A live set's name; a script from the network is never evaluated.
+        name: A live set's name; it is looked up, and no script is taken from the request.
         body: {"bars": 16, "file": ID, "format": ".wav", "midi": true}; all may be missing. The file is what the patch
             hears as its input.
         path_of: As for `run_task`.
@@ -125,27 +125,35 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
     return Task("live", name, key, suffix, {}, ("--bars", f"{bars:g}"), beside)
 
 
-def command(task: Task, source: Path | None, folder: Path) -> list[str]:
+def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:
     """The command line of a task, without the interpreter.
 
     Args:
         task: What is asked for.
         source: The file it works on.
         folder: Where the results go.
+        own_scripts: Whether a live set of the performer's folder may be evaluated, where HTTP writes.
 
     Returns:
         Its words.
 
     Raises:
-        WireError: The live set was removed meanwhile.
+        WireError: The live set was removed meanwhile, or is not evaluated.
     """
     out = str(folder / f"out{task.suffix}")
     beside = [word for option, name in task.beside.items() for word in (option, str(folder / name))]
     if task.command == "run":
         return ["run", *task.arguments, *beside, "--", task.name, str(source), out]
     given = ["--in", str(source)] if source is not None else []
-    played = str(live_set(task.name).path) if task.command == "live" else task.name
+    played = str(_script(task.name, own_scripts)) if task.command == "live" else task.name
     return ["render", "--out", out, *given, *task.arguments, *beside, "--", played]
+
+
+def _script(name: str, own_scripts: bool) -> Path:
+    script = live_set(name)
+    if script.own and not own_scripts:  # a job of an earlier server, too
+        raise WireError(f"{name} was saved on the page, and is evaluated by a server with --live alone")
+    return script.path
 
 
 def _fields(body: object, known: tuple[str, ...]) -> Mapping[str, Any]:

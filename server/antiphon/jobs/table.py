@@ -17,7 +17,7 @@ from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder
 
 VERSION = 1
 """Of the tables below, in the file's `user_version`."""
-WAIT_SECONDS = 1.0
+WAIT_SECONDS = 0.1
 """For another server of the same owner that writes."""
 _ADVICE = "move its folder away, with the files of its jobs: a new one is made"
 _TABLES = """

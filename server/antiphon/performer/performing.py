@@ -14,11 +14,13 @@ from typing import Any
 
 from antiphon.errors import EngineError
 from antiphon.performer.branch import Processes
+from antiphon.performer.handover import Handover
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.player import LEAD, Display, Player
 from antiphon.performer.scripts import ScriptFile, ScriptSource
 from antiphon.performer.server import OwnServer
 from antiphon.performer.wire import BeatClock, ServerConnection
+from antiphon.runtime import paths
 from antiphon.wire.osc import Message
 from antiphon.wire.text import printable
 
@@ -34,6 +36,8 @@ MOST_LINES = 50
 """Lines of what the script prints that are shown in a second."""
 _REASONS = 64
 """Reasons of the server whose repetition is not shown."""
+FOREIGN = "the server on this OSC port does not have your token: no script is taken from it"
+UNPROVED = "a script came by OSC that does not prove your token; it is not performed"
 _QUIETEST = 1e-6
 
 
@@ -65,7 +69,7 @@ class Performing:
             UsageError: There is no such file.
         """
         self._path, self._show, self._patch, self._serve = path, show, patch, serve
-        self._by_osc = source is None
+        self._by_osc, self._handover = source is None, Handover(paths.config())
         self._source = ScriptFile(path, show) if source is None else source
         self.wire, self._clock = ServerConnection(osc_port), BeatClock()
         self._processes = Processes()
@@ -148,6 +152,8 @@ class Performing:
         if self.wire.open():
             self.wire.send("/tempo")
             self.wire.send("/patch/hint")
+            if self._by_osc and (asked := self._handover.begin()):
+                self.wire.send("/live/join", asked)
             self._plays, self._met = None, True
             if self._lost:
                 self._show("connected again")
@@ -214,12 +220,21 @@ class Performing:
             case "/fail", ("/patch/load", reason) if self._loading is not None:
                 self._loading = None
                 self.player.refuse(printable(str(reason)))
+            case "/fail", ("/live/join" | "/live/perform", *_):
+                pass  # the server evaluates nothing
             case "/fail", (str(what), reason):
                 self._refused(what, str(reason))
             case "/panic", _:
                 self.player.panic()
-            case "/live/eval", (str(text),) if self._by_osc:
+            case "/live/challenge", (str(given), proof) if self._by_osc:
+                if answer := self._handover.answer(self.wire.port, given, proof):
+                    self.wire.send("/live/perform", answer)
+                else:
+                    self._fault(FOREIGN)
+            case "/live/eval", (str(text), int(number), proof) if self._handover.takes(text, number, proof):
                 self.player.save(text)
+            case "/live/eval", _ if self._by_osc:
+                self._fault(UNPROVED)
             case "/cue", (str(name), *value):
                 self.player.cue(name, value[0] if value else None)
             case "/note/on", (note, velocity, channel, str(node)):
@@ -234,7 +249,10 @@ class Performing:
         """The server takes a message not."""
         line = self._lines.get(what, 0)
         name = os.path.basename(self._path)
-        sentence = f"{name} line {line}: {reason}" if line else f"{name}: {what}: {reason}"
+        self._fault(f"{name} line {line}: {reason}" if line else f"{name}: {what}: {reason}")
+
+    def _fault(self, sentence: str) -> None:
+        """Shows a sentence that was not shown lately."""
         if sentence not in self._reasons:
             self._reasons.append(sentence)
             self._show(printable(sentence), fault=True)

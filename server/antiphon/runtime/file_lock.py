@@ -12,12 +12,13 @@ from antiphon.errors import FileError
 from antiphon.runtime.paths import PRIVATE, make_folder, why
 
 
-def lock(path: Path, mode: int = PRIVATE) -> int | None:
+def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None:
     """Locks a file, which is made where there is none, until the descriptor is closed or the process ends.
 
     Args:
         path: The file, which is left as it is.
         mode: Permissions of a new file, less the umask.
+        shared: Whether others may have it, too, that want it shared.
 
     Returns:
         Its descriptor, which adds to the file and which the caller closes; None where another process has the lock.
@@ -31,7 +32,7 @@ def lock(path: Path, mode: int = PRIVATE) -> int | None:
     except OSError as error:
         raise FileError(f"cannot write {path}: {why(error)}") from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(descriptor)
         return None

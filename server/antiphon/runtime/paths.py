@@ -92,14 +92,17 @@ def plugins() -> Path:
 
 
 def runtime() -> Path:
-    """Creates the folder for a running server's state, mode 0700; `FileError` if it cannot, or is another user's."""
+    """Creates the folder for a running server's state, mode 0700; `FileError` if it cannot, or is another user's.
+
+    Outside a home that is named there is one for each network namespace, since each has all port numbers.
+    """
     home, given = os.environ.get(HOME), os.environ.get("XDG_RUNTIME_DIR")
     if home:
         folder = Path(home).expanduser().absolute() / "run"
     elif given and os.access(given, os.W_OK):
-        folder = Path(given) / "antiphon"
+        folder = Path(given) / f"antiphon-{_network()}"
     else:
-        folder = Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}"
+        folder = Path(tempfile.gettempdir()) / f"antiphon-{os.getuid()}-{_network()}"
     make_folder(folder.parent)
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -112,6 +115,14 @@ def runtime() -> Path:
     except OSError as error:
         raise FileError(f"cannot use {folder}: {error.strerror}; set {HOME} to a folder you can write to") from None
     return folder
+
+
+def _network() -> int:
+    """The number of this process's network namespace; 0 where the system does not say."""
+    try:
+        return os.stat("/proc/self/ns/net").st_ino
+    except OSError:
+        return 0
 
 
 def make_folder(folder: Path, mode: int = 0o777) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -11,10 +12,12 @@ from pathlib import Path
 
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime import paths
+from antiphon.runtime.file_lock import lock
 
 log = logging.getLogger("antiphon.lan")
 
 TOKEN_FILE = "token"
+_IN_USE = "token.lock"
 TOKEN = re.compile(r"[0-9a-f]{32}")
 
 
@@ -38,21 +41,41 @@ def read_secret(path: Path) -> str:
 
 
 def store_token(folder: Path, token: str) -> None:
-    """Replaces the token.
+    """Replaces the token, unless a server runs by another one.
 
     Args:
         folder: The configuration folder.
         token: 32 hexadecimal digits, in small letters.
 
     Raises:
-        UsageError: It is something else; what it is, is not repeated.
+        UsageError: It is something else, which is not repeated; or a server runs by another token.
         FileError: The file cannot be written.
     """
     if not TOKEN.fullmatch(token):
         raise UsageError(
             "a token is 32 hexadecimal digits in small letters, which this one is not; `openssl rand -hex 16` makes one"
         )
-    paths.write_atomic(paths.make_folder(folder) / TOKEN_FILE, token.encode() + b"\n", 0o600)
+    with contextlib.suppress(OSError):
+        if find_token(folder) == token:
+            return
+    free = lock(folder / _IN_USE)
+    if free is None:
+        raise UsageError(
+            "a server of yours runs by another token; give this one the same token, or a home of its own "
+            f"({paths.HOME}=FOLDER)"
+        )
+    paths.write_atomic(folder / TOKEN_FILE, token.encode() + b"\n", 0o600)
+    os.close(free)
+
+
+def keep_token(folder: Path) -> None:
+    """Makes the token where there is none, and lets no other start replace it as long as this process runs.
+
+    The processes that use it would each make one.
+    """
+    with contextlib.suppress(FileError):  # a folder that cannot be written, which web reports
+        load_token(folder)
+        lock(folder / _IN_USE, shared=True)
 
 
 def load_token(folder: Path) -> str:
@@ -68,22 +91,62 @@ def load_token(folder: Path) -> str:
         FileError: The file cannot be read or written.
     """
     path = folder / TOKEN_FILE
-    descriptor = -1
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-        private = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077 == 0
-        token = os.read(descriptor, 64).decode("latin-1").strip()
-    except FileNotFoundError:
-        pass
+        token = find_token(folder)
     except OSError as error:
         raise FileError(f"the token {path} cannot be read ({error.strerror}); remove it, a new one is made") from None
-    finally:
-        if descriptor >= 0:
-            os.close(descriptor)
-    if descriptor >= 0:
-        if private and TOKEN.fullmatch(token):
-            return token
+    if token:
+        return token
+    if os.path.lexists(path):
         log.warning("the token in %s was damaged or could be read by others: a new one was made", folder)
     token = secrets.token_hex(16)
     paths.write_atomic(path, token.encode() + b"\n", 0o600)
     return token
+
+
+def find_token(folder: Path) -> str:
+    """Reads the token.
+
+    Args:
+        folder: The configuration folder.
+
+    Returns:
+        32 hexadecimal digits; "" where there is no token, or it is damaged or others could have read it.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    try:
+        descriptor = os.open(folder / TOKEN_FILE, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
+    except FileNotFoundError:
+        return ""
+    try:
+        private = stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077 == 0
+        token = os.read(descriptor, 64).decode("latin-1").strip()
+    finally:
+        os.close(descriptor)
+    return token if private and TOKEN.fullmatch(token) else ""
+
+
+class OwnerToken:
+    """The token of a server that runs: that of the file, whose owner may have changed it since the start."""
+
+    def __init__(self, folder: Path) -> None:
+        """Reads it, or creates one; raises as `load_token`."""
+        self._folder, self._token = folder, load_token(folder)
+        self._seen = self._stamp()
+
+    def __call__(self) -> str:
+        """What the file has; the last that was read where it has none now."""
+        if self._seen != (seen := self._stamp()):
+            self._seen = seen
+            with contextlib.suppress(OSError):
+                self._token = find_token(self._folder) or self._token
+        return self._token
+
+    def _stamp(self) -> object:
+        try:
+            found = os.lstat(self._folder / TOKEN_FILE)
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns, found.st_mode

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from antiphon.io.http_message import HttpRequest, Refusal
+from antiphon.wire.ip_address import own_machine
 
 log = logging.getLogger("antiphon.lan")
 
@@ -22,7 +23,43 @@ WRONG_GUESSES, GUESS_SECONDS, GUESSERS = 10, 60.0, 1024
 PROTOCOL = "antiphon"
 """The subprotocol of pages' WebSockets. Browsers cannot send an Authorization header with a WebSocket, so a page offers
 two subprotocols, this one and `token.` with the token, and gets this one."""
+START = "nothing is evaluated: start the server with `antiphon serve --live`"
 _SIOCGIFADDR = 0x8915
+
+
+@dataclass(frozen=True, slots=True)
+class CodeGuard:
+    """Decides which requests, beyond the token, may store a script here or have one evaluated that was stored so.
+
+    A script is a program. It is taken from programs of this machine, and evaluated with `--live` alone.
+
+    Attributes:
+        live: Whether the server evaluates (`--live`).
+        proxied: Whether a proxy asks (`--proxy`): then every request has the proxy's address, whoever sent it.
+    """
+
+    live: bool = False
+    proxied: bool = False
+
+    @property
+    def evaluates(self) -> bool:
+        """Whether any request may have a script evaluated."""
+        return self.live and not self.proxied
+
+    def reason(self, request: HttpRequest, *, evaluate: bool = True) -> str:
+        """Why a request may not; "" where it may. evaluate: whether it is to be evaluated, not only stored."""
+        if evaluate and not self.live:
+            return START
+        if self.proxied:
+            return "with --proxy no script is taken by HTTP; use `antiphon live` on the server's machine"
+        if not own_machine(request.peer):
+            return "scripts are taken from the server's own machine alone; open the page there, on 127.0.0.1"
+        return ""
+
+    def check(self, request: HttpRequest, *, evaluate: bool = True) -> None:
+        """Raises `Refusal` where there is a `reason`."""
+        if reason := self.reason(request, evaluate=evaluate):
+            raise Refusal(403, reason)
 
 
 @dataclass(slots=True)
@@ -30,12 +67,12 @@ class TokenGuard:
     """Admits requests with the token, and counts wrong tokens per address.
 
     Attributes:
-        token: None where there is none; then every request that needs it is refused.
+        token: The token, or what gives it; None where there is none: then every request that needs it is refused.
         everything: Whether every request needs it (`--lan`), not only those that change something.
         clock: Seconds.
     """
 
-    token: str | None
+    token: str | Callable[[], str] | None
     everything: bool = False
     clock: Callable[[], float] = time.monotonic
     _wrong: dict[str, deque[float]] = field(default_factory=dict)
@@ -64,7 +101,8 @@ class TokenGuard:
                 "this needs the token: Authorization: Bearer TOKEN (the file `token` in the configuration folder)",
                 (("WWW-Authenticate", 'Bearer realm="antiphon"'),),
             )
-        if not hmac.compare_digest(given.strip().encode("latin-1", "replace"), self.token.encode()):
+        token = self.token if isinstance(self.token, str) else self.token()
+        if not hmac.compare_digest(given.strip().encode("latin-1", "replace"), token.encode()):
             self._slow_down(request.peer)
             self._count(request.peer)
             raise Refusal(403, "this is not the token")

@@ -15,13 +15,15 @@ from antiphon.errors import WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.io.http_message import Refusal
 from antiphon.wire.ip_address import plain_ip
-from antiphon.wire.osc import Arg, decode, encode
+from antiphon.wire.osc import Arg, Bundle, Packet, decode, encode
 from antiphon.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
 
 PATIENCE = 10.0
 """Seconds until a request without an answer fails; a control that was killed is back within two."""
 AGAIN = 3.0
 """Seconds until a request is sent again; at once where control reports that it was restarted."""
+CODE = b"/live/"
+"""How addresses begin that hand scripts over; no pattern matches them."""
 MAX_WAITING = 64
 """Requests that may be queued; further ones are refused with 503."""
 
@@ -117,21 +119,17 @@ class ControlLink:
             args: Its arguments.
 
         Raises:
-            WireError: The message cannot be encoded, or the socket is full.
+            WireError: The message cannot be encoded, hands over code, or the socket is full.
         """
-        try:
-            self._sender.sendto(encode(address, *args), self.osc)
-        except OSError as error:
-            raise WireError(f"{address} was not sent ({error.strerror}); try again") from None
+        self.forward(encode(address, *args))
 
     def forward(self, packet: bytes) -> None:
-        """Sends an encoded OSC packet as `send` does; `WireError` where it is none, or the socket is full."""
-        if isinstance(decoded := decode(packet), WireError):
-            raise decoded
+        """Sends an encoded OSC packet as `send` does; `WireError` also where it is none."""
+        _check(decode(packet))
         try:
             self._sender.sendto(packet, self.osc)
         except OSError as error:
-            raise WireError(f"the packet was not sent ({error.strerror}); try again") from None
+            raise WireError(f"the message was not sent ({error.strerror}); try again") from None
 
     async def serve(self) -> None:
         """Sends the queued requests and distributes the answers, until it is cancelled."""
@@ -207,3 +205,17 @@ def _data(answer: Any) -> Any:
     if not isinstance(answer, dict) or "data" not in answer:
         raise Refusal(int(answer.get("status", 400)), str(answer.get("error", "control refused")))
     return answer["data"]
+
+
+def _check(packet: Packet) -> None:
+    """Raises `WireError` for what is no packet, and for one that hands a script over.
+
+    Control takes those from programs of this machine, which what comes by HTTP need not be.
+    """
+    if isinstance(packet, WireError):
+        raise packet
+    if isinstance(packet, Bundle):
+        for item in packet.items:
+            _check(item)
+    elif packet.address.startswith(CODE):
+        raise WireError("scripts are not taken by this way; POST /api/live/eval does")

@@ -9,12 +9,12 @@ from typing import Any
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
+from antiphon.web.access import START
 from antiphon.web.page.feed import PageFeed
 from antiphon.wire.script_link import LONGEST, pack, unpack
 
 MESSAGES = 64
 """Messages that are read in one turn of the event loop."""
-START = "nothing is evaluated: start the server with `antiphon serve --live`"
 IDLE: dict[str, Any] = {
     "playing": False, "reading": False, "silent": False, "version": 0, "tried": 0, "begins": 0.0, "name": "", "by": "",
     "fault": None,

@@ -22,9 +22,9 @@ from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.io.tap_memory import TapMemory
-from antiphon.runtime.token import load_token
+from antiphon.runtime.token import OwnerToken, load_token
 from antiphon.web import health
-from antiphon.web.access import TokenGuard, local_addresses
+from antiphon.web.access import CodeGuard, TokenGuard, local_addresses
 from antiphon.web.api import openapi
 from antiphon.web.api.classify import ClassifyRoutes
 from antiphon.web.api.jobs import JobRoutes
@@ -92,17 +92,18 @@ async def serve_http(
         server.tls, fingerprint = tls_context(folder, addresses)
         server.hosts = frozenset(addresses)
         server.token = load_token(folder)
-        server.authorise = _with_page(TokenGuard(server.token, everything=True).check)
+        server.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
     elif proxy:
         server.proxied = frozenset(name.lower() for name in proxy)
-        server.authorise = _with_page(TokenGuard(load_token(folder), everything=True).check)
+        server.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
     else:
         server.authorise = TokenGuard(_token_if_any(folder)).check
     feed = routes.install(server, control, catalog, taps)
-    LiveRoutes(server, control, PerformerLink(scripts, feed)).add()
+    guard = CodeGuard(scripts is not None, bool(proxy))
+    LiveRoutes(server, control, PerformerLink(scripts, feed), guard).add()
     if jobs is not None:
-        job_routes = JobRoutes(server, catalog, jobs)
+        job_routes = JobRoutes(server, catalog, jobs, guard)
         job_routes.start()
         server.closing.append(job_routes.close)
         server.draining.append(job_routes.drain)
@@ -248,9 +249,9 @@ def _with_page(check: Authorise) -> Authorise:
     return checked
 
 
-def _token_if_any(folder: Path) -> str | None:
+def _token_if_any(folder: Path) -> OwnerToken | None:
     try:
-        return load_token(folder)
+        return OwnerToken(folder)
     except FileError as error:
         log.warning("approvals are off, there is no token: %s", error)
         return None

@@ -1,8 +1,16 @@
-"""An IP address as text, in its usual form."""
+"""An IP address as text: its usual form, and whether it is this machine's."""
 
 from __future__ import annotations
 
 import ipaddress
+
+
+def own_machine(host: str) -> bool:
+    """Whether an address is loopback; the kernel drops packets with such a source that arrive from outside."""
+    try:
+        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
 
 
 def plain_ip(text: str) -> str:

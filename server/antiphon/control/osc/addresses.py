@@ -169,6 +169,12 @@ ADDRESSES = (
     Address("/cue", "s:name [x:value]", "Wakes the loops of live scripts that wait for this name: subscribers are "
             "sent the message.", live.cue),
     Address("/live/eval", "s:token s:script", "With `serve --live`: hands a live script to `antiphon live`, as if "
-            "it was saved so. Only programs of this machine may send it, with the owner's token. Answers `/done`.",
+            "it was saved so. Only programs of this machine may send it, with the owner's token, or after `/live/join` "
+            "with a proof of it. Answers `/done`, after a proof with the number of programs that get it.",
             live.evaluate, OWNER),
+    Address("/live/join", "s:nonce", "With `serve --live`, over TCP: answers `/live/challenge s:nonce s:proof`, by "
+            "which a program of the owner knows its server. How proofs are made: docs/live-coding.md.",
+            live.join, OWNER),
+    Address("/live/perform", "s:proof", "After `/live/join`, of a program that proves the token: it is sent "
+            "`/live/eval s:script i:number s:proof` from now on. Answers `/done`.", live.perform, OWNER),
 )  # fmt: skip

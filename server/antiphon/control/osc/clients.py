@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from antiphon.errors import UsageError, WireError
 from antiphon.io.osc_peer import Level, Peer
+from antiphon.wire.ip_address import own_machine
 from antiphon.wire.osc import encode
 
 MAX_SURFACES = 64
@@ -169,14 +170,6 @@ class Access:
     def _changed(self) -> None:
         self.changes += 1
         self.on_change()
-
-
-def own_machine(host: str) -> bool:
-    """Whether an address is loopback; the kernel drops packets with such a source that arrive from outside."""
-    try:
-        return ipaddress.ip_address(host.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
 
 
 def _address(host: str) -> str:

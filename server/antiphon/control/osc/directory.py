@@ -6,6 +6,7 @@ from functools import partial
 
 from antiphon.control.osc.addresses import ADDRESSES, OscServer
 from antiphon.control.osc.handlers.graph import node_routes
+from antiphon.control.osc.handlers.live import CODE
 from antiphon.control.osc.route import AddressRoute
 from antiphon.session.graph_state import GraphState
 from antiphon.session.router import Router
@@ -28,7 +29,8 @@ class Directory:
         for item in ADDRESSES:
             handler = partial(item.handler, server)
             route = AddressRoute(item.path, handler, item.level, item.timed, at_once=item.at_once)
-            self.router.put(item.path.encode(), route)
+            # no pattern hands a script over: what looks for those addresses would not see it
+            self.router.put(item.path.encode(), route, patterns=not item.path.startswith(CODE))
         self._routed: dict[str, int] = {}
 
     def follow(self, state: GraphState) -> None:

@@ -15,7 +15,9 @@ from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.job import Job, Task
+from antiphon.jobs.live_sets import live_set
 from antiphon.jobs.request import live_task, render_task, run_task
+from antiphon.web.access import CodeGuard
 from antiphon.web.api.graph_json import plugin_json
 from antiphon.web.server import HttpServer
 
@@ -31,15 +33,17 @@ TYPES = {
 class JobRoutes:
     """Adds the routes; the table of jobs is opened by the first request that needs it, or where jobs were left."""
 
-    def __init__(self, server: HttpServer, catalog: Catalog, folder: Path) -> None:
+    def __init__(self, server: HttpServer, catalog: Catalog, folder: Path, guard: CodeGuard | None = None) -> None:
         """Adds the routes.
 
         Args:
             server: To add them to; its WebSocket clients get every change of a job.
             catalog: The plugins there are.
             folder: For the table, files and results.
+            guard: Decides who may have a script evaluated that was saved on the page; None for nobody.
         """
         self._server, self._catalog, self._folder = server, catalog, folder
+        self._guard = CodeGuard() if guard is None else guard
         self._opened: JobBoard | None = None
         server.add("GET", "/api/plugins", self._plugins)
         server.add("GET", "/api/plugins/*", self._plugin)
@@ -78,7 +82,9 @@ class JobRoutes:
 
     def _board(self) -> JobBoard:
         if self._opened is None:
-            self._opened = JobBoard(self._folder, self._changed, self._server.listeners.files)
+            self._opened = JobBoard(
+                self._folder, self._changed, self._server.listeners.files, own_scripts=self._guard.evaluates
+            )
             self._opened.start()
         return self._opened
 
@@ -130,13 +136,23 @@ class JobRoutes:
         if what != "render":
             raise Refusal(404, "a live set takes POST at /render")
         board, body = self._board(), request.json()
+        await asyncio.to_thread(self._check_script, request, name)
         return self._accepted(await asyncio.to_thread(live_task, name, body, board.path))
 
     async def _repeat(self, request: HttpRequest) -> Response:
         key, _, what = _tail(request, "/api/jobs/").partition("/")
         if what != "repeat":
             raise Refusal(404, "a job takes POST at /repeat")
-        return self._answer(self._board().repeat(key))
+        board = self._board()
+        task = board.job(key).task
+        if task.command == "live":
+            await asyncio.to_thread(self._check_script, request, task.name)
+        return self._answer(board.repeat(key))
+
+    def _check_script(self, request: HttpRequest, name: str) -> None:
+        """Raises `Refusal` for a script that may have come by HTTP, where this request may not have it evaluated."""
+        if live_set(name).own:
+            self._guard.check(request)
 
     def _accepted(self, task: Task) -> Response:
         return self._answer(self._board().add(task))

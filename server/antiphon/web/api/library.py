@@ -9,8 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
-import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +27,8 @@ log = logging.getLogger("antiphon.library")
 Found = TypeVar("Found")
 EXCERPTS = 2
 """Excerpts that are decoded at a time."""
+MOST_WAITING = 64
+"""Questions to the catalogue that wait."""
 NO_MAP: dict[str, Any] = {"tracks": [], "artists": [], "genres": [], "unplaced": 0}
 
 
@@ -41,7 +43,11 @@ class LibraryRoutes:
             root: The folder of the catalogue; None for the performer's library.
         """
         self._root = paths.library() if root is None else root
-        self._lock, self._decoding = threading.Lock(), asyncio.Semaphore(EXCERPTS)
+        self._decoding = asyncio.Semaphore(EXCERPTS)
+        # a thread of its own: those of the event loop, of which there are few, would all wait for the catalogue
+        self._thread = ThreadPoolExecutor(1, "library")
+        self._waiting = 0
+        self._making: asyncio.Future[bytes] | None = None
         self._stamp: tuple[float, ...] | None = None
         self._table: TrackTable | None = None
         self._map = b""
@@ -53,13 +59,16 @@ class LibraryRoutes:
 
     async def close(self) -> None:
         """Ends the process that places tracks; it is begun anew when it is asked for."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
         if self._placing is not None and self._placing.returncode is None:
             self._placing.terminate()
             await self._placing.wait()
 
     async def _get_map(self, request: HttpRequest) -> Response:
         placing = self._placing is not None and self._placing.returncode is None
-        body = await asyncio.to_thread(self._map_body)
+        if self._making is None or self._making.done():
+            self._making = asyncio.ensure_future(self._in_thread(self._map_body))
+        body = await asyncio.shield(self._making)  # those who ask meanwhile share it
         return Response(200, body[:-1] + (b', "placing": %s}' % (b"true" if placing else b"false")))
 
     async def _place(self, request: HttpRequest) -> Response:
@@ -81,7 +90,7 @@ class LibraryRoutes:
 
             return next_summaries(catalogue, request_of(catalogue, data), self._tracks(catalogue))
 
-        return answer({"matches": await asyncio.to_thread(self._with_catalogue, work)})
+        return answer({"matches": await self._in_thread(self._with_catalogue, work)})
 
     async def _excerpt(self, request: HttpRequest) -> Response:
         number, _, rest = request.path.removeprefix("/api/library/tracks/").partition("/")
@@ -97,11 +106,21 @@ class LibraryRoutes:
             row = next(iter(catalogue.rows(path=path, only=("sections",))))
             return path, excerpt.begins(row.duration or 0.0, row.values)
 
-        path, start = await asyncio.to_thread(self._with_catalogue, find)
+        path, start = await self._in_thread(self._with_catalogue, find)
         from antiphon.library import excerpt
 
         async with self._decoding:
             return Response(200, await asyncio.to_thread(excerpt.wav, path, start), "audio/wav")
+
+    async def _in_thread(self, work: Callable[..., Found], *given: Any) -> Found:
+        """Runs something with the catalogue, one thing at a time; `Refusal` where too many wait for it."""
+        if self._waiting >= MOST_WAITING:
+            raise Refusal(503, "the library has too many questions; try again", (("Retry-After", "5"),))
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work, *given)
+        finally:
+            self._waiting -= 1
 
     @property
     def _exists(self) -> bool:
@@ -110,12 +129,12 @@ class LibraryRoutes:
         return (self._root / FILE).is_file()
 
     def _with_catalogue(self, work: Callable[[Catalogue], Found]) -> Found:
-        """Runs in a thread: one at a time uses the tracks in memory."""
+        """Runs in the library's thread, so that one at a time uses the tracks in memory."""
         from antiphon.library.catalogue import Catalogue
 
         if not self._exists:
             raise Refusal(409, "the library is empty; `antiphon library add FOLDER` adds sound files")
-        with self._lock, Catalogue(self._root) as catalogue:
+        with Catalogue(self._root) as catalogue:
             return work(catalogue)
 
     def _tracks(self, catalogue: Catalogue) -> TrackTable:

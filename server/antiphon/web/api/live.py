@@ -1,7 +1,7 @@
 """The routes of live scripts: run and stop them, what they can say, those that ship and the performer's own.
 
 What evaluates or writes needs the owner's token, on loopback too: a page of another site, or another user of this
-machine, does not know it.
+machine, does not know it. It is taken from this machine alone (`CodeGuard`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from antiphon.errors import FileError
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
 from antiphon.runtime import paths
+from antiphon.web.access import CodeGuard
 from antiphon.web.api.live_words import sound_names, words
 from antiphon.web.control_link import ControlLink
-from antiphon.web.performer_link import START, PerformerLink
+from antiphon.web.performer_link import PerformerLink
 from antiphon.web.server import HttpServer
 from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION
 
@@ -28,15 +29,19 @@ SAMPLER = "sampler"
 class LiveRoutes:
     """The handlers."""
 
-    def __init__(self, server: HttpServer, control: ControlLink, performer: PerformerLink) -> None:
+    def __init__(
+        self, server: HttpServer, control: ControlLink, performer: PerformerLink, guard: CodeGuard | None = None
+    ) -> None:
         """Adds nothing yet.
 
         Args:
             server: To add the routes to.
             control: Knows the patch.
             performer: What performs.
+            guard: Decides who may store and evaluate; None for programs of this machine, where there is a performer.
         """
         self._server, self._control, self._performer = server, control, performer
+        self._guard = CodeGuard(performer.on) if guard is None else guard
 
     def add(self) -> None:
         """Adds the routes, and reads what the performer reports."""
@@ -55,7 +60,8 @@ class LiveRoutes:
         server.counts["live_dropped"] = lambda: performer.dropped
 
     async def _state(self, request: HttpRequest) -> Response:
-        return answer({"on": self._performer.on, "start": "" if self._performer.on else START, **self._performer.state})
+        reason = self._guard.reason(request)
+        return answer({"on": not reason, "start": reason, **self._performer.state})
 
     async def _script(self, request: HttpRequest) -> Response:
         if self._performer.script is None:
@@ -74,8 +80,7 @@ class LiveRoutes:
         return answer(found)
 
     async def _evaluate(self, request: HttpRequest) -> Response:
-        if not self._performer.on:
-            raise Refusal(403, START)
+        self._guard.check(request)
         body = _body(request)
         text, version = _text(body), body.get("version")
         if isinstance(version, bool) or not isinstance(version, int) or not 0 < version <= MAX_VERSION:
@@ -94,6 +99,7 @@ class LiveRoutes:
         return answer(await asyncio.to_thread(_read, _name(request)))
 
     async def _save(self, request: HttpRequest) -> Response:
+        self._guard.check(request, evaluate=False)
         body = _body(request)
         text, replaces = _text(body), body.get("replace") is True
         await asyncio.to_thread(_write, name := _name(request), text, replaces)

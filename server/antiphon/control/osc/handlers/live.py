@@ -6,15 +6,15 @@ Each handler takes the server, the sender, the arguments and the time; `addresse
 
 from __future__ import annotations
 
-import hmac
 from typing import Protocol
 
 from antiphon.control.osc.arguments import Args, most, number, text
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
+from antiphon.control.osc.script_gate import LONGEST_SCRIPT, ScriptGate
 from antiphon.control.replies import Replies
 from antiphon.errors import WireError
-from antiphon.io.osc_peer import Level, Peer
+from antiphon.io.osc_peer import Peer
 from antiphon.runtime.shortening import short_repr
 from antiphon.session.commands import When
 from antiphon.session.schedule import MAX_BEAT
@@ -22,10 +22,8 @@ from antiphon.wire.osc import Message, encode
 
 LONGEST_VALUE = 1024
 """Characters of a cue's value."""
-LONGEST_SCRIPT = 48 * 1024
-"""Characters of a script, so that it fits a datagram."""
-
-
+CODE = "/live/"
+"""How the addresses begin by which scripts come."""
 EVALUATE = "/live/eval"
 
 
@@ -35,7 +33,7 @@ class LiveServer(Protocol):
     intake: Intake
     feedback: Feedback
     replies: Replies
-    live_token: str | None
+    scripts: ScriptGate
 
 
 def at(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
@@ -55,12 +53,22 @@ def cue(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
     server.feedback.event("/cue", name, *args[1:])
 
 
+def join(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "s:nonce")
+    server.replies.reply(peer, server.scripts.join(peer, text(args, 0, "nonce")))
+
+
+def perform(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
+    most(args, 1, "s:proof")
+    server.scripts.admit(peer, text(args, 0, "proof"))
+    server.replies.reply(peer, encode("/done", "/live/perform"))
+
+
 def evaluate(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 2, "s:token s:script")
-    if server.live_token is None:
-        raise WireError("this server evaluates nothing; start it with --live")
-    token, script = text(args, 0, "token"), text(args, 1, "script", longest=LONGEST_SCRIPT)
-    if not hmac.compare_digest(token.encode("utf-8", "replace"), server.live_token.encode()):
-        raise WireError("this is not the token; it is in the file `token` of the configuration folder")
-    server.feedback.event(EVALUATE, script, level=Level.OWNER)
-    server.replies.reply(peer, encode("/done", EVALUATE))
+    secret, script = text(args, 0, "token"), text(args, 1, "script", longest=LONGEST_SCRIPT)
+    proved = server.scripts.check(peer, secret, script)
+    sent = server.scripts.packets(script)
+    for performer, packet in sent:
+        server.replies.reply(performer, packet)
+    server.replies.reply(peer, encode("/done", EVALUATE, *([len(sent)] if proved else [])))

@@ -1,0 +1,92 @@
+"""`antiphon eval FILE`: hands a live script to `antiphon live`, without the token on the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from antiphon.cli.osc import PORT, Port, Timeout, closing_socket, listen, refusal, send
+from antiphon.errors import EngineError, UsageError
+from antiphon.wire.frames import Framer
+from antiphon.wire.osc import Message, encode
+
+HOST = "127.0.0.1"
+
+
+def evaluate(
+    script: Annotated[str, typer.Argument(metavar="FILE", help="A live script; - reads standard input.")],
+    port: Port = PORT,
+    timeout: Timeout = 5.0,
+) -> None:
+    """Hand a live script to every `antiphon live` at the server, which was started with --live.
+
+    It takes over on the next bar, as if the file was saved so. Your token is proved, and sent to nobody.
+    """
+    performers = hand_over(_read(script), port, timeout)
+    if not performers:
+        raise EngineError("no `antiphon live` of yours plays at this server; start one, or run scripts on the page")
+    typer.echo(f"handed to {performers} `antiphon live`" if performers > 1 else "handed over")
+
+
+def hand_over(text: str, port: int, timeout: float) -> int:
+    """Hands a script to the server on this machine.
+
+    Args:
+        text: The script.
+        port: The server's OSC port.
+        timeout: Seconds for its answers.
+
+    Returns:
+        How many programs perform it.
+
+    Raises:
+        UsageError: This user has no token.
+        WireError: The server refuses; with its reason.
+        EngineError: No server answers, or it does not have this user's token.
+    """
+    from antiphon.runtime import paths
+    from antiphon.runtime.token import find_token
+    from antiphon.wire.token_proof import TokenProof, nonce
+
+    token, asked = "", nonce()
+    with suppress(OSError):
+        token = find_token(paths.config())
+    if not token:
+        raise UsageError("you have no token here; `antiphon serve --live` makes one, in the same ANTIPHON_HOME")
+    with closing_socket(HOST, port, True) as sock:
+        send(sock, encode("/live/join", asked), True)
+        for message in listen(sock, Framer(), time.monotonic() + timeout):
+            match message.address, message.args:
+                case b"/live/challenge", (str(given), proof):
+                    found = TokenProof(token, port, asked, given)
+                    if not found.check(proof, "server"):
+                        raise EngineError(f"the server on OSC port {port} does not have your token; nothing was sent")
+                    send(sock, encode("/live/eval", found.make("hand over", text), text), True)
+                case b"/done", ("/live/eval", int(count)):
+                    return count
+                case b"/fail", _:
+                    raise refusal(Message(*message))
+    raise EngineError(f"nothing answers on OSC port {port}; start `antiphon serve --live`, or name its --port")
+
+
+def _read(path: str) -> str:
+    """The text of a script; `UsageError` where there is none, or it is too long to be sent."""
+    from antiphon.control.osc.script_gate import LONGEST_SCRIPT
+    from antiphon.runtime.paths import why
+
+    try:
+        with sys.stdin.buffer if path == "-" else open(path, "rb") as file:
+            content = file.read(4 * LONGEST_SCRIPT + 1)
+        text = content.decode()
+    except OSError as error:
+        raise UsageError(f"cannot read {os.path.basename(path)}: {why(error)}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{os.path.basename(path)} is not UTF-8 text") from None
+    if len(text) > LONGEST_SCRIPT:
+        raise UsageError(f"a script that is handed over has at most {LONGEST_SCRIPT:,} characters; save it instead")
+    return text
