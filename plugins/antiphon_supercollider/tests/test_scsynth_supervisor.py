@@ -14,7 +14,7 @@ from antiphon.api import EngineError, Unanswered, osc
 from antiphon_supercollider.external_client import ExternalClient, NoWires, joined
 from antiphon_supercollider.scsynth import external_scsynth
 from antiphon_supercollider.scsynth.scsynth_supervisor import ScsynthSupervisor
-from antiphon_supercollider.tests.test_guest import Fake
+from antiphon_supercollider.tests.test_external_scsynth import Fake
 
 
 class Quiet:
