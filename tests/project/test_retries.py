@@ -29,7 +29,7 @@ PROCESSES = pytest.mark.parametrize("processes", [(), ("-n", "2", "--dist", "loa
 
 
 def run(folder: Path, failures: int, *args: str, mark: str = "@pytest.mark.live", listed: bool = False):
-    """Runs a tree with a test that fails `failures` times: its exit code, what it printed and how often it was tried."""
+    """Runs a tree with a test that fails `failures` times: the exit code, what it printed, how often it was tried."""
     (folder / "tests").mkdir()
     (folder / "pytest.ini").touch()
     (folder / "tests" / "test_small.py").write_text(SMALL.format(mark=mark, failures=failures))
