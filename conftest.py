@@ -15,6 +15,8 @@ from hypothesis import HealthCheck, settings
 if TYPE_CHECKING:
     from xdist.scheduler.protocol import Scheduling
 
+pytest_plugins = ["tests.retries"]
+
 # Before numpy and torch are imported, for what tests start too: threads that spin for one another take several times
 # the processor time of one thread as soon as there are fewer cores than threads.
 for _library in ("OMP", "MKL", "OPENBLAS"):
@@ -38,20 +40,9 @@ LIVE = (
     "tests/serve",
     "plugins/antiphon_supercollider/tests/real",
 )
-"""Folders whose tests start real servers, which keep time. Of these no two run at once where the suite runs in several
-processes (`-n`)."""
-PROCESSES = (
-    *LIVE,
-    "tests/cli",
-    "tests/doctor",
-    "tests/runtime",
-    "tests/supervisor",
-    "tests/web",
-    "tests/workers",
-    "plugins",
-)
-"""Folders whose tests start processes: on a machine that stalls one may fail, what is broken fails each time. What was
-tried again is named at the end."""
+"""Folders whose tests start real servers, which keep time: marked `live`, they may be tried again (`tests/retries.py`).
+Of these no two run at once where the suite runs in several processes (`-n`)."""
+_LIVE = tuple(f"{folder}/" for folder in LIVE)
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
 NO_NPM = "npm is not installed"
 """What a skipped test says that may be skipped in any run: users and CI need no Node."""
@@ -79,11 +70,9 @@ def pool_of_the_module() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    again = pytest.mark.flaky(reruns=2, only_rerun=["AssertionError", "Failed", "TimeoutError", "TimeoutExpired"])
-    here = Path(__file__).parent
     for item in items:
-        if any((here / folder) in item.path.parents for folder in PROCESSES):
-            item.add_marker(again)
+        if item.nodeid.startswith(_LIVE):
+            item.add_marker(pytest.mark.live)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -95,7 +84,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Schedulin
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "live" if nodeid.startswith(tuple(f"{folder}/" for folder in LIVE)) else super()._split_scope(nodeid)
+            return "live" if nodeid.startswith(_LIVE) else super()._split_scope(nodeid)
 
     return ByFile(config, log)  # type: ignore[arg-type]
 
@@ -128,8 +117,6 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for test in dict.fromkeys(report.nodeid for report in terminalreporter.stats.get("rerun", [])):
-        terminalreporter.write_line(f"TRIED AGAIN, which wants a look: {test}", yellow=True)
     if not os.environ.get(NO_SKIPS):
         return
     for report in terminalreporter.stats.get("skipped", []):

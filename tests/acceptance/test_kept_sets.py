@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.waiting import until
+from tests.waiting import play_for, until
 
 import antiphon
 from antiphon.bench.rig import ServerProcess, bundle, free_port, message, ntp
@@ -211,7 +211,7 @@ def test_a_set_in_which_a_node_fails_and_crashes_the_engine_is_played_again(tmp_
         status = server.status()
         assert status["engine"]["restarts"] == 2
         assert server.standard_error().count("the next one leaves that out") == 1
-        time.sleep(0.1)
+        play_for(server, 0.1)
     lines = [json.loads(line) for line in (kept / "session.jsonl").open()][1:]
     gaps = [(line["died"], line["sample"]) for line in lines if line.get("engine") == "started" and line["died"]]
     assert len(gaps) == 2

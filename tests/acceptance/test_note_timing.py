@@ -50,7 +50,7 @@ def test_timetagged_notes_are_heard_at_their_sample(home: Path, sock: socket.soc
         for n in range(NOTES):
             note = message("/note/on" if n % 2 == 0 else "/note/off", 60 + n % 7, 100, 1 + n % 16, "k")
             sock.sendto(bundle(ntp(start, n * GAP, RATE), note), ("127.0.0.1", live.osc))
-        time.sleep(max(0.0, start + NOTES * GAP / RATE - time.time()))
+        play_for(live, max(0.0, start + NOTES * GAP / RATE - time.time()))
         live.sync()
         late = live.status()["late"]
     y = recorded(home / "out.wav")

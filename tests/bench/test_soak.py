@@ -7,10 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from tests.waiting import until
 
 from antiphon.bench.soak import processes
 
@@ -27,11 +27,13 @@ def test_ten_seconds_and_ctrl_c(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     try:
-        deadline = time.monotonic() + 120.0
-        while not (out / "events.jsonl").exists() or "back" not in (out / "events.jsonl").read_text():
-            assert soak.poll() is None, soak.communicate()
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        kept = out / "events.jsonl"
+        until(
+            lambda: soak.poll() is not None or (kept.exists() and "back" in kept.read_text()),
+            20.0,
+            "a killed one is back",
+        )
+        assert soak.poll() is None, soak.communicate()
         soak.send_signal(signal.SIGINT)
         said, _ = soak.communicate(timeout=60.0)
     finally:

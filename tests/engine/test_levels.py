@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import audio
-from tests.engine.test_stage import SPEC, THROUGH, ones, step
+from tests.engine.test_graph_player import SPEC, THROUGH, ones, step
 from tests.local import graph, plan, play, staged
 
 from antiphon.engine.graph_player import GraphPlayer

@@ -266,9 +266,10 @@ async def test_bounds(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.
     assert not board.files.results(first[0]).exists()
     await until(JobState.DONE, board, newest)
     perform.allowed.clear()
-    for _ in range(5):  # two run, three wait
+    for _ in range(2):
+        await until(JobState.RUNNING, board, board.add(task()).id)
+    for _ in range(3):
         board.add(task())
-        await asyncio.sleep(0.01)
     with pytest.raises(Refusal, match="3 jobs wait already"):
         board.add(task())
     monkeypatch.setattr(files_module, "MAX_FOLDER", 0)

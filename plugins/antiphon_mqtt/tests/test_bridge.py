@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -128,11 +129,12 @@ async def test_a_nodes_own_report_is_told_ten_times_a_second_at_most(
 ) -> None:
     await comes(lambda: client.last("antiphon/b/level"), "the state is told")
     number, before = live.app.session.state.nodes["b"].id, len(client.heard["antiphon/b/level"])
+    begun = time.monotonic()
     for n in range(60):
         live.engine.say(Reported(number, LEVEL, n / 64))
         await asyncio.sleep(0.01)
     await comes(lambda: client.last("antiphon/b/level") == b"0.921875", "the last is told")
-    assert 3 <= len(client.heard["antiphon/b/level"]) - before <= 12
+    assert 3 <= len(client.heard["antiphon/b/level"]) - before <= 10 * (time.monotonic() - begun) + 2
 
 
 async def test_the_status_has_every_count_and_the_page_explains_it(live: Rig, mqtt: MqttBridge) -> None:
@@ -215,8 +217,8 @@ async def test_what_came_while_no_broker_was_there_is_told_once_with_its_latest_
         await asyncio.sleep(0.006)
     live.client().send("/node/a/gain", 0.75)
     await comes(lambda: live.app.executor.value("a", "gain") == 0.75, "OSC is answered throughout")
-    await asyncio.sleep(0.05)
-    assert 0 < mqtt.outward.dropped <= 50
+    await comes(lambda: mqtt.outward.dropped, "what a later value replaced is counted")
+    assert mqtt.outward.dropped <= 50
     broker.start()
     await comes(lambda: mqtt.state == "running", "it is back")
     with Client(broker, "antiphon/+/+", "antiphon/status") as client:

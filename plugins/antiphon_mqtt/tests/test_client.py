@@ -102,7 +102,8 @@ async def test_a_broker_that_talks_nonsense_is_an_error(said: bytes, monkeypatch
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(1000)
         writer.write(said)
-        await asyncio.sleep(0.05)
+        while said and await reader.read(1000):
+            pass
         writer.close()
 
     with pytest.raises(MqttError):

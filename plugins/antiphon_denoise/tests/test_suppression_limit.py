@@ -1,4 +1,4 @@
-"""Care: errors are kept small, plain noise still goes."""
+"""How much the gate may take: errors are kept small, plain noise still goes."""
 
 from __future__ import annotations
 

@@ -29,60 +29,60 @@ def step(x):
 
 
 def test_without_a_plan_it_is_silent_and_the_clock_goes_on():
-    stage = GraphPlayer(SPEC)
-    assert not play(stage, ones(1000)).any()
-    assert stage.sample == 1000
+    player = GraphPlayer(SPEC)
+    assert not play(player, ones(1000)).any()
+    assert player.sample == 1000
 
 
 @pytest.mark.parametrize("sample", [0, 1, 255, 256, 257, 1000, 1023])
 @pytest.mark.parametrize("blocks", [[256], [1], [64], [250, 6, 3]])
 def test_a_step_is_heard_from_exactly_its_sample(sample, blocks):
-    stage = staged(GAIN)
-    stage.at_sample(sample, put(GAIN, "g", "step", 0.5))
-    y = play(stage, ones(1500 if blocks != [1] else 1030), blocks)
+    player = staged(GAIN)
+    player.at_sample(sample, put(GAIN, "g", "step", 0.5))
+    y = play(player, ones(1500 if blocks != [1] else 1030), blocks)
     assert (y[:, :sample] == 0.5).all()
     assert (y[:, sample:] == 0.25).all()
-    assert stage.counters.late == 0
+    assert player.counters.late == 0
 
 
 def test_a_smoothed_change_and_a_ramp_begin_at_their_sample():
-    stage = staged(GAIN)
-    stage.at_sample(333, put(GAIN, "g", "gain", 0.0))
-    stage.at_sample(1000, put(GAIN, "g", "gain", 1.0, 0.01))
-    y = play(stage, ones(2000))[0] / 0.5
+    player = staged(GAIN)
+    player.at_sample(333, put(GAIN, "g", "gain", 0.0))
+    player.at_sample(1000, put(GAIN, "g", "gain", 1.0, 0.01))
+    y = play(player, ones(2000))[0] / 0.5
     np.testing.assert_allclose(y[333:525], 1 - np.arange(1, 193) / 192, atol=1e-6)
     np.testing.assert_allclose(y[1000:1480], np.arange(1, 481) / 480, atol=1e-6)
     assert (y[1480:] == 1).all()
 
 
 def test_now_is_the_start_of_the_next_block_in_the_order_given():
-    stage = staged(GAIN)
-    play(stage, ones(256))
-    stage.take(put(GAIN, "g", "step", 0.25))
-    stage.take(put(GAIN, "g", "step", 0.5))
-    y = play(stage, ones(256))
+    player = staged(GAIN)
+    play(player, ones(256))
+    player.take(put(GAIN, "g", "step", 0.25))
+    player.take(put(GAIN, "g", "step", 0.5))
+    y = play(player, ones(256))
     assert (y == 0.25).all()
 
 
 def test_a_beat_is_heard_where_the_tempo_puts_it_wherever_the_tempo_goes():
-    stage = staged(GAIN, tempo=120.0)
-    stage.take(put(GAIN, "g", "step", 0.5, when=Beat(2.0)))
+    player = staged(GAIN, tempo=120.0)
+    player.take(put(GAIN, "g", "step", 0.5, when=Beat(2.0)))
     # from beat 1 (sample 24000) on twice as fast: beat 2 is 12000 frames later
-    stage.take(SetTempo(240.0, when=Beat(1.0)))
-    y = play(stage, ones(40000))[0]
+    player.take(SetTempo(240.0, when=Beat(1.0)))
+    y = play(player, ones(40000))[0]
     assert np.flatnonzero(y == 0.25)[0] == 36000
 
 
 def test_a_quantum_takes_the_next_multiple_that_is_not_past():
-    stage = staged(GAIN, tempo=120.0)
-    play(stage, ones(12100))
-    stage.take(put(GAIN, "g", "step", 0.5, when=Beat(0.0, 4.0)))
-    y = play(stage, ones(90000))[0]
+    player = staged(GAIN, tempo=120.0)
+    play(player, ones(12100))
+    player.take(put(GAIN, "g", "step", 0.5, when=Beat(0.0, 4.0)))
+    y = play(player, ones(90000))[0]
     assert np.flatnonzero(y == 0.25)[0] + 12100 == 96000
-    stage.take(put(GAIN, "g", "step", 1.0, when=Beat(8.0, 4.0)))
-    y = play(stage, ones(100000))[0]
+    player.take(put(GAIN, "g", "step", 1.0, when=Beat(8.0, 4.0)))
+    y = play(player, ones(100000))[0]
     assert np.flatnonzero(y == 0.5)[0] + 102100 == 192000
-    assert stage.counters.late == 0
+    assert player.counters.late == 0
 
 
 @settings(max_examples=30)
@@ -103,193 +103,193 @@ def test_any_split_of_blocks_gives_the_same_samples(blocks, asked):
     x = audio.noise(4000, 2)
     heard = []
     for sizes in ([256], blocks):
-        stage = staged(GAIN)
+        player = staged(GAIN)
         for when, what, number, ramp in asked:
             match what:
                 case "tempo":
-                    stage.at_sample(when, SetTempo(number, ramp))
+                    player.at_sample(when, SetTempo(number, ramp))
                 case "stop" | "play":
-                    stage.at_sample(when, SetTransport(what == "play"))
+                    player.at_sample(when, SetTransport(what == "play"))
                 case "beat":
-                    stage.take(put(GAIN, "g", "step", number, when=Beat(when)))
+                    player.take(put(GAIN, "g", "step", number, when=Beat(when)))
                 case _:
-                    stage.at_sample(when, put(GAIN, "g", what, number, ramp))
-        heard.append(play(stage, x, sizes))
+                    player.at_sample(when, put(GAIN, "g", what, number, ramp))
+        heard.append(play(player, x, sizes))
     np.testing.assert_array_equal(heard[0], heard[1])
 
 
 def test_a_late_command_is_applied_at_once_counted_and_reported():
-    stage = staged(GAIN)
-    play(stage, ones(4800))
-    stage.reports.clear()
-    stage.at_sample(2400, put(GAIN, "g", "step", 0.5))
-    stage.take(put(GAIN, "g", "step", 0.25, when=Beat(0.0)))
-    y = play(stage, ones(10))
+    player = staged(GAIN)
+    play(player, ones(4800))
+    player.reports.clear()
+    player.at_sample(2400, put(GAIN, "g", "step", 0.5))
+    player.take(put(GAIN, "g", "step", 0.25, when=Beat(0.0)))
+    y = play(player, ones(10))
     assert (y == 0.125).all()
-    assert stage.counters.late == 2
-    late = said(stage, "late")
+    assert player.counters.late == 2
+    late = said(player, "late")
     assert [(r.node, r.cell) for r in late] == [(1, cell("gain", "step"))] * 2
     assert late[0].number == pytest.approx(0.05)
     assert late[1].number == pytest.approx(0.1, abs=1e-4)
 
 
 def test_what_fell_due_in_missed_blocks_is_late_too():
-    stage = staged(GAIN)
-    play(stage, ones(256))
-    stage.at_sample(300, put(GAIN, "g", "step", 0.5))
-    stage.skip(4800)
-    y = play(stage, ones(256))
+    player = staged(GAIN)
+    play(player, ones(256))
+    player.at_sample(300, put(GAIN, "g", "step", 0.5))
+    player.skip(4800)
+    y = play(player, ones(256))
     assert (y == 0.25).all()
-    assert stage.counters.late == 1
-    assert said(stage, "late")[0].number == pytest.approx((256 + 4800 - 300) / RATE)
+    assert player.counters.late == 1
+    assert said(player, "late")[0].number == pytest.approx((256 + 4800 - 300) / RATE)
 
 
 def test_what_a_jump_of_the_transport_passes_is_applied_at_the_jump():
-    stage = staged(GAIN)
-    stage.at_sample(50, put(GAIN, "g", "step", 0.5))
-    stage.take(put(GAIN, "g", "step", 2.0, when=Beat(4.0)))
-    stage.at_sample(100, SetTransport(None, 8.0))
-    y = play(stage, ones(256, 0.25))[0]
+    player = staged(GAIN)
+    player.at_sample(50, put(GAIN, "g", "step", 0.5))
+    player.take(put(GAIN, "g", "step", 2.0, when=Beat(4.0)))
+    player.at_sample(100, SetTransport(None, 8.0))
+    y = play(player, ones(256, 0.25))[0]
     assert (y[:50] == 0.25).all()
     assert (y[50:100] == 0.125).all()
     assert (y[100:] == 0.5).all()
 
 
 def test_a_full_schedule_refuses_counts_and_still_answers_a_sync():
-    stage = staged(GAIN)
+    player = staged(GAIN)
     for n in range(CAPACITY):
-        stage.at_sample(10**9 + n, put(GAIN, "g", "step", 0.5))
-    assert stage.counters.schedule_dropped == 0
-    stage.at_sample(10, put(GAIN, "g", "step", 0.5))
-    stage.take(Sync(7, when=Beat(1e6)))
-    assert stage.counters.schedule_dropped == 2
-    assert [r.token for r in said(stage, "synced")] == [7]
-    assert (play(stage, ones(256)) == 0.5).all()
+        player.at_sample(10**9 + n, put(GAIN, "g", "step", 0.5))
+    assert player.counters.schedule_dropped == 0
+    player.at_sample(10, put(GAIN, "g", "step", 0.5))
+    player.take(Sync(7, when=Beat(1e6)))
+    assert player.counters.schedule_dropped == 2
+    assert [r.token for r in said(player, "synced")] == [7]
+    assert (play(player, ones(256)) == 0.5).all()
 
 
 def test_a_sync_is_answered_after_the_block_of_its_time():
-    stage = staged(GAIN)
-    stage.at_sample(300, Sync(3))
-    stage.take(Sync(2))
-    play(stage, ones(256))
-    assert [r.token for r in said(stage, "synced")] == [2]
-    play(stage, ones(256))
-    assert [r.token for r in said(stage, "synced")] == [2, 3]
+    player = staged(GAIN)
+    player.at_sample(300, Sync(3))
+    player.take(Sync(2))
+    play(player, ones(256))
+    assert [r.token for r in said(player, "synced")] == [2]
+    play(player, ones(256))
+    assert [r.token for r in said(player, "synced")] == [2, 3]
 
 
 def test_clear_drops_what_waits_and_answers_its_syncs():
-    stage = staged(GAIN)
-    stage.at_sample(300, put(GAIN, "g", "step", 0.5))
-    stage.take(Sync(4, when=Beat(1.0)))
-    stage.take(ClearSchedule())
-    assert (play(stage, ones(1000)) == 0.5).all()
-    assert [r.token for r in said(stage, "synced")] == [4]
-    assert len(stage.schedule) == 0
+    player = staged(GAIN)
+    player.at_sample(300, put(GAIN, "g", "step", 0.5))
+    player.take(Sync(4, when=Beat(1.0)))
+    player.take(ClearSchedule())
+    assert (play(player, ones(1000)) == 0.5).all()
+    assert [r.token for r in said(player, "synced")] == [4]
+    assert len(player.schedule) == 0
 
 
 def test_a_set_before_its_plan_is_applied_with_it():
-    stage = staged(GAIN)
+    player = staged(GAIN)
     second = graph({"g": "gain", "h": "gain"}, ["in > g", "g > h", "h > out"])
-    stage.take(put(second, "h", "step", 0.5))
-    assert (play(stage, ones(256)) == 0.5).all()
-    stage.load(plan(second, SPEC, stage.plan), 2, 0.0)
-    assert (play(stage, ones(256)) == 0.25).all()
-    assert [(r.token, r.number) for r in said(stage, "loaded")] == [(1, 0.0), (2, 0.0)]
+    player.take(put(second, "h", "step", 0.5))
+    assert (play(player, ones(256)) == 0.5).all()
+    player.load(plan(second, SPEC, player.plan), 2, 0.0)
+    assert (play(player, ones(256)) == 0.25).all()
+    assert [(r.token, r.number) for r in said(player, "loaded")] == [(1, 0.0), (2, 0.0)]
 
 
 def test_a_set_of_a_cell_that_is_not_there_changes_nothing():
-    stage = staged(GAIN)
-    stage.take(NodeSet(1, 99, 0.0))
-    stage.take(NodeSet(1, -1, 0.0))
-    stage.take(NodeSet(77, 3, 0.0))
-    stage.take(NodeReset(77))
-    assert (play(stage, ones(256)) == 0.5).all()
+    player = staged(GAIN)
+    player.take(NodeSet(1, 99, 0.0))
+    player.take(NodeSet(1, -1, 0.0))
+    player.take(NodeSet(77, 3, 0.0))
+    player.take(NodeReset(77))
+    assert (play(player, ones(256)) == 0.5).all()
 
 
 def test_panic_is_silence_within_a_block_and_empties_the_schedule():
     nodes = {"l": ("lag", {"frames": 3000}), "e": "echo"}
     made = graph(nodes, ["in > l", "l > out", "in > e", "e > e", "e > out"])
-    stage = staged(made)
+    player = staged(made)
     x = np.zeros((2, 256 * 40), np.float32)
     x[:, : 256 * 20] = audio.noise(256 * 20, 2)
-    play(stage, x[:, : 256 * 20])
-    stage.at_sample(stage.sample + 500, put(made, "l", "wet", 0.0))
-    stage.take(Sync(5, when=Beat(100.0)))
-    stage.take(Panic())
-    y = play(stage, x[:, 256 * 20 :])
+    play(player, x[:, : 256 * 20])
+    player.at_sample(player.sample + 500, put(made, "l", "wet", 0.0))
+    player.take(Sync(5, when=Beat(100.0)))
+    player.take(Panic())
+    y = play(player, x[:, 256 * 20 :])
     assert y[:, :200].any()
     assert np.abs(y[:, 255]).max() < 1e-6
     assert not y[:, 256:].any()
-    assert len(stage.schedule) == 0
-    assert [r.token for r in said(stage, "synced")] == [5]
+    assert len(player.schedule) == 0
+    assert [r.token for r in said(player, "synced")] == [5]
 
 
 def test_panic_amid_a_swap_cuts_the_old_plan_too():
     made = graph({"l": ("lag", {"frames": 3000})}, ["in > l", "l > out"])
-    stage = staged(made)
-    play(stage, audio.noise(2560, 2))
-    stage.load(plan(THROUGH, SPEC, stage.plan), 2, 1.0)
-    play(stage, np.zeros((2, 256), np.float32))
-    stage.take(Panic())
-    y = play(stage, np.zeros((2, 8000), np.float32))
+    player = staged(made)
+    play(player, audio.noise(2560, 2))
+    player.load(plan(THROUGH, SPEC, player.plan), 2, 1.0)
+    play(player, np.zeros((2, 256), np.float32))
+    player.take(Panic())
+    y = play(player, np.zeros((2, 8000), np.float32))
     assert not y[:, 256:].any()
 
 
 def test_a_swap_fades_without_a_step_and_ends_in_the_new_plan():
-    stage = staged(THROUGH)
+    player = staged(THROUGH)
     made = graph({"g": ("gain", {"gain": 0.25})}, ["in > g", "g > out"])
     x = audio.sine(200, 0.2, channels=2, level=-6)
-    play(stage, x[:, :1024])
-    stage.load(plan(made, SPEC, stage.plan), 2, 0.02)
-    assert stage.fading
-    y = play(stage, x[:, 1024:])
+    play(player, x[:, :1024])
+    player.load(plan(made, SPEC, player.plan), 2, 0.02)
+    assert player.fading
+    y = play(player, x[:, 1024:])
     frames = round(0.02 * RATE)
     share = np.clip(np.arange(1, y.shape[1] + 1) / frames, 0, 1)
     np.testing.assert_allclose(y, x[:, 1024:] * (1 - 0.75 * share), atol=1e-6)
     assert step(y) < step(x) + 1 / frames
-    assert not stage.fading
+    assert not player.fading
 
 
 def test_nodes_of_both_plans_run_once_a_block_while_they_fade():
     first = graph({"c": "count"}, ["c > out"])
     second = graph({"c": "count", "g": "gain"}, ["c > g", "g > out"])
-    stage = staged(first)
-    play(stage, np.zeros((2, 512), np.float32))
-    stage.load(plan(second, SPEC, stage.plan), 2, 0.05)
-    y = play(stage, np.zeros((2, 4096), np.float32))
+    player = staged(first)
+    play(player, np.zeros((2, 512), np.float32))
+    player.load(plan(second, SPEC, player.plan), 2, 0.05)
+    y = play(player, np.zeros((2, 4096), np.float32))
     np.testing.assert_allclose(y[0], np.arange(512, 512 + 4096) / 2**20, atol=1e-6)
 
 
 def test_a_node_made_anew_under_its_old_number_fades_from_what_it_was():
-    stage = staged(graph({"c": ("lag", {"frames": 0})}, ["in > c", "c > out"]))
+    player = staged(graph({"c": ("lag", {"frames": 0})}, ["in > c", "c > out"]))
     x = audio.sine(200, 0.2, channels=2, level=-6)
-    play(stage, x[:, :1024])
+    play(player, x[:, :1024])
     other = graph({"c": "echo"}, ["in > c", "c > out"])
-    stage.load(plan(other, SPEC, stage.plan), 2, 0.02)
-    y = play(stage, x[:, 1024:])
+    player.load(plan(other, SPEC, player.plan), 2, 0.02)
+    y = play(player, x[:, 1024:])
     share = np.clip(np.arange(1, y.shape[1] + 1) / 960, 0, 1)
     np.testing.assert_allclose(y, x[:, 1024:] * (1 - 0.5 * share), atol=1e-6)
 
 
 def test_a_note_sounds_once_in_a_plan_that_fades_out():
     first = graph({"k": "clicker", "n": "notes"}, ["in > k", "k.notes > n", "n > out"])
-    stage = staged(first)
-    stage.at_sample(2000, put(first, "k", "fire", 1.0))
-    play(stage, np.zeros((2, 2048), np.float32))
+    player = staged(first)
+    player.at_sample(2000, put(first, "k", "fire", 1.0))
+    play(player, np.zeros((2, 2048), np.float32))
     second = graph({"k": "clicker"}, ["in > k"])
-    stage.load(plan(second, SPEC, stage.plan), 2, 0.1)
-    assert not play(stage, np.zeros((2, 4800), np.float32)).any()
+    player.load(plan(second, SPEC, player.plan), 2, 0.1)
+    assert not play(player, np.zeros((2, 4800), np.float32)).any()
 
 
 @pytest.mark.parametrize("fade", [0.0, 0.02])
 def test_what_delays_a_branch_goes_on_over_a_swap(fade):
     first = graph({"l": ("lag", {"frames": 2000})}, ["in > l", "l > out", "in > out"])
     second = graph({"l": ("lag", {"frames": 2000}), "x": "gain"}, ["in > l", "l > out", "in > out", "in > x"])
-    stage = staged(first)
+    player = staged(first)
     x = audio.sine(200, 0.3, channels=2, level=-12)
-    before = play(stage, x[:, :4096])
-    stage.load(plan(second, SPEC, stage.plan), 2, fade)
-    y = np.concatenate([before, play(stage, x[:, 4096:])], axis=1)
+    before = play(player, x[:, :4096])
+    player.load(plan(second, SPEC, player.plan), 2, fade)
+    y = np.concatenate([before, play(player, x[:, 4096:])], axis=1)
     np.testing.assert_allclose(y[:, 2000:], 2 * x[:, :-2000], atol=1e-6)
 
 
@@ -299,40 +299,40 @@ def test_what_goes_round_a_cycle_goes_on_over_a_swap(fade):
     second = graph({"e": "echo", "x": "gain"}, ["in > e", "e > e", "e > out", "in > x"])
     x = audio.noise(6000, 2)
     whole = play(staged(first), x)
-    stage = staged(first)
-    before = play(stage, x[:, :2048])
-    stage.load(plan(second, SPEC, stage.plan), 2, fade)
-    y = np.concatenate([before, play(stage, x[:, 2048:])], axis=1)
+    player = staged(first)
+    before = play(player, x[:, :2048])
+    player.load(plan(second, SPEC, player.plan), 2, fade)
+    y = np.concatenate([before, play(player, x[:, 2048:])], axis=1)
     np.testing.assert_allclose(y, whole, atol=1e-6)
 
 
 def test_a_failure_is_reported_and_reset_tells_that_it_runs():
     made = graph({"w": "wrong"}, ["in > w", "w > out"])
-    stage = staged(made)
-    stage.at_sample(256, put(made, "w", "go", 1.0))
-    stage.at_sample(1000, put(made, "w", "go", 0.0))
-    play(stage, ones(2048))
-    failed = said(stage, "failed")
+    player = staged(made)
+    player.at_sample(256, put(made, "w", "go", 1.0))
+    player.at_sample(1000, put(made, "w", "go", 0.0))
+    play(player, ones(2048))
+    failed = said(player, "failed")
     assert [r.node for r in failed] == [1]
     assert failed[0].text.startswith("raised ValueError: as I was told (local.py, line ")
-    stage.take(NodeReset(1))
-    y = play(stage, ones(2048))
-    assert [r.node for r in said(stage, "running")] == [1]
+    player.take(NodeReset(1))
+    y = play(player, ones(2048))
+    assert [r.node for r in said(player, "running")] == [1]
     assert (y[:, 1000:] == 0.25).all()
 
 
 def test_a_processor_is_told_the_time_of_its_block():
     kept = []
     made = graph({"h": "hear"}, ["in > h", "h > out"])
-    stage = staged(made, tempo=120.0)
-    hear = stage.plan.hosts[1].processor
+    player = staged(made, tempo=120.0)
+    hear = player.plan.hosts[1].processor
     assert isinstance(hear, Hear)
-    play(stage, ones(512))
-    stage.take(SetTransport(False, 16.0))
-    play(stage, ones(256))
-    stage.take(SetTransport(True, None))
-    stage.take(SetTempo(60.0))
-    play(stage, ones(512))
+    play(player, ones(512))
+    player.take(SetTransport(False, 16.0))
+    play(player, ones(256))
+    player.take(SetTransport(True, None))
+    player.take(SetTempo(60.0))
+    play(player, ones(512))
     kept = hear.times
     assert [t[0] for t in kept] == [0, 256, 512, 768, 1024]
     assert [t[1] for t in kept] == pytest.approx([0, 256 / 24000, 16.0, 16.0, 16.0 + 256 / 48000])
@@ -340,88 +340,88 @@ def test_a_processor_is_told_the_time_of_its_block():
 
 
 def test_beats_are_reported_as_they_begin():
-    stage = staged(THROUGH, tempo=120.0)
-    play(stage, ones(73000))
-    assert [r.token for r in said(stage, "beat")] == [1, 2, 3]
+    player = staged(THROUGH, tempo=120.0)
+    play(player, ones(73000))
+    assert [r.token for r in said(player, "beat")] == [1, 2, 3]
 
 
 def test_the_tempo_stays_within_its_range():
-    stage = staged(THROUGH)
-    stage.take(SetTempo(1e9))
-    play(stage, ones(10))
-    assert stage.tempo.tempo_at(stage.sample) == MAX_TEMPO
-    stage.take(SetTempo(-5.0))
-    play(stage, ones(10))
-    assert stage.tempo.tempo_at(stage.sample) == MIN_TEMPO
+    player = staged(THROUGH)
+    player.take(SetTempo(1e9))
+    play(player, ones(10))
+    assert player.tempo.tempo_at(player.sample) == MAX_TEMPO
+    player.take(SetTempo(-5.0))
+    play(player, ones(10))
+    assert player.tempo.tempo_at(player.sample) == MIN_TEMPO
 
 
 def test_below_minus_1_dbfs_the_output_is_the_very_sound():
     x = np.clip(audio.noise(9000, 2, level=-3), -0.999 * KNEE, 0.999 * KNEE).astype(np.float32)
-    stage = staged(THROUGH)
-    np.testing.assert_array_equal(play(stage, x, [256, 11]), x)
-    assert stage.counters.limited_blocks == 0
+    player = staged(THROUGH)
+    np.testing.assert_array_equal(play(player, x, [256, 11]), x)
+    assert player.counters.limited_blocks == 0
 
 
 def test_above_it_nothing_leaves_full_scale_and_the_block_is_counted():
-    stage = staged(graph({"g": ("gain", {"gain": 4.0})}, ["in > g", "g > out"]))
-    y = play(stage, audio.sine(300, 0.1, channels=2, level=-1))
+    player = staged(graph({"g": ("gain", {"gain": 4.0})}, ["in > g", "g > out"]))
+    y = play(player, audio.sine(300, 0.1, channels=2, level=-1))
     assert 0.8 < np.abs(y).max() <= 1.0
-    assert stage.counters.limited_blocks > 0
+    assert player.counters.limited_blocks > 0
 
 
 def test_a_nudge_moves_the_beat_from_where_it_is_at_its_sample():
-    stage = staged(THROUGH, tempo=60.0)
-    stage.take(NudgeBeat(0.25, Sample(24000)))
-    stage.take(NudgeBeat(-0.5, Sample(36000)))
-    play(stage, ones(48000))
-    assert stage.tempo.beat_at(48000) == pytest.approx(1.0 + 0.25 - 0.5)
-    assert stage.tempo.playing
-    stage.take(SetTransport(False))
-    stage.take(NudgeBeat(-1.75))
-    play(stage, ones(256))
-    assert stage.tempo.beat_at(stage.sample) == pytest.approx(-1.0), "stopped, it stands there"
+    player = staged(THROUGH, tempo=60.0)
+    player.take(NudgeBeat(0.25, Sample(24000)))
+    player.take(NudgeBeat(-0.5, Sample(36000)))
+    play(player, ones(48000))
+    assert player.tempo.beat_at(48000) == pytest.approx(1.0 + 0.25 - 0.5)
+    assert player.tempo.playing
+    player.take(SetTransport(False))
+    player.take(NudgeBeat(-1.75))
+    play(player, ones(256))
+    assert player.tempo.beat_at(player.sample) == pytest.approx(-1.0), "stopped, it stands there"
 
 
 def test_what_a_nudge_passes_over_comes_with_it():
-    stage = staged(GAIN, tempo=60.0)
-    stage.take(put(GAIN, "g", "step", 0.5, when=Beat(2.0)))
-    stage.take(NudgeBeat(4.0, Sample(300)))
-    y = play(stage, ones(512))
+    player = staged(GAIN, tempo=60.0)
+    player.take(put(GAIN, "g", "step", 0.5, when=Beat(2.0)))
+    player.take(NudgeBeat(4.0, Sample(300)))
+    y = play(player, ones(512))
     assert (y[0, :300] == y[0, 0]).all()
     assert (y[0, 300:] == y[0, 0] / 2).all()
 
 
 def test_nan_from_outside_is_silence_and_is_counted():
-    stage = staged(THROUGH)
+    player = staged(THROUGH)
     x = ones(768)
     x[1, 300] = np.nan
-    y = play(stage, x)
+    y = play(player, x)
     assert (y[:, :256] == 0.5).all()
     assert not y[:, 256:512].any()
     assert (y[:, 512:] == 0.5).all()
-    assert stage.counters.nan_blocks == 1
+    assert player.counters.nan_blocks == 1
 
 
 def test_reports_are_bounded_and_what_is_lost_is_counted():
-    stage = staged(THROUGH)
-    stage.reports.clear()
+    player = staged(THROUGH)
+    player.reports.clear()
     for n in range(1, MAX_REPORTS + 6):
-        stage.take(Sync(n))
-    play(stage, ones(1))
-    assert len(stage.reports) == MAX_REPORTS
-    assert stage.counters.reports_dropped == 5
+        player.take(Sync(n))
+    play(player, ones(1))
+    assert len(player.reports) == MAX_REPORTS
+    assert player.counters.reports_dropped == 5
 
 
 def test_applied_actions_are_kept_with_their_sample_when_asked():
     from collections import deque
 
-    stage = staged(GAIN)
-    stage.applied = deque()
-    stage.at_sample(300, put(GAIN, "g", "step", 0.5))
-    play(stage, ones(512))
-    stage.at_sample(5, put(GAIN, "g", "step", 0.5))
-    play(stage, ones(1))
-    assert [item.sample for item in stage.applied] == [300, 512]
+    player = staged(GAIN)
+    player.applied = deque()
+    player.at_sample(300, put(GAIN, "g", "step", 0.5))
+    play(player, ones(512))
+    player.at_sample(5, put(GAIN, "g", "step", 0.5))
+    play(player, ones(1))
+    assert [item.sample for item in player.applied] == [300, 512]
 
 
 @pytest.mark.parametrize("action", [
@@ -436,12 +436,12 @@ def test_what_is_asked_for_now_is_the_same_as_at_the_blocks_first_sample(action)
     """A session log holds samples: a jump of the beat has to be heard alike when it is played again."""
     times = []
     for replayed in (False, True):
-        stage = staged(graph({"h": "hear"}, ["in > h", "h > out"]))
-        play(stage, ones(1024))
+        player = staged(graph({"h": "hear"}, ["in > h", "h > out"]))
+        play(player, ones(1024))
         if replayed:
-            stage.at_sample(stage.sample, action)
+            player.at_sample(player.sample, action)
         else:
-            stage.take(action)
-        play(stage, ones(512))
-        times.append(stage.plan.hosts[1].processor.times)
+            player.take(action)
+        play(player, ones(512))
+        times.append(player.plan.hosts[1].processor.times)
     assert times[0] == times[1]

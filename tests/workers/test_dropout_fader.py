@@ -19,12 +19,12 @@ FADE = 480
 
 def played(there: list[bool], wet: np.ndarray, dry: np.ndarray | None, hop: int, rate: int = RATE) -> np.ndarray:
     """Hop n of wet where `there[n]`, the dry sound where not."""
-    presence = DropoutFader(wet.shape[0], hop, rate)
+    fader = DropoutFader(wet.shape[0], hop, rate)
     out = np.full((wet.shape[0], len(there) * hop), np.nan, np.float32)
     for n, here in enumerate(there):
         part = slice(n * hop, (n + 1) * hop)
-        presence.play(wet[:, part] if here else None, None if dry is None else dry[:, part], out[:, part])
-        assert presence.there == here
+        fader.play(wet[:, part] if here else None, None if dry is None else dry[:, part], out[:, part])
+        assert fader.there == here
     return out
 
 
@@ -117,28 +117,28 @@ def test_what_was_sounding_goes_on_as_its_mirror_image_where_nothing_stands_in()
 
 def test_clear_forgets_what_sounded() -> None:
     hop = 64
-    presence, out = DropoutFader(1, hop, RATE), np.zeros((1, hop), np.float32)
+    fader, out = DropoutFader(1, hop, RATE), np.zeros((1, hop), np.float32)
     ones, quiet = np.ones((1, hop), np.float32), np.zeros((1, hop), np.float32)
-    presence.play(ones, quiet, out)
-    presence.clear()
-    presence.play(None, quiet, out)
+    fader.play(ones, quiet, out)
+    fader.clear()
+    fader.play(None, quiet, out)
     assert not out.any(), "nothing of what sounded before"
-    presence.clear()
-    assert presence.there
-    presence.play(ones, quiet, out)
+    fader.clear()
+    assert fader.there
+    fader.play(ones, quiet, out)
     assert (out == 1.0).all(), "and no fade back"
 
 
 def test_the_block_path_makes_no_buffers() -> None:
     hop = 4096
-    presence, out = DropoutFader(2, hop, RATE), np.zeros((2, hop), np.float32)
+    fader, out = DropoutFader(2, hop, RATE), np.zeros((2, hop), np.float32)
     wet, dry = np.ones((2, hop), np.float32), np.zeros((2, hop), np.float32)
     tracemalloc.start()
     try:
         for there in (True, False, True, False, False, False, True, True, True):
             tracemalloc.reset_peak()
             before = tracemalloc.get_traced_memory()[0]
-            presence.play(wet if there else None, dry, out)
+            fader.play(wet if there else None, dry, out)
             assert tracemalloc.get_traced_memory()[1] - before < 4096
     finally:
         tracemalloc.stop()

@@ -1,0 +1,108 @@
+"""What is tried again, what fails a run for it, and the list of those that may."""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.retries import LISTED, TRIES, listed_tests
+
+ROOT = Path(__file__).resolve().parents[2]
+MOST = 0
+"""Tests in the list. Only ever less: a race is mended."""
+SMALL = """
+import os, pytest
+{mark}
+def test_small():
+    with open("tries", "a") as file:
+        file.write("x")
+    assert os.path.getsize("tries") > {failures}
+"""
+ID = "tests/test_small.py::test_small"
+PLUGINS = [part for name in ("tests.retries", "pytest_rerunfailures", "xdist.plugin") for part in ("-p", name)]
+PROCESSES = pytest.mark.parametrize("processes", [(), ("-n", "2", "--dist", "loadfile")], ids=["one", "several"])
+
+
+def run(folder: Path, failures: int, *args: str, mark: str = "@pytest.mark.live", listed: bool = False):
+    """Runs a tree with a test that fails `failures` times: the exit code, what it printed, how often it was tried."""
+    (folder / "tests").mkdir()
+    (folder / "pytest.ini").touch()
+    (folder / "tests" / "test_small.py").write_text(SMALL.format(mark=mark, failures=failures))
+    if listed:
+        (folder / LISTED).write_text(f'[[test]]\nid = "{ID}"\nreason = "one"\nlast = 2026-01-02\n')
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *PLUGINS, "--strict-markers", *args],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, (folder / "tries").stat().st_size
+
+
+@PROCESSES
+def test_a_live_test_that_passes_at_its_second_try_fails_the_run(tmp_path, processes):
+    code, printed, tries = run(tmp_path, 1, *processes)
+    assert (code, tries) == (pytest.ExitCode.TESTS_FAILED, 2)
+    assert f"\nTRIED AGAIN, which fails this run: {ID} passed only then" in printed
+    assert "assert 1 > 1" in printed, "how it failed at first"
+
+
+@PROCESSES
+def test_one_that_is_listed_does_not(tmp_path, processes):
+    code, printed, tries = run(tmp_path, 2, *processes, listed=True)
+    assert (code, tries) == (pytest.ExitCode.OK, 3)
+    assert f"\nTRIED AGAIN, as {LISTED} says: {ID}. Set" in printed
+
+
+def test_one_that_is_listed_and_passes_at_once_is_named(tmp_path):
+    code, printed, tries = run(tmp_path, 0, listed=True)
+    assert (code, tries) == (pytest.ExitCode.OK, 1)
+    assert f"\nNOT TRIED AGAIN: {ID}, listed in {LISTED} and last tried again on 2026-01-02; strike" in printed
+
+
+def test_any_other_test_runs_once(tmp_path):
+    code, printed, tries = run(tmp_path, 1, mark="")
+    assert (code, tries) == (pytest.ExitCode.TESTS_FAILED, 1)
+    assert "TRIED AGAIN" not in printed
+
+
+def test_one_that_fails_each_time_is_only_a_failure(tmp_path):
+    code, printed, tries = run(tmp_path, 9, listed=True)
+    assert (code, tries) == (pytest.ExitCode.TESTS_FAILED, TRIES)
+    assert "TRIED AGAIN" not in printed
+
+
+def test_one_that_passes_says_nothing(tmp_path):
+    code, printed, tries = run(tmp_path, 0)
+    assert (code, tries) == (pytest.ExitCode.OK, 1)
+    assert "TRIED AGAIN" not in printed
+
+
+def test_live_tests_are_those_of_the_folders_that_start_servers(request: pytest.FixtureRequest):
+    for item in request.session.items:
+        live = item.nodeid.startswith(("tests/serve/", "tests/hostile/", "tests/acceptance/"))
+        pure = item.nodeid.startswith(("tests/engine/", "tests/wire/", "tests/cli/", "plugins/antiphon_denoise/"))
+        assert not (live and item.get_closest_marker("flaky") is None), item.nodeid
+        assert not (pure and item.get_closest_marker("flaky") is not None), item.nodeid
+
+
+def test_the_list_names_tests_with_reasons_and_gets_no_longer():
+    tests = listed_tests(ROOT / LISTED)
+    assert len(tests) <= MOST, f"{LISTED} may only get shorter"
+    for test, said in tests.items():
+        path, _, name = test.partition("::")
+        functions = [node for node in ast.walk(ast.parse((ROOT / path).read_text())) if _is_function(node, name)]
+        assert functions, f"{LISTED} lists {test}, which is not there: strike it off"
+        assert len(str(said["reason"])) > 20, f"{LISTED} gives no reason for {test}"
+        assert isinstance(said["last"], datetime.date), f"{LISTED}: `last` of {test} is the day it was last tried again"
+
+
+def _is_function(node: ast.AST, name: str) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
