@@ -169,7 +169,7 @@ class Starts:
         options = DriverOptions(
             s.rate, s.block, s.channels, s.ahead,
             "" if s.input_file else s.input, s.output, s.extra.get("jack_name", "antiphon"),
-            late_ns=parts.shared.words[HeaderWord.WAKE_LATE_NS],
+            soft=parts.found.own, late_ns=parts.shared.words[HeaderWord.WAKE_LATE_NS],
         )  # fmt: skip
         return self._fork(
             lambda: process.run(

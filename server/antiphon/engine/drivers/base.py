@@ -21,7 +21,8 @@ class DriverOptions:
         input: Name of the input device; "" is the default device.
         output: Name of the output device; "" is the default device.
         name: Name of the JACK client.
-        buffer_blocks: Blocks of the software clock's virtual device buffer.
+        buffer_blocks: Least blocks of a software clock's virtual device buffer.
+        soft: The device is a software clock too: a jackd without a sound card.
         late_ns: How late this machine wakes a thread at the worst, as measured at the start; 0 where it was not.
     """
 
@@ -33,11 +34,13 @@ class DriverOptions:
     output: str = ""
     name: str = "antiphon"
     buffer_blocks: int = 8
+    soft: bool = False
     late_ns: int = 0
 
     def blocks_ahead(self, block: int, rate: int) -> int:
         """Blocks between input and output at the device's block and rate: as told, else as the machine needs."""
-        return self.ahead or max(default_ahead(block), ahead_for(self.late_ns, block, rate))
+        least = self.buffer_blocks if self.soft else default_ahead(block)
+        return self.ahead or max(least, ahead_for(self.late_ns, block, rate))
 
 
 MOST_AHEAD = 16
