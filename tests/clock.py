@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from antiphon.graph import overruns
+
 
 class FakeClock:
     """Seconds that stand still.
@@ -29,3 +31,16 @@ class FakeClock:
         monkeypatch.setattr(time, "monotonic", self)
         monkeypatch.setattr(time, "monotonic_ns", lambda: round(self.now * 1e9))
         monkeypatch.setattr(time, "sleep", self.sleep)
+
+
+class ThreadTime:
+    """The clock on the wall, and what the engine's thread did meanwhile, ns."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.wall = self.ran = self.waited = 0
+        monkeypatch.setattr("antiphon.graph.node_host._time.perf_counter_ns", lambda: self.wall)
+        monkeypatch.setattr("antiphon.graph.overruns.thread_clocks", lambda: (self.ran, self.waited))
+        monkeypatch.setattr("antiphon.graph.overruns._thread", overruns._ThreadWatch())
+
+    def passes(self, wall: int, ran: int = 0, waited: int = 0) -> None:
+        self.wall, self.ran, self.waited = self.wall + wall, self.ran + ran, self.waited + waited

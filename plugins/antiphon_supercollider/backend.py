@@ -37,7 +37,12 @@ WAIT_STEP = 0.0002
 CLOSING = 3
 """Blocks within which scsynth frees a node after `/n_free`."""
 UNSTEADY = 4
-"""Consecutive hops at the wrong time after which the constant is chosen anew."""
+"""Consecutive hops whose sound cannot be back in time after which the constant is chosen anew."""
+BEHIND_SECONDS = 0.5
+"""The same for notes that are sent too late for their frames: an engine that was held up catches up, and a new constant
+would break what sounds."""
+SPLICE_SECONDS = 0.005
+"""Crossfade where an answer is read with another constant than the one before."""
 
 
 class SuperCollider:
@@ -114,6 +119,10 @@ class SuperCollider:
         self._messages: list[tuple[int, bytes]] = []
         self._presence = [DropoutFader(2, hop, rate) for _ in range(slots)]
         self._answer: Samples = np.zeros((2, hop), np.float32)
+        self._before: Samples = np.zeros((2, min(hop, max(1, round(SPLICE_SECONDS * rate)))), np.float32)
+        self._rise = np.arange(1, self._before.shape[1] + 1, dtype=np.float32) / self._before.shape[1]
+        self._spliced: list[int | None] = [None] * slots
+        self._behind_hops = max(UNSTEADY, round(BEHIND_SECONDS * rate / hop))
         self._frames = [0] * slots
         self._clear_from = [0] * slots
         self._fresh = [True] * slots
@@ -199,7 +208,8 @@ class SuperCollider:
             # nothing is muted from the first note of this stream on
             self._fresh[slot], self._clear_from[slot] = False, min(self._clear_from[slot], frame)
         behind = sample - self.delay * self._hop
-        self._frames[slot] = behind + self._constant_at(behind)
+        frame_before, self._frames[slot] = self._frames[slot] + self._hop, behind + self._constant_at(behind)
+        self._spliced[slot] = frame_before if frame_before != self._frames[slot] else None
         self._next[slot] = sample + self._hop, frame + self._hop
         self._resend_sounding(slot, player, sample, frame)
         hurried = self._hurried[slot]
@@ -265,9 +275,18 @@ class SuperCollider:
                 self.meanwhile()
                 complete = self._wires.read(frame, int(slot), self._answer)
             self.keeper.counts.unheard += not complete
+            if complete:
+                self._crossfade(int(slot))
             if old > 0:
                 self._answer[:, :old] = 0.0
             self._presence[slot].play(self._answer if complete else None, None, out[slot])
+
+    def _crossfade(self, slot: int) -> None:
+        """Where the answer does not continue the one before: fades from the sound that would have."""
+        before = self._spliced[slot]
+        if before is not None and self._wires.read(before, slot, self._before):
+            start = self._answer[:, : self._before.shape[1]]
+            start += (1.0 - self._rise) * (self._before - start)
 
     def shut(self) -> None:
         """Ends scsynth and the JACK client."""
@@ -289,7 +308,8 @@ class SuperCollider:
         """JACK frames minus engine samples: the same from hop to hop, unless the clocks have moved against each other.
 
         A hop's frames have to be so far ahead that a voice is created before its frame, and its answer so late that it
-        has arrived. Where that fails for `UNSTEADY` hops, the constant is chosen anew, in whole blocks.
+        has arrived. Where the one fails for `BEHIND_SECONDS`, or the other for `UNSTEADY` hops, the constant is chosen
+        anew, in whole blocks.
         """
         counter = self._wires.counter
         if self._constants:
@@ -297,11 +317,12 @@ class SuperCollider:
                 return self._constants[-1][1]
             self._looked = sample
             constant = self._constants[-1][1]
-            if self._block <= sample + constant - counter <= self._latest:
+            early = sample + constant - counter
+            if self._block <= early <= self._latest:
                 self._unsteady = 0
                 return constant
             self._unsteady += 1
-            if self._unsteady < UNSTEADY:
+            if self._unsteady < (UNSTEADY if early > self._latest else self._behind_hops):
                 return constant
             self.keeper.counts.moved += 1
         self._unsteady = 0

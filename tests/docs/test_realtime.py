@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.engine import admission, loader, loading
+from antiphon.engine import admission, loader
+from antiphon.supervisor import watchdog
 from antiphon.workers import arena, dropout_fader, low_latency_events, pool, worker, zygote
 from antiphon.workers.info import ModelInfo
 from antiphon.workers.rebuffer import Rebuffer, lead_for
@@ -61,7 +62,7 @@ SYNTH = PYO.worker(48000, 256)
         f"does not get ready in {pool.START_SECONDS:g} s or gives no answer for {zygote.LOCKSTEP_HANG // 10**9} s",
         f"{admission.TRIAL_BLOCKS} blocks or {admission.TRIAL_SECONDS:g} s each",
         f"a lot that takes over {admission.TRIAL_LIMIT:g} s",
-        f"in `prepare` or `close`, for {loading.LOAD_SECONDS:g} s, or does not turn for {loading.LOAD_SECONDS:g} s",
+        f"in `prepare` or `close`, for {watchdog.LOAD_SECONDS:g} s, or does not turn for {watchdog.LOAD_SECONDS:g} s",
         f"| above {admission.FULL:.0%}".replace("%", " %"),
         f"| above {admission.CLOSE:.0%}".replace("%", " %"),
     ],

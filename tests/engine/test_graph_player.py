@@ -1,11 +1,14 @@
 """The engine's one code path: timed actions to the sample, swaps, panic, the limiter, counters."""
 
+from collections import deque
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import audio
-from tests.local import RATE, Hear, cell, graph, plan, play, put, said, staged
+from tests.clock import ThreadTime
+from tests.local import RATE, TYPES, Hear, cell, graph, plan, play, put, said, staged
 
 from antiphon.contract.block import StreamSpec
 from antiphon.engine.action_schedule import CAPACITY
@@ -445,3 +448,45 @@ def test_what_is_asked_for_now_is_the_same_as_at_the_blocks_first_sample(action)
         play(player, ones(512))
         times.append(player.plan.hosts[1].processor.times)
     assert times[0] == times[1]
+
+
+def test_a_node_that_overran_returns_by_itself_and_is_left_out_longer_when_it_fails_again(monkeypatch):
+    thread, slow = ThreadTime(monkeypatch), [True]
+
+    def clock():
+        spent = 20_000_000 if slow[0] else 0
+        thread.passes(spent, spent)
+
+    monkeypatch.setattr(TYPES["wrong"], "clock", staticmethod(clock))
+    made = graph({"w": ("wrong", {"how": "slow", "go": True})}, ["in > w", "w > out"])
+    stage = staged(made)
+    stage.plan.watched = True
+    stage.applied = deque()
+
+    def seconds_until(kind):
+        """Until the player reports it; the seconds of sound."""
+        began = stage.sample
+        stage.reports.clear()
+        while not (found := said(stage, kind)):
+            play(stage, ones(256))
+            assert stage.sample - began < 20 * RATE
+        return (stage.sample - began) / RATE, found[0].text
+
+    assert "again in 2 s" in seconds_until("failed")[1]
+    assert seconds_until("running")[0] == pytest.approx(2.0, abs=0.02)
+    assert [type(a.action) for a in stage.applied] == [NodeReset], "a session's log has it, for a replay"
+    took, why = seconds_until("failed")
+    assert took < 0.1, "one that is being tried gets less time"
+    assert "again in 4 s" in why
+    slow[0] = False
+    assert seconds_until("running")[0] == pytest.approx(4.0, abs=0.02)
+    assert (play(stage, ones(9600))[:, -256:] == 0.25).all(), "it is heard again"
+    play(stage, ones(RATE * 31))
+    slow[0] = True
+    assert "again in 2 s" in seconds_until("failed")[1], "one that ran well is trusted again"
+    stage.at_sample(stage.sample, NodeReset(1))
+    assert seconds_until("running")[0] < 0.1
+    slow[0] = False
+    stage.reports.clear()
+    play(stage, ones(RATE * 3))
+    assert not said(stage, "running"), "who was reset by hand is not reset again"

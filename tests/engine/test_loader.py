@@ -21,10 +21,11 @@ from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.contract.processor import Processor
-from antiphon.engine import admission, loading
+from antiphon.engine import admission
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.link import NodeState, NodeVocabulary, PlanLoaded, PlanRefused
 from antiphon.engine.loader import Loader
+from antiphon.engine.loading import LoadingNote
 from antiphon.engine.loop import EngineLoop
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
@@ -132,7 +133,7 @@ class Rig:
             Shared.create(MappingShape.of(SPEC.rate, SPEC.block, SPEC.channels)),
             os.eventfd(0, 0x800),
         )
-        self.loading = loading.LoadingNote(self.shared)
+        self.loading = LoadingNote(self.shared)
         self.engine_end, self.control_end = pair()
         self.weigher_end, self.asking_end = pair()
         self.link = RemoteEngine(self.shared, self.bell, self.control_end)
@@ -346,13 +347,14 @@ def test_a_node_that_hangs_the_engines_loader_is_named_and_ended_with_it(
     if at == "close":
         rig.load(("good", {}))
     until(lambda: rig.loading.name == "bad", 5.0, "the loader is at it")
-    monkeypatch.setattr(loading, "LOAD_SECONDS", 0.3)
+    monkeypatch.setattr(watchdog, "LOAD_SECONDS", 0.3)
     words = rig.shared.words
-    until(lambda: "loader has hung" in watchdog.hang(words, "headless", rig.loading), 5.0, "it is seen")
-    assert "at the node bad" in watchdog.hang(words, "headless", rig.loading)
+    watch = watchdog.HangWatch(words, rig.loading, 0.2)
+    until(lambda: "loader has hung" in watch.engine(rig.engine, "headless"), 5.0, "it is seen")
+    assert "at the node bad" in watch.engine(rig.engine, "headless")
     rig.plays(LEVEL / 2)  # meanwhile
     watchdog.forget(words, rig.loading)
-    assert watchdog.hang(words, "headless", rig.loading) == ""
+    assert watch.engine(rig.engine, "headless") == ""
     os.kill(rig.engine, signal.SIGKILL)
     os.waitpid(rig.engine, 0)
     blamed = watchdog.blame(words, rig.loading, -signal.SIGKILL, hung=True)
@@ -368,10 +370,11 @@ def test_a_node_that_hangs_the_engines_loader_is_named_and_ended_with_it(
 
 
 def test_a_loader_that_works_is_not_seen_as_hung(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loading, "LOAD_SECONDS", 2.0)
+    monkeypatch.setattr(watchdog, "LOAD_SECONDS", 2.0)
+    watch = watchdog.HangWatch(rig.shared.words, rig.loading, 0.2)
     for n in range(3):
         rig.load(("good", {}), (f"n{n}", {}))
-        assert watchdog.hang(rig.shared.words, "headless", rig.loading) == ""
+        assert watch.engine(rig.engine, "headless") == ""
         assert rig.loading.name == ""
 
 

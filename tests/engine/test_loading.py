@@ -12,6 +12,7 @@ from tests.local import CATALOG
 from antiphon.engine import loading
 from antiphon.engine.loading import NOTED, LoadingNote, Prepared
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
+from antiphon.runtime import processor_time
 from antiphon.runtime.child_process import DEVICE_GONE
 from antiphon.supervisor import watchdog
 
@@ -55,22 +56,35 @@ def test_the_loader_has_hung_once_it_has_been_at_one_thing_for_too_long(
 ) -> None:
     note, now, words = LoadingNote(shared), [1_000_000_000], shared.words
     monkeypatch.setattr(loading.time, "monotonic_ns", lambda: now[0])
+    watch = watchdog.HangWatch(words, note, interval=1.0)
     words[HeaderWord.ENGINE_STATE] = 2
-    assert watchdog.hang(words, "headless", note) == "", "it has not begun"
+
+    def hang(seconds: int = 0, pid: int = 0) -> str:
+        """What is found by the last of the looks, one a second."""
+        for _ in range(seconds):
+            now[0] += 1_000_000_000
+            watch.engine(pid, "headless")
+        return watch.engine(pid, "headless")
+
+    assert hang(20) == "", "it has not begun"
     note.begin_prepare(Prepared(1, 1), "n")
-    now[0] += round(loading.LOAD_SECONDS * 1e9)
-    assert watchdog.hang(words, "headless", note) == ""
-    now[0] += 1
-    assert watchdog.hang(words, "headless", note).endswith(" at the node n; ending the engine")
+    hang()
+    assert hang(round(watchdog.LOAD_SECONDS)) == ""
+    assert hang(1).endswith(" at the node n; ending the engine")
     words[HeaderWord.ENGINE_STATE] = 1
-    assert watchdog.hang(words, "headless", note) == "", "another engine starts"
+    assert hang() == "", "another engine starts"
     words[HeaderWord.ENGINE_STATE] = 2
     note.beat()
-    assert watchdog.hang(words, "headless", note) == ""
-    now[0] += 2 * round(loading.LOAD_SECONDS * 1e9)
-    assert "at the node" not in watchdog.hang(words, "headless", note)
+    assert hang() == ""
+    now[0] += round(2 * watchdog.LOAD_SECONDS * 1e9)
+    assert hang() == "", "the watcher was late itself"
+    monkeypatch.setattr(processor_time, "threads_waited", lambda _pid: {"1": now[0] // 2})
+    hang()
+    assert hang(round(1.5 * watchdog.LOAD_SECONDS)) == "", "it waited for a processor half of the time"
+    assert "at the node" not in hang(round(watchdog.LOAD_SECONDS))
+    assert "hung" in hang()
     watchdog.forget(words, note)
-    assert watchdog.hang(words, "headless", note) == ""
+    assert hang() == ""
 
 
 @pytest.mark.parametrize(

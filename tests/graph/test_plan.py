@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import audio
+from tests.clock import ThreadTime
 from tests.local import CATALOG, RATE, TYPES, cell, graph, ids, make, plan
 
 from antiphon.contract.block import StreamSpec
@@ -296,38 +297,62 @@ def test_the_other_nodes_go_on_when_one_fails():
     np.testing.assert_array_equal(run(plan(made, SPEC), x), 2 * x)
 
 
-def test_overrunning_for_a_second_is_a_failure_and_less_is_not(monkeypatch):
-    clock = [0]
-    monkeypatch.setattr("antiphon.graph.node_host._time.perf_counter_ns", lambda: clock[0])
-
-    def slow():
-        clock[0] += 20_000_000
-
-    monkeypatch.setattr(TYPES["wrong"], "clock", staticmethod(slow))
+def slow_plan(monkeypatch, clock):
+    """A plan of one node that calls `clock` in each block."""
+    monkeypatch.setattr(TYPES["wrong"], "clock", staticmethod(clock))
     built = plan(graph({"w": ("wrong", {"how": "slow", "go": True})}, ["in > w", "w > out"]), SPEC)
-    x = np.zeros((2, 256 * 49), np.float32)
+    built.watched = True
+    return built
+
+
+@pytest.mark.parametrize("spent", [{"ran": 20_000_000}, {}], ids=["computes", "sleeps"])
+def test_overrunning_for_a_second_is_a_failure_and_less_is_not(monkeypatch, spent):
+    thread = ThreadTime(monkeypatch)
+    thread.passes(10_000_000_000)
+    built = slow_plan(monkeypatch, lambda: thread.passes(20_000_000, **spent))
+    built.watched = False
+    x = np.zeros((2, 256 * 50), np.float32)
     run(built, x)
     run(built, x)
-    assert not built.failures  # nobody watches: a file takes its time
+    assert not built.failures  # a file takes its time
     built.watched = True
     run(built, x)
     assert not built.failures
     run(built, x[:, :256])
-    assert [f.reason for f in built.failures] == ["overran: 20.0 ms for a block of 5.3 ms"]
+    assert [f.reason for f in built.failures] == ["overran: 20.0 ms for a block of 5.3 ms; it is tried again in 2 s"]
+    assert built.failures[0].retry == 2.0
 
 
 def test_overruns_that_are_made_up_for_are_no_failure(monkeypatch):
-    clock, turn = [0], [0]
-    monkeypatch.setattr("antiphon.graph.node_host._time.perf_counter_ns", lambda: clock[0])
+    thread, turn = ThreadTime(monkeypatch), [0]
 
     def seldom():
         turn[0] += 1
-        clock[0] += 20_000_000 if turn[0] % 5 == 0 else 0
+        spent = 20_000_000 if turn[0] % 5 == 0 else 0
+        thread.passes(spent, spent)
 
-    monkeypatch.setattr(TYPES["wrong"], "clock", staticmethod(seldom))
-    built = plan(graph({"w": ("wrong", {"how": "slow", "go": True})}, ["in > w", "w > out"]), SPEC)
-    built.watched = True
+    built = slow_plan(monkeypatch, seldom)
     run(built, np.zeros((2, 256 * 500), np.float32))
+    assert not built.failures
+
+
+def test_a_machine_that_gives_no_processor_is_not_the_nodes_fault(monkeypatch):
+    thread = ThreadTime(monkeypatch)
+    built = slow_plan(monkeypatch, lambda: thread.passes(30_000_000, 1_000_000, 29_000_000))
+    run(built, np.zeros((2, 256 * 500), np.float32))
+    assert not built.failures
+
+
+def test_a_process_that_was_stopped_is_not_the_nodes_fault(monkeypatch):
+    thread, turn = ThreadTime(monkeypatch), [0]
+
+    def stopped_twice():
+        turn[0] += 1
+        thread.passes(1_500_000_000 if turn[0] in (3, 4) else 1_000_000, 1_000_000)
+
+    built = slow_plan(monkeypatch, stopped_twice)
+    run(built, np.zeros((2, 256 * 50), np.float32))
+    assert not built.failures
     assert not built.failures
 
 

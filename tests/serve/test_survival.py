@@ -16,6 +16,7 @@ import soundfile
 from tests.waiting import BUSY, play_for, until
 
 from antiphon.bench.rig import ServerProcess, free_port
+from antiphon.supervisor import watchdog
 
 RATE, BLOCK = 48000, 256
 
@@ -128,6 +129,26 @@ def test_a_stopped_engine_is_noticed_and_replaced(options: list[str], tmp_path: 
         os.kill(before, signal.SIGSTOP)
         until(lambda: server.status()["engine"]["pid"] != before, 6.0, "another engine")
         until(lambda: server.status()["engine"]["state"] == "running", 2.0, "engine running")
+
+
+def test_a_machine_that_stands_still_is_named_and_nothing_is_ended_for_it(options: list[str], tmp_path: Path) -> None:
+    with ServerProcess(*options, home=tmp_path) as server:
+        before = server.pids()
+        still = [before["engine"], before["supervisor"]]
+        for pid in still:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            first = server.ask("/beat")[1][0]
+            seconds = watchdog.HANG_SECONDS + 1.0  # the beat runs by the sample clock, also while no block is computed
+            until(lambda: server.ask("/beat")[1][0] > first + 2.0 * seconds, seconds, "the beat runs")
+        finally:
+            for pid in still:
+                os.kill(pid, signal.SIGCONT)
+        until(lambda: "the machine stood still for" in server.standard_error(), 5.0, "it is said")
+        status = server.status()
+        assert server.pids() == before
+        assert status["stalls"] >= 1
+        assert {node["state"] for node in status["nodes"]} == {"running"}
 
 
 def test_a_second_server_on_the_same_port_is_refused_in_a_sentence(options: list[str], tmp_path: Path) -> None:

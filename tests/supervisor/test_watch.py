@@ -47,6 +47,7 @@ def supervisor(tmp_path: Path, clock: FakeClock) -> Supervisor:
     )
     made.faults = SupervisorFaults(made.parts.shared.words)
     made._loading = LoadingNote(made.parts.shared)
+    made._hangs = watchdog.HangWatch(made.parts.shared.words, made._loading, watch._WATCH)
     made.starts = Starts.__new__(Starts)
     made.starts.driver = "headless"
     made._ready_said = True
@@ -153,8 +154,8 @@ def test_a_control_that_hangs_is_ended_unless_all_stood_still(
     clock.sleep(watchdog.CONTROL_HANG_SECONDS + 1.0)  # the whole machine stood still
     turn()
     assert not killed
-    for _ in range(4):
-        clock.sleep(0.6)
+    for _ in range(round(watchdog.CONTROL_HANG_SECONDS / 0.2) + 1):
+        clock.sleep(0.2)
         turn()
     assert killed == [(4711, signal.SIGKILL)]
     assert "control has not turned for" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from antiphon.engine.loading import LoadingNote
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import HeaderWord as SharedWord
 from antiphon.engine.shared import MappingShape, Shared
@@ -87,16 +88,19 @@ def test_a_control_whose_loop_stopped_turning_is_found(monkeypatch: pytest.Monke
     monkeypatch.setattr("time.monotonic_ns", lambda: clock.ns)
     try:
         link = RemoteEngine(memory, wake, ours)
-        clock.ns += round(100e9)
-        assert watchdog.control_stalled(memory.words) == 0.0, "it has not begun to turn"
+        watch = watchdog.HangWatch(memory.words, LoadingNote(memory), interval=10.0)
+        watch.control(0)
+        clock.ns += round(15e9)
+        assert watch.control(0) == 0.0, "it has not begun to turn"
         link.note_turn()
         assert memory.words[SharedWord.CONTROL_BEAT] == clock.ns
+        assert watch.control(0) == 0.0
         clock.ns += round(watchdog.CONTROL_HANG_SECONDS * 1e9)
-        assert watchdog.control_stalled(memory.words) == 0.0
+        assert watch.control(0) == 0.0
         clock.ns += 1_000_000
-        assert watchdog.control_stalled(memory.words) == pytest.approx(watchdog.CONTROL_HANG_SECONDS + 0.001)
+        assert watch.control(0) == pytest.approx(watchdog.CONTROL_HANG_SECONDS + 0.001)
         watchdog.forget_control(memory.words)
-        assert watchdog.control_stalled(memory.words) == 0.0, "the next one has not begun to turn"
+        assert watch.control(0) == 0.0, "the next one has not begun to turn"
     finally:
         ours.close()
         theirs.close()

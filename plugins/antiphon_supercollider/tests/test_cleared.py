@@ -11,11 +11,12 @@ import pytest
 
 from antiphon.api import Event
 from antiphon.api.synths import SynthSettings
-from antiphon_supercollider.backend import CLOSING, SuperCollider
+from antiphon_supercollider.backend import CLOSING, SPLICE_SECONDS, SuperCollider
 from antiphon_supercollider.timing import delay
 
 RATE, BEGUN = 48000, 200
 OLD, NEW = 0.25, 1.0
+TONE = 2 * np.pi * 440 / RATE
 
 
 class StepWires:
@@ -72,3 +73,34 @@ def test_a_note_after_a_panic_has_its_attack_and_the_old_one_is_gone(block: int)
     silent = min(begins, begins - (wires.note - cleared) + CLOSING * block)
     assert not x[BEGUN * block : silent].any()
     assert any(packet.startswith(b"/g_freeAll") for packet in backend.sent)
+
+
+class ToneWires(StepWires):
+    """Plays a tone whose phase follows the frame."""
+
+    def read(self, frame: int, slot: int, into: Any) -> bool:
+        into[:] = np.sin((frame + np.arange(into.shape[1])) * TONE)
+        return frame + into.shape[1] <= self.counter
+
+
+@pytest.mark.parametrize("block", [64, 256])
+@pytest.mark.parametrize(
+    ("late", "seconds", "moved"), [(4, 0.3, 0), (4, 1.5, 2), (-4, 0.3, 2)], ids=["catches-up", "stays-late", "early"]
+)
+def test_an_engine_that_is_held_up_breaks_no_tone(block: int, late: int, seconds: float, moved: int) -> None:
+    """JACK's clock goes on by `late` delays of a hop while the engine computes none, and back after a while."""
+    wires = ToneWires(block)
+    backend = CapturingBackend(RATE, block, 1, wires=wires)  # type: ignore[arg-type]
+    out, heard = np.zeros((1, 2, block), np.float32), []
+    backend.open(0, SynthSettings(instrument="organ"))
+    shift = late * backend.delay // 4 * block
+    first, last = 200, 200 + round(seconds * RATE / block)
+    for hop in range(last + 400):
+        wires.counter += block + (shift if hop == first else -shift if hop == last else 0)
+        backend.play(0, hop * block, [Event("on", 0, 60, 0.8)] if hop == 0 else [])
+        backend.render(out, np.array([True]))
+        heard.append(out[0, 0].copy())
+    x = np.concatenate(heard)[50 * block :]
+    assert backend.counts.moved == moved
+    # a splice would step by up to 2; a crossfade of 5 ms adds 1/120 of that a frame
+    assert np.abs(np.diff(x)).max() < 1.3 * TONE + 2.0 / (SPLICE_SECONDS * RATE * 0.99)

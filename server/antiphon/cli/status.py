@@ -87,6 +87,7 @@ def _misses(answer: Mapping[str, Any]) -> list[Row]:
         ("device", f"{answer['device_xruns']} dropouts"),
         ("commands", f"{answer['late']} too late, {answer['commands_dropped'] + answer['schedule_dropped']} dropped"),
         ("engine", f"{answer['engine']['restarts']} restarts"),
+        ("machine", f"stood still {answer.get('stalls', 0)} times"),
     ]
 
 

@@ -147,9 +147,10 @@ async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socke
     engine = app.link.status()
     host = "0.0.0.0" if settings.lan else "127.0.0.1"
     reached = "0.0.0.0" if settings.proxy else host
+    woken = f" (woken {engine.wake_late_ns / 1e6:.1f} ms late)" if engine.wake_late_ns else ""
     line = (
-        f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames, "
-        f"patch {app.session.state.name or 'none'}, {'https' if settings.lan else 'http'}://{reached}:{settings.http_port}"
+        f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames "
+        f"{engine.ahead} ahead{woken}, patch {app.session.state.name or 'none'}, {'https' if settings.lan else 'http'}://{reached}:{settings.http_port}"
     )
     _tell(supervisor, {"ready": [line]})
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control.faults import ControlFaults
+from antiphon.control.machine import Machine
 from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
@@ -48,6 +49,7 @@ class StatusSource(Protocol):
     position: SetPosition
     saver: StateSaver
     faults: ControlFaults
+    machine: Machine
     workers: Callable[[], list[WorkerStatus]]
     transports: Transports
 
@@ -73,6 +75,7 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
     - `osc_failed`: messages refused, whether or not an answer was sent.
     - `osc_dropped`: datagrams that the kernel's or our queue had no room for.
     - `late`: commands that came after their sample.
+    - `stalls`: times that the machine gave the engine no processor for 0.1 s or longer.
     - `faults`: unexpected exceptions in control.
     - `tcp_held`: connections from addresses without approval.
     - `tcp_displaced`: connections closed to make room for another.
@@ -104,6 +107,7 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
         "limited_blocks": engine.limited_blocks,
         "clipped_blocks": engine.clipped_blocks,
         "supervisor_faults": engine.supervisor_faults,
+        "stalls": engine.stalls,
         "scheduled": len(app.session.schedule) + len(app.intake.deferred),
         "dated_bytes": app.intake.deferred.bytes,
         "dated_dropped": app.intake.deferred.dropped,
@@ -148,6 +152,8 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
             "rate": engine.rate,
             "block": engine.block,
             "channels": engine.channels,
+            "ahead": engine.ahead,
+            "wake_late_ms": round(engine.wake_late_ns / 1e6, 2),
             "load_mean": engine.load_mean,
             "load_peak": engine.load_peak,
         },
@@ -193,7 +199,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         "bar": session.state.bar,
         "osc_port": app.udp.port,
         "osc_receive_buffer": app.udp.receive_buffer,
-        "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.last))),
+        "trouble": "; ".join(filter(None, (app.saver.trouble, app.faults.last, app.machine.advice))),
         "warning": app.plans.warning,
         "load_weighed": app.plans.weight,
         "plugins_failed": [{"name": f.name, "reason": f.reason} for f in app.catalog.failures],

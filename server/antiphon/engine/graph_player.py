@@ -23,6 +23,7 @@ from antiphon.engine.edges import Edges
 from antiphon.engine.levels import Levels, MasterLevel
 from antiphon.engine.player_reports import Applied, PlayerCounters, PlayerReport
 from antiphon.engine.playing import Playing
+from antiphon.engine.retries import Retries
 from antiphon.graph.clock import TempoMap
 from antiphon.graph.io_nodes import CLIPPED
 from antiphon.graph.node_host import NodeHost
@@ -78,6 +79,7 @@ class GraphPlayer:
         # actions for nodes of a plan that is not loaded yet; load() applies them
         self._orphans: deque[NodeSet | NodeEvent] = deque(maxlen=MAX_REPORTS)
         self._playing = Playing()
+        self._retries = Retries(spec.rate)
         self._levels = Levels(spec)
 
     # ---- actions
@@ -215,6 +217,7 @@ class GraphPlayer:
         waiting = self._playing.waiting
         for _ in range(len(waiting)):
             self._event(*waiting.popleft())
+        self._now.extend(self._retries.due(self.sample, self.plan))
         while self._now:
             self._apply(self.sample, self._now.popleft())
         beat, place = self.tempo.beat_at(self.sample), self.sample
@@ -241,10 +244,8 @@ class GraphPlayer:
         self._levels.out(out, self.sample, frames)
         if self._panic:
             # the sound that plays fades out over this block
-            np.subtract(
-                1.0, np.divide(self._steps[:frames], frames, out=self._curve[:frames]), out=self._curve[:frames]
-            )
-            np.multiply(out, self._curve[:frames], out=out)
+            curve = np.divide(self._steps[:frames], frames, out=self._curve[:frames])
+            np.multiply(out, np.subtract(1.0, curve, out=curve), out=out)
         self._guard(out, frames)
         if self._panic:
             self._panic = False
@@ -289,6 +290,7 @@ class GraphPlayer:
         if plan.failures:
             for failure in plan.failures:
                 self._report(PlayerReport("failed", failure.number, leaving, text=failure.reason))
+                self._retries.add(failure, self.sample)
             plan.failures.clear()
         if plan.marks:
             for number, kind, place in plan.marks:

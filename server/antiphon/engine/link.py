@@ -148,7 +148,14 @@ Report: TypeAlias = (
 
 @dataclass(frozen=True, slots=True)
 class EngineCounters:
-    """Engine counters since the server's start (an engine restart does not clear them)."""
+    """Engine counters since the server's start (an engine restart does not clear them).
+
+    Some that need a definition:
+
+    - `stalls`: times that the machine gave the engine no processor for 0.1 s or longer.
+    - `stalled_ns`: duration of the last of them.
+    - `latest_ns`: how long after its time a block was computed at the latest; stalls do not count.
+    """
 
     blocks: int = 0
     missed_blocks: int = 0
@@ -165,11 +172,17 @@ class EngineCounters:
     journal_dropped: int = 0
     clipped_blocks: int = 0
     supervisor_faults: int = 0
+    stalls: int = 0
+    stalled_ns: int = 0
+    latest_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class EngineStatus:
-    """State of the engine for `/status`. Latencies are in frames, loads are shares of a block (1 is all of it)."""
+    """State of the engine for `/status`. Latencies are in frames, loads are shares of a block (1 is all of it).
+
+    `wake_late_ns`: how late the machine woke a thread at the worst, at the server's start; 0 where `--ahead` is given.
+    """
 
     pid: int
     state: str
@@ -183,6 +196,12 @@ class EngineStatus:
     latency_graph: int
     load_mean: float
     load_peak: float
+    wake_late_ns: int = 0
+
+    @property
+    def ahead(self) -> int:
+        """Blocks between input and output; of the software clock, of its virtual device buffer."""
+        return (self.latency_ring or self.latency_driver) // max(1, self.block)
 
 
 class EngineLink(Protocol):

@@ -17,8 +17,6 @@ from enum import IntEnum
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.engine.shared import Shared
 
-LOAD_SECONDS = 15.0
-"""A loader whose beat is older than this hangs. Longer than its waits for the weigher and for workers."""
 NOTED = 32
 """Most nodes in the list of those that hung or crashed an engine; the oldest entry is dropped first."""
 _NAME_AT, _NAME_BYTES = 64, 64
@@ -98,11 +96,9 @@ class LoadingNote:
         return bytes(self._name).partition(b"\0")[0].decode("utf-8", "replace")
 
     @property
-    def stalled(self) -> float:
-        """Seconds since the loader's last beat when they exceed `LOAD_SECONDS`; else 0."""
-        beat = self._words[_Word.BEAT]
-        seconds = (time.monotonic_ns() - beat) / 1e9 if beat else 0.0
-        return seconds if seconds > LOAD_SECONDS else 0.0
+    def turned(self) -> int:
+        """CLOCK_MONOTONIC, ns, of the loader's last beat; 0 before its first."""
+        return self._words[_Word.BEAT]
 
     def forget(self) -> None:
         """Clears the beat of an engine that is being ended: it must not count against the next engine's loader."""

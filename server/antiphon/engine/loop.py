@@ -36,6 +36,8 @@ _SAID = {name: place for place, name in enumerate(SAID)}
 _KINDS = {kind: place for place, kind in enumerate(KINDS)}
 METER_HZ = 60
 COMMANDS_A_BLOCK = 2048
+STALL_NS = 100_000_000
+"""A turn that takes so much longer than the process computes means that the machine stood still."""
 MOST_SECONDS = 8.0
 """A plan whose bar line is farther away is taken at once: control requests a plan again that has no answer in 20 s."""
 _NOT_SET = -math.inf
@@ -131,6 +133,9 @@ class EngineLoop:
         )
         self._late_base = self._words[HeaderWord.LATE]
         self._wake_needed = False
+        self._turned = self._noted = time.monotonic_ns()
+        self._computed = time.process_time_ns()
+        self._latest = self._words[HeaderWord.LATEST_NS]
 
     def begin(self, first: int, died: int) -> None:
         """Begins with block number `first`.
@@ -152,13 +157,18 @@ class EngineLoop:
         """Runs one block. Returns False when the driver has none because its device no longer asks for blocks."""
         driver, player, words = self.driver, self.player, self._words
         block = driver.wait()
-        words[HeaderWord.ALIVE_NS] = time.monotonic_ns()
+        words[HeaderWord.ALIVE_NS] = now = time.monotonic_ns()
         if block < 0:
+            self._turned = now
             return False
+        if now - self._turned > STALL_NS:
+            self._stalled(now)
+        self._turned = now
         started = time.perf_counter_ns()
         words[HeaderWord.HEARTBEAT] = block
         sample = block * driver.block
         if sample != player.sample:
+            self._late(now - driver.time_of(block) + (sample - player.sample) * 1_000_000_000 // driver.rate)
             self.journal.missed(player.sample, sample)
             player.skip(sample - player.sample)
         self._swap()
@@ -182,6 +192,7 @@ class EngineLoop:
         if words[HeaderWord.ECHO]:
             self._echo(words[HeaderWord.ECHO], sample)
         played = driver.deliver(block, out)
+        self._late(time.monotonic_ns() - driver.time_of(block))
         self._tap.put(block, x, out, played)
         if self._taps is not None:
             self._taps.put(block, x, out, player.plan)
@@ -199,6 +210,18 @@ class EngineLoop:
         self.player.take(FadeOut())
         while not self.player.over and self.run_block():
             pass
+
+    def _stalled(self, now: int) -> None:
+        """After a long turn: counts a stall of the machine where this process did not compute."""
+        stood = now - self._noted - (time.process_time_ns() - self._computed)
+        if min(stood, now - self._turned) > STALL_NS:
+            self._words[HeaderWord.STALLS] += 1
+            self._words[HeaderWord.STALLED_NS] = now - self._turned
+
+    def _late(self, behind: int) -> None:
+        """A block was computed `behind` ns after its time; what is later than a stall says nothing about `--ahead`."""
+        if self._latest < behind < STALL_NS:
+            self._latest = self._words[HeaderWord.LATEST_NS] = behind
 
     def _swap(self) -> None:
         ready = self.next_plan
@@ -261,6 +284,7 @@ class EngineLoop:
         self._meter_in -= 1
         if self._meter_in <= 0:
             self._meter_in = self._meter_every
+            self._noted, self._computed = time.monotonic_ns(), time.process_time_ns()
             self._meters(x, out)
         self.journal.follow()
         if player.applied:

@@ -237,6 +237,9 @@ class RemoteEngine:
             w[HeaderWord.JOURNAL_DROPPED],
             w[HeaderWord.CLIPPED_BLOCKS],
             w[HeaderWord.SUPERVISOR_FAULTS],
+            w[HeaderWord.STALLS],
+            w[HeaderWord.STALLED_NS],
+            w[HeaderWord.LATEST_NS],
         )
 
     def status(self) -> EngineStatus:
@@ -256,6 +259,7 @@ class RemoteEngine:
             w[HeaderWord.LATENCY_GRAPH],
             f[HeaderWord.LOAD_MEAN],
             f[HeaderWord.LOAD_PEAK],
+            w[HeaderWord.WAKE_LATE_NS],
         )
 
     def meters(self) -> dict[int, tuple[float, float]]:

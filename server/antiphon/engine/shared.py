@@ -88,6 +88,10 @@ class HeaderWord(IntEnum):
     BLAMED = 47  # number of the node that hung or crashed the engine; the next engine bypasses it
     SESSIONS = 48  # sessions whose recording has begun; written by the recorder
     CLIPPED_BLOCKS = 50
+    STALLS = 55  # times that the engine got no processor for STALL_SECONDS or longer
+    LATEST_NS = 56  # how long after its time a block was delivered at the latest, stalls excepted
+    STALLED_NS = 57  # duration of the last of STALLS
+    WAKE_LATE_NS = 58  # how late a thread was woken at the worst, at the server's start; written by its probe
     BEGUN = 60  # first sample of this server's first plan, plus one; 0: none has played
     ECHO = 49  # number of the node whose events are reported to control, -1: all nodes, 0: none; written by control
     SUPERVISOR_FAULTS = 52  # failed steps of the supervisor, with failed starts of a process; written by it

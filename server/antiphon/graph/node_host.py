@@ -1,7 +1,7 @@
 """The host of one processor in a plan: dry delay, wet, bypass, mute, and the handling of failures.
 
 A processor fails when it raises an error, gives NaN or infinity, or overruns for a second. Its node then passes the
-dry signal until `/node/NAME/reset`.
+dry signal until `/node/NAME/reset`; one that overran is tried again by itself.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from antiphon.contract.processor import IO, Event, Processor
 from antiphon.contract.runner import ProcessorRunner
 from antiphon.errors import PluginError, WorkerLost
 from antiphon.graph.modulation import Modulation, Modulations
+from antiphon.graph.overruns import Overruns
 from antiphon.native import dsp
 from antiphon.runtime.raised_at import raised_at
 
 FADE = 0.010
-OVERRUN_SECONDS = 1.0
 MAX_EVENTS = 1024
 """Most commanded events of a node within one block; a node may emit as many."""
 LOAD_SHARE = 0.02
@@ -66,6 +66,7 @@ class NodeHost:
         outs: Output buffers, float32 `[channels, block]` each.
         has_dry: Whether there is a dry signal: the first input and the first output are alike.
         failed: Why the node has failed, or "".
+        retry: Seconds from the failure until it is tried again, 0 where it is not.
         forced: Failure that the next block reports, or "".
         load: Mean share of a block's time that the processor takes in the engine.
     """
@@ -116,8 +117,9 @@ class NodeHost:
         self._until = self._opening = 0
         self._mending = False
         self._period_ns = spec.block * 1e9 / spec.rate
-        self._overrun_ns = 0.0
+        self._overruns = Overruns(self._period_ns)
         self.failed = ""
+        self.retry = 0.0
         self.forced = ""
         self.load = 0.0
 
@@ -154,7 +156,7 @@ class NodeHost:
         self._until, self._opening = self.latency, self._tail if self.latency else 0
         if self.failed:
             self.failed = ""
-            self._overrun_ns = 0.0
+            self.retry = 0.0
             self._mending = True
 
     def mark_failed(self, reason: str) -> None:
@@ -197,6 +199,7 @@ class NodeHost:
         if self._mending and self._until < frames:
             # the dry signal stays until the processor's output has passed its latency
             self._mending = False
+            self._overruns.returned(now, self.spec.rate)
             self._health.post(self._until, 1.0)
             if self._health not in self.active:
                 self.active.append(self._health)
@@ -211,7 +214,7 @@ class NodeHost:
             for out in self.outs:
                 out[:, :frames] = 0.0
         if self.forced:
-            reason, self.forced = "" if self.failed else self.forced, ""
+            reason, self.forced, self.retry = "" if self.failed else self.forced, "", 0.0
         dry = self._dry(wet_input, frames) if wet_input is not None else None
         if reason:
             self._fail(reason, frames)
@@ -245,11 +248,11 @@ class NodeHost:
         self.load += LOAD_SHARE * (spent / self._period_ns - self.load)
         if watched:
             if spent > self._period_ns:
-                self._overrun_ns += spent
-                if self._overrun_ns >= OVERRUN_SECONDS * 1e9:
-                    return f"overran: {spent / 1e6:.1f} ms for a block of {self._period_ns / 1e6:.1f} ms"
-            elif self._overrun_ns > 0.0:
-                self._overrun_ns = max(0.0, self._overrun_ns - self._period_ns)
+                if reason := self._overruns.too_long(spent, io.time.sample):
+                    self.retry = self._overruns.pause
+                return reason
+            if self._overruns.open_ns:
+                self._overruns.in_time()
         return ""
 
     def _dry(self, x: Samples, frames: int) -> Samples:

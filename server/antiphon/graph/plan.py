@@ -56,11 +56,12 @@ class Step:
 
 @dataclass(slots=True)
 class NodeFailure:
-    """A node's failure in this block."""
+    """A node's failure in this block; `retry` as of its host."""
 
     number: int
     name: str
     reason: str
+    retry: float = 0.0
 
 
 class Crossing(Protocol):
@@ -178,7 +179,7 @@ class Plan:
             self.at_work(host.number)
         reason = host.run(io, self.watched, step.moves)
         if reason:
-            self.failures.append(NodeFailure(host.number, host.name, reason))
+            self.failures.append(NodeFailure(host.number, host.name, reason, host.retry))
         if io.marks:
             self.marks += [(host.number, kind, number) for kind, number in io.marks]
             io.marks.clear()

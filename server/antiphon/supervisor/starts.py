@@ -16,12 +16,13 @@ from typing import Any
 
 from antiphon.contract.block import StreamSpec
 from antiphon.control.state import CATALOG
+from antiphon.engine.shared import HeaderWord
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import end_with_parent, flush, leave, unsignalled
 from antiphon.runtime.settings import ServeSettings
 from antiphon.runtime.token import load_token
-from antiphon.supervisor import preload
+from antiphon.supervisor import preload, wake_probe
 from antiphon.supervisor.parts import Parts
 from antiphon.synth.choosing import Registered
 from antiphon.workers import zygote
@@ -155,6 +156,10 @@ class Starts:
         with unsignalled():
             return zygote.start(kind, self.parts.arena, self.parts.bells)
 
+    def probe(self) -> int:
+        """Starts the process that measures how late this machine wakes a thread."""
+        return self._fork(lambda: wake_probe.run(self.parts.shared.words))
+
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""
         from antiphon.engine import process
@@ -164,6 +169,7 @@ class Starts:
         options = DriverOptions(
             s.rate, s.block, s.channels, s.ahead,
             "" if s.input_file else s.input, s.output, s.extra.get("jack_name", "antiphon"),
+            soft=parts.found.own, late_ns=parts.shared.words[HeaderWord.WAKE_LATE_NS],
         )  # fmt: skip
         return self._fork(
             lambda: process.run(

@@ -36,10 +36,8 @@ RECORDER_SECONDS = 10.0
 """Time in which a recording must begin; a disk that hangs is reported after it."""
 SECRETS_SECONDS = 10.0
 """Time in which the token and the certificate of `--lan` must be written."""
-STILL_SECONDS = 1.0
-"""A turn of the loop that takes longer means that the machine, or the whole server, was suspended."""
 _WATCH = 0.2
-_ZYGOTE = "zygote-"
+_ZYGOTE, _PROBE = "zygote-", "probe"
 
 
 class _AlreadyReported(Exception):
@@ -75,7 +73,6 @@ class Supervisor:
         self._notes: list[str] = []
         self._begin: Begin = []
         self._retry_device = 0.0
-        self._last_turn = self._check_hang_from = time.monotonic()
         self._since = time.time()
         self._synth: synths.SynthInfo | None = None
 
@@ -109,6 +106,7 @@ class Supervisor:
         self.parts = Parts.make(settings, device_info, device, sockets)
         self.starts, self.faults = Starts(self.parts, self.folder), SupervisorFaults(self.parts.shared.words)
         self._loading = LoadingNote(self.parts.shared)
+        self._hangs = watchdog.HangWatch(self.parts.shared.words, self._loading, _WATCH)
 
     def _start_all(self) -> None:
         # once the ports are bound, the folder is ours as well
@@ -117,6 +115,8 @@ class Supervisor:
         pidfile.write(self.folder, os.getpid(), {}, self.settings)
         # first: control imports on one core while this process imports on another
         self._adopt("control", self.starts.control())
+        if not self.settings.ahead:
+            self._adopt(_PROBE, self.starts.probe())
         if self.settings.lan:
             self._make_secrets()
         self.starts.warm()
@@ -124,6 +124,8 @@ class Supervisor:
         self.starts.catalog()
         self._start_first_recorder()
         self._adopt("weigher", self.starts.weigher())
+        if _PROBE in self._children:
+            self._children.pop(_PROBE).kill()
         self._adopt("engine", self.starts.engine())
         self._write_list()
 
@@ -248,11 +250,6 @@ class Supervisor:
                 os.eventfd_read(fd)
                 for kind in wanted_zygotes(self.parts.arena):
                     self._schedule_start(_ZYGOTE + kind)
-        now = time.monotonic()
-        if now - self._last_turn > STILL_SECONDS:
-            # engine and control were suspended too: do not take that for a hang until each had time to turn
-            self._check_hang_from = now + watchdog.HANG_SECONDS
-        self._last_turn = now
 
     def _read_control(self) -> None:
         """Handles one message from control: ready, fatal or quit."""
@@ -331,18 +328,14 @@ class Supervisor:
 
     def _look_for_hang(self) -> None:
         """Kills an engine or a control whose loop, or loader, has not turned for too long; `_died` restarts it."""
-        if time.monotonic() < self._check_hang_from:
-            return
         words = self.parts.shared.words
         engine, control = self._children.get("engine"), self._children.get("control")
-        hang = watchdog.hang(words, self.starts.driver, self._loading)
-        if engine is not None and hang:
+        if engine is not None and (hang := self._hangs.engine(engine.pid, self.starts.driver)):
             say(hang)
             watchdog.forget(words, self._loading)
             self._hung = True
             os.kill(engine.pid, signal.SIGKILL)
-        stalled = watchdog.control_stalled(words) if control is not None else 0.0
-        if control is not None and stalled:
+        if control is not None and (stalled := self._hangs.control(control.pid)):
             say(f"control has not turned for {stalled:.1f} s; ending it")
             watchdog.forget_control(words)
             os.kill(control.pid, signal.SIGKILL)
@@ -376,7 +369,8 @@ class Supervisor:
         The state is removed only after a run that was ready and was asked to end; otherwise the next run continues.
         """
         zygotes = [name for name in self._children if name.startswith(_ZYGOTE)]
-        for name in ("web", "performer", "control", "engine", "weigher", *zygotes, "recorder", jack_server.JACKD):
+        first = (_PROBE, "web", "performer", "control", "engine", "weigher")
+        for name in (*first, *zygotes, "recorder", jack_server.JACKD):
             child = self._children.get(name)
             if child is None:
                 continue

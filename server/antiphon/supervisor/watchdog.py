@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable
 
 from antiphon.engine import shared
 from antiphon.engine.loading import LoadingNote
 from antiphon.errors import AntiphonError
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE
+from antiphon.runtime.processor_time import Standstill
 from antiphon.runtime.settings import ServeSettings
 from antiphon.synth import choosing
 from antiphon.synth import info as synths
@@ -18,38 +18,48 @@ from antiphon.workers.arena import Arena, State, WorkerWord
 HANG_SECONDS = 2.0
 DEVICE_SECONDS = 3.0
 """Added with a device: the driver itself reports a device that stops calling, after this time at most."""
+LOAD_SECONDS = 15.0
+"""A loader that has been at one thing for longer hangs; longer than its waits for the weigher and for workers."""
 CONTROL_HANG_SECONDS = 10.0
 """Control marks each turn of its loop, sixty times a second. The longest turn measured takes 2 s (one datagram of 2,728
 patterns on eight nodes), and a slow write to a disk may add to it; the sound does not depend on control meanwhile."""
 
 
-def stalled(words: memoryview, driver: str) -> float:
-    """How long a running engine's loop has stood still.
+class HangWatch:
+    """Finds an engine or a control that hangs: by progress, less the time in which the machine gave it no processor."""
 
-    Args:
-        words: The shared header, indexed by `HeaderWord`.
-        driver: What the engine plays by.
+    def __init__(self, words: memoryview, loading: LoadingNote, interval: float) -> None:
+        """A watch that is looked at every `interval` seconds.
 
-    Returns:
-        Seconds where they exceed the limit, else 0.
-    """
-    alive = words[shared.HeaderWord.ALIVE_NS]
-    if words[shared.HeaderWord.ENGINE_STATE] != 2 or not alive:
-        return 0.0
-    seconds = (time.monotonic_ns() - alive) / 1e9
-    return seconds if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0) else 0.0
+        Args:
+            words: The shared header, indexed by `HeaderWord`.
+            loading: The node that the engine's loader is preparing.
+            interval: Seconds.
+        """
+        self._words, self._loading = words, loading
+        self._loop, self._loader, self._control = (Standstill(interval) for _ in range(3))
 
+    def engine(self, pid: int, driver: str) -> str:
+        """The reason to end a running engine whose loop or loader stands still, as a line of text; "" for none.
 
-def hang(words: memoryview, driver: str, loading: LoadingNote) -> str:
-    """The reason to end a running engine whose loop or loader stands still, as a line of text; "" where none does."""
-    seconds = stalled(words, driver)
-    if seconds:
-        return f"the engine has hung for {seconds:.1f} s; ending it"
-    seconds = loading.stalled
-    if words[shared.HeaderWord.ENGINE_STATE] != 2 or not seconds:
-        return ""
-    at = f" at the node {loading.name}" if loading.name else ""
-    return f"the engine's loader has hung for {seconds:.1f} s{at}; ending the engine"
+        Args:
+            pid: The engine.
+            driver: What it plays by.
+        """
+        running = self._words[shared.HeaderWord.ENGINE_STATE] == 2
+        seconds = self._loop.look(pid, self._words[shared.HeaderWord.ALIVE_NS] if running else 0) / 1e9
+        if seconds > HANG_SECONDS + (DEVICE_SECONDS if driver != "headless" else 0.0):
+            return f"the engine has hung for {seconds:.1f} s; ending it"
+        seconds = self._loader.look(pid, self._loading.turned if running else 0) / 1e9
+        if seconds <= LOAD_SECONDS:
+            return ""
+        at = f" at the node {self._loading.name}" if self._loading.name else ""
+        return f"the engine's loader has hung for {seconds:.1f} s{at}; ending the engine"
+
+    def control(self, pid: int) -> float:
+        """Seconds that control's loop has stood still, where over the limit; else, and before its first turn, 0."""
+        seconds = self._control.look(pid, self._words[shared.HeaderWord.CONTROL_BEAT]) / 1e9
+        return seconds if seconds > CONTROL_HANG_SECONDS else 0.0
 
 
 def forget(words: memoryview, loading: LoadingNote) -> None:
@@ -78,13 +88,6 @@ def blame(words: memoryview, loading: LoadingNote, code: int, *, hung: bool) -> 
         # blame the node being prepared before the one in the block: that one has played before
         words[shared.HeaderWord.BLAMED] = 0 if name else at_work
     return name
-
-
-def control_stalled(words: memoryview) -> float:
-    """Seconds for which control's loop has stood still, where over the limit; else, and before its first turn, 0."""
-    beat = words[shared.HeaderWord.CONTROL_BEAT]
-    seconds = (time.monotonic_ns() - beat) / 1e9 if beat else 0.0
-    return seconds if seconds > CONTROL_HANG_SECONDS else 0.0
 
 
 def forget_control(words: memoryview) -> None:

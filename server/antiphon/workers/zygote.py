@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from antiphon.runtime.child_process import bound_to, cause, leave, listening
 from antiphon.runtime.importing import import_module
 from antiphon.runtime.pidfile import start_time
+from antiphon.runtime.processor_time import Standstill
 from antiphon.workers import worker
 from antiphon.workers.arena import Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord
 
@@ -49,20 +50,17 @@ class _Child:
     Attributes:
         pid: Process.
         pidfd: Its pidfd.
-        done: Number of hops done at the last look.
-        stuck_ns: Time with pending hops and none done; each look adds two intervals at most, so that a pause of the
-            whole machine does not count in full.
-        looked_ns: CLOCK_MONOTONIC of the last look.
         hop_ns: Duration of a hop.
+        still: Measures how long it has had pending hops and has done none.
+        stuck_ns: That time at the last look.
         killed: Why it was killed, or "".
     """
 
     pid: int
     pidfd: int
-    done: int = -1
+    hop_ns: int
+    still: Standstill = field(default_factory=lambda: Standstill(LOOK_MS / 1000))
     stuck_ns: int = 0
-    looked_ns: int = 0
-    hop_ns: int = 0
     killed: str = ""
 
 
@@ -178,7 +176,7 @@ class Zygote:
             leave(lambda: self._become(entry, parent))
         words[WorkerWord.PID] = pid
         hop_ns = spec.hop * 1_000_000_000 // spec.rate
-        self._children[entry.number] = _Child(pid, os.pidfd_open(pid), hop_ns=hop_ns)
+        self._children[entry.number] = _Child(pid, os.pidfd_open(pid), hop_ns)
 
     def _become(self, entry: WorkerEntry, parent: int) -> int:
         signal.set_wakeup_fd(-1)
@@ -196,12 +194,9 @@ class Zygote:
             self._died(entry, child, status)
             return
         now = time.monotonic_ns()
-        passed = min(now - child.looked_ns, 2 * LOOK_MS * 1_000_000)
-        child.looked_ns = now
         if words[WorkerWord.STATE] in (State.STARTING, State.WAITING):
             if words[WorkerWord.READY_NS]:
                 words[WorkerWord.STATE] = State.RUNNING
-                child.stuck_ns = 0
                 os.eventfd_write(self._bells.wake[entry.number], 1)
             elif now - words[WorkerWord.STARTED_NS] > START_SECONDS * 1e9:
                 self._kill(child, f"was not ready within {START_SECONDS:g} s")
@@ -214,14 +209,12 @@ class Zygote:
         elif not words[WorkerWord.WANTED]:
             if now - words[WorkerWord.LEFT_NS] > IDLE_SECONDS * 1e9:
                 self._kill(child, "")
-        elif not self._pending(entry) or words[WorkerWord.DONE] != child.done:
-            child.done, child.stuck_ns = words[WorkerWord.DONE], 0
-        elif not child.stuck_ns:
-            child.stuck_ns = 1
-            # an engine that ended between posting and waking has left it asleep
-            os.eventfd_write(self._bells.wake[entry.number], 1)
         else:
-            child.stuck_ns += passed
+            before, done = child.stuck_ns, words[WorkerWord.DONE] + 1
+            child.stuck_ns = child.still.look(child.pid, done if self._pending(entry) else 0)
+            if child.stuck_ns and not before:
+                # an engine that ended between posting and waking has left it asleep
+                os.eventfd_write(self._bells.wake[entry.number], 1)
             if child.stuck_ns > max(self._arena.hang_ns, 2 * child.hop_ns):
                 self._kill(child, f"gave no answer for {child.stuck_ns / 1e9:.2f} s")
 

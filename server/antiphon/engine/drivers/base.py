@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +21,9 @@ class DriverOptions:
         input: Name of the input device; "" is the default device.
         output: Name of the output device; "" is the default device.
         name: Name of the JACK client.
-        buffer_blocks: Blocks of the software clock's virtual device buffer.
+        buffer_blocks: Least blocks of a software clock's virtual device buffer.
+        soft: The device is a software clock too: a jackd without a sound card.
+        late_ns: How late this machine wakes a thread at the worst, as measured at the start; 0 where it was not.
     """
 
     rate: int = 48000
@@ -31,11 +34,27 @@ class DriverOptions:
     output: str = ""
     name: str = "antiphon"
     buffer_blocks: int = 8
+    soft: bool = False
+    late_ns: int = 0
+
+    def blocks_ahead(self, block: int, rate: int) -> int:
+        """Blocks between input and output at the device's block and rate: as told, else as the machine needs."""
+        least = self.buffer_blocks if self.soft else default_ahead(block)
+        return self.ahead or max(least, ahead_for(self.late_ns, block, rate))
+
+
+MOST_AHEAD = 16
+"""Most blocks of `--ahead`."""
 
 
 def default_ahead(block: int) -> int:
     """Blocks between input and output that kept up on a loaded 2-core machine (docs/decisions/0007-ring-depth.md)."""
     return 4 if block <= 64 else 2
+
+
+def ahead_for(late_ns: int, block: int, rate: int) -> int:
+    """Blocks between input and output, `MOST_AHEAD` at most, with which no block is missed that begins so late."""
+    return min(MOST_AHEAD, math.ceil(late_ns * rate / (block * 1e9)) + 1)
 
 
 class Driver(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from antiphon.engine.callback import CallbackState, Slot, jack_process
-from antiphon.engine.drivers.base import DriverOptions, default_ahead
+from antiphon.engine.drivers.base import DriverOptions
 from antiphon.engine.drivers.device import CallbackDriver
 from antiphon.errors import EngineError
 from antiphon.native import compile_all
@@ -28,7 +28,7 @@ class JackDriver(CallbackDriver):
         compile_all()
         self._client, self._jack = client, jack
         block, rate, channels = client.blocksize, client.samplerate, options.channels
-        ahead = options.ahead or default_ahead(block)
+        ahead = options.blocks_ahead(block, rate)
         state = CallbackState(block, channels, channels, ahead)
         super().__init__(state, rate, block, channels, ahead)
         self._ins = [client.inports.register(f"in_{n + 1}") for n in range(channels)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from antiphon.engine.callback import CallbackState, portaudio_process
-from antiphon.engine.drivers.base import DriverOptions, default_ahead
+from antiphon.engine.drivers.base import DriverOptions
 from antiphon.engine.drivers.device import CallbackDriver
 from antiphon.errors import EngineError
 from antiphon.native import compile_all
@@ -24,7 +24,7 @@ class PortAudio(CallbackDriver):
         channels_in = _channels(sd, device_in, "max_input_channels", options.channels)
         channels_out = _channels(sd, device_out, "max_output_channels", options.channels)
         compile_all()
-        ahead = options.ahead or default_ahead(options.block)
+        ahead = options.blocks_ahead(options.block, options.rate)
         state = CallbackState(options.block, channels_in, channels_out, ahead)
         super().__init__(state, options.rate, options.block, options.channels, ahead)
         self._finished = False

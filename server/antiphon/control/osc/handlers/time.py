@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from antiphon.control.engine_clock import EngineClock
 from antiphon.control.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
 from antiphon.control.replies import Replies
@@ -35,6 +36,7 @@ class TimeServer(Protocol):
 
     session: Session
     link: EngineLink
+    clock: EngineClock
     executor: CommandExecutor
     replies: Replies
     session_header: Callable[[], dict[str, Any]]
@@ -101,7 +103,8 @@ def stop(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
 
 def beat(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     if not args:
-        server.replies.reply(peer, encode("/beat", float(server.link.tempo_now()[0])))
+        # by the sample clock, which also runs while the engine computes no block
+        server.replies.reply(peer, encode("/beat", float(server.link.beat_at(server.clock.moment().sample))))
         return
     most(args, 1, "[f:beat]")
     server.executor.do(SetTransport(None, number(args, 0, "beat", -MAX_BEAT, MAX_BEAT), when), peer.key)
