@@ -69,7 +69,10 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
     if answer.get("hint"):
         rows.append(("first", answer["hint"]))
     if at:
-        rows.append(("set", f"{at['name']}, patch {at['place']} of {len(at['patches'])}"))
+        place = f"{at['name']}, patch {at['place']} of {len(at['patches'])}"
+        # a server of an earlier version does not say it
+        outside = at.get("outside", False)
+        rows.append(("set", f"left at {place}: /set/go {at['place']} goes back to it" if outside else place))
     rows += [
         (
             "tempo",

@@ -15,7 +15,7 @@ import typer
 
 from antiphon.cli.files.report import report
 from antiphon.cli.terminal.errors import complain, endable
-from antiphon.errors import UsageError
+from antiphon.errors import PatchError, UsageError
 
 if TYPE_CHECKING:
     from antiphon.cli.files.rendering import PatchRender, RenderedFile
@@ -160,7 +160,9 @@ def _performed(
     from antiphon.contract.block import StreamSpec
     from antiphon.graph.patch import load as load_patch
     from antiphon.io.audiofile import stream
+    from antiphon.live.listening import missing
     from antiphon.live.patterns.spans import exact
+    from antiphon.live.records import ScriptError
     from antiphon.offline.file_ends import tail_of
     from antiphon.offline.script_run import ScriptProcess, frames_of
     from antiphon.plugins.loader import load
@@ -171,7 +173,13 @@ def _performed(
         raise UsageError(f'{Path(path).name} names no patch; write patch("pads") in it')
     loaded = load(check=False)
     beside = Path(path).parent / header.patch
-    patch = load_patch(str(beside) if beside.is_file() else header.patch, loaded.catalog, trusted=True)
+    name = Path(path).name
+    try:
+        patch = load_patch(str(beside) if beside.is_file() else header.patch, loaded.catalog, trusted=True)
+    except PatchError as error:
+        raise ScriptError(f"{name} line {header.patch_line}: {error}") from None
+    for line, sentence in missing(header.listens, [node.name for node in patch.graph.nodes]):
+        complain(f"{name} line {line}: {sentence}")
     play_with(loaded, patch.graph)
     rate, channels, subtype = RATE, CHANNELS, ""
     if options.source is not None:

@@ -27,7 +27,7 @@ class Directory:
         self.router: Router[AddressRoute] = Router()
         for item in ADDRESSES:
             handler = partial(item.handler, server)
-            route = AddressRoute(item.path, handler, item.level, item.timed, at_once=item.at_once)
+            route = AddressRoute(item.path, handler, item.level, item.timed, at_once=item.at_once, usage=item.usage)
             self.router.put(item.path.encode(), route)
         self._routed: dict[str, int] = {}
 

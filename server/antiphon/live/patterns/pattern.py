@@ -73,7 +73,11 @@ class Pattern(Generic[T]):
 
     def slow(self, factor: Argument) -> Self:
         """Plays so many times as slowly: `slow(2)` spreads a cycle over two."""
-        return self._new(each(factor, "slow", lambda n: queries.fast(self.events, _speed(1 / n if n > 0 else n, "slow"))))
+
+        def slower(n: Fraction) -> Query[T]:
+            return queries.fast(self.events, _speed(1 / n if n > 0 else n, "slow"))
+
+        return self._new(each(factor, "slow", slower))
 
     def early(self, cycles: Argument) -> Self:
         """Moves it to an earlier time, by so many cycles."""
@@ -166,7 +170,8 @@ class Pattern(Generic[T]):
 
     def when(self, test: Callable[[int], bool], change: Callable[[Self], Self]) -> Self:
         """Changes the cycles whose number passes a test, as `lambda cycle: cycle >= 8`."""
-        return self._new(queries.when(self.events, self._changed(change, "when(lambda cycle: cycle >= 8, rev)").events, test))
+        changed = self._changed(change, "when(lambda cycle: cycle >= 8, rev)")
+        return self._new(queries.when(self.events, changed.events, test))
 
     def chunk(self, parts: int, change: Callable[[Self], Self]) -> Self:
         """Changes one of so many equal parts of the cycle, the next one in each cycle."""
