@@ -13,8 +13,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import completion
-from antiphon.cli.serve import HttpPort, OscPort
+from antiphon.cli import completion, ports
 from antiphon.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "answer"
@@ -34,8 +33,8 @@ def play(
     patch: Annotated[
         str, typer.Option(help="A patch file, or the name of a patch.", autocompletion=completion.patches)
     ] = "",
-    osc_port: OscPort = OSC_PORT,
-    http_port: HttpPort = HTTP_PORT,
+    osc_port: ports.NewOsc = OSC_PORT,
+    http_port: ports.NewHttp = HTTP_PORT,
     song: Annotated[str, typer.Argument(metavar="[SONG.mid]", help="A MIDI file, played by the patch keys.")] = "",
 ) -> None:
     """Play the demo, or a MIDI file: on the sound card with its input muted; without one to a file. Ctrl-C ends it."""
@@ -132,7 +131,7 @@ def command(settings: ServeSettings, message: str) -> str:
 
     # after `make play`, `antiphon` is not on the PATH
     program = ".venv/bin/antiphon" if resources.checkout() is not None else "antiphon"
-    port = f"--port {settings.osc_port} " if settings.osc_port not in (0, OSC_PORT) else ""
+    port = f"--osc-port {settings.osc_port} " if settings.osc_port not in (0, OSC_PORT) else ""
     return f"{program} osc {port}{message}"
 
 

@@ -8,11 +8,9 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import completion, synthhelp
+from antiphon.cli import completion, ports, synthhelp
 from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, ServeSettings
 
-OscPort = Annotated[int, typer.Option(min=0, max=65535, help="UDP and TCP port for OSC; 0 takes a free one.")]
-HttpPort = Annotated[int, typer.Option(min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
 MQTT_URL = "ANTIPHON_MQTT_URL"
 """The environment variable for the URL: other users can read passwords in the process list, not in the environment."""
 TOKEN, TOKEN_PATH = "ANTIPHON_TOKEN", "ANTIPHON_TOKEN_FILE"
@@ -26,8 +24,8 @@ def serve(
     output: Annotated[str, typer.Option(help="An output device's name.")] = "",
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = "",
     session: Annotated[str, typer.Option(help="Record the whole set in this folder, for `antiphon replay`.")] = "",
-    osc_port: OscPort = OSC_PORT,
-    http_port: HttpPort = HTTP_PORT,
+    osc_port: ports.NewOsc = OSC_PORT,
+    http_port: ports.NewHttp = HTTP_PORT,
     patch: Annotated[
         str,
         typer.Option(help="A patch file, or the name of a built-in or own patch.", autocompletion=completion.patches),

@@ -68,7 +68,7 @@ def of_name(error: NameError) -> str:
     if name in _NAMES:
         return f"there is no {name} here; {_NAMES[name]}"
     known = [*live.__all__, *(word for word in dir(builtins) if word.islower() and not word.startswith("_"))]
-    missing = "" if name not in live.__all__ else "; begin the script with: from antiphon.live import *"
+    missing = "" if name not in live.__all__ else f"; begin the script with: from antiphon.live import {name}"
     return f"there is no {name} here{missing or _after(_suggested(name, known))}"
 
 

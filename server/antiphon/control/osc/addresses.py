@@ -106,8 +106,8 @@ ADDRESSES = (
     Address("/node/connect", "s:from.port s:to.port", "Adds a wire; a plain name means its first port.",
             graph.node_connect, OWNER),
     Address("/node/disconnect", "s:from.port s:to.port", "Removes a wire.", graph.node_disconnect, OWNER),
-    Address("/note/on", "i:note i:velocity [i:channel] [s:node]", "Begins a note, 0 to 127 or a name as c4; velocity 1 to 127, "
-            "0 ends it; channel 1 to 16, by default 1.", notes.handler("/note/on"), timed=True),
+    Address("/note/on", "i:note i:velocity [i:channel] [s:node]", "Begins a note, 0 to 127 or a name as c4; "
+            "velocity 1 to 127, 0 ends it; channel 1 to 16, by default 1.", notes.handler("/note/on"), timed=True),
     Address("/note/off", "i:note [i:velocity] [i:channel] [s:node]", "Ends a note; the velocity is ignored.",
             notes.handler("/note/off"), timed=True),
     Address("/cc", "i:number f:value [i:channel] [s:node]", "Sets controller 0 to 127 (64 is the sustain pedal) to a "
