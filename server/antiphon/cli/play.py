@@ -45,6 +45,7 @@ def play(
         audio=audio, input=input, output=output, patch=patch or PATCH, osc_port=osc_port, http_port=http_port
     ).check()
     startable(asked)
+    _find(song, asked.patch)
     if song:
         from antiphon.cli import play_song
 
@@ -58,6 +59,20 @@ def play(
     sys.stdout.flush()
     with own_terminal_group():
         run(settings)
+
+
+def _find(song: str, patch: str) -> None:
+    """Checks that there are such files, before anything is printed or made."""
+    from antiphon.errors import UsageError
+    from antiphon.graph import patch_list
+    from antiphon.graph.patch import find, read_text
+
+    if song and not os.path.isfile(song):
+        raise UsageError(f"there is no file {song}; name a MIDI file")
+    if os.sep in patch or patch.endswith(patch_list.SUFFIX):
+        read_text(Path(patch))
+    else:
+        find(patch)
 
 
 def with_demo(asked: ServeSettings) -> ServeSettings:
@@ -136,11 +151,10 @@ def command(settings: ServeSettings, message: str) -> str:
 
 
 def recordings_folder() -> Path:
-    """`recordings` in the checkout, or in the performer's folder if Antiphon is installed."""
-    from antiphon.runtime import paths, resources
+    """The performer's folder of recordings, as `antiphon doctor` names it; made where it is not there."""
+    from antiphon.runtime import paths
 
-    root = resources.checkout()
-    return paths.make_folder(root / "recordings" if root is not None else paths.recordings(), paths.PRIVATE_FOLDER)
+    return paths.make_folder(paths.recordings(), paths.PRIVATE_FOLDER)
 
 
 def next_recording(folder: Path, day: str = "") -> Path:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import completion, ports, synthhelp
-from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, RECORD_LIMIT, ServeSettings
 
 MQTT_URL = "ANTIPHON_MQTT_URL"
 """The environment variable for the URL: other users can read passwords in the process list, not in the environment."""
@@ -24,6 +24,18 @@ def serve(
     output: Annotated[str, typer.Option(help="An output device's name.")] = "",
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = "",
     session: Annotated[str, typer.Option(help="Record the whole set in this folder, for `antiphon replay`.")] = "",
+    record_limit: Annotated[
+        float,
+        typer.Option(
+            metavar="GB", help="End a recording, complete, at this size, or when a tenth of the disk is left."
+        ),
+    ] = RECORD_LIMIT,
+    log: Annotated[
+        str, typer.Option(metavar="FILE", help="Append the log to this file: 10 MB, and five older ones, FILE.1 to .5.")
+    ] = "",
+    log_level: Annotated[
+        str, typer.Option(help="The least that is logged: debug, info, warning or error.")
+    ] = "info",
     osc_port: ports.NewOsc = OSC_PORT,
     http_port: ports.NewHttp = HTTP_PORT,
     patch: Annotated[
@@ -108,7 +120,8 @@ def serve(
 ) -> None:
     """Start the server. It ends at Ctrl-C or SIGTERM; closing the terminal does not end it."""
     settings = ServeSettings(
-        audio=audio, input=input, output=output, record=record, session=session, osc_port=osc_port, http_port=http_port,
+        audio=audio, input=input, output=output, record=record, record_limit=record_limit, session=session,
+        osc_port=osc_port, http_port=http_port,
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
         announce=announce, allow=tuple(allow or ()), proxy=tuple(proxy or ()), drain=drain,
         fifo=fifo, mute_input=muted, device=device, synth=synth,
@@ -122,7 +135,7 @@ def serve(
         from antiphon.synth.backends import with_options
 
         settings = with_options(settings)
-    run(settings)
+    run(settings, log, log_level)
 
 
 def _take_token(path: str, *, needed: bool) -> None:
@@ -156,9 +169,10 @@ def _check_transports(settings: ServeSettings) -> None:
                 cover(argument, secret)
 
 
-def run(settings: ServeSettings) -> None:
-    """Runs the supervisor to its end, and exits."""
+def run(settings: ServeSettings, log: str = "", log_level: str = "info") -> None:
+    """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`."""
     from antiphon.runtime import pidfile
+    from antiphon.runtime.server_log import server_log
     from antiphon.supervisor import Supervisor
 
     folder = pidfile.folder(settings)
@@ -166,7 +180,8 @@ def run(settings: ServeSettings) -> None:
         _check_files(settings, folder)
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
         pidfile.take_over(folder)
-        status = Supervisor(settings, folder).run()
+        with server_log(log, log_level):
+            status = Supervisor(settings, folder).run()
     finally:
         pidfile.clear(folder, settings)
     raise typer.Exit(status)

@@ -30,10 +30,11 @@ from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN
+from antiphon.io.listening import lan_address
 from antiphon.io.log_lines import log_lines
 from antiphon.runtime import paths, scheduling
 from antiphon.runtime.child_process import listening
-from antiphon.runtime.settings import ServeSettings, surface_address
+from antiphon.runtime.settings import HTTP_PORT, ServeSettings, surface_address
 from antiphon.runtime.token import load_token
 from antiphon.session.commands import SetParam
 from antiphon.workers.arena import Arena
@@ -58,7 +59,6 @@ def main(argument: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     log_lines()
-    logging.getLogger("antiphon.said").setLevel(logging.INFO)
     given = json.loads(argument)
     supervisor = socket.socket(fileno=given["fds"]["supervisor"])
     try:
@@ -95,6 +95,8 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         live_token=load_token(paths.config()) if settings.live else None,
         session_header=lambda: session_header.header(settings),
     )
+    if settings.http_port != HTTP_PORT:
+        app.access.approving += f" --http-port {settings.http_port}"
     arena = Arena(fds["arena"])
     link.express = Express(arena, given["wakes"])
     app.workers = lambda: workers(arena)
@@ -143,7 +145,7 @@ async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socke
         await asyncio.sleep(0.01)
         waited += 0.01
     engine = app.link.status()
-    host = "0.0.0.0" if settings.lan else "127.0.0.1"
+    host = lan_address() if settings.lan else "127.0.0.1"
     reached = "0.0.0.0" if settings.proxy else host
     line = (
         f"ready osc {host}:{app.osc_port} (udp and tcp), {engine.driver} at {engine.rate} Hz, {engine.block} frames, "
