@@ -36,6 +36,20 @@ def drum_rows(names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(next((places[name] for name in DRUMS.get(note, ()) if name in places), -1) for note in range(128))
 
 
+def named_rows(names: tuple[str, ...]) -> dict[str, int]:
+    """The row of `names` by every name it answers to: its own, and the other names of the same drum.
+
+    A name that a folder has is that folder's; another one is the first folder there is of those in a row of `DRUMS`.
+    """
+    rows = {name: row for row, name in enumerate(names)}
+    others = dict[str, int]()
+    for drum in DRUMS.values():
+        row = next((rows[name] for name in drum if name in rows), None)
+        for name in drum if row is not None else ():
+            others.setdefault(name, row)
+    return {**others, **rows}
+
+
 _PAD = re.compile(r"([0-9]{1,3})=(.+?)(?::([0-9]{1,4}))?(?:@([0-9]{1,2}))?")
 _NOTES, _GROUPS = 128, 64
 _FORM = (

@@ -26,6 +26,10 @@ class WireError(AntiphonError):
         self.address = address
 
 
+class MissingArgument(WireError):
+    """A message lacks an argument that it needs."""
+
+
 class ParamError(WireError):
     """A parameter does not take a value; the message says what is allowed."""
 

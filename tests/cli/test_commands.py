@@ -322,7 +322,7 @@ def test_status_without_a_server_is_a_sentence_and_exit_1(antiphon: Run, monkeyp
         (("bench", "engin"), "there is no bench 'engin'; did you mean engine? there are: engine, events"),
         (("train", "denoise-gat"), "nothing named 'denoise-gat' can be trained; did you mean denoise-gate"),
         (("evaluate", "denose"), "nothing named 'denose' can be evaluated; did you mean denoise?"),
-        (("rendr",), "No such command 'rendr'. Did you mean 'render'"),
+        (("rendr",), "there is no command 'rendr'; did you mean render?"),
         (("run", "gain", "a.wav", "b.wav", "-p", "gian=1"), "gain has no parameter 'gian'; did you mean gain? it has:"),
         (("run", "filter", "a.wav", "b.wav", "-p", "mode=lowpas"), "not 'lowpas'; did you mean lowpass"),
     ],

@@ -143,8 +143,8 @@ def test_it_says_what_to_do_first(tmp_path):
 
 
 def test_the_commands_it_names_are_for_this_port():
-    assert "--port 5000 /x" in play.command(ServeSettings(osc_port=5000), "/x")
-    assert "--port" not in play.command(ServeSettings(), "/x")
+    assert "--osc-port 5000 /x" in play.command(ServeSettings(osc_port=5000), "/x")
+    assert "-port" not in play.command(ServeSettings(), "/x")
 
 
 def test_what_it_names_is_in_the_patch_it_opens_with():

@@ -276,11 +276,24 @@ def test_options_that_make_no_sense(antiphon: Command, place: Path, given: tuple
     assert said in done.complaint
 
 
+def test_a_node_and_a_patch_that_are_not_there_are_said_with_their_lines(antiphon: Command, place: Path) -> None:
+    script(place, BEAT + '\n@on_note("othr")\ndef answer(note, velocity):\n    yield 1\n')
+    done = antiphon("render", "set.py", "--bars", "1", "--out", "out.wav", "--tail", "0")
+    said = "set.py line 5: the patch has no node 'othr', and nothing answers to it; did you mean other?"
+    assert said in done.complaint
+    (place / "set.py").write_text('from antiphon.live import *\npatch("bnad")\n' + BEAT)
+    done = antiphon("render", "set.py", "--bars", "1", "--out", "other.wav")
+    assert done.code == 2
+    assert "set.py line 2: there is no patch 'bnad'; did you mean band?" in done.complaint
+
+
 def test_a_sound_that_is_not_there_is_said(antiphon: Command, place: Path) -> None:
-    name = script(place, 'track("t", "tick nosuch", on="drums")')
+    name = script(place, 'track("t", "tick tik", on="drums")')
     done = antiphon("render", name, "--bars", "2", "--out", "out.wav", "--tail", "0")
     assert done.code == 0
-    assert done.complaint == "drums.missed is 2: Notes whose sample was not there (yet)."
+    assert done.complaint == (
+        "set.py line 3: drums has no s named 'tik', and this note is silent; did you mean tick? there are: tick, tock"
+    )
     assert len(clicks(place / "out.wav")) == 2
 
 

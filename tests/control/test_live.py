@@ -41,7 +41,7 @@ async def test_a_message_takes_effect_at_its_beat(live: Rig) -> None:
         (("/at", 8.0, "/node/a/gain", 99.0), "/node/a/gain", "gain takes"),
         (("/at", "x", "/node/a/gain", 1.0), "/at", "beat takes"),
         (("/at", 8.0), "/at", "address is missing"),
-        (("/cue",), "/cue", "name is missing"),
+        (("/cue",), "/cue", "name is missing; write /cue NAME [VALUE]"),
         (("/cue", "a", 1, 2), "/cue", "takes s:name"),
         (("/cue", "a", b"blob"), "/cue", "a cue's value is a number or a text"),
         (("/cue", "a", "x" * 2000), "/cue", "a cue's value is a number or a text"),

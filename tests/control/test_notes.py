@@ -67,11 +67,11 @@ async def test_every_message_becomes_its_event(live: Rig, keys: Client) -> None:
     ("message", "said"),
     [
         (("/note/on", 200, 1), "note takes 0 to 127, not 200"),
-        (("/note/on", 60), "velocity is missing: it takes 0 to 127"),
+        (("/note/on", 60), "velocity is missing: it takes 0 to 127; write /note/on NOTE VELOCITY [CHANNEL] [NODE]"),
         (("/note/on", 60, 100, 1, "a"), "a takes no notes; those that take notes are: k"),
         (("/note/on", 60, 100, 1, "z"), "there is no node 'z'; those that take notes are: k"),
         (("/note/on", 60, 100, 17), "channel takes 1 to 16, not 17"),
-        (("/note/off", "x"), "note takes 0 to 127, not 'x'"),
+        (("/note/off", "x"), "note takes 0 to 127, or a name as c4, eb3 or f#5, not 'x'"),
         (("/cc", 1, 1.5), "value takes 0 to 1, or a whole number to 127, not 1.5"),
         (("/bend", 2.0), "bend takes -1 to 1, not 2"),
     ],

@@ -84,6 +84,15 @@ async def test_it_is_said_when_it_plays_and_again_when_an_error_is_mended(
     assert "gain takes 0 to 2, not 9" in broken
     assert await saved(TEXT.replace("0.5", "0.3")) == ["reloaded mine.toml after the error: a.gain 0.3"]
     assert await saved(TEXT.replace("0.5", "0.2")) == ["reloaded mine.toml: a.gain 0.2"]
+    await saved(TEXT.replace("0.5", "9"))
+    file.write_text(TEXT.replace("0.5", "0.2"))
+    caplog.clear()
+    patch_watch.reload_if_changed(app, str(file))
+    assert [record.getMessage() for record in caplog.records] == [
+        "mine.toml is without the error again, and as what plays"
+    ]
+    patch_watch.reload_if_changed(app, str(file))
+    assert len(caplog.records) == 1
 
 
 async def test_what_the_engine_refuses_is_not_said_to_be_reloaded(

@@ -54,9 +54,15 @@ async def test_through_a_set_and_back(stage: Rig) -> None:
         "name": "Friday",
         "place": 2,
         "patches": ["one", "two", "three"],
+        "outside": False,
     }
+    assert (await client.ask("/set/list"))[1] == ("/set/patches.reply", ("Friday", 2, "one", "two", "three"))
+    await client.ask("/patch/load", "three")
+    assert stage.app.status()["set"]["outside"]
+    assert (await client.ask("/set/list"))[1] == ("/set/patches.reply", ("Friday", 0, "one", "two", "three"))
+    assert await client.ask("/set/go", 2) == [("/done", ("/set/go", "two"))]
     told = [m[1] for m in surface.heard() if m[0] == "/set/at"]
-    assert told == [("Friday", n, 3, name) for n, name in ((1, "one"), (2, "two"), (3, "three"), (2, "two"))]
+    assert told[:4] == [("Friday", n, 3, name) for n, name in ((1, "one"), (2, "two"), (3, "three"), (2, "two"))]
     assert (await client.ask("/set/go", 4))[0][0] == "/fail"
 
 
@@ -103,7 +109,8 @@ async def test_a_set_is_saved_in_another_order_and_goes_on_from_what_plays(stage
     loads = len(stage.engine.loads)
     assert await client.ask("/set/save", "friday", "two", "one", "three", "one") == [("/done", ("/set/save", "friday"))]
     assert len(stage.engine.loads) == loads, "what plays goes on"
-    shown = {"file": "friday", "name": "Friday", "place": 1, "patches": ["two", "one", "three", "one"]}
+    listed = ["two", "one", "three", "one"]
+    shown = {"file": "friday", "name": "Friday", "place": 1, "patches": listed, "outside": False}
     assert stage.app.status()["set"] == shown
     folder = paths.patches() / "live"
     assert (folder / "friday~.toml").read_text() == SET, "the old file is kept"
@@ -124,7 +131,8 @@ async def test_a_new_set_is_saved_and_one_that_is_not_valid_changes_nothing(stag
         assert said in reason
     assert stage.app.status()["set"] is None
     await client.ask("/set/save", "short", "three")
-    assert stage.app.status()["set"] == {"file": "short", "name": "short", "place": 1, "patches": ["three"]}
+    made = {"file": "short", "name": "short", "place": 1, "patches": ["three"], "outside": True}
+    assert stage.app.status()["set"] == made
     await client.ask("/set/save", "other", "one", "two")
     assert set_list.load("other").name == "other"
     assert (await client.ask("/set/list"))[0][1] == ("evening", "friday", "other", "short")

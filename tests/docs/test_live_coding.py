@@ -22,6 +22,9 @@ from antiphon.offline.rendering import actions_of, param_finder
 from antiphon.offline.script_run import PATIENCE, ScriptHeader, ScriptProcess, commands
 from antiphon.plugins import loader
 from antiphon.session.notes import Players
+from antiphon.session.play import unknown_words
+from antiphon_sampler.library import folder_of, listed
+from antiphon_sampler.pads import named_rows
 
 PAGE = text("docs/live-coding.md")
 TUTORIAL, REFERENCE = PAGE.split("## Mini-notation")
@@ -50,6 +53,15 @@ def test_a_block_plays_on_its_patch(number: int) -> None:
     catalog = loader.load(check=False).catalog
     graph = load(header.patch, catalog).graph
     played = commands(events, "set.py", 48000, param_finder(graph, catalog), Players(graph, catalog))
+    words = {
+        node.name: {"s": tuple(named_rows(listed(folder_of(str(node.values.get("library", "")))).names))}
+        for node in graph.nodes
+        if node.type == "sampler"
+    }
+    for event in events:
+        node = event.address.removeprefix("/node/").removesuffix("/play")
+        if event.address == f"/node/{node}/play":
+            assert not list(unknown_words(words[node], event.args)), "a sound that is silent"
     _, actions = actions_of(graph, catalog, 48000, played)
     assert len(actions) > 60
     silent = SILENT | OUTSIDE if "on_note" in SCRIPTS[number] else SILENT

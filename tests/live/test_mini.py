@@ -109,7 +109,7 @@ DOCUMENTED: list[tuple[str, list[tuple[str, ...]], str]] = [
     ("a@0.5 b@1%6 b@1%6 b@1%6", [("a _ _ b b b",)], PARSE),
     ("<a!3 b ! c@5>", [("a",), ("a",), ("a",), ("b",), ("b",)], PARSE),
     ("cp/0", [(".",)], PARSE),
-    ("cp(5,0)", [(".",)], PARSE),
+    ("bd - sn -", [("bd . sn .",)], "strudel.cc, Mini-Notation"),
 ]  # fmt: skip
 SPANS_CYCLES = {"a/2": [(F(0), F(2), "a")], "bd cp/2": [(F(0), F(1, 2), "bd"), (F(1, 2), F(3, 2), "cp")]}
 """First cycles whose events reach beyond them."""
@@ -251,6 +251,7 @@ def test_any_text_is_read_or_refused_at_a_column(text: str) -> None:
         ("bd(3)", 3, "two or three numbers"),
         ("bd(3,8,1,2)", 3, "two or three numbers"),
         ("bd(3.5,8)", 3, "whole numbers"),
+        ("bd(3,0)", 3, "1 step or more"),
         (".. 3", 1, "two whole numbers"),
         ("a .. 3", 1, "a range takes a number, not 'a'"),
         ("0 .. 99999", 3, "at most 1024 numbers"),

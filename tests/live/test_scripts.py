@@ -233,7 +233,7 @@ def test_what_fails_is_reported_and_the_version_before_plays_on() -> None:
         events += performance.until(F(beat))
     assert len(said) == 2
     assert "pan takes numbers and words" in said[0]
-    assert "set.py line 10: NameError: name 'oops' is not defined" in said[1]
+    assert "set.py line 10: there is no oops here" in said[1]
     assert [(e.beat, e.args[1]) for e in events if e.source == "beat"] == [(F(k), "bd") for k in range(16)]
     # the pass at 6 failed after its note; the function before goes on from the bar at 8
     assert [(e.beat, e.args[0]) for e in events if e.address == "/note/on"] == [
@@ -247,7 +247,7 @@ def test_what_has_no_version_before_ends_alone() -> None:
     text = "track('t', 'bd*4')\n@loop\ndef l():\n    yield 1\n    oops()"
     performance = Performance(script(text), report=lambda error: said.append(str(error)))
     assert [event.beat for event in performance.until(F(8))] == [F(k) for k in range(8)]
-    assert said == ["set.py line 6: NameError: name 'oops' is not defined"]
+    assert said == ["set.py line 6: there is no oops here; did you mean loop?"]
 
 
 def test_a_thousand_versions_lose_no_event() -> None:
@@ -272,7 +272,7 @@ BEAT = 'track("t", "bd")\n'
     [
         ("x = (", 2, "'(' was never closed"),
         ("1/0", 2, "ZeroDivisionError: division by zero"),
-        ("", 0, "it plays nothing"),
+        ("", 0, "the script plays nothing"),
         ('track("t", "bd [sn")', 2, 'the [ is not closed; write ] where it ends (column 4 of "bd [sn")'),
         ('\n\nplay("c4")', 4, "notes are played in a loop or by a track"),
         ('track("t", "bd", on="a/b")', 2, "a node's name is a word"),
@@ -292,7 +292,7 @@ BEAT = 'track("t", "bd")\n'
         (BEAT + "@loop\ndef l():\n    yield 1e-9", 3, "yield takes"),
         (BEAT + "@loop\ndef l():\n    yield 'x'", 3, "yield takes a number"),
         (BEAT + "@loop\ndef l():\n    yield", 3, "yield takes beats"),
-        (BEAT + "@loop\ndef l():\n    yield 1\n    oops()", 6, "NameError: name 'oops' is not defined"),
+        (BEAT + "@loop\ndef l():\n    yield 1\n    oops()", 6, "there is no oops here"),
         (BEAT + "@loop\ndef l():\n    play(300)\n    yield 1", 5, "note takes 0 to 127, not '300'"),
         (BEAT + "@loop\ndef l():\n    play(float('nan'))\n    yield 1", 5, "note takes 0 to 127, not 'nan'"),
         (BEAT + "@loop\ndef l():\n    play('c4', velocity=0)\n    yield 1", 5, "velocity takes 1 to 127"),
@@ -305,6 +305,23 @@ BEAT = 'track("t", "bd")\n'
          "without end on one beat"),
         ('track("t", s("bd").set(pan=rand.map(lambda v: [v])))', 2, "pan takes numbers and words"),
         ('track("t", note("c4").add("<0 500>"), beats=1)', 2, "note takes 0 to 127"),
+        ('track("t", s("bd").degradeBy(0.3))', 2, "a pattern has no word degradeBy; did you mean degrade_by?"),
+        ('track("t", s("bd").stut(3, 0.5, 1/8))', 2, "a pattern has no word stut; write echo here"),
+        ('track("t", s("bd").striate(4))', 2, "write chop here"),
+        ('track("t", s("bd").gain(0.5))', 2, "as in .set(gain=…)"),
+        ('n("0 1 2").s("bd")', 2, "as in .set(s=…)"),
+        ('track("t", s("bd").evry(4, rev))', 2, "did you mean every?"),
+        ('track("t", s("bd").every(4, "rev"))', 2, "as in every(4, rev), not 'rev'"),
+        ('track("t", s("bd").every(rev, 4))', 2, "as in every(4, rev), not 4"),
+        ('track("t", s("bd").rev(3))', 2, "rev takes nothing: write rev()"),
+        ('track("t", s("bd").fast())', 2, "fast is written .fast(factor)"),
+        ('track(s("bd*4"))', 2, "a track has a name first, then a pattern, as in track("),
+        ('node("tone").cutoff(400)', 2, 'as in node("tone").cutoff = 0.5'),
+        ('sound("bd")', 2, 'there is no sound here; write s("bd")'),
+        ('d1(s("bd"))', 2, 'there is no d1 here; write track("d1", '),
+        ("hush()", 2, "/panic"),
+        ("trck('a', 'bd')", 2, "did you mean track"),
+        ("def mine(a): pass\nmine()", 3, "TypeError"),
     ],
 )  # fmt: skip
 def test_a_fault_is_a_sentence_with_its_line(text: str, line: int, reason: str) -> None:

@@ -10,15 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli import ports
 from antiphon.errors import UsageError
 from antiphon.runtime import paths
+from antiphon.runtime.settings import HTTP_PORT
 from antiphon.wire.ip_address import plain_ip
 from antiphon.wire.text import printable
 
-DEFAULT_PORT = 4401
-
 Machine = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="The surface's IP address, or its host name.")]
-Port = Annotated[int, typer.Option("--http-port", min=1, max=65535, help="The HTTP port of the running server.")]
 
 
 def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
@@ -31,13 +30,14 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
 
     @cli.command("surfaces")
     def surfaces(
-        http_port: Port = DEFAULT_PORT,
+        http_port: ports.Http = HTTP_PORT,
+        osc_port: ports.InsteadOfHttp = None,
         as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")] = False,
     ) -> None:
         """List the addresses that wait for approval and those that have it."""
         from antiphon.cli.running_server import ask
 
-        answer = ask("GET", "/api/surfaces", folder(), http_port)
+        answer = ask("GET", "/api/surfaces", folder(), ports.http_port(http_port, osc_port))
         if as_json:
             typer.echo(json.dumps(answer))
             return
@@ -45,14 +45,14 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
             typer.echo(line)
 
     @cli.command("approve")
-    def approve(machine: Machine, http_port: Port = DEFAULT_PORT) -> None:
+    def approve(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
         """Approve a surface: the server handles its OSC from now on, for twelve hours."""
-        typer.echo(f"approved {let_in(machine, folder(), http_port)}")
+        typer.echo(f"approved {let_in(machine, folder(), ports.http_port(http_port, osc_port))}")
 
     @cli.command("forget")
-    def forget(machine: Machine, http_port: Port = DEFAULT_PORT) -> None:
+    def forget(machine: Machine, http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
         """Revoke an approval: the server no longer handles OSC of that machine and sends nothing to it."""
-        typer.echo(f"forgot {take_back(machine, folder(), http_port)}")
+        typer.echo(f"forgot {take_back(machine, folder(), ports.http_port(http_port, osc_port))}")
 
 
 def let_in(machine: str, folder: Path, port: int) -> str:

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import completion
-from antiphon.cli.serve import HttpPort, OscPort
+from antiphon.cli import completion, ports
 from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
 
 MOST_BEATS = 4096.0
@@ -22,8 +21,8 @@ def live(
     patch: Annotated[
         str, typer.Option(help="Play this patch, not the one that the script names.", autocompletion=completion.patches)
     ] = "",
-    osc_port: OscPort = OSC_PORT,
-    http_port: HttpPort = HTTP_PORT,
+    osc_port: ports.NewOsc = OSC_PORT,
+    http_port: ports.NewHttp = HTTP_PORT,
     audio: Annotated[str, typer.Option(help="Of a server started: auto, portaudio, jack or headless.")] = "auto",
     input: Annotated[str, typer.Option(help="Of such a server: a sound file to loop, or an input device's name.")] = "",
     output: Annotated[str, typer.Option(help="Of such a server: an output device's name.")] = "",

@@ -8,8 +8,10 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.osc import PORT, Host, Port, closing_socket, listen, refusal, shown
+from antiphon.cli import ports
+from antiphon.cli.osc import Host, closing_socket, listen, refusal, shown
 from antiphon.errors import EngineError
+from antiphon.runtime.settings import OSC_PORT
 from antiphon.wire import ntp
 from antiphon.wire.osc import IMMEDIATELY, Bundle, Message, Packet, decode, encode
 from antiphon.wire.text import printable
@@ -22,11 +24,12 @@ PATIENCE = 3.0
 
 def monitor(
     host: Host = "127.0.0.1",
-    port: Port = PORT,
+    osc_port: ports.Osc = OSC_PORT,
+    http_port: ports.InsteadOfOsc = None,
     events: Annotated[bool, typer.Option("--events", help="Show also the server's messages to surfaces.")] = False,
 ) -> None:
     """Show every OSC message that arrives at the running server. It ends at Ctrl-C."""
-    for line in watch(host, port, events):
+    for line in watch(host, ports.osc_port(osc_port, http_port), events):
         print(line, flush=True)
 
 
@@ -62,7 +65,7 @@ def watch(host: str, port: int, events: bool) -> Iterator[str]:
                 else:
                     yield from lines(message)
             if not answered:
-                raise EngineError(f"nothing answers at {host}:{port}; start `antiphon serve`, or name its --port")
+                raise EngineError(f"nothing answers at {host}:{port}; start `antiphon serve`, or name its --osc-port")
 
 
 def lines(message: Message) -> Iterator[str]:

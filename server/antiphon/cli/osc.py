@@ -13,18 +13,18 @@ from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli import ports
 from antiphon.errors import EngineError, UsageError, WireError
+from antiphon.runtime.settings import OSC_PORT
 from antiphon.wire.frames import Framer
 from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, decode, encode
 from antiphon.wire.osc import shown as shown_address
 from antiphon.wire.text import printable
 
-PORT = 4400
 TYPES = {"i", "f", "d", "h", "s"}
 WORDS = {"true": True, "false": False}
 
 Host = Annotated[str, typer.Option(help="The machine the server runs on.")]
-Port = Annotated[int, typer.Option(min=1, max=65535, help="The OSC port of the running server.")]
 Timeout = Annotated[float, typer.Option(min=0.01, max=600.0, help="Seconds to wait for an answer.")]
 Tcp = Annotated[bool, typer.Option("--tcp", help="Send over TCP.")]
 
@@ -33,11 +33,13 @@ def osc(
     address: Annotated[str, typer.Argument(help="An OSC address, for example /node/gain/gain.")],
     args: Annotated[list[str] | None, typer.Argument(help="Numbers, words, true, false; s:4 is the word 4.")] = None,
     host: Host = "127.0.0.1",
-    port: Port = PORT,
+    osc_port: ports.Osc = OSC_PORT,
+    http_port: ports.InsteadOfOsc = None,
     tcp: Tcp = False,
     timeout: Timeout = 5.0,
 ) -> None:
     """Send an OSC message to the running server and print its answers."""
+    port = ports.osc_port(osc_port, http_port)
     for line in ask(address, [value(text) for text in args or []], host, port, tcp, timeout):
         typer.echo(line)
     if address == "/learn":
@@ -99,7 +101,7 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
             yield shown(message)
     raise EngineError(
         f"nothing answers at {host}:{port}, after {time.monotonic() - began:.1f} s; start `antiphon serve`, or name "
-        "its --port"
+        "its --osc-port"
     )
 
 
@@ -130,7 +132,8 @@ def closing_socket(host: str, port: int, tcp: bool) -> socket.socket:
     except OSError as error:
         sock.close()
         raise EngineError(
-            f"{host}:{port} cannot be reached ({error.strerror or error}); start `antiphon serve`, or name its --port"
+            f"{host}:{port} cannot be reached ({error.strerror or error}); start `antiphon serve`, or name its "
+            "--osc-port"
         ) from None
     sock.setblocking(False)
     return sock

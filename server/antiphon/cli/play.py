@@ -13,8 +13,7 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import completion
-from antiphon.cli.serve import HttpPort, OscPort
+from antiphon.cli import completion, ports
 from antiphon.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
 
 PATCH = "answer"
@@ -34,8 +33,8 @@ def play(
     patch: Annotated[
         str, typer.Option(help="A patch file, or the name of a patch.", autocompletion=completion.patches)
     ] = "",
-    osc_port: OscPort = OSC_PORT,
-    http_port: HttpPort = HTTP_PORT,
+    osc_port: ports.NewOsc = OSC_PORT,
+    http_port: ports.NewHttp = HTTP_PORT,
     song: Annotated[str, typer.Argument(metavar="[SONG.mid]", help="A MIDI file, played by the patch keys.")] = "",
 ) -> None:
     """Play the demo, or a MIDI file: on the sound card with its input muted; without one to a file. Ctrl-C ends it."""
@@ -46,6 +45,7 @@ def play(
         audio=audio, input=input, output=output, patch=patch or PATCH, osc_port=osc_port, http_port=http_port
     ).check()
     startable(asked)
+    _find(song, asked.patch)
     if song:
         from antiphon.cli import play_song
 
@@ -59,6 +59,20 @@ def play(
     sys.stdout.flush()
     with own_terminal_group():
         run(settings)
+
+
+def _find(song: str, patch: str) -> None:
+    """Checks that there are such files, before anything is printed or made."""
+    from antiphon.errors import UsageError
+    from antiphon.graph import patch_list
+    from antiphon.graph.patch import find, read_text
+
+    if song and not os.path.isfile(song):
+        raise UsageError(f"there is no file {song}; name a MIDI file")
+    if os.sep in patch or patch.endswith(patch_list.SUFFIX):
+        read_text(Path(patch))
+    else:
+        find(patch)
 
 
 def with_demo(asked: ServeSettings) -> ServeSettings:
@@ -132,16 +146,15 @@ def command(settings: ServeSettings, message: str) -> str:
 
     # after `make play`, `antiphon` is not on the PATH
     program = ".venv/bin/antiphon" if resources.checkout() is not None else "antiphon"
-    port = f"--port {settings.osc_port} " if settings.osc_port not in (0, OSC_PORT) else ""
+    port = f"--osc-port {settings.osc_port} " if settings.osc_port not in (0, OSC_PORT) else ""
     return f"{program} osc {port}{message}"
 
 
 def recordings_folder() -> Path:
-    """`recordings` in the checkout, or in the performer's folder if Antiphon is installed."""
-    from antiphon.runtime import paths, resources
+    """The performer's folder of recordings, as `antiphon doctor` names it; made where it is not there."""
+    from antiphon.runtime import paths
 
-    root = resources.checkout()
-    return paths.make_folder(root / "recordings" if root is not None else paths.recordings(), paths.PRIVATE_FOLDER)
+    return paths.make_folder(paths.recordings(), paths.PRIVATE_FOLDER)
 
 
 def next_recording(folder: Path, day: str = "") -> Path:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import typer
 
-from antiphon.cli.approve import DEFAULT_PORT, Port
+from antiphon.cli import ports
 from antiphon.errors import EngineError
 from antiphon.runtime import paths
+from antiphon.runtime.settings import HTTP_PORT
 from antiphon.wire.text import printable
 
 BORDER = 4
@@ -28,11 +29,11 @@ def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> Non
     """
 
     @cli.command("qr")
-    def qr(http_port: Port = DEFAULT_PORT) -> None:
+    def qr(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None) -> None:
         """Show the page's address as a QR code for a phone, with the token: who scans it is an owner."""
         from antiphon.cli.running_server import ask
 
-        found = ask("GET", "/api/phone", folder(), http_port)["addresses"]
+        found = ask("GET", "/api/phone", folder(), ports.http_port(http_port, osc_port))["addresses"]
         if not found:
             raise EngineError("this machine has no address on a network; connect it, and start the server again")
         for one in found:

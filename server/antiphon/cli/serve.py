@@ -8,11 +8,9 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli import completion, synthhelp
-from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, ServeSettings
+from antiphon.cli import completion, ports, synthhelp
+from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, RECORD_LIMIT, ServeSettings
 
-OscPort = Annotated[int, typer.Option(min=0, max=65535, help="UDP and TCP port for OSC; 0 takes a free one.")]
-HttpPort = Annotated[int, typer.Option(min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
 MQTT_URL = "ANTIPHON_MQTT_URL"
 """The environment variable for the URL: other users can read passwords in the process list, not in the environment."""
 TOKEN, TOKEN_PATH = "ANTIPHON_TOKEN", "ANTIPHON_TOKEN_FILE"
@@ -26,8 +24,20 @@ def serve(
     output: Annotated[str, typer.Option(help="An output device's name.")] = "",
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = "",
     session: Annotated[str, typer.Option(help="Record the whole set in this folder, for `antiphon replay`.")] = "",
-    osc_port: OscPort = OSC_PORT,
-    http_port: HttpPort = HTTP_PORT,
+    record_limit: Annotated[
+        float,
+        typer.Option(
+            metavar="GB", help="End a recording, complete, at this size, or when a tenth of the disk is left."
+        ),
+    ] = RECORD_LIMIT,
+    log: Annotated[
+        str, typer.Option(metavar="FILE", help="Append the log to this file: 10 MB, and five older ones, FILE.1 to .5.")
+    ] = "",
+    log_level: Annotated[
+        str, typer.Option(help="The least that is logged: debug, info, warning or error.")
+    ] = "info",
+    osc_port: ports.NewOsc = OSC_PORT,
+    http_port: ports.NewHttp = HTTP_PORT,
     patch: Annotated[
         str,
         typer.Option(help="A patch file, or the name of a built-in or own patch.", autocompletion=completion.patches),
@@ -110,7 +120,8 @@ def serve(
 ) -> None:
     """Start the server. It ends at Ctrl-C or SIGTERM; closing the terminal does not end it."""
     settings = ServeSettings(
-        audio=audio, input=input, output=output, record=record, session=session, osc_port=osc_port, http_port=http_port,
+        audio=audio, input=input, output=output, record=record, record_limit=record_limit, session=session,
+        osc_port=osc_port, http_port=http_port,
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
         announce=announce, allow=tuple(allow or ()), proxy=tuple(proxy or ()), drain=drain,
         fifo=fifo, mute_input=muted, device=device, synth=synth,
@@ -124,7 +135,7 @@ def serve(
         from antiphon.synth.backends import with_options
 
         settings = with_options(settings)
-    run(settings)
+    run(settings, log, log_level)
 
 
 def _take_token(path: str, *, needed: bool) -> None:
@@ -158,9 +169,10 @@ def _check_transports(settings: ServeSettings) -> None:
                 cover(argument, secret)
 
 
-def run(settings: ServeSettings) -> None:
-    """Runs the supervisor to its end, and exits."""
+def run(settings: ServeSettings, log: str = "", log_level: str = "info") -> None:
+    """Runs the supervisor to its end, and exits. log, log_level: as of `server_log`."""
     from antiphon.runtime import paths, pidfile
+    from antiphon.runtime.server_log import server_log
     from antiphon.runtime.token import keep_token
     from antiphon.supervisor import Supervisor
 
@@ -170,7 +182,8 @@ def run(settings: ServeSettings) -> None:
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
         pidfile.take_over(folder)
         keep_token(paths.config())
-        status = Supervisor(settings, folder).run()
+        with server_log(log, log_level):
+            status = Supervisor(settings, folder).run()
     finally:
         pidfile.clear(folder, settings)
     raise typer.Exit(status)

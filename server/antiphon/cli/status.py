@@ -8,14 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from antiphon.cli.approve import DEFAULT_PORT, Port
+from antiphon.cli import ports
+from antiphon.runtime.settings import HTTP_PORT
 from antiphon.wire.text import printable
 
 Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
 Row = tuple[str, str]
 
 
-def status(http_port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
+def status(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = None, as_json: Json = False) -> None:
     """Show the state of the running server: sound, misses, OSC, workers, synth, nodes, trouble. Exit 1 if none runs."""
     from antiphon.cli.running_server import look
     from antiphon.cli.terminal.errors import complain
@@ -24,7 +25,7 @@ def status(http_port: Port = DEFAULT_PORT, as_json: Json = False) -> None:
     from antiphon.runtime import paths
 
     try:
-        answer = look("/api/status", paths.config(), http_port)
+        answer = look("/api/status", paths.config(), ports.http_port(http_port, osc_port))
     except EngineError as error:
         complain(str(error))
         raise typer.Exit(1) from None
@@ -69,7 +70,10 @@ def _sound(answer: Mapping[str, Any]) -> list[Row]:
     if answer.get("hint"):
         rows.append(("first", answer["hint"]))
     if at:
-        rows.append(("set", f"{at['name']}, patch {at['place']} of {len(at['patches'])}"))
+        place = f"{at['name']}, patch {at['place']} of {len(at['patches'])}"
+        # a server of an earlier version does not say it
+        outside = at.get("outside", False)
+        rows.append(("set", f"left at {place}: /set/go {at['place']} goes back to it" if outside else place))
     rows += [
         (
             "tempo",

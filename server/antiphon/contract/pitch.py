@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.errors import UsageError
+
 SHARP_NAMES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 """Names of the pitch classes from C upwards, black keys as sharps. A note's pitch class is its number modulo 12."""
 FLAT_NAMES = ("C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B")
 """Names of the pitch classes from C upwards, black keys as flats."""
+_NOTE = re.compile(r"([a-g])(#{1,2}|s{1,2}|f{1,2}|b{1,2})?(-?\d{1,2})?", re.IGNORECASE)
+_OCTAVE = 4
 
 
 @overload
@@ -45,3 +50,21 @@ def note_number(hertz: float | NDArray[Any]) -> float | NDArray[Any]:
     """
     note: float | NDArray[Any] = 69.0 + 12.0 * np.log2(hertz / 440.0)
     return float(note) if isinstance(note, float) else note
+
+
+def named_note(name: str) -> int:
+    """The MIDI note number of a name.
+
+    Args:
+        name: A letter, sharps (`#` or `s`) or flats (`b` or `f`), and an octave: `c4` is 60, `eb3` 51; without an
+            octave the fourth.
+
+    Raises:
+        UsageError: There is no such note.
+    """
+    found = _NOTE.fullmatch(name)
+    if found is None:
+        raise UsageError(f"there is no note {name[:40]!r}; write a letter and an octave as in c4, eb3 or f#5")
+    letter, accidental, octave = found.groups()
+    shift = {"#": 1, "s": 1, "b": -1, "f": -1}[accidental[0].lower()] * len(accidental) if accidental else 0
+    return 12 * (int(octave or _OCTAVE) + 1) + SHARP_NAMES.index(letter.upper()) + shift

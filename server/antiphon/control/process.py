@@ -31,10 +31,11 @@ from antiphon.errors import AntiphonError
 from antiphon.graph import patch as patches
 from antiphon.graph import patch_list
 from antiphon.graph.graph import IN
+from antiphon.io.listening import lan_address
 from antiphon.io.log_lines import log_lines
 from antiphon.runtime import paths, scheduling
 from antiphon.runtime.child_process import listening
-from antiphon.runtime.settings import ServeSettings, surface_address
+from antiphon.runtime.settings import HTTP_PORT, ServeSettings, surface_address
 from antiphon.runtime.token import OwnerToken
 from antiphon.session.commands import SetParam
 from antiphon.workers.arena import Arena
@@ -59,7 +60,6 @@ def main(argument: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
     log_lines()
-    logging.getLogger("antiphon.said").setLevel(logging.INFO)
     given = json.loads(argument)
     supervisor = socket.socket(fileno=given["fds"]["supervisor"])
     try:
@@ -96,6 +96,8 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         live_token=OwnerToken(paths.config()) if settings.live else None,
         session_header=lambda: session_header.header(settings),
     )
+    if settings.http_port != HTTP_PORT:
+        app.access.approving += f" --http-port {settings.http_port}"
     arena = Arena(fds["arena"])
     link.express = Express(arena, given["wakes"])
     app.workers = lambda: workers(arena)
@@ -145,7 +147,7 @@ async def _say_ready(app: ControlApp, settings: ServeSettings, supervisor: socke
         await asyncio.sleep(0.01)
         waited += 0.01
     engine = app.link.status()
-    host = "0.0.0.0" if settings.lan else "127.0.0.1"
+    host = lan_address() if settings.lan else "127.0.0.1"
     reached = "0.0.0.0" if settings.proxy else host
     woken = f" (woken {engine.wake_late_ns / 1e6:.1f} ms late)" if engine.wake_late_ns else ""
     line = (

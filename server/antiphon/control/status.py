@@ -192,7 +192,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         ],
         "patch": session.state.name,
         "hint": "" if app.plans.patch is None else app.plans.patch.hint,
-        "set": app.position.status(),
+        "set": app.position.status(session.state.path),
         "tempo": bpm,
         "beat": beat,
         "playing": playing,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import struct
 
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import ServeSettings
 
 _TRIES = 20
+_SIOCGIFADDR = 0x8915
 
 
 def open_sockets(settings: ServeSettings) -> tuple[socket.socket, socket.socket, socket.socket]:
@@ -55,3 +57,35 @@ def _bind(sock: socket.socket, host: str, port: int, kind: str, option: str) -> 
         sock.bind((host, port))
     except OSError as error:
         raise UsageError(f"{kind} port {port} is taken ({error.strerror}); choose another with {option}") from None
+
+
+def local_addresses() -> tuple[str, ...]:
+    """This machine's IPv4 addresses, loopback included, sorted."""
+    addresses = {"127.0.0.1"}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        for _, name in socket.if_nameindex():
+            address = _interface_address(probe, name)
+            if address is not None:
+                addresses.add(address)
+        try:
+            probe.connect(("192.0.2.1", 9))  # UDP: sends nothing, only selects the source address
+            addresses.add(probe.getsockname()[0])
+        except OSError:
+            pass  # no route to other networks
+    return tuple(sorted(addresses))
+
+
+def _interface_address(probe: socket.socket, name: str) -> str | None:
+    try:
+        import fcntl
+
+        request = struct.pack("256s", name.encode()[:15])
+        return socket.inet_ntoa(fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)[20:24])
+    except (ImportError, OSError):
+        return None  # an interface without an address, or a system without this ioctl
+
+
+def lan_address() -> str:
+    """The address by which other machines of the network reach this one; loopback where there is no network."""
+    others = [address for address in local_addresses() if not address.startswith("127.")]
+    return others[0] if others else "127.0.0.1"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 
+from antiphon.runtime.console import LOG_LEVEL, LOG_TIME, stamps
 from antiphon.wire.text import printable
 
 
@@ -16,6 +18,12 @@ class Line(logging.Formatter):
 
 
 def log_lines() -> None:
-    """Prints warnings and errors to standard error, each as one line that begins with "antiphon:"."""
-    logging.basicConfig(level=logging.WARNING)
-    logging.getLogger().handlers[0].setFormatter(Line("antiphon: %(message)s"))
+    """Prints the log to standard error, each record as one line "antiphon: …"; see `antiphon.runtime.console`.
+
+    The level is that of the server for Antiphon's own loggers, and "warning" at least for those of libraries.
+    """
+    level = logging.getLevelNamesMapping()[os.environ.get(LOG_LEVEL, "info").upper()]
+    logging.basicConfig(level=max(level, logging.WARNING))
+    logging.getLogger("antiphon").setLevel(level)
+    before = "%(asctime)s %(levelname)s " if stamps() else ""
+    logging.getLogger().handlers[0].setFormatter(Line(f"{before}antiphon: %(message)s", LOG_TIME))

@@ -6,6 +6,7 @@ import os
 import traceback
 
 from antiphon.errors import AntiphonError
+from antiphon.live import foreign_words
 from antiphon.live.patterns.mini.tree import MiniError
 from antiphon.live.records import ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
@@ -55,5 +56,14 @@ def _said(error: BaseException) -> str:
         return f"it runs without end: {error} without a wait; a loop waits by yield"
     if isinstance(error, SystemExit):
         return "a script plays to its end: take exit() out"
+    known = ""
+    if isinstance(error, AttributeError):
+        known = foreign_words.of_attribute(error)
+    elif isinstance(error, NameError):
+        known = foreign_words.of_name(error)
+    elif isinstance(error, TypeError):
+        known = foreign_words.of_call(error)
+    if known:
+        return known
     text = " ".join(str(error).split())[:_LONGEST]
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -6,13 +6,15 @@ each value that another client sets. While a file is rendered there is no other 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from antiphon.errors import UsageError
-from antiphon.live.records import node_name
+from antiphon.graph.graph import IN, OUT
+from antiphon.live.records import line_of, node_name
 from antiphon.live.stage import stage
 from antiphon.live.vocabulary import loop, sync
+from antiphon.runtime.suggestion import instead
 
 NOTE = ":note"
 """Ends the name of a cue that comes with a note of the node that stands before it."""
@@ -47,6 +49,7 @@ def on_note(node: str, *, on: str = "", name: str = "") -> Callable[[NoteBody], 
         name: Of the loop, in place of the function's.
     """
     cue = f"{node_name(node)}{NOTE}"
+    _listen(node)
 
     def put(function: NoteBody) -> NoteBody:
         def body() -> _Pass:
@@ -74,6 +77,7 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
     if len(levels) >= MOST_LEVELS:
         raise UsageError(f"a script watches at most {MOST_LEVELS} levels")
     levels.append((node_name(node), float(above)))
+    _listen(node)
     cue = level_cue(node, above)
 
     def put(function: LevelBody) -> LevelBody:
@@ -85,6 +89,26 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
         return function
 
     return put
+
+
+def missing(listens: Iterable[tuple[str, int]], nodes: Collection[str]) -> Iterator[tuple[int, str]]:
+    """Nodes that a script answers to and that its patch lacks.
+
+    Args:
+        listens: As of `LiveScript`, in pairs.
+        nodes: Names of the patch's nodes.
+
+    Yields:
+        The line, and the sentence.
+    """
+    for node, line in listens:
+        if node not in nodes and node not in (IN, OUT):
+            yield line, f"the patch has no node {node!r}, and nothing answers to it{instead(node, nodes)}"
+
+
+def _listen(node: str) -> None:
+    script = stage().script
+    script.listens.setdefault(node, line_of(script.path))
 
 
 def level_cue(node: str, above: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -72,5 +73,6 @@ def read(path: str, source: str, *, version: int = 0) -> LiveScript:
     except BaseException as error:
         raise located(path, error) from error
     if not script.tracks and not script.loops:
-        raise ScriptError(f'{path}: it plays nothing; write track("beat", "bd*4"), or @loop above a function')
+        name = os.path.basename(path)
+        raise ScriptError(f'{name}: the script plays nothing; write track("beat", "bd*4"), or @loop above a function')
     return script

@@ -75,6 +75,8 @@ class LiveScript:
         loops: By name, in the script's order.
         settings: What it sets at its beginning: the tempo and parameters.
         levels: Nodes whose levels it answers to, each with a value in dB.
+        patch_line: Where it names its patch, from 1.
+        listens: Nodes whose notes or levels it answers to, each with the line that says so.
         places: Finds where in it events come from; None where that is not asked for.
     """
 
@@ -86,6 +88,8 @@ class LiveScript:
     loops: dict[str, LiveLoop] = field(default_factory=dict)
     settings: list[LiveEvent] = field(default_factory=list)
     levels: list[tuple[str, float]] = field(default_factory=list)
+    patch_line: int = 0
+    listens: dict[str, int] = field(default_factory=dict)
     places: ScriptPlaces | None = None
 
 

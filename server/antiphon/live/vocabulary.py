@@ -54,7 +54,8 @@ def patch(name: str) -> None:
     """Names the patch that the script plays, as `patch("pads")` or `patch("mine.toml")`."""
     if not isinstance(name, str) or not name:
         raise UsageError('patch takes a name, as in patch("pads")')
-    _reading("patch").patch = name
+    script = _reading("patch")
+    script.patch, script.patch_line = name, line_of(script.path)
 
 
 def seed(number: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from antiphon.contract.block import Samples, StreamSpec
@@ -80,6 +80,10 @@ class PlayerRunner:
     def dropped(self) -> int:
         """Number of commands that the schedule had no room for."""
         return self._player.counters.schedule_dropped
+
+    def vocabularies(self) -> dict[str, Mapping[str, tuple[str, ...]]]:
+        """What the text parameters of each node can name, by node and parameter."""
+        return {self._names[number]: host.processor.vocabulary for number, host in self._hosts.items()}
 
     def counts(self) -> list[tuple[str, Param, int]]:
         """(node, readonly parameter, number) of what nodes have counted as lost, by the names in `COUNTS`."""

@@ -61,7 +61,17 @@ def _perform(path: str, seconds: float, out: TextIO) -> None:
     _rearm(seconds)
     script = read(path, _text(path))
     names = [track.name for track in script.tracks.values() if not track.sets] + list(script.loops)
-    _write(out, {"patch": script.patch, "bar": _pair(script.bar), "seed": script.seed, "names": names})
+    _write(
+        out,
+        {
+            "patch": script.patch,
+            "bar": _pair(script.bar),
+            "seed": script.seed,
+            "names": names,
+            "line": script.patch_line,
+            "listens": list(script.listens.items()),
+        },
+    )
     out.flush()
     _disarm()
     asked = json.loads(sys.stdin.readline() or "{}")

@@ -46,12 +46,16 @@ class ScriptHeader:
         bar: Beats of a bar.
         seed: Of chance.
         names: Tracks and loops that may play notes.
+        patch_line: Where it names its patch, from 1.
+        listens: Nodes that it answers to, each with the line that says so.
     """
 
     patch: str
     bar: Fraction
     seed: int
     names: tuple[str, ...]
+    patch_line: int = 0
+    listens: tuple[tuple[str, int], ...] = ()
 
 
 class ScriptProcess:
@@ -83,7 +87,10 @@ class ScriptProcess:
         self._lines = self._read()
         try:
             said = next(self._lines, {})
-            self.header = ScriptHeader(said["patch"], Fraction(*said["bar"]), said["seed"], tuple(said["names"]))
+            listens = tuple((node, line) for node, line in said["listens"])
+            self.header = ScriptHeader(
+                said["patch"], Fraction(*said["bar"]), said["seed"], tuple(said["names"]), said["line"], listens
+            )
         except BaseException:
             self.close()
             raise

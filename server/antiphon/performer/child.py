@@ -129,7 +129,8 @@ class ScriptChild:
             assert script is not None
             return {
                 "did": "read", "patch": script.patch, "bar": _pair(script.bar),
-                "levels": [list(level) for level in script.levels],
+                "levels": [list(level) for level in script.levels], "line": script.patch_line,
+                "listens": list(script.listens.items()),
             }  # fmt: skip
         performance = self._performance
         assert performance is not None

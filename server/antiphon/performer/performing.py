@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from antiphon.errors import EngineError
+from antiphon.errors import AntiphonError, EngineError
+from antiphon.graph.patch import find as find_patch
+from antiphon.live.listening import missing
 from antiphon.performer.branch import Processes
 from antiphon.performer.handover import Handover
 from antiphon.performer.outgoing import SentEvent
@@ -81,6 +83,7 @@ class Performing:
         self._plays: str | None = None
         self._loading: tuple[str, float] | None = None
         self._lines: dict[str, int] = {}
+        self._heard = 0
         self._reasons: deque[str] = deque(maxlen=_REASONS)
         self._printed: tuple[int, int] = (0, 0)
         self._rest = b""
@@ -138,6 +141,10 @@ class Performing:
         self._still = bpm == 0.0
         for event in self.player.tick(self._clock.now(now), bpm):
             self._send(event)
+        if self._heard != self.player.swaps:
+            self._heard = self.player.swaps
+            if self.player.listens:
+                self.wire.send("/node/list")
         self._load(now)
 
     # ---- the server
@@ -160,7 +167,7 @@ class Performing:
             self._lost = False
         elif self._server is None and self._serve is not None and not self._met:
             wanted = self._named()
-            if wanted is not None:
+            if wanted is not None and self._found(wanted):
                 self._show("no server answers: one is started")
                 self._server = OwnServer(self._serve, wanted)
                 self.wire.port = self._server.port()
@@ -174,6 +181,16 @@ class Performing:
         for event in self.player.tick(0.0, 120.0):
             self._send(event)
         return self._wanted() if self.player.wanted else None
+
+    def _found(self, wanted: str) -> bool:
+        """Whether there is such a patch, before a server is started with it; else the version is refused."""
+        try:
+            if os.sep not in wanted:
+                find_patch(wanted)
+        except AntiphonError as error:
+            self.player.refuse(str(error))
+            return False
+        return True
 
     def _wanted(self) -> str:
         """The patch to be loaded: a name, or the path of a file beside the script."""
@@ -224,6 +241,9 @@ class Performing:
                 pass  # the server evaluates nothing
             case "/fail", (str(what), reason):
                 self._refused(what, str(reason))
+            case "/node/list.reply", _:
+                for line, sentence in missing(self.player.listens, [str(name) for name in args[::2]]):
+                    self._show(f"{os.path.basename(self._path)} line {line}: {printable(sentence)}", fault=True)
             case "/panic", _:
                 self.player.panic()
             case "/live/challenge", (str(given), proof) if self._by_osc:

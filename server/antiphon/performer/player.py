@@ -59,6 +59,7 @@ class Player:
         version: Number of the last of them; 0 where nothing plays.
         tried: Number of the version that was saved last.
         begins: The server's beat at which the last of them begins.
+        listens: Nodes that the version that plays answers to, and the lines that say so.
     """
 
     def __init__(self, path: str, processes: Processes, show: Display, *, quantum: float = 0.0) -> None:
@@ -90,6 +91,7 @@ class Player:
         self._levels: dict[str, list[float]] = {}
         self._above: dict[tuple[str, float], bool] = {}
         self.patch = self.wanted = ""
+        self.listens: list[tuple[str, int]] = []
         self.swaps, self.begins = 0, 0.0
 
     # ---- from outside
@@ -147,11 +149,13 @@ class Player:
         self.patch, self.wanted = self.wanted, ""
 
     def refuse(self, sentence: str) -> None:
-        """The version that was read cannot be taken."""
+        """The version that was read cannot be taken, for its patch."""
+        line = 0 if self._header is None else self._header["line"]
+        where = f"{self._path.rpartition('/')[2]} line {line}: " if line else ""
         if self._candidate is not None:
             self._candidate.end()
         self._candidate, self._header, self.wanted = None, None, ""
-        self._show(sentence, fault=True)
+        self._show(f"{where}{sentence}", fault=True)
 
     def panic(self) -> None:
         """Silence was asked for: notes are left out until the script is saved."""
@@ -343,6 +347,7 @@ class Player:
         self._levels = {}
         for node, above in header["levels"]:
             self._levels.setdefault(node, []).append(above)
+        self.listens = [(node, line) for node, line in header["listens"]]
         self._texts.append((self._text, self.tried))
         self.version = self.tried
         del self._texts[1:-2]

@@ -8,8 +8,13 @@ from __future__ import annotations
 import errno
 import os
 import sys
+import time
 from typing import TextIO
 
+LOG_FILE, LOG_LEVEL = "ANTIPHON_LOG_FILE", "ANTIPHON_LOG_LEVEL"
+"""Environment variables of a server's processes: the file of `--log`, where there is one, and the level."""
+LOG_LEVELS = ("debug", "info", "warning", "error")
+LOG_TIME = "%Y-%m-%dT%H:%M:%S%z"
 _GONE = (errno.EPIPE, errno.EIO)
 """Errors that are permanent: a reader that has ended, a terminal that was closed."""
 _lost = 0
@@ -23,15 +28,33 @@ def lost() -> int:
 def say(text: str) -> None:
     """Writes a line "antiphon: TEXT" to standard error. One that cannot be written is counted, and nothing is raised.
 
+    In a server whose standard error is no terminal, time and level stand before it.
+
     Args:
         text: The line.
     """
-    _write(sys.stderr, f"antiphon: {text}")
+    log("warning", text)
+
+
+def log(level: str, text: str) -> None:
+    """Writes a line as `say` does, of a level of `LOG_LEVELS`; none below the level of the log."""
+    least = os.environ.get(LOG_LEVEL, "debug")
+    if LOG_LEVELS.index(level) >= (LOG_LEVELS.index(least) if least in LOG_LEVELS else 0):
+        before = f"{time.strftime(LOG_TIME)} {level.upper()} " if stamps() else ""
+        _write(sys.stderr, f"{before}antiphon: {text}")
+
+
+def stamps() -> bool:
+    """Whether lines have a time and a level: in a server's process whose standard error is no terminal."""
+    return LOG_LEVEL in os.environ and not os.isatty(2)
 
 
 def write_output(text: str) -> None:
-    """Writes a line to standard output; errors as in `say`."""
+    """Writes a line to standard output, and to the log where that is a file; errors as in `say`."""
     _write(sys.stdout, text)
+    if LOG_FILE in os.environ:
+        for line in text.split("\n"):
+            log("info", line)
 
 
 def _write(stream: TextIO | None, text: str) -> None:

@@ -18,6 +18,8 @@ DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
 OSC_PORT, HTTP_PORT = 4400, 4401
 DEFAULT_RATE, DEFAULT_BLOCK = 48000, 256
+RECORD_LIMIT = 20.0
+"""GB of a recording, at most, unless told otherwise: 19 hours in stereo at 48 kHz."""
 MAX_DRAIN = 3600.0
 """Seconds of `--drain`, at most."""
 _AUTHORITY = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?", re.IGNORECASE)
@@ -32,6 +34,7 @@ class ServeSettings:
         input: A sound file that is looped, or part of an input device's name; "" for the default device.
         output: Part of an output device's name; "" for the default device.
         record: The sound file that the output is recorded to, or "".
+        record_limit: GB (10^9 bytes) at which a recording ends, above 0.
         session: The folder that the whole set is kept in, for `antiphon replay`; or "".
         osc_port: UDP and TCP port for OSC, 0 to 65535; 0 takes a free one.
         http_port: TCP port for HTTP, 0 to 65535, another than `osc_port`; 0 takes a free one.
@@ -72,6 +75,7 @@ class ServeSettings:
     input: str = ""
     output: str = ""
     record: str = ""
+    record_limit: float = RECORD_LIMIT
     session: str = ""
     osc_port: int = OSC_PORT
     http_port: int = HTTP_PORT
@@ -128,6 +132,8 @@ class ServeSettings:
         for name, port in ports:
             if not 0 <= port <= 65535:
                 raise UsageError(f"{name} takes 0 to 65535, not {port}")
+        if not 0.0 < self.record_limit < 1e6:
+            raise UsageError(f"--record-limit takes a number of GB above 0, not {self.record_limit:g}")
         if self.set and self.patch:
             raise UsageError("--set and --patch exclude each other; a set names its patches itself")
         if self.osc_port and self.osc_port == self.http_port:

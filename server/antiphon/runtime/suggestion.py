@@ -25,7 +25,12 @@ def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     if len(name) > LONGEST:
         return ()
     spelled = {other.lower(): other for other in reversed(known)}
-    return tuple(spelled[match] for match in difflib.get_close_matches(name.lower(), spelled, SUGGESTED, NEAR))
+    asked = name.lower()
+    # of a short name two letters in turn are more than difflib allows
+    swapped = [asked[:k] + asked[k + 1] + asked[k] + asked[k + 2 :] for k in range(len(asked) - 1)]
+    matches = dict.fromkeys([*(word for word in swapped if word in spelled and word != asked)])
+    matches |= dict.fromkeys(difflib.get_close_matches(asked, spelled, SUGGESTED, NEAR))
+    return tuple(spelled[match] for match in list(matches)[:SUGGESTED])
 
 
 def instead(name: str, known: Iterable[str], lead: str = "there are") -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from antiphon.contract.catalog import Catalog
-from antiphon.errors import WireError
+from antiphon.contract.pitch import named_note
+from antiphon.errors import MissingArgument, UsageError, WireError
 from antiphon.graph.graph import End, Graph
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.suggestion import instead
@@ -159,8 +160,8 @@ def read(address: str, args: Args, when: When) -> Note:
 
     Args:
         address: One of `ADDRESSES`.
-        args: The message's arguments; velocity 0 to 127, values of controllers, pressure and timbre 0 to 1 or whole
-            numbers to 127.
+        args: The message's arguments; a note by number or name (c4 is 60), velocity 0 to 127, values of controllers,
+            pressure and timbre 0 to 1 or whole numbers to 127.
         when: The time that the command gets.
 
     Raises:
@@ -193,6 +194,13 @@ def read(address: str, args: Args, when: When) -> Note:
 
 
 def _note(args: Args) -> int:
+    if args and isinstance(args[0], str):
+        try:
+            args = (named_note(args[0]), *args[1:])
+        except UsageError:
+            raise WireError(
+                f"note takes 0 to {HIGHEST}, or a name as c4, eb3 or f#5, not {_short_repr(args[0])}"
+            ) from None
     return _whole(args, 0, "note", 0, HIGHEST)
 
 
@@ -241,7 +249,7 @@ def _whole(args: Args, at: int, name: str, low: int, high: int) -> int:
 def _number(args: Args, at: int, name: str, low: float, high: float, takes: str = "") -> float:
     takes = takes or f"{low:g} to {high:g}"
     if at >= len(args):
-        raise WireError(f"{name} is missing: it takes {takes}")
+        raise MissingArgument(f"{name} is missing: it takes {takes}")
     value = args[at]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise WireError(f"{name} takes {takes}, not {_short_repr(value)}")

@@ -7,7 +7,7 @@ schedule, a set's log and a replay hold them without anything of their own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from itertools import takewhile
 
@@ -156,6 +156,29 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
             values.append(Control(value_number(own[name]), number, 1, node, when))
     begin = Control(BEGIN, float(note >= 0), 1, node, when)
     return [begin, *values, NoteOn(note if note >= 0 else UNMEANT, velocity, 1, node, when)]
+
+
+def unknown_words(
+    vocabulary: Mapping[str, Sequence[str]], args: Sequence[object]
+) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """What a note's values name that its node does not have.
+
+    Args:
+        vocabulary: What the node's text parameters can name, by parameter; empty where it is not known.
+        args: Names and values in turn, which have been checked.
+
+    Yields:
+        The value's name, the word, and the words there are.
+    """
+    for name, value in zip(args[::2], args[1::2], strict=True):
+        known = vocabulary.get(str(name))
+        if known is not None and str(value) and str(value) not in known:
+            yield str(name), str(value), known
+
+
+def silent(node: str, name: str, word: str) -> str:
+    """The sentence for a note that names something unknown, without what its node has."""
+    return f"{node} has no {name} named {short_repr(word)}, and this note is silent"
 
 
 _NOTE = Param("note", "int", 0, 0, 127)

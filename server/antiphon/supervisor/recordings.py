@@ -75,6 +75,10 @@ def first_requests(settings: ServeSettings, folder: Path, notes: list[str]) -> l
         begin.append({"do": "session", "path": settings.session, "header": session_header.header(settings)})
     if settings.record:
         begin.append({"do": "record", "path": settings.record})
+        notes.append(
+            f"recording to {settings.record}: {growth(settings)}, to {settings.record_limit:g} GB (--record-limit), or "
+            "until a tenth of the disk is left"
+        )
     return begin
 
 

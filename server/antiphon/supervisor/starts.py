@@ -111,12 +111,13 @@ class Starts:
         """
 
         def work() -> None:
-            from antiphon.web import access, certificate
+            from antiphon.io.listening import local_addresses
+            from antiphon.web import certificate
 
             errors: list[str] = []
             try:
                 load_token(paths.config())
-                certificate.load(paths.config(), access.local_addresses())
+                certificate.load(paths.config(), local_addresses())
             except FileError as error:
                 errors.append(str(error))
             os.write(ready, json.dumps(errors).encode() + b"\n")
@@ -135,7 +136,10 @@ class Starts:
         """
         from antiphon.engine.recording import recorder
 
-        return self._fork(lambda: recorder.run(self.parts.shared, self.parts.recorder, begin, ready, self.folder))
+        limit = self._settings.record_limit * 1e9
+        return self._fork(
+            lambda: recorder.run(self.parts.shared, self.parts.recorder, begin, ready, self.folder, limit)
+        )
 
     def weigher(self) -> int:
         """Starts the process that tries new nodes and measures a block of each."""

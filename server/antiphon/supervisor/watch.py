@@ -16,7 +16,7 @@ from antiphon.engine.loading import LoadingNote
 from antiphon.engine.shared import HeaderWord
 from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
-from antiphon.runtime import paths, pidfile, signals
+from antiphon.runtime import paths, pidfile, server_log, signals
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.runtime.console import say, write_output
 from antiphon.runtime.settings import ServeSettings
@@ -250,6 +250,7 @@ class Supervisor:
                 os.eventfd_read(fd)
                 for kind in wanted_zygotes(self.parts.arena):
                     self._schedule_start(_ZYGOTE + kind)
+        server_log.rotate()
 
     def _read_control(self) -> None:
         """Handles one message from control: ready, fatal or quit."""

@@ -1,11 +1,9 @@
-"""Admits requests with the token, bounds wrong ones, and lists this machine's addresses."""
+"""Admits requests with the token, and bounds wrong ones."""
 
 from __future__ import annotations
 
 import hmac
 import logging
-import socket
-import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -24,7 +22,6 @@ PROTOCOL = "antiphon"
 """The subprotocol of pages' WebSockets. Browsers cannot send an Authorization header with a WebSocket, so a page offers
 two subprotocols, this one and `token.` with the token, and gets this one."""
 START = "nothing is evaluated: start the server with `antiphon serve --live`"
-_SIOCGIFADDR = 0x8915
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,29 +135,3 @@ def with_offered_token(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[byt
                 tokens = [offer.removeprefix(b"token.") for offer in offers if offer.startswith(b"token.")]
                 return fields + [(b"authorization", b"Bearer " + token) for token in tokens[:1]]
     return fields
-
-
-def local_addresses() -> tuple[str, ...]:
-    """This machine's IPv4 addresses, loopback included, sorted."""
-    addresses = {"127.0.0.1"}
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        for _, name in socket.if_nameindex():
-            address = _interface_address(probe, name)
-            if address is not None:
-                addresses.add(address)
-        try:
-            probe.connect(("192.0.2.1", 9))  # UDP: sends nothing, only selects the source address
-            addresses.add(probe.getsockname()[0])
-        except OSError:
-            pass  # no route to other networks
-    return tuple(sorted(addresses))
-
-
-def _interface_address(probe: socket.socket, name: str) -> str | None:
-    try:
-        import fcntl
-
-        request = struct.pack("256s", name.encode()[:15])
-        return socket.inet_ntoa(fcntl.ioctl(probe.fileno(), _SIOCGIFADDR, request)[20:24])
-    except (ImportError, OSError):
-        return None  # an interface without an address, or a system without this ioctl

@@ -21,10 +21,11 @@ from antiphon.graph import patch_list
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
+from antiphon.io.listening import local_addresses
 from antiphon.io.tap_memory import TapMemory
 from antiphon.runtime.token import OwnerToken, load_token
 from antiphon.web import health
-from antiphon.web.access import CodeGuard, TokenGuard, local_addresses
+from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api import openapi
 from antiphon.web.api.classify import ClassifyRoutes
 from antiphon.web.api.jobs import JobRoutes

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -14,10 +15,10 @@ import typer
 
 from antiphon.cli.files.report import report
 from antiphon.cli.terminal.errors import complain, endable
-from antiphon.errors import UsageError
+from antiphon.errors import PatchError, UsageError
 
 if TYPE_CHECKING:
-    from antiphon.cli.files.rendering import PatchRender
+    from antiphon.cli.files.rendering import PatchRender, RenderedFile
     from antiphon.graph.graph import Graph
     from antiphon.live.records import LiveEvent, ScriptError
     from antiphon.plugins.loader import Loaded
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 RATE, CHANNELS = 48000, 2
 MOST_BARS = 100_000
 MOST_SECONDS = 6 * 3600.0
+MOST_SENTENCES = 16
 _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 
 
@@ -112,17 +114,37 @@ def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Lo
     done = task.write(out, played, name)
     sources = f"{shown(path)} and the patch {task.patch.name}"
     report(Written(out, sources, done.frames / rate, rate, CHANNELS))
-    failed = done.complaints()
+    silent = _unknown_words(name, events, done)
+    failed = done.complaints(silent)
     for file, own in stems:
         stem = task.write(file, commands(own, name, rate, find, players), Path(file).name)
         report(Written(file, sources, stem.frames / rate, rate, CHANNELS))
-        failed |= stem.complaints()
+        failed |= stem.complaints(silent)
     if options.midi:
         count, missing = script_midi.write(Path(options.midi), events, beats, task.patch.tempo)
         report(Written(options.midi, shown(path), (task.frames or 0) / rate, notes=count))
         if missing:
             complain(f"{shown(options.midi)} is without {', '.join(missing[:8])}: no drum of General MIDI is called so")
     return failed
+
+
+def _unknown_words(name: str, events: Sequence[LiveEvent], done: RenderedFile) -> Mapping[str, int]:
+    """Prints which notes name something that their node lacks, once for each line. Returns how many, by node."""
+    from antiphon.runtime.suggestion import instead
+    from antiphon.session.play import silent, unknown_words
+
+    found = Counter[str]()
+    sentences = dict[str, None]()
+    for event in events:
+        node = event.address.removeprefix("/node/").removesuffix("/play")
+        if event.address != f"/node/{node}/play":
+            continue
+        for value, word, known in unknown_words(done.vocabularies.get(node, {}), event.args):
+            found[node] += 1
+            sentences[f"{name} line {event.line}: {silent(node, value, word)}{instead(word, known)}"] = None
+    for sentence in list(sentences)[:MOST_SENTENCES]:
+        complain(sentence)
+    return found
 
 
 def _check(options: ScriptOptions) -> None:
@@ -138,7 +160,9 @@ def _performed(
     from antiphon.contract.block import StreamSpec
     from antiphon.graph.patch import load as load_patch
     from antiphon.io.audiofile import stream
+    from antiphon.live.listening import missing
     from antiphon.live.patterns.spans import exact
+    from antiphon.live.records import ScriptError
     from antiphon.offline.file_ends import tail_of
     from antiphon.offline.script_run import ScriptProcess, frames_of
     from antiphon.plugins.loader import load
@@ -149,7 +173,13 @@ def _performed(
         raise UsageError(f'{Path(path).name} names no patch; write patch("pads") in it')
     loaded = load(check=False)
     beside = Path(path).parent / header.patch
-    patch = load_patch(str(beside) if beside.is_file() else header.patch, loaded.catalog, trusted=True)
+    name = Path(path).name
+    try:
+        patch = load_patch(str(beside) if beside.is_file() else header.patch, loaded.catalog, trusted=True)
+    except PatchError as error:
+        raise ScriptError(f"{name} line {header.patch_line}: {error}") from None
+    for line, sentence in missing(header.listens, [node.name for node in patch.graph.nodes]):
+        complain(f"{name} line {line}: {sentence}")
     play_with(loaded, patch.graph)
     rate, channels, subtype = RATE, CHANNELS, ""
     if options.source is not None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from antiphon.cli.terminal.errors import complain
 
 if TYPE_CHECKING:
     from antiphon.contract.block import Samples, StreamSpec
+    from antiphon.contract.params import Param
     from antiphon.graph.patch import Patch
     from antiphon.offline.file_ends import Tail
     from antiphon.offline.rendering import PlayerRunner
@@ -83,8 +85,8 @@ class PatchRender:
             rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
             for samples in faded(rendered, rate, self.fade):
                 writer.write(samples)
-            lost = tuple(f"{node}.{param.name} is {n}: {param.doc}" for node, param, n in runner.counts())
-        return RenderedFile(writer.name, writer.frames, tuple(runner.failures), runner.dropped, lost)
+            lost, words = tuple(runner.counts()), runner.vocabularies()
+        return RenderedFile(writer.name, writer.frames, tuple(runner.failures), runner.dropped, lost, words)
 
     def _blocks(self, stack: ExitStack) -> Iterable[Samples]:
         from antiphon.io.audiofile import stream
@@ -116,19 +118,26 @@ class RenderedFile:
         frames: Its length.
         failures: (node, reason) of the nodes that failed.
         dropped: Events that exceeded the limit of a block.
-        lost: A sentence for each count of notes that a node could not play.
+        lost: (node, parameter, count) of notes that a node could not play.
+        vocabularies: What text parameters can name, by node and parameter.
     """
 
     name: str
     frames: int
     failures: tuple[tuple[str, str], ...]
     dropped: int
-    lost: tuple[str, ...] = ()
+    lost: tuple[tuple[str, Param, int], ...] = ()
+    vocabularies: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
-    def complaints(self) -> bool:
-        """Prints what went wrong. Returns whether any of it is a failure of the render."""
-        for sentence in self.lost:
-            complain(sentence)
+    def complaints(self, explained: Mapping[str, int] = MappingProxyType({})) -> bool:
+        """Prints what went wrong, and returns whether any of it is a failure of the render.
+
+        Args:
+            explained: Notes that were lost for a reason that was printed, by node.
+        """
+        for node, param, count in self.lost:
+            if count > explained.get(node, 0):
+                complain(f"{node}.{param.name} is {count}: {param.doc}")
         for node, reason in self.failures:
             complain(f"{node} was bypassed from its failure on: {reason}")
         if self.dropped:

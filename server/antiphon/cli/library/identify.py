@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from antiphon.cli import ports
 from antiphon.cli.library.options import Json, opened, progress_bar
-from antiphon.cli.osc import PORT, Host, Port
+from antiphon.cli.osc import Host
 from antiphon.errors import UsageError
+from antiphon.runtime.settings import OSC_PORT
 
 if TYPE_CHECKING:
     from antiphon.library.identification.identifying import IdentifiedFile
@@ -32,7 +34,8 @@ def identify(
         typer.Option("--patches", metavar="FILE", help='TOML, "FILE" = "PATCH": a track that begins loads its patch.'),
     ] = None,
     host: Host = "127.0.0.1",
-    port: Port = PORT,
+    osc_port: ports.Osc = OSC_PORT,
+    http_port: ports.InsteadOfOsc = None,
     as_json: Json = False,
 ) -> None:
     """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
@@ -40,7 +43,7 @@ def identify(
     from antiphon.library.identification.shards import updated
 
     if live and file is None:
-        _live(context, host, port, seconds, patches, as_json)
+        _live(context, host, ports.osc_port(osc_port, http_port), seconds, patches, as_json)
         return
     if file is None or live:
         raise UsageError("name the file to identify, or give --live")

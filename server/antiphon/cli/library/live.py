@@ -71,7 +71,7 @@ def watch(host: str, port: int, until: float, load: Callable[[int], str | None])
                     if number == 0:
                         values = {"track": 0.0}
             if nodes is None:
-                raise EngineError(f"nothing answers at {host}:{port}; start `antiphon serve`, or name its --port")
+                raise EngineError(f"nothing answers at {host}:{port}; start `antiphon serve`, or name its --osc-port")
 
 
 def _nodes(message: Message, before: set[str] | None) -> set[str]:

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from antiphon.cli.approve import DEFAULT_PORT
-from antiphon.cli.approve import Port as HttpPort
-from antiphon.cli.osc import PORT, Port
+from antiphon.cli import ports
 from antiphon.runtime import paths
+from antiphon.runtime.settings import HTTP_PORT, OSC_PORT
 
 if TYPE_CHECKING:
     from prompt_toolkit import PromptSession
 
 
-def repl(port: Port = PORT, http_port: HttpPort = DEFAULT_PORT) -> None:
+def repl(osc_port: ports.Osc = OSC_PORT, http_port: ports.HttpBesideOsc = HTTP_PORT) -> None:
     """Type messages to the running server: with completion, help, one line of status, history, and F12 for panic."""
     from prompt_toolkit import PromptSession
     from prompt_toolkit.history import FileHistory
@@ -23,7 +22,7 @@ def repl(port: Port = PORT, http_port: HttpPort = DEFAULT_PORT) -> None:
     from antiphon.cli.repl.completion import AddressCompleter
     from antiphon.cli.repl.conversation import PROMPT, REFRESH, Repl, converse, panic_key
 
-    connected = Repl(port, http_port)
+    connected = Repl(osc_port, http_port)
     history = paths.make_folder(paths.data()) / "repl-history"
     session: PromptSession[str] = PromptSession(
         PROMPT,

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, get_args
 
 import typer
 
+from antiphon.runtime.suggestion import listed, meant
+
+_EXTRA = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)")
+_COMMAND = re.compile(r"No such command '(.*?)'")
+_SYNONYMS = {
+    "find": "search", "import": "add", "index": "add", "ls": "list", "nodes": "plugins", "scan": "add",
+    "start": "serve", "tag": "label",
+}  # fmt: skip
+"""Commands that other programs have, and ours that do the same."""
 _WHOLE, _NUMBER = "a whole number", "a number"
 
 
 def sentence(error: BaseException, arguments: Sequence[str]) -> str:
     """The error message, without its full stop. arguments: the words of the command line, to quote the invalid one."""
     text = str(getattr(error, "format_message", lambda: error)()).rstrip(".")
+    context = getattr(error, "ctx", None)
+    if context is not None and (found := _EXTRA.fullmatch(text)):
+        return _extra(context, found[1])
+    if context is not None and (found := _COMMAND.match(text)):
+        return _command(context, found[1])
     param = getattr(error, "param", None)
     if not isinstance(error, typer.BadParameter) or param is None:
         return text
@@ -20,6 +35,27 @@ def sentence(error: BaseException, arguments: Sequence[str]) -> str:
     if given is None or not taken:
         return text
     return f"{name} takes {taken}, not {given!r}"
+
+
+def _extra(context: Any, words: str) -> str:
+    """Words that a command does not take: too many, or the value of an option that has taken another option as its."""
+    options = {name for param in context.command.params for name in getattr(param, "opts", ())}
+    for param in context.command.params:
+        value = context.params.get(param.name)
+        for one in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(one, str) and one.startswith("-") and one in options:
+                return f"{max(param.opts, key=len)} takes a value, and {one} follows it"
+    taken = [param.name for param in context.command.params if getattr(param, "param_type_name", "") == "argument"]
+    takes = f"only {' and '.join(taken)}, and options" if taken else "only options"
+    return f"{context.info_name} takes {takes}, not {words}"
+
+
+def _command(context: Any, word: str) -> str:
+    """A command that does not exist, with the one that was probably meant."""
+    known = context.command.list_commands(context)
+    other = _SYNONYMS.get(word, "")
+    hint = f"did you mean {other}? " if other in known else meant(word, known)
+    return f"there is no command {word!r}; {hint}there are: {listed(known)}"
 
 
 def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -49,7 +50,13 @@ class Address:
     timed: bool = False
     at_once: bool = False
 
+    @property
+    def usage(self) -> str:
+        """How a message is written: `/node/add TYPE NAME [AFTER]`."""
+        return f"{self.path} {_TYPED.sub(lambda found: found[1].upper(), self.args)}"
 
+
+_TYPED = re.compile(r"\b[a-z]:(\w+)")
 ADDRESSES = (
     Address("/status", "", "Answers `/status.reply`.", server.status, at_once=True),
     Address("/status.ext", "", "Answers `/status.ext.reply`: no doubles, for Pure Data.", server.status_ext,
@@ -99,8 +106,8 @@ ADDRESSES = (
     Address("/node/connect", "s:from.port s:to.port", "Adds a wire; a plain name means its first port.",
             graph.node_connect, OWNER),
     Address("/node/disconnect", "s:from.port s:to.port", "Removes a wire.", graph.node_disconnect, OWNER),
-    Address("/note/on", "i:note i:velocity [i:channel] [s:node]", "Begins a note, 0 to 127; velocity 1 to 127, 0 ends "
-            "it; channel 1 to 16, by default 1.", notes.handler("/note/on"), timed=True),
+    Address("/note/on", "i:note i:velocity [i:channel] [s:node]", "Begins a note, 0 to 127 or a name as c4; "
+            "velocity 1 to 127, 0 ends it; channel 1 to 16, by default 1.", notes.handler("/note/on"), timed=True),
     Address("/note/off", "i:note [i:velocity] [i:channel] [s:node]", "Ends a note; the velocity is ignored.",
             notes.handler("/note/off"), timed=True),
     Address("/cc", "i:number f:value [i:channel] [s:node]", "Sets controller 0 to 127 (64 is the sustain pedal) to a "
@@ -152,7 +159,9 @@ ADDRESSES = (
     Address("/set/save", "s:name s:patch…", "Saves these patches, in this order, as a set list of yours, with the fade "
             "and the pedals of the one that is loaded, in whose place it is. What plays goes on; an old file is "
             "renamed to `NAME~`. Answers `/done` or `/fail`.", sets.save, OWNER),
-    Address("/set/list", "", "Answers `/set/list.reply s:name…`.", sets.names, at_once=True),
+    Address("/set/list", "", "Answers `/set/list.reply s:name…`, then, where a set is loaded, `/set/patches.reply "
+            "s:set i:place s:patch…`: its patches, and the place from 1 of the one that plays, 0 where another patch "
+            "does.", sets.names, at_once=True),
     Address("/library/next", "[i:count] [s:kind s:path]…", "What comes next of the library's tracks, after signals "
             "that are stored: like, skip, dislike, or after for the track that plays. Answers `/library/next.reply "
             "s:path…`.", library.following, OWNER),

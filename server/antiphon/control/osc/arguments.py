@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from antiphon.errors import WireError
+from antiphon.errors import MissingArgument, WireError
 from antiphon.runtime.shortening import short_repr
 from antiphon.wire.osc import Arg
 
@@ -32,7 +32,7 @@ def number(args: Args, at: int, name: str, low: float, high: float, default: flo
     """
     if at >= len(args):
         if default is None:
-            raise WireError(f"{name} is missing: {low:g} to {high:g}")
+            raise MissingArgument(f"{name} is missing: {low:g} to {high:g}")
         return default
     value = args[at]
     if not isinstance(value, int | float):
@@ -57,7 +57,7 @@ def text(args: Args, at: int, name: str, default: str | None = None, longest: in
     """The argument `at` as a string of 1 to `longest` characters; `default` where it is missing."""
     if at >= len(args):
         if default is None:
-            raise WireError(f"{name} is missing")
+            raise MissingArgument(f"{name} is missing")
         return default
     value = args[at]
     if not isinstance(value, str) or not value or len(value) > longest or "\0" in value:

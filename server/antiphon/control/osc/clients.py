@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from time import monotonic
@@ -46,6 +47,11 @@ class Machine(NamedTuple):
     messages: int = 0
 
 
+log = logging.getLogger("antiphon.said")
+MOST_PRINTED = 64
+"""Addresses without approval that are printed, once each: the source of a datagram may be forged."""
+
+
 class Access:
     """The access level of each IP address. Loopback may do everything; other addresses are held until approved.
 
@@ -55,6 +61,7 @@ class Access:
         on_change: Called when the level of an address has changed.
         held_messages: Messages from addresses without approval, so far.
         changes: How often an approval was given, revoked or ended, or another address began to be held.
+        approving: The command that approves an address.
     """
 
     def __init__(self, allow: Iterable[str] = (), clock: Callable[[], float] = monotonic) -> None:
@@ -66,7 +73,9 @@ class Access:
         self._forgotten: set[str] = set()
         self._held: dict[str, tuple[int, float]] = {}  # messages, and when the last one came
         self._answered: dict[str, float] = {}
+        self._printed: set[str] = set()
         self.held_messages = self.changes = 0
+        self.approving = "antiphon approve"
 
     def level(self, host: str) -> Level:
         """What an address may do now."""
@@ -82,6 +91,9 @@ class Access:
             time. Call `answered` when it was.
         """
         self.held_messages += 1
+        if host not in self._printed and len(self._printed) < MOST_PRINTED:
+            self._printed.add(host)
+            log.info("%s waits: %s %s", host, self.approving, host)
         count, _ = self._held.pop(host, (0, 0.0))
         self.changes += not count
         if len(self._held) >= MAX_HELD:

@@ -28,7 +28,7 @@ class Directory:
         self.router: Router[AddressRoute] = Router()
         for item in ADDRESSES:
             handler = partial(item.handler, server)
-            route = AddressRoute(item.path, handler, item.level, item.timed, at_once=item.at_once)
+            route = AddressRoute(item.path, handler, item.level, item.timed, at_once=item.at_once, usage=item.usage)
             # no pattern hands a script over: what looks for those addresses would not see it
             self.router.put(item.path.encode(), route, patterns=not item.path.startswith(CODE))
         self._routed: dict[str, int] = {}

@@ -17,10 +17,10 @@ from antiphon.control.osc.deferred import Deferred, asks
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.route import AddressRoute
 from antiphon.control.replies import Replies
-from antiphon.errors import AntiphonError, WireError
+from antiphon.errors import AntiphonError, MissingArgument, WireError
 from antiphon.io.osc_lanes import Rotation
 from antiphon.io.osc_peer import Lane, Level, Peer
-from antiphon.runtime.suggestion import meant
+from antiphon.runtime.suggestion import listed, meant
 from antiphon.session.commands import NOW, Beat, Sample, SetParam, When
 from antiphon.session.router import Router
 from antiphon.session.schedule import Moment, ScheduleFull
@@ -32,6 +32,8 @@ PER_TURN = 100
 SYNC = b"/sync"
 MAX_BEHIND = 1024
 """Messages `/sync` that may wait for what other senders sent before; further ones wait for their own sender's only."""
+_SHORT = 3
+"""Letters of a word that is looked for in addresses, more than this."""
 NUMBERS = frozenset({float, int, bool})
 _NEVER_ANSWERED = ("/fail", "/done", "/pong", "/synced", "/late", "/meter", "/packet")
 
@@ -249,6 +251,8 @@ class Intake:
             if type(when) is Sample and self._defer(route, message, peer, when):
                 return
             route.handler(peer, message.args, when if route.timed else NOW)
+        except MissingArgument as error:
+            self._replies.fail(peer, route.address, f"{error}; write {route.usage}" if route.usage else str(error))
         except ScheduleFull as error:
             self._replies.schedule_full(peer, route.address, str(error))
         except AntiphonError as error:
@@ -325,4 +329,8 @@ def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
     every = (shown(one) for one in known)
     # nodes have many addresses: compare only those of the node that is meant
     near = [name for name in every if name.startswith(ours) or not name.startswith("/node/")]
-    return f"there is no such address; {meant(address, near)}docs/osc.md lists them, /node/list the nodes"
+    word = address.strip("/")
+    like = [name for name in near if len(word) > _SHORT and (word in name or name.strip("/") in word)]
+    found = meant(address, near) or (f"did you mean {' or '.join(like[:2])}? " if like else "")
+    fixed = sorted(name for name in near if not name.startswith("/node/"))
+    return f"there is no such address; {found or f'there are {listed(fixed)}; '}/node/list lists the nodes"

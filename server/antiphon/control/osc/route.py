@@ -27,6 +27,7 @@ class AddressRoute:
         node, param: What such a number sets.
         asks: Whether a message without arguments asks for the value.
         at_once: Whether it only asks for the present state; it is then refused with a time in the future.
+        usage: How a message to it is written, for one that lacks an argument.
     """
 
     address: str
@@ -39,3 +40,4 @@ class AddressRoute:
     param: str = ""
     asks: bool = False
     at_once: bool = False
+    usage: str = ""

@@ -7,9 +7,9 @@ from time import monotonic
 
 from antiphon.control.replies import Replies
 from antiphon.io.osc_peer import Level, Peer
-from antiphon.runtime.shortening import short_repr
 from antiphon.runtime.suggestion import instead
 from antiphon.session.node_state import Node
+from antiphon.session.play import silent, unknown_words
 
 AGAIN_SECONDS = 10.0
 """Seconds between two answers about one word of one node: a pattern repeats it many times a second."""
@@ -39,18 +39,11 @@ class UnknownWords:
             node: The node that plays it.
             args: Names and values in turn, which have been checked.
         """
-        if not node.vocabulary:
-            return
-        for name, value in zip(args[::2], args[1::2], strict=True):
-            known = node.vocabulary.get(str(name))
-            word = str(value)
-            if known is None or not word or word in known or not self._due((node.id, str(name), word)):
-                continue
-            # what a library holds is the owner's business, as the names of files are
-            more = instead(word, known) if peer.level is Level.OWNER else ""
-            self._replies.fail(
-                peer, address, f"{node.name} has no {name} named {short_repr(word)}, and this note is silent{more}"
-            )
+        for name, word, known in unknown_words(node.vocabulary, args):
+            if self._due((node.id, name, word)):
+                # what a library holds is the owner's business, as the names of files are
+                more = instead(word, known) if peer.level is Level.OWNER else ""
+                self._replies.fail(peer, address, f"{silent(node.name, name, word)}{more}")
 
     def _due(self, key: tuple[int, str, str]) -> bool:
         now = self._now()

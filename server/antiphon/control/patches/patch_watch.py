@@ -79,9 +79,13 @@ def differs(server: WatchServer, path: str) -> bool:
 
 
 def reload_if_changed(server: WatchServer, path: str) -> None:
-    """Loads the file where its text is not the one that was loaded last."""
+    """Loads the file where its text is not the one that was loaded last; says so where an error is mended to that."""
     if differs(server, path):
         reload(server)
+    elif server.plans.failed:
+        server.plans.failed = False
+        printed_log.info("%s is without the error again, and as what plays", Path(path).name)
+        server.events.publish("patch", name=server.session.state.name)
 
 
 def reload(server: WatchServer) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.saver import StateSaver
 from antiphon.errors import AntiphonError, WireError
+from antiphon.graph.patch import SUFFIX
 from antiphon.session import set_list
 from antiphon.session.set_list import SetList
 
@@ -58,8 +60,12 @@ class SetPosition:
         """The OSC addresses of the set's MIDI controllers, for example "cc 66" → "/set/next"."""
         return {} if self.list is None else {control: f"/set/{step}" for control, step in self.list.midi.items()}
 
-    def status(self) -> dict[str, Any] | None:
-        """The entry of `GET /api/status`, in which `place` counts from 1; None without a set list."""
+    def status(self, playing: str) -> dict[str, Any] | None:
+        """The entry of `GET /api/status`, in which `place` counts from 1; None without a set list.
+
+        Args:
+            playing: The file of the patch that plays. `outside` says that it is not the one at that place.
+        """
         if self.list is None:
             return None
         return {
@@ -67,6 +73,7 @@ class SetPosition:
             "name": self.list.name,
             "place": self.place + 1,
             "patches": list(self.list.patches),
+            "outside": Path(playing).stem != self.list.patches[self.place].removesuffix(SUFFIX),
         }
 
     def to_json(self) -> dict[str, Any]:

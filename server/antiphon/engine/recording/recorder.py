@@ -29,6 +29,8 @@ from antiphon.runtime.child_process import listening
 from antiphon.runtime.console import say, write_output
 
 OUTPUT = 1
+LEAST_FREE, MOST_LEFT = 0.1, 10e9
+"""A recording ends when less than this share of the disk is free, or of a large one less than so many bytes."""
 _TURN = 0.05
 NOTE = "recording.json"
 
@@ -42,8 +44,15 @@ class Recorder:
         aloud: Whether errors are printed at once; at the first start they are collected for the supervisor.
     """
 
-    def __init__(self, shared: Shared, folder: Path) -> None:
-        """A recorder that writes nothing yet. It notes in `folder` what it writes, for a recorder that replaces it."""
+    def __init__(self, shared: Shared, folder: Path, limit: float = float("inf")) -> None:
+        """A recorder that writes nothing yet.
+
+        Args:
+            shared: The mapping.
+            folder: Where it notes what it writes, for a recorder that replaces it.
+            limit: Bytes at which a recording, or a set, ends.
+        """
+        self._limit, self._looked = limit, 0
         self.shared, self._words, self._folder = shared, shared.words, folder
         shape = shared.shape
         size = (shape.tap, shape.channels, shape.block)
@@ -141,6 +150,39 @@ class Recorder:
             count = min(end - self._next, 64)
             self._write(self._next, count)
             self._next += count
+        self._look_at_limits()
+
+    def _look_at_limits(self) -> None:
+        """Ends what has come to its limit, or fills the disk, as complete files; looks once a second of sound."""
+        second = self._next * self.shared.shape.block // self.shared.shape.rate
+        if second == self._looked:
+            return
+        self._looked = second
+        record, session = self._record, self._session
+        if record is not None and (why := self._over(record.path, record.size)):
+            self._tell(f"{record.path} ends here: {why}")
+            self._close_record()
+        if session is not None and (why := self._over(session[1].path, session[0].size + session[1].size)):
+            self._tell(f"the set in {session[1].path.parent} ends here: {why}")
+            self._close_session()
+        if (record, session) != (self._record, self._session):
+            self._arm()
+            self._note()
+
+    def _over(self, path: Path, size: int) -> str:
+        """Why a recording has to end; "" where it goes on."""
+        if size >= self._limit:
+            return f"it has the {self._limit / 1e9:g} GB of --record-limit; record to another file"
+        with contextlib.suppress(OSError):  # the next write reports what is wrong with the disk
+            disk = os.statvfs(path.parent)
+            if disk.f_bavail * disk.f_frsize < min(disk.f_blocks * disk.f_frsize * LEAST_FREE, MOST_LEFT):
+                return "the disk is nearly full; free some space, or record to another disk"
+        return ""
+
+    def _tell(self, text: str) -> None:
+        self.lines.append(text)
+        if self.aloud:
+            say(text)
 
     def _write_journal(self) -> None:
         if self._session is None:
@@ -220,9 +262,7 @@ class Recorder:
     def _complain(self, what: str, error: Exception) -> None:
         reason = paths.why(error) if isinstance(error, OSError) else str(error) or type(error).__name__
         text = reason if isinstance(error, FileError) else f"{what}: {reason}"
-        self.lines.append(text)
-        if self.aloud:
-            say(text)
+        self._tell(text)
 
     def _close_record(self) -> None:
         file, self._record = self._record, None
@@ -309,7 +349,9 @@ def beside(path: Path) -> Path:
     return candidate
 
 
-def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready: int | None, folder: Path) -> None:
+def run(
+    shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready: int | None, folder: Path, limit: float
+) -> None:
     """Main function of the recorder process; returns after SIGTERM.
 
     Args:
@@ -318,6 +360,7 @@ def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready:
         begin: Messages to handle first: what to record from the first block on.
         ready: Pipe to the supervisor; it gets the errors of `begin` as one line of JSON. None prints them.
         folder: Where the recorder notes what it writes.
+        limit: Bytes at which a recording ends.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []
@@ -326,7 +369,7 @@ def run(shared: Shared, peer: socket.socket, begin: list[dict[str, Any]], ready:
     signal.set_wakeup_fd(waking)
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     listening()
-    recorder = Recorder(shared, folder)
+    recorder = Recorder(shared, folder, limit)
     recorder.aloud = ready is None
     for message in begin:
         recorder.handle(message)

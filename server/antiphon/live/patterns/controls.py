@@ -8,7 +8,7 @@ from typing import Any, Self, TypeAlias, overload
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import queries
-from antiphon.live.patterns.arguments import Argument, figure, whole
+from antiphon.live.patterns.arguments import Argument, figure, numbers, whole
 from antiphon.live.patterns.harmony import Scale, note_words, scale_of
 from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.pattern import Pattern
@@ -47,7 +47,8 @@ class ControlPattern(Pattern[Values]):
             other: Semitones for its notes: `add("<0 7>")`.
             values: By name.
         """
-        given = {"note": other, **values} if not isinstance(other, int) or other else values
+        steps = Pattern(numbers(other, "add")) if isinstance(other, str) else other  # no names of notes
+        given = {"note": steps, **values} if not isinstance(other, int) or other else values
         return self._with(given, lambda old, new: _sum(old, new))
 
     def __add__(self, other: Argument) -> Self:
@@ -76,7 +77,7 @@ class ControlPattern(Pattern[Values]):
     def jux_by(self, amount: Number, change: Callable[[Self], Self]) -> Self:
         """Plays it more on the left and, changed, more on the right. amount: 0 is both in the middle, 1 all apart."""
         away = float(exact(amount, "jux_by")) / 2
-        left, right = self.set(pan=0.5 - away), change(self).set(pan=0.5 + away)
+        left, right = self.set(pan=0.5 - away), self._changed(change, "jux(rev)").set(pan=0.5 + away)
         return self._new(queries.stack([left.events, right.events]))
 
     def echo(self, times: int, cycles: Number, fade: float = 0.6) -> Self:

@@ -6,14 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from antiphon.contract.pitch import named_note
 from antiphon.errors import UsageError
 from antiphon.runtime.suggestion import instead
 
 HIGHEST = 127
 """Of MIDI's note numbers."""
-_CLASSES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
-_NOTE = re.compile(r"([a-g])(#{1,2}|s{1,2}|f{1,2}|b{1,2})?(-?\d{1,2})?", re.IGNORECASE)
-_OCTAVE = 4
 CHORDS = {
     "major": (0, 4, 7), "maj": (0, 4, 7), "M": (0, 4, 7), "minor": (0, 3, 7), "min": (0, 3, 7), "m": (0, 3, 7),
     "aug": (0, 4, 8), "dim": (0, 3, 6), "sus2": (0, 2, 7), "sus4": (0, 5, 7), "five": (0, 7), "one": (0,),
@@ -59,12 +57,7 @@ def note_number(name: str | int | float) -> int | float:
         return int(number) if number.is_integer() else number
     except (ValueError, OverflowError):
         pass
-    found = _NOTE.fullmatch(text)
-    if found is None:
-        raise UsageError(f"there is no note {text[:40]!r}; write a letter and an octave as in c4, eb3 or f#5")
-    letter, accidental, octave = found.groups()
-    shift = {"#": 1, "s": 1, "b": -1, "f": -1}[accidental[0].lower()] * len(accidental) if accidental else 0
-    return 12 * (int(octave or _OCTAVE) + 1) + _CLASSES[letter.lower()] + shift
+    return named_note(text)
 
 
 def chord(name: str) -> tuple[int | float, ...]:

@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import reduce
+from types import FunctionType
 from typing import Any, Generic, Self, TypeVar
 
 from antiphon.errors import UsageError
@@ -41,6 +42,15 @@ class Pattern(Generic[T]):
     def _new(self, events: Query[T]) -> Self:
         return type(self)(events)
 
+    def _changed(self, change: Callable[[Self], Self], example: str) -> Self:
+        """What a change makes of it. example: how the word is written, for the error where it is no change."""
+        if not callable(change):
+            raise UsageError(f"a change of a pattern stands here without quotes, as in {example}, not {_shown(change)}")
+        changed = change(self)
+        if not isinstance(changed, Pattern):
+            raise UsageError(f"a change gives a pattern back, as in {example}; this one gives {_shown(changed)}")
+        return changed
+
     def query(self, begin: Number, end: Number, seed: int = 0) -> list[CycleEvent[T]]:
         """The events between two times.
 
@@ -59,11 +69,15 @@ class Pattern(Generic[T]):
 
     def fast(self, factor: Argument) -> Self:
         """Plays so many times as fast: `fast(2)` fits two cycles into one."""
-        return self._new(each(factor, "fast", lambda n: queries.fast(self.events, _speed(n))))
+        return self._new(each(factor, "fast", lambda n: queries.fast(self.events, _speed(n, "fast"))))
 
     def slow(self, factor: Argument) -> Self:
         """Plays so many times as slowly: `slow(2)` spreads a cycle over two."""
-        return self._new(each(factor, "slow", lambda n: queries.fast(self.events, _speed(1 / n if n else n))))
+
+        def slower(n: Fraction) -> Query[T]:
+            return queries.fast(self.events, _speed(1 / n if n > 0 else n, "slow"))
+
+        return self._new(each(factor, "slow", slower))
 
     def early(self, cycles: Argument) -> Self:
         """Moves it to an earlier time, by so many cycles."""
@@ -111,7 +125,7 @@ class Pattern(Generic[T]):
 
     def inside(self, factor: Number, change: Callable[[Self], Self]) -> Self:
         """Changes it as if it were so many times as slow: `inside(4, rev)` reverses each quarter of a cycle."""
-        return change(self.slow(factor)).fast(factor)
+        return self.slow(factor)._changed(change, "inside(4, rev)").fast(factor)
 
     def swing(self, amount: Number = Fraction(1, 3), steps: int = 4) -> Self:
         """Plays the second half of each of so many steps late.
@@ -131,7 +145,7 @@ class Pattern(Generic[T]):
             return low <= event.reach.begin % 1 < high
 
         kept, changed = self._where(inside), self._where(lambda event: not inside(event))
-        return self._new(queries.stack([change(kept).events, changed.events]))
+        return self._new(queries.stack([kept._changed(change, "within(0, 1/2, fast(2))").events, changed.events]))
 
     def _where(self, wanted: Callable[[CycleEvent[T]], bool]) -> Self:
         return self._new(lambda span, seed: [event for event in self.events(span, seed) if wanted(event)])
@@ -142,21 +156,22 @@ class Pattern(Generic[T]):
         """Changes every so many cycles one: `every(4, rev)`.
 
         Args:
-            cycles: How many; 0 is never.
+            cycles: How many, from 1.
             change: What is done with it.
             first: The first cycle that is changed.
         """
-        changed = change(self).events
+        changed = self._changed(change, "every(4, rev)").events
 
         def chosen(n: Fraction) -> Query[T]:
-            count = whole(n, "every", 0, 1_000_000)
-            return queries.when(self.events, changed, lambda cycle: count > 0 and (cycle - first) % count == 0)
+            count = whole(n, "every", 1, 1_000_000)
+            return queries.when(self.events, changed, lambda cycle: (cycle - first) % count == 0)
 
         return self._new(each(cycles, "every", chosen))
 
     def when(self, test: Callable[[int], bool], change: Callable[[Self], Self]) -> Self:
         """Changes the cycles whose number passes a test, as `lambda cycle: cycle >= 8`."""
-        return self._new(queries.when(self.events, change(self).events, test))
+        changed = self._changed(change, "when(lambda cycle: cycle >= 8, rev)")
+        return self._new(queries.when(self.events, changed.events, test))
 
     def chunk(self, parts: int, change: Callable[[Self], Self]) -> Self:
         """Changes one of so many equal parts of the cycle, the next one in each cycle."""
@@ -167,11 +182,11 @@ class Pattern(Generic[T]):
 
     def superimpose(self, change: Callable[[Self], Self]) -> Self:
         """Plays it and, at the same time, itself changed."""
-        return self._new(queries.stack([self.events, change(self).events]))
+        return self._new(queries.stack([self.events, self._changed(change, "superimpose(rev)").events]))
 
     def off(self, cycles: Argument, change: Callable[[Self], Self]) -> Self:
         """Plays it and, so much later, itself changed: `off(1/8, lambda p: p.add(note=7))`."""
-        return self.superimpose(lambda p: change(p.late(cycles)))
+        return self.superimpose(lambda p: p.late(cycles)._changed(change, "off(1/8, fast(2))"))
 
     # ---- chance
 
@@ -199,7 +214,8 @@ class Pattern(Generic[T]):
 
         def chosen(n: Fraction) -> Query[T]:
             some = self._new(queries.drop(self.events, float(n), _SEEDS + seed, rest=True))
-            return queries.stack([queries.drop(self.events, float(n), _SEEDS + seed), change(some).events])
+            changed = some._changed(change, "sometimes_by(0.3, rev)")
+            return queries.stack([queries.drop(self.events, float(n), _SEEDS + seed), changed.events])
 
         return self._new(each(share, "sometimes_by", chosen))
 
@@ -217,7 +233,7 @@ class Pattern(Generic[T]):
 
     def some_cycles(self, change: Callable[[Self], Self], share: float = 0.5, seed: int = 0) -> Self:
         """Changes whole cycles by chance, a share of them."""
-        changed = change(self).events
+        changed = self._changed(change, "some_cycles(rev)").events
 
         def inner(cycle: int, span: Span, given: int) -> list[CycleEvent[T]]:
             chosen = chance(given, _SEEDS + seed, Fraction(cycle)) < share
@@ -242,7 +258,7 @@ class Pattern(Generic[T]):
             )
 
         def stepped(k: int) -> Query[T]:
-            return each(steps, "euclid", lambda n: rotated(k, whole(n, "euclid", 0, rhythms.MOST_STEPS)))
+            return each(steps, "euclid", lambda n: rotated(k, whole(n, "euclid", 1, rhythms.MOST_STEPS)))
 
         return self._new(each(pulses, "euclid", lambda k: stepped(whole(k, "euclid", -1024, 1024))))
 
@@ -299,10 +315,15 @@ class Pattern(Generic[T]):
         return self._joined(other, operator.mul, both=True)
 
 
-def _speed(factor: Fraction) -> Fraction:
-    if abs(factor) > MOST_TIMES:
-        raise UsageError(f"a factor of speed takes up to {MOST_TIMES}, not {float(factor):g}")
+def _speed(factor: Fraction, what: str = "a factor of speed") -> Fraction:
+    if not 0 < factor <= MOST_TIMES:
+        backwards = "; rev plays backwards" if factor < 0 else ""
+        raise UsageError(f"{what} takes a number above 0, to {MOST_TIMES}, not {float(factor):g}{backwards}")
     return factor
+
+
+def _shown(value: object) -> str:
+    return f"the function {value.__name__}" if isinstance(value, FunctionType) else repr(value)[:40]
 
 
 def _number(value: object) -> float:

@@ -113,13 +113,14 @@ def listing(replies: Replies, peer: Peer, address: str, words: list[str]) -> Non
 
 def node_add(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 3, "s:type s:name [s:after]")
-    kind, name, after = text(args, 0, "type"), text(args, 1, "name"), text(args, 2, "after", "")
+    kind = text(args, 0, "type")
     try:
         known_type(kind, server.catalog)
     except PatchError as error:
         raise PatchError(
             f"{error}. A plugin written since the server started is found once it is started again"
         ) from None
+    name, after = text(args, 1, "name"), text(args, 2, "after", "")
     server.plans.edit(lambda: server.session.state.add(kind, name, after or None), peer, "/node/add")
 
 

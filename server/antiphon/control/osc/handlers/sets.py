@@ -11,10 +11,12 @@ from typing import Protocol
 from antiphon.control.osc.arguments import Args, most, pressed, text, whole
 from antiphon.control.osc.handlers.graph import listing
 from antiphon.control.patches.set_list_player import Sets
+from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.replies import Replies
 from antiphon.io.osc_peer import Peer
 from antiphon.session import set_list
 from antiphon.session.commands import When
+from antiphon.session.session import Session
 from antiphon.wire.osc import encode
 
 
@@ -22,6 +24,8 @@ class SetServer(Protocol):
     """What these handlers use of the server."""
 
     sets: Sets
+    position: SetPosition
+    session: Session
     replies: Replies
 
 
@@ -57,3 +61,7 @@ def save(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
 def names(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 0, "")
     listing(server.replies, peer, "/set/list.reply", set_list.names())
+    found = server.position.status(server.session.state.path)
+    if found is not None:
+        place = 0 if found["outside"] else found["place"]
+        server.replies.reply(peer, encode("/set/patches.reply", found["name"], place, *found["patches"]))

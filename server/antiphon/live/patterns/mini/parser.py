@@ -293,7 +293,8 @@ class _Parser:
                 return self._polymeter(Word("1", self._at))
             case "{":
                 return self._polymeter(None)
-        return self._word(missing)
+        word = self._word(missing)
+        return Rest() if word.text == "-" else word
 
     def _polymeter(self, steps: Node | None) -> Node:
         closing, column = self._bracket()

@@ -88,7 +88,10 @@ class _Reading:
                 times = max((abs(n) if not slower else 1 / abs(n) for n in self._numbers(factor) if n), default=1)
                 return self._few(self.count(inner) * max(Fraction(times), Fraction(1)), column)
             case Euclid(inner, _, steps, _, column):
-                most = max((abs(n) for n in self._numbers(steps)), default=0)
+                counts = [abs(n) for n in self._numbers(steps)]
+                most = max(counts, default=0)
+                if 0 in counts:
+                    raise MiniError("a euclidean rhythm takes 1 step or more, not 0", self._text, column)
                 if most > rhythms.MOST_STEPS:
                     raise MiniError(
                         f"a euclidean rhythm takes up to {rhythms.MOST_STEPS} steps, not {float(most):g}",

@@ -1,0 +1,78 @@
+"""The options that name a server's ports: the same ones for each command that starts a server or asks one."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from antiphon.errors import UsageError
+from antiphon.runtime import paths, pidfile
+from antiphon.runtime.settings import HTTP_PORT, OSC_PORT, ServeSettings
+
+NewOsc = Annotated[
+    int,
+    typer.Option(
+        "--osc-port", "--port", metavar="PORT", min=0, max=65535, help="UDP and TCP port for OSC; 0 takes a free one."
+    ),
+]
+NewHttp = Annotated[int, typer.Option("--http-port", min=0, max=65535, help="TCP port for HTTP; 0 takes a free one.")]
+Osc = Annotated[
+    int,
+    typer.Option("--osc-port", "--port", metavar="PORT", min=1, max=65535, help="The OSC port of the running server."),
+]
+_HTTP = "The HTTP port of the running server."
+Http = Annotated[int, typer.Option("--http-port", "--port", metavar="PORT", min=1, max=65535, help=_HTTP)]
+HttpBesideOsc = Annotated[int, typer.Option("--http-port", min=1, max=65535, help=_HTTP)]
+"""For a command that needs both, where `--port` is the OSC port."""
+InsteadOfHttp = Annotated[
+    int | None,
+    typer.Option("--osc-port", min=1, max=65535, help="Its OSC port, in place of --http-port, of a server of yours."),
+]
+InsteadOfOsc = Annotated[
+    int | None,
+    typer.Option("--http-port", min=1, max=65535, help="Its HTTP port, in place of --osc-port, of a server of yours."),
+]
+
+
+def http_port(http: int, osc: int | None) -> int:
+    """The HTTP port of the server that is asked.
+
+    Args:
+        http: As `Http` gives it.
+        osc: As `InsteadOfHttp` gives it; None for none.
+
+    Raises:
+        UsageError: No server of this user on this machine has that OSC port.
+    """
+    if osc is None or http != HTTP_PORT:
+        return http
+    found = next((one.http_port for one in _running() if one.osc_port == osc and one.http_port), None)
+    if found is None:
+        raise UsageError(f"no server of yours with --osc-port {osc} runs on this machine; name its --http-port")
+    return found
+
+
+def osc_port(osc: int, http: int | None) -> int:
+    """The OSC port of the server that is asked; as `http_port`."""
+    if http is None or osc != OSC_PORT:
+        return osc
+    found = next((one.osc_port for one in _running() if one.http_port == http and one.osc_port), None)
+    if found is None:
+        raise UsageError(f"no server of yours with --http-port {http} runs on this machine; name its --osc-port")
+    return found
+
+
+def _running() -> list[ServeSettings]:
+    """What the servers of this user that run were asked for."""
+    found = []
+    for listed in paths.runtime().glob(f"*/{pidfile.LIST}"):
+        try:
+            pid, then = json.loads(listed.read_bytes())["processes"]["supervisor"]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        settings = pidfile.left(listed.parent)
+        if settings is not None and pidfile.start_time(pid) == then != 0:
+            found.append(settings)
+    return found
