@@ -41,7 +41,7 @@ class StreamedDenoiser:
         lag = self._plugin.latency
         self._plugin.reset()
         if self._file:
-            run(self._plugin, sound[None, : self._plugin.preroll], self._spec)
+            run(self._plugin, sound[None, : round(PREROLL * RATE)], self._spec)
             self._plugin.rewind()
         padded = np.concatenate([sound, np.zeros(lag, np.float32)])[None]
         changes = [] if learn_at is None else [(learn_at, "learn", True)]
