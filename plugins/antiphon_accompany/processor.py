@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, Param, Processor, StreamSpec
+from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
 from antiphon_accompany.chords import KEYS, tones
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
@@ -29,7 +29,7 @@ class Accompany(Processor):
 
     inputs = (EVENTS_IN,)
     outputs = (EVENTS_OUT,)
-    files = "antiphon_accompany.jobs:run"
+    on_files = FileUse("antiphon_accompany.jobs:run")
     params = (
         Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
         Param("density", default=0.5, low=0.0, high=1.0, doc="Notes: 0.5 is a pianist's, 1 over twice as many."),

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec, WorkerError
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec, WorkerError
 from antiphon.api.models import say_instead, usable
 from antiphon_denoise.bands import BINS
 from antiphon_denoise.gate.estimate import Estimator, denoise_power
@@ -38,6 +38,7 @@ class Denoise(Processor):
     input, `latency` frames later.
     """
 
+    on_files = FileUse(preroll="preroll")
     params: ClassVar[tuple[Param, ...]] = (
         Param(
             "mode", "choice", "learned", choices=("learned", "gate", "wavelet", "autoencoder"), restart=True,
@@ -102,7 +103,6 @@ class Denoise(Processor):
         self._measure = denoise_power.bind(
             self._spectra.bins, spec.channels, self._grid.bins, self._spectra.unit, self._estimator.power
         )
-        self.preroll = round(float(self.settings["preroll"]) * spec.rate)
         self._number = -1
         self.reset()
 

@@ -5,13 +5,14 @@ Dattorro, "Effect Design, Part 2: Delay-Line Modulation and Chorus" (JAES 45, 19
 
 from __future__ import annotations
 
-from antiphon.api import Param
+from antiphon.api import FileUse, Param
 from antiphon_effects.swept import Swept, swing
 
 
 class Chorus(Swept):
     """Three voices a third of a turn apart, mixed with the sound."""
 
+    on_files = FileUse(changes=("level",))
     voices = 3
     longest = 0.07
     params = (

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
+from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import (
     effects_decibels,
@@ -79,6 +79,7 @@ class Compressor(Processor):
     The same gain for all channels. With `detector` side the level is that of the input `side`: ducking.
     """
 
+    on_files = FileUse(changes=("level",))
     inputs = (AUDIO_IN, SIDE)
     params = (
         Param("detector", "choice", "input", choices=("input", "side"), doc="Which sound sets the gain."),

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import IO, FileError, Param, Processor, StreamSpec
+from antiphon.api import IO, FileError, FileUse, Param, Processor, StreamSpec
 from antiphon.api.files import printable_path, stream_sound
 from antiphon.api.kernels import Audio, f32, f32p, f64, i64, kernel
 from antiphon_effects.shared import LOUDEST, effects_finite, effects_gain
@@ -132,8 +132,7 @@ class Convolution(Processor):
     its only one.
     """
 
-    tail = True
-    needs = ("impulse",)
+    on_files = FileUse(needs=("impulse",), tail=True)
     params = (
         Param("impulse", "file", "", doc="The impulse response, at most 20 s; without one the sound passes."),
         Param("normalise", "switch", True, restart=True, doc="Keeps the level of a noise, whatever the file's."),

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
 from antiphon_effects.shared import effects_fall, effects_finite, effects_gain, effects_rest
 
@@ -241,6 +241,7 @@ def effects_drive(
 class Drive(Processor):
     """Distorts: `soft` bends, `hard` clips at full scale, `fold` turns what is louder back."""
 
+    on_files = FileUse(changes=("level",))
     params = (
         Param("curve", "choice", "soft", choices=CURVES, doc="How it bends what is loud."),
         Param("drive", default=12.0, low=0.0, high=36.0, unit="dB", smooth=0.02, doc="Gain before the curve."),

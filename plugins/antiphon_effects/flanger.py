@@ -6,7 +6,7 @@ Smith, "An allpass approach to digital phasing and flanging" (ICMC 1984); Dattor
 
 from __future__ import annotations
 
-from antiphon.api import Param
+from antiphon.api import FileUse, Param
 from antiphon_effects.swept import Swept, swing
 
 
@@ -15,7 +15,7 @@ class Flanger(Swept):
 
     voices = 1
     longest = 0.03
-    tail = True
+    on_files = FileUse(tail=True, changes=("time", "level"))
     params = (
         *swing(0.2),
         Param("delay", default=0.0008, low=0.0001, high=0.01, unit="s", warp="log", smooth=0.1, doc="The least delay."),

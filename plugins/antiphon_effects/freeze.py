@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
 from antiphon_effects.shared import effects_finite
 
@@ -46,7 +46,7 @@ class Freeze(Processor):
     """While `hold` is on, the sound of the moment it was switched on sounds; each switch takes a new moment."""
 
     split = True
-    tail = True
+    on_files = FileUse(tail=True)
     params = (
         Param("hold", "switch", False, doc="Holds the sound of this moment."),
         Param("level", default=1.0, low=0.0, high=2.0, smooth=0.02, doc="Of what is held."),

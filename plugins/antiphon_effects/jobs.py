@@ -35,7 +35,7 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
     factor = float(job.settings.get("factor", 1.0))
     with (
         stream_sound(job.source) as (info, blocks),
-        AudioWriter(job.target, info.rate, info.channels, info.subtype) as writer,
+        AudioWriter(job.target, info.rate, info.channels, info.subtype, job.rate) as writer,
     ):
         whole = max(1, round((info.frames or 0) * factor))
         for samples in fade_out(stretch_blocks(blocks, info.channels, info.rate, factor), info.rate, job.fade):
@@ -46,9 +46,7 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
             f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it; make IN softer first: "
             f"antiphon run gain {printable_path(job.source)} softer.wav -p gain={0.95 / writer.peak:.2f}"
         )
-    source = printable_path(job.source)
-    seconds, found = writer.frames / info.rate, (f"{factor:g} times as long",)
-    return (Written(job.target, source, seconds, info.rate, info.channels, found=found),)
+    return (Written.sound(writer, printable_path(job.source), (f"{factor:g} times as long",)),)
 
 
 def stretch_blocks(blocks: Iterable[F32], channels: int, rate: int, factor: float) -> Iterator[F32]:

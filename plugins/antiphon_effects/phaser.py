@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
 from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan, effects_turns
 from antiphon_effects.swept import effects_swing, swing
@@ -70,7 +70,7 @@ def effects_phaser(
 class Phaser(Processor):
     """Half as many notches as `stages`, which move to and fro about `centre`."""
 
-    tail = True
+    on_files = FileUse(tail=True, changes=("level", "channels"))
     params = (
         *swing(0.4),
         Param(

@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
 from antiphon_effects.shared import effects_fall, effects_finite, effects_rest
 from antiphon_effects.swept import FAINT, effects_read, effects_swing
@@ -93,7 +93,7 @@ def effects_pingpong(
 class Pingpong(Processor):
     """The echoes alone, as those of `delay`: `wet` of the node adds the sound itself."""
 
-    tail = True
+    on_files = FileUse(tail=True, changes=("time", "level", "channels"))
     params = (
         Param("beats", default=0.75, low=0.0, high=16.0, unit="beats", doc="From echo to echo; 0 goes by `time`."),
         Param("time", default=0.4, low=0.005, high=LONGEST, unit="s", warp="log", doc="The same, at `beats` 0."),

@@ -94,7 +94,7 @@ class Pitch(Processor):
     """Higher or lower by `semitones` and `cents`, at the same speed. A new pitch is reached within a window."""
 
     params = (
-        Param("semitones", default=0.0, low=-24.0, high=24.0, unit="semitones", smooth=0.03, doc="Up or down."),
+        Param("semitones", default=0.0, low=-24.0, high=24.0, unit="semitones", smooth=0.03, doc="Pitch up or down."),
         Param("cents", default=0.0, low=-100.0, high=100.0, unit="cents", smooth=0.03, doc="Finer, added to it."),
         Param("mix", default=1.0, low=0.0, high=1.0, smooth=0.02, doc="Of the shifted in the whole: less for harmony."),
         Param("formants", "switch", False, doc="Keeps the vowel of a voice where its pitch moves."),

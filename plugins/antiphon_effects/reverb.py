@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_effects.shared import GRID, effects_finite, effects_rest
 
@@ -265,7 +265,7 @@ class Reverb(Processor):
     The first two channels feed the room from two sides; more channels hear it, and a single one hears all of it.
     """
 
-    tail = True
+    on_files = FileUse(tail=True, changes=("time", "level", "channels"))
     params = (
         Param("size", default=1.0, low=SIZES[0], high=SIZES[1], smooth=0.02, doc="Of the room: 1 is a hall."),
         Param(

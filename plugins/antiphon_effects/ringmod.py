@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
+from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite
 
@@ -38,6 +38,7 @@ def effects_ringmod(
 class Ringmod(Processor):
     """Gives the sums and differences of the frequencies of the sound and the carrier."""
 
+    on_files = FileUse(changes=("pitch", "level"))
     inputs = (AUDIO_IN, Port("carrier"))
     params = (
         Param("source", "choice", "sine", choices=("sine", "carrier"), doc="A sine, or the input `carrier`."),

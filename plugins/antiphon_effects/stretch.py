@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, i64, i64p, kernel
 from antiphon_effects.phases import TAU, PhaseSpectra, effects_angle, window_size
 from antiphon_effects.shared import effects_finite
@@ -239,11 +239,11 @@ class Stretch(Processor):
     stays where it is. A file becomes `factor` times as long.
     """
 
-    files = "antiphon_effects.jobs:stretch_file"
+    on_files = FileUse("antiphon_effects.jobs:stretch_file")
     params = (
         Param(
             "factor", default=1.0, low=FACTORS[0], high=FACTORS[1], warp="log", smooth=0.03,
-            doc="2 lasts twice as long; below 1 catches up.",
+            doc="2 lasts twice as long, at half the speed; below 1 catches up.",
         ),
         Param("buffer", default=8.0, low=0.5, high=LONGEST, unit="s", doc="Live: how far behind it may fall."),
         Param("now", "trigger", doc="Live: returns to now."),

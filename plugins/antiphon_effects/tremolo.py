@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite, effects_turns
 
@@ -50,6 +50,7 @@ def effects_tremolo(
 class Tremolo(Processor):
     """Turns the level to and fro, by its own rate or by the clock's beats."""
 
+    on_files = FileUse(changes=("level",))
     params = (
         Param("shape", "choice", "sine", choices=SHAPES, doc="The wave of the level."),
         Param("rate", default=5.0, low=0.05, high=40.0, unit="Hz", warp="log", smooth=0.02, doc="Turns a second."),

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
+from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_effects.shared import effects_fall, effects_finite, effects_random, effects_rest, time_constant
 
@@ -120,8 +120,12 @@ class Vocoder(Processor):
     """Makes the carrier speak as the sound does. The sound is heard in mono, the carrier in all its channels."""
 
     inputs = (AUDIO_IN, Port("carrier"))
+    on_files = FileUse(needs=("source",), changes=("time", "pitch", "level", "channels"))
     params = (
-        Param("source", "choice", "saw", choices=("carrier", "saw"), doc="The input `carrier`, or a saw of its own."),
+        Param(
+            "source", "choice", "saw", choices=("carrier", "saw"),
+            doc="The input `carrier`, which a patch wires, or a saw of its own.",
+        ),
         Param("frequency", default=110.0, low=20.0, high=2000.0, unit="Hz", warp="log", smooth=0.02, doc="Of the saw."),
         Param("breath", default=0.05, low=0.0, high=1.0, smooth=0.02, doc="Noise in the carrier, for consonants."),
         time_constant("attack", 0.005, 0.001, 0.5, "Time constant of rising bands."),

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, Param, Processor, StreamSpec, WorkerError, frequency
+from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec, WorkerError, frequency
 from antiphon.api.models import say_instead, usable
 from antiphon_hum.decimator import Decimator
 from antiphon_hum.learned.model_tracker import MODELS, ModelTracker
@@ -73,7 +73,7 @@ class Hum(Processor):
 
     inputs = (AUDIO_IN,)
     outputs = (EVENTS_OUT,)
-    files = "antiphon_hum.transcription.jobs:run"
+    on_files = FileUse("antiphon_hum.transcription.jobs:run")
     params: ClassVar[tuple[Param, ...]] = (
         Param("mode", "choice", "learned", choices=("learned", "yin", "spectrogram"), restart=True,
               doc="A network, YIN, or a network that writes a piano's spectrogram, decoded by templates."),

@@ -123,7 +123,7 @@ def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[SummaryPar
     to_end = frames[-1][1] >= length
     with (
         stream_sound(job.source) as (_, blocks),
-        AudioWriter(job.target, info.rate, info.channels, info.subtype) as writer,
+        AudioWriter(job.target, info.rate, info.channels, info.subtype, job.rate) as writer,
     ):
         played = play_parts(blocks, frames, info.rate)
         for samples in played if to_end else fade_out(played, info.rate, job.fade):
@@ -131,7 +131,4 @@ def _play(job: FileJob, info: AudioInfo, length: int, parts: Sequence[SummaryPar
             job.progress(ANALYSIS_SHARE + (1.0 - ANALYSIS_SHARE) * min(1.0, writer.frames / max(1, total)))
     if writer.clipped:
         job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
-    return Written(
-        job.target, printable_path(job.source), writer.frames / info.rate, info.rate, info.channels,
-        parts=tuple(part.name for part in parts),
-    )  # fmt: skip
+    return Written.sound(writer, printable_path(job.source), parts=tuple(part.name for part in parts))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor
+from antiphon.api import IO, FileUse, Param, Processor
 
 SHORTEST, LONGEST = 1.0, 3600.0
 """Seconds of a summary."""
@@ -16,8 +16,7 @@ SHORTEST, LONGEST = 1.0, 3600.0
 class Summary(Processor):
     """Plays a song's chorus, verse and what is remarkable, in its order."""
 
-    files = "antiphon_listen.jobs:write_summary"
-    beside = ("report", "picture")
+    on_files = FileUse("antiphon_listen.jobs:write_summary", beside=("report", "picture"), changes=("length", "time"))
     params = (
         Param("seconds", default=30.0, low=SHORTEST, high=LONGEST, unit="s", doc="Length; at most a bar is missing."),
     )
@@ -29,8 +28,7 @@ class Summary(Processor):
 class Compact(Processor):
     """Plays every part of a song once."""
 
-    files = "antiphon_listen.jobs:write_compact"
-    beside = ("report", "picture")
+    on_files = FileUse("antiphon_listen.jobs:write_compact", beside=("report", "picture"), changes=("length", "time"))
 
     def process(self, io: IO) -> None:
         np.copyto(io.audio_out[0], io.audio_in[0])

@@ -45,7 +45,10 @@ def run(job: FileJob) -> tuple[Written, ...]:
     }
     piece = Piece(job.source, job.settings, RATE, CHANNELS, tuple(stems))
     with ExitStack() as stack:
-        writers = [stack.enter_context(AudioWriter(path, RATE, CHANNELS)) for path in (job.target, *stems.values())]
+        writers = [
+            stack.enter_context(AudioWriter(path, RATE, CHANNELS, to=job.rate))
+            for path in (job.target, *stems.values())
+        ]
         for block in fade_out(piece.blocks(), RATE, job.fade):
             for n, writer in enumerate(writers):
                 writer.write(block[n * CHANNELS : (n + 1) * CHANNELS])
@@ -54,13 +57,12 @@ def run(job: FileJob) -> tuple[Written, ...]:
     bars = "1 bar" if piece.bars == 1 else f"{piece.bars} bars"
     loop_count = "1 loop" if len(used) == 1 else f"{len(used)} loops"
     found = (f"{bars} at {piece.bpm:g} bpm", *([f"in {piece.key}"] if piece.key else []))
-    seconds = writers[0].frames / RATE
-    written = [Written(job.target, loop_count, seconds, RATE, CHANNELS, found=found, parts=used)]
+    written = [Written.sound(writers[0], loop_count, found, used)]
     mix = printable_path(job.target.name)
-    for role, path in stems.items():
+    for role, writer in zip(stems, writers[1:], strict=True):
         parts = piece.used(role)
         silent = () if parts else ("silent",)
-        written.append(Written(path, f"{mix}, its {role}", seconds, RATE, CHANNELS, found=silent, parts=parts))
+        written.append(Written.sound(writer, f"{mix}, its {role}", silent, parts))
     if job.analysis is not None:
         written.append(Written(job.analysis, f"the {len(library.loops)} loops of {printable_path(job.source)}"))
     return tuple(written)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from antiphon.api import AUDIO_OUT, IO, AntiphonError, Param, PluginError, Processor, Samples, StreamSpec
+from antiphon.api import AUDIO_OUT, IO, AntiphonError, FileUse, Param, PluginError, Processor, Samples, StreamSpec
 from antiphon.api.workers import current_pool, spread
 from antiphon_loops.arrangement.arrange import KEYS, MOODS, LoopChoice, LoopRequest, roles_of
 from antiphon_loops.arrangement.maker import LoopMaterial
@@ -37,9 +37,7 @@ class Loops(Processor):
 
     inputs = ()
     outputs = (AUDIO_OUT,)
-    files = "antiphon_loops.jobs:run"
-    default_source = "loops"
-    stems = ROLES
+    on_files = FileUse("antiphon_loops.jobs:run", default_source="loops", stems=ROLES)
     solo = ""
     """The only role that sounds, "" for all; set before `prepare`."""
     split = True

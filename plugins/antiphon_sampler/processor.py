@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, Param, Processor, Samples, StreamSpec
+from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Processor, Samples, StreamSpec
 from antiphon.api.commands import word_number
 from antiphon.api.synths import NoteShapes, pressure_gain
 from antiphon.api.workers import current_pool
@@ -37,7 +37,7 @@ class Sampler(Processor):
 
     inputs = (EVENTS_IN,)
     outputs = (AUDIO_OUT,)
-    tail = True
+    on_files = FileUse(tail=True)
     params = (
         Param("library", "file", "", doc="A folder of folders of sounds; empty for the kit that ships with Antiphon."),
         *PARAMS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon_transfer.level import LevelFollower, PeakLimiter
 from antiphon_transfer.method import TransferMethod
 from antiphon_transfer.reference import read
@@ -20,7 +20,7 @@ class Transfer(Processor):
     the same samples. Without a reference the input passes, `latency` frames later.
     """
 
-    needs = ("reference",)
+    on_files = FileUse(needs=("reference",), changes=("level",))
     params: ClassVar[tuple[Param, ...]] = (
         Param(
             "mode", "choice", "envelope", choices=MODES, restart=True,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, i64, i64p, kernel
 
 LONGEST = 2.0
@@ -76,7 +76,7 @@ class Delay(Processor):
 
     holds = True
     compensates = True
-    tail = True
+    on_files = FileUse(tail=True, changes=("time",))
     params = (
         Param("time", default=0.35, low=0.001, high=LONGEST, unit="s", warp="log", doc="From sound to echo."),
         Param("feedback", default=0.35, low=0.0, high=0.98, smooth=0.01, doc="How much of an echo is echoed again."),

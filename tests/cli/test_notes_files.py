@@ -173,8 +173,8 @@ def test_events_for_a_patch_that_takes_none(antiphon: Command, tmp_path: Path) -
 
 def test_the_plugins_declare_what_files_ask() -> None:
     types = loader.load(check=False).catalog.types
-    assert {name for name, info in types.items() if info.tail} >= {"delay", "synth"}
-    assert types["transfer"].needs == ("reference",)
+    assert {name for name, info in types.items() if info.on_files.tail} >= {"delay", "synth"}
+    assert types["transfer"].on_files.needs == ("reference",)
 
 
 def song_file(path: Path, kind: int) -> list[tuple[int, str, int, float, int]]:

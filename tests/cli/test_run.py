@@ -19,6 +19,7 @@ from antiphon.cli.files import run as run_module
 from antiphon.cli.terminal import progress
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.file_use import FileUse
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.contract.processor import IO, Processor
@@ -78,11 +79,11 @@ class Holding(Processor):
 class Settled(Processor):
     """Gives the input, and 1 where `mark` fires, less the highest sample before the last `rewind`; counts frames."""
 
+    on_files = FileUse(preroll="before")
     params = (Param("mark", "trigger", False), Param("before", default=0.0, low=0.0, high=9.0, restart=True))
     played: ClassVar[list[int]] = []
 
     def prepare(self, spec: StreamSpec) -> None:
-        self.preroll = round(float(self.settings["before"]) * spec.rate)
         Settled.played[:] = [0]
         self._highest = self._offset = 0.0
 
@@ -102,7 +103,10 @@ class Settled(Processor):
 
 TYPES: dict[str, type[Processor]] = {"late": Late, "failing": Failing, "holding": Holding, "settled": Settled}
 CATALOG = Catalog(
-    {name: ProcessorInfo(name, "", "test", (AUDIO_IN,), (AUDIO_OUT,), t.params) for name, t in TYPES.items()}
+    {
+        name: ProcessorInfo(name, "", "test", (AUDIO_IN,), (AUDIO_OUT,), t.params, on_files=t.on_files)
+        for name, t in TYPES.items()
+    }
 )
 
 
@@ -254,7 +258,15 @@ def test_a_file_parameter_takes_any_path(antiphon: Command, tmp_path: Path, with
         ),
         (["gain", "in.wav", "out.wav", "-p", "gain"], "-p takes NAME=VALUE, not 'gain'"),
         (["gain", "in.wav", "out.xyz"], "must end in .wav, .flac, .ogg, .mp3"),
-        (["gain", "in.wav"], "name one file IN and one file OUT"),
+        (["gain", "in.wav"], "name one file IN and one file OUT, or several and --out-dir FOLDER; OUT is missing"),
+        (["gain", "none.wav"], "; IN is missing beside none.wav"),
+        (["gain", "no*.xyz", "--out-dir", "o"], "there are no files no*.xyz"),
+        (["pitch", "in.wav", "out.wav", "-p", "pitch=3"], "pitch has no parameter 'pitch'; did you mean semitones"),
+        (["stretch", "in.wav", "out.wav", "-p", "speed=2"], "did you mean factor?"),
+        (["vocoder", "in.wav", "out.wav"], "vocoder does nothing without a source; give -p source=carrier or saw: "),
+        (["loops", "nofolder", "in.wav"], "cannot read nofolder: there is no such file or folder"),
+        (["gain", "in.wav", "out.wav", "--rate", "7"], "--rate takes 1000 to 768000 Hz, not 7"),
+        (["hum", "in.wav", "out.mid", "--rate", "8000"], "--rate is of sound, and OUT holds notes"),
         (["gain", "in.wav", "folder"], "folder is a folder; name a file, or write --out-dir folder"),
         (["gain", "none.wav", "out.wav"], "cannot read none.wav: there is no such file"),
         (["gain", "bad.wav", "out.wav"], "cannot read bad.wav: its header promises 4294967295 bytes"),
@@ -279,6 +291,34 @@ def test_a_refusal_is_one_line_and_leaves_nothing(
     assert done.code == 2
     assert said in done.complaint
     assert sorted(os.listdir(tmp_path)) == ["bad.wav", "folder", "in.wav"]
+
+
+def test_a_plugin_that_fails_its_check_is_not_run(antiphon: Command, tmp_path: Path) -> None:
+    folder = tmp_path.parent / f"{tmp_path.name}-home" / "data" / "plugins" / "holed"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(
+        "import antiphon.api as a\n\n\n@a.hookimpl\ndef antiphon_processors(register: a.Register) -> None:\n"
+        '    register("holed", "holed.fault:Holed")\n'
+    )
+    (folder / "fault.py").write_text(
+        "import antiphon.api as a\n\n\nclass Holed(a.Processor):\n    def process(self, io: a.IO) -> None:\n"
+        "        io.audio_out[0].fill(float('nan'))\n"
+    )
+    audio.write(tmp_path / "in.wav", audio.noise(1000))
+    done = antiphon("run", "holed", "in.wav", "out.wav")
+    assert done.code == 2
+    assert done.complaint.startswith("the plugin 'holed' did not load: its output holds NaN")
+    assert not (tmp_path / "out.wav").exists()
+
+
+def test_rate_resamples_out_and_says_so(antiphon: Command, tmp_path: Path) -> None:
+    audio.write(tmp_path / "in.wav", audio.sine(440.0, 0.5, 96000), 96000)
+    for arguments, said, rate in (
+        (("gain", "in.wav", "a.mp3"), "a.mp3: 0:00.5, 48 kHz, mono, from in.wav, resampled from 96 kHz", 48000),
+        (("stretch", "in.wav", "b.wav", "--rate", "22050"), "b.wav: 0:00.5, 22.05 kHz, mono, from in.wav", 22050),
+    ):
+        assert antiphon("run", *arguments).out.startswith(f"wrote {said}")
+        assert audio.read(tmp_path / arguments[2])[1] == rate
 
 
 def test_clipping_is_said(antiphon: Command, tmp_path: Path) -> None:
@@ -448,17 +488,23 @@ def test_loops_takes_the_folder_that_ships_where_only_out_is_named(
     # the first thing that the plugin itself refuses: IN was there
     done = antiphon("run", "loops", "out.wav", "--midi-out", "x.mid")
     assert done.complaint == "loops writes no MIDI; leave --midi-out out"
-    assert antiphon("run", "loops", "folder").complaint == "loops takes one IN and one OUT"
-    assert antiphon("run", "accompany", "out.mid").complaint == "accompany takes one IN and one OUT"
+    assert (
+        antiphon("run", "loops", "folder").complaint == "loops takes one IN and one OUT; OUT is missing beside folder"
+    )
+    assert (
+        antiphon("run", "accompany", "out.mid").complaint
+        == "accompany takes one IN and one OUT; IN is missing beside out.mid"
+    )
 
 
 def test_the_performers_own_folder_comes_before_the_one_that_ships(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
-    info = ProcessorInfo("loops", "", "loops", (), (AUDIO_OUT,), ())
-    ours = run_module.plan_jobs(["out.wav"], None, info, alone=True, default_source="loops")[0].source
+    use = FileUse("its:job", default_source="loops")
+    info = ProcessorInfo("loops", "", "loops", (), (AUDIO_OUT,), (), on_files=use)
+    ours = run_module.plan_jobs(["out.wav"], None, info)[0].source
     assert ours == resources.folder("library") / "loops"
     own = tmp_path / "data" / "library" / "loops"
     own.mkdir(parents=True)
-    assert run_module.plan_jobs(["out.wav"], None, info, alone=True, default_source="loops")[0].source == own
+    assert run_module.plan_jobs(["out.wav"], None, info)[0].source == own

@@ -27,8 +27,8 @@ ROOT = Path(__file__).parents[2]
 TUTORIAL = (ROOT / "docs" / "plugins.md").read_text()
 PAGE = "\n".join([TUTORIAL, *((ROOT / "docs" / page).read_text() for page in ("workers.md", "hooks.md"))])
 SET = {
-    "inputs", "outputs", "params", "split", "holds", "compensates", "tail", "needs", "rate", "block", "channels",
-    "latency", "preroll", "node", "parts",
+    "inputs", "outputs", "params", "split", "holds", "compensates", "rate", "block", "channels", "on_files",
+    "latency", "node", "parts",
 }  # fmt: skip
 HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if isinstance(n, ast.FunctionDef)]
 

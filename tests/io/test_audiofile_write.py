@@ -136,9 +136,33 @@ def test_an_unknown_suffix_is_refused_and_those_allowed_are_named(tmp_path: Path
         AudioWriter(tmp_path / name, 48000, 1)
 
 
-def test_a_rate_mp3_lacks_is_refused_and_those_it_has_are_named(tmp_path: Path) -> None:
+def test_a_rate_that_is_asked_for_and_that_mp3_lacks_is_refused_and_those_it_has_are_named(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"mp3 does not hold 96000 Hz, only 8000, .* 48000; name a .wav or .flac"):
-        AudioWriter(tmp_path / "out.mp3", 96000, 1)
+        AudioWriter(tmp_path / "out.mp3", 44100, 1, to=96000)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "to", "got"),
+    [
+        ("o.mp3", 96000, 0, 48000),
+        ("o.mp3", 11000, 0, 11025),
+        ("o.opus", 44100, 0, 48000),
+        ("o.wav", 48000, 16000, 16000),
+    ],
+)
+def test_sound_is_resampled_to_what_the_file_holds(tmp_path: Path, name: str, rate: int, to: int, got: int) -> None:
+    path = tmp_path / name
+    with AudioWriter(path, rate, 2, to=to) as writer:
+        for block in np.array_split(audio.sine(1000.0, 1.0, rate, -6.0, 2), 7, axis=1):
+            writer.write(block)
+    y, found = audio.read(path)
+    assert found == writer.rate == got
+    assert writer.seconds == 1.0
+    assert writer.fitted == (f"resampled from {rate / 1000:g} kHz",)
+    assert abs(y.shape[1] - got) <= (0.05 * got if name.endswith("mp3") else 1)
+    middle = y[:, got // 4 : 3 * got // 4]
+    assert audio.level(middle) == pytest.approx(-9.0, abs=0.3)
+    assert np.argmax(np.abs(np.fft.rfft(middle[0]))) * got / middle.shape[1] == pytest.approx(1000.0, abs=2.0)
 
 
 def test_what_was_there_stays_until_the_new_file_is_whole(tmp_path: Path) -> None:

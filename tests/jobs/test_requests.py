@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
+from antiphon.contract.file_use import FileUse
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.errors import AntiphonError
@@ -37,7 +38,13 @@ ECHO = ProcessorInfo(
     ),
 )
 NEEDY = ProcessorInfo(
-    "needy", "Needs.", "p", (AUDIO_IN,), (AUDIO_OUT,), (Param("ref", kind="file", default=""),), needs=("ref",)
+    "needy",
+    "Needs.",
+    "p",
+    (AUDIO_IN,),
+    (AUDIO_OUT,),
+    (Param("ref", kind="file", default=""),),
+    on_files=FileUse(needs=("ref",)),
 )
 SCORE = ProcessorInfo("score", "Writes notes.", "p", (EVENTS_IN,), (EVENTS_OUT,), ())
 CATALOG = Catalog({info.type: info for info in (ECHO, NEEDY, SCORE)})

@@ -226,7 +226,7 @@ def as_file(sound, mode="learned", block=BLOCK, preroll=5.0):
     processor.prepare(spec)
     padded = np.concatenate([sound, np.zeros((sound.shape[0], processor.latency), np.float32)], axis=1)
     try:
-        run(processor, sound[:, : processor.preroll], spec)
+        run(processor, sound[:, : round(preroll * RATE)], spec)
         processor.rewind()
         return run(processor, padded, spec)[:, processor.latency :]
     finally:

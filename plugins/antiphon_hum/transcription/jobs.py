@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from antiphon.api import Samples, UsageError
@@ -52,7 +53,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
     format_of(job.target)
     with stream_sound(job.source) as (info, _):
         rate, channels, subtype = info.rate, info.channels, info.subtype
-    with AudioWriter(job.target, rate, channels, subtype) as writer:
+    with AudioWriter(job.target, rate, channels, subtype, job.rate) as writer:
         found = transcribe_file(job, rate, channels)
         notes, frames = found.notes, found.frames
         timed = [TimedNote(n.start, n.end, n.number, n.velocity) for n in notes]
@@ -67,7 +68,7 @@ def run(job: FileJob) -> tuple[Written, ...]:
             write_notes(job.midi_out, found, rate, _bpm(job))
     if writer.clipped:
         job.complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it")
-    written = Written(job.target, printable_path(job.source), frames / rate, rate, channels, len(notes))
+    written = replace(Written.sound(writer, printable_path(job.source)), notes=len(notes))
     return (written,) if job.midi_out is None else (written, _of_notes(job, job.midi_out, found, rate))
 
 
@@ -128,7 +129,7 @@ def transcribe_file(job: FileJob, rate: int, channels: int) -> Transcription:
             for block in blocks:
                 feed(block)
                 frames += block.shape[1]
-                part = min(1.0, frames / info.frames) if info.frames else 0.0
+                part = frames / (at or info.rate) * info.rate / info.frames if info.frames else 0.0
                 job.progress(ANALYSIS_SHARE * min(1.0, done + 0.5 * part))
         passes[0] = min(0.5, done + 0.5)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, Param, Port, Processor, Samples, StreamSpec
+from antiphon.api import AUDIO_IN, EVENTS_OUT, IO, Event, FileUse, Param, Port, Processor, Samples, StreamSpec
 from antiphon.api.analysis import QUIETEST
 from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
 from antiphon.api.workers import Rebuffer, WorkerClient, lead_for
@@ -56,6 +56,7 @@ def listen_glide(y: f32p, depth: f32p, frames: i64, state: f64p, goal: f64, shar
 class Listen(Processor):
     """Sound in; reports, notes of the chord that sounds or of the beats, and control signals out."""
 
+    on_files = FileUse(changes=("time", "pitch"))
     inputs = (AUDIO_IN,)
     outputs = (EVENTS_OUT, *(Port(name, "control") for name in ("beat", "bar", "loudness", "minor")))
     params = (

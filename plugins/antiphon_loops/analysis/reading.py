@@ -46,13 +46,14 @@ def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np
             raise too_large(name)
         with stream_sound(path, rate=rate) as (info, blocks):
             channels, known = min(2, info.channels), info.frames or 0
-            most = most_frames(info.rate, channels)
-            if known > most:
-                raise too_long(name, known / info.rate, most / info.rate)
+            got = rate or info.rate
+            most = most_frames(got, channels)
+            if known * got > most * info.rate:
+                raise too_long(name, known / info.rate, most / got)
             for block in blocks:
                 frames += block.shape[1]
                 if frames > most:
-                    raise too_long(name, frames / info.rate, most / info.rate)
+                    raise too_long(name, frames / got, most / got)
                 pieces.append(np.array(block[:2]))
     except OSError as error:
         raise FileError(f"cannot read {name}: {(error.strerror or str(error)).lower()}") from None
@@ -62,7 +63,7 @@ def sound_of(path: Path, name: str, rate: int | None = None) -> tuple[NDArray[np
         raise FileError(str(error).replace(printable_path(path), printable_path(name))) from None
     if not frames:
         raise NoLoop(name, "there is nothing in it")
-    return np.ascontiguousarray(np.concatenate(pieces, axis=1)), info.rate
+    return np.ascontiguousarray(np.concatenate(pieces, axis=1)), got
 
 
 def most_frames(rate: int, channels: int) -> int:

@@ -46,6 +46,7 @@ from antiphon.errors import (
 
 if TYPE_CHECKING:
     from antiphon.contract.block import Block, Samples, StreamSpec
+    from antiphon.contract.file_use import FileUse
     from antiphon.contract.params import Param, Value
     from antiphon.contract.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
     from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
@@ -67,6 +68,7 @@ __all__ = [
     "EngineError",
     "Event",
     "FileError",
+    "FileUse",
     "Param",
     "ParamError",
     "PluginError",
@@ -87,6 +89,7 @@ __all__ = [
 
 _LAZY = {
     "antiphon.contract.block": ("Block", "Samples", "StreamSpec"),
+    "antiphon.contract.file_use": ("FileUse",),
     "antiphon.contract.params": ("Param", "Value"),
     "antiphon.contract.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
     "antiphon.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),

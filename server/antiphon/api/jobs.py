@@ -1,6 +1,6 @@
 """What `antiphon run` asks of a plugin whose files are not sound in, sound out: notes, MIDI, a library.
 
-`Processor.files` names the function that is given a `FileJob` and returns what it wrote.
+`FileUse.job` names the function that is given a `FileJob` and returns what it wrote.
 """
 
 from __future__ import annotations

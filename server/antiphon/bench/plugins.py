@@ -93,7 +93,11 @@ def cost(info: ProcessorInfo, loaded: Loaded, spec: StreamSpec = SPEC) -> dict[s
         wires.append(Wire(End(info.type, out.name), End(OUT, OUT)))
     named = {"type": info.type, "block": spec.block}
     with TemporaryDirectory() as folder:
-        values = dict.fromkeys(info.needs, str(noise_file(Path(folder), spec.rate)) if info.needs else "")
+        values = {
+            p.name: str(noise_file(Path(folder), spec.rate))
+            for p in info.params
+            if p.name in info.on_files.needs and p.kind == "file"
+        }
         try:
             graph = Graph((NodeSpec(info.type, info.type, values),), tuple(wires))
             plan = compile_plan(graph, loaded.catalog, loaded.make, spec, {info.type: 1})

@@ -92,7 +92,7 @@ def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
     for param in HOST_PARAMS:
         yield f"    {param.name}: {described(param)}"
     yield "on files"
-    yield f"    antiphon run {info.type} {operands(info, loaded)}"
+    yield f"    antiphon run {info.type} {operands(info)}"
     yield "in a patch"
     yield f"    [nodes.{info.type}]"
     where = page(info)
@@ -114,9 +114,9 @@ def ports(info: ProcessorInfo) -> str:
     return f"in: {named[0]}; out: {named[1]}"
 
 
-def operands(info: ProcessorInfo, loaded: Loaded) -> str:
+def operands(info: ProcessorInfo) -> str:
     """The operands of `antiphon run` after the name: IN.wav OUT.wav, or notes where it has no sound on that side."""
-    if loaded.make(info.type).files:
+    if info.on_files.job:
         return "IN OUT"
     source = "IN.mid" if info.first("events", "in") and not info.first("audio", "in") else "IN.wav"
     return f"{source} {'OUT.wav' if info.first('audio', 'out') else 'OUT.mid'}"

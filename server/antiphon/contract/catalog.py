@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from antiphon.contract.file_use import FileUse
 from antiphon.contract.params import HOST_PARAMS, Param, Value
 from antiphon.contract.ports import Port
 from antiphon.errors import PluginError
@@ -26,8 +27,7 @@ class ProcessorInfo:
     outputs: tuple[Port, ...]
     params: tuple[Param, ...]
     holds: bool = False
-    tail: bool = False
-    needs: tuple[str, ...] = ()
+    on_files: FileUse = field(default_factory=FileUse)
     version: int = 0
 
     @property
@@ -37,6 +37,10 @@ class ProcessorInfo:
         A node's realtime commands name a cell by its place here.
         """
         return HOST_PARAMS + self.params
+
+    def lacking(self, values: Mapping[str, Value]) -> Param | None:
+        """The first parameter that files need and that `values` does not give, or None."""
+        return next((p for p in self.params if p.name in self.on_files.needs and not values.get(p.name)), None)
 
     def prepared_with(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """The values, or defaults, of the parameters that `prepare` reads."""
@@ -173,8 +177,7 @@ class Catalog:
                 tuple(Port(**p) for p in item["outputs"]),
                 tuple(Param(**{**p, "choices": tuple(p["choices"])}) for p in item["params"]),
                 item["holds"],
-                item["tail"],
-                tuple(item["needs"]),
+                FileUse.from_json(item["on_files"]),
                 item["version"],
             )
         hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from antiphon.errors import ParamError
 from antiphon.runtime.shortening import short_repr
-from antiphon.runtime.suggestion import meant
+from antiphon.runtime.suggestion import instead, meant
 
 ParamKind = Literal["float", "int", "switch", "choice", "text", "file", "trigger"]
 """The kinds of values: a number, a whole number, on or off, one of some words, text, a file name, an impulse.
@@ -296,3 +297,17 @@ MUTE = Param("mute", "switch", False, doc="Silences the node's output.")
 WET = Param("wet", "float", 1.0, 0.0, 1.0, smooth=0.005, doc="Processed against dry, delayed alike.")
 HOST_PARAMS = (BYPASS, MUTE, WET)
 """Every node's first three parameters; a processor's own follow in declared order."""
+
+
+def instead_of(name: str, params: Iterable[Param]) -> str:
+    """Names the parameters there are after a refusal of an unknown one, those first that are named or described so.
+
+    Args:
+        name: What was asked for.
+        params: All that are allowed.
+
+    Returns:
+        The rest of the sentence: "; did you mean semitones? it has: semitones, cents".
+    """
+    docs = {param.name: param.doc for param in params}
+    return instead(name, docs, "it has", docs)

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.file_use import FileUse
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, Port
@@ -254,23 +255,13 @@ class Processor(ABC):
         holds: No input reaches an output within `spec.block` frames, so that the node may close a cycle of wires.
         compensates: In a cycle it takes `StreamSpec.feedback` off the time it holds sound back; the host then delays
             all other sound to it by as much.
-        tail: It sounds on when its input has ended, and dies away; files are continued until that is silent.
-        needs: Names of parameters of kind "file" without which it does nothing to a file.
         rate: The rate it insists on, in Hz; None takes the stream's, and otherwise the host resamples. It may be a
             property that reads `settings`, which are set before the host asks.
         block: The block it insists on, in frames; None takes the stream's.
         channels: The channels it insists on; None takes the stream's.
-        files: "module:function" of what `antiphon run` calls with an `antiphon.api.jobs.FileJob` where its files are
-            not sound in, sound out; otherwise "".
-        default_source: Of one with `files`, the folder of the library that is IN where `antiphon run` is given OUT
-            alone: the performer's, else the one that ships; "" where IN has to be named.
-        stems: Names of parts that this function also writes alone, with `antiphon run --stems`.
-        beside: Of one with `files`, the further files that this function writes, by the option of `antiphon run`:
-            "report" (a .json) and "picture" (a .png).
+        on_files: How `antiphon run` uses it, and what it does to a file.
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
-        preroll: Frames of the beginning of a file that `antiphon run` plays to it first, without output, so that its
-            estimates are settled; it then calls `rewind` and plays the file. Set in `prepare`; 0 for none.
         node: The number of its node; the host sets it before `prepare`.
         parts: What it holds outside its process; made in `prepare`.
         vocabulary: What its parameters of kind text can name, by parameter; set in `prepare`. A sender of
@@ -284,17 +275,11 @@ class Processor(ABC):
     split: ClassVar[bool] = False
     holds: ClassVar[bool] = False
     compensates: ClassVar[bool] = False
-    tail: ClassVar[bool] = False
-    needs: ClassVar[tuple[str, ...]] = ()
     rate: ClassVar[int | None] = None
     block: ClassVar[int | None] = None
     channels: ClassVar[int | None] = None
-    files: ClassVar[str] = ""
-    default_source: ClassVar[str] = ""
-    stems: ClassVar[tuple[str, ...]] = ()
-    beside: ClassVar[tuple[str, ...]] = ()
+    on_files: ClassVar[FileUse] = FileUse()
     latency: int = 0
-    preroll: int = 0
     node: int = 0
     parts: tuple[ProcessorPart, ...] = ()
     vocabulary: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -323,7 +308,7 @@ class Processor(ABC):
     def reset(self) -> None:  # noqa: B027 - to have no past is the common case
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
 
-    def rewind(self) -> None:  # noqa: B027 - most have no preroll
+    def rewind(self) -> None:  # noqa: B027 - most have no `FileUse.preroll`
         """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""
 
     def save_state(self) -> Mapping[str, Any]:

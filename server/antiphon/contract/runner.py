@@ -38,15 +38,14 @@ class ProcessorRunner:
         """Prepares the processor, after closing its previous parts. Off the block path.
 
         Raises:
-            PluginError: Its latency or its preroll is no whole number of frames from 0.
+            PluginError: Its latency is no whole number of frames from 0.
         """
         processor = self.processor
         Processor.close(processor)  # not an override, which may require an earlier `prepare`
         processor.prepare(spec)
-        given: dict[str, object] = {"latency": processor.latency, "preroll": processor.preroll}
-        for name, frames in given.items():
-            if isinstance(frames, bool) or not isinstance(frames, int) or frames < 0:
-                raise PluginError(f"its {name} is {frames!r}; a whole number of frames from 0 is allowed")
+        frames: object = processor.latency
+        if isinstance(frames, bool) or not isinstance(frames, int) or frames < 0:
+            raise PluginError(f"its latency is {frames!r}; a whole number of frames from 0 is allowed")
 
     def call(self, io: IO) -> str:
         """Calls `process` once. Returns its error as a sentence, or ""."""

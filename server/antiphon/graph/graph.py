@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Value
+from antiphon.contract.params import Value, instead_of
 from antiphon.errors import ParamError, PatchError
 from antiphon.runtime.suggestion import instead
 
@@ -239,7 +239,7 @@ def check(graph: Graph, catalog: Catalog) -> None:
         cells = {p.name: p for p in info.cells}
         for key, value in node.values.items():
             if key not in cells:
-                raise PatchError(f"{node.name} ({node.type}) has no parameter {key!r}{instead(key, cells, 'it has')}")
+                raise PatchError(f"{node.name} ({node.type}) has no parameter {key!r}{instead_of(key, info.cells)}")
             try:
                 cells[key].check(value)
             except ParamError as error:

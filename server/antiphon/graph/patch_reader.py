@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 from typing import Any, NoReturn
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo, defaults
-from antiphon.contract.params import Param, Value
+from antiphon.contract.params import Param, Value, instead_of
 from antiphon.errors import FileError, ParamError, PatchError
 from antiphon.graph import patch_list
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
@@ -206,7 +206,7 @@ class PatchReader:
             self.fail(path, shorten(str(error), _LONGEST_REASON))
         cells = {p.name: p for p in info.cells}
         if name not in cells:
-            self.fail(path, f"{node} has no parameter {_shown(name)}{instead(name, cells, 'it has')}")
+            self.fail(path, f"{node} has no parameter {_shown(name)}{instead_of(name, cells.values())}")
         return cells[name]
 
     def _value(self, path: tuple[str, ...], param: Param, value: object) -> Value:

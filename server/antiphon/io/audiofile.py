@@ -50,21 +50,21 @@ def read(path: str | os.PathLike[str], *, rate: int | None = None, max_samples: 
     with Decoder(path, rate=rate) as decoder:
         info = decoder.info
         most = max_samples // info.channels
-        if info.frames is not None and info.frames > most:
-            raise _too_long(decoder.name, most, info)
-        samples = np.empty((info.channels, info.frames or 0), np.float32)
+        if decoder.frames is not None and decoder.frames > most:
+            raise _too_long(decoder, most)
+        samples = np.empty((info.channels, decoder.frames or 0), np.float32)
         at = 0
         for block in decoder.blocks():
             end = at + block.shape[1]
             if end > most:
-                raise _too_long(decoder.name, most, info)
+                raise _too_long(decoder, most)
             if end > samples.shape[1]:
                 grown = np.empty((info.channels, min(most, max(end, 2 * samples.shape[1]))), np.float32)
                 grown[:, :at] = samples[:, :at]
                 samples = grown
             samples[:, at:end] = block
             at = end
-    return Sound(np.ascontiguousarray(samples[:, :at]), info.rate, info)
+    return Sound(np.ascontiguousarray(samples[:, :at]), decoder.rate, info)
 
 
 @contextmanager
@@ -78,7 +78,8 @@ def stream(path: str | os.PathLike[str], *, rate: int | None = None) -> Iterator
         rate: Resample to this rate, in Hz; None keeps the file's.
 
     Yields:
-        What the file says of itself, and its blocks, float32 `[channels, n]`.
+        What the file says of itself, its own rate and length too, and its blocks at the asked rate, float32
+        `[channels, n]`.
 
     Raises:
         FileError: It cannot be read; also after some blocks.
@@ -87,9 +88,9 @@ def stream(path: str | os.PathLike[str], *, rate: int | None = None) -> Iterator
         yield decoder.info, decoder.blocks()
 
 
-def _too_long(name: str, most: int, info: AudioInfo) -> FileError:
-    minutes = most / info.rate / 60
+def _too_long(decoder: Decoder, most: int) -> FileError:
+    minutes = most / decoder.rate / 60
     return FileError(
-        f"cannot read {name}: it is longer than the {minutes:.3g} minutes that are held in memory "
-        f"with {info.channels} channels at {info.rate} Hz; cut it into parts"
+        f"cannot read {decoder.name}: it is longer than the {minutes:.3g} minutes that are held in memory "
+        f"with {decoder.info.channels} channels at {decoder.rate} Hz; cut it into parts"
     )

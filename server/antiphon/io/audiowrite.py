@@ -12,7 +12,7 @@ import queue
 import threading
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from antiphon.errors import FileError
 from antiphon.io.decode import shown
 from antiphon.io.draft_file import DraftFile, unwritable
 from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format
+
+if TYPE_CHECKING:
+    import soxr
 
 CHUNK = 16384
 """Frames handed to the encoder at a time. libsndfile's vorbis encoder overruns its stack with very long ones."""
@@ -69,28 +72,37 @@ class AudioWriter:
         rate: Frames per second.
         channels: Channels.
         like: The libsndfile subtype of a source, whose bit depth is kept where the format has it: "PCM_16".
+        to: Hz of the file, to which the sound is resampled; 0 for `rate`, or the nearest that the format holds.
 
     Attributes:
+        path: The file.
         name: The path as one line of text.
-        frames: Frames written so far.
+        frames: Frames written so far, at `rate` of the arguments.
+        rate: Hz of the file.
+        channels: Channels.
         clipped: Samples beyond full scale, which formats of whole numbers cut to it.
         peak: The greatest magnitude of those; 1 where there are none.
         format: The format.
         subtype: libsndfile's word for how samples are kept.
 
     Raises:
-        FileError: The format does not hold that rate or so many channels, or the file cannot be written.
+        FileError: The format does not hold `to` or so many channels, or the file cannot be written.
     """
 
-    def __init__(self, path: str | os.PathLike[str], rate: int, channels: int, like: str = "") -> None:
-        self.name = shown(path)
+    def __init__(self, path: str | os.PathLike[str], rate: int, channels: int, like: str = "", to: int = 0) -> None:
+        self.path, self.name = path, shown(path)
         self.frames = 0
         self.clipped = 0
         self.peak = 1.0
         self.format = format_of(path)
         self.subtype = subtype_for(self.format, like)
-        self._rate, self._channels = rate, channels
+        self.rate, self.channels, self._source_rate = to or self.format.nearest(rate), channels, rate
         self._check_holds()
+        self._resample: soxr.ResampleStream | None = None
+        if self.rate != rate:
+            import soxr
+
+            self._resample = soxr.ResampleStream(rate, self.rate, channels, dtype="float32")
         self._counts_clipped = self.subtype.startswith("PCM")
         self._draft = DraftFile(path, self.name)
         self._disk = _Disk(self._draft.fd)
@@ -111,6 +123,16 @@ class AudioWriter:
         else:
             self.abort()
 
+    @property
+    def seconds(self) -> float:
+        """Length of what was written so far."""
+        return self.frames / self._source_rate
+
+    @property
+    def fitted(self) -> tuple[str, ...]:
+        """What was done for the file's sake, in words: "resampled from 96 kHz"."""
+        return () if self._resample is None else (f"resampled from {self._source_rate / 1000:g} kHz",)
+
     def write(self, samples: Samples) -> None:
         """Adds sound.
 
@@ -120,6 +142,13 @@ class AudioWriter:
         Raises:
             FileError: An earlier part could not be written.
         """
+        self.frames += samples.shape[1]
+        if self._resample is None:
+            self._put(samples)
+        else:
+            self._put(self._resample.resample_chunk(np.ascontiguousarray(samples.T)).T)
+
+    def _put(self, samples: Samples) -> None:
         at, n = 0, samples.shape[1]
         while at < n:
             part = min(n - at, CHUNK - self._filled)
@@ -128,7 +157,6 @@ class AudioWriter:
             at += part
             if self._filled == CHUNK:
                 self._hand_over()
-        self.frames += n
 
     def commit(self) -> None:
         """Finishes the file and gives it its name; a `with` block does it.
@@ -139,12 +167,14 @@ class AudioWriter:
         try:
             if self.frames == 0 and self.format.name == "MP3":
                 raise FileError(f"cannot write {self.name}: there is no sound to write, and an mp3 cannot be empty")
+            if self._resample is not None:
+                self._put(self._resample.resample_chunk(np.zeros((0, self.channels), np.float32), last=True).T)
             self._hand_over()
             self._finish()
             if self._error is not None:
                 raise self._failure(self._error)
             if self.frames == 0 and self.format.name == "FLAC":
-                os.pwrite(self._draft.fd, _empty_flac(self._rate, self._channels, self.subtype), 0)
+                os.pwrite(self._draft.fd, _empty_flac(self.rate, self.channels, self.subtype), 0)
             self._draft.publish()
         except OSError as error:
             self.abort()
@@ -162,15 +192,15 @@ class AudioWriter:
             self._draft.discard()
 
     def _check_holds(self) -> None:
-        format, suffix = self.format, self.format.name.lower()
-        if self._channels > format.channels:
+        format, suffix = self.format, Path(self.name).suffix[1:].lower()
+        if self.channels > format.channels:
             raise FileError(
-                f"cannot write {self.name}: {suffix} holds at most {format.channels} channels, not {self._channels}; "
+                f"cannot write {self.name}: {suffix} holds at most {format.channels} channels, not {self.channels}; "
                 "name a .wav"
             )
-        if format.rates and self._rate not in format.rates:
+        if format.rates and self.rate not in format.rates:
             raise FileError(
-                f"cannot write {self.name}: {suffix} does not hold {self._rate} Hz, only "
+                f"cannot write {self.name}: {suffix} does not hold {self.rate} Hz, only "
                 f"{', '.join(str(r) for r in format.rates)}; name a .wav or .flac"
             )
 
@@ -188,7 +218,7 @@ class AudioWriter:
             np.rint(chunk, out=chunk)
             np.multiply(chunk, np.float32(1.0 / steps), out=chunk)
         self._queue.put(chunk)
-        self._chunk = np.empty((CHUNK, self._channels), np.float32)
+        self._chunk = np.empty((CHUNK, self.channels), np.float32)
         self._filled = 0
 
     def _finish(self) -> None:
@@ -213,9 +243,7 @@ class AudioWriter:
         # writing beside their peak, and equal sounds would be different files
         grows = self.format.name == "WAV" and self._counts_clipped
         name = "RF64" if grows else self.format.name
-        with soundfile.SoundFile(
-            self._disk, "w", self._rate, self._channels, self.subtype, format=name, **more
-        ) as file:
+        with soundfile.SoundFile(self._disk, "w", self.rate, self.channels, self.subtype, format=name, **more) as file:
             _command(file, _ADD_PEAK_CHUNK, 0)
             if grows:
                 _command(file, _RF64_AUTO_DOWNGRADE, 1)

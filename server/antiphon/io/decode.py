@@ -43,7 +43,7 @@ _GAVE_UP = {
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """The properties of a sound file.
+    """The properties of a sound file, whatever rate it is decoded to.
 
     Attributes:
         rate: Frames per second.
@@ -78,6 +78,8 @@ class Decoder:
     Attributes:
         name: The path as one line of text.
         info: What the file says of itself.
+        rate: Frames per second of the blocks: the asked rate, else the file's.
+        frames: Of all blocks together, as promised; None where the file does not say.
 
     Raises:
         FileError: It cannot be read; `blocks` may raise it as well.
@@ -99,10 +101,12 @@ class Decoder:
         finally:
             os.close(fd)
         try:
-            self.info = self._header()
+            self.info = info = self._header()
         except BaseException:
             self.close()
             raise
+        self.rate = rate or info.rate
+        self.frames = None if info.frames is None else round(info.frames * self.rate / info.rate)
 
     def __enter__(self) -> Decoder:
         return self
@@ -127,7 +131,7 @@ class Decoder:
         """
         channels = self.info.channels
         plain = self.info.format in _UNPACKED and self.info.subtype in _PLAIN
-        most = sys.maxsize if plain else MAX_SECONDS * self.info.rate
+        most = sys.maxsize if plain else MAX_SECONDS * self.rate
         at = 0
         while (data := self._message()) is not None:
             flat: NDArray[np.float32] = np.frombuffer(data, np.float32)
@@ -136,8 +140,7 @@ class Decoder:
             if not np.isfinite(np.dot(flat, flat)) and not np.isfinite(flat).all():
                 first = at + int(np.argmin(np.isfinite(flat))) // channels
                 raise self._refused(
-                    f"its sample at {first / self.info.rate:.3f} s is not a number (NaN or infinite); "
-                    "mend it in an editor"
+                    f"its sample at {first / self.rate:.3f} s is not a number (NaN or infinite); mend it in an editor"
                 )
             at += block.shape[1]
             if at > most:

@@ -206,15 +206,13 @@ def _decode(fd: int, rate: int, out: BinaryIO) -> None:
         piped = not stat.S_ISREG(os.fstat(fd).st_mode)
         # who writes into a pipe does not know the length, and leaves the greatest one in the header
         promised = file.frames if 0 <= file.frames < UNKNOWN_FRAMES and not piped else None
-        frames = promised
         resample = None
         if rate and rate != file.samplerate:
             import soxr
 
             resample = soxr.ResampleStream(file.samplerate, rate, file.channels, dtype="float32")
-            frames = None if promised is None else round(promised * rate / file.samplerate)
         _send(out, json.dumps({
-            "rate": rate or file.samplerate, "channels": file.channels, "frames": frames,
+            "rate": file.samplerate, "channels": file.channels, "frames": promised,
             "format": file.format, "subtype": file.subtype, "tags": _tags(file.copy_metadata()),
         }).encode())  # fmt: skip
         got = 0

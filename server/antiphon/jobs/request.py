@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.contract.params import Param
+from antiphon.contract.params import Param, instead_of
 from antiphon.errors import AntiphonError, ParamError, WireError
 from antiphon.graph import asset_names, patch_list
 from antiphon.graph.graph import known_type
@@ -55,11 +55,12 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     cells = {cell.name: cell for cell in info.cells if not cell.readonly}
     for name, value in params.items():
         if name not in cells:
-            raise ParamError(f"{plugin} has no parameter {shorten(name)!r}{instead(name, cells, 'it has')}")
+            raise ParamError(f"{plugin} has no parameter {shorten(name)!r}{instead_of(name, cells.values())}")
         arguments += ["-p", f"{name}={_typed(cells[name], value, path_of)}"]
-    for name in info.needs:
-        if not params.get(name):
-            raise ParamError(f'{plugin} does nothing without a {name}: "params": {{"{name}": {{"file": ID}}}}')
+    if lacking := info.lacking(params):
+        how = '{"file": ID}' if lacking.kind == "file" else f'"…", {lacking.allowed}'
+        name = lacking.name
+        raise ParamError(f'{plugin} does nothing without a {name}: "params": {{"{name}": {how}}}')
     if "tail" in fields:
         arguments += ["--tail", f"{_number(fields, 'tail', 60.0):g}"]
     beside = {}

@@ -22,7 +22,7 @@ Named: TypeAlias = tuple[str, str | os.PathLike[str]]
 
 @dataclass(frozen=True, slots=True)
 class FileJob:
-    """One file to be made: what `antiphon run` gives the function that `Processor.files` names.
+    """One file to be made: what `antiphon run` gives the function that `FileUse.job` names.
 
     The function writes `target` and returns what it wrote, as `Written`. What it cannot do it refuses with a
     `UsageError`.
@@ -35,9 +35,10 @@ class FileJob:
         block: Frames of a block.
         midi_out: A further MIDI file that was asked for, or None.
         analysis: A further file with an analysis that was asked for, or None.
-        stems: Further sound files that were asked for, by the names in `Processor.stems`.
-        beside: Further files that were asked for, by the names in `Processor.beside`.
+        stems: Further sound files that were asked for, by the names in `FileUse.stems`.
+        beside: Further files that were asked for, by the names in `FileUse.beside`.
         fade: Seconds in which a sound that has not ended is faded out.
+        rate: Hz of the sounds to be written, `AudioWriter`'s `to`; 0 where none was asked for.
         progress: Takes the part that is done, 0 to 1.
         complain: Takes a sentence for the person who asked.
         ask: Puts a question to that person and returns the answer; "" where no terminal is connected.
@@ -53,6 +54,7 @@ class FileJob:
     stems: Mapping[str, Path] = field(default_factory=dict)
     beside: Mapping[str, Path] = field(default_factory=dict)
     fade: float = FADE
+    rate: int = 0
     progress: Callable[[float], None] = lambda part: None
     complain: Callable[[str], None] = say
     ask: Callable[[str], str] = lambda question: ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
+from antiphon.io.audiowrite import AudioWriter
 from antiphon.io.decode import shown
 
 _CHANNELS = {1: "mono", 2: "stereo"}
@@ -33,6 +34,14 @@ class Written:
     notes: int | None = None
     found: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
+
+    @classmethod
+    def sound(
+        cls, writer: AudioWriter, source: str, found: tuple[str, ...] = (), parts: tuple[str, ...] = ()
+    ) -> Written:
+        """The sound that a writer has written; the others as above."""
+        found = (*writer.fitted, *found)
+        return cls(writer.path, source, writer.seconds, writer.rate, writer.channels, found=found, parts=parts)
 
     def __str__(self) -> str:
         words = [] if self.seconds is None else [duration(self.seconds)]

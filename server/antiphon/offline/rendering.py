@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.catalog import Catalog
-from antiphon.contract.params import Param
+from antiphon.contract.params import Param, instead_of
 from antiphon.engine.action_schedule import CAPACITY
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.errors import UsageError
@@ -153,7 +153,7 @@ def param_finder(graph: Graph, catalog: Catalog) -> Callable[[str, str], Param]:
         if node not in nodes:
             raise UsageError(f"there is no node {node!r}{instead(node, nodes)}")
         if name not in nodes[node]:
-            raise UsageError(f"{node} has no parameter {name!r}{instead(name, nodes[node], 'it has')}")
+            raise UsageError(f"{node} has no parameter {name!r}{instead_of(name, nodes[node].values())}")
         return nodes[node][name]
 
     return find

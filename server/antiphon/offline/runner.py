@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.catalog import Catalog
+from antiphon.contract.catalog import Catalog, defaults
 from antiphon.contract.params import Value
 from antiphon.contract.processor import BlockTime, Event, Processor
 from antiphon.errors import PluginError
@@ -182,6 +182,8 @@ class PlanRunner:
         graph = Graph((NodeSpec(type, type, dict(values or {})),), tuple(wires))
         self._plan = compile_plan(graph, catalog, make, spec, {type: 1})
         self._host = self._plan.hosts[1]
+        before = info.on_files.preroll
+        self._preroll = round(float({**defaults(info), **(values or {})}[before]) * spec.rate) if before else 0
         self.latency = self._host.latency
         self._cells = {param.name: place for place, param in enumerate(info.cells)}
         self._firings = sorted(firings, key=lambda f: f.sample)
@@ -221,7 +223,7 @@ class PlanRunner:
     @property
     def wants_preroll(self) -> bool:
         """Whether the processor is to be given the beginning of a file first."""
-        return self._host.processor.preroll > 0
+        return self._preroll > 0
 
     def preroll(self, source: Iterable[Samples]) -> None:
         """Plays as much of a file's beginning as the processor wants, without output; the file itself is to follow.
@@ -234,7 +236,7 @@ class PlanRunner:
         Raises:
             PluginError: The processor fails.
         """
-        left = self._host.processor.preroll
+        left = self._preroll
         for x in _Fed(source, self.spec, None, 0).blocks():
             part = x[:, :left]
             self.run(part)

@@ -15,6 +15,7 @@ import numpy as np
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import ProcessorInfo
+from antiphon.contract.file_use import Change, FileUse
 from antiphon.contract.harness import render
 from antiphon.contract.params import HOST_PARAMS, Param, ParamKind
 from antiphon.contract.ports import Port, PortKind
@@ -61,7 +62,7 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
         raise PluginError(f"its factory gave {type(processor).__name__}, not a Processor")
     check_params(processor.params)
     check_ports(processor)
-    check_needs(processor)
+    check_on_files(processor)
     if play:
         with absent():  # no process is started to try a declaration
             check_zeros(processor)
@@ -71,7 +72,7 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     line = doc_text.splitlines()[0].strip() if doc_text else ""
     return ProcessorInfo(
         name, line, plugin, tuple(processor.inputs), tuple(processor.outputs), tuple(processor.params),
-        processor.holds, processor.tail, tuple(processor.needs),
+        processor.holds, processor.on_files,
     )  # fmt: skip
 
 
@@ -135,11 +136,20 @@ def check_ports(processor: Processor) -> None:
                 )
 
 
-def check_needs(processor: Processor) -> None:
-    """Raises `PluginError` for a name in `needs` that is not a parameter of kind file."""
-    files = {p.name for p in processor.params if p.kind == "file"}
-    if not isinstance(processor.needs, tuple) or not set(processor.needs) <= files:
-        raise PluginError(f"its needs are {processor.needs!r}; a tuple of names of its file parameters is allowed")
+def check_on_files(processor: Processor) -> None:
+    """Raises `PluginError` for an invalid `on_files`."""
+    use: object = processor.on_files
+    if not isinstance(use, FileUse):
+        raise PluginError(f"its on_files is {use!r}; an antiphon.api.FileUse is allowed")
+    given = {p.name for p in processor.params if p.kind in ("file", "choice")}
+    if not isinstance(use.needs, tuple) or not set(use.needs) <= given:
+        raise PluginError(
+            f"its on_files.needs are {use.needs!r}; a tuple of names of its file and choice parameters is allowed"
+        )
+    if use.preroll not in ("", *(p.name for p in processor.params if p.kind == "float" and p.low >= 0.0)):
+        raise PluginError(f"its on_files.preroll is {use.preroll!r}; the name of a parameter in seconds is allowed")
+    if not isinstance(use.changes, tuple) or not set(use.changes) <= set(get_args(Change)):
+        raise PluginError(f"its on_files.changes are {use.changes!r}; there are: {', '.join(get_args(Change))}")
 
 
 def check_zeros(processor: Processor) -> None:

@@ -66,12 +66,13 @@ def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
     return processor
 
 
-def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
+def load(plugins_dir: Path | None = None, *, check: bool | tuple[str, ...] = True) -> Loaded:
     """Loads every plugin: built-in, installed, and in the performer's folder.
 
     Args:
         plugins_dir: The folder of plugin folders; None for the performer's own.
-        check: Run a block of zeros through each processor; otherwise only its declaration is checked.
+        check: Run a block of zeros through each processor, or those of these types; otherwise only its declaration is
+            checked.
 
     Returns:
         The loaded plugins, and the failures with their reasons.
@@ -90,7 +91,7 @@ def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
 class PluginLoading:
     """Collects processors, failures and factories while plugins load."""
 
-    def __init__(self, check: bool) -> None:
+    def __init__(self, check: bool | tuple[str, ...]) -> None:
         self.check = check
         self.hooks = HookDispatcher()
         self.types: dict[str, ProcessorInfo] = {}
@@ -153,7 +154,8 @@ class PluginLoading:
             raise PluginError(f"there is one named {name!r} already{owner}; choose another name")
         make = resolve(factory)
         if kind == "processors":
-            self.types[name] = inspect_processor(name, make, doc, plugin, self.check)
+            check = self.check if isinstance(self.check, bool) else name in self.check
+            self.types[name] = inspect_processor(name, make, doc, plugin, check)
         elif kind == "transports":
             self.transports.append(TransportInfo(name, doc, plugin, tuple(getattr(make(), "options", ()))))
         self.factories[kind][name] = make

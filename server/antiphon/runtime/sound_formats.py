@@ -1,4 +1,4 @@
-"""Formats of sound files: their suffixes, and the sample types and channels of each."""
+"""Formats of sound files: their suffixes, and the sample types, channels and rates of each."""
 
 from __future__ import annotations
 
@@ -22,6 +22,10 @@ class Format:
     channels: int = 64
     rates: tuple[int, ...] = ()
 
+    def nearest(self, rate: int) -> int:
+        """The allowed rate that is nearest to another, in Hz; of two the higher."""
+        return min(self.rates, key=lambda held: (abs(held - rate), -held)) if self.rates else rate
+
 
 _PCM = ("PCM_24", "PCM_16", "PCM_32", "FLOAT", "DOUBLE")
 _FLAC = Format("FLAC", ("PCM_24", "PCM_16", "PCM_S8"), 8)
@@ -33,12 +37,15 @@ FORMATS: Mapping[str, Format] = {
     ".flac": _FLAC,
     ".ogg": _OGG,
     ".mp3": _MP3,
+    ".opus": Format("OGG", ("OPUS",), 8, (8000, 12000, 16000, 24000, 48000)),
     ".aiff": _AIFF,
     ".aif": _AIFF,
     ".au": Format("AU", (*_PCM, "PCM_S8")),
 }
-"""The sound files that are read and written, by suffix: ".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif", ".au"."""
-SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .aiff or .au"
+"""The sound files that are read and written, by suffix: ".wav", ".flac", ".ogg", ".mp3", ".opus", ".aiff", …"""
+READ_SUFFIXES = (*FORMATS, ".m4a")
+"""Of the sound files that are read; .m4a by the extra `m4a`."""
+SHOWN_SUFFIXES = ".wav, .flac, .ogg, .mp3, .opus, .aiff or .au"
 """For messages; .aif is .aiff."""
 RECORDING_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 """Suffixes of formats that can be written while the length is unknown, for recordings."""

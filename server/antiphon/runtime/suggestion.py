@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 MOST = 400
@@ -33,25 +34,31 @@ def _near(name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(spelled[match] for match in list(matches)[:SUGGESTED])
 
 
-def instead(name: str, known: Iterable[str], lead: str = "there are") -> str:
+def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapping[str, str] | None = None) -> str:
     """Writes the rest of a refusal of an unknown name: "; did you mean gain? there are: delay, gain".
 
     Args:
         name: What was asked for.
         known: All that is allowed, in the order in which it is listed.
         lead: What stands before the list.
+        docs: Descriptions of some of them, where none has a similar name: pitch means what is described as pitch.
 
     Returns:
         The text, to follow the refusal without a space.
     """
     every = tuple(known)
-    return f"; {meant(name, every)}{lead}: {listed(every)}"
+    return f"; {meant(name, every) or _described(name, docs or {})}{lead}: {listed(every)}"
 
 
 def meant(name: str, known: Iterable[str]) -> str:
     """Suggests near names: "did you mean gain? ", or "" if none is near."""
     matches = near(name, known)
     return f"did you mean {' or '.join(matches)}? " if matches else ""
+
+
+def _described(name: str, docs: Mapping[str, str]) -> str:
+    found = [other for other, doc in docs.items() if name.lower() in re.findall(r"\w+", doc.lower())]
+    return f"did you mean {' or '.join(found[:SUGGESTED])}? " if found else ""
 
 
 def listed(known: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from collections import deque
 import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.file_use import FileUse
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.contract.processor import IO, Event
@@ -39,7 +40,7 @@ class SynthProcessor(WorkerProcessor):
 
     inputs = (EVENTS_IN,)
     outputs = (AUDIO_OUT,)
-    tail = True
+    on_files = FileUse(tail=True)
 
     @abstractmethod
     def backend(self) -> BackendChoice:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.errors import FileError, UsageError
+from antiphon.io.midifile import SUFFIXES
+from antiphon.runtime.sound_formats import FORMATS, READ_SUFFIXES
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,12 @@ class FileTask:
 
     source: Path
     target: Path
+
+
+def sound_suffix(source: Path) -> str:
+    """The ending of the sound made from a file: its own, or .wav where that is only read."""
+    suffix = source.suffix.lower()
+    return ".wav" if suffix in SUFFIXES or suffix in set(READ_SUFFIXES) - set(FORMATS) else source.suffix
 
 
 def gathered(
@@ -31,7 +40,7 @@ def gathered(
 
     Raises:
         UsageError: `out_dir` is no folder, or two sources would have one result.
-        FileError: A folder cannot be read, or holds no such file.
+        FileError: A folder cannot be read or holds no such file, or a pattern that the shell passed on matches none.
     """
     from antiphon.io.decode import shown
 
@@ -40,6 +49,8 @@ def gathered(
     jobs: dict[Path, FileTask] = {}
     for path in map(Path, paths):
         inputs = [path]
+        if glob.has_magic(str(path)) and not path.exists():
+            raise FileError(f"there are no files {shown(path)}")
         if path.is_dir():
             try:
                 inputs = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))

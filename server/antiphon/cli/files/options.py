@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from antiphon.cli.terminal.errors import complain
 from antiphon.errors import UsageError
+from antiphon.io.decode_child import MAX_RATE, MIN_RATE
 
 MOST_TAIL = 600.0
 """Largest value of `--tail`, in seconds."""
@@ -30,6 +31,13 @@ def play_with(device: str, synth: str, loaded: Loaded, graph: Graph | None = Non
     plays = graph is not None and any(node.type == "synth" for node in graph.nodes)
     if plays and synth == "auto" and chosen.name == synths.NULL.name:
         complain(choosing.silence(loaded.factories["synths"]))
+
+
+def hertz(rate: int) -> int:
+    """The value of `--rate`, 0 where it was not given. Raises `UsageError` for one that no sound file has."""
+    if rate and not MIN_RATE <= rate <= MAX_RATE:
+        raise UsageError(f"--rate takes {MIN_RATE} to {MAX_RATE} Hz, not {rate}")
+    return rate
 
 
 S = TypeVar("S", float, float | None)

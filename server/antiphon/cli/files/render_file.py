@@ -87,7 +87,7 @@ def one(job: RenderJob, settings: RenderSettings, loaded: Loaded, patch: Patch) 
     cyclic = order(graph, catalog)[1]
     spec = StreamSpec(rate, settings.block or (BLOCK if cyclic or commands or job.events else LONG_BLOCK), channels)
     length = frames if seconds is not None or sound is None else None
-    sounds_on = any(catalog[node.type].tail for node in graph.nodes)
+    sounds_on = any(catalog[node.type].on_files.tail for node in graph.nodes)
     after = NONE if seconds is not None and settings.tail is None else tail_of(settings.tail, sounds_on)
     task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, settings.fade)
     done = task.write(job.out, commands, patch.name)

@@ -190,7 +190,7 @@ def _performed(
     frames = frames_of(events, beats, rate, patch.tempo)
     if frames > MOST_SECONDS * rate:
         raise UsageError(f"{Path(path).name} would last {frames / rate:,.0f} s; at most {MOST_SECONDS:g} are allowed")
-    sounds_on = any(loaded.catalog[node.type].tail for node in patch.graph.nodes)
+    sounds_on = any(loaded.catalog[node.type].on_files.tail for node in patch.graph.nodes)
     tail = tail_of(options.tail, sounds_on)
     spec = StreamSpec(rate, options.block, channels)
     return PatchRender(loaded, patch, spec, options.source, subtype, frames, frames, tail, options.fade), beats, events

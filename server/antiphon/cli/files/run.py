@@ -11,14 +11,13 @@ import typer
 
 from antiphon.cli import completion
 from antiphon.cli.files.file_tasks import FileTask, gathered
-from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, play_with, within
+from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, hertz, play_with, within
 from antiphon.cli.files.report import report
 from antiphon.cli.files.run_settings import BLOCK, RunSettings
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.question import ask
 from antiphon.errors import AntiphonError, FileError, UsageError
 from antiphon.offline.file_job import FADE, FileJob, Named, apart, free
-from antiphon.runtime.suggestion import instead
 
 if TYPE_CHECKING:
     from antiphon.contract.catalog import ProcessorInfo
@@ -62,49 +61,57 @@ def run(
         typer.Option("--tail", metavar="SECONDS", help="Length after IN; default: until -60 dB, 10 s at most."),
     ] = None,
     fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
+    rate: Annotated[int, typer.Option("--rate", metavar="HZ", help="Resample OUT; default: the rate of IN.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace existing files.")] = False,
 ) -> None:
-    """Run a plugin over files: same rate, channels and length, the plugin's latency taken out.
+    """Run a plugin over files: same rate, channels and length unless it says otherwise, its latency taken out.
 
     -p learn=0.5 on a trigger fires it at 0.5 s. A parameter of kind file takes any path. What takes notes reads a MIDI
     file, what gives notes writes one. Echoes go on after the end of IN, until they are over.
     """
     from antiphon.graph.graph import Graph, NodeSpec, known_type
+    from antiphon.io.decode import shown
+    from antiphon.offline.note_file import is_midi
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
 
     if not MIN_BLOCK <= block <= MAX_BLOCK:
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
-    tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
+    tail, fade, rate = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE), hertz(rate)
     with endable():
-        loaded = load(check=False)
+        loaded = load(check=(plugin,))
         info = known_type(plugin, loaded.catalog)
-        made = loaded.make(plugin)
-        own = made.files
-        if stems and not made.stems:
+        use = info.on_files
+        if stems and not use.stems:
             raise UsageError(f"{plugin} writes no stems; leave --stems out")
         drawn = {what: path for what, path in (("report", report_to), ("picture", picture)) if path}
         for what in drawn:
-            if what not in made.beside:
+            if what not in use.beside:
                 raise UsageError(f"{plugin} writes no {what}; leave --{what} out")
-        jobs = plan_jobs(paths, out_dir, info, alone=bool(own), default_source=made.default_source)
+        jobs = plan_jobs(paths, out_dir, info)
         play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
         values, fires = read_settings(plugin, param or [], loaded)
-        settings = RunSettings(values, fires, block, tail, fade)
+        settings = RunSettings(values, fires, block, tail, fade, rate)
         files = [(p.name, str(values[p.name])) for p in info.cells if p.kind == "file" and p.name in values]
         beside = [(what, path) for what, path in (("--midi-out", midi_out), ("--analysis", analysis)) if path]
         beside += [(f"--{what}", path) for what, path in drawn.items()]
-        parts = {part: _beside(jobs[0].target, part) for part in made.stems} if stems else {}
+        parts = {part: _beside(jobs[0].target, part) for part in use.stems} if stems else {}
         beside += [("--stems", str(path)) for path in parts.values()]
         mend = "" if out_dir is None else "name another folder with --out-dir"
         apart([*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend)
-        for name in info.needs:
-            if not values.get(name):
-                raise UsageError(f"{plugin} does nothing without a {name}; name a file with -p {name}=FILE")
+        if lacking := info.lacking(values):
+            name, what = lacking.name, f"={lacking.allowed}: {lacking.doc}"
+            how = f"name a file with -p {name}=FILE" if lacking.kind == "file" else f"give -p {name}{what}"
+            raise UsageError(f"{plugin} does nothing without a {name}; {how}")
         if out_dir is None:
+            if not jobs[0].source.exists():
+                what = "file or folder" if use.job else "file"
+                raise FileError(f"cannot read {shown(jobs[0].source)}: there is no such {what}")
+            if rate and is_midi(jobs[0].target):
+                raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
             outs: list[Named] = [("OUT", job.target) for job in jobs]
             free([*outs, *beside], force=force)
-        if own:
+        if use.job:
             if tail is not None:
                 raise UsageError(f"{plugin} sets the length of OUT itself; leave --tail out")
             job = FileJob(
@@ -118,10 +125,11 @@ def run(
                 parts,
                 {what: Path(path) for what, path in drawn.items()},
                 fade,
+                rate,
                 complain=complain,
                 ask=ask,
             )
-            _by_itself(own, job)
+            _by_itself(use.job, job)
             return
         if midi_out or analysis:
             raise UsageError(f"{plugin} writes no {'MIDI' if midi_out else 'analysis'}; leave that option out")
@@ -163,24 +171,18 @@ def _by_itself(own: str, job: FileJob) -> None:
             raise FileError(f"cannot write {shown(written)}: --midi-out ends in {' or '.join(SUFFIXES)}")
         if not written.parent.is_dir():
             raise FileError(f"cannot write {shown(written)}: its folder does not exist; make it first")
-    if not job.source.exists():
-        raise FileError(f"cannot read {shown(job.source)}: there is no such file or folder")
     with ProgressBar(job.plugin, 1000, 1) as progress:
         summary = named(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
     report(*(summary or (Written(job.target, shown(job.source)),)))
 
 
-def plan_jobs(
-    paths: Sequence[str], out_dir: str | None, info: ProcessorInfo, *, alone: bool = False, default_source: str = ""
-) -> list[FileTask]:
+def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) -> list[FileTask]:
     """The files to process. A folder stands for the files directly inside it that the plugin takes.
 
     Args:
         paths: IN and OUT, or several IN.
         out_dir: The folder for the results of several.
-        info: Of the plugin.
-        alone: Whether it takes one IN, which may be a folder, and one OUT.
-        default_source: The folder of the library that is IN where only OUT is named; "" for none.
+        info: Of the plugin. One with a job of its own takes one IN, which may be a folder, and one OUT.
 
     Raises:
         UsageError: They are not what the plugin takes.
@@ -189,13 +191,17 @@ def plan_jobs(
     from antiphon.graph.asset_names import located
     from antiphon.io.decode import shown
 
+    alone, default_source = bool(info.on_files.job), info.on_files.default_source
     if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
         paths = [located(default_source), *paths]
+    lacking = ""
+    if out_dir is None and len(paths) == 1:
+        lacking = f"; {'OUT' if os.path.exists(paths[0]) else 'IN'} is missing beside {shown(paths[0])}"
     if alone and (out_dir is not None or len(paths) != 2):
-        raise UsageError(f"{info.type} takes one IN and one OUT")
+        raise UsageError(f"{info.type} takes one IN and one OUT{lacking}")
     if out_dir is None:
         if len(paths) != 2:
-            raise UsageError("name one file IN and one file OUT, or several and --out-dir FOLDER")
+            raise UsageError(f"name one file IN and one file OUT, or several and --out-dir FOLDER{lacking}")
         if os.path.isdir(paths[1]):
             raise UsageError(f"{shown(paths[1])} is a folder; name a file, or write --out-dir {shown(paths[1])}")
         if os.path.isdir(paths[0]) and not alone:
@@ -213,6 +219,8 @@ def read_settings(
     """`NAME=VALUE` texts as values their parameters accept, and when triggers fire; the refusal names what is
     allowed.
     """
+    from antiphon.contract.params import instead_of
+
     cells = {p.name: p for p in loaded.catalog[plugin].cells if not p.readonly}
     values: dict[str, Value] = {}
     fires: list[tuple[str, float]] = []
@@ -222,7 +230,7 @@ def read_settings(
         if not equals:
             raise UsageError(f"-p takes NAME=VALUE, not {text!r}")
         if param is None:
-            raise UsageError(f"{plugin} has no parameter {name!r}{instead(name, cells, 'it has')}")
+            raise UsageError(f"{plugin} has no parameter {name!r}{instead_of(name, cells.values())}")
         if param.kind == "trigger":
             fires.append((name, _seconds(name, value)))
         elif param.kind == "file":

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from antiphon.cli.files.file_tasks import FileTask
+from antiphon.cli.files.file_tasks import FileTask, sound_suffix
 from antiphon.cli.files.run_settings import RunSettings
 from antiphon.cli.terminal.errors import complain
 from antiphon.cli.terminal.progress import ProgressBar
@@ -23,7 +23,7 @@ from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import Firing, PlanRunner, process_stream
 from antiphon.plugins.loader import Loaded
-from antiphon.runtime.sound_formats import FORMATS
+from antiphon.runtime.sound_formats import READ_SUFFIXES
 
 RATE, CHANNELS = 48000, 2
 """Sample rate in Hz of sound rendered from a MIDI file."""
@@ -32,14 +32,14 @@ _MIDI = " or ".join(SUFFIXES)
 
 def suffixes(info: ProcessorInfo) -> tuple[str, tuple[str, ...]]:
     """The kind of its input files, as text, and the endings of their names."""
-    return ("MIDI", SUFFIXES) if _takes_notes_alone(info) else ("sound", tuple(FORMATS))
+    return ("MIDI", SUFFIXES) if _takes_notes_alone(info) else ("sound", READ_SUFFIXES)
 
 
 def suffix_of(info: ProcessorInfo, source: Path) -> str:
     """The ending of the output file for `source`: the same ending if it can be written."""
     if info.first("audio", "out") is None:
         return source.suffix if is_midi(source) else SUFFIXES[0]
-    return ".wav" if is_midi(source) else source.suffix
+    return sound_suffix(source)
 
 
 def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Written:
@@ -58,7 +58,9 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
             rate, channels, subtype, length = sound.rate, sound.channels, sound.subtype, sound.frames
         fires = [Firing(round(seconds * rate), name) for name, seconds in settings.fires]
         spec = StreamSpec(rate, settings.block, channels)
-        writer = None if writes else stack.enter_context(AudioWriter(job.target, rate, channels, subtype))
+        writer = None
+        if not writes:
+            writer = stack.enter_context(AudioWriter(job.target, rate, channels, subtype, settings.rate))
         progress = stack.enter_context(ProgressBar(job.source.name, length, rate))
         runner = stack.enter_context(
             closing(PlanRunner(plugin, loaded.catalog, loaded.make, spec, settings.values, fires, score))
@@ -67,7 +69,7 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         if runner.wants_preroll and not plays and job.source.is_file():
             with stream(job.source) as (_, beginning):
                 runner.preroll(beginning)
-        tail = tail_of(settings.tail, info.tail and not writes)
+        tail = tail_of(settings.tail, info.on_files.tail and not writes)
         done = 0
         for samples in faded(
             process_stream(blocks, runner, length if plays else None, progress.update, tail), rate, settings.fade
@@ -81,11 +83,7 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
                 f"{late.param} would fire at {late.sample / rate:g} s, after the end of {shown(job.source)} "
                 f"({done / rate:g} s)"
             )
-    return (
-        _notes_written(job, runner, score, done)
-        if writer is None
-        else _sound_written(job, info, writer, rate, channels)
-    )
+    return _notes_written(job, runner, score, done) if writer is None else _sound_written(job, info, writer)
 
 
 def _takes_notes_alone(info: ProcessorInfo) -> bool:
@@ -133,13 +131,13 @@ def _notes_written(job: FileTask, runner: PlanRunner, score: Score | None, frame
     return Written(job.target, shown(job.source), frames / rate, notes=count)
 
 
-def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter, rate: int, channels: int) -> Written:
+def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> Written:
     if not writer.frames:
         complain(f"{shown(job.source)} and {writer.name} hold no sound (0 frames)")
     if writer.clipped:
         advice = _softer(job, info, writer)
         complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it; {advice}")
-    return Written(job.target, shown(job.source), writer.frames / rate, rate, channels)
+    return Written.sound(writer, shown(job.source))
 
 
 def _softer(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> str:

@@ -34,7 +34,7 @@ class RunCommand(TyperCommand):
 
         loaded = load(check=False)
         info = known_type(name, loaded.catalog)
-        formatter.write_usage(ctx.command_path, f"{name} [OPTIONS] {operands(info, loaded)}")
+        formatter.write_usage(ctx.command_path, f"{name} [OPTIONS] {operands(info)}")
         formatter.write_paragraph()
         with formatter.indentation():
             formatter.write_text(info.doc or f"The processor {name}.")

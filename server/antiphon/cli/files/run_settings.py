@@ -24,6 +24,7 @@ class RunSettings:
         block: Frames.
         tail: Seconds after the end of IN; None for the default.
         fade: Seconds at the end of OUT.
+        rate: Hz of OUT; 0 for IN's, or the nearest that OUT's format holds.
     """
 
     values: dict[str, Value]
@@ -31,3 +32,4 @@ class RunSettings:
     block: int = BLOCK
     tail: float | None = None
     fade: float = FADE
+    rate: int = 0

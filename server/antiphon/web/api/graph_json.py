@@ -27,7 +27,7 @@ def described(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog
 
 def plugin_json(info: ProcessorInfo) -> dict[str, Any]:
     """A processor for `GET /api/plugins`."""
-    return {"name": info.type, "plugin": info.plugin, "needs": list(info.needs), **_declared(info)}
+    return {"name": info.type, "plugin": info.plugin, "needs": list(info.on_files.needs), **_declared(info)}
 
 
 def _node(node: dict[str, Any], values: dict[str, Value], catalog: Catalog) -> dict[str, Any]:

@@ -1,0 +1,46 @@
+"""What `antiphon run` does with a processor, and what the processor does to a file: `FileUse`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+Change: TypeAlias = Literal["length", "time", "pitch", "level", "channels"]
+
+
+@dataclass(frozen=True, slots=True)
+class FileUse:
+    """How a processor is used on files; the default is sound in, sound of the same length, pitch and level out.
+
+    Attributes:
+        job: "module:function" of what is called with an `antiphon.api.jobs.FileJob` where its files are not sound in,
+            sound out; otherwise "".
+        default_source: With `job`, the folder of the library that is IN where only OUT is named: the performer's, else
+            the one that ships; "" where IN has to be named.
+        stems: Names of parts that the job also writes alone, with `antiphon run --stems`.
+        beside: Further files that the job writes, by the option of `antiphon run`: "report" (a .json) and "picture"
+            (a .png).
+        needs: Names of parameters that have to be given: of kind file, or a choice whose default is for patches alone.
+        tail: It sounds on when its input has ended, and dies away; files are continued until that is silent.
+        preroll: The name of a parameter in seconds: so much of the beginning of a file is played to it first, without
+            output, so that its estimates are settled; `Processor.rewind` is called, and the file is played. "" for
+            none.
+        changes: What of a sound is not kept with the parameters' defaults: its "length", the "time" at which things
+            happen, the "pitch" of a tone, the "level" (by 3 dB or more), the "channels" (their number, or which of
+            them is louder). The rate is always kept. A test holds every plugin to what it does not name.
+    """
+
+    job: str = ""
+    default_source: str = ""
+    stems: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    tail: bool = False
+    preroll: str = ""
+    changes: tuple[Change, ...] = ()
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> FileUse:
+        """Reads its fields as they come from another process, where tuples are lists."""
+        return FileUse(**{name: tuple(value) if isinstance(value, list) else value for name, value in data.items()})
