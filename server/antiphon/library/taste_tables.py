@@ -79,6 +79,14 @@ class TasteTables:
                 found[sound] = TrackRow(sound, path, json.loads(tags), duration, values)
         return list(found.values())
 
+    def sounds_without_vector(self) -> frozenset[int]:
+        """The sounds that were analysed for a vector and have none: they are silent, or too short."""
+        with explained(self._path):
+            found = self._base.execute(
+                f"SELECT sound FROM results WHERE json_type(data, '$.\"{QUANTITY}\"') = 'null'"
+            )
+            return frozenset(sound for (sound,) in found)
+
     def sound_of_file(self, path: bytes) -> int | None:
         """The sound of a good file; None where there is none."""
         with explained(self._path):
