@@ -7,6 +7,7 @@ strength; which it is shows in how onsets and changes of harmony lie to it. A li
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,7 +111,7 @@ def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
     windows = max(1, round(curves.seconds / _WINDOW))
     edges = np.linspace(0.0, curves.seconds, windows + 1)
     odds = []
-    for first, last in zip(edges[:-1], edges[1:], strict=True):
+    for first, last in itertools.pairwise(edges):
         inside = (grid.beats >= first) & (grid.beats < last)
         part = strength[round(first * onsets.FRAMES_PER_SECOND) : round(last * onsets.FRAMES_PER_SECOND)]
         if inside.sum() < 2 or part.std() == 0.0:

@@ -72,8 +72,7 @@ def _settle(job: FileJob, library: Analysed, stacking: Rules) -> None:
     open_ones = list(uncertain)
     for loop in uncertain[:MOST_QUESTIONS]:
         answer = job.ask(
-            f"{printable_path(loop.file)}: its tempo is uncertain, {tempos(loop)}. "
-            "Its bpm, or Enter to leave it out: "
+            f"{printable_path(loop.file)}: its tempo is uncertain, {tempos(loop)}. Its bpm, or Enter to leave it out: "
         ).strip()
         if not answer:
             continue

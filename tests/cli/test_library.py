@@ -245,7 +245,7 @@ def test_the_reason_of_a_bad_file_is_whole_and_each_problem_names_its_file(libra
     done = library("analyse", music / "tick.wav", "--only", "genre")
     assert done.err.startswith("antiphon: tick.wav: the sound lasts 0.0 s")
     library("analyse", "--only", "timbre")
-    assert "1 cannot be placed: they are silent, or too short for a vector of timbre: tick.wav" in library("map").out
+    assert "1 cannot be placed, for they are silent or too short: tick.wav" in library("map").out
 
 
 def test_a_genre_of_the_tags_is_not_taken_for_the_one_of_the_analysis(library: Library, music: Path) -> None:

@@ -54,7 +54,7 @@ _SILENT = 1e-8
 
 
 class LoopAnalysis(Analysis):
-    """What `loops` knows of a sound by its content alone; of a sound that is too short, too long or silent the reason."""
+    """What `loops` knows of a sound by its content alone; of one that is too short, too long or silent why."""
 
     version = READ[-1]
     longest = 60.0

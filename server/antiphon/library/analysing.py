@@ -70,8 +70,14 @@ class _Work:
 
 
 def analyse(
-    catalogue: Catalogue, names: Collection[str], places: Sequence[Path], progress: Progress, *, again: bool = False,
-    any_length: bool = True, announce: Callable[[str], None] = lambda _: None,
+    catalogue: Catalogue,
+    names: Collection[str],
+    places: Sequence[Path],
+    progress: Progress,
+    *,
+    again: bool = False,
+    any_length: bool = True,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> AnalysisCounts:
     """Analyses the sounds that lack results in the present version.
 

@@ -1,4 +1,4 @@
-"""What kind of sound a file is, and its tempo and key, by what several analyses state of it: `music`, `loop`, `tags`."""
+"""What kind of sound a file is, its tempo and its key, by what the analyses `music`, `loop` and `tags` state of it."""
 
 from __future__ import annotations
 

@@ -226,7 +226,7 @@ def similar(
     count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """List the files most like one by timbre: a score of 1 is the same sound, 0 no relation; and what else they share."""
+    """List the files most like one by timbre, 1 the same sound, 0 no relation; and what else they share."""
     from antiphon.library import vector_file
     from antiphon.library.searching import shared
     from antiphon.library.similarity import QUANTITY, vector_of

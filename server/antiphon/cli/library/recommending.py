@@ -107,7 +107,7 @@ def chart(
     if short:
         names = ", ".join(shown(os.fsdecode(os.path.basename(row.path))) for row in short[:MOST_NAMED])
         more = f" and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else ""
-        typer.echo(f"{len(short)} cannot be placed: they are silent, or too short for a vector of timbre: {names}{more}")
+        typer.echo(f"{len(short)} cannot be placed, for they are silent or too short: {names}{more}")
     for genre in found.genres[:30]:
         typer.echo(f"  {genre['name']}: {genre['tracks']}")
 
