@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 F32 = NDArray[np.float32]
 UNKNOWN = "unknown"
+SHIPPED = ("genre", "instruments", "tags")
+"""The classifiers that ship and that the node plays."""
 LIVE_LABELS = (
     UNKNOWN,
     "house", "drum and bass", "hip hop", "rock", "metal", "reggae", "jazz", "blues", "bossa nova", "country",

@@ -1,36 +1,73 @@
 """The performer's own classifiers: each folder in the data folder's `classifiers` is an analysis of its name.
 
 `antiphon pipeline run FILE --steps deploy` puts them there. A folder that holds something else is no analysis; the
-reason is stated where it is asked for by its name.
+reason is stated where it is asked for by its name. The node `classify` plays them too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import Register, Samples, UsageError
+from antiphon.api import AntiphonError, Register, Samples, UsageError
 from antiphon.api.analysis import Analysis, AnalysisRun, LogMelStream, Quantity
 from antiphon.api.models import ClassifierFile, classifiers_folder
+from antiphon_classify.labels import LIVE_LABELS, SHIPPED
 
 F32 = NDArray[np.float32]
 MOST = 200
 """Own classifiers; the first by name are taken."""
+MOST_LABELS = 1000
+"""Of those that the node reports: a classifier with which there were more is none of its choices."""
+STATED = 20
+"""Labels of a result, the most likely."""
 
 
 def register_own(register: Register) -> None:
     """Registers an analysis for each folder that is there; nothing in it is read before it is asked for."""
+    for folder in _folders():
+        register(folder.name, partial(OwnClassifier, folder), "A classifier of the performer's own.")
+
+
+def _folders() -> Iterator[Path]:
     try:
         folders = sorted(path for path in classifiers_folder().iterdir() if path.is_dir() and path.name[0] != ".")
     except OSError:
         return
-    for folder in folders[:MOST]:
-        register(folder.name, partial(OwnClassifier, folder), "A classifier of the performer's own.")
+    yield from folders[:MOST]
+
+
+@cache
+def live_classifiers() -> Mapping[str, tuple[str, ...]]:
+    """The own classifiers that the node plays, by name with their labels, as this process found them first."""
+    found: dict[str, tuple[str, ...]] = {}
+    count = 0
+    for folder in _folders():
+        try:
+            labels = ClassifierFile(folder).details.labels
+        except AntiphonError:  # `analyse --only` states the reason
+            continue
+        if folder.name not in SHIPPED and count + len(labels) <= MOST_LABELS:
+            found[folder.name], count = labels, count + len(labels)
+    return found
+
+
+@cache
+def live_labels() -> tuple[str, ...]:
+    """All labels that the node reports, each once: of the classifiers that ship, then of the own ones."""
+    own = (label for labels in live_classifiers().values() for label in labels)
+    return tuple(dict.fromkeys((*LIVE_LABELS, *own)))
+
+
+def labels_mark() -> str:
+    """A checksum of `live_labels`: a worker that began later may know others, and then names none."""
+    return f"{crc32(chr(0).join(live_labels()).encode()):x}"
 
 
 class OwnClassifier(Analysis):
@@ -49,13 +86,18 @@ class OwnClassifier(Analysis):
         self.file = ClassifierFile(folder)
         self.rate = self.file.details.mel.rate  # type: ignore[misc]
         # another graph is another version, so that catalogues compute it again
-        self.version = 1 + int(self.file.details.digest[:7], 16)  # type: ignore[misc]
+        self.version = 2 + int(self.file.details.digest[:7], 16)  # type: ignore[misc]
         name, labels = folder.name, ", ".join(self.file.details.labels[:20])
         self.quantities = (  # type: ignore[misc]
             Quantity(name, "text", doc=f"The most probable of its labels: {labels}."),
             Quantity(f"{name}_confidence", "number", doc="The mean probability of that label, 0 to 1."),
             Quantity(f"{name}_probabilities", "vector", doc="Of all labels, in their order."),
+            Quantity(f"{name}_labels", "labels", doc=f"The most probable first, at most {STATED}."),
         )
+
+    @property
+    def labels(self) -> Sequence[str]:
+        return self.file.details.labels
 
     def begin(self, rate: int, channels: int) -> AnalysisRun:
         return OwnClassifierRun(self.file)
@@ -89,12 +131,14 @@ class OwnClassifierRun(AnalysisRun):
             self._held = self._held[np.arange(self._frames) % len(self._held)]
             self._classify()
         probabilities = self._total / self._excerpts
-        best = int(probabilities.argmax())
+        order = np.argsort(-probabilities, kind="stable")[:STATED]
+        ranked = [(self._file.details.labels[n], float(probabilities[n])) for n in order]
         name = self._file.folder.name
         return {
-            name: self._file.details.labels[best],
-            f"{name}_confidence": probabilities[best],
+            name: ranked[0][0],
+            f"{name}_confidence": ranked[0][1],
             f"{name}_probabilities": probabilities,
+            f"{name}_labels": ranked,
         }
 
     def _classify(self) -> None:

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from antiphon.api import Param, StreamSpec
 from antiphon.api.workers import WorkerReporter, WorkerSpec
-from antiphon_classify.labels import LIVE_LABELS, UNKNOWN
+from antiphon_classify.labels import SHIPPED, UNKNOWN
+from antiphon_classify.own import labels_mark, live_classifiers, live_labels
 
-CLASSIFIERS = ("genre", "instruments", "tags")
+LABELS = live_labels()
 HOP = 0.5
 """Seconds of sound that go to the worker at once, and that it has to answer."""
 
@@ -18,12 +19,12 @@ class Classify(WorkerReporter):
     """Passes every bit; each second the worker classifies the last seconds, by the code that classifies files."""
 
     params = (
-        Param("by", "choice", "genre", choices=CLASSIFIERS, restart=True, doc="The classifier."),
+        Param("by", "choice", "genre", choices=(*SHIPPED, *live_classifiers()), restart=True, doc="The classifier."),
         Param("seconds", default=6.0, low=3.0, high=15.0, unit="s", restart=True, doc="Of sound that are classified."),
-        Param("label", "choice", UNKNOWN, choices=LIVE_LABELS, readonly=True, doc="The most likely; or unknown."),
+        Param("label", "choice", UNKNOWN, choices=LABELS, readonly=True, doc="The most likely; or unknown."),
         Param("confidence", default=0.0, low=0.0, high=1.0, readonly=True, doc="The probability of the most likely."),
-        Param("second", "choice", UNKNOWN, choices=LIVE_LABELS, readonly=True, doc="The second most likely."),
-        Param("third", "choice", UNKNOWN, choices=LIVE_LABELS, readonly=True, doc="The third most likely."),
+        Param("second", "choice", UNKNOWN, choices=LABELS, readonly=True, doc="The second most likely."),
+        Param("third", "choice", UNKNOWN, choices=LABELS, readonly=True, doc="The third most likely."),
     )
 
     reports: ClassVar[Mapping[str, float]] = {"label": 0.0, "confidence": 0.0, "second": 0.0, "third": 0.0}
@@ -36,4 +37,4 @@ class Classify(WorkerReporter):
         )  # fmt: skip
 
     def config(self) -> str:
-        return f"{self.settings['by']} {self.settings['seconds']:g}"
+        return f"{self.settings['by']} {self.settings['seconds']:g} {labels_mark()}"

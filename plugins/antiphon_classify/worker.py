@@ -4,25 +4,41 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from antiphon.api import AntiphonError
+from antiphon.api.analysis import Analysis
+from antiphon.api.models import classifiers_folder
 from antiphon.api.workers import RecentSound, ReportingStepper
-from antiphon_classify.classifier import MEL, Classifier
 from antiphon_classify.genre import Genre
 from antiphon_classify.instruments import Instruments
-from antiphon_classify.labels import LIVE_LABELS, UNKNOWN
+from antiphon_classify.labels import UNKNOWN
+from antiphon_classify.own import OwnClassifier, labels_mark, live_labels
 from antiphon_classify.tags import Tags
 
-_CLASSIFIERS: dict[str, type[Classifier]] = {"genre": Genre, "instruments": Instruments, "tags": Tags}
-_PLACES = {label: place for place, label in enumerate(LIVE_LABELS)}
+_CLASSIFIERS: dict[str, type[Genre | Instruments | Tags]] = {"genre": Genre, "instruments": Instruments, "tags": Tags}
+_PLACES = {label: place for place, label in enumerate(live_labels())}
 _NOTHING = (0.0, 0.0, 0.0, 0.0)
+_SHORTEST = 3.0
+"""Seconds before which nothing is said."""
+_QUIETEST = 1e-4
+"""Peak below which a sound is silent."""
 
 
 class LiveClassifier(ReportingStepper["ClassifiedStream"]):
     """Slots are nodes; a stream's config is a classifier and how many seconds are classified."""
 
     def stream(self, config: str) -> ClassifiedStream:
-        name, seconds = config.split() if config else ("genre", "6")
-        return ClassifiedStream(self.spec.rate, float(seconds), _CLASSIFIERS[name]())
+        name, seconds, mark = config.rsplit(" ", 2) if config else ("genre", "6", labels_mark())
+        return ClassifiedStream(self.spec.rate, float(seconds), _classifier(name) if mark == labels_mark() else None)
+
+
+def _classifier(name: str) -> Analysis | None:
+    """The classifier of a name; None for an own one that has been removed or cannot be read."""
+    try:
+        return _CLASSIFIERS[name]() if name in _CLASSIFIERS else OwnClassifier(classifiers_folder() / name)
+    except AntiphonError:
+        return None
 
 
 class ClassifiedStream(RecentSound):
@@ -31,12 +47,13 @@ class ClassifiedStream(RecentSound):
     Args:
         rate: Frames per second of the stream.
         seconds: That are classified.
-        classifier: By which.
+        classifier: By which; None for one that is not there, or is another one than the node's.
     """
 
-    def __init__(self, rate: int, seconds: float, classifier: Classifier) -> None:
+    def __init__(self, rate: int, seconds: float, classifier: Analysis | None) -> None:
+        self._rate = (classifier.rate if classifier else None) or rate
         # a hair more than the shortest sound, which resampling may round down
-        super().__init__(rate=rate, wanted=MEL.rate, frames=round(seconds * MEL.rate) + 1)
+        super().__init__(rate=rate, wanted=self._rate, frames=round(seconds * self._rate) + 1)
         self._classifier = classifier
         self._found = _NOTHING
 
@@ -47,11 +64,14 @@ class ClassifiedStream(RecentSound):
         return self._found
 
     def _classify(self) -> tuple[float, float, float, float]:
-        run = self._classifier.begin(MEL.rate, 1)
+        too_short = len(self.sound) < _SHORTEST * self._rate
+        if self._classifier is None or too_short or np.abs(self.sound).max() < _QUIETEST:
+            return _NOTHING
+        run = self._classifier.begin(self._rate, 1)
         run.feed(self.sound[None])
         try:
             values = run.result()
-        except AntiphonError:  # it is too short, or the weights are missing
+        except AntiphonError:  # the weights are missing
             return _NOTHING
         labels, text = _of_kind(self._classifier, values, "labels"), _of_kind(self._classifier, values, "text")
         if not labels:
@@ -61,6 +81,6 @@ class ClassifiedStream(RecentSound):
         return first, float(labels[0][1]), places[1], places[2]
 
 
-def _of_kind(classifier: Classifier, values: Any, kind: str) -> Any:
+def _of_kind(classifier: Analysis, values: Any, kind: str) -> Any:
     """The value of the first quantity of a kind; None where there is none."""
     return next((values.get(quantity.name) for quantity in classifier.quantities if quantity.kind == kind), None)

@@ -7,6 +7,7 @@ strength; which it is shows in how onsets and changes of harmony lie to it. A li
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,10 +23,20 @@ _TIGHTNESS = 400.0
 """What counts against a step that is an octave off the period, squared, in standard deviations of strength."""
 _LATE = 0.012
 """Seconds by which onset strength lags behind an onset: half a frame of it."""
+_WEIGHTS = np.array([0.45, 0.3, 0.25])
+"""Of the strengths of low, middle and high onsets."""
 _PEAKS, _PERIODS = 10, 6
 _RATIOS = (1 / 4, 1 / 3, 1 / 2, 1, 2, 3, 4)
 _APART = 0.04
 """Octaves (natural) between periods that count as two."""
+
+
+_CERTAIN = (-5.43, 8.73, 2.58, 2.31, -2.35)
+"""Log odds that a grid's tempo is right, or half or double: a constant, and what `_regularity` counts."""
+_WINDOW = 12.0
+"""Seconds, at most, of a part that is judged by itself: tempo drifts, and a song may have a part without beats."""
+_CLEAR = 1.5
+"""Times the mean strength, from which there is an onset on a beat."""
 
 
 @kernel
@@ -86,9 +97,52 @@ def track(curves: MusicCurves, tables: Tables) -> BeatGrid | None:
     return grids[int(np.argmax(scores))]
 
 
+def confidence(curves: MusicCurves, grid: BeatGrid) -> float:
+    """How certain it is that a grid's tempo is the sound's, up to octaves.
+
+    Args:
+        curves: The sound's.
+        grid: Its grid.
+
+    Returns:
+        0 to 1, the mean over windows; .5 tells most music from noise, speech and voices of animals.
+    """
+    strength, period = _WEIGHTS @ curves.strength, 60.0 / grid.tempo
+    windows = max(1, round(curves.seconds / _WINDOW))
+    edges = np.linspace(0.0, curves.seconds, windows + 1)
+    odds = []
+    for first, last in itertools.pairwise(edges):
+        inside = (grid.beats >= first) & (grid.beats < last)
+        part = strength[round(first * onsets.FRAMES_PER_SECOND) : round(last * onsets.FRAMES_PER_SECOND)]
+        if inside.sum() < 2 or part.std() == 0.0:
+            odds.append(-np.inf)
+        else:
+            on = grid.parts[inside, :3].mean(axis=1)
+            odds.append(_CERTAIN[0] + float(np.dot(_CERTAIN[1:], _regularity(part, on, period))))
+    return float(np.mean(1.0 / (1.0 + np.exp(-np.array(odds)))))
+
+
+def _regularity(strength: F64, on: F64, period: float) -> F64:
+    """How regular a stretch is: repetition, strength on beats over the mean, share of clear beats, their spread."""
+    row = _autocorrelation(strength, len(strength))
+    lags = np.outer((1, 2, 4), (0.98, 0.99, 1.0, 1.01, 1.02)) * period * onsets.FRAMES_PER_SECOND
+    repeated = float(np.interp(lags, np.arange(len(row)), row).max())
+    mean = float(strength.mean()) + 1e-9
+    spread = min(2.0, float(on.std() / (on.mean() + 1e-9)))
+    return np.array([repeated, np.log(on.mean() / mean + 0.1), (on > _CLEAR * mean).mean(), spread])
+
+
+def _autocorrelation(strength: F64, lags: int) -> F64:
+    """Of the strength less its mean, 1 at no lag, `[lags]`."""
+    even = strength - strength.mean()
+    size = 1 << (2 * len(even) - 1).bit_length()
+    row = np.fft.irfft(np.abs(np.fft.rfft(even, size)) ** 2)[:lags]
+    return np.asarray(row / (row[0] + 1e-12))
+
+
 def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[BeatGrid]:
     """Grids of the likely periods, each on and off its beat; none below `shortest` seconds."""
-    strength = np.array([0.45, 0.3, 0.25]) @ curves.strength
+    strength = _WEIGHTS @ curves.strength
     if len(strength) < shortest * onsets.FRAMES_PER_SECOND or strength.std() == 0.0 or not curves.novelty.any():
         return []
     frames = np.arange(len(strength)) * (chroma.FRAMES_PER_SECOND / onsets.FRAMES_PER_SECOND)
@@ -109,12 +163,7 @@ def hypotheses(curves: MusicCurves, shortest: float = 4.0 * LONGEST) -> list[Bea
 
 def _periods(strength: F64) -> tuple[list[float], F64]:
     """Likely periods in frames, and the autocorrelation."""
-    even = strength - strength.mean()
-    size = 1 << (2 * len(even) - 1).bit_length()
-    power = np.abs(np.fft.rfft(even, size)) ** 2
-    lags = round(3.0 * onsets.FRAMES_PER_SECOND)
-    row = np.fft.irfft(power)[:lags]
-    row = row / (row[0] + 1e-12)
+    row = _autocorrelation(strength, round(3.0 * onsets.FRAMES_PER_SECOND))
     inner = np.arange(round(0.15 * onsets.FRAMES_PER_SECOND), len(row) - 1)
     peaks = inner[(row[inner] > row[inner - 1]) & (row[inner] >= row[inner + 1])]
     peaks = peaks[np.argsort(-row[peaks], kind="stable")][:_PEAKS]

@@ -110,13 +110,15 @@ def name_of(chord: int) -> str:
     return "N" if chord == NO_CHORD else f"{SHARP_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}"
 
 
-def key_of(path: I64, tables: Tables) -> str | None:
-    """The key of a path of chords, "C major"; None without a chord."""
+def key_of(path: I64, tables: Tables) -> tuple[str | None, float]:
+    """The key of a path of chords, "C major", and how certain it is, 0 to 1; None and 0 without a chord."""
     chords = path[path < NO_CHORD]
     if not len(chords):
-        return None
-    key = key_number(np.bincount(chords, minlength=NO_CHORD), int(chords[0]), int(chords[-1]), tables)
-    return f"{SHARP_NAMES[key % 12]} {'minor' if key >= 12 else 'major'}"
+        return None, 0.0
+    scores = key_features(np.bincount(chords, minlength=NO_CHORD), int(chords[0]), int(chords[-1])) @ tables.key_weights
+    key = int(np.argmax(scores))
+    share = float(1.0 / np.exp(scores - scores[key]).sum())  # the softmax that the weights were fitted by
+    return f"{SHARP_NAMES[key % 12]} {'minor' if key >= 12 else 'major'}", share * len(chords) / len(path)
 
 
 def key_number(lengths: NDArray[Any], first: int | None, last: int | None, tables: Tables) -> int:

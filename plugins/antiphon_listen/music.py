@@ -21,18 +21,21 @@ _QUIETEST = 1e-4
 """Peak, -80 dB of full scale, below which a sound is silent."""
 SHORTEST = 3.0
 """Seconds below which there is no tempo."""
-_NOTHING = {"tempo": None, "beats": None, "downbeats": None, "key": None, "chords": None, "sections": None}
+LEAST = 0.5
+"""Confidence below which there is no tempo. The card says how many noises and songs reach it."""
 
 
 class Music(Analysis):
     """What a musician would write down first."""
 
-    version = 2
+    version = 3
     quantities = (
-        Quantity("tempo", "number", "bpm", "Of the beats, by the median."),
+        Quantity("tempo", "number", "bpm", "Of the beats, by the median; none where that is not likely."),
+        Quantity("tempo_confidence", "number", "", "How certain the tempo is, up to half and double; 0 to 1."),
         Quantity("beats", "times", "s", "Where a listener would tap."),
         Quantity("downbeats", "times", "s", "The beats that begin bars."),
         Quantity("key", "text", "", 'Of the whole recording, "C major".'),
+        Quantity("key_confidence", "number", "", "How certain the key is, by chords and how much has any; 0 to 1."),
         Quantity("chords", "spans", "s", 'Major and minor triads, "C:maj", and "N".'),
         Quantity(
             "sections", "spans", "s", "Phrases: chorus, verse, bridge, intro, outro, else letters; alike ones the same."
@@ -94,14 +97,19 @@ class MusicRun(AnalysisRun):
         song = self.analysed()
         found, beat_grid, ones, parts = song.curves, song.grid, song.downbeats, song.structure
         if found is None:
-            return _NOTHING
+            return {quantity.name: None for quantity in Music.quantities}
         tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
         grid, path = harmony.chord_steps(found, tapped, tables.load())
+        certain = 0.0 if beat_grid is None else beats.confidence(found, beat_grid)
+        has_tempo = beat_grid is not None and certain >= LEAST
+        key, key_certain = harmony.key_of(path, tables.load())
         return {
-            "tempo": None if beat_grid is None else beat_grid.tempo,
-            "beats": tapped if len(tapped) else None,
-            "downbeats": ones if len(ones) else None,
-            "key": harmony.key_of(path, tables.load()),
+            "tempo": beat_grid.tempo if beat_grid is not None and has_tempo else None,
+            "tempo_confidence": certain,
+            "beats": tapped if has_tempo else None,
+            "downbeats": ones if has_tempo and len(ones) else None,
+            "key": key,
+            "key_confidence": key_certain,
             "chords": harmony.spans(grid, path, found.seconds),
             "sections": None if parts is None else parts.spans(),
         }

@@ -10,7 +10,7 @@ from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.labels import FASTEST, SLOWEST
 from antiphon_loops.arrangement.arrange import roles_of
 from antiphon_loops.arrangement.rules import Rules, load
-from antiphon_loops.library import Analysed, analyse, left_out, settle, write_listing
+from antiphon_loops.library import Analysed, analyse, left_out, settle, tempos, write_listing
 from antiphon_loops.render import Piece
 
 RATE, CHANNELS = 44100, 2
@@ -74,8 +74,7 @@ def _settle(job: FileJob, library: Analysed, stacking: Rules) -> None:
     open_ones = list(uncertain)
     for loop in uncertain[:MOST_QUESTIONS]:
         answer = job.ask(
-            f"{printable_path(loop.file)}: its tempo is uncertain, {loop.bpm:.4g} bpm or {loop.other_bpm:.4g}. "
-            "Its bpm, or Enter to leave it out: "
+            f"{printable_path(loop.file)}: its tempo is uncertain, {tempos(loop)}. Its bpm, or Enter to leave it out: "
         ).strip()
         if not answer:
             continue

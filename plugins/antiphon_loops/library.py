@@ -66,13 +66,19 @@ class Analysed:
 
 def left_out(loops: Sequence[Loop]) -> str:
     """A sentence on loops of uncertain tempo."""
-    names = [f"{printable_path(x.file)} ({x.bpm:.4g} or {x.other_bpm:.4g} bpm)" for x in loops[:_MOST_NAMES]]
+    names = [f"{printable_path(x.file)} ({tempos(x)})" for x in loops[:_MOST_NAMES]]
     more = f" and {len(loops) - len(names)} more" if len(loops) > len(names) else ""
     which = "1 loop is" if len(loops) == 1 else f"{len(loops)} loops are"
     return (
         f"{which} left out, for the tempo is uncertain: {', '.join(names)}{more}; write it into the name, as "
         f"{printable_path(_with_tempo(loops[0]))}"
     )
+
+
+def tempos(loop: Loop) -> str:
+    """The tempos that a loop may have: "120 or 60 bpm", "120 bpm" where no other is likely."""
+    each = dict.fromkeys((f"{loop.bpm:.4g}", f"{loop.other_bpm:.4g}"))
+    return f"{' or '.join(each)} bpm"
 
 
 def _with_tempo(loop: Loop) -> str:

@@ -46,6 +46,7 @@ class Loop:
         mood: A word for these.
         style: A word for the groove or the playing.
         mfcc: Means of 13 coefficients.
+        confidence: How certain it is that it is a loop with a beat, 0 to 1; 0 where an older version has not said it.
     """
 
     file: str
@@ -75,6 +76,7 @@ class Loop:
     mood: str
     style: str
     mfcc: tuple[float, ...]
+    confidence: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON values."""
@@ -88,7 +90,8 @@ class Loop:
             TypeError: A field has another form, as written by another version.
             KeyError: A field is missing.
         """
-        known = {f.name: values[f.name] for f in fields(Loop)}
+        known = {"confidence": 0.0, **values}
+        known = {f.name: known[f.name] for f in fields(Loop)}
         for name in ("contour", "chroma", "pattern", "levels", "mfcc"):
             known[name] = tuple(known[name])
         return Loop(**known)

@@ -16,7 +16,7 @@ from typing import Any
 from antiphon.api import PluginError
 from antiphon.api.catalogues import Catalogue, add_files
 from antiphon.api.files import library_folder, printable_path
-from antiphon_loops.analysis.catalogued import NAME, REASON, LoopAnalysis, loop_of, quantities_of, reason_values, stored
+from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, stored
 from antiphon_loops.analysis.labels import TempoLabel, label_of, number_in
 from antiphon_loops.arrangement.rules import Rules
 from antiphon_loops.former_store import FormerStore
@@ -65,7 +65,7 @@ class LoopStore:
         self._known: dict[str, dict[str, _Values]] = {}
         for file in self._files.values():
             for variant, (version, values, _) in file.results.items():
-                if version == LoopAnalysis.version and values is not None:
+                if version in READ and values is not None:
                     self._known.setdefault(file.digest, {})[variant] = values
         self._former = FormerStore()
 
@@ -150,7 +150,8 @@ class LoopStore:
 
     def _write(self, digest: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
         plain = {variant: stored(values) for variant, values in rows.items()}
-        self._catalogue.put_results(digest, {name: (LoopAnalysis.version, row, "") for name, row in plain.items()})
+        # of the version before, so that `library analyse` adds what a loop as such does not have
+        self._catalogue.put_results(digest, {name: (READ[0], row, "") for name, row in plain.items()})
         self._known.setdefault(digest, {}).update(plain)
 
 

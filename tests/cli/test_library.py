@@ -82,7 +82,8 @@ def test_add_list_show_search_similar_forget(library: Library, music: Path) -> N
     files = json.loads(library("list", "--json").out)["files"]
     assert [Path(row["path"]).name for row in files] == ["a.wav", "b.flac", "bad.mp3", "c.wav"]
     assert list(files[0]) == [
-        "path", "duration", "title", "artist", "album", "genre", "tempo", "key", "loudness", "problem", "missing",
+        "path", "duration", "title", "artist", "album", "genre", "tempo", "tempo_confidence", "key", "key_confidence",
+        "kind", "kind_confidence", "loudness", "problem", "missing",
     ]  # fmt: skip
     assert (files[0]["duration"], files[0]["title"]) == (2.0, "Tone 0")
     (bad,) = json.loads(library("list", "--bad", "--json").out)["files"]
@@ -121,7 +122,7 @@ def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: 
 def test_a_bad_file_is_refused_by_name_and_others_are_done(library: Library, music: Path) -> None:
     assert library("analyse", music / "bad.mp3").complaint.startswith("cannot read ")
     done = library("analyse", music, "--only", "timbre", "--json")
-    assert json.loads(done.out) == {"analysed": 3, "known": 0, "problems": []}
+    assert json.loads(done.out) == {"analysed": 3, "known": 0, "shared": 0, "problems": []}
 
 
 @pytest.mark.parametrize(
@@ -163,30 +164,88 @@ def test_search_by_key_and_tempo(library: Library, music: Path) -> None:
     def found(*arguments: str) -> list[str]:
         return [row["key"] for row in json.loads(library("search", *arguments, "--json").out)["matches"]]
 
-    assert found("--key", "a MINOR") == ["A minor"]
+    for name in ("a MINOR", "Am", "a", "a-Moll"):
+        assert found("--key", name) == ["A minor"]
+    assert found("--key", "Hmoll") == []
+    wrong = library("search", "--key", "Amm")
+    assert wrong.code == 2
+    assert wrong.complaint.startswith("--key does not understand 'Amm': a key is written as")
     assert found("--tempo", "85-100") == ["C major"]
     assert found("--tempo", "121") == ["A minor"]
     assert found("--tempo", "100-110") == []
 
 
-def test_search_by_labels(library: Library, music: Path) -> None:
+def test_search_by_labels_gives_the_most_probable_first(library: Library, music: Path) -> None:
     library("add", music)
     base = sqlite3.connect("root/library.sqlite")
-    for sound, labels in ((1, [["rain", 0.9], ["speech", 0.4]]), (2, [["rain", 0.3]]), (3, None)):
+    rows = ((1, [["rain", 0.4], ["speech", 0.3]]), (2, [["rain", 0.9]]), (3, [["sea", 0.6], ["rain", 0.1]]))
+    for sound, labels in rows:
         base.execute("INSERT INTO results VALUES (?, 'tags', 1, ?, '')", (sound, json.dumps({"tags": labels})))
+    base.execute("INSERT INTO results VALUES (3, 'genre', 1, ?, '')", (json.dumps({"genres": [["jazz", 0.55]]}),))
     base.commit()
     base.close()
 
-    def found(*arguments: str) -> list[str]:
-        return [Path(row["path"]).name for row in json.loads(library("search", *arguments, "--json").out)["matches"]]
+    def found(*arguments: str) -> list[tuple[str, float]]:
+        rows = json.loads(library("search", *arguments, "--json").out)["matches"]
+        return [(Path(row["path"]).name, row["confidence"]) for row in rows]
 
-    assert found("--tag", "rain") == ["a.wav", "b.flac"]
-    assert found("--tag", "rain", "--tag", "speech") == ["a.wav"]
-    assert found("tone 1", "--tag", "rain") == ["b.flac"]
+    assert found("--tag", "rain") == [("b.flac", 0.9), ("a.wav", 0.4)]
+    assert found("--tag", "rain", "--sure", "0.05") == [("b.flac", 0.9), ("a.wav", 0.4), ("c.wav", 0.1)]
+    assert found("--tag", "rain", "--sure", ".7") == [("b.flac", 0.9)]
+    assert found("--tag", "rain", "--tag", "speech") == [("a.wav", 0.3)]
+    assert found("--tag", "jazz") == [("c.wav", 0.55)]
+    assert found("tone 1", "--tag", "rain") == [("b.flac", 0.9)]
     wrong = library("search", "--tag", "rian")
     assert wrong.code == 2
     assert "none of these files has the label 'rian'; did you mean rain?" in wrong.err
-    assert "tags    rain 0.90, speech 0.40" in library("show", music / "a.wav").out
+    assert "--sure is for --key" in library("search", "--sure", ".5").complaint
+    assert "tags    rain 0.40, speech 0.30" in library("show", music / "a.wav").out
+
+
+def test_loops_strokes_and_noise_are_found_by_kind_and_noise_has_no_tempo(library: Library, tmp_path: Path) -> None:
+    folder, rng = tmp_path / "sounds", np.random.default_rng(3)
+    folder.mkdir()
+    beat = round(RATE * 60 / 125)
+    hit = np.exp(-np.arange(beat // 2) / 900.0)
+    bar = np.zeros(4 * beat)
+    for half in range(8):
+        tone = np.sin(0.02 * np.arange(len(hit))) if half % 4 == 0 else 0.6 * rng.normal(0.0, 1.0, len(hit))
+        bar[half * beat // 2 :][: len(hit)] += (0.4 if half % 2 else 0.8) * tone * hit
+    sounds = {"break": bar, "kick": bar[: beat // 2], "rain": 0.1 * rng.normal(0.0, 1.0, 5 * RATE)}
+    for name, sound in sounds.items():
+        soundfile.write(folder / f"{name}.wav", 0.5 * sound, RATE)
+    library("add", folder)
+    assert library("analyse").code == 0
+
+    def found(*arguments: str) -> dict[str, dict]:
+        rows = json.loads(library("search", *arguments, "--json").out)["matches"]
+        return {Path(row["path"]).stem: row for row in rows}
+
+    assert {name: row["kind"] for name, row in found().items()} == {
+        "break": "loop", "kick": "one-shot", "rain": "ambience",
+    }  # fmt: skip
+    loop = found("break", "--tempo", "120-130", "--kind", "loop", "--sure", ".5")["break"]
+    assert loop["tempo"] == pytest.approx(125.0, abs=0.1)
+    assert min(loop["tempo_confidence"], loop["kind_confidence"]) == loop["confidence"] > 0.5
+    assert found("--tempo", "30-300").keys() == {"break"}
+    assert library("search", "--kind", "drums").complaint.startswith("--kind takes one of loop, one-shot, song,")
+    assert " 125" in library("search", "--kind", "loop").out
+    # of a folder of loops nothing is offered as a track
+    assert [Path(row["path"]).stem for row in json.loads(library("next", "-n", "9", "--json").out)["matches"]] == [
+        "rain"
+    ]
+
+
+def test_the_reason_of_a_bad_file_is_whole_and_each_problem_names_its_file(library: Library, music: Path) -> None:
+    library("add", music)
+    (line,) = library("list", "--bad").out.splitlines()
+    reason = json.loads(library("list", "--bad", "--json").out)["files"][0]["problem"]
+    assert line.endswith(reason)
+    soundfile.write(music / "tick.wav", np.full(200, 0.5), RATE)
+    done = library("analyse", music / "tick.wav", "--only", "genre")
+    assert done.err.startswith("antiphon: tick.wav: the sound lasts 0.0 s")
+    library("analyse", "--only", "timbre")
+    assert "1 cannot be placed, for they are silent or too short: tick.wav" in library("map").out
 
 
 def test_a_genre_of_the_tags_is_not_taken_for_the_one_of_the_analysis(library: Library, music: Path) -> None:

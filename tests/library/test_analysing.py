@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -130,6 +132,55 @@ def test_copies_are_analysed_once(make: MakeFile, music: Path, tmp_path: Path, p
         scanning.add(catalogue, [music], silent)
         assert analysing.analyse(catalogue, ["counting"], [], silent).analysed == 1
         assert [row.values["frames"] for row in catalogue.rows()] == [6615.0, 6615.0]
+
+
+OTHER = """
+import sys
+from pathlib import Path
+from antiphon.library.catalogue import Catalogue
+from antiphon.runtime.file_lock import Claims
+
+claims, digest = Claims(Path("library.claims")), sys.argv[1]
+assert claims.take(int(digest[:15], 16))
+print("claimed", flush=True)
+sys.stdin.readline()
+with Catalogue(Path(".")) as catalogue:
+    catalogue.put_results(digest, {"counting": (1, {"frames": 7.0, "mean": 0.0}, "")})
+"""
+
+
+@pytest.mark.parametrize("ends", ["done", "killed"])
+def test_what_another_process_analyses_is_not_done_twice(
+    make: MakeFile, music: Path, tmp_path: Path, present, ends: str
+) -> None:
+    make("a.wav")
+    make("b.wav", 220.0)
+    root = tmp_path / "root"
+    with Catalogue(root) as catalogue:
+        scanning.add(catalogue, [music], silent)
+        digest = catalogue.sounds()[0][0]
+        other = subprocess.Popen(
+            [sys.executable, "-c", OTHER, digest], cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert other.stdin is not None
+        assert other.stdout is not None
+        try:
+            assert other.stdout.readline() == "claimed\n"
+            waited: list[str] = []
+
+            def end_it(done: int, total: int, name: str) -> None:
+                if "another `antiphon library analyse`" in name and not waited:
+                    waited.append(name)
+                    other.communicate("go on\n") if ends == "done" else other.kill()
+
+            counts = analysing.analyse(catalogue, ["counting"], [], end_it)
+        finally:
+            other.kill()
+            other.communicate()
+        assert len(waited) == 1
+        assert (counts.analysed, counts.shared) == ((1, 1) if ends == "done" else (2, 0))
+        frames = [row.values["frames"] for row in catalogue.rows()]
+        assert frames == [7.0 if ends == "done" else 6615.0, 6615.0]
 
 
 def test_a_file_that_is_gone_stays_pending(make: MakeFile, music: Path, tmp_path: Path, present) -> None:

@@ -71,6 +71,24 @@ def test_what_is_liked_brings_its_own_kind(tags: bool) -> None:
     assert [choice.row.id % CLUSTERS for choice in chosen] == [0] * 6
     assert not {0, 3} & {choice.row.id for choice in chosen}
     assert chosen[0].score > 0.1
+    first = {"by the artist of title 0", "sounds like title 3"} if tags else {"sounds like 0.wav", "sounds like 3.wav"}
+    assert chosen[0].why in first
+    assert not {choice.why for choice in playlist(table, [], 2, now=1000.0)[:1]} - {""}
+
+
+def test_loops_and_one_shots_are_not_recommended(catalogue: Catalogue) -> None:
+    stroke = {"loop_confidence": 0.01, "loop_ending": -40.0, "no_loop": None}
+    noise = {"loop_confidence": 0.01, "loop_ending": -1.0, "no_loop": None}
+    beat = {"loop_confidence": 0.9, "loop_ending": -1.0, "no_loop": None}
+    for sound, values in (("s0", stroke), ("s1", noise), ("s2", beat), ("s7", noise)):  # s7 has nothing else
+        catalogue.put_results(sound, {"loop": (4, values, "")})
+    catalogue.put_results("s3", {"loop name 80": (3, beat, "")})
+    table = TrackTable.load(catalogue.taste)
+    assert [row.id for row in table.rows if row.id not in table.samples] == [2, 5, 6, 7]
+    assert {choice.row.id for choice in playlist(table, [], 9)} == {2, 5, 6, 7}
+    catalogue.forget([b"/music/%d.wav" % n for n in (1, 4, 5, 6)])
+    with pytest.raises(UsageError, match="holds only loops and one-shots, and `next` is for tracks"):
+        next_summaries(catalogue, NextRequest())
 
 
 def test_what_is_disliked_is_never_given_and_skips_push_away() -> None:

@@ -12,6 +12,7 @@ from antiphon.api.workers import WorkerSpec
 from antiphon_classify.classifier import MEL
 from antiphon_classify.instruments import Instruments
 from antiphon_classify.labels import LIVE_LABELS, UNKNOWN
+from antiphon_classify.own import labels_mark
 from antiphon_classify.processor import HOP, Classify
 from antiphon_classify.worker import LiveClassifier
 
@@ -47,7 +48,7 @@ def answers(sound: np.ndarray, config: str) -> np.ndarray:
 
 def test_a_stream_is_classified_as_a_file_is() -> None:
     sound = plucks(8.0)
-    live = answers(sound, "instruments 4")
+    live = answers(sound, f"instruments 4 {labels_mark()}")
     run = Instruments().begin(MEL.rate, 1)
     end = (14 + 1) * STEP
     run.feed(sound[None, max(0, end - 4 * MEL.rate - 1) : end])
@@ -57,7 +58,7 @@ def test_a_stream_is_classified_as_a_file_is() -> None:
 
 
 def test_before_there_is_enough_sound_and_in_silence_it_is_unknown() -> None:
-    rows = answers(np.concatenate([plucks(5.0), np.zeros(8 * MEL.rate, np.float32)]), "tags 3")
+    rows = answers(np.concatenate([plucks(5.0), np.zeros(8 * MEL.rate, np.float32)]), f"tags 3 {labels_mark()}")
     assert not rows[:5].any()
     assert rows[8].any()
     assert not rows[-1].any()

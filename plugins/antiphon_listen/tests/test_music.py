@@ -123,6 +123,8 @@ def test_the_level_does_not_matter() -> None:
     soft, loud = found(0.05 * song()), found(1.9 * song())
     assert soft["tempo"] == pytest.approx(loud["tempo"], rel=0.01)
     assert soft["key"] == loud["key"]
+    assert min(soft["tempo_confidence"], loud["tempo_confidence"]) > 0.8
+    assert loud["key_confidence"] > 0.5
 
 
 def test_sections_cover_the_song_and_a_repeat_has_its_letter() -> None:
@@ -156,7 +158,8 @@ def test_what_is_no_music_has_no_beats(sound: np.ndarray) -> None:
 def test_noise_of_any_length_is_analysed_without_an_error(seconds: float) -> None:
     noise = np.random.default_rng(1).uniform(-0.5, 0.5, round(seconds * RATE)).astype(np.float32)
     values = found(noise)
-    assert np.all(np.diff(values["beats"]) > 0.0) if values["beats"] is not None else True
+    assert (values["tempo"], values["beats"], values["downbeats"]) == (None, None, None)
+    assert values["tempo_confidence"] < 0.3
     assert values["chords"][-1][1] == pytest.approx(seconds, abs=0.01)
 
 
@@ -173,9 +176,9 @@ def test_noise_of_any_length_is_analysed_without_an_error(seconds: float) -> Non
 def test_a_key_and_its_relative_are_told_apart_by_their_chords(chords: tuple[int, ...], key: str, tonic: int) -> None:
     """Chords from the tonic on: major, or minor from 12 on."""
     path = np.array([12 * (chord // 12) + (chord + tonic) % 12 for chord in chords * 4])
-    name = harmony.key_of(path, tables.load())
+    name, _ = harmony.key_of(path, tables.load())
     assert name == f"{SHARP_NAMES[tonic]} {key.partition(' ')[2]}"
 
 
 def test_no_chord_has_no_key() -> None:
-    assert harmony.key_of(np.full(8, harmony.NO_CHORD), tables.load()) is None
+    assert harmony.key_of(np.full(8, harmony.NO_CHORD), tables.load()) == (None, 0.0)

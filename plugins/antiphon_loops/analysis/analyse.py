@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_loops.analysis import tables, tempo
+from antiphon_loops.analysis import certainty, tables, tempo
 from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel, label_of, number_in
 from antiphon_loops.analysis.loudness import integrated, true_peak
 from antiphon_loops.analysis.reading import LONGEST, SHORTEST, NoLoop, sound_of
@@ -81,7 +81,7 @@ def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: Temp
         round(20 * float(np.log10(max(true_peak(samples, rate), 1e-6))), 2), pitch, contour,
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
         tempo.straight(seen, bars), levels, dance, valence, arousal,
-        _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen),
+        _mood(valence, arousal), _style(seen, bpm, bars, role), _mfcc(seen), certainty.confidence(seen, bars),
     )  # fmt: skip
 
 

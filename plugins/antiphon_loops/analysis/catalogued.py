@@ -15,6 +15,9 @@ from antiphon_loops.record import Loop
 NAME = "loop"
 PREFIX = "loop_"
 REASON = "no_loop"
+ENDING = "loop_ending"
+READ = (3, 4)
+"""Versions whose rows hold loops as this one has them."""
 _FIELDS = (
     ("rate", "number", "Hz", "Of the file."),
     ("start", "number", "s", "Where the loop begins in the file."),
@@ -42,19 +45,23 @@ _FIELDS = (
     ("mood", "text", "", "A word for these."),
     ("style", "text", "", "A word for the groove or the playing."),
     ("mfcc", "numbers", "", "Means of 13 coefficients."),
+    ("confidence", "number", "", "How certain it is that it is a loop with a beat."),
 )
 """Fields of `Loop` but `file`, each with kind, unit and sentence."""
 _WHOLE = ("rate", "bars")
+_SILENT = 1e-8
+"""Mean power."""
 
 
 class LoopAnalysis(Analysis):
-    """What `loops` knows of a sound by its content alone; a sound that is no loop has the reason and nothing else."""
+    """What `loops` knows of a sound by its content alone; of one that is too short, too long or silent why."""
 
-    version = 3
-    by_name = True
+    version = READ[-1]
+    longest = 60.0
     quantities = (
         *(Quantity(PREFIX + name, kind, unit, doc) for name, kind, unit, doc in _FIELDS),  # type: ignore[arg-type]
         Quantity(REASON, "text", "", "Why it is no loop; none for a loop."),
+        Quantity(ENDING, "number", "dB", "Level of its last quarter, of the loudest 0: far below in one stroke."),
     )
 
     def begin(self, rate: int, channels: int) -> LoopRun:
@@ -79,25 +86,36 @@ class LoopRun(AnalysisRun):
     def result(self) -> Mapping[str, Any]:
         from antiphon_loops.analysis.analyse import analyse
 
+        ending: float | None = None
         try:
             if not self._frames:
                 raise NoLoop("it", "there is nothing in it")
             if self._frames > self._most:
                 raise too_long("it", self._frames / self._rate, self._most / self._rate)
             samples = np.ascontiguousarray(np.concatenate(self._pieces, axis=1))
-            return quantities_of(analyse(samples, self._rate))
+            ending = _ending(samples)
+            return {**quantities_of(analyse(samples, self._rate)), ENDING: ending}
         except NoLoop as error:
-            return reason_values(error.reason)
+            return {**reason_values(error.reason), ENDING: ending}
+
+
+def _ending(samples: Samples) -> float | None:
+    """dB of the last quarter, of the loudest 0; None of what is silent or has fewer than four frames."""
+    if samples.shape[1] < 4:
+        return None
+    power = [float((part.astype(np.float64) ** 2).mean()) for part in np.array_split(samples, 4, axis=1)]
+    top = max(power)
+    return round(10.0 * float(np.log10(max(power[3] / top, 1e-10))), 2) if top > _SILENT else None
 
 
 def quantities_of(loop: Loop) -> dict[str, Any]:
     """A loop as the values of its quantities."""
-    return {REASON: None, **{PREFIX + name: getattr(loop, name) for name, *_ in _FIELDS}}
+    return {REASON: None, ENDING: None, **{PREFIX + name: getattr(loop, name) for name, *_ in _FIELDS}}
 
 
 def reason_values(reason: str) -> dict[str, Any]:
     """The values of what is no loop."""
-    return {**{PREFIX + name: None for name, *_ in _FIELDS}, REASON: reason}
+    return {**{PREFIX + name: None for name, *_ in _FIELDS}, REASON: reason, ENDING: None}
 
 
 def stored(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -126,6 +144,7 @@ def loop_of(values: Mapping[str, Any], name: str) -> Loop:
         KeyError: A value is missing.
         TypeError: One has another form.
     """
-    fields = {field: values[PREFIX + field] for field, *_ in _FIELDS}
+    stated = {f"{PREFIX}confidence": 0.0, **values}  # which version 3 has not
+    fields = {field: stated[PREFIX + field] for field, *_ in _FIELDS}
     fields |= {field: int(fields[field]) for field in _WHOLE}
     return Loop.from_json({"file": name, **fields})

@@ -7,6 +7,7 @@ import pytest
 
 from antiphon_loops.analysis import tempo
 from antiphon_loops.analysis.analyse import analyse
+from antiphon_loops.analysis.catalogued import LoopAnalysis
 from antiphon_loops.analysis.loudness import integrated, true_peak
 from antiphon_loops.record import Loop
 from antiphon_models.loops.corpus import rendered
@@ -18,19 +19,38 @@ missing = why_not()
 @pytest.mark.skipif(bool(missing), reason=f"loops cannot be rendered: {missing}")
 @pytest.mark.parametrize("soundfont", ["fluidr3", "timgm6mb"])
 def test_rendered_loops(soundfont: str):
-    right = {"bars": 0, "family": 0, "key": 0, "keyless": 0}
+    right = {"bars": 0, "family": 0, "key": 0, "keyless": 0, "loop": 0}
     keyed = 0
     for known in rendered(18, soundfont, 990):
         found = analyse(known.samples, 44100)
         assert found.bpm == pytest.approx(240 * found.bars / (known.samples.shape[1] / 44100), rel=1e-5)
+        right["loop"] += found.confidence > 0.3
         right["bars"] += found.bars == known.bars
         right["family"] += found.instrument == known.family
         right["key" if known.key else "keyless"] += found.key == known.key
         keyed += known.key is not None
     assert right["bars"] >= 13
+    assert right["loop"] >= 14
     assert right["family"] >= 16
     assert right["keyless"] >= 5
     assert right["key"] >= 0.5 * keyed
+
+
+def test_one_stroke_and_noise_are_no_loops_and_what_fades_says_so():
+    rng, seconds = np.random.default_rng(2), np.arange(3 * 22050) / 22050
+    stroke = (np.sin(2 * np.pi * 180.0 * seconds) * np.exp(-4.0 * seconds)).astype(np.float32)
+    noise = rng.normal(0.0, 0.1, len(seconds)).astype(np.float32)
+    results = []
+    for sound in (stroke, noise, stroke[:9000], np.zeros(30000, np.float32)):
+        run = LoopAnalysis().begin(22050, 1)
+        run.feed(sound[None])
+        results.append(run.result())
+    assert [row["loop_confidence"] is not None and row["loop_confidence"] > 0.1 for row in results] == [False] * 4
+    assert results[0]["loop_ending"] < -20.0
+    assert results[1]["loop_ending"] > -3.0
+    assert results[2]["loop_ending"] is not None
+    assert results[2]["no_loop"].startswith("it is 0.408 s long")
+    assert results[3]["loop_ending"] is None
 
 
 def test_candidates_are_whole_bars_of_likely_tempo():

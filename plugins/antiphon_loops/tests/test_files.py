@@ -53,7 +53,7 @@ def test_an_uncertain_tempo_is_asked_about_once(unsure: Path, tmp_path: Path):
     person = Person(" 92.7 ")
     piece(unsure, tmp_path / "out.wav", person)
     assert [q.split(":")[0] for q in person.questions] == ["odd.wav"]
-    assert "139.1 bpm or 92.72" in person.questions[0]
+    assert "139.1 or 92.72 bpm" in person.questions[0]
     assert person.sentences == []
     assert [(x.file, x.bars, x.tempo_from) for x in ready(unsure)[0]] == [
         ("clear.wav", 2, "sound"), ("odd.wav", 2, "user"),

@@ -1,11 +1,16 @@
-"""Analyses what is pending in a catalogue, two sounds at a time; each result is written as soon as it is there."""
+"""Analyses what is pending in a catalogue, two sounds at a time; each result is written as soon as it is there.
+
+Processes that do so at once share the sounds: each sound is claimed before it is analysed.
+"""
 
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Collection, Sequence
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +19,13 @@ from antiphon.io.decode import shown
 from antiphon.library.analyses import AnalysisResult, analyse_file, analyses
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.scanning import Progress
+from antiphon.runtime.file_lock import Claims
 
 AT_ONCE = 2
 REDRAW = 0.2
-"""Seconds between calls of the progress."""
+"""Seconds between calls of the progress, and between looks at what another process analyses."""
+CLAIMS = "library.claims"
+"""The file of claims, beside the database."""
 
 
 @dataclass(slots=True)
@@ -27,12 +35,14 @@ class AnalysisCounts:
     Attributes:
         analysed: New results.
         known: Those that had them.
+        shared: Those that another process analysed meanwhile.
         seconds: Of what was analysed.
         problems: By path a sentence, of those that could not be read and of analyses without a result.
     """
 
     analysed: int = 0
     known: int = 0
+    shared: int = 0
     seconds: float = 0.0
     problems: list[tuple[str, str]] = field(default_factory=list)
 
@@ -47,6 +57,11 @@ class _Work:
     lacks: tuple[str, ...]
     done: float = 0.0
 
+    @property
+    def number(self) -> int:
+        """By which it is claimed."""
+        return int(self.digest[:15], 16)
+
     def run(self) -> dict[str, AnalysisResult]:
         return analyse_file(self.path, self.lacks, self._note)
 
@@ -55,7 +70,14 @@ class _Work:
 
 
 def analyse(
-    catalogue: Catalogue, names: Collection[str], places: Sequence[Path], progress: Progress, *, again: bool = False
+    catalogue: Catalogue,
+    names: Collection[str],
+    places: Sequence[Path],
+    progress: Progress,
+    *,
+    again: bool = False,
+    any_length: bool = True,
+    announce: Callable[[str], None] = lambda _: None,
 ) -> AnalysisCounts:
     """Analyses the sounds that lack results in the present version.
 
@@ -65,50 +87,98 @@ def analyse(
         places: Files and folders that have been added; none for all there is.
         progress: Called several times a second with seconds of sound.
         again: Also what has its results.
+        any_length: Also sounds that are longer than an analysis's `longest`.
+        announce: Called before the work with a sentence, where sounds that were analysed before lack an analysis.
 
     Returns:
         What was done.
 
     Raises:
         FileError: The database cannot be used.
-    """
-    present = analyses()
+    """  # fmt: skip
     work: dict[str, _Work] = {}
-    known = set()
+    known, later = set(), Counter[str]()
     for digest, path, duration, versions in catalogue.sounds():
         if places and not _among(path, places):
             continue
-        lacks = tuple(name for name in names if again or versions.get(name) != present[name].version)
-        if lacks:
-            work.setdefault(digest, _Work(digest, path, duration, lacks))
-        else:
+        lacks = _lacking(names, versions, duration, again=again, any_length=any_length)
+        if not lacks:
             known.add(digest)
+        elif digest not in work:
+            work[digest] = _Work(digest, path, duration, lacks)
+            later.update(lacks if versions and not again else ())
+    if later:
+        lines = ", ".join(f"{name} ({count})" for name, count in sorted(later.items()))
+        announce(f"sounds that were analysed before still lack: {lines}")
     counts = AnalysisCounts(known=len(known))
-    _run(catalogue, list(work.values()), counts, progress)
+    with closing(Claims(catalogue.path.with_name(CLAIMS))) as claims:
+        _Sharing(catalogue, claims, counts, again=again).run(list(work.values()), progress)
     return counts
 
 
-def _run(catalogue: Catalogue, work: Sequence[_Work], counts: AnalysisCounts, progress: Progress) -> None:
-    total = sum(item.duration for item in work)
-    done = 0.0
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+def _lacking(
+    names: Collection[str], versions: Mapping[str, int], duration: float, *, again: bool, any_length: bool
+) -> tuple[str, ...]:
+    present = analyses()
+    return tuple(
+        name
+        for name in names
+        if (again or versions.get(name) != present[name].version) and (any_length or duration <= present[name].longest)
+    )
+
+
+@dataclass(slots=True)
+class _Sharing:
+    """The work of one process among those that analyse the catalogue."""
+
+    catalogue: Catalogue
+    claims: Claims
+    counts: AnalysisCounts
+    again: bool
+    _elsewhere: deque[_Work] = field(default_factory=deque)
+
+    def run(self, work: Sequence[_Work], progress: Progress) -> None:
+        """Analyses all of it that no other process does, then waits for what others have claimed."""
+        total, done = sum(item.duration for item in work), 0.0
+        rest = deque(work)
         waiting: deque[tuple[_Work, Future[dict[str, AnalysisResult]]]] = deque()
-        rest = iter(work)
-        try:
-            while True:
-                while len(waiting) < AT_ONCE and (item := next(rest, None)) is not None:
-                    waiting.append((item, pool.submit(item.run)))
-                if not waiting:
-                    break
-                item, future = waiting.popleft()
-                while not future.done():
-                    partial = done + item.done + sum(other.done for other, _ in waiting)
-                    progress(round(partial), round(total), shown(os.fsdecode(os.path.basename(item.path))))
-                    wait([future], REDRAW)
-                _take(catalogue, item, future, counts)
-                done += item.duration
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            try:
+                while True:
+                    while len(waiting) < AT_ONCE and (item := self._claimed(rest)) is not None:
+                        waiting.append((item, pool.submit(item.run)))
+                    if waiting:
+                        item, future = waiting.popleft()
+                        while not future.done():
+                            partial = done + item.done + sum(other.done for other, _ in waiting)
+                            progress(round(partial), round(total), shown(os.fsdecode(os.path.basename(item.path))))
+                            wait([future], REDRAW)
+                        _take(self.catalogue, item, future, self.counts)
+                        self.claims.give_back(item.number)
+                        done += item.duration
+                    elif self._elsewhere:
+                        progress(round(done), round(total), "what another `antiphon library analyse` has begun")
+                        time.sleep(REDRAW)
+                        rest, self._elsewhere = self._elsewhere, deque()
+                    else:
+                        break
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _claimed(self, rest: deque[_Work]) -> _Work | None:
+        """The next sound that no other process has, and that none has analysed since; None where there is none."""
+        while rest:
+            item = rest.popleft()
+            if not self.claims.take(item.number):
+                self._elsewhere.append(item)
+                continue
+            versions = {} if self.again else self.catalogue.versions(item.digest)
+            item.lacks = tuple(name for name in item.lacks if versions.get(name) != analyses()[name].version)
+            if item.lacks:
+                return item
+            self.claims.give_back(item.number)
+            self.counts.shared += 1
+        return None
 
 
 def _take(catalogue: Catalogue, item: _Work, future: Future[dict[str, AnalysisResult]], counts: AnalysisCounts) -> None:

@@ -157,6 +157,22 @@ class Catalogue:
                 versions.setdefault(sound, {})[analysis] = version
         return [(digest, path, duration, versions.get(sound, {})) for sound, digest, path, duration in files]
 
+    def versions(self, digest: str) -> dict[str, int]:
+        """The results that a sound has.
+
+        Args:
+            digest: The sound's.
+
+        Returns:
+            By analysis its version.
+        """
+        with explained(self.path):
+            rows = self._base.execute(
+                "SELECT analysis, version FROM results WHERE sound = (SELECT id FROM sounds WHERE digest = ?)",
+                (digest,),
+            )
+            return dict(rows.fetchall())
+
     def folder_sounds(self, folder: bytes, analysis: str) -> dict[bytes, FolderSound]:
         """The files of a folder with the results of one analysis, and of its variants (`name variant`).
 

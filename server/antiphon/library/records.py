@@ -9,11 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from antiphon.io.decode import shown
+from antiphon.library.kinds import QUANTITIES, findings
 
-SUMMARY = ("tempo", "key", "loudness")
+SUMMARY = (*QUANTITIES, "loudness")
 """The quantities of a summary."""
-LABELS = "tags"
-"""The quantity of kind labels that is searched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,10 +111,10 @@ class CatalogueRow:
         return {name: value for _, values, _ in self.results.values() for name, value in (values or {}).items()}
 
     def summary(self) -> dict[str, Any]:
-        """What lists show: path, duration, title, artist, album, genre, tempo, key, loudness, and what is wrong."""
+        """What lists show: path, duration, title, artist, album, genre, `findings`, loudness, and what is wrong."""
         values = self.values
         tags = {name: self.tags.get(name) for name in ("title", "artist", "album", "genre")}
-        found = {name: values.get(name) for name in SUMMARY}
+        found = {**findings(self.duration, values), "loudness": values.get("loudness")}
         wrong = {"problem": self.problem or None, "missing": self.missing}
         return {"path": shown(os.fsdecode(self.path)), "duration": self.duration, **tags, **found, **wrong}
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from antiphon.library.kinds import findings
 from antiphon.library.schema import explained, transaction
 from antiphon.library.similarity import QUANTITY
 
@@ -19,6 +20,9 @@ _TRACKS = f"""SELECT s.id, f.path, f.tags, s.duration,
     (SELECT json_extract(r.data, '$."{QUANTITY}"') FROM results r
      WHERE r.sound = s.id AND json_extract(r.data, '$."{QUANTITY}"') IS NOT NULL)
     FROM sounds s JOIN files f ON f.sound = s.id WHERE f.missing = 0 ORDER BY s.id, f.path"""
+_SAMPLES = """SELECT s.id, s.duration, json_extract(r.data, '$.loop_confidence', '$.loop_ending', '$.no_loop'),
+    (SELECT count(*) FROM results o WHERE o.sound = s.id AND substr(o.analysis || ' ', 1, 5) != 'loop ')
+    FROM results r JOIN sounds s ON s.id = r.sound WHERE substr(r.analysis || ' ', 1, 5) = 'loop '"""
 _STAMP = """SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM files WHERE missing = 0),
     (SELECT coalesce(max(id), 0) FROM sounds), (SELECT count(*) FROM results), (SELECT total(version) FROM results),
     (SELECT total(mtime) FROM files), (SELECT count(*) FROM places), (SELECT count(*) FROM companions)"""
@@ -78,6 +82,23 @@ class TasteTables:
                 values = None if vector is None else json.loads(vector)
                 found[sound] = TrackRow(sound, path, json.loads(tags), duration, values)
         return list(found.values())
+
+    def samples(self) -> frozenset[int]:
+        """The sounds that are loops or one-shots, or that only the plugin `loops` has analysed: its folders."""
+        found = set()
+        with explained(self._path):
+            for sound, duration, data, others in self._base.execute(_SAMPLES):
+                names = ("loop_confidence", "loop_ending", "no_loop")
+                values = {name: value for name, value in zip(names, json.loads(data), strict=True) if value is not None}
+                if not others or findings(duration, values)["kind"] in ("loop", "one-shot"):
+                    found.add(sound)
+        return frozenset(found)
+
+    def sounds_without_vector(self) -> frozenset[int]:
+        """The sounds that were analysed for a vector and have none: they are silent, or too short."""
+        with explained(self._path):
+            found = self._base.execute(f"SELECT sound FROM results WHERE json_type(data, '$.\"{QUANTITY}\"') = 'null'")
+            return frozenset(sound for (sound,) in found)
 
     def sound_of_file(self, path: bytes) -> int | None:
         """The sound of a good file; None where there is none."""

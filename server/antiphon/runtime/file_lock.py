@@ -41,6 +41,44 @@ def lock(path: Path, mode: int = PRIVATE, *, shared: bool = False) -> int | None
     return descriptor
 
 
+class Claims:
+    """Numbers that one process at a time has; those of a process that ends, however it does, are free at once.
+
+    They are record locks of a file: a process opens it once, for closing it gives back all that the process has.
+
+    Args:
+        path: The file, which is made where there is none, and stays empty.
+
+    Raises:
+        FileError: The file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE)
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {why(error)}") from None
+
+    def take(self, number: int) -> bool:
+        """Takes a number, 0 to 2 ** 62; False where another process has it."""
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, number)
+        except (BlockingIOError, PermissionError):
+            return False
+        except OSError:  # a file system without locks
+            pass
+        return True
+
+    def give_back(self, number: int) -> None:
+        """Frees a number for others."""
+        with contextlib.suppress(OSError):
+            fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, number)
+
+    def close(self) -> None:
+        """Gives back all of them."""
+        os.close(self._descriptor)
+
+
 @contextlib.contextmanager
 def locked(path: Path, refusal: str) -> Iterator[None]:
     """Has a lock within a context.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +89,62 @@ def test_a_folder_is_an_analysis_of_its_name(classifiers: Path, tmp_path: Path) 
     shutil.rmtree(classifiers / "halves")
     write(classifiers / "halves", graph().replace(b"halves", b"halfes"))
     assert OwnClassifier(classifiers / "halves").version != version
+
+
+def test_it_is_served_by_its_name_and_found_by_label(classifiers: Path, tmp_path: Path) -> None:
+    from antiphon.library import classification
+    from antiphon.library.analysing import analyse
+    from antiphon.library.catalogue import Catalogue
+    from antiphon.library.scanning import add
+    from antiphon.library.searching import LabelSearch
+
+    write(classifiers / "halves", graph())
+    (described,) = [each for each in classification.descriptions() if each["name"] == "halves"]
+    assert described["labels"] == LABELS
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    answer = classification.classify("halves", tone(sounds / "high.wav", 3000))
+    assert answer["labels"] == answer["halves_labels"]
+    assert [label for label, _ in answer["labels"]] == ["high", "low"]
+    tone(sounds / "low.wav", 200)
+    told: list[str] = []
+    with Catalogue(tmp_path / "root") as catalogue:
+        add(catalogue, [sounds], lambda *_: None)
+        analyse(catalogue, ["loudness"], (), lambda *_: None, announce=told.append)
+        assert told == []
+        analyse(catalogue, ["loudness", "halves"], (), lambda *_: None, announce=told.append)
+        search = LabelSearch(["low"], None)
+        found = {row.path.rsplit(b"/")[-1]: search.confidence(row.values) for row in catalogue.rows()}
+    assert told == ["sounds that were analysed before still lack: halves (2)"]
+    assert found == {b"low.wav": pytest.approx(1.0, abs=0.1), b"high.wav": None}
+
+
+LIVE = """
+import numpy as np
+from antiphon.api.workers import WorkerSpec
+from antiphon_classify.own import labels_mark
+from antiphon_classify.processor import Classify
+from antiphon_classify.worker import LiveClassifier
+
+params = {param.name: param for param in Classify.params}
+stepper = LiveClassifier(WorkerSpec("classify", "", hop=4000, rate=8000, inputs=(1, 4000), outputs=(1, 4), slots=3))
+stepper.open(0, f"halves 3 {labels_mark()}")
+stepper.open(1, "halves 3 0")
+stepper.open(2, f"gone 3 {labels_mark()}")
+sound, y = np.sin(2 * np.pi * 3000 * np.arange(48000) / 8000).astype(np.float32), np.zeros((3, 1, 4), np.float32)
+for hop in range(12):
+    stepper.step(np.full(3, hop), np.tile(sound[4000 * hop : 4000 * (hop + 1)], (3, 1, 1)), y)
+    if hop == 4:
+        print(y[0].any())
+print(params["by"].choices[-2:], [params["label"].choices[int(row[0, 0])] for row in y], y[0, 0, 1] > 0.9)
+"""
+
+
+def test_the_node_reports_its_labels_where_it_knows_the_same(classifiers: Path) -> None:
+    write(classifiers / "halves", graph())
+    (classifiers / "empty").mkdir()
+    done = subprocess.run([sys.executable, "-c", LIVE], capture_output=True, text=True, timeout=100)
+    assert done.stdout == "False\n('tags', 'halves') ['high', 'unknown', 'unknown'] True\n", done.stderr
 
 
 def test_blocks_of_any_size_give_the_same_and_a_short_sound_is_repeated(classifiers: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,8 @@ from antiphon.cli.library import recommending
 from antiphon.cli.library.identify import identify
 from antiphon.cli.library.options import Files, Json, opened, places_of, progress_bar, root_of, row_of
 from antiphon.errors import FileError, UsageError
+from antiphon.library.kinds import KINDS
+from antiphon.runtime.shortening import short_repr, shorten
 from antiphon.runtime.suggestion import instead
 
 ANSWER = ("tempo", "beats", "downbeats", "key", "chords", "sections")
@@ -134,14 +136,18 @@ def analyse(
         if one is not None and (bad := row_of(catalogue, one)).problem:
             raise FileError(bad.problem)
         with progress_bar("analysing") as progress:
-            counts = analysing.analyse(catalogue, names, files or (), progress, again=again)
+            counts = analysing.analyse(
+                catalogue, names, files or (), progress, again=again, any_length=bool(only), announce=complain
+            )
         updated(catalogue)
         row = None if one is None else row_of(catalogue, one)
     if row is None and as_json:
         problems = [{"path": path, "problem": problem} for path, problem in counts.problems]
-        typer.echo(json.dumps({"analysed": counts.analysed, "known": counts.known, "problems": problems}))
+        numbers = {"analysed": counts.analysed, "known": counts.known, "shared": counts.shared}
+        typer.echo(json.dumps({**numbers, "problems": problems}))
     elif row is None:
-        typer.echo(f"{counts.analysed} analysed, {counts.known} known")
+        others = f", {counts.shared} by another `antiphon library analyse`" if counts.shared else ""
+        typer.echo(f"{counts.analysed} analysed, {counts.known} known{others}")
     elif as_json:
         # landmarks are bytes
         asked = [each.name for name in only or () for each in analyses()[name].quantities if each.kind != "landmarks"]
@@ -150,7 +156,7 @@ def analyse(
     else:
         for line in card(row.full()):
             typer.echo(line)
-    reasons = [*added.problems, *(problem for _, problem in counts.problems)]
+    reasons = [*added.problems, *(named(path, problem) for path, problem in counts.problems)]
     for reason in reasons:
         complain(reason)
     if reasons:
@@ -160,39 +166,58 @@ def analyse(
 def search(
     context: typer.Context,
     words: Annotated[list[str] | None, typer.Argument(help="Each has to stand in path or tags, in any case.")] = None,
-    key: Annotated[str, typer.Option("--key", help='As "A minor".')] = "",
+    key: Annotated[str, typer.Option("--key", help='As "A minor", Am or a.')] = "",
     tempo: Annotated[str, typer.Option("--tempo", help="As 118-124, in bpm, or one number, met within 2 %.")] = "",
     tag: Annotated[
         list[str] | None, typer.Option("--tag", help="A label that was found in the sound; all of several.")
     ] = None,
+    kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(KINDS)}.")] = "",
+    sure: Annotated[
+        float | None, typer.Option("--sure", min=0.0, max=1.0, help="The least confidence of what is asked for.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Find files by words, key, tempo and labels."""
-    from antiphon.library.records import LABELS, SUMMARY
+    """Find files by words, key, tempo, labels and kind; with labels the most probable first."""
+    from antiphon.library.keys import key_named
+    from antiphon.library.records import SUMMARY
+    from antiphon.library.searching import LabelSearch
 
     low, high = _range(tempo)
+    key = key_named(key) if key else ""
+    if kind and kind not in KINDS:
+        raise UsageError(f"--kind takes one of {', '.join(KINDS)}, not {short_repr(kind)}")
+    if sure is not None and not (key or tempo or tag or kind):
+        raise UsageError("--sure is for --key, --tempo, --tag and --kind; give one of them too")
+    labels = LabelSearch(tag or (), sure)
     matches = []
-    seen: set[str] = set()
     with opened(context) as catalogue:
-        for row in catalogue.rows(words or (), only=(*SUMMARY, LABELS) if tag else SUMMARY):
+        for row in catalogue.rows(words or (), only=(*SUMMARY, *labels.quantities)):
             summary = row.summary()
-            if tag:
-                labels = {label for label, _ in row.values.get(LABELS) or ()}
-                seen |= labels
-                if not labels.issuperset(tag):
-                    continue
-            if key and (summary["key"] or "").casefold() != key.casefold():
-                continue
-            if tempo and not (summary["tempo"] is not None and low <= summary["tempo"] <= high):
-                continue
-            matches.append(summary)
+            found = [labels.confidence(row.values)] if tag else []
+            if tempo:
+                met = summary["tempo"] is not None and low <= summary["tempo"] <= high
+                found.append(_confidence(summary, "tempo") if met else None)
+            if key:
+                found.append(_confidence(summary, "key") if summary["key"] == key else None)
+            if kind:
+                found.append(_confidence(summary, "kind") if summary["kind"] == kind else None)
+            if all(confidence is not None and confidence >= (sure or 0.0) for confidence in found):
+                summary["confidence"] = min((c for c in found if c is not None), default=None)
+                matches.append(summary)
     for label in tag or ():
-        if label not in seen:
+        if label not in labels.seen:
             raise UsageError(
-                f"none of these files has the label {label!r}{instead(label, sorted(seen))}; "
-                "`antiphon library analyse --only tags` finds labels"
+                f"none of these files has the label {label!r}{instead(label, sorted(labels.seen))}; "
+                "`antiphon library analyse` finds labels"
             )
+    if tag:
+        matches.sort(key=lambda match: -match["confidence"])
     _print({"matches": matches}, "matches", as_json)
+
+
+def _confidence(summary: Mapping[str, Any], name: str) -> float:
+    """That of a value; 0 where an older analysis gave none."""
+    return float(summary[f"{name}_confidence"] or 0.0)
 
 
 def similar(
@@ -201,8 +226,9 @@ def similar(
     count: Annotated[int, typer.Option("-n", min=1, help="Files at most.")] = 10,
     as_json: Json = False,
 ) -> None:
-    """List the files most like one: a score of 1 is the same sound, 0 no relation."""
+    """List the files most like one by timbre, 1 the same sound, 0 no relation; and what else they share."""
     from antiphon.library import vector_file
+    from antiphon.library.searching import shared
     from antiphon.library.similarity import QUANTITY, vector_of
 
     with opened(context) as catalogue:
@@ -218,7 +244,11 @@ def similar(
         if number is None:
             raise UsageError(f"{file.name[:120]} is not there any more; `antiphon library add` looks for it again")
         found = table.nearest(number, count)
-        matches = [{**row_of(catalogue, path).summary(), "score": round(score, 4)} for path, score in found]
+        own = target.summary()
+        matches = []
+        for path, score in found:
+            summary = row_of(catalogue, path).summary()
+            matches.append({**summary, "score": round(score, 4), "why": shared(own, summary)})
     _print({"matches": matches}, "matches", as_json)
 
 
@@ -244,6 +274,12 @@ def forget(
             row_of(catalogue, files[0])
         count = catalogue.forget({row.path for row in rows})
     typer.echo(json.dumps({"forgotten": count}) if as_json else f"{count} forgotten")
+
+
+def named(path: str, problem: str) -> str:
+    """A reason with the file's name, where it does not have it."""
+    name = path.rsplit("/", 1)[-1]
+    return problem if name in problem else f"{shorten(name, 120)}: {problem}"
 
 
 def _range(text: str) -> tuple[float, float]:

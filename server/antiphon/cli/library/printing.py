@@ -23,15 +23,21 @@ def clock(seconds: float | None) -> str:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """A line for each summary: length, tempo, key, names, what is wrong; similarity first where it has one."""
+    """A line for each summary: length, tempo and key with their confidence, kind, names, what is wrong.
+
+    Before them the score or the confidence of what was asked for, where a row has one; behind them why it is there.
+    """
     for row in rows:
         tempo = "-" if row["tempo"] is None else f"{row['tempo']:.0f}"
         title = " - ".join(text for text in (row["artist"], row["title"]) if text)
-        wrong = "missing" if row["missing"] else row["problem"] or ""
-        score = f"{row['score']:5.2f}  " if "score" in row else ""
-        parts = [shorten(title, WIDEST), _end_of(row["path"]), shorten(wrong, WIDEST)]
-        words = "  ".join(part for part in parts if part)
-        yield f"{score}{clock(row['duration']):>7}  {tempo:>4}  {row['key'] or '-':<8}  {words}"
+        wrong = row["problem"] or ("missing" if row["missing"] else "")
+        first = next((f"{row[name]:5.2f}  " for name in ("score", "confidence") if row.get(name) is not None), "")
+        # a reason names the file in full
+        parts = [shorten(title, WIDEST), "" if row["path"] in wrong else _end_of(row["path"]), wrong]
+        words = "  ".join(part for part in (*parts, "; ".join(row.get("why", ()))) if part)
+        sure = [_sure(row[f"{name}_confidence"]) for name in ("tempo", "key")]
+        found = f"{tempo:>4}{sure[0]}  {row['key'] or '-':<8}{sure[1]}  {row['kind'] or '-':<8}"
+        yield f"{first}{clock(row['duration']):>7}  {found}  {words}"
 
 
 def card(row: Mapping[str, Any]) -> Iterator[str]:
@@ -75,6 +81,11 @@ def brief(value: Any) -> str:
     else:
         head = ", ".join(f"{number:.2f}" for number in value[:6])
     return f"{len(value)}: {head}{', ...' if len(value) > 6 else ''}"
+
+
+def _sure(confidence: float | None) -> str:
+    """ " .87", four characters; blank where it is not known."""
+    return "    " if confidence is None else f" {confidence:.2f}".replace(" 0", " ").replace(" 1.00", " 1.0").ljust(4)
 
 
 def _end_of(path: str) -> str:

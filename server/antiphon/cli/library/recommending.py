@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,10 @@ import typer
 from antiphon.cli.library.options import Json, opened, row_of
 from antiphon.cli.library.personality import personality
 from antiphon.cli.library.printing import table
+from antiphon.io.decode import shown
+
+MOST_NAMED = 5
+"""Files that a sentence names."""
 
 
 def next_tracks(
@@ -82,6 +87,9 @@ def chart(
     with opened(context) as catalogue:
         tracks = TrackTable.load(catalogue.taste)
         placement = charts.placed(catalogue, tracks, again=again)
+        without = [row for row in tracks.rows if row.vector is None]
+        sounds = catalogue.taste.sounds_without_vector()
+        short, pending = ([row for row in without if (row.id in sounds) == known] for known in (True, False))
     found = charts.chart(placement, len(tracks.rows) - len(placement.rows))
     trust, flat = (None if math.isnan(value) else round(value, 4) for value in placement.trust())
     if png is not None:
@@ -94,8 +102,12 @@ def chart(
     typer.echo(f"{len(found.tracks)} tracks, {len(found.artists)} artists, {len(found.genres)} genres on the map")
     if trust is not None:
         typer.echo(f"trustworthiness {trust:.3f} at k = 10; two principal components {flat:.3f}")
-    if found.unplaced:
-        typer.echo(f"{found.unplaced} not on it: `antiphon library analyse` analyses them first")
+    if pending:
+        typer.echo(f"{len(pending)} not on it: `antiphon library analyse` analyses them first")
+    if short:
+        names = ", ".join(shown(os.fsdecode(os.path.basename(row.path))) for row in short[:MOST_NAMED])
+        more = f" and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else ""
+        typer.echo(f"{len(short)} cannot be placed, for they are silent or too short: {names}{more}")
     for genre in found.genres[:30]:
         typer.echo(f"  {genre['name']}: {genre['tracks']}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from antiphon.io.decode import shown
 from antiphon.library.taste.preference import (
     F64,
     Preference,
@@ -19,6 +21,7 @@ from antiphon.library.taste.preference import (
     preference,
 )
 from antiphon.library.taste_tables import Signal, TasteTables, TrackRow
+from antiphon.runtime.shortening import shorten
 
 VALUES = {"like": 1.0, "play": 0.6, "skip": -0.05, "dislike": -0.6}
 """What a signal says of its track, between -1 and 1; a skip says little of the tracks around it."""
@@ -46,15 +49,17 @@ class TrackTable:
     Attributes:
         rows: One for each sound.
         together: (sound, other, weight) of what others play together.
+        samples: Sounds that are loops and one-shots, which are not recommended.
     """
 
     rows: list[TrackRow]
     together: list[tuple[int, int, float]] = field(default_factory=list)
+    samples: frozenset[int] = frozenset()
 
     @classmethod
     def load(cls, tables: TasteTables) -> TrackTable:
         """Of a catalogue."""
-        return cls(tables.tracks(), tables.companions())
+        return cls(tables.tracks(), tables.companions(), tables.samples())
 
     @cached_property
     def place(self) -> Mapping[int, int]:
@@ -87,10 +92,17 @@ class TrackTable:
 
 @dataclass(frozen=True, slots=True)
 class TrackChoice:
-    """A track that was chosen. score: the expected signal, -1 to 1 about."""
+    """A track that was chosen.
+
+    Attributes:
+        row: It.
+        score: The expected signal, -1 to 1 about.
+        why: What counted most, in words; "" where no signal counts.
+    """
 
     row: TrackRow
     score: float
+    why: str = ""
 
 
 def playlist(
@@ -112,7 +124,8 @@ def playlist(
     kernel = table.kernel
     found = taste(table, signals, now)
     size = len(table.rows)
-    allowed = np.ones(size, np.bool_)
+    allowed = np.array([row.id not in table.samples for row in table.rows], np.bool_)
+    liked = {table.place[s.sound]: VALUES[s.kind] for s in signals if s.sound in table.place}
     for signal in signals:
         place = table.place.get(signal.sound)
         if place is not None and (signal.kind == "dislike" or now - signal.time < RECENT):
@@ -128,11 +141,38 @@ def playlist(
         total = score - REPEATED * heard**2
         if at is not None:
             total = total + CONTINUITY * _of_best(np.where(allowed, kernel.columns([at])[:, 0], 0.0))
-        at = int(np.argmax(np.where(allowed, total, -np.inf)))
+        before, at = at, int(np.argmax(np.where(allowed, total, -np.inf)))
         allowed[at] = False
         heard = FADING * heard + _same(kernel.artist, at)
-        chosen.append(TrackChoice(table.rows[at], float(found.mean[at])))
+        chosen.append(TrackChoice(table.rows[at], float(found.mean[at]), _why(table, liked, at, before)))
     return chosen
+
+
+_WORDS = {
+    "sound": "sounds like {}", "artist": "by the artist of {}", "genre": "of the genre of {}",
+    "together": "others play it with {}",
+}  # fmt: skip
+_LITTLE = 0.1
+"""Share of the likeness of a track to itself that is no reason."""
+
+
+def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | None) -> str:
+    """The likeness that counted most, to a track that was liked or played, or to the one before."""
+    kernel = table.kernel
+    weights = {place: value for place, value in liked.items() if value > 0.0}
+    if before is not None:
+        weights.setdefault(before, CONTINUITY)
+    others = [place for place in weights if place != at]
+    if not others:
+        return ""
+    column = kernel.columns([at])[:, 0]
+    nearest = max(others, key=lambda place: float(weights[place] * column[place]))
+    likeness = kernel.likeness(at, nearest)
+    reason = max(likeness, key=lambda name: likeness[name])
+    name = shorten(
+        table.rows[nearest].tags.get("title") or shown(os.fsdecode(os.path.basename(table.rows[nearest].path)))
+    )
+    return _WORDS[reason].format(name) if likeness[reason] > _LITTLE * kernel.content else ""
 
 
 def taste(table: TrackTable, signals: Sequence[Signal], now: float) -> Preference:

@@ -10,6 +10,7 @@ from typing import Any
 from antiphon.errors import UsageError
 from antiphon.io.decode import shown
 from antiphon.library.catalogue import Catalogue
+from antiphon.library.records import SUMMARY
 from antiphon.library.taste.choosing import LONGEST, TrackTable, playlist
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.shortening import shorten
@@ -42,7 +43,8 @@ def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable
         table: The catalogue's tracks where they are in memory already.
 
     Returns:
-        For each track its summary, its `id` and its `score`, which is the expected signal; the next one first.
+        For each track its summary, its `id`, its `score`, which is the expected signal, and `why`, reasons in words;
+        the next one first.
 
     Raises:
         UsageError: A file is not in the catalogue, or cannot be read, or there is nothing to choose from.
@@ -50,6 +52,8 @@ def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable
     table = TrackTable.load(catalogue.taste) if table is None else table
     if not table.rows:
         raise UsageError(f"the library {catalogue.path} holds no sound; `antiphon library add FOLDER` adds some")
+    if all(row.id in table.samples for row in table.rows):
+        raise UsageError(f"the library {catalogue.path} holds only loops and one-shots, and `next` is for tracks")
     given = [(catalogue_id(catalogue, path), kind) for path, kind in request.signals]
     after = None if request.after is None else catalogue_id(catalogue, request.after)
     new = given if after is None else [*given, (after, "play")]
@@ -58,8 +62,9 @@ def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable
     chosen = playlist(table, catalogue.taste.signals(), request.count, after)
     found = []
     for choice in chosen:
-        row = next(iter(catalogue.rows(path=choice.row.path)))
-        found.append({**row.summary(), "id": choice.row.id, "score": round(choice.score, 4)})
+        row = next(iter(catalogue.rows(path=choice.row.path, only=SUMMARY)))
+        why = [choice.why] if choice.why else []
+        found.append({**row.summary(), "id": choice.row.id, "score": round(choice.score, 4), "why": why})
     return found
 
 

@@ -88,6 +88,20 @@ class TrackKernel:
                 found[track, column] += weight
         return found
 
+    def likeness(self, one: int, other: int) -> dict[str, float]:
+        """How much each reason counts in how alike two tracks are: sound, artist, genre, together.
+
+        Args:
+            one: A track.
+            other: Another one.
+        """
+        away = float(((self.points[one] - self.points[other]) ** 2).sum())
+        found = {"sound": 0.0 if np.isnan(away) else float(np.exp(-away / self.points.shape[1]))}
+        for name, labels, weight in (("artist", self.artist, ARTIST), ("genre", self.genre, GENRE)):
+            found[name] = weight if labels[one] == labels[other] >= 0 else 0.0
+        found = {name: self.content * weight for name, weight in found.items()}
+        return {**found, "together": self.together.get(other, {}).get(one, 0.0)}
+
 
 @dataclass(frozen=True, slots=True)
 class Preference:

@@ -1,0 +1,43 @@
+"""How certain it is that a sound is a loop with a beat, and not one stroke, a voice or a noise.
+
+A line of five features, fitted to 96 rendered loops, 65 one-shots, ESC-10 and singing; by the card, measured on others.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from antiphon_loops.analysis import tempo
+from antiphon_loops.analysis.spectrum import ALL, F64, Picture
+
+_ODDS = (-8.46, 5.21, 3.13, 2.04, 0.48, 4.52)
+"""A constant, and what `features` count."""
+_PROMINENT, _MOST_EVENTS, _MOST_PULSE = 0.3, 16, 1.5
+
+
+def confidence(seen: Picture, bars: int) -> float:
+    """The probability that a sound is a loop of so many bars, 0 to 1."""
+    odds = _ODDS[0] + float(np.dot(_ODDS[1:], features(seen, bars)))
+    return round(float(1.0 / (1.0 + np.exp(-odds))), 4)
+
+
+def features(seen: Picture, bars: int) -> F64:
+    """How far onsets repeat after one beat or two; how they lie on beats and their halves; the share of onsets in the
+    quarter with the fewest, 1 where they are even; octaves of prominent onsets; and whether the length is of bars of a
+    round tempo."""
+    onsets = seen.onsets[ALL]
+    count = len(onsets)
+    even = onsets - onsets.mean()
+    circle = np.fft.irfft(np.abs(np.fft.rfft(even)) ** 2, count)
+    circle /= circle[0] + 1e-12
+    lags = [round(count / (4 * bars) * beats) % count for beats in (1, 2)]
+    repeated = max((float(circle[lag]) for lag in lags if lag), default=0.0)
+    spectrum = np.abs(np.fft.rfft(onsets))
+    pulse = sum(float(spectrum[part * bars]) for part in (4, 8, 16) if part * bars < len(spectrum))
+    quarters = [float(part.sum()) for part in np.array_split(onsets, 4)]
+    peaks = onsets[(onsets > np.roll(onsets, 1)) & (onsets >= np.roll(onsets, -1))]
+    events = int((peaks > _PROMINENT * peaks.max(initial=0.0)).sum())
+    return np.array([
+        repeated, min(_MOST_PULSE, pulse / (float(spectrum[0]) + 1e-9)), 4.0 * min(quarters) / (sum(quarters) + 1e-9),
+        np.log2(min(_MOST_EVENTS, max(1, events))), float(tempo.is_round(seen.seconds, bars)),
+    ])  # fmt: skip
