@@ -74,6 +74,7 @@ class Hum(Processor):
     inputs = (AUDIO_IN,)
     outputs = (EVENTS_OUT,)
     files = "antiphon_hum.transcription.jobs:run"
+    beside = ("midi-out",)
     params: ClassVar[tuple[Param, ...]] = (
         Param("mode", "choice", "learned", choices=("learned", "yin", "spectrogram"), restart=True,
               doc="A network, YIN, or a network that writes a piano's spectrogram, decoded by templates."),

@@ -39,6 +39,7 @@ class Loops(Processor):
     outputs = (AUDIO_OUT,)
     files = "antiphon_loops.jobs:run"
     default_source = "loops"
+    beside = ("analysis",)
     stems = ROLES
     solo = ""
     """The only role that sounds, "" for all; set before `prepare`."""

@@ -17,6 +17,7 @@ class ProcessorInfo:
 
     Attributes:
         version: Number of its plugin's version: 0 for the files at the start, others for files saved since.
+        files, default_source, beside: As `Processor` declares them.
     """
 
     type: str
@@ -29,6 +30,9 @@ class ProcessorInfo:
     tail: bool = False
     needs: tuple[str, ...] = ()
     version: int = 0
+    files: str = ""
+    default_source: str = ""
+    beside: tuple[str, ...] = ()
 
     @property
     def cells(self) -> tuple[Param, ...]:
@@ -176,6 +180,9 @@ class Catalog:
                 item["tail"],
                 tuple(item["needs"]),
                 item["version"],
+                item["files"],
+                item["default_source"],
+                tuple(item["beside"]),
             )
         hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
         transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])

@@ -266,7 +266,7 @@ class Processor(ABC):
             alone: the performer's, else the one that ships; "" where IN has to be named.
         stems: Names of parts that this function also writes alone, with `antiphon run --stems`.
         beside: Of one with `files`, the further files that this function writes, by the option of `antiphon run`:
-            "report" (a .json) and "picture" (a .png).
+            "report" (.json), "picture" (.png), "midi-out" (.mid, the notes of a sound) and "analysis" (.json).
         latency: Frames, at the processor's own rate, by which its output lags behind its input. Set in `prepare`, and
             constant until the next `prepare`.
         preroll: Frames of the beginning of a file that `antiphon run` plays to it first, without output, so that its

@@ -72,6 +72,7 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     return ProcessorInfo(
         name, line, plugin, tuple(processor.inputs), tuple(processor.outputs), tuple(processor.params),
         processor.holds, processor.tail, tuple(processor.needs),
+        files=processor.files, default_source=processor.default_source, beside=tuple(processor.beside),
     )  # fmt: skip
 
 
