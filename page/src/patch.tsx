@@ -104,13 +104,14 @@ export function PatchGraph() {
   const room = useSignal({ width: 900, height: 400 });
   useMeters(box);
   useEffect(() => {
-    const fit = () => {
-      const { clientWidth: width, clientHeight: height } = box.current!;
+    const element = box.current!; // the observer may report once more after the room was left, when the ref is null
+    const watch = new ResizeObserver(() => {
+      const { clientWidth: width, clientHeight: height } = element;
+      if (!element.isConnected) return;
       down.value = width < 620;
       room.value = { width, height };
-    };
-    const watch = new ResizeObserver(fit);
-    if (box.current) watch.observe(box.current);
+    });
+    watch.observe(element);
     return () => watch.disconnect();
   }, []);
   const { places, routes } = patch ? layout(patch) : { places: new Map<string, Place>(), routes: new Map<string, string[]>() };

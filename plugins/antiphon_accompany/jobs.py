@@ -10,8 +10,6 @@ from antiphon_accompany.midifiles import accompany_midi
 
 def run(job: FileJob) -> tuple[Written, ...]:
     """source, target: MIDI files."""
-    if job.midi_out is not None or job.analysis is not None:
-        raise UsageError("accompany writes one MIDI file, OUT; leave --midi-out and --analysis out")
     if job.target.suffix.lower() not in MIDI_SUFFIXES:
         raise UsageError(f"accompany writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}")
     summary = accompany_midi(job.source, job.target, job.settings)

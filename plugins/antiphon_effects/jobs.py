@@ -27,8 +27,6 @@ def stretch_file(job: FileJob) -> tuple[Written, ...]:
         UsageError: The options do not go together.
         FileError: A file cannot be read or written.
     """
-    if job.midi_out is not None or job.analysis is not None:
-        raise UsageError("stretch writes one sound file, OUT; leave --midi-out and --analysis out")
     live = [name for name in job.settings if name != "factor"]
     if live:
         raise UsageError(f"on files stretch takes factor alone; leave {', '.join(sorted(live))} out")

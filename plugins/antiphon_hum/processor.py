@@ -73,7 +73,7 @@ class Hum(Processor):
 
     inputs = (AUDIO_IN,)
     outputs = (EVENTS_OUT,)
-    on_files = FileUse("antiphon_hum.transcription.jobs:run")
+    on_files = FileUse("antiphon_hum.transcription.jobs:run", beside=("midi-out",))
     params: ClassVar[tuple[Param, ...]] = (
         Param("mode", "choice", "learned", choices=("learned", "yin", "spectrogram"), restart=True,
               doc="A network, YIN, or a network that writes a piano's spectrogram, decoded by templates."),

@@ -52,8 +52,6 @@ def write_compact(job: FileJob) -> tuple[Written, ...]:
 def _write(
     job: FileJob, choose: Callable[[Structure], list[SummaryPart]], seconds: float | None
 ) -> tuple[Written, ...]:
-    if job.midi_out is not None or job.analysis is not None:
-        raise UsageError(f"{job.plugin} writes OUT, --report and --picture; leave --midi-out and --analysis out")
     if not job.source.is_file():
         raise UsageError(f"{job.plugin} takes one sound file, and {printable_path(job.source)} is none")
     check_distinct([("IN", job.source)], [("OUT", job.target)])

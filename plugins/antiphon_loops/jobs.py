@@ -30,8 +30,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
         UsageError: The options do not go together.
         FileError: A file cannot be written.
     """
-    if job.midi_out is not None:
-        raise UsageError("loops writes no MIDI; leave --midi-out out")
     if not job.source.is_dir():
         raise UsageError(f"loops takes a folder of loops, and {str(job.source)!r} is a file")
     library = analyse(job.source, lambda n, of, _name: job.progress(ANALYSIS_SHARE * n / max(1, of)))

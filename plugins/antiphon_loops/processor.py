@@ -37,7 +37,7 @@ class Loops(Processor):
 
     inputs = ()
     outputs = (AUDIO_OUT,)
-    on_files = FileUse("antiphon_loops.jobs:run", default_source="loops", stems=ROLES)
+    on_files = FileUse("antiphon_loops.jobs:run", default_source="loops", stems=ROLES, beside=("analysis",))
     solo = ""
     """The only role that sounds, "" for all; set before `prepare`."""
     split = True

@@ -46,8 +46,12 @@ NEEDY = ProcessorInfo(
     (Param("ref", kind="file", default=""),),
     on_files=FileUse(needs=("ref",)),
 )
+TOOL = ProcessorInfo(
+    "tool", "Files.", "p", (AUDIO_IN,), (EVENTS_OUT,), (), files="p:run", beside=("midi-out", "analysis", "picture")
+)
+FOLDER = ProcessorInfo("folder", "Many.", "p", (), (AUDIO_OUT,), (), files="p:run", default_source="loops")
 SCORE = ProcessorInfo("score", "Writes notes.", "p", (EVENTS_IN,), (EVENTS_OUT,), ())
-CATALOG = Catalog({info.type: info for info in (ECHO, NEEDY, SCORE)})
+CATALOG = Catalog({info.type: info for info in (ECHO, NEEDY, SCORE, TOOL, FOLDER)})
 FILES = {"aa": Path("/files/aa.wav"), "bb": Path("/files/bb.mid")}
 
 
@@ -75,14 +79,18 @@ def test_a_name_that_looks_like_an_option_stays_a_name() -> None:
 
 
 def test_notes_and_analysis_lie_beside_the_sound() -> None:
-    words = command(asked(midi=True, analysis=True), path_of("aa"), Path("/out"))
+    task = asked("tool", midi=True, analysis=True, picture=True)
+    words = command(task, path_of("aa"), Path("/out"))
+    assert task.suffix == ".wav"
+    assert words[words.index("--picture") + 1] == "/out/picture.png"
     assert words[words.index("--midi-out") + 1] == "/out/notes.mid"
     assert words[words.index("--analysis") + 1] == "/out/analysis.json"
 
 
 def test_what_gives_notes_gives_midi() -> None:
     task = run_task(CATALOG, "score", {"file": "bb"}, path_of)
-    assert task.suffix == ".mid"
+    assert task.suffix == asked("tool").suffix == ".mid"
+    assert asked("tool", format="flac").suffix == ".flac"
 
 
 def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
@@ -109,7 +117,10 @@ def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
         ({"file": "zz"}, "no file 'zz'"),
         ({"file": 3}, "identifier"),
         ({"format": "exe"}, "one of"),
-        ({"format": ".mid"}, "gives sound"),
+        ({"format": ".mid"}, 'gives sound; "format" is one of wav'),
+        ({"midi": True}, 'echo writes no MIDI; leave "midi" out'),
+        ({"report": True}, 'echo writes no report; leave "report" out'),
+        ({"file": "bb"}, "echo takes sound, and the file is MIDI"),
         ({"format": "../x"}, "one of"),
         ({"tail": float("nan")}, "number of seconds"),
         ({"tail": 1e9}, "0 to 60"),
@@ -121,6 +132,21 @@ def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
 def test_what_is_not_allowed_is_a_sentence(body: dict[str, Any], word: str) -> None:
     with pytest.raises(AntiphonError, match=word):
         asked(**body)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "body", "word"),
+    [
+        ("tool", {"tail": 1}, "sets the length of its result itself"),
+        ("tool", {"midi": True, "format": "mid"}, "one of wav"),
+        ("score", {}, "score takes notes"),
+        ("score", {"file": "bb", "format": "wav"}, "this gives notes"),
+        ("folder", {}, "works on a folder"),
+    ],
+)
+def test_what_does_not_go_together_is_a_sentence(plugin: str, body: dict[str, Any], word: str) -> None:
+    with pytest.raises(AntiphonError, match=word):
+        asked(plugin, **body)
 
 
 def test_a_plugin_that_needs_a_file_says_so() -> None:

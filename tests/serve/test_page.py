@@ -301,3 +301,40 @@ def test_the_microphone_and_a_dropped_file_are_the_input(server: ServerProcess, 
     tab.until("antiphon.level('in') > 0.2")
     tab.run("document.querySelector('.input button').click()")
     tab.until("antiphon.level('in') < 0.001")
+
+
+FAULTS = """
+window.faults = [];
+addEventListener('error', event => faults.push(event.message));
+addEventListener('unhandledrejection', event => faults.push(String(event.reason)));
+for (const kind of ['error', 'assert']) console[kind] = (...said) => faults.push(said.join(' '));
+"""
+ROOMS = "[...document.querySelectorAll('.rooms button')]"
+TWO_FRAMES = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+def test_no_error_whichever_room_is_left_and_however_fast(server: ServerProcess, browser: Chromium) -> None:
+    """Twice through all rooms, each shown; then with a change of size as a room is left, and several within a frame."""
+    tab = browser.tab()
+    tab.size(1440, 900)
+    tab.call("Page.enable")
+    tab.call("Page.addScriptToEvaluateOnNewDocument", source=FAULTS)
+    tab.go(f"http://127.0.0.1:{server.http}/")
+    tab.until(READY)
+    names = tab.run(f"{ROOMS}.map(button => button.innerText)")
+    assert len(names) >= 4
+    for name in [*names, *names]:
+        tab.run(f"{ROOMS}.find(button => button.innerText === '{name}').click()")
+        tab.until(f"document.querySelector('.app').dataset.room === '{name}'")
+        tab.run(f"{TWO_FRAMES}.then(() => 0)")
+    for number, name in enumerate([*names, *names]):
+        tab.run(f"{ROOMS}[0].click()")
+        tab.run(f"{TWO_FRAMES}.then(() => 0)")
+        tab.size(1200 + 40 * number, 800)
+        tab.run(f"{ROOMS}.find(button => button.innerText === '{name}').click()")
+    tab.run(
+        f"(async () => {{ for (let n = 0; n < 40; n++) {{ {ROOMS}[n % {len(names)}].click();"
+        f" if (n % 3) await {TWO_FRAMES}; }} }})()"
+    )
+    tab.run(f"{TWO_FRAMES}.then(() => 0)")
+    assert tab.run("faults") == []

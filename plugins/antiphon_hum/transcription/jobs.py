@@ -42,8 +42,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
         UsageError: The options do not go together.
         FileError: A file cannot be read or written.
     """
-    if job.analysis is not None:
-        raise UsageError("hum writes no analysis; leave --analysis out")
     if job.midi_out is not None:
         check_distinct([("IN", job.source), ("OUT", job.target)], [("--midi-out", job.midi_out)])
     if is_midi(job.target):

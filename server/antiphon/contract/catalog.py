@@ -18,6 +18,7 @@ class ProcessorInfo:
 
     Attributes:
         version: Number of its plugin's version: 0 for the files at the start, others for files saved since.
+        files, default_source, beside: As `Processor` declares them.
     """
 
     type: str
@@ -29,6 +30,9 @@ class ProcessorInfo:
     holds: bool = False
     on_files: FileUse = field(default_factory=FileUse)
     version: int = 0
+    files: str = ""
+    default_source: str = ""
+    beside: tuple[str, ...] = ()
 
     @property
     def cells(self) -> tuple[Param, ...]:
@@ -179,6 +183,9 @@ class Catalog:
                 item["holds"],
                 FileUse.from_json(item["on_files"]),
                 item["version"],
+                item["files"],
+                item["default_source"],
+                tuple(item["beside"]),
             )
         hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
         transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])

@@ -107,7 +107,7 @@ class JobBoard:
 
     async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> Upload:
         """Stores a client's file; see `FileShelf.receive`."""
-        entry = await self.files.receive(name, pieces)
+        entry = await self.files.receive(name, pieces, self._overviews.check)
         self._listed()
         return entry
 

@@ -6,7 +6,7 @@ import contextlib
 import secrets
 import shutil
 import time
-from collections.abc import AsyncIterator, Container
+from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from pathlib import Path
 
 from antiphon.io.http_message import Refusal
@@ -53,15 +53,18 @@ class FileShelf:
         self.entries = {file.id: file for file in table.files() if self._path(file).exists()}
         self._sizes: dict[str, int] = {}
         self._receiving = self._arriving = 0
-        for left in self.sent.glob("*.part"):
+        for left in self.sent.glob("*.part*"):
             left.unlink(missing_ok=True)
 
-    async def receive(self, name: str, pieces: AsyncIterator[bytes]) -> Upload:
+    async def receive(
+        self, name: str, pieces: AsyncIterator[bytes], check: Callable[[Path, str], Awaitable[None]]
+    ) -> Upload:
         """Writes a file as its pieces come in.
 
         Args:
             name: As the client calls it; its ending says what it holds.
             pieces: Its bytes.
+            check: Called with its path and name once it is there whole; raises `Refusal` where it is no sound or MIDI.
 
         Returns:
             Its entry.
@@ -77,13 +80,14 @@ class FileShelf:
         if self._receiving >= MAX_UPLOADS:
             raise Refusal(429, f"{MAX_UPLOADS} files are being received already; try again", (("Retry-After", "5"),))
         key = secrets.token_hex(6)
-        part = self.sent / f"{key}.part"
+        part = self.sent / f"{key}.part{suffix}"  # readers go by the ending
         self._receiving += 1
         try:
             size = await self._write(part, pieces)
             if not size:
                 raise Refusal(400, "the file is empty; send its bytes as the body")
             entry = Upload(key, shorten(_plain(name), NAME), suffix, size, time.time())
+            await check(part, entry.name)
             self._table.put_file(entry)  # first: a file without a row would never be removed
             part.replace(self._path(entry))
         except OSError as error:

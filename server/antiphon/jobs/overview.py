@@ -1,6 +1,7 @@
 """What a list shows of a file: its length and its waveform, in a few numbers.
 
-`python -m antiphon.jobs.overview PATH` prints them as JSON. The process is one of its own, since the web process holds
+`python -m antiphon.jobs.overview PATH` prints them as JSON; with `--header` behind it, it looks at the beginning of the
+file alone, and prints nothing. The process is one of its own, since the web process holds
 neither numpy nor decoders.
 """
 
@@ -14,6 +15,7 @@ from typing import Any
 
 from antiphon.errors import AntiphonError
 
+HEADER = "--header"
 POINTS = 240
 """Points of a waveform, each the greatest absolute sample of its share of the file."""
 _STEP = 1024
@@ -40,6 +42,19 @@ def overview(path: Path) -> dict[str, Any]:
         notes = sum(event.kind == "on" for _, event in score.events)
         return {"seconds": score.frames / 48000, "rate": 0, "channels": 0, "peaks": [], "notes": notes}
     return {**_sound(path), "notes": 0}
+
+
+def check_header(path: Path) -> None:
+    """Raises `FileError` where a sound's header, or a MIDI file, cannot be read; no sound is decoded."""
+    from antiphon.offline.note_file import is_midi, read
+
+    if is_midi(path):
+        read(path, 48000)
+        return
+    from antiphon.io.decode import Decoder
+
+    with Decoder(path):
+        pass
 
 
 def _sound(path: Path) -> dict[str, Any]:
@@ -70,7 +85,10 @@ def _sound(path: Path) -> dict[str, Any]:
 def main() -> int:
     """Prints the overview of the file that is named, or the reason why there is none."""
     try:
-        print(json.dumps(overview(Path(sys.argv[1]))))
+        if HEADER in sys.argv[2:]:
+            check_header(Path(sys.argv[1]))
+        else:
+            print(json.dumps(overview(Path(sys.argv[1]))))
     except AntiphonError as error:
         print(error, file=sys.stderr)
         return 1

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.io.http_message import Refusal
+from antiphon.jobs.overview import HEADER
 from antiphon.jobs.process import perform
 from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder
 
@@ -49,6 +50,22 @@ class Overviews:
             with contextlib.suppress(OSError):
                 self._path(key).write_text(outcome.printed)
             return found
+
+    async def check(self, path: Path, name: str) -> None:
+        """Looks at the header of a file that has arrived.
+
+        Args:
+            path: The file.
+            name: What its sender calls it.
+
+        Raises:
+            Refusal: 422, it is no sound, or no MIDI file; the text is the reader's.
+        """
+        outcome = await perform((str(path), HEADER), module=MODULE)
+        if outcome.status:
+            lines = outcome.complaint.splitlines()
+            reason = lines[-1] if lines else f"{name} cannot be read"
+            raise Refusal(422, reason.replace(str(path), name).replace(path.name, name))
 
     def remove(self, key: str) -> None:
         """Removes an overview, where there is one."""

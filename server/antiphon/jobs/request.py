@@ -8,17 +8,24 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, instead_of
-from antiphon.errors import AntiphonError, ParamError, WireError
+from antiphon.errors import ParamError, WireError
 from antiphon.graph import asset_names, patch_list
 from antiphon.graph.graph import known_type
 from antiphon.jobs.job import Task
 from antiphon.jobs.live_sets import live_set
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.shortening import shorten
-from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES
+from antiphon.runtime.sound_formats import FORMATS
 from antiphon.runtime.suggestion import instead
 
-RUN_KEYS = ("file", "params", "format", "midi", "analysis", "tail")
+BESIDE = {
+    "midi": ("midi-out", "notes.mid"),
+    "analysis": ("analysis", "analysis.json"),
+    "report": ("report", "report.json"),
+    "picture": ("picture", "picture.png"),
+}
+"""Fields that ask for a further result: the name of the option of `antiphon run`, and of the result."""
+RUN_KEYS = ("file", "params", "format", *BESIDE, "tail")
 RENDER_KEYS = ("file", "format", "seconds")
 LIVE_KEYS = ("file", "format", "bars", "midi")
 MOST_SECONDS = 3600.0
@@ -26,7 +33,9 @@ MOST_SECONDS = 3600.0
 MOST_BARS = 2048.0
 """Of a rendered live set."""
 MOST_TRIGGER = 7 * 24 * 3600.0
-NOTES = ".mid"
+FORMAT_NAMES = tuple(suffix.removeprefix(".") for suffix in FORMATS)
+SHOWN_FORMATS = f"{', '.join(FORMAT_NAMES[:-1])} or {FORMAT_NAMES[-1]}"
+NOTES, MIDI = ".mid", (".mid", ".midi")
 
 
 def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str], Path]) -> Task:
@@ -47,7 +56,10 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     """
     info = known_type(plugin, catalog)
     fields = _fields(body, RUN_KEYS)
+    if info.on_files.default_source:
+        raise WireError(f"{plugin} works on a folder, which HTTP does not take; render a patch that plays it instead")
     key, source = _file(fields, path_of)
+    _check_source(info, source)
     arguments: list[str] = []
     params = fields.get("params", {})
     if not isinstance(params, dict):
@@ -62,13 +74,17 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
         name = lacking.name
         raise ParamError(f'{plugin} does nothing without a {name}: "params": {{"{name}": {how}}}')
     if "tail" in fields:
+        if info.on_files.job:
+            raise WireError(f'{plugin} sets the length of its result itself; leave "tail" out')
         arguments += ["--tail", f"{_number(fields, 'tail', 60.0):g}"]
     beside = {}
-    if _switch(fields, "midi"):
-        beside["--midi-out"] = "notes.mid"
-    if _switch(fields, "analysis"):
-        beside["--analysis"] = "analysis.json"
-    return Task("run", plugin, key, _suffix(fields, _ending(info, source)), params, tuple(arguments), beside)
+    for name, (option, result) in BESIDE.items():
+        if _switch(fields, name):
+            if option not in info.on_files.beside:
+                raise WireError(f'{plugin} writes no {"MIDI" if name == "midi" else name}; leave "{name}" out')
+            beside[f"--{option}"] = result
+    suffix = _run_suffix(fields, info, source, asked=bool(beside))
+    return Task("run", plugin, key, suffix, params, tuple(arguments), beside)
 
 
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
@@ -192,24 +208,38 @@ def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
             return str(param.typed(value))
 
 
-def _suffix(fields: Mapping[str, Any], natural: str) -> str:
-    """The result's ending: a sound is written in the format that is asked for; notes are MIDI."""
+def _check_source(info: ProcessorInfo, source: Path) -> None:
+    """Raises `WireError` where the plugin takes sound and this is MIDI, or the other way round."""
+    if source.suffix in MIDI and info.first("events", "in") is None:
+        raise WireError(f"{info.type} takes sound, and the file is MIDI")
+    if source.suffix not in MIDI and info.first("audio", "in") is None and info.first("events", "in") is not None:
+        raise WireError(f"{info.type} takes notes: send a MIDI file")
+
+
+def _suffix(fields: Mapping[str, Any], natural: str, allowed: tuple[str, ...] = tuple(FORMATS)) -> str:
+    """The result's ending: the one that is asked for, which is one of `allowed`, or `natural`."""
     given = fields.get("format", natural)
     suffix = given.lower() if isinstance(given, str) else ""
     suffix = suffix if suffix.startswith(".") else f".{suffix}"
-    if natural == NOTES or suffix == NOTES:
-        if suffix != natural:
-            raise AntiphonError(f'this gives {"notes" if natural == NOTES else "sound"}; leave "format" out')
-    elif suffix not in FORMATS:
-        raise WireError(f'"format" is one of {SHOWN_SUFFIXES}')
+    if suffix not in allowed:
+        if allowed == (NOTES,):
+            raise WireError('this gives notes; leave "format" out')
+        either = ", or mid for the notes alone" if NOTES in allowed else ""
+        sound = "this gives sound; " if suffix in MIDI else ""
+        raise WireError(f'{sound}"format" is one of {SHOWN_FORMATS}{either}')
     return suffix
 
 
-def _ending(info: ProcessorInfo, source: Path) -> str:
-    """What a plugin gives: the format of its source where that is sound."""
-    if info.first("audio", "out") is None:
-        return NOTES
-    return source.suffix if source.suffix in FORMATS else ".wav"
+def _run_suffix(fields: Mapping[str, Any], info: ProcessorInfo, source: Path, *, asked: bool) -> str:
+    """The result's ending: the format of the source, or MIDI of what gives notes.
+
+    What writes a MIDI file beside its sound writes one alone as well: the sound is what is asked for with `midi`, or
+    with a format of sound.
+    """
+    sound = source.suffix if source.suffix in FORMATS else ".wav"
+    if "midi-out" in info.on_files.beside:
+        return _suffix(fields, sound if asked else NOTES, tuple(FORMATS) if asked else (*FORMATS, NOTES))
+    return _suffix(fields, NOTES, (NOTES,)) if info.first("audio", "out") is None else _suffix(fields, sound)
 
 
 def _number(fields: Mapping[str, Any], name: str, most: float, unit: str = "seconds") -> float:

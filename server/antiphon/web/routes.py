@@ -33,6 +33,7 @@ from antiphon.web.api.library import LibraryRoutes
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.osc_json import checked
 from antiphon.web.control_link import About, ControlLink
+from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
 from antiphon.web.page import files, phone, routes
@@ -125,6 +126,8 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
         about: The fixed OSC addresses and the OSC port.
     """
     methods = tuple(query.method(path, args, doc) for path, args, doc in about.methods)
+    messages = OscRefusals(control.osc)
+    server.closing.append(messages.close)
 
     async def status(request: HttpRequest) -> Response:
         return answer(await routes.status(server, control))
@@ -148,7 +151,7 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
 
     async def osc(request: HttpRequest) -> Response:
         address, args = _message(request)
-        control.send(address, *args)
+        await messages.send(address, *args)
         return Response(202)
 
     async def describe(request: HttpRequest) -> Response:

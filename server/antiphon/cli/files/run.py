@@ -84,10 +84,11 @@ def run(
         use = info.on_files
         if stems and not use.stems:
             raise UsageError(f"{plugin} writes no stems; leave --stems out")
-        drawn = {what: path for what, path in (("report", report_to), ("picture", picture)) if path}
-        for what in drawn:
+        asked = {"midi-out": midi_out, "analysis": analysis, "report": report_to, "picture": picture}
+        for what in (what for what, path in asked.items() if path):
             if what not in use.beside:
-                raise UsageError(f"{plugin} writes no {what}; leave --{what} out")
+                raise UsageError(f"{plugin} writes no {'MIDI' if what == 'midi-out' else what}; leave --{what} out")
+        drawn = {what: asked[what] for what in ("report", "picture") if asked[what]}
         jobs = plan_jobs(paths, out_dir, info)
         play_with(device, "auto", loaded, Graph((NodeSpec(plugin, plugin),)))
         values, fires = read_settings(plugin, param or [], loaded)
@@ -131,8 +132,6 @@ def run(
             )
             _by_itself(use.job, job)
             return
-        if midi_out or analysis:
-            raise UsageError(f"{plugin} writes no {'MIDI' if midi_out else 'analysis'}; leave that option out")
         from antiphon.cli.files.run_file import one
 
         if out_dir is None:

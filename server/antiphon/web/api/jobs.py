@@ -16,6 +16,7 @@ from antiphon.jobs.board import JobBoard
 from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.job import Job, Task
 from antiphon.jobs.live_sets import live_set
+from antiphon.jobs.multipart import FormFile
 from antiphon.jobs.request import live_task, render_task, run_task
 from antiphon.web.access import CodeGuard
 from antiphon.web.api.graph_json import plugin_json
@@ -25,7 +26,7 @@ log = logging.getLogger("antiphon.jobs")
 TYPES = {
     ".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg", ".aiff": "audio/aiff",
     ".aif": "audio/aiff", ".au": "audio/basic", ".mid": "audio/midi", ".midi": "audio/midi",
-    ".json": "application/json",
+    ".json": "application/json", ".png": "image/png",
 }  # fmt: skip
 """Media types of results, by ending."""
 
@@ -102,6 +103,11 @@ class JobRoutes:
 
     async def _receive(self, request: HttpRequest, pieces: AsyncIterator[bytes]) -> Response:
         name = parse_qs(request.query or "").get("name", [""])[0]
+        kind = request.headers.get("content-type", "")
+        if kind.lower().startswith("multipart/form-data"):
+            form = FormFile(kind, pieces)
+            pieces = await form.begin()
+            name = name or form.name
         entry = await self._board().receive(name, pieces)
         return answer(entry.plain(), 201, (("Location", f"/api/files/{entry.id}"),))
 

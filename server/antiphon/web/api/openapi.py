@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
+from antiphon.web.api.examples import EXAMPLES, Example
 from antiphon.web.api.schemas import (
     ANY,
     CLASSIFIED,
+    FORM,
     INTEGER,
     LIVE,
     NEXT,
@@ -39,12 +42,12 @@ class Operation:
         answers: Schema of the answer, or None for an empty one.
         status: Of the answer.
         body: Schema of the request's body, or None.
-        query: Names of query parameters and what they are.
         binary: Whether the body is a file.
+        form: Whether the file may come in a form too.
         file: Whether the answer is a file.
         token: Whether a GET needs the token too.
         lines: Whether the answer may be asked for as lines of JSON, by Accept.
-        optional: Names of query parameters that may be left out, and what they are.
+        query: Names of query parameters, which may be left out, and what they are.
     """
 
     method: str
@@ -53,12 +56,22 @@ class Operation:
     answers: Schema | None = None
     status: int = 200
     body: Schema | None = None
-    query: tuple[tuple[str, str], ...] = ()
     binary: bool = False
+    form: bool = False
     file: bool = False
     token: bool = False
     lines: bool = False
-    optional: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Its name for clients that are generated: the method and the words of the path."""
+        return "_".join([self.method, *re.findall(r"[a-z]+", self.path.removeprefix("/api"))])
+
+    @property
+    def example(self) -> Example:
+        """A request that works."""
+        return EXAMPLES.get((self.method, self.path), Example())
 
 
 OPERATIONS = (
@@ -93,7 +106,8 @@ OPERATIONS = (
     Operation("get", "/api/files", "The files that were sent.", list_of(ref("File"))),
     Operation(
         "post", "/api/files", "Send a file: sound or MIDI. Its bytes are the body.", ref("File"), 201,
-        query=(("name", "Its name; the ending says what it holds."),), binary=True,
+        query=(("name", "Its name, whose ending says what it holds; a form names its file itself."),),
+        binary=True, form=True,
     ),
     Operation("get", "/api/files/{id}", "One file.", ref("File")),
     Operation("get", "/api/files/{id}/content", "A file's bytes.", file=True),
@@ -113,7 +127,7 @@ OPERATIONS = (
     Operation(
         "post", "/api/classify/{name}", "Classify a sound: its bytes are the body, or a file that was sent is named.",
         CLASSIFIED, body=optional_of("file", file=TEXT), binary=True, lines=True,
-        optional=(("every", "Seconds of sound for each line, 1 to 60."),),
+        query=(("every", "Seconds of sound for each line, 1 to 60."),),
     ),
     Operation("get", "/api/library/map", "The library's tracks, artists and genres in two dimensions.", ref("Map")),
     Operation("post", "/api/library/map", "Place all tracks anew.", object_of(placing=SWITCH), 202),
@@ -160,6 +174,10 @@ def document() -> Schema:
             "version": version("antiphon"),
             "description": "Whatever may change something needs the token; with --lan, everything does.",
         },
+        "servers": [
+            {"url": "/", "description": "The server that this document comes from."},
+            {"url": "http://127.0.0.1:4401", "description": "`antiphon serve` as it starts, on this machine."},
+        ],
         "paths": paths,
         "components": {
             "schemas": SCHEMAS,
@@ -169,14 +187,14 @@ def document() -> Schema:
 
 
 def _operation(operation: Operation) -> Schema:
-    parts = [part[1:-1] for part in operation.path.split("/") if part.startswith("{")]
-    parameters = [{"name": part, "in": "path", "required": True, "schema": TEXT} for part in parts]
-    parameters += [
-        {"name": name, "in": "query", "required": True, "schema": TEXT, "description": doc}
-        for name, doc in operation.query
+    example = operation.example
+    parts = re.findall(r"\{(\w+)\}", operation.path)
+    parameters = [
+        {"name": part, "in": "path", "required": True, "schema": TEXT, "example": example.parts[part]} for part in parts
     ]
     parameters += [
-        {"name": name, "in": "query", "schema": TEXT, "description": doc} for name, doc in operation.optional
+        {"name": name, "in": "query", "schema": TEXT, "description": doc, "example": example.query[name]}
+        for name, doc in operation.query
     ]
     answered: Schema = {"description": "Done."}
     if operation.file:
@@ -188,6 +206,7 @@ def _operation(operation: Operation) -> Schema:
     elif operation.answers is not None:
         answered["content"] = {"application/json": {"schema": operation.answers}}
     shown: Schema = {
+        "operationId": operation.id,
         "summary": operation.summary,
         "parameters": parameters,
         "responses": {
@@ -200,11 +219,14 @@ def _operation(operation: Operation) -> Schema:
         shown["responses"]["206"] = {**answered, "description": "The part that was asked for."}
     if operation.method != "get" or operation.token:
         shown["security"] = [{"token": []}]
+    sent = {"schema": operation.body, "example": example.body}
     if operation.binary:
         content = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
         if operation.body is not None:
-            content["application/json"] = {"schema": operation.body}
+            content["application/json"] = sent
+        if operation.form:
+            content["multipart/form-data"] = {"schema": FORM}
         shown["requestBody"] = {"required": True, "content": content}
     elif operation.body is not None:
-        shown["requestBody"] = {"required": True, "content": {"application/json": {"schema": operation.body}}}
+        shown["requestBody"] = {"required": True, "content": {"application/json": sent}}
     return shown

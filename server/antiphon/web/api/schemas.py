@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from antiphon.jobs.request import FORMAT_NAMES
+
 Schema = dict[str, Any]
 
 
@@ -34,6 +36,8 @@ SWITCH: Schema = {"type": "boolean"}
 ANY: Schema = {"type": "object"}
 VALUE: Schema = {"type": ["number", "string", "boolean", "null"]}
 """Of a parameter."""
+FORMAT: Schema = {"type": "string", "enum": list(FORMAT_NAMES)}
+"""Of a sound that is written."""
 SCHEMAS: dict[str, Schema] = {
     "Error": object_of(error=TEXT),
     "File": object_of(id=TEXT, name=TEXT, bytes=INTEGER, created=NUMBER),
@@ -123,11 +127,14 @@ RUN = optional_of(
     "file",
     file=TEXT,
     params=ANY,
-    format=TEXT,
+    format={"type": "string", "enum": [*FORMAT_NAMES, "mid"]},
     midi=SWITCH,
     analysis=SWITCH,
+    report=SWITCH,
+    picture=SWITCH,
     tail={**NUMBER, "minimum": 0, "maximum": 60},
 )
+FORM = object_of(file={"type": "string", "format": "binary"})
 LIVE = object_of(
     on=SWITCH,
     start=TEXT,
@@ -146,8 +153,8 @@ LIVE = object_of(
 )
 WORDS = list_of(object_of(name=TEXT, signature=TEXT, doc=TEXT))
 SCRIPT = object_of(name=TEXT, text=TEXT, version=INTEGER, by=TEXT)
-RENDER = optional_of(file=TEXT, format=TEXT, seconds={**NUMBER, "minimum": 0, "maximum": 3600})
-RENDER_LIVE = optional_of(file=TEXT, format=TEXT, bars={**NUMBER, "minimum": 0, "maximum": 2048}, midi=SWITCH)
+RENDER = optional_of(file=TEXT, format=FORMAT, seconds={**NUMBER, "minimum": 0, "maximum": 3600})
+RENDER_LIVE = optional_of(file=TEXT, format=FORMAT, bars={**NUMBER, "minimum": 0, "maximum": 2048}, midi=SWITCH)
 TRACK_OR_PATH: Schema = {"type": ["string", "integer"]}
 TRACKS: Schema = {"anyOf": [TRACK_OR_PATH, list_of(TRACK_OR_PATH)]}
 NEXT = optional_of(

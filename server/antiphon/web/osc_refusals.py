@@ -1,0 +1,117 @@
+"""OSC messages sent to control by a socket of their own, so that `/fail` answers are read."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import socket
+from collections import deque
+from dataclasses import dataclass
+
+from antiphon.errors import WireError
+from antiphon.io.http_message import Refusal
+from antiphon.wire.osc import MAX_DATAGRAM, Arg, Message, decode, encode, shown
+
+PATIENCE = 1.0
+"""Seconds that a message's refusal is waited for. One that control has not handled by then is sent all the same."""
+MAX_WAITING = 256
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sent:
+    address: str
+    number: int
+    refusal: asyncio.Future[str]
+
+
+class OscRefusals:
+    """Sends a message and then `/ping`: control handles one sender's messages in order and answers both at once."""
+
+    def __init__(self, osc: tuple[str, int]) -> None:
+        """Opens no socket before the first message. osc: host and port of the OSC socket."""
+        self._osc = osc
+        self._socket: socket.socket | None = None
+        self._sent: deque[_Sent] = deque()
+        self._number = random.randrange(2**30)
+
+    async def send(self, address: str, *args: Arg) -> None:
+        """Sends a message as any client of this machine does.
+
+        Args:
+            address: The OSC address.
+            args: Its arguments.
+
+        Raises:
+            Refusal: Control refuses it: 404 where there is no such address, 422 for its arguments or its moment; 503
+                where too many wait.
+            WireError: It cannot be encoded, or the socket is full.
+        """
+        if len(self._sent) >= MAX_WAITING:
+            raise Refusal(503, "too many messages wait for the server; try again", (("Retry-After", "1"),))
+        sock = self._opened()
+        self._number += 1
+        sent = _Sent(address, self._number % 2**31, asyncio.get_running_loop().create_future())
+        try:
+            for packet in (encode(address, *args), encode("/ping", sent.number)):
+                sock.send(packet)
+        except ConnectionRefusedError:
+            return
+        except OSError as error:
+            raise WireError(f"{address} was not sent ({error.strerror}); try again") from None
+        self._sent.append(sent)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                reason = await sent.refusal
+        except TimeoutError:
+            return
+        finally:
+            if sent in self._sent:
+                self._sent.remove(sent)
+        if reason:
+            raise Refusal(404 if reason.startswith("there is no ") else 422, f"{address}: {reason}")
+
+    async def close(self) -> None:
+        """Closes the socket, where one is open."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket.fileno())
+            self._socket.close()
+            self._socket = None
+
+    def _opened(self) -> socket.socket:
+        if self._socket is None:
+            self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            self._socket.setblocking(False)
+            self._socket.connect(self._osc)
+            asyncio.get_running_loop().add_reader(self._socket.fileno(), self._read)
+        return self._socket
+
+    def _read(self) -> None:
+        assert self._socket is not None
+        while True:
+            try:
+                data = self._socket.recv(MAX_DATAGRAM)
+            except BlockingIOError:
+                return
+            except OSError:  # nothing has this port: control was killed
+                self._settle(len(self._sent))
+                return
+            message = decode(data)
+            if isinstance(message, Message):
+                self._take(message)
+
+    def _take(self, message: Message) -> None:
+        match message.address, message.args:
+            case b"/fail", (str(address), str(reason), *_):
+                if self._sent and address == shown(self._sent[0].address.encode()):
+                    self._settle(1, reason)
+            case b"/pong", (int(number), *_):
+                numbers = [sent.number for sent in self._sent]
+                if number in numbers:
+                    self._settle(numbers.index(number) + 1)
+
+    def _settle(self, count: int, reason: str = "") -> None:
+        """Takes the oldest messages as handled; reason: why they are refused, "" where they are not."""
+        for _ in range(count):
+            sent = self._sent.popleft()
+            if not sent.refusal.done():
+                sent.refusal.set_result(reason)

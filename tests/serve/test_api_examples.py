@@ -1,0 +1,309 @@
+"""Each operation of the HTTP API by the example in its OpenAPI document, played against one server.
+
+What is looked at is the result: the status and the schema of the answer, and where sound or notes come out, their
+length, rate and level.
+"""
+
+from __future__ import annotations
+
+import http.client
+import io
+import json
+import re
+import urllib.parse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jsonschema_rs
+import mido
+import numpy as np
+import pytest
+import soundfile
+from tests import audio
+from tests.waiting import until
+
+from antiphon.bench.rig import ServerProcess
+from antiphon.library import scanning
+from antiphon.library.catalogue import Catalogue
+from antiphon.web.api import examples, openapi
+from antiphon.web.api.openapi import Operation
+from antiphon.web.api.schemas import ref
+
+RATE, SECONDS, HERTZ = 48000, 3.5, 220.0
+NEEDS_LAN = {"get_phone": "tests/web/test_lan.py has such a server"}
+"""Operations that a server on this machine alone refuses, and what tests the answer."""
+TAIL = 10.0
+"""Seconds, at most, in which a set's echoes die away."""
+
+
+class Answered(NamedTuple):
+    """An answer: its status, its media type and its body."""
+
+    status: int
+    type: str
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+class Client:
+    """A client with the token, that knows which file was sent and which job is under way."""
+
+    def __init__(self, server: ServerProcess) -> None:
+        self.server = server
+        self.token = next(server.home.rglob("token")).read_text().strip()
+        self.ids = {examples.FILE: "", examples.JOB: ""}
+
+    def ask(self, method: str, path: str, body: Any = None, kind: str = "") -> Answered:
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.http, timeout=120)
+        try:
+            data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+            kind = kind or ("application/octet-stream" if isinstance(body, bytes) else "application/json")
+            headers = {"Authorization": f"Bearer {self.token}", "Content-Type": kind}
+            connection.request(method.upper(), path, data, headers)
+            answer = connection.getresponse()
+            return Answered(answer.status, answer.headers["Content-Type"] or "", answer.read())
+        finally:
+            connection.close()
+
+    def real(self, text: str) -> str:
+        """A text of an example with the identifiers that this server gave."""
+        for shown, given in self.ids.items():
+            text = text.replace(shown, given)
+        return text
+
+    def play(self, operation: Operation) -> Answered:
+        """Sends an operation's example."""
+        example = operation.example
+        path = self.real(operation.path.format(**example.parts))
+        if example.query and not operation.lines:
+            path += "?" + urllib.parse.urlencode(example.query)
+        sound = operation.binary and example.body is None
+        body = take() if sound else example.body and json.loads(self.real(json.dumps(example.body)))
+        return self.ask(operation.method, path, body)
+
+    def send(self, name: str, content: bytes) -> str:
+        answered = self.ask("post", f"/api/files?name={name}", content)
+        assert answered.status == 201, answered
+        return str(answered.json["id"])
+
+    def done(self, key: str) -> dict[str, Any]:
+        """The job, once it is done."""
+        until(lambda: self.ask("get", f"/api/jobs/{key}").json["state"] in ("done", "failed"), 60.0, "the job is done")
+        job: dict[str, Any] = self.ask("get", f"/api/jobs/{key}").json
+        assert (job["state"], job["error"]) == ("done", ""), job
+        return job
+
+    def result(self, key: str, name: str = "") -> bytes:
+        answered = self.ask("get", f"/api/jobs/{key}/result/{name}".removesuffix("/"))
+        assert answered.status == 200, answered
+        return answered.body
+
+
+def take() -> bytes:
+    """A sound in stereo: a held tone with overtones from half a second on, in soft noise."""
+    made = audio.noise(round(SECONDS * RATE), 2, -60.0)
+    for n in range(1, 8):
+        made[:, RATE // 2 :] += audio.sine(HERTZ * n, SECONDS - 0.5, level=-10.0 - 4.0 * n, channels=2)
+    file = io.BytesIO()
+    soundfile.write(file, made.T, RATE, format="WAV", subtype="PCM_24")
+    return file.getvalue()
+
+
+def heard(content: bytes) -> tuple[float, int, str, float]:
+    """A sound's length in seconds, rate, format and level."""
+    samples, rate = soundfile.read(io.BytesIO(content), dtype="float32", always_2d=True)
+    kind = soundfile.info(io.BytesIO(content)).format.removesuffix("EX")
+    return len(samples) / rate, rate, kind, audio.level(samples.T)
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    home = tmp_path_factory.mktemp("served")
+    music = home / "music"
+    music.mkdir()
+    rng = np.random.default_rng(1)
+    for n in range(6):
+        with soundfile.SoundFile(music / f"{n}.wav", "w", 8000, 1) as file:
+            file.title, file.artist, file.genre = f"Tone {n}", ("Sine", "Saw")[n % 2], ("Soft", "Hard")[n % 2]
+            file.write(audio.sine(200.0 + 40.0 * n, 25.0, 8000)[0])
+    with Catalogue(home / "data" / "library") as catalogue:
+        scanning.add(catalogue, [music], lambda *_: None)
+        for n, (digest, *_) in enumerate(catalogue.sounds()):
+            vector = (3.0 * np.eye(3)[n % 2] + rng.normal(0.0, 0.3, 3)).tolist()
+            catalogue.put_results(digest, {"timbre": (1, {"embedding": vector}, "")})
+    with ServerProcess("--audio", "headless", "--live", "--patch", "band", home=home, wait=120.0) as server:
+        yield Client(server)
+
+
+def conforms(document: dict[str, Any], schema: dict[str, Any], data: Any) -> None:
+    jsonschema_rs.validate({**schema, "components": document["components"]}, data)
+
+
+def promised(operation: Operation) -> tuple[float, float, int, str]:
+    """Of what an operation's job writes: the least and the greatest length in seconds, rate, and format."""
+    body = operation.example.body
+    kind = body.get("format", "wav").upper()
+    match operation.id:
+        case "post_run_plugin":
+            return SECONDS, SECONDS, RATE, kind
+        case "post_render_patch":
+            return body["seconds"], body["seconds"], RATE, kind
+        case "post_live_sets_name_render":
+            script = Path("patches/live", operation.example.parts["name"] + ".py").read_text()
+            (bpm,) = re.findall(r"^tempo\((\d+)\)", script, re.MULTILINE)
+            bars = body["bars"] * 4 * 60.0 / float(bpm)
+            return bars, bars + TAIL, RATE, kind
+    raise AssertionError(f"say what {operation.id} promises")
+
+
+def test_every_example_works(client: Client) -> None:
+    document = json.loads(client.ask("get", "/api/openapi.json").body)
+    played = []
+    # what removes comes last, and what is done to a file or a job after it is there
+    order = sorted(openapi.OPERATIONS, key=lambda one: (one.method == "delete", one.id == "get_live_script"))
+    for operation in order:
+        answered = client.play(operation)
+        if operation.id in NEEDS_LAN:
+            assert answered.status == 409, answered
+            assert "--lan" in answered.json["error"]
+            continue
+        said = f"{operation.id}: {answered.status} {answered.body[:300]!r}"
+        assert answered.status == operation.status, said
+        if operation.file:
+            seconds, _, _, level = heard(answered.body)
+            assert seconds == (20.0 if "tracks" in operation.path else SECONDS), said
+            assert level > -40.0, said
+        elif operation.answers is not None:
+            conforms(document, operation.answers, answered.json)
+        else:
+            assert not answered.body, said
+        if operation.answers == ref("Overview"):
+            assert answered.json["seconds"] == SECONDS
+            assert max(answered.json["peaks"]) > 0.1
+        elif operation.answers == ref("File") and operation.method == "post":
+            client.ids[examples.FILE] = answered.json["id"]
+        elif operation.answers == ref("Job") and operation.status == 202 and operation.example.body:
+            key = answered.json["id"]
+            client.done(key)
+            length, rate, kind, level = heard(client.result(key))
+            least, most, *form = promised(operation)
+            assert [rate, kind] == form, said
+            assert least - 0.001 < length < most + 0.001, f"{length} s, {said}"
+            assert level > -50.0, said
+            client.ids[examples.JOB] = client.ids[examples.JOB] or key
+        played.append(operation.id)
+    assert len(played) == len(openapi.OPERATIONS) - len(NEEDS_LAN)
+
+
+def test_what_examples_change_is_changed(client: Client) -> None:
+    """What an answer without a body, or a bare yes, says nothing of."""
+    by_id = {operation.id: operation for operation in openapi.OPERATIONS}
+    body = by_id["post_osc"].example.body
+    client.ask("post", "/api/osc", {**body, "args": [0.25]})
+    assert client.server.ask(body["address"])[1] == [0.25]
+    client.play(by_id["post_osc"])
+    assert client.server.ask(body["address"])[1] == pytest.approx(body["args"])
+    run = {**by_id["post_live_eval"].example.body, "version": 2}
+    assert client.ask("post", "/api/live/eval", run).status == 202
+    until(lambda: client.ask("get", "/api/live").json.get("playing"), 20.0, "the script plays")
+    state = client.ask("get", "/api/live").json
+    assert (state["version"], state["fault"], state["silent"]) == (2, None, False)
+    client.ask("post", "/api/live/stop", {})
+    until(lambda: not client.ask("get", "/api/live").json["playing"], 20.0, "it has ended")
+
+
+def test_hum_gives_the_notes_beside_the_sound_and_alone(client: Client) -> None:
+    file = client.send("voice.wav", take())
+    both, alone = (
+        client.done(client.ask("post", "/api/run/hum", {"file": file, **more}).json["id"])
+        for more in ({"midi": True}, {})
+    )
+    assert [result["name"] for result in both["results"]] == ["out.wav", "notes.mid"]
+    assert [result["name"] for result in alone["results"]] == ["out.mid"]
+    length, rate, _, level = heard(client.result(both["id"]))
+    assert (length, rate, level > -50.0) == (SECONDS, RATE, True)
+    for content in (client.result(both["id"], "notes.mid"), client.result(alone["id"])):
+        notes = [one.note for one in mido.MidiFile(file=io.BytesIO(content)) if one.type == "note_on" and one.velocity]
+        assert notes == [57]
+
+
+@pytest.mark.parametrize(
+    ("plugin", "body", "sentence"),
+    [
+        ("hum", {"analysis": True}, 'hum writes no analysis; leave "analysis" out'),
+        ("hum", {"midi": True, "format": "mid"}, '"format" is one of wav, '),
+        ("hum", {"tail": 2}, 'leave "tail" out'),
+        ("denoise", {"midi": True}, 'denoise writes no MIDI; leave "midi" out'),
+        ("accompany", {}, "accompany takes notes: send a MIDI file"),
+        ("loops", {}, "loops works on a folder"),
+        ("summary", {"analysis": True}, 'summary writes no analysis; leave "analysis" out'),
+    ],
+)
+def test_wrong_combinations_are_refused_at_the_request(
+    client: Client, plugin: str, body: dict[str, Any], sentence: str
+) -> None:
+    client.ids.setdefault("take", client.ids.get("take") or client.send("take.wav", take()))
+    answered = client.ask("post", f"/api/run/{plugin}", {"file": client.ids["take"], **body})
+    assert answered.status == 400
+    assert sentence in answered.json["error"]
+    assert "--" not in answered.json["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "sentence"),
+    [
+        ({"address": "/node/nosuch/wet", "args": [0.5]}, 404, "there is no node 'nosuch'"),
+        ({"address": "/node/echo/nosuch", "args": [0.5]}, 422, "echo has no parameter 'nosuch'"),
+        ({"address": "/nosuch"}, 404, "no such address"),
+        ({"address": "/node/echo/feedback", "args": ["loud"]}, 422, "feedback"),
+        ({"address": "/patch/load", "args": []}, 422, "/patch/load"),
+    ],
+)
+def test_a_message_that_is_refused_says_so(client: Client, body: dict[str, Any], status: int, sentence: str) -> None:
+    answered = client.ask("post", "/api/osc", body)
+    assert answered.status == status, answered
+    assert sentence in answered.json["error"]
+
+
+def form(*parts: tuple[str, bytes]) -> bytes:
+    """A form as curl sends it: parts with their Content-Disposition."""
+    made = b"".join(b"--line\r\nContent-Disposition: form-data; %s\r\n\r\n%s\r\n" % (d.encode(), b) for d, b in parts)
+    return made + b"--line--\r\n"
+
+
+def test_a_file_in_a_form(client: Client) -> None:
+    """What `curl -F file=@take.wav` sends, with another field before it."""
+    body = form(('name="note"', b"first try"), ('name="file"; filename="take.wav"', take()))
+    kind = "multipart/form-data; boundary=line"
+    answered = client.ask("post", "/api/files", body, kind)
+    assert answered.status == 201, answered
+    assert answered.json["name"] == "take.wav"
+    assert client.ask("get", f"/api/files/{answered.json['id']}/content").body == take()
+    for wrong, sentence in (
+        (form(('name="note"', b"x")), "-F file=@take.wav"),
+        (body[:-2000], "ends before"),
+        (b"no form", "not the form"),
+    ):
+        refused = client.ask("post", "/api/files", wrong, kind)
+        assert refused.status == 400
+        assert sentence in refused.json["error"]
+
+
+def test_what_is_no_sound_is_refused_as_it_comes(client: Client) -> None:
+    before = client.ask("get", "/api/files").json
+    for name, content in (
+        ("x.mp3", b"abc"),
+        ("x.wav", b"RIFF but no sound"),
+        ("x.mid", b"MThd"),
+        ("x.mp3", b"\xff\xfbx"),
+    ):
+        answered = client.ask("post", f"/api/files?name={name}", content)
+        assert answered.status == 422, answered
+        assert name in answered.json["error"]
+        assert ".part" not in answered.json["error"]
+        assert str(client.server.home) not in answered.json["error"]
+    assert client.ask("get", "/api/files").json == before
