@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from antiphon.demo.hum_loop import SUNG
+from antiphon.demo.hum_loop import SUNG, sung_places
 from antiphon.demo.melody_loop import BPM, FRAMES, RATE
 from antiphon.runtime.paths import write_atomic
 from antiphon_models.material.singing import ScoreNote, singing
@@ -38,7 +38,7 @@ QUALITY = 0.35
 
 
 def sung() -> np.ndarray:
-    """float32 `[FRAMES]`: the phrases in their place in the loop, silence elsewhere."""
+    """float32: the phrases one behind the other, without the hummed ones between them."""
     whole = np.zeros(FRAMES)
     for n, ((beat, beats, number), word) in enumerate(zip(SUNG, WORDS, strict=True)):
         seconds = beats * 60.0 / BPM - APART
@@ -47,7 +47,8 @@ def sung() -> np.ndarray:
         at = round((beat * 60.0 / BPM - LEAD) * RATE)
         place = np.arange(at, at + len(sound)) % FRAMES
         whole[place] += sound / max(float(np.sqrt(np.mean(sound[round(LEAD * RATE) :] ** 2))), 1e-9)
-    return (PEAK * whole / np.abs(whole).max()).astype(np.float32)
+    phrases = np.concatenate([whole[place] for place in sung_places()])
+    return (PEAK * phrases / np.abs(phrases).max()).astype(np.float32)
 
 
 def main(path: Path) -> None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from antiphon.contract.pitch import frequency
 from antiphon.demo.melody_loop import BEAT, BPM, FRAMES, RATE, made_once, write
 
-NAME = "demo-hum-2.wav"
+NAME = "demo-hum-3.wav"
 """To be increased with every change of the loop: a cached file of that number is used unchecked."""
 LEVEL = 0.22
 # (beat, beats, note) in A minor: question, answer, question, ending
@@ -32,6 +32,9 @@ PHRASE = 8
 SUNG = tuple(note for note in MELODY if note[0] // PHRASE % 2)
 HUMMED = tuple(note for note in MELODY if note not in SUNG)
 VOICE = Path(__file__).with_name("voice.ogg")
+"""The sung phrases, one behind the other: four bars."""
+PICKUP = BEAT // 32
+"""Frames by which a sung phrase begins before its beat, for its first consonant."""
 # (Hz, bandwidth, gain): a hum's resonances, the nose's first
 _RESONANCES = ((270.0, 90.0, 1.0), (1000.0, 200.0, 0.16), (2300.0, 300.0, 0.05))
 _HARMONICS = 24
@@ -60,9 +63,17 @@ def hum() -> NDArray[np.float32]:
     voice = (voice + 0.02 * breath) * level
     voice *= LEVEL / np.sqrt(np.mean(voice[level > 0.5] ** 2)) * 0.7
     sung, _ = soundfile.read(VOICE, dtype="float64")
-    voice += sung * (0.85 * LEVEL / np.sqrt(np.mean(sung[np.abs(sung) > 0.1 * np.abs(sung).max()] ** 2)))
+    sung *= 0.85 * LEVEL / np.sqrt(np.mean(sung[np.abs(sung) > 0.1 * np.abs(sung).max()] ** 2))
+    for place, phrase in zip(sung_places(), np.split(sung, 2), strict=True):
+        voice[place] += phrase
     voice += 10.0 ** (-62.0 / 20.0) * random.standard_normal(FRAMES)
     return np.ascontiguousarray(np.stack([voice, voice]), np.float32)
+
+
+def sung_places() -> tuple[slice, ...]:
+    """Where in the loop the sung phrases are, in frames."""
+    first = (PHRASE * BEAT - PICKUP, 3 * PHRASE * BEAT - PICKUP)
+    return tuple(slice(at, at + PHRASE * BEAT) for at in first)
 
 
 def _score(random: np.random.Generator) -> tuple[Mono, Mono]:
