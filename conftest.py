@@ -7,7 +7,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -41,11 +41,15 @@ LIVE = (
     "plugins/antiphon_supercollider/tests/real",
 )
 """Folders whose tests start real servers, which keep time: marked `live`, they may be tried again (`tests/retries.py`).
-Of these no two run at once where the suite runs in several processes (`-n`)."""
+Of these no more than two run at once where the suite runs in several processes (`-n`)."""
 _LIVE = tuple(f"{folder}/" for folder in LIVE)
 HOME, NO_SKIPS = "ANTIPHON_HOME", "ANTIPHON_NO_SKIPS"
 NO_NPM = "npm is not installed"
 """What a skipped test says that may be skipped in any run: users and CI need no Node."""
+SECONDS, USUAL = "antiphon/seconds", 0.1
+"""Where the cache keeps what each file took; seconds of a test that is not known."""
+BEHIND = 5
+_took: dict[str, float] = {}
 _given = pytest.StashKey[str | None]()
 _held = pytest.StashKey[tempfile.TemporaryDirectory[str]]()
 
@@ -77,19 +81,47 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Scheduling | None:
-    """For `-n N --dist loadfile`: a file's tests share its fixtures, and the live ones share one process."""
+    """For `-n N --dist loadfile`: a file's tests share its fixtures, and the live ones share one process or two.
+
+    What is live goes first, then what took longest the last time (the number of tests, where that is not known).
+    """
     if config.getoption("dist") != "loadfile":
         return None
     from xdist.scheduler import LoadFileScheduling
 
+    seconds: dict[str, float] = config.cache.get(SECONDS, {}) if config.cache else {}
+
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "live" if nodeid.startswith(_LIVE) else super()._split_scope(nodeid)
+            if nodeid.startswith(_LIVE):
+                return "live: serve" if nodeid.startswith("tests/serve/") else "live: others"
+            return super()._split_scope(nodeid)
+
+        def _assign_work_unit(self, node: Any) -> None:
+            self.workqueue.move_to_end(max(self.workqueue, key=self._weight), last=False)
+            super()._assign_work_unit(node)
+
+        def _weight(self, scope: str) -> tuple[bool, float]:
+            return scope.startswith("live"), seconds.get(scope, USUAL * len(self.workqueue[scope]))
 
     return ByFile(config, log)  # type: ignore[arg-type]
 
 
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    file = report.nodeid.partition("::")[0]
+    _took[file] = _took.get(file, 0.0) + report.duration
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Among several processes those with live tests go before the others: what keeps time is not to wait for a core."""
+    if hasattr(item.config, "workerinput") and not item.nodeid.startswith(_LIVE) and os.nice(0) == 0:
+        os.nice(BEHIND)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
+    if config.cache and not hasattr(config, "workerinput"):
+        config.cache.set(SECONDS, config.cache.get(SECONDS, {}) | _took)
     before = config.stash[_given]
     if before is None:
         os.environ.pop(HOME, None)

@@ -69,8 +69,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     retries = _retries(terminalreporter)
     for test in retries.unlisted:
         terminalreporter.write_line(
-            f"TRIED AGAIN, which fails this run: {test} passed only then. Mend the race that is shown above; if the "
-            f"machine alone is at fault, list it with the reason in {LISTED}.",
+            f"TRIED AGAIN, which fails this run: {test} passed only then. Mend the race that is shown above: measure "
+            f"what is meant, wait for the event. {LISTED} lists those that may be tried again, and gets no longer.",
             red=True,
         )
     for test in retries.listed:

@@ -57,7 +57,8 @@ def storm(server: ServerProcess, node: str, param: str, seconds: float, *others:
 def again(folder: Path, out: Path, home: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     """(what was heard, what `replay` makes of it)."""
     env = {**os.environ, "ANTIPHON_HOME": str(home)} if home else None
-    subprocess.run([sys.executable, "-m", "antiphon", "replay", str(folder), str(out)], check=True, timeout=60, env=env)
+    command = [sys.executable, "-m", "antiphon", "replay", str(folder), str(out)]
+    subprocess.run(command, check=True, timeout=300, env=env)
     heard = soundfile.read(folder / "output.wav", dtype="float32", always_2d=True)[0]
     played = soundfile.read(out, dtype="float32", always_2d=True)[0]
     assert heard.shape == played.shape

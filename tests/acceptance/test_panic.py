@@ -90,7 +90,7 @@ def by_superdirt(server: ServerProcess, dirt: int) -> None:
 
 def by_http(server: ServerProcess, dirt: int) -> None:
     token = (server.home / "config" / "token").read_text().strip()
-    connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=300)
     connection.request("POST", "/api/panic", headers={"Authorization": f"Bearer {token}"})
     answer = connection.getresponse()
     assert (answer.status, answer.read()) == (200, b'{"sent": "/panic"}')
@@ -99,7 +99,7 @@ def by_http(server: ServerProcess, dirt: int) -> None:
 
 def by_websocket(server: ServerProcess, dirt: int) -> None:
     client = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
-    with socket.create_connection(("127.0.0.1", server.http), timeout=60) as sock:
+    with socket.create_connection(("127.0.0.1", server.http), timeout=300) as sock:
         sock.sendall(client.send(events.Request(host=f"127.0.0.1:{server.http}", target="/")))
         client.receive_data(sock.recv(65536))
         assert any(isinstance(event, events.AcceptConnection) for event in client.events())

@@ -300,7 +300,7 @@ def test_a_sound_that_is_not_there_is_said(antiphon: Command, place: Path) -> No
 def test_what_a_script_prints_is_not_its_music(spawn: Callable[..., subprocess.Popen[str]], place: Path) -> None:
     script(place, 'print("hello")\n' + BEAT)
     process = spawn("render", "set.py", "--bars", "1", "--out", "out.wav", "--tail", "0")
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "hello" in err
     assert "hello" not in out

@@ -61,7 +61,7 @@ def test_control_imports_nothing_of_a_transport_that_nobody_asks_for(
     settings: str, started: list[str], imported: list[str]
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", UNASKED, settings, *started], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", UNASKED, settings, *started], capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == imported

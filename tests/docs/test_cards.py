@@ -6,6 +6,7 @@ Those of `EXACT` are held to be what one run of the command wrote: no row of ano
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,15 +16,24 @@ from antiphon_models.learning import card
 from antiphon_models.learning.evaluation import Cell, Evaluation, column_title, columns, figure_lines
 
 ROOT = Path(__file__).parents[2]
-EVALUATIONS: dict[str, type[Evaluation]] = dict(load(check=False).factories["evaluations"])
-CARDS = sorted(name for name, factory in EVALUATIONS.items() if factory().card)
+MARKED = {
+    name: path
+    for path in sorted((ROOT / "plugins").glob("*/README.md"))
+    for name in re.findall(r"<!-- figures of ([\w-]+):", path.read_text())
+}
+"""By the name in the markers, without an import: each process that collects the tests would wait for all of them."""
 EXACT = ("denoise",)
 HEADING = r"`antiphon evaluate {}( --limit \d+)?( --seed \d+)?`, seed \d+, Antiphon \S+:"
 
 
-@pytest.mark.parametrize("name", CARDS)
+@cache
+def evaluations() -> dict[str, Evaluation]:
+    return {name: factory() for name, factory in load(check=False).factories["evaluations"].items()}
+
+
+@pytest.mark.parametrize("name", MARKED)
 def test_the_figures_are_of_the_systems_and_measures_there_are(name: str) -> None:
-    evaluation = EVALUATIONS[name]()
+    evaluation = evaluations()[name]
     path = card.readme(name, evaluation)
     _, figures, _ = card.split(path, name)
     assert figures.strip(), f"{path} has no figures from the command: antiphon evaluate {name} --card"
@@ -64,7 +74,7 @@ def _as_written(lines: list[str]) -> list[str]:
 
 @pytest.mark.parametrize("name", EXACT)
 def test_the_figures_are_what_one_run_wrote(name: str) -> None:
-    evaluation = EVALUATIONS[name]()
+    evaluation = evaluations()[name]
     _, figures, _ = card.split(card.readme(name, evaluation), name)
     assert figures.strip(), f"the card has no figures; renew it: antiphon evaluate {name} --card"
     lines = figures.strip("\n").split("\n")[3:-1]
@@ -90,7 +100,6 @@ def _cells(evaluation: Evaluation, row: list[str]) -> list[Cell]:
 
 def test_markers_belong_to_evaluations() -> None:
     """A README with markers of a name that nothing registers could never be renewed."""
-    for path in sorted((ROOT / "plugins").glob("*/README.md")):
-        for name in re.findall(r"<!-- figures of ([\w-]+):", path.read_text()):
-            assert name in CARDS, f"{path}: nothing registers an evaluation {name!r} with this card"
-            assert card.readme(name, EVALUATIONS[name]()) == path
+    assert sorted(MARKED) == sorted(name for name, evaluation in evaluations().items() if evaluation.card)
+    for name, path in MARKED.items():
+        assert card.readme(name, evaluations()[name]) == path

@@ -21,7 +21,7 @@ def put(value: str) -> str:
 HOSTILE: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "nested lists": ("x = " + "[" * 100_000 + "]" * 100_000, ("line 1", "nested")),
     "nested tables": ("x = " + "{a=" * 20_000, ("line 1", "nested")),
-    "a million keys": ("\n".join(f"k{n} = 1" for n in range(1_000_000)), ("larger", "256 KiB")),
+    "a million lines": ("k = 1\n" * 1_000_000, ("larger", "256 KiB")),
     "many keys": ("format = 1\n" + "\n".join(f"k{n}=1" for n in range(20_000)), ("line 2", "k0")),
     "long dotted key": ("a" + ".a" * 100_000 + " = 1", ("line 1", "parts")),
     "many dotted keys": ("format = 1\n" + "\n".join(f"a.b.c.d.e.f.g{n}=1" for n in range(10_000)), ("line 2", "a")),
@@ -75,7 +75,7 @@ def test_into_a_playing_server(calm: ServerProcess, name: str) -> None:
     assert resident(calm.pids()["control"]) < 256 << 20
 
 
-@pytest.mark.parametrize("name", ["a million keys", "huge number", "unknown parameter"])
+@pytest.mark.parametrize("name", ["a million lines", "huge number", "unknown parameter"])
 def test_at_the_start(antiphon: Antiphon, folder: Path, name: str) -> None:
     text, named = HOSTILE[name]
     (folder / "hostile.toml").write_bytes(text if isinstance(text, bytes) else text.encode())

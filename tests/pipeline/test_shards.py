@@ -111,7 +111,7 @@ def test_no_run_goes_on_without_its_workers_and_no_worker_without_its_run(toml: 
         until(lambda: len(workers_of(process.pid)) == 2, 60, "there are no workers")
         workers = workers_of(process.pid)
         os.kill(workers[0] if victim == "a worker" else process.pid, signal.SIGKILL)
-        _, complaint = process.communicate(timeout=60)
+        _, complaint = process.communicate(timeout=300)
     finally:
         process.kill()
     if victim == "a worker":

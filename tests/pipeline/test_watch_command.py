@@ -36,7 +36,7 @@ def watched(folder: Path, more: str = "") -> Iterator[subprocess.Popen[str]]:
     finally:
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
+        process.communicate(timeout=300)
 
 
 def journal(folder: Path) -> list[dict[str, Any]]:
@@ -66,7 +66,7 @@ def test_files_are_answered_once_across_a_kill_and_a_file_in_writing_when_it_is_
     with watched(tmp_path) as process:
         until(lambda: len(names(tmp_path)) == 3, 20, "a file is analysed that came meanwhile")
         process.send_signal(signal.SIGTERM)
-        out, said = process.communicate(timeout=60)
+        out, said = process.communicate(timeout=300)
     assert [json.loads(line)["name"] for line in out.splitlines()] == ["b.wav"]
     assert said.startswith(f"sounds that arrive in {tmp_path / 'in'} are analysed; Ctrl-C ends it\n")
     assert "1 analysed, 0 bad, 0 left, 0 refused, 0 lost" in said

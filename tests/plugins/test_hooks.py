@@ -301,11 +301,11 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
         until(lambda: all(f"{plugin} event patch" in lines(log) for plugin in NAMES), 10.0, "the event")
         answers = {}
         for plugin, name in NAMES.items():
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/plugins/{name}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/plugins/{name}", timeout=300) as answer:
                 answers[plugin] = answer.read().decode().strip()
         turned = {}
         for plugin, name in NAMES.items():
-            with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/plugins/{name}/turn", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/plugins/{name}/turn", timeout=300) as answer:
                 turned[plugin] = answer.read().decode()
         server.sync()
         gain = server.ask("/node/gain/gain")[1][0]

@@ -116,7 +116,7 @@ def test_the_pure_parts_touch_no_world(name):
 def test_control_reads_patches_without_numpy(name):
     assert "numpy" not in reached(files(name.replace(".", "/")))
     run = f"import sys, antiphon.{name}; assert not {{'numpy', 'torch', 'asyncio'}} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": str(SERVER)}, timeout=60)
+    subprocess.run([sys.executable, "-c", run], check=True, env={**os.environ, "PYTHONPATH": str(SERVER)}, timeout=300)
 
 
 def heavy(file):
@@ -182,8 +182,31 @@ def test_a_process_that_has_loaded_everything_has_loaded_nothing_heavy(start):
         [sys.executable, "-c", run],
         check=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, ROOTS))},
-        timeout=60,
+        timeout=300,
     )
+
+
+def test_a_command_builds_no_other_command_and_imports_no_numpy():
+    run = (
+        "import sys; from antiphon.cli.commands import application; from typer.main import get_command;"
+        "sys.argv = ['antiphon', 'status']; app = application(sys.argv[1:]);"
+        "print(*get_command(app).commands); from antiphon.cli.terminal.errors import run;"
+        "code = run(app, ['status', '--http-port', '1']);"
+        "print(code, *{'numpy', 'pydantic', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", run], capture_output=True, text=True, check=True, timeout=300)
+    assert done.stdout.splitlines() == ["status", "1"]
+
+
+def test_what_names_no_command_is_answered_by_all_of_them():
+    from typer.main import get_command
+
+    from antiphon.cli.commands import application
+
+    every = set(get_command(application()).commands)
+    assert {"run", "serve", "library"} < every
+    for typed in (["--help"], ["statu"], ["--version", "run"], []):
+        assert set(get_command(application(typed)).commands) == every
 
 
 BACKENDS = {"antiphon_pyo": {"info"}, "antiphon_supercollider": {"info"}}

@@ -39,7 +39,7 @@ def server(home: Path) -> Iterator[ServerProcess]:
 def ask(
     server: ServerProcess, method: str, path: str, body: Any = None, *, token: str = TOKEN, host: str = NAME
 ) -> tuple[int, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", server.http, timeout=300)
     try:
         headers = {"Host": host} | ({"Authorization": f"Bearer {token}"} if token else {})
         connection.request(method, path, None if body is None else json.dumps(body), headers)

@@ -33,7 +33,7 @@ class Client:
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self._token}"}
         with urllib.request.urlopen(
-            urllib.request.Request(self._base + path, data, headers, method=method), timeout=60
+            urllib.request.Request(self._base + path, data, headers, method=method), timeout=300
         ) as answer:
             content = answer.read()
             return json.loads(content) if "json" in answer.headers["Content-Type"] else content

@@ -195,7 +195,7 @@ def test_a_new_plugin_is_there_without_a_restart(server: ServerProcess, tmp_path
     until(lambda: {n["type"] for n in server.status()["nodes"]} == {"louder", "softer"}, 20.0, "both play")
     assert server.ask("/node/softer/by")[1] == [1.0]
     play_for(server, 0.3)
-    with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/node/softer/by?VALUE", timeout=60) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/node/softer/by?VALUE", timeout=300) as answer:
         assert json.loads(answer.read()) == {"VALUE": [1.0]}
     before = server.pids()
     for process in ("control", "engine"):

@@ -19,7 +19,7 @@ RATE = 48000
 
 
 def play_again(folder: Path, out: Path) -> np.ndarray:
-    subprocess.run([sys.executable, "-m", "antiphon", "replay", str(folder), str(out)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-m", "antiphon", "replay", str(folder), str(out)], check=True, timeout=300)
     return soundfile.read(out, dtype="float32", always_2d=True)[0]
 
 

@@ -47,7 +47,7 @@ async def asked(server: Any, method: str, path: str, data: Any = None, token: st
     """The status and the JSON of an answer."""
 
     def blocking() -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=300)
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         connection.request(method, path, None if data is None else json.dumps(data), headers)
         reply = connection.getresponse()

@@ -66,6 +66,6 @@ def test_asking_imports_no_torch_and_tells_the_truth() -> None:
     )
     pytest.importorskip("torch")
     env = {**os.environ, "PYTHONPATH": str(ROOT / "server")}
-    done = subprocess.run([sys.executable, "-c", run], env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", run], env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in ("cpu", "cuda")

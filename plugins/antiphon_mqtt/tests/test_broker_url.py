@@ -68,7 +68,7 @@ def test_a_password_is_covered_in_the_process_list() -> None:
         "print(Path('/proc/self/cmdline').read_bytes())"
     )
     done = subprocess.run(
-        [sys.executable, "-c", run, "--mqtt-url", url, "--block", "64"], capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", run, "--mqtt-url", url, "--block", "64"], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     assert f"--mqtt-url\\x00mqtt://u:{'x' * len(SECRET)}@h\\x00--block\\x0064" in done.stdout

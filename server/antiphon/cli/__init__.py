@@ -20,7 +20,7 @@ def main() -> None:
         from antiphon.cli.commands import application
         from antiphon.cli.terminal.errors import main as run
 
-        app = application()
+        app = application(sys.argv[1:])
     except KeyboardInterrupt:
         # no command has started yet
         sys.exit(130)

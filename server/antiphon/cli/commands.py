@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
+from typer.main import get_command_name
+from typer.models import CommandInfo
 
 from antiphon.cli.plugin_commands import CommandGroup, give_short_helps
 
@@ -12,8 +15,13 @@ WIDTH = 100
 """Columns of a help page at most: longer lines are hard to read, and the library's own 80 breaks most sentences."""
 
 
-def application() -> typer.Typer:
-    """The whole command line, with `--version` and the shell completion that typer brings."""
+def application(arguments: Sequence[str] = ()) -> typer.Typer:
+    """The whole command line, with `--version` and the shell completion that typer brings.
+
+    Args:
+        arguments: What was typed: if it begins with the name of a command, that is the only one in the result, because
+            typer builds all of them before it runs one, which takes longer than most take to run.
+    """
     app = typer.Typer(
         name="antiphon",
         cls=CommandGroup,
@@ -24,7 +32,22 @@ def application() -> typer.Typer:
     )
     app.callback()(_antiphon)
     register(app)
+    if arguments:
+        _leave_only(app, arguments[0])
     return app
+
+
+def _leave_only(app: typer.Typer, name: str) -> None:
+    commands = [known for known in app.registered_commands if _name(known) == name]
+    groups = [
+        group for group in app.registered_groups if group.typer_instance and group.typer_instance.info.name == name
+    ]
+    if commands or groups:
+        app.registered_commands, app.registered_groups = commands, groups
+
+
+def _name(command: CommandInfo) -> str:
+    return command.name or get_command_name(command.callback.__name__ if command.callback else "")
 
 
 def register(app: typer.Typer) -> None:

@@ -89,7 +89,7 @@ def render(
         done = subprocess.run(
             [scsynth, "-N", str(folder / "score.osc"), source, str(out), str(rate), "WAV", "float",
              "-o", "2", "-i", "2", "-m", "131072", "-V", "-1", "-D", "0", "-R", "0"],
-            capture_output=True, text=True, timeout=60, check=False,
+            capture_output=True, text=True, timeout=300, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         assert "FAILURE" not in done.stdout, done.stdout

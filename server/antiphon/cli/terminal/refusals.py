@@ -88,7 +88,8 @@ def _declared(param: Any) -> tuple[str, float | None, float | None]:
     described = getattr(param, "type_descriptor", None)
     if described is None:
         of = getattr(param, "type", None)
-        kind = {"integer": _WHOLE, "float": _NUMBER}.get(str(getattr(of, "name", "")).removesuffix(" range"), "")
+        name = str(getattr(of, "name", "")).removesuffix(" range")
+        kind = {"int": _WHOLE, "integer": _WHOLE, "float": _NUMBER}.get(name, "")
         return kind, getattr(of, "min", None), getattr(of, "max", None)
     annotation = next(iter(get_args(described.annotation)), described.annotation)
     kind = {int: _WHOLE, float: _NUMBER}.get(annotation, "")
