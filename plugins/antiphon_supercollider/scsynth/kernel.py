@@ -72,7 +72,7 @@ def shifted(s: i64p, first: i64, count: i64) -> i64:
         s[BridgeSlot.SHIFTED] = 0
     s[BridgeSlot.LAST] = first
     s[BridgeSlot.SHIFT] = shift
-    return shift
+    return i64(shift)
 
 
 @kernel
