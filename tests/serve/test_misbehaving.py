@@ -99,6 +99,20 @@ def test_a_failing_processor_is_passed_by_named_and_tried_again(
     assert np.any(np.abs(sound[:, 0] - 0.4) < 2e-3), "the dry input was heard meanwhile"
 
 
+def test_a_processor_that_was_too_slow_for_a_while_is_back_without_being_asked_for(
+    server: ServerProcess, tmp_path: Path
+) -> None:
+    server.send("/node/rogue/act", "slow")
+    assert "it is tried again in 2 s" in until_failed(server, 5.0)["reason"]
+    server.send("/node/rogue/act", "behave")
+    until(lambda: node(server)["state"] == "running", 5.0, "it is tried again")
+    until(lambda: "rogue is back" in server.standard_error(), 1.0, "that is said")
+    play_for(server, 0.2)
+    server.stop()
+    sound, _ = soundfile.read(tmp_path / "out.wav", dtype="float32", always_2d=True)
+    assert np.allclose(sound[-1200:-960], 0.2, atol=2e-3), "processed again"
+
+
 @pytest.mark.parametrize("act", ["hang", "crash"])
 def test_a_processor_that_takes_the_engine_down_is_passed_by_in_the_next(server: ServerProcess, act: str) -> None:
     before = server.pids()["engine"]

@@ -53,7 +53,11 @@ def test_it_starts_answers_and_ends_leaving_no_process(options: list[str], tmp_p
         assert server.lines[-1].startswith("ready")
         assert server.ask("/ping", 5)[1][0] == 5
         status = server.status()
-        assert status["engine"]["state"] == "running"
+        engine = status["engine"]
+        assert engine["state"] == "running"
+        assert engine["ahead"] >= 8
+        assert engine["wake_late_ms"] > 0.0, "it was measured"
+        assert f"{engine['ahead']} ahead (woken {engine['wake_late_ms']:.1f} ms late)" in server.lines[-1]
         assert status["workers"] == []
         assert status["synth"] is None
         pids = server.pids()

@@ -13,6 +13,10 @@ from antiphon.api.kernels import address_f32, call_c, i64, i64p, kernel, store_r
 
 DEPTH = 64
 """Blocks of sound in the ring."""
+MOST_SHIFTED = 2
+"""Blocks by which sound may be stored after its frame."""
+SHIFTED_CYCLES = 256
+"""Cycles after which sound is stored by its frames again."""
 MAX_PORTS = 40
 
 
@@ -28,11 +32,47 @@ class BridgeSlot(IntEnum):
     LOST = 6  # cycles whose sound came back without a number
     CAME = 7  # frame after the newest that has come back
     OUT = 8  # and 9: ports
+    LAST = 10  # first frame of the last block that came back, by its own number
+    SHIFT = 11  # frames after their own at which blocks are stored
+    SHIFTED = 12  # cycles since SHIFT is above 0
     IN = 16
     TAGS = 64  # DEPTH words: first frame of the block there, plus 1
 
 
 WORDS = 64 + DEPTH
+
+
+@kernel
+def shifted(s: i64p, first: i64, count: i64) -> i64:
+    """By how many frames the block that came back is stored after its own, so that what sounds is not broken.
+
+    While a client joins JACK, scsynth may get one block of the counter twice, and leave one out later: meanwhile its
+    sound is a block late by its number. A block that is the same again is one that scsynth has not computed anew.
+    """
+    block = s[BridgeSlot.BLOCK]
+    blocks = (first - s[BridgeSlot.LAST]) // block
+    shift = s[BridgeSlot.SHIFT]
+    if blocks == 0:
+        place = (first + shift) // block % DEPTH
+        kept = address_f32(s[BridgeSlot.DATA])
+        same = 1
+        for c in range(2, s[BridgeSlot.PORTS]):
+            port = address_f32(call_c(s[BridgeSlot.BUFFER], s[BridgeSlot.IN + c], count))
+            at = (place * s[BridgeSlot.PORTS] + c) * block
+            for n in range(block):
+                if port[n] != kept[at + n]:
+                    same = 0
+        if same == 0:
+            shift = shift + block
+    elif blocks > 1:
+        shift = shift - (blocks - 1) * block
+    s[BridgeSlot.SHIFTED] = s[BridgeSlot.SHIFTED] + 1
+    if shift <= 0 or blocks < 0 or shift > MOST_SHIFTED * block or s[BridgeSlot.SHIFTED] > SHIFTED_CYCLES:
+        shift = 0
+        s[BridgeSlot.SHIFTED] = 0
+    s[BridgeSlot.LAST] = first
+    s[BridgeSlot.SHIFT] = shift
+    return i64(shift)
 
 
 @kernel
@@ -55,6 +95,7 @@ def bridge_process(frames: i64, s: i64p) -> i64:
         last = (i64(h[block - 1]) << 24) + i64(w[block - 1])
         # a block in which the counter was not whole has another distance between its ends
         if first > 0 and first % block == 0 and last == first + block - 1 and first <= now:
+            first = first + shifted(s, first, count)
             place = first // block % DEPTH
             s[BridgeSlot.TAGS + place] = 0
             into = address_f32(s[BridgeSlot.DATA])

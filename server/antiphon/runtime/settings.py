@@ -43,7 +43,7 @@ class ServeSettings:
         rate: Frames per second: 44100, 48000 or 96000. In a running server what the driver runs at, as for `block`.
         block: Frames of a block, 32 to 2048.
         channels: Channels of input and output; not an option of the command line.
-        ahead: Blocks between input and output, 1 to 16; 0 chooses by `block`.
+        ahead: Blocks between input and output, 1 to 16; 0 chooses by `block` and by how late the machine wakes.
         surface: "HOST:PORT" of control surfaces that receive at another port than they send from (`--surface`).
         lan: The server answers the local network too, not this machine only; new addresses need approval.
         announce: With `lan`, where the server is announced by Zeroconf: "all" interfaces, "none", or the one with

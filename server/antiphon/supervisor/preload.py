@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -64,4 +65,5 @@ def warm(settings: ServeSettings, folder: Path) -> Warm:
     sound = None if path is None else process.load_sound(path, settings.rate)
     zygote().close()  # no other file is decoded here
     memory.unmap_clean("llvmlite")  # 43 MB that nothing uses again unless a plugin is reloaded
+    gc.freeze()  # a collection in a forked process would write to every page with an object, and so copy it
     return Warm(loaded, sound)

@@ -17,7 +17,7 @@ from typing import Any
 from antiphon.contract.block import StreamSpec
 from antiphon.control.state import CATALOG
 from antiphon.engine.shared import HeaderWord
-from antiphon.errors import FileError
+from antiphon.errors import AntiphonError, FileError
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import end_with_parent, flush, leave, unsignalled
 from antiphon.runtime.settings import ServeSettings
@@ -155,10 +155,21 @@ class Starts:
 
         return self._fork(weigh)
 
-    def zygote(self, kind: str) -> int:
-        """Starts the process that workers of `kind` are forked from."""
+    def zygote(self, kind: str, imports: str = "") -> int:
+        """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.command`."""
+        if kind == "none":  # it needs no module that this process has not: shared, it takes less memory and no time
+            return self._fork(zygote.Zygote(kind, self.parts.arena, self.parts.bells).run)
         with unsignalled():
-            return zygote.start(kind, self.parts.arena, self.parts.bells)
+            return zygote.start(kind, self.parts.arena, self.parts.bells, imports)
+
+    def plays_notes(self) -> bool:
+        """Whether the patch of the start has a synth, whose worker takes longest to be ready."""
+        from antiphon.graph.patch import load
+
+        with contextlib.suppress(AntiphonError):  # control reports it
+            patch = load(self._settings.patch, self._warm.plugins.catalog, trusted=True)
+            return any(node.type == "synth" for node in patch.graph.nodes)
+        return False
 
     def probe(self) -> int:
         """Starts the process that measures how late this machine wakes a thread."""

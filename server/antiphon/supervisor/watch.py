@@ -122,6 +122,9 @@ class Supervisor:
         self.starts.warm()
         self._synth = choosing.chosen().info
         self.starts.catalog()
+        if self._synth.zygote != "none" and self.settings.patch and self.starts.plays_notes():
+            # it imports while the patch is tried
+            self._adopt(_ZYGOTE + self._synth.zygote, self.starts.zygote(self._synth.zygote, self._synth.imports))
         self._start_first_recorder()
         self._adopt("weigher", self.starts.weigher())
         if _PROBE in self._children:

@@ -269,17 +269,22 @@ class Zygote:
             self._start_wanted(entry)
 
 
-def command(kind: str, arena: Arena, bells: Bells, lifeline: int = -1) -> tuple[list[str], tuple[int, ...]]:
-    """The command line that starts a zygote, and the descriptors that it inherits."""
+def command(
+    kind: str, arena: Arena, bells: Bells, lifeline: int = -1, imports: str = ""
+) -> tuple[list[str], tuple[int, ...]]:
+    """The command line that starts a zygote, and the descriptors that it inherits.
+
+    `imports` is the module that it imports, where no worker of its kind is wanted yet.
+    """
     fds = bells.fds()
-    arguments = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline}
+    arguments = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline, "imports": imports}
     inherited = (arena.fd, *fds, *((lifeline,) if lifeline >= 0 else ()))
     return [sys.executable, "-m", "antiphon.workers.zygote", json.dumps(arguments)], inherited
 
 
-def start(kind: str, arena: Arena, bells: Bells) -> int:
+def start(kind: str, arena: Arena, bells: Bells, imports: str = "") -> int:
     """Starts a zygote for a server; returns its pid. If the server crashes it keeps running, until the next ends it."""
-    words, held = command(kind, arena, bells)
+    words, held = command(kind, arena, bells, imports=imports)
     child = subprocess.Popen(words, pass_fds=held, stdin=subprocess.DEVNULL, stdout=2)
     child.returncode = 0  # waited for by pid
     return child.pid
@@ -313,7 +318,7 @@ def main(argument: str) -> None:
     arena = Arena(arguments["arena"])
     if arguments["kind"] != "none":
         with contextlib.suppress(ImportError):  # the worker reports that the module is not installed
-            import_module(module_of(arguments["kind"], arena))
+            import_module(arguments["imports"] or module_of(arguments["kind"], arena))
     Zygote(arguments["kind"], arena, Bells.of(tuple(arguments["bells"])), arguments["lifeline"]).run()
 
 

@@ -121,6 +121,8 @@ class Reports:
                 if known is not None:
                     if reason and state != known.state:
                         log.warning("%s is %s: %s", known.name, state, reason)
+                    elif known.state == "failed" and state == "running":
+                        log.warning("%s is back", known.name)
                     known.state, known.reason = state, reason
                     server.feedback.event("/node/state", known.name, state, reason)
                     server.events.publish("node", node=known.name, state=state, reason=reason)
