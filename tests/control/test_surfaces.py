@@ -274,3 +274,15 @@ async def test_machines_are_listed_with_their_times_and_every_change_is_counted(
     ]  # fmt: skip
     access.forget(FAR)
     assert live.app.status()["surface_changes"] == changes + 4
+
+
+async def test_an_address_that_waits_is_printed_once_with_the_command_that_approves_it(
+    live: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "antiphon.said")
+    live.app.access.approving = "antiphon approve --http-port 4546"
+    for _ in range(2):
+        live.app.access.hold(NEAR)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{NEAR} waits: antiphon approve --http-port 4546 {NEAR}"
+    ]

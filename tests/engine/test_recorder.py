@@ -180,3 +180,31 @@ def test_lengths_are_said_in_words() -> None:
 def test_a_name_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(FileError, match="a recording's name ends in"):
         TakeFile(tmp_path / "take.txt", RATE, 2)
+
+
+@pytest.mark.parametrize(
+    ("limit", "least", "said"),
+    [(300_000, 0.0, "it has the 0.0003 GB of --record-limit"), (1e12, 2.0, "the disk is nearly full")],
+)
+def test_a_recording_ends_complete_at_its_limit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, limit: float, least: float,
+    said: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr(recorders, "LEAST_FREE", least)
+    monkeypatch.setattr(recorders, "MOST_LEFT", 1e18)
+    recorder = Recorder(Shared.create(MappingShape.of(RATE, BLOCK, 2)), tmp_path, limit)
+    recorder.aloud = True
+    path = tmp_path / "take.wav"
+    recorder.handle({"do": "record", "path": str(path)})
+    words, second = recorder.shared.words, RATE // BLOCK + 1
+    words[HeaderWord.FIRST_BLOCK] = 0
+    for seconds in (1, 2, 3):
+        words[HeaderWord.TAP_WRITE] = seconds * second
+        recorder.turn()
+    assert said in capsys.readouterr().err
+    frames = soundfile.info(path).frames
+    assert frames == (2 if limit < 1e9 else 1) * second * BLOCK
+    assert words[HeaderWord.TAPPING] == 0
+    recorder.handle({"do": "record", "path": str(tmp_path / "next.wav")})
+    assert words[HeaderWord.TAPPING] != 0
+    recorder.close()

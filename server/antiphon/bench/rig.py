@@ -75,7 +75,7 @@ class ServerProcess:
         self.options = options
         assert self.process.stdout is not None
         watchdog = begun + self._wait
-        while time.monotonic() < watchdog:
+        while self.lines or time.monotonic() < watchdog:  # what comes before `ready` comes with it
             line = self.process.stdout.readline()
             if not line:
                 break

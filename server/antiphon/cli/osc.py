@@ -6,9 +6,10 @@ import os
 import select
 import socket
 import struct
+import sys
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from typing import Annotated, Any
 
 import typer
@@ -21,6 +22,8 @@ from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, decode
 from antiphon.wire.osc import shown as shown_address
 from antiphon.wire.text import printable
 
+SUBSCRIBED_SECONDS = 0.5
+"""Seconds to wait for what subscribers are told."""
 TYPES = {"i", "f", "d", "h", "s"}
 WORDS = {"true": True, "false": False}
 
@@ -40,10 +43,41 @@ def osc(
 ) -> None:
     """Send an OSC message to the running server and print its answers."""
     port = ports.osc_port(osc_port, http_port)
-    for line in ask(address, [value(text) for text in args or []], host, port, tcp, timeout):
-        typer.echo(line)
+    # for a person: a program would get a line that it did not ask for
+    watched = closing_socket(host, port, False) if args and sys.stdout.isatty() else None
+    with nullcontext() if watched is None else watched:
+        if watched is not None:
+            _subscribe(watched)
+        answered = False
+        for line in ask(address, [value(text) for text in args or []], host, port, tcp, timeout):
+            answered = True
+            typer.echo(line)
+        if watched is not None and not answered and (line := change(watched, address)):
+            typer.echo(line)
     if address == "/learn":
         typer.echo("the next MIDI controller that moves is learned: move it; monitor --events shows /learned", err=True)
+
+
+def _subscribe(sock: socket.socket) -> None:
+    sock.send(encode("/notify", 1))
+    next(listen(sock, None, time.monotonic() + SUBSCRIBED_SECONDS), None)
+
+
+def change(sock: socket.socket, address: str) -> str:
+    """The new value that the server tells its subscribers, on one line; "" where nothing has changed.
+
+    Args:
+        sock: Subscribed, and another than the one that sent the message: that one is not told.
+        address: Of the message.
+    """
+    found = ""
+    for message in listen(sock, None, time.monotonic() + SUBSCRIBED_SECONDS):
+        if shown_address(message.address) == address:
+            found = shown(message)
+            break
+    with suppress(OSError):
+        sock.send(encode("/notify", 0))
+    return found
 
 
 CONTEXT = {"ignore_unknown_options": True}

@@ -103,7 +103,10 @@ class SessionLog:
             raise FileError(f"{self.name}, line {number}: it lacks {error}") from None
         except (TypeError, ValueError, AttributeError, IndexError, ArithmeticError, RecursionError) as error:
             reason = " ".join(str(error).split())[:200] or type(error).__name__
-            raise FileError(f"{self.name}, line {number}: it makes no sense ({reason})") from None
+            raise FileError(
+                f"{self.name}, line {number}: it makes no sense ({reason}); if another version of Antiphon recorded "
+                "this set, its output.wav still holds what was heard"
+            ) from None
 
     def check_input(self, rate: int, channels: int) -> None:
         """Raises FileError when the rate (Hz) or the channels of the recorded input differ from the log's."""

@@ -36,6 +36,11 @@ def begin(folder: Path, settings: ServeSettings) -> None:
     shutil.rmtree(folder / VERSIONS, ignore_errors=True)  # every start begins with the plugins' own files
     back_up(folder)
     left = pidfile.left(folder)
+    if left is None and (folder / pidfile.LIST).exists():
+        say(
+            "the last run crashed, and another version of Antiphon had started it: its patch and values as they stood "
+            "are not restored; what was saved is as it was"
+        )
     if left is None or not _continues(settings, left):
         state.clear(folder)
     else:
