@@ -135,7 +135,7 @@ def analyse(
     from antiphon.library.analyses import analyses, named_analyses
     from antiphon.library.identification.shards import updated
 
-    names = named_analyses(only or ())
+    names = named_analyses(only or (), of_short=True)
     if not names:
         raise UsageError(
             "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
