@@ -82,9 +82,22 @@ def test_add_list_show_search_similar_forget(library: Library, music: Path) -> N
     files = json.loads(library("list", "--json").out)["files"]
     assert [Path(row["path"]).name for row in files] == ["a.wav", "b.flac", "bad.mp3", "c.wav"]
     assert list(files[0]) == [
-        "path", "duration", "title", "artist", "album", "genre", "tempo", "tempo_confidence", "key", "key_confidence",
-        "kind", "kind_confidence", "loudness", "problem", "missing",
-    ]  # fmt: skip
+        "path",
+        "duration",
+        "title",
+        "artist",
+        "album",
+        "genre",
+        "tempo",
+        "tempo_confidence",
+        "key",
+        "key_confidence",
+        "kind",
+        "kind_confidence",
+        "loudness",
+        "problem",
+        "missing",
+    ]
     assert (files[0]["duration"], files[0]["title"]) == (2.0, "Tone 0")
     (bad,) = json.loads(library("list", "--bad", "--json").out)["files"]
     assert bad["problem"].startswith("cannot read ")
@@ -114,7 +127,19 @@ def test_analyse_a_file_prints_the_keys_others_rely_on(library: Library, music: 
     done = library("analyse", music / "a.wav", "--json")
     assert done.code == 0, done.err
     found = json.loads(done.out)
-    assert list(found) == ["duration", "tempo", "beats", "downbeats", "key", "chords", "sections"]
+    assert list(found) == [
+        "duration",
+        "tempo",
+        "tempo_confidence",
+        "beats",
+        "downbeats",
+        "key",
+        "key_confidence",
+        "chords",
+        "sections",
+        "kind",
+        "kind_confidence",
+    ]
     assert found["duration"] == 4.0
     assert "loudness" in library("analyse", music / "a.wav").out
 
@@ -222,14 +247,20 @@ def test_loops_strokes_and_noise_are_found_by_kind_and_noise_has_no_tempo(librar
         return {Path(row["path"]).stem: row for row in rows}
 
     assert {name: row["kind"] for name, row in found().items()} == {
-        "break": "loop", "kick": "one-shot", "rain": "ambience",
-    }  # fmt: skip
+        "break": "loop",
+        "kick": "one-shot",
+        "rain": "ambience",
+    }
     loop = found("break", "--tempo", "120-130", "--kind", "loop", "--sure", ".5")["break"]
     assert loop["tempo"] == pytest.approx(125.0, abs=0.1)
     assert min(loop["tempo_confidence"], loop["kind_confidence"]) == loop["confidence"] > 0.5
     assert found("--tempo", "30-300").keys() == {"break"}
     assert library("search", "--kind", "drums").complaint.startswith("--kind takes one of loop, one-shot, song,")
     assert " 125" in library("search", "--kind", "loop").out
+    card = library("show", folder / "break.wav").out
+    assert "  kind  " in card
+    assert "loop_contour" in card
+    assert "loop_contour" not in library("show", folder / "kick.wav").out
     # of a folder of loops nothing is offered as a track
     assert [Path(row["path"]).stem for row in json.loads(library("next", "-n", "9", "--json").out)["matches"]] == [
         "rain"

@@ -233,6 +233,20 @@ def test_one_by_name_is_computed_only_where_it_is_named(present) -> None:
     assert named_analyses(["slow"]) == ("slow",)
 
 
+def test_one_for_short_sounds_is_computed_of_those_unless_it_is_named(
+    make: MakeFile, music: Path, tmp_path: Path, present, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Counting, "by_name", True)
+    monkeypatch.setattr(Counting, "longest", 0.25)
+    make("a.wav")
+    assert named_analyses([]) == ()
+    assert named_analyses([], of_short=True) == ("counting",)
+    with Catalogue(tmp_path / "root") as catalogue:
+        scanning.add(catalogue, [music], silent)
+        assert analysing.analyse(catalogue, ["counting"], [], silent, any_length=False).analysed == 0
+        assert analysing.analyse(catalogue, ["counting"], [], silent).analysed == 1
+
+
 def test_a_name_without_an_analysis_is_a_sentence(present) -> None:
     assert named_analyses([]) == ("counting",)
     with pytest.raises(PluginError, match=r"there is no analysis 'countin'.*counting"):

@@ -57,6 +57,7 @@ class LoopAnalysis(Analysis):
     """What `loops` knows of a sound by its content alone; of one that is too short, too long or silent why."""
 
     version = READ[-1]
+    by_name = True
     longest = 60.0
     quantities = (
         *(Quantity(PREFIX + name, kind, unit, doc) for name, kind, unit, doc in _FIELDS),  # type: ignore[arg-type]

@@ -37,7 +37,12 @@ def features(seen: Picture, bars: int) -> F64:
     quarters = [float(part.sum()) for part in np.array_split(onsets, 4)]
     peaks = onsets[(onsets > np.roll(onsets, 1)) & (onsets >= np.roll(onsets, -1))]
     events = int((peaks > _PROMINENT * peaks.max(initial=0.0)).sum())
-    return np.array([
-        repeated, min(_MOST_PULSE, pulse / (float(spectrum[0]) + 1e-9)), 4.0 * min(quarters) / (sum(quarters) + 1e-9),
-        np.log2(min(_MOST_EVENTS, max(1, events))), float(tempo.is_round(seen.seconds, bars)),
-    ])  # fmt: skip
+    return np.array(
+        [
+            repeated,
+            min(_MOST_PULSE, pulse / (float(spectrum[0]) + 1e-9)),
+            4.0 * min(quarters) / (sum(quarters) + 1e-9),
+            np.log2(min(_MOST_EVENTS, max(1, events))),
+            float(tempo.is_round(seen.seconds, bars)),
+        ]
+    )

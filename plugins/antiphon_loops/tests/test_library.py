@@ -127,6 +127,23 @@ def test_the_former_store_is_taken_over_and_not_written(analysed: tuple[Path, Pa
     assert analyse(tmp_path).fresh == 0
 
 
+def test_what_an_older_version_has_stored_is_used_and_a_persons_tempo_kept(library: Path, tmp_path: Path):
+    (tmp_path / "e.wav").write_bytes((library / "e.wav").read_bytes())
+    root = tmp_path / "root"
+    analyse(tmp_path, root=root)
+    with contextlib.closing(sqlite3.connect(root / "library.sqlite")) as base:
+        ((data,),) = base.execute("SELECT data FROM results").fetchall()
+        older = {
+            name: value for name, value in json.loads(data).items() if name not in ("loop_confidence", "loop_ending")
+        }
+        base.execute("UPDATE results SET version = 3, data = ?", (json.dumps(older),))
+        user = json.dumps({**older, "loop_tempo_from": "user", "loop_style": "of a person"})
+        base.execute("INSERT INTO results SELECT sound, 'loop user', 3, ?, '' FROM results", (user,))
+        base.commit()
+    found = analyse(tmp_path, root=root)
+    assert (found.fresh, found.loops[0].style, found.loops[0].confidence) == (0, "of a person", 0.0)
+
+
 def test_the_catalogues_own_analysis_is_that_of_loops(library: Path, tmp_path: Path):
     values = analyse_file(os.fsencode(library / "e.wav"), ["loop"])["loop"][1]
     (tmp_path / "e.wav").write_bytes((library / "e.wav").read_bytes())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Collection, Mapping
 from functools import cache
@@ -166,8 +167,16 @@ class AnalysisFeed:
             self._problem = shorten(" ".join(reason.split()), LONGEST_REASON)
 
 
-def named_analyses(names: Collection[str]) -> tuple[str, ...]:
-    """These analyses, or all but those that are computed by name; `PluginError` where there is none of a name."""
+def named_analyses(names: Collection[str], *, of_short: bool = False) -> tuple[str, ...]:
+    """These analyses, or all but those that are computed by name.
+
+    Args:
+        names: Of them; none for all.
+        of_short: With all, also those by name that are for sounds up to their `longest`.
+
+    Raises:
+        PluginError: There is none of a name.
+    """
     from antiphon.runtime.suggestion import instead
 
     present = analyses()
@@ -176,4 +185,6 @@ def named_analyses(names: Collection[str]) -> tuple[str, ...]:
             if reason := _made()[1].get(name):
                 raise PluginError(f"the analysis {name!r} cannot be made: {reason}")
             raise PluginError(f"there is no analysis {name!r}{instead(name, sorted(present))}")
-    return tuple(names) if names else tuple(name for name, analysis in present.items() if not analysis.by_name)
+    if names:
+        return tuple(names)
+    return tuple(n for n, each in present.items() if not each.by_name or (of_short and each.longest < math.inf))

@@ -95,7 +95,7 @@ def analyse(
 
     Raises:
         FileError: The database cannot be used.
-    """  # fmt: skip
+    """
     work: dict[str, _Work] = {}
     known, later = set(), Counter[str]()
     for digest, path, duration, versions in catalogue.sounds():

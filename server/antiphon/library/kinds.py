@@ -7,17 +7,27 @@ from typing import Any
 
 KINDS = ("loop", "one-shot", "song", "speech", "ambience")
 QUANTITIES = (
-    "tempo", "tempo_confidence", "key", "key_confidence", "loop_bpm", "loop_tempo_sure", "loop_key", "loop_key_sure",
-    "loop_confidence", "loop_ending", "no_loop", "tags",
-)  # fmt: skip
+    "tempo",
+    "tempo_confidence",
+    "key",
+    "key_confidence",
+    "loop_bpm",
+    "loop_tempo_sure",
+    "loop_key",
+    "loop_key_sure",
+    "loop_confidence",
+    "loop_ending",
+    "no_loop",
+    "tags",
+)
 SPEECH = ("speech", "female voice", "male voice")
-LIKELY, LIKELY_LOOP = 0.5, 0.3
-"""Confidence from which something is taken to be so. A loop has a limit of its own: as the card of `loops` says, few
-sounds that are none reach it."""
+LIKELY, LIKELY_LOOP, LIKELY_KEY = 0.5, 0.3, 0.25
+"""Confidence from which something is so: a tempo or speech, a loop, a song's key. docs/library.md has the figures."""
 SHORTEST_LOOP, LONGEST_SHOT, SHORTEST_SONG = 1.0, 12.0, 20.0
 """Seconds."""
-DECAYED = -12.0
-"""dB of the last quarter of a sound, of the loudest 0, below which it is one stroke that has faded."""
+DECAYED, NO_LOOP = -12.0, -20.0
+"""dB of the last quarter of a sound, of the loudest 0: below the one what is no loop has faded, below the other nothing
+is a loop."""
 
 
 def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,15 +55,17 @@ def findings(duration: float | None, values: Mapping[str, Any]) -> dict[str, Any
 def _kind(duration: float | None, values: Mapping[str, Any]) -> tuple[str | None, float | None]:
     if duration is None or not values.keys() & {"loop_confidence", "no_loop", "tags", "tempo_confidence"}:
         return None, None
-    loop, tempo = values.get("loop_confidence") or 0.0, values.get("tempo_confidence") or 0.0
+    loop, tempo, key = (values.get(f"{name}_confidence") or 0.0 for name in ("loop", "tempo", "key"))
     ending = values.get("loop_ending")
+    if ending is not None and ending < NO_LOOP:
+        loop = 0.0
     speech = max((p for label, p in values.get("tags") or () if label in SPEECH), default=0.0)
     if loop >= LIKELY_LOOP:
         return "loop", loop
     if ending is not None and (duration < SHORTEST_LOOP or (duration <= LONGEST_SHOT and ending < DECAYED)):
         return "one-shot", round(1.0 - loop, 4)
-    if tempo >= LIKELY and duration >= SHORTEST_SONG:
-        return "song", tempo
+    if duration >= SHORTEST_SONG and (tempo >= LIKELY or key >= LIKELY_KEY):
+        return "song", max(tempo, key)
     if speech >= LIKELY:
         return "speech", speech
-    return "ambience", round(1.0 - max(loop, speech, tempo), 4)
+    return "ambience", round(1.0 - max(loop, speech, tempo, key), 4)

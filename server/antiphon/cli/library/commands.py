@@ -14,11 +14,22 @@ from antiphon.cli.library import recommending
 from antiphon.cli.library.identify import identify
 from antiphon.cli.library.options import Files, Json, opened, places_of, progress_bar, root_of, row_of
 from antiphon.errors import FileError, UsageError
-from antiphon.library.kinds import KINDS
+from antiphon.library.kinds import KINDS, findings
 from antiphon.runtime.shortening import short_repr, shorten
 from antiphon.runtime.suggestion import instead
 
-ANSWER = ("tempo", "beats", "downbeats", "key", "chords", "sections")
+ANSWER = (
+    "tempo",
+    "tempo_confidence",
+    "beats",
+    "downbeats",
+    "key",
+    "key_confidence",
+    "chords",
+    "sections",
+    "kind",
+    "kind_confidence",
+)
 """The quantities that `library analyse FILE --json` prints, beside the duration and those of `--only`."""
 NONE = "none; antiphon library add FOLDER adds sound files"
 SENTENCE = "Catalogue sound files: what they are called, what is in them, which are alike."
@@ -124,7 +135,7 @@ def analyse(
     from antiphon.library.analyses import analyses, named_analyses
     from antiphon.library.identification.shards import updated
 
-    names = named_analyses(only or ())
+    names = named_analyses(only or (), of_short=True)
     if not names:
         raise UsageError(
             "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
@@ -151,7 +162,7 @@ def analyse(
     elif as_json:
         # landmarks are bytes
         asked = [each.name for name in only or () for each in analyses()[name].quantities if each.kind != "landmarks"]
-        values = row.values
+        values = {**row.values, **findings(row.duration, row.values)}
         typer.echo(json.dumps({"duration": row.duration, **{name: values.get(name) for name in (*ANSWER, *asked)}}))
     else:
         for line in card(row.full()):

@@ -51,12 +51,17 @@ def card(row: Mapping[str, Any]) -> Iterator[str]:
     if row["duration"] is not None:
         channels = "1 channel" if row["channels"] == 1 else f"{row['channels']} channels"
         lines.append(("length", f"{clock(row['duration'])}, {row['rate']} Hz, {channels}"))
+    if row["kind"]:
+        lines.append(("kind", f"{row['kind']}{_sure(row['kind_confidence'])}"))
     tags = [(name, shorten(text, 100)) for name, text in row["tags"].items()]
     results: list[tuple[str, str]] = []
     for name, found in row["analyses"].items():
         if found["problem"]:
             results.append((name, found["problem"]))
-        results += [(quantity, brief(value)) for quantity, value in (found["values"] or {}).items()]
+        values = found["values"] or {}
+        if name == "loop" and row["kind"] != "loop":  # what it would be as a loop
+            values = {key: values[key] for key in ("loop_confidence", "loop_ending", "no_loop") if values.get(key)}
+        results += [(quantity, brief(value)) for quantity, value in values.items()]
     widest = max((len(name) for name, _ in (*lines, *tags, *results)), default=0)
     yield from (f"  {name:<{widest + 2}}  {text}" for name, text in lines)
     # a tag and a quantity may have one name, as genre
@@ -79,7 +84,7 @@ def brief(value: Any) -> str:
     if value and isinstance(value[0], list):
         head = ", ".join(f"{clock(start)} {label}" for start, _, label in value[:6])
     else:
-        head = ", ".join(f"{number:.2f}" for number in value[:6])
+        head = ", ".join("-" if number is None else f"{number:.2f}" for number in value[:6])
     return f"{len(value)}: {head}{', ...' if len(value) > 6 else ''}"
 
 

@@ -149,9 +149,11 @@ def playlist(
 
 
 _WORDS = {
-    "sound": "sounds like {}", "artist": "by the artist of {}", "genre": "of the genre of {}",
+    "sound": "sounds like {}",
+    "artist": "by the artist of {}",
+    "genre": "of the genre of {}",
     "together": "others play it with {}",
-}  # fmt: skip
+}
 _LITTLE = 0.1
 """Share of the likeness of a track to itself that is no reason."""
 
