@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from antiphon.cli.examples import give_examples
 from antiphon.cli.plugin_commands import CommandGroup, give_short_helps
 
 WIDTH = 100
@@ -79,6 +80,7 @@ def register(app: typer.Typer) -> None:
     approve.register(app)
     qr.register(app)
     give_short_helps(app)
+    give_examples(app)
 
 
 def _version(asked: bool) -> None:
