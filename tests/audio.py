@@ -20,6 +20,14 @@ def sine(hertz: float, seconds: float, rate: int = RATE, level: float = -6.0, ch
     return np.tile((10.0 ** (level / 20.0) * np.sin(phase)).astype(np.float32), (channels, 1))
 
 
+def sung(hertz: float, seconds: float, channels: int = 1) -> NDArray[np.float32]:
+    """A held tone with overtones from half a second on, in soft noise: one note for whatever finds notes."""
+    made = noise(round(seconds * RATE), channels, -60.0)
+    for n in range(1, 8):
+        made[:, RATE // 2 :] += sine(hertz * n, seconds - 0.5, level=-10.0 - 4.0 * n, channels=channels)
+    return made
+
+
 def noise(frames: int, channels: int = 1, level: float = -20.0, seed: int = 1) -> NDArray[np.float32]:
     """White noise of that RMS level, another one in each channel."""
     made = np.random.default_rng(seed).standard_normal((channels, frames)) * 10.0 ** (level / 20.0)

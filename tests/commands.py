@@ -22,16 +22,26 @@ PAGES = tuple(
         for path in ROOT.glob(pattern)
     )
 )
+COMMAND = re.compile(r"(antiphon|make|alias|PYTHONPATH=\S+|\.venv/\S+|mosquitto_\w+|python|pip|sudo) ?")
+NOT_RUN = re.compile(r"<!-- not run by the tests: (.+) -->")
+"""Before a block that no test types, with the reason."""
 SHELL = ("", "sh")
 """What stands behind the ``` of a block that is typed into a shell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """lang: what stands behind its ```, "" for nothing and for a block that is indented.  lines: as they stand."""
+    """A code block of a page.
+
+    Attributes:
+        lang: What stands behind its ```, "" for nothing and for a block that is indented.
+        lines: As they stand.
+        not_run: Why no test types it, as the comment before it says; "" where one does.
+    """
 
     lang: str
     lines: tuple[str, ...]
+    not_run: str = ""
 
 
 def text(page: str) -> str:
@@ -42,17 +52,21 @@ def blocks(page: str) -> Iterator[Block]:
     """The code blocks of a page, in order."""
     lang: str | None = None
     held: list[str] = []
+    before = ""
     for line in text(page).splitlines():
         if line.startswith("```"):
             if lang is None:
                 lang, held = line.removeprefix("```").strip(), []
             else:
-                yield Block(lang, tuple(held))
+                marked = NOT_RUN.fullmatch(before)
+                yield Block(lang, tuple(held), marked[1] if marked else "")
                 lang = None
         elif lang is not None:
             held.append(line)
         elif line.startswith("    ") and line.strip().startswith(("antiphon ", "mosquitto_")):
             yield Block("", (line.strip(),))
+        if lang is None and line.strip() and not line.startswith("```"):
+            before = line.strip()
 
 
 def typed(page: str) -> list[str]:
@@ -60,9 +74,9 @@ def typed(page: str) -> list[str]:
     return [
         " ".join(re.split(r"\s#\s", line)[0].split())
         for block in blocks(page)
-        if block.lang in SHELL
+        if block.lang in SHELL and not block.not_run
         for line in block.lines
-        if re.match(r"(antiphon|make|alias|PYTHONPATH=\S+|\.venv/\S+|mosquitto_\w+|python|pip|sudo) ?", line)
+        if COMMAND.match(line)
     ]
 
 

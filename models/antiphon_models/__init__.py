@@ -113,5 +113,5 @@ def antiphon_commands(cli: typer.Typer) -> None:
     """Adds `antiphon train` and `antiphon evaluate`."""
     from antiphon_models.commands import evaluate, train
 
-    cli.command()(train.train)
-    cli.command()(evaluate.evaluate)
+    cli.command(epilog="\b\nExamples:\n  antiphon train --list\n  antiphon train denoise --minutes 110")(train.train)
+    cli.command(epilog="\b\nExamples:\n  antiphon evaluate --list\n  antiphon evaluate hum mine.wav")(evaluate.evaluate)

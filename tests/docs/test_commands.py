@@ -9,6 +9,7 @@ names for them. A command that the tables do not know fails.
 from __future__ import annotations
 
 import glob
+import json
 import re
 import shlex
 import signal
@@ -23,8 +24,9 @@ import pytest
 import typer
 from pythonosc.osc_message_builder import OscMessageBuilder
 from tests import audio
-from tests.commands import PAGES, ROOT, blocks, inline, text, typed
+from tests.commands import COMMAND, PAGES, ROOT, blocks, inline, text, typed
 from tests.datasets import trees
+from tests.docs import results
 
 from antiphon.bench.rig import ServerProcess
 from antiphon.cli.commands import application
@@ -55,7 +57,6 @@ PATCHES = {
 SCSYNTH = "plugins/antiphon_supercollider/tests/real"
 PARSED = {
     "antiphon serve --dirt-port 57120 --patch tidal": "tests/serve/test_dirt.py sends what Tidal sends",
-    "antiphon serve --patch answer --surface 127.0.0.1:9001": "tests/control/test_feedback.py subscribes a port",
     "antiphon serve --midi --patch keys": "tests/real/test_midi.py plays a keyboard",
     "antiphon osc /learn /node/keys/wet": (
         "plugins/antiphon_midi/tests/test_learning.py::test_learned_once_it_stays_learned turns it"
@@ -64,7 +65,6 @@ PARSED = {
     "antiphon serve --mqtt-url mqtt://user:password@host:1883": "the same",
     "antiphon serve --midi": "tests/real/test_midi.py",
     "antiphon deploy check http://127.0.0.1:4401": "tests/serve/test_deploy.py checks a server",
-    "antiphon deploy check http://127.0.0.1:4401 --token-file token": "the same",
     "antiphon deploy check https://studio.example --token-file token --json": "tests/doctor/test_deployment.py",
     "antiphon serve --live --patch band": "tests/serve/test_code.py runs scripts on its page",
     "antiphon play melody.mid": "tests/cli/test_play.py renders the patch that it plays",
@@ -81,7 +81,7 @@ PARSED = {
     "antiphon evaluate denoise --limit 20 --json figures.json": (
         "models/antiphon_models/denoise/tests/test_evaluation.py"
     ),
-    "antiphon run leveller in.wav out.wav": "tests/docs/test_plugins.py makes its weights and plays it",
+    "antiphon run leveller in.wav levelled.wav": "tests/docs/test_plugins.py makes its weights and plays it",
     "antiphon osc /node/add leveller leveller in": "the same",
     "antiphon live set.py": "tests/serve/test_live.py saves a script at a real server",
     "antiphon devices": "tests/hostile/test_devices.py; what it finds is the machine's",
@@ -100,12 +100,44 @@ ELSEWHERE = {
     "antiphon pipeline run pipeline.toml": "tests/pipeline/test_shards.py, which has the extra",
     "antiphon pipeline run pipeline.toml --steps train,evaluate,deploy": "tests/pipeline/training/test_frameworks.py",
     "antiphon library analyse song.mp3 --only genres": "the same, which trains the analysis",
-    "antiphon pipeline watch pipeline.toml": "tests/pipeline/test_watch_command.py sends it files and messages",
+    "antiphon pipeline watch watch.toml": "tests/pipeline/test_watch_command.py sends it files and messages",
     'antiphon dataset fetch freesound "rain on leaves" rain --key-file ~/freesound.key --longest 20 --licence cc0 '
     "--licence by": "tests/datasets/test_freesound.py, with a server of its own",
 }
 NEEDS_TORCH = {"antiphon render worker --in in.wav --out out.wav", "antiphon evaluate hum --system yin mine.wav"}
 SESSION = "antiphon serve --patch demo --session tonight"
+
+
+MARKED = 5
+"""Blocks that say before them why no test types them. Each further one is one less that is known to work."""
+
+
+def test_each_line_of_a_shell_block_is_typed_or_says_why_not() -> None:
+    every = [(page, block) for page in PAGES for block in blocks(page) if block.lang in ("sh", "console")]
+    assert sum(bool(block.not_run) for _, block in every) == MARKED
+    left = [
+        (page, line)
+        for page, block in every
+        if block.lang == "sh" and not block.not_run
+        for line in block.lines
+        if line.strip() and not COMMAND.match(line)
+    ]
+    assert left == []
+    # the others are typed by tests/serve/test_api_examples.py
+    assert {page for page, block in every if block.lang == "console" and not block.not_run} == {"docs/http.md"}
+
+
+def test_no_two_pages_write_the_same_file() -> None:
+    """Who types one page after the other, in one folder, is not refused."""
+    pages = [page for page in PAGES if not page.startswith("plugins/")]
+    written = [(word, page) for page in pages for line in typed(page) for word in line.split() if _written(line, word)]
+    names = [word for word, _ in written]
+    assert len(names) > 15
+    assert [one for one in written if names.count(one[0]) > 1] == []
+
+
+def _written(line: str, word: str) -> bool:
+    return bool(re.fullmatch(r"[\w-]+\.(wav|mp3|mid|json|png|m3u|tosc)", word)) and _writes(line, word)
 
 
 def test_every_page_with_commands_is_gone_through() -> None:
@@ -151,10 +183,7 @@ def tune(path: Path) -> None:
 
 
 def sound(path: Path, hertz: float = 220.0, seconds: float = 2.0) -> None:
-    """A held tone, hummed from half a second on, in noise."""
-    made = audio.noise(round(seconds * RATE), level=-50.0)
-    made[:, RATE // 2 :] += audio.sine(hertz, seconds - 0.5)
-    audio.write(path, made)
+    audio.write(path, audio.sung(hertz, seconds))
 
 
 def loop(path: Path, hertz: float) -> None:
@@ -201,6 +230,7 @@ GIVEN: dict[str, Callable[[Path], None]] = {
     "my-loops/bass.wav": lambda path: loop(path, 55.0),
     "Music/night.flac": sound,
     "Music/day.flac": lambda path: sound(path, 330.0),
+    "Music/dusk.flac": lambda path: sound(path, 440.0),
     "melody.mid": tune,
     "songs/other.mid": tune,
     "song.jsonl": events,
@@ -257,13 +287,26 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
         yield started
 
 
+def only_parsed(line: str) -> None:
+    """Reads a line's options and values, and runs nothing."""
+    _, *words = shlex.split(line)
+    found, rest = known_commands()[words[0]], words[1:]
+    if hasattr(found, "list_commands"):
+        with found.make_context(words[0], [], resilient_parsing=True) as context:
+            found, rest = found.get_command(context, rest[0]), rest[1:]
+    found.make_context(words[0], rest)
+
+
 def command(line: str, server: ServerProcess | None = None, dry: bool = False) -> None:
     """Runs a line as a shell would, in this process; the ports it does not name are the shared server's."""
     words = [found for word in shlex.split(line)[1:] for found in (sorted(glob.glob(word)) if "*" in word else [word])]
-    ports = {"osc": {"port": server.osc}} if server is not None else {}
+    ports: dict[str, Any] = {}
+    if server is not None:
+        ports = {name: {"http_port": server.http} for name in ("status", "surfaces")}
+        ports["osc"] = {"port": server.osc, "osc_port": server.osc}
     app = typer.main.get_command(application())
     if dry:
-        known_commands()[words[0]].make_context(words[0], words[1:])
+        only_parsed(line)
         return
     code: Any = app.main(args=words, prog_name="antiphon", standalone_mode=False, default_map=ports)
     assert not code, line
@@ -271,7 +314,12 @@ def command(line: str, server: ServerProcess | None = None, dry: bool = False) -
 
 @pytest.mark.parametrize("page", [page for page in PAGES if typed(page)])
 def test_the_commands_of_a_page_work_as_written(
-    page: str, tmp_path: Path, antiphon_home: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+    page: str,
+    tmp_path: Path,
+    antiphon_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     lines = typed(page)
     folder = tmp_path / "here"
@@ -300,16 +348,36 @@ def test_the_commands_of_a_page_work_as_written(
             assert said in PATCHES, f"say in PATCHES which patch {line!r} is for"
             shared = request.getfixturevalue("server")
             shared.play(PATCHES[said])
+            capsys.readouterr()
             command(line, shared)
+            if len(said.split()) == 1 and not said.endswith("/learn"):  # it asks for a value; a trigger has none
+                assert re.fullmatch(rf"{said} \S+\n", capsys.readouterr().out), line
             if said.startswith("/patch/load "):
                 shared.patch = said.split()[1]
         elif page.startswith("plugins/") and line.startswith("antiphon run ") and line.split()[2] in ran:
             _checked(line)
         else:
             ran.add(line.split()[2] if line.startswith("antiphon run ") else "")
-            command(line)
+            looked_at(line, folder, capsys)
             if line == "antiphon new-plugin wobble":
                 _wobble(antiphon_home / "data" / "plugins")
+
+
+def looked_at(line: str, folder: Path, capsys: pytest.CaptureFixture[str], server: ServerProcess | None = None) -> None:
+    """Runs a line, and looks at each file that it has written; a line that writes none prints something."""
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    capsys.readouterr()
+    command(line, server)
+    said = capsys.readouterr().out
+    made = [path for path in folder.rglob("*") if path.is_file() and before.get(path) != path.stat().st_mtime_ns]
+    asked = server is not None and len(line.split()) > 3  # a message that sets a value has no answer
+    assert made or said.strip() or asked, f"{line} writes and prints nothing"
+    for path in made:
+        # of stems, those whose part plays nothing in this piece say so
+        results.look(path, silent=bool(re.search(rf"wrote {re.escape(path.name)}:.*silent", said)))
+    results.look_at_lengths(line, folder)
+    if "--json" in line.split() and not made:
+        assert json.loads(said.strip().splitlines()[-1]) is not None, line
 
 
 def _checked(line: str) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 from functools import cache
 from pathlib import Path
 
 import pytest
+import typer
+from tests import audio
 from tests.commands import blocks, text
 
 import antiphon.live
+from antiphon.cli.commands import application
 from antiphon.graph.patch import load
 from antiphon.live import ControlPattern
 from antiphon.live.patterns.mini.parser import DEEPEST, LONGEST
@@ -35,6 +39,12 @@ OUTSIDE = {"answer", "loud", "drop", "follow"}
 """Loops that wait for other clients and for the input."""
 SILENT = {"phrase", "knock"}
 """Loops that play nothing in a file: one cues the others, one answers the input."""
+
+
+GAP = 1.5
+"""Seconds between two sounds."""
+LATE = 0.08
+"""Seconds after its time at which a sound begins, at most."""
 
 
 @cache
@@ -66,6 +76,57 @@ def test_a_block_plays_on_its_patch(number: int) -> None:
     assert len(actions) > 60
     silent = SILENT | OUTSIDE if "on_note" in SCRIPTS[number] else SILENT
     assert {event.source for event in events} >= set(header.names) - silent, "a track or loop plays nothing"
+
+
+def tables(folder: Path) -> list[LiveEvent]:
+    """Eight cycles of each text of the notation's table that names sounds, on `drums`."""
+    part = PAGE.split("## Mini-notation")[1].split("\n## ")[0]
+    cells = [cell for row in re.findall(r"^\| (`.*`) \|", part, re.MULTILINE) for cell in re.findall(r"`([^`]+)`", row)]
+    texts = [cell.replace("\\|", "|") for cell in cells if re.search(r"[a-z]{2}", cell) and "'" not in cell]
+    assert len(texts) > 15
+    lines = [f"track('t{n}', {written!r})" for n, written in enumerate(texts)]
+    path = folder / "table.py"
+    path.write_text("\n".join(["from antiphon.live import *", 'patch("band")', *lines]))
+    with ScriptProcess(str(path)) as script:
+        return script.play(script.header.bar * 8, 120.0)
+
+
+def sounds(events: list[LiveEvent]) -> dict[tuple[object, ...], LiveEvent]:
+    """One event for each sound: a sample of a node, or the first note of one."""
+    found: dict[tuple[object, ...], LiveEvent] = {}
+    for event in events:
+        if event.address.endswith("/play"):
+            fields = dict(zip(event.args[::2], event.args[1::2], strict=True))
+            found.setdefault((event.address, fields.get("s"), fields.get("n", 0)), event)
+        elif event.address == "/note/on" and event.args[1]:
+            found.setdefault((event.address, *event.args[2:]), event)
+    return found
+
+
+def test_every_sound_of_the_scripts_and_of_the_notation_is_heard(tmp_path: Path) -> None:
+    """Each alone on the patch of the scripts, one after the other: a name that no sound has is silent there."""
+    events = tables(tmp_path)
+    for number in range(len(STEPS) - 1, len(SCRIPTS)):  # the last step holds those before it
+        header, more = performed(number)
+        assert header.patch == "band"
+        events += more
+    found = sounds(events)
+    assert len(found) >= 15
+    lines: list[dict[str, object]] = []
+    for n, event in enumerate(found.values()):
+        lines.append({"time": 0.5 + n * GAP, "address": event.address, "args": list(event.args)})
+        if event.address == "/note/on":
+            off = [event.args[0], 0, *event.args[2:]]
+            lines.append({"time": 0.7 + n * GAP, "address": "/note/off", "args": off})
+    (tmp_path / "e.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    seconds = f"{0.5 + len(found) * GAP:g}"
+    out = tmp_path / "out.wav"
+    words = ["render", "band", "--events", str(tmp_path / "e.jsonl"), "--seconds", seconds, "--out", str(out)]
+    typer.main.get_command(application()).main(args=words, prog_name="antiphon", standalone_mode=False)
+    samples, rate = audio.read(out)
+    begun = audio.attacks(samples, rate)
+    silent = [name for n, name in enumerate(found) if not any(-0.02 < at - 0.5 - n * GAP < LATE for at in begun)]
+    assert silent == [], "these are not heard"
 
 
 @pytest.mark.parametrize("number", range(1, len(STEPS)))

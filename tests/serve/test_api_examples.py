@@ -9,7 +9,10 @@ from __future__ import annotations
 import http.client
 import io
 import json
+import os
 import re
+import shutil
+import subprocess
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +24,7 @@ import numpy as np
 import pytest
 import soundfile
 from tests import audio
+from tests.commands import blocks
 from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess
@@ -104,10 +108,8 @@ class Client:
 
 
 def take() -> bytes:
-    """A sound in stereo: a held tone with overtones from half a second on, in soft noise."""
-    made = audio.noise(round(SECONDS * RATE), 2, -60.0)
-    for n in range(1, 8):
-        made[:, RATE // 2 :] += audio.sine(HERTZ * n, SECONDS - 0.5, level=-10.0 - 4.0 * n, channels=2)
+    """A sound in stereo."""
+    made = audio.sung(HERTZ, SECONDS, 2)
     file = io.BytesIO()
     soundfile.write(file, made.T, RATE, format="WAV", subtype="PCM_24")
     return file.getvalue()
@@ -307,3 +309,36 @@ def test_what_is_no_sound_is_refused_as_it_comes(client: Client) -> None:
         assert ".part" not in answered.json["error"]
         assert str(client.server.home) not in answered.json["error"]
     assert client.ask("get", "/api/files").json == before
+
+
+def test_the_pages_lines_work_as_they_are_typed(client: Client, tmp_path: Path) -> None:
+    """The blocks of docs/http.md, by a shell: identifiers are those that were answered, keys those that are shown."""
+    home = tmp_path / "home" / ".config" / "antiphon"
+    home.mkdir(parents=True)
+    (home / "token").write_text(client.token)
+    (tmp_path / "take.wav").write_bytes(take())
+    shutil.copy(client.server.home / "music" / "0.wav", tmp_path / "song.mp3")  # by its bytes, whatever its name
+    typed = [block for block in blocks("docs/http.md") if block.lang == "console" and not block.not_run]
+    assert len(typed) == 2
+    lines = "\n".join(line for block in typed for line in block.lines).replace("\\\n", "")
+    auth, *asked = re.findall(r"^\$ (.*)\n((?:\{.*\n?)?)", lines, re.MULTILINE)
+    ids: dict[str, str] = {}
+    for command, shown in asked:
+        for given, real in ids.items():
+            command = command.replace(given, real)
+        if "/result" in command:
+            client.done(ids[examples.JOB])
+        script = f"{auth[0]}\n{command}".replace("127.0.0.1:4401", f"127.0.0.1:{client.server.http}")
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=tmp_path, env=os.environ | {"HOME": str(tmp_path / "home")},
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, (command, done.stderr)
+        if shown:
+            answered = json.loads(done.stdout)
+            assert set(re.findall(r'"(\w+)": ', shown.partition("labels")[0])) <= set(answered), command
+            if "id" in answered:
+                ids[re.findall(r'"id": "(\w+)"', shown)[0]] = answered["id"]
+    seconds, _, kind, level = heard((tmp_path / "out.flac").read_bytes())
+    assert (seconds, kind, level > -50.0) == (SECONDS, "FLAC", True)

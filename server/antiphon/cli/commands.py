@@ -9,6 +9,7 @@ import typer
 from typer.main import get_command_name
 from typer.models import CommandInfo
 
+from antiphon.cli.examples import give_examples
 from antiphon.cli.plugin_commands import CommandGroup, give_short_helps
 
 WIDTH = 100
@@ -104,6 +105,7 @@ def register(app: typer.Typer) -> None:
     approve.register(app)
     qr.register(app)
     give_short_helps(app)
+    give_examples(app)
 
 
 def _version(asked: bool) -> None:

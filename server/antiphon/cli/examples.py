@@ -1,0 +1,76 @@
+"""Examples at the end of each command's help: lines that can be typed as they are.
+
+The tests type each of them in a home that has the files it names, and look at what it makes.
+"""
+
+from __future__ import annotations
+
+import typer
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "serve": ("antiphon serve --patch answer", "antiphon serve --audio headless --patch demo --live"),
+    "play": ("antiphon play melody.mid", "antiphon play --patch techno"),
+    "live": ("antiphon live set.py",),
+    "run": (
+        "antiphon run denoise noisy.wav clean.wav",
+        "antiphon run hum voice.wav piano.wav --midi-out voice.mid",
+        "antiphon run gain takes --out-dir louder -p gain=1.5",
+    ),
+    "render": (
+        "antiphon render answer --in voice.wav --out answer.wav",
+        "antiphon render set.py --bars 4 --out set.wav --midi set.mid",
+    ),
+    "replay": ("antiphon replay tonight again.wav",),
+    "surface": ("antiphon surface answer.tosc", "antiphon surface keys.json --patch keys"),
+    "osc": ("antiphon osc /node/echo/feedback 0.5", "antiphon osc /node/echo/feedback"),
+    "monitor": ("antiphon monitor", "antiphon monitor --events"),
+    "status": ("antiphon status", "antiphon status --json"),
+    "repl": ("antiphon repl",),
+    "patches": ("antiphon patches", "antiphon patches answer"),
+    "sets": ("antiphon sets",),
+    "plugins": ("antiphon plugins", "antiphon plugins denoise"),
+    "new-plugin": ("antiphon new-plugin wobble",),
+    "models": ("antiphon models",),
+    "devices": ("antiphon devices",),
+    "doctor": ("antiphon doctor",),
+    "bench": ("antiphon bench engine --seconds 10",),
+    "surfaces": ("antiphon surfaces",),
+    "approve": ("antiphon approve 192.0.2.7",),
+    "forget": ("antiphon forget 192.0.2.7",),
+    "qr": ("antiphon qr",),
+    "library add": ("antiphon library add Music",),
+    "library list": ("antiphon library list", "antiphon library list --bad"),
+    "library show": ("antiphon library show Music/night.flac",),
+    "library analyse": ("antiphon library analyse Music --only loudness",),
+    "library search": ("antiphon library search night --tempo 118-124",),
+    "library similar": ("antiphon library similar Music/night.flac -n 5",),
+    "library identify": ("antiphon library identify excerpt.wav",),
+    "library forget": ("antiphon library forget --missing",),
+    "library next": ("antiphon library next --count 20 --like Music/night.flac --m3u evening.m3u",),
+    "library map": ("antiphon library map --png map.png",),
+    "library learn": ("antiphon library learn playlists",),
+    "library personality": ("antiphon library personality",),
+    "dataset check": ("antiphon dataset check gtzan GTZAN",),
+    "dataset list": ("antiphon dataset list",),
+    "dataset fetch": ('antiphon dataset fetch freesound "rain on leaves" rain --longest 20',),
+    "pipeline run": ("antiphon pipeline run pipeline.toml",),
+    "pipeline watch": ("antiphon pipeline watch watch.toml",),
+    "deploy check": ("antiphon deploy check http://127.0.0.1:4401",),
+}
+"""By the words of the command."""
+
+
+def give_examples(app: typer.Typer, path: str = "") -> None:
+    """Sets the end of each command's help.
+
+    Args:
+        app: Its commands, and those of its groups, are changed in place.
+        path: The words before them.
+    """
+    for group in app.registered_groups:
+        if group.typer_instance is not None:
+            give_examples(group.typer_instance, f"{group.typer_instance.info.name} ")
+    for command in app.registered_commands:
+        name = command.name or (command.callback.__name__ if command.callback is not None else "")
+        if lines := EXAMPLES.get(f"{path}{name}"):
+            command.epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -1,0 +1,109 @@
+"""The examples at the end of each command's help, typed as they are: what they make is looked at."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from tests.docs.test_commands import furnish, looked_at, only_parsed
+
+from antiphon.bench.rig import ServerProcess
+from antiphon.cli.commands import application
+
+BEFORE = {
+    "antiphon library similar Music/night.flac -n 5": "antiphon library analyse",
+}
+"""What has to be typed first, besides the examples above it."""
+ELSEWHERE = {
+    "antiphon serve --patch answer": "opens the sound card; the next line starts the server of these tests",
+    "antiphon play melody.mid": "opens the sound card; tests/cli/test_play.py",
+    "antiphon play --patch techno": "the same",
+    "antiphon live set.py": "tests/serve/test_live.py",
+    "antiphon replay tonight again.wav": "tests/docs/test_commands.py records and replays one",
+    "antiphon monitor": "until Ctrl-C; tests/cli/test_osc_cli.py",
+    "antiphon monitor --events": "the same",
+    "antiphon repl": "tests/cli/test_repl.py has a terminal",
+    "antiphon devices": "tests/hostile/test_devices.py",
+    "antiphon doctor": "tests/doctor/test_doctor.py",
+    "antiphon bench engine --seconds 10": "tests/bench",
+    "antiphon library personality": "asks; tests/cli/test_library.py",
+    "antiphon qr": "needs --lan; tests/serve/test_lan.py",
+    "antiphon library map --png map.png": "needs more tracks; tests/cli/test_library.py",
+    "antiphon library learn playlists": "needs playlists; tests/cli/test_library.py",
+    "antiphon approve 192.0.2.7": "needs --lan; tests/serve/test_lan.py",
+    "antiphon forget 192.0.2.7": "the same",
+    'antiphon dataset fetch freesound "rain on leaves" rain --longest 20': "tests/datasets/test_freesound.py",
+    "antiphon pipeline run pipeline.toml": "needs the extra pipeline; tests/pipeline/test_shards.py",
+    "antiphon pipeline watch watch.toml": "tests/pipeline/test_watch_command.py",
+    "antiphon deploy check http://127.0.0.1:4401": "tests/serve/test_deploy.py",
+    "antiphon train denoise --minutes 110": "tests/models/test_loop.py",
+    "antiphon evaluate hum mine.wav": "models/antiphon_models/hum/tests",
+}
+"""Examples that are checked without running them, and what tests them."""
+
+
+def commands() -> Iterator[tuple[str, str]]:
+    """Each command by its words, and its help page."""
+    group: Any = typer.main.get_command(application())
+
+    def below(command: Any, words: list[str], parent: Any) -> Iterator[tuple[str, str]]:
+        context = command.make_context(words[-1], [], parent=parent, resilient_parsing=True)
+        if hasattr(command, "list_commands"):
+            for name in command.list_commands(context):
+                yield from below(command.get_command(context, name), [*words, name], context)
+        else:
+            yield " ".join(words[1:]), command.get_help(context)
+
+    return below(group, ["antiphon"], None)
+
+
+EXAMPLES = {
+    name: re.findall(r"^ +(antiphon .*)$", page.partition("Examples:")[2], re.MULTILINE) for name, page in commands()
+}
+GROUPS = sorted({name.split()[0] for name in EXAMPLES})
+
+
+def test_each_command_has_an_example_of_its_own() -> None:
+    assert [name for name, lines in EXAMPLES.items() if not lines] == []
+    wrong = [line for name, lines in EXAMPLES.items() for line in lines if not line.startswith(f"antiphon {name}")]
+    assert wrong == []
+    assert set(ELSEWHERE) | set(BEFORE) <= {line for lines in EXAMPLES.values() for line in lines}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Started by the example that needs no sound card."""
+    (line,) = [line for line in EXAMPLES["serve"] if line not in ELSEWHERE]
+    with ServerProcess(*shlex.split(line)[2:], home=tmp_path_factory.mktemp("served")) as started:
+        yield started
+
+
+@pytest.mark.parametrize("group", [name for name in GROUPS if name != "serve"])
+def test_examples_do_what_they_say(
+    group: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+) -> None:
+    lines = [line for name, lines in EXAMPLES.items() if name.split()[0] == group for line in lines]
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    furnish(folder, lines)
+    shared = None
+    if group in ("osc", "status", "surfaces"):
+        shared = request.getfixturevalue("server")
+        monkeypatch.setenv("ANTIPHON_HOME", str(shared.home))
+    for line in lines:
+        if line in ELSEWHERE:
+            only_parsed(line)
+            continue
+        if line in BEFORE:
+            looked_at(BEFORE[line], folder, capsys)
+        looked_at(line, folder, capsys, shared)
