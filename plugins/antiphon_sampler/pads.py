@@ -45,8 +45,8 @@ def named_rows(names: tuple[str, ...]) -> dict[str, int]:
     others = dict[str, int]()
     for drum in DRUMS.values():
         row = next((rows[name] for name in drum if name in rows), None)
-        for name in drum if row is not None else ():
-            others.setdefault(name, row)
+        if row is not None:
+            others |= {name: row for name in drum if name not in others}
     return {**others, **rows}
 
 

@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
-from antiphon.cli.osc import PORT, Port, Timeout, closing_socket, listen, refusal, send
+from antiphon.cli import ports
+from antiphon.cli.osc import Timeout, closing_socket, listen, refusal, send
 from antiphon.errors import EngineError, UsageError
+from antiphon.runtime.settings import OSC_PORT
 from antiphon.wire.frames import Framer
 from antiphon.wire.osc import Message, encode
 
@@ -20,14 +22,15 @@ HOST = "127.0.0.1"
 
 def evaluate(
     script: Annotated[str, typer.Argument(metavar="FILE", help="A live script; - reads standard input.")],
-    port: Port = PORT,
+    osc_port: ports.Osc = OSC_PORT,
+    http_port: ports.InsteadOfOsc = None,
     timeout: Timeout = 5.0,
 ) -> None:
     """Hand a live script to every `antiphon live` at the server, which was started with --live.
 
     It takes over on the next bar, as if the file was saved so. Your token is proved, and sent to nobody.
     """
-    performers = hand_over(_read(script), port, timeout)
+    performers = hand_over(_read(script), ports.osc_port(osc_port, http_port), timeout)
     if not performers:
         raise EngineError("no `antiphon live` of yours plays at this server; start one, or run scripts on the page")
     typer.echo(f"handed to {performers} `antiphon live`" if performers > 1 else "handed over")
