@@ -38,6 +38,8 @@ _HEARD = 1.0
 _STARTS = 3.0
 """Seconds within which a summary starts on a phrase."""
 F32 = NDArray[np.float32]
+_PLACE = 0.001
+"""Seconds by which a place of a summary may be off: a report rounds it to a tenth of this."""
 Span = tuple[float, float]
 Labels = Sequence[LabelledPhrase]
 
@@ -158,15 +160,14 @@ def agreement_of_samples(sound: F32, played: F32, parts: Sequence[Span], rate: i
         rate: Hz, of both.
     """
     expected = np.concatenate([sound[round(start * rate) : round(end * rate)] for start, end in parts])
-    size = rate // 10
-    count = max(len(expected), len(played)) // size
-    right = 0
-    for n in range(count):
-        first, second = expected[n * size : (n + 1) * size], played[n * size : (n + 1) * size]
-        if len(first) == len(second):
-            both = float(np.dot(first, second))
-            right += both >= 0.95 * float(np.linalg.norm(first) * np.linalg.norm(second))
-    return right / max(1, count)
+    size, lag = rate // 10, round(_PLACE * rate)
+    right, windows = 0, range(lag, max(len(expected), len(played)) - size - lag, size)
+    for first in windows:
+        given, around = played[first : first + size], expected[first - lag : first + size + lag]
+        if len(given) == size and len(around) == size + 2 * lag:
+            best = float(np.correlate(around, given, "valid").max())
+            right += best >= 0.95 * float(np.linalg.norm(expected[first : first + size]) * np.linalg.norm(given))
+    return right / max(1, len(windows))
 
 
 def figures(labels: LabelledSong, found: SummaryFound) -> Iterator[tuple[str, float]]:

@@ -11,7 +11,13 @@ from antiphon_listen import phrases, tables
 from antiphon_listen.music import SongAnalysis
 from antiphon_models.listen.phrase_fitting import PhraseMaterial, fit, fit_odds
 from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
-from antiphon_models.listen.summary_evaluation import Summarising, SummaryFound, chorus_of, figures
+from antiphon_models.listen.summary_evaluation import (
+    Summarising,
+    SummaryFound,
+    agreement_of_samples,
+    chorus_of,
+    figures,
+)
 
 pytest.importorskip("mir_eval")
 
@@ -103,3 +109,13 @@ def test_a_path_over_odds_prefers_lengths_that_are_frequent() -> None:
     odds[[31, 70]] = 1.0
     assert {0, 32, 64, 96} <= set(phrases.boundaries(odds, tables.load_phrases()))
     assert not {31, 70} & set(phrases.boundaries(odds, tables.load_phrases()))
+
+
+def test_out_is_in_at_the_reported_places_and_a_wrong_rate_is_seen() -> None:
+    sound = np.random.default_rng(1).standard_normal(80_000).astype(np.float32)
+    parts = ((1.0, 3.0), (5.0, 7.0))
+    played = np.concatenate([sound[8_000:24_000], sound[40_000:56_000]])
+    assert agreement_of_samples(sound, played, parts, 8_000) == 1.0
+    assert agreement_of_samples(sound, np.roll(played, 3), parts, 8_000) > 0.9, "its places are rounded"
+    assert agreement_of_samples(sound, np.repeat(played, 2), parts, 8_000) < 0.1, "at half the speed"
+    assert agreement_of_samples(sound, played[:16_000], parts, 8_000) == pytest.approx(0.5, abs=0.05)
