@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -28,6 +29,9 @@ def modules(root: Path) -> dict[str, Path]:
     return found
 
 
+parsed = cache(ast.parse)  # each file is looked through twice
+
+
 def nodes(tree: ast.AST, *, at_load: bool) -> Iterator[ast.AST]:
     """All of a tree, or what runs when its file is loaded."""
     later = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -40,7 +44,7 @@ def nodes(tree: ast.AST, *, at_load: bool) -> Iterator[ast.AST]:
 
 def imported(file: Path, known: Mapping[str, Path], *, at_load: bool = False) -> Iterator[str]:
     """The modules that a file imports anywhere, or when it is loaded."""
-    for node in nodes(ast.parse(file.read_text()), at_load=at_load):
+    for node in nodes(parsed(file.read_text()), at_load=at_load):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
