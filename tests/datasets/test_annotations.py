@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.datasets.trees import TREES, score, sound, table, text
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.datasets.annotations import Beat, MusicAnnotations, Span, annotations_of, key_of
+from antiphon.datasets.annotations import AnnotatedBeat, AnnotatedSpan, MusicAnnotations, annotations_of, key_of
 from antiphon.datasets.checking import check
 from antiphon.datasets.layouts import SIGNS, listing_of
 from antiphon.datasets.records import Item
@@ -25,10 +28,10 @@ def items(name: str, root: Path) -> dict[str, Item]:
 def test_the_lists_of_isophonics_are_values(tmp_path: Path) -> None:
     first, second = items("isophonics", tmp_path).values()
     assert annotations_of(tmp_path, first) == MusicAnnotations(
-        beats=(Beat(0.5, 4), Beat(1.25, 1), Beat(2.0, 0)),
-        chords=(Span(0.0, 0.5, "N"), Span(0.5, 2.0, "A:min/b3")),
-        keys=(Span(0.5, 2.0, "A minor"),),
-        sections=(Span(0.0, 2.0, "verse 1 (a)"),),
+        beats=(AnnotatedBeat(0.5, 4), AnnotatedBeat(1.25, 1), AnnotatedBeat(2.0, 0)),
+        chords=(AnnotatedSpan(0.0, 0.5, "N"), AnnotatedSpan(0.5, 2.0, "A:min/b3")),
+        keys=(AnnotatedSpan(0.5, 2.0, "A minor"),),
+        sections=(AnnotatedSpan(0.0, 2.0, "verse 1 (a)"),),
     )
     assert list(second.annotations) == ["chords"]
     assert check("isophonics", tmp_path).annotated == {"beats": 1, "chords": 2, "keys": 1, "sections": 1}
@@ -40,10 +43,14 @@ def test_tempo_and_key_are_numbers_and_names(tmp_path: Path) -> None:
     assert (keys["11.LOFI"].key, keys["22.LOFI"].fault) == ("F# minor", "its key is not one: -")
     dance = items("ballroom", tmp_path / "b")["Media-7"]
     assert (dance.tempo, dance.labels, dance.group) == (87.0, ("Tango",), "Media-7")
-    assert annotations_of(tmp_path / "b", dance).beats == (Beat(0.5, 1), Beat(1.25, 2), Beat(2.0))
+    assert annotations_of(tmp_path / "b", dance).beats == (
+        AnnotatedBeat(0.5, 1),
+        AnnotatedBeat(1.25, 2),
+        AnnotatedBeat(2.0),
+    )
     take = items("guitarset", tmp_path / "g")["03_SS3-119-G_solo"]
     assert annotations_of(tmp_path / "g", take) == MusicAnnotations(
-        119.0, "", (Beat(0.5, 2),), (Span(0.0, 2.0, "G:maj"),), (Span(0.0, 4.0, "G minor"),)
+        119.0, "", (AnnotatedBeat(0.5, 2),), (AnnotatedSpan(0.0, 2.0, "G:maj"),), (AnnotatedSpan(0.0, 4.0, "G minor"),)
     )
     assert take.labels == ("singer-songwriter",)
 
@@ -133,3 +140,25 @@ def test_the_command_prints_the_values_of_each_item(tmp_path: Path) -> None:
     rows = [json.loads(line) for line in ran.stdout.splitlines()]
     assert [row["tempo"] for row in rows] == [87.0] * 3
     assert rows[1]["beats"][1] == {"time": 1.25, "position": 2}
+
+
+@pytest.mark.parametrize("suffix", [".jams", ".lab", ".txt"])
+@given(content=st.text(max_size=60) | st.sampled_from(['{"annotations": 3}', '{"annotations": [{"data": [4]}]}']))
+def test_no_text_makes_reading_fail_otherwise(suffix: str, content: str, tmp_path: Path) -> None:
+    (tmp_path / f"one{suffix}").write_text(content)
+    with contextlib.suppress(FileError):
+        annotations_of(
+            tmp_path, Item("one", (), annotations=dict.fromkeys(("beats", "chords", "keys"), f"one{suffix}"))
+        )
+
+
+@pytest.mark.parametrize("value", [3, None, {"position": None}, {"position": 2}, {"position": "x"}, [1]])
+def test_beats_in_jams_have_a_position_or_none(value: object, tmp_path: Path) -> None:
+    jams = {"annotations": [{"namespace": "beat_position", "data": [{"time": 1, "value": value}]}]}
+    text(tmp_path / "a.jams", json.dumps(jams))
+    item = Item("a", (), annotations={"beats": "a.jams"})
+    if value == {"position": "x"}:
+        with pytest.raises(FileError, match="'x' where a number was expected"):
+            annotations_of(tmp_path, item)
+    else:
+        assert annotations_of(tmp_path, item).beats == (AnnotatedBeat(1.0, 2 if value == {"position": 2} else 0),)

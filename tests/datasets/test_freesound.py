@@ -181,14 +181,14 @@ def test_the_key_is_from_a_file_or_the_environment_and_never_shown(
 
 def test_the_command_fetches_what_the_check_then_counts(site: Site, tmp_path: Path) -> None:
     (tmp_path / "key").write_text(SECRET)
-    folder = str(tmp_path / "rain")
-    fetch = ["fetch", "freesound", "rain on leaves", folder, "--server", site.url, "--key-file", str(tmp_path / "key")]
-    for arguments, said in (
-        (fetch, "5 sounds fetched, 0 were there, 0 left out"),
-        (["check", "freesound", folder], "missing: 0"),
-    ):
-        ran = subprocess.run([sys.executable, "-m", "antiphon", "dataset", *arguments], capture_output=True, text=True)
-        assert (ran.returncode, said in ran.stdout) == (0, True), ran.stderr
+    folder = tmp_path / "rain"
+    fetch = ["dataset", "fetch", "freesound", "rain on leaves", str(folder), "--server", site.url]
+    # a process of its own: here other tests have imported all that there is
+    command = [sys.executable, "-m", "antiphon", *fetch, "--key-file", str(tmp_path / "key")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert (ran.returncode, ran.stdout) == (0, "5 sounds fetched, 0 were there, 0 left out\n"), ran.stderr
+    report = check("freesound", folder)
+    assert (report.items, report.whole, report.labels["rain on leaves"]) == (5, True, 5)
 
 
 def test_a_search_that_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -211,14 +211,14 @@ def openmic(root: Path) -> None:
 
 def pop909(root: Path) -> None:
     """All songs, the shortest."""
+    score(root / "one.mid")
+    (root / "one.txt").write_text("0.0 1.0 1.0\n")
     for number in range(1, 910):
         top = root / f"POP909/{number:03}"
         top.mkdir(parents=True)
-        score(top / f"{number:03}.mid") if number == 1 else (top / f"{number:03}.mid").write_bytes(
-            (root / "POP909/001/001.mid").read_bytes()
-        )
+        (top / f"{number:03}.mid").hardlink_to(root / "one.mid")
         for name in ("beat_midi.txt", "chord_midi.txt"):
-            (top / name).write_text("0.0 1.0 1.0\n")
+            (top / name).hardlink_to(root / "one.txt")
 
 
 def folder(root: Path) -> None:

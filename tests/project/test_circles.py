@@ -28,39 +28,37 @@ def modules(root: Path) -> dict[str, Path]:
     return found
 
 
-def nodes(tree: ast.AST, *, at_load: bool) -> Iterator[ast.AST]:
-    """All of a tree, or what runs when its file is loaded."""
-    later = (ast.FunctionDef, ast.AsyncFunctionDef)
+def statements(tree: ast.AST, *, at_load: bool = True) -> Iterator[tuple[ast.AST, bool]]:
+    """All statements of a file, and whether each runs when it is loaded. Expressions hold no import."""
     for node in ast.iter_child_nodes(tree):
-        never = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if not (at_load and (never or isinstance(node, later))):
-            yield node
-            yield from nodes(node, at_load=at_load)
+        if isinstance(node, ast.stmt | ast.ExceptHandler | ast.match_case):
+            yield node, at_load
+            never = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+            later = never or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            yield from statements(node, at_load=at_load and not later)
 
 
-def imported(file: Path, known: Mapping[str, Path], *, at_load: bool = False) -> Iterator[str]:
-    """The modules that a file imports anywhere, or when it is loaded."""
-    for node in nodes(ast.parse(file.read_text()), at_load=at_load):
+def imported(file: Path, known: Mapping[str, Path]) -> Iterator[tuple[str, bool]]:
+    """The modules that a file imports anywhere, and whether it does when it is loaded."""
+    for node, at_load in statements(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.name, at_load) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
-                yield name if name in known else str(node.module)
+                yield name if name in known else str(node.module), at_load
 
 
-def arrows(known: Mapping[str, Path]) -> Arrows:
-    return {name: {other for other in imported(file, known) if other in known} for name, file in known.items()}
-
-
-def arrows_at_load(known: Mapping[str, Path]) -> Arrows:
-    """Imports at the load of files, with the packages that are imported for them."""
-    found = {}
+def arrows(known: Mapping[str, Path]) -> tuple[Arrows, Arrows]:
+    """All imports of files; and those at their load, with the packages that are imported for them."""
+    every, loads = {}, {}
     for name, file in known.items():
-        others = set(imported(file, known, at_load=True))
+        found = list(imported(file, known))
+        others = {other for other, at_load in found if at_load}
         packages = {package for other in others for package in above(other)} - {name, *above(name)}
-        found[name] = (others | packages) & set(known)
-    return found
+        every[name] = {other for other, _ in found} & set(known)
+        loads[name] = (others | packages) & set(known)
+    return every, loads
 
 
 def above(name: str) -> list[str]:
@@ -80,10 +78,10 @@ def circle(found: Arrows) -> list[str]:
 
 def test_no_circle_of_files() -> None:
     known = {name: file for top in TOPS for name, file in modules(ROOT / top).items()}
-    found = arrows(known)
+    found, at_load = arrows(known)
     assert len(known) > 500 < sum(map(len, found.values())), "too few are seen to mean anything"
     assert " imports ".join(circle(found)) == ""
-    assert " imports ".join(circle(arrows_at_load(known))) == ""
+    assert " imports ".join(circle(at_load)) == ""
 
 
 @pytest.mark.parametrize(
@@ -101,9 +99,9 @@ def test_a_circle_is_seen(text: str, tmp_path: Path) -> None:
     (folder / "a.py").write_text("from p import b\n")
     (folder / "b.py").write_text("import p.c\n")
     (folder / "c.py").write_text("A = 1\n")
-    assert circle(arrows(modules(tmp_path))) == []
+    assert circle(arrows(modules(tmp_path))[0]) == []
     (folder / "c.py").write_text(text)
-    seen = circle(arrows(modules(tmp_path)))
+    seen = circle(arrows(modules(tmp_path))[0])
     assert set(seen) == {"p.a", "p.b", "p.c"}
     assert seen[0] == seen[-1]
 
@@ -115,6 +113,6 @@ def test_a_circle_by_way_of_a_package_is_seen(tmp_path: Path) -> None:
     (folder / "q/r.py").touch()
     (folder / "a.py").write_text("from p.q.r import A\n")
     (folder / "q/__init__.py").write_text("from p.q import r\ndef f():\n    from p import a\n")
-    assert circle(arrows_at_load(modules(tmp_path))) == []
+    assert circle(arrows(modules(tmp_path))[1]) == []
     (folder / "q/__init__.py").write_text("from p import a\n")
-    assert set(circle(arrows_at_load(modules(tmp_path)))) == {"p.a", "p.q"}
+    assert set(circle(arrows(modules(tmp_path))[1])) == {"p.a", "p.q"}

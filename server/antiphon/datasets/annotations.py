@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,12 @@ from antiphon.datasets.records import Item
 from antiphon.errors import FileError
 
 _KEY = re.compile(r"([A-G])([b#]?)\s*:?\s*(major|maj|minor|min|m)?", re.IGNORECASE)
-_JAMS = {"beats": "beat_position", "chords": "chord", "keys": "key_mode", "tempo": "tempo", "genre": "tag_open"}
+JAMS = ".jams"
+_NAMESPACES = {"beats": "beat_position", "chords": "chord", "keys": "key_mode", "tempo": "tempo", "genre": "tag_open"}
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class AnnotatedBeat:
     """A beat.
 
     Attributes:
@@ -30,7 +32,7 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class AnnotatedSpan:
     """A part of the recording.
 
     Attributes:
@@ -59,10 +61,10 @@ class MusicAnnotations:
 
     tempo: float = 0.0
     key: str = ""
-    beats: tuple[Beat, ...] = ()
-    chords: tuple[Span, ...] = ()
-    keys: tuple[Span, ...] = ()
-    sections: tuple[Span, ...] = ()
+    beats: tuple[AnnotatedBeat, ...] = ()
+    chords: tuple[AnnotatedSpan, ...] = ()
+    keys: tuple[AnnotatedSpan, ...] = ()
+    sections: tuple[AnnotatedSpan, ...] = ()
 
 
 def annotations_of(root: Path, item: Item) -> MusicAnnotations:
@@ -72,9 +74,14 @@ def annotations_of(root: Path, item: Item) -> MusicAnnotations:
         FileError: A file cannot be read, or holds something else; the message names it.
     """
     found: dict[str, tuple[Any, ...]] = {}
+    parsed: dict[str, dict[str, Any]] = {}  # a file of JAMS has several kinds, and megabytes
     for kind, file in item.annotations.items():
-        if (root / file).is_file():
-            found[kind] = _beats(root / file) if kind == "beats" else _spans(root / file, kind)
+        path = root / file
+        if not path.is_file():
+            continue
+        if path.suffix == JAMS and file not in parsed:
+            parsed[file] = tables.json_object(path)
+        found[kind] = (_beats if kind == "beats" else _spans)(path, kind, parsed.get(file))
     return MusicAnnotations(item.tempo, item.key, **found)
 
 
@@ -93,49 +100,49 @@ def tempo_in(path: Path) -> float:
     Raises:
         FileError: It is no such file.
     """
-    if path.suffix == ".jams":
-        rows = jams_rows(path, "tempo")
+    if path.suffix == JAMS:
+        rows = jams_rows(tables.json_object(path), "tempo")
         return _number(path, rows[0].get("value")) if rows else 0.0
     lines = tables.lines(path)
     return _number(path, re.split(r"[,\s]", lines[0])[0]) if lines else 0.0
 
 
-def jams_rows(path: Path, kind: str) -> Sequence[dict[str, Any]]:
-    """What a JAMS file has of a kind, of its first annotation of that kind: dicts with `time`, `duration`, `value`.
-
-    Raises:
-        FileError: It is no such file.
-    """
-    every = tables.json_object(path).get("annotations")
+def jams_rows(jams: Mapping[str, Any], kind: str) -> Sequence[dict[str, Any]]:
+    """The rows of the first annotation of a kind in a file of JAMS: dicts with `time`, `duration`, `value`."""
+    every = jams.get("annotations")
     for annotation in every if isinstance(every, list) else ():
-        if isinstance(annotation, dict) and annotation.get("namespace") == _JAMS[kind]:
+        if isinstance(annotation, dict) and annotation.get("namespace") == _NAMESPACES[kind]:
             rows = annotation.get("data")
             return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
     return []
 
 
-def _beats(path: Path) -> tuple[Beat, ...]:
-    if path.suffix == ".jams":
-        rows = [(row.get("time"), (row.get("value") or {}).get("position", 0)) for row in jams_rows(path, "beats")]
-        return tuple(Beat(_number(path, time), int(position)) for time, position in rows)
+def _beats(path: Path, kind: str, jams: Mapping[str, Any] | None) -> tuple[AnnotatedBeat, ...]:
+    if jams is not None:
+        rows = [(row.get("time"), row.get("value")) for row in jams_rows(jams, kind)]
+        positions = [value.get("position") or 0 if isinstance(value, dict) else 0 for _, value in rows]
+        return tuple(
+            AnnotatedBeat(_number(path, time), int(_number(path, position)))
+            for (time, _), position in zip(rows, positions, strict=True)
+        )
     fields = [line.split() for line in tables.lines(path)]
     # "3" or "9.3", the third beat of the ninth bar; "New Point" and nothing say no position
     places = [row[-1].rpartition(".")[2] if len(row) == 2 else "" for row in fields]
     return tuple(
-        Beat(_number(path, row[0]), int(place) if place.isdecimal() else 0)
+        AnnotatedBeat(_number(path, row[0]), int(place) if place.isdecimal() else 0)
         for row, place in zip(fields, places, strict=True)
     )
 
 
-def _spans(path: Path, kind: str) -> tuple[Span, ...]:
-    if path.suffix == ".jams":
+def _spans(path: Path, kind: str, jams: Mapping[str, Any] | None) -> tuple[AnnotatedSpan, ...]:
+    if jams is not None:
         rows = [
             (
                 time := _number(path, row.get("time")),
                 time + _number(path, row.get("duration") or 0),
                 str(row.get("value")),
             )
-            for row in jams_rows(path, kind)
+            for row in jams_rows(jams, kind)
         ]
     else:
         # by tabs, of which a section's name has none, or by spaces
@@ -143,14 +150,17 @@ def _spans(path: Path, kind: str) -> tuple[Span, ...]:
         if short := next((row for row in split if len(row) < 3), None):
             raise FileError(f"{path} has a line of {len(short)} fields: start, end and a label were expected")
         rows = [(_number(path, row[0]), _number(path, row[1]), row[-1].strip()) for row in split]
-    spans = [Span(*row) for row in rows]
+    spans = [AnnotatedSpan(*row) for row in rows]
     if kind == "keys":
-        return tuple(Span(one.start, one.end, key) for one in spans if (key := key_of(one.label)))
+        return tuple(AnnotatedSpan(one.start, one.end, key) for one in spans if (key := key_of(one.label)))
     return tuple(spans)
 
 
 def _number(path: Path, text: Any) -> float:
     try:
-        return float(text)
+        number = float(text)
     except (TypeError, ValueError):
-        raise FileError(f"{path} has {str(text)[:40]!r} where a number was expected") from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise FileError(f"{path} has {str(text)[:40]!r} where a number was expected")
+    return number

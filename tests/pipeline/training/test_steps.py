@@ -22,6 +22,7 @@ from antiphon.pipeline.training.deployment import check_name, deploy, install
 from antiphon.pipeline.training.evaluation import evaluate, notes_of, read_table, score, table, uncertainty
 from antiphon.pipeline.training.frameworks import FRAMEWORKS, chosen
 from antiphon.pipeline.training.learning import learn
+from antiphon.pipeline.training.steps import able
 
 
 def silent(*_) -> None:
@@ -222,3 +223,21 @@ def test_a_name_that_is_none_or_anothers_is_refused(tmp_path, monkeypatch, name:
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path))
     with pytest.raises(FileError, match=sentence):
         check_name(name)
+
+
+def test_keras_is_left_out_where_sounds_have_several_labels(tmp_path: Path, training) -> None:
+    settings = load(written(tmp_path, TOML))
+    every, several = list(FRAMEWORKS.values()), replace(training, several=True)
+    assert [framework.name for framework in able(every, settings, several)] == ["sklearn", "torch", "fastai"]
+    assert able(every, settings, training) == every
+    named = load(written(tmp_path, TOML + '[train]\nframeworks = ["torch", "keras"]\n'))
+    with pytest.raises(UsageError, match="keras trains sounds with one label each: leave it out"):
+        able(every[1:3], named, several)
+
+
+def test_what_train_may_say_of_labels_and_folds(tmp_path: Path) -> None:
+    chosen = load(written(tmp_path, TOML + '[train]\nlabels = "several"\nfolds = 5\ntest = 0.2\n')).train
+    assert (chosen.labels, chosen.folds, chosen.test, chosen.valid) == ("several", 5, 0.2, 0.1)
+    for text, sentence in (("folds = 1", "it is 2 to 20"), ('labels = "many"', 'it is "one" or "several"')):
+        with pytest.raises(FileError, match=sentence):
+            load(written(tmp_path, f"{TOML}[train]\n{text}\n"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from antiphon.datasets import tables
-from antiphon.datasets.annotations import jams_rows, key_of, tempo_in
+from antiphon.datasets.annotations import JAMS, jams_rows, key_of, tempo_in
 from antiphon.datasets.layouts.rules import ItemRules, matches
 from antiphon.datasets.layouts.walking import files_below, first_folder, relative, unlike
 from antiphon.datasets.records import DatasetListing, Item
@@ -51,7 +51,8 @@ def giantsteps_tempo(root: Path) -> DatasetListing:
         raise unlike(root, "giantsteps-tempo", "there is no annotations_v2/tempo/28952.LOFI.bpm, nor jams/….jams")
     items = []
     for path in {path.stem: path for path in reversed(files)}.values():
-        genres = [jams["value"] for jams in jams_rows(path, "genre")] if path.suffix == ".jams" else []
+        jams = tables.json_object(path) if path.suffix == JAMS else {}
+        genres = [str(row.get("value")) for row in jams_rows(jams, "genre")]
         if (genre := path.parents[1] / "genre" / f"{path.stem}.genre").is_file():
             genres = tables.lines(genre)
         tempo = tempo_in(path)
@@ -61,7 +62,7 @@ def giantsteps_tempo(root: Path) -> DatasetListing:
                 (f"audio/{path.stem}.mp3", relative(path, root)),
                 path.stem,
                 split_of(path.stem),
-                tuple(str(genre) for genre in genres[:1]),
+                tuple(genres[:1]),
                 tempo=tempo,
                 fault="" if tempo else "it has no tempo: its annotators did not agree on one",
             )

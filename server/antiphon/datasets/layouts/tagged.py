@@ -44,11 +44,16 @@ def jamendo(root: Path, kind: str = "") -> DatasetListing:
             absent.append(f"there is no data/splits/split-0/{path.name}: that split is not known")
     digests = tables.digests(top / "data/download/raw_30s_audio_sha256_tracks.txt", "sha256")
     items = tuple(
-        Item(track, (relative(sounds / f"{path.removesuffix('.mp3')}{ending}", root),), artist, splits.get(track, ""),
-             tuple(tag.split("---", 1)[-1] if kind else tag for tag in tags),
-             "" if ending != ".mp3" else digests.get(path, ""))
+        Item(
+            track,
+            (relative(sounds / f"{path.removesuffix('.mp3')}{ending}", root),),
+            artist,
+            splits.get(track, ""),
+            tuple(tag.split("---", 1)[-1] if kind else tag for tag in tags),
+            digests.get(path, "") if ending == ".mp3" else "",
+        )
         for track, artist, _, path, _, *tags in tables.plain_rows(top / place, "\t")[1:]
-    )  # fmt: skip
+    )
     return DatasetListing(items, stem, JAMENDO[kind], "artist", "published with the data set, by artist", tuple(absent))
 
 

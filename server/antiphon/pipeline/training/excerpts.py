@@ -252,7 +252,7 @@ def read_set(out: Path) -> TrainingSet | None:
 def _splits(items: Sequence[SourceItem], settings: TrainSettings, *, several: bool) -> dict[str, str]:
     """The split of each sound by its name: the data set's own, or by the shares that are asked for."""
     if not settings.test:
-        return {i.name: i.split if i.split in (TRAIN, VALID, TEST) else split_of(i.group) for i in items}
+        return {i.name: i.split if i.split in (TRAIN, VALID, TEST) else split_of(i.group or i.name) for i in items}
     used = [item for item in items if several or len(item.labels) == 1]
     grouped = [(item.group or item.name, item.labels[0] if item.labels else "") for item in used]
     splits = shares_of(grouped, settings.test, settings.valid)

@@ -69,7 +69,7 @@ def run_steps(
     training = make_set(settings.out, items, [task.path for task in tasks], settings.preprocess.bands, settings.train)
     job = LearningJob(settings.name, settings.out, settings.train, settings.preprocess.mel, training.shards)
     trained = (
-        _train(job, _able(chosen(settings.train.frameworks), settings, training), progress) if "train" in steps else []
+        _train(job, able(chosen(settings.train.frameworks), settings, training), progress) if "train" in steps else []
     )
     # what is there may have been trained elsewhere, with a framework that is not installed here
     those = [FRAMEWORKS[name] for name in settings.train.frameworks or FRAMEWORKS]
@@ -79,7 +79,7 @@ def run_steps(
     return TrainingReport(tuple(trained), training.omitted, tuple(rows), tuple(notes), installed)
 
 
-def _able(frameworks: Sequence[Framework], settings: PipelineSettings, training: TrainingSet) -> list[Framework]:
+def able(frameworks: Sequence[Framework], settings: PipelineSettings, training: TrainingSet) -> list[Framework]:
     """Those that can train this set.
 
     Raises:
