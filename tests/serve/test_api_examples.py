@@ -23,11 +23,13 @@ import mido
 import numpy as np
 import pytest
 import soundfile
+import typer
 from tests import audio
 from tests.commands import blocks
 from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess
+from antiphon.cli.commands import application
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
 from antiphon.web.api import examples, openapi
@@ -231,6 +233,17 @@ def test_hum_gives_the_notes_beside_the_sound_and_alone(client: Client) -> None:
     for content in (client.result(both["id"], "notes.mid"), client.result(alone["id"])):
         notes = [one.note for one in mido.MidiFile(file=io.BytesIO(content)) if one.type == "note_on" and one.velocity]
         assert notes == [57]
+
+
+def test_a_result_is_what_the_command_gives(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "take.wav").write_bytes(take())
+    words = ["run", "delay", str(tmp_path / "take.wav"), str(tmp_path / "out.wav"), "-p", "time=0.1"]
+    typer.main.get_command(application()).main(args=words, prog_name="antiphon", standalone_mode=False)
+    body = {"file": client.send("take.wav", take()), "params": {"time": 0.1}}
+    job = client.done(client.ask("post", "/api/run/delay", body).json["id"])
+    assert job["summary"].startswith("wrote out.wav")
+    assert "take.wav" in job["summary"]
+    assert client.result(job["id"]) == (tmp_path / "out.wav").read_bytes()
 
 
 @pytest.mark.parametrize(

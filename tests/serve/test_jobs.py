@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
 
 from antiphon.bench.rig import ServerProcess
 
@@ -53,29 +49,6 @@ class Client:
 
 def served(home: Path) -> ServerProcess:
     return ServerProcess("--audio", "headless", home=home)
-
-
-def test_a_file_through_a_plugin_is_what_the_command_gives(tmp_path: Path) -> None:
-    source, out = tmp_path / "take.wav", tmp_path / "out.wav"
-    rng = np.random.default_rng(5)
-    soundfile.write(source, (rng.standard_normal((RATE, 2)) * 0.1).astype(np.float32), RATE, "PCM_24")
-    subprocess.run(
-        [sys.executable, "-m", "antiphon", "run", "delay", str(source), str(out), "-p", "time=0.1"],
-        check=True, timeout=120,
-    )  # fmt: skip
-    home = tmp_path / "home"
-    home.mkdir()
-    with served(home) as server:
-        server.status()
-        client = Client(server, home)
-        file = client.ask("POST", "/api/files?name=take.wav", source.read_bytes())
-        job = client.ask("POST", "/api/run/delay", {"file": file["id"], "params": {"time": 0.1}})
-        done = client.until(job["id"], "done", "failed")
-        assert done["state"] == "done", done
-        assert done["summary"].startswith("wrote out.wav")
-        assert "take.wav" in done["summary"]
-        got = client.ask("GET", f"/api/jobs/{job['id']}/result")
-        assert got == out.read_bytes()
 
 
 def test_a_killed_web_process_begins_its_job_anew_and_a_cancelled_one_ends(tmp_path: Path) -> None:
