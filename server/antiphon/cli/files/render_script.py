@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -41,6 +41,7 @@ class ScriptOptions:
         tail: Seconds after the end; None until it is silent.
         fade: Seconds at the end.
         force: Whether existing files are replaced.
+        rate: Hz of the sound files; 0 for the input's.
     """
 
     bars: float
@@ -51,6 +52,7 @@ class ScriptOptions:
     tail: float | None
     fade: float
     force: bool
+    rate: int = 0
 
 
 def render_script(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> None:
@@ -111,11 +113,11 @@ def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Lo
         free([("--stems", file) for file, _ in stems], force=options.force)
     done = task.write(out, played, name)
     sources = f"{shown(path)} and the patch {task.patch.name}"
-    report(Written(out, sources, done.frames / rate, rate, CHANNELS))
+    report(replace(done.written, source=sources))
     failed = done.complaints()
     for file, own in stems:
         stem = task.write(file, commands(own, name, rate, find, players), Path(file).name)
-        report(Written(file, sources, stem.frames / rate, rate, CHANNELS))
+        report(replace(stem.written, source=sources))
         failed |= stem.complaints()
     if options.midi:
         count, missing = script_midi.write(Path(options.midi), events, beats, task.patch.tempo)
@@ -163,7 +165,9 @@ def _performed(
     sounds_on = any(loaded.catalog[node.type].on_files.tail for node in patch.graph.nodes)
     tail = tail_of(options.tail, sounds_on)
     spec = StreamSpec(rate, options.block, channels)
-    return PatchRender(loaded, patch, spec, options.source, subtype, frames, frames, tail, options.fade), beats, events
+    source, after = options.source, (tail, options.fade, options.rate)
+    task = PatchRender(loaded, patch, spec, source, subtype, frames, frames, *after)
+    return task, beats, events
 
 
 def _stems(names: Sequence[str], events: Sequence[LiveEvent], folder: str | None) -> list[tuple[str, list[LiveEvent]]]:
