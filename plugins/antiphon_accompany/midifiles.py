@@ -58,9 +58,9 @@ def read(path: Path) -> Read:
         raise FileError(f"{path.name} is empty, no file or over {MOST_BYTES >> 20} MB; name a MIDI file")
     try:
         file = mido.MidiFile(file=io.BytesIO(content), clip=True)
-    except Exception as error:
-        # of a damaged file mido raises whatever its innards do
-        reason = " ".join(str(error).split())[:100] or "it ends too early"
+    except Exception:
+        # of a damaged file mido raises whatever its innards do, in words of its own
+        reason = "it is damaged; fetch or make it again" if content[:4] == b"MThd" else "it does not begin as one"
         raise FileError(f"{path.name} is no MIDI file that can be read: {reason}") from None
     if not 1 <= file.ticks_per_beat < 1 << 15:
         raise FileError(f"{path.name} counts in frames of film, not in beats; save it with ticks per quarter note")

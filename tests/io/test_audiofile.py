@@ -407,3 +407,56 @@ def test_a_file_of_no_frames_is_a_sound_of_no_frames(tmp_path: Path, kind: str) 
     with AudioWriter(tmp_path / f"in.{kind}", 48000, 2):
         pass
     assert read(tmp_path / f"in.{kind}").samples.shape == (2, 0)
+
+
+def m4a(path: Path, x: np.ndarray, rate: int, codec: str = "aac") -> Path:
+    """Writes MPEG-4 sound as a phone does."""
+    av = pytest.importorskip("av")
+    with av.open(str(path), "w", format="mp4") as file:
+        into = file.add_stream(codec, rate=rate, layout={1: "mono", 2: "stereo", 6: "5.1"}[len(x)])
+        form, data = ("fltp", x) if codec == "aac" else ("s16p", (x * 32767).astype(np.int16))
+        for at in range(0, x.shape[1], 1024):
+            part = np.ascontiguousarray(data[:, at : at + 1024])
+            frame = av.AudioFrame.from_ndarray(part, format=form, layout=into.layout.name)
+            frame.sample_rate, frame.pts = rate, at
+            for packet in into.encode(frame):
+                file.mux(packet)
+        for packet in into.encode(None):
+            file.mux(packet)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("codec", "rate", "channels"), [("aac", 44100, 2), ("aac", 48000, 6), ("alac", 48000, 1), ("aac", 16000, 1)]
+)
+def test_m4a_has_its_length_places_and_pitch(tmp_path: Path, codec: str, rate: int, channels: int) -> None:
+    x = audio.sine(440.0, 1.0, rate, channels=channels)
+    x[:, : rate // 2] = 0.0
+    sound = read(m4a(tmp_path / "in.m4a", x, rate, codec))
+    assert (sound.rate, sound.samples.shape, sound.info.subtype) == (rate, (channels, rate), codec.upper())
+    assert abs(audio.onsets(sound.samples)[0] - rate // 2) < 0.002 * rate
+    middle = slice(rate * 6 // 10, rate * 9 // 10)
+    assert audio.level(sound.samples[:1, middle]) == pytest.approx(audio.level(x[:1, middle]), abs=0.5)
+    at_half = read(tmp_path / "in.m4a", rate=rate // 2)
+    assert (at_half.rate, at_half.samples.shape[1], at_half.info.rate) == (rate // 2, rate // 2, rate)
+
+
+def test_a_broken_m4a_is_refused_in_one_line(tmp_path: Path) -> None:
+    path = m4a(tmp_path / "in.m4a", audio.noise(48000), 48000)
+    path.write_bytes(path.read_bytes()[:3000])
+    assert "it is broken" in refusal(path)
+    path.write_bytes(b"\0\0\0\x18ftypM4A " + b"\0" * 100)
+    assert "in.m4a" in refusal(path)
+
+
+def test_without_av_an_m4a_says_what_reads_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "none" / "av").mkdir(parents=True)
+    (tmp_path / "none" / "av" / "__init__.py").write_text("raise ModuleNotFoundError")
+    path = tmp_path / "in.m4a"
+    path.write_bytes(b"\0\0\0\x18ftypM4A " + b"\0" * 100)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "none"))
+    decode.zygote().close()
+    try:
+        assert "pip install 'antiphon[m4a]'" in refusal(path)
+    finally:
+        decode.zygote().close()

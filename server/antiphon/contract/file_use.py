@@ -43,7 +43,5 @@ class FileUse:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> FileUse:
         """Reads its fields as they come from another process, where tuples are lists."""
-        fields: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
-        }
+        fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in data.items()}
         return FileUse(**fields)

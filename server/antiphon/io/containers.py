@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from antiphon.io.decode_child import MAX_CHANNELS, MAX_RATE, MIN_RATE
 
-KINDS = "wav, flac, ogg, mp3, aiff or au"
+KINDS = "wav, flac, ogg, mp3, m4a, aiff or au"
 MAX_CHUNKS = 4096
 # Writers that cannot seek back (pipes) leave a size near one of these limits: "until the end".
 OPEN_ENDED = 0x7FFF0000
@@ -55,6 +55,8 @@ def check(fd: int) -> str:
             return "flac"
         case b"OggS":
             return "ogg"
+    if head[4:8] == b"ftyp":
+        return "m4a"
     if head[:3] == b"ID3" or (len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0):
         return "mp3"
     raise Dishonest(f"it is not a {KINDS} file")

@@ -49,6 +49,7 @@ UNKNOWN_FRAMES = 1 << 60
 TAGS = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")
 LONGEST_TAG = 1000
 """Characters of a tag that are passed on."""
+MPEG4_CODECS = ("aac", "alac")
 LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I")
 
 
@@ -193,6 +194,87 @@ def run(fd: int, rate: int, out: BinaryIO) -> int:
 
 
 def _decode(fd: int, rate: int, out: BinaryIO) -> None:
+    piped = not stat.S_ISREG(os.fstat(fd).st_mode)
+    if not piped and os.pread(fd, 8, 0)[4:] == b"ftyp":
+        _decode_mpeg4(fd, rate, out)
+    else:
+        _decode_plain(fd, rate, out, piped=piped)
+
+
+def _decode_mpeg4(fd: int, rate: int, out: BinaryIO) -> None:
+    """The first sound of an MPEG-4 file, AAC or ALAC, by the libraries of FFmpeg."""
+    import numpy
+
+    try:
+        import av
+    except ModuleNotFoundError:
+        raise Refused("m4a is read by the package av: pip install 'antiphon[m4a]', or save it as wav") from None
+    file = os.fdopen(os.dup(fd), "rb")
+    with file, av.open(file, "r", format="mp4", metadata_errors="replace") as container:
+        if not container.streams.audio:
+            raise Refused("there is no sound in it")
+        stream = container.streams.audio[0]
+        codec = stream.codec_context
+        if codec.name not in MPEG4_CODECS:
+            raise Refused(f"its sound is {codec.name}; aac and alac are read")
+        channels = codec.channels
+        _check(codec.sample_rate, channels)
+        promised = None
+        if stream.duration is not None and stream.time_base is not None:
+            promised = round(stream.duration * stream.time_base * codec.sample_rate)
+        sound = _Sound(out, codec.sample_rate, rate, channels)
+        tags = {name.lower(): str(text) for name, text in container.metadata.items()}
+        tags["tracknumber"] = tags.pop("track", "")
+        sound.begin(promised, "MP4", codec.name.upper(), tags)
+        for frame in container.decode(stream):
+            if frame.sample_rate != codec.sample_rate or len(frame.layout.channels) != channels:
+                raise Refused("its rate or channels change within it")
+            block = frame.to_ndarray()
+            if block.dtype.kind == "i":
+                block = block / numpy.float32(-float(numpy.iinfo(block.dtype).min))
+            samples = block.T if frame.format.is_planar else block.reshape(-1, channels)
+            # the last frame is filled up with silence, which the promised length leaves out
+            samples = samples if promised is None else samples[: max(0, promised - sound.got)]
+            sound.put(numpy.ascontiguousarray(samples, numpy.float32))
+        sound.end(promised, lossy=True)
+
+
+class _Sound:
+    """The messages of a sound: its header, its blocks, resampled if that is asked for, and a check of its length."""
+
+    def __init__(self, out: BinaryIO, own: int, rate: int, channels: int) -> None:
+        self._out, self._own, self._channels, self.got = out, own, channels, 0
+        self._resample: Any = None
+        if rate and rate != own:
+            import soxr
+
+            self._resample = soxr.ResampleStream(own, rate, channels, dtype="float32")
+
+    def begin(self, promised: int | None, form: str, subtype: str, tags: dict[str, str]) -> None:
+        _send(self._out, json.dumps({
+            "rate": self._own, "channels": self._channels, "frames": promised,
+            "format": form, "subtype": subtype, "tags": _tags(tags),
+        }).encode())  # fmt: skip
+
+    def put(self, block: Any, *, last: bool = False) -> None:
+        """Sends float32 `[frames, channels]`."""
+        if len(block):
+            self.got += len(block)
+            _allow(self.got / self._own)
+        if self._resample is not None:
+            block = self._resample.resample_chunk(block, last=last)
+        if len(block):
+            _send(self._out, block.tobytes())
+
+    def end(self, promised: int | None, *, lossy: bool) -> None:
+        import numpy
+
+        self.put(numpy.zeros((0, self._channels), numpy.float32), last=True)
+        _check_whole(promised, self.got, lossy)
+
+
+def _decode_plain(fd: int, rate: int, out: BinaryIO, *, piped: bool) -> None:
+    """What libsndfile decodes."""
     import numpy
     import soundfile
 
@@ -203,18 +285,10 @@ def _decode(fd: int, rate: int, out: BinaryIO) -> None:
 
     with Forward(fd, "r", closefd=False) as file:
         _check(file.samplerate, file.channels)
-        piped = not stat.S_ISREG(os.fstat(fd).st_mode)
         # who writes into a pipe does not know the length, and leaves the greatest one in the header
         promised = file.frames if 0 <= file.frames < UNKNOWN_FRAMES and not piped else None
-        resample = None
-        if rate and rate != file.samplerate:
-            import soxr
-
-            resample = soxr.ResampleStream(file.samplerate, rate, file.channels, dtype="float32")
-        _send(out, json.dumps({
-            "rate": file.samplerate, "channels": file.channels, "frames": promised,
-            "format": file.format, "subtype": file.subtype, "tags": _tags(file.copy_metadata()),
-        }).encode())  # fmt: skip
+        sound = _Sound(out, file.samplerate, rate, file.channels)
+        sound.begin(promised, file.format, file.subtype, file.copy_metadata())
         got = 0
         each = BLOCK_SAMPLES // file.channels
         if piped:
@@ -222,15 +296,11 @@ def _decode(fd: int, rate: int, out: BinaryIO) -> None:
         buffer = numpy.zeros((max(1, each), file.channels), numpy.float32)
         while True:
             n = len(file.read(out=buffer, dtype="float32", fill_value=None)) if promised != got else 0
-            if n:
-                got += n
-                _allow(got / file.samplerate)
-            chunk = buffer[:n] if resample is None else resample.resample_chunk(buffer[:n], last=n == 0)
-            if len(chunk):
-                _send(out, numpy.ascontiguousarray(chunk).tobytes())
             if n == 0:
                 break
-        _check_whole(promised, got, file.subtype in LOSSY)
+            got += n
+            sound.put(buffer[:n])
+        sound.end(promised, lossy=file.subtype in LOSSY)
 
 
 def _tags(found: dict[str, str]) -> list[tuple[str, str]]:

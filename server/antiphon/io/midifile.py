@@ -53,11 +53,13 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
     mido = _mido()
     content = _content(path)
     try:
+        if content[:4] != b"MThd":
+            raise _Refused("it does not begin as one")
         midi = mido.MidiFile(file=io.BytesIO(content), clip=True)
         if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 1 << 15:
-            raise ValueError("its time is in frames of film, not in beats")
+            raise _Refused("its time is in frames of film, not in beats")
         if len(midi.tracks) > MAX_TRACKS:
-            raise ValueError(f"it has {len(midi.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
+            raise _Refused(f"it has {len(midi.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
         tempo: dict[int, float] = {}
         meters: dict[int, float] = {}
         tracks = tuple(_track(track, midi.ticks_per_beat, tempo, meters, overlap) for track in midi.tracks)
@@ -65,8 +67,8 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
     except EOFError:
         raise FileError(f"{path.name} is not a MIDI file that can be read: it is cut short") from None
     except Exception as error:
-        # for a damaged file mido raises errors of any type
-        reason = " ".join(str(error).split())[:100] or type(error).__name__
+        # for a damaged file mido raises errors of any type, in words of its own
+        reason = str(error) if isinstance(error, _Refused) else "it is damaged; fetch or make it again"
         raise FileError(f"{path.name} is not a MIDI file that can be read: {reason}") from None
     changes = [(at / midi.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
     if not changes or changes[0][0] > 0.0:
@@ -100,6 +102,10 @@ def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAUL
     buffer = io.BytesIO()
     midi.save(file=buffer)
     paths.write_atomic(path, buffer.getvalue())
+
+
+class _Refused(ValueError):
+    """Why a file is not read, in our words."""
 
 
 @dataclass(slots=True)
@@ -159,7 +165,7 @@ def _track(track: Any, ticks: int, tempo: dict[int, float], meters: dict[int, fl
                 name = message.name
             case "set_tempo":
                 if not message.tempo:
-                    raise ValueError("a tempo in it is 0")
+                    raise _Refused("a tempo in it is 0")
                 tempo[at] = 6e7 / message.tempo
             case "time_signature" if message.numerator:
                 meters[at] = 4.0 * message.numerator / message.denominator

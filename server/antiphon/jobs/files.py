@@ -14,7 +14,7 @@ from antiphon.jobs.spool import write_pieces
 from antiphon.jobs.table import JobTable, Upload
 from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder, why
 from antiphon.runtime.shortening import shorten
-from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES
+from antiphon.runtime.sound_formats import READ_SUFFIXES
 
 MAX_FILE = 512 * 1024 * 1024
 """Bytes of a file: half an hour of stereo at 48 kHz in 24 bits."""
@@ -73,8 +73,10 @@ class FileShelf:
             Refusal: The name has no ending that is read, there is no room, or the disk is full.
         """
         suffix = Path(name).suffix.lower()
-        if suffix not in FORMATS and suffix not in NOTES:
-            raise Refusal(415, f"a file's name ends in {SHOWN_SUFFIXES}, .mid or .midi, not {shorten(name)!r}")
+        if suffix not in READ_SUFFIXES and suffix not in NOTES:
+            raise Refusal(
+                415, f"a file's name ends in {', '.join(READ_SUFFIXES)}, .mid or .midi, not {shorten(name)!r}"
+            )
         if len(self.entries) >= MAX_FILES:
             raise Refusal(507, f"{MAX_FILES} files are here; remove some first (DELETE /api/files/ID)")
         if self._receiving >= MAX_UPLOADS:

@@ -19,7 +19,7 @@ from antiphon.library.identity import digest_of, read_entry, unreadable
 from antiphon.library.records import SUMMARY, FileEntry, FileState
 from antiphon.runtime.paths import why
 from antiphon.runtime.shortening import shorten
-from antiphon.runtime.sound_formats import FORMATS
+from antiphon.runtime.sound_formats import READ_SUFFIXES
 
 AT_ONCE = 2
 AHEAD = 8
@@ -180,7 +180,7 @@ def _files(place: Path, counts: ScanCounts) -> Iterator[tuple[bytes, FileState]]
 
 
 def _walk(folder: bytes, counts: ScanCounts) -> Iterable[bytes]:
-    endings = tuple(ending.encode() for ending in FORMATS)
+    endings = tuple(ending.encode() for ending in READ_SUFFIXES)
 
     def failed(error: OSError) -> None:
         name = shorten(shown(os.fsdecode(error.filename)), 120)

@@ -12,7 +12,7 @@ from antiphon.contract.params import Value
 from antiphon.errors import UsageError
 from antiphon.runtime import paths
 from antiphon.runtime.console import say
-from antiphon.runtime.sound_formats import FORMATS
+from antiphon.runtime.sound_formats import READ_SUFFIXES
 
 FADE = 0.02
 """Seconds over which a sound that has not ended by itself is faded out."""
@@ -104,5 +104,5 @@ def _inside(folder: str | os.PathLike[str]) -> Iterator[Path]:
     """The sound files, and the rules for them, in a folder and below it; none when it is no folder."""
     for place, _, names in os.walk(folder):
         for name in names:
-            if os.path.splitext(name)[1].lower() in (*FORMATS, ".toml"):
+            if os.path.splitext(name)[1].lower() in (*READ_SUFFIXES, ".toml"):
                 yield Path(place) / name

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from antiphon.io.audiowrite import AudioWriter
 from antiphon.io.decode import shown
+
+if TYPE_CHECKING:
+    from antiphon.io.audiowrite import AudioWriter
 
 _CHANNELS = {1: "mono", 2: "stereo"}
 

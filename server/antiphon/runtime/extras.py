@@ -10,6 +10,7 @@ from antiphon.runtime import resources
 
 EXTRAS = {
     "apache_beam": "pipeline",
+    "av": "m4a",
     "dask": "pipeline",
     "distributed": "pipeline",
     "fastai": "fastai",

@@ -11,7 +11,7 @@ from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
-from antiphon.runtime.sound_formats import FORMATS
+from antiphon.runtime.sound_formats import READ_SUFFIXES
 
 MIDI_CLOCKS = ("", "follow", "lead")
 DEVICES = ("auto", "cpu", "cuda")
@@ -165,7 +165,7 @@ class ServeSettings:
         if not self.input:
             return None
         path = Path(self.input)
-        return path if os.path.exists(path) or path.suffix.lower() in FORMATS else None
+        return path if os.path.exists(path) or path.suffix.lower() in READ_SUFFIXES else None
 
     def with_(self, **changes: Any) -> ServeSettings:
         """Copies the settings with other values. They are not checked.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, within
+from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, hertz, within
 from antiphon.cli.synthhelp import NAMES
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.errors import AntiphonError, UsageError
@@ -59,6 +59,7 @@ def render(
     midi: Annotated[
         str | None, typer.Option("--midi", metavar="F.mid", help="The notes of a live script as a MIDI file.")
     ] = None,
+    rate: Annotated[int, typer.Option("--rate", metavar="HZ", help="Resample OUT; default: the rate of IN.")] = 0,
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     out_dir: Annotated[
         str | None, typer.Option("--out-dir", help="A folder for the results, under the names of IN.")
@@ -84,7 +85,7 @@ def render(
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
     if seconds is not None and not 0.0 <= seconds <= MAX_SECONDS:
         raise UsageError(f"--seconds takes 0 to {MAX_SECONDS:g}, not {seconds:g}")
-    tail, fade = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE)
+    tail, fade, rate = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE), hertz(rate)
     # one path where it is called as a function
     sources = [source] if isinstance(source, str) else source or []
     if is_script(patch):
@@ -97,7 +98,7 @@ def render(
             raise UsageError("say how long in bars, and where to: antiphon render set.py --bars 32 --out set.wav")
         if out_dir is not None or len(sources) > 1:
             raise UsageError("a script is rendered to one --out, with one --in at most")
-        options = ScriptOptions(bars, stems, midi, next(iter(sources), None), block or BLOCK, tail, fade, force)
+        options = ScriptOptions(bars, stems, midi, next(iter(sources), None), block or BLOCK, tail, fade, force, rate)
         render_script(patch, out, options, lambda loaded, graph: play_with(device, synth, loaded, graph))
         return
     for option, value in (("--bars", bars), ("--stems", stems), ("--midi", midi)):
@@ -117,7 +118,7 @@ def render(
         mend = "" if out_dir is None else "name another folder with --out-dir"
         apart([*given, *files_of(loaded_patch.graph, loaded.catalog)], [(what, job.out) for job in jobs], mend)
         play_with(device, synth, loaded, loaded_patch.graph)
-        settings = RenderSettings(seconds, block, tail, fade)
+        settings = RenderSettings(seconds, block, tail, fade, rate)
         if out_dir is None:
             free([("--out", out)], force=force)
             if not one(jobs[0], settings, loaded, loaded_patch):
@@ -139,12 +140,11 @@ def render(
 
 def _jobs(sources: Sequence[str], out: str, out_dir: str | None, events: str | None) -> list[RenderJob]:
     """The files to render. Raises `UsageError` where --out, --out-dir and --in do not go together."""
-    from antiphon.cli.files.file_tasks import gathered
+    from antiphon.cli.files.file_tasks import gathered, sound_suffix
     from antiphon.cli.files.render_file import RenderJob
     from antiphon.io.decode import shown
     from antiphon.io.midifile import SUFFIXES
-    from antiphon.offline.note_file import is_midi
-    from antiphon.runtime.sound_formats import FORMATS
+    from antiphon.runtime.sound_formats import READ_SUFFIXES
 
     if out_dir is None:
         if not out:
@@ -156,8 +156,5 @@ def _jobs(sources: Sequence[str], out: str, out_dir: str | None, events: str | N
         raise UsageError(f"--out and --out-dir exclude each other; {shown(out)} would be one file for all")
     if not sources:
         raise UsageError("--out-dir takes the files or folders of --in; name one")
-    tasks = gathered(
-        sources, out_dir, "sound or MIDI", (*FORMATS, *SUFFIXES),
-        lambda path: ".wav" if is_midi(path) else path.suffix,
-    )  # fmt: skip
+    tasks = gathered(sources, out_dir, "sound or MIDI", (*READ_SUFFIXES, *SUFFIXES), sound_suffix)
     return [RenderJob(str(task.source), events, str(task.target)) for task in tasks]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from antiphon.cli.files.rendering import PatchRender
@@ -21,9 +21,9 @@ from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NONE, tail_of
 from antiphon.offline.file_job import FADE
 from antiphon.offline.note_file import Score, is_midi
-from antiphon.offline.output_summary import Written
 from antiphon.offline.rendering import param_finder
 from antiphon.plugins.loader import Loaded
+from antiphon.runtime.sound_formats import READ_SUFFIXES
 from antiphon.session.commands import Command
 from antiphon.session.notes import Players
 
@@ -53,12 +53,14 @@ class RenderSettings:
         block: Frames; 0 chooses.
         tail: Seconds after IN; None for the default.
         fade: Seconds at the end of OUT.
+        rate: Hz of OUT; 0 for IN's, or the nearest that OUT's format holds.
     """
 
     seconds: float | None = None
     block: int = 0
     tail: float | None = None
     fade: float = FADE
+    rate: int = 0
 
 
 def one(job: RenderJob, settings: RenderSettings, loaded: Loaded, patch: Patch) -> bool:
@@ -89,12 +91,12 @@ def one(job: RenderJob, settings: RenderSettings, loaded: Loaded, patch: Patch) 
     length = frames if seconds is not None or sound is None else None
     sounds_on = any(catalog[node.type].on_files.tail for node in graph.nodes)
     after = NONE if seconds is not None and settings.tail is None else tail_of(settings.tail, sounds_on)
-    task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, settings.fade)
+    task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, settings.fade, settings.rate)
     done = task.write(job.out, commands, patch.name)
     if not done.frames:
         empty = f"{shown(sound)} and " if sound is not None and seconds is None else ""
         complain(f"{empty}{done.name} hold{'' if empty else 's'} no sound (0 frames)")
-    report(Written(job.out, _sources(patch.name, job.source, job.events), done.frames / rate, rate, channels))
+    report(replace(done.written, source=_sources(patch.name, job.source, job.events)))
     return not done.complaints()
 
 
@@ -128,6 +130,8 @@ def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Comman
     try:
         if not Path(path).is_file():
             raise FileError(f"cannot read {name}: there is no such file, or it is not an ordinary one")
+        if path.lower().endswith(READ_SUFFIXES):
+            raise FileError(f"{name} is a sound; --events takes a file of events (.jsonl) or notes (.mid)")
         if Path(path).stat().st_size > MAX_EVENT_BYTES:
             raise FileError(f"cannot read {name}: it is larger than {MAX_EVENT_BYTES >> 20} MiB; split it")
         text = Path(path).read_text("utf-8")

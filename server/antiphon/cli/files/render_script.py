@@ -6,7 +6,7 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +43,7 @@ class ScriptOptions:
         tail: Seconds after the end; None until it is silent.
         fade: Seconds at the end.
         force: Whether existing files are replaced.
+        rate: Hz of the sound files; 0 for the input's.
     """
 
     bars: float
@@ -53,6 +54,7 @@ class ScriptOptions:
     tail: float | None
     fade: float
     force: bool
+    rate: int = 0
 
 
 def render_script(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> None:
@@ -113,12 +115,12 @@ def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Lo
         free([("--stems", file) for file, _ in stems], force=options.force)
     done = task.write(out, played, name)
     sources = f"{shown(path)} and the patch {task.patch.name}"
-    report(Written(out, sources, done.frames / rate, rate, CHANNELS))
+    report(replace(done.written, source=sources))
     silent = _unknown_words(name, events, done)
     failed = done.complaints(silent)
     for file, own in stems:
         stem = task.write(file, commands(own, name, rate, find, players), Path(file).name)
-        report(Written(file, sources, stem.frames / rate, rate, CHANNELS))
+        report(replace(stem.written, source=sources))
         failed |= stem.complaints(silent)
     if options.midi:
         count, missing = script_midi.write(Path(options.midi), events, beats, task.patch.tempo)
@@ -193,7 +195,9 @@ def _performed(
     sounds_on = any(loaded.catalog[node.type].on_files.tail for node in patch.graph.nodes)
     tail = tail_of(options.tail, sounds_on)
     spec = StreamSpec(rate, options.block, channels)
-    return PatchRender(loaded, patch, spec, options.source, subtype, frames, frames, tail, options.fade), beats, events
+    source, after = options.source, (tail, options.fade, options.rate)
+    task = PatchRender(loaded, patch, spec, source, subtype, frames, frames, *after)
+    return task, beats, events
 
 
 def _stems(names: Sequence[str], events: Sequence[LiveEvent], folder: str | None) -> list[tuple[str, list[LiveEvent]]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from antiphon.contract.params import Param
     from antiphon.graph.patch import Patch
     from antiphon.offline.file_ends import Tail
+    from antiphon.offline.output_summary import Written
     from antiphon.offline.rendering import PlayerRunner
     from antiphon.plugins.loader import Loaded
     from antiphon.session.commands import Command
@@ -35,6 +36,7 @@ class PatchRender:
         expected: Frames to expect, for the progress bar; None where they are not known.
         tail: What is rendered after the end.
         fade: Seconds of the fade at the end.
+        rate: Hz of the file; 0 for that of `spec`, or the nearest that the file's format holds.
     """
 
     loaded: Loaded
@@ -46,6 +48,7 @@ class PatchRender:
     expected: int | None
     tail: Tail
     fade: float
+    rate: int = 0
 
     def write(self, out: str, commands: Sequence[Command], name: str) -> RenderedFile:
         """Renders it with commands.
@@ -64,6 +67,7 @@ class PatchRender:
         from antiphon.cli.terminal.progress import ProgressBar
         from antiphon.io.audiowrite import AudioWriter
         from antiphon.offline.file_ends import faded
+        from antiphon.offline.output_summary import Written
         from antiphon.offline.rendering import PlayerRunner
         from antiphon.offline.runner import process_stream
         from antiphon.synth.choosing import chosen
@@ -79,14 +83,15 @@ class PatchRender:
             if passes is not None:
                 self._play_passes(stack.enter_context(passes), prepared)
             blocks = self._blocks(stack)
-            writer = stack.enter_context(AudioWriter(out, rate, self.spec.channels, self.subtype))
+            writer = stack.enter_context(AudioWriter(out, rate, self.spec.channels, self.subtype, self.rate))
             progress = stack.enter_context(ProgressBar(name, self.expected, rate))
             runner = stack.enter_context(closing(prepared()))
             rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
             for samples in faded(rendered, rate, self.fade):
                 writer.write(samples)
             lost, words = tuple(runner.counts()), runner.vocabularies()
-        return RenderedFile(writer.name, writer.frames, tuple(runner.failures), runner.dropped, lost, words)
+        written = Written.sound(writer, name)
+        return RenderedFile(writer.name, writer.frames, written, tuple(runner.failures), runner.dropped, lost, words)
 
     def _blocks(self, stack: ExitStack) -> Iterable[Samples]:
         from antiphon.io.audiofile import stream
@@ -115,7 +120,8 @@ class RenderedFile:
 
     Attributes:
         name: The file, as text.
-        frames: Its length.
+        frames: Its length, at the rate of the patch.
+        written: The line about it.
         failures: (node, reason) of the nodes that failed.
         dropped: Events that exceeded the limit of a block.
         lost: (node, parameter, count) of notes that a node could not play.
@@ -124,6 +130,7 @@ class RenderedFile:
 
     name: str
     frames: int
+    written: Written
     failures: tuple[tuple[str, str], ...]
     dropped: int
     lost: tuple[tuple[str, Param, int], ...] = ()
