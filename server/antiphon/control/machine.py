@@ -29,7 +29,7 @@ def setting(engine: EngineStatus, late_ns: int) -> str:
     return f"--block {block} --ahead {ahead_for(late_ns, block, engine.rate)}"
 
 
-class Machine:
+class MachineWatch:
     """Compares the engine's counters with those of the last look.
 
     Attributes:
