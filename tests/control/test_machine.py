@@ -65,6 +65,8 @@ def test_missed_blocks_are_said_once_and_stalls_once_a_minute(caplog: pytest.Log
     assert said.startswith("the machine stood still for 1.3 s, which is no fault of a node")
     assert look(missed_blocks=200, stalls=2) == []
     assert machine.advice == ""
+    assert look(missed_blocks=201, latest_ns=2 * MS) == [], "the first time"
+    assert look() == []
     (said,) = look(missed_blocks=203, latest_ns=12 * MS)
     assert said.startswith("3 blocks were missed, the latest was 12.0 ms late")
     assert said.endswith("start with: antiphon serve --ahead 4")
