@@ -56,6 +56,13 @@ def play_for(server: ServerProcess, seconds: float) -> None:
     until(played, max(1.0, seconds), f"{seconds:g} s more are played")
 
 
+def complaints(server: ServerProcess) -> str:
+    """The server's standard error, without what it says of a machine that does much else."""
+    of_the_machine = "the machine stood still for", "blocks were missed, the latest"
+    lines = server.standard_error().splitlines(keepends=True)
+    return "".join(line for line in lines if not any(words in line for words in of_the_machine))
+
+
 @contextlib.contextmanager
 def costs_at_most(seconds: float) -> Iterator[None]:
     """Fails the test when what is inside takes more seconds of processor, in this process and in its ended children."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,6 +76,13 @@ def test_counters_that_begin_again_go_on() -> None:
     for late in (3, 5, 1, 2):
         counts.add({**STATUS, "late": late})
     assert counts.totals()["late"] == 7
+
+
+def test_a_server_whose_control_is_away_has_not_answered() -> None:
+    counts = CounterSums()
+    counts.take(SimpleNamespace(status=lambda: {"error": "the server is starting again"}))  # type: ignore[arg-type]
+    counts.take(SimpleNamespace(status=lambda: STATUS))  # type: ignore[arg-type]
+    assert counts.totals()["status_unanswered"] == 1
 
 
 def test_nodes_that_are_failed_are_named() -> None:

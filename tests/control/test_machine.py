@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tests.clock import FakeClock
 
-from antiphon.control.machine import STALL_LOG_SECONDS, Machine, setting
+from antiphon.control.machine import STALL_LOG_SECONDS, MachineWatch, setting
 from antiphon.engine.drivers.base import DriverOptions, ahead_for
 from antiphon.engine.link import EngineCounters, EngineStatus
 
@@ -51,7 +51,7 @@ def test_a_machine_that_wakes_late_is_given_more_blocks_unless_they_are_told(
 def test_missed_blocks_are_said_once_and_stalls_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     clock, link = FakeClock(), SimpleNamespace(now=EngineCounters(missed_blocks=5), engine=ENGINE)
     link.counters, link.status = lambda: link.now, lambda: link.engine
-    machine = Machine(link, clock)
+    machine = MachineWatch(link, clock)
     caplog.set_level(logging.WARNING)
 
     def look(**changes: int) -> list[str]:
@@ -65,6 +65,8 @@ def test_missed_blocks_are_said_once_and_stalls_once_a_minute(caplog: pytest.Log
     assert said.startswith("the machine stood still for 1.3 s, which is no fault of a node")
     assert look(missed_blocks=200, stalls=2) == []
     assert machine.advice == ""
+    assert look(missed_blocks=201, latest_ns=2 * MS) == [], "the first time"
+    assert look() == []
     (said,) = look(missed_blocks=203, latest_ns=12 * MS)
     assert said.startswith("3 blocks were missed, the latest was 12.0 ms late")
     assert said.endswith("start with: antiphon serve --ahead 4")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.broker import PASSWORD, USER, WRITTEN, Client, Mosquitto, mosquitto
-from tests.waiting import until
+from tests.waiting import complaints, until
 
 from antiphon.bench.rig import ServerProcess
 
@@ -102,7 +102,7 @@ def test_without_a_broker_the_status_says_so(tmp_path: Path) -> None:
     with ServerProcess(*OPTIONS, home=tmp_path) as server:
         assert server.status()["mqtt"] is None
         server.stop()
-        assert server.standard_error() == ""
+        assert complaints(server) == ""
 
 
 def test_a_broker_that_cannot_be_reached_stops_nothing(tmp_path: Path) -> None:

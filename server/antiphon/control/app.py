@@ -16,7 +16,7 @@ from antiphon.control.engine_clock import EngineClock
 from antiphon.control.executor import CommandExecutor
 from antiphon.control.faults import ControlFaults
 from antiphon.control.library_questions import LibraryQuestions
-from antiphon.control.machine import Machine
+from antiphon.control.machine import MachineWatch
 from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.directory import Directory
 from antiphon.control.osc.discretion import discreet
@@ -102,7 +102,7 @@ class ControlApp:
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)
         self.clock = EngineClock(link, clock or WallClock(), now_ns)
-        self.faults, self.events, self.machine = ControlFaults(), ServerEvents(), Machine(link)
+        self.faults, self.events, self.machine = ControlFaults(), ServerEvents(), MachineWatch(link)
         self.access, self.surfaces = Access(allow), Surfaces()
         self.saver = StateSaver(self.folder, self._contents)
         self.replies = Replies(self.faults, self._discreet)

@@ -29,7 +29,7 @@ def setting(engine: EngineStatus, late_ns: int) -> str:
     return f"--block {block} --ahead {ahead_for(late_ns, block, engine.rate)}"
 
 
-class Machine:
+class MachineWatch:
     """Compares the engine's counters with those of the last look.
 
     Attributes:
@@ -40,12 +40,12 @@ class Machine:
         """Nothing that was before counts; `clock` gives seconds."""
         self._link, self._clock = link, clock
         self._before: EngineCounters | None = None
-        self._restarts = 0
+        self._restarts = self._missed = 0
         self._logged = -STALL_LOG_SECONDS
         self.advice = ""
 
     def look(self) -> None:
-        """Reports what is new: a stall once a minute at most, missed blocks once."""
+        """Reports what is new: a stall once a minute at most, blocks that were missed a second time once."""
         now, engine, before = self._link.counters(), self._link.status(), self._before
         self._before, restarted = now, engine.restarts != self._restarts
         self._restarts = engine.restarts
@@ -58,10 +58,11 @@ class Machine:
                     "the machine stood still for %.1f s, which is no fault of a node: it was suspended, or is too busy "
                     "(%d times so far)", now.stalled_ns / 1e9, now.stalls,
                 )  # fmt: skip
-        elif now.missed_blocks > before.missed_blocks and not self.advice:
-            options = setting(engine, now.latest_ns)
-            self.advice = (
-                f"{now.missed_blocks - before.missed_blocks} blocks were missed, the latest was "
-                f"{now.latest_ns / 1e6:.1f} ms late; to end that, start with: antiphon serve {options}"
-            )
-            log.warning(self.advice)
+        elif (missed := now.missed_blocks - before.missed_blocks) > 0 and not self.advice:
+            self._missed += missed
+            if self._missed > missed:
+                self.advice = (
+                    f"{self._missed} blocks were missed, the latest was {now.latest_ns / 1e6:.1f} ms late; "
+                    f"to end that, start with: antiphon serve {setting(engine, now.latest_ns)}"
+                )
+                log.warning(self.advice)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control.faults import ControlFaults
-from antiphon.control.machine import Machine
+from antiphon.control.machine import MachineWatch
 from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
@@ -49,7 +49,7 @@ class StatusSource(Protocol):
     position: SetPosition
     saver: StateSaver
     faults: ControlFaults
-    machine: Machine
+    machine: MachineWatch
     workers: Callable[[], list[WorkerStatus]]
     transports: Transports
 

@@ -27,6 +27,8 @@ from antiphon.supervisor.parts import Parts
 from antiphon.synth.choosing import Registered
 from antiphon.workers import zygote
 
+SOFT_DEPTH = 4
+"""Blocks of a software clock's buffer, for each of those that a device has: no sound card plays what it delays."""
 Begin = list[dict[str, Any]]
 """Messages to a recorder: what it records from the first block on."""
 
@@ -178,13 +180,14 @@ class Starts:
     def engine(self) -> int:
         """Starts an engine that plays by `driver`."""
         from antiphon.engine import process
-        from antiphon.engine.drivers.base import DriverOptions
+        from antiphon.engine.drivers.base import DriverOptions, default_ahead
 
         s, warm, parts, driver = self._settings, self._warm, self.parts, self.driver
         options = DriverOptions(
             s.rate, s.block, s.channels, s.ahead,
             "" if s.input_file else s.input, s.output, s.extra.get("jack_name", "antiphon"),
-            soft=parts.found.own, late_ns=parts.shared.words[HeaderWord.WAKE_LATE_NS],
+            buffer_blocks=SOFT_DEPTH * default_ahead(s.block), soft=parts.found.own,
+            late_ns=parts.shared.words[HeaderWord.WAKE_LATE_NS],
         )  # fmt: skip
         return self._fork(
             lambda: process.run(

@@ -30,9 +30,11 @@ class CounterSums:
         try:
             status = server.status()
         except (OSError, ValueError, http.client.HTTPException):
+            status = {}
+        if "engine" in status:  # else control was away, which web answers with its reason
+            self.add(status)
+        else:
             self._unanswered += 1
-            return
-        self.add(status)
 
     def add(self, status: dict[str, Any]) -> None:
         """Adds the counters of one `/api/status`."""
