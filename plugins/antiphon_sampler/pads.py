@@ -44,9 +44,9 @@ def named_rows(names: tuple[str, ...]) -> dict[str, int]:
     rows = {name: row for row, name in enumerate(names)}
     others = dict[str, int]()
     for drum in DRUMS.values():
-        row = next((rows[name] for name in drum if name in rows), None)
-        for name in drum if row is not None else ():
-            others.setdefault(name, row)
+        for row in [rows[name] for name in drum if name in rows][:1]:
+            for name in drum:
+                others.setdefault(name, row)
     return {**others, **rows}
 
 

@@ -100,7 +100,7 @@ ELSEWHERE = {
     "antiphon pipeline run pipeline.toml": "tests/pipeline/test_shards.py, which has the extra",
     "antiphon pipeline run pipeline.toml --steps train,evaluate,deploy": "tests/pipeline/training/test_frameworks.py",
     "antiphon library analyse song.mp3 --only genres": "the same, which trains the analysis",
-    "antiphon pipeline watch pipeline.toml": "tests/pipeline/test_watch_command.py sends it files and messages",
+    "antiphon pipeline watch incoming.toml": "tests/pipeline/test_watch_command.py sends it files and messages",
     'antiphon dataset fetch freesound "rain on leaves" rain --key-file ~/freesound.key --longest 20 --licence cc0 '
     "--licence by": "tests/datasets/test_freesound.py, with a server of its own",
 }
