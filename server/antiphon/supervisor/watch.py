@@ -215,7 +215,7 @@ class Supervisor:
     def _watch(self) -> None:
         steps = (
             self._wait, self._reap, self._restart_due,
-            self._look_for_hang, self._look_for_device, self._look_for_synth,
+            self._look_for_hang, self._look_for_device, self._look_for_synth, server_log.rotate,
         )  # fmt: skip
         while not self._ending:
             for step in steps:
@@ -248,7 +248,6 @@ class Supervisor:
                 os.eventfd_read(fd)
                 for kind in wanted_zygotes(self.parts.arena):
                     self._schedule_start(_ZYGOTE + kind)
-        server_log.rotate()
         now = time.monotonic()
         if now - self._last_turn > STILL_SECONDS:
             # engine and control were suspended too: do not take that for a hang until each had time to turn
