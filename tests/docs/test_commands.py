@@ -259,7 +259,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
 def command(line: str, server: ServerProcess | None = None, dry: bool = False) -> None:
     """Runs a line as a shell would, in this process; the ports it does not name are the shared server's."""
     words = [found for word in shlex.split(line)[1:] for found in (sorted(glob.glob(word)) if "*" in word else [word])]
-    ports = {"osc": {"port": server.osc}} if server is not None else {}
+    ports = {"osc": {"osc_port": server.osc}} if server is not None else {}
     app = typer.main.get_command(application())
     if dry:
         known_commands()[words[0]].make_context(words[0], words[1:])
