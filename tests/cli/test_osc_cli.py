@@ -47,6 +47,26 @@ async def test_answers_are_printed_and_silence_ends_at_once(live: Rig, tcp: bool
         await asked(live, "/node/a/gain", "7", tcp=tcp)
 
 
+async def test_a_person_is_shown_the_value_that_was_set(
+    live: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+
+    async def typed(*words: str) -> str:
+        work = asyncio.create_task(
+            asyncio.to_thread(lambda: osc.osc(words[0], list(words[1:]), osc_port=live.app.osc_port))
+        )
+        while not work.done():
+            await live.settle()
+        await work
+        return capsys.readouterr().out
+
+    assert await typed("/node/a/gain", "1.25") == "/node/a/gain 1.25\n"
+    assert await typed("/node/a/gain") == "/node/a/gain 1.25\n"
+    assert await typed("/tempo", "90") == "/tempo 90\n"
+    assert await typed("/panic", "1") == "/panic\n"
+
+
 @pytest.mark.parametrize("tcp", [False, True])
 def test_nobody_there_is_one_sentence(tcp: bool) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:

@@ -303,7 +303,7 @@ def command(line: str, server: ServerProcess | None = None, dry: bool = False) -
     ports: dict[str, Any] = {}
     if server is not None:
         ports = {name: {"http_port": server.http} for name in ("status", "surfaces")}
-        ports["osc"] = {"port": server.osc, "osc_port": server.osc, "timeout": 60.0}  # of a busy machine
+        ports["osc"] = {"osc_port": server.osc, "timeout": 60.0}  # of a busy machine
     app = typer.main.get_command(application())
     if dry:
         only_parsed(line)

@@ -12,7 +12,7 @@ import typer
 from antiphon.api import UsageError
 from antiphon.api.console import instead
 from antiphon.cli import completion
-from antiphon_models.commands.train import DATA, say
+from antiphon_models.commands.train import DATA, Data, say
 
 if TYPE_CHECKING:
     from antiphon_models.learning.evaluation import Example, MetricValue
@@ -25,7 +25,7 @@ def evaluate(
     ] = "",
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
     system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None,
-    data: Annotated[Path, typer.Option("--data", help="The folder of songs, loops and noises.")] = Path(DATA),
+    data: Data = DATA,
     work: Annotated[Path | None, typer.Option("--work", help="Where what it makes is kept.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")] = 1,
     limit: Annotated[int, typer.Option(min=0, help="Items at most; 0 for all.")] = 0,
@@ -64,7 +64,8 @@ def evaluate(
         evaluation = factories[name]()
     for path in files or ():
         if not path.is_file():
-            raise UsageError(f"{path} is no file; {evaluation.files_doc or 'none are taken'}")
+            material = evaluation.files_doc or "its own items alone"
+            raise UsageError(f"there is no file {path}; {name} is evaluated on {material}")
     ask = tables.EvaluationRequest(
         data=data, work=make_folder((work if work is not None else cache_folder() / "evaluation") / name), seed=seed,
         limit=limit or None, systems=tuple(system or ()), files=tuple(files or ()),
@@ -74,6 +75,8 @@ def evaluate(
     ask = tables.choose_material(evaluation, ask)
     if card:
         cards.check(name, evaluation, ask)
+    if not (files or limit):
+        say(f"{name} is measured on all its items, which takes minutes to hours; --limit 5 takes five of them")
     with needs.explained(name):
         if examples is not None:
             _write(evaluation.examples(ask), examples)

@@ -12,14 +12,16 @@ from antiphon.api import UsageError
 from antiphon.api.console import instead
 from antiphon.cli import completion
 
-DATA = "../shared/data"
+Data = Annotated[Path, typer.Option("--data", envvar="ANTIPHON_DATA", help="The folder of songs, loops and noises.")]
+DATA = Path("data")
+"""The folder of material unless told otherwise."""
 
 
 def train(
     name: Annotated[
         str, typer.Argument(help="What to train; --list shows what there is.", autocompletion=completion.trainings)
     ] = "",
-    data: Annotated[Path, typer.Option("--data", help="The folder of songs, loops and noises.")] = Path(DATA),
+    data: Data = DATA,
     work: Annotated[Path | None, typer.Option("--work", help="Where material, checkpoint and log go.")] = None,
     out: Annotated[
         Path | None,

@@ -80,7 +80,12 @@ def make_backend(client: str, bell: int, virtual: str) -> Backend:
     if module == RTMIDI and api == "UNIX_JACK":
         from antiphon_midi.devices.jack import JackMidi
 
-        return JackMidi(client, bell, virtual)
+        try:
+            return JackMidi(client, bell, virtual)
+        except EngineError as error:
+            if os.environ.get("MIDO_BACKEND"):
+                raise
+            raise EngineError(f"no MIDI port can be opened: there is no {SEQUENCER} (ALSA), and {error}") from error
     from antiphon_midi.devices.libraries import Mido, RtMidi
 
     try:

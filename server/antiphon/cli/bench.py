@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,7 +14,7 @@ from antiphon.bench.entry import Bench, BenchOptions
 if TYPE_CHECKING:
     from antiphon.plugins.registry import Registration
 
-DATA = "../shared/data"
+DATA = "data"
 
 
 PLUGINS = "PLUGINS"
@@ -182,7 +183,7 @@ def bench(
         if not isinstance(chosen, Bench):
             raise PluginError(f"the factory of the bench {name!r} gave {type(chosen).__name__}, not a Bench")
     extras.require(f"bench {name}", chosen.needs)
-    asked = BenchOptions(seconds, Path(data or DATA), seed, limit, hours, Path(out))
+    asked = BenchOptions(seconds, Path(data or os.environ.get("ANTIPHON_DATA", DATA)), seed, limit, hours, Path(out))
     typer.echo(announced(name, chosen.seconds(asked)), err=True)
     # as an exception the signal runs the bench's clean-up, which ends its servers
     with endable():

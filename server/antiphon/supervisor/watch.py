@@ -220,7 +220,7 @@ class Supervisor:
     def _watch(self) -> None:
         steps = (
             self._wait, self._reap, self._restart_due,
-            self._look_for_hang, self._look_for_device, self._look_for_synth,
+            self._look_for_hang, self._look_for_device, self._look_for_synth, server_log.rotate,
         )  # fmt: skip
         while not self._ending:
             for step in steps:
