@@ -10,10 +10,29 @@ import pytest
 
 from antiphon.library import vector_file
 from antiphon.library.records import CatalogueRow
-from antiphon.library.similarity import similar
+from antiphon.library.similarity import vector_of
 from antiphon.library.vector_file import VectorTable
 
 STATE = [1, 2, 0, 0]
+
+
+def similar(rows: list[CatalogueRow], target: CatalogueRow, count: int) -> list[tuple[bytes, float]]:
+    """By a comparison with all: the path of each with its cosine, each dimension standardised over all."""
+    wanted = vector_of(target)
+    assert wanted is not None
+    others, vectors = [], [wanted]
+    for row in rows:
+        vector = vector_of(row)
+        if row.path != target.path and vector is not None and len(vector) == len(wanted):
+            others.append(row.path)
+            vectors.append(vector)
+    table = np.array(vectors)
+    table -= table.mean(axis=0)
+    table /= table.std(axis=0) + 1e-9
+    table /= np.linalg.norm(table, axis=1, keepdims=True) + 1e-9
+    scores = table[1:] @ table[0]
+    order = np.argsort(-scores, kind="stable")[:count]
+    return [(others[n], float(scores[n])) for n in order]
 
 
 def row(path: bytes, vector: list[float] | None, *, missing: bool = False) -> CatalogueRow:
