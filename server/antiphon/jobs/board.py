@@ -10,6 +10,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -232,9 +233,9 @@ class JobBoard:
             if job.state is JobState.WAITING and job.id not in self._running:
                 task = self._running[job.id] = asyncio.get_running_loop().create_task(self._perform(job.id))
                 # not by the task itself: one that is cancelled before its first step does none
-                task.add_done_callback(lambda _, key=job.id: self._leave(key))
+                task.add_done_callback(partial(self._leave, job.id))
 
-    def _leave(self, key: str) -> None:
+    def _leave(self, key: str, _task: asyncio.Task[None]) -> None:
         self._running.pop(key, None)
         self._next()
 
