@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import struct
 from collections import Counter
@@ -34,6 +35,10 @@ TIDAL = ("127.0.0.1", 6010)
 PANIC = "superpanic"
 SAY_SECONDS = 10.0
 """Seconds between sentences about the same kind of trouble."""
+LINE_SECONDS = 1.0
+"""Seconds between two sentences about what was refused, of whatever kind."""
+_VALUE = re.compile(r"'[^']*'|\"[^\"]*\"|-?[0-9][0-9.e+-]*|nan|inf")
+"""What differs between reasons of one kind."""
 MOST_KINDS = 64
 """Names that are counted apart; further ones are counted as one."""
 _SO_MEMINFO, _MEMINFO_DROPS = 55, 8
@@ -58,6 +63,7 @@ class DirtPort:
         self.unknown = UnknownSounds()
         self._numbers = NoteNumbers()
         self._said: dict[str, float] = {}
+        self._line = -LINE_SECONDS
         self._nodes: Mapping[str, Node] = {}
         self._orbits: tuple[Orbit, ...] = ()
 
@@ -173,13 +179,14 @@ class DirtPort:
         self.ignored[name if name in self.ignored or len(self.ignored) < MOST_KINDS else "others"] += 1
 
     def _refuse(self, reason: str) -> None:
-        """Counts, and says each reason at most once in `SAY_SECONDS`."""
+        """Counts, and says each kind of reason once in `SAY_SECONDS` at most, and one of all in `LINE_SECONDS`."""
         self.refused += 1
         now = self._server.now_ns() / 1e9
         if len(self._said) > MOST_KINDS:
             self._said.clear()
-        if now - self._said.get(reason, -SAY_SECONDS) >= SAY_SECONDS:
-            self._said[reason] = now
+        kind = _VALUE.sub("", reason)
+        if now - self._line >= LINE_SECONDS and now - self._said.get(kind, -SAY_SECONDS) >= SAY_SECONDS:
+            self._said[kind] = self._line = now
             say(f"{SOURCE}: {reason}")
 
     def _answer(self, message: tuple[Any, ...], peer: tuple[str, int]) -> None:

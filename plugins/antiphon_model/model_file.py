@@ -237,6 +237,8 @@ def _checksum(path: str) -> tuple[str, int]:
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[BufferedReader]:
     name = Path(path).name
+    if Path(path).suffix.lower() not in SUFFIXES:  # so that no sound that a client of HTTP sent is loaded as a model
+        raise ModelError(f"{name} is no model file: its name ends in {', '.join(SUFFIXES)}")
     try:
         if not Path(path).is_file():
             raise ModelError(f"the model file {printable_path(path)} is not there, or no ordinary file")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction as F
+from pathlib import Path
 
 import pytest
 from tests.waiting import until
@@ -259,3 +262,23 @@ def test_the_end_ends_the_notes_that_sound_and_a_jump_of_the_beat_goes_on_at_a_b
     assert after[0].beat >= zero + 1002.0
     assert len(after) >= 3
     assert stage.player.ends() == [], "what is ended stays ended"
+
+
+def test_versions_that_are_replaced_at_once_leave_no_process(processes: Processes) -> None:
+    def children() -> set[str]:
+        found = set()
+        for entry in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                if entry.read_text().rpartition(")")[2].split()[1] == str(os.getpid()):
+                    found.add(entry.parent.name)
+        return found
+
+    before = children()
+    for _ in range(4):
+        processes.first.fork().end()
+
+    def gone() -> bool:
+        processes.collect()
+        return not processes._unnamed and children() <= before
+
+    until(gone, 10.0, "all have ended, and none is left to be collected")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import socket
 from collections.abc import AsyncIterator
@@ -370,3 +371,28 @@ async def test_jobs_are_sent_to_those_who_listen_to_them() -> None:
         await other.settled()  # the next that it gets is the answer to what it sends
         follower.close()
         other.close()
+
+
+async def test_a_client_that_pings_without_end_is_disconnected_and_delays_nobody() -> None:
+    async with serving() as (server, _):
+        flooding = []
+        for _ in range(8):
+            client = Client(server)
+            await client.open()
+            flooding.append(client)
+        ping = client._conn.send(events.Ping(payload=b""))
+        for client in flooding:
+            client._writer.write(ping * 40_000)
+        polite = Client(server)
+        await polite.open()
+        for _ in range(20):
+            polite._writer.write(polite._conn.send(events.Ping(payload=b"x")))
+            assert isinstance(await polite.next(), events.Pong)
+        for client in flooding:
+            async with asyncio.timeout(PATIENCE):
+                with contextlib.suppress(ConnectionError):
+                    assert len(await client._reader.read()) <= 400, "some pings of a second are answered"
+        for _ in range(5):
+            polite.send("?" * 2000)
+        for _ in range(5):
+            await polite.refused()

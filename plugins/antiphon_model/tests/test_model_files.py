@@ -407,6 +407,9 @@ def test_files_that_cannot_be_read_say_so(tmp_path: Path, monkeypatch: pytest.Mo
         model_file.describe(str(tmp_path / "none.ts"))
     with pytest.raises(ModelError, match="is empty"):
         model_file.describe(str(exports.saved(tmp_path / "empty.ts", b"")))
+    for name in ("take.wav", "take", "take.mid"):
+        with pytest.raises(ModelError, match="is no model file"):
+            model_file.describe(str(exports.saved(tmp_path / name, b"PK\x03\x04")))
     monkeypatch.setattr(model_file, "MAX_BYTES", 10)
     with pytest.raises(ModelError, match="larger than"):
         model_file.describe(str(exports.saved(tmp_path / "large.ts", bytes(11))))

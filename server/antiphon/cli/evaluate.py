@@ -28,7 +28,7 @@ def evaluate(
 ) -> None:
     """Hand a live script to every `antiphon live` at the server, which was started with --live.
 
-    It takes over on the next bar, as if the file was saved so. Your token is proved, and sent to nobody.
+    It takes over on the next bar, as if the file was saved so. Your token is proved, and not sent.
     """
     performers = hand_over(_read(script), ports.osc_port(osc_port, http_port), timeout)
     if not performers:

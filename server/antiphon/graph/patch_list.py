@@ -30,7 +30,7 @@ GROUP = 40
 """Most characters of a group's name."""
 FRESH_NS, SHARE = 250_000_000, 20
 """For how long a list is given again while its folders are as they were, in nanoseconds, and in times that it took to
-make: files may be edited in place, and whoever asks for the list is not to keep control from its work."""
+make: files may be edited in place, and a surface that asks again and again must not keep control from its work."""
 TICK_NS = 50_000_000
 """Longest step of a file system's clock, by which a change is seen."""
 MOST_ENTRIES = 20_000

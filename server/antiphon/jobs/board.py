@@ -235,7 +235,7 @@ class JobBoard:
                 # not by the task itself: one that is cancelled before its first step does none
                 task.add_done_callback(partial(self._leave, job.id))
 
-    def _leave(self, key: str, ended: asyncio.Task[None]) -> None:
+    def _leave(self, key: str, _task: asyncio.Task[None]) -> None:
         self._running.pop(key, None)
         self._next()
 

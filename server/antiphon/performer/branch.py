@@ -151,12 +151,15 @@ class Branch:
         Returns:
             Its exit status then, or the signal that ended it, negative, where that is known.
         """
-        self._sock.close()
         for _, descriptors in self._out:
             for descriptor in descriptors:
                 os.close(descriptor)
         self._out.clear()
         return self._processes.remove(self, ended)
+
+    def leave(self) -> None:
+        """Closes the socket, at which the process ends by itself."""
+        self._sock.close()
 
     def _put(self, data: bytes, descriptors: list[int]) -> None:
         self._out.append((data, descriptors))
@@ -192,6 +195,7 @@ class Processes:
             ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
         self._free = list(range(SLOTS))
         self._ended: set[int] = set()
+        self._unnamed: list[Branch] = []
         with tempfile.TemporaryFile() as file:
             file.truncate(SLOTS * SLOT.size)
             self.runs = mmap.mmap(file.fileno(), SLOTS * SLOT.size)
@@ -221,11 +225,15 @@ class Processes:
         """See `Branch.end`."""
         self._free.append(branch.slot)
         if not branch.pid:
+            # one that is replaced before it has said who it is: it is ended when it does
+            if ended:
+                branch.leave()
+            else:
+                self._unnamed.append(branch)
             return None
+        branch.leave()
         if not ended:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(branch.pid, signal.SIGKILL)
-            self._ended.add(branch.pid)
+            self._kill(branch.pid)
             return None
         for _ in range(_LAST_LOOKS):  # its sockets are closed a little before it has ended
             try:
@@ -247,10 +255,24 @@ class Processes:
                 done = True
             if done:
                 self._ended.discard(pid)
+        for branch in list(self._unnamed):
+            _, gone = branch.answers()
+            if branch.pid:
+                self._kill(branch.pid)
+            if branch.pid or gone:
+                self._unnamed.remove(branch)
+                branch.leave()
+
+    def _kill(self, pid: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+        self._ended.add(pid)
 
     def close(self) -> None:
         """Ends the first process; the others end when their sockets are closed."""
-        self.first._sock.close()
+        for branch in (self.first, *self._unnamed):
+            branch.leave()
+        self._unnamed.clear()
         self._process.kill()
         self._process.wait()
         self.output.close()

@@ -32,7 +32,7 @@ class CodeGuard:
 
     Attributes:
         live: Whether the server evaluates (`--live`).
-        proxied: Whether a proxy asks (`--proxy`): then every request has the proxy's address, whoever sent it.
+        proxied: Whether a proxy asks (`--proxy`): then every request has the address of the proxy.
     """
 
     live: bool = False

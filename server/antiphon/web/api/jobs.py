@@ -41,7 +41,7 @@ class JobRoutes:
             server: To add them to; its WebSocket clients get every change of a job.
             catalog: The plugins there are.
             folder: For the table, files and results.
-            guard: Decides who may have a script evaluated that was saved on the page; None for nobody.
+            guard: Decides who may have a script evaluated that was saved on the page; None for no request.
         """
         self._server, self._catalog, self._folder = server, catalog, folder
         self._guard = CodeGuard() if guard is None else guard

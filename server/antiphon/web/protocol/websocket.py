@@ -5,14 +5,68 @@ from __future__ import annotations
 from typing import Any
 
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
+from wsproto import events
 
 from antiphon.web.protocol.uvicorn_settings import LINGER_SECONDS, QUIET
 
+PIECE = 4096
+"""Bytes that are handled in a turn of the event loop: up to 700 frames."""
+MOST_PINGS = 50
+"""Pings and pongs of a client in a second; one with more is disconnected."""
+
 
 class ListenProtocol(WSProtocol):
-    """uvicorn's protocol without log lines about clients' errors, and with a short wait for their close frames."""
+    """uvicorn's protocol without log lines about clients' errors, and with a short wait for their close frames.
+
+    What a client sends is handled in pieces, so that many who send much do not keep the event loop from others.
+    """
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
         self.logger = QUIET
         self.close_timeout = LINGER_SECONDS
+        self._rest = bytearray()
+        self._asked = self._waits = False
+        self._second = self._pings = 0
+
+    def data_received(self, data: bytes) -> None:
+        if not self._asked:  # the request, which was received already
+            self._asked = True
+            super().data_received(data)
+            return
+        self._rest += data
+        if not self._waits:
+            self._turn()
+
+    def _turn(self) -> None:
+        self._waits = False
+        if self.disconnected or self.transport.is_closing():
+            return
+        piece = bytes(self._rest[:PIECE])
+        del self._rest[:PIECE]
+        super().data_received(piece)
+        if self._rest:
+            self._waits = True
+            self.transport.pause_reading()
+            self.loop.call_soon(self._turn)
+        elif not self.read_paused and not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def handle_ping(self, event: events.Ping) -> None:
+        if self._may():
+            super().handle_ping(event)
+
+    def handle_pong(self, event: events.Pong) -> None:
+        if self._may():
+            super().handle_pong(event)
+
+    def _may(self) -> bool:
+        """Counts a ping or a pong; whether it may be handled."""
+        second = int(self.loop.time())
+        if second != self._second:
+            self._second, self._pings = second, 0
+        self._pings += 1
+        if self._pings > MOST_PINGS:
+            self._rest.clear()
+            self.transport.abort()
+        return self._pings <= MOST_PINGS
