@@ -89,7 +89,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> Schedulin
         return None
     from xdist.scheduler import LoadFileScheduling
 
-    seconds: dict[str, float] = config.cache.get(SECONDS, {}) if config.cache else {}
+    seconds: dict[str, float] = config.cache.get(SECONDS, {}) if hasattr(config, "cache") else {}
 
     class ByFile(LoadFileScheduling):
         def _split_scope(self, nodeid: str) -> str:
@@ -120,7 +120,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    if config.cache and not hasattr(config, "workerinput"):
+    if hasattr(config, "cache") and not hasattr(config, "workerinput"):
         config.cache.set(SECONDS, config.cache.get(SECONDS, {}) | _took)
     before = config.stash[_given]
     if before is None:

@@ -48,7 +48,7 @@ def test_the_null_synth_writes_down_what_it_was_told_with_its_sample() -> None:
     with ServerProcess("--audio", "headless", "--patch", "keys", "--synth", "null") as server:
         assert (synth(server)["backend"], synth(server)["state"]) == ("null", "running")
         assert server.status()["workers"] == []
-        now = time.time() + 0.2
+        now = time.time() + 1.0
         for frames, note in ((0, 60), (7, 61), (1000, 62)):
             server.send_raw(bundle(ntp(now, frames, RATE), message("/note/on", note, 127)))
         server.send("/cc", 64, 1.0)
