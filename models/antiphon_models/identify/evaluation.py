@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -11,14 +12,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon.api.analysis import plain_result
-from antiphon.api.catalogues import Catalogue, FileEntry, FileState, SoundIdentity, identified, updated_index
-from antiphon_identify.landmarks import RATE as LANDMARK_RATE
-from antiphon_identify.landmarks import Fingerprint, FingerprintRun
 from antiphon_models.identify import chromaprint, tracks
 from antiphon_models.identify.conditions import CONDITIONS, Sound
 from antiphon_models.identify.tracks import RATE, TrackPlan
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.user_commands import command
 
 UNKNOWN = 500
 """Excerpts of tracks that are not in the catalogue, a quarter of them each clean, in noise, in a room, by phone."""
@@ -48,15 +46,13 @@ class Identifying(Evaluation):
         Measure("ingest", "× real time"),
     )
     note: ClassVar[str] = (
-        "hit@1: the right track is the best of what is accepted. Query and ingest are processor time from "
-        "16 kHz samples on, without decoding. The same song with another soundfont is "
+        "hit@1: the right track is the best of what is accepted. Query and ingest are processor time; "
+        "ours with its files, the peer from samples on. The same song with another soundfont is "
         "another track. GSM's codec; rooms of RT60 0.3 to 0.8 s. Renders are no records."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909", "jsb", "esc10")
     card: ClassVar[str] = "antiphon_identify"
-    road: ClassVar[str] = (
-        "the catalogue, its index and the search of `antiphon library identify`, given samples in place of files"
-    )
+    road: ClassVar[str] = "`antiphon library add`, `analyse --only fingerprint` and `identify FILE --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, excerpt by excerpt; `limit` is the number of tracks."""
@@ -66,13 +62,14 @@ class Identifying(Evaluation):
     def _scores(self, ask: EvaluationRequest, folder: Path) -> Iterator[MetricValue]:
         plans = tracks.catalogue(ask.data)[: ask.limit]
         systems: dict[str, Callable[[Sound], _Answer]] = {}
-        sounds = [tracks.sound_of(tracks.rendered(plan, ask.data, ask.work)) for plan in plans]
+        paths = [tracks.rendered(plan, ask.data, ask.work) for plan in plans]
+        sounds = [tracks.sound_of(path) for path in paths]
         seconds = sum(map(len, sounds)) / RATE
         names = [plan.name for plan in plans]
         for name, build in ((OURS, _ours), (PEER, _peer)):
             if ask.wants(name) and (name == OURS or not chromaprint.missing()):
                 began = _processor_seconds()
-                systems[name] = build(folder, names, sounds)
+                systems[name] = build(folder, paths, sounds)
                 took = _processor_seconds() - began
                 yield MetricValue(name, "ingest", "all tracks", seconds / took, "catalogue")
             elif ask.wants(name):
@@ -133,40 +130,28 @@ def _processor_seconds() -> float:
     return times.user + times.system + times.children_user + times.children_system
 
 
-def _ours(folder: Path, names: Sequence[str], sounds: Sequence[Sound]) -> Callable[[Sound], _Answer]:
-    """A catalogue with its index, as `antiphon library` has it, in a folder."""
-    catalogue = Catalogue(folder)
-    for name, sound in zip(names, sounds, strict=True):
-        identity = SoundIdentity(name, len(sound) / RATE, RATE, 1)
-        catalogue.put(FileEntry(name.encode(), FileState(0, 0), name, identity))
-        values = plain_result("fingerprint", Fingerprint(), {"landmarks": _landmarks(sound)})
-        catalogue.put_results(name, {"fingerprint": (Fingerprint.version, values, "")})
-    index = updated_index(catalogue)
+def _ours(folder: Path, paths: Sequence[Path], sounds: Sequence[Sound]) -> Callable[[Sound], _Answer]:
+    """A catalogue made by `antiphon library add` and `analyse`, asked by `antiphon library identify`."""
+    import soundfile
+
+    root, excerpt = folder / "library", folder / "excerpt.wav"
+    command("library", "--root", root, "add", *paths)
+    command("library", "--root", root, "analyse", "--only", "fingerprint")
 
     def run(sound: Sound) -> _Answer:
-        seconds, hertz = _landmarks(sound)
-        found = identified(catalogue, index, seconds.astype(np.float64), hertz.astype(np.float64))
-        return _Answer(found[0].path.decode(), found[0].offset) if found else _Answer("")
+        soundfile.write(excerpt, sound, RATE, "FLOAT")
+        found = json.loads(command("library", "--root", root, "identify", excerpt, "--json"))["matches"]
+        return _Answer(Path(found[0]["path"]).stem, float(found[0]["offset"])) if found else _Answer("")
 
     return run
 
 
-def _landmarks(sound: Sound) -> tuple[Sound, Sound]:
-    """Seconds and Hz."""
-    import soxr
-
-    run = FingerprintRun()
-    run.feed(np.asarray(soxr.resample(sound, RATE, LANDMARK_RATE), np.float32)[None])
-    seconds, hertz = run.result()["landmarks"]
-    return seconds, hertz
-
-
-def _peer(folder: Path, names: Sequence[str], sounds: Sequence[Sound]) -> Callable[[Sound], _Answer]:
+def _peer(folder: Path, paths: Sequence[Path], sounds: Sequence[Sound]) -> Callable[[Sound], _Answer]:
     stored = [chromaprint.frames_of(sound) for sound in sounds]
 
     def run(sound: Sound) -> _Answer:
         found = chromaprint.best_match(stored, chromaprint.frames_of(sound))
         accepted = found.track >= 0 and found.errors < chromaprint.MOST_ERRORS
-        return _Answer(names[found.track], found.offset) if accepted else _Answer("")
+        return _Answer(paths[found.track].stem, found.offset) if accepted else _Answer("")
 
     return run
