@@ -109,6 +109,12 @@ def antiphon_evaluations(register: Register) -> None:
 
 
 @hookimpl
+def antiphon_benches(register: Register) -> None:
+    """Registers `denoise`."""
+    register("denoise", "antiphon_models.denoise.bench:denoise", "The denoiser beside its peers, on mixtures.")
+
+
+@hookimpl
 def antiphon_commands(cli: typer.Typer) -> None:
     """Adds `antiphon train` and `antiphon evaluate`."""
     from antiphon_models.commands import evaluate, train

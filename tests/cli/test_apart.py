@@ -92,7 +92,7 @@ def test_two_outs_are_two_files(antiphon: Command, tmp_path: Path) -> None:
 
 def test_the_advice_is_for_the_name_that_clashes(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "a.wav", audio.noise(100))
-    said = antiphon("run", "gain", "a.wav", "--out-dir", "o", "--midi-out", "a.wav").complaint
+    said = antiphon("run", "hum", "a.wav", "b.wav", "--midi-out", "a.wav").complaint
     assert said == "IN and --midi-out are the same file, a.wav; give --midi-out a name of its own"
 
 

@@ -208,7 +208,10 @@ def test_a_bad_line_is_refused_with_its_number(antiphon: Command, tmp_path: Path
         (["through", "--in", "in.wav", "--out", "o.wav", "--seconds", "-1"], "--seconds takes 0 to"),
         (["through", "--in", "in.wav", "--out", "o.wav", "--seconds", "nan"], "--seconds takes 0 to"),
         (["through", "--in", "in.wav", "--out", "o.wav", "--events", "none.jsonl"], "cannot read none.jsonl"),
-        (["through", "--in", "in.wav", "--out", "o.wav", "--events", "in.wav"], "cannot read in.wav: it is not UTF-8"),
+        (
+            ["through", "--in", "in.wav", "--out", "o.wav", "--events", "in.wav"],
+            "in.wav is a sound; --events takes a file of events",
+        ),
         (["bad.toml", "--in", "in.wav", "--out", "o.wav"], "bad.toml"),
     ],
 )

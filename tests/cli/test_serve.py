@@ -105,8 +105,8 @@ def test_a_recording_that_a_crash_broke_off_is_moved_aside(tmp_path: Path, inter
     assert recordings.first_requests(asked, folder, notes) == [{"do": "record", "path": "take.wav"}]
     assert not (tmp_path / "take.wav").exists()
     assert sorted(path.read_text() for path in tmp_path.glob("take-*.wav")) == kept
-    assert len(notes) == 1
     assert "what the previous server recorded is now in" in notes[0]
+    assert [note.startswith("recording to take.wav: ") for note in notes[1:]] == [True]
 
 
 def test_a_start_that_is_refused_leaves_no_folder_of_a_free_port(tmp_path: Path) -> None:

@@ -120,11 +120,23 @@ async def test_another_set_refused_or_taken_back_leaves_the_one_before(stage: Ri
     (paths.patches() / "live" / "other.toml").write_text('format = 1\npatches = ["three", "two"]\n')
     await client.ask("/set/next")
     await refused(stage, "/set/load", "other")
-    assert stage.app.status()["set"] == {"file": "s", "name": "s", "place": 2, "patches": ["one", "two", "three"]}
+    assert stage.app.status()["set"] == {
+        "file": "s",
+        "name": "s",
+        "place": 2,
+        "patches": ["one", "two", "three"],
+        "outside": False,
+    }
     await client.ask("/set/load", "other")
     assert stage.app.status()["set"]["name"] == "other"
     await client.ask("/patch/undo")
-    assert stage.app.status()["set"] == {"file": "s", "name": "s", "place": 2, "patches": ["one", "two", "three"]}
+    assert stage.app.status()["set"] == {
+        "file": "s",
+        "name": "s",
+        "place": 2,
+        "patches": ["one", "two", "three"],
+        "outside": False,
+    }
 
 
 async def test_a_fault_of_ours_is_answered_and_the_next_message_too(

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tests.waiting import complaints
 
 from antiphon.bench.rig import ServerProcess, message
 
@@ -140,7 +141,7 @@ def calm(server: ServerProcess) -> Iterator[ServerProcess]:
     answered(server)
     assert server.pids() == pids
     assert nodes_of(server) == nodes
-    assert server.standard_error() == ""
+    assert complaints(server) == ""
 
 
 def nodes_of(server: ServerProcess) -> list[dict[str, object]]:

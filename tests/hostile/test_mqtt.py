@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from tests.broker import Client, Mosquitto, mosquitto
 from tests.hostile.conftest import answered, ask_ping
-from tests.waiting import until
+from tests.waiting import complaints, until
 
 from antiphon.bench.rig import ServerProcess
 
@@ -70,7 +70,7 @@ def test_hostile_topics_and_payloads_are_counted_and_change_nothing(stage: tuple
     assert after["reconnects"] == before["reconnects"]
     assert (server.pids(), values(server)) == (pids, was)
     answered(server)
-    assert server.standard_error() == ""
+    assert complaints(server) == ""
 
 
 def test_what_is_too_large_for_us_stays_with_the_broker(stage: tuple[ServerProcess, Mosquitto]) -> None:

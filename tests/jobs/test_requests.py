@@ -47,9 +47,15 @@ NEEDY = ProcessorInfo(
     on_files=FileUse(needs=("ref",)),
 )
 TOOL = ProcessorInfo(
-    "tool", "Files.", "p", (AUDIO_IN,), (EVENTS_OUT,), (), files="p:run", beside=("midi-out", "analysis", "picture")
+    "tool",
+    "Files.",
+    "p",
+    (AUDIO_IN,),
+    (EVENTS_OUT,),
+    (),
+    on_files=FileUse("p:run", beside=("midi-out", "analysis", "picture")),
 )
-FOLDER = ProcessorInfo("folder", "Many.", "p", (), (AUDIO_OUT,), (), files="p:run", default_source="loops")
+FOLDER = ProcessorInfo("folder", "Many.", "p", (), (AUDIO_OUT,), (), on_files=FileUse("p:run", default_source="loops"))
 SCORE = ProcessorInfo("score", "Writes notes.", "p", (EVENTS_IN,), (EVENTS_OUT,), ())
 CATALOG = Catalog({info.type: info for info in (ECHO, NEEDY, SCORE, TOOL, FOLDER)})
 FILES = {"aa": Path("/files/aa.wav"), "bb": Path("/files/bb.mid")}

@@ -1,15 +1,11 @@
-"""`antiphon evaluate denoise` and `antiphon bench denoise`: the denoiser and others on sounds outside its training."""
+"""`antiphon evaluate denoise`: the denoiser and others on sounds outside its training."""
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from importlib.util import find_spec
 from itertools import islice
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,8 +23,6 @@ from antiphon_models.learning.evaluation import (
     Measure,
     MetricValue,
     System,
-    cells,
-    table,
 )
 
 F32 = NDArray[np.float32]
@@ -255,21 +249,3 @@ def _intelligible(out: F32, clean: F32) -> float | None:
     except ImportError:
         return None
     return float(stoi(_at_ear(clean), _at_ear(out), _EAR))
-
-
-def evaluate(data: Path, seed: int = 1, limit: int | None = None) -> dict[str, Any]:
-    """The evaluation for `antiphon bench`: figures by system and measure, and the table's lines."""
-    evaluation = Denoising()
-    with tempfile.TemporaryDirectory() as work:
-        found = cells(evaluation, evaluation.scores(EvaluationRequest(data, Path(work), seed, limit)))
-    return {
-        "seed": seed,
-        "limit": limit,
-        "figures": [asdict(cell) for cell in found],
-        "lines": table(evaluation, found),
-    }
-
-
-def show(result: dict[str, Any]) -> str:
-    """The table, and as last line the figures as JSON."""
-    return "\n".join([*result["lines"], json.dumps({name: result[name] for name in ("seed", "limit", "figures")})])

@@ -150,8 +150,6 @@ def test_what_cannot_be_done_is_refused_and_leaves_nothing(tmp_path):
         run(FileJob("hum", source, tmp_path / "out.txt"))
     with pytest.raises(UsageError, match="name of its own"):
         run(FileJob("hum", source, out, midi_out=out))
-    with pytest.raises(UsageError, match="analysis"):
-        run(FileJob("hum", source, out, analysis=tmp_path / "a.json"))
     with pytest.raises(FileError):
         run(FileJob("hum", source, out, midi_out=source / "notes.mid"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["in.wav", "nan.wav"]

@@ -112,12 +112,6 @@ def _pipeline(asked: BenchOptions) -> None:
     main(asked.seed, asked.limit)
 
 
-def _denoise(asked: BenchOptions) -> None:
-    from antiphon.bench.denoise import main
-
-    main(asked.data, asked.seed, asked.limit)
-
-
 def _soak(asked: BenchOptions) -> None:
     from antiphon.bench.soak.run import main
 
@@ -132,7 +126,6 @@ BENCHES = {
     "web": Bench(_web, lambda asked: 15 * ((asked.seconds or 10.0) + 3.0) + 15.0),
     "classify": Bench(_classify, lambda asked: 3 * (asked.seconds or 10.0) + 60.0),
     "page": Bench(_page, lambda asked: 9 * ((asked.seconds or 4.0) + 2.0) + 85.0),
-    "denoise": Bench(_denoise, lambda _: None),
     "render": Bench(_render, lambda _: 60.0),
     "workers": Bench(_workers, lambda asked: 2 * (asked.seconds or 60.0) + 300.0, needs=("torch",)),
     "models": Bench(_models, lambda asked: 2 * (asked.seconds or 60.0) + 120.0),

@@ -18,7 +18,6 @@ class ProcessorInfo:
 
     Attributes:
         version: Number of its plugin's version: 0 for the files at the start, others for files saved since.
-        files, default_source, beside: As `Processor` declares them.
     """
 
     type: str
@@ -30,9 +29,6 @@ class ProcessorInfo:
     holds: bool = False
     on_files: FileUse = field(default_factory=FileUse)
     version: int = 0
-    files: str = ""
-    default_source: str = ""
-    beside: tuple[str, ...] = ()
 
     @property
     def cells(self) -> tuple[Param, ...]:

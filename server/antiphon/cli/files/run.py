@@ -105,7 +105,8 @@ def run(
             how = f"name a file with -p {name}=FILE" if lacking.kind == "file" else f"give -p {name}{what}"
             raise UsageError(f"{plugin} does nothing without a {name}; {how}")
         if out_dir is None:
-            if not jobs[0].source.exists():
+            # of a name that no file can have this is false as well
+            if not os.path.exists(jobs[0].source):
                 what = "file or folder" if use.job else "file"
                 raise FileError(f"cannot read {shown(jobs[0].source)}: there is no such {what}")
             if rate and is_midi(jobs[0].target):

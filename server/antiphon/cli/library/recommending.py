@@ -14,7 +14,6 @@ import typer
 from antiphon.cli.library.options import Json, opened, row_of
 from antiphon.cli.library.personality import personality
 from antiphon.cli.library.printing import table
-from antiphon.io.decode import shown
 
 MOST_NAMED = 5
 """Files that a sentence names."""
@@ -80,6 +79,7 @@ def chart(
     as_json: Json = False,
 ) -> None:
     """Place tracks, artists and genres on a map: what sounds alike is near."""
+    from antiphon.io.decode import shown
     from antiphon.library.map import chart as charts
     from antiphon.library.taste.choosing import TrackTable
     from antiphon.runtime.paths import write_atomic

@@ -15,7 +15,7 @@ FILE, JOB = "1df5005f9868", "9d0673aa3316"
 
 
 @dataclass(frozen=True, slots=True)
-class Example:
+class RequestExample:
     """A request.
 
     Attributes:
@@ -29,35 +29,35 @@ class Example:
     body: Any = None
 
 
-EXAMPLES: Mapping[tuple[str, str], Example] = {
-    ("get", "/api/plugins/{name}"): Example({"name": "denoise"}),
-    ("post", "/api/surfaces/approve"): Example(body={"ip": "192.0.2.7"}),
-    ("post", "/api/surfaces/forget"): Example(body={"ip": "192.0.2.7"}),
-    ("post", "/api/osc"): Example(body={"address": "/node/echo/feedback", "args": [0.5]}),
-    ("post", "/api/files"): Example(query={"name": "take.wav"}),
-    ("get", "/api/files/{id}"): Example({"id": FILE}),
-    ("get", "/api/files/{id}/content"): Example({"id": FILE}),
-    ("get", "/api/files/{id}/overview"): Example({"id": FILE}),
-    ("delete", "/api/files/{id}"): Example({"id": FILE}),
-    ("post", "/api/run/{plugin}"): Example(
+EXAMPLES: Mapping[tuple[str, str], RequestExample] = {
+    ("get", "/api/plugins/{name}"): RequestExample({"name": "denoise"}),
+    ("post", "/api/surfaces/approve"): RequestExample(body={"ip": "192.0.2.7"}),
+    ("post", "/api/surfaces/forget"): RequestExample(body={"ip": "192.0.2.7"}),
+    ("post", "/api/osc"): RequestExample(body={"address": "/node/echo/feedback", "args": [0.5]}),
+    ("post", "/api/files"): RequestExample(query={"name": "take.wav"}),
+    ("get", "/api/files/{id}"): RequestExample({"id": FILE}),
+    ("get", "/api/files/{id}/content"): RequestExample({"id": FILE}),
+    ("get", "/api/files/{id}/overview"): RequestExample({"id": FILE}),
+    ("delete", "/api/files/{id}"): RequestExample({"id": FILE}),
+    ("post", "/api/run/{plugin}"): RequestExample(
         {"plugin": "denoise"}, body={"file": FILE, "params": {"threshold": -40}, "format": "flac"}
     ),
-    ("post", "/api/render/{patch}"): Example({"patch": "bed"}, body={"seconds": 4}),
-    ("post", "/api/live/sets/{name}/render"): Example({"name": "bells"}, body={"bars": 2, "midi": True}),
-    ("get", "/api/jobs/{id}"): Example({"id": JOB}),
-    ("delete", "/api/jobs/{id}"): Example({"id": JOB}),
-    ("post", "/api/jobs/{id}/repeat"): Example({"id": JOB}),
-    ("get", "/api/jobs/{id}/overview"): Example({"id": JOB}),
-    ("get", "/api/jobs/{id}/result"): Example({"id": JOB}),
-    ("get", "/api/jobs/{id}/result/{name}"): Example({"id": JOB, "name": "out.flac"}),
-    ("post", "/api/classify/{name}"): Example({"name": "instruments"}, {"every": "5"}, body={"file": FILE}),
-    ("post", "/api/library/next"): Example(body={"count": 8, "like": 1}),
-    ("get", "/api/library/tracks/{id}/sound"): Example({"id": "1"}),
-    ("post", "/api/live/eval"): Example(
+    ("post", "/api/render/{patch}"): RequestExample({"patch": "bed"}, body={"seconds": 4}),
+    ("post", "/api/live/sets/{name}/render"): RequestExample({"name": "bells"}, body={"bars": 2, "midi": True}),
+    ("get", "/api/jobs/{id}"): RequestExample({"id": JOB}),
+    ("delete", "/api/jobs/{id}"): RequestExample({"id": JOB}),
+    ("post", "/api/jobs/{id}/repeat"): RequestExample({"id": JOB}),
+    ("get", "/api/jobs/{id}/overview"): RequestExample({"id": JOB}),
+    ("get", "/api/jobs/{id}/result"): RequestExample({"id": JOB}),
+    ("get", "/api/jobs/{id}/result/{name}"): RequestExample({"id": JOB, "name": "out.flac"}),
+    ("post", "/api/classify/{name}"): RequestExample({"name": "instruments"}, {"every": "5"}, body={"file": FILE}),
+    ("post", "/api/library/next"): RequestExample(body={"count": 8, "like": 1}),
+    ("get", "/api/library/tracks/{id}/sound"): RequestExample({"id": "1"}),
+    ("post", "/api/live/eval"): RequestExample(
         body={"text": 'from antiphon.live import *\n\ntrack("beat", "bd sd bd sd")\n', "version": 1}
     ),
-    ("get", "/api/live/sets/{name}"): Example({"name": "bells"}),
-    ("put", "/api/live/sets/{name}"): Example(
+    ("get", "/api/live/sets/{name}"): RequestExample({"name": "bells"}),
+    ("put", "/api/live/sets/{name}"): RequestExample(
         {"name": "mine"},
         body={"text": 'from antiphon.live import *\n\npatch("band")\ntrack("beat", "bd sd bd sd")\n'},
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 
-from antiphon.web.api.examples import EXAMPLES, Example
+from antiphon.web.api.examples import EXAMPLES, RequestExample
 from antiphon.web.api.schemas import (
     ANY,
     CLASSIFIED,
@@ -69,9 +69,9 @@ class Operation:
         return "_".join([self.method, *re.findall(r"[a-z]+", self.path.removeprefix("/api"))])
 
     @property
-    def example(self) -> Example:
+    def example(self) -> RequestExample:
         """A request that works."""
-        return EXAMPLES.get((self.method, self.path), Example())
+        return EXAMPLES.get((self.method, self.path), RequestExample())
 
 
 OPERATIONS = (
