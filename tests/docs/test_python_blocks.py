@@ -14,7 +14,7 @@ from tests.commands import PAGES, ROOT, blocks, text
 from antiphon.cli.commands import application
 
 RUN_BY = {
-    "README.md": "tests/docs/test_commands.py",
+    "docs/clients/python.md": "tests/docs/test_commands.py",
     "docs/live-coding.md": "tests/docs/test_live_coding.py",
     "docs/plugins.md": "tests/docs/test_plugins.py",
     "docs/workers.md": "tests/docs/test_plugins.py",
