@@ -162,9 +162,9 @@ export interface Post {
   "/api/osc": { takes: { address: string; args?: (number | string | boolean)[] }; answers: null };
   "/api/panic": { takes: null; answers: { sent: string } };
   "/api/files": { takes: Blob; answers: File };
-  [path: `/api/run/${string}`]: { takes: { file: string; params?: Record<string, unknown>; format?: "wav" | "flac" | "ogg" | "mp3" | "aiff" | "aif" | "au" | "mid"; midi?: boolean; analysis?: boolean; report?: boolean; picture?: boolean; tail?: number }; answers: Job };
-  [path: `/api/render/${string}`]: { takes: { file?: string; format?: "wav" | "flac" | "ogg" | "mp3" | "aiff" | "aif" | "au"; seconds?: number }; answers: Job };
-  [path: `/api/live/sets/${string}/render`]: { takes: { file?: string; format?: "wav" | "flac" | "ogg" | "mp3" | "aiff" | "aif" | "au"; bars?: number; midi?: boolean }; answers: Job };
+  [path: `/api/run/${string}`]: { takes: { file: string; params?: Record<string, unknown>; format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "mid"; midi?: boolean; analysis?: boolean; report?: boolean; picture?: boolean; tail?: number }; answers: Job };
+  [path: `/api/render/${string}`]: { takes: { file?: string; format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au"; seconds?: number }; answers: Job };
+  [path: `/api/live/sets/${string}/render`]: { takes: { file?: string; format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au"; bars?: number; midi?: boolean }; answers: Job };
   [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
   [path: `/api/classify/${string}`]: { takes: Blob; answers: { duration: number; labels: [string, number][] | null } };
   "/api/library/map": { takes: null; answers: { placing: boolean } };

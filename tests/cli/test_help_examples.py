@@ -24,6 +24,7 @@ ELSEWHERE = {
     "antiphon play melody.mid": "opens the sound card; tests/cli/test_play.py",
     "antiphon play --patch techno": "the same",
     "antiphon live set.py": "tests/serve/test_live.py",
+    "antiphon eval set.py": "the same",
     "antiphon replay tonight again.wav": "tests/docs/test_commands.py records and replays one",
     "antiphon monitor": "until Ctrl-C; tests/cli/test_osc_cli.py",
     "antiphon monitor --events": "the same",

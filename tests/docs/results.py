@@ -70,7 +70,7 @@ def look_at_lengths(line: str, folder: Path) -> None:
         elif "seconds" in settings:
             assert made <= float(settings["seconds"]) + 1.0, line
         elif len(names) > 1 and source.is_file() and source.suffix in SOUNDS and (folder / names[-1]).suffix in SOUNDS:
-            _between(line, made, length_of(source), TAIL if info.tail else 0.0)
+            _between(line, made, length_of(source), TAIL if info.on_files.tail else 0.0)
 
 
 def _between(line: str, made: float, source: float, tail: float) -> None:

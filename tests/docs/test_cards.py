@@ -23,7 +23,7 @@ MARKED = {
 }
 """By the name in the markers, without an import: each process that collects the tests would wait for all of them."""
 EXACT = ("denoise",)
-HEADING = r"`antiphon evaluate {}( --limit \d+)?( --seed \d+)?`, seed \d+, Antiphon \S+:"
+HEADING = r"`antiphon evaluate {}( --limit \d+)?( --seed \d+)?`, seed \d+, Antiphon \S+;"
 
 
 @cache
@@ -37,8 +37,9 @@ def test_the_figures_are_of_the_systems_and_measures_there_are(name: str) -> Non
     path = card.readme(name, evaluation)
     _, figures, _ = card.split(path, name)
     assert figures.strip(), f"{path} has no figures from the command: antiphon evaluate {name} --card"
-    heading, empty, fence, *lines, end = figures.strip("\n").split("\n")
+    heading, road, empty, fence, *lines, end = figures.strip("\n").split("\n")
     assert re.fullmatch(HEADING.format(name), heading), heading
+    assert road == f"{card.road_line(evaluation)}:"
     assert (empty, fence, end) == ("", card.FENCE, card.FENCE)
     assert lines[-1] == "mean ± standard error; ↓ less is better"
     known = {column_title(measure) for measure in evaluation.measures}
@@ -77,7 +78,7 @@ def test_the_figures_are_what_one_run_wrote(name: str) -> None:
     evaluation = evaluations()[name]
     _, figures, _ = card.split(card.readme(name, evaluation), name)
     assert figures.strip(), f"the card has no figures; renew it: antiphon evaluate {name} --card"
-    lines = figures.strip("\n").split("\n")[3:-1]
+    lines = figures.strip("\n").split("\n")[4:-1]
     rows = [re.split(r"\s{2,}", line.strip()) for line in lines[:-1]]
     assert rows[0] == ["n", *map(column_title, evaluation.measures)]
     assert sorted(row[1] for row in rows[1:]) == sorted(system.name for system in evaluation.systems)

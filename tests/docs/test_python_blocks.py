@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from tests import audio
 from tests.commands import PAGES, ROOT, blocks, text
 
 from antiphon.cli.commands import application
+from antiphon.library import analyses as registered
 
 RUN_BY = {
-    "README.md": "tests/docs/test_commands.py",
+    "docs/clients/python.md": "tests/docs/test_commands.py",
     "docs/live-coding.md": "tests/docs/test_live_coding.py",
     "docs/plugins.md": "tests/docs/test_plugins.py",
     "docs/workers.md": "tests/docs/test_plugins.py",
@@ -33,6 +35,15 @@ def test_each_page_with_python_is_run() -> None:
     assert [path for path in RUN_BY.values() if not (ROOT / path).is_file()] == []
 
 
+@pytest.fixture
+def registered_anew() -> Iterator[None]:
+    """A process keeps the analyses that it has found, which are those of one folder of plugins."""
+    registered._made.cache_clear()
+    yield
+    registered._made.cache_clear()
+
+
+@pytest.mark.usefixtures("registered_anew")
 def test_the_analysis_of_the_library_page_finds_what_is_bright(
     tmp_path: Path, antiphon_home: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

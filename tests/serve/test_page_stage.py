@@ -14,8 +14,8 @@ from tests.waiting import until
 
 from antiphon.bench.rig import ServerProcess, message
 from antiphon.cli import running_server
+from antiphon.io.listening import local_addresses
 from antiphon.runtime.token import load_token
-from antiphon.web.access import local_addresses
 from antiphon.web.page.phone import qr_rows
 
 pytestmark = [pytest.mark.real, needs_chromium]

@@ -31,10 +31,11 @@ from antiphon.control.osc.clients import Machine
 from antiphon.control.web_requests import WebRequests
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph.graph import Graph, NodeSpec
+from antiphon.io.listening import local_addresses
 from antiphon.runtime.child_process import pair
 from antiphon.runtime.token import load_token
 from antiphon.web import access, certificate
-from antiphon.web.access import TokenGuard, local_addresses
+from antiphon.web.access import TokenGuard
 from antiphon.web.control_link import ControlLink
 from antiphon.web.page.phone import qr_rows
 from antiphon.web.routes import serve_http, wants_html

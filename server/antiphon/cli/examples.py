@@ -11,6 +11,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "serve": ("antiphon serve --patch answer", "antiphon serve --audio headless --patch demo --live"),
     "play": ("antiphon play melody.mid", "antiphon play --patch techno"),
     "live": ("antiphon live set.py",),
+    "eval": ("antiphon eval set.py",),
     "run": (
         "antiphon run denoise noisy.wav clean.wav",
         "antiphon run hum voice.wav piano.wav --midi-out voice.mid",
@@ -51,6 +52,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "library learn": ("antiphon library learn playlists",),
     "library personality": ("antiphon library personality",),
     "dataset check": ("antiphon dataset check gtzan GTZAN",),
+    "dataset items": ("antiphon dataset items gtzan GTZAN",),
     "dataset list": ("antiphon dataset list",),
     "dataset fetch": ('antiphon dataset fetch freesound "rain on leaves" rain --longest 20',),
     "pipeline run": ("antiphon pipeline run pipeline.toml",),

@@ -42,7 +42,17 @@ class Written:
     def sound(
         cls, writer: AudioWriter, source: str, found: tuple[str, ...] = (), parts: tuple[str, ...] = ()
     ) -> Written:
-        """The sound that a writer has written; the others as above."""
+        """The sound that a writer has written.
+
+        Args:
+            writer: It has written all.
+            source: What it was made from, in words.
+            found: Further facts, in words.
+            parts: Names of what it was put together from.
+
+        Returns:
+            With the writer's path, length, rate, channels, and how it fitted the sound to the format.
+        """
         found = (*writer.fitted, *found)
         return cls(writer.path, source, writer.seconds, writer.rate, writer.channels, found=found, parts=parts)
 

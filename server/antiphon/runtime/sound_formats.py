@@ -23,7 +23,14 @@ class Format:
     rates: tuple[int, ...] = ()
 
     def nearest(self, rate: int) -> int:
-        """The allowed rate that is nearest to another, in Hz; of two the higher."""
+        """The allowed rate that is nearest to another; of two the higher.
+
+        Args:
+            rate: Hz.
+
+        Returns:
+            Hz; `rate` itself where all are allowed.
+        """
         return min(self.rates, key=lambda held: (abs(held - rate), -held)) if self.rates else rate
 
 
