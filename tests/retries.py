@@ -2,11 +2,13 @@
 
 A test is marked `live` by itself, by its module or by its folder (`LIVE` in `conftest.py`). One that fails is tried
 twice more. If it passes then and `tests/quarantine.toml` does not list it, the run fails, and says at its end what to
-do. What is not `live` runs once.
+do; with `CI` in the environment `MOST_IN_CI` such tests are named and do not fail it, since that machine may stall in
+any one. What is not `live` runs once.
 """
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +18,8 @@ import pytest
 LISTED = "tests/quarantine.toml"
 """Below the root of the tests: tables `[[test]]` with `id` (without parameters), `reason` and `last`, a date."""
 TRIES = 3
+MOST_IN_CI = 3
+"""Of some 700 live tests: on an idle machine one or two a run met a stall of the machine."""
 _TRACEBACKS = "rerun_show_tracebacks"
 _RACES = ["AssertionError", "Failed", "TimeoutError", "TimeoutExpired"]
 """What may be wrong once: an error of another kind is a fault."""
@@ -61,15 +65,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     # one of several processes has no reporter: the one that started them sees what all of them reported
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter is not None and exitstatus == pytest.ExitCode.OK and _retries(reporter).unlisted:
+    if reporter is not None and exitstatus == pytest.ExitCode.OK and _too_many(_retries(reporter)):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     retries = _retries(terminalreporter)
+    what = ", which fails this run" if _too_many(retries) else ""
     for test in retries.unlisted:
         terminalreporter.write_line(
-            f"TRIED AGAIN, which fails this run: {test} passed only then. Mend the race that is shown above: measure "
+            f"TRIED AGAIN{what}: {test} passed only then. Mend the race that is shown above: measure "
             f"what is meant, wait for the event. {LISTED} lists those that may be tried again, and gets no longer.",
             red=True,
         )
@@ -93,6 +98,10 @@ def _retries(reporter: pytest.TerminalReporter) -> Retries:
         listed=[test for test in again if _plain(test) in tests],
         unneeded={name: str(test["last"]) for name, test in tests.items() if name in passed},
     )
+
+
+def _too_many(retries: Retries) -> bool:
+    return len(retries.unlisted) > (MOST_IN_CI if os.environ.get("CI") else 0)
 
 
 def _plain(test: str) -> str:

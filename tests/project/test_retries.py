@@ -28,7 +28,7 @@ PLUGINS = [part for name in ("tests.retries", "pytest_rerunfailures", "xdist.plu
 PROCESSES = pytest.mark.parametrize("processes", [(), ("-n", "2", "--dist", "loadfile")], ids=["one", "several"])
 
 
-def run(folder: Path, failures: int, *args: str, mark: str = "@pytest.mark.live", listed: bool = False):
+def run(folder: Path, failures: int, *args: str, mark: str = "@pytest.mark.live", listed: bool = False, ci: str = ""):
     """Runs a tree with a test that fails `failures` times: the exit code, what it printed, how often it was tried."""
     (folder / "tests").mkdir()
     (folder / "pytest.ini").touch()
@@ -38,7 +38,7 @@ def run(folder: Path, failures: int, *args: str, mark: str = "@pytest.mark.live"
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *PLUGINS, "--strict-markers", *args],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "CI": ci},
         capture_output=True,
         text=True,
         check=False,
@@ -52,6 +52,12 @@ def test_a_live_test_that_passes_at_its_second_try_fails_the_run(tmp_path, proce
     assert (code, tries) == (pytest.ExitCode.TESTS_FAILED, 2)
     assert f"\nTRIED AGAIN, which fails this run: {ID} passed only then" in printed
     assert "assert 1 > 1" in printed, "how it failed at first"
+
+
+def test_in_ci_it_is_named(tmp_path):
+    code, printed, tries = run(tmp_path, 1, ci="true")
+    assert (code, tries) == (pytest.ExitCode.OK, 2)
+    assert f"\nTRIED AGAIN: {ID} passed only then" in printed
 
 
 @PROCESSES
