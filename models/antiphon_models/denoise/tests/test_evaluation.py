@@ -84,7 +84,9 @@ def test_without_the_data_it_measures_what_it_makes_itself(asked, tmp_path, monk
     for name in ("voice", "kit", "render"):
         make = sounds.melody if name == "render" else sounds.voice
         monkeypatch.setattr(makers, name, lambda *_, make=make, **__: make(RATE, 5.0, 3))
-    alone = replace(asked, data=tmp_path / "nowhere", files=(), limit=3, say=said.append)
+    alone = replace(
+        asked, data=tmp_path / "nowhere", files=(), limit=3, say=said.append, systems=("nothing", "gate", "mask")
+    )
     alone = choose_material(Denoising(), alone)
     assert "voices of espeak-ng and notes of TimGM6mb by seed" in said[0]
     found = cells(Denoising(), Denoising().scores(alone))
