@@ -28,6 +28,7 @@ HEADING = r"`antiphon evaluate {}( --limit \d+)?( --seed \d+)?`, seed \d+, Antip
 
 @cache
 def evaluations() -> dict[str, Evaluation]:
+    pytest.importorskip("torch", reason="evaluations of networks import it")
     return {name: factory() for name, factory in load(check=False).factories["evaluations"].items()}
 
 

@@ -79,7 +79,7 @@ def run(
         raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {block}")
     tail, fade, rate = within("--tail", tail, MOST_TAIL), within("--fade", fade, MOST_FADE), hertz(rate)
     with endable():
-        loaded = load(check=(plugin,))
+        loaded = load(check=False)
         info = known_type(plugin, loaded.catalog)
         use = info.on_files
         if stems and not use.stems:
@@ -113,6 +113,8 @@ def run(
                 raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
             outs: list[Named] = [("OUT", job.target) for job in jobs]
             free([*outs, *beside], force=force)
+        # after all that costs nothing: a check starts a process, and the first one compiles kernels
+        known_type(plugin, load(check=(plugin,)).catalog)
         if use.job:
             if tail is not None:
                 raise UsageError(f"{plugin} sets the length of OUT itself; leave --tail out")

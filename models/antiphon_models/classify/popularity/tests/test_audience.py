@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
+
+torch = pytest.importorskip("torch")
 
 from antiphon_classify.popularity import curved
 from antiphon_classify.statistics import SIZE
