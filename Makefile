@@ -35,6 +35,8 @@ test: $(DEV)  ## set everything up and run the fast tests
 test-real: $(DEV) $(EXTRAS)  ## run the tests on real parts (jackd, PortAudio over it); a skipped one fails
 	@sh tools/system_packages.sh real
 	@if command -v npm >/dev/null && ! [ -d page/node_modules/axe-core ]; then cd page && $(NPM_CI); fi
+# a disk that still writes what was installed makes a machine miss blocks
+	@sync
 	@ANTIPHON_NO_SKIPS=1 $(PY) -m pytest -q -m real $(ARGS)
 
 lint: $(DEV)  ## check style, format, which room imports which, and that THIRD_PARTY.md is current

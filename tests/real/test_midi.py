@@ -270,7 +270,8 @@ def test_a_pedal_goes_through_a_set_and_a_learned_pad_takes_back(jackd: Jackd, h
         until(lambda: "antiphon" in ports(live), 5.0, "the port antiphon")
         with Keyboard("pedals", "antiphon-midi:antiphon") as keys:
             patches = ["voice", "keys", "throw"]
-            assert live.status()["set"] == {"file": "evening", "name": "An evening", "place": 1, "patches": patches}
+            at = {"file": "evening", "name": "An evening", "place": 1, "patches": patches, "outside": False}
+            assert live.status()["set"] == at
             keys.send(0xB0, 66, 127)
             until(lambda: live.status()["patch"] == "Keys", 8.0, "the second patch")
             keys.send(0xB0, 66, 0)
