@@ -55,7 +55,7 @@ def said(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = R
 def world() -> Any:
     """pyworld. It asks pkg_resources for its own version, which setuptools no longer brings: nothing else is used."""
     try:
-        import pkg_resources  # type: ignore[import-not-found]  # noqa: F401
+        import pkg_resources  # noqa: F401
     except ImportError:
         stand_in = types.ModuleType("pkg_resources")
         stand_in.get_distribution = importlib.metadata.distribution  # type: ignore[attr-defined]
