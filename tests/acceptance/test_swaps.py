@@ -6,10 +6,15 @@ import pytest
 
 from antiphon.bench import swap
 
+TRIES = 3
+
 
 @pytest.mark.real
 def test_swaps_leave_no_click_in_the_recording() -> None:
-    found = swap.loading(30, seed=3)
+    # a block that a busy machine missed is heard as a click too: such a run says nothing of the swaps
+    for _ in range(TRIES):
+        found = swap.loading(30, seed=3)
+        if not found["missed"]:
+            break
     assert found["found"] == swap.PLANTED, "the detector hears what is planted"
-    # a block that a busy machine missed is silent, and heard as one click; without one there is none
-    assert found["clicks"] <= found["missed"], found
+    assert found["clicks"] == 0, found

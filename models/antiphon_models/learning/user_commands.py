@@ -6,7 +6,6 @@ The arguments are parsed by `antiphon` itself, sounds go through files, and an e
 from __future__ import annotations
 
 import io
-import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -77,20 +76,6 @@ def run_to_notes(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
         target = source.with_name("out.mid")
         command("run", plugin, source, target, *_options(params))
         return read_midi(target)
-
-
-@contextmanager
-def home(folder: Path) -> Iterator[None]:
-    """Within this context commands keep the user's catalogue and settings in `folder`, not in the user's own."""
-    before = os.environ.get("ANTIPHON_HOME")
-    os.environ["ANTIPHON_HOME"] = str(folder)
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ["ANTIPHON_HOME"]
-        else:
-            os.environ["ANTIPHON_HOME"] = before
 
 
 def analysis_of(path: Path, analysis: str, root: Path) -> dict[str, Any]:
