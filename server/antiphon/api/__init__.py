@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from antiphon.contract.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
     from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
     from antiphon.contract.processor import IO, PEDAL, BlockTime, Event, Processor
+    from antiphon.native.step import Step
 
 __all__ = [
     "AUDIO_IN",
@@ -76,6 +77,7 @@ __all__ = [
     "Processor",
     "Register",
     "Samples",
+    "Step",
     "StreamSpec",
     "Unanswered",
     "UsageError",
@@ -94,6 +96,7 @@ _LAZY = {
     "antiphon.contract.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
     "antiphon.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
     "antiphon.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
+    "antiphon.native.step": ("Step",),
 }
 """Names that are imported at their first use, by module."""
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}

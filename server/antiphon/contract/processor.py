@@ -14,7 +14,6 @@ compensation, NaN guard, rate and block-size adaption, OSC, HTTP, files.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -28,6 +27,8 @@ from antiphon.contract.file_use import FileUse
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, Port
+from antiphon.errors import PluginError
+from antiphon.native.step import Step
 
 PEDAL = 64
 """The MIDI controller number of the sustain pedal."""
@@ -241,7 +242,7 @@ class ProcessorPart:
         """Releases what it holds. Called off the block path; the part is not used afterwards."""
 
 
-class Processor(ABC):
+class Processor:
     """The base class of a node's code: sound and events in, sound and events out, block by block.
 
     The host does smoothing, bypass, mute, wet and dry, latency compensation, checks for NaN, adaption of rate and block
@@ -297,13 +298,36 @@ class Processor(ABC):
             AntiphonError: What the processor cannot work with; the patch is refused with this sentence.
         """
 
-    @abstractmethod
+    def step(self, io: IO) -> Step | None:
+        """Says what a block is as calls of kernels, which the plan then runs as machine code without the interpreter.
+
+        It changes nothing. The plan asks when the node's parameters have come to rest, and repeats the calls for every
+        block until one moves: arrays stay where they are, what changes from block to block is in them, and numbers of
+        `io.time` are passed to kernels as they are.
+
+        Args:
+            io: As for `process`; `io.time` may be unknown yet.
+
+        Returns:
+            `kernel.step(…)`, or several joined by `then`; None where `process` computes the block.
+        """
+        return None
+
     def process(self, io: IO) -> None:
         """Computes one block. It returns None, and must not read or write files, lock, log, import or grow arrays.
+
+        A processor defines this or `step`.
 
         Args:
             io: `io.audio_in` is read, every frame of `io.audio_out` is filled.
         """
+        step = self.step(io)
+        if step is None:
+            raise PluginError("it defines neither process nor step")
+        step.run()
+        for name, (array, place) in step.reports.items():
+            param = io.cells[name].param
+            io.report(name, min(max(float(array[place]), param.low), param.high))
 
     def reset(self) -> None:  # noqa: B027 - to have no past is the common case
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""

@@ -1,0 +1,52 @@
+"""A block of a processor as calls of kernels, which a plan runs as machine code without the interpreter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from antiphon.native.kernel import Kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Calls of kernels in order, as `Kernel.step` makes them.
+
+    Attributes:
+        calls: Each kernel with its arguments.
+        reports: Readonly parameters by name: an array and the place in it where the kernels leave the value.
+    """
+
+    calls: tuple[tuple[Kernel[Any, Any], tuple[Any, ...]], ...]
+    reports: Mapping[str, tuple[NDArray[Any], int]] = field(default_factory=dict)
+
+    def then(self, after: Step) -> Step:
+        """Joins two steps.
+
+        Args:
+            after: What runs after this one.
+
+        Returns:
+            Both as one.
+        """
+        return Step((*self.calls, *after.calls), {**self.reports, **after.reports})
+
+    def reporting(self, **values: tuple[NDArray[Any], int]) -> Step:
+        """Publishes numbers that the kernels leave in arrays as values of `readonly` parameters.
+
+        Args:
+            **values: By parameter, the array and the place in it; clipped to the parameter's range.
+
+        Returns:
+            The step with these reports.
+        """
+        return replace(self, reports={**self.reports, **values})
+
+    def run(self) -> None:
+        """Calls the kernels one by one."""
+        for kernel, args in self.calls:
+            kernel(*args)
