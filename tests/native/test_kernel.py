@@ -160,8 +160,8 @@ def test_the_delay_line_is_its_python(size, lag, frames, channels):
     rng = np.random.default_rng(size)
     x = rng.standard_normal((channels, 40)).astype(np.float32)
     y, ring = np.zeros_like(x), rng.standard_normal((channels, size)).astype(np.float32)
-    arrays = [x, y, ring]
-    _, _, one, other = both(dsp.delay_line, arrays, "x", "y", "ring", size // 2, lag, frames)
+    arrays = [x, y, ring, np.array([size // 2])]
+    _, _, one, other = both(dsp.delay_line, arrays, "x", "y", "ring", "at", lag, frames)
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
 

@@ -50,6 +50,28 @@ class BlockTime:
     tempo: float = 120.0
     playing: bool = True
 
+    def beats_per_frame(self, rate: float) -> float:
+        """Computes how far the musical clock goes.
+
+        Args:
+            rate: Of the stream, Hz.
+
+        Returns:
+            Beats a frame; 0 while the clock stands.
+        """
+        return self.tempo / (60.0 * rate) if self.playing else 0.0
+
+    def frames_per_beat(self, rate: float) -> float:
+        """Computes the length of a beat.
+
+        Args:
+            rate: Of the stream, Hz.
+
+        Returns:
+            Frames, by the tempo, whether the clock runs or not.
+        """
+        return 60.0 * rate / self.tempo
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -288,7 +310,7 @@ class Processor:
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
 
-    def prepare(self, spec: StreamSpec) -> None:  # noqa: B027 - to have none is the common case
+    def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and sets `latency`. Called off the block path, before the first block.
 
         Args:
@@ -329,10 +351,10 @@ class Processor:
             param = io.cells[name].param
             io.report(name, min(max(float(array[place]), param.low), param.high))
 
-    def reset(self) -> None:  # noqa: B027 - to have no past is the common case
+    def reset(self) -> None:
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
 
-    def rewind(self) -> None:  # noqa: B027 - most have no `FileUse.preroll`
+    def rewind(self) -> None:
         """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""
 
     def save_state(self) -> Mapping[str, Any]:
@@ -347,7 +369,7 @@ class Processor:
         """
         return {}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - most begin anew
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from what another version's `save_state` gave. Called after `prepare`, on the block path.
 
         Args:

@@ -50,7 +50,9 @@ class Word(IntEnum):
     BEAT = 11  # a float, as TEMPO
     TEMPO = 12
     PLAYING = 13
-    SIZE = 14
+    STEP = 14  # beats a frame, 0 while the clock stands
+    LENGTH = 15  # frames a beat
+    SIZE = 16
 
 
 class Row(IntEnum):
@@ -84,6 +86,8 @@ class BlockWord(Enum):
     BEAT = Word.BEAT
     TEMPO = Word.TEMPO
     PLAYING = Word.PLAYING
+    STEP = Word.STEP
+    LENGTH = Word.LENGTH
 
     def __bool__(self) -> bool:
         raise PluginError("a step cannot decide by the block's time; its kernel can")
@@ -93,7 +97,13 @@ class _LayoutTime(BlockTime):
     """The block's time where a step is laid out."""
 
     def __init__(self) -> None:
-        self.sample, self.beat, self.tempo, self.playing = BlockWord  # type: ignore[assignment]
+        super().__init__(*[BlockWord.SAMPLE, BlockWord.BEAT, BlockWord.TEMPO, BlockWord.PLAYING])  # type: ignore[arg-type]
+
+    def beats_per_frame(self, rate: float) -> float:
+        return BlockWord.STEP  # type: ignore[return-value]
+
+    def frames_per_beat(self, rate: float) -> float:
+        return BlockWord.LENGTH  # type: ignore[return-value]
 
 
 class LayoutIO(IO):
@@ -238,9 +248,7 @@ class NativePlan:
             0 if step is None else sum(item.size for item, _ in (*step.calls, *last))
             for step, last in zip(laid, after, strict=True)
         ]
-        counts = [
-            0 if step is None else len(step.calls) + len(last) for step, last in zip(laid, after, strict=True)
-        ]
+        counts = [0 if step is None else len(step.calls) + len(last) for step, last in zip(laid, after, strict=True)]
         self._rows = np.zeros(max(1, len(nodes)) * Row.SIZE, np.int64)
         self._calls = np.zeros(max(1, 2 * sum(counts)), np.int64)
         self._arguments = np.zeros(max(1, sum(sizes)), np.int64)
@@ -293,7 +301,9 @@ class NativePlan:
         """Runs all nodes for one whole block."""
         whole, real = self._whole, self._real
         whole[Word.NEXT], whole[Word.SAMPLE], whole[Word.PLAYING] = 0, time.sample, int(time.playing)
+        rate = self._spec.rate
         real[Word.BEAT], real[Word.TEMPO] = time.beat, time.tempo
+        real[Word.STEP], real[Word.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
         whole[Word.PERIOD] = self._period if play.watched else _NEVER
         whole[Word.AT_WORK] = play.work_at or self._nowhere
         while stop := self._run():

@@ -143,8 +143,11 @@ class NodeHost:
         """Whether each block is like the next but for its sound, so that machine code may run it."""
         busy = self.failed or self.forced or self.events or self.endings or self._mending
         fading = self._opening or self._tail_left or self._overruns.open_ns
-        return not busy and not fading and self._moves.steady(moves) and all(
-            cell.moved and cell.steady(self._after) for cell in self.active
+        return (
+            not busy
+            and not fading
+            and self._moves.steady(moves)
+            and all(cell.moved and cell.steady(self._after) for cell in self.active)
         )
 
     @property

@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import BlockTime
-from antiphon.graph.plan import Plan, NodeStep
+from antiphon.graph.plan import NodeStep, Plan
 from antiphon.graph.wire_signals import InputMix
 from antiphon.native import dsp
 

@@ -14,7 +14,7 @@ from antiphon.errors import PatchError
 from antiphon.graph.graph import IN, OUT, End, Graph, Wire
 from antiphon.graph.modulation import Modulation
 from antiphon.graph.node_host import NodeHost
-from antiphon.graph.plan import Plan, NodeStep
+from antiphon.graph.plan import NodeStep, Plan
 from antiphon.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, SourceKey, WireKey
 
 MAX_LATENCY_SECONDS = 10.0

@@ -112,6 +112,22 @@ def delay_line(x: Audio, y: Audio, ring: Audio, at: i64p, lag: i64, frames: i64)
 
 
 @kernel
+def copy_sound(x: Audio, y: Audio) -> None:
+    """y ← x."""
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = x[c, n]
+
+
+@kernel
+def fill_sound(y: Audio, value: f64) -> None:
+    """y ← the value, in all channels."""
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = f32(value)
+
+
+@kernel
 def adapt(x: Audio, y: Audio, add: i64, frames: i64) -> None:
     """y ← x, or y + x (add: 1), with y's channels: mono to all, all averaged to mono, else surplus ones dropped."""
     for c in range(y.channels):
