@@ -21,7 +21,6 @@ TORCH = tuple(
 HEAVY = {
     "torch": (
         *TORCH,
-        "server/antiphon/pipeline/training/by_",  # imported by the process that trains, by their names
         "server/antiphon/bench/",
         "models/",
         "plugins/",  # its own test says which of them
@@ -32,7 +31,7 @@ HEAVY = {
         "server/antiphon/contract/classifier_session.py",
         "plugins/antiphon_model/onnx_file.py",
     ),
-    "onnx": ("server/antiphon/bench/", "server/antiphon/pipeline/training/by_sklearn.py"),
+    "onnx": ("server/antiphon/bench/", "models/antiphon_models/pipeline/training/by_sklearn.py"),
 }
 # what the engine loads of a plugin: its hooks and processors; a job on files may run a network in its own process
 PLAYED = ("__init__.py", "processor.py")

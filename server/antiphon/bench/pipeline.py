@@ -22,10 +22,10 @@ import numpy as np
 
 from antiphon.bench.report import finish, table
 from antiphon.io.decode_zygote import zygote
-from antiphon.pipeline import runners
-from antiphon.pipeline.gathering import SourceItem
-from antiphon.pipeline.settings import PreprocessSettings
-from antiphon.pipeline.shards import ShardTask, compute
+from antiphon_models.pipeline import runners
+from antiphon_models.pipeline.gathering import SourceItem
+from antiphon_models.pipeline.settings import PreprocessSettings
+from antiphon_models.pipeline.shards import ShardTask, compute
 
 RATE = 44100
 SETTINGS = PreprocessSettings(seconds=0.0)
