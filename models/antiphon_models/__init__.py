@@ -109,12 +109,6 @@ def antiphon_evaluations(register: Register) -> None:
 
 
 @hookimpl
-def antiphon_benches(register: Register) -> None:
-    """Registers `denoise`."""
-    register("denoise", "antiphon_models.denoise.bench:denoise", "The denoiser beside its peers, on mixtures.")
-
-
-@hookimpl
 def antiphon_commands(cli: typer.Typer) -> None:
     """Adds `antiphon train`, `antiphon evaluate`, `antiphon dataset` and `antiphon pipeline`."""
     from antiphon.cli.examples import epilog

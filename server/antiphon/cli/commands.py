@@ -97,7 +97,7 @@ def register(app: typer.Typer) -> None:
     models.register(app)
     app.command()(devices.devices)
     app.command()(doctor.doctor)
-    app.command(cls=bench.BenchCommand)(bench.bench)
+    bench.register(app)
     approve.register(app)
     qr.register(app)
     give_short_helps(app)
