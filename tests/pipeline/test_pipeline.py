@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from tests.datasets.trees import TREES, sound
 
-from antiphon.contract.mel import LogMel, LogMelStream, MelSettings
 from antiphon.errors import FileError, UsageError
 from antiphon.io.decode import FileStalled
+from antiphon.signal.mel import LogMel, LogMelStream, MelSettings
 from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of
 from antiphon_models.pipeline.running import shard_tasks
 from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, load

@@ -28,7 +28,7 @@ HEAVY = {
     "pyo": ("plugins/antiphon_pyo/",),
     "onnxruntime": (
         "bench/",
-        "server/antiphon/contract/classifier_session.py",
+        "server/antiphon/classifiers/classifier_session.py",
         "plugins/antiphon_model/onnx_file.py",
     ),
     "onnx": ("bench/", "models/antiphon_models/pipeline/training/by_sklearn.py"),
@@ -37,7 +37,7 @@ HEAVY = {
 PLAYED = ("__init__.py", "processor.py")
 # a bench or a training loads what a server leaves to its workers; a classifier of the performer's own, its runtime
 MEASURED = (
-    "antiphon/contract/classifier_session.py",
+    "antiphon/classifiers/classifier_session.py",
     "antiphon_bench/",
 )
 STARTS = ["supervisor", "engine", "control", "cli", "plugins", "offline", "graph", "workers/info", "workers/devices"]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from antiphon.contract.classifier_file import MOST_VALUES
-from antiphon.contract.mel import MelSettings
+from antiphon.classifiers.classifier_file import MOST_VALUES
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.paths import why
 from antiphon.runtime.shortening import short_repr, shorten
 from antiphon.runtime.suggestion import instead, meant
+from antiphon.signal.mel import MelSettings
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.pipeline.training.frameworks import FRAMEWORKS
 from antiphon_models.pipeline.training.network import LEAST_FRAMES

@@ -18,13 +18,13 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from antiphon.contract.mel import F32, LogMel
 from antiphon.errors import FileError
 from antiphon.io import audiofile
 from antiphon.io.decode import FileStalled, shown
 from antiphon.library.identity import digest_of
 from antiphon.library.shard_import import KEY, about_of
 from antiphon.runtime.paths import why, write_atomic
+from antiphon.signal.mel import F32, LogMel
 from antiphon_models.datasets.examination import fault_of
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PreprocessSettings

@@ -14,8 +14,8 @@ import pytest
 import soundfile
 from tests.waiting import until
 
-from antiphon.contract.classifier_file import MODEL, read_details
-from antiphon.contract.classifier_session import ClassifierFile
+from antiphon.classifiers.classifier_file import MODEL, read_details
+from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.library import analyses as registered
 from antiphon.library.analyses import analyse_file
 from antiphon_models.pipeline.running import run

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from tests.pipeline.training.conftest import MEL, SETTINGS, several
 
-from antiphon.contract.classifier_file import DETAILS, MODEL, read_details
-from antiphon.contract.classifier_session import ClassifierFile
+from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
+from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.errors import FileError
 from antiphon.runtime import extras
 from antiphon_models.pipeline.training import learning

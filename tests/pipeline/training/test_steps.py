@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.pipeline.test_pipeline import TOML, written
 
-from antiphon.contract.classifier_file import DETAILS, MODEL, read_details
+from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
 from antiphon.errors import FileError, UsageError
 from antiphon.library.map.picture import png
 from antiphon.runtime import extras

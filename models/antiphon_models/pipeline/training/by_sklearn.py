@@ -13,7 +13,7 @@ from onnx import TensorProto, helper, numpy_helper
 from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from antiphon.contract.classifier_file import INPUT, OUTPUT
+from antiphon.classifiers.classifier_file import INPUT, OUTPUT
 from antiphon_models.pipeline.training.trainer import (
     OPSET,
     ClassifierTrainer,

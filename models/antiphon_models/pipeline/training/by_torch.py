@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from antiphon.contract.classifier_file import INPUT, OUTPUT
+from antiphon.classifiers.classifier_file import INPUT, OUTPUT
 from antiphon_models.pipeline.training.network import POOLED, NetworkShape, initial_weights
 from antiphon_models.pipeline.training.trainer import (
     EPSILON,

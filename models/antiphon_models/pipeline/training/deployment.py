@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from antiphon.contract.classifier_file import DETAILS, MODEL, ClassifierDetails, classifiers_folder, read_details
+from antiphon.classifiers.classifier_file import DETAILS, MODEL, ClassifierDetails, classifiers_folder, read_details
 from antiphon.errors import FileError, PluginError
 from antiphon.plugins.checks import check_type_name
 from antiphon.plugins.registry import registrations

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.classifier_file import MODEL
-from antiphon.contract.classifier_session import ClassifierFile
+from antiphon.classifiers.classifier_file import MODEL
+from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.errors import FileError
 from antiphon.library.map.picture import png
 from antiphon.runtime.paths import write_atomic

@@ -14,17 +14,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.classifier_file import (
+from antiphon.classifiers.classifier_file import (
     DETAILS,
     MODEL,
     ClassifierDetails,
     digest_of,
     read_details,
 )
-from antiphon.contract.classifier_session import compute, open_session
-from antiphon.contract.mel import MelSettings
+from antiphon.classifiers.classifier_session import compute, open_session
 from antiphon.errors import FileError
 from antiphon.runtime.paths import make_folder, write_atomic
+from antiphon.signal.mel import MelSettings
 from antiphon_models.datasets.records import TRAIN, VALID
 from antiphon_models.pipeline.settings import TrainSettings, excerpt_frames
 from antiphon_models.pipeline.training import tensorboard_log

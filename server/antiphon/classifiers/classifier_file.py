@@ -14,10 +14,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from antiphon.contract.mel import MelSettings
 from antiphon.errors import FileError
 from antiphon.runtime import paths
 from antiphon.runtime.shortening import shorten
+from antiphon.signal.mel import MelSettings
 
 MODEL, DETAILS = "model.onnx", "classifier.json"
 INPUT, OUTPUT = "excerpts", "probabilities"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.contract.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
+from antiphon.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
 
 
 @given(st.floats(0, 127))

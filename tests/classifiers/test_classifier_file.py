@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.contract.classifier_file import DETAILS, ClassifierDetails, read_details
-from antiphon.contract.mel import MelSettings
+from antiphon.classifiers.classifier_file import DETAILS, ClassifierDetails, read_details
 from antiphon.errors import FileError
+from antiphon.signal.mel import MelSettings
 
 
 def test_a_pipe_is_refused_and_stops_nothing(tmp_path: Path) -> None:

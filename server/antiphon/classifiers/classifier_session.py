@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.classifier_file import DETAILS, LARGEST_MODEL, MODEL, digest_of, read_content, read_details
-from antiphon.contract.onnx_wire import check
+from antiphon.classifiers.classifier_file import DETAILS, LARGEST_MODEL, MODEL, digest_of, read_content, read_details
+from antiphon.classifiers.onnx_wire import check
 from antiphon.errors import FileError
 from antiphon.runtime import extras
 from antiphon.runtime.model_files import ModelError
