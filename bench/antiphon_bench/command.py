@@ -88,8 +88,8 @@ def _of_plugins() -> dict[str, Bench | Registration]:
     """Benches of plugins, ours and those of others, which take time to load: for the help page and unknown names."""
     from antiphon.plugins.registry import registrations
 
-    registered = {name: registration for name, registration in registrations("benches").items() if name not in OWN}
-    return dict(sorted({**registered, **OF_PLUGINS}.items()))
+    found: dict[str, Bench | Registration] = {**registrations("benches"), **OF_PLUGINS}
+    return {name: found[name] for name in sorted(found) if name not in OWN}
 
 
 def announced(name: str, seconds: float | None) -> str:
