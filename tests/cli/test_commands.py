@@ -34,6 +34,8 @@ COMMANDS = [
     *(group.typer_instance.info.name for group in application().registered_groups),  # type: ignore[union-attr]
     "train",  # the models' own, by `antiphon_commands`
     "evaluate",
+    "dataset",
+    "pipeline",
 ]
 Run = Callable[..., Done]
 
