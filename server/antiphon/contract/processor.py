@@ -348,8 +348,7 @@ class Processor:
             raise PluginError("it defines neither process nor step")
         step.run()
         for name, (array, place) in step.reports.items():
-            param = io.cells[name].param
-            io.report(name, min(max(float(array[place]), param.low), param.high))
+            io.report(name, io.cells[name].param.clip(float(array[place])))
 
     def reset(self) -> None:
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""

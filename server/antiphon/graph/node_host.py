@@ -23,6 +23,7 @@ from antiphon.graph.modulation import Modulation, Modulations
 from antiphon.graph.overruns import Overruns
 from antiphon.native import dsp
 from antiphon.native.kernel import Kernel
+from antiphon.native.step import Call
 from antiphon.runtime.raised_at import raised_at
 
 FADE = 0.010
@@ -31,8 +32,9 @@ MAX_EVENTS = 1024
 LOAD_SHARE = 0.02
 """Weight of the newest block in a node's load, as in that of the engine."""
 _SWITCH_SMOOTH = 0.005
-Call = tuple[Kernel[Any, Any], tuple[Any, ...]]
-"""A kernel and its arguments."""
+NOT_FINITE = "gave NaN or infinity"
+_MIXING: list[Kernel[Any, Any]] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.complement]
+_EACH_OUTPUT: list[Kernel[Any, Any]] = [dsp.scale, dsp.scale, dsp.last_frame]
 
 
 def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
@@ -136,7 +138,7 @@ class NodeHost:
         return float(self.loads[0])
 
     def wake(self) -> None:
-        """Leaves the node to the interpreter until it rests again (`graph.native_plan`)."""
+        """Leaves the node to the interpreter until it rests again (`graph.native.plan`)."""
         self.version[0] += 1
 
     def rests(self, moves: tuple[Modulation, ...]) -> bool:
@@ -273,8 +275,8 @@ class NodeHost:
             item(*args)
         if self._tail_left:
             self._slide(frames)
-        for keep in self._keep(frames):
-            keep[0](*keep[1])
+        for item, args in self._keep(frames):
+            item(*args)
         if self.active:
             self.active = [cell for cell in self.active if cell.settle(self._after)]
         return reason
@@ -294,7 +296,7 @@ class NodeHost:
         for place, out in enumerate(self.outs):
             top = dsp.peak.call(self._at[place], out.shape[1], out.shape[0], frames)
             if top < 0.0:
-                return "gave NaN or infinity"
+                return NOT_FINITE
         spent = _time.perf_counter_ns() - started
         self.loads[0] += LOAD_SHARE * (spent / self._period_ns - self.loads[0])
         if watched:
@@ -337,7 +339,7 @@ class NodeHost:
         self._tail_left = self._tail
 
     def _mix(self, dry: Samples | None, frames: int) -> list[Call]:
-        """The calls that mix wet and dry, and mute; without a dry signal bypass and failure are silence, wet a level."""
+        """The calls that mix wet and dry, and mute. Without a dry signal bypass is silence, and wet a level."""
         bypass, mute, wet, health = self._gains
         curve = self._curve
         moving = any(cell in self._gains for cell in self.active)
@@ -367,11 +369,9 @@ class NodeHost:
                 dry = self.dry
         return [*calls, *self._mix(dry, frames), *self._keep(frames)]
 
-    def most_mixing(self) -> list[Call]:
-        """As many calls as `mixing` has at most."""
-        every = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.complement]
-        each = [dsp.scale, dsp.scale, dsp.last_frame]
-        return [(item, ()) for item in (*every, *each * len(self.outs))]
+    def most_mixing(self) -> list[Kernel[Any, Any]]:
+        """The kernels of as many calls as `mixing` has at most."""
+        return [*_MIXING, *_EACH_OUTPUT * len(self.outs)]
 
     def _scale(self, curve: Samples, frames: int) -> None:
         for out in self.outs:

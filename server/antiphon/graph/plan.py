@@ -14,7 +14,7 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon.graph.graph import Graph
 from antiphon.graph.modulation import Modulation
-from antiphon.graph.native_plan import NativePlan
+from antiphon.graph.native.plan import NativePlan
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.succession import succeed
 from antiphon.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, WireKey

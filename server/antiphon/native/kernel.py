@@ -76,6 +76,11 @@ def address(array: Any) -> int:
     return where
 
 
+def words_of(kind: str) -> int:
+    """How many 64-bit words an argument of that type takes."""
+    return len(AUDIO) if kind == "Audio" else 1
+
+
 def sound(array: Any) -> tuple[int, int, int, int]:
     """The values of `AUDIO` for an array; cached, as its address is.
 
@@ -111,7 +116,7 @@ def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]
 
 def _remembering(call: Callable[[int], R], kinds: Collection[str]) -> Callable[..., R]:
     """Generates a call that writes what has changed into words, and calls with their address."""
-    words = bytearray(8 * sum(len(AUDIO) if kind == "Audio" else 1 for kind in kinds))
+    words = bytearray(8 * sum(map(words_of, kinds)))
     place, lines = 0, []
     for n, kind in enumerate(kinds):
         lines.append(f"  if a{n} is not last{n}:")
@@ -281,7 +286,7 @@ class Kernel(Generic[P, R]):
     @property
     def size(self) -> int:
         """How many 64-bit words the arguments take."""
-        return sum(len(AUDIO) if kind == "Audio" else 1 for kind in self.types.values())
+        return sum(map(words_of, self.types.values()))
 
     def pack(self, args: Sequence[Any], words: memoryview, at: int) -> None:
         """Writes arguments as `packed` reads them.

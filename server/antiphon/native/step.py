@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from antiphon.native.kernel import Kernel
+
+Call: TypeAlias = "tuple[Kernel[Any, Any], tuple[Any, ...]]"
+"""A kernel and its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +24,7 @@ class Step:
         reports: Readonly parameters by name: an array and the place in it where the kernels leave the value.
     """
 
-    calls: tuple[tuple[Kernel[Any, Any], tuple[Any, ...]], ...]
+    calls: tuple[Call, ...]
     reports: Mapping[str, tuple[NDArray[Any], int]] = field(default_factory=dict)
 
     def then(self, after: Step) -> Step:

@@ -63,6 +63,8 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     check_params(processor.params)
     check_ports(processor)
     check_on_files(processor)
+    if (type(processor).step, type(processor).process) == (Processor.step, Processor.process):
+        raise PluginError("it defines neither process nor step; one of the two computes a block")
     if play:
         with absent():  # no process is started to try a declaration
             check_zeros(processor)
@@ -72,7 +74,7 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     line = doc_text.splitlines()[0].strip() if doc_text else ""
     return ProcessorInfo(
         name, line, plugin, tuple(processor.inputs), tuple(processor.outputs), tuple(processor.params),
-        processor.holds, processor.on_files,
+        processor.holds, processor.on_files, native=type(processor).step is not Processor.step,
     )  # fmt: skip
 
 
