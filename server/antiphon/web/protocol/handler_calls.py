@@ -10,6 +10,7 @@ from antiphon.errors import AntiphonError
 from antiphon.io.http_message import HttpRequest, HttpRoute, Refusal, Response, StreamRoute, answer
 from antiphon.web.protocol.bodies import Disconnect
 from antiphon.web.protocol.counters import HttpCounters
+from antiphon.web.statuses import refusal_of
 
 log = logging.getLogger("antiphon.http")
 
@@ -57,15 +58,13 @@ class HandlerCalls:
                 raise TypeError(f"a handler answers with a Response, not {type(result).__name__}")
             result.check()
             return result
-        except Refusal as refusal:
-            return self.refused(refusal)
         except Disconnect:
             raise
         except TimeoutError:
             self._failed(request, "no answer in time")
             return answer({"error": "this address did not answer in time"}, 503)
         except AntiphonError as error:
-            return self.refused(Refusal(400, str(error)))
+            return self.refused(refusal_of(error))
         except Exception as error:
             self._failed(request, f"{type(error).__name__}: {error}")
             return answer({"error": "this address failed; see the server's log"}, 500)
