@@ -28,7 +28,6 @@ from tests import audio
 from tests.commands import blocks
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess
 from antiphon.cli.commands import application
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
@@ -37,6 +36,7 @@ from antiphon.web.api import jobs as examples
 from antiphon.web.api import types
 from antiphon.web.api.table import OPERATIONS
 from antiphon.web.operations import Operation
+from antiphon_bench.rig import ServerProcess
 
 RATE, SECONDS, HERTZ = 48000, 3.5, 220.0
 NEEDS_LAN = {"get_phone": "tests/web/test_lan.py has such a server"}
