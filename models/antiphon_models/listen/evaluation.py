@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -142,12 +140,7 @@ def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:
 
 def ours(sound: Sound) -> MusicFound:
     """What `antiphon library analyse FILE --only music --json` prints."""
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "song.wav"
-        soundfile.write(path, sound, RATE, "PCM_24")
-        values = analysis_of(path, "music", Path(folder) / "library")
+    values = analysis_of(sound, RATE, "music")
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
     return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"], empty["chords"])
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -18,10 +16,10 @@ from antiphon_classify.instruments import Instruments
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.instruments import material, testset, thresholds
-from antiphon_models.classify.instruments.baseline import LogisticRegression, features
 from antiphon_models.classify.instruments.families import LABELS
 from antiphon_models.classify.instruments.recording import RATE
 from antiphon_models.classify.instruments.testset import TestSound
+from antiphon_models.classify.mfcc import fitted, mfcc
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
 from antiphon_models.learning.recipe import TrainingJob
 from antiphon_models.learning.user_commands import analysis_of
@@ -107,14 +105,14 @@ class CepstrumSystem(SoundClassifier):
         folder.mkdir(parents=True, exist_ok=True)
         job = TrainingJob(ask.data, folder, ask.seed, torch.device("cpu"), ask.say)
         solos, mixes, chosen = (clips.read(*paths) for paths in material.make(job))
-        rows = [np.stack([features(mel.astype(np.float32)) for mel in one.mel]) for one in (solos, mixes, chosen)]
+        rows = [mfcc(one.mel) for one in (solos, mixes, chosen)]
         truth = np.concatenate([solos.targets, mixes.targets]) > 0.5
-        self._lines = LogisticRegression(np.concatenate(rows[:2]), truth)
+        self._lines = fitted(np.concatenate(rows[:2]), truth.astype(np.float32))
         self._details = thresholds.choose(self._lines.logits(rows[2]), np.asarray(chosen.targets, np.float32) > 0.5)
         self.thresholds = np.array(self._details["thresholds"])
 
     def __call__(self, sound: F32) -> F64:
-        logits = self._lines.logits(features(spectrogram(sound))[None])
+        logits = self._lines.logits(mfcc(spectrogram(sound)[None]))
         return np.asarray(thresholds.probabilities(logits, self._details)[0], np.float64)
 
 
@@ -125,14 +123,8 @@ class InstrumentsSystem(SoundClassifier):
         self.thresholds = Instruments().thresholds
 
     def __call__(self, sound: F32) -> F64:
-        import soundfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "sound.wav"
-            soundfile.write(path, sound, RATE, "PCM_24")
-            shown = analysis_of(path, "instruments", Path(folder) / "library")
         odds = np.zeros(len(LABELS))
-        for label, probability in shown["instruments"] or ():
+        for label, probability in analysis_of(sound, RATE, "instruments")["instruments"] or ():
             odds[LABELS.index(label)] = probability
         return odds
 

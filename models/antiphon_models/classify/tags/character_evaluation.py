@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -175,12 +173,7 @@ class CharacterEvaluation(Evaluation):
 
 
 def _measures(sound: F32) -> dict[str, float]:
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "piece.wav"
-        soundfile.write(path, sound, RATE, "FLOAT")
-        values = analysis_of(path, "character", Path(folder) / "library")
+    values = analysis_of(sound, RATE, "character")
     frames = np.lib.stride_tricks.sliding_window_view(sound, _FRAME)[::_FRAME] * np.hanning(_FRAME)
     spectra = np.abs(np.fft.rfft(frames, axis=1))
     centroid = float((spectra @ np.fft.rfftfreq(_FRAME, 1.0 / RATE) / (spectra.sum(axis=1) + 1e-12)).mean())
