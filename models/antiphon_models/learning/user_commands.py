@@ -28,7 +28,8 @@ def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) 
 
     Args:
         arguments: As typed, without the program's name.
-        answer: Gives a line of standard input, from what has been written to standard error so far.
+        answer: Gives a line of standard input, from what has been written to standard error so far; without it,
+            standard input is at its end.
 
     Returns:
         Standard output.
@@ -41,7 +42,7 @@ def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) 
 
     out, errors, before = io.StringIO(), io.StringIO(), sys.stdin
     with redirect_stdout(out), redirect_stderr(errors):
-        sys.stdin = _Answers(errors, answer) if answer else before
+        sys.stdin = _Answers(errors, answer) if answer else io.StringIO()
         try:
             code = run(application(), [str(argument) for argument in arguments])
         finally:
