@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.api import AntiphonError, FileError
-from antiphon.datasets.layouts import layout_of
-from antiphon.datasets.records import TEST, Item
+from antiphon_models.datasets.layouts import layout_of
+from antiphon_models.datasets.records import TEST, Item
 from antiphon_models.learning.evaluation import EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import analysis_of_file
 

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import AntiphonError, UsageError
-from antiphon.datasets.layouts.tagged import magnatagatune
-from antiphon.datasets.records import TEST, TRAIN, VALID, Item
 from antiphon_models.classify.mfcc import fitted
 from antiphon_models.classify.tags.measures import average_precision, roc_auc
+from antiphon_models.datasets.layouts.tagged import magnatagatune
+from antiphon_models.datasets.records import TEST, TRAIN, VALID, Item
 from antiphon_models.learning.evaluation import EvaluationRequest, MetricValue
 from antiphon_models.learning.user_commands import analysis_of_file
 
