@@ -17,7 +17,7 @@ from antiphon_accompany.styles import STYLES
 from antiphon_models.accompany import baselines, synthetic
 from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, unlike
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, System, measures_of
 from antiphon_models.learning.user_commands import command
 
 EACH_STYLE = 24
@@ -35,15 +35,8 @@ class Accompanying(Evaluation):
         *(System(name, "ours") for name in (*_OURS, *_STYLES)),
         System("pianist", "oracle"),
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("chords"),
-        Measure("played"),
-        Measure("clash", "", "lower"),
-        Measure("density", "", "lower"),
-        Measure("polyphony", "", "lower"),
-        Measure("height", "octaves", "lower"),
-        Measure("spread", "octaves", "lower"),
-        Measure("variety", "", "lower"),
+    measures = measures_of(
+        "chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓"
     )
     note: ClassVar[str] = (
         "chords: mir_eval's majmin of the reported chords with the annotated ones. played: the same of the notes. "

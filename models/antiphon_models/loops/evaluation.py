@@ -9,7 +9,7 @@ from typing import ClassVar
 from antiphon.api import UsageError
 from antiphon.runtime import extras
 from antiphon_models.learning import needs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.loops import corpus, songs
 from antiphon_models.loops.corpus import Known
 from antiphon_models.loops.midifile import UNSEEN, why_not
@@ -36,24 +36,11 @@ class Looping(Evaluation):
         "`antiphon library analyse FILE --only loop --json`, pieces by `antiphon run loops FOLDER OUT`; a block's time "
         "is the node's"
     )
-    systems: ClassVar[tuple[System, ...]] = (
-        System("nearest to 110 bpm", "trivial"),
-        System("librosa beats", "peer"),
-        System("length-aware", "peer"),
-        System("Krumhansl", "peer"),
-        System("loops", "ours"),
-    )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        *(Measure(name) for name in ("tempo", "exact", "bars", "used", "tempo of used", "key", "keyless", "family")),
-        Measure("length", "ms off", "lower"),
-        Measure("tempo off", "%", "lower"),
-        Measure("on 16ths"),
-        Measure("in one scale"),
-        Measure("quietest bar", "dB"),
-        Measure("true peak", "dB", "lower"),
-        Measure("loudness", "LUFS"),
-        *(Measure(name, "x") for name in ("speed", "analysis", "new library", "known library")),
-        *(Measure(name, "µs", "lower") for name in ("block p50", "block p99")),
+    systems = systems_of(trivial="nearest to 110 bpm", peer="librosa beats; length-aware; Krumhansl", ours="loops")
+    measures = measures_of(
+        "tempo; exact; bars; used; tempo of used; key; keyless; family; length [ms off] ↓; tempo off [%] ↓; "
+        "on 16ths; in one scale; quietest bar [dB]; true peak [dB] ↓; loudness [LUFS]; speed [x]; analysis [x]; "
+        "new library [x]; known library [x]; block p50 [µs] ↓; block p99 [µs] ↓"
     )
     note: ClassVar[str] = (
         "tempo: share within 4 %, exact: within 0.5 %. used: share whose tempo is certain enough. key: the exact one, "

@@ -14,7 +14,7 @@ from antiphon.api import UsageError
 from antiphon.library.taste import logs
 from antiphon.library.taste.choosing import VALUES, TrackTable
 from antiphon.library.taste.preference import preference
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.recommend.commands import NextCommand, of_world
 from antiphon_models.recommend.listeners import SimulatedListeners, TasteListeners, WanderingListeners
 from antiphon_models.recommend.methods import RecommendMethod, learners, methods, track_table
@@ -34,22 +34,13 @@ NOTE = (
 class Recommending(Evaluation):
     """Two simulators of listeners over one made catalogue, each learned from and judged by both."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("random", "trivial"),
-        System("popularity", "trivial"),
-        System("item neighbours", "classical"),
-        System("ALS", "classical"),
-        System("EASE", "classical"),
-        System("factors of sound", "classical"),
-        System("implicit ALS", "peer"),
-        System("random questions", "trivial"),
-        System("personality", "ours"),
-        System("sound and tags", "ours"),
-        System("next", "ours"),
+    systems = systems_of(
+        trivial="random; popularity; random questions",
+        classical="item neighbours; ALS; EASE; factors of sound",
+        peer="implicit ALS",
+        ours="personality; sound and tags; next",
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("NDCG@10"), Measure("cold NDCG@10"), Measure("skips", better="lower"), Measure("liked of 10"),
-    )  # fmt: skip
+    measures = measures_of("NDCG@10; cold NDCG@10; skips ↓; liked of 10")
     note: ClassVar[str] = NOTE
     road: ClassVar[str] = (
         "`antiphon library learn LOGS` and `next --like FILE --skip FILE --after FILE --json`, of a catalogue whose "

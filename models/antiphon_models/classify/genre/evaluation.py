@@ -29,7 +29,7 @@ from antiphon_models.classify.genre.calibration import (
 from antiphon_models.classify.genre.material import LABELS, ClipPlan, PlayedSong, material, plans, played, played_clips
 from antiphon_models.classify.genre.sources import SPLITS, missing
 from antiphon_models.classify.mfcc import fitted, mfcc
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import analysis_of
 
 F32 = NDArray[np.float32]
@@ -58,17 +58,10 @@ Answer: TypeAlias = Callable[[F32], GenreAnswer]
 class GenreEvaluation(Evaluation):
     """Accuracy, calibration, and what becomes "unknown"."""
 
-    systems = (System(MAJORITY, "trivial"), System(PEER, "classical"), System(OURS, "ours"))
-    measures = (
-        Measure("accuracy"),
-        Measure("top 3"),
-        Measure("of two clips"),
-        Measure("of 30 s"),
-        Measure("ECE", better="lower"),
-        Measure("ECE of 30 s", better="lower"),
-        Measure("strangers unknown"),
-        Measure("strangers of 30 s"),
-        Measure("no songs unknown"),
+    systems = systems_of(trivial="most frequent", classical="MFCC, logistic regression", ours="genre")
+    measures = measures_of(
+        "accuracy; top 3; of two clips; of 30 s; ECE ↓; ECE of 30 s ↓; strangers unknown; strangers of 30 s; "
+        "no songs unknown"
     )
     note = (
         "songs composed by rules, played by TimGM6mb and csound's bank, through rooms and codecs; accuracy is of one "

@@ -20,7 +20,7 @@ from antiphon_models.classify.instruments.families import LABELS
 from antiphon_models.classify.instruments.recording import RATE
 from antiphon_models.classify.instruments.testset import TestSound
 from antiphon_models.classify.mfcc import fitted, mfcc
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.recipe import TrainingJob
 from antiphon_models.learning.user_commands import analysis_of
 
@@ -35,12 +35,8 @@ VOICE = LABELS.index("voice")
 class FindingInstruments(Evaluation):
     """Which families sound in five seconds: one, two, or several."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System(TRIVIAL, "trivial"), System(CLASSICAL, "classical"), System(OURS, "ours"),
-    )  # fmt: skip
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("accuracy"), Measure("macro-F1"), Measure("voice"), Measure("found"),
-    )  # fmt: skip
+    systems = systems_of(trivial="always the same", classical="MFCC, logistic regression", ours="instruments")
+    measures = measures_of("accuracy; macro-F1; voice; found")
     note: ClassVar[str] = (
         "accuracy: the most likely family is the one. macro-F1: over the families, its n is theirs. voice: whether "
         "there is a voice, the mean of those with one and those without, its n is theirs. found: the share of the "

@@ -15,7 +15,7 @@ from antiphon_models.classify.mfcc import mfcc
 from antiphon_models.classify.popularity import material, taste
 from antiphon_models.classify.popularity.audience import Votes, liking, vote
 from antiphon_models.classify.popularity.songs import MadeSongs, heard_songs, songs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import analysis_of
 
 F64 = NDArray[np.float64]
@@ -28,17 +28,13 @@ FITTED = 100
 class PopularityEvaluation(Evaluation):
     """Songs of artists that neither the network nor its interval was fitted on; an item is a song."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("mean", "trivial"),
-        System("artist prior", "classical"),
-        System("MFCC, ridge", "classical"),
-        System("popularity", "ours"),
-        System("knows the taste", "oracle"),
+    systems = systems_of(
+        trivial="mean",
+        classical="artist prior; MFCC, ridge",
+        ours="popularity",
+        oracle="knows the taste",
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("R2"), Measure("of attainable"), Measure("without chance"), Measure("coverage"),
-        Measure("width", better="lower"),
-    )  # fmt: skip
+    measures = measures_of("R2; of attainable; without chance; coverage; width ↓")
     note: ClassVar[str] = (
         "The audience is computed: half of what it gives is its taste in sound, a fifth the artist, the rest chance; "
         "nobody can foresee more from sound than who knows the taste. R2: 1 less the square error as a share of the "

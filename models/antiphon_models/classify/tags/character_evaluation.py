@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_classify.character.analysis import RATE
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import analysis_of
 
 F32 = NDArray[np.float32]
@@ -138,13 +138,8 @@ QUESTIONS: dict[str, tuple[str, Pair]] = {
 class CharacterEvaluation(Evaluation):
     """Pairs of pieces made by seed, alike but for one thing."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("level", "trivial"),
-        System("centroid", "trivial"),
-        System("exponent", "classical"),
-        System("character", "ours"),
-    )
-    measures: ClassVar[tuple[Measure, ...]] = (Measure("in order"),)
+    systems = systems_of(trivial="level; centroid", classical="exponent", ours="character")
+    measures = measures_of("in order")
     note: ClassVar[str] = (
         "in order: the share of pairs whose first piece has more; by chance .5; both have one RMS, but for level. "
         "level: RMS in tenths of dB; centroid: of the spectrum, the mean over frames; exponent: Streich and Herrera's, "

@@ -18,7 +18,7 @@ from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.magnatagatune import QUANTITIES
 from antiphon_models.classify.tags.material import SceneFolders, made, measured
 from antiphon_models.classify.tags.measures import average_precision, f1, neighbour_recall, roc_auc
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import analysis_of
 
 F32 = NDArray[np.float32]
@@ -34,16 +34,8 @@ _LEAST = 5
 class TagsEvaluation(Evaluation):
     """Scenes of songs, a soundfont, voices and recordings that nothing was fitted on; an item is a label."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("shares", "trivial"),
-        System("any order", "trivial"),
-        System("MFCC, logistic", "classical"),
-        System("timbre", "classical"),
-        System("tags", "ours"),
-    )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("ROC-AUC"), Measure("PR-AUC"), Measure("F1"), Measure("recall@10"),
-    )  # fmt: skip
+    systems = systems_of(trivial="shares; any order", classical="MFCC, logistic; timbre", ours="tags")
+    measures = measures_of("ROC-AUC; PR-AUC; F1; recall@10")
     note: ClassVar[str] = (
         "ROC-AUC, PR-AUC (mean average precision), F1 at each label's threshold: mean over labels, n labels. shares: "
         "how frequent each label is. What is not stated has probability 0. recall@10: of the sounds of one kind, how "
