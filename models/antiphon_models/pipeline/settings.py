@@ -93,7 +93,8 @@ class WatchSettings:
         analyses: The classifiers, which are analyses; none for all.
         queue: Most sounds that wait; others stay in the folder, or are refused.
         largest: Bytes of a file.
-        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. Its password is in ANTIPHON_MQTT_PASSWORD.
+        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. One with a password is in
+            ANTIPHON_MQTT_URL, which goes before it.
         topic: Requests are at TOPIC/request, answers at TOPIC/result and TOPIC/refused.
     """
 
