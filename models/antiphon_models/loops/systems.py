@@ -13,7 +13,7 @@ from antiphon.api import SHARP_NAMES
 from antiphon_loops.analysis.labels import NO_LABEL
 from antiphon_loops.analysis.region import read_region
 from antiphon_loops.analysis.tables import LoopTables
-from antiphon_loops.arrangement.rules import Rules
+from antiphon_loops.rules import Rules
 from antiphon_models.loops import corpus
 from antiphon_models.loops.corpus import Known
 

@@ -26,11 +26,11 @@ from antiphon.errors import FileError
 from antiphon.runtime.paths import make_folder, write_atomic
 from antiphon.signal.mel import MelSettings
 from antiphon_models.datasets.records import TRAIN, VALID
+from antiphon_models.pipeline.frameworks import Framework
 from antiphon_models.pipeline.settings import TrainSettings, excerpt_frames
 from antiphon_models.pipeline.training import tensorboard_log
 from antiphon_models.pipeline.training.checkpoint import EpochFigures, TrainingState, read_state, write_state
 from antiphon_models.pipeline.training.excerpts import FOLDER, EpochBatches, SoundFrames, TrainingSet
-from antiphon_models.pipeline.training.frameworks import Framework
 from antiphon_models.pipeline.training.network import NetworkShape, parameters
 from antiphon_models.pipeline.training.trainer import ClassifierTrainer, TrainerTask, loss_and_accuracy, make_trainer
 
