@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time as _time
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -22,8 +21,7 @@ from antiphon.errors import PluginError, WorkerLost
 from antiphon.graph.modulation import Modulation, Modulations
 from antiphon.graph.overruns import Overruns
 from antiphon.native import dsp
-from antiphon.native.kernel import Kernel
-from antiphon.native.step import Call
+from antiphon.native.step import Call, PackedKernel
 from antiphon.runtime.raised_at import raised_at
 
 FADE = 0.010
@@ -33,8 +31,8 @@ LOAD_SHARE = 0.02
 """Weight of the newest block in a node's load, as in that of the engine."""
 _SWITCH_SMOOTH = 0.005
 NOT_FINITE = "gave NaN or infinity"
-_MIXING: list[Kernel[Any, Any]] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.complement]
-_EACH_OUTPUT: list[Kernel[Any, Any]] = [dsp.scale, dsp.scale, dsp.last_frame]
+_MIXING: list[PackedKernel] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.complement]
+_EACH_OUTPUT: list[PackedKernel] = [dsp.scale, dsp.scale, dsp.last_frame]
 
 
 def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
@@ -369,7 +367,7 @@ class NodeHost:
                 dry = self.dry
         return [*calls, *self._mix(dry, frames), *self._keep(frames)]
 
-    def most_mixing(self) -> list[Kernel[Any, Any]]:
+    def most_mixing(self) -> list[PackedKernel]:
         """The kernels of as many calls as `mixing` has at most."""
         return [*_MIXING, *_EACH_OUTPUT * len(self.outs)]
 

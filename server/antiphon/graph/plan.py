@@ -103,7 +103,7 @@ class Plan:
         marks: (node, kind, number) of the nodes' marks, likewise.
         watched: Whether overruns count as failures of a node.
         at_work: Called with the number of each node before it runs, or None.
-        work_at: The address of the 64-bit word that gets that number from machine code; 0 where nobody watches.
+        work_at: The address of the 64-bit word that gets that number from machine code; 0 where no watchdog reads it.
         native: The part that machine code plays.
         input_at: Address of `input`.
         ran: Frames of the last block.

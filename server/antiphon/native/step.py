@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from antiphon.native.kernel import Kernel
 
-Call: TypeAlias = "tuple[Kernel[Any, Any], tuple[Any, ...]]"
+class PackedKernel(Protocol):
+    """What a step has of a kernel (`native.kernel.Kernel`, which imports this module)."""
+
+    types: dict[str, str]
+
+    def __call__(self, *args: Any) -> Any:
+        """Runs it."""
+
+    @property
+    def packed(self) -> int:
+        """The address of the machine code that takes its arguments from words."""
+
+    @property
+    def size(self) -> int:
+        """How many words these are."""
+
+    def pack(self, args: Sequence[Any], words: memoryview, at: int) -> None:
+        """Writes arguments into words from `at` on."""
+
+
+Call: TypeAlias = tuple[PackedKernel, tuple[Any, ...]]
 """A kernel and its arguments."""
 
 

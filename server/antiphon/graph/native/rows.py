@@ -7,7 +7,7 @@ Plan: for each row the loop compares versions, runs wires, modulation and the pr
 outputs, measures the time, and mixes wet and dry. Where a version differs, an output holds NaN or infinity, or a node
 took longer than a block lasts, it returns the row's place, and the interpreter goes on from there.
 
-Warning: all addresses are those of arrays that somebody else holds: `graph.native.plan` keeps them.
+Warning: all addresses are those of arrays that `graph.native.plan` keeps.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Word(IntEnum):
     CLOCK = 4  # the address of clock_gettime
     NOW = 5  # and 6: struct timespec
     AT_WORK = 7  # the address of the word that gets the number of the node at work
-    NOWHERE = 8  # AT_WORK where nobody watches
+    NOWHERE = 8  # AT_WORK where no watchdog reads it
     TIMES = 9  # how many places of the block's time are in `times`
     SAMPLE = 10
     BEAT = 11  # a float, as TEMPO
