@@ -292,8 +292,7 @@ class NodeHost:
         if reason:
             return reason
         for place, out in enumerate(self.outs):
-            top = dsp.peak.call(self._at[place], out.shape[1], out.shape[0], frames)
-            if top < 0.0:
+            if not dsp.finite.call(self._at[place], out.shape[1], out.shape[0], frames):
                 return NOT_FINITE
         spent = _time.perf_counter_ns() - started
         self.loads[0] += LOAD_SHARE * (spent / self._period_ns - self.loads[0])

@@ -7,6 +7,9 @@ import math
 from antiphon.native.compiling import kernel
 from antiphon.native.kernel import Audio, f32, f32p, f64, i64, i64p
 
+LARGEST = 3.4028234663852886e38
+"""The largest 32-bit float."""
+
 
 @kernel
 def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
@@ -22,6 +25,16 @@ def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
     if bad != bad:
         return -1.0
     return top
+
+
+@kernel
+def finite(x: f32p, stride: i64, channels: i64, frames: i64) -> i64:
+    """1 where every sample is finite, else 0. A sum of whole numbers runs in parallel lanes, one of floats does not."""
+    count = 0
+    for c in range(channels):
+        for n in range(frames):
+            count = count + (1 if abs(x[c * stride + n]) <= f32(LARGEST) else 0)
+    return 1 if count == channels * frames else 0
 
 
 @kernel
