@@ -16,9 +16,10 @@ from antiphon_models.classify.tags import logistic, magnatagatune, neighbours
 from antiphon_models.classify.tags.calibration import calibrated
 from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.material import COUNT, SceneFolders, made
-from antiphon_models.classify.tags.measures import average_precision, f1, neighbour_recall, roc_auc
+from antiphon_models.classify.tags.measures import f1, neighbour_recall, roc_auc
 from antiphon_models.classify.tags.playing import clip_logits, tempo_logits, whole_values
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.measures import average_precision
 
 _LEAST = 5
 """Clips that have a label, and clips that have not, for the label to be measured."""

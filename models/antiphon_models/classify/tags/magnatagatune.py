@@ -18,11 +18,12 @@ from antiphon.api.files import read_sound
 from antiphon_classify.tags import Tags
 from antiphon_listen.timbre import Timbre
 from antiphon_models.classify.tags import logistic
-from antiphon_models.classify.tags.measures import average_precision, roc_auc
+from antiphon_models.classify.tags.measures import roc_auc
 from antiphon_models.classify.tags.playing import whole_values
 from antiphon_models.datasets.layouts.tagged import magnatagatune
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, Item
 from antiphon_models.learning.evaluation import EvaluationRequest, MetricValue
+from antiphon_models.learning.measures import average_precision
 
 F32 = NDArray[np.float32]
 TOP = 50
