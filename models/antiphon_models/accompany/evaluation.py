@@ -55,7 +55,7 @@ class Accompanying(Evaluation):
         if ask.synthetic:
             material = list(synthetic.songs(ask.seed, ask.limit or synthetic.COUNT))
         else:
-            material = list(songs(ask.data / "pop909", TEST, ask.limit or 0))
+            material = list(songs(ask.data, TEST, ask.limit or 0))
         for song in material:
             yield from _values(song, ask, _OURS, "", pianist=not ask.synthetic)
         some = material[:: max(1, len(material) // EACH_STYLE)][:EACH_STYLE]

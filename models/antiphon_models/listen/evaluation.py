@@ -15,7 +15,8 @@ from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import analysis_of
-from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, chosen, read_song
+from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song
+from antiphon_models.material.sounds import songs
 
 SONGS = 24
 """Songs that are measured unless `--limit` says otherwise, each with both soundfonts."""
@@ -76,7 +77,7 @@ class Listening(Evaluation):
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, song by song, those of one soundfont and then of the other."""
         for soundfont in SOUNDFONTS:
-            for folder in chosen(ask.data / "pop909", TEST, ask.limit or SONGS):
+            for folder in songs(ask.data, TEST, ask.limit or SONGS):
                 song = read_song(folder, ask.work, soundfont)
                 for name, run in _SYSTEMS.items():
                     if ask.wants(name):
