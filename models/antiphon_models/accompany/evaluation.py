@@ -17,7 +17,7 @@ from antiphon_accompany.styles import STYLES
 from antiphon_models.accompany import baselines, synthetic
 from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, unlike
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, System, measures_of
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, System, measures_of, scored
 from antiphon_models.learning.user_commands import command
 
 EACH_STYLE = 24
@@ -35,8 +35,9 @@ class Accompanying(Evaluation):
         *(System(name, "ours") for name in (*_OURS, *_STYLES)),
         System("pianist", "oracle"),
     )
-    measures = measures_of(
-        "chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓"
+    measures = (
+        measures_of,
+        scored("chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓"),
     )
     note: ClassVar[str] = (
         "chords: mir_eval's majmin of the reported chords with the annotated ones. played: the same of the notes. "
@@ -106,8 +107,7 @@ def _values(
 ) -> Iterator[MetricValue]:
     """Figures on one song. pianist: its piano track is a pianist's, and textures are compared with it."""
     for name, row in _rows(song, ask, ours, baselines_too=not group, pianist=pianist):
-        for measure, value in row.items():
-            yield MetricValue(name, measure, song.name, value, group)
+        yield from scored(name, song.name, row, group)
 
 
 def _rows(

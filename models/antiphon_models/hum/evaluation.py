@@ -183,7 +183,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
         if mode == "learned":
             table["learned, at once"] = systems.learned_live(1)
     table["true pitch"] = systems.oracle
-    return {name: system for name, system in table.items() if ask.wants(name)}
+    return ask.wanted(table)
 
 
 def _late(late: dict[str, list[float]]) -> Iterator[MetricValue]:

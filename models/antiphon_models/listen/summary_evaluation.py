@@ -22,7 +22,14 @@ from antiphon_listen.music import MusicRun, SongAnalysis
 from antiphon_listen.sections import Structure, find_structure
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.summary import summary
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
 from antiphon_models.learning.user_commands import command
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, rendered
 from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
@@ -93,10 +100,8 @@ class Summarising(Evaluation):
             path = encoded(folder, ask.work, list(SOUNDFONTS)[n % 2])
             found = song_analysis(path)
             systems = {name: partial(run, found, labels) for name, run in _SYSTEMS.items()}
-            for name, run in {**systems, OURS: partial(by_command, found, path)}.items():
-                if ask.wants(name):
-                    for measure, value in figures(labels, run()):
-                        yield MetricValue(name, measure, labels.name, value)
+            for name, run in ask.wanted({**systems, OURS: partial(by_command, found, path)}).items():
+                yield from scored(name, labels.name, figures(labels, run()))
             if ask.wants("second listener"):
                 yield from _second(labels)
 
