@@ -17,7 +17,14 @@ from antiphon_accompany.styles import STYLES
 from antiphon_models.accompany import baselines, synthetic
 from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, unlike
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, System, measures_of, scored
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
 from antiphon_models.learning.user_commands import command
 
 EACH_STYLE = 24
@@ -29,15 +36,11 @@ _STYLES = {f"style={style}": {"style": style} for style in STYLES if style != "a
 class Accompanying(Evaluation):
     """POP909's songs whose numbers end in 8 and 9: melody in, bars as annotated."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("held tonic", "trivial"),
-        System("untuned harmoniser", "classical"),
-        *(System(name, "ours") for name in (*_OURS, *_STYLES)),
-        System("pianist", "oracle"),
+    systems = systems_of(
+        trivial="held tonic", classical="untuned harmoniser", ours="; ".join((*_OURS, *_STYLES)), oracle="pianist"
     )
-    measures = (
-        measures_of,
-        scored("chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓"),
+    measures = measures_of(
+        "chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓"
     )
     note: ClassVar[str] = (
         "chords: mir_eval's majmin of the reported chords with the annotated ones. played: the same of the notes. "
