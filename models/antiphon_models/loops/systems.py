@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from antiphon_loops.arrangement.rules import Rules
+from antiphon_loops.rules import Rules
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.loops import corpus
 from antiphon_models.loops.corpus import Known
