@@ -11,6 +11,7 @@ Only plugins import it. It may import every room below `control`; what is define
 | `antiphon.api.models` | models in workers, and files of weights |
 | `antiphon.api.networks` | the torch side of a model; imports torch |
 | `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |
+| `antiphon.api.processes` | processes that help a plugin |
 | `antiphon.api.synths` | backends that play notes |
 | `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
 | `antiphon.api.transports` | what carries commands into the server and values out of it |
@@ -48,9 +49,9 @@ if TYPE_CHECKING:
     from antiphon.contract.block import Block, Samples, StreamSpec
     from antiphon.contract.file_use import FileUse
     from antiphon.contract.params import Param, Value
-    from antiphon.contract.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
     from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
     from antiphon.contract.processor import IO, PEDAL, BlockTime, Event, Processor
+    from antiphon.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
 
 __all__ = [
     "AUDIO_IN",
@@ -91,7 +92,7 @@ _LAZY = {
     "antiphon.contract.block": ("Block", "Samples", "StreamSpec"),
     "antiphon.contract.file_use": ("FileUse",),
     "antiphon.contract.params": ("Param", "Value"),
-    "antiphon.contract.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
+    "antiphon.signal.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
     "antiphon.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
     "antiphon.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
 }

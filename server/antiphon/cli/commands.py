@@ -23,8 +23,6 @@ COMMANDS = {
     "replay": "files.replay:replay",
     "surface": "files.surface:surface",
     "library": "library.commands:application",
-    "dataset": "dataset:application",
-    "pipeline": "pipeline:application",
     "deploy": "deploy:application",
     "osc": "osc:osc",
     "monitor": "monitor:monitor",
@@ -37,7 +35,7 @@ COMMANDS = {
     "models": "models:register",
     "devices": "devices:devices",
     "doctor": "doctor:doctor",
-    "bench": "bench:bench",
+    "bench": "bench:register",
     "surfaces": "approve:register",
     "approve": "approve:register",
     "forget": "approve:register",
@@ -49,7 +47,6 @@ _OPTIONS = {
     "run": {"cls": "files.run_help:RunCommand"},
     "render": {"cls": "synthhelp:SynthCommand"},
     "osc": {"context_settings": "osc:CONTEXT"},
-    "bench": {"cls": "bench:BenchCommand"},
 }
 """What typer is given with a command, and where that is."""
 WIDTH = 100

@@ -1,0 +1,110 @@
+"""Work in a process of its own, which ends with the one that started it; its end, of whatever kind, is a sentence.
+
+By `multiprocessing`, not `antiphon.runtime.helper_process`: what is passed on are functions and dataclasses.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from antiphon.errors import AntiphonError, FileError
+
+
+@dataclass(frozen=True, slots=True)
+class ParentLink:
+    """What the process says to the one that started it, from any of its threads."""
+
+    messages: Connection
+
+    def send(self, *values: Any) -> None:
+        """Sends values to its `watch`."""
+        self.messages.send((False, values))
+
+    def end(self, failure: str | None) -> None:
+        """Says that it is complete, or why it has failed."""
+        self.messages.send((True, failure))
+
+
+def run_apart(
+    work: Callable[..., None],
+    arguments: Sequence[Any],
+    log: Path,
+    what: str,
+    watch: Callable[..., None] = lambda *_: None,
+) -> None:
+    """Has a function called in a new process, and returns when it has returned.
+
+    Args:
+        work: A function of a module, called with a `ParentLink` and the arguments.
+        arguments: Plain data.
+        log: A file for what it prints.
+        what: What it does, for messages: "computes shards".
+        watch: Called with what it sends.
+
+    Raises:
+        FileError: It has failed, or the process has ended.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(work, tuple(arguments), log, what, theirs))
+    process.start()
+    theirs.close()
+    failure: str | None = f"the process that {what} has ended; {log} has what it printed"
+    try:
+        while True:
+            wait([ours, process.sentinel])
+            if not ours.poll():
+                break
+            try:
+                end, values = ours.recv()
+            except EOFError:
+                break
+            if end:
+                failure = values
+                break
+            watch(*values)
+    finally:
+        if failure:
+            process.terminate()
+        process.join()
+        ours.close()
+    if failure:
+        raise FileError(failure)
+
+
+def _child(work: Callable[..., None], arguments: tuple[Any, ...], log: Path, what: str, messages: Connection) -> None:
+    _end_with_parent()
+    link = ParentLink(messages)
+    with open(log, "ab", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    failure: str | None = None
+    try:
+        work(link, *arguments)
+    except AntiphonError as error:
+        failure = str(error)
+    except Exception as error:  # of whatever kind a library has
+        traceback.print_exc()
+        reason = " ".join(str(error).split())[:200]
+        failure = f"the process that {what} has failed: {type(error).__name__}: {reason}; {log} has the rest"
+    link.end(failure)
+    sys.stdout.flush()
+
+
+def _end_with_parent() -> None:
+    parent: Any = multiprocessing.parent_process()
+
+    def watch() -> None:
+        wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,72 @@
+"""The classifier: its layers, and the weights that it begins with in every framework.
+
+An excerpt's bands are the channels of three convolutions over time; their mean and maximum over time go into one
+layer. All frameworks begin with the same weights, which numpy draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+KERNELS = (5, 3, 3)
+"""Frames that each convolution spans."""
+POOLED = 2
+"""Frames of which the maximum is taken, after each convolution but the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkShape:
+    """What the layers' sizes follow from.
+
+    Attributes:
+        frames: Of an excerpt.
+        bands: Of the spectrogram.
+        labels: Of the answer.
+        width: Channels of the first convolution; the others have twice and four times as many.
+    """
+
+    frames: int
+    bands: int
+    labels: int
+    width: int
+
+    @property
+    def convolutions(self) -> list[tuple[int, int, int]]:
+        """Of each: channels in, channels out, frames that it spans."""
+        out = [self.width << n for n in range(len(KERNELS))]
+        return list(zip([self.bands, *out[:-1]], out, KERNELS, strict=True))
+
+    @property
+    def features(self) -> int:
+        """What the last layer is given."""
+        return 2 * (self.width << (len(KERNELS) - 1))
+
+
+def initial_weights(shape: NetworkShape, seed: int) -> dict[str, F32]:
+    """The weights before training: He et al. 2015 for what a rectifier follows, zeros for offsets.
+
+    Args:
+        shape: The layers' sizes.
+        seed: Of the draw.
+
+    Returns:
+        `convN.weight` `[out, in, frames]`, `convN.bias`, `labels.weight` `[labels, features]`, `labels.bias`.
+    """
+    rng = np.random.default_rng(seed)
+    weights: dict[str, NDArray[np.float64]] = {}
+    for n, (before, after, span) in enumerate(shape.convolutions):
+        weights[f"conv{n}.weight"] = rng.normal(0, np.sqrt(2 / (before * span)), (after, before, span))
+        weights[f"conv{n}.bias"] = np.zeros(after)
+    weights["labels.weight"] = rng.normal(0, np.sqrt(1 / shape.features), (shape.labels, shape.features))
+    weights["labels.bias"] = np.zeros(shape.labels)
+    return {name: value.astype(np.float32) for name, value in weights.items()}
+
+
+def parameters(weights: Mapping[str, F32]) -> int:
+    """How many numbers are learnt."""
+    return sum(value.size for value in weights.values())
