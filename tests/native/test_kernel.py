@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.native import Audio, Kernel, dsp, f32, f32p, f64, f64p, i64, i64p, kernel, resample
+from antiphon.native import Audio, Kernel, compiling, dsp, f32, f32p, f64, f64p, i64, i64p, kernel, loading, resample
 from antiphon.native.limit import limit, release_fall
 from antiphon.native.loading import fingerprint
 
@@ -512,3 +512,24 @@ def test_of_a_choice_that_costs_only_one_side_is_computed(a):
     n, wanted = np.zeros(1, np.int64), np.zeros(1, np.int64)
     assert chosen(a, n) == chosen.python(a, wanted)
     assert n[0] == wanted[0] == (a > 0)
+
+
+def test_the_cache_has_a_module_whatever_else_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of(module: str) -> Kernel[[float], float]:
+        def scaled(a: f64) -> f64:
+            return a * 2.25
+
+        scaled.__module__ = module
+        return kernel(scaled)
+
+    kept: dict[str, bytes] = {}
+    monkeypatch.setattr(loading, "read_cached", kept.get)
+    monkeypatch.setattr(loading, "write_cached", kept.__setitem__)
+    monkeypatch.setattr(compiling, "_declared", [])
+    assert of("one")(2.0) == 4.5
+    other = of("another")
+    assert of("one, in another process")(2.0) == 4.5
+    assert len(kept) == 1
+    assert other.address == 0, "a call compiles no other module"
+    compiling.compile_all()
+    assert other.address
