@@ -32,7 +32,7 @@ class ClockServer:
     rate, block = RATE, BLOCK
 
     def __init__(self, tempo: float = 120.0, clock: str = "follow") -> None:
-        self.settings = ServeSettings(midi=True, midi_clock=clock)
+        self.settings = ServeSettings(options={"midi": True, "midi-clock": clock})
         self.map = TempoMap(RATE, tempo, end_bpm=tempo)
         self.ns = START_NS
         self.done: list[tuple[float, Command]] = []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from antiphon.runtime.serve_option import ServeOption
 from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthBackend, SynthSettings
 from antiphon.synth.backend import pack as pack_events
 from antiphon.synth.choosing import chosen as chosen_backend
 from antiphon.synth.choosing import use as use_backend
 from antiphon.synth.controls import DIALS, FIRST_DIAL, RESERVED, Controls, Dial
 from antiphon.synth.controls import parse as parse_controls
-from antiphon.synth.info import NULL, BackendChoice, OfflinePasses, ServeOption, SynthInfo, SynthSupport
+from antiphon.synth.info import NULL, BackendChoice, OfflinePasses, SynthInfo, SynthSupport
 from antiphon.synth.processor import DROPPED, LEVEL, SynthProcessor
 from antiphon.synth.shapes import NoteShape, NoteShapes, pressure_gain
 from antiphon.synth.sounding import Sounding

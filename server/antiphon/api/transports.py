@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from antiphon.runtime.serve_option import ServeOption
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.actions import EVENTS as NODE_EVENTS
 from antiphon.session.actions import NodeEvent
@@ -20,6 +21,7 @@ __all__ = [
     "Learner",
     "Node",
     "NodeEvent",
+    "ServeOption",
     "ServeSettings",
     "Transport",
     "TransportServer",

@@ -72,6 +72,7 @@ def register(app: typer.Typer) -> None:
         plugins,
         qr,
         serve,
+        serve_options,
         status,
         synthhelp,
     )
@@ -79,7 +80,7 @@ def register(app: typer.Typer) -> None:
     from antiphon.cli.library import commands as library
     from antiphon.cli.repl import command as repl
 
-    app.command(cls=synthhelp.ServeCommand)(serve.serve)
+    app.command(cls=serve_options.ServeCommand)(serve.serve)
     app.command()(play.play)
     app.command()(live.live)
     app.command("eval")(evaluate.evaluate)

@@ -87,7 +87,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TransportInfo:
-    """A transport: its name, one-line doc, plugin, and the names of the settings that ask for it."""
+    """A transport: its name, one-line doc, plugin, and the names of its options of `serve`."""
 
     name: str
     doc: str

@@ -157,5 +157,6 @@ class PluginLoading:
             check = self.check if isinstance(self.check, bool) else name in self.check
             self.types[name] = inspect_processor(name, make, doc, plugin, check)
         elif kind == "transports":
-            self.transports.append(TransportInfo(name, doc, plugin, tuple(getattr(make(), "options", ()))))
+            options = tuple(option.name for option in getattr(make(), "options", ()))
+            self.transports.append(TransportInfo(name, doc, plugin, options))
         self.factories[kind][name] = make
