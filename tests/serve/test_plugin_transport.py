@@ -1,8 +1,9 @@
-"""A performer's own transport, from a file: its options on the command line, and what a running server does by it."""
+"""A performer's own plugins, from files: a transport's options on the command line, and addresses of OSC."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,8 @@ from antiphon.bench.rig import ServerProcess
 
 PLUGIN = """
 from antiphon.api import UsageError, hookimpl
-from antiphon.api.transports import ServeOption, Transport
+from antiphon.api.console import ServeOption
+from antiphon.api.transports import Transport
 
 GAIN = ServeOption("lamp-gain", "The gain of a lamp.", 1.0)
 NAMES = ServeOption("lamp", "The name of a lamp; repeatable.", ())
@@ -36,8 +38,13 @@ def antiphon_transports(register):
 """
 
 
-def written(home: Path, text: str = PLUGIN) -> Path:
-    folder = home / "data" / "plugins" / "lamps"
+HOOKS = (Path(__file__).parents[2] / "docs" / "hooks.md").read_text()
+(DIMMER,) = re.findall(r"```python\n# dimmer/__init__.py\n(.*?)```", HOOKS, re.DOTALL)
+"""The example of `antiphon_addresses`."""
+
+
+def written(home: Path, text: str = PLUGIN, name: str = "lamps") -> Path:
+    folder = home / "data" / "plugins" / name
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text(text)
     return home
@@ -63,10 +70,16 @@ def test_its_options_are_those_of_serve(tmp_path: Path) -> None:
     assert "--lamp-gain" in antiphon(home, "serve", "--lamp-gain", "loud").stderr
 
 
-def test_a_running_server_has_their_values(tmp_path: Path) -> None:
+def test_a_running_server_has_their_values_and_a_plugins_addresses(tmp_path: Path) -> None:
     home = written(tmp_path)
+    written(tmp_path, DIMMER, "dimmer")
     options = ("--audio", "headless", "--patch", "through", "--lamp-gain", "0.25", "--lamp", "a", "--lamp", "b")
     with ServerProcess(*options, home=home, env={"LAMP_KEY": "a secret"}) as server:
         assert server.status()["lamps"] == {"gain": 0.25, "names": ["a", "b"], "key": 8}
+        assert server.ask("/dimmer/down", 2) == ("/dimmer/at", [-12.0])
+        assert server.ask("/node/out/gain") == ("/node/out/gain", [-12.0])
+        server.send("/at", 0.0, "/dimmer/down", 1)
+        server.sync()
+        assert server.ask("/node/out/gain")[1] == [-6.0]
         kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
         assert b"a secret" not in kept

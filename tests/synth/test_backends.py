@@ -29,7 +29,8 @@ def antiphon_synths(register):
     register("broken", "lute.there_is_no_such_module:lute", "Raises.")
 """
 INFO = """
-from antiphon.synth.info import ServeOption, SynthInfo
+from antiphon.runtime.serve_option import ServeOption
+from antiphon.synth.info import SynthInfo
 
 def lute():
     return SynthInfo("lute", "lute.player:Lute", support="lute.support:LuteSupport",

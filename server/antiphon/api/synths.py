@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from antiphon.runtime.serve_option import ServeOption
 from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS, VOICES, SynthBackend, SynthSettings
 from antiphon.synth.backend import pack as pack_events
 from antiphon.synth.choosing import chosen as chosen_backend
@@ -31,7 +30,6 @@ __all__ = [
     "NoteShape",
     "NoteShapes",
     "OfflinePasses",
-    "ServeOption",
     "Sounding",
     "SynthBackend",
     "SynthInfo",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from antiphon.runtime.serve_option import ServeOption
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.actions import EVENTS as NODE_EVENTS
 from antiphon.session.actions import NodeEvent
 from antiphon.session.effects import EngineEffect
 from antiphon.session.node_state import Node
+from antiphon.session.osc_request import OscRequest
 from antiphon.session.steering import LEAP, same_tempo, steered_tempo
 from antiphon.session.transport import PRESSABLE, Transport, pressable, pressed_message, settable
 from antiphon.session.transport_server import EmittedEvent, Learner, TransportServer
@@ -21,7 +21,7 @@ __all__ = [
     "Learner",
     "Node",
     "NodeEvent",
-    "ServeOption",
+    "OscRequest",
     "ServeSettings",
     "Transport",
     "TransportServer",

@@ -26,6 +26,7 @@ from antiphon.control.osc.monitor import Monitor
 from antiphon.control.osc.note_watch import NoteWatch
 from antiphon.control.osc.notes_out import NotesOut
 from antiphon.control.osc.outbox import Outbox
+from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.osc.reports import Reports
 from antiphon.control.osc.script_gate import ScriptGate
 from antiphon.control.osc.subscribers import Subscribers
@@ -130,6 +131,7 @@ class ControlApp:
         self.syncs = Syncs(self.replies, self.clock)
         self.outbox.cut = self._cut
         self.position = SetPosition(self.feedback, self.saver)
+        self.plugin_addresses = PluginAddresses(catalog.addresses, self.directory, self.executor, self.replies)
         self.plans = Plans(self)
         self.library = LibraryQuestions(self.replies)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)

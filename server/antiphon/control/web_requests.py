@@ -25,6 +25,7 @@ from antiphon.control.approvals import Approvals
 from antiphon.control.executor import CommandExecutor, rounded
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.control.osc.clients import Access, Surfaces
+from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.patches.plans import Plans
 from antiphon.errors import AntiphonError, FileError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
@@ -74,6 +75,7 @@ class WebServed(Protocol):
     executor: CommandExecutor
     session: Session
     plans: Plans
+    plugin_addresses: PluginAddresses
 
     @property
     def osc_port(self) -> int:
@@ -144,7 +146,9 @@ class WebRequests:
         """The JSON text of an answer in pieces, each of them small, so that `serve` can yield between two."""
         match request.topic:
             case Topic.ABOUT:
-                methods = [[address.path, address.args, address.doc] for address in ADDRESSES]
+                methods = [
+                    [address.path, address.args, address.doc] for address in (*ADDRESSES, *app.plugin_addresses.infos)
+                ]
                 yield _data({"methods": methods, "osc_port": app.osc_port})
             case Topic.STATUS:
                 yield _data(app.status())
