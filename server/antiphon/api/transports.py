@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from antiphon.contract.addresses import AddressList
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.actions import EVENTS as NODE_EVENTS
 from antiphon.session.actions import NodeEvent
@@ -16,6 +17,7 @@ __all__ = [
     "LEAP",
     "NODE_EVENTS",
     "PRESSABLE",
+    "AddressList",
     "EmittedEvent",
     "EngineEffect",
     "Learner",

@@ -19,11 +19,12 @@ from pathlib import Path
 from time import monotonic, thread_time
 from typing import Any, Protocol
 
+from antiphon.contract.addresses import AddressInfo
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.control.approvals import Approvals
 from antiphon.control.executor import CommandExecutor, rounded
-from antiphon.control.osc.addresses import ADDRESSES
+from antiphon.control.osc.addresses import ADDRESSES, Address
 from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.patches.plans import Plans
@@ -146,9 +147,8 @@ class WebRequests:
         """The JSON text of an answer in pieces, each of them small, so that `serve` can yield between two."""
         match request.topic:
             case Topic.ABOUT:
-                methods = [
-                    [address.path, address.args, address.doc] for address in (*ADDRESSES, *app.plugin_addresses.infos)
-                ]
+                addresses: list[Address | AddressInfo] = [*ADDRESSES, *app.plugin_addresses.infos]
+                methods = [[address.path, address.args, address.doc] for address in addresses]
                 yield _data({"methods": methods, "osc_port": app.osc_port})
             case Topic.STATUS:
                 yield _data(app.status())
