@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from tests.clock import FakeClock
 from tests.control.rig import Rig, rig
 
-from antiphon.control.osc.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
-from antiphon.control.osc.feedback import BUNDLE_BYTES, Feedback, grouped
+from antiphon.control.subscribers.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
+from antiphon.control.subscribers.feedback import BUNDLE_BYTES, Feedback, grouped
 from antiphon.errors import UsageError, WireError
 from antiphon.io.osc_peer import PER_SECOND, FailLimiter, Level, Peer
 from antiphon.session.commands import SetParam

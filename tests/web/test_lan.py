@@ -25,9 +25,9 @@ from antiphon.cli import running_server
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control.approvals import Approvals
 from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.control.osc.clients import Machine
+from antiphon.control.subscribers.approvals import Approvals
+from antiphon.control.subscribers.clients import Machine
 from antiphon.control.web_requests import WebRequests
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph.graph import Graph, NodeSpec

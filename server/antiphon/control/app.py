@@ -12,36 +12,36 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control import status as figures
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
+from antiphon.control.commands.outbox import Outbox
+from antiphon.control.commands.syncs import Syncs
+from antiphon.control.commands.turns import Turns, TurnSteps
+from antiphon.control.commands.wall_clock import WallClock
 from antiphon.control.faults import ControlFaults
-from antiphon.control.library_questions import LibraryQuestions
 from antiphon.control.machine import MachineWatch
-from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.directory import Directory
-from antiphon.control.osc.discretion import discreet
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
-from antiphon.control.osc.monitor import Monitor
+from antiphon.control.osc.library_questions import LibraryQuestions
 from antiphon.control.osc.note_watch import NoteWatch
-from antiphon.control.osc.notes_out import NotesOut
-from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.plugin_addresses import PluginAddresses
-from antiphon.control.osc.reports import Reports
 from antiphon.control.osc.script_gate import ScriptGate
-from antiphon.control.osc.subscribers import Subscribers
-from antiphon.control.osc.syncs import Syncs
 from antiphon.control.osc.unknown_words import UnknownWords
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.set_list_player import Sets
 from antiphon.control.patches.set_position import SetPosition
-from antiphon.control.replies import Replies
+from antiphon.control.reports import Reports
 from antiphon.control.saver import StateSaver
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.state import StateFolder
+from antiphon.control.subscribers.clients import Access, Surfaces
+from antiphon.control.subscribers.discretion import discreet
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.monitor import Monitor
+from antiphon.control.subscribers.notes_out import NotesOut
+from antiphon.control.subscribers.replies import Replies
+from antiphon.control.subscribers.subscribers import Subscribers
 from antiphon.control.transports import Service, Transports
-from antiphon.control.turns import Turns, TurnSteps
-from antiphon.control.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
 from antiphon.graph.graph import Graph

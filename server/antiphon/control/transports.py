@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from antiphon.contract.params import Value
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
+from antiphon.control.commands.outbox import Outbox
+from antiphon.control.commands.turns import Turns
 from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
-from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.route import AddressRoute
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.state import StateFolder, transport_file
-from antiphon.control.turns import Turns
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
 from antiphon.errors import WireError
 from antiphon.graph.clock import swung

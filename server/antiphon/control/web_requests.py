@@ -22,12 +22,12 @@ from typing import Any, Protocol
 from antiphon.contract.addresses import AddressInfo
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.control.approvals import Approvals
-from antiphon.control.executor import CommandExecutor, rounded
+from antiphon.control.commands.executor import CommandExecutor, rounded
 from antiphon.control.osc.addresses import ADDRESSES, Address
-from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.patches.plans import Plans
+from antiphon.control.subscribers.approvals import Approvals
+from antiphon.control.subscribers.clients import Access, Surfaces
 from antiphon.errors import AntiphonError, FileError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.graph.io_nodes import END_NODES, declaration

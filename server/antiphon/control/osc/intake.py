@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.clients import Access, held_answer
 from antiphon.control.osc.deferred import Deferred, asks
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.route import AddressRoute
-from antiphon.control.replies import Replies
+from antiphon.control.subscribers.clients import Access, held_answer
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import AntiphonError, MissingArgument, WireError
 from antiphon.io.osc_lanes import Rotation
 from antiphon.io.osc_peer import Lane, Level, Peer

@@ -6,9 +6,9 @@ page, live scripts, and by `/at` before its beat.
 
 from __future__ import annotations
 
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.osc.clients import Surfaces
-from antiphon.control.osc.feedback import Feedback
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.subscribers.clients import Surfaces
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
 from antiphon.graph.clock import swung

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from antiphon.contract.addresses import AddressInfo
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args
 from antiphon.control.osc.directory import OWN_ROOTS, Directory
 from antiphon.control.osc.route import AddressRoute
-from antiphon.control.replies import Replies
+from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import MissingArgument, WireError
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.shortening import short_repr

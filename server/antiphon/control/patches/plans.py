@@ -11,17 +11,17 @@ from time import monotonic
 from typing import Any, Protocol
 
 from antiphon.contract.catalog import Catalog
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
-from antiphon.control.osc.feedback import Feedback
-from antiphon.control.osc.outbox import Outbox
-from antiphon.control.osc.syncs import Syncs
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
+from antiphon.control.commands.outbox import Outbox
+from antiphon.control.commands.syncs import Syncs
 from antiphon.control.patches.answers import MAX_ANSWERS, PlanAnswer, PlanAnswers
 from antiphon.control.patches.history import MAX_EDITS, Before, EditHistory, Rollback, before, graph_to_restore
 from antiphon.control.patches.set_position import SetPosition
-from antiphon.control.replies import Replies
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.state import StateFolder
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
 from antiphon.engine.link import EngineLink
 from antiphon.errors import AntiphonError, PatchError, WireError
 from antiphon.graph import patch as patches

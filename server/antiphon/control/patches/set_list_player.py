@@ -6,9 +6,9 @@ import logging
 from dataclasses import replace
 
 from antiphon.contract.catalog import Catalog
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.set_position import SetPosition
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.io.osc_peer import Peer

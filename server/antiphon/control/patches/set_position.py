@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.saver import StateSaver
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.errors import AntiphonError, WireError
 from antiphon.graph.patch import SUFFIX
 from antiphon.session import set_list

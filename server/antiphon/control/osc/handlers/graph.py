@@ -10,14 +10,14 @@ from typing import Protocol
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
-from antiphon.control.osc.feedback import param_level, wire_value
 from antiphon.control.osc.route import AddressRoute, Handler
 from antiphon.control.osc.unknown_words import UnknownWords
 from antiphon.control.patches.plans import Plans
-from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
+from antiphon.control.subscribers.feedback import param_level, wire_value
+from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import PatchError, WireError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN, known_type

@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from antiphon.control.osc.arguments import Args, most, text
-from antiphon.control.replies import Replies
-from antiphon.control.transports import Transports
+from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import WireError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
@@ -20,12 +19,23 @@ from antiphon.session.transport_server import Learner
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 
 
+class Learning(Protocol):
+    """What has a learner where a transport can map controllers, as `Transports`."""
+
+    @property
+    def learner(self) -> Learner | None:
+        """What maps a controller to a parameter; None where no transport can."""
+
+
 class LearnServer(Protocol):
     """What these handlers use of the server."""
 
     session: Session
     replies: Replies
-    transports: Transports
+
+    @property
+    def transports(self) -> Learning:
+        """The transports."""
 
 
 def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:

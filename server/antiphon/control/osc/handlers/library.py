@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from antiphon.control.library_questions import LibraryQuestions
 from antiphon.control.osc.arguments import Args, most, text, whole
+from antiphon.control.osc.library_questions import LibraryQuestions
 from antiphon.errors import WireError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from antiphon.control.osc.arguments import Args, most, number, text
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.script_gate import LONGEST_SCRIPT, ScriptGate
-from antiphon.control.replies import Replies
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import WireError
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime.shortening import short_repr

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
-from antiphon.control.replies import Replies
+from antiphon.control.subscribers.replies import Replies
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
 from antiphon.graph.clock import MAX_BAR, MAX_TEMPO, MIN_TEMPO

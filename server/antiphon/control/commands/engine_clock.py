@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from antiphon.control.wall_clock import WallClock
+from antiphon.control.commands.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
 from antiphon.session.commands import Sample

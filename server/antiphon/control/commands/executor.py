@@ -6,10 +6,10 @@ from collections.abc import Callable
 from time import monotonic
 
 from antiphon.contract.params import Value
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.osc.feedback import Feedback
-from antiphon.control.osc.outbox import Outbox
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.outbox import Outbox
 from antiphon.control.saver import StateSaver
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.session.commands import ClearSchedule, Command, Panic
 from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.session.session import Session

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from antiphon.contract.params import Param, Value
-from antiphon.control.osc.clients import Surface, Surfaces
+from antiphon.control.subscribers.clients import Surface, Surfaces
 from antiphon.io.osc_peer import Level
 from antiphon.wire.osc import IMMEDIATELY, Arg, encode, encode_bundle
 

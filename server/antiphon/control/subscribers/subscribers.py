@@ -6,8 +6,8 @@ import socket
 from time import monotonic
 from typing import Any
 
-from antiphon.control.osc.clients import MAX_SURFACES, Access, Surfaces
 from antiphon.control.saver import StateSaver
+from antiphon.control.subscribers.clients import MAX_SURFACES, Access, Surfaces
 from antiphon.errors import WireError
 from antiphon.io.osc_peer import Peer
 from antiphon.io.osc_tcp import TcpServer

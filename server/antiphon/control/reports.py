@@ -8,14 +8,14 @@ from functools import partial
 from time import monotonic
 from typing import Protocol
 
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.executor import CommandExecutor
+from antiphon.control.commands.syncs import Syncs
+from antiphon.control.commands.turns import Turns
 from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.feedback import LATE_SECONDS, Feedback
-from antiphon.control.osc.notes_out import NotesOut
-from antiphon.control.osc.syncs import Syncs
 from antiphon.control.patches.plans import Plans
 from antiphon.control.server_events import ServerEvents
-from antiphon.control.turns import Turns
+from antiphon.control.subscribers.feedback import LATE_SECONDS, Feedback
+from antiphon.control.subscribers.notes_out import NotesOut
 from antiphon.engine.action_schedule import OTHER
 from antiphon.engine.link import (
     BeatPassed,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from antiphon.control.osc.clients import Surfaces
-from antiphon.control.osc.feedback import Feedback
+from antiphon.control.subscribers.clients import Surfaces
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
 from antiphon.session.graph_state import GraphState
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from antiphon.control.replies import Replies
+from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import AntiphonError, UsageError, WireError
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
