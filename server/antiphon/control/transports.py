@@ -21,7 +21,7 @@ from antiphon.control.server_events import ServerEvents
 from antiphon.control.state import StateFolder, transport_file
 from antiphon.control.subscribers.feedback import Feedback
 from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.graph.clock import swung
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.settings import ServeSettings
@@ -178,7 +178,7 @@ class TransportHost:
     def message(self, address: str, *args: Arg, source: str, reply: Reply | None = None) -> None:
         route = self._server.router.exact.get(address.encode())
         if route is None:
-            raise WireError(f"there is no address {address}; docs/osc.md lists them")
+            raise RequestError(f"there is no address {address}; docs/osc.md lists them")
         message = decode(encode(address, *args))
         assert isinstance(message, Message)
         self._server.executor.flush()

@@ -28,7 +28,7 @@ from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.patches.plans import Plans
 from antiphon.control.subscribers.approvals import Approvals
 from antiphon.control.subscribers.clients import Access, Surfaces
-from antiphon.errors import AntiphonError, FileError, UsageError, WireError
+from antiphon.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.graph.io_nodes import END_NODES, declaration
 from antiphon.session.session import Session
@@ -207,7 +207,7 @@ def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
     info = declaration(node, app.catalog)
     found = {}
     for param in info.cells if info else ():
-        with contextlib.suppress(WireError):
+        with contextlib.suppress(RequestError):
             found[param.name] = rounded(app.session.state.value(node.name, param.name))
     return found
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from antiphon.contract.finding import Finding
 from antiphon.contract.params import Param
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.runtime.serve_option import ServeOption
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.transport_server import TransportServer
@@ -144,7 +144,7 @@ def settable(param: Param, address: str) -> None:
         address: Its name in the error's message.
 
     Raises:
-        WireError: The parameter cannot be moved.
+        RequestError: The parameter cannot be moved.
     """
     if param.readonly or param.kind in ("text", "file"):
-        raise WireError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")
+        raise RequestError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")

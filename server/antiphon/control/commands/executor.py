@@ -79,7 +79,7 @@ class CommandExecutor:
         self.catch_up()
 
     def value(self, node: str, param: str) -> Value:
-        """The value last asked for that is due by now, floats to seven digits; `WireError` for an unknown name."""
+        """The value last asked for that is due by now, floats to seven digits; `RequestError` for an unknown name."""
         self.settle()
         return rounded(self._session.state.value(node, param))
 

@@ -17,7 +17,7 @@ from antiphon.control.osc.route import AddressRoute
 from antiphon.control.subscribers.clients import Access, held_answer
 from antiphon.control.subscribers.feedback import Feedback
 from antiphon.control.subscribers.replies import Replies
-from antiphon.errors import AntiphonError, MissingArgument, WireError
+from antiphon.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.io.osc_lanes import Rotation
 from antiphon.io.osc_peer import Lane, Level, Peer
 from antiphon.runtime.suggestion import listed, meant
@@ -193,7 +193,7 @@ class Intake:
                 if inner not in whens:
                     try:
                         whens[inner] = self._clock.when(inner)
-                    except WireError as error:
+                    except RequestError as error:
                         self._replies.fail(peer, "#bundle", str(error))
                         continue
                 stack.extend((item, inner) for item in reversed(packet.items))
@@ -285,7 +285,7 @@ class Intake:
         now = self._clock.moment()
         if self.deferred.future(when, now):
             if route.at_once:
-                raise WireError(
+                raise RequestError(
                     "is answered at once; send it without a time tag, or with one that is not in the future"
                 )
             single = message._replace(address=route.address.encode())
@@ -323,7 +323,7 @@ def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
     if address.startswith(ours) and len(parts) > 3:
         try:
             session.state.param(parts[2], parts[3])
-        except WireError as error:
+        except RequestError as error:
             return str(error)
         ours = f"/node/{parts[2]}/"
     every = (shown(one) for one in known)

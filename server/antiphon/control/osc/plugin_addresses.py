@@ -13,7 +13,7 @@ from antiphon.control.osc.arguments import Args
 from antiphon.control.osc.directory import OWN_ROOTS, Directory
 from antiphon.control.osc.route import AddressRoute
 from antiphon.control.subscribers.replies import Replies
-from antiphon.errors import MissingArgument, WireError
+from antiphon.errors import MissingArgument, RequestError
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.shortening import short_repr
 from antiphon.session.commands import When
@@ -72,7 +72,7 @@ def checked(info: AddressInfo, args: Args) -> Args:
 
     Raises:
         MissingArgument: A required one is missing.
-        WireError: There are too many, or one is of another type.
+        RequestError: There are too many, or one is of another type.
     """
     tags, required = info.types
     words = info.args.split()
@@ -80,7 +80,7 @@ def checked(info: AddressInfo, args: Args) -> Args:
         raise MissingArgument(f"{words[len(args)].partition(':')[2].rstrip('…')} is missing")
     repeated = tags[-1][0] if tags and tags[-1].endswith("…") else ""
     if len(args) > len(tags) and not repeated:
-        raise WireError(f"takes {info.args or 'no arguments'}; {len(args)} arguments were sent")
+        raise RequestError(f"takes {info.args or 'no arguments'}; {len(args)} arguments were sent")
     return tuple(_checked(tags[at][0] if at < len(tags) else repeated, arg) for at, arg in enumerate(args))
 
 
@@ -96,4 +96,4 @@ def _checked(tag: str, arg: Arg) -> Arg:
             return arg
         case "x":
             return arg
-    raise WireError(f"takes {_TAKES[tag]}, not {short_repr(arg)}")
+    raise RequestError(f"takes {_TAKES[tag]}, not {short_repr(arg)}")

@@ -23,7 +23,7 @@ from antiphon.control.state import StateFolder
 from antiphon.control.subscribers.feedback import Feedback
 from antiphon.control.subscribers.replies import Replies
 from antiphon.engine.link import EngineLink
-from antiphon.errors import AntiphonError, PatchError, WireError
+from antiphon.errors import AntiphonError, EngineBusy, PatchError, RequestError
 from antiphon.graph import patch as patches
 from antiphon.graph.patch import SUFFIX, Patch
 from antiphon.graph.patch_writer import save
@@ -171,16 +171,16 @@ class Plans:
         self._saved[path] = text
 
     def undo(self, peer: Peer | None, address: str) -> None:
-        """Undoes the last edit of nodes or wires, or the last load of a patch; `WireError` where there is none."""
+        """Undoes the last edit of nodes or wires, or the last load of a patch; `RequestError` where there is none."""
         self._back(self.history.done, self.history.undone, peer, address, "undo")
 
     def redo(self, peer: Peer | None, address: str) -> None:
-        """Repeats the edit that was undone last; `WireError` where there is none."""
+        """Repeats the edit that was undone last; `RequestError` where there is none."""
         self._back(self.history.undone, self.history.done, peer, address, "redo")
 
     def _back(self, edits: deque[Before], others: deque[Before], peer: Peer | None, address: str, word: str) -> None:
         if not edits:
-            raise WireError(f"there is nothing to {word}")
+            raise RequestError(f"there is nothing to {word}")
         previous, state = edits[-1], self._server.session.state
         now = self._before(previous.what, whole=previous.whole)
         graph, tempo = graph_to_restore(previous, state), previous.tempo if previous.whole else None
@@ -201,7 +201,7 @@ class Plans:
         then: Callable[[], None] | None = None, refused: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         if max(len(self._answers), len(self._rollbacks)) >= MAX_ANSWERS:
-            raise PatchError(f"{MAX_ANSWERS} changes wait for the engine already; try again")
+            raise EngineBusy(f"{MAX_ANSWERS} changes wait for the engine already; try again")
         state, history = self._server.session.state, self.history
         effects = make()
         if state.loading:

@@ -8,7 +8,7 @@ from typing import Any
 
 from antiphon.control.saver import StateSaver
 from antiphon.control.subscribers.clients import MAX_SURFACES, Access, Surfaces
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
@@ -58,10 +58,10 @@ class Subscribers:
         return number
 
     def remove(self, peer: Peer, port: int) -> int:
-        """Ends a subscription, named as for `add`; returns its number, or raises `WireError` without one."""
+        """Ends a subscription, named as for `add`; returns its number, or raises `RequestError` without one."""
         removed = self._surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
         if removed is None:
-            raise WireError("you are not subscribed; /notify 1 subscribes")
+            raise RequestError("you are not subscribed; /notify 1 subscribes")
         self._saver.soon()
         return removed.id
 

@@ -70,7 +70,7 @@ def recall_scene(
         source: Key of the sender, which gets no echo.
 
     Raises:
-        WireError: There is no such scene, or one of its values is refused; nothing has changed.
+        RequestError: There is no such scene, or one of its values is refused; nothing has changed.
     """
     scene = scenes.known(server.plans.scenes, place)
     server.executor.settle()
