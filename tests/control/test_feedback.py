@@ -145,7 +145,7 @@ def test_feedback_is_held_to_sixty_a_second() -> None:
     surfaces = Surfaces(clock)
     listener, sent = peer()
     surfaces.add(listener, "x")
-    feedback = Feedback(surfaces, clock)
+    feedback = Feedback(surfaces, clock=clock)
     for n in range(6000):
         clock.now = 1000.0 + n / 6000
         feedback.changed("/a", float(n), None)

@@ -13,6 +13,7 @@ import stat
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -101,6 +102,7 @@ class FakeApp:
     def __init__(self) -> None:
         self.catalog, self.session, self.executor = CATALOG, FakeSession(), FakeExecutor()
         self.access, self.surfaces = FakeAccess(), ()
+        self.plugin_addresses = SimpleNamespace(infos=())
         self.osc_port = 4400
 
     def status(self) -> dict[str, Any]:

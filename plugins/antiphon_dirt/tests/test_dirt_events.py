@@ -93,7 +93,7 @@ def test_anything_is_an_event_or_a_sentence(args: list[object]) -> None:
     try:
         event = read(("s", "bd", *args))  # type: ignore[arg-type]
         commands(event, orbits(nodes)[0], nodes, AT, RATE, 120.0, NoteNumbers())
-    except WireError as error:
+    except (RequestError, WireError) as error:
         _sentence(str(error))
 
 

@@ -41,7 +41,7 @@ from antiphon.control.subscribers.monitor import Monitor
 from antiphon.control.subscribers.notes_out import NotesOut
 from antiphon.control.subscribers.replies import Replies
 from antiphon.control.subscribers.subscribers import Subscribers
-from antiphon.control.transports import Service, Transports
+from antiphon.control.transports import HostParts, Service, Transports
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
 from antiphon.graph.graph import Graph
@@ -49,6 +49,7 @@ from antiphon.io.osc_peer import Lane, Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.session.commands import ClearSchedule, Command, Panic
+from antiphon.session.effects import EngineEffect
 from antiphon.session.session import Session
 from antiphon.workers.status import WorkerStatus
 
@@ -99,7 +100,6 @@ class ControlApp:
             FileError: The state folder cannot be used.
         """
         self.link, self.catalog, self.session_header = link, catalog, session_header
-        self.scripts = ScriptGate(live_token)
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)
         self.clock = EngineClock(link, clock or WallClock(), now_ns)
@@ -108,10 +108,11 @@ class ControlApp:
         self.saver = StateSaver(self.folder, self._contents)
         self.replies = Replies(self.faults, self._discreet)
         self.unknown_words = UnknownWords(self.replies)
-        self.feedback = Feedback(self.surfaces)
-        self.feedback.discreet = self._discreet
+        self.feedback = Feedback(self.surfaces, self._discreet)
         self.outbox = Outbox(link, self.session.state)
-        self.executor = CommandExecutor(self.session, self.clock, self.outbox, self.feedback, self.saver)
+        self.executor = CommandExecutor(
+            self.session, self.clock, self.outbox, self.feedback, self.saver, self.replies, self.faults
+        )
         self.turns = Turns(
             self.faults, self.clock, self.outbox, self.saver, self.replies, self.feedback, self.session.rate
         )
@@ -121,28 +122,34 @@ class ControlApp:
             self.router, self.session, self.clock, self.executor, self.replies, self.feedback, self.faults,
             self.access, self.turns.at,
         )  # fmt: skip
-        self.executor.flush = self.intake.flush
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
-        self.scripts.port = self.udp.port
+        self.scripts = ScriptGate(live_token, self.udp.port)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
-        self.access.on_change = self.subscribers.update_access
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self.replies, self.clock)
-        self.outbox.cut = self._cut
         self.position = SetPosition(self.feedback, self.saver)
         self.plugin_addresses = PluginAddresses(catalog.addresses, self.directory, self.executor, self.replies)
-        self.plans = Plans(self)
+        self.plans = Plans(
+            self.session, catalog, link, self.clock, self.executor, self.outbox, self.replies, self.feedback,
+            self.events, self.syncs, self.position, self.folder, self.structure_changed,
+        )  # fmt: skip
         self.library = LibraryQuestions(self.replies)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
-        self.notes_out = NotesOut(link, self.session.state, self.surfaces, self.feedback)
-        self.reports = Reports(self)
         self.services: list[tuple[str, Service]] = []
-        self.transports = Transports(self)
-        self.reports.played.append(self.transports.played)
-        self.notes_out.wanted = self.transports.wanted_node
-        self.note_watch = NoteWatch(link, self.clock, self.session.state, self.surfaces, self.feedback)
-        self.transports.on_effect(self.note_watch.effect)
+        self.transports = Transports(HostParts(
+            link=link, session=self.session, clock=self.clock, executor=self.executor, intake=self.intake,
+            turns=self.turns, router=self.router, plans=self.plans, position=self.position, feedback=self.feedback,
+            events=self.events, outbox=self.outbox, folder=self.folder, faults=self.faults, services=self.services,
+        ))  # fmt: skip
+        state, surfaces_now = self.session.state, self.surfaces
+        self.notes_out = NotesOut(link, state, surfaces_now, self.feedback, self.transports.wanted_node)
+        self.reports = Reports(
+            link, self.session, self.executor, self.plans, self.syncs, self.feedback, self.events, self.faults,
+            self.turns, (self.notes_out.played, self.transports.played),
+        )  # fmt: skip
+        self.note_watch = NoteWatch(link, self.clock, state, surfaces_now, self.feedback)
+        self.outbox.taps += [self.note_watch.effect, self._cut]
         self.workers: Callable[[], list[WorkerStatus]] = list
         self._given_surfaces = tuple(surfaces)
         self._saved_counts = dict.fromkeys(figures.KEPT, 0)
@@ -258,7 +265,7 @@ class ControlApp:
         Raises:
             AntiphonError: The command is not valid; nothing has changed.
         """
-        self.intake.flush()
+        self.executor.flush()
         self.executor.do(command, source)
         self.turns.end_soon()
 
@@ -269,10 +276,11 @@ class ControlApp:
 
     # ---- joints between the parts
 
-    def _cut(self, effect: Panic | ClearSchedule) -> None:
-        """Drops the messages and the syncs that wait for their time, whichever way the command came."""
-        self.syncs.dropped("/panic" if isinstance(effect, Panic) else "/clearSched")
-        self.intake.deferred.clear()
+    def _cut(self, effect: EngineEffect) -> None:
+        """At a panic or `/clearSched` drops the messages and the syncs that wait for their time."""
+        if isinstance(effect, Panic | ClearSchedule):
+            self.syncs.dropped("/panic" if isinstance(effect, Panic) else "/clearSched")
+            self.intake.deferred.clear()
 
     def _contents(self) -> dict[str, Any]:
         return {**self.plans.to_json(), **self.position.to_json(), **self.subscribers.to_json()}

@@ -31,12 +31,11 @@ class ScriptGate:
 
     Attributes:
         token: Gives the owner's token; None where the server evaluates nothing.
-        port: The server's OSC port.
     """
 
-    def __init__(self, token: Callable[[], str] | None = None) -> None:
-        """No program has joined. token: as the attribute."""
-        self.token, self.port = token, 0
+    def __init__(self, token: Callable[[], str] | None, port: int) -> None:
+        """No program has joined. token: as the attribute. port: The server's OSC port."""
+        self.token, self._port = token, port
         self._programs: dict[str, _Program] = {}
 
     def join(self, peer: Peer, asked: str) -> bytes:
@@ -52,7 +51,7 @@ class ScriptGate:
         if peer.udp is not None or not peer.host:
             raise RequestError("a program joins by a connection over TCP")
         self._programs = {key: one for key, one in self._programs.items() if not one.peer.link_lost}
-        proof = TokenProof(token, self.port, asked, nonce())
+        proof = TokenProof(token, self._port, asked, nonce())
         self._programs[peer.key] = _Program(peer, proof)
         return encode("/live/challenge", proof.given, proof.make("server"))
 

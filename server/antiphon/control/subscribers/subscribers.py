@@ -31,6 +31,7 @@ class Subscribers:
             saver: Saves when a subscription is added or removed.
         """
         self._surfaces, self._access, self._udp, self._tcp, self._saver = surfaces, access, udp, tcp, saver
+        access.on_change = self.update_access
         self._pinged: dict[str, float] = {}
 
     def start(self, given: tuple[tuple[str, int], ...], data: dict[str, Any]) -> None:
