@@ -27,9 +27,3 @@ def antiphon_processors(register: Register) -> None:
     effect("stretch", "Stretch", "Slower or faster, at the same pitch.")
     effect("freeze", "Freeze", "Holds the sound of a moment.")
     effect("vocoder", "Vocoder", "Makes another sound speak as it does.")
-
-
-@hookimpl
-def antiphon_benches(register: Register) -> None:
-    doc = "The effects beside pedalboard: time a block, and null tests. --limit: blocks of each."
-    register("effects", "antiphon_effects.bench.entry:effects", doc)

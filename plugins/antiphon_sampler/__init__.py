@@ -11,13 +11,3 @@ def antiphon_processors(register: Register) -> None:
     register(
         "sampler", "antiphon_sampler.processor:Sampler", "Plays folders of sounds by notes: drums, one-shots, slices."
     )
-
-
-@hookimpl
-def antiphon_benches(register: Register) -> None:
-    """Registers `sampler`."""
-    register(
-        "sampler",
-        "antiphon_sampler.bench.entry:sampler",
-        "What 64 voices cost, where notes begin, and 1,000 starts a second.",
-    )
