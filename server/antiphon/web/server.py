@@ -19,8 +19,9 @@ from antiphon.web.access import with_offered_token
 from antiphon.web.control_link import ControlLink
 from antiphon.web.operations import Level, operations_of
 from antiphon.web.oscquery.listeners import Listeners
-from antiphon.web.protocol.application import Endpoint, Gate, Guard
-from antiphon.web.protocol.connections import Connections, listen
+from antiphon.web.protocol.application import Endpoint, Guard
+from antiphon.web.protocol.connection import BACKLOG, Connections
+from antiphon.web.protocol.gate import Gate
 from antiphon.web.protocol.guard import LOOPBACK, Site
 from antiphon.web.protocol.limits import HttpCounters, Limits
 from antiphon.web.protocol.routing import Routes
@@ -127,14 +128,13 @@ class HttpServer:
             The port.
 
         Raises:
-            EngineError: The port cannot be used.
+            OSError: The port cannot be used.
         """
-        if listener is None:
-            listener = listen(host, port)
+        listener = listener or socket.create_server((host, port), backlog=BACKLOG)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         self.gate.site = Site("https" if self.tls else "http", self.port, LOOPBACK | self.hosts, self.proxied)
-        self.connections.accept(listener)
+        await self.connections.accept(listener)
         return self.port
 
     async def stop(self) -> None:
@@ -162,7 +162,7 @@ class HttpServer:
         given = {**scope, "headers": with_offered_token(scope["headers"]), "state": {}}
         try:
             request = self.gate.admitted(given)
-            self.gate.check_token(request, given, False)
+            self.gate.check(request, given, False)
         except Refusal:
             return False
         if request.method != "GET" or not (self.routes.has_websocket(request.path) or self.listeners.room):

@@ -12,7 +12,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from antiphon.errors import PluginError
 from antiphon.io.http_message import Handler, Refusal, Response
 from antiphon.web.access import PROTOCOL
-from antiphon.web.protocol.application import Endpoint, Gate, Resource
+from antiphon.web.protocol.application import Endpoint, Resource
+from antiphon.web.protocol.gate import Gate
 
 ServeWebSocket: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 """Serves one WebSocket, which is accepted, until it closes."""
