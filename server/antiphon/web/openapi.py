@@ -80,7 +80,8 @@ def _operation(one: Operation) -> Schema:
     refused = {"content": {"application/json": {"schema": schema_of(Error)}}}
     shown = {
         "operationId": one.id,
-        "summary": one.summary,
+        "summary": one.doc[0],
+        "description": one.doc[1],
         "parameters": parameters,
         "responses": {
             str(one.status): answered,

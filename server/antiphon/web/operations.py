@@ -5,7 +5,7 @@
         \"\"\"One file.\"\"\"
 
 A handler gets the request, the parts of the path by their names, with `query` its query as that type, and with `body`
-its body. The first line of its docstring is the summary in the document.
+its body. Its docstring describes the operation in the document and in docs/http.md.
 """
 
 from __future__ import annotations
@@ -87,9 +87,10 @@ class Operation:
         return "_".join([self.method.lower(), *words])
 
     @property
-    def summary(self) -> str:
-        """One sentence."""
-        return " ".join((self.handler.__doc__ or "").partition("\n\n")[0].split())
+    def doc(self) -> tuple[str, str]:
+        """One sentence, and what there is to know besides; the paragraphs of the handler's docstring."""
+        first, _, more = (self.handler.__doc__ or "").partition("\n\n")
+        return " ".join(first.split()), " ".join(more.split())
 
     @property
     def parts(self) -> list[str]:

@@ -46,7 +46,7 @@ class ClassifyRoutes:
 
     @operation("GET", "/api/classify", list[types.Classifier])
     async def classifiers(self, request: HttpRequest) -> Response:
-        """The classifiers there are."""
+        """The classifiers there are, with their labels and the seconds of sound that each needs."""
         return answer(await self._pool.classifiers())
 
     @operation(

@@ -56,7 +56,7 @@ class LiveRoutes:
 
     @operation("GET", "/api/live", types.Live)
     async def state(self, request: HttpRequest) -> Response:
-        """What performs the scripts of pages: what plays, and what failed."""
+        """Whether scripts are evaluated, what plays, and what failed."""
         reason = self._guard.reason(request)
         return answer({"on": not reason, "start": reason, **self._performer.state})
 

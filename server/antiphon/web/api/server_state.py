@@ -86,7 +86,7 @@ class ServerRoutes:
 
     @operation("GET", "/api/plugins", list[types.Plugin])
     async def plugins(self, request: HttpRequest) -> Response:
-        """The processors there are, with their parameters."""
+        """The processors there are, with every parameter's kind, range, unit and doc."""
         return answer([plugin_json(self._catalog[name]) for name in sorted(self._catalog)])
 
     @operation("GET", "/api/plugins/{name}", types.Plugin, example={"name": "denoise"})
@@ -96,7 +96,7 @@ class ServerRoutes:
 
     @operation("GET", "/api/surfaces", dict)
     async def surfaces(self, request: HttpRequest) -> Response:
-        """Addresses that wait for approval, and those that have it."""
+        """Machines that may send OSC, those that wait for it, and their times."""
         return answer(await self._control.surfaces())
 
     @operation("GET", "/api/phone", types.Phone)
@@ -131,7 +131,10 @@ class ServerRoutes:
         example={"body": {"address": "/node/echo/feedback", "args": [0.5]}},
     )
     async def osc(self, request: HttpRequest, body: types.OscMessage) -> Response:
-        """Send an OSC message, as any client of this machine; it is not answered."""
+        """Send an OSC message, as any client of this machine.
+
+        One that is refused is answered 404 or 422 with the reason.
+        """
         address, args = checked(body.address, list(body.args))
         if any(type(arg) is int and not -(2**31) <= arg < 2**31 for arg in args):
             raise Refusal(400, "an int is of 32 bits")
