@@ -517,6 +517,18 @@ def test_plugins_cannot_take_our_paths() -> None:
     assert set(server.routes.paths()) == {("/plugins/x/y", "GET"), ("/gallery", "GET"), ("/plugins/x/y", "POST")}
 
 
+async def test_of_several_routes_the_plainest_answers() -> None:
+    async with serving() as server:
+        for path in ("/plugins/x/*", "/plugins/x/{name}", "/plugins/x/y"):
+            server.add("GET", path, lambda request, path=path: answer([path, request.parts]))
+        for asked, served, parts in (
+            ("/plugins/x/y", "/plugins/x/y", {}),
+            ("/plugins/x/z%20", "/plugins/x/{name}", {"name": "z "}),
+            ("/plugins/x/y/z", "/plugins/x/*", {"rest": "y/z"}),
+        ):
+            assert json.loads(body(await send(server, get(server, asked)))) == [served, parts]
+
+
 async def test_numbers_json_cannot_hold_are_null() -> None:
     assert answer({"a": [float("nan"), 1.5], "b": float("inf")}).body == b'{"a": [null, 1.5], "b": null}'
 
