@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 from antiphon.web.api.table import OPERATIONS
-from antiphon.web.operations import Level
+from antiphon.web.operations import TokenLevel
 
 PAGE = Path(__file__).parents[1] / "docs/http.md"
 TABLE = re.compile(r"\| address \| token \| what it does \|\n(?:\|.*\n)*")
-TOKEN = {Level.ANYONE: "never", Level.READ: "", Level.OWNER: "always"}
+TOKEN = {TokenLevel.ANYONE: "never", TokenLevel.READ: "", TokenLevel.OWNER: "always"}
 
 
 def table() -> str:

@@ -30,7 +30,7 @@ _LACKING = re.compile(r"Object missing required field `(.*)`")
 _EXPECTED = re.compile(r"Expected `(.*?)`, got `(.*?)`")
 
 
-class Level(enum.Enum):
+class TokenLevel(enum.Enum):
     """Who may ask.
 
     Attributes:
@@ -73,7 +73,7 @@ class Operation:
     body: Any = None
     plain: bool = False
     query: type[msgspec.Struct] | None = None
-    level: Level = Level.READ
+    level: TokenLevel = TokenLevel.READ
     upload: int = 0
     live: bool = False
     form: bool = False
@@ -114,7 +114,7 @@ def operation(
     method: str, path: str, answers: Any = None, status: int = 200, **more: Any
 ) -> Callable[[Function], Function]:
     """Declares a method as the handler of an operation; the arguments are the attributes of `Operation`."""
-    more.setdefault("level", Level.READ if method == "GET" else Level.OWNER)
+    more.setdefault("level", TokenLevel.READ if method == "GET" else TokenLevel.OWNER)
 
     def declare(handler: Function) -> Function:
         handler.operation = Operation(method, path, handler, answers, status, **more)  # type: ignore[attr-defined]

@@ -17,11 +17,11 @@ from typing import Any
 from antiphon.io.http_message import Authorise, Handler, HttpRequest, Refusal, Response, StreamHandler, answer, text
 from antiphon.web.access import with_offered_token
 from antiphon.web.control_link import ControlLink
-from antiphon.web.operations import Level, operations_of
+from antiphon.web.operations import TokenLevel, operations_of
 from antiphon.web.oscquery.listeners import Listeners
 from antiphon.web.protocol.application import Endpoint, Guard
 from antiphon.web.protocol.connection import BACKLOG, Connections
-from antiphon.web.protocol.gate import Gate
+from antiphon.web.protocol.gate import RequestGate
 from antiphon.web.protocol.guard import LOOPBACK, Site
 from antiphon.web.protocol.limits import HttpCounters, Limits
 from antiphon.web.protocol.routing import Routes
@@ -64,7 +64,7 @@ class HttpServer:
     ) -> None:
         """Listens to nothing before `start`."""
         self.control = control
-        self.gate = Gate(limits or Limits(), authorise=authorise)
+        self.gate = RequestGate(limits or Limits(), authorise=authorise)
         self.listeners = Listeners(control)
         self.routes = Routes(self.gate, self.listeners.serve)
         self.connections = Connections(Guard(self.routes, self.gate), self.gate, self._may_upgrade)
@@ -113,7 +113,7 @@ class HttpServer:
     def serve(self, owner: object) -> None:
         """Adds the operations that an object's class declares."""
         for one in operations_of(type(owner)):
-            endpoint = Endpoint(one.bound(owner), one.level is Level.OWNER, one.upload, one.live)
+            endpoint = Endpoint(one.bound(owner), one.level is TokenLevel.OWNER, one.upload, one.live)
             self.routes.add(one.method, one.path, endpoint)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None) -> int:

@@ -14,7 +14,7 @@ from antiphon.errors import AntiphonError
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.bodies import Disconnect, FileBody, body_pieces
 from antiphon.web.protocol.connection import HttpConnection
-from antiphon.web.protocol.gate import Gate, common_headers, failed
+from antiphon.web.protocol.gate import RequestGate, common_headers, failed
 from antiphon.web.statuses import refusal_of
 
 SEND_SECONDS = 30.0
@@ -25,7 +25,7 @@ _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", 
 class Guard:
     """ASGI middleware that passes on only requests that the gate admits, and answers what the application refuses."""
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, gate: RequestGate) -> None:
         self._app, self._gate = app, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -87,7 +87,7 @@ class Endpoint:
 class Resource:
     """The ASGI application of one path: an endpoint for each method."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: RequestGate) -> None:
         self._gate = gate
         self.endpoints: dict[str, Endpoint] = {}
 

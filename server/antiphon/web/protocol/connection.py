@@ -14,18 +14,18 @@ import socket
 import ssl
 import sys
 from collections import deque
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from typing import Any
 
 import h11
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.server import ServerState
 
 from antiphon.io.http_message import Refusal
-from antiphon.web.protocol.gate import Gate, common_headers, failed
+from antiphon.web.protocol.gate import RequestGate, common_headers, failed
 from antiphon.web.protocol.limits import LINGER_SECONDS, QUIET
 from antiphon.web.protocol.uvicorn_parts import BoundedEvents, PacedTransport
 
@@ -306,7 +306,7 @@ class Connections:
         config, state: Of uvicorn.
     """
 
-    def __init__(self, app: ASGIApp, gate: Gate, may_upgrade: Callable[[MutableMapping[str, Any]], bool]) -> None:
+    def __init__(self, app: ASGIApp, gate: RequestGate, may_upgrade: Callable[[Scope], bool]) -> None:
         self.gate, self.may_upgrade = gate, may_upgrade
         self.tls: ssl.SSLContext | None = None
         self.state = ServerState()

@@ -23,7 +23,7 @@ COMMON = (
 
 
 @dataclass(slots=True)
-class Gate:
+class RequestGate:
     """What requests are admitted by, and what they share.
 
     Attributes:

@@ -13,7 +13,7 @@ from antiphon.errors import PluginError
 from antiphon.io.http_message import Handler, Refusal, Response
 from antiphon.web.access import PROTOCOL
 from antiphon.web.protocol.application import Endpoint, Resource
-from antiphon.web.protocol.gate import Gate
+from antiphon.web.protocol.gate import RequestGate
 
 ServeWebSocket: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 """Serves one WebSocket, which is accepted, until it closes."""
@@ -29,7 +29,7 @@ class Routes:
         other: Serves the WebSockets of paths without one of their own.
     """
 
-    def __init__(self, gate: Gate, other: ServeWebSocket) -> None:
+    def __init__(self, gate: RequestGate, other: ServeWebSocket) -> None:
         self._gate = gate
         self._router = Router(redirect_slashes=False, default=self._unknown)
         self._resources: dict[str, Resource] = {}
