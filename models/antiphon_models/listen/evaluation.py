@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,16 +13,22 @@ from antiphon.api import SHARP_NAMES
 from antiphon_listen.live import spec
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
 from antiphon_models.learning.user_commands import analysis_of
-from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, chosen, read_song
+from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song
+from antiphon_models.material.krumhansl import key_of_sound
+from antiphon_models.material.sounds import songs
 
 SONGS = 24
 """Songs that are measured unless `--limit` says otherwise, each with both soundfonts."""
 _TEMPO_WITHIN = 0.04
-_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-"""Krumhansl's probe-tone profiles (1990)."""
 EARLY = 4.0
 """Seconds after the first sound at which a live tempo is looked at."""
 _HOP = 1882
@@ -54,25 +58,14 @@ class MusicFound:
 class Listening(Evaluation):
     """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, rendered with two soundfonts."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("every 4th of librosa", "trivial"),
-        System("librosa beats", "peer"),
-        System("templates", "peer"),
-        System("Krumhansl", "peer"),
-        System("listen", "ours"),
-        System("listen, live", "ours"),
+    systems = systems_of(
+        trivial="every 4th of librosa",
+        peer="librosa beats; templates; Krumhansl",
+        ours="listen; listen, live",
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("beats"),
-        Measure("within 30 ms"),
-        Measure("downbeats"),
-        Measure("tempo"),
-        Measure("half or double"),
-        Measure("tempo at 4 s"),
-        Measure("majmin"),
-        Measure("key"),
-        Measure("key or relative"),
-        Measure("key, weighted"),
+    measures = measures_of(
+        "beats; within 30 ms; downbeats; tempo; half or double; tempo at 4 s; majmin; key; key or relative; "
+        "key, weighted"
     )
     note: ClassVar[str] = (
         "beats, downbeats: mir_eval's F within 70 ms; within 30 ms: that of beats. tempo: within 4 %; half or double "
@@ -89,12 +82,10 @@ class Listening(Evaluation):
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, song by song, those of one soundfont and then of the other."""
         for soundfont in SOUNDFONTS:
-            for folder in chosen(ask.data / "pop909", TEST, ask.limit or SONGS):
+            for folder in songs(ask.data, TEST, ask.limit or SONGS):
                 song = read_song(folder, ask.work, soundfont)
-                for name, run in _SYSTEMS.items():
-                    if ask.wants(name):
-                        for measure, value in figures(song, run(song.sound)):
-                            yield MetricValue(name, measure, song.name, value, soundfont)
+                for name, run in ask.wanted(_SYSTEMS).items():
+                    yield from scored(name, song.name, figures(song, run(song.sound)), soundfont)
 
 
 def figures(song: ListenedSong, found: MusicFound) -> Iterator[tuple[str, float]]:
@@ -142,12 +133,7 @@ def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:
 
 def ours(sound: Sound) -> MusicFound:
     """What `antiphon library analyse FILE --only music --json` prints."""
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "song.wav"
-        soundfile.write(path, sound, RATE, "PCM_24")
-        values = analysis_of(path, "music", Path(folder) / "library")
+    values = analysis_of(sound, RATE, "music")
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
     return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"], empty["chords"])
 
@@ -217,20 +203,11 @@ def _templates(sound: Sound) -> MusicFound:
     ])  # fmt: skip
 
 
-def _krumhansl(sound: Sound) -> MusicFound:
-    import librosa
-
-    chroma = librosa.feature.chroma_cqt(y=sound, sr=RATE).mean(axis=1)
-    scores = [np.corrcoef(np.roll(row, tonic), chroma)[0, 1] for row in (_MAJOR, _MINOR) for tonic in range(12)]
-    mode, tonic = divmod(int(np.argmax(scores)), 12)
-    return MusicFound(key=f"{SHARP_NAMES[tonic]} {'minor' if mode else 'major'}")
-
-
 _SYSTEMS: Mapping[str, Callable[[Sound], MusicFound]] = {
     "every 4th of librosa": _every_fourth,
     "librosa beats": _librosa_beats,
     "templates": _templates,
-    "Krumhansl": _krumhansl,
+    "Krumhansl": lambda sound: MusicFound(key=key_of_sound(sound, RATE)),
     "listen": ours,
     "listen, live": live,
 }

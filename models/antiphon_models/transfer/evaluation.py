@@ -16,7 +16,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
 from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.transfer.baselines import WAYS
 from antiphon_models.transfer.measures import measure
@@ -57,24 +64,13 @@ class TransferCommand:
 class Transferring(Evaluation):
     """Songs and chorales by one instrument, to be given the timbre of another."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System(_UNCHANGED, "trivial"),
-        System("copy B", "trivial"),
-        System("EQ match", "classical"),
-        System("cepstral", "classical"),
-        System("quantiles", "classical"),
-        System("NMF", "classical"),
-        *(System(mode, "ours") for mode in MODES),
-        System("exact", "oracle"),
+    systems = systems_of(
+        trivial="copy A; copy B",
+        classical="EQ match; cepstral; quantiles; NMF",
+        ours="envelope; nmf; wavelet",
+        oracle="exact",
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("lsd", "", "lower"),
-        Measure("timbre", "", "lower"),
-        Measure("onsets"),
-        Measure("chroma"),
-        Measure("pitch"),
-        Measure("real time", "x"),
-    )
+    measures = measures_of("lsd ↓; timbre ↓; onsets; chroma; pitch; real time [x]")
     note: ClassVar[str] = (
         "lsd: log-spectral distance to the exact answer, timbre: distance of MFCC statistics to the reference, both as "
         "a part of the mean of the unchanged input (copy A). onsets, chroma, pitch: agreement with the input. The "
@@ -108,8 +104,7 @@ class Transferring(Evaluation):
                     if isinstance(way, TransferCommand):
                         row["real time"] = way.speed
                     if ask.wants(name):
-                        for key, value in row.items():
-                            yield MetricValue(name, key, name_of_item, value, GROUPS[soundfont])
+                        yield from scored(name, name_of_item, row, GROUPS[soundfont])
             for (name, key), values in distances.items():
                 base = float(np.mean([value for _, value in distances[_UNCHANGED, key]]))
                 if ask.wants(name):

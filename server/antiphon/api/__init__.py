@@ -11,6 +11,7 @@ Only plugins import it. It may import every room below `control`; what is define
 | `antiphon.api.models` | models in workers, and files of weights |
 | `antiphon.api.networks` | the torch side of a model; imports torch |
 | `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |
+| `antiphon.api.processes` | processes that help a plugin |
 | `antiphon.api.synths` | backends that play notes |
 | `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
 | `antiphon.api.transports` | what carries commands into the server and values out of it |
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from antiphon.contract.params import Param, Value
     from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
     from antiphon.contract.processor import IO, PEDAL, BlockTime, Event, Processor
+    from antiphon.native.step import Step
     from antiphon.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
 
 __all__ = [
@@ -76,6 +78,7 @@ __all__ = [
     "Processor",
     "Register",
     "Samples",
+    "Step",
     "StreamSpec",
     "Unanswered",
     "UsageError",
@@ -94,6 +97,7 @@ _LAZY = {
     "antiphon.signal.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
     "antiphon.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
     "antiphon.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
+    "antiphon.native.step": ("Step",),
 }
 """Names that are imported at their first use, by module."""
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}

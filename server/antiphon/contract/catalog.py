@@ -18,6 +18,7 @@ class ProcessorInfo:
 
     Attributes:
         version: Number of its plugin's version: 0 for the files at the start, others for files saved since.
+        native: Its processor offers a `step`, which the plan runs as machine code.
     """
 
     type: str
@@ -29,6 +30,7 @@ class ProcessorInfo:
     holds: bool = False
     on_files: FileUse = field(default_factory=FileUse)
     version: int = 0
+    native: bool = False
 
     @property
     def cells(self) -> tuple[Param, ...]:

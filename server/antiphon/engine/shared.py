@@ -7,6 +7,7 @@ order; ARM does not guarantee it and is not tested.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import struct
@@ -179,6 +180,10 @@ class Shared:
             shape.channels,
         )
         return shared
+
+    def address(self, word: HeaderWord) -> int:
+        """The address of a header word, for machine code; valid while the mapping is open."""
+        return ctypes.addressof(ctypes.c_int64.from_buffer(self.map, 8 * word))
 
     def part(self, name: str) -> memoryview:
         """The part of that name, as bytes."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES, features
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips
-from antiphon_models.classify.genre.baseline import mfcc
 from antiphon_models.classify.genre.notes import NoteBank, bank
 from antiphon_models.classify.genre.others import other_sounds, sketched_others
 from antiphon_models.classify.genre.sketches import sketched
@@ -91,20 +90,21 @@ def plans(split: str) -> list[ClipPlan]:
     return [ClipPlan(split, source, label, rules) for label, rules in known for source in SPLITS[split]]
 
 
-def songs(plan: ClipPlan, seed: int) -> Iterator[tuple[F32, int, np.random.Generator]]:
+def songs(plan: ClipPlan, seed: int, most: int | None = None) -> Iterator[tuple[F32, int, np.random.Generator]]:
     """The songs of a plan as sound: mono at `MEL.rate`, of `LASTS`, the number of each, and what draws the rest.
 
     Args:
         plan: Which.
         seed: Of the whole material.
+        most: Songs; None for `SONGS`.
     """
-    lasts = LASTS[plan.split]
+    lasts, count = LASTS[plan.split], min(SONGS[plan.split], most or SONGS[plan.split])
     key = zlib.crc32(f"{plan.source} {plan.label}".encode())
-    rngs = [np.random.default_rng([seed, key, _FIRST[plan.split] + place]) for place in range(SONGS[plan.split])]
+    rngs = [np.random.default_rng([seed, key, _FIRST[plan.split] + place]) for place in range(count)]
     first = _SEEDS * seed + _FIRST[plan.split] + SPLITS[plan.split].index(plan.source)
-    numbers = [first + place * _SOURCES for place in range(SONGS[plan.split])]
+    numbers = [first + place * _SOURCES for place in range(count)]
     if plan.rules is None:
-        found = other_sounds(range(SONGS[plan.split]), plan.source, plan.split, lasts, rngs)
+        found = other_sounds(range(count), plan.source, plan.split, lasts, rngs)
     else:
         found = rendered([compose(plan.rules, number, lasts) for number in numbers], plan.source, MEL.rate)
     length = round(lasts * MEL.rate)
@@ -146,37 +146,71 @@ class GenreClips:
         return self.known, self.strange, self.known_whole, self.strange_whole
 
 
-def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
-    """The clips of a split, "choose" or "measure", made where there are none.
+def material(folder: Path, split: str, seed: int, say: Say, most: int | None = None) -> GenreClips:
+    """The clips of a split, as "choose", made where there are none.
 
     Args:
         folder: Of the files.
         split: Which.
         seed: Of the material.
         say: Takes one line.
+        most: Songs of a plan; None for `SONGS`.
     """
-    every = plans(split)
-    for wait in (False, True):
-        for plan in every:
-            make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed), say, wait=wait)
-    known = [plan for plan in every if plan.target >= 0]
-    strange = [plan for plan in every if plan.target < 0]
+    known, strange = ([p for p in plans(split) if (p.target >= 0) == own] for own in (True, False))
     return GenreClips(*(
-        joined([clips.read(folder / f"{plan.name}{kind}.npz") for plan in some])
-        for kind in ("", "-whole") for some in (known, strange)
+        played_clips(folder, some, seed, say, kind, most) for kind in ("", "-whole") for some in (known, strange)
     ))  # fmt: skip
 
 
-def _play(plan: ClipPlan, path: Path, *, seed: int) -> None:
+def played_clips(
+    folder: Path, every: Sequence[ClipPlan], seed: int, say: Say, kind: str = "", most: int | None = None
+) -> LabeledClips:
+    """The clips of some plans, made where there are none.
+
+    Args:
+        folder: Of the files.
+        every: The plans.
+        seed: Of the material.
+        say: Takes one line.
+        kind: "-whole" for clips of whole songs.
+        most: Songs of a plan; None for `SONGS`.
+    """
+    for wait in (False, True):
+        for plan in every:
+            make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed, most=most), say, wait=wait)
+    return joined([clips.read(folder / f"{plan.name}{kind}.npz") for plan in every])
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedSong:
+    """A song as sound at `MEL.rate`, degraded.
+
+    Attributes:
+        number: Its seed.
+        whole: Of `LASTS`.
+        cuts: Clips of it, each degraded by itself.
+    """
+
+    number: int
+    whole: F32
+    cuts: tuple[F32, ...]
+
+
+def played(plan: ClipPlan, seed: int, most: int | None = None) -> Iterator[PlayedSong]:
+    """The songs of a plan, as `songs` draws them."""
+    for whole, number, rng in songs(plan, seed, most):
+        long = degraded(whole, rng, MEL.rate)
+        short = tuple(degraded(cut, rng, MEL.rate) for cut in cuts(whole, CUTS[plan.split]))
+        yield PlayedSong(number, long, short)
+
+
+def _play(plan: ClipPlan, path: Path, *, seed: int, most: int | None) -> None:
     """Writes the clips of a plan, and beside them those of whole songs."""
     short: list[tuple[F32, object, int]] = []
     long: list[tuple[F32, object, int]] = []
-    for whole, number, rng in songs(plan, seed):
-        long.append((clips.spectrogram(degraded(whole, rng, MEL.rate)), plan.target, number))
-        short += [
-            (clips.spectrogram(degraded(cut, rng, MEL.rate)), plan.target, number)
-            for cut in cuts(whole, CUTS[plan.split])
-        ]
+    for song in played(plan, seed, most):
+        long.append((clips.spectrogram(song.whole), plan.target, song.number))
+        short += [(clips.spectrogram(cut), plan.target, song.number) for cut in song.cuts]
     clips.write(path.with_name(f"{path.stem}-whole.npz"), long)
     clips.write(path, short)
 
@@ -187,13 +221,11 @@ class FitFeatures:
 
     Attributes:
         rhythm: float16 `[excerpts, features]`, of `antiphon_classify.rhythm`.
-        mfcc: float16 `[excerpts, 80]`, of the same.
         targets: int64 `[excerpts]`.
         played: How many excerpts, the first ones, were played; the others are sketched.
     """
 
     rhythm: NDArray[np.float16]
-    mfcc: NDArray[np.float16]
     targets: NDArray[np.int64]
     played: int
 
@@ -218,15 +250,14 @@ def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
             make(folder / f"{plan.name}.npz", partial(_play_to_fit, plan, seed=seed), say, wait=wait)
         for path, place, chunk in wanted:
             make(path, partial(_sketch, place=place, chunk=chunk, banks=banks), say, wait=wait)
-    found, cepstra, targets, played = [], [], [], 0
+    found, targets, count = [], [], 0
     sources = [(folder / f"{plan.name}.npz", plan.target) for plan in every]
     for path, place in [*sources, *((path, place) for path, place, _ in wanted)]:
         with np.load(path, allow_pickle=False) as file:
             found.append(file["rhythm"])
-            cepstra.append(file["mfcc"])
             targets.append(np.full(len(found[-1]), min(place, len(GENRES))))
-            played += len(found[-1]) if path.name.startswith("fit-") else 0
-    return FitFeatures(np.concatenate(found), np.concatenate(cepstra), np.concatenate(targets), played)
+            count += len(found[-1]) if path.name.startswith("fit-") else 0
+    return FitFeatures(np.concatenate(found), np.concatenate(targets), count)
 
 
 def _play_to_fit(plan: ClipPlan, path: Path, *, seed: int) -> None:
@@ -249,7 +280,7 @@ def _sketch(path: Path, *, place: int, chunk: int, banks: list[NoteBank]) -> Non
 def _write(path: Path, mel: F32) -> None:
     rhythm = np.concatenate([features(mel[n : n + 16]) for n in range(0, len(mel), 16)])
     part = path.with_suffix(".part.npz")
-    np.savez(part, rhythm=rhythm.astype(np.float16), mfcc=mfcc(mel).astype(np.float16))
+    np.savez(part, rhythm=rhythm.astype(np.float16))
     os.replace(part, path)
 
 

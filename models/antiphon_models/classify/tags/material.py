@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +19,7 @@ from antiphon_models.classify.tags.effects import F32, RATE
 from antiphon_models.learning.needs import folders
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
+from antiphon_models.material.sounds import songs
 
 Split = Literal["train", "choose", "measure"]
 FOLDER = FLUID.parent
@@ -79,13 +81,11 @@ def made(where: SceneFolders, split: Split, count: int | None = None) -> Labeled
     Raises:
         UsageError: A folder or a soundfont is missing.
     """
-    folders(where.data, ("pop909", "esc10"))
     count = count or COUNT[split]
+    require(where, split)
     shards = [where.work / f"{split}-{where.seed}-{n:03d}.npz" for n in range(-(-count // _SHARD))]
     missing = [n for n, path in enumerate(shards) if not path.is_file()]
     if missing:
-        if absent := fluidsynth.missing(FONTS[split]):
-            raise UsageError(f"{absent[0]} is missing; {INSTALL}")
         where.say(f"makes {len(missing) * _SHARD} scenes to {split}")
     for n in missing:
         clips.write(shards[n], _shard(where, split, n))
@@ -97,6 +97,21 @@ def made(where: SceneFolders, split: Split, count: int | None = None) -> Labeled
     )
 
 
+def require(where: SceneFolders, split: Split) -> None:
+    """Raises `UsageError` where a folder, FluidSynth or a soundfont of a split is missing."""
+    folders(where.data, ("pop909", "esc10"))
+    if absent := fluidsynth.missing(FONTS[split]):
+        raise UsageError(f"{absent[0]} is missing; {INSTALL}")
+
+
+def measured(where: SceneFolders, count: int | None = None) -> Iterator[tuple[F32, NDArray[np.float32]]]:
+    """The scenes of the split "measure" as sound, with their tags; count: None for `COUNT`. Raises as `require`."""
+    count = count or COUNT["measure"]
+    require(where, "measure")
+    every = (one for n in range(-(-count // _SHARD)) for one in sounds(where, "measure", n))
+    return ((sound, tags) for sound, tags, _ in islice(every, count))
+
+
 def _shard(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32, object, int]]:
     for sound, tags, font in sounds(where, split, number):
         yield clips.spectrogram(sound), tags, font
@@ -105,7 +120,7 @@ def _shard(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32
 def sounds(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32, NDArray[np.float32], int]]:
     """The scenes of one file as sound, with their tags and the place of their soundfont."""
     rng = np.random.default_rng((where.seed, ("train", "choose", "measure").index(split), number))
-    songs = sorted(p for p in (where.data / "pop909").iterdir() if p.name.isdigit() and p.name[-1] in DIGITS[split])
+    written_songs = songs(where.data, DIGITS[split])
     languages, female, male = VOICES[split]
     sources = scenes.SceneSources(
         [(language + voice, voice in female) for language in languages for voice in (*female, *male)],
@@ -114,7 +129,7 @@ def sounds(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32
     )  # fmt: skip
     kinds = [scenes.drawn_kind(rng) for _ in range(_SHARD)]
     # a song serves four scenes: its file takes longer to read than a piece takes to play
-    written = [pieces.read_song(songs[place]) for place in rng.integers(len(songs), size=_SHARD // 4)]
+    written = [pieces.read_song(written_songs[place]) for place in rng.integers(len(written_songs), size=_SHARD // 4)]
     played = {n: pieces.arranged(written[n % len(written)], rng) for n, kind in enumerate(kinds) if "music" in kind}
     font = number % len(FONTS[split])
     wave = play(pieces.score(list(played.values())), FONTS[split][font], RATE, FluidSettings(0.4)).mean(axis=1)

@@ -94,8 +94,7 @@ def one(job: RenderJob, settings: RenderSettings, loaded: Loaded, patch: Patch) 
     task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, settings.fade, settings.rate)
     done = task.write(job.out, commands, patch.name)
     if not done.frames:
-        empty = f"{shown(sound)} and " if sound is not None and seconds is None else ""
-        complain(f"{empty}{done.name} hold{'' if empty else 's'} no sound (0 frames)")
+        complain(f"{done.name} holds no sound (0 frames)")
     report(replace(done.written, source=_sources(patch.name, job.source, job.events)))
     return not done.complaints()
 
