@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from antiphon.io.decode_child import MAX_RATE, MIN_RATE
 from antiphon.jobs.request import FORMAT_NAMES, MOST_BARS, MOST_SECONDS
 from antiphon.wire.script_link import MAX_VERSION
 
@@ -15,6 +16,7 @@ Value: TypeAlias = float | str | bool | None
 """Of a parameter."""
 Format: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_NAMES)})]
 """Of a sound that is written."""
+Rate: TypeAlias = Annotated[int, Meta(ge=MIN_RATE, le=MAX_RATE, description="Hz of the sound that is written.")]
 Name: TypeAlias = Annotated[
     str,
     Meta(
@@ -180,12 +182,14 @@ class Run(Asked):
     report: bool = False
     picture: bool = False
     tail: Annotated[float, Meta(ge=0, le=60)] | UnsetType = UNSET
+    rate: Rate | UnsetType = UNSET
 
 
 class Render(Asked):
     file: str | UnsetType = UNSET
     format: Format | UnsetType = UNSET
     seconds: Annotated[float, Meta(ge=0, le=MOST_SECONDS)] | UnsetType = UNSET
+    rate: Rate | UnsetType = UNSET
 
 
 class RenderLive(Asked):
@@ -193,6 +197,7 @@ class RenderLive(Asked):
     format: Format | UnsetType = UNSET
     bars: Annotated[float, Meta(ge=0, le=MOST_BARS)] | UnsetType = UNSET
     midi: bool = False
+    rate: Rate | UnsetType = UNSET
 
 
 class Quantity(Struct):
