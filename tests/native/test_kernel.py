@@ -160,10 +160,35 @@ def test_the_delay_line_is_its_python(size, lag, frames, channels):
     rng = np.random.default_rng(size)
     x = rng.standard_normal((channels, 40)).astype(np.float32)
     y, ring = np.zeros_like(x), rng.standard_normal((channels, size)).astype(np.float32)
-    arrays = [x, y, ring]
-    _, _, one, other = both(dsp.delay_line, arrays, "x", "y", "ring", size // 2, lag, frames)
+    arrays = [x, y, ring, np.array([size // 2])]
+    _, _, one, other = both(dsp.delay_line, arrays, "x", "y", "ring", "at", lag, frames)
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("bad", [None, np.nan, np.inf, -np.inf])
+def test_finite_finds_a_single_sample_that_is_no_number(bad):
+    x = np.random.default_rng(1).standard_normal((3, 100)).astype(np.float32)
+    x[0, 3] = np.finfo(np.float32).max
+    if bad is not None:
+        x[1, 70] = bad
+    assert dsp.finite(x, 100, 3, 100) == (bad is None)
+    assert dsp.finite(x, 100, 3, 70) == 1
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 1))
+def test_channels_are_adapted_as_in_python(have, want, add):
+    rng = np.random.default_rng(have * 10 + want)
+    arrays = [rng.standard_normal((count, 40)).astype(np.float32) for count in (have, want)]
+    x, y = (array.copy() for array in arrays)
+    _, _, one, other = both(dsp.adapt, arrays, "x", "y", add, 32)
+    np.testing.assert_array_equal(one[1], other[1])
+    part = (
+        x[:, :32].mean(axis=0, keepdims=True) if want == 1 else np.repeat(x[:, :32], want if have == 1 else 1, 0)[:want]
+    )
+    wanted = np.zeros((want, 32), np.float32) + add * y[:, :32]
+    wanted[: len(part)] += part
+    np.testing.assert_allclose(one[1][:, :32], wanted, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("bad", [None, np.nan, np.inf, -np.inf])

@@ -67,6 +67,8 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     check_params(processor.params)
     check_ports(processor)
     check_on_files(processor)
+    if (type(processor).step, type(processor).process) == (Processor.step, Processor.process):
+        raise PluginError("it defines neither process nor step; one of the two computes a block")
     if ignored := left_over(processor):
         say(f"{name} (plugin {plugin}): {ignored}")
     if play:
@@ -78,7 +80,7 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     line = doc_text.splitlines()[0].strip() if doc_text else ""
     return ProcessorInfo(
         name, line, plugin, tuple(processor.inputs), tuple(processor.outputs), tuple(processor.params),
-        processor.holds, processor.on_files,
+        processor.holds, processor.on_files, native=type(processor).step is not Processor.step,
     )  # fmt: skip
 
 
