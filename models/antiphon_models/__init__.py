@@ -88,7 +88,7 @@ def antiphon_evaluations(register: Register) -> None:
     )  # fmt: skip
     register(
         "next", "antiphon_models.recommend.evaluation:Recommending",
-        "What comes next, beside popularity, neighbours, ALS and EASE, on made listeners or on logs.",
+        "What comes next, beside popularity, neighbours, ALS and EASE, on simulated listeners or on logs.",
     )  # fmt: skip
     register(
         "popularity", "antiphon_models.classify.popularity.evaluation:PopularityEvaluation",

@@ -32,14 +32,14 @@ class Accompany(Processor):
     on_files = FileUse("antiphon_accompany.jobs:run")
     params = (
         Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
-        Param("density", default=0.5, low=0.0, high=1.0, doc="Notes: 0.5 is a pianist's, 1 over twice as many."),
-        Param("register", "int", 0, -24, 24, unit="semitones", doc="Moves both hands."),
+        Param("density", default=0.5, low=0.0, high=1.0, doc="Note density: 0.5 is a pianist's, 1 over twice as many."),
+        Param("register", "int", 0, -24, 24, unit="semitones", doc="Transposes both hands."),
         Param("key", "choice", "auto", choices=("auto", *KEYS), doc="A fixed key; auto estimates it."),
-        Param("meter", "int", 4, 2, 7, unit="beats", doc="In a bar; bars begin at whole multiples of it."),
+        Param("meter", "int", 4, 2, 7, unit="beats", doc="Beats of a bar; bars begin at whole multiples of it."),
         Param("humanise", default=0.5, low=0.0, high=1.0, doc="Variation of velocity; timing is not changed."),
         Param("patience", "int", 8, 1, 64, unit="bars", doc="Live: bars played on without a melody."),
         Param("lookahead", "int", 8, 0, 16, unit="bars", doc="In files: melody used ahead of the beat."),
-        Param("seed", "int", 1, 0, 65535, doc="Of the random choices."),
+        Param("seed", "int", 1, 0, 65535, doc="Random seed."),
         Param(
             "chord",
             "int",

@@ -1,4 +1,4 @@
-"""How popular a sound would be with a made audience, and how far off that may be.
+"""How popular a sound would be with a simulated audience, and how far off that may be.
 
 The audience is computed (`antiphon_models.classify.popularity.audience`): no person has voted. It foresees no hits.
 """
@@ -69,7 +69,7 @@ class PopularityAnalysis(Analysis):
     """The analysis."""
 
     quantities = (
-        Quantity("popularity", "number", "", "The share of songs that a made audience would like less, 0 to 1."),
+        Quantity("popularity", "number", "", "The share of songs that a simulated audience would like less, 0 to 1."),
         Quantity("popularity_low", "number", "", "The lower end of the interval that holds 9 of 10 such sounds."),
         Quantity("popularity_high", "number", "", "The upper end of that interval."),
     )

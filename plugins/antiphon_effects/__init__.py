@@ -8,25 +8,33 @@ def antiphon_processors(register: Register) -> None:
     def effect(name: str, kind: str, doc: str) -> None:
         register(name, f"antiphon_effects.{name}:{kind}", doc)
 
-    effect("compressor", "Compressor", "Turns loud sound down, by its own level or by another sound's.")
-    effect("gate", "Gate", "Silences what is below a level.")
-    effect("eq", "Eq", "Eight bands: peaks, shelves, cuts, notches.")
-    effect("reverb", "Reverb", "Puts it into a room.")
-    effect("drive", "Drive", "Distorts, with aliases 80 dB down.")
-    effect("bitcrush", "Bitcrush", "Fewer bits, fewer samples.")
-    effect("tremolo", "Tremolo", "Louder and softer, over and over, or from side to side.")
-    effect("ringmod", "Ringmod", "Multiplies it with a sine or another sound.")
-    effect("width", "Width", "From mono to twice as wide.")
-    effect("chorus", "Chorus", "Makes several of it that drift in pitch.")
-    effect("flanger", "Flanger", "Moves a comb of notches through it.")
-    effect("phaser", "Phaser", "Moves a few notches through it.")
-    effect("pingpong", "Pingpong", "A tape echo on the clock, from side to side.")
-    effect("convolution", "Convolution", "Gives it the room whose answer to an impulse is in a file.")
-    effect("transient", "Transient", "More or less attack, more or less sustain.")
-    effect("pitch", "Pitch", "Higher or lower, at the same speed.")
-    effect("stretch", "Stretch", "Slower or faster, at the same pitch.")
-    effect("freeze", "Freeze", "Holds the sound of a moment.")
-    effect("vocoder", "Vocoder", "Makes another sound speak as it does.")
+    effect(
+        "compressor",
+        "Compressor",
+        "Compressor: reduces the level above a threshold; by a side chain as well (ducking).",
+    )
+    effect("gate", "Gate", "Noise gate: silences what is below a threshold; by a side chain as well.")
+    effect("eq", "Eq", "Parametric equaliser of eight bands: peak, shelf, cut, notch.")
+    effect("reverb", "Reverb", "Algorithmic reverb, from a small room to a cathedral.")
+    effect("drive", "Drive", "Distortion: soft or hard clipping or a wave folder, with aliases 80 dB down.")
+    effect("bitcrush", "Bitcrush", "Bitcrusher: reduces bit depth and sample rate.")
+    effect("tremolo", "Tremolo", "Tremolo and auto-pan: modulates the level by an LFO, free or in time with the beat.")
+    effect("ringmod", "Ringmod", "Ring modulator: multiplies the sound by a sine or by another sound.")
+    effect("width", "Width", "Stereo width by mid and side, from mono to twice as wide, with mono bass.")
+    effect("chorus", "Chorus", "Chorus: adds delayed voices whose pitch an LFO modulates; vibrato at mix 1.")
+    effect("flanger", "Flanger", "Flanger: a comb filter swept by an LFO.")
+    effect("phaser", "Phaser", "Phaser: notches of an allpass chain, swept by an LFO.")
+    effect("pingpong", "Pingpong", "Stereo ping-pong tape delay, in time with the beat.")
+    effect(
+        "convolution",
+        "Convolution",
+        "Convolution reverb: any room, cabinet or filter from the file of its impulse response.",
+    )
+    effect("transient", "Transient", "Transient shaper: more or less attack, more or less sustain.")
+    effect("pitch", "Pitch", "Pitch shifter: transposes without changing speed; keeps formants on request.")
+    effect("stretch", "Stretch", "Time stretch: slower or faster without changing pitch.")
+    effect("freeze", "Freeze", "Spectral freeze: sustains the sound of a moment.")
+    effect("vocoder", "Vocoder", "Vocoder: gives a carrier (a synth, a saw) the spectral envelope of a voice.")
 
 
 @hookimpl

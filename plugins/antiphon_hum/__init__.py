@@ -6,7 +6,11 @@ from antiphon.api import Register, hookimpl
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `hum`."""
-    register("hum", "antiphon_hum.processor:Hum", "Turns a voice or a wind instrument into notes.")
+    register(
+        "hum",
+        "antiphon_hum.processor:Hum",
+        "Pitch tracker: converts singing, whistling or a wind instrument to MIDI notes.",
+    )
 
 
 @hookimpl

@@ -16,9 +16,11 @@ def antiphon_analyses(register: Register) -> None:
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers the node, and what works on files."""
-    register("listen", "antiphon_listen.live.processor:Listen", "Finds tempo, beats, key, chord and loudness, live.")
-    register("summary", "antiphon_listen.processor:Summary", "A song's chorus, verse and what is remarkable, on files.")
-    register("compact", "antiphon_listen.processor:Compact", "Every part of a song once, on files.")
+    register("listen", "antiphon_listen.live.processor:Listen", "Live analysis: tempo, beats, key, chord and loudness.")
+    register(
+        "summary", "antiphon_listen.processor:Summary", "Summary of a song: chorus, verse and highlights (files only)."
+    )
+    register("compact", "antiphon_listen.processor:Compact", "Shortens a song: each section once (files only).")
 
 
 @hookimpl

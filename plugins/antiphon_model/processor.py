@@ -32,9 +32,20 @@ class Model(ModelProcessor):
     params = (
         Param("file", "file", "", doc="An ONNX or TorchScript model (nn~, RAVE); without one the input passes."),
         Param("method", "text", "", doc="Which of its methods; without a name forward, or its first."),
-        Param("rate", "int", 0, 0, 192000, unit="Hz", restart=True, doc="It runs at; 0 is what the file says."),
-        Param("hop", "int", 0, 0, MAX_HOP, unit="frames", restart=True, doc="Made at a time; 0 is the file's."),
-        Param("attributes", "text", "", doc="Of the file, as name=value name=value,value."),
+        Param(
+            "rate",
+            "int",
+            0,
+            0,
+            192000,
+            unit="Hz",
+            restart=True,
+            doc="Sample rate of the model; 0 is what the file says.",
+        ),
+        Param(
+            "hop", "int", 0, 0, MAX_HOP, unit="frames", restart=True, doc="Frames computed at a time; 0 is the file's."
+        ),
+        Param("attributes", "text", "", doc="Attributes of the file, as name=value name=value,value."),
         Param("scale", default=1.0, low=0.01, high=100.0, warp="log", restart=True, doc="Latents for each unit of z."),
         *(
             Param(

@@ -26,7 +26,7 @@ class TrainingProgress:
         step: Number of the next batch.
         seconds: Time trained so far.
         lost: Batches left out because their loss was not finite.
-        began_with: Checksum of the weights that the training began with; "" for weights drawn by chance.
+        began_with: Checksum of the weights that the training began with; "" for weights drawn at random.
     """
 
     recipe: str

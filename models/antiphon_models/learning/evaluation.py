@@ -91,7 +91,7 @@ class EvaluationRequest:
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
         work: A folder for material that the evaluation makes.
-        seed: Of everything drawn by chance.
+        seed: Random seed.
         limit: Most items; None for all.
         systems: Names of the requested systems; none for all.
         files: The user's own files; none for the evaluation's items.

@@ -101,7 +101,7 @@ class Trainer:
         return self._step
 
     def begin(self, network: torch.nn.Module) -> None:
-        """Replaces the weights drawn by chance with those of a network, at the start of a training."""
+        """Replaces the weights drawn at random with those of a network, at the start of a training."""
         for own in (self._network, self._average):
             own.load_state_dict(network.state_dict())
 

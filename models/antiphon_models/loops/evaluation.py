@@ -22,7 +22,7 @@ LOOPS, PIECES, LIBRARY = 84, 20, 60
 """Without a limit: loops measured in each direction (and half as many of songs), pieces, and loops in the library of
 which pieces are made. As much of one soundfont is fitted on as the shipped tables have of each.
 """
-_DRAWN, _CUT, _PIECES, _COST = "loops drawn by chance", "loops cut from songs", "pieces", "cost"
+_DRAWN, _CUT, _PIECES, _COST = "loops drawn at random", "loops cut from songs", "pieces", "cost"
 _LATE = "half of the drawn loops, behind a silence of 0.1 to 1.5 s"
 
 
@@ -30,7 +30,7 @@ class Looping(Evaluation):
     """Rendered loops: fitted on one soundfont and measured on the other, in both directions."""
 
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    synthetic_doc: ClassVar[str] = "loops drawn by chance alone, none of them cut from songs"
+    synthetic_doc: ClassVar[str] = "loops drawn at random alone, none of them cut from songs"
     card: ClassVar[str] = "antiphon_loops"
     road: ClassVar[str] = (
         "the analysis `loop` with tables fitted on the other soundfont, not the ones that ship; pieces "

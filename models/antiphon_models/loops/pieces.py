@@ -27,7 +27,7 @@ def measured_pieces(count: int, pieces: int, seed: int) -> Iterator[tuple[str, d
 
     Args:
         count: Loops in the library.
-        pieces: Pieces, each of a length, tempo, intensity and seed drawn by chance.
+        pieces: Pieces, each of a length, tempo, intensity and seed drawn at random.
         seed: Of the loops and the pieces.
 
     Yields:

@@ -1,6 +1,6 @@
 """Fits `tables.json`: `python -m antiphon_models.loops.training DATA`. Least squares with a ridge, in closed form.
 
-On loops that were drawn by chance and on loops cut from songs. What ships is fitted on both soundfonts; what
+On loops that were drawn at random and on loops cut from songs. What ships is fitted on both soundfonts; what
 `evaluation` reports is fitted on one, and measured on the other with other loops and other songs.
 """
 
@@ -64,7 +64,7 @@ def items(loops: Iterable[Known]) -> Iterable[LabelledLoop]:
 
 
 def loops(soundfont: str, count: int, data: Path | None, cut: int) -> Iterator[Known]:
-    """What is fitted on: `count` loops drawn by chance, and `cut` of songs where there are any."""
+    """What is fitted on: `count` loops drawn at random, and `cut` of songs where there are any."""
     for seed, most in SEEDS[soundfont].items():
         yield from corpus.rendered(min(count, most), soundfont, seed)
         count = max(0, count - most)

@@ -1,4 +1,4 @@
-"""How singers sing, drawn by chance: the styles of the material."""
+"""How singers sing, drawn at random: the styles of the material."""
 
 from __future__ import annotations
 

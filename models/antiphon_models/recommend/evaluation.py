@@ -1,4 +1,4 @@
-"""`antiphon evaluate next`: what comes next, on made listeners or on logs of real ones."""
+"""`antiphon evaluate next`: what comes next, on simulated listeners or on logs of real ones."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LISTS, COMMONEST = 20_000, 3000
 NOTE = (
     "NDCG@10: every second play of a person is given, the others are to be found. cold: the same among tracks that no "
     "log holds. skips: of ten tracks, one after another, of a new person who liked one. liked of 10: after 12 "
-    "questions, from nothing else. Made listeners are not people."
+    "questions, from nothing else. Simulated listeners are not people."
 )
 
 

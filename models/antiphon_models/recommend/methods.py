@@ -16,7 +16,7 @@ from antiphon_models.recommend.world import F64, World
 FACTORS, ROUNDS, CONFIDENCE, DECAY = 32, 10, 20.0, 3.0
 """Of alternating least squares."""
 EASE_DECAY = 150.0
-"""Chosen from 20, 50, 100, 150 and 200 on made users that are not measured: the best for both simulators."""
+"""Chosen from 20, 50, 100, 150 and 200 on simulated users that are not measured: the best for both simulators."""
 
 
 class RecommendMethod(Protocol):

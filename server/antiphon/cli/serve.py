@@ -33,7 +33,9 @@ def serve(
     log: Annotated[
         str, typer.Option(metavar="FILE", help="Append the log to this file: 10 MB, and five older ones, FILE.1 to .5.")
     ] = "",
-    log_level: Annotated[str, typer.Option(help="The least that is logged: debug, info, warning or error.")] = "info",
+    log_level: Annotated[
+        str, typer.Option(help="Lowest level that is logged: debug, info, warning or error.")
+    ] = "info",
     osc_port: ports.NewOsc = OSC_PORT,
     http_port: ports.NewHttp = HTTP_PORT,
     patch: Annotated[

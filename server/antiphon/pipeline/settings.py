@@ -117,17 +117,17 @@ class TrainSettings:
 
     Attributes:
         frameworks: Names of `training.frameworks.FRAMEWORKS`; none for all that are installed.
-        seconds: Of an excerpt.
-        epochs: Times that all sounds are gone through.
-        batch: Excerpts that are learnt from together.
-        learning_rate: At the beginning; it falls to a hundredth by a half cosine.
+        seconds: Length of an excerpt.
+        epochs: Passes over all sounds.
+        batch: Batch size, in excerpts.
+        learning_rate: Learning rate at the beginning; it decays to a hundredth by a half cosine.
         width: Channels of the network's first layer.
-        seed: Of what is drawn by chance.
-        threads: Of the processor; another number may round otherwise.
-        labels: "one" or `SEVERAL` of each sound; "" for what most sounds have.
-        test: Share of the sounds for the test, by group; 0 for the splits of the data set.
-        valid: Share for the validation, where `test` is one.
-        folds: Trainings besides, each of which is tested on a part of the sounds of its own; 0 for none.
+        seed: Random seed.
+        threads: Threads of the processor; another number may round otherwise.
+        labels: "one" or `SEVERAL` labels of each sound; "" for what most sounds have.
+        test: Share of the sounds for the test set, by group; 0 for the splits of the data set.
+        valid: Share for the validation set, where `test` is one.
+        folds: Folds of a cross-validation besides; 0 for none.
     """
 
     frameworks: tuple[str, ...] = ()

@@ -77,7 +77,7 @@ def made(count: int, mixes: int, seed: int) -> Iterator[TestSound]:
     Args:
         count: Sounds of each family, by all trained players together and by the one held out.
         mixes: Duos, and mixes, of each.
-        seed: Of everything drawn by chance.
+        seed: Random seed.
     """
     each = -(-count // len(TRAINED_PLAYERS))
     rng = np.random.default_rng([seed, 3])

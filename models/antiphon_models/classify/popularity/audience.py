@@ -1,4 +1,4 @@
-"""A made audience: what it likes is a stated function of a song's attributes, its artist and chance.
+"""A simulated audience: what it likes is a stated function of a song's attributes, its artist and chance.
 
 Since all three are known, so is the most that anybody can foresee of its votes from the sound alone.
 """

@@ -43,7 +43,7 @@ def test_it_is_evaluated_without_data(tmp_path: Path) -> None:
     ask = EvaluationRequest(tmp_path, tmp_path, limit=6, systems=systems, say=lines.append)
     ask = choose_material(Looping(), ask)
     figures = {(c.group, c.measure): c for c in cells(Looping(), Looping().scores(ask))}
-    assert "loops drawn by chance alone" in lines[0]
+    assert "loops drawn at random alone" in lines[0]
     groups = {group for group, _ in figures}
-    assert groups == {"loops drawn by chance", "half of the drawn loops, behind a silence of 0.1 to 1.5 s"}
-    assert figures["loops drawn by chance", "tempo"].n == 12
+    assert groups == {"loops drawn at random", "half of the drawn loops, behind a silence of 0.1 to 1.5 s"}
+    assert figures["loops drawn at random", "tempo"].n == 12

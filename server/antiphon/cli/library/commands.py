@@ -184,7 +184,7 @@ def search(
     ] = None,
     kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(KINDS)}.")] = "",
     sure: Annotated[
-        float | None, typer.Option("--sure", min=0.0, max=1.0, help="The least confidence of what is asked for.")
+        float | None, typer.Option("--sure", min=0.0, max=1.0, help="Minimum confidence of what is asked for.")
     ] = None,
     as_json: Json = False,
 ) -> None:

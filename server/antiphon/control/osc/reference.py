@@ -166,7 +166,7 @@ def _params(params: tuple[Param, ...]) -> str:
         default = "" if param.readonly or param.kind == "trigger" else _default_text(param)
         notes = [param.doc]
         if param.readonly:
-            notes.append("Reported by the node, cannot be set.")
+            notes.append("Read-only: reported by the node.")
         if param.restart:
             notes.append("A change makes a new plan.")
         takes = param.allowed.replace("|", "\\|")

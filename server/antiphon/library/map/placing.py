@@ -1,6 +1,6 @@
 """Points of many dimensions placed in two, so that neighbours stay neighbours.
 
-A graph of nearest neighbours whose ends attract each other, and points drawn by chance that repel, in the manner of
+A graph of nearest neighbours whose ends attract each other, and points drawn at random that repel, in the manner of
 LargeVis (Tang et al., WWW 2016) and UMAP (McInnes et al., 2018): the time grows with the number of points, not with
 its square. The same points and the same seed give the same places.
 """

@@ -20,7 +20,7 @@ from antiphon.library.taste.preference import F64, NOISE, TrackKernel
 from antiphon.library.taste_tables import TrackRow
 
 CANDIDATES = 300
-"""Tracks that may be asked about, drawn by chance where there are more."""
+"""Tracks that may be asked about, drawn at random where there are more."""
 VOICES, PIECE, JOIN = 3, 4.0, 0.02
 """Tracks of a collage, seconds of each, seconds of the crossfade between two."""
 RATE = 44100

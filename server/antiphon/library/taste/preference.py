@@ -20,7 +20,7 @@ DIMENSIONS = 14
 """Principal components of the vectors that are compared."""
 CONTENT, ARTIST, GENRE = 0.15, 0.5, 0.3
 """Weight of what is known of the tracks themselves beside who plays them together; in it, those of one artist and of
-one genre beside 1 for the same sound. Chosen on made listeners, as `models/antiphon_models/recommend` says."""
+one genre beside 1 for the same sound. Chosen on simulated listeners, as `models/antiphon_models/recommend` says."""
 NOISE = 1.0
 """Variance of a signal."""
 

@@ -32,7 +32,7 @@ class TrainerTask:
         shape: Of the network.
         mean: float32 `[bands]` in dB, which is subtracted.
         deviation: float32 `[bands]`, by which it is divided.
-        seed: Of what is drawn by chance.
+        seed: Random seed.
         threads: Of the processor.
         several: Whether an excerpt has any number of labels: each is answered for itself, by a sigmoid; else softmax.
     """

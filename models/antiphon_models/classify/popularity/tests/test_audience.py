@@ -1,4 +1,4 @@
-"""The made audience: its noise has the stated size, its ceiling is one; intervals cover; nobody is in two splits."""
+"""The simulated audience: its ceiling is one; intervals cover; nobody is in two splits."""
 
 from __future__ import annotations
 
