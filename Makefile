@@ -55,7 +55,7 @@ format: $(DEV)  ## bring the code into its format and mend what can be mended
 bench: $(DEV)  ## measure: make bench NAME=engine, events, osc, web, page, workers, models, synth, swap, plugins, soak, denoise or render
 	@$(PY) -m antiphon bench $(NAME) $(ARGS)
 
-docs: $(DEV)  ## write the generated pages docs/osc.md and docs/api.md again
+docs: $(DEV)  ## write docs/osc.md again, and docs/api.md, the reference of antiphon.api, which git ignores
 	@$(PY) -m antiphon.control.osc.reference > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
 	@$(PY) tools/api_reference.py > docs/api.md.part && mv docs/api.md.part docs/api.md
 

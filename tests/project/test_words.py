@@ -7,10 +7,12 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from antiphon.contract.catalog import ProcessorInfo
 from antiphon.control.osc.reference import built_in
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +35,7 @@ INSTEAD = {
 }
 """Patterns, and what to write in their place."""
 PATTERNS = {re.compile(rf"\b({words})\b", re.IGNORECASE): instead for words, instead in INSTEAD.items()}
-GENERATED = ("api.md", "osc.md")
+GENERATED = ("api.md", "osc.md")  # the first is written where asked for
 TYPES = {
     "compressor": "compressor threshold ratio side chain attack release gain reduction",
     "gate": "noise gate threshold hysteresis side chain",
@@ -143,9 +145,14 @@ def test_a_word_is_detected_in_prose_and_not_in_names() -> None:
     ]  # fmt: skip
 
 
+@cache
+def processors() -> dict[str, ProcessorInfo]:
+    return built_in().types
+
+
 def described(kind: str) -> str:
     """All that a user reads of a processor: its description, its parameters' and their choices."""
-    info = built_in().types[kind]
+    info = processors()[kind]
     return " ".join(
         [info.doc, *(f"{param.name} {param.doc} {' '.join(param.choices)}" for param in info.params)]
     ).lower()
