@@ -25,9 +25,9 @@ SERVER = (
     "urllib.request", "uvicorn.protocols.http.h11_impl",
 )  # fmt: skip
 WORKER = (
-    "antiphon.pipeline.running", "antiphon.pipeline.runners", "antiphon.pipeline.shards", "distributed.cli.dask_worker",
-    "distributed.cli.dask_scheduler", "apache_beam.runners.dask.dask_runner", "pyarrow.parquet",
-    "antiphon.cli.pipeline",
+    "antiphon_models.pipeline.running", "antiphon_models.pipeline.runners", "antiphon_models.pipeline.shards",
+    "antiphon_models.commands.pipeline", "apache_beam.runners.dask.dask_runner", "distributed.cli.dask_worker",
+    "distributed.cli.dask_scheduler", "pyarrow.parquet",
 )  # fmt: skip
 
 

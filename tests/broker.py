@@ -17,7 +17,7 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from tests.waiting import until
 
-from antiphon.bench.rig import free_port
+from antiphon_bench.rig import free_port
 
 USER, PASSWORD = "stage", "s3cret@left/right"
 WRITTEN = "s3cret%40left%2Fright"

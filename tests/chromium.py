@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.bench.chromium import BINARY, Chromium
-from antiphon.bench.chromium import BrowserTab as Tab
+from antiphon_bench.chromium import BINARY, Chromium
+from antiphon_bench.chromium import BrowserTab as Tab
 
 __all__ = ["Chromium", "Tab", "needs_chromium"]
 

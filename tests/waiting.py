@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 BUSY = 6.0
 

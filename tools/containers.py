@@ -21,7 +21,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from antiphon.bench.rig import free_port
+from antiphon_bench.rig import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 DEPLOY, OUT = ROOT / "deploy", ROOT / "dist" / "containers"

@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from antiphon.bench.rig import free_port
 from antiphon.runtime import extras
+from antiphon_bench.rig import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 from containers import ROOT, TRIES, USER, buildah, inner

@@ -83,7 +83,11 @@ def holds_what_it_should(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     for name in WANTED:
         expect(name in names, f"the wheel lacks {name}")
-    stray = sorted(n for n in names if "/tests/" in n or n.startswith(("server/", "plugins/", "models/", "tests/")))
+    stray = sorted(
+        n
+        for n in names
+        if "/tests/" in n or n.startswith(("server/", "plugins/", "models/", "tests/", "bench/", "antiphon_bench/"))
+    )
     expect(not stray, f"the wheel holds what stays in the checkout: {stray[:3]}")
 
 

@@ -109,15 +109,12 @@ def antiphon_evaluations(register: Register) -> None:
 
 
 @hookimpl
-def antiphon_benches(register: Register) -> None:
-    """Registers `denoise`."""
-    register("denoise", "antiphon_models.denoise.bench:denoise", "The denoiser beside its peers, on mixtures.")
-
-
-@hookimpl
 def antiphon_commands(cli: typer.Typer) -> None:
-    """Adds `antiphon train` and `antiphon evaluate`."""
-    from antiphon_models.commands import evaluate, train
+    """Adds `antiphon train`, `antiphon evaluate`, `antiphon dataset` and `antiphon pipeline`."""
+    from antiphon.cli.examples import epilog
+    from antiphon_models.commands import dataset, evaluate, pipeline, train
 
-    cli.command(epilog="\b\nExamples:\n  antiphon train --list\n  antiphon train denoise --minutes 110")(train.train)
-    cli.command(epilog="\b\nExamples:\n  antiphon evaluate --list\n  antiphon evaluate hum mine.wav")(evaluate.evaluate)
+    cli.command(epilog=epilog("antiphon train --list", "antiphon train denoise --minutes 110"))(train.train)
+    cli.command(epilog=epilog("antiphon evaluate --list", "antiphon evaluate hum mine.wav"))(evaluate.evaluate)
+    cli.add_typer(dataset.application())
+    cli.add_typer(pipeline.application())

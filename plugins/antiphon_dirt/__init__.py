@@ -12,9 +12,3 @@ from antiphon.api import Register, hookimpl
 def antiphon_transports(register: Register) -> None:
     """Registers `dirt`."""
     register("dirt", "antiphon_dirt.transport:DirtTransport", "Events of Tidal and other clients of SuperDirt.")
-
-
-@hookimpl
-def antiphon_benches(register: Register) -> None:
-    """Registers `dirt`."""
-    register("dirt", "antiphon_dirt.bench.entry:dirt", "Minutes of real Tidal: what was late, and where it sounded.")

@@ -8,12 +8,8 @@ def antiphon_processors(register: Register) -> None:
     def effect(name: str, kind: str, doc: str) -> None:
         register(name, f"antiphon_effects.{name}:{kind}", doc)
 
-    effect(
-        "compressor",
-        "Compressor",
-        "Compressor: reduces the level above a threshold; by a side chain as well (ducking).",
-    )
-    effect("gate", "Gate", "Noise gate: silences what is below a threshold; by a side chain as well.")
+    effect("compressor", "Compressor", "Compressor: reduces the level above a threshold; side chain for ducking.")
+    effect("gate", "Gate", "Noise gate: silences what is below a threshold; with side chain.")
     effect("eq", "Eq", "Parametric equaliser of eight bands: peak, shelf, cut, notch.")
     effect("reverb", "Reverb", "Algorithmic reverb, from a small room to a cathedral.")
     effect("drive", "Drive", "Distortion: soft or hard clipping or a wave folder, with aliases 80 dB down.")
@@ -28,16 +24,10 @@ def antiphon_processors(register: Register) -> None:
     effect(
         "convolution",
         "Convolution",
-        "Convolution reverb: any room, cabinet or filter from the file of its impulse response.",
+        "Convolution reverb: a room, cabinet or filter by the file of its impulse response.",
     )
     effect("transient", "Transient", "Transient shaper: more or less attack, more or less sustain.")
     effect("pitch", "Pitch", "Pitch shifter: transposes without changing speed; keeps formants on request.")
     effect("stretch", "Stretch", "Time stretch: slower or faster without changing pitch.")
     effect("freeze", "Freeze", "Spectral freeze: sustains the sound of a moment.")
     effect("vocoder", "Vocoder", "Vocoder: gives a carrier (a synth, a saw) the spectral envelope of a voice.")
-
-
-@hookimpl
-def antiphon_benches(register: Register) -> None:
-    doc = "The effects beside pedalboard: time a block, and null tests. --limit: blocks of each."
-    register("effects", "antiphon_effects.bench.entry:effects", doc)

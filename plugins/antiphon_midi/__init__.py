@@ -18,10 +18,3 @@ def antiphon_transports(register: Register) -> None:
 def antiphon_processors(register: Register) -> None:
     """Registers `midifile`."""
     register("midifile", "antiphon_midi.file.midifile:MidiFile", "Plays a MIDI file as notes: on the clock, in a loop.")
-
-
-@hookimpl
-def antiphon_benches(register: Register) -> None:
-    """Registers `clock`."""
-    doc = "A MIDI clock followed and led through JACK: jitter of beats and ticks."
-    register("clock", "antiphon_midi.bench.entry:clock", doc)

@@ -9,9 +9,3 @@ from antiphon.api import Register, hookimpl
 def antiphon_synths(register: Register) -> None:
     """Registers `pyo`."""
     register("pyo", "antiphon_pyo.info:pyo", "pyo's voices and a sampled piano, in a process of their own.")
-
-
-@hookimpl
-def antiphon_benches(register: Register) -> None:
-    """Registers `synth`."""
-    register("synth", "antiphon_pyo.bench.entry:synth", "Where pyo's notes begin, and what its voices cost.")

@@ -13,13 +13,3 @@ def antiphon_processors(register: Register) -> None:
         "antiphon_sampler.processor:Sampler",
         "Sampler: plays folders of sounds by notes: drums, one-shots, slices.",
     )
-
-
-@hookimpl
-def antiphon_benches(register: Register) -> None:
-    """Registers `sampler`."""
-    register(
-        "sampler",
-        "antiphon_sampler.bench.entry:sampler",
-        "What 64 voices cost, where notes begin, and 1,000 starts a second.",
-    )

@@ -9,14 +9,3 @@ from antiphon.api import Register, hookimpl
 def antiphon_synths(register: Register) -> None:
     """Registers `supercollider`."""
     register("supercollider", "antiphon_supercollider.info:supercollider", "Our SynthDefs in scsynth, over JACK.")
-
-
-@hookimpl
-def antiphon_benches(register: Register) -> None:
-    """Registers `supercollider`."""
-    register(
-        "supercollider",
-        "antiphon_supercollider.bench.entry:supercollider",
-        "scsynth through Antiphon beside a bare scsynth. --seconds: of patterns from sclang after the rest, 0 for "
-        "none, 600 as published; --limit: kills, and 50 notes each.",
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 PLUGIN = """
 import os

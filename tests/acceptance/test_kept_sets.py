@@ -18,8 +18,8 @@ import soundfile
 from tests.waiting import play_for, until
 
 import antiphon
-from antiphon.bench.rig import ServerProcess, bundle, free_port, message, ntp
 from antiphon.runtime.model_files import checksums
+from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 
 RATE = 48000
 

@@ -13,9 +13,9 @@ from pythonosc.osc_message import OscMessage
 from tests.local import graph, play, put, staged
 from tests.waiting import play_for
 
-from antiphon.bench.rig import ServerProcess, message
 from antiphon.engine.process import resampled_loop
 from antiphon.session.commands import Panic
+from antiphon_bench.rig import ServerProcess, message
 
 RATE = 48000
 THROUGH = graph({"g": "gain"}, ["in > g", "g > out"])

@@ -16,7 +16,7 @@ from tests.acceptance.test_kept_sets import again
 from tests.noteclick_home import noteclick_home
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess, bundle, message, ntp
+from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
 RATE = 48000
 GAP = 293

@@ -16,7 +16,6 @@ from tools import performances
 from tools.performances import PERFORMANCES
 from wsproto import events
 
-from antiphon.bench.rig import ServerProcess, bundle, free_port, message, ntp
 from antiphon.contract.block import StreamSpec
 from antiphon.graph import patch
 from antiphon.offline.rendering import PlayerRunner
@@ -25,6 +24,7 @@ from antiphon.plugins.loader import Loaded, load
 from antiphon.runtime import resources
 from antiphon.session.commands import Command, NoteOn, Panic, Sample
 from antiphon.wire.osc import Bundle, Message, decode
+from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 
 RATE, BLOCK = 48000, 256
 SPEC = StreamSpec(RATE, BLOCK, 2)

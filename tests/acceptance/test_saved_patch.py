@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 GOOD = 'format = 1\n[nodes.gain]\ngain = {gain}\n[wires]\n"in" = "gain"\n"gain" = "out"\n'
 

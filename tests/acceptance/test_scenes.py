@@ -8,7 +8,7 @@ import signal
 import pytest
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 
 def value(server: ServerProcess, address: str) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.bench import swap
+from antiphon_bench import swap
 
 TRIES = 3
 

@@ -16,8 +16,8 @@ import pytest
 import soundfile
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.synth.info import TOLD
+from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
 pytest.importorskip("pyo")
 RATE, BLOCK = 48000, 256

@@ -31,7 +31,7 @@ from tests.workers.served import (
     worker,
 )
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 
 def latency(server: ServerProcess) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.bench import plugins
+from antiphon_bench import plugins
 
 
 def test_figures_of_an_evaluation(tmp_path: Path) -> None:

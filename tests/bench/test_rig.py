@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from antiphon.bench.rig import free_port
+from antiphon_bench.rig import free_port
 
 
 def test_ports_that_are_asked_for_one_after_the_other_differ() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from antiphon.bench.soak import processes
+from antiphon_bench.soak import processes
 
 pytestmark = pytest.mark.real
 

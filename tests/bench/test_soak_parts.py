@@ -12,11 +12,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from antiphon.bench.soak import processes
-from antiphon.bench.soak.counters import CounterSums
-from antiphon.bench.soak.plot import Panel, svg
-from antiphon.bench.soak.run import Pace, main
 from antiphon.errors import UsageError
+from antiphon_bench.soak import processes
+from antiphon_bench.soak.counters import CounterSums
+from antiphon_bench.soak.plot import Panel, svg
+from antiphon_bench.soak.run import Pace, main
 
 ROLLUP = """5651057f1000-7fff0ec2d000 ---p 00000000 00:00 0                          [rollup]
 Rss:                2048 kB

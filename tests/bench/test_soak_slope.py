@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from antiphon.bench.soak.slope import COUNT, DRIFT, MEMORY, bins, student, trend
+from antiphon_bench.soak.slope import COUNT, DRIFT, MEMORY, bins, student, trend
 
 TIMES = [float(t) for t in range(5, 7200, 10)]
 TURN, SETTLE = 300.0, 300.0

@@ -9,8 +9,8 @@ import time
 import pytest
 from tests.waiting import until
 
-from antiphon.bench import sustained
 from antiphon.wire.osc import encode, encode_bundle
+from antiphon_bench import sustained
 
 
 def test_a_bundle_counts_with_the_time_that_it_is_due_and_a_message_alone_does_not() -> None:

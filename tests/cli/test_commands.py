@@ -18,15 +18,15 @@ import pytest
 from tests.cli.conftest import Done
 
 from antiphon import __version__
-from antiphon.bench import jackd
-from antiphon.bench.entry import BenchOptions
 from antiphon.cli import bench, completion, running_server
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors, progress, style
 from antiphon.errors import EngineError
 from antiphon.graph import patch_list
-from antiphon.plugins import registry
 from antiphon.runtime import extras, paths
+from antiphon_bench import command, jackd
+from antiphon_bench.entry import Bench, BenchOptions
+from antiphon_bench.table import OF_PLUGINS, OWN
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
@@ -34,6 +34,8 @@ COMMANDS = [
     *(group.typer_instance.info.name for group in application().registered_groups),  # type: ignore[union-attr]
     "train",  # the models' own, by `antiphon_commands`
     "evaluate",
+    "dataset",
+    "pipeline",
 ]
 Run = Callable[..., Done]
 
@@ -447,15 +449,26 @@ def test_the_time_left_goes_by_the_pace_until_now(done: int, said: str) -> None:
 
 def test_every_bench_says_how_long_it_takes() -> None:
     asked = BenchOptions(0.0, Path(), 1, 0, 2.0, Path())
-    every = {**bench.BENCHES, **{name: make() for name, make in registry.factories("benches").items()}}
+    every = {**OWN, **OF_PLUGINS}
     assert {"osc", "synth", "supercollider"} <= every.keys()
     for name, found in every.items():
-        said = bench.announced(name, found.seconds(asked))
+        said = command.announced(name, found.seconds(asked))
         assert re.search(r"takes about \d+ (s|minutes) on two idle cores$|; --limit N processes at most N$", said)
     osc = every["osc"]
-    assert bench.announced("osc", osc.seconds(asked)).startswith("bench osc takes about 2 minutes")
+    assert command.announced("osc", osc.seconds(asked)).startswith("bench osc takes about 2 minutes")
     short = osc.seconds(BenchOptions(5.0, Path(), 1, 0, 2.0, Path()))
-    assert bench.announced("osc", short).startswith("bench osc takes about 20 s")
+    assert command.announced("osc", short).startswith("bench osc takes about 20 s")
+
+
+def test_an_installation_says_that_benches_run_from_a_clone(antiphon: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "COMMAND", "antiphon_bench.nowhere")
+    done = antiphon("bench", "osc", "--seconds", "2")
+    assert done.code == 2
+    assert done.complaint == (
+        "the bench osc is not part of an installation; it runs from a clone of Antiphon's repository: "
+        "make bench NAME=osc"
+    )
+    assert "in a clone of the project" in antiphon("bench", "--help").out
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -467,12 +480,12 @@ def test_a_signal_ends_the_jackd_of_a_bench(
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
 
-    def run(_asked: bench.Asked) -> None:
+    def run(_asked: BenchOptions) -> None:
         with jackd.dummy(48000, 256):
             os.kill(os.getpid(), number)
             signal.pause()
 
-    monkeypatch.setitem(bench.BENCHES, "engine", bench.Bench(run, lambda _: 300.0))
+    monkeypatch.setitem(OWN, "engine", Bench(run, lambda _: 300.0))
     done = antiphon("bench", "engine")
     assert done.code == 128 + number
     assert done.err.splitlines()[0] == "bench engine takes about 5 minutes on two idle cores"
@@ -498,7 +511,7 @@ def test_an_import_that_fails_in_a_command_is_a_sentence(antiphon: Run, monkeypa
     def run(_asked: BenchOptions) -> None:
         raise ModuleNotFoundError(f"No module named {module!r}", name=module)
 
-    monkeypatch.setitem(bench.BENCHES, "engine", bench.Bench(run, lambda _: 10.0))
+    monkeypatch.setitem(OWN, "engine", Bench(run, lambda _: 10.0))
     done = antiphon("bench", "engine")
     said = "this command needs scipy, which is not installed; `pip install 'antiphon[training]'` installs it"
     assert (done.code, done.err.splitlines()[1:]) == (2, [f"antiphon: {said}"])

@@ -12,8 +12,8 @@ import pytest
 import typer
 from tests.docs.test_commands import furnish, looked_at, only_parsed
 
-from antiphon.bench.rig import ServerProcess
 from antiphon.cli.commands import application
+from antiphon_bench.rig import ServerProcess
 
 BEFORE = {
     "antiphon library similar Music/night.flac -n 5": "antiphon library analyse",

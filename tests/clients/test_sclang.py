@@ -11,7 +11,7 @@ from tests.clients.conftest import QUARK, Run
 from tests.noteclick_home import PATCH, noteclick_home
 from tests.waiting import play_for
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 HERE = Path(__file__).parent

@@ -11,7 +11,7 @@ import soundfile
 from tests.clients.conftest import Run
 from tests.real.conftest import Jackd, jackd  # noqa: F401 - a fixture
 
-from antiphon.bench.rig import ServerProcess, free_port
+from antiphon_bench.rig import ServerProcess, free_port
 
 pytestmark = pytest.mark.real
 HERE = Path(__file__).parent

@@ -13,11 +13,11 @@ from tests.datasets.trees import TREES, score, sound, table, text
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.datasets.annotations import AnnotatedBeat, AnnotatedSpan, MusicAnnotations, annotations_of, key_of
-from antiphon.datasets.checking import check
-from antiphon.datasets.layouts import SIGNS, listing_of
-from antiphon.datasets.records import Item
 from antiphon.errors import FileError
+from antiphon_models.datasets.annotations import AnnotatedBeat, AnnotatedSpan, MusicAnnotations, annotations_of, key_of
+from antiphon_models.datasets.checking import check
+from antiphon_models.datasets.layouts import SIGNS, listing_of
+from antiphon_models.datasets.records import Item
 
 
 def items(name: str, root: Path) -> dict[str, Item]:

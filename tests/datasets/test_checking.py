@@ -12,11 +12,11 @@ from tests.datasets.trees import TREES, cut, score, sound
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.datasets.checking import check
-from antiphon.datasets.examination import fault_of
-from antiphon.datasets.layouts import NAMES, layout_of
-from antiphon.datasets.splitting import split_of
 from antiphon.errors import FileError, UsageError
+from antiphon_models.datasets.checking import check
+from antiphon_models.datasets.examination import fault_of
+from antiphon_models.datasets.layouts import NAMES, layout_of
+from antiphon_models.datasets.splitting import split_of
 
 runner = CliRunner()
 app = application()

@@ -17,11 +17,11 @@ from tests.datasets.trees import sound
 from typer.testing import CliRunner
 
 from antiphon.cli.commands import application
-from antiphon.datasets import freesound
-from antiphon.datasets.checking import check
-from antiphon.datasets.freesound import KEY, Freesound, FreesoundSearch, key_from
-from antiphon.datasets.layouts.searched import listing
 from antiphon.errors import FileError, UsageError
+from antiphon_models.datasets import freesound
+from antiphon_models.datasets.checking import check
+from antiphon_models.datasets.freesound import KEY, Freesound, FreesoundSearch, key_from
+from antiphon_models.datasets.layouts.searched import listing
 
 SECRET = "k3yOfATest"
 

@@ -18,7 +18,7 @@ NAMES = [(module, name) for module in reference.modules() for name in reference.
 TORCH = {"antiphon.api.networks", "antiphon.api.training"} & set(reference.modules())
 TEMPLATES = ROOT / "server" / "antiphon" / "newplugin" / "templates"
 SOURCES = [
-    *(path for path in sorted((ROOT / "plugins").rglob("*.py")) if not {"tests", "bench"} & set(path.parts)),
+    *(path for path in sorted((ROOT / "plugins").rglob("*.py")) if "tests" not in path.parts),
     *(path for path in sorted(TEMPLATES.rglob("*.txt")) if not path.name.endswith(".md.txt")),
 ]
 

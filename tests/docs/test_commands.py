@@ -28,7 +28,6 @@ from tests.commands import COMMAND, PAGES, ROOT, blocks, inline, text, typed
 from tests.datasets import trees
 from tests.docs import results
 
-from antiphon.bench.rig import ServerProcess
 from antiphon.cli.commands import application
 from antiphon.cli.files.run import read_settings
 from antiphon.contract import catalog as catalogs
@@ -36,6 +35,7 @@ from antiphon.io.midi_song import MidiNote, MidiTrack
 from antiphon.io.midifile import write
 from antiphon.plugins import loader
 from antiphon.workers import devices
+from antiphon_bench.rig import ServerProcess
 
 RATE = 48000
 PATCHES = {

@@ -17,7 +17,7 @@ import pytest
 import soundfile
 from tests.waiting import complaints
 
-from antiphon.bench.rig import ServerProcess, message
+from antiphon_bench.rig import ServerProcess, message
 
 QUICK = 0.1
 """Seconds of processor time within which control answers the next good message, whatever came before."""

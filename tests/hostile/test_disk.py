@@ -15,7 +15,7 @@ import soundfile
 from tests.hostile.conftest import Antiphon, answered, listed
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 
 @pytest.fixture

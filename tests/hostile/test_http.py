@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from tests.hostile.conftest import LIMIT, ask_ping, listed, used
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 PATIENCE = 5.0
 

@@ -12,7 +12,7 @@ import soundfile
 from tests.hostile.conftest import answered, children, listed, resident
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 
 @pytest.fixture(scope="module")

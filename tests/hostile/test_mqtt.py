@@ -11,7 +11,7 @@ from tests.broker import Client, Mosquitto, mosquitto
 from tests.hostile.conftest import answered, ask_ping
 from tests.waiting import complaints, until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 TOPICS = (
     "antiphon/{}/gain/set", "antiphon/gain/{}/set", "antiphon/{}/{}/set", "antiphon/gain/gain/set",

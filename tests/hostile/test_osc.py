@@ -12,8 +12,8 @@ import pytest
 from tests.hostile.conftest import answered, children, resident
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.wire.osc import encode
+from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 
 
 @pytest.fixture

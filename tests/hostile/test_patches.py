@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.hostile.conftest import LIMIT, PROMPT, Antiphon, answered, ask_ping, listed, resident, used
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 GOOD = 'format = 1\nname = "x"\n[nodes.gain]\n[wires]\n"in" = "gain"\n"gain" = "out"\n'
 

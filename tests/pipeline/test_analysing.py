@@ -20,10 +20,10 @@ from tests.waiting import until
 from antiphon.errors import FileError
 from antiphon.library import analysing, scanning
 from antiphon.library.catalogue import Catalogue
-from antiphon.pipeline.analysing import new_sounds
-from antiphon.pipeline.catalogue_import import take_in
-from antiphon.pipeline.running import run
-from antiphon.pipeline.settings import PipelineSettings, load
+from antiphon.library.shard_import import take_in
+from antiphon_models.pipeline.analysing import new_sounds
+from antiphon_models.pipeline.running import run
+from antiphon_models.pipeline.settings import PipelineSettings, load
 
 EXTRA = importlib.util.find_spec("apache_beam") and importlib.util.find_spec("pyarrow")
 NAMES = ["fingerprint", "genre", "loudness"]

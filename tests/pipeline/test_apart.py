@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from antiphon.errors import FileError, UsageError
-from antiphon.pipeline.apart import ParentLink, run_apart
+from antiphon_models.pipeline.apart import ParentLink, run_apart
 
 
 def counts(link: ParentLink, most: int) -> None:

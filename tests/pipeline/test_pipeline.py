@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from tests.datasets.trees import TREES, sound
 
-from antiphon.contract.mel import LogMel, LogMelStream, MelSettings
 from antiphon.errors import FileError, UsageError
 from antiphon.io.decode import FileStalled
-from antiphon.pipeline.gathering import ITEMS, gather, read_items, shard_of
-from antiphon.pipeline.running import shard_tasks
-from antiphon.pipeline.settings import PreprocessSettings, chosen_steps, load
-from antiphon.pipeline.shards import file_digest, read_again
+from antiphon.signal.mel import LogMel, LogMelStream, MelSettings
+from antiphon_models.pipeline.gathering import ITEMS, gather, read_items, shard_of
+from antiphon_models.pipeline.running import shard_tasks
+from antiphon_models.pipeline.settings import PreprocessSettings, chosen_steps, load
+from antiphon_models.pipeline.shards import file_digest, read_again
 
 TOML = 'name = "two"\n[gather]\ndataset = "folder"\npath = "sounds"\n'
 

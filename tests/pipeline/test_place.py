@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from antiphon.errors import FileError
-from antiphon.pipeline.place import claimed, remove_others
 from antiphon.runtime.paths import temporary_beside, write_atomic
+from antiphon_models.pipeline.place import claimed, remove_others
 
 
 @dataclass(frozen=True)

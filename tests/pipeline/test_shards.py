@@ -16,11 +16,11 @@ import pytest
 from tests.datasets.trees import sound
 from tests.waiting import until
 
-from antiphon.datasets.splitting import split_of
-from antiphon.pipeline.gathering import gather
-from antiphon.pipeline.running import run, shard_tasks
-from antiphon.pipeline.settings import load
-from antiphon.pipeline.shards import compute, is_done, spectrograms
+from antiphon_models.datasets.splitting import split_of
+from antiphon_models.pipeline.gathering import gather
+from antiphon_models.pipeline.running import run, shard_tasks
+from antiphon_models.pipeline.settings import load
+from antiphon_models.pipeline.shards import compute, is_done, spectrograms
 
 EXTRA = importlib.util.find_spec("apache_beam") and importlib.util.find_spec("pyarrow")
 pytestmark = [
@@ -93,7 +93,7 @@ def workers_of(run: int) -> list[int]:
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
-            if b"antiphon.pipeline.beam_worker" in (place / "cmdline").read_bytes():
+            if b"antiphon_models.pipeline.beam_worker" in (place / "cmdline").read_bytes():
                 starter = int((place / "stat").read_text().rsplit(")", 1)[1].split()[1])
                 if int(Path(f"/proc/{starter}/stat").read_text().rsplit(")", 1)[1].split()[1]) == run:
                     found.append(int(place.name))

@@ -14,13 +14,13 @@ from tests import audio
 from tests.waiting import comes
 
 from antiphon.errors import FileError, UsageError, WireError
-from antiphon.pipeline import stream as stream_module
-from antiphon.pipeline import watching
-from antiphon.pipeline.arrivals import Arrival, FolderWatch, is_written, within
-from antiphon.pipeline.journal import ResultJournal
-from antiphon.pipeline.settings import WatchSettings, load
-from antiphon.pipeline.stream import SoundStream, StreamCounts, WaitingSound
-from antiphon.pipeline.stream_mqtt import PASSWORD, broker_of
+from antiphon_models.pipeline import stream as stream_module
+from antiphon_models.pipeline import watching
+from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, is_written, within
+from antiphon_models.pipeline.journal import ResultJournal
+from antiphon_models.pipeline.settings import WatchSettings, load
+from antiphon_models.pipeline.stream import SoundStream, StreamCounts, WaitingSound
+from antiphon_models.pipeline.stream_mqtt import PASSWORD, broker_of
 
 
 def arrived(watch: FolderWatch, now: float, room: int = 100) -> tuple[list[str], int]:

@@ -16,7 +16,6 @@ import pytest
 from tests.cli.conftest import Done
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.contract import hookspecs
@@ -25,6 +24,7 @@ from antiphon.errors import PluginError
 from antiphon.plugins import hook_lists, loader
 from antiphon.plugins.dispatcher import HookDispatcher
 from antiphon.runtime import paths
+from antiphon_bench.rig import ServerProcess
 
 LOG = "ANTIPHON_TEST_HOOKS_LOG"
 INSTALLED, OWN, PLAYS, BREAKS = "antiphon_wobble", "wabble", "plays_only", "breaks"
@@ -79,7 +79,7 @@ def antiphon_analyses(register):
 
 @hookimpl
 def antiphon_benches(register):
-    from antiphon.bench.entry import Bench
+    from antiphon_bench.entry import Bench
     def run(asked):
         typer.echo(f"NAME measured {asked.seconds:g}")
     register("NAME", lambda: Bench(run, lambda asked: 5.0))

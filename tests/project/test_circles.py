@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-TOPS = ("server", "plugins", "models")
+TOPS = ("server", "plugins", "models", "bench")
 Arrows = Mapping[str, set[str]]
 
 

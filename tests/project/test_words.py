@@ -120,7 +120,9 @@ def advice(place: str, lines: Iterator[tuple[int, str]]) -> list[str]:
 
 
 # strings in models/ hold sentences to be spoken by a synthesiser: material on which the weights depend
-@pytest.mark.parametrize(("folder", "strings"), [("server", True), ("plugins", True), ("models", False)])
+@pytest.mark.parametrize(
+    ("folder", "strings"), [("server", True), ("plugins", True), ("models", False), ("bench", True)]
+)
 def test_code_has_none(folder: str, strings: bool) -> None:
     bad = []
     for path in sorted((ROOT / folder).rglob("*.py")):

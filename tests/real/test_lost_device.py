@@ -10,7 +10,7 @@ import pytest
 from tests.real.conftest import NAME, _wait_for, alone
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 

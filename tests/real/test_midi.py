@@ -18,7 +18,7 @@ from tests.real.conftest import NAME, Jackd, _wait_for
 from tests.real.keyboard import Keyboard
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 JACK = "mido.backends.rtmidi/UNIX_JACK"

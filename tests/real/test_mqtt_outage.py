@@ -13,7 +13,7 @@ import pytest
 from tests.broker import Client, Mosquitto, mosquitto
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 

@@ -10,8 +10,8 @@ import pytest
 from tests.real.conftest import Jackd
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess
 from antiphon.supervisor import watchdog
+from antiphon_bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 

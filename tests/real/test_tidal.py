@@ -13,9 +13,9 @@ import soundfile
 from tests import audio
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess, free_port
-from antiphon_dirt.bench.stage import TidalStage, onset_errors, tidal_stage
-from antiphon_dirt.bench.tidal import TidalError, TidalProcess, blocks, tidal_problem
+from antiphon_bench.dirt.stage import TidalStage, onset_errors, tidal_stage
+from antiphon_bench.dirt.tidal import TidalError, TidalProcess, blocks, tidal_problem
+from antiphon_bench.rig import ServerProcess, free_port
 
 pytestmark = pytest.mark.real
 

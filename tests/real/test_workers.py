@@ -37,7 +37,7 @@ from tests.workers.served import (
     worker,
 )
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 pytestmark = pytest.mark.real
 
@@ -224,7 +224,7 @@ def test_a_server_that_ends_leaves_no_worker_though_one_is_stopped_and_one_given
 
 @undisturbed
 def test_a_restart_takes_over_from_a_killed_supervisor_and_its_workers(tmp_path: Path) -> None:
-    from antiphon.bench.rig import free_port
+    from antiphon_bench.rig import free_port
 
     place, ports = home(tmp_path, sound(4.0), "echo"), ["--osc-port", str(free_port()), "--http-port", str(free_port())]
     options = ["--audio", "headless", "--block", str(BLOCK), "--patch", str(place / "faulty.toml"), *ports]

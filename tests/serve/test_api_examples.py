@@ -28,13 +28,13 @@ from tests import audio
 from tests.commands import blocks
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess
 from antiphon.cli.commands import application
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
 from antiphon.web.api import examples, openapi
 from antiphon.web.api.openapi import Operation
 from antiphon.web.api.schemas import ref
+from antiphon_bench.rig import ServerProcess
 
 RATE, SECONDS, HERTZ = 48000, 3.5, 220.0
 NEEDS_LAN = {"get_phone": "tests/web/test_lan.py has such a server"}

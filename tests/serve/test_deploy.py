@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 NAME = "studio.example"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 RATE = 48000
 

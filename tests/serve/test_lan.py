@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess
 from antiphon.cli import approve, running_server
+from antiphon_bench.rig import ServerProcess
 
 OPTIONS = ("--lan", "--announce", "none", "--audio", "headless", "--patch", "through", "--synth", "null")
 

@@ -9,9 +9,9 @@ import pytest
 import soundfile
 from tests.chromium import Chromium, needs_chromium
 
-from antiphon.bench.rig import ServerProcess
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
+from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, needs_chromium]
 TYPED = """(() => { const field = document.querySelector('.search input'); field.value = 'sine';

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess, free_port
+from antiphon_bench.rig import ServerProcess, free_port
 
 SCRIPT = """\
 from antiphon.live import *

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 RATE = 48000
 INIT = """

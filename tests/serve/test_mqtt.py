@@ -12,7 +12,7 @@ import pytest
 from tests.broker import PASSWORD, USER, WRITTEN, Client, Mosquitto, mosquitto
 from tests.waiting import complaints, until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 OPTIONS = ("--audio", "headless", "--patch", "through")
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 AXE = Path(__file__).parents[2] / "page/node_modules/axe-core/axe.min.js"
 NO_AXE = "axe-core is missing: make page" if shutil.which("npm") else "axe-core comes by npm, and npm is not installed"

@@ -15,8 +15,8 @@ from tests.chromium import Chromium, Tab, needs_chromium
 from tests.serve.test_page import LISTEN, PATCH, READY
 from tests.web.test_openapi import server_thread
 
-from antiphon.bench.rig import ServerProcess
 from antiphon.web.page import files
+from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, needs_chromium]
 

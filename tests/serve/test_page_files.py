@@ -15,7 +15,7 @@ import soundfile
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 pytestmark = [pytest.mark.real, needs_chromium]
 

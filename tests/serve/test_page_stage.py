@@ -12,11 +12,11 @@ import pytest
 from tests.chromium import Chromium, Tab, needs_chromium
 from tests.waiting import until
 
-from antiphon.bench.rig import ServerProcess, message
 from antiphon.cli import running_server
 from antiphon.io.listening import local_addresses
 from antiphon.runtime.token import load_token
 from antiphon.web.page.phone import qr_rows
+from antiphon_bench.rig import ServerProcess, message
 
 pytestmark = [pytest.mark.real, needs_chromium]
 

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 RATE, BLOCK = 48000, 256
 TEMPO = 240.0

@@ -13,8 +13,8 @@ from prompt_toolkit.input import create_pipe_input
 from prompt_toolkit.output import DummyOutput
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess
 from antiphon.cli.repl.conversation import PROMPT, Repl, converse, panic_key
+from antiphon_bench.rig import ServerProcess
 
 F12 = "\x1b[24~"
 

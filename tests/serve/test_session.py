@@ -13,7 +13,7 @@ import numpy as np
 import soundfile
 from tests.waiting import play_for
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 RATE = 48000
 

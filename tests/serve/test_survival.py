@@ -16,8 +16,8 @@ import pytest
 import soundfile
 from tests.waiting import BUSY, complaints, play_for, until
 
-from antiphon.bench.rig import ServerProcess, free_port
 from antiphon.supervisor import watchdog
+from antiphon_bench.rig import ServerProcess, free_port
 
 RATE, BLOCK = 48000, 256
 

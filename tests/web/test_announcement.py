@@ -16,11 +16,11 @@ import pytest
 from tests.waiting import comes
 from tests.zeroconfs import LOOPBACK, PATIENCE, watching
 
-from antiphon.bench.rig import ServerProcess, free_port
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import ServeSettings
 from antiphon.web.oscquery import announcement
 from antiphon.web.oscquery.announcement import OSC, OSCQUERY, Announcement, host_name, instance_name
+from antiphon_bench.rig import ServerProcess, free_port
 
 
 @asynccontextmanager

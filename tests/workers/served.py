@@ -24,7 +24,7 @@ import soundfile
 from tests.waiting import until
 from tests.workers import faulty
 
-from antiphon.bench.rig import ServerProcess, message
+from antiphon_bench.rig import ServerProcess, message
 
 RATE, HOP, FADE = faulty.RATE, faulty.HOP, 480
 BLOCK, LATENCY = 1024, 3 * HOP

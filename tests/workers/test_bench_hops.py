@@ -11,8 +11,8 @@ torch = pytest.importorskip("torch")
 
 from tests.workers.networks import as_it_was
 
-from antiphon.bench.workers import cuda, hops
-from antiphon.bench.workers.grumask import BANDS, BINS, GruMask, bands
+from antiphon_bench.workers import cuda, hops
+from antiphon_bench.workers.grumask import BANDS, BINS, GruMask, bands
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,5 @@
-"""The commands `antiphon train` and `antiphon evaluate`, which `antiphon_commands` adds to the command line.
+"""The commands `train`, `evaluate`, `dataset` and `pipeline`, which `antiphon_commands` adds to the command line.
 
-They may import `learning`, and of the command line its progress bar and completion; models come by their hooks.
+They may import `learning`, `pipeline` and `datasets`, and of the command line what its own commands share; models come
+by their hooks.
 """

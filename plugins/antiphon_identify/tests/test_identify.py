@@ -11,11 +11,11 @@ import soundfile
 import soxr
 
 from antiphon.contract.analysis import plain_result
-from antiphon.contract.landmarks import pack_landmarks, unpack_landmarks
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identification.identifying import IdentifiedFile, identified
 from antiphon.library.identification.shards import FOLDER, updated
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
+from antiphon.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun
 
 SONGS = 6

@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from antiphon.contract.block import Block, Samples, StreamSpec
     from antiphon.contract.file_use import FileUse
     from antiphon.contract.params import Param, Value
-    from antiphon.contract.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
     from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
     from antiphon.contract.processor import IO, PEDAL, BlockTime, Event, Processor
+    from antiphon.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
 
 __all__ = [
     "AUDIO_IN",
@@ -91,7 +91,7 @@ _LAZY = {
     "antiphon.contract.block": ("Block", "Samples", "StreamSpec"),
     "antiphon.contract.file_use": ("FileUse",),
     "antiphon.contract.params": ("Param", "Value"),
-    "antiphon.contract.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
+    "antiphon.signal.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
     "antiphon.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
     "antiphon.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
 }

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from antiphon.contract.classifier_file import ClassifierDetails, classifiers_folder
-from antiphon.contract.classifier_session import ClassifierFile
-from antiphon.contract.onnx_wire import check as check_onnx
-from antiphon.contract.onnx_wire import looks_like as looks_like_onnx
+from antiphon.classifiers.classifier_file import ClassifierDetails, classifiers_folder
+from antiphon.classifiers.classifier_session import ClassifierFile
+from antiphon.classifiers.onnx_wire import check as check_onnx
+from antiphon.classifiers.onnx_wire import looks_like as looks_like_onnx
 from antiphon.runtime.model_files import ModelError
 from antiphon.runtime.model_files import entry as manifest_entry
 from antiphon.runtime.model_files import weights as read_weights

@@ -56,7 +56,6 @@ def register(app: typer.Typer) -> None:
     from antiphon.cli import (
         approve,
         bench,
-        dataset,
         deploy,
         devices,
         doctor,
@@ -67,7 +66,6 @@ def register(app: typer.Typer) -> None:
         newplugin,
         osc,
         patches,
-        pipeline,
         play,
         plugins,
         qr,
@@ -88,8 +86,6 @@ def register(app: typer.Typer) -> None:
     app.command()(replay.replay)
     app.command()(surface.surface)
     app.add_typer(library.application())
-    app.add_typer(dataset.application())
-    app.add_typer(pipeline.application())
     app.add_typer(deploy.application())
     app.command(context_settings=osc.CONTEXT)(osc.osc)
     app.command()(monitor.monitor)
@@ -101,7 +97,7 @@ def register(app: typer.Typer) -> None:
     models.register(app)
     app.command()(devices.devices)
     app.command()(doctor.doctor)
-    app.command(cls=bench.BenchCommand)(bench.bench)
+    bench.register(app)
     approve.register(app)
     qr.register(app)
     give_short_helps(app)

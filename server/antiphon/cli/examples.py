@@ -51,12 +51,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "library map": ("antiphon library map --png map.png",),
     "library learn": ("antiphon library learn playlists",),
     "library personality": ("antiphon library personality",),
-    "dataset check": ("antiphon dataset check gtzan GTZAN",),
-    "dataset items": ("antiphon dataset items gtzan GTZAN",),
-    "dataset list": ("antiphon dataset list",),
-    "dataset fetch": ('antiphon dataset fetch freesound "rain on leaves" rain --longest 20',),
-    "pipeline run": ("antiphon pipeline run pipeline.toml",),
-    "pipeline watch": ("antiphon pipeline watch watch.toml",),
     "deploy check": ("antiphon deploy check http://127.0.0.1:4401",),
 }
 """By the words of the command."""
@@ -75,4 +69,9 @@ def give_examples(app: typer.Typer, path: str = "") -> None:
     for command in app.registered_commands:
         name = command.name or (command.callback.__name__ if command.callback is not None else "")
         if lines := EXAMPLES.get(f"{path}{name}"):
-            command.epilog = "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+            command.epilog = epilog(*lines)
+
+
+def epilog(*lines: str) -> str:
+    """The end of a command's help: its examples."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 from antiphon.contract.block import Samples
-from antiphon.contract.landmarks import pack_landmarks
 from antiphon.errors import PluginError
+from antiphon.signal.landmarks import pack_landmarks
 
 QuantityKind: TypeAlias = Literal["number", "text", "times", "spans", "vector", "numbers", "labels", "landmarks"]
 """number: a float. text: a string. times: seconds, ascending. spans: [start s, end s, label]. vector: floats, of one
@@ -137,7 +137,7 @@ def plain_result(name: str, analysis: Analysis, values: Mapping[str, Any]) -> di
         values: What its run gave.
 
     Returns:
-        By quantity its value, of floats, strings and lists; landmarks as bytes (`contract.landmarks`).
+        By quantity its value, of floats, strings and lists; landmarks as bytes (`signal.landmarks`).
 
     Raises:
         PluginError: A quantity is missing or not of its kind.

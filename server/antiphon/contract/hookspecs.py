@@ -63,7 +63,7 @@ def antiphon_evaluations(register: Register) -> None:
 
 @hookspec
 def antiphon_benches(register: Register) -> None:
-    """Registers benches: factories of `antiphon.bench.entry.Bench`."""
+    """Registers benches: factories of `antiphon_bench.entry.Bench`."""
 
 
 @hookspec

@@ -14,8 +14,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import frequency
 from antiphon.demo.melody_loop import BEAT, BPM, FRAMES, RATE, made_once, write
+from antiphon.signal.pitch import frequency
 
 NAME = "demo-hum-3.wav"
 """To be increased with every change of the loop: a cached file of that number is used unchecked."""

@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.contract.pitch import frequency
 from antiphon.errors import FileError
 from antiphon.runtime import paths
+from antiphon.signal.pitch import frequency
 
 RATE = 48000
 BPM = 90

@@ -186,11 +186,9 @@ def model_files() -> Iterator[Finding]:
 
 def pipeline() -> Iterator[Finding]:
     """The extras of `antiphon pipeline`: what computes shards, and the frameworks that train."""
-    from antiphon.pipeline.training.frameworks import FRAMEWORKS, missing
-
     lacking = ["pipeline"] if extras.missing(["apache_beam", "pyarrow"]) else []
-    lacking += [name for name, framework in FRAMEWORKS.items() if missing(framework)]
-    trains = [name for name in FRAMEWORKS if name not in lacking]
+    lacking += [name for name, modules in extras.FRAMEWORKS.items() if extras.missing(modules)]
+    trains = [name for name in extras.FRAMEWORKS if name not in lacking]
     text = f"trains with {', '.join(trains) or 'nothing'}" if "pipeline" not in lacking else "not installed"
     if lacking:
         text += f"; extras that are not installed: {', '.join(lacking)}"

@@ -34,6 +34,13 @@ EXTRAS = {
     "torch": "models",
 }
 """By module, the extra of pyproject.toml that brings it; where several do, the smallest."""
+FRAMEWORKS = {
+    "sklearn": ("sklearn", "onnx", "onnxruntime"),
+    "torch": ("torch", "onnx", "onnxruntime"),
+    "keras": ("tensorflow", "keras", "tf2onnx", "onnxruntime"),
+    "fastai": ("fastai", "torch", "onnx", "onnxruntime"),
+}
+"""By extra, the modules of a framework that `antiphon pipeline run` trains with, and of what plays its classifiers."""
 
 
 def missing(modules: Iterable[str]) -> list[str]:

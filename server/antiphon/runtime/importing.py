@@ -69,7 +69,13 @@ def take_modules(name: str) -> dict[str, ModuleType]:
 
 
 def see_checkout_plugins() -> None:
-    """Adds the plugins of a working tree to `sys.path` if they are not installed."""
-    root = resources.checkout()
-    if root is not None and importlib.util.find_spec("antiphon_utilities") is None:
-        sys.path += [str(root / "plugins"), str(root / "models")]
+    """Adds the plugins, models and benches of a working tree to `sys.path` where they are not installed."""
+    if (root := resources.checkout()) is None:
+        return
+    for folder, package in (
+        ("plugins", "antiphon_utilities"),
+        ("models", "antiphon_models"),
+        ("bench", "antiphon_bench"),
+    ):
+        if importlib.util.find_spec(package) is None:
+            sys.path.append(str(root / folder))

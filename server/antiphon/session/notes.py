@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from antiphon.contract.catalog import Catalog
-from antiphon.contract.pitch import named_note
 from antiphon.errors import MissingArgument, UsageError, WireError
 from antiphon.graph.graph import End, Graph
 from antiphon.runtime.shortening import shorten
@@ -35,6 +34,7 @@ from antiphon.session.commands import (
     When,
 )
 from antiphon.session.play import LAST
+from antiphon.signal.pitch import named_note
 
 HIGHEST = 127
 CHANNELS = 16

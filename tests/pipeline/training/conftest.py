@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.contract.mel import MelSettings
-from antiphon.pipeline.gathering import SourceItem
-from antiphon.pipeline.settings import TrainSettings
-from antiphon.pipeline.training import excerpts
-from antiphon.pipeline.training.excerpts import TrainingSet, make_set
-from antiphon.pipeline.training.learning import LearningJob
+from antiphon.signal.mel import MelSettings
+from antiphon_models.pipeline.gathering import SourceItem
+from antiphon_models.pipeline.settings import TrainSettings
+from antiphon_models.pipeline.training import excerpts
+from antiphon_models.pipeline.training.excerpts import TrainingSet, make_set
+from antiphon_models.pipeline.training.learning import LearningJob
 
 BANDS, LABELS = 16, ("calm", "loud", "odd")
 MEL = MelSettings(rate=8000, window=256, hop=128, bands=BANDS, low=30.0, high=4000.0)

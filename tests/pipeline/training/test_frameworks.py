@@ -14,16 +14,16 @@ import pytest
 import soundfile
 from tests.waiting import until
 
-from antiphon.contract.classifier_file import MODEL, read_details
-from antiphon.contract.classifier_session import ClassifierFile
+from antiphon.classifiers.classifier_file import MODEL, read_details
+from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.library import analyses as registered
 from antiphon.library.analyses import analyse_file
-from antiphon.pipeline.running import run
-from antiphon.pipeline.settings import load
-from antiphon.pipeline.training.checkpoint import read_state
-from antiphon.pipeline.training.excerpts import read_set
-from antiphon.pipeline.training.frameworks import FRAMEWORKS, missing
-from antiphon.pipeline.training.tensorboard_log import FILE as LOG_FILE
+from antiphon_models.pipeline.running import run
+from antiphon_models.pipeline.settings import load
+from antiphon_models.pipeline.training.checkpoint import read_state
+from antiphon_models.pipeline.training.excerpts import read_set
+from antiphon_models.pipeline.training.frameworks import FRAMEWORKS, missing
+from antiphon_models.pipeline.training.tensorboard_log import FILE as LOG_FILE
 
 MISSING = [name for framework in FRAMEWORKS.values() if (name := missing(framework))]
 MISSING += [name for name in ("apache_beam", "pyarrow", "tensorboard") if importlib.util.find_spec(name) is None]

@@ -10,21 +10,22 @@ import numpy as np
 import pytest
 from tests.pipeline.training.conftest import MEL, SETTINGS, several
 
-from antiphon.contract.classifier_file import DETAILS, MODEL, read_details
-from antiphon.contract.classifier_session import ClassifierFile
+from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
+from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.errors import FileError
-from antiphon.pipeline.training import learning
-from antiphon.pipeline.training.checkpoint import FILE, read_state
-from antiphon.pipeline.training.evaluation import evaluate
-from antiphon.pipeline.training.excerpts import EpochBatches
-from antiphon.pipeline.training.frameworks import FRAMEWORKS
-from antiphon.pipeline.training.learning import LearningJob, average, is_trained, learn
-from antiphon.pipeline.training.network import NetworkShape
-from antiphon.pipeline.training.trainer import TrainerTask, make_trainer
+from antiphon.runtime import extras
+from antiphon_models.pipeline.training import learning
+from antiphon_models.pipeline.training.checkpoint import FILE, read_state
+from antiphon_models.pipeline.training.evaluation import evaluate
+from antiphon_models.pipeline.training.excerpts import EpochBatches
+from antiphon_models.pipeline.training.frameworks import FRAMEWORKS
+from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained, learn
+from antiphon_models.pipeline.training.network import NetworkShape
+from antiphon_models.pipeline.training.trainer import TrainerTask, make_trainer
 
 
 def need(name: str) -> None:
-    for module in (*FRAMEWORKS[name].modules, "onnxruntime"):
+    for module in extras.FRAMEWORKS[name]:
         pytest.importorskip(module)
 
 

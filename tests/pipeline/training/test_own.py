@@ -49,7 +49,7 @@ def graph(outputs: int = 2, halves_in: str = "") -> bytes:
 
 
 def write(folder: Path, model: bytes, **change: object) -> Path:
-    from antiphon.contract.classifier_file import digest_of
+    from antiphon.classifiers.classifier_file import digest_of
 
     about = {
         "version": 1, "name": folder.name, "framework": "none", "labels": LABELS, "frames": FRAMES,

@@ -11,18 +11,19 @@ import numpy as np
 import pytest
 from tests.pipeline.test_pipeline import TOML, written
 
-from antiphon.contract.classifier_file import DETAILS, MODEL, read_details
+from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
 from antiphon.errors import FileError, UsageError
 from antiphon.library.map.picture import png
-from antiphon.pipeline.running import run
-from antiphon.pipeline.settings import TrainSettings, load
-from antiphon.pipeline.training import deployment
-from antiphon.pipeline.training.confusion import picture
-from antiphon.pipeline.training.deployment import check_name, deploy, install
-from antiphon.pipeline.training.evaluation import evaluate, notes_of, read_table, score, table, uncertainty
-from antiphon.pipeline.training.frameworks import FRAMEWORKS, chosen
-from antiphon.pipeline.training.learning import learn
-from antiphon.pipeline.training.steps import able
+from antiphon.runtime import extras
+from antiphon_models.pipeline.running import run
+from antiphon_models.pipeline.settings import TrainSettings, load
+from antiphon_models.pipeline.training import deployment
+from antiphon_models.pipeline.training.confusion import picture
+from antiphon_models.pipeline.training.deployment import check_name, deploy, install
+from antiphon_models.pipeline.training.evaluation import evaluate, notes_of, read_table, score, table, uncertainty
+from antiphon_models.pipeline.training.frameworks import FRAMEWORKS, chosen
+from antiphon_models.pipeline.training.learning import learn
+from antiphon_models.pipeline.training.steps import able
 
 
 def silent(*_) -> None:
@@ -92,7 +93,7 @@ def test_no_framework_is_imported_to_ask_whether_it_is_there() -> None:
     import sys
 
     code = (
-        "import sys; from antiphon.pipeline.training import steps, frameworks;"
+        "import sys; from antiphon_models.pipeline.training import steps, frameworks;"
         "[frameworks.missing(f) for f in frameworks.FRAMEWORKS.values()];"
         "print(sorted({'torch', 'keras', 'tensorflow', 'fastai', 'sklearn', 'onnx', 'onnxruntime'} & set(sys.modules)))"
     )
@@ -123,7 +124,7 @@ def test_how_uncertain_a_share_of_a_few_sounds_is() -> None:
 @pytest.fixture
 def trained(job, training):
     """The baseline, trained."""
-    for module in (*FRAMEWORKS["sklearn"].modules, "onnxruntime"):
+    for module in extras.FRAMEWORKS["sklearn"]:
         pytest.importorskip(module)
     learn(job, FRAMEWORKS["sklearn"], training, silent)
     return job

@@ -5,9 +5,9 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from antiphon.pipeline.training import tensorboard_log
-from antiphon.pipeline.training.checkpoint import EpochFigures
-from antiphon.pipeline.training.tensorboard_log import write_log
+from antiphon_models.pipeline.training import tensorboard_log
+from antiphon_models.pipeline.training.checkpoint import EpochFigures
+from antiphon_models.pipeline.training.tensorboard_log import write_log
 
 HISTORY = [EpochFigures(1.0 / (n + 1), 0.5, 2.0, 0.25, 10.0, 1_800_000_000.0 + n) for n in range(300)]
 

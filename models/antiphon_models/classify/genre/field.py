@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.api import AntiphonError, FileError
-from antiphon.datasets.layouts import layout_of
-from antiphon.datasets.records import TEST, Item
 from antiphon.library.analyses import analyse_file
+from antiphon_models.datasets.layouts import layout_of
+from antiphon_models.datasets.records import TEST, Item
 from antiphon_models.learning.evaluation import EvaluationRequest, MetricValue
 
 ACCEPTED: dict[str, dict[str, tuple[str, ...]]] = {

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.datasets.layouts import layout_of
 from antiphon.errors import AntiphonError
 from antiphon_models.classify.instruments.families import LABELS
 from antiphon_models.classify.instruments.material import FamilySound, sounds_of
@@ -24,6 +23,7 @@ from antiphon_models.classify.instruments.sounds import (
     voice,
 )  # fmt: skip
 from antiphon_models.classify.instruments.takes import SECONDS
+from antiphon_models.datasets.layouts import layout_of
 
 F32 = NDArray[np.float32]
 EXCERPTS = 8

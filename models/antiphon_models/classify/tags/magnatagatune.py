@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 
 from antiphon.api import AntiphonError, UsageError
 from antiphon.api.files import read_sound
-from antiphon.datasets.layouts.tagged import magnatagatune
-from antiphon.datasets.records import TEST, TRAIN, VALID, Item
 from antiphon_classify.tags import Tags
 from antiphon_listen.timbre import Timbre
 from antiphon_models.classify.tags import logistic
 from antiphon_models.classify.tags.measures import average_precision, roc_auc
 from antiphon_models.classify.tags.playing import whole_values
+from antiphon_models.datasets.layouts.tagged import magnatagatune
+from antiphon_models.datasets.records import TEST, TRAIN, VALID, Item
 from antiphon_models.learning.evaluation import EvaluationRequest, MetricValue
 
 F32 = NDArray[np.float32]

@@ -20,7 +20,7 @@ from tests.real.conftest import Jackd
 from tests.waiting import play_for, until
 
 from antiphon.api import osc
-from antiphon.bench.rig import ServerProcess, bundle, free_port, message, ntp
+from antiphon_bench.rig import ServerProcess, bundle, free_port, message, ntp
 from antiphon_supercollider.tests.real.test_supercollider import APART, CLOSED_HAT, LATENCY, RATE, recorded, synth
 
 pytestmark = [

@@ -16,7 +16,7 @@ import soundfile
 from tests.real.conftest import NAME, alone
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess, bundle, message, ntp
+from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 from antiphon_supercollider.tests.real.test_supercollider import BACK, LATENCY, RATE, recorded, synth
 from antiphon_supercollider.tests.synthdefs.score import pitch
 

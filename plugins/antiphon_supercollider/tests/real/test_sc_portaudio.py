@@ -11,7 +11,7 @@ import soundfile
 from tests.real.conftest import Jackd
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 from antiphon_supercollider.tests.real.test_supercollider import synth
 
 pytestmark = [

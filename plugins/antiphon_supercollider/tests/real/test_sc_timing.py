@@ -14,8 +14,8 @@ from tests.real.conftest import Jackd
 from tests.waiting import play_for, until
 
 from antiphon.api import Event, osc
-from antiphon.bench.rig import ServerProcess
-from antiphon_supercollider.bench.clock import Clocked, ends
+from antiphon_bench.rig import ServerProcess
+from antiphon_bench.supercollider.clock import Clocked, ends
 from antiphon_supercollider.tests.real.test_supercollider import RATE, recorded, server, synth
 from antiphon_supercollider.tests.real.test_supercollider import pytestmark as needs_real
 from antiphon_supercollider.voices.played_ahead import PATIENCE

@@ -19,8 +19,8 @@ import soundfile
 from tests.real.conftest import NAME, Jackd, alone
 from tests.waiting import play_for, until
 
-from antiphon.bench.rig import ServerProcess, bundle, message, ntp
 from antiphon.supervisor import jack_server
+from antiphon_bench.rig import ServerProcess, bundle, message, ntp
 from antiphon_supercollider.timing import delay
 
 pytestmark = [

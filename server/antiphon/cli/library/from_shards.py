@@ -26,7 +26,7 @@ def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *
         UsageError: More than one folder is named.
     """
     from antiphon.cli.terminal.errors import complain
-    from antiphon.pipeline.catalogue_import import take_in
+    from antiphon.library.shard_import import take_in
 
     if len(places) > 1:
         raise UsageError("--from takes one folder of sounds: the one that the pipeline read, or a copy of it")

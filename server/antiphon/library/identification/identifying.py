@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-from antiphon.contract.landmarks import unpack_landmarks
 from antiphon.errors import UsageError
 from antiphon.library.analyses import analyse_file, analyses
 from antiphon.library.catalogue import Catalogue
@@ -17,6 +16,7 @@ from antiphon.library.identification.agreement import SoundLandmarks
 from antiphon.library.identification.fingerprints import F64
 from antiphon.library.identification.matching import FingerprintMatch, matches
 from antiphon.library.identification.shards import ShardSet
+from antiphon.signal.landmarks import unpack_landmarks
 
 WINDOW = 12.0
 """Seconds that are asked at once."""

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from antiphon.contract.pitch import named_note
 from antiphon.errors import UsageError
 from antiphon.runtime.suggestion import instead
+from antiphon.signal.pitch import named_note
 
 HIGHEST = 127
 """Of MIDI's note numbers."""

@@ -1,0 +1,101 @@
+"""`antiphon bench NAME`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from antiphon_bench.entry import Bench, BenchOptions
+from antiphon_bench.table import OF_PLUGINS, OWN
+
+if TYPE_CHECKING:
+    from antiphon.plugins.registry import Registration
+
+DATA = "data"
+
+
+PLUGINS = "PLUGINS"
+"""Placeholder for the names of plugins' benches in the help of the argument."""
+
+
+class BenchCommand(TyperCommand):
+    """The command `bench`, whose help lists the benches of plugins."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Writes the help page."""
+        others = _of_plugins()
+        for param in self.params:
+            param.help = (param.help or "").replace(PLUGINS, "".join(f", {n}" for n in others))  # type: ignore[attr-defined]
+        super().format_help(ctx, formatter)
+        with formatter.section("Benches of plugins"):
+            formatter.write_dl([(name, entry.doc) for name, entry in others.items()])
+
+
+NAMES = tuple(OWN)
+
+
+def bench(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help=f"One of: {', '.join(NAMES)}{PLUGINS}.",
+            autocompletion=lambda incomplete: [n for n in (*NAMES, *_of_plugins()) if n.startswith(incomplete)],
+        ),
+    ],
+    seconds: Annotated[
+        float,
+        typer.Option(help="Length of each live run; 0 for the published length."),
+    ] = 0.0,
+    data: Annotated[str, typer.Option(help="denoise, plugins: the folder of songs, loops and noises.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of all random numbers.")] = 1,
+    limit: Annotated[
+        int,
+        typer.Option(help="denoise, plugins: most items; swap, live: number of swaps; 0: all."),
+    ] = 0,
+    hours: Annotated[
+        float, typer.Option(help="soak: duration; below 2 patches, kills and samples are scaled to it.")
+    ] = 2.0,
+    out: Annotated[str, typer.Option(help="soak: a folder for its samples, events, result and plot.")] = "soak",
+) -> None:
+    """Measure, beside a peer or baseline where there is one: a table, and one JSON object as the last line."""
+    from antiphon.cli.terminal.errors import endable
+    from antiphon.errors import PluginError, UsageError
+    from antiphon.runtime import extras
+    from antiphon.runtime.suggestion import instead
+
+    chosen = OWN.get(name) or OF_PLUGINS.get(name)
+    if chosen is None:
+        others = _of_plugins()
+        if name not in others:
+            raise UsageError(f"there is no bench {name!r}{instead(name, (*NAMES, *others))}")
+        made = getattr(others[name], "factory", lambda: None)()
+        if not isinstance(made, Bench):
+            raise PluginError(f"the factory of the bench {name!r} gave {type(made).__name__}, not a Bench")
+        chosen = made
+    extras.require(f"bench {name}", chosen.needs)
+    asked = BenchOptions(seconds, Path(data or os.environ.get("ANTIPHON_DATA", DATA)), seed, limit, hours, Path(out))
+    typer.echo(announced(name, chosen.seconds(asked)), err=True)
+    # as an exception the signal runs the bench's clean-up, which ends its servers
+    with endable():
+        chosen.run(asked)
+
+
+def _of_plugins() -> dict[str, Bench | Registration]:
+    """Benches of plugins, ours and those of others, which take time to load: for the help page and unknown names."""
+    from antiphon.plugins.registry import registrations
+
+    found: dict[str, Bench | Registration] = {**registrations("benches"), **OF_PLUGINS}
+    return {name: found[name] for name in sorted(found) if name not in OWN}
+
+
+def announced(name: str, seconds: float | None) -> str:
+    """The expected duration, as a sentence. seconds: None if it depends on the number of items."""
+    if seconds is None:
+        return f"bench {name} processes every item, which may take hours; --limit N processes at most N"
+    if seconds < 90.0:
+        return f"bench {name} takes about {10 * round(seconds / 10)} s on two idle cores"
+    return f"bench {name} takes about {round(seconds / 60)} minutes on two idle cores"

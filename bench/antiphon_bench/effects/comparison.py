@@ -1,0 +1,144 @@
+"""The effects beside pedalboard (Spotify; JUCE's processors): time a block, and the difference where formulae are one.
+
+Both are called block by block, one after the other in the same loop, in one process, as a live host would: so a busy
+machine slows both. pedalboard's call makes a new array of its output; ours fills one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import IO, BlockTime, StreamSpec, Value
+from antiphon.api.jobs import prepare_processor
+from antiphon.api.rendering import load_plugins
+from antiphon.api.testing import run_processor
+from antiphon_bench.effects import pitching
+from antiphon_bench.plugins import noise_file
+from antiphon_bench.report import finish, percentiles, table
+
+RATE = 48000
+BLOCKS = (64, 256)
+COUNT = 4000
+"""Blocks that are timed, of each."""
+WARM = 100
+NULL_SECONDS = 1.0
+Board = Callable[[NDArray[np.float32]], Any]
+
+
+def peers(pedalboard: Any, impulse: str) -> dict[str, tuple[str, Any, Mapping[str, Value]]]:
+    """Our type, and what does the same in pedalboard; of some only the kind is the same, as the name says.
+
+    impulse: a file, for convolution.
+    """
+    p = pedalboard
+    eight = p.Pedalboard([p.PeakFilter(200.0 * n, 3.0, 1.0) for n in range(1, 9)])
+    bands: dict[str, Value] = {}
+    for n in range(1, 9):
+        bands |= {f"kind{n}": "peak", f"freq{n}": 200.0 * n, f"gain{n}": 3.0, f"q{n}": 1.0}
+    return {
+        "compressor": ("Compressor", p.Compressor(-20.0, 4.0, 5.0, 100.0), {}),
+        "gate": ("NoiseGate", p.NoiseGate(-45.0, 10.0, 1.0, 50.0), {}),
+        "eq": ("8 PeakFilter", eight, bands),
+        "reverb": ("Reverb (8 combs, 4 allpasses)", p.Reverb(), {}),
+        "drive": ("Distortion (not oversampled)", p.Distortion(12.0), {}),
+        "bitcrush": ("Bitcrush (holds no samples)", p.Bitcrush(8.0), {}),
+        "chorus": ("Chorus (one voice)", p.Chorus(), {}),
+        "phaser": ("Phaser", p.Phaser(), {}),
+        "pingpong": ("Delay (no tape)", p.Delay(0.4, 0.5, 1.0), {}),
+        "pitch": ("PitchShift (Rubber Band)", p.PitchShift(5.0), {"semitones": 5.0}),
+        "convolution": ("Convolution", p.Convolution(impulse, 1.0), {"impulse": impulse}),
+    }
+
+
+def main(seed: int, limit: int) -> None:
+    """Runs the bench.
+
+    Args:
+        seed: Of the noise that is played.
+        limit: Most blocks of each; 0 for all.
+    """
+    import pedalboard
+
+    made = load_plugins(check=False).make
+    rng = np.random.default_rng(seed)
+    rows: list[dict[str, Any]] = []
+    with TemporaryDirectory() as folder:
+        impulse = str(noise_file(Path(folder), RATE))
+        for block in BLOCKS:
+            x = rng.normal(0.0, 0.2, (2, block)).astype(np.float32)
+            for name, (other, board, settings) in peers(pedalboard, impulse).items():
+                ours, theirs = paired(made(name), board, x, settings, limit or COUNT)
+                rows.append({"block": block, "type": name, "peer": other, "ours": ours, "theirs": theirs})
+    table(
+        f"µs a block of stereo at {RATE} Hz, {limit or COUNT} blocks of each in turn",
+        ("block", "effect", "pedalboard's", "p50", "p99", "its p50", "its p99", "ratio of p50"),
+        [(r["block"], r["type"], r["peer"], r["ours"]["p50"], r["ours"]["p99"], r["theirs"]["p50"], r["theirs"]["p99"],
+          r["ours"]["p50"] / r["theirs"]["p50"]) for r in rows],
+    )  # fmt: skip
+    nulls = differences(pedalboard, made, rng.normal(0.0, 0.2, (2, round(NULL_SECONDS * RATE))).astype(np.float32))
+    table(
+        "largest difference from pedalboard's filter, dB of its largest sample", ("filter", "dB"), list(nulls.items())
+    )
+    shifts, stretches = pitching.main(pedalboard, seed)
+    table(
+        f"pitch at {len(pitching.SEMITONES)} shifts: tones, a chord of four notes; ms of processor time a second",
+        ("method", "largest error, cents", "beside the notes, dB", "ms"),
+        [(r["method"], r["cents"], r["beside"], r["ms"]) for r in shifts],
+    )
+    table(
+        f"stretch by {', '.join(map(str, pitching.FACTORS))}: the chord, and {len(pitching.HITS)} struck sounds on it",
+        ("method", "beside the notes, dB", "sharpness kept", "p90 off their time, ms", "ms a second"),
+        [(r["method"], r["beside"], r["sharp"], r["late"], r["ms"]) for r in stretches],
+    )
+    finish("effects", {
+        "seed": seed, "cost": rows, "null": nulls, "pitch": shifts, "stretch": stretches,
+        "pedalboard": version("pedalboard"),
+    })  # fmt: skip
+
+
+def paired(
+    processor: Any, board: Any, x: NDArray[np.float32], settings: Mapping[str, Value], count: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """µs a block of ours and of pedalboard's, called in turn."""
+    spec = StreamSpec(RATE, x.shape[1], 2)
+    cells = prepare_processor(processor, spec, settings)
+    inputs = [x] * sum(port.kind == "audio" for port in processor.inputs)
+    out = np.zeros_like(x)
+    spent: tuple[list[float], list[float]] = ([], [])
+    at = 0
+    for n in range(count + WARM):
+        begun = time.perf_counter_ns()
+        processor.process(IO(inputs, [out], cells, BlockTime(at, at * 2.0 / RATE), x.shape[1]))
+        between = time.perf_counter_ns()
+        board.process(x, RATE, x.shape[1], False)
+        ended = time.perf_counter_ns()
+        at += x.shape[1]
+        if n >= WARM:
+            spent[0].append((between - begun) / 1e3)
+            spent[1].append((ended - between) / 1e3)
+    processor.close()
+    return percentiles(spent[0]), percentiles(spent[1])
+
+
+def differences(pedalboard: Any, made: Callable[[str], Any], x: NDArray[np.float32]) -> dict[str, float]:
+    """Where both have the same formula: the largest difference in dB of the largest sample."""
+    found = {}
+    for kind, board in (
+        ("peak", pedalboard.PeakFilter(1000.0, 9.0, 2.0)),
+        ("lowshelf", pedalboard.LowShelfFilter(300.0, 6.0, 0.8)),
+        ("highshelf", pedalboard.HighShelfFilter(5000.0, -12.0, 0.7)),
+    ):
+        hertz, gain, q = board.cutoff_frequency_hz, board.gain_db, board.q
+        settings = {"kind3": kind, "freq3": hertz, "gain3": gain, "q3": q}
+        ours = run_processor(made("eq"), StreamSpec(RATE, 256, 2), x, settings)
+        theirs = board.process(x, RATE, 256, True)
+        found[kind] = float(20.0 * np.log10(np.abs(ours - theirs).max() / np.abs(theirs).max() + 1e-12))
+    return found

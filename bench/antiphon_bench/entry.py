@@ -1,0 +1,45 @@
+"""The definition of a bench, which factories of the hook `antiphon_benches` return."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class BenchOptions:
+    """The options of `antiphon bench`.
+
+    Args:
+        seconds: Length of each live run; 0 takes what is published.
+        data: The folder of songs, loops and noises.
+        seed: Random seed.
+        limit: So many items at most; 0 takes all.
+        hours: Of `soak` alone.
+        out: Of `soak` alone.
+    """
+
+    seconds: float
+    data: Path
+    seed: int
+    limit: int
+    hours: float
+    out: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """One bench.
+
+    Args:
+        run: Measures, prints a table and, as its last line, one JSON object.
+        seconds: How long it takes, reckoned on two idle cores; None where it hangs on how many items there are.
+        needs: Modules that it cannot do without, and that Antiphon itself can.
+        doc: One sentence for the help page.
+    """
+
+    run: Callable[[BenchOptions], None]
+    seconds: Callable[[BenchOptions], float | None]
+    needs: tuple[str, ...] = ()
+    doc: str = ""

@@ -1,0 +1,1 @@
+"""The bench of MIDI clocks."""

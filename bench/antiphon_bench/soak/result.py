@@ -1,0 +1,154 @@
+"""The result of a soak: trends, tables and the plot, from its recorded lines."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from antiphon_bench.report import finish, percentiles, table
+from antiphon_bench.soak.plot import Panel, svg
+from antiphon_bench.soak.processes import ROLES
+from antiphon_bench.soak.slope import COUNT, DRIFT, MEMORY, Rule, Trend, trend
+
+Sample = dict[str, Any]
+BY_ROLE = (("rss", MEMORY, "RSS, MB"), ("anonymous", MEMORY, "anonymous memory, MB"),
+           ("private", MEMORY, "private memory, MB"), ("descriptors", COUNT, "descriptors"),
+           ("threads", COUNT, "threads"))  # fmt: skip
+OVERALL = (("pss", MEMORY, "PSS, MB"), *BY_ROLE[1:], ("processes", COUNT, "processes"))
+ALL = "all"
+_CHANGING = ("workers", "helpers", ALL)
+"""Roles whose processes change with the patch: their slope is fitted over the whole run."""
+
+
+def conclude(out: Path, pace: dict[str, float], seed: int, ended: dict[str, Any], patches: int) -> None:
+    """Tables for people, `result.json`, `soak.svg`, and the last line. patches: in a turn."""
+    samples, events = _lines(out / "samples.jsonl"), _lines(out / "events.jsonl")
+    print(f"\n{ended['why']}; {len(samples)} samples")
+    trends = trends_of(samples, pace["patch"] * patches, pace["settle"])
+    table(
+        f"start and end: means over one turn of {patches} patches, after {pace['settle'] / 60:g} min; slope by least "
+        "squares, ± its 95 % interval",
+        ("", "start", "end", "slope an hour", "±", "bins", "verdict"),
+        [(name, *(_known(v) for v in (t.start, t.end, t.slope, t.margin)), t.bins, t.verdict)
+         for name, t in trends.items()],
+    )  # fmt: skip
+    counts = samples[-1]["counts"] if samples else {}
+    hours = (samples[-1]["t"] if samples else 0.0) / 3600.0
+    table("counted", ("", "total", "an hour"), [(n, v, v / hours if hours else 0.0) for n, v in counts.items()])
+    kills = _kills(events)
+    table(
+        "killed (SIGKILL), seconds until there was another",
+        ("", "kills", "not back", "p50", "max"),
+        [(role, k["kills"], k["not_back"], k["p50"], k["max"]) for role, k in kills.items()],
+    )
+    loads = sum(e.get("took") is not None for e in events)
+    refused = [e["said"] for e in events if e.get("said", "").startswith("/fail")]
+    resets = sum("reset" in e for e in events)
+    drift = trends.get("clock drift, ms")
+    grows = [name for name, t in trends.items() if t.verdict == "grows"]
+    print(f"\npatch changes {loads}, refused {len(refused)}; failed nodes reset {resets}; processes left at the end "
+          f"{ended['processes_left']}, temporary files {ended['files_left']}")  # fmt: skip
+    if drift and not math.isnan(drift.slope):
+        print(f"sample clock against CLOCK_MONOTONIC: {drift.slope / 3.6:.3g} ± {drift.margin / 3.6:.2g} ppm")
+    print(f"grows: {', '.join(grows) or 'nothing'}")
+    (out / "soak.svg").write_text(plot(samples, events))
+    result = {
+        "seed": seed, "pace": pace, "hours": hours, "ended": ended, "counts": counts, "kills": kills,
+        "loads": loads, "refused": refused, "resets": resets,
+        "trends": {n: {k: _json(v) for k, v in asdict(t).items()} for n, t in trends.items()}, "grows": grows,
+    }  # fmt: skip
+    (out / "result.json").write_text(json.dumps(result, indent=1) + "\n")
+    finish("soak", result)
+
+
+def trends_of(samples: list[Sample], bin_s: float, settle_s: float) -> dict[str, Trend]:
+    """The trends by name. bin_s: seconds of a turn through all patches."""
+    times = [s["t"] for s in samples]
+    whole: list[Any] = [0] * len(samples)
+    trends: dict[str, Trend] = {}
+
+    def add_trend(name: str, values: list[float], lives: list[Any], rule: Rule) -> None:
+        trends[name] = trend(times, values, lives, bin_s, settle_s, rule)
+
+    for kind, rule, title in OVERALL:
+        add_trend(f"{ALL}: {title}", [_held(s, ALL, kind) for s in samples], whole, rule)
+    for role in ROLES:
+        if not any(role in s["held"] for s in samples):
+            continue
+        lives = whole if role in _CHANGING else [_life(s, role) for s in samples]
+        for kind, rule, title in BY_ROLE:
+            add_trend(f"{role}: {title}", [_held(s, role, kind) for s in samples], lives, rule)
+    add_trend("shared memories", [float(s["memories"]) for s in samples], whole, COUNT)
+    add_trend("temporary and runtime files", [float(s["files"]) for s in samples], whole, COUNT)
+    add_trend("stray processes", [float(len(s["strays"])) for s in samples], whole, COUNT)
+    add_trend("clock drift, ms", drift_ms(samples), whole, DRIFT)
+    return trends
+
+
+def drift_ms(samples: list[Sample]) -> list[float]:
+    """Drift of the sample clock against CLOCK_MONOTONIC since the first sample that has it; NaN without an answer."""
+    first = next((s["clock"] for s in samples if s["clock"] is not None), 0.0)
+    return [math.nan if s["clock"] is None else (s["clock"] - first) * 1e3 for s in samples]
+
+
+def plot(samples: list[Sample], events: list[dict[str, Any]]) -> str:
+    minutes = [s["t"] / 60.0 for s in samples]
+    roles = [role for role in ROLES if any(role in s["held"] for s in samples)]
+    panels = [
+        Panel("PSS of all, MB", {"all": [_held(s, ALL, "pss") for s in samples]}),
+        *(Panel(f"{title}, by role", {role: [_held(s, role, kind) for s in samples] for role in roles})
+          for kind, _, title in BY_ROLE),
+        Panel("processes, files", {
+            "processes": [_held(s, ALL, "processes") for s in samples], "files": [float(s["files"]) for s in samples],
+            "memories": [float(s["memories"]) for s in samples], "strays": [float(len(s["strays"])) for s in samples],
+        }),
+        Panel("counted since the start", {
+            name: [float(s["counts"].get(name, 0)) for s in samples]
+            for name in ("missed_blocks", "late", "osc_dropped", "osc_failed")
+        }),
+        Panel("hops missed since the start", {
+            name: [float(s["counts"].get(name, 0)) for s in samples] for name in ("worker_misses", "synth_misses")
+        }),
+        Panel("sample clock against CLOCK_MONOTONIC, ms", {"drift": drift_ms(samples)}),
+    ]  # fmt: skip
+    marks = [(e["t"] / 60.0, e["kill"]) for e in events if "kill" in e]
+    return svg(minutes, panels, marks, "antiphon bench soak (dashed: a kill -9)")
+
+
+def _life(sample: Sample, role: str) -> tuple[int, ...]:
+    """The processes of a role; of the weigher without its child, which tries a patch."""
+    pids = sample["pids"].get(role, ())
+    return tuple(pids[:1] if role == "weigher" else pids)
+
+
+def _held(sample: Sample, role: str, kind: str) -> float:
+    held = sample["held"]
+    if role == ALL:
+        return float(sum(h[kind] for h in held.values()))
+    return float(held[role][kind]) if role in held else 0.0
+
+
+def _kills(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    result: dict[str, dict[str, Any]] = {}
+    for role in dict.fromkeys(e["kill"] for e in events if "kill" in e):
+        after = [e["after"] for e in events if e.get("back") == role]
+        back = [a for a in after if a is not None]
+        spent = percentiles(back) if back else {"p50": "-", "max": "-"}
+        kills = sum(e.get("kill") == role for e in events)
+        result[role] = {"kills": kills, "not_back": kills - len(back), "p50": spent["p50"], "max": spent["max"]}
+    return result
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def _known(value: float) -> Any:
+    return "-" if math.isnan(value) else value
+
+
+def _json(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value

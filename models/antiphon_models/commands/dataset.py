@@ -1,0 +1,146 @@
+"""`antiphon dataset`: whether a data set is whole, and how it is split."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from antiphon.cli.examples import epilog
+from antiphon.cli.library.options import Json
+
+if TYPE_CHECKING:
+    from antiphon_models.datasets.records import Report
+
+SENTENCE = "Look at data sets for training: what is there, what is missing or damaged, how it is split."
+SHOWN = 10
+"""Lines of each list that are printed; `--json` has all of them."""
+
+
+def application() -> typer.Typer:
+    """The group of commands."""
+    app = typer.Typer(
+        name="dataset", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+        help=SENTENCE, short_help=SENTENCE,
+    )  # fmt: skip
+    app.callback()(_dataset)
+    app.command("check", epilog=epilog("antiphon dataset check gtzan GTZAN"))(check)
+    app.command("list", epilog=epilog("antiphon dataset list"))(listing)
+    app.command("items", epilog=epilog("antiphon dataset items gtzan GTZAN"))(items)
+    fetched = 'antiphon dataset fetch freesound "rain on leaves" rain --longest 20'
+    app.command("fetch", epilog=epilog(fetched))(fetch)
+    return app
+
+
+def _dataset() -> None:
+    """Look at data sets for training: what is there, what is missing or damaged, how it is split."""
+
+
+def check(
+    name: Annotated[str, typer.Argument(help="A name of `antiphon dataset list`.")],
+    path: Annotated[Path, typer.Argument(help="The folder that it was unpacked into.")],
+    thorough: Annotated[
+        bool, typer.Option("--thorough", help="Decode all of each sound, and compare digests where there are some.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Count a data set's items, name what is missing, damaged or known to be faulty. Exit 1 if anything is missing or
+    damaged."""
+    from antiphon.cli.library.options import progress_bar
+    from antiphon_models.datasets.checking import check as checked
+
+    with progress_bar("checking") as progress:
+        report = checked(name, path, progress, thorough=thorough)
+    if as_json:
+        typer.echo(json.dumps({**asdict(report), "whole": report.whole}))
+    else:
+        for line in _lines(report):
+            typer.echo(line)
+    if not report.whole:
+        raise typer.Exit(1)
+
+
+def listing(as_json: Json = False) -> None:
+    """List the data sets that can be read, and what the folder of each looks like."""
+    from antiphon_models.datasets.layouts import LAYOUTS
+
+    if as_json:
+        rows = [{"name": one.name, "title": one.title, "tree": one.tree} for one in LAYOUTS]
+        typer.echo(json.dumps({"datasets": rows}))
+        return
+    for one in LAYOUTS:
+        typer.echo(f"{one.name:<18} {one.title}: {one.tree}")
+
+
+def items(
+    name: Annotated[str, typer.Argument(help="A name of `antiphon dataset list`.")],
+    path: Annotated[Path, typer.Argument(help="The folder that it was unpacked into.")],
+) -> None:
+    """Print each item as a JSON object on a line: files, split, labels, tempo, keys, beats, chords, sections, stems."""
+    from antiphon_models.datasets.annotations import annotations_of
+    from antiphon_models.datasets.layouts import listing_of
+
+    for item in listing_of(name, path).items:
+        typer.echo(json.dumps({**asdict(item), **asdict(annotations_of(path, item))}))
+
+
+def fetch(
+    source: Annotated[str, typer.Argument(help="Where from: freesound.")],
+    query: Annotated[str, typer.Argument(help="Words, as in the site's own search.")],
+    folder: Annotated[Path, typer.Argument(help="Where to: a data set `freesound`.")],
+    key_file: Annotated[
+        Path | None, typer.Option("--key-file", help="Your key of its API; else ANTIPHON_FREESOUND_KEY.")
+    ] = None,
+    most: Annotated[int, typer.Option("--most", help="Sounds, at most.")] = 100,
+    longest: Annotated[float, typer.Option("--longest", min=0.0, help="Seconds of a sound; 0 for any.")] = 0.0,
+    licence: Annotated[
+        list[str] | None, typer.Option("--licence", help="cc0, by or by-nc; may be given again; without, any.")
+    ] = None,
+    server: Annotated[str, typer.Option("--server", help="Where the API is.")] = "https://freesound.org",
+    as_json: Json = False,
+) -> None:
+    """Fetch the previews of a search, with tags, owner and licence of each. What is there is not fetched again."""
+    from antiphon.cli.library.options import progress_bar
+    from antiphon.errors import UsageError
+    from antiphon_models.datasets.freesound import Freesound, FreesoundSearch, key_from
+
+    if source != "freesound":
+        raise UsageError(f"there is nothing to fetch from {source!r}; there is freesound")
+    search = FreesoundSearch(query, most, longest, tuple(licence or ()))
+    with progress_bar("fetching") as progress:
+        counts = Freesound(key_from(key_file), server).fetch(search, folder, progress)
+    if as_json:
+        typer.echo(json.dumps(asdict(counts)))
+    else:
+        typer.echo(f"{counts.fetched:,} sounds fetched, {counts.known:,} were there, {counts.left:,} left out")
+
+
+def _lines(report: Report) -> list[str]:
+    """The report in words."""
+    published = f" of {report.published:,} published" if report.published else ""
+    part = f" ({report.part})" if report.part else ""
+    out = [f"{report.name}{part}: {report.items:,} items{published}, {report.files:,} files"]
+    for word, found in (
+        ("missing", report.missing),
+        ("damaged", [f"{name}: {reason}" for name, reason in report.damaged.items()]),
+        ("known to be faulty", [f"{name}: {reason}" for name, reason in report.faulty.items()]),
+    ):
+        out.append(f"{word}: {len(found):,}")
+        out += [f"  {line}" for line in found[:SHOWN]]
+        if len(found) > SHOWN:
+            out.append(f"  and {len(found) - SHOWN:,} more; --json names them")
+    counts = ", ".join(f"{split or 'in none'} {count:,}" for split, count in report.splits.items())
+    out.append(f"splits, of what is whole: {counts or 'none'}; {report.split_by or 'not known'}")
+    if report.shared:
+        out.append(
+            f"{len(report.shared):,} times one {report.shared_by} is in more than one split: {report.shared[0]}, …"
+        )
+    if report.labels:
+        most = ", ".join(f"{label} {count:,}" for label, count in list(report.labels.items())[:SHOWN])
+        out.append(f"labels: {most}{', …' if len(report.labels) > SHOWN else ''}")
+    if report.annotated:
+        out.append(f"annotated: {', '.join(f'{kind} {count:,}' for kind, count in report.annotated.items())}")
+    return [*out, *report.notes]

@@ -1,0 +1,130 @@
+"""`antiphon pipeline`: from data sets to classifiers that play."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from antiphon_models.pipeline.training.checkpoint import EpochFigures
+    from antiphon_models.pipeline.training.frameworks import Framework
+
+from antiphon.cli.examples import epilog
+from antiphon.cli.library.options import Json
+
+SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
+SHOWN = 10
+"""Bad sounds that are printed; `--json` has all of them."""
+
+
+def application() -> typer.Typer:
+    """The group of commands."""
+    app = typer.Typer(
+        name="pipeline", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+        help=SENTENCE, short_help=SENTENCE,
+    )  # fmt: skip
+    app.callback()(_pipeline)
+    app.command("run", epilog=epilog("antiphon pipeline run pipeline.toml"))(run)
+    app.command("watch", epilog=epilog("antiphon pipeline watch watch.toml"))(watch)
+    return app
+
+
+def _pipeline() -> None:
+    """Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."""
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="A pipeline.toml.")],
+    runner: Annotated[
+        str, typer.Option("--runner", help="direct, dask, flink, spark or dataflow, of Beam.")
+    ] = "direct",
+    steps: Annotated[
+        str,
+        typer.Option("--steps", help="Any of gather, preprocess, analyse, train, evaluate, deploy, predict."),
+    ] = "gather,preprocess",
+    workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes, of direct and dask.")] = 2,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", help="An option of Beam's own; may be given again.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Run the steps of a pipeline. What is done is not done again; killed at any time, the next run completes it."""
+    from antiphon.cli.terminal.errors import complain
+    from antiphon_models.pipeline import running, settings
+    from antiphon_models.pipeline.training.evaluation import table
+
+    chosen = settings.chosen_steps(steps)
+    report = running.run(
+        settings.load(file),
+        chosen,
+        runner=runner,
+        workers=workers,
+        options=option or (),
+        progress=_print_epoch,
+        begins=_print_work,
+    )
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+        return
+    for step, counts in report.analysed.items():
+        typer.echo(f"{step}: {', '.join(f'{count:,} {word}' for word, count in counts.items())}")
+    splits = ", ".join(f"{name or 'in none'} {count:,}" for name, count in report.splits.items())
+    if report.items:
+        shards = f"{report.shards} shards, {report.computed} computed now"
+        typer.echo(f"{report.out}: {report.items:,} sounds ({splits}), {shards}")
+    for number, (name, reason) in enumerate(report.dead.items()):
+        if number == SHOWN:
+            complain(f"and {len(report.dead) - SHOWN:,} more; {report.out}/manifest.json names them")
+            break
+        complain(f"{name} is left out: {reason}")
+    if (training := report.training) is None:
+        return
+    if training.omitted:
+        complain(f"{training.omitted:,} sounds are not trained on: without one label that the training split has")
+    if training.evaluation:
+        typer.echo(table(training.evaluation))
+        for note in training.notes:
+            typer.echo(note)
+    if training.installed:
+        name, framework, path = training.installed.name, training.installed.framework, training.installed.path
+        typer.echo(f"{framework}'s classifier is in {path}: antiphon library analyse FILE --only {name}")
+
+
+def watch(
+    file: Annotated[Path, typer.Argument(help="A pipeline.toml with a table [watch].")],
+    into: Annotated[
+        Path | None, typer.Option("--into", metavar="FILE", help="JSON lines with the results; else OUT/watch.jsonl.")
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Print no results.")] = False,
+) -> None:
+    """Analyse sounds as they arrive, in a folder and over MQTT: a JSON object a line, until Ctrl-C."""
+    from antiphon.cli.terminal.errors import complain
+    from antiphon.errors import UsageError
+    from antiphon_models.pipeline import settings, watching
+
+    chosen = settings.load(file)
+    if chosen.watch is None:
+        raise UsageError(f'{file} has no table [watch] with path = "FOLDER", where sounds arrive')
+    path = chosen.watch.path
+    counts = watching.watch(
+        chosen.watch,
+        into or chosen.out / "watch.jsonl",
+        (lambda _: None) if quiet else lambda line: typer.echo(line),
+        ready=lambda: typer.echo(f"sounds that arrive in {path} are analysed; Ctrl-C ends it", err=True),
+    )
+    complain(", ".join(f"{count:,} {word}" for word, count in counts.items()))
+
+
+def _print_work(shards: int, folder: Path) -> None:
+    typer.echo(f"computing {shards:,} shards into {folder}; stopped at any time, the next run goes on", err=True)
+
+
+def _print_epoch(framework: Framework, epoch: int, figures: EpochFigures) -> None:
+    typer.echo(
+        f"{framework.title}: epoch {epoch}, loss {figures.loss:.3f}, accuracy {figures.accuracy:.3f}, "
+        f"validation {figures.valid_accuracy:.3f}", err=True,
+    )  # fmt: skip

@@ -1,0 +1,274 @@
+"""Sounds of a search at Freesound, by a user's own key, as a data set: previews, with tags, owner and licence of each.
+
+The API is version 2 with a token (text search: https://freesound.org/docs/api/). Originals need OAuth 2, previews
+(MP3 of 128 kbit/s) do not. The key is sent in a header to the one server that is named, never to where a link leads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPRedirectHandler, OpenerDirector, Request, build_opener
+
+from antiphon.errors import FileError, UsageError
+from antiphon.runtime.paths import why, write_atomic
+from antiphon.runtime.shortening import shorten
+from antiphon_models.datasets import tables
+from antiphon_models.datasets.layouts.searched import SOUNDS
+
+SERVER = "https://freesound.org"
+KEY = "ANTIPHON_FREESOUND_KEY"
+"""The variable of the environment with the key, where no file is named."""
+LICENCES = {"cc0": "Creative Commons 0", "by": "Attribution", "by-nc": "Attribution Noncommercial"}
+"""As the server's filter has them."""
+PAGE = 150
+"""Sounds of an answer, the most that the server gives."""
+MOST = 10_000
+"""Sounds of a search."""
+LARGEST_ANSWER, LARGEST_PREVIEW = 16 << 20, 32 << 20
+"""Bytes; an hour of preview has 58 MB, and is left out."""
+TIMEOUT = 30.0
+BETWEEN = 1.0
+"""Seconds between two searches: the server allows 60 a minute."""
+TRIES, LONGEST_PAUSE = 4, 60.0
+"""Of a request that the server is too busy for, and seconds between two."""
+_FIELDS = "id,name,username,license,tags,duration,url,previews"
+_LOCAL = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True, slots=True)
+class FreesoundSearch:
+    """What is searched for.
+
+    Attributes:
+        query: Words, as in the site's own search.
+        most: Sounds, at most.
+        longest: Seconds of a sound; 0 for any.
+        licences: Some of `LICENCES`; none for any.
+    """
+
+    query: str
+    most: int = 100
+    longest: float = 0.0
+    licences: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class FetchCounts:
+    """What was done, in sounds: fetched now, there before, and left out (too large, or without a preview)."""
+
+    fetched: int = 0
+    known: int = 0
+    left: int = 0
+
+
+def key_from(path: Path | None) -> str:
+    """The key, from a file or from the environment.
+
+    Raises:
+        UsageError: There is none, or it cannot be one. The message does not hold it.
+    """
+    where = f"the environment's {KEY}" if path is None else str(path)
+    try:
+        key = (os.environ.get(KEY, "") if path is None else path.read_text("utf-8")[:1000]).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = why(error) if isinstance(error, OSError) else "it is no text"
+        raise UsageError(f"cannot read the key from {path}: {reason}") from None
+    if not key:
+        raise UsageError(f"there is no key in {where}: Freesound gives one to each user (freesound.org/apiv2/apply)")
+    if not key.isascii() or not key.isalnum() or len(key) > 200:
+        raise UsageError(f"what is in {where} is no key: it has letters and digits alone, in one line")
+    return key
+
+
+class Freesound:
+    """Fetches a search into a folder. Killed at any time, the next call goes on.
+
+    Args:
+        key: The user's.
+        server: Where the API is; other than on this machine by https alone.
+        pause: Called with seconds to pass.
+
+    Raises:
+        UsageError: The key would be sent in clear.
+    """
+
+    def __init__(self, key: str, server: str = SERVER, pause: Callable[[float], None] = time.sleep) -> None:
+        parts = urlsplit(server)
+        if not parts.hostname or (parts.scheme != "https" and parts.hostname not in _LOCAL):
+            raise UsageError(f"{shorten(server, 80)} is not https://…, and the key would be sent in clear")
+        self._key, self._server, self._pause = key, server.rstrip("/"), pause
+        self._local = parts.hostname in _LOCAL
+        self._api = build_opener(_NoRedirect)
+        self._files = build_opener()
+
+    def fetch(self, search: FreesoundSearch, folder: Path, progress: Callable[[int, int, str], None]) -> FetchCounts:
+        """Fetches what is not there yet.
+
+        Args:
+            search: What.
+            folder: Where to: `SOUNDS`, and the previews in audio/.
+            progress: Called before each sound with how many are done, how many there are, and its name.
+
+        Returns:
+            What was done.
+
+        Raises:
+            FileError: The server does not answer as documented, refuses, or the folder cannot be written.
+            UsageError: The search cannot be.
+        """
+        check(search)
+        known = tables.json_object(folder / SOUNDS) if (folder / SOUNDS).is_file() else {}
+        counts = FetchCounts()
+        page, done = 1, 0
+        while True:
+            answer = self._search(search, page)
+            found = answer.get("results")
+            if not isinstance(found, list):
+                raise FileError("Freesound's answer is not as its documents say: it has no results")
+            rows = [(_number(row), row) for row in found[: search.most - done]]
+            count = answer.get("count")
+            total = min(search.most, count) if isinstance(count, int) else search.most
+            for number, row in rows:
+                before = known.get(str(number), {}).get("queries", [])
+                about = {key: row.get(key) for key in ("name", "username", "license", "tags", "duration", "url")}
+                known[str(number)] = {**about, "queries": sorted({*before, search.query})}
+            # what is known of a sound comes first: one that is there has its licence
+            self._keep(folder, known)
+            for number, row in rows:
+                progress(done, total, str(number))
+                if not self._one(number, row, folder, counts):
+                    del known[str(number)]
+                done += 1
+            self._keep(folder, known)
+            if not answer.get("next") or not rows or done >= search.most:
+                return counts
+            page += 1
+            self._pause(BETWEEN)
+
+    def _one(self, number: int, row: Mapping[str, Any], folder: Path, counts: FetchCounts) -> bool:
+        """Fetches a preview; False where it is left out."""
+        path = folder / "audio" / f"{number}.mp3"
+        if path.is_file():
+            counts.known += 1
+            return True
+        previews = row.get("previews")
+        link = previews.get("preview-hq-mp3") if isinstance(previews, dict) else None
+        content = self._preview(link) if isinstance(link, str) else None
+        if content is None:
+            counts.left += 1
+            return False
+        self._write(path, content)
+        counts.fetched += 1
+        return True
+
+    def _keep(self, folder: Path, known: Mapping[str, Any]) -> None:
+        self._write(folder / SOUNDS, json.dumps(known, indent=1, sort_keys=True).encode())
+
+    def _search(self, search: FreesoundSearch, page: int) -> Mapping[str, Any]:
+        wanted = {"query": search.query, "fields": _FIELDS, "page": page, "page_size": PAGE, "sort": "created_asc"}
+        filters = []
+        if search.longest:
+            filters.append(f"duration:[0 TO {search.longest:g}]")
+        if search.licences:
+            names = " OR ".join(f'"{LICENCES[name]}"' for name in search.licences)
+            filters.append(f"license:({names})")
+        if filters:
+            wanted["filter"] = " ".join(filters)
+        url = f"{self._server}/apiv2/search/text/?{urlencode(wanted)}"
+        content = self._get(self._api, Request(url, headers={"Authorization": f"Token {self._key}"}), LARGEST_ANSWER)
+        try:
+            answer = json.loads(content or b"")
+        except (ValueError, RecursionError):
+            answer = None
+        if not isinstance(answer, dict):
+            raise FileError("Freesound's answer is not as its documents say: it is no JSON object")
+        return answer
+
+    def _preview(self, link: str) -> bytes | None:
+        scheme = urlsplit(link).scheme
+        if scheme != "https" and not (scheme == "http" and self._local):
+            return None
+        return self._get(self._files, Request(link), LARGEST_PREVIEW)
+
+    def _get(self, opener: OpenerDirector, request: Request, largest: int) -> bytes | None:
+        """What a URL gives; None for what is too large. A server that is busy is asked again."""
+        for attempt in range(1, TRIES + 1):
+            try:
+                with opener.open(request, timeout=TIMEOUT) as answer:
+                    content: bytes = answer.read(largest + 1)
+                return content if len(content) <= largest else None
+            except HTTPError as error:
+                with error:
+                    if error.code in (429, 502, 503, 504) and attempt < TRIES:
+                        self._pause(_after(error.headers.get("Retry-After"), attempt))
+                        continue
+                    raise _refused(error.code) from None
+            except (URLError, HTTPException, OSError) as error:
+                if attempt == TRIES:
+                    reason = getattr(error, "reason", None) or type(error).__name__
+                    raise FileError(
+                        f"Freesound does not answer ({reason}); what was fetched is kept, run the command again"
+                    ) from None
+                self._pause(_after(None, attempt))
+        raise AssertionError
+
+    def _write(self, path: Path, content: bytes) -> None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomic(path, content)
+        except OSError as error:
+            raise FileError(f"cannot write {path}: {why(error)}") from None
+
+
+def _number(row: Any) -> int:
+    number = row.get("id") if isinstance(row, dict) else None
+    if not isinstance(number, int) or isinstance(number, bool) or number < 0:
+        raise FileError("Freesound's answer is not as its documents say: a sound has no number")
+    return number
+
+
+def check(search: FreesoundSearch) -> None:
+    """Refuses a search that cannot be.
+
+    Raises:
+        UsageError: So it is.
+    """
+    if not search.query.strip() or len(search.query) > 500:
+        raise UsageError("the search has no words, or more than 500 characters")
+    if not 1 <= search.most <= MOST:
+        raise UsageError(f"{search.most} sounds cannot be fetched: 1 to {MOST:,} are allowed")
+    for name in search.licences:
+        if name not in LICENCES:
+            raise UsageError(f"there is no licence {name!r}; Freesound's are {', '.join(LICENCES)}")
+
+
+class _NoRedirect(HTTPRedirectHandler):
+    """Follows nothing: a header with the key would go along."""
+
+    def redirect_request(self, *_: Any) -> None:
+        """There is no other request; what was answered is an error."""
+        return
+
+
+def _after(header: str | None, attempt: int) -> float:
+    try:
+        return min(LONGEST_PAUSE, max(0.0, float(header or 2.0**attempt)))
+    except ValueError:
+        return 2.0**attempt
+
+
+def _refused(code: int) -> FileError:
+    if code in (401, 403):
+        return FileError(f"Freesound does not accept the key (status {code}): it is the one called API key there")
+    if code == 429:
+        return FileError("Freesound allows no more requests for now; what was fetched is kept, run the command later")
+    return FileError(f"Freesound answers with status {code}; what was fetched is kept, run the command again")

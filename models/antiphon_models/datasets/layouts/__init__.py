@@ -1,0 +1,168 @@
+"""One loader for each data set. `layout_of` finds one by its name, `listing_of` lists what a folder holds of it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from antiphon.errors import FileError, UsageError
+from antiphon.runtime.shortening import short_repr
+from antiphon.runtime.suggestion import instead
+from antiphon_models.datasets.layouts import (
+    annotated,
+    fma,
+    folders,
+    gtzan,
+    instruments,
+    loops,
+    million,
+    notes,
+    scores,
+    searched,
+    tagged,
+)
+from antiphon_models.datasets.records import DatasetLayout, DatasetListing
+
+_JAMENDO = "data/autotagging{}.tsv, data/splits/, audio/48/948.mp3"
+
+LAYOUTS = (
+    DatasetLayout(
+        "fma",
+        "FMA: tracks with genres, in four sizes",
+        "fma_small/000/000002.mp3, fma_metadata/tracks.csv",
+        fma.listing,
+    ),
+    DatasetLayout(
+        "gtzan", "GTZAN: a thousand clips of ten genres", "genres/blues/blues.00000.au (or .wav)", gtzan.listing
+    ),
+    DatasetLayout(
+        "gtzan-speech", "GTZAN's music and speech", "music_speech/music_wav/*.wav, speech_wav", gtzan.speech_listing
+    ),
+    DatasetLayout(
+        "magnatagatune", "MagnaTagATune: clips with tags", "annotations_final.csv, f/….mp3", tagged.magnatagatune
+    ),
+    DatasetLayout("msd", "Million Song Dataset: features", "data/A/B/C/TRABC….h5, AdditionalFiles/", million.listing),
+    DatasetLayout(
+        "cal500", "CAL500: songs with 174 tags", "songNames.txt, vocab.txt, CAL500_32kps/*.mp3", tagged.cal500
+    ),
+    DatasetLayout("cal10k", "CAL10k: songs of Pandora's tags", "mp3/ARTIST/TITLE.mp3", tagged.cal10k),
+    DatasetLayout("fsld", "Freesound Loop Dataset", "FSL10K/metadata.json, FSL10K/audio/wav/*.wav", loops.listing),
+    DatasetLayout("lakh", "Lakh MIDI dataset", "lmd_full/0/….mid, lmd_matched/ or clean_midi/", scores.lakh),
+    DatasetLayout("lpd", "Lakh Pianoroll dataset", "lpd_5/lpd_5_cleansed/A/B/C/TRABC…/….npz", scores.rolls),
+    DatasetLayout(
+        "nsynth", "NSynth: notes of instruments", "nsynth-train/examples.json, nsynth-train/audio/", notes.listing
+    ),
+    DatasetLayout("maestro", "MAESTRO: piano performances", "maestro-v3.0.0.csv or .json, 2004/….midi", scores.maestro),
+    DatasetLayout("groove", "Groove: drummers in MIDI", "groove/info.csv, groove/drummer1/…", scores.groove),
+    DatasetLayout(
+        "musedata", "MuseData: classical scores", "MuseData/train, valid and test with .mid files", scores.musedata
+    ),
+    DatasetLayout(
+        "vgmidi", "VGMIDI: music of video games", "labelled/midi/*.mid, unlabelled/midi/*.mid", scores.vgmidi
+    ),
+    DatasetLayout(
+        "openmic", "OpenMIC-2018: instruments in clips", "openmic-2018-aggregated-labels.csv, audio/", tagged.openmic
+    ),
+    DatasetLayout("pop909", "POP909: pop songs as MIDI", "POP909/001/001.mid with beat_midi.txt", scores.pop909),
+    DatasetLayout("jamendo", "MTG-Jamendo: tracks with tags of all kinds", _JAMENDO.format(""), tagged.jamendo),
+    *(
+        DatasetLayout(
+            f"jamendo-{name}",
+            f"MTG-Jamendo: tags of {what}",
+            _JAMENDO.format(f"_{kind}"),
+            partial(tagged.jamendo, kind=kind),
+        )
+        for name, kind, what in (
+            ("genre", "genre", "genre"),
+            ("instrument", "instrument", "instruments"),
+            ("mood", "moodtheme", "mood"),
+        )
+    ),
+    DatasetLayout("giantsteps-key", "GiantSteps: keys", "annotations/key/….key, audio/….mp3", annotated.giantsteps_key),
+    DatasetLayout(
+        "giantsteps-tempo", "GiantSteps: tempos", "annotations_v2/tempo/….bpm, audio/….mp3", annotated.giantsteps_tempo
+    ),
+    DatasetLayout(
+        "ballroom", "Ballroom: tempos and beats", "BallroomData/Waltz/*.wav, BallroomAnnotations/", annotated.ballroom
+    ),
+    DatasetLayout(
+        "isophonics",
+        "Beatles, Queen …: chords",
+        "annotations/chordlab/ARTIST/ALBUM/….lab, audio/",
+        annotated.isophonics,
+    ),
+    DatasetLayout(
+        "slakh", "Slakh: mixtures with stems", "slakh2100_flac_redux/train/Track00001/stems/S00.flac", instruments.slakh
+    ),
+    DatasetLayout(
+        "irmas", "IRMAS: instruments", "IRMAS-TrainingData/cel/*.wav, IRMAS-TestingData-Part1/", instruments.irmas
+    ),
+    DatasetLayout(
+        "medley-solos",
+        "Medley-solos-DB: instruments",
+        "annotation/Medley-solos-DB_metadata.csv, audio/",
+        instruments.medley_solos,
+    ),
+    DatasetLayout(
+        "guitarset", "GuitarSet: chords and solos", "annotation/*.jams, audio_mono-mic/*_mic.wav", instruments.guitarset
+    ),
+    DatasetLayout(
+        "freesound", "sounds of a search, by `antiphon dataset fetch`", "sounds.json, audio/1234.mp3", searched.listing
+    ),
+    DatasetLayout("folder", "any folder of folders: a class each", "CLASS/NAME.wav", folders.listing),
+)
+SIGNS = {
+    "fma": ("fma_metadata/tracks.csv",),
+    "gtzan": ("*/blues/blues.00000.*", "*/jazz/jazz.00000.*", "gtzan_genre"),
+    "magnatagatune": ("annotations_final.csv",),
+    "fsld": ("FSL10K",),
+    "nsynth": ("nsynth-*/examples.json",),
+    "maestro": ("maestro-v*.csv", "maestro-v*.json", "maestro-v*/maestro-v*.csv"),
+    "groove": ("info.csv", "groove/info.csv"),
+    "openmic": ("openmic-2018-aggregated-labels.csv", "openmic-2018"),
+    "pop909": ("POP909/001",),
+    "jamendo": ("data/autotagging*.tsv", "*/data/autotagging*.tsv"),
+    "giantsteps-key": ("annotations/key/*.LOFI.key", "keys_gs+"),
+    "giantsteps-tempo": ("giantsteps-tempo-dataset*", "annotations*/tempo/*.LOFI.bpm"),
+    "ballroom": ("BallroomData", "B_1.0", "VienneseWaltz"),
+    "isophonics": ("annotations/chordlab", "chordlab"),
+    "slakh": ("Track*/metadata.yaml", "*/Track*/metadata.yaml", "*/*/Track*/metadata.yaml"),
+    "irmas": ("IRMAS-T*",),
+    "medley-solos": ("Medley-solos-DB_metadata.csv", "*/Medley-solos-DB_metadata.csv"),
+    "guitarset": ("audio_mono-mic", "audio_mono-pickup_mix", "annotation/*_comp.jams"),
+    "freesound": ("sounds.json",),
+}
+"""By data set, paths with * that are there in its folder, and in that of no other."""
+NAMES = tuple(layout.name for layout in LAYOUTS)
+
+
+def layout_of(name: str) -> DatasetLayout:
+    """The loader of a data set.
+
+    Raises:
+        UsageError: There is none of this name.
+    """
+    for layout in LAYOUTS:
+        if layout.name == name:
+            return layout
+    raise UsageError(f"there is no data set {short_repr(name)}{instead(name, NAMES, 'the names are')}")
+
+
+def listing_of(name: str, root: Path) -> DatasetListing:
+    """Lists what a folder holds of a data set.
+
+    Raises:
+        FileError: It is laid out otherwise; where it is laid out as another data set, the message names that.
+        UsageError: There is no such data set.
+    """
+    layout = layout_of(name)
+    looks = [other for other, signs in SIGNS.items() if any(any(root.glob(sign)) for sign in signs)]
+    meant = f"; did you mean {' or '.join(looks[:2])}?" if looks else ""
+    if looks and layout.listing is folders.listing:
+        raise FileError(f"{root} is not laid out as folder is: its folders are those of a known data set{meant}")
+    try:
+        return layout.listing(root)
+    except (KeyError, ValueError) as error:
+        raise FileError(f"a table in {root} is not that of {name}: column or value {error}") from None
+    except FileError as error:
+        raise FileError(f"{error}{meant if name not in looks else ''}") from None

@@ -1,0 +1,46 @@
+"""Any folder of folders: each folder is a class, and holds sounds or scores."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from antiphon_models.datasets.examination import SCORES, SOUND
+from antiphon_models.datasets.layouts.walking import files_below, relative, unlike
+from antiphon_models.datasets.records import DatasetListing, Item
+from antiphon_models.datasets.splitting import made_by, split_of
+
+_SORTS = re.compile(
+    r"(audio|sound|wav|mp3|flac|file|data|dataset|sample|clip|recording|train|training|test|testing|valid|validation|"
+    r"eval|dev|fold|split)s?([ _-]?\d+)?|.*(training|testing|validation)[ _-]?(data|set)?([ _-]?(part)?[ _-]?\d+)?",
+    re.IGNORECASE,
+)
+"""Names of folders that tell no class of sounds: formats, splits, parts."""
+_TABLES = (".csv", ".tsv", ".json", ".jams")
+_CLIP = re.compile(r"([ ._-]*(clip|part|seg|segment)?[ ._-]*\(?\d{1,5}\)?)+$", re.IGNORECASE)
+"""What tells the clips of a song apart: a number at the end of their names."""
+
+
+def listing(root: Path) -> DatasetListing:
+    """Classes are the folders at the top. A song is a folder below one, else a name without the numbers at its end."""
+    items = []
+    for path in files_below(root, *sorted(SOUND | SCORES)):
+        place = path.relative_to(root)
+        if len(place.parts) < 2:
+            continue
+        stem = _CLIP.sub("", path.stem) or path.stem
+        group = "/".join(place.parts[:2]) if len(place.parts) > 2 else f"{place.parts[0]}/{stem}"
+        items.append(Item(place.as_posix(), (relative(path, root),), group, split_of(group), (place.parts[0],)))
+    if not items:
+        raise unlike(root, "folder", "there are no folders with sounds or MIDI files in it")
+    classes = sorted({item.labels[0] for item in items})
+    table = next((relative(path, root) for path in files_below(root, *_TABLES)), "")
+    if all(_SORTS.fullmatch(name) for name in classes) or (len(classes) == 1 and table):
+        beside = f", and {table} may hold the labels" if table else ""
+        raise unlike(
+            root,
+            "folder",
+            f"the names of folders are the classes, and {', '.join(classes[:3])} is none{beside}; "
+            "put the sounds of each class into a folder of its name, or take a name of `antiphon dataset list`",
+        )
+    return DatasetListing(tuple(items), "", 0, "song", made_by("song, or the folder below a class"))

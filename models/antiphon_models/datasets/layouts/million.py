@@ -1,0 +1,71 @@
+"""The Million Song Dataset: one file of features a track, and text lists of the benchmarks' splits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from antiphon_models.datasets import tables
+from antiphon_models.datasets.layouts.walking import files_below, first_folder, relative, unlike
+from antiphon_models.datasets.records import SPLITS, DatasetListing, Item
+from antiphon_models.datasets.splitting import made_by, split_of
+
+TRACKS, SUBSET_TRACKS = 1_000_000, 10_000
+"""Of the whole, and of the subset."""
+SEPARATOR = "<SEP>"
+_SPLIT_LISTS = ("{}_x_msd_id.txt", "{}.txt", "{}_msd_id.txt")
+
+
+def listing(root: Path) -> DatasetListing:
+    """The tracks that are there; with AdditionalFiles those that should be, artists, and wrong matches of songs."""
+    data = first_folder(root, ["MillionSongSubset/data", "MillionSongSubset", "data", "."]) or root
+    subset = "subset" in data.as_posix().lower() or (root / "AdditionalFiles/subset_unique_tracks.txt").is_file()
+    names = _table(root, "subset_unique_tracks.txt" if subset else "unique_tracks.txt")
+    artists = {row[0]: row[2] for row in names if len(row) >= 4}
+    there = {path.stem: path for path in files_below(data, ".h5")}
+    if not there:
+        raise unlike(root, "msd", "there is no A/B/C/TRABC….h5, in data/ or MillionSongSubset/")
+    wrong = {line.split("<", 1)[1].split(" ")[1].split(">")[0] for line in _mismatches(root)}
+    splits = _splits(root)
+    absent = (
+        []
+        if artists
+        else ["there is no AdditionalFiles/unique_tracks.txt: artists, and what is missing, are not known"]
+    )
+    items = []
+    for track in sorted(artists or there):
+        place = there.get(track, data / track[2] / track[3] / track[4] / f"{track}.h5")
+        artist = artists.get(track, "")
+        split = splits.get(track, "") if splits else split_of(artist or track)
+        fault = "matched to a wrong song (sid_mismatches.txt)" if track in wrong else ""
+        items.append(Item(track, (relative(place, root),), artist, split, fault=fault))
+    pickles = sorted(path.name for path in root.rglob("*") if path.suffix in (".cP", ".pkl"))
+    notes = (
+        (f"{', '.join(pickles)}: not opened, since a pickle can run code; save the lists as text",) if pickles else ()
+    )
+    by = "text lists of a benchmark" if splits else made_by("artist")
+    return DatasetListing(tuple(items), "subset" if subset else "", SUBSET_TRACKS if subset else TRACKS, "artist", by,
+                   tuple(absent), notes)  # fmt: skip
+
+
+def _table(root: Path, name: str) -> list[list[str]]:
+    path = next((place for place in (root / "AdditionalFiles" / name, root / name) if place.is_file()), None)
+    return [line.split(SEPARATOR) for line in tables.lines(path)] if path else []
+
+
+def _mismatches(root: Path) -> list[str]:
+    path = next(
+        (p for p in (root / "AdditionalFiles/sid_mismatches.txt", root / "sid_mismatches.txt") if p.is_file()), None
+    )
+    return [line for line in tables.lines(path) if line.startswith("ERROR: <SO")] if path else []
+
+
+def _splits(root: Path) -> dict[str, str]:
+    folders = [folder for folder in (root, root / "splits", root / "MSD_split_for_tagging") if folder.is_dir()]
+    lists = {
+        split: path
+        for split in SPLITS
+        for folder in folders
+        for pattern in _SPLIT_LISTS
+        if (path := folder / pattern.format(split)).is_file()
+    }
+    return {track: split for split, path in lists.items() for track in tables.lines(path)}

@@ -1,0 +1,200 @@
+"""The steps that analyse sounds: the catalogue's analyses of a data set, and what a classifier says of new sounds.
+
+Both are shards like those of spectrograms: a function of the names of their sounds and of the versions of the analyses,
+written whole or not at all. A column is a quantity, of the type that its analysis declares.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from antiphon.contract.analysis import Quantity
+from antiphon.errors import FileError, PluginError
+from antiphon.library.analyses import AnalysisResult, analyses, identify_and_analyse
+from antiphon.library.shard_import import LABEL, SPAN, VERSION
+from antiphon_models.datasets.examination import SOUND
+from antiphon_models.datasets.layouts.walking import files_below, relative
+from antiphon_models.pipeline.gathering import SourceItem, shard_of
+from antiphon_models.pipeline.shards import file_digest, read_again, write_shard
+
+PREDICTIONS = "predictions"
+"""The folder of what is said of new sounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnalysisTask:
+    """One shard of results to compute; plain data, which a runner sends to another process or machine.
+
+    Attributes:
+        number: From 0.
+        out: The pipeline's folder.
+        folder: `ANALYSES` or `PREDICTIONS`.
+        source: The folder of the sounds.
+        items: The sounds, by name.
+        versions: (name, version) of each analysis.
+    """
+
+    number: int
+    out: str
+    folder: str
+    source: str
+    items: tuple[SourceItem, ...]
+    versions: tuple[tuple[str, int], ...]
+
+    @property
+    def path(self) -> Path:
+        """Its file."""
+        return Path(self.out) / self.folder / f"{self.number:05}.parquet"
+
+    @property
+    def dead(self) -> Path:
+        """The list of its bad sounds, a JSON object a line."""
+        return Path(self.out) / f"dead-{self.folder}" / f"{self.number:05}.jsonl"
+
+    @property
+    def lines(self) -> Path:
+        """Predictions as JSON lines."""
+        return self.path.with_suffix(".jsonl")
+
+    def digest(self) -> str:
+        """Of all that its content depends on, but the sounds themselves."""
+        whole = {"version": VERSION, "analyses": self.versions, "items": [asdict(item) for item in self.items]}
+        return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=20).hexdigest()
+
+
+def analysis_tasks(
+    out: Path, folder: str, source: Path, items: Sequence[SourceItem], names: Sequence[str], shards: int
+) -> list[AnalysisTask]:
+    """The shards, without those that no item falls into.
+
+    Raises:
+        PluginError: There is no analysis of a name.
+    """
+    from antiphon.library.analyses import named_analyses
+
+    present = analyses()
+    versions = tuple((name, present[name].version) for name in sorted(named_analyses(names)))
+    if not versions:
+        raise PluginError("no plugin registers an analysis; `antiphon plugins` lists those that there are, and why not")
+    parts: defaultdict[int, list[SourceItem]] = defaultdict(list)
+    for item in items:
+        parts[shard_of(item.name, shards)].append(item)
+    return [
+        AnalysisTask(number, str(out), folder, str(source), tuple(parts[number]), versions) for number in sorted(parts)
+    ]
+
+
+def new_sounds(folder: Path) -> list[SourceItem]:
+    """The sounds below a folder, each named by its path.
+
+    Raises:
+        FileError: There is none.
+    """
+    if not folder.is_dir():
+        raise FileError(f"there is no folder {folder}: predict.path names the one with the new sounds")
+    names = [relative(path, folder) for path in files_below(folder, *sorted(SOUND))]
+    if not names:
+        raise FileError(f"{folder} holds no sound: predict.path names the folder with the new sounds")
+    return [SourceItem(name, name, "", "", ()) for name in names]
+
+
+def compute_analyses(task: AnalysisTask) -> dict[str, Any]:
+    """Computes a shard and writes it.
+
+    Returns:
+        "shard", "items" and "dead", how many, and "seconds" of sound.
+
+    Raises:
+        FileError: It cannot be written, or an analysis is there in another version.
+    """
+    import pyarrow
+
+    present = analyses()
+    for name, version in task.versions:
+        if name not in present or present[name].version != version:
+            raise FileError(
+                f"the analysis {name} is not there in version {version}: install the same plugins everywhere"
+            )
+    rows: list[dict[str, Any]] = []
+    said: list[dict[str, Any]] = []
+    dead: list[dict[str, str]] = []
+    names = [name for name, _ in task.versions]
+    for item in task.items:
+        path = Path(task.source) / item.path
+        try:
+            digest = file_digest(path)
+            sound, tags, results = read_again(partial(identify_and_analyse, os.fsencode(path), names))
+        except FileError as error:
+            dead.append({"name": item.name, "path": item.path, "reason": str(error)})
+            continue
+        said.append(prediction(item.name, digest, sound.duration, results))
+        rows.append({
+            "name": item.name, "path": item.path, "digest": digest, "group": item.group, "split": item.split,
+            "labels": list(item.labels), "sound": sound.digest, "seconds": sound.duration, "rate": sound.rate,
+            "channels": sound.channels, "tags": sorted(tags.items()), **_cells(results),
+        })  # fmt: skip
+    text = pyarrow.string()
+    fields = [
+        ("name", text), ("path", text), ("digest", text), ("group", text), ("split", text),
+        ("labels", pyarrow.list_(text)), ("sound", text), ("seconds", pyarrow.float64()), ("rate", pyarrow.int32()),
+        ("channels", pyarrow.int32()), ("tags", pyarrow.map_(text, text)),
+        *((f"{name}.{quantity.name}", _type(quantity)) for name in names for quantity in present[name].quantities),
+        *((f"{name}.problem", text) for name in names),
+    ]  # fmt: skip
+    beside: dict[Path, Sequence[Mapping[str, Any]]] = {task.dead: dead}
+    if task.folder == PREDICTIONS:
+        beside[task.lines] = said
+    write_shard(task, fields, rows, {"version": VERSION, "analyses": dict(task.versions)}, beside)
+    return {"shard": task.number, "items": len(rows), "dead": len(dead), "seconds": sum(row["seconds"] for row in rows)}
+
+
+def _cells(results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
+    """Columns of some results: "NAME.QUANTITY", and "NAME.problem"."""
+    cells: dict[str, Any] = {}
+    for name, (_, values, problem) in results.items():
+        cells[f"{name}.problem"] = problem
+        for quantity, value in (values or {}).items():
+            cells[f"{name}.{quantity}"] = value
+    for key, value in cells.items():
+        if isinstance(value, list) and value and isinstance(value[0], list):
+            fields = LABEL if len(value[0]) == len(LABEL) else SPAN
+            cells[key] = [dict(zip(fields, row, strict=True)) for row in value]
+    return cells
+
+
+def _type(quantity: Quantity) -> Any:
+    import pyarrow
+
+    number = pyarrow.float64()
+    match quantity.kind:
+        case "number":
+            return number
+        case "text":
+            return pyarrow.string()
+        case "spans":
+            return pyarrow.list_(pyarrow.struct([("start", number), ("end", number), ("label", pyarrow.string())]))
+        case "labels":
+            return pyarrow.list_(pyarrow.struct([("label", pyarrow.string()), ("probability", number)]))
+        case "landmarks":
+            return pyarrow.binary()
+    return pyarrow.list_(number)
+
+
+def prediction(name: str, digest: str, seconds: float, results: Mapping[str, AnalysisResult]) -> dict[str, Any]:
+    """What is said of a sound as JSON data: by analysis its quantities, and "problem", "" where there is none.
+
+    Landmarks, which are bytes, are left out.
+    """
+    said = {
+        analysis: {k: v for k, v in (values or {}).items() if not isinstance(v, bytes)} | {"problem": problem}
+        for analysis, (_, values, problem) in sorted(results.items())
+    }
+    return {"name": name, "digest": digest, "seconds": round(seconds, 6), **said}

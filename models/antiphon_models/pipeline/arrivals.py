@@ -1,0 +1,157 @@
+"""Files that arrive in a folder: found by looking, given out once, when they are complete."""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon.errors import WireError
+from antiphon.io.decode import shown
+from antiphon_models.datasets.examination import SOUND
+from antiphon_models.datasets.layouts.walking import files_below, relative
+
+SETTLE = 0.4
+"""Seconds that a file's size and time have to stay as they are."""
+MOST_NAMES = 200_000
+"""Files of the folder that are kept in mind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A file that is complete.
+
+    Attributes:
+        name: Its path in the folder, with "/".
+        path: The file.
+        size: Bytes.
+        mtime: Of its last change, in nanoseconds since 1970.
+    """
+
+    name: str
+    path: Path
+    size: int
+    mtime: int
+
+
+class FolderWatch:
+    """Looks into a folder and says which files have arrived since.
+
+    A file has arrived when its size and time have stayed for `SETTLE` seconds and, where the system can say so, no
+    program has it open for writing. Links and what is hidden are left out, as are names that `done` has.
+
+    Args:
+        folder: It.
+        done: By name (size, time) of what was given out before.
+    """
+
+    def __init__(self, folder: Path, done: Mapping[str, tuple[int, int]]) -> None:
+        self._folder = folder
+        self._done = dict(done)
+        self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+
+    def look(self, now: float, take: Callable[[Arrival], bool]) -> int:
+        """Looks once.
+
+        Args:
+            now: Seconds of any clock.
+            take: Called with each file that has arrived; False leaves it for another time.
+
+        Returns:
+            How many were left.
+        """
+        seen: dict[str, tuple[tuple[int, int], float]] = {}
+        left = 0
+        for path in files_below(self._folder, *sorted(SOUND)):
+            try:
+                about = os.lstat(path)
+            except OSError:
+                continue
+            name, state = relative(path, self._folder), (about.st_size, about.st_mtime_ns)
+            if not stat.S_ISREG(about.st_mode) or self._done.get(name) == state or len(seen) >= MOST_NAMES:
+                continue
+            before = self._seen.get(name)
+            since = before[1] if before is not None and before[0] == state else now
+            seen[name] = (state, since)
+            if now - since < SETTLE or is_written(path):
+                continue
+            if take(Arrival(name, path, *state)):
+                self._done[name] = state
+                del seen[name]
+            else:
+                left += 1
+        self._seen = seen
+        return left
+
+
+def within(folder: Path, name: str, largest: int) -> Arrival:
+    """A file that a client has named.
+
+    Args:
+        folder: It has to be below this one.
+        name: Its path in the folder.
+        largest: Bytes.
+
+    Returns:
+        The file, which may be incomplete.
+
+    Raises:
+        WireError: It is not there, not below the folder, a link, not a sound, or too large.
+    """
+    said = shown(name[:120])
+    try:
+        encoded = os.fsencode(name)
+    except UnicodeEncodeError:  # half of a character, which JSON can write
+        encoded = b"\0"
+    if b"\0" in encoded or len(name) > 1000:
+        raise WireError(f"{said} is no name of a file")
+    root = os.path.realpath(folder)
+    path = os.path.normpath(os.path.join(root, name))
+    if os.path.realpath(path) != path or not path.startswith(os.path.join(root, "")):
+        raise WireError(f"{said} is not below the folder that is watched; name a file by its path in it")
+    if os.path.splitext(path)[1].lower() not in SOUND:
+        raise WireError(f"{said} has no ending of a sound file: {', '.join(sorted(SOUND))}")
+    try:
+        about = os.lstat(path)
+    except OSError:
+        raise WireError(f"there is no {said} in the folder that is watched") from None
+    if not stat.S_ISREG(about.st_mode):
+        raise WireError(f"{said} is no ordinary file")
+    check_size(about.st_size, largest)
+    return Arrival(os.path.relpath(path, root).replace(os.sep, "/"), Path(path), about.st_size, about.st_mtime_ns)
+
+
+def check_size(size: int, largest: int) -> None:
+    """Refuses what is too large.
+
+    Raises:
+        WireError: It is.
+    """
+    if size > largest:
+        raise WireError(f"it has {size:,} bytes; watch.largest allows {largest:,}")
+
+
+def is_written(path: Path) -> bool:
+    """Whether a program has a file open for writing, as far as the system says so: Linux, of files of one's own."""
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        # a lease for reading is refused while a program has the file open for writing
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except BlockingIOError:
+        return True
+    except OSError:  # a file of another user, or on a network
+        return False
+    finally:
+        os.close(fd)
+    return False

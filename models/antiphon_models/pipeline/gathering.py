@@ -1,0 +1,83 @@
+"""The first step: the items of a data set as one list, the same whenever it is made of the same files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from antiphon.errors import FileError
+from antiphon.runtime.paths import write_atomic
+from antiphon_models.datasets.examination import SOUND
+from antiphon_models.datasets.layouts import listing_of
+from antiphon_models.pipeline.settings import PipelineSettings
+
+ITEMS = "items.jsonl"
+"""The list, a JSON object a line, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceItem:
+    """A sound to compute.
+
+    Attributes:
+        name: Of its own in the data set.
+        path: Of its file, relative to the data set's folder.
+        group: What it shares with others, which are in the same split.
+        split: "train", "valid", "test" or "".
+        labels: Its classes or tags.
+    """
+
+    name: str
+    path: str
+    group: str
+    split: str
+    labels: tuple[str, ...]
+
+
+def gather(settings: PipelineSettings) -> list[SourceItem]:
+    """Lists the sounds, and writes the list. Those that are known to be faulty are left out.
+
+    Raises:
+        FileError: The folder is laid out otherwise, holds no sound, or the list cannot be written.
+    """
+    listing = listing_of(settings.gather.dataset, settings.gather.path)
+    items = sorted(
+        (
+            SourceItem(item.name, file, item.group, item.split, item.labels)
+            for item in listing.items
+            if not item.fault
+            for file in [file for file in item.files if Path(file).suffix.lower() in SOUND][:1]
+        ),
+        key=lambda item: item.name,
+    )
+    if not items:
+        raise FileError(f"{settings.gather.path} holds no sound of {settings.gather.dataset}")
+    lines = "".join(
+        json.dumps({"name": i.name, "path": i.path, "group": i.group, "split": i.split, "labels": i.labels}) + "\n"
+        for i in items
+    )
+    write_atomic(settings.out / ITEMS, lines.encode())
+    return items
+
+
+def read_items(settings: PipelineSettings) -> list[SourceItem]:
+    """The list that `gather` has written.
+
+    Raises:
+        FileError: There is none, or it is damaged.
+    """
+    path = settings.out / ITEMS
+    try:
+        found = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+        return [SourceItem(i["name"], i["path"], i["group"], i["split"], tuple(i["labels"])) for i in found]
+    except FileNotFoundError:
+        raise FileError(f"there is no {path}: run the step gather first") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{path} cannot be read: run the step gather again ({error})") from None
+
+
+def shard_of(name: str, shards: int) -> int:
+    """The shard that an item goes to, by its name alone: what is added changes no other shard."""
+    return int.from_bytes(hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()) % shards

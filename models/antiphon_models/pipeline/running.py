@@ -1,0 +1,194 @@
+"""Runs the steps of a pipeline, each of which finds out what is still to be done."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from antiphon import __version__
+from antiphon.errors import FileError, UsageError
+from antiphon.library.shard_import import ANALYSES
+from antiphon.runtime.paths import write_atomic
+from antiphon_models.pipeline import runners
+from antiphon_models.pipeline.analysing import (
+    PREDICTIONS,
+    AnalysisTask,
+    analysis_tasks,
+    compute_analyses,
+    new_sounds,
+)
+from antiphon_models.pipeline.gathering import SourceItem, gather, read_items, shard_of
+from antiphon_models.pipeline.place import claimed, remove_others
+from antiphon_models.pipeline.settings import PipelineSettings
+from antiphon_models.pipeline.shards import FOLDER, ShardTask, ShardWork, compute, is_done
+from antiphon_models.pipeline.training.steps import TRAINING_STEPS, Progress, TrainingReport, check_steps, run_steps
+
+MANIFEST = "manifest.json"
+LOG = "beam.log"
+"""What Beam and its workers print."""
+
+
+@dataclass(frozen=True, slots=True)
+class PipelineReport:
+    """What a run has done.
+
+    Attributes:
+        out: The folder that it wrote to.
+        items: Sounds listed.
+        shards: Shards that there are.
+        computed: Those of them that this run has computed.
+        dead: Sounds that could not be used, by name, and why.
+        splits: Sounds of each split.
+        analysed: Of the steps analyse and predict: "sounds", "dead", "shards" and "computed", how many of each.
+        training: What the steps train, evaluate and deploy have done.
+    """
+
+    out: str
+    items: int
+    shards: int
+    computed: int
+    dead: dict[str, str]
+    splits: dict[str, int]
+    analysed: dict[str, dict[str, int]] = field(default_factory=dict)
+    training: TrainingReport | None = None
+
+
+def run(
+    settings: PipelineSettings,
+    steps: Sequence[str],
+    runner: str = "direct",
+    workers: int = 2,
+    options: Sequence[str] = (),
+    progress: Progress = lambda *_: None,
+    begins: Callable[[int, Path], None] = lambda *_: None,
+) -> PipelineReport:
+    """Runs steps.
+
+    Args:
+        settings: The pipeline.
+        steps: Some of `settings.STEPS`, in order.
+        runner: One of `runners.RUNNERS`.
+        workers: Processes.
+        options: Beam's own.
+        progress: Called after each epoch of a training.
+        begins: Called before shards are computed, with how many and their folder.
+
+    Returns:
+        What there is now.
+
+    Raises:
+        FileError: Files cannot be read or written.
+        UsageError: A step or runner is not to be had.
+    """
+    if {"preprocess", "analyse", "predict"} & set(steps):
+        runners.check_runner(runner)
+    check_steps(settings, steps)
+    with claimed(settings.out):
+        return _run(settings, steps, runner, workers, options, progress, begins)
+
+
+def _run(
+    settings: PipelineSettings, steps: Sequence[str], runner: str, workers: int, options: Sequence[str],
+    progress: Progress, begins: Callable[[int, Path], None],
+) -> PipelineReport:  # fmt: skip
+    beam = _Beam(settings.out / LOG, runner, workers, options, begins)
+    if tuple(steps) == ("predict",):  # of other sounds, which need no data set
+        return _predicted(settings, beam, PipelineReport(str(settings.out), 0, 0, 0, {}, {}))
+    items = gather(settings) if "gather" in steps else read_items(settings)
+    tasks = shard_tasks(settings, items)
+    computed = 0
+    if "preprocess" in steps:
+        remove_others(tasks)
+        computed = beam.compute(tasks, compute)
+    there = [task for task in tasks if task.path.is_file()]
+    dead = _dead(there)
+    splits = dict(sorted(Counter(item.split for item in items if item.name not in dead).items()))
+    report = PipelineReport(str(settings.out), len(items), len(there), computed, dead, splits)
+    if "preprocess" in steps:
+        about = {"name": settings.name, "dataset": settings.gather.dataset, "settings": asdict(settings.preprocess),
+                 "items": len(items), "shards": [f"{FOLDER}/{task.path.name}" for task in there], "splits": splits,
+                 "dead": dead}  # fmt: skip
+        write_atomic(settings.out / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
+    if "analyse" in steps:
+        chosen = settings.analyse
+        wanted = analysis_tasks(settings.out, ANALYSES, settings.gather.path, items, chosen.analyses, chosen.shards)
+        report = _analysed(settings, beam, report, "analyse", wanted)
+    if set(steps) & set(TRAINING_STEPS):
+        report = replace(report, training=run_steps(settings, steps, items, tasks, progress))
+    return _predicted(settings, beam, report) if "predict" in steps else report
+
+
+@dataclass(frozen=True, slots=True)
+class _Beam:
+    """How shards are computed: what `runners.run` takes."""
+
+    log: Path
+    runner: str
+    workers: int
+    options: Sequence[str]
+    begins: Callable[[int, Path], None]
+
+    def compute(self, tasks: Sequence[ShardWork], work: Callable[[Any], Any]) -> int:
+        """Computes what is not done; how many there were.
+
+        Raises:
+            FileError: It failed.
+        """
+        undone = [task for task in tasks if not is_done(task)]
+        if undone:
+            self.begins(len(undone), undone[0].path.parent)
+            runners.run(undone, self.log, work=work, runner=self.runner, workers=self.workers, options=self.options)
+            if left := [task.path for task in undone if not is_done(task)]:
+                raise FileError(f"the shard {left[0]} was not written; {self.log} has what Beam says")
+        return len(undone)
+
+
+def _predicted(settings: PipelineSettings, beam: _Beam, report: PipelineReport) -> PipelineReport:
+    chosen = settings.predict
+    if chosen is None:
+        raise UsageError('the step predict needs a table [predict] with path = "FOLDER", where the new sounds are')
+    items = new_sounds(chosen.path)
+    wanted = analysis_tasks(settings.out, PREDICTIONS, chosen.path, items, chosen.analyses, chosen.shards)
+    return _analysed(settings, beam, report, "predict", wanted)
+
+
+def _analysed(
+    settings: PipelineSettings, beam: _Beam, report: PipelineReport, step: str, tasks: Sequence[AnalysisTask]
+) -> PipelineReport:
+    """Runs one of the two steps, and adds what it gave to the report."""
+    first = tasks[0]
+    remove_others(tasks)
+    computed = beam.compute(tasks, compute_analyses)
+    dead = _dead(tasks)
+    sounds = sum(len(task.items) for task in tasks)
+    counts = {"sounds": sounds, "dead": len(dead), "shards": len(tasks), "computed": computed}
+    about = {"name": settings.name, "source": str(Path(first.source).absolute()), "analyses": dict(first.versions),
+             "antiphon": __version__, "sounds": sounds, "shards": [task.path.name for task in tasks],
+             "dead": dead}  # fmt: skip
+    write_atomic(first.path.parent / MANIFEST, (json.dumps(about, indent=1, sort_keys=True) + "\n").encode())
+    return replace(report, dead={**report.dead, **dead}, analysed={**report.analysed, step: counts})
+
+
+def _dead(tasks: Iterable[ShardWork]) -> dict[str, str]:
+    """The sounds that could not be used, by name, and why."""
+    return {
+        row["name"]: f"{row['path']}: {row['reason']}"
+        for task in tasks
+        if task.dead.is_file()
+        for row in map(json.loads, task.dead.read_text("utf-8").splitlines())
+    }
+
+
+def shard_tasks(settings: PipelineSettings, items: Sequence[SourceItem]) -> list[ShardTask]:
+    """The shards, without those that no item falls into."""
+    parts: defaultdict[int, list[SourceItem]] = defaultdict(list)
+    for item in items:
+        parts[shard_of(item.name, settings.preprocess.shards)].append(item)
+    return [
+        ShardTask(number, str(settings.out), str(settings.gather.path), tuple(parts[number]), settings.preprocess)
+        for number in sorted(parts)
+    ]

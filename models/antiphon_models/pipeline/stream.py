@@ -1,0 +1,212 @@
+"""Sounds as they arrive, in a folder and over MQTT: analysed, two at a time, through one bounded queue.
+
+What does not fit in the queue stays in the folder, and is counted; by MQTT it is refused. Results are in a journal, so
+that a run that is killed goes on where it was: a file's line is written once, and a file without one is analysed again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from antiphon.errors import FileError, WireError
+from antiphon.io.decode import shown
+from antiphon.library.analyses import identify_and_analyse
+from antiphon.runtime.shortening import shorten
+from antiphon_models.pipeline.analysing import prediction
+from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, check_size
+from antiphon_models.pipeline.journal import ResultJournal
+from antiphon_models.pipeline.settings import WatchSettings
+from antiphon_models.pipeline.shards import file_digest
+
+AT_ONCE = 2
+LOOK = 0.1
+"""Seconds between two looks into the folder; ten times as long as a look takes where that is more."""
+
+
+@dataclass(slots=True)
+class StreamCounts:
+    """What was done, in sounds.
+
+    Attributes:
+        analysed: With results.
+        bad: Without: they could not be read.
+        left: In the folder at the last look, complete, for the queue was full.
+        refused: By MQTT: the queue was full, or the request was wrong.
+        lost: Answers that could not be published, as the broker was away too long; the journal has them.
+    """
+
+    analysed: int = 0
+    bad: int = 0
+    left: int = 0
+    refused: int = 0
+    lost: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingSound:
+    """A sound that waits.
+
+    Attributes:
+        name: As results have it.
+        path: Its file.
+        size: Bytes.
+        mtime: Of the file's last change, ns since 1970; None for what came over MQTT and is not kept.
+        begun: Seconds of the clock when it had arrived.
+        answer: Called with the result, in the stream's thread.
+    """
+
+    name: str
+    path: Path
+    size: int
+    mtime: int | None
+    begun: float
+    answer: Callable[[dict[str, Any]], None] = lambda _: None
+
+
+class SoundSource(Protocol):
+    """Where sounds come from beside the folder."""
+
+    async def run(self, stream: SoundStream) -> None:
+        """Gives the stream sounds, until it is cancelled."""
+
+    async def flush(self) -> None:
+        """Returns when its answers are sent, or after two seconds."""
+
+
+class SoundStream:
+    """The queue, what fills it from the folder, and what empties it.
+
+    Args:
+        settings: Of the table [watch].
+        names: The analyses.
+        journal: Where results go.
+        counts: What is counted.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        settings: WatchSettings,
+        names: Sequence[str],
+        journal: ResultJournal,
+        counts: StreamCounts,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings, self.counts, self.clock = settings, counts, clock
+        self._names, self._journal = tuple(names), journal
+        self._queue: asyncio.Queue[WaitingSound] = asyncio.Queue(settings.queue)
+        self._folder = FolderWatch(settings.path, journal.done)
+
+    @property
+    def waiting(self) -> int:
+        """Sounds in the queue."""
+        return self._queue.qsize()
+
+    def offer(self, sound: WaitingSound) -> bool:
+        """Puts a sound into the queue; False where it is full."""
+        with contextlib.suppress(asyncio.QueueFull):
+            self._queue.put_nowait(sound)
+            return True
+        return False
+
+    def look(self) -> None:
+        """Looks into the folder once."""
+        now = self.clock()
+        self.counts.left = self._folder.look(
+            now, lambda found: self.offer(WaitingSound(found.name, found.path, found.size, found.mtime, now))
+        )
+
+    async def watch(self) -> None:
+        """Looks into the folder until it is cancelled."""
+        while True:
+            begun = time.monotonic()
+            self.look()
+            await asyncio.sleep(max(LOOK, 10.0 * (time.monotonic() - begun)))
+
+    async def work(self) -> None:
+        """Analyses what is in the queue until it is cancelled."""
+        while True:
+            sound = await self._queue.get()
+            task = asyncio.ensure_future(asyncio.to_thread(self.result, sound))
+            try:
+                row = await asyncio.shield(task)
+            except asyncio.CancelledError:  # a thread cannot be: what it has begun is kept
+                self._keep(sound, await task)
+                raise
+            self._keep(sound, row)
+
+    def _keep(self, sound: WaitingSound, row: dict[str, Any]) -> None:
+        self._journal.put(row)
+        if "reason" in row:
+            self.counts.bad += 1
+        else:
+            self.counts.analysed += 1
+        sound.answer(row)
+
+    def result(self, sound: WaitingSound) -> dict[str, Any]:
+        """Analyses a sound.
+
+        Returns:
+            A line of the journal: "name", "digest", "seconds", the analyses, "after" (seconds since it had arrived),
+            and "size" and "mtime" of a file in the folder; in place of the analyses "reason", where it cannot be read.
+        """
+        where = {} if sound.mtime is None else {"size": sound.size, "mtime": sound.mtime}
+        try:
+            check_size(sound.size, self.settings.largest)
+            digest = file_digest(sound.path)
+            identity, _, results = identify_and_analyse(os.fsencode(sound.path), self._names)
+        except (FileError, WireError) as error:  # a client knows no path of this machine
+            reason = str(error).replace(shown(sound.path), shown(sound.name))
+            return {"name": sound.name, "reason": reason, "after": self._after(sound), **where}
+        except Exception as error:  # a fault of ours costs one sound, and not those that follow
+            reason = shorten(" ".join(f"Antiphon failed at this: {type(error).__name__}: {error}".split()), 300)
+            return {"name": sound.name, "reason": reason, "after": self._after(sound), **where}
+        said = prediction(sound.name, digest, identity.duration, results)
+        return {**said, "after": self._after(sound), **where}
+
+    def _after(self, sound: WaitingSound) -> float:
+        return round(self.clock() - sound.begun, 3)
+
+
+async def run(stream: SoundStream, sources: Sequence[SoundSource]) -> None:
+    """Runs until SIGINT or SIGTERM. What is being analysed then is finished, what waits is left to the next run.
+
+    Raises:
+        FileError: The journal cannot be written.
+    """
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, ended.set)
+    if hasattr(signal, "SIGIO"):
+        signal.signal(signal.SIGIO, signal.SIG_IGN)  # sent when a lease for reading is broken (`arrivals.is_written`)
+    tasks = [asyncio.ensure_future(task) for task in (stream.watch(), *(stream.work() for _ in range(AT_ONCE)))]
+    others = [asyncio.ensure_future(source.run(stream)) for source in sources]
+    end = asyncio.ensure_future(ended.wait())
+    try:
+        done, _ = await asyncio.wait([end, *tasks, *others], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {end}:
+            task.result()
+    finally:
+        await _cancel(end, *tasks)
+        await asyncio.gather(*(source.flush() for source in sources))
+        await _cancel(*others)
+
+
+async def _cancel(*tasks: asyncio.Future[Any]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def arrival_of(found: Arrival, begun: float, answer: Callable[[dict[str, Any]], None]) -> WaitingSound:
+    """A file of the folder that a client has named."""
+    return WaitingSound(found.name, found.path, found.size, found.mtime, begun, answer)

@@ -1,0 +1,212 @@
+"""Sounds over MQTT: a message names a file of the folder, or is a sound file; the answer is a message.
+
+    TOPIC/request/ID  {"file": "NAME"}, or the bytes of a sound file
+    TOPIC/result/ID   a line of the journal
+    TOPIC/refused/ID  {"reason": "…"}
+
+ID is of the sender's choice, and may be left out with its slash.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import tempfile
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from antiphon.errors import UsageError, WireError
+from antiphon.io.decode import shown
+from antiphon_models.pipeline.arrivals import check_size, is_written, within
+from antiphon_models.pipeline.settings import WatchSettings
+from antiphon_models.pipeline.stream import SoundStream, WaitingSound, arrival_of
+
+PASSWORD = "ANTIPHON_MQTT_PASSWORD"
+"""The variable of the environment with the broker's password."""
+MQTT_PORT = 1883
+LARGEST = 16 << 20
+"""Bytes of a sound in a message."""
+INCOMING = 16
+"""Messages that have come and are not looked at yet."""
+UNSENT = 256
+"""Answers that are kept while the broker is away."""
+AGAIN = 1.0
+"""Seconds between two attempts to reach the broker."""
+KEEPALIVE = 5
+_PREFIX = ".arrived-"
+_FULL = "as many sounds as are allowed wait already; send it again when there are answers"
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAddress:
+    """A broker. user, password: "" for none."""
+
+    host: str
+    port: int
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+
+def broker_of(url: str) -> BrokerAddress:
+    """The broker of watch.mqtt.
+
+    Raises:
+        UsageError: It is no address, or has a password in it.
+    """
+    try:
+        parts = urlsplit(url)
+        port = MQTT_PORT if parts.port is None else parts.port
+    except ValueError:
+        port, parts = 0, urlsplit("")
+    if parts.scheme != "mqtt" or not parts.hostname or not port or parts.path.strip("/") or parts.query:
+        raise UsageError("watch.mqtt is mqtt://USER@HOST:PORT; user and port may be left out")
+    if parts.password is not None:
+        raise UsageError(f"watch.mqtt has a password in it: put it in the environment, as {PASSWORD}")
+    return BrokerAddress(parts.hostname, port, unquote(parts.username or ""), os.environ.get(PASSWORD, ""))
+
+
+class MqttSource:
+    """Takes requests from a broker and publishes answers; the broker may come and go.
+
+    Args:
+        broker: It.
+        settings: Of the table [watch].
+        place: A folder for the sounds of messages, which are removed when they are analysed.
+    """
+
+    def __init__(self, broker: BrokerAddress, settings: WatchSettings, place: Path) -> None:
+        self._broker, self._settings, self._place = broker, settings, place
+        self._answers: deque[tuple[str, bytes]] = deque()
+        self._ready = asyncio.Event()
+
+    async def run(self, stream: SoundStream) -> None:
+        """Serves until it is cancelled."""
+        import aiomqtt
+
+        for path in self._place.glob(f"{_PREFIX}*"):  # of a run that was killed
+            path.unlink(missing_ok=True)
+        while True:
+            with contextlib.suppress(aiomqtt.MqttError):
+                await self._connected(stream)
+            await asyncio.sleep(AGAIN)
+
+    async def flush(self) -> None:
+        """Returns when all answers are with the broker, or after two seconds."""
+        for _ in range(40):
+            if not self._answers:
+                return
+            await asyncio.sleep(0.05)
+
+    async def _connected(self, stream: SoundStream) -> None:
+        import aiomqtt
+        from paho.mqtt.packettypes import PacketTypes
+        from paho.mqtt.properties import Properties
+
+        class Incoming(asyncio.Queue[aiomqtt.Message]):
+            """Messages that are not looked at yet; one too many is refused like any other."""
+
+            def put_nowait(inner, message: aiomqtt.Message) -> None:
+                if inner.full():
+                    self._refuse(stream, _rest(message.topic.value, topic), _FULL)
+                else:
+                    super().put_nowait(message)
+
+        broker, topic = self._broker, self._settings.topic
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = 2 * LARGEST  # the broker drops what is larger
+        async with aiomqtt.Client(
+            broker.host, broker.port, username=broker.user or None, password=broker.password or None,
+            keepalive=KEEPALIVE, protocol=aiomqtt.ProtocolVersion.V5, properties=properties, queue_type=Incoming,
+            max_queued_incoming_messages=INCOMING,
+        ) as client:  # fmt: skip
+            await client.subscribe([(f"{topic}/request", 1), (f"{topic}/request/#", 1)])
+            publishing = asyncio.ensure_future(self._publish(client, stream))
+            try:
+                async for message in client.messages:
+                    payload = message.payload if isinstance(message.payload, bytes) else b""
+                    await self._request(stream, message.topic.value, payload)
+                    if publishing.done():
+                        publishing.result()
+            finally:
+                publishing.cancel()
+                await asyncio.gather(publishing, return_exceptions=True)
+
+    async def _publish(self, client: Any, stream: SoundStream) -> None:
+        while True:
+            await self._ready.wait()
+            while self._answers:
+                topic, payload = self._answers[0]
+                await client.publish(topic, payload, qos=1)
+                if self._answers and self._answers[0][1] is payload:
+                    self._answers.popleft()
+            self._ready.clear()
+
+    def _answer(self, stream: SoundStream, topic: str, row: dict[str, Any]) -> None:
+        if len(self._answers) >= UNSENT:
+            self._answers.popleft()
+            stream.counts.lost += 1
+        self._answers.append((topic, json.dumps(row).encode()))
+        self._ready.set()
+
+    async def _request(self, stream: SoundStream, topic: str, payload: bytes) -> None:
+        rest = _rest(topic, self._settings.topic)
+        result = f"{self._settings.topic}/result{rest}"
+        try:
+            sound = await self._sound(stream, rest, payload, lambda row: self._answer(stream, result, row))
+            if not stream.offer(sound):
+                if sound.mtime is None:
+                    sound.path.unlink(missing_ok=True)
+                raise WireError(_FULL)
+        except WireError as error:
+            self._refuse(stream, rest, str(error))
+
+    def _refuse(self, stream: SoundStream, rest: str, reason: str) -> None:
+        stream.counts.refused += 1
+        self._answer(stream, f"{self._settings.topic}/refused{rest}", {"reason": reason})
+
+    async def _sound(self, stream: SoundStream, rest: str, payload: bytes, answer: Any) -> WaitingSound:
+        """The sound of a request; `WireError` says why there is none."""
+        if payload[:1] == b"{":
+            name = _named(payload)
+            found = await asyncio.to_thread(within, self._settings.path, name, self._settings.largest)
+            if await asyncio.to_thread(is_written, found.path):
+                raise WireError(f"{shown(name)} is being written; name it when it is complete")
+            return arrival_of(found, stream.clock(), answer)
+        check_size(len(payload), min(LARGEST, self._settings.largest))
+        if not payload:
+            raise WireError('the message is empty; it is {"file": "NAME"} or the bytes of a sound file')
+        path = await asyncio.to_thread(self._written, payload)
+
+        def answered(row: dict[str, Any]) -> None:
+            path.unlink(missing_ok=True)
+            answer(row)
+
+        return WaitingSound(f"mqtt{rest}", path, len(payload), None, stream.clock(), answered)
+
+    def _written(self, payload: bytes) -> Path:
+        try:
+            with tempfile.NamedTemporaryFile(dir=self._place, prefix=_PREFIX, delete=False) as file:
+                file.write(payload)
+            return Path(file.name)
+        except OSError as error:
+            raise WireError(f"it cannot be kept while it waits: {error.strerror}") from None
+
+
+def _rest(topic: str, base: str) -> str:
+    """What a request's topic ends with: "/ID", or nothing."""
+    return topic.removeprefix(f"{base}/request")
+
+
+def _named(payload: bytes) -> str:
+    try:
+        name = json.loads(payload[:4096])["file"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        name = None
+    if not isinstance(name, str) or not name:
+        raise WireError('the message is no request; it is {"file": "NAME"} or the bytes of a sound file')
+    return name

@@ -1,0 +1,112 @@
+"""The step deploy: installs a classifier among the performer's own, from where it is an analysis."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from antiphon.classifiers.classifier_file import DETAILS, MODEL, ClassifierDetails, classifiers_folder, read_details
+from antiphon.errors import FileError, PluginError
+from antiphon.plugins.checks import check_type_name
+from antiphon.plugins.registry import registrations
+from antiphon.runtime import paths
+from antiphon_models.pipeline.training.frameworks import FRAMEWORKS, Framework
+from antiphon_models.pipeline.training.learning import LearningJob, is_trained
+
+HOOK = "analyses"
+
+
+@dataclass(frozen=True, slots=True)
+class InstalledClassifier:
+    """What was installed.
+
+    Attributes:
+        name: Of the analysis.
+        framework: That it was trained with.
+        path: Its folder.
+    """
+
+    name: str
+    framework: str
+    path: str
+
+
+def check_name(name: str) -> None:
+    """Refuses what cannot be the name of an analysis, or is that of one which is not the performer's own.
+
+    Raises:
+        FileError: It is such a name.
+    """
+    try:
+        check_type_name(name)
+    except PluginError as error:
+        raise FileError(f"{error} for the analysis that deploy makes: write deploy.name") from None
+    if not (classifiers_folder() / name).is_dir() and name in registrations(HOOK):
+        raise FileError(f"there is an analysis {name!r} already: give this one another name by deploy.name")
+
+
+def deploy(job: LearningJob, name: str, framework: str, frameworks: Sequence[Framework]) -> InstalledClassifier:
+    """Installs a classifier: of the framework that is named, or the best on the validation split.
+
+    Args:
+        job: The training that it is from.
+        name: That it gets, which `check_name` allows.
+        framework: A name; "" for the best.
+        frameworks: Among which it is chosen.
+
+    Returns:
+        What is there now.
+
+    Raises:
+        FileError: There is none, or it cannot be written.
+    """
+    wanted = [FRAMEWORKS[framework]] if framework else frameworks
+    there = [one for one in wanted if is_trained(job, one)]
+    if not there:
+        which = f"of {framework} " if framework else ""
+        raise FileError(f"{job.out} has no classifier {which}of these settings and shards: run the step train first")
+    best = max(there, key=lambda one: _merit(read_details(job.folder(one))))
+    folder = paths.inside(classifiers_folder(), name)
+    install(job.folder(best), folder, name)
+    return InstalledClassifier(name, best.name, str(folder))
+
+
+def install(source: Path, folder: Path, name: str) -> None:
+    """Copies a classifier into a folder of its own, in place of the one before: the whole of it or nothing.
+
+    Args:
+        source: Its folder in the pipeline's.
+        folder: Where it goes.
+        name: That it has there.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    paths.make_folder(folder.parent)
+    fresh, old = (folder.with_name(f".{folder.name}.{kind}") for kind in ("new", "old"))
+    try:
+        for left in (fresh, old):
+            shutil.rmtree(left, ignore_errors=True)
+        fresh.mkdir()
+        paths.write_atomic(fresh / MODEL, (source / MODEL).read_bytes())
+        paths.write_atomic(fresh / DETAILS, replace(read_details(source), name=name).content())
+        with contextlib.suppress(FileNotFoundError):
+            folder.rename(old)
+        fresh.rename(folder)
+    except OSError as error:
+        raise FileError(f"cannot write {folder}: {paths.why(error)}") from None
+    finally:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        for left in (fresh, old):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _merit(details: ClassifierDetails) -> tuple[float, float]:
+    valid = details.about["valid"]
+    if details.about.get("several"):  # nearly all labels of a sound are absent, so nearly all answers are right
+        return 0.0, -float(valid["loss"])
+    return float(valid["accuracy"]), -float(valid["loss"])

@@ -1,0 +1,254 @@
+"""The step evaluate: every classifier on the test split, by the runtime that plays it, in one table."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.classifiers.classifier_file import MODEL
+from antiphon.classifiers.classifier_session import ClassifierFile
+from antiphon.errors import FileError
+from antiphon.library.map.picture import png
+from antiphon.runtime.paths import write_atomic
+from antiphon_models.datasets.records import TEST, TRAIN, VALID
+from antiphon_models.pipeline.training import confusion
+from antiphon_models.pipeline.training.excerpts import TrainingSet
+from antiphon_models.pipeline.training.frameworks import Framework
+from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained
+
+F64 = NDArray[np.float64]
+FILE = "evaluation.json"
+MAJORITY = "majority"
+"""The row of what always answers with the labels' shares of the training sounds, so with the label that most have."""
+TIMED = 50
+"""Runs of one excerpt, whose median is stated."""
+SURE = 0.1
+"""Uncertainty of a share from which a test is called small."""
+CERTAINTY = 1.96
+"""Standard errors on each side, within which 95 of 100 such tests are."""
+DRAWS = 50
+"""Of sounds with replacement, for the error of a mean average precision."""
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationRow:
+    """One classifier on the test split.
+
+    Attributes:
+        framework: Its name, or `MAJORITY`.
+        accuracy: Of sounds, whose excerpts are averaged; with several labels the mean average precision of the labels.
+        standard_error: Of the accuracy, binomial; with several labels of draws with replacement.
+        macro_f1: Mean over the labels; 0 for one that is never given and never true. With several labels, answers
+            above one half are given.
+        n: Sounds.
+        training_seconds: Of its training.
+        kilobytes: Of its graph.
+        milliseconds: For one excerpt, by onnxruntime on one thread, the median.
+        digest: Of its graph.
+        folds: How many classifiers are tested, each on sounds of its own; 0 for the one that is installed.
+        confusion: Counts, `confusion.Counts`; none with several labels.
+        precisions: With several labels the average precision of each that the test has.
+    """
+
+    framework: str
+    accuracy: float
+    standard_error: float
+    macro_f1: float
+    n: int
+    training_seconds: float = 0.0
+    kilobytes: float = 0.0
+    milliseconds: float = 0.0
+    digest: str = ""
+    folds: int = 0
+    confusion: tuple[tuple[int, ...], ...] = ()
+    precisions: Mapping[str, float] = field(default_factory=dict)
+
+
+def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: TrainingSet) -> list[EvaluationRow]:
+    """Measures the classifiers that are there, and writes the table.
+
+    Args:
+        job: The training that they are from.
+        frameworks: Those to measure; one without a classifier of this training is left out.
+        training: The sounds.
+
+    Returns:
+        The majority first, then the classifiers.
+
+    Raises:
+        FileError: There is no classifier or no sound to test with, or a classifier does not play.
+    """
+    sounds = training.split(TEST)
+    if not sounds:
+        raise FileError(f"{job.out} has no sound in its test split: write train.test = 0.2, or train.folds = 5")
+    there = [framework for framework in frameworks if is_trained(job, framework)]
+    if not there:
+        raise FileError(f"{job.out} has no classifier of these settings and shards: run the step train first")
+    truth = training.targets(sounds)
+    shares = shares_of_labels(training)
+    rows = [score(MAJORITY, np.tile(shares, (len(sounds), 1)), truth, training.labels)]
+    for framework in there:
+        classifier = ClassifierFile(job.folder(framework))
+        answers = average(training, sounds, job.frames, classifier.probabilities)
+        row = score(framework.name, answers, truth, training.labels)
+        row = replace(
+            row,
+            training_seconds=float(classifier.details.about["training_seconds"]),
+            kilobytes=round((classifier.folder / MODEL).stat().st_size / 1000, 1),
+            milliseconds=_milliseconds(classifier, training, job.frames),
+            digest=classifier.details.digest,
+        )
+        rows.append(row)
+        if (folds := job.settings.folds) and all(is_trained(replace(job, fold=n), framework) for n in range(folds)):
+            rows.append(_over_folds(job, framework, training))
+    whole = {"name": job.name, "labels": training.labels, "shards": training.shards, "seed": job.settings.seed,
+             "split": TEST, "several": training.several, "rows": [asdict(row) for row in rows]}  # fmt: skip
+    write_atomic(job.out / FILE, (json.dumps(whole, indent=1) + "\n").encode())
+    for row in _drawn(rows):
+        counts = np.array(row.confusion, np.int64)
+        write_atomic(job.out / picture_name(row), png(confusion.picture(counts, training.labels)))
+    return rows
+
+
+def _over_folds(job: LearningJob, framework: Framework, training: TrainingSet) -> EvaluationRow:
+    """All sounds, each answered by the classifier that it was kept from."""
+    answers, truth = [], []
+    for fold in range(job.settings.folds):
+        classifier = ClassifierFile(replace(job, fold=fold).folder(framework))
+        sounds = training.fold(fold, job.settings.folds).split(TEST)
+        answers.append(average(training, sounds, job.frames, classifier.probabilities))
+        truth.append(training.targets(sounds))
+    row = score(framework.name, np.concatenate(answers), np.concatenate(truth), training.labels)
+    return replace(row, folds=job.settings.folds)
+
+
+def shares_of_labels(training: TrainingSet) -> F64:
+    """Of the training sounds, the share that has each label: `[labels]`."""
+    marks = np.zeros(len(training.labels))
+    sounds = training.split(TRAIN)
+    for sound in sounds:
+        marks[list(sound.labels)] += 1
+    return marks / len(sounds)
+
+
+def score(framework: str, answers: F64, truth: NDArray[Any], labels: Sequence[str]) -> EvaluationRow:
+    """The row of given answers: probabilities `[n, labels]`; `truth` as `TrainingSet.targets` has it."""
+    if truth.ndim == 2:
+        found = _precisions(answers, truth)
+        rng = np.random.default_rng(len(truth))
+        picks = (rng.integers(0, len(truth), len(truth)) for _ in range(DRAWS))
+        draws = [np.mean(list(_precisions(answers[pick], truth[pick]).values()) or [0.0]) for pick in picks]
+        given, true = answers > 0.5, truth > 0.5
+        named = given.sum(axis=0) + true.sum(axis=0)
+        f1 = 2 * (given & true).sum(axis=0) / np.maximum(named, 1)
+        mean = float(np.mean(list(found.values()) or [0.0]))
+        precisions = {labels[n]: round(value, 4) for n, value in found.items()}
+        return EvaluationRow(framework, mean, float(np.std(draws)), float(f1.mean()), len(truth), precisions=precisions)
+    counts = confusion.count(answers.argmax(axis=1), truth, len(labels))
+    accuracy = float(np.trace(counts) / counts.sum())
+    error = float(np.sqrt(accuracy * (1 - accuracy) / len(truth)))
+    named = counts.sum(axis=0) + counts.sum(axis=1)
+    f1 = 2 * np.diag(counts) / np.maximum(named, 1)
+    table = tuple(tuple(map(int, row)) for row in counts)
+    return EvaluationRow(framework, accuracy, error, float(f1.mean()), len(truth), confusion=table)
+
+
+def _precisions(answers: F64, truth: NDArray[Any]) -> dict[int, float]:
+    """Average precision by the number of a label that is there: the mean precision at each sound that has it."""
+    found = {}
+    for label in np.flatnonzero(truth.any(axis=0)):
+        # of equal answers none is first: a step for each value that there is
+        order = np.argsort(-answers[:, label], kind="stable")
+        values, right = answers[order, label], np.cumsum(truth[order, label] > 0.5)
+        ends = np.flatnonzero(np.r_[np.diff(values) != 0, True])
+        gained = np.diff(np.r_[0, right[ends]])
+        found[int(label)] = float((gained * right[ends] / (ends + 1)).sum() / right[-1])
+    return found
+
+
+def uncertainty(n: int) -> float:
+    """By how much a share of n sounds is uncertain, at one half, where it is most (Wilson, 95 of 100)."""
+    z = CERTAINTY
+    return z / (1 + z * z / n) * math.sqrt(0.25 / n + z * z / (4 * n * n))
+
+
+def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: TrainingSet) -> list[str]:
+    """How far the table can be relied on: the majority's label, the sizes of test and validation, the confusions."""
+    shares = shares_of_labels(training)
+    most = training.labels[int(shares.argmax())]
+    notes = [f"majority: {most!r}, which {shares.max():.0%} of the {len(training.split(TRAIN))} training sounds have"]
+    enough = math.ceil(CERTAINTY**2 * 0.25 / SURE**2)
+    folds = "the rows of all folds are surer" if job.settings.folds else "train.folds = 5 tests every sound"
+    more = "" if job.settings.test else "train.test = 0.2 takes more of them, "
+    for what, split, then in (
+        ("test", TEST, f"{more}{folds}"),
+        ("validation", VALID, "the epoch and the best framework are chosen by them"),
+    ):
+        n = len(training.split(split))
+        if n and uncertainty(n) > SURE:
+            by = uncertainty(n)
+            small = f"the {what} is small, {n} sounds: a share of them is uncertain by ± {by:.2f}"
+            notes.append(f"{small}, of {enough} by ± {SURE:.2f}; {then}")
+        elif not n:
+            notes.append(f"there is no {what}: the last epoch is taken")
+    for row in sorted(_drawn(rows), key=lambda row: (row.folds, row.accuracy))[-1:]:
+        if table := confusion.text(np.array(row.confusion), training.labels):
+            over = f" over {row.folds} folds" if row.folds else ""
+            notes.append(f"{row.framework}{over}, true in rows, answered in columns:\n{table}")
+    if drawn := _drawn(rows):
+        notes.append(f"pictures: {', '.join(str(job.out / picture_name(row)) for row in drawn)}")
+    best = max(rows, key=lambda row: (row.folds, row.accuracy))
+    if best.precisions:
+        by_label = sorted(best.precisions.items(), key=lambda pair: -pair[1])
+        notes.append(f"{best.framework}, average precision: " + ", ".join(f"{k} {v:.2f}" for k, v in by_label))
+    return notes
+
+
+def picture_name(row: EvaluationRow) -> str:
+    """Of the picture of its confusions."""
+    return f"confusion-{row.framework}{'-folds' if row.folds else ''}.png"
+
+
+def _drawn(rows: Sequence[EvaluationRow]) -> list[EvaluationRow]:
+    return [row for row in rows if row.confusion and row.framework != MAJORITY]
+
+
+def table(rows: Sequence[EvaluationRow]) -> str:
+    """The rows for a terminal."""
+    what = "mean AP" if any(row.precisions for row in rows) else "accuracy"
+    head = f"{'':18}{what:>17}{'macro-F1':>10}{'n':>7}{'training s':>12}{'kB':>9}{'ms/excerpt':>12}"
+    lines = [
+        f"{row.framework + (f', {row.folds} folds' if row.folds else ''):18}"
+        f"{row.accuracy:>9.3f} ± {row.standard_error:.3f}{row.macro_f1:>10.3f}{row.n:>7}"
+        + (f"{row.training_seconds:>12.2f}{row.kilobytes:>9.1f}{row.milliseconds:>12.2f}" if row.digest else "")
+        for row in rows
+    ]
+    return "\n".join([head, *lines])
+
+
+def read_table(out: Path) -> list[EvaluationRow]:
+    """The table that `evaluate` wrote; `FileError` where there is none."""
+    path = out / FILE
+    try:
+        found = json.loads(path.read_bytes())["rows"]
+        return [EvaluationRow(**{**row, "confusion": tuple(map(tuple, row["confusion"]))}) for row in found]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise FileError(f"{path} cannot be read: run the step evaluate ({error})") from None
+
+
+def _milliseconds(classifier: ClassifierFile, training: TrainingSet, frames: int) -> float:
+    excerpt = training.excerpt(training.sounds[0], 0, frames)[None]
+    times = []
+    for _ in range(TIMED):
+        began = time.perf_counter()
+        classifier.probabilities(excerpt)
+        times.append(time.perf_counter() - began)
+    return round(1000 * float(np.median(times)), 3)

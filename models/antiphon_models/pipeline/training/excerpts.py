@@ -1,0 +1,336 @@
+"""What is trained on: the shards' spectrograms as one file that is mapped into memory, and excerpts of them.
+
+All frameworks are given the same excerpts in the same order: they depend on the seed and the epoch alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.errors import FileError
+from antiphon.runtime.paths import make_folder, temporary_beside, why, write_atomic
+from antiphon_models.datasets.records import TEST, TRAIN, VALID
+from antiphon_models.datasets.splitting import split_of
+from antiphon_models.pipeline.gathering import SourceItem
+from antiphon_models.pipeline.settings import SEVERAL, TrainSettings
+from antiphon_models.pipeline.shards import spectrograms
+from antiphon_models.pipeline.training.shares import folds_of, shares_of
+
+F32 = NDArray[np.float32]
+FOLDER, FRAMES, SOUNDS = "training", "frames.npy", "sounds.json"
+VERSION = 2
+"""Of what is in the files: another one writes them anew."""
+LEAST_DEVIATION = 1e-3
+"""dB of a band that is the same everywhere."""
+TOGETHER = 256
+"""Excerpts that are answered at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SoundFrames:
+    """A sound's place in the file.
+
+    Attributes:
+        name: Of the sound.
+        split: "train", "valid" or "test".
+        group: What it shares with others.
+        labels: The numbers of its labels; one, where sounds have one each.
+        start: Its first frame in the file.
+        frames: How many.
+    """
+
+    name: str
+    split: str
+    group: str
+    labels: tuple[int, ...]
+    start: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """The sounds and their spectrograms.
+
+    Attributes:
+        labels: Names, in the order of their numbers: those that the training split has.
+        sounds: All of them.
+        mel: float16 `[frames of all, bands]` in dB, mapped.
+        mean: float32 `[bands]`, of the training split's frames.
+        deviation: The same.
+        shards: Digest of the shards that they are from.
+        omitted: Sounds that are not among them: with several labels or none, or one that the training split lacks.
+        several: Whether a sound has any number of labels; else it has one.
+    """
+
+    labels: tuple[str, ...]
+    sounds: tuple[SoundFrames, ...]
+    mel: NDArray[np.float16]
+    mean: F32
+    deviation: F32
+    shards: str
+    omitted: int
+    several: bool = False
+
+    def targets(self, sounds: Sequence[SoundFrames]) -> NDArray[Any]:
+        """What is to be answered: int64 `[n]`, the label of each, or with several float32 `[n, labels]` of 0 and 1."""
+        if not self.several:
+            return np.array([sound.labels[0] for sound in sounds], np.int64)
+        marks = np.zeros((len(sounds), len(self.labels)), np.float32)
+        for row, sound in zip(marks, sounds, strict=True):
+            row[list(sound.labels)] = 1
+        return marks
+
+    def fold(self, number: int, folds: int) -> TrainingSet:
+        """The same sounds, one fold for the test, the next for the validation (of two, none), all else to train on."""
+        first = [self.labels[sound.labels[0]] if sound.labels else "" for sound in self.sounds]
+        places = folds_of([(sound.group, label) for sound, label in zip(self.sounds, first, strict=True)], folds)
+        names = {number: TEST, **({(number + 1) % folds: VALID} if folds > 2 else {})}
+        sounds = tuple(replace(sound, split=names.get(places[sound.group], TRAIN)) for sound in self.sounds)
+        measured = _Sums(len(self.mean))
+        for sound in sounds:
+            if sound.split == TRAIN:
+                measured.add(self.mel[sound.start : sound.start + sound.frames].astype(np.float32))
+        return replace(self, sounds=sounds, mean=measured.mean, deviation=measured.deviation)
+
+    def split(self, name: str) -> list[SoundFrames]:
+        """The sounds of a split."""
+        return [sound for sound in self.sounds if sound.split == name]
+
+    def excerpt(self, sound: SoundFrames, start: int, frames: int) -> F32:
+        """float32 `[frames, bands]` of a sound, from a frame of it on; a sound that is too short is repeated."""
+        if sound.frames < frames:
+            places = sound.start + np.arange(frames) % sound.frames
+            return self.mel[places].astype(np.float32)
+        return self.mel[sound.start + start : sound.start + start + frames].astype(np.float32)
+
+    def whole(self, sounds: Sequence[SoundFrames], frames: int) -> Iterator[tuple[F32, NDArray[np.int64]]]:
+        """All excerpts of sounds, one after another: `[n, frames, bands]`, and of each which of `sounds` it is of."""
+        places = [(n, k * frames) for n, sound in enumerate(sounds) for k in range(max(1, sound.frames // frames))]
+        for first in range(0, len(places), TOGETHER):
+            some = places[first : first + TOGETHER]
+            excerpts = np.stack([self.excerpt(sounds[n], start, frames) for n, start in some])
+            yield excerpts, np.array([n for n, _ in some])
+
+
+class EpochBatches(Sequence[tuple[F32, NDArray[Any]]]):
+    """The batches of an epoch: as many excerpts of each training sound as it has room for, from anywhere in it.
+
+    Args:
+        training: The sounds.
+        frames: Of an excerpt.
+        size: Excerpts of a batch; the last one may have fewer.
+        seed: Of the training.
+        epoch: From 0.
+    """
+
+    def __init__(self, training: TrainingSet, frames: int, size: int, seed: int, epoch: int) -> None:
+        self._training, self._frames, self._size = training, frames, size
+        rng = np.random.default_rng((seed, epoch))
+        sounds = training.split(TRAIN)
+        excerpts = [
+            (sound, int(start))
+            for sound in sounds
+            for start in rng.integers(0, max(1, sound.frames - frames + 1), size=max(1, sound.frames // frames))
+        ]
+        self._excerpts = [excerpts[n] for n in rng.permutation(len(excerpts))]
+
+    def __len__(self) -> int:
+        return -(-len(self._excerpts) // self._size)
+
+    def __getitem__(self, number: int) -> tuple[F32, NDArray[Any]]:  # type: ignore[override]
+        """`[n, frames, bands]` and what is to be answered, see `TrainingSet.targets`."""
+        if not 0 <= number < len(self):
+            raise IndexError(number)
+        some = self._excerpts[number * self._size : (number + 1) * self._size]
+        mel = np.stack([self._training.excerpt(sound, start, self._frames) for sound, start in some])
+        return mel, self._training.targets([sound for sound, _ in some])
+
+
+def make_set(
+    out: Path, items: Sequence[SourceItem], shards: Sequence[Path], bands: int, settings: TrainSettings
+) -> TrainingSet:
+    """The training set of these shards, which is written if it is not there.
+
+    Args:
+        out: The pipeline's folder.
+        items: Its list.
+        shards: All that there are.
+        bands: Of the spectrograms.
+        settings: Of the training: its labels, and the shares of its splits.
+
+    Returns:
+        The set.
+
+    Raises:
+        FileError: There are fewer than two labels to learn, a shard is damaged, or the files cannot be written.
+    """
+    digest = _digest(items, shards, [settings.labels, settings.test, settings.valid])
+    with_files = read_set(out)
+    if with_files is not None and with_files.shards == digest:
+        return with_files
+    folder = make_folder(out / FOLDER)
+    by_name = {item.name: item for item in items}
+    counted = _Frames(folder / FRAMES, bands)
+    several = settings.labels == SEVERAL or (
+        not settings.labels and sum(len(item.labels) != 1 for item in items) * 2 > len(items)
+    )
+    splits = _splits(items, settings, several=several)
+    rows: list[tuple[str, str, str, tuple[str, ...], int, int]] = []
+    omitted = 0
+    try:
+        for shard in shards:
+            for name, _, labels, mel in spectrograms(shard):
+                item = by_name.get(name)
+                if item is None or not (several or len(labels) == 1):
+                    omitted += 1
+                    continue
+                split = splits[name]
+                rows.append(
+                    (name, split, item.group or name, labels, counted.add(mel, measured=split == TRAIN), len(mel))
+                )
+        known = sorted({label for _, split, _, labels, _, _ in rows if split == TRAIN for label in labels})
+        if len(known) < 2:
+            each = "" if several else " with one label each"
+            hint = f'; where sounds have more, write train.labels = "{SEVERAL}"' if omitted and not several else ""
+            raise FileError(
+                f"{out} has {len(known)} labels in its training split, of {len(rows)} sounds{each}; at least two are "
+                f"needed: see `antiphon dataset check`{hint}"
+            )
+        # sounds of before are not those of the new frames
+        (folder / SOUNDS).unlink(missing_ok=True)
+        counted.close()
+    finally:
+        counted.discard()
+    number = {label: n for n, label in enumerate(known)}
+    sounds = [
+        SoundFrames(name, split, group, tuple(number[label] for label in labels if label in number), at, size)
+        for name, split, group, labels, at, size in rows
+        if several or labels[0] in number
+    ]
+    mean, deviation = counted.sums.mean, counted.sums.deviation
+    about = {
+        "several": several,
+        "version": VERSION, "shards": digest, "labels": known, "omitted": omitted + len(rows) - len(sounds),
+        "mean": mean.tolist(), "deviation": deviation.tolist(), "sounds": [list(asdict(s).values()) for s in sounds],
+    }  # fmt: skip
+    write_atomic(folder / SOUNDS, json.dumps(about).encode())
+    made = read_set(out)
+    assert made is not None
+    return made
+
+
+def read_set(out: Path) -> TrainingSet | None:
+    """The training set in a pipeline's folder; None where it is missing or damaged."""
+    try:
+        about = json.loads((out / FOLDER / SOUNDS).read_bytes())
+        if about["version"] != VERSION:
+            return None
+        mel = np.load(out / FOLDER / FRAMES, mmap_mode="r", allow_pickle=False)
+        sounds = tuple(
+            SoundFrames(name, split, group, tuple(numbers), start, frames)
+            for name, split, group, numbers, start, frames in about["sounds"]
+        )
+        if max(sound.start + sound.frames for sound in sounds) > len(mel):
+            return None
+        return TrainingSet(
+            tuple(about["labels"]), sounds, mel, np.array(about["mean"], np.float32),
+            np.array(about["deviation"], np.float32), about["shards"], about["omitted"], about["several"],
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _splits(items: Sequence[SourceItem], settings: TrainSettings, *, several: bool) -> dict[str, str]:
+    """The split of each sound by its name: the data set's own, or by the shares that are asked for."""
+    if not settings.test:
+        return {i.name: i.split if i.split in (TRAIN, VALID, TEST) else split_of(i.group or i.name) for i in items}
+    used = [item for item in items if several or len(item.labels) == 1]
+    grouped = [(item.group or item.name, item.labels[0] if item.labels else "") for item in used]
+    splits = shares_of(grouped, settings.test, settings.valid)
+    return {item.name: splits[group] for item, (group, _) in zip(used, grouped, strict=True)}
+
+
+class _Sums:
+    """Mean and deviation of each band, of frames that are added."""
+
+    def __init__(self, bands: int) -> None:
+        self._count, self._sum, self._squares = 0, np.zeros(bands), np.zeros(bands)
+
+    def add(self, mel: F32) -> None:
+        self._count += len(mel)
+        self._sum += mel.sum(axis=0, dtype=np.float64)
+        self._squares += np.square(mel, dtype=np.float64).sum(axis=0)
+
+    @property
+    def mean(self) -> F32:
+        return (self._sum / self._count).astype(np.float32)
+
+    @property
+    def deviation(self) -> F32:
+        variance = np.maximum(0.0, self._squares / self._count - (self._sum / self._count) ** 2)
+        return np.maximum(np.sqrt(variance), LEAST_DEVIATION).astype(np.float32)
+
+
+class _Frames:
+    """Writes spectrograms one after another to a .npy file, which is there when it is complete; measures them."""
+
+    def __init__(self, path: Path, bands: int) -> None:
+        self._path, self._part = path, temporary_beside(path)
+        self._bands, self._count = bands, 0
+        self.sums = _Sums(bands)
+        self._file = open(self._part, "wb")  # noqa: SIM115 - closed by close or discard
+        self._head()
+
+    def add(self, mel: F32, *, measured: bool) -> int:
+        """Adds a spectrogram. Returns its first frame's number."""
+        start = self._count
+        try:
+            self._file.write(mel.astype("<f2").tobytes())
+        except OSError as error:
+            raise FileError(f"cannot write {self._path}: {why(error)}") from None
+        self._count += len(mel)
+        if measured:
+            self.sums.add(mel)
+        return start
+
+    def close(self) -> None:
+        try:
+            self._file.seek(0)
+            self._head()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            self._part.replace(self._path)
+        except OSError as error:
+            raise FileError(f"cannot write {self._path}: {why(error)}") from None
+
+    def discard(self) -> None:
+        self._file.close()
+        self._part.unlink(missing_ok=True)
+
+    def _head(self) -> None:
+        # numpy leaves room for a longer first number, so the head is as long at the end as at the beginning
+        about = {"descr": "<f2", "fortran_order": False, "shape": (self._count, self._bands)}
+        np.lib.format.write_array_header_1_0(self._file, about)
+
+
+def _digest(items: Sequence[SourceItem], shards: Sequence[Path], settings: Sequence[Any]) -> str:
+    """Of the shards' files, and of what else the set depends on."""
+    whole = hashlib.blake2b(json.dumps([settings, *map(asdict, items)]).encode(), digest_size=20)
+    for path in shards:
+        try:
+            with open(path, "rb") as file:
+                content = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=20))
+        except OSError as error:
+            raise FileError(f"cannot read {path}: {why(error)}") from None
+        whole.update(content.digest())
+    return whole.hexdigest()

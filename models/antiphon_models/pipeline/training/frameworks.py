@@ -1,0 +1,72 @@
+"""The frameworks that can train the classifier: what each needs, and what installs it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from antiphon.errors import UsageError
+from antiphon.runtime import extras
+
+
+@dataclass(frozen=True, slots=True)
+class Framework:
+    """A framework.
+
+    Attributes:
+        name: As `train.frameworks` has it; also the extra that installs it.
+        trainer: Where its trainer is: MODULE:CLASS.
+        title: For people.
+        several: Whether it trains sounds with several labels.
+    """
+
+    name: str
+    trainer: str
+    title: str
+    several: bool = True
+
+
+_ROOM = "antiphon_models.pipeline.training"
+FRAMEWORKS = {
+    framework.name: framework
+    for framework in (
+        Framework("sklearn", f"{_ROOM}.by_sklearn:SklearnTrainer", "scikit-learn"),
+        Framework("torch", f"{_ROOM}.by_torch:TorchTrainer", "PyTorch"),
+        Framework("keras", f"{_ROOM}.by_keras:KerasTrainer", "Keras on TensorFlow", False),
+        Framework("fastai", f"{_ROOM}.by_fastai:FastaiTrainer", "fastai"),
+    )
+}
+"""By name. The first is the baseline."""
+RUNTIME = "onnxruntime"
+"""What plays the classifier of every framework."""
+
+
+def missing(framework: Framework) -> str:
+    """The first module that it lacks, or ""."""
+    return next(iter(extras.missing(extras.FRAMEWORKS[framework.name])), "")
+
+
+def chosen(names: Sequence[str]) -> list[Framework]:
+    """These frameworks, or all that are installed.
+
+    Raises:
+        UsageError: One of them is not installed, or none is.
+    """
+    if not names:
+        present = [framework for framework in FRAMEWORKS.values() if not missing(framework)]
+        if not present:
+            raise UsageError("no framework to train with is installed; `pip install 'antiphon[torch]'` brings PyTorch")
+        return present
+    for name in names:
+        if module := missing(FRAMEWORKS[name]):
+            raise UsageError(extras.sentence(name, module, extra=name))
+    return [framework for name, framework in FRAMEWORKS.items() if name in names]
+
+
+def check_runtime() -> None:
+    """Refuses to go on without what plays classifiers.
+
+    Raises:
+        UsageError: It is not installed.
+    """
+    extras.require("playing classifiers", [RUNTIME])

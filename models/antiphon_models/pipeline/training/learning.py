@@ -1,0 +1,222 @@
+"""One framework's training: epochs from where it was, the best one's weights, and the graph, which is checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.classifiers.classifier_file import (
+    DETAILS,
+    MODEL,
+    ClassifierDetails,
+    digest_of,
+    read_details,
+)
+from antiphon.classifiers.classifier_session import compute, open_session
+from antiphon.errors import FileError
+from antiphon.runtime.paths import make_folder, write_atomic
+from antiphon.signal.mel import MelSettings
+from antiphon_models.datasets.records import TRAIN, VALID
+from antiphon_models.pipeline.settings import TrainSettings, excerpt_frames
+from antiphon_models.pipeline.training import tensorboard_log
+from antiphon_models.pipeline.training.checkpoint import EpochFigures, TrainingState, read_state, write_state
+from antiphon_models.pipeline.training.excerpts import FOLDER, EpochBatches, SoundFrames, TrainingSet
+from antiphon_models.pipeline.training.frameworks import Framework
+from antiphon_models.pipeline.training.network import NetworkShape, parameters
+from antiphon_models.pipeline.training.trainer import ClassifierTrainer, TrainerTask, loss_and_accuracy, make_trainer
+
+F32 = NDArray[np.float32]
+VERSION = 1
+"""Of network and training: another one trains anew."""
+CLASSIFIERS, TENSORBOARD = "classifiers", "tensorboard"
+TOLERANCE = 1e-4
+"""By which a probability of the graph may differ from the framework's own."""
+COMPARED = 64
+"""Excerpts by which they are compared."""
+LEAST_RATE = 0.01
+"""Of the learning rate, in the last epoch."""
+Watch = Callable[[int, EpochFigures], None]
+"""Called after each epoch with how many are done, and its figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class LearningJob:
+    """One framework's training; plain data, for a process of its own.
+
+    Attributes:
+        name: Of the pipeline.
+        out: Its folder.
+        settings: Of the training.
+        mel: Of the spectrograms.
+        shards: Digest of the shards.
+        fold: The fold that it is tested on; -1 for the splits of the set.
+    """
+
+    name: str
+    out: Path
+    settings: TrainSettings
+    mel: MelSettings
+    shards: str
+    fold: int = -1
+
+    @property
+    def frames(self) -> int:
+        """Of an excerpt."""
+        return excerpt_frames(self.settings.seconds, self.mel)
+
+    def digest(self, framework: Framework) -> str:
+        """Of all that the training depends on, but versions of packages."""
+        folds = self.settings.folds if self.fold >= 0 else 0
+        own = asdict(replace(self.settings, frameworks=(), folds=folds))
+        whole = [VERSION, self.name, framework.name, own, asdict(self.mel), self.shards, self.fold]
+        return digest_of(json.dumps(whole, sort_keys=True).encode())
+
+    def folder(self, framework: Framework) -> Path:
+        """Of the classifier that it makes."""
+        top = CLASSIFIERS if self.fold < 0 else f"folds/{self.fold}"
+        return self.out / top / framework.name
+
+    def state(self, framework: Framework) -> Path:
+        """The folder of the state between two epochs."""
+        return self.out / FOLDER / (f"fold {self.fold}" if self.fold >= 0 else "") / framework.name
+
+
+def is_trained(job: LearningJob, framework: Framework) -> bool:
+    """Whether its classifier is there, and of this training."""
+    try:
+        details = read_details(job.folder(framework))
+        content = (job.folder(framework) / MODEL).read_bytes()
+    except (FileError, OSError):
+        return False
+    return details.about.get("training") == job.digest(framework) and details.digest == digest_of(content)
+
+
+def learn(job: LearningJob, framework: Framework, training: TrainingSet, watch: Watch) -> None:
+    """Trains, or goes on, and writes the classifier.
+
+    Raises:
+        FileError: The graph gives other answers than the framework, or files cannot be written.
+    """
+    shape = NetworkShape(job.frames, training.mel.shape[1], len(training.labels), job.settings.width)
+    seed, threads = job.settings.seed, job.settings.threads
+    task = TrainerTask(shape, training.mean, training.deviation, seed, threads, training.several)
+    trainer = make_trainer(framework, task)
+    state = _epochs(job, framework, trainer, training, watch)
+    trainer.set_weights(state.best)
+    history = state.history
+    # without a validation the last one is taken
+    best = min(range(len(history)), key=lambda n: (history[n].valid_loss, -n))
+    graph = _export(job, framework, trainer, training)
+    details = ClassifierDetails(
+        name=job.name, framework=framework.name, labels=training.labels, mel=job.mel, frames=job.frames,
+        digest=digest_of(graph),
+        about={
+            "training": state.digest, "shards": training.shards, "seed": job.settings.seed, "epochs": len(history),
+            "several": training.several, "epoch": best + 1, "parameters": parameters(state.best),
+            "training_seconds": round(sum(figures.seconds for figures in history), 3),
+            "sounds": {split: len(training.split(split)) for split in (TRAIN, VALID)},
+            "valid": {"accuracy": history[best].valid_accuracy, "loss": history[best].valid_loss},
+            "versions": {"python": platform.python_version(), "numpy": np.__version__, **trainer.versions()},
+        },
+    )  # fmt: skip
+    # the graph before what names it by its digest: a kill between the two leaves a training that is done again
+    write_atomic(job.folder(framework) / MODEL, graph)
+    write_atomic(job.folder(framework) / DETAILS, details.content())
+
+
+def _epochs(
+    job: LearningJob, framework: Framework, trainer: ClassifierTrainer, training: TrainingSet, watch: Watch
+) -> TrainingState:
+    folder, digest = make_folder(job.state(framework)), job.digest(framework)
+    state = read_state(folder, digest)
+    if state is None:
+        state = TrainingState(digest, (), trainer.weights(), trainer.weights(), trainer.moments())
+    else:
+        trainer.set_weights(state.weights)
+        trainer.set_moments(state.moments)
+    epochs = job.settings.epochs if trainer.iterative else 1
+    validated = bool(training.split(VALID))
+    for epoch in range(len(state.history), epochs):
+        batches = EpochBatches(training, job.frames, job.settings.batch, job.settings.seed, epoch)
+        fall = 0.5 * (1.0 + math.cos(math.pi * epoch / max(1, epochs - 1)))
+        rate = job.settings.learning_rate * (LEAST_RATE + (1.0 - LEAST_RATE) * fall)
+        began = time.monotonic()
+        loss, accuracy = trainer.epoch(batches, rate)
+        seconds = time.monotonic() - began
+        if not math.isfinite(loss):
+            raise FileError(
+                f"the loss of {framework.name} is not finite in epoch {epoch + 1}: lower train.learning_rate"
+            )
+        valid_loss, valid_accuracy = _validate(job, trainer, training)
+        figures = EpochFigures(loss, accuracy, valid_loss, valid_accuracy, seconds, time.time())
+        better = not validated or all(figures.valid_loss <= before.valid_loss for before in state.history)
+        weights = trainer.weights()
+        state = TrainingState(
+            digest, (*state.history, figures), weights, weights if better else state.best, trainer.moments()
+        )
+        write_state(folder, state)
+        if trainer.iterative and job.fold < 0:
+            tensorboard_log.write_log(job.out / TENSORBOARD / framework.name, state.history, validated=validated)
+        watch(epoch + 1, figures)
+    return state
+
+
+def _validate(job: LearningJob, trainer: ClassifierTrainer, training: TrainingSet) -> tuple[float, float]:
+    """Loss and accuracy of the validation sounds; zeros without any."""
+    sounds = training.split(VALID)
+    if not sounds:
+        return 0.0, 0.0
+    answers = average(training, sounds, job.frames, trainer.answers)
+    return loss_and_accuracy(answers, training.targets(sounds))
+
+
+def average(
+    training: TrainingSet, sounds: Sequence[SoundFrames], frames: int, answers: Callable[[F32], F32]
+) -> NDArray[np.float64]:
+    """Probabilities of whole sounds, `[sounds, labels]`: the mean over the excerpts of each."""
+    totals, counts = np.zeros((len(sounds), len(training.labels))), np.zeros(len(sounds))
+    for excerpts, places in training.whole(sounds, frames):
+        np.add.at(totals, places, answers(excerpts).astype(np.float64))
+        np.add.at(counts, places, 1)
+    return totals / counts[:, None]
+
+
+def _export(job: LearningJob, framework: Framework, trainer: ClassifierTrainer, training: TrainingSet) -> bytes:
+    """The graph, once it gives the framework's own answers."""
+    with tempfile.TemporaryDirectory(dir=job.out / FOLDER) as folder:
+        path = Path(folder) / MODEL
+        trainer.export(path)
+        graph = path.read_bytes()
+    sounds = (training.split(VALID) or training.split(TRAIN))[:COMPARED]
+    excerpts = np.stack([training.excerpt(sound, 0, job.frames) for sound in sounds])
+    own = trainer.answers(excerpts)
+    place = job.folder(framework) / MODEL
+    session = open_session(place, graph)
+    together = compute(session, excerpts, len(training.labels), place)
+    alone = compute(session, excerpts[:1], len(training.labels), place)
+    check_answers(framework.name, own, together)
+    check_answers(framework.name, own[:1], alone)
+    return graph
+
+
+def check_answers(name: str, own: F32, exported: F32) -> None:
+    """Compares a framework's answers with those of its graph.
+
+    Raises:
+        FileError: They differ by more than `TOLERANCE`.
+    """
+    worst = float(np.abs(own - exported).max())
+    if not worst <= TOLERANCE:
+        raise FileError(
+            f"the graph that {name} exported gives other answers than {name} itself, by up to {worst:.2g} where "
+            f"{TOLERANCE:g} is allowed: it is not installed; other versions of {name} and onnxruntime may help"
+        )

@@ -1,0 +1,113 @@
+"""The steps train, evaluate and deploy, one after another, on the shards that are there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from antiphon.errors import FileError, UsageError
+from antiphon.runtime import extras
+from antiphon_models.pipeline.gathering import SourceItem
+from antiphon_models.pipeline.settings import PipelineSettings
+from antiphon_models.pipeline.shards import ShardTask, is_done
+from antiphon_models.pipeline.training.checkpoint import EpochFigures
+from antiphon_models.pipeline.training.deployment import InstalledClassifier, check_name, deploy
+from antiphon_models.pipeline.training.evaluation import EvaluationRow, evaluate, notes_of
+from antiphon_models.pipeline.training.excerpts import TrainingSet, make_set
+from antiphon_models.pipeline.training.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
+from antiphon_models.pipeline.training.learning import LearningJob, is_trained
+from antiphon_models.pipeline.training.processes import learn_apart
+
+TRAINING_STEPS = ("train", "evaluate", "deploy")
+Progress = Callable[[Framework, int, EpochFigures], None]
+"""Called after each epoch with how many are done, and its figures."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What the steps have done.
+
+    Attributes:
+        trained: The classifiers that this run has trained; the others were there.
+        omitted: Sounds that are not trained on: with several labels or none, or one that the training split lacks.
+        evaluation: The table; empty without the step.
+        notes: How far the table can be relied on, and where its pictures are.
+        installed: What was installed, or None.
+    """
+
+    trained: tuple[str, ...] = ()
+    omitted: int = 0
+    evaluation: tuple[EvaluationRow, ...] = ()
+    notes: tuple[str, ...] = ()
+    installed: InstalledClassifier | None = None
+
+
+def check_steps(settings: PipelineSettings, steps: Sequence[str]) -> None:
+    """Refuses steps before anything is done for them.
+
+    Raises:
+        FileError: The name that a classifier would be installed by is none.
+        UsageError: A framework, or what plays classifiers, is not installed.
+    """
+    if not set(steps) & set(TRAINING_STEPS):
+        return
+    extras.require("reading shards", ["pyarrow"])
+    if "train" in steps:
+        chosen(settings.train.frameworks)
+    check_runtime()
+    if "deploy" in steps:
+        check_name(installed_name(settings))
+
+
+def run_steps(
+    settings: PipelineSettings, steps: Sequence[str], items: Sequence[SourceItem], tasks: Sequence[ShardTask],
+    progress: Progress,
+) -> TrainingReport:  # fmt: skip
+    """Runs those of the steps that are in `TRAINING_STEPS`; see `running.run`."""
+    if left := [task.number for task in tasks if not is_done(task)]:
+        raise FileError(f"shard {left[0]} is not there, or of other settings: run the step preprocess first")
+    training = make_set(settings.out, items, [task.path for task in tasks], settings.preprocess.bands, settings.train)
+    job = LearningJob(settings.name, settings.out, settings.train, settings.preprocess.mel, training.shards)
+    trained = (
+        _train(job, able(chosen(settings.train.frameworks), settings, training), progress) if "train" in steps else []
+    )
+    # what is there may have been trained elsewhere, with a framework that is not installed here
+    those = [FRAMEWORKS[name] for name in settings.train.frameworks or FRAMEWORKS]
+    rows = evaluate(job, those, training) if "evaluate" in steps else []
+    installed = deploy(job, installed_name(settings), settings.deploy.framework, those) if "deploy" in steps else None
+    notes = notes_of(job, rows, training) if rows else []
+    return TrainingReport(tuple(trained), training.omitted, tuple(rows), tuple(notes), installed)
+
+
+def able(frameworks: Sequence[Framework], settings: PipelineSettings, training: TrainingSet) -> list[Framework]:
+    """Those that can train this set.
+
+    Raises:
+        UsageError: One that is named cannot, or none can.
+    """
+    able = [framework for framework in frameworks if framework.several or not training.several]
+    unable = [framework.name for framework in frameworks if framework not in able]
+    if unable and (settings.train.frameworks or not able):
+        raise UsageError(f"{unable[0]} trains sounds with one label each: leave it out of train.frameworks")
+    return able
+
+
+def _train(job: LearningJob, frameworks: Sequence[Framework], progress: Progress) -> list[str]:
+    """Trains what is not there; of each framework the splits of the set first, then the folds."""
+    folds = job.settings.folds
+    jobs = [replace(job, fold=fold) for fold in range(-1, folds)]
+    undone = [(one, framework) for framework in frameworks for one in jobs if not is_trained(one, framework)]
+    for one, framework in undone:
+        title = framework.title if one.fold < 0 else f"{framework.title}, fold {one.fold + 1} of {folds}"
+        named = replace(framework, title=title)
+
+        def watch(epoch: int, figures: EpochFigures, shown: Framework = named) -> None:
+            progress(shown, epoch, figures)
+
+        learn_apart(one, framework, watch)
+    return list(dict.fromkeys(framework.name for _, framework in undone))
+
+
+def installed_name(settings: PipelineSettings) -> str:
+    """Of the analysis that the step deploy makes."""
+    return settings.deploy.name or settings.name

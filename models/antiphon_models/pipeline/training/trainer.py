@@ -1,0 +1,108 @@
+"""What training asks of a framework: an epoch, answers, weights, and the graph as ONNX."""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon_models.pipeline.training.frameworks import Framework
+from antiphon_models.pipeline.training.network import NetworkShape
+
+F32 = NDArray[np.float32]
+LabeledBatches = Sequence[tuple[F32, NDArray[Any]]]
+"""Of each batch its excerpts `[n, frames, bands]` in dB, and what `excerpts.TrainingSet.targets` gives."""
+MOMENTS, EPSILON = (0.9, 0.999), 1e-8
+"""Of Adam (Kingma and Ba 2015), in all frameworks."""
+OPSET = 17
+"""Of ONNX, where a framework can be asked for one."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerTask:
+    """What a trainer is made for.
+
+    Attributes:
+        shape: Of the network.
+        mean: float32 `[bands]` in dB, which is subtracted.
+        deviation: float32 `[bands]`, by which it is divided.
+        seed: Random seed.
+        threads: Of the processor.
+        several: Whether an excerpt has any number of labels: each is answered for itself, by a sigmoid; else softmax.
+    """
+
+    shape: NetworkShape
+    mean: F32
+    deviation: F32
+    seed: int
+    threads: int
+    several: bool = False
+
+
+class ClassifierTrainer(ABC):
+    """Trains the classifier with one framework. It is made in a process of its own, and imports the framework there.
+
+    Attributes:
+        iterative: Whether there are epochs; else one call of `epoch` is all of the training.
+    """
+
+    iterative: ClassVar[bool] = True
+
+    @abstractmethod
+    def __init__(self, task: TrainerTask) -> None:
+        """Makes the network, with `network.initial_weights`."""
+
+    @abstractmethod
+    def epoch(self, batches: LabeledBatches, rate: float) -> tuple[float, float]:
+        """Learns from each batch once, in order, with a learning rate. Returns their mean loss and accuracy."""
+
+    @abstractmethod
+    def answers(self, excerpts: F32) -> F32:
+        """Probabilities `[n, labels]` of excerpts `[n, frames, bands]` in dB, by the framework."""
+
+    @abstractmethod
+    def weights(self) -> dict[str, F32]:
+        """All that is learnt, by name; arrays of their own."""
+
+    @abstractmethod
+    def set_weights(self, weights: Mapping[str, F32]) -> None:
+        """Takes what `weights` gave."""
+
+    @abstractmethod
+    def moments(self) -> dict[str, F32]:
+        """What the optimizer has besides, so that a training goes on as if it had never stopped."""
+
+    @abstractmethod
+    def set_moments(self, moments: Mapping[str, F32]) -> None:
+        """Takes what `moments` gave."""
+
+    @abstractmethod
+    def export(self, path: Path) -> None:
+        """Writes the graph: `INPUT` in dB to `OUTPUT`, for any number of excerpts."""
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Of what it trains with, by package."""
+
+
+def loss_and_accuracy(answers: NDArray[np.floating[Any]], truth: NDArray[Any]) -> tuple[float, float]:
+    """Of probabilities `[n, labels]` the mean loss, and the share that is right, with several of the labels."""
+    if truth.ndim == 2:
+        likely = np.maximum(np.where(truth > 0.5, answers, 1 - answers), 1e-12)
+        return float(-np.log(likely).mean()), float(((answers > 0.5) == (truth > 0.5)).mean())
+    likely = np.maximum(answers[np.arange(len(truth)), truth], 1e-12)
+    return float(-np.log(likely).mean()), float((answers.argmax(axis=1) == truth).mean())
+
+
+def make_trainer(framework: Framework, task: TrainerTask) -> ClassifierTrainer:
+    """Imports a framework and makes its trainer."""
+    module, _, name = framework.trainer.partition(":")
+    made: Any = getattr(importlib.import_module(module), name)(task)
+    assert isinstance(made, ClassifierTrainer)
+    return made

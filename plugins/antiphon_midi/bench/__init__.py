@@ -1,4 +1,0 @@
-"""The bench of MIDI clocks.
-
-May import `antiphon.bench`, beside what its plugin may.
-"""

@@ -1,4 +1,0 @@
-"""`antiphon bench workers`: the cost of a hop in a worker, on the processor and on a card, and the plugin it plays.
-
-May import the rest of `bench` and what that may import.
-"""
