@@ -59,7 +59,7 @@ docs: $(DEV)  ## write docs/osc.md again, and docs/api.md, the reference of anti
 	@$(PY) -m antiphon.control.osc.reference > docs/osc.md.part && mv docs/osc.md.part docs/osc.md
 	@$(PY) tools/api_reference.py > docs/api.md.part && mv docs/api.md.part docs/api.md
 
-page: $(READY)  ## build the page in the browser of page/ again, with Node 20 or later; ARGS=check compares only
+page: $(READY)  ## build the page in the browser of page/ again, with Node 20 or later, linted and tested; ARGS=check compares only, ARGS=format formats
 	@$(PY) tools/page_types.py $(if $(filter check,$(ARGS)),--check)
 	@cd page && $(NPM_CI) && npm run --silent $(or $(ARGS),build)
 
