@@ -92,7 +92,7 @@ def performed(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dic
         swaps: Versions that are saved, each once the one before has begun.
         busy: Processes that each use a core.
         seconds: Length at least.
-        seed: Of the moments of saves.
+        seed: Random seed of the moments of saves.
     """
     random = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name, burner(busy):

@@ -43,7 +43,7 @@ class Instruments(Classifier):
 
     @property
     def thresholds(self) -> F64:
-        """Of each label the probability from which it counts as present."""
+        """Threshold of each label: the probability from which it counts as present."""
         return np.asarray(self.details["thresholds"], np.float64)
 
     def probabilities(self, logits: F32) -> F64:
@@ -76,7 +76,7 @@ class InstrumentsRun(ClassifierRun):
         return {**found, "instrument_spans": self._spans()} if self._embeddings else found
 
     def probabilities(self) -> F64 | None:
-        """Of each label, for the whole sound, behind `result`; None for a silent one."""
+        """Probabilities of the labels for the whole sound, after `result`; None for a silent one."""
         return self._instruments.probabilities(joined(self._logits())) if self._embeddings else None
 
     def _logits(self) -> F32:
@@ -122,7 +122,7 @@ def spans(odds: F64, starts: F64, seconds: float, instruments: Instruments) -> l
     Args:
         odds: `[excerpts, labels]`, in order; 0 where an excerpt is silent.
         starts: `[excerpts]`, in seconds; an excerpt lasts until the next one begins.
-        seconds: Of the sound.
+        seconds: Seconds of the sound.
         instruments: Names the labels and their thresholds.
 
     Returns:

@@ -56,7 +56,7 @@ def effects_drive_curve(kind: i64, x: f64) -> f64:
 
 @kernel
 def effects_drive_first(kind: i64, x: f64) -> f64:
-    """Its antiderivative."""
+    """First antiderivative of the curve."""
     if kind == 1:
         return 0.5 * x * x if abs(x) < 1.0 else abs(x) - 0.5
     if kind == 2:

@@ -144,7 +144,7 @@ class Stretcher:
         Args:
             channels: Channels.
             rate: Hz.
-            seconds: Of input that is remembered, at least.
+            seconds: Seconds of input that is remembered, at least.
         """
         size = window_size(WINDOW, rate)
         self.spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)

@@ -81,7 +81,7 @@ class IdentifiedStream(RecentSound):
     Args:
         rate: Frames per second of the stream.
         seconds: That are compared.
-        reader: Of the catalogue.
+        reader: Reader of the catalogue.
     """
 
     def __init__(self, rate: int, seconds: float, reader: CatalogueReader) -> None:

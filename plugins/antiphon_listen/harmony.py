@@ -137,7 +137,7 @@ def key_number(lengths: NDArray[Any], first: int | None, last: int | None, table
 
 
 def key_features(lengths: NDArray[Any], first: int | None, last: int | None) -> F64:
-    """Of each of the 24 keys, the chords from its tonic on, `[24, 145]`: their share, first and last; which mode."""
+    """Features of each of the 24 keys, `[24, 145]`: share, first and last of the chords from its tonic on; its mode."""
     rows = np.zeros((3, 2, 12))
     rows[0] = np.sqrt(lengths / lengths.sum()).reshape(2, 12)
     for row, chord in zip(rows[1:], (first, last), strict=True):

@@ -26,7 +26,7 @@ LEAST = 0.5
 
 
 class Music(Analysis):
-    """What a musician would write down first."""
+    """Analysis of tempo, beats, key, chords and sections."""
 
     version = 3
     quantities = (

@@ -50,7 +50,7 @@ def phrase_odds(curves: MusicCurves, grid: BeatGrid, bar_odds: F64, on_bar: F64,
 
 
 def beat_features(curves: MusicCurves, grid: BeatGrid, bar_odds: F64) -> F64:
-    """Of each beat alone, `[n, 26]`: its odds of a bar, level and onsets relative to the recording's, its chord."""
+    """Features of each beat alone, `[n, 26]`: odds of a bar, level and onsets against the recording's, chord."""
     beats = grid.beats
     count = len(beats)
     halves = np.stack([beats, beats + 0.5 * np.diff(beats, append=2.0 * beats[-1] - beats[-2])], axis=1).ravel()
@@ -75,7 +75,7 @@ def _chords(rows: F64) -> F64:
 
 
 def features(local: F64, similarity: F64, on_bar: F64) -> F64:
-    """What the first line weighs, `[n, 627]`."""
+    """Inputs of the first fitted function, `[n, 627]`."""
     count = len(local)
     at = np.arange(count)
     total = np.concatenate([np.zeros((1, local.shape[1])), np.cumsum(local, axis=0)])

@@ -251,7 +251,7 @@ class Loops(Processor):
 
     @property
     def sounding(self) -> list[LoopChoice]:
-        """What sounds in this bar."""
+        """Loops that sound in this bar."""
         if self._now is None or not self._now.plan.bars:
             return []
         plan = self._now.plan

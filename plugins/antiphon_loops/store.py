@@ -28,10 +28,10 @@ _Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SoundKey:
-    """What the analysis of a file depends on.
+    """Key of a stored analysis: everything that it depends on.
 
     Attributes:
-        digest: Of its sound.
+        digest: Digest of its sound.
         label: The variant by what its name or a chunk of it states for certain; `NAME` without a statement.
         number: The variant by a number that stands alone in its name; "" without one.
         stated: Whether the label has a tempo.
@@ -86,7 +86,7 @@ class LoopStore:
         return file.problem.replace(whole, printable_path(name))
 
     def key(self, path: Path, name: str) -> SoundKey:
-        """What the analysis of a good file depends on."""
+        """Key of the analysis of a good file."""
         label, number = label_of(path, name), number_in(name)
         return SoundKey(
             self._files[os.fsencode(path.absolute())].digest, _variant(label),
@@ -94,10 +94,10 @@ class LoopStore:
         )  # fmt: skip
 
     def known(self, key: SoundKey, name: str) -> tuple[Loop | None, str] | None:
-        """What is known of a file.
+        """Stored analysis of a file.
 
         Args:
-            key: Of it.
+            key: Key of it.
             name: Its name within the folder.
 
         Returns:

@@ -23,7 +23,7 @@ class Broker:
 
 
 def mqtt_broker(url: str) -> Broker:
-    """Of mqtt://user:password@host:port, where user, password and port may be left out."""
+    """Parses mqtt://user:password@host:port, where user, password and port may be left out."""
     # says nothing of what was given: there is a password in it
     wrong = UsageError(
         "--mqtt-url takes mqtt://user:password@host:port; in a password write @ : / ? # % as %40 %3A %2F %3F %23 %25"

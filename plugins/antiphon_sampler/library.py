@@ -48,7 +48,7 @@ class SampleFiles:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a folder holds.
+    """Sounds of a folder.
 
     Attributes:
         folder: The folder.

@@ -88,7 +88,7 @@ class NoteValues:
     vowel: str
 
     def color(self) -> NoteColor | None:
-        """Its filters and distortions; None where all are off."""
+        """The note's filters and distortions; None where all are off."""
         filters = self.lpf < HIGHEST or self.hpf > LOWEST or self.bandf > LOWEST or self.vowel != "off"
         if not filters and self.shape == 0.0 and self.crush == 0.0 and self.coarse < 2.0:
             return None

@@ -146,7 +146,7 @@ class _Player:
 
     @property
     def synth(self) -> SoundfontSynth:
-        """What plays since `open`."""
+        """The synth that plays since `open`."""
         assert self._synth is not None
         return self._synth
 

@@ -17,7 +17,7 @@ class SuperColliderSupport(SynthSupport):
     """scsynth started by Antiphon, or an external one."""
 
     def delay(self, rate: int, hop: int) -> int:
-        """As `timing.delay` has it."""
+        """Delay of scsynth, as `timing.delay`."""
         return delay(rate, hop)
 
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:

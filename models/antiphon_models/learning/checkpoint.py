@@ -18,11 +18,11 @@ FILE = "checkpoint.safetensors"
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """How far a training has come.
+    """Progress of a training.
 
     Attributes:
         recipe: The recipe's name.
-        seed: Of the training.
+        seed: Random seed of the training.
         step: Number of the next batch.
         seconds: Time trained so far.
         lost: Batches left out because their loss was not finite.

@@ -45,7 +45,7 @@ class Length:
     """When a training ends.
 
     Attributes:
-        steps: Of its schedule.
+        steps: Steps of its schedule.
         minutes: Longest time; 0 for no limit.
     """
 
@@ -67,7 +67,7 @@ class Trained:
         steps: Steps trained.
         seconds: Time trained.
         lost: Batches left out because their loss was not finite.
-        figures: Of the last validation.
+        figures: Figures of the last validation.
         complete: Whether it reached its end.
     """
 

@@ -141,7 +141,7 @@ def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:
 
 
 def ours(sound: Sound) -> MusicFound:
-    """What `antiphon library analyse FILE --only music --json` prints."""
+    """Output of `antiphon library analyse FILE --only music --json`."""
     import soundfile
 
     with tempfile.TemporaryDirectory() as folder:

@@ -57,7 +57,7 @@ class PreparedSong:
 
 
 def prepare(song: ListenedSong) -> PreparedSong:
-    """What fitting needs of a song."""
+    """Prepares the features of a song for fitting."""
     import mir_eval
 
     found = curves_of(song.sound)

@@ -30,7 +30,7 @@ class Guess:
 
     Attributes:
         bpm: Tempo.
-        bars: Of four beats.
+        bars: Bars of four beats.
         key: As "A minor"; "" for a loop without one.
         family: "drums", "bass" or "harmonic".
         used: Whether the tempo is certain enough for the loop to be used; None where the system does not say.

@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class SingingStyle:
-    """How a singer sings.
+    """Style of a singer.
 
     Attributes:
         glide: Seconds.

@@ -28,7 +28,7 @@ class Arrival:
         name: Its path in the folder, with "/".
         path: The file.
         size: Bytes.
-        mtime: Of its last change, in nanoseconds since 1970.
+        mtime: Mtime of its last change, in nanoseconds since 1970.
     """
 
     name: str

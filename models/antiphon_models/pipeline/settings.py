@@ -52,13 +52,13 @@ class PreprocessSettings(MelSettings):
 
     @property
     def mel(self) -> MelSettings:
-        """Those of the spectrograms."""
+        """Settings of the mel spectrograms."""
         return MelSettings(self.rate, self.window, self.hop, self.bands, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyseSettings:
-    """Which analyses are made of each sound.
+    """Settings of the step analyse.
 
     Attributes:
         analyses: Their names; none for all.
@@ -71,7 +71,7 @@ class AnalyseSettings:
 
 @dataclass(frozen=True, slots=True)
 class PredictSettings:
-    """What is said of new sounds.
+    """Settings of the step predict.
 
     Attributes:
         path: Their folder.
@@ -86,7 +86,7 @@ class PredictSettings:
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """What is said of sounds as they arrive.
+    """Settings of `pipeline watch`.
 
     Attributes:
         path: The folder that they arrive in.
@@ -113,7 +113,7 @@ _RANGES = {
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """How the classifier is trained, by each framework alike.
+    """Settings of the training, the same for each framework.
 
     Attributes:
         frameworks: Names of `training.frameworks.FRAMEWORKS`; none for all that are installed.
@@ -154,7 +154,7 @@ _TRAIN_RANGES = {
 
 @dataclass(frozen=True, slots=True)
 class DeploySettings:
-    """What is installed.
+    """Settings of the step deploy.
 
     Attributes:
         framework: Whose classifier; "" for the best on the validation split.
@@ -170,15 +170,15 @@ class PipelineSettings:
     """A pipeline.
 
     Attributes:
-        name: Of what it makes.
+        name: Name of what it makes.
         out: The folder for all that it writes.
-        gather: See there.
-        preprocess: See there.
-        analyse: See there.
-        predict: See there; None where the file has no such table.
-        watch: See there; None where the file has no such table.
-        train: See there.
-        deploy: See there.
+        gather: Table `gather` of the file.
+        preprocess: Table `preprocess` of the file.
+        analyse: Table `analyse` of the file.
+        predict: Table `predict` of the file; None where the file has no such table.
+        watch: Table `watch` of the file; None where the file has no such table.
+        train: Table `train` of the file.
+        deploy: Table `deploy` of the file.
     """
 
     name: str

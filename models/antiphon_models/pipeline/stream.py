@@ -33,7 +33,7 @@ LOOK = 0.1
 
 @dataclass(slots=True)
 class StreamCounts:
-    """What was done, in sounds.
+    """Counts of sounds by what was done with them.
 
     Attributes:
         analysed: With results.
@@ -85,7 +85,7 @@ class SoundStream:
     """The queue, what fills it from the folder, and what empties it.
 
     Args:
-        settings: Of the table [watch].
+        settings: Settings of the table [watch].
         names: The analyses.
         journal: Where results go.
         counts: What is counted.

@@ -75,7 +75,7 @@ class MqttSource:
 
     Args:
         broker: It.
-        settings: Of the table [watch].
+        settings: Settings of the table [watch].
         place: A folder for the sounds of messages, which are removed when they are analysed.
     """
 

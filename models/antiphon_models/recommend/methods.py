@@ -83,7 +83,7 @@ class LeastSquares:
     """Factors of people and tracks by alternating least squares (Hu, Koren and Volinsky, ICDM 2008).
 
     Attributes:
-        factors: Of the tracks, `[tracks, FACTORS]`.
+        factors: Factors of the tracks, `[tracks, FACTORS]`.
     """
 
     def __init__(self, table: F64, seed: int) -> None:
@@ -115,7 +115,7 @@ def _half(table: F64, other: F64) -> F64:
 
 
 class ImplicitPeer:
-    """The same by the package `implicit`."""
+    """Alternating least squares by the package `implicit`."""
 
     def __init__(self, table: F64, seed: int) -> None:
         from implicit.cpu.als import AlternatingLeastSquares

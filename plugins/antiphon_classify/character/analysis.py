@@ -113,8 +113,8 @@ def combined(loudness: float, onsets: PulseMeasures, sound: ToneMeasures, expone
 
     Args:
         loudness: LUFS.
-        onsets: Of its flux.
-        sound: Of its spectra.
+        onsets: Onsets of its flux.
+        sound: Sound of its spectra.
         exponent: Of `fluctuation.exponent`; None leaves it out.
     """
     loud = _share(loudness, *LOUD)

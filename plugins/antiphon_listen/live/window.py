@@ -45,7 +45,7 @@ class CurveWindow:
 
     @property
     def seconds(self) -> float:
-        """How much of the stream the window holds."""
+        """Length of the stream that the window holds."""
         return len(self._strength) / onsets.FRAMES_PER_SECOND
 
     def curves(self) -> MusicCurves | None:

@@ -53,7 +53,7 @@ def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: Temp
         label: What its file says of it.
 
     Raises:
-        NoLoop: It is none.
+        NoLoop: The sound is no loop.
     """
     seconds = samples.shape[1] / rate
     if not SHORTEST <= seconds <= LONGEST:

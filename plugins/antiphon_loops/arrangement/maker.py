@@ -43,12 +43,12 @@ class LoopTrack:
 
 @dataclass(frozen=True, slots=True)
 class LoopMaterial:
-    """What a player plays.
+    """Arrangement with its samples, as a player plays it.
 
     Attributes:
         plan: The arrangement.
         tracks: One for each of the plan's choices.
-        gain: Of the sum, 1 or less, so that no peak is clipped.
+        gain: Gain of the sum, 1 or less, so that no peak is clipped.
     """
 
     plan: Arrangement

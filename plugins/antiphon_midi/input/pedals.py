@@ -10,7 +10,7 @@ DOWN = 0.5
 
 
 class Presses:
-    """Which controllers are down."""
+    """State of controllers as pedals: which are down."""
 
     def __init__(self, server: TransportServer) -> None:
         self._server = server

@@ -40,12 +40,12 @@ def sets(incomplete: str) -> list[str]:
 
 
 def trainings(incomplete: str) -> list[str]:
-    """What `antiphon train` takes."""
+    """Completions of `antiphon train NAME`."""
     return _begin(incomplete, known()["trainings"])
 
 
 def evaluations(incomplete: str) -> list[str]:
-    """What `antiphon evaluate` takes."""
+    """Completions of `antiphon evaluate NAME`."""
     return _begin(incomplete, known()["evaluations"])
 
 

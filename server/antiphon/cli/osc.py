@@ -68,7 +68,7 @@ def change(sock: socket.socket, address: str) -> str:
 
     Args:
         sock: Subscribed, and another than the one that sent the message: that one is not told.
-        address: Of the message.
+        address: Address of the message.
     """
     found = ""
     for message in listen(sock, None, time.monotonic() + SUBSCRIBED_SECONDS):

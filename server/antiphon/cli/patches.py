@@ -110,7 +110,7 @@ def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:
 
 
 def origin(entry: PatchEntry) -> str:
-    """Its origin, as text."""
+    """Origin of a patch as text: shipped, yours, or hiding a shipped one."""
     if entry.hides:
         return "yours, hides the shipped one"
     return "yours" if entry.own else "shipped"

@@ -50,7 +50,7 @@ GRACE = 2.0
 
 
 class PluginServer(Protocol):
-    """What the watch uses of the server."""
+    """The part of the server that the watch calls."""
 
     link: EngineLink
     session: Session

@@ -66,7 +66,7 @@ class ControlShare:
 
 
 class WebServed(Protocol):
-    """What the answers use of the server."""
+    """The part of the server that the answers call."""
 
     access: Access
     surfaces: Surfaces

@@ -194,7 +194,7 @@ class RingWords(NamedTuple):
 
 
 class RecordCodec(NamedTuple, Generic[R]):
-    """How a ring's records are packed into bytes.
+    """Packs and unpacks a ring's records.
 
     Attributes:
         pack_into: Writes a record into a buffer at a byte offset.

@@ -30,13 +30,13 @@ CLAIMS = "library.claims"
 
 @dataclass(slots=True)
 class AnalysisCounts:
-    """What was done, in sounds.
+    """Counts of sounds by what was done with them.
 
     Attributes:
         analysed: New results.
         known: Those that had them.
         shared: Those that another process analysed meanwhile.
-        seconds: Of what was analysed.
+        seconds: Seconds of what was analysed.
         problems: By path a sentence, of those that could not be read and of analyses without a result.
     """
 
@@ -83,7 +83,7 @@ def analyse(
 
     Args:
         catalogue: Where they are, and where the results go.
-        names: Of the analyses.
+        names: Names of the analyses.
         places: Files and folders that have been added; none for all there is.
         progress: Called several times a second with seconds of sound.
         again: Also what has its results.

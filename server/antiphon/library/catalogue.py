@@ -79,7 +79,7 @@ class Catalogue:
             return frozenset(d for (d,) in self._base.execute("SELECT digest FROM files WHERE sound IS NOT NULL"))
 
     def sound_of(self, digest: str) -> tuple[SoundIdentity, dict[str, str]]:
-        """What good files with these bytes hold.
+        """Sound that the good files with these bytes hold.
 
         Args:
             digest: One of `digests`.
@@ -119,7 +119,7 @@ class Catalogue:
         """Notes that files are gone, or there again.
 
         Args:
-            paths: Of the files.
+            paths: Paths of the files.
             missing: Whether they are gone.
         """
         with explained(self.path), transaction(self._base):
@@ -130,7 +130,7 @@ class Catalogue:
         """Removes rows, and the results of sounds without any other file.
 
         Args:
-            paths: Of the files.
+            paths: Paths of the files.
 
         Returns:
             How many rows there were.

@@ -50,7 +50,7 @@ class SoundDigest:
         self._hashed.update(np.ascontiguousarray(block.T).data)
 
     def identity(self) -> SoundIdentity | None:
-        """Of all blocks; None where there is no sound in them."""
+        """Digest of all blocks; None where there is no sound in them."""
         info = self._info
         if self._frames == 0:
             return None
@@ -63,7 +63,7 @@ def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
     Args:
         path: The file.
         state: Its size and time.
-        digest: Of its bytes.
+        digest: Digest of its bytes.
 
     Returns:
         Its row; of a bad file one that says why.

@@ -21,7 +21,7 @@ class FileState:
 
     Attributes:
         size: Bytes.
-        mtime: Of its last change, in nanoseconds since 1970.
+        mtime: Mtime of its last change, in nanoseconds since 1970.
     """
 
     size: int
@@ -33,7 +33,7 @@ class SoundIdentity:
     """What is heard of a file, whatever its name and its tags.
 
     Attributes:
-        digest: Of its decoded samples and their rate.
+        digest: Digest of its decoded samples and their rate.
         duration: Seconds.
         rate: Frames per second.
         channels: Their number.

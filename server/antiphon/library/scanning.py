@@ -30,7 +30,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(slots=True)
 class ScanCounts:
-    """What a scan did, in files.
+    """Counts of files by what a scan did with them.
 
     Attributes:
         added: New ones.

@@ -35,7 +35,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(slots=True)
 class ImportCounts:
-    """What was done, in sounds.
+    """Counts of sounds by what was done with them.
 
     Attributes:
         added: Their file is there with the same bytes; it is in the catalogue now, with its results.

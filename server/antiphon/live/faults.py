@@ -29,7 +29,7 @@ def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptErro
 
 
 def located(path: str, error: BaseException, line: int = 0) -> ScriptError:
-    """As `fault`, by the path of the script."""
+    """As `fault`, with the place given by the path of the script."""
     if isinstance(error, ScriptError):
         return error
     name = os.path.basename(path) or path

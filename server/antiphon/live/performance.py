@@ -85,7 +85,7 @@ class Performance:
 
         Args:
             script: What is played.
-            tempo: Of the patch, before the script sets one.
+            tempo: Tempo of the patch, before the script sets one.
             at: The beat that it begins at: tracks are where they would be then, loops begin there.
             report: Takes what fails, after which the rest plays on: a loop by the version of it that last came to
                 the end of a pass, from the next bar on, a track by the one that it replaced; what has neither ends.
@@ -185,7 +185,7 @@ class Performance:
         heapq.heappush(self._items, (event.beat, rank, self._count, event))
 
     def seconds(self, beats: Fraction) -> float:
-        """How long so many beats from now last."""
+        """Length in seconds of a number of beats from now."""
         first, last = (self._map.sample_at(float(at)) for at in (self._now, self._now + beats))
         return (last - first) / _RATE
 

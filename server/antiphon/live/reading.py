@@ -51,7 +51,7 @@ def read(path: str, source: str, *, version: int = 0) -> LiveScript:
     """Runs the text of a script once.
 
     Args:
-        path: Of its file, for errors.
+        path: Path of its file, for errors.
         source: Its text.
         version: Number by which events name places in this text; 0 for events without places.
 

@@ -235,7 +235,7 @@ def cue(name: str, value: object = None) -> None:
 
 
 def sync(name: str) -> CueWait:
-    """What a loop yields to wait for a cue.
+    """Yielded by a loop to wait for a cue.
 
     `n = yield sync("drop")` waits for the next cue of that name, or one of this beat, and gives its value.
 

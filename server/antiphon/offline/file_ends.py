@@ -19,7 +19,7 @@ _LAST = 0.0005
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What is rendered behind the end.
+    """Length and rule of what is rendered after the input's end.
 
     Attributes:
         seconds: At most.

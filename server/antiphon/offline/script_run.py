@@ -39,12 +39,12 @@ def is_script(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScriptHeader:
-    """What a script says before it is played.
+    """Settings that a script declares before it is played.
 
     Attributes:
         patch: The patch's name or path.
         bar: Beats of a bar.
-        seed: Of chance.
+        seed: Random seed.
         names: Tracks and loops that may play notes.
         patch_line: Where it names its patch, from 1.
         listens: Nodes that it answers to, each with the line that says so.
@@ -106,7 +106,7 @@ class ScriptProcess:
 
         Args:
             beats: How long.
-            tempo: Of the patch.
+            tempo: Tempo of the patch.
 
         Returns:
             Its events before that beat, in order, and the ends of notes that sound on.
@@ -175,7 +175,7 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
 
     Args:
         events: In order.
-        name: Of the script, for errors.
+        name: Name of the script, for errors.
         rate: Hz.
         find: Finds a parameter of the patch.
         players: The nodes that take notes.
@@ -201,7 +201,7 @@ def frames_of(events: Sequence[LiveEvent], beats: Fraction, rate: int, tempo: fl
         events: In order.
         beats: From the beginning.
         rate: Hz.
-        tempo: Of the patch, bpm.
+        tempo: Tempo of the patch, bpm.
 
     Returns:
         Frames.

@@ -41,7 +41,7 @@ class Branch:
     """One process. It answers in the order in which it is asked.
 
     Attributes:
-        parent: Of which it is a copy.
+        parent: Parent of which it is a copy.
         pid: 0 until it has said so.
         asked: The beat up to which it was asked for events.
         fresh: Whether it has given no events yet.
@@ -185,7 +185,7 @@ class Processes:
 
     Attributes:
         runs: Where they write which call they make.
-        first: Of which all others are copies.
+        first: First of which all others are copies.
         output: What they print.
     """
 

@@ -59,9 +59,9 @@ class Performing:
         """Starts the processes; `run` plays.
 
         Args:
-            path: Of the script.
+            path: Path of the script.
             show: Takes what is to be read by the performer.
-            osc_port: Of the server.
+            osc_port: Osc port of the server.
             patch: The patch to play in place of the one that the script names, or "".
             quantum: As of `Player`.
             serve: Options of `antiphon serve`, with which a server is started where none answers; None for none.

@@ -66,7 +66,7 @@ class Player:
         """Plays nothing before `save`.
 
         Args:
-            path: Of the script, for errors.
+            path: Path of the script, for errors.
             processes: Where it is performed.
             show: Takes what is to be read by the performer.
             quantum: Beats at whose multiples a new version begins; 0 for the script's bars.

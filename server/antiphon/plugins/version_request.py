@@ -16,10 +16,10 @@ BEGUN = b"begun\n"
 
 @dataclass(frozen=True, slots=True)
 class VersionCheck:
-    """What is checked.
+    """Request to check one version of a plugin.
 
     Attributes:
-        folder: Of the version.
+        folder: Folder of the version.
         plugin: Folder of the plugin itself.
         rate, block, channels: Of the stream that plays.
         nodes: Type and values of each node in use that is of this plugin.

@@ -49,7 +49,7 @@ class Child:
             raise
 
     def reaped(self) -> int | None:
-        """Its wait status once it has ended, None while it runs."""
+        """Wait status of the child once it has ended, None while it runs."""
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:

@@ -198,7 +198,7 @@ class HttpServer:
         """Serves a WebSocket until it closes: what its path has, or OSCQuery's.
 
         Args:
-            path: Of its request.
+            path: Path of its request.
             query: What follows the path's "?".
             receive: Of ASGI.
             send: Of ASGI.

@@ -46,7 +46,7 @@ class ModelClient(WorkerClient):
         Args:
             model: What runs in the worker.
             lanes: Streams of it.
-            hop_frames: Of the processor's grid, by which hops are numbered.
+            hop_frames: Hop frames of the processor's grid, by which hops are numbered.
             block: The most frames of a block.
             node: Number of the processor's node.
 

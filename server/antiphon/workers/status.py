@@ -35,7 +35,7 @@ class WorkerStatus:
         pid: Process, 0 when it does not run.
         state: As in `STATES`.
         reason: Why it does not run, or "".
-        restarts: Of the process, since the server's start.
+        restarts: Restarts of the process, since the server's start.
         misses: Answers to this node that were late.
         device: "cpu" or "cuda".
         hop_ns: Time of a hop (median, 99th percentile), measured at the worker's start.
@@ -141,7 +141,7 @@ class Health:
     Attributes:
         state: As in `STATES`.
         reason: Why it does not run, or "".
-        restarts: Of the process.
+        restarts: Restarts of the process.
         fell: Why it last ended, "" if it never did.
     """
 

@@ -53,7 +53,7 @@ class MfccRegression:
         self._model = max(options, key=lambda model: float(model.score(others, chosen)))
 
     def logits(self, mel: F32) -> F32:
-        """Of excerpts, float32 `[excerpts, frames, bands]` in dB: float32 `[excerpts, labels]`."""
+        """Logits of excerpts, float32 `[excerpts, frames, bands]` in dB: float32 `[excerpts, labels]`."""
         return np.asarray(self._model.decision_function(self._scaled(mfcc(mel))), np.float32)
 
     def _scaled(self, features: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -39,7 +39,7 @@ OURS, PEER, MAJORITY = "genre", "MFCC, logistic regression", "most frequent"
 
 @dataclass(frozen=True, slots=True)
 class SystemAnswers:
-    """What a system says of clips.
+    """Answers of a system for clips.
 
     Attributes:
         probabilities: float64 `[clips, labels]`.
@@ -51,7 +51,7 @@ class SystemAnswers:
 
     @property
     def unknown(self) -> NDArray[np.bool_]:
-        """Of each clip whether it is "unknown"."""
+        """Flags of the clips that are answered "unknown"."""
         best = self.probabilities.argmax(axis=1)
         return np.asarray((self.probabilities.max(axis=1) < self.threshold) | (best == OTHER))
 
@@ -158,10 +158,10 @@ def beginning(clips: LabeledClips) -> F32:
 
 
 def excerpt_logits(logits: Callable[[F32], F32], clips: LabeledClips) -> F32:
-    """Of the excerpts that follow each other in each clip, as the analysis takes them.
+    """Logits of the excerpts that follow each other in each clip, as the analysis takes them.
 
     Args:
-        logits: Of float32 `[excerpts, FRAMES, bands]`.
+        logits: Logits of float32 `[excerpts, FRAMES, bands]`.
         clips: Of at least `FRAMES`; a rest that is shorter than an excerpt is left out.
 
     Returns:

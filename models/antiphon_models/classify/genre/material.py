@@ -63,7 +63,7 @@ class ClipPlan:
 
     Attributes:
         split: Of `SPLITS`.
-        source: Of the split.
+        source: Source of the split.
         label: Of `LABELS`, or a stranger's.
         rules: Of the genre; None for other sounds.
     """
@@ -80,7 +80,7 @@ class ClipPlan:
 
     @property
     def name(self) -> str:
-        """Of its file, without the ending."""
+        """Name of the clip's file, without the ending."""
         return f"{self.split}-{self.source}-{self.label.replace(' ', '-')}-0"
 
 
@@ -96,7 +96,7 @@ def songs(plan: ClipPlan, seed: int) -> Iterator[tuple[F32, int, np.random.Gener
 
     Args:
         plan: Which.
-        seed: Of the whole material.
+        seed: Random seed of the whole material.
     """
     lasts = LASTS[plan.split]
     key = zlib.crc32(f"{plan.source} {plan.label}".encode())
@@ -130,7 +130,7 @@ class GenreClips:
 
     Attributes:
         known: Of `LABELS`, of 6 s.
-        strange: Of genres that are none of them, whose targets are -1.
+        strange: Strange of genres that are none of them, whose targets are -1.
         known_whole: The same songs as `known`, of 30 s.
         strange_whole: The same songs as `strange`, of 30 s.
     """
@@ -142,7 +142,7 @@ class GenreClips:
 
     @property
     def parts(self) -> tuple[LabeledClips, ...]:
-        """All of them, in order."""
+        """All parts, in order."""
         return self.known, self.strange, self.known_whole, self.strange_whole
 
 
@@ -150,9 +150,9 @@ def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
     """The clips of a split, "choose" or "measure", made where there are none.
 
     Args:
-        folder: Of the files.
+        folder: Folder of the files.
         split: Which.
-        seed: Of the material.
+        seed: Random seed of the material.
         say: Takes one line.
     """
     every = plans(split)
@@ -183,7 +183,7 @@ def _play(plan: ClipPlan, path: Path, *, seed: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FitFeatures:
-    """What is fitted to.
+    """Features and labels that the network is fitted to.
 
     Attributes:
         rhythm: float16 `[excerpts, features]`, of `antiphon_classify.rhythm`.
@@ -202,8 +202,8 @@ def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
     """The features of songs and other sounds, played and sketched, made where there are none.
 
     Args:
-        folder: Of the files.
-        seed: Of the songs that are played.
+        folder: Folder of the files.
+        seed: Random seed of the songs that are played.
         say: Takes one line.
     """
     banks = [bank(folder, source, say) for source in SPLITS["fit"]]

@@ -95,7 +95,7 @@ def sounds_of(player: TakePlayer, count: int, which: str, group: int, rng: Rng) 
 
     Args:
         player: What plays them.
-        count: Of each family.
+        count: Count of each family.
         which: "trained" or "held" programs; of a family without held ones the trained.
         group: Added to the program's number.
         rng: Random seed.

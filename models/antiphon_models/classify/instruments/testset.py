@@ -72,7 +72,7 @@ class TestSound:
 
 
 def made(count: int, mixes: int, seed: int) -> Iterator[TestSound]:
-    """Of the trained players and of the one held out: families alone, duos, mixes of three to five.
+    """Items of the trained players and of the one held out: families alone, duos, mixes of three to five.
 
     Args:
         count: Sounds of each family, by all trained players together and by the one held out.

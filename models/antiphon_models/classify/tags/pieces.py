@@ -42,7 +42,7 @@ class WrittenSong:
     Attributes:
         parts: Of MELODY, BRIDGE and PIANO `[notes, 4]`: start s, end s, MIDI number, velocity 0 to 127.
         beats: Seconds.
-        bars: Of each beat, its place in a bar of four, 0 to 3.
+        bars: Bars of each beat, its place in a bar of four, 0 to 3.
     """
 
     parts: Mapping[str, F64]

@@ -35,7 +35,7 @@ def gathered(
         paths: Files and folders.
         out_dir: Where the results go, under the names of the sources.
         what: The kind of the files, for a message.
-        endings: Of the names that are taken from a folder, in lower case.
+        endings: Endings of the names that are taken from a folder, in lower case.
         suffix_of: The ending of the result's name for a source.
 
     Raises:

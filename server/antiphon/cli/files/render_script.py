@@ -32,7 +32,7 @@ _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 
 @dataclass(frozen=True, slots=True)
 class ScriptOptions:
-    """What was asked for.
+    """Options of `antiphon render` for a live script.
 
     Attributes:
         bars: Length.

@@ -31,7 +31,7 @@ class PatchRender:
         patch: The patch.
         spec: Rate, block and channels.
         source: The input's path, or None for silence.
-        subtype: Of the input, whose bit depth is kept.
+        subtype: Subtype of the input, whose bit depth is kept.
         frames: Length of the output without its tail; None for that of the input.
         expected: Frames to expect, for the progress bar; None where they are not known.
         tail: What is rendered after the end.
@@ -116,7 +116,7 @@ class PatchRender:
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """What was written.
+    """The file that a rendering wrote.
 
     Attributes:
         name: The file, as text.

@@ -17,7 +17,7 @@ def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *
     """Takes shards in, and prints what was done.
 
     Args:
-        context: Of the command.
+        context: Context of the command.
         out: The pipeline's folder.
         places: The folder of the sounds, where it is not the one that the pipeline read.
         as_json: One JSON object in place of words.

@@ -235,7 +235,7 @@ class Intake:
         """Calls a route's handler, or defers the message to its time; errors are answered `/fail`.
 
         Args:
-            route: Of the message's address.
+            route: Route of the message's address.
             message: To handle.
             peer: Its sender.
             when: Its time, from the bundle's time tag.

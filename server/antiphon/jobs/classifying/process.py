@@ -80,7 +80,7 @@ class ClassifierProcess:
 
     @property
     def input(self) -> asyncio.StreamWriter:
-        """What it reads."""
+        """The process's standard input."""
         assert self._process.stdin is not None
         return self._process.stdin
 
@@ -101,7 +101,7 @@ class ClassifierProcess:
         return answer_of(found)
 
     async def line(self, seconds: float | None) -> Any:
-        """Its next line; raises `Refusal` where it has ended, or none comes in so many seconds."""
+        """Reads the process's next line; raises `Refusal` where it has ended, or none comes in so many seconds."""
         assert self._process.stdout is not None
         try:
             async with asyncio.timeout(seconds):

@@ -35,7 +35,7 @@ class IdentifiedFile:
         offset: Seconds into it at which what was asked begins.
         score: 0 to 1, how far it stands out from chance.
         speed: Times as fast as it that what was asked is played.
-        number: Of its sound in the catalogue.
+        number: Number of its sound in the catalogue.
     """
 
     path: bytes
@@ -96,8 +96,8 @@ def identified(catalogue: Catalogue, index: ShardSet, seconds: F64, hertz: F64) 
     Args:
         catalogue: The catalogue.
         index: Its index.
-        seconds: Of the landmarks, ascending.
-        hertz: Of the landmarks.
+        seconds: Seconds of the landmarks, ascending.
+        hertz: Hertz of the landmarks.
 
     Returns:
         The best first; none for an unknown sound. `offset` is that of second 0 of the landmarks.

@@ -42,7 +42,7 @@ class Shard:
 
     Attributes:
         path: Its file.
-        serials: Of its sounds' landmarks, int64 `[n]`.
+        serials: Serials of its sounds' landmarks, int64 `[n]`.
         starts: The frame at which each begins, int64 `[n]`.
         hashes: uint32 `[m]`, ascending.
         places: Frames, uint32 `[m]`.

@@ -45,7 +45,7 @@ class Chart:
     unplaced: int
 
     def plain(self) -> dict[str, Any]:
-        """As data for JSON."""
+        """The chart as data for JSON."""
         return {"tracks": self.tracks, "artists": self.artists, "genres": self.genres, "unplaced": self.unplaced}
 
 

@@ -58,7 +58,7 @@ class TrackTable:
 
     @classmethod
     def load(cls, tables: TasteTables) -> TrackTable:
-        """Of a catalogue."""
+        """Reads the tracks, signals and companions of a catalogue."""
         return cls(tables.tracks(), tables.companions(), tables.samples())
 
     @cached_property
@@ -79,7 +79,7 @@ class TrackTable:
 
     @cached_property
     def kernel(self) -> TrackKernel:
-        """How alike the tracks are."""
+        """Similarity matrix of the tracks."""
         together: dict[int, dict[int, float]] = {}
         for sound, other, weight in self.together:
             if sound in self.place and other in self.place:

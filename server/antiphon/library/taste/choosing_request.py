@@ -21,7 +21,7 @@ MOST_FILES = 200
 
 @dataclass(frozen=True, slots=True)
 class NextRequest:
-    """What is asked.
+    """Arguments of a request for the next tracks.
 
     Attributes:
         count: Tracks.
@@ -38,7 +38,7 @@ def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable
     """Stores the signals of a request, and chooses.
 
     Args:
-        catalogue: Of the files.
+        catalogue: Catalogue of the files.
         request: What is asked.
         table: The catalogue's tracks where they are in memory already.
 

@@ -95,7 +95,7 @@ def _people(path: Path) -> Iterator[list[Named]]:
 def learned(
     rows: Sequence[TrackRow], played: Iterable[Sequence[Named]]
 ) -> tuple[int, int, list[tuple[int, int, float]]]:
-    """Which sounds of a catalogue others play together.
+    """Counts which sounds of a catalogue others play together.
 
     Args:
         rows: The catalogue's tracks.

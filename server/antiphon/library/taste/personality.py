@@ -30,10 +30,10 @@ def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] 
     """The track to ask about next.
 
     Args:
-        kernel: Of all tracks.
+        kernel: Kernel of all tracks.
         asked: Those that there are answers about.
         left_out: Further ones that are not asked about.
-        seed: Of which tracks are candidates.
+        seed: Random seed.
 
     Returns:
         Its row; None where all have been asked about.

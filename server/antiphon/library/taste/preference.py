@@ -52,7 +52,7 @@ def components(vectors: F64, count: int = DIMENSIONS) -> F64:
 
 @dataclass(slots=True)
 class TrackKernel:
-    """How alike tracks are.
+    """Kernel of the Gaussian process: similarity of tracks.
 
     Attributes:
         points: `components` of their vectors, `[n, d]`.
@@ -117,7 +117,7 @@ def preference(
     """The posterior after signals.
 
     Args:
-        kernel: Of all tracks.
+        kernel: Kernel of all tracks.
         tracks: Which tracks the signals are about, each once.
         signals: 1 for liked, negative for skipped.
         noise: Variance of a signal.

@@ -228,7 +228,7 @@ def drop(query: Query[T], share: float, stream: int, *, rest: bool = False) -> Q
     Args:
         query: The pattern.
         share: 0 leaves out none, 1 all.
-        stream: Of chance.
+        stream: Random seed.
         rest: Gives those that would be left out instead.
     """
 

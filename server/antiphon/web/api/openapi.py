@@ -40,7 +40,7 @@ class Operation:
         path: With names of its parts in braces.
         summary: One sentence.
         answers: Schema of the answer, or None for an empty one.
-        status: Of the answer.
+        status: Status of the answer.
         body: Schema of the request's body, or None.
         binary: Whether the body is a file.
         form: Whether the file may come in a form too.
@@ -65,7 +65,7 @@ class Operation:
 
     @property
     def id(self) -> str:
-        """Its name for clients that are generated: the method and the words of the path."""
+        """Operation id for generated clients: the method and the words of the path."""
         return "_".join([self.method, *re.findall(r"[a-z]+", self.path.removeprefix("/api"))])
 
     @property

@@ -43,7 +43,7 @@ class RequestServer(Protocol):
 
     @property
     def routes(self) -> RouteTable:
-        """Which handler answers a request."""
+        """Finds the handler of a request."""
 
     @property
     def calls(self) -> HandlerCalls:

@@ -55,7 +55,7 @@ class ConnectionTurns(Protocol):
 
 
 class ConnectionServer(Protocol):
-    """What a connection uses of the server."""
+    """The part of the server that a connection calls."""
 
     config: Config
     state: ServerState

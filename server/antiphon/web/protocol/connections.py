@@ -47,12 +47,12 @@ class Connections:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Number of open connections."""
         return len(self.waiting) + len(self.busy)
 
     @property
     def sockets(self) -> tuple[socket.socket, ...]:
-        """Those that listen."""
+        """The listening sockets."""
         return tuple(self._accepting)
 
     def accept(self, listener: socket.socket) -> None:

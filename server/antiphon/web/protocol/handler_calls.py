@@ -18,7 +18,7 @@ class HandlerCalls:
     """Calls handlers.
 
     Args:
-        counters: Of the server.
+        counters: Counters of the server.
         seconds: That a handler has for its answer.
     """
 

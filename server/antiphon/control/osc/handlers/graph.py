@@ -31,7 +31,7 @@ from antiphon.wire.osc import IMPULSE, MAX_DATAGRAM, encode
 
 
 class GraphServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     session: Session
     catalog: Catalog

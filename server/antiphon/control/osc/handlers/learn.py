@@ -21,7 +21,7 @@ from antiphon.wire.osc import MAX_DATAGRAM, encode
 
 
 class LearnServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     session: Session
     replies: Replies

@@ -24,7 +24,7 @@ from antiphon.wire.osc import encode
 
 
 class SceneServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     session: Session
     plans: Plans

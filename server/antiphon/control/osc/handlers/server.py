@@ -28,7 +28,7 @@ from antiphon.wire.osc import MAX_DATAGRAM, Arg, Double, encode, encode_tagged
 
 
 class StatusServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     session: Session
     catalog: Catalog

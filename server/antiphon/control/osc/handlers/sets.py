@@ -21,7 +21,7 @@ from antiphon.wire.osc import encode
 
 
 class SetServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     sets: Sets
     position: SetPosition

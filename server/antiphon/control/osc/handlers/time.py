@@ -28,7 +28,7 @@ from antiphon.wire.osc import encode
 
 
 class TimeServer(Protocol):
-    """What these handlers use of the server.
+    """The part of the server that these handlers call.
 
     Attributes:
         session_header: Gives the header of a recorded session's log.
