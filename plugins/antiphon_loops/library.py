@@ -20,9 +20,9 @@ from antiphon.api.files import (
     reason_of_os_error,
     write_atomic,
 )
+from antiphon_loops import rules
 from antiphon_loops.analysis.labels import TempoLabel
 from antiphon_loops.analysis.reading import MOST_BYTES, NoLoop, too_large
-from antiphon_loops.arrangement import rules
 from antiphon_loops.record import Loop
 from antiphon_loops.store import LoopStore, SoundKey
 
@@ -203,8 +203,6 @@ class _Work:
         if problem := self.store.problem(path, name):
             return _File(name, problem)
         key = self.store.key(path, name)
-        if self.store.known(key, name) is None:
-            self.store.take_over(path, name, key, state)
         if self.store.known(key, name) is not None:
             return _File(name, key=key)
         if key not in self._pending:

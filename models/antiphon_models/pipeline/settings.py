@@ -16,13 +16,14 @@ from antiphon.runtime.shortening import short_repr, shorten
 from antiphon.runtime.suggestion import instead, meant
 from antiphon.signal.mel import MelSettings
 from antiphon_models.datasets.layouts import layout_of
-from antiphon_models.pipeline.training.frameworks import FRAMEWORKS
-from antiphon_models.pipeline.training.network import LEAST_FRAMES
+from antiphon_models.pipeline.frameworks import FRAMEWORKS
 
 STEPS = ("gather", "preprocess", "analyse", "train", "evaluate", "deploy", "predict")
 """In their order."""
 LARGEST = 1 << 20
 """Bytes of the file."""
+LEAST_FRAMES = 8
+"""Of an excerpt: two after the two poolings of `training.network`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ class WatchSettings:
         analyses: The classifiers, which are analyses; none for all.
         queue: Most sounds that wait; others stay in the folder, or are refused.
         largest: Bytes of a file.
-        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. Its password is in ANTIPHON_MQTT_PASSWORD.
+        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. One with a password is in
+            ANTIPHON_MQTT_URL, which goes before it.
         topic: Requests are at TOPIC/request, answers at TOPIC/result and TOPIC/refused.
     """
 
@@ -116,18 +118,18 @@ class TrainSettings:
     """Settings of the training, the same for each framework.
 
     Attributes:
-        frameworks: Names of `training.frameworks.FRAMEWORKS`; none for all that are installed.
-        seconds: Length of an excerpt.
-        epochs: Passes over all sounds.
-        batch: Batch size, in excerpts.
-        learning_rate: Learning rate at the beginning; it decays to a hundredth by a half cosine.
+        frameworks: Names of `frameworks.FRAMEWORKS`; none for all that are installed.
+        seconds: Of an excerpt.
+        epochs: Times that all sounds are gone through.
+        batch: Excerpts that are learnt from together.
+        learning_rate: At the beginning; it falls to a hundredth by a half cosine.
         width: Channels of the network's first layer.
-        seed: Random seed.
-        threads: Threads of the processor; another number may round otherwise.
-        labels: "one" or `SEVERAL` labels of each sound; "" for what most sounds have.
-        test: Share of the sounds for the test set, by group; 0 for the splits of the data set.
-        valid: Share for the validation set, where `test` is one.
-        folds: Folds of a cross-validation besides; 0 for none.
+        seed: Of what is drawn by chance.
+        threads: Of the processor; another number may round otherwise.
+        labels: "one" or `SEVERAL` of each sound; "" for what most sounds have.
+        test: Share of the sounds for the test, by group; 0 for the splits of the data set.
+        valid: Share for the validation, where `test` is one.
+        folds: Trainings besides, each of which is tested on a part of the sounds of its own; 0 for none.
     """
 
     frameworks: tuple[str, ...] = ()
@@ -170,15 +172,15 @@ class PipelineSettings:
     """A pipeline.
 
     Attributes:
-        name: Name of what it makes.
+        name: Of what it makes.
         out: The folder for all that it writes.
-        gather: Table `gather` of the file.
-        preprocess: Table `preprocess` of the file.
-        analyse: Table `analyse` of the file.
-        predict: Table `predict` of the file; None where the file has no such table.
-        watch: Table `watch` of the file; None where the file has no such table.
-        train: Table `train` of the file.
-        deploy: Table `deploy` of the file.
+        gather: See there.
+        preprocess: See there.
+        analyse: See there.
+        predict: See there; None where the file has no such table.
+        watch: See there; None where the file has no such table.
+        train: See there.
+        deploy: See there.
     """
 
     name: str

@@ -11,7 +11,8 @@ import sys
 import time
 from typing import Any
 
-from antiphon.io.http_message import Refusal
+from antiphon.jobs import errors
+from antiphon.jobs.errors import JobError, Unavailable
 from antiphon.runtime.child_process import end_with_parent
 from antiphon.runtime.scheduling import give_way
 
@@ -46,7 +47,7 @@ class ClassifierProcess:
             words: Name of a classifier, and the seconds of an interim answer.
 
         Raises:
-            Refusal: It does not start.
+            Unavailable: It does not start.
         """
         try:
             process = await asyncio.create_subprocess_exec(
@@ -60,7 +61,7 @@ class ClassifierProcess:
                 preexec_fn=_begin,
             )  # fmt: skip
         except OSError as error:
-            raise Refusal(503, f"no process can be started: {error.strerror}") from None
+            raise Unavailable(f"no process can be started: {error.strerror}") from None
         started = ClassifierProcess(process)
         if not words:
             try:
@@ -91,7 +92,7 @@ class ClassifierProcess:
             The answer.
 
         Raises:
-            Refusal: With the reason.
+            JobError: With the reason.
         """
         self.ready = False
         with contextlib.suppress(OSError):  # it has ended, which `line` detects
@@ -107,12 +108,12 @@ class ClassifierProcess:
             async with asyncio.timeout(seconds):
                 line = await self._process.stdout.readline()
         except TimeoutError:
-            raise Refusal(503, f"it took longer than {seconds:g} s; try again, or send a shorter sound") from None
+            raise Unavailable(f"it took longer than {seconds:g} s; try again, or send a shorter sound") from None
         except ValueError:
-            raise Refusal(503, f"the classifier's answer has more than {MAX_LINE} bytes") from None
+            raise Unavailable(f"the classifier's answer has more than {MAX_LINE} bytes") from None
         if not line:
             status = await self._process.wait()
-            raise Refusal(503, f"the process that classifies ended with status {status}; another one is started")
+            raise Unavailable(f"the process that classifies ended with status {status}; another one is started")
         return json.loads(line)
 
     async def end(self) -> None:
@@ -123,9 +124,10 @@ class ClassifierProcess:
 
 
 def answer_of(line: dict[str, Any]) -> dict[str, Any]:
-    """The answer in a line; raises `Refusal` where it has an error."""
+    """The answer in a line; raises its `JobError` where it has one."""
     if "error" in line:
-        raise Refusal(line["status"], line["error"])
+        kind: type[JobError] = getattr(errors, line["kind"])
+        raise kind(line["error"])
     found: dict[str, Any] = line["answer"]
     return found
 

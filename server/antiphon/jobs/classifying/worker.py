@@ -1,7 +1,7 @@
 """The process that classifies: `python -m antiphon.jobs.classifying.worker [NAME EVERY]`, run by `pool` and `streams`.
 
 Alone it is asked over its input, a line of JSON each: {"name", "path"}. Its first line on its output is the list of
-classifiers; then each request gets a line, {"answer": {…}} or {"status", "error"}. With NAME and EVERY its input is a
+classifiers; then each request gets a line, {"answer": {…}} or {"kind", "error"}. With NAME and EVERY its input is a
 sound, and its output a line for every EVERY seconds of it.
 """
 
@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from antiphon.errors import AntiphonError, PluginError
+from antiphon.jobs.errors import JobError, Missing, Unavailable, Unreadable, UnsupportedFormat
 
 
 def main(words: list[str]) -> int:
@@ -39,21 +40,22 @@ def _answer(answers: TextIO, work: Callable[[], Iterator[dict[str, Any]]]) -> No
     """Writes what comes of a request: answers, or an error as the last one."""
     from antiphon.library.classification import NoSound
 
+    kind: type[JobError]
     try:
         for found in work():
             _put(answers, {"answer": found})
         return
     except LookupError as error:
-        status, text = 404, str(error.args[0])
+        kind, text = Missing, str(error.args[0])
     except NoSound as error:
-        status, text = 415, str(error)
+        kind, text = UnsupportedFormat, str(error)
     except PluginError as error:
-        status, text = 503, str(error)
+        kind, text = Unavailable, str(error)
     except AntiphonError as error:
-        status, text = 422, str(error)
+        kind, text = Unreadable, str(error)
     except Exception as error:
-        status, text = 503, f"the classifier failed: {type(error).__name__}: {error}"
-    _put(answers, {"status": status, "error": " ".join(text.split())})
+        kind, text = Unavailable, f"the classifier failed: {type(error).__name__}: {error}"
+    _put(answers, {"kind": kind.__name__, "error": " ".join(text.split())})
 
 
 def _put(answers: TextIO, data: Any) -> None:
