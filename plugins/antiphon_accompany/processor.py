@@ -11,7 +11,7 @@ from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
 from antiphon_accompany.player import Pianist, PianistSettings, Struck
 from antiphon_accompany.styles import STYLES
-from antiphon_accompany.tables import installed
+from antiphon_accompany.tables import installed_tables
 
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
@@ -55,7 +55,7 @@ class Accompany(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
-        self._tables = installed()
+        self._tables = installed_tables()
         self._player = Pianist()
         self._manner = PianistSettings()
         self._melody = Melody()

@@ -66,7 +66,7 @@ def beside(first: int, last: int) -> bool:
 
 
 @cache
-def installed() -> HarmonyTables:
+def installed_tables() -> HarmonyTables:
     """The installed tables; the defaults, with a warning, where they are missing or changed."""
     try:
         return HarmonyTables.of(read_weights(MODEL))

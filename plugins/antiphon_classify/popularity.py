@@ -56,11 +56,11 @@ class PopularityNetwork:
     def popularity(self, segments: F32) -> float:
         """What the audience would give a sound, 0 to 1; segments as for `attributes`."""
         a = self._arrays
-        row = (curved(self.attributes(segments)[None]) - a["centre"]) / a["scale"]
+        row = (with_squares(self.attributes(segments)[None]) - a["centre"]) / a["scale"]
         return float(np.clip(a["taste"][0] + row[0] @ a["taste"][1:], 0.0, 1.0))
 
 
-def curved(attributes: F32) -> F32:
+def with_squares(attributes: F32) -> F32:
     """Attributes `[n, k]` and their squares: float32 `[n, 2 k]`."""
     return np.concatenate([attributes, attributes**2], axis=1)
 

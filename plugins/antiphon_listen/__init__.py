@@ -9,7 +9,7 @@ from antiphon.api import Register, hookimpl
 def antiphon_analyses(register: Register) -> None:
     """Registers the analyses."""
     register("loudness", "antiphon_listen.loudness:Loudness", "Loudness, range and true peak by EBU R 128.")
-    register("music", "antiphon_listen.music:Music", "Tempo, beats, downbeats, key, chords and sections.")
+    register("music", "antiphon_listen.music:MusicAnalysis", "Tempo, beats, downbeats, key, chords and sections.")
     register("timbre", "antiphon_listen.timbre:Timbre", "A vector of the spectrum's shape, by which sounds are alike.")
 
 

@@ -25,7 +25,7 @@ LEAST = 0.5
 """Confidence below which there is no tempo. The card says how many noises and songs reach it."""
 
 
-class Music(Analysis):
+class MusicAnalysis(Analysis):
     """Analysis of tempo, beats, key, chords and sections."""
 
     version = 3
@@ -90,14 +90,14 @@ class MusicRun(AnalysisRun):
         if grid is None:
             return SongAnalysis(found)
         odds = bars.bar_odds(found, grid, fitted)
-        ones = bars.counted(odds, grid.beats)
+        ones = bars.find_downbeats(odds, grid.beats)
         return SongAnalysis(found, grid, ones, find_structure(found, grid, odds, ones, tables.load_phrases()))
 
     def result(self) -> Mapping[str, Any]:
         song = self.analysed()
         found, beat_grid, ones, parts = song.curves, song.grid, song.downbeats, song.structure
         if found is None:
-            return {quantity.name: None for quantity in Music.quantities}
+            return {quantity.name: None for quantity in MusicAnalysis.quantities}
         tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
         grid, path = harmony.chord_steps(found, tapped, tables.load())
         certain = 0.0 if beat_grid is None else beats.confidence(found, beat_grid)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, IO, AntiphonError, FileUse, Param, PluginError, Processor, Samples, StreamSpec
-from antiphon.api.workers import current_pool, spread
+from antiphon.api.workers import convert_channels, current_pool
 from antiphon_loops.arrangement.arrange import KEYS, LoopChoice, LoopRequest, roles_of
 from antiphon_loops.arrangement.maker import LoopMaterial
 from antiphon_loops.player import LoopPlayer
@@ -119,7 +119,7 @@ class Loops(Processor):
         if own and t.playing:
             self._own = beat + frames * own / (60.0 * self._rate)
         self._sample = t.sample + frames
-        spread(scratch, out)
+        convert_channels(scratch, out)
         source.playing = self._now is not None
         io.report("loops", source.count)
         io.report("layers", 0 if silent else self._layers())

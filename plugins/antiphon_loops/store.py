@@ -15,7 +15,7 @@ from typing import Any
 
 from antiphon.api.catalogues import Catalogue, add_files
 from antiphon.api.files import library_folder, printable_path
-from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, stored
+from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, to_stored
 from antiphon_loops.analysis.labels import TempoLabel, label_of, number_in
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
@@ -136,7 +136,7 @@ class LoopStore:
             return None
 
     def _write(self, digest: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        plain = {variant: stored(values) for variant, values in rows.items()}
+        plain = {variant: to_stored(values) for variant, values in rows.items()}
         # of the version before, so that `library analyse` adds what a loop as such does not have
         self._catalogue.put_results(digest, {name: (READ[0], row, "") for name, row in plain.items()})
         self._known.setdefault(digest, {}).update(plain)

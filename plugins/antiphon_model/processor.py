@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, IO, Param, Port, Samples, StreamSpec
 from antiphon.api.models import ModelError, ModelProcessor
-from antiphon.api.workers import Rebuffer, WorkerSpec, current_pool, spread
+from antiphon.api.workers import Rebuffer, WorkerSpec, convert_channels, current_pool
 from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, ModelFile, ModelMethod, Untried, describe
 from antiphon_model.spec import REFERENCE
 
@@ -221,7 +221,7 @@ class Model(ModelProcessor):
         if method is None or (method.sound and method.inputs == method.outputs):
             super().write(hop, sound, into)
         elif method.in_ratio == 1:
-            spread(sound, into[0])
+            convert_channels(sound, into[0])
         else:
             ratio = method.in_ratio
             for row, values in enumerate(self._latents):

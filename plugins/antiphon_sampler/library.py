@@ -82,7 +82,7 @@ def folder_of(name: str) -> Path:
     return folder_in_library(name, "sounds", PluginError)
 
 
-def listed(folder: Path) -> Listing:
+def list_folder(folder: Path) -> Listing:
     """Lists a folder, the folders in it, and the folders `v1`, `v2` … of layers in those.
 
     Links are followed only to what is inside the folder. Hidden files are left out, and files after the first

@@ -10,7 +10,7 @@ from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, Event, FileUse, Param, Proces
 from antiphon.api.commands import word_number
 from antiphon.api.synths import NoteShapes, pressure_gain
 from antiphon.api.workers import current_pool
-from antiphon_sampler.library import folder_of, listed
+from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
 from antiphon_sampler.missed import MissedNotes
 from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_rows, pad_map
@@ -69,7 +69,7 @@ class Sampler(Processor):
         self._missed_notes = MissedNotes()
         self.parts = (self._missed_notes,)
         pool, folder = current_pool(), folder_of(str(self.settings["library"]))
-        listing = listed(folder)
+        listing = list_folder(folder)
         if pool is not None:
             self._sounds = sounds_of(folder, spec.rate)
             self._sounds.reader.add(self._voices.streams)

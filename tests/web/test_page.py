@@ -177,7 +177,7 @@ def test_the_manifest_names_icons_that_are_there_in_the_sizes_it_says() -> None:
 
 def test_a_parameter_s_declaration_is_in_the_graph() -> None:
     plan = {"patch": "p", "nodes": [{"name": "a", "type": "gain"}, {"name": "x", "type": "gone"}], "wires": []}
-    made = graph_json.described(plan, {"a": {"gain": float("inf")}}, Catalog({"gain": INFO}))
+    made = graph_json.graph_object(plan, {"a": {"gain": float("inf")}}, Catalog({"gain": INFO}))
     param = next(p for p in made["nodes"][0]["params"] if p["name"] == "gain")
     assert (param["low"], param["high"], param["unit"], param["warp"], param["value"]) == (
         0.0,

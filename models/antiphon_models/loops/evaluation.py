@@ -14,7 +14,7 @@ from antiphon_models.loops import corpus, songs
 from antiphon_models.loops.corpus import Known
 from antiphon_models.loops.midifile import UNSEEN, why_not
 from antiphon_models.loops.pieces import measured_pieces
-from antiphon_models.loops.systems import PEERS, Guesser, marks, ours, trivial
+from antiphon_models.loops.systems import PEERS, Guesser, guess_by_length, marks, ours
 
 _SEED = 33
 """Times the request's: no multiple of it is a seed that the shipped tables were fitted on (`training.SEEDS`)."""
@@ -79,7 +79,7 @@ class Looping(Evaluation):
 
 def _systems(ask: EvaluationRequest) -> Mapping[str, Guesser]:
     """The requested systems by name."""
-    systems: dict[str, Guesser] = {"nearest to 110 bpm": trivial, "loops": ours}
+    systems: dict[str, Guesser] = {"nearest to 110 bpm": guess_by_length, "loops": ours}
     if find_spec("librosa") is None:
         ask.say(f"librosa's systems are left out: it is not installed; {extras.how('librosa')}")
     else:

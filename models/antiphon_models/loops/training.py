@@ -111,7 +111,7 @@ def _key(known: Sequence[LabelledLoop]) -> F64:
 def _family(known: Sequence[LabelledLoop]) -> LinearScore:
     rows = np.array([x.family for x in known])
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
-    a = family.widened(rows, mean, spread)
+    a = family.expand_features(rows, mean, spread)
     wanted = np.eye(len(ROLES))[[ROLES.index(x.role) for x in known]]
     ridge = _RIDGE["family"] * np.eye(a.shape[1])
     return LinearScore(mean, spread, np.asarray(np.linalg.solve(a.T @ a + ridge, a.T @ wanted), np.float64))

@@ -20,7 +20,7 @@ import numpy as np
 
 from antiphon.errors import FileError
 from antiphon.io import audiofile
-from antiphon.io.decode import FileStalled, shown
+from antiphon.io.decode import FileStalled, path_text
 from antiphon.library.identity import digest_of
 from antiphon.library.shard_import import KEY, about_of
 from antiphon.runtime.paths import why, write_atomic
@@ -209,7 +209,9 @@ def file_digest(path: Path) -> str:
         str(path).encode()
         return digest_of(os.fsencode(path))
     except UnicodeEncodeError:
-        raise FileError(f"cannot read {shown(path)}: its name is not UTF-8, which a table needs; rename it") from None
+        raise FileError(
+            f"cannot read {path_text(path)}: its name is not UTF-8, which a table needs; rename it"
+        ) from None
     except OSError as error:
         raise FileError(f"cannot read {path}: {why(error)}") from None
 

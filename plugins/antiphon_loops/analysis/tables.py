@@ -60,7 +60,7 @@ class LoopTables:
 
     def role(self, seen: Picture) -> str:
         """Role of the loop, one of `ROLES`."""
-        row = family.widened(family.features(seen)[None], self.family.mean, self.family.spread)
+        row = family.expand_features(family.features(seen)[None], self.family.mean, self.family.spread)
         return ROLES[int(np.argmax((row @ self.family.weights)[0]))]
 
     def bars(self, seen: Picture, role: str) -> BarCount:

@@ -125,7 +125,7 @@ def serve(
         patch=patch, set=set, rate=rate, block=block, ahead=ahead, surface=tuple(surface or ()), lan=lan,
         announce=announce, allow=tuple(allow or ()), proxy=tuple(proxy or ()), drain=drain,
         fifo=fifo, mute_input=muted, device=device, synth=synth,
-        synth_options=synthhelp.given(ctx), mqtt_url=mqtt_url, dirt_port=dirt_port, midi=midi,
+        synth_options=synthhelp.option_values(ctx), mqtt_url=mqtt_url, dirt_port=dirt_port, midi=midi,
         midi_in=tuple(midi_in or ()), mpe=mpe, midi_out=tuple(midi_out or ()), midi_clock=midi_clock,
         link=link, live=live, force=force, watch_plugins=not no_watch_plugins,
     ).check()  # fmt: skip
@@ -159,11 +159,11 @@ def _check_transports(settings: ServeSettings) -> None:
     """Has the requested transports check the settings, and removes their passwords from the process list."""
     from antiphon.cli.transports import transports
     from antiphon.runtime.process_title import cover
-    from antiphon.session.transport import wanted
+    from antiphon.session.transport import is_wanted
 
     os.environ.pop(MQTT_URL, None)
     for _, transport in transports():
-        if wanted(transport.options, settings):
+        if is_wanted(transport.options, settings):
             transport.check(settings)
             for argument, secret in transport.secrets(settings):
                 cover(argument, secret)
@@ -180,7 +180,7 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info") -> None
     try:
         _check_files(settings, folder)
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
-        pidfile.take_over(folder)
+        pidfile.end_orphans(folder)
         keep_token(paths.config())
         with server_log(log, log_level):
             status = Supervisor(settings, folder).run()
@@ -195,7 +195,7 @@ def startable(settings: ServeSettings) -> None:
     from antiphon.runtime import pidfile
 
     if settings.osc_port:
-        pidfile.refuse_live(pidfile.folder(settings))
+        pidfile.refuse_running(pidfile.folder(settings))
     for sock in open_sockets(settings):
         sock.close()
 

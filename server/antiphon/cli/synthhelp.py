@@ -51,7 +51,7 @@ class ServeCommand(SynthCommand):
         return super().parse_args(ctx, args)
 
 
-def given(ctx: typer.Context) -> dict[str, str]:
+def option_values(ctx: typer.Context) -> dict[str, str]:
     """The values of the backends' options, by name."""
     options: dict[str, str] = ctx.meta.get(OPTIONS, {})
     return options

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.control.approvals import Approvals
-from antiphon.control.executor import CommandExecutor, rounded
+from antiphon.control.executor import CommandExecutor, round_float32
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.patches.plans import Plans
@@ -204,7 +204,7 @@ def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
     found = {}
     for param in info.cells if info else ():
         with contextlib.suppress(WireError):
-            found[param.name] = rounded(app.session.state.value(node.name, param.name))
+            found[param.name] = round_float32(app.session.state.value(node.name, param.name))
     return found
 
 

@@ -25,10 +25,10 @@ def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptErro
     Returns:
         File, line and sentence.
     """
-    return located(script.path, error, line)
+    return fault_in_script(script.path, error, line)
 
 
-def located(path: str, error: BaseException, line: int = 0) -> ScriptError:
+def fault_in_script(path: str, error: BaseException, line: int = 0) -> ScriptError:
     """As `fault`, with the place given by the path of the script."""
     if isinstance(error, ScriptError):
         return error

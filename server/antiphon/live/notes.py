@@ -21,7 +21,7 @@ OWN = ("note", "velocity", "legato", "length", "channel")
 _SHORTEST = Fraction(1, 1000)
 
 
-def sent(
+def to_commands(
     values: Mapping[str, Any], beat: Fraction, length: Fraction, on: str, source: str, line: int, places: Places = ()
 ) -> LiveEvent | LiveNote:
     """Commands that an event is sent as.

@@ -16,7 +16,7 @@ from antiphon.errors import UsageError
 from antiphon.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.loop_state import LoopState
-from antiphon.live.notes import sent
+from antiphon.live.notes import to_commands
 from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
@@ -292,7 +292,7 @@ class Performance:
             at = event.whole.begin * track.beats
             length = (event.whole.end - event.whole.begin) * track.beats
             if not track.sets:
-                yield sent(event.value, at, length, track.on, track.name, track.line, event.places)
+                yield to_commands(event.value, at, length, track.on, track.name, track.line, event.places)
                 continue
             self._now = at
             for name, value in event.value.items():

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, TextIO
 
-from antiphon.live.faults import located
+from antiphon.live.faults import fault_in_script
 from antiphon.live.performance import Performance
 from antiphon.live.reading import LARGEST, read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
@@ -46,7 +46,7 @@ def main(arguments: list[str]) -> int:
     except ScriptError as error:
         _write(out, {"fault": str(error), "picture": error.picture})
     except (MemoryError, RecursionError, ScriptTooLong) as error:
-        _write(out, {"fault": str(located(path, error)), "picture": ""})
+        _write(out, {"fault": str(fault_in_script(path, error)), "picture": ""})
     except BrokenPipeError:
         return 1
     with contextlib.suppress(OSError):

@@ -47,7 +47,7 @@ class Branch:
         fresh: Whether it has given no events yet.
     """
 
-    def __init__(self, sock: socket.socket, processes: Processes, slot: int) -> None:
+    def __init__(self, sock: socket.socket, processes: BranchProcesses, slot: int) -> None:
         self._sock, self._processes, self.slot = sock, processes, slot
         sock.setblocking(False)
         self._out: deque[tuple[bytes, list[int]]] = deque()
@@ -180,7 +180,7 @@ class Branch:
             self._out.popleft()
 
 
-class Processes:
+class BranchProcesses:
     """All of them: starts the first, which reads nothing itself, and collects the ends of its copies.
 
     Attributes:

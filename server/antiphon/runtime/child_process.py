@@ -113,7 +113,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def unsignalled() -> Iterator[None]:
+def block_signals() -> Iterator[None]:
     """Blocks SIGINT and SIGTERM within this context. A child forked here has them pending until it calls `listening`,
     so that its parent's handlers do not run in it. The parent handles its own when the context ends."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)

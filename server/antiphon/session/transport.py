@@ -104,7 +104,7 @@ class Transport:
         """
 
 
-def wanted(options: Iterable[str], settings: ServeSettings) -> bool:
+def is_wanted(options: Iterable[str], settings: ServeSettings) -> bool:
     """Whether the settings ask for a transport with these options."""
     names = tuple(options)
     return not names or any(getattr(settings, name, None) for name in names)

@@ -138,7 +138,7 @@ def usable(model: ModelInfo) -> str:
         model_files.entry(model.weights, Path(model.folder) if model.folder else None)
     except model_files.ModelError as error:
         return str(error)
-    if not model.array_network and devices.installed() is None:
+    if not model.array_network and devices.installed_torch() is None:
         return extras.sentence(f"the model {model.name}", "torch")
     return ""
 

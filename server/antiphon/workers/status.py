@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from antiphon.contract.params import Value
-from antiphon.runtime.importing import named
+from antiphon.runtime.importing import import_object
 from antiphon.workers.arena import OWN_WORDS, Arena, SlotWord, State, WorkerWord
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class WorkerStatus:
         if not self.describe:
             return dict(fields)
         try:
-            return {**fields, **named(self.describe)(fields, self.own, self.settings)}
+            return {**fields, **import_object(self.describe)(fields, self.own, self.settings)}
         except Exception as error:
             return {
                 **fields,

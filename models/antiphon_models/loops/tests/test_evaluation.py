@@ -13,7 +13,7 @@ from antiphon_models.loops import evaluation
 from antiphon_models.loops.corpus import RATE, Known
 from antiphon_models.loops.evaluation import Looping
 from antiphon_models.loops.midifile import why_not
-from antiphon_models.loops.systems import Guess, marks, ours, trivial
+from antiphon_models.loops.systems import Guess, guess_by_length, marks, ours
 from antiphon_models.loops.training import SEEDS
 
 FOUR_BARS = Known(np.zeros((2, round(4 * 240.0 / 110.0 * RATE)), np.float32), 110.0, 4, "C major", "chords")
@@ -22,7 +22,7 @@ FOUR_BARS = Known(np.zeros((2, round(4 * 240.0 / 110.0 * RATE)), np.float32), 11
 def test_marks_are_one_where_right() -> None:
     right = marks(FOUR_BARS, Guess(110.0, 4, "C major", "harmonic"))
     assert right == {"tempo": 1.0, "exact": 1.0, "bars": 1.0, "key": 1.0, "family": 1.0}
-    assert marks(FOUR_BARS, trivial(FOUR_BARS)) == right
+    assert marks(FOUR_BARS, guess_by_length(FOUR_BARS)) == right
     near = marks(FOUR_BARS, Guess(bpm=112.0, key="A minor"))
     assert near == {"tempo": 1.0, "exact": 0.0, "key": 0.0}
     drums = replace(FOUR_BARS, key=None, kind="drums")

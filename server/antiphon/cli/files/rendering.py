@@ -66,7 +66,7 @@ class PatchRender:
         """
         from antiphon.cli.terminal.progress import ProgressBar
         from antiphon.io.audiowrite import AudioWriter
-        from antiphon.offline.file_ends import faded
+        from antiphon.offline.file_ends import fade_end
         from antiphon.offline.output_summary import Written
         from antiphon.offline.rendering import PlayerRunner
         from antiphon.offline.runner import process_stream
@@ -87,7 +87,7 @@ class PatchRender:
             progress = stack.enter_context(ProgressBar(name, self.expected, rate))
             runner = stack.enter_context(closing(prepared()))
             rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
-            for samples in faded(rendered, rate, self.fade):
+            for samples in fade_end(rendered, rate, self.fade):
                 writer.write(samples)
             lost, words = tuple(runner.counts()), runner.vocabularies()
         written = Written.sound(writer, name)

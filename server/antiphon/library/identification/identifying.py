@@ -90,7 +90,7 @@ def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None)
     return unpack_landmarks(data)
 
 
-def identified(catalogue: Catalogue, index: ShardSet, seconds: F64, hertz: F64) -> list[IdentifiedFile]:
+def identify_files(catalogue: Catalogue, index: ShardSet, seconds: F64, hertz: F64) -> list[IdentifiedFile]:
     """The files that landmarks come from.
 
     Args:

@@ -83,7 +83,7 @@ def present(catalogue: Catalogue) -> ShardSet:
     return ShardSet(tuple(shard for shard in shards if shard is not None), catalogue.landmark_serials())
 
 
-def updated(catalogue: Catalogue) -> ShardSet:
+def update_shards(catalogue: Catalogue) -> ShardSet:
     """Brings the index in line with the catalogue: indexes what is new, makes damaged shards again.
 
     Args:

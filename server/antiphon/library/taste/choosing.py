@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.taste.preference import (
     F64,
     Preference,
@@ -172,7 +172,7 @@ def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | N
     likeness = kernel.likeness(at, nearest)
     reason = max(likeness, key=lambda name: likeness[name])
     name = shorten(
-        table.rows[nearest].tags.get("title") or shown(os.fsdecode(os.path.basename(table.rows[nearest].path)))
+        table.rows[nearest].tags.get("title") or path_text(os.fsdecode(os.path.basename(table.rows[nearest].path)))
     )
     return _WORDS[reason].format(name) if likeness[reason] > _LITTLE * kernel.content else ""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from antiphon.errors import UsageError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.records import SUMMARY
 from antiphon.library.taste.choosing import LONGEST, TrackTable, playlist
@@ -72,7 +72,7 @@ def catalogue_id(catalogue: Catalogue, path: bytes) -> int:
     """The number of a file's sound; `UsageError` where there is none."""
     sound = catalogue.taste.sound_of_file(path)
     if sound is None:
-        name = shorten(shown(os.fsdecode(path)), 120)
+        name = shorten(path_text(os.fsdecode(path)), 120)
         raise UsageError(
             f"the library {catalogue.path} has no sound of {name}; `antiphon library list` shows what it has"
         )

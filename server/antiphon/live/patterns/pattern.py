@@ -112,7 +112,7 @@ class Pattern(Generic[T]):
                     if event.whole is None:
                         continue
                     first, length = event.whole.begin, event.whole.end - event.whole.begin
-                    found += queries.squeezed(event.value, 0, first, length)(event.part, seed)
+                    found += queries.squeeze_cycle(event.value, 0, first, length)(event.part, seed)
                 return found
 
             return query

@@ -147,7 +147,7 @@ def of_call() -> Places:
     return () if found is None else found.call()
 
 
-def joined(one: Places, other: Places) -> Places:
+def join_places(one: Places, other: Places) -> Places:
     """Both, each place once."""
     if not other or one == other:
         return one

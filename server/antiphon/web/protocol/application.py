@@ -184,7 +184,7 @@ class Guard:
             if started:
                 raise
             if not isinstance(error, AntiphonError):
-                failed(gate.counters, f"{scope['method']} {scope['path']}", error)
+                count_failure(gate.counters, f"{scope['method']} {scope['path']}", error)
                 error = Refusal(500, "this address failed; see the server's log")
             state["last"] = True
             await respond(gate.refused(refusal_of(error)), scope, receive, within_time)
@@ -277,14 +277,14 @@ class Resource:
         except AntiphonError as error:
             return gate.refused(refusal_of(error))
         except TimeoutError:
-            failed(gate.counters, asked, "no answer in time")
+            count_failure(gate.counters, asked, "no answer in time")
             return answer({"error": "this address did not answer in time"}, 503)
         except Exception as error:
-            failed(gate.counters, asked, error)
+            count_failure(gate.counters, asked, error)
             return answer({"error": "this address failed; see the server's log"}, 500)
 
 
-def failed(counters: HttpCounters, what: str, why: object) -> None:
+def count_failure(counters: HttpCounters, what: str, why: object) -> None:
     """Counts an error of our own code, and logs it in one line."""
     counters.errors += 1
     shown = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)

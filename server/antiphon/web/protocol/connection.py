@@ -18,7 +18,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 
 from antiphon.io.http_message import Refusal
-from antiphon.web.protocol.application import Gate, common_headers, failed
+from antiphon.web.protocol.application import Gate, common_headers, count_failure
 from antiphon.web.protocol.uvicorn_settings import LINGER_SECONDS, QUIET
 
 if TYPE_CHECKING:
@@ -323,5 +323,5 @@ class HttpConnection(H11Protocol):
 
     def _failed(self, error: Exception) -> None:
         """Logs an error of our own code in one line, and drops only this connection."""
-        failed(self._gate.counters, "an HTTP connection", error)
+        count_failure(self._gate.counters, "an HTTP connection", error)
         self.drop()

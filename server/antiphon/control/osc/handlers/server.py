@@ -13,7 +13,7 @@ import antiphon
 from antiphon.contract.catalog import Catalog
 from antiphon.control.engine_clock import EngineClock
 from antiphon.control.executor import CommandExecutor
-from antiphon.control.osc.arguments import Args, most, pressed, whole
+from antiphon.control.osc.arguments import Args, is_press, most, whole
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.monitor import Monitor
 from antiphon.control.osc.note_watch import NoteWatch
@@ -123,11 +123,11 @@ def sync(server: StatusServer, peer: Peer, args: Args, when: When) -> None:
 
 def panic(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.executor.do(Panic(), peer.key)
 
 
 def clear_schedule(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.executor.do(ClearSchedule(), peer.key)
