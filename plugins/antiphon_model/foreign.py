@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
 from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from antiphon.api import AntiphonError, Samples
+from antiphon.api.processes import limit_resources
 from antiphon_model.landlock import forbid_writing
 
 Run: TypeAlias = Callable[[Samples], Samples]
@@ -36,9 +36,7 @@ def confine() -> None:
     for descriptor in (1, 2):
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
-    for what in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
-        with contextlib.suppress(ValueError, OSError):
-            resource.setrlimit(what, (0, 0))
+    limit_resources({resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0})
     forbid_writing()
 
 

@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from typing import Any
 from antiphon.api.console import say
 from antiphon.api.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
 from antiphon.api.models import ModelError
+from antiphon.api.processes import start_helper
 from antiphon_model.landlock import landlock_version
 
 SUFFIXES = (".onnx", ".ts", ".pt", ".torchscript")
@@ -265,15 +265,10 @@ def _start(path: str, cache_file: Path) -> subprocess.Popen[bytes]:
     """Starts the process that tries a file. It may outlive this one, by `PROBE_SECONDS` at most."""
     if not landlock_version():
         _warn_once()
-    known = [str(Path(__file__).parent.parent), *(entry for entry in sys.path if entry)]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(known)}
     make_folder(cache_file.parent)
-    command = [sys.executable, "-P", "-m", "antiphon_model.probe", path, str(cache_file), str(PROBE_SECONDS)]
+    words = (path, str(cache_file), str(PROBE_SECONDS))
     try:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment,
-            start_new_session=True,
-        )  # fmt: skip
+        return start_helper("antiphon_model.probe", *words, start_new_session=True)
     except OSError as error:
         raise ModelError(f"{Path(path).name} cannot be tried: {reason_of_os_error(error)}") from None
 

@@ -12,18 +12,19 @@ import hashlib
 import json
 import os
 import resource
-import select
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
 from antiphon.api import AntiphonError, Samples
 from antiphon.api.files import write_atomic
 from antiphon.api.models import ModelError, looks_like_onnx
+from antiphon.api.processes import ForkedEnd, limit_resources, run_forked
 from antiphon_model import archive
 from antiphon_model.foreign import StreamProgram, confine, sentence
 from antiphon_model.model_file import LEAST_HOP, MAX_BYTES, REFUSAL_SECONDS, SLOW_SECONDS, ModelMethod, as_data
@@ -60,55 +61,30 @@ def main(path: str, cache_file: str, seconds: str) -> None:
             return
         with contextlib.suppress(OSError):
             os.nice(NICE)
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(read)
-            _confined(path, write, limit)
-        os.close(write)
-        data, late = _received(read, time.monotonic() + limit)
-        os.kill(child, signal.SIGKILL)
-        _, status = os.waitpid(child, 0)
-        answer = _answer_of(data, late, status, limit)
+        end = run_forked(partial(_confined, path, limit), limit, MAX_ANSWER)
+        answer = _answer_of(end, limit)
         if "refused" in answer:
             place = place.with_suffix(".refused")
-            answer["until"] = time.time() + (SLOW_SECONDS if late else REFUSAL_SECONDS)
+            answer["until"] = time.time() + (SLOW_SECONDS if end.late else REFUSAL_SECONDS)
         write_atomic(place, json.dumps(answer).encode())
 
 
-def _received(read: int, deadline: float) -> tuple[bytes, bool]:
-    """What the child writes until it ends, and whether the deadline passed first."""
-    data = b""
-    poll = select.poll()
-    poll.register(read, select.POLLIN)
-    while len(data) <= MAX_ANSWER:
-        if not poll.poll(1000.0 * max(0.0, deadline - time.monotonic())):
-            return data, True
-        part = os.read(read, 65536)
-        if not part:
-            return data, False
-        data += part
-    return b"", False
-
-
-def _answer_of(data: bytes, late: bool, status: int, limit: float) -> dict[str, Any]:
-    if late:
+def _answer_of(end: ForkedEnd, limit: float) -> dict[str, Any]:
+    if end.late:
         return {"refused": f"it was not tried within {limit:g} s; it is too large for this machine or made to harm"}
     try:
-        answer = json.loads(data)
+        answer = json.loads(end.data)
     except ValueError:
-        code = os.waitstatus_to_exitcode(status)
-        how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+        how = signal.Signals(-end.status).name if end.status < 0 else f"exit status {end.status}"
         return {"refused": f"it ended the process that loaded it ({how}); it is broken or made to harm"}
     return answer if isinstance(answer, dict) else {"refused": "it gave no description"}
 
 
-def _confined(path: str, answers: int, limit: float) -> NoReturn:
-    """The child: gives up rights, describes the file, and ends."""
+def _confined(path: str, limit: float) -> bytes:
+    """In the child: gives up rights, and describes the file."""
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, limit + 1.0)  # also where its parent was killed
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
+    limit_resources({resource.RLIMIT_DATA: MEMORY})
     confine()
     try:
         with open(path, "rb") as file:
@@ -123,9 +99,7 @@ def _confined(path: str, answers: int, limit: float) -> NoReturn:
         description = {"refused": str(error)}
     except Exception as error:
         description = {"refused": f"it failed when it was tried ({sentence(error)})"}
-    with contextlib.suppress(OSError):
-        os.write(answers, json.dumps(description).encode())
-    os._exit(0)
+    return json.dumps(description).encode()
 
 
 def describe(data: bytes) -> dict[str, Any]:

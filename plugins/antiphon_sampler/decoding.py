@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import select
-import struct
-import subprocess
-import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from antiphon.api import FileError, Samples
 from antiphon.api.files import check_header
-from antiphon_sampler.decoding_child import EMPTY, HEADER, HOURS, LONG
+from antiphon.api.processes import HELPER_FAULTS, HelperProcess
+from antiphon_sampler.decoding_child import EMPTY, HOURS, LONG
 from antiphon_sampler.library import sample_name
 
 STALL = 10.0
@@ -49,7 +42,7 @@ class SampleDecoder:
             seconds: The longest sound that is decoded whole.
         """
         self._rate, self._frames = rate, round(seconds * rate)
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: HelperProcess | None = None
 
     def read(self, path: Path) -> DecodedFile:
         """Decodes a file, or finds the length of a long one.
@@ -82,70 +75,29 @@ class SampleDecoder:
     def start(self) -> None:
         """Starts the process, which takes a while, before the first file is asked for."""
         if self._process is None:
-            command = [sys.executable, "-P", str(Path(__file__).with_name("decoding_child.py")), str(self._rate)]
-            self._process = subprocess.Popen(
-                [*command, str(self._frames)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                bufsize=0,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            )
+            self._process = HelperProcess("antiphon_sampler.decoding_child", str(self._rate), str(self._frames))
 
     def close(self) -> None:
         """Ends the process. `read` would start another."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        process.kill()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        process.wait()
+        if process is not None:
+            process.close()
 
     def _request(self, path: Path, part: dict[str, int], most: int) -> DecodedFile:
         shown = sample_name(path)
         try:
-            channels, size, frames = self._ask({"path": os.fspath(path), **part})
-            if channels == 0:
-                raise FileError(_refusal(shown, self._exactly(size).decode(errors="replace")))
-            if channels > 2 or size > most:
-                raise EOFError
-            data = self._exactly(4 * channels * size)
-        except (EOFError, OSError, struct.error):
+            self.start()
+            assert self._process is not None
+            self._process.send({"path": os.fspath(path), **part})
+            answer, data = self._process.receive(most=8 * most, silence=STALL)
+            if "problem" not in answer:
+                return DecodedFile(np.frombuffer(data, np.float32).reshape(answer["shape"]), int(answer["frames"]))
+        except (*HELPER_FAULTS, KeyError, TypeError):
             self.close()
             raise FileError(
                 f"{shown} is not played: decoding it took too long or ended its decoder; it is broken, make it again"
             ) from None
-        return DecodedFile(np.frombuffer(data, np.float32).reshape(channels, size), frames)
-
-    def _ask(self, request: dict[str, Any]) -> tuple[int, int, int]:
-        self.start()
-        assert self._process is not None
-        assert self._process.stdin is not None
-        # JSON in ASCII: a name that is no UTF-8 arrives as it is
-        self._process.stdin.write(json.dumps(request).encode() + b"\n")
-        channels, size, frames = struct.unpack(HEADER, self._exactly(struct.calcsize(HEADER)))
-        return int(channels), int(size), int(frames)
-
-    def _exactly(self, size: int) -> bytes:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        fd = self._process.stdout.fileno()
-        data = bytearray()
-        poller = select.poll()
-        poller.register(fd, select.POLLIN)
-        deadline = time.monotonic() + STALL
-        while len(data) < size:
-            if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000.0):
-                raise EOFError
-            piece = os.read(fd, min(size - len(data), 1 << 20))
-            if not piece:
-                raise EOFError
-            data += piece
-            deadline = time.monotonic() + STALL
-        return bytes(data)
+        raise FileError(_refusal(shown, str(answer["problem"])))
 
 
 def _refusal(shown: str, reason: str) -> str:

@@ -1,26 +1,25 @@
-"""The process that decodes samples: `python decoding_child.py RATE FRAMES`, run by `decoding`.
+"""The process that decodes samples: `python -m antiphon_sampler.decoding_child RATE FRAMES`, run by `decoding`.
 
 A sound file may be broken or made to harm, and its decoder is C, so it runs here, with bounds on memory and, for each
 request, on processor time. One process decodes file after file: to start one for each would take longer than the
-decoding. It imports nothing of ours.
+decoding.
 
-On standard input, a line of JSON a request: `path`, and for a part of the file `first` and `frames`, at RATE. On
-standard output, for each: `HEADER` with channels, frames that follow and frames of the whole file, and the samples,
-float32, channel after channel; or 0, a length, 0, and so many bytes of a reason. Of a file of more than FRAMES frames
-that is asked for as a whole, none follow.
+A request has `path`, and for a part of the file `first` and `frames`, at RATE. An answer has `shape` (channels, frames
+that follow), `frames` of the whole file, and the samples, float32, channel after channel; or the `problem`. Of a file
+of more than FRAMES frames that is asked for as a whole, none follow.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import resource
 import signal
 import stat
-import struct
 import sys
-from typing import Any, BinaryIO
+from typing import Any
+
+from antiphon.api.processes import HelperChannel, limit_resources
 
 MEMORY = 800 << 20
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
@@ -36,7 +35,6 @@ LONG = "long"
 """The reason of a file that is longer than `HOURS`."""
 EMPTY = "empty"
 """The reason of a file without a frame."""
-HEADER = "<IIQ"
 MARGIN = 4096
 """Frames before and after a part that are decoded for the resampler, whose filter is shorter, and for formats whose
 decoder needs those before."""
@@ -150,37 +148,32 @@ def _nothing(channels: int) -> Any:
 
 
 def main(rate: int, frames: int) -> None:
-    for limit, most in (
-        (resource.RLIMIT_AS, MEMORY), (resource.RLIMIT_FSIZE, 0), (resource.RLIMIT_CORE, 0),
-    ):  # fmt: skip
-        resource.setrlimit(limit, (most, most))
+    channel = HelperChannel(at_once=False)  # SIGPROF bounds its requests
+    limit_resources({resource.RLIMIT_AS: MEMORY, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CORE: 0})
     import numpy  # noqa: F401  before the first file
     import soundfile  # noqa: F401
 
-    out = sys.stdout.buffer
     opened: list[OpenFile] = []
-    for line in sys.stdin:
-        # SIGPROF ends the process
+    for request in channel.requests():
         signal.setitimer(signal.ITIMER_PROF, PATIENCE)
         try:
-            request = json.loads(line)
             if "first" in request:
                 sound, whole = part(opened, request["path"], rate, request["first"], request["frames"])
             else:
                 sound, whole = decode(request["path"], rate, frames)
         except MemoryError:
-            fail(out, "decoding it takes too much memory; it is broken or made to harm")
+            problem = "decoding it takes too much memory; it is broken or made to harm"
         except SampleRefused as reason:
-            fail(out, str(reason))
+            problem = str(reason)
         except OSError as error:
-            fail(out, (error.strerror or str(error)).lower())
+            problem = (error.strerror or str(error)).lower()
         except Exception as error:
             text = getattr(error, "error_string", None) or str(error) or type(error).__name__
-            fail(out, f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})")
+            problem = f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})"
         else:
-            out.write(struct.pack(HEADER, *sound.shape, whole))
-            out.write(sound.data)
-        out.flush()
+            channel.send({"shape": sound.shape, "frames": whole}, sound)
+            continue
+        channel.send({"problem": problem[:2000]})
 
 
 def decode(path: str, rate: int, most: int) -> tuple[Any, int]:
@@ -257,11 +250,6 @@ def _opened(opened: list[OpenFile], path: str) -> OpenFile:
         opened.pop(0).close()
     opened.append(OpenFile(path))
     return opened[-1]
-
-
-def fail(out: BinaryIO, reason: str) -> None:
-    data = reason.encode(errors="replace")[:2000]
-    out.write(struct.pack(HEADER, 0, len(data), 0) + data)
 
 
 if __name__ == "__main__":

@@ -344,14 +344,12 @@ def test_a_forked_child_has_a_zygote_of_its_own(tmp_path: Path) -> None:
 @contextmanager
 def _child(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> Iterator[decode_zygote.DecodeZygote]:
     """Puts other functions in the place of the decoder's; `m` is the real one."""
-    real = Path(decode_zygote.SCRIPT)
-    (folder / "decode_child.py").write_text(
-        "import importlib.util, os, signal, sys\n"
-        f"spec = importlib.util.spec_from_file_location('m', {str(real)!r})\n"
-        f"m = importlib.util.module_from_spec(spec)\nspec.loader.exec_module(m)\n{script}\n"
+    (folder / "other_decoder.py").write_text(
+        f"import os, signal, sys\nfrom antiphon.io import decode_child as m\n{script}\n"
         "m._decode = globals().get('_decode', m._decode)\nsys.exit(m.main(sys.argv[1:]))\n"
     )
-    made = decode_zygote.DecodeZygote(folder / "decode_child.py")
+    monkeypatch.syspath_prepend(folder)
+    made = decode_zygote.DecodeZygote("other_decoder")
     monkeypatch.setattr(decode, "zygote", lambda: made)
     try:
         yield made
@@ -454,7 +452,7 @@ def test_without_av_an_m4a_says_what_reads_it(tmp_path: Path, monkeypatch: pytes
     (tmp_path / "none" / "av" / "__init__.py").write_text("raise ModuleNotFoundError")
     path = tmp_path / "in.m4a"
     path.write_bytes(b"\0\0\0\x18ftypM4A " + b"\0" * 100)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "none"))
+    monkeypatch.syspath_prepend(tmp_path / "none")
     decode.zygote().close()
     try:
         assert "pip install 'antiphon[m4a]'" in refusal(path)

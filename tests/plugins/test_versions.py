@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +17,7 @@ from antiphon.plugins.loader import Loaded
 from antiphon.plugins.version_request import BEGUN, VersionCheck
 from antiphon.plugins.versions import PluginVersions
 from antiphon.runtime import importing
+from antiphon.runtime.helper_process import HelperProcess
 from antiphon.workers.spec import WorkerSpec
 
 INIT = """
@@ -130,20 +128,11 @@ def test_the_stamp_changes_with_any_module_and_is_empty_without_a_package(plugin
 
 def checked(plugin: Path, tmp_path: Path, limit: float = 60.0, **values: float) -> dict[str, object]:
     folder = version_files.copy(plugin, tmp_path / "versions")
-    check = VersionCheck(
-        str(folder), str(plugin), 48000, 256, 2, (("versioned", values),), limit=limit, parent=os.getpid()
-    )
-    done = subprocess.run(
-        [sys.executable, "-m", "antiphon.plugins.version_check"],
-        input=check.to_json().encode(),
-        capture_output=True,
-        timeout=120,
-        check=True,
-    )
-    begun, line = done.stdout.splitlines(keepends=True)
-    assert begun == BEGUN
-    answer: dict[str, object] = json.loads(line)
-    return answer
+    check = VersionCheck(str(folder), str(plugin), 48000, 256, 2, (("versioned", values),), limit=limit)
+    with HelperProcess("antiphon.plugins.version_check") as process:
+        process.send(check.to_json())
+        assert process.receive(silence=120.0)[0] == BEGUN
+        return process.receive(silence=120.0)[0]
 
 
 def test_a_check_gives_the_declarations_of_the_version(plugin: Path, tmp_path: Path) -> None:

@@ -1,4 +1,7 @@
-"""Work in a process of its own, which ends with the one that started it; its end, of whatever kind, is a sentence."""
+"""Work in a process of its own, which ends with the one that started it; its end, of whatever kind, is a sentence.
+
+By `multiprocessing`, not `antiphon.runtime.helper_process`: what is passed on are functions and dataclasses.
+"""
 
 from __future__ import annotations
 

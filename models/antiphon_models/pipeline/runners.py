@@ -11,6 +11,7 @@ from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon.runtime import extras
+from antiphon.runtime.helper_process import ONE_THREAD
 from antiphon_models.pipeline.beam_running import compute_by, failure_of
 from antiphon_models.pipeline.direct import run_direct
 from antiphon_models.pipeline.shards import compute
@@ -89,9 +90,9 @@ def _printed(log: Path) -> Iterator[None]:
 @contextmanager
 def single_threads() -> Iterator[None]:
     """One thread of arithmetic for each process that is started within: processes are as many as the cores."""
-    names = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "NUMBA_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
+    single = {**ONE_THREAD, "NUMBA_NUM_THREADS": "1"}
+    before = {name: os.environ.get(name) for name in single}
+    os.environ.update(single)
     try:
         yield
     finally:

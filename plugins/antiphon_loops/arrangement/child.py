@@ -1,56 +1,47 @@
-"""The process of a live `loops` node that prepares material.
+"""The process of a live `loops` node that prepares material: `python -m antiphon_loops.arrangement.child FOLDER RATE`.
 
-`python -m antiphon_loops.arrangement.child FOLDER RATE`
-
-A request is a line of JSON; an answer is a length (u32, little-endian), a JSON header and the tracks' float32 samples.
+It tells how many loops there are, and answers requests with arrangements and the tracks' float32 samples.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import struct
 import sys
 from pathlib import Path
-from typing import Any, BinaryIO
+
+from antiphon.api import AntiphonError
+from antiphon.api.processes import HelperChannel
+from antiphon_loops.arrangement.live import plan_to, request_from
+from antiphon_loops.arrangement.maker import MaterialMaker
+from antiphon_loops.library import ready
 
 
-def main() -> None:
-    from antiphon.api import AntiphonError
-    from antiphon_loops.arrangement.live import plan_to, request_from
-    from antiphon_loops.arrangement.maker import MaterialMaker
-    from antiphon_loops.library import ready
+def main(folder: Path, rate: int) -> None:
+    """Answers requests until there are no more.
 
+    Args:
+        folder: Of the loops.
+        rate: Hz.
+    """
+    channel = HelperChannel()
     os.nice(5)
-    # keeps what libraries print out of the answers
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    folder, rate = Path(sys.argv[1]), int(sys.argv[2])
     try:
-        loops, rules = ready(folder, lambda done, of, _name: _send(out, {"loops": done, "of": of}))
+        loops, rules = ready(folder, lambda done, of, _name: channel.send({"loops": done, "of": of}))
     except AntiphonError as error:
-        _send(out, {"problem": str(error)})
+        channel.send({"problem": str(error)})
         return
     maker = MaterialMaker(folder, loops, rules, rate)
-    _send(out, {"loops": len(loops)})
-    for line in sys.stdin.buffer:
+    channel.send({"loops": len(loops)})
+    for asked in channel.requests():
         try:
-            material = maker.make(request_from(json.loads(line)))
+            material = maker.make(request_from(asked))
         except AntiphonError as error:
-            _send(out, {"problem": str(error)})
+            channel.send({"problem": str(error)})
             continue
         tracks = [[t.frames, t.bars, t.sound.shape[1]] for t in material.tracks]
-        _send(out, {"plan": plan_to(material.plan), "gain": material.gain, "tracks": tracks})
-        for track in material.tracks:
-            out.write(track.sound.tobytes())
-        out.flush()
-
-
-def _send(out: BinaryIO, what: dict[str, Any]) -> None:
-    data = json.dumps(what).encode()
-    out.write(struct.pack("<I", len(data)) + data)
-    out.flush()
+        sounds = (track.sound for track in material.tracks)
+        channel.send({"plan": plan_to(material.plan), "gain": material.gain, "tracks": tracks}, *sounds)
 
 
 if __name__ == "__main__":
-    main()
+    main(Path(sys.argv[1]), int(sys.argv[2]))

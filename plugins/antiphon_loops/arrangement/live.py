@@ -6,26 +6,22 @@ broken file that crashes the process does not interrupt the sound.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import struct
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
-from typing import IO as File
 from typing import Any
 
 import numpy as np
 
+from antiphon.api.processes import HELPER_FAULTS, HelperProcess
 from antiphon_loops.arrangement.arrange import Arrangement, Layer, LoopChoice, LoopRequest
 from antiphon_loops.arrangement.maker import LoopMaterial, LoopTrack
 from antiphon_loops.record import Loop
 
 _LOOK = 0.02
 """Seconds between polls for a request: the block path only sets a field, since waking a thread costs a system call."""
+_MOST = 1 << 32
+"""Bytes of sound of one request, at most."""
 _AGAIN = 5
 """Times in a row that a process is started which ends without a result."""
 
@@ -47,7 +43,7 @@ class Preparer:
         self._done: tuple[int, LoopMaterial] | None = None
         self._closed = self._again = False
         self._deaths = 0
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: HelperProcess | None = None
         self._thread = threading.Thread(target=self._run, name="loops", daemon=True)
         self._thread.start()
 
@@ -92,7 +88,7 @@ class Preparer:
             self._deaths += 1
             try:
                 why = self._serve()
-            except (OSError, EOFError, ValueError, KeyError, TypeError, struct.error) as error:
+            except (*HELPER_FAULTS, KeyError, TypeError) as error:
                 why = f"the process that prepares loops ended: {error}"
             else:
                 break
@@ -106,31 +102,14 @@ class Preparer:
     def _end(self) -> None:
         process, self._process = self._process, None
         if process is not None:
-            process.kill()
-            for pipe in (process.stdin, process.stdout):
-                if pipe is not None:
-                    with contextlib.suppress(OSError):
-                        pipe.close()
-            process.wait()
+            process.close()
 
     def _serve(self) -> str:
         """Runs one process; returns the problem it reported, or "" once this is closed."""
-        command = [sys.executable, "-P", "-m", "antiphon_loops.arrangement.child", str(self._folder), str(self._rate)]
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
-        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
-        self._process = process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=environment,
-            bufsize=0,
-        )
-        assert process.stdin is not None
-        assert process.stdout is not None
+        self._process = process = HelperProcess("antiphon_loops.arrangement.child", str(self._folder), str(self._rate))
         hello = {"of": 0}
         while "of" in hello:
-            hello = _message(process.stdout)
+            hello, _ = process.receive()
             if "problem" in hello:
                 return str(hello["problem"])
             self.count = int(hello["loops"])
@@ -138,15 +117,15 @@ class Preparer:
         while not self._closed:
             if self._requested is None:
                 self.busy = False
-                if process.poll() is not None:
+                if process.ended:
                     raise EOFError("it exited")
                 time.sleep(_LOOK)
                 continue
             doing, self._requested = self._requested, None
             try:
-                process.stdin.write(json.dumps(request_to(doing[1])).encode() + b"\n")
-                head = _message(process.stdout)
-                material = None if "problem" in head else _material(process.stdout, head, doing[1])
+                process.send(request_to(doing[1]))
+                head, sound = process.receive(most=_MOST)
+                material = None if "problem" in head else _material(head, sound, doing[1])
             except BaseException:
                 self._requested = self._requested or doing  # for the next process
                 raise
@@ -186,30 +165,10 @@ def _plan(fields: dict[str, Any], request: LoopRequest) -> Arrangement:
     return Arrangement(request, fields["key"], choices, bars)
 
 
-def _material(pipe: File[bytes], head: dict[str, Any], request: LoopRequest) -> LoopMaterial:
-    tracks = []
+def _material(head: dict[str, Any], data: bytearray, request: LoopRequest) -> LoopMaterial:
+    samples, at, tracks = np.frombuffer(data, np.float32), 0, []
     for frames, bars, length in head["tracks"]:
-        sound = np.empty((2, length), np.float32)
-        _fill(pipe, sound.data.cast("B"))
+        sound = samples[at : at + 2 * length].reshape(2, length)
         tracks.append(LoopTrack(sound, frames, bars))
+        at += 2 * length
     return LoopMaterial(_plan(head["plan"], request), tuple(tracks), float(head["gain"]))
-
-
-def _message(pipe: File[bytes]) -> dict[str, Any]:
-    size = bytearray(4)
-    _fill(pipe, memoryview(size))
-    data = bytearray(struct.unpack("<I", size)[0])
-    _fill(pipe, memoryview(data))
-    message = json.loads(data)
-    if not isinstance(message, dict):
-        raise ValueError("its answer is not a JSON object")
-    return message
-
-
-def _fill(pipe: File[bytes], into: memoryview) -> None:
-    at = 0
-    while at < len(into):
-        n = os.readv(pipe.fileno(), [into[at : at + (1 << 20)]])
-        if n == 0:
-            raise EOFError("it closed its end")
-        at += n

@@ -11,6 +11,7 @@ Only plugins import it. It may import every room below `control`; what is define
 | `antiphon.api.models` | models in workers, and files of weights |
 | `antiphon.api.networks` | the torch side of a model; imports torch |
 | `antiphon.api.workers` | streams of hops through a worker process, for work that is no model |
+| `antiphon.api.processes` | processes that help a plugin |
 | `antiphon.api.synths` | backends that play notes |
 | `antiphon.api.commands` | what a performer asks for: notes, parameters, tempo, each with its time |
 | `antiphon.api.transports` | what carries commands into the server and values out of it |

@@ -11,9 +11,7 @@ import json
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -33,6 +31,7 @@ from antiphon.plugins import version_files
 from antiphon.plugins.version_files import Stamp
 from antiphon.plugins.version_request import BEGUN, VersionCheck
 from antiphon.runtime import paths
+from antiphon.runtime.helper_task import HelperTask
 from antiphon.session.session import Session
 
 log = logging.getLogger("antiphon.plugins")
@@ -134,31 +133,23 @@ class PluginWatch:
         status, graph = server.link.status(), server.session.state.current()
         mine = {info.type for info in server.catalog.types.values() if info.plugin == name}
         nodes = tuple((node.type, node.values) for node in graph.nodes if node.type in mine)
-        asked = VersionCheck(
-            str(folder), str(self._root / name), status.rate, status.block, status.channels, nodes, parent=os.getpid()
-        )
+        asked = VersionCheck(str(folder), str(self._root / name), status.rate, status.block, status.channels, nodes)
         if self._limit is not None:
             asked = replace(asked, limit=self._limit)
-        child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "antiphon.plugins.version_check",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=1 << 22,
-        )  # fmt: skip
-        assert child.stdin is not None
-        assert child.stdout is not None
+        child = await HelperTask.start("antiphon.plugins.version_check")
+        answer: dict[str, Any] = {}
         try:
-            child.stdin.write(asked.to_json().encode())
-            child.stdin.close()
-            begun = await asyncio.wait_for(child.stdout.readline(), START_SECONDS)
-            line = await asyncio.wait_for(child.stdout.readline(), asked.limit + GRACE)
+            await child.send(asked.to_json())
+            if await child.receive(START_SECONDS) == BEGUN:
+                answer = await child.receive(asked.limit + GRACE)
         except TimeoutError:
             raise PluginError(f"its check took longer than {asked.limit:g} s") from None
+        except (EOFError, ValueError):
+            pass
         finally:
-            with suppress(ProcessLookupError):
-                child.kill()
-            code = await child.wait()
-        if begun != BEGUN or not line:
+            code = await child.end()
+        if not answer:
             raise PluginError(f"its check crashed (signal {-code})" if code < 0 else "its check ended too early")
-        answer: dict[str, Any] = json.loads(line)
         if "problem" in answer:
             raise PluginError(answer["problem"])
         return Catalog.from_json(answer)

@@ -6,7 +6,6 @@ A burst of noise, 10 ms long, is played five times; the input is correlated with
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.drivers.probe import probe
 from antiphon.errors import AntiphonError, EngineError
+from antiphon.runtime.helper_process import command, environment
 from antiphon.runtime.settings import ServeSettings
 
 CLIENT = "antiphon-doctor"
@@ -89,10 +89,9 @@ def measure(settings: ServeSettings) -> Trip:
 
 def in_child(settings: ServeSettings) -> Trip:
     """Runs `measure` in a child process, since device libraries may hang or crash."""
-    command = [sys.executable, "-m", "antiphon.doctor.loopback", settings.to_json()]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p), "OPENBLAS_NUM_THREADS": "1"}
+    words, env = command("antiphon.doctor.loopback", settings.to_json()), environment()
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=30.0, env=env)
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=30.0, env=env)
         answer = json.loads(done.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         raise EngineError("the audio device did not answer within 30 s; unplug it and plug it in again") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from antiphon.contract.finding import Finding
+from antiphon.runtime.helper_process import command, environment
 
 PATIENCE = 15.0
 START_JACK = "jackd -d alsa, if you want JACK (jackd -d dummy without a sound card)"
@@ -85,10 +85,9 @@ def ask() -> LibraryReport:
 
 
 def _in_child(what: str) -> dict[str, Any]:
-    command = [sys.executable, "-m", "antiphon.doctor.sound", what]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+    words, env = command("antiphon.doctor.sound", what), environment()
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, env=env)
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=PATIENCE, env=env)
     except subprocess.TimeoutExpired:
         return {"problem": f"its library does not answer within {PATIENCE:g} s"}
     try:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import select
 import signal
 import stat
-import struct
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,8 +19,9 @@ from numpy.typing import NDArray
 from antiphon.contract.block import Samples
 from antiphon.errors import FileError
 from antiphon.io.containers import Dishonest, check
-from antiphon.io.decode_child import BLOCK_SAMPLES, FAILED
+from antiphon.io.decode_child import BLOCK_SAMPLES
 from antiphon.io.decode_zygote import DecodingProcess, zygote
+from antiphon.runtime import frames
 
 STALL = 10.0
 """Seconds without a byte before a file is given up: a disk that hangs. A file that keeps the decoder
@@ -133,7 +133,10 @@ class Decoder:
         plain = self.info.format in _UNPACKED and self.info.subtype in _PLAIN
         most = sys.maxsize if plain else MAX_SECONDS * self.rate
         at = 0
-        while (data := self._message()) is not None:
+        while True:
+            message, data = self._message()
+            if "end" in message:
+                return
             flat: NDArray[np.float32] = np.frombuffer(data, np.float32)
             block = np.ascontiguousarray(flat.reshape(-1, channels).T)
             # The sum of squares is finite only if every sample is, and costs no array.
@@ -148,39 +151,25 @@ class Decoder:
             yield block
 
     def _header(self) -> AudioInfo:
-        data = self._message()
-        if data is None:
-            raise self._refused("its decoder said nothing")
-        header = json.loads(data)
+        header, _ = self._message()
         tags = tuple((str(name), str(value)) for name, value in header.pop("tags"))
         return AudioInfo(**header, tags=tags)
 
-    def _message(self) -> bytes | None:
-        (size,) = struct.unpack("<I", self._exactly(4))
-        if size == FAILED:
-            (size,) = struct.unpack("<I", self._exactly(4))
-            raise self._refused(self._exactly(min(size, 4096)).decode(errors="replace"))
-        if size == 0:
-            return None
-        if size > _LARGEST_MESSAGE:
-            raise self._refused("its decoder sent a block of impossible size")
-        return self._exactly(size)
-
-    def _exactly(self, size: int) -> bytes:
+    def _message(self) -> tuple[dict[str, Any], bytearray]:
         assert self._process is not None, "the decoder is closed"
-        fd = self._process.sound
-        data = bytearray()
-        deadline = time.monotonic() + self._stall
-        while len(data) < size:
-            if not _readable(fd, deadline):
-                raise FileStalled(
-                    f"cannot read {self.name}: no sound came from it for {self._stall:g} s; is its disk well?"
-                )
-            piece = os.read(fd, min(size - len(data), 1 << 20))
-            if not piece:
-                raise self._refused(self._why_ended())
-            data += piece
-        return bytes(data)
+        try:
+            message, samples = frames.read(self._process.sound, _LARGEST_MESSAGE, self._stall)
+        except TimeoutError:
+            raise FileStalled(
+                f"cannot read {self.name}: no sound came from it for {self._stall:g} s; is its disk well?"
+            ) from None
+        except EOFError:
+            raise self._refused(self._why_ended()) from None
+        except ValueError:
+            raise self._refused("its decoder sent what is no sound") from None
+        if "failed" in message:
+            raise self._refused(message["failed"])
+        return message, samples
 
     def _why_ended(self) -> str:
         assert self._process is not None

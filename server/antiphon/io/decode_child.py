@@ -1,24 +1,22 @@
-"""The processes that decode: `python decode_child.py SOCKET`, a zygote run by `antiphon.io.decode_zygote`.
+"""The processes that decode: `python -m antiphon.io.decode_child SOCKET`, a zygote run by `antiphon.io.decode_zygote`.
 
 A sound file may be hostile and its decoder is C, so it runs here: few rights, little memory, and no more processor
 time than the sound it has given accounts for. The zygote has imported what decoding needs, and forks a process for
-each file; it looks at no file itself, so that no file can affect another. It imports nothing of ours.
+each file; it looks at no file itself, so that no file can affect another. It imports little.
 
 The socket takes requests: a rate to resample to, 4 bytes little-endian (0 keeps the file's), with three descriptors:
 the file, a pipe for its sound, and a socket, its lease. On the lease the zygote sends `FORKED` or `NOT_FORKED` and,
 when the process has ended, its exit code (4 bytes, negative for a signal). A lease that is closed ends the process, and
 the end of the requests ends all of them.
 
-On the pipe, messages: a 4-byte little-endian length and so many bytes. The first is JSON (rate, channels, frames or
-null, format, subtype, tags), the others are float32, interleaved; length 0 ends, `FAILED` is followed by one more
-message, the reason.
+On the pipe, messages: the first has rate, channels, frames or null, format, subtype and tags, the others are float32,
+interleaved; the last has `end`, or `failed`, the reason.
 """
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import os
 import resource
 import select
@@ -27,12 +25,14 @@ import socket
 import stat
 import struct
 import sys
-from typing import Any, BinaryIO
+from typing import Any
+
+from antiphon.runtime import frames
+from antiphon.runtime.helper_channel import limit_resources
 
 FORKED, NOT_FORKED = b"f", b"n"
 IDLE = 30.0
 """Seconds without a file after which the zygote ends; the next file starts another one."""
-FAILED = 0xFFFFFFFF
 MEMORY = 400 * 1024 * 1024
 """Bytes of address space; the interpreter, numpy and libsndfile take 105 MB of them."""
 BLOCK_SAMPLES = 32768
@@ -49,6 +49,7 @@ UNKNOWN_FRAMES = 1 << 60
 TAGS = ("title", "artist", "album", "genre", "date", "tracknumber", "comment")
 LONGEST_TAG = 1000
 """Characters of a tag that are passed on."""
+LONGEST_REASON = 4096
 MPEG4_CODECS = ("aac", "alac")
 LOSSY = ("VORBIS", "OPUS", "MPEG_LAYER_III", "MPEG_LAYER_II", "MPEG_LAYER_I")
 
@@ -144,7 +145,7 @@ class _Zygote:
                 other.close()
             for fd in self._inner:
                 os.close(fd)
-            code = run(file, rate, os.fdopen(out, "wb"))
+            code = run(file, rate, out)
         finally:
             os._exit(code)
 
@@ -166,13 +167,13 @@ class _Zygote:
                 del self._leases[pid]
 
 
-def run(fd: int, rate: int, out: BinaryIO) -> int:
+def run(fd: int, rate: int, out: int) -> int:
     """Decodes a file.
 
     Args:
         fd: The file.
         rate: Hz to resample to; 0 keeps the file's.
-        out: Where the messages go.
+        out: The descriptor that the messages go to.
 
     Returns:
         An exit code.
@@ -189,11 +190,11 @@ def run(fd: int, rate: int, out: BinaryIO) -> int:
     except Exception as error:
         text = getattr(error, "error_string", None) or str(error) or type(error).__name__
         return _fail(out, f"it is broken, fetch or make it again ({' '.join(text.split())[:200].rstrip('.')})")
-    _send(out, b"")
+    frames.write(out, {"end": True})
     return 0
 
 
-def _decode(fd: int, rate: int, out: BinaryIO) -> None:
+def _decode(fd: int, rate: int, out: int) -> None:
     piped = not stat.S_ISREG(os.fstat(fd).st_mode)
     if not piped and os.pread(fd, 8, 0)[4:] == b"ftyp":
         _decode_mpeg4(fd, rate, out)
@@ -201,7 +202,7 @@ def _decode(fd: int, rate: int, out: BinaryIO) -> None:
         _decode_plain(fd, rate, out, piped=piped)
 
 
-def _decode_mpeg4(fd: int, rate: int, out: BinaryIO) -> None:
+def _decode_mpeg4(fd: int, rate: int, out: int) -> None:
     """The first sound of an MPEG-4 file, AAC or ALAC, by the libraries of FFmpeg."""
     import numpy
 
@@ -242,7 +243,7 @@ def _decode_mpeg4(fd: int, rate: int, out: BinaryIO) -> None:
 class _Sound:
     """The messages of a sound: its header, its blocks, resampled if that is asked for, and a check of its length."""
 
-    def __init__(self, out: BinaryIO, own: int, rate: int, channels: int) -> None:
+    def __init__(self, out: int, own: int, rate: int, channels: int) -> None:
         self._out, self._own, self._channels, self.got = out, own, channels, 0
         self._resample: Any = None
         if rate and rate != own:
@@ -251,10 +252,17 @@ class _Sound:
             self._resample = soxr.ResampleStream(own, rate, channels, dtype="float32")
 
     def begin(self, promised: int | None, form: str, subtype: str, tags: dict[str, str]) -> None:
-        _send(self._out, json.dumps({
-            "rate": self._own, "channels": self._channels, "frames": promised,
-            "format": form, "subtype": subtype, "tags": _tags(tags),
-        }).encode())  # fmt: skip
+        frames.write(
+            self._out,
+            {
+                "rate": self._own,
+                "channels": self._channels,
+                "frames": promised,
+                "format": form,
+                "subtype": subtype,
+                "tags": _tags(tags),
+            },
+        )
 
     def put(self, block: Any, *, last: bool = False) -> None:
         """Sends float32 `[frames, channels]`."""
@@ -264,7 +272,7 @@ class _Sound:
         if self._resample is not None:
             block = self._resample.resample_chunk(block, last=last)
         if len(block):
-            _send(self._out, block.tobytes())
+            frames.write(self._out, {}, block)
 
     def end(self, promised: int | None, *, lossy: bool) -> None:
         import numpy
@@ -273,7 +281,7 @@ class _Sound:
         _check_whole(promised, self.got, lossy)
 
 
-def _decode_plain(fd: int, rate: int, out: BinaryIO, *, piped: bool) -> None:
+def _decode_plain(fd: int, rate: int, out: int, *, piped: bool) -> None:
     """What libsndfile decodes."""
     import numpy
     import soundfile
@@ -336,32 +344,17 @@ def _allow(seconds: float) -> None:
 def _confine() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; our parent decides
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
-    limits: list[tuple[Any, int]] = [
-        (resource.RLIMIT_AS, MEMORY),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CPU, 3600),
-    ]
-    for name, most in limits:
-        try:
-            resource.setrlimit(name, (most, most))
-        except (OSError, ValueError):  # a system without that limit; the others still hold
-            continue
+    limit_resources(
+        {resource.RLIMIT_AS: MEMORY, resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: 0, resource.RLIMIT_CPU: 3600}
+    )
 
 
-def _fail(out: BinaryIO, reason: str) -> int:
+def _fail(out: int, reason: str) -> int:
     try:
-        out.write(struct.pack("<I", FAILED))
-        _send(out, reason.encode("utf-8", "backslashreplace"))
+        frames.write(out, {"failed": reason[:LONGEST_REASON]})
     except BrokenPipeError:
         return 0
     return 1
-
-
-def _send(out: BinaryIO, data: bytes) -> None:
-    out.write(struct.pack("<I", len(data)))
-    out.write(data)
-    out.flush()
 
 
 if __name__ == "__main__":

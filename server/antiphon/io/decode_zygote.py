@@ -15,11 +15,11 @@ import struct
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 from antiphon.io.decode_child import FORKED
+from antiphon.runtime.helper_process import start_helper
 
-SCRIPT = Path(__file__).with_name("decode_child.py")
+MODULE = "antiphon.io.decode_child"
 PATIENCE = 20.0
 """Seconds in which a zygote has to fork; starting it, an interpreter and imports, takes a tenth of one."""
 _END = 2.0
@@ -88,11 +88,11 @@ class DecodeZygote:
     """Starts processes that decode. Threads may share it.
 
     Args:
-        script: What it runs.
+        module: What it runs.
     """
 
-    def __init__(self, script: Path = SCRIPT) -> None:
-        self._script = script
+    def __init__(self, module: str = MODULE) -> None:
+        self._module = module
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -165,12 +165,7 @@ class DecodeZygote:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         try:
-            # -P: the module's folder must not become a place to import from.
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", str(self._script), str(theirs.fileno())],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),), env={**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-            )  # fmt: skip
+            self._process = start_helper(self._module, str(theirs.fileno()), fds=(theirs.fileno(),))
         except BaseException:
             ours.close()
             raise

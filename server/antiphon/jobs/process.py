@@ -9,13 +9,13 @@ import asyncio
 import contextlib
 import os
 import resource
-import signal
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from antiphon.runtime.child_process import PROGRESS_VARIABLE, end_with_parent
+from antiphon.runtime.helper_process import command, environment
+from antiphon.runtime.helper_task import end_session, start_command
 
 NICE = 10
 """Added to the nice value of the web process, which is above 0 already."""
@@ -57,16 +57,15 @@ async def perform(
     reading, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     loop.add_reader(reading, _read, reading, progress)
     try:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", module, *words,
+        process = await start_command(
+            command(module, *words),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             pass_fds=(writing,),
-            env={**os.environ, PROGRESS_VARIABLE: str(writing), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-            start_new_session=True,
+            env=environment(**{PROGRESS_VARIABLE: str(writing)}),
             preexec_fn=partial(_begin, most),
-        )  # fmt: skip
+        )
         os.close(writing)
         writing = -1
         try:
@@ -78,7 +77,7 @@ async def perform(
         except TimeoutError:
             return Outcome(1, "", f"it took longer than {MOST_SECONDS / 3600:g} hours")
         finally:
-            await asyncio.shield(_end(process))
+            await asyncio.shield(end_session(process, TERM_SECONDS))
         return Outcome(status, printed, complaint)
     finally:
         loop.remove_reader(reading)
@@ -93,19 +92,6 @@ def _begin(most: int | None) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
     end_with_parent()
     os.nice(NICE)
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ends a process and those that it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.returncode is not None:
-            break
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(process.wait(), TERM_SECONDS)
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
 
 
 async def _text(stream: asyncio.StreamReader) -> str:

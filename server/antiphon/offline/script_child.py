@@ -1,32 +1,29 @@
 """The process that performs a live script for a file: `python -m antiphon.offline.script_child PATH SECONDS`.
 
 The script is the performer's own, and runs with the performer's rights. What is bounded is what a mistake costs:
-memory, and the time of a beat. Standard input brings one line of JSON, `{"tempo", "beats"}`, after the script was
-read; on standard output go lines of JSON: first what the script says, then an event each, then `{"end": true}`, or a
-`fault`. What the script prints goes to standard error.
+memory, and the time of a beat. It sends what the script says; it is asked once, for `beats` at a `tempo`, and sends a
+message a beat: its `events`, and whether that was the `end`. Or it sends a `fault`. What the script prints goes to
+standard error.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import random
 import resource
 import signal
 import sys
-from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
 from types import FrameType
-from typing import Any, TextIO
+from typing import Any
 
 from antiphon.live.faults import fault_in_script
 from antiphon.live.performance import Performance
 from antiphon.live.reading import LARGEST, read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
 from antiphon.live.stage import LiveScript
-from antiphon.runtime.child_process import end_with_parent
+from antiphon.runtime.helper_channel import HelperChannel, limit_resources
 
 MEMORY = 1 << 30
 """Bytes of private memory: the interpreter and numpy take 60 MB of them."""
@@ -37,32 +34,29 @@ _WALL, _LAST = 5.0, 2.0
 def main(arguments: list[str]) -> int:
     """Performs a script; see the module."""
     path, seconds = arguments[0], float(arguments[1])
-    out = os.fdopen(os.dup(sys.stdout.fileno()), "w", encoding="utf-8", errors="backslashreplace")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    channel = HelperChannel()
     sys.stdout = os.fdopen(sys.stdout.fileno(), "w", 1, encoding="utf-8", errors="backslashreplace")  # lines, at once
     _confine(seconds)
     try:
-        _perform(path, seconds, out)
+        _perform(path, seconds, channel)
     except ScriptError as error:
-        _write(out, {"fault": str(error), "picture": error.picture})
+        channel.send({"fault": str(error), "picture": error.picture})
     except (MemoryError, RecursionError, ScriptTooLong) as error:
-        _write(out, {"fault": str(fault_in_script(path, error)), "picture": ""})
+        channel.send({"fault": str(fault_in_script(path, error)), "picture": ""})
     except BrokenPipeError:
         return 1
-    with contextlib.suppress(OSError):
-        out.flush()
     # a script may have left threads behind, which are not to hold up the end
     os._exit(0)
 
 
-def _perform(path: str, seconds: float, out: TextIO) -> None:
+def _perform(path: str, seconds: float, channel: HelperChannel) -> None:
     random.seed(0)  # the same script plays the same notes, by whatever chance it takes
     sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
     _rearm(seconds)
     script = read(path, _text(path))
     names = [track.name for track in script.tracks.values() if not track.sets] + list(script.loops)
-    _write(
-        out,
+    _disarm()  # a timer is not to interrupt a message
+    channel.send(
         {
             "patch": script.patch,
             "bar": _pair(script.bar),
@@ -70,32 +64,25 @@ def _perform(path: str, seconds: float, out: TextIO) -> None:
             "names": names,
             "line": script.patch_line,
             "listens": list(script.listens.items()),
-        },
+        }
     )
-    out.flush()
-    _disarm()
-    asked = json.loads(sys.stdin.readline() or "{}")
-    if "beats" in asked:
-        _play(script, float(asked["tempo"]), Fraction(*asked["beats"]), seconds, out)
+    for asked in channel.requests():
+        _play(script, float(asked["tempo"]), Fraction(*asked["beats"]), seconds, channel)
+        return
 
 
-def _play(script: LiveScript, tempo: float, beats: Fraction, seconds: float, out: TextIO) -> None:
+def _play(script: LiveScript, tempo: float, beats: Fraction, seconds: float, channel: HelperChannel) -> None:
     performance = Performance(script, tempo)
     while performance.beat < beats:
         _rearm(seconds)
-        _events(out, performance.until(min(beats, performance.beat + 1)))
-        out.write("\n")  # says that a beat has passed, also where nothing was played
-        out.flush()
-    _events(out, performance.ends())
-    _write(out, {"end": True})
+        events = performance.until(min(beats, performance.beat + 1))
+        _disarm()
+        channel.send({"events": [_plain(event) for event in events], "end": False})
+    channel.send({"events": [_plain(event) for event in performance.ends()], "end": True})
 
 
-def _events(out: TextIO, events: Iterable[LiveEvent]) -> None:
-    for event in events:
-        _write(out, {
-            "beat": _pair(event.beat), "address": event.address, "args": list(event.args), "source": event.source,
-            "line": event.line,
-        })  # fmt: skip
+def _plain(event: LiveEvent) -> list[Any]:
+    return [_pair(event.beat), event.address, list(event.args), event.source, event.line]
 
 
 def _text(path: str) -> str:
@@ -113,24 +100,16 @@ def _pair(value: Fraction) -> list[int]:
     return [value.numerator, value.denominator]
 
 
-def _write(out: TextIO, message: dict[str, Any]) -> None:
-    out.write(json.dumps(message) + "\n")
-
-
 def _confine(seconds: float) -> None:
     def end(number: int, frame: FrameType | None) -> None:
         _disarm()  # the other timer is not to interrupt the report of this one
         signal.setitimer(signal.ITIMER_VIRTUAL, _LAST * seconds)
         raise ScriptTooLong(f"{seconds:g} s")
 
-    end_with_parent()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; our parent decides
     signal.signal(signal.SIGPROF, end)
     signal.signal(signal.SIGALRM, end)
     signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
-    for name, most in ((resource.RLIMIT_DATA, MEMORY), (resource.RLIMIT_CORE, 0)):
-        with contextlib.suppress(OSError, ValueError):  # a system without that limit
-            resource.setrlimit(name, (most, most))
+    limit_resources({resource.RLIMIT_DATA: MEMORY, resource.RLIMIT_CORE: 0})
 
 
 def _rearm(seconds: float) -> None:

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import select
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +16,8 @@ from antiphon.graph.clock import TempoMap
 from antiphon.io.decode import path_text
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline.event_file import MAX_EVENTS, FindParam, commands_of
+from antiphon.runtime.frames import LONGEST
+from antiphon.runtime.helper_process import HelperProcess
 from antiphon.session.commands import Command
 from antiphon.session.notes import Players
 
@@ -28,8 +26,6 @@ PATIENCE = 2.0
 """Seconds of processor time that reading a script, and a beat of it, may take."""
 _SILENT = 15.0
 """How many times `PATIENCE` may pass without a word of the process: its own timers end it before."""
-_CHUNK = 1 << 16
-_LONGEST_LINE = 1 << 20
 
 
 def is_script(path: str) -> bool:
@@ -39,12 +35,12 @@ def is_script(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScriptHeader:
-    """Settings that a script declares before it is played.
+    """What a script says before it is played.
 
     Attributes:
         patch: The patch's name or path.
         bar: Beats of a bar.
-        seed: Random seed.
+        seed: Of chance.
         names: Tracks and loops that may play notes.
         patch_line: Where it names its patch, from 1.
         listens: Nodes that it answers to, each with the line that says so.
@@ -78,15 +74,11 @@ class ScriptProcess:
         self._path, self._name, self._patience = path, os.path.basename(path), patience
         if not Path(path).is_file():
             raise ScriptError(f"cannot read {path_text(path)}: there is no such file, or it is not an ordinary one")
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "antiphon.offline.script_child", path, str(patience)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)},
+        self._process = HelperProcess(
+            "antiphon.offline.script_child", path, str(patience), stderr=None, PYTHONHASHSEED="0"
         )
-        self._lines = self._read()
         try:
-            said = next(self._lines, {})
+            said = self._receive()
             listens = tuple((node, line) for node, line in said["listens"])
             self.header = ScriptHeader(
                 said["patch"], Fraction(*said["bar"]), said["seed"], tuple(said["names"]), said["line"], listens
@@ -106,7 +98,7 @@ class ScriptProcess:
 
         Args:
             beats: How long.
-            tempo: Tempo of the patch.
+            tempo: Of the patch.
 
         Returns:
             Its events before that beat, in order, and the ends of notes that sound on.
@@ -114,55 +106,38 @@ class ScriptProcess:
         Raises:
             ScriptError: It fails, or plays too much; with file and line.
         """
-        stdin = self._process.stdin
-        assert stdin is not None
         with contextlib.suppress(BrokenPipeError):
-            stdin.write(json.dumps({"tempo": tempo, "beats": [beats.numerator, beats.denominator]}).encode() + b"\n")
-            stdin.flush()
+            self._process.send({"tempo": tempo, "beats": [beats.numerator, beats.denominator]})
         events: list[LiveEvent] = []
-        for said in self._lines:
-            if said.get("end"):
-                return events
-            if len(events) >= MAX_EVENTS:
+        while True:
+            said = self._receive()
+            for beat, address, args, source, line in said["events"]:
+                events.append(LiveEvent(Fraction(*beat), address, tuple(args), source, line))
+            if len(events) > MAX_EVENTS:
                 raise ScriptError(f"{self._name} plays more than {MAX_EVENTS} events; render fewer bars")
-            at = Fraction(*said["beat"])
-            events.append(LiveEvent(at, said["address"], tuple(said["args"]), said["source"], said["line"]))
-        raise self._gone()
+            if said["end"]:
+                return events
 
     def close(self) -> None:
         """Ends the process."""
-        self._process.kill()
-        self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        self._process.close()
 
-    def _read(self) -> Iterator[dict[str, Any]]:
-        """Its lines, as objects. Raises `ScriptError` for a fault, for silence and for what is no line of ours."""
-        stdout = self._process.stdout
-        assert stdout is not None
-        poll = select.poll()
-        poll.register(stdout, select.POLLIN)
-        held = b""
-        while True:
-            if not poll.poll(int(1000 * _SILENT * self._patience)):
-                raise ScriptError(f"{self._name} runs without end and cannot be interrupted; it was stopped")
-            part = os.read(stdout.fileno(), _CHUNK)
-            if not part:
-                raise self._gone()
-            *lines, held = (held + part).split(b"\n")
-            if len(held) > _LONGEST_LINE:
-                raise ScriptError(f"{self._name} plays an event of over {_LONGEST_LINE} characters")
-            for line in lines:
-                if line:
-                    said = json.loads(line)
-                    if "fault" in said:
-                        raise ScriptError(said["fault"], said["picture"])
-                    yield said
+    def _receive(self) -> dict[str, Any]:
+        """Its next answer. Raises `ScriptError` for a fault, for silence and for what is no answer."""
+        try:
+            said, _ = self._process.receive(silence=_SILENT * self._patience)
+        except TimeoutError:
+            raise ScriptError(f"{self._name} runs without end and cannot be interrupted; it was stopped") from None
+        except ValueError:
+            raise ScriptError(f"{self._name} plays a beat of over {LONGEST >> 20} MB") from None
+        except EOFError:
+            raise self._gone() from None
+        if "fault" in said:
+            raise ScriptError(said["fault"], said["picture"])
+        return said
 
     def _gone(self) -> ScriptError:
-        """The process has ended without a word."""
+        """The process has ended without an answer."""
         status = self._process.wait()
         if status == -signal.SIGVTALRM:
             return ScriptError(f"{self._name} runs without end: {2 * self._patience:g} s in one call; it was stopped")
@@ -175,7 +150,7 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
 
     Args:
         events: In order.
-        name: Name of the script, for errors.
+        name: Of the script, for errors.
         rate: Hz.
         find: Finds a parameter of the patch.
         players: The nodes that take notes.
@@ -201,7 +176,7 @@ def frames_of(events: Sequence[LiveEvent], beats: Fraction, rate: int, tempo: fl
         events: In order.
         beats: From the beginning.
         rate: Hz.
-        tempo: Tempo of the patch, bpm.
+        tempo: Of the patch, bpm.
 
     Returns:
         Frames.

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import mmap
 import os
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -20,6 +18,8 @@ from typing import IO, Any
 from antiphon.errors import EngineError
 from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import PATIENCE, runs, spent
+from antiphon.runtime.frames import FrameBuffer, pack
+from antiphon.runtime.helper_process import environment, start_helper
 
 _SUBREAPER = 36
 """`PR_SET_CHILD_SUBREAPER` of Linux: the ends of copies of copies are reported to this process."""
@@ -33,8 +33,6 @@ _BIRTH = 5.0
 """Seconds in which a copy says that it is there."""
 _LAST_LOOKS = 20
 """Milliseconds in which a process whose socket has closed has ended."""
-_LONGEST = 64 << 20
-"""Bytes of an answer."""
 
 
 class Branch:
@@ -51,7 +49,7 @@ class Branch:
         self._sock, self._processes, self.slot = sock, processes, slot
         sock.setblocking(False)
         self._out: deque[tuple[bytes, list[int]]] = deque()
-        self._buffer = b""
+        self._answers = FrameBuffer()
         self._waiting: deque[float] = deque()
         self._begun: tuple[float, tuple[float, float] | None] | None = None
         self._born = time.monotonic()
@@ -75,7 +73,7 @@ class Branch:
         """Asks for something; see `antiphon.performer.child`."""
         if do in ("until", "read"):
             self._waiting.append(float(values.get("patience", PATIENCE)))
-        self._put(json.dumps({"do": do, **values}).encode() + b"\n", [])
+        self._put(pack({"do": do, **values}), [])
 
     def until(self, beat: Fraction) -> None:
         """Asks for the events before a beat."""
@@ -88,7 +86,7 @@ class Branch:
         copy = self._processes.add(ours)
         copy.asked, copy.parent = self.asked, self
         self._waiting.append(PATIENCE)
-        self._put(json.dumps({"do": "fork", "slot": copy.slot}).encode() + b"\n", [theirs.detach()])
+        self._put(pack({"do": "fork", "slot": copy.slot}), [theirs.detach()])
         return copy
 
     def answers(self) -> tuple[list[dict[str, Any]], bool]:
@@ -102,10 +100,12 @@ class Branch:
                 break
             except OSError:
                 part = b""
-            self._buffer += part
-            ended = not part or len(self._buffer) > _LONGEST
-        *lines, self._buffer = self._buffer.split(b"\n")
-        answers = [json.loads(line) for line in lines]
+            self._answers.put(part)
+            ended = not part
+        try:
+            answers = list(iter(self._answers.take, None))
+        except ValueError:
+            answers, ended = [], True
         for answer in answers:
             if answer["did"] == "begin":
                 self.pid = answer["pid"]
@@ -200,15 +200,15 @@ class BranchProcesses:
             file.truncate(SLOTS * SLOT.size)
             self.runs = mmap.mmap(file.fileno(), SLOTS * SLOT.size)
             ours, theirs = socket.socketpair()
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "antiphon.performer.child", str(theirs.fileno()), str(file.fileno())],
-                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                pass_fds=(theirs.fileno(), file.fileno()),
-                env={
-                    **os.environ, "PYTHONHASHSEED": "0", "OPENBLAS_NUM_THREADS": "1",
-                    "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-                },
-            )  # fmt: skip
+            fds = (theirs.fileno(), file.fileno())
+            self._process = start_helper(
+                "antiphon.performer.child",
+                *map(str, fds),
+                fds=fds,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environment(PYTHONHASHSEED="0"),
+            )
             theirs.close()
         assert self._process.stdout is not None
         self.output: IO[bytes] = self._process.stdout

@@ -1,10 +1,10 @@
 """A process that performs a live script: `python -m antiphon.performer.child SOCKET RUNS`, both numbers of descriptors.
 
-It answers lines of JSON on the socket, and makes copies of itself: a copy goes on from the same beat with the same
+It answers messages on the socket, and makes copies of itself: a copy goes on from the same beat with the same
 state, so another version of the script is read in a copy, and a copy that fails takes nothing with it. `RUNS` is a
 small file in memory where each copy writes which call of the script's code it makes.
 
-Lines it takes, `{"do": …}`: fork (with a descriptor, the copy's socket), read, start, swap, until, cue, strike, quiet.
+It takes `{"do": …}`: fork (with a descriptor, the copy's socket), read, start, swap, until, cue, strike, quiet.
 It answers fork, read and until. What the script prints goes to standard output.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import mmap
 import os
 import random
@@ -20,7 +19,6 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any, NoReturn
 
@@ -32,6 +30,7 @@ from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.live.stage import LiveScript
 from antiphon.performer.limits import StepLimits
+from antiphon.runtime.frames import FrameBuffer, pack
 
 SLOTS, SLOT = 512, struct.Struct("q")
 """Copies that have a place in `RUNS`, and what stands there."""
@@ -43,7 +42,7 @@ class ScriptChild:
 
     def __init__(self, sock: socket.socket, runs: mmap.mmap) -> None:
         self._sock, self._runs, self._slot = sock, runs, 0
-        self._buffer = b""
+        self._requests = FrameBuffer()
         self._descriptors: list[int] = []
         self._script: LiveScript | None = None
         self._performance: Performance | None = None
@@ -61,26 +60,23 @@ class ScriptChild:
         self._say({"did": "begin", "pid": os.getpid()})
 
     def serve(self) -> NoReturn:
-        """Answers lines until the socket is closed; does not return."""
+        """Answers requests until the socket is closed; does not return."""
         try:
-            for line in self._lines():
-                self._answer(line)
+            while (asked := self._receive()) is not None:
+                self._answer(asked)
         except OSError:
             pass  # the player has ended
         os._exit(0)
 
-    def _lines(self) -> Iterator[dict[str, Any]]:
-        while True:
-            line, found, rest = self._buffer.partition(b"\n")
-            if found:
-                self._buffer = rest
-                yield json.loads(line)
-                continue
+    def _receive(self) -> dict[str, Any] | None:
+        """The next request, with its descriptors in `_descriptors`; None when the socket is closed."""
+        while (asked := self._requests.take()) is None:
             part, descriptors, _, _ = socket.recv_fds(self._sock, _CHUNK, 4)
             if not part:
-                return
+                return None
             self._descriptors += descriptors
-            self._buffer += part
+            self._requests.put(part)
+        return asked
 
     def _answer(self, asked: dict[str, Any]) -> None:
         if asked["do"] == "fork":
@@ -169,7 +165,7 @@ class ScriptChild:
         SLOT.pack_into(self._runs, self._slot * SLOT.size, number)
 
     def _say(self, message: dict[str, Any]) -> None:
-        self._sock.sendall(json.dumps(message).encode() + b"\n")
+        self._sock.sendall(pack(message))
 
     # ---- copies
 
@@ -189,7 +185,7 @@ class ScriptChild:
             self._sock.close()
             for descriptor in self._descriptors:
                 os.close(descriptor)
-            self._sock, self._slot, self._buffer, self._descriptors = sock, slot, b"", []
+            self._sock, self._slot, self._requests, self._descriptors = sock, slot, FrameBuffer(), []
             self.begin()
             return
         self._forks = False

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import faulthandler
-import os
 import re
-import select
 import signal
-import time
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -23,14 +19,16 @@ from antiphon.contract.processor import Processor
 from antiphon.errors import ParamError, PluginError
 from antiphon.graph.graph import NAME, RESERVED
 from antiphon.plugins.reasons import reason_of
-from antiphon.runtime.child_process import bound_to
 from antiphon.runtime.finite import is_finite_number
+from antiphon.runtime.helper_process import run_forked
 from antiphon.workers.pool import absent
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
+MAX_ANSWER = 4096
+"""Bytes of a check's answer."""
 
 
 def check_type_name(name: object) -> None:
@@ -172,58 +170,19 @@ def in_child(task: Callable[[], str], limit: float) -> str:
     Returns:
         The task's text, the sentence of its exception, or how the child ended.
     """
-    read, write = os.pipe()
-    parent = os.getpid()
-    child = os.fork()
-    if child == 0:
-        _child(task, read, write, parent)
-    os.close(write)
-    try:
-        received, late = _listen(read, time.monotonic() + limit)
-    finally:
-        os.close(read)
-    if late:
-        os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    if late:
-        return f"its check took longer than {limit:g} s"
-    if received[:1] == b"+":
-        return received[1:].decode("utf-8", "replace")
-    if os.WIFSIGNALED(status):
-        return f"its check crashed with {signal.Signals(os.WTERMSIG(status)).name}"
-    return f"its check ended the process with exit status {os.waitstatus_to_exitcode(status)}"
 
-
-def _child(task: Callable[[], str], read: int, write: int, parent: int) -> None:
-    """Runs the task in the child and exits."""
-    try:
-        if not bound_to(parent):
-            return
-        os.close(read)
-        # the parent reports a crash, in one sentence
-        faulthandler.disable()
-        quiet = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(quiet, stream)
+    def work() -> bytes:
         try:
             answer = task()
         except BaseException as error:
             answer = reason_of(error)
-        os.write(write, b"+" + answer.encode("utf-8", "replace")[:4000])
-    finally:
-        os._exit(0)
+        return b"+" + answer.encode("utf-8", "replace")[:4000]
 
-
-def _listen(read: int, deadline: float) -> tuple[bytes, bool]:
-    """What the child wrote until it closed its end, and whether the deadline (s, monotonic) passed first."""
-    received = b""
-    while True:
-        poll = select.poll()
-        poll.register(read, select.POLLIN)
-        ready = poll.poll(max(0.0, deadline - time.monotonic()) * 1000)
-        if not ready:
-            return received, True
-        more = os.read(read, 65536)
-        if not more:
-            return received, False
-        received += more
+    end = run_forked(work, limit, MAX_ANSWER)
+    if end.late:
+        return f"its check took longer than {limit:g} s"
+    if end.data[:1] == b"+":
+        return end.data[1:].decode("utf-8", "replace")
+    if end.status < 0:
+        return f"its check crashed with {signal.Signals(-end.status).name}"
+    return f"its check ended the process with exit status {end.status}"

@@ -7,7 +7,6 @@ with the line at which it does.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import resource
 import signal
@@ -37,7 +36,7 @@ from antiphon.plugins.reasons import reason_of
 from antiphon.plugins.version_request import BEGUN, VersionCheck
 from antiphon.plugins.versions import number_of
 from antiphon.runtime import importing
-from antiphon.runtime.child_process import bound_to
+from antiphon.runtime.helper_channel import HelperChannel, limit_resources
 from antiphon.workers.pool import absent
 
 NICE = 10
@@ -61,26 +60,19 @@ class _Loading(PluginLoading):
             raise PluginError(f"{error}{where}") from error
 
 
-def main(text: str, answers: int) -> None:
-    """Checks one version.
-
-    Args:
-        text: `VersionCheck.to_json`.
-        answers: Descriptor that takes `BEGUN`, then one line of JSON: the version's catalog, or {"problem": sentence}.
-    """
-    check = VersionCheck(**json.loads(text))
-    if not bound_to(check.parent):
-        return
+def main() -> None:
+    """Checks the version that it is asked for: sends `BEGUN`, and its catalog or {"problem": sentence}."""
+    channel = HelperChannel()
+    check = VersionCheck(**next(channel.requests()))
     os.nice(NICE)
-    with contextlib.suppress(ValueError, OSError):  # a lower limit holds already
-        resource.setrlimit(resource.RLIMIT_DATA, (DATA_BYTES, DATA_BYTES))
+    limit_resources({resource.RLIMIT_DATA: DATA_BYTES})
     sys.dont_write_bytecode = False  # the engine reads what is compiled here
     compile_all()
-    os.write(answers, BEGUN)
+    channel.send(BEGUN)
 
     def late(_number: int, frame: FrameType | None) -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        os.write(answers, _line({"problem": f"its check took longer than {check.limit:g} s{_where(frame, check)}"}))
+        channel.send({"problem": f"its check took longer than {check.limit:g} s{_where(frame, check)}"})
         os._exit(0)  # it may catch what is raised here
 
     signal.signal(signal.SIGALRM, late)
@@ -89,11 +81,7 @@ def main(text: str, answers: int) -> None:
         answer = _checked(check)
     except BaseException as error:
         answer = {"problem": reason_of(error)}
-    os.write(answers, _line(answer))
-
-
-def _line(answer: dict[str, Any]) -> bytes:
-    return json.dumps(answer).encode() + b"\n"
+    channel.send(answer)
 
 
 def _where(frame: FrameType | None, check: VersionCheck) -> str:
@@ -167,9 +155,5 @@ def _declared(processor: Processor) -> str:
 
 
 if __name__ == "__main__":
-    place = os.dup(1)
-    quiet = os.open(os.devnull, os.O_RDWR)
-    for stream in (1, 2):
-        os.dup2(quiet, stream)
-    main(sys.stdin.read(), place)
+    main()
     os._exit(0)  # threads that the plugin started end here

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from antiphon.contract.params import Value
 
 CHECK_LIMIT = 5.0
 """Seconds a plugin that is not built in may take to import and pass its check."""
-BEGUN = b"begun\n"
-"""Written before the plugin is imported; the limit counts from there."""
+BEGUN = {"begun": True}
+"""Sent before the plugin is imported; the limit counts from there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,6 @@ class VersionCheck:
         rate, block, channels: Of the stream that plays.
         nodes: Type and values of each node in use that is of this plugin.
         limit: Seconds, from the beginning of the import.
-        parent: Pid of the process that asked.
     """
 
     folder: str
@@ -34,8 +33,7 @@ class VersionCheck:
     channels: int
     nodes: tuple[tuple[str, Mapping[str, Value]], ...] = ()
     limit: float = CHECK_LIMIT
-    parent: int = 0
 
-    def to_json(self) -> str:
-        """Packs it for the child's standard input."""
-        return json.dumps(asdict(self))
+    def to_json(self) -> dict[str, Any]:
+        """Its fields as JSON values."""
+        return asdict(self)

@@ -158,7 +158,7 @@ class Starts:
         return self._fork(weigh)
 
     def zygote(self, kind: str, imports: str = "") -> int:
-        """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.command`."""
+        """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.start`."""
         if kind == "none":  # it needs no module that this process has not: shared, it takes less memory and no time
             return self._fork(zygote.Zygote(kind, self.parts.arena, self.parts.bells).run)
         with block_signals():

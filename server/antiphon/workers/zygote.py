@@ -15,12 +15,12 @@ import json
 import os
 import select
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 
 from antiphon.runtime.child_process import bound_to, cause, leave, listening
+from antiphon.runtime.helper_process import start_helper
 from antiphon.runtime.importing import import_module
 from antiphon.runtime.pidfile import start_time
 from antiphon.runtime.processor_time import Standstill
@@ -269,23 +269,20 @@ class Zygote:
             self._start_wanted(entry)
 
 
-def command(
-    kind: str, arena: Arena, bells: Bells, lifeline: int = -1, imports: str = ""
-) -> tuple[list[str], tuple[int, ...]]:
-    """The command line that starts a zygote, and the descriptors that it inherits.
+def start(kind: str, arena: Arena, bells: Bells, imports: str = "", lifeline: int = -1) -> int:
+    """Starts a zygote for a server; returns its pid. If the server crashes it keeps running, until the next ends it.
 
-    `imports` is the module that it imports, where no worker of its kind is wanted yet.
+    Args:
+        kind: Of its workers.
+        arena: The workers' memory.
+        bells: Descriptors that wake them.
+        imports: The module that it imports, where no worker of its kind is wanted yet.
+        lifeline: Reading end of a pipe, whose end ends it.
     """
     fds = bells.fds()
     arguments = {"kind": kind, "arena": arena.fd, "bells": fds, "lifeline": lifeline, "imports": imports}
-    inherited = (arena.fd, *fds, *((lifeline,) if lifeline >= 0 else ()))
-    return [sys.executable, "-m", "antiphon.workers.zygote", json.dumps(arguments)], inherited
-
-
-def start(kind: str, arena: Arena, bells: Bells, imports: str = "") -> int:
-    """Starts a zygote for a server; returns its pid. If the server crashes it keeps running, until the next ends it."""
-    words, held = command(kind, arena, bells, imports=imports)
-    child = subprocess.Popen(words, pass_fds=held, stdin=subprocess.DEVNULL, stdout=2)
+    held = (arena.fd, *fds, *((lifeline,) if lifeline >= 0 else ()))
+    child = start_helper("antiphon.workers.zygote", json.dumps(arguments), fds=held, stdout=2, stderr=None)
     child.returncode = 0  # waited for by pid
     return child.pid
 
@@ -293,17 +290,9 @@ def start(kind: str, arena: Arena, bells: Bells, imports: str = "") -> int:
 def spawn(kind: str, arena: Arena, bells: Bells) -> tuple[int, int]:
     """Starts a zygote as a child process; returns its pid, and a descriptor that ends it when closed."""
     read, write = os.pipe()
-    words, held = command(kind, arena, bells, read)
-    child = subprocess.Popen(words, pass_fds=held, stdin=subprocess.DEVNULL, stdout=2)
-    child.returncode = 0  # waited for by pid
+    pid = start(kind, arena, bells, lifeline=read)
     os.close(read)
-    return child.pid, write
-
-
-ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
-}  # fmt: skip
-"""One thread for each model: threads started before the fork would be missing after it."""
+    return pid, write
 
 
 def module_of(kind: str, arena: Arena) -> str:
@@ -312,9 +301,8 @@ def module_of(kind: str, arena: Arena) -> str:
 
 
 def main(argument: str) -> None:
-    """Runs a zygote. `argument` is the JSON object that `command` writes."""
+    """Runs a zygote. `argument` is the JSON object that `start` writes."""
     arguments = json.loads(argument)
-    os.environ.update(ENVIRONMENT)
     arena = Arena(arguments["arena"])
     if arguments["kind"] != "none":
         with contextlib.suppress(ImportError):  # the worker reports that the module is not installed

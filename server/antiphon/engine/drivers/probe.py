@@ -8,7 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from antiphon.errors import AntiphonError, EngineError, UsageError
+from antiphon.runtime.helper_process import run_forked
 from antiphon.runtime.settings import ServeSettings
+
+MAX_ANSWER = 1 << 16
+"""Bytes of an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +47,21 @@ def probe(settings: ServeSettings) -> Found:
                 f"{option} {name}: headless has no devices; name a sound file with --input, or use another --audio"
             )
         return Found("headless", settings.rate, settings.block)
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        os.close(read)
-        quiet = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(quiet, 1)
-        os.dup2(quiet, 2)  # ALSA and JACK print messages about missing devices
+
+    def work() -> bytes:
         try:
             answer: dict[str, Any] = {"found": asdict(_look(settings))}
         except AntiphonError as error:
             answer = {"error": str(error)}
         except BaseException as error:  # the parent needs an answer whatever a device library raises
             answer = {"error": f"the audio library failed: {type(error).__name__}: {error}"}
-        os.write(write, json.dumps(answer).encode())
-        os._exit(0)
-    os.close(write)
-    with os.fdopen(read, "rb") as pipe:
-        data = pipe.read()
-    os.waitpid(pid, 0)
-    if not data:
+        return json.dumps(answer).encode()
+
+    # without output: ALSA and JACK print messages about missing devices
+    end = run_forked(work, None, MAX_ANSWER)
+    if not end.data:
         raise EngineError("the audio library crashed while it looked for devices; use --audio headless")
-    answer = json.loads(data)
+    answer = json.loads(end.data)
     if "error" in answer:
         raise EngineError(answer["error"])
     return Found(**answer["found"])

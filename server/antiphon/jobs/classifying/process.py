@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-import os
-import signal
-import sys
 import time
 from typing import Any
 
 from antiphon.jobs import errors
 from antiphon.jobs.errors import JobError, Unavailable
-from antiphon.runtime.child_process import end_with_parent
-from antiphon.runtime.scheduling import give_way
+from antiphon.runtime.helper_task import HelperTask
 
 MODULE = "antiphon.jobs.classifying.worker"
 START_SECONDS = 60.0
 """In which it imports its plugins, also on a machine that is busy."""
 ANSWER_SECONDS = 300.0
 """In which it answers: an hour of sound takes half a minute of a free core."""
-MAX_LINE = 16 * 1024 * 1024
-"""Bytes of an answer."""
 
 
 class ClassifierProcess:
@@ -34,7 +26,7 @@ class ClassifierProcess:
         classifiers: What it has said that there is; empty for one that reads a stream.
     """
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: HelperTask) -> None:
         self._process, self._ready = process, True
         self.began = time.monotonic()
         self.classifiers: list[dict[str, Any]] = []
@@ -50,22 +42,13 @@ class ClassifierProcess:
             Unavailable: It does not start.
         """
         try:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", MODULE, *words,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.DEVNULL,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-                limit=MAX_LINE,
-                start_new_session=True,
-                preexec_fn=_begin,
-            )  # fmt: skip
+            process = await HelperTask.start(MODULE, *words)
         except OSError as error:
             raise Unavailable(f"no process can be started: {error.strerror}") from None
         started = ClassifierProcess(process)
         if not words:
             try:
-                started.classifiers = await started.line(START_SECONDS)
+                started.classifiers = (await started.receive(START_SECONDS))["classifiers"]
             except BaseException:
                 await started.end()
                 raise
@@ -73,7 +56,7 @@ class ClassifierProcess:
 
     @property
     def ready(self) -> bool:
-        return self._ready and self._process.returncode is None
+        return self._ready and not self._process.ended
 
     @ready.setter
     def ready(self, ready: bool) -> None:
@@ -81,9 +64,8 @@ class ClassifierProcess:
 
     @property
     def input(self) -> asyncio.StreamWriter:
-        """The process's standard input."""
-        assert self._process.stdin is not None
-        return self._process.stdin
+        """What it reads."""
+        return self._process.input
 
     async def ask(self, name: str, path: str) -> dict[str, Any]:
         """Has it classify a file.
@@ -95,44 +77,32 @@ class ClassifierProcess:
             JobError: With the reason.
         """
         self.ready = False
-        with contextlib.suppress(OSError):  # it has ended, which `line` detects
-            self.input.write(json.dumps({"name": name, "path": path}).encode() + b"\n")
-        found = await self.line(ANSWER_SECONDS)
+        await self._process.send({"name": name, "path": path})
+        found = await self.receive(ANSWER_SECONDS)
         self.ready = True
         return answer_of(found)
 
-    async def line(self, seconds: float | None) -> Any:
-        """Reads the process's next line; raises `Refusal` where it has ended, or none comes in so many seconds."""
-        assert self._process.stdout is not None
+    async def receive(self, seconds: float | None) -> dict[str, Any]:
+        """Its next message; raises `Unavailable` where it has ended, or none comes in so many seconds."""
         try:
-            async with asyncio.timeout(seconds):
-                line = await self._process.stdout.readline()
+            return await self._process.receive(seconds)
         except TimeoutError:
             raise Unavailable(f"it took longer than {seconds:g} s; try again, or send a shorter sound") from None
         except ValueError:
-            raise Unavailable(f"the classifier's answer has more than {MAX_LINE} bytes") from None
-        if not line:
-            status = await self._process.wait()
-            raise Unavailable(f"the process that classifies ended with status {status}; another one is started")
-        return json.loads(line)
+            raise Unavailable("the classifier's answer is too long or none") from None
+        except EOFError:
+            text = f"the process that classifies ended with status {await self._process.end()}; another one is started"
+            raise Unavailable(text) from None
 
     async def end(self) -> None:
         """Ends it and what it has started. It may be called twice."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        await self._process.wait()
+        await self._process.end()
 
 
-def answer_of(line: dict[str, Any]) -> dict[str, Any]:
-    """The answer in a line; raises its `JobError` where it has one."""
-    if "error" in line:
-        kind: type[JobError] = getattr(errors, line["kind"])
-        raise kind(line["error"])
-    found: dict[str, Any] = line["answer"]
+def answer_of(message: dict[str, Any]) -> dict[str, Any]:
+    """The answer in a message; raises its `JobError` where it has one."""
+    if "error" in message:
+        kind: type[JobError] = getattr(errors, message["kind"])
+        raise kind(message["error"])
+    found: dict[str, Any] = message["answer"]
     return found
-
-
-def _begin() -> None:
-    """In the new process: it ends with this one, and gives way to everything that plays."""
-    end_with_parent()
-    give_way()

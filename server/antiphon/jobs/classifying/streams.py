@@ -100,18 +100,18 @@ async def _feed(process: ClassifierProcess, pieces: AsyncIterator[bytes]) -> Non
 
 async def _next(process: ClassifierProcess, feeding: asyncio.Task[None]) -> dict[str, Any]:
     """The next answer; raises what has ended the sending of the sound."""
-    line = asyncio.get_running_loop().create_task(process.line(None))
+    answer = asyncio.get_running_loop().create_task(process.receive(None))
     try:
-        await asyncio.wait({line, feeding}, return_when=asyncio.FIRST_COMPLETED)
-        if not line.done():
-            with contextlib.suppress(OSError):  # it reads no more, and says why in its line
+        await asyncio.wait({answer, feeding}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            with contextlib.suppress(OSError):  # it reads no more, and says why in its answer
                 feeding.result()
-            await asyncio.wait({line}, timeout=ANSWER_SECONDS)
-        if not line.done():
+            await asyncio.wait({answer}, timeout=ANSWER_SECONDS)
+        if not answer.done():
             raise Unavailable(f"the classifier did not answer within {ANSWER_SECONDS:g} s")
-        return answer_of(line.result())
+        return answer_of(answer.result())
     finally:
-        line.cancel()
+        answer.cancel()
 
 
 def _line(found: dict[str, Any]) -> bytes:

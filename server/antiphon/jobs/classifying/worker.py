@@ -1,49 +1,46 @@
 """The process that classifies: `python -m antiphon.jobs.classifying.worker [NAME EVERY]`, run by `pool` and `streams`.
 
-Alone it is asked over its input, a line of JSON each: {"name", "path"}. Its first line on its output is the list of
-classifiers; then each request gets a line, {"answer": {…}} or {"kind", "error"}. With NAME and EVERY its input is a
-sound, and its output a line for every EVERY seconds of it.
+Alone it sends the list of classifiers first; then a request {"name", "path"} gets {"answer": {…}} or
+{"kind", "error"}. With NAME and EVERY its input is a sound, and it sends an answer for every EVERY seconds of it.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from antiphon.errors import AntiphonError, PluginError
 from antiphon.jobs.errors import JobError, Missing, Unavailable, Unreadable, UnsupportedFormat
+from antiphon.runtime.helper_channel import HelperChannel
+from antiphon.runtime.scheduling import give_way
 
 
 def main(words: list[str]) -> int:
     """Answers until its input ends."""
-    # whatever a plugin prints must not come among the answers
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
+    channel = HelperChannel()
+    give_way()
     from antiphon.library import classification
 
     if words:
         name, every = words
-        _answer(answers, lambda: classification.classify_stream(name, 0, float(every)))
+        _answer(channel, lambda: classification.classify_stream(name, channel.input, float(every)))
         return 0
-    _put(answers, classification.descriptions())
-    for line in sys.stdin:
-        asked = json.loads(line)
-        _answer(answers, lambda: iter([classification.classify(asked["name"], Path(asked["path"]))]))  # noqa: B023
+    channel.send({"classifiers": classification.descriptions()})
+    for asked in channel.requests():
+        _answer(channel, lambda: iter([classification.classify(asked["name"], Path(asked["path"]))]))  # noqa: B023
     return 0
 
 
-def _answer(answers: TextIO, work: Callable[[], Iterator[dict[str, Any]]]) -> None:
-    """Writes what comes of a request: answers, or an error as the last one."""
+def _answer(channel: HelperChannel, work: Callable[[], Iterator[dict[str, Any]]]) -> None:
+    """Sends what comes of a request: answers, or an error as the last one."""
     from antiphon.library.classification import NoSound
 
     kind: type[JobError]
     try:
         for found in work():
-            _put(answers, {"answer": found})
+            channel.send({"answer": found})
         return
     except LookupError as error:
         kind, text = Missing, str(error.args[0])
@@ -55,12 +52,7 @@ def _answer(answers: TextIO, work: Callable[[], Iterator[dict[str, Any]]]) -> No
         kind, text = Unreadable, str(error)
     except Exception as error:
         kind, text = Unavailable, f"the classifier failed: {type(error).__name__}: {error}"
-    _put(answers, {"kind": kind.__name__, "error": " ".join(text.split())})
-
-
-def _put(answers: TextIO, data: Any) -> None:
-    answers.write(json.dumps(data) + "\n")
-    answers.flush()
+    channel.send({"kind": kind.__name__, "error": " ".join(text.split())})
 
 
 if __name__ == "__main__":

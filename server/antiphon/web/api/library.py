@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +16,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from antiphon.errors import UsageError
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.runtime import paths
+from antiphon.runtime.child_process import TERM_SECONDS, end_with_parent
+from antiphon.runtime.helper_process import command
+from antiphon.runtime.helper_task import end_session, start_command
 from antiphon.web.api import types
 from antiphon.web.operations import operation
 from antiphon.web.server import HttpServer
@@ -60,8 +62,7 @@ class LibraryRoutes:
         """Ends the process that places tracks; it is begun anew when it is asked for."""
         self._thread.shutdown(wait=False, cancel_futures=True)
         if self._placing is not None and self._placing.returncode is None:
-            self._placing.terminate()
-            await self._placing.wait()
+            await end_session(self._placing, TERM_SECONDS)
 
     @operation("GET", "/api/library/map", types.Map)
     async def get_map(self, request: HttpRequest) -> Response:
@@ -79,10 +80,11 @@ class LibraryRoutes:
             raise Refusal(409, "the library is empty; `antiphon library add FOLDER` adds sound files")
         if self._placing is None or self._placing.returncode is not None:
             # a minute of one core for 10,000 tracks, which must not delay other requests
-            self._placing = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "antiphon", "library", "--root", str(self._root), "map", "--again",
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-            )  # fmt: skip
+            words = command("antiphon", "library", "--root", str(self._root), "map", "--again")
+            quiet = asyncio.subprocess.DEVNULL
+            self._placing = await start_command(
+                words, stdin=quiet, stdout=quiet, stderr=quiet, preexec_fn=end_with_parent
+            )
         return answer({"placing": True}, 202)
 
     @operation(

@@ -1,0 +1,22 @@
+"""Processes that help a plugin: asked over a pipe, bounded in time and answers, ended with their parent."""
+
+from __future__ import annotations
+
+from antiphon.runtime.helper_channel import HelperChannel, limit_resources
+from antiphon.runtime.helper_process import (
+    HELPER_FAULTS,
+    ForkedEnd,
+    HelperProcess,
+    run_forked,
+    start_helper,
+)
+
+__all__ = [
+    "HELPER_FAULTS",
+    "ForkedEnd",
+    "HelperChannel",
+    "HelperProcess",
+    "limit_resources",
+    "run_forked",
+    "start_helper",
+]

@@ -1,0 +1,41 @@
+"""A helper for tests: each request names what it does."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+from antiphon.runtime.helper_channel import HelperChannel
+
+
+def main() -> None:
+    channel = HelperChannel()
+    for asked in channel.requests():
+        match asked["do"]:
+            case "answer":
+                print("a library prints")
+                os.system("echo so does a program")
+                channel.send({"said": asked["what"]}, *(bytes([n]) * 1000 for n in range(asked.get("parts", 0))))
+            case "environment":
+                names = ("OPENBLAS_NUM_THREADS", "PYTHONPATH")
+                channel.send({name: os.environ.get(name, "") for name in names})
+            case "rubbish":
+                os.write(channel._answers, b"no message at all, but a line of a library\n")
+            case "list":
+                os.write(channel._answers, bytes([2, *bytes(15)]) + b"[]")
+            case "half":
+                os.write(channel._answers, bytes([200, *bytes(15)]) + b'{"cut": ')
+                os._exit(3)
+            case "die":
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case "start":
+                child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+                channel.send({"pid": child.pid})
+            case "hang":
+                signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,159 @@
+"""A helper answers; what it does instead (rubbish, silence, its end) is an exception; it ends with its parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from tests.waiting import until
+
+from antiphon.runtime.frames import HEAD, FrameBuffer, pack
+from antiphon.runtime.helper_process import HelperProcess, environment, run_forked
+from antiphon.runtime.helper_task import HelperTask
+from antiphon.runtime.pidfile import start_time
+
+MODULE = "tests.runtime.answering_helper"
+
+
+@pytest.fixture
+def helper():
+    with HelperProcess(MODULE) as process:
+        yield process
+
+
+def test_answers_have_their_bytes_and_nothing_that_is_printed(helper: HelperProcess) -> None:
+    name = os.fsdecode(b"no \xff UTF-8")
+    for parts in (0, 3):
+        helper.send({"do": "answer", "what": name, "parts": parts})
+        answer, raw = helper.receive(most=3000)
+        assert answer == {"said": name}
+        assert raw == b"".join(bytes([n]) * 1000 for n in range(parts))
+
+
+def test_it_computes_with_one_thread_and_imports_what_its_parent_does(helper: HelperProcess) -> None:
+    helper.send({"do": "environment"})
+    found, _ = helper.receive()
+    assert found["OPENBLAS_NUM_THREADS"] == "1"
+    assert found["PYTHONPATH"].split(os.pathsep) == [entry for entry in sys.path if entry]
+
+
+@pytest.mark.parametrize("what", ["rubbish", "list"])
+def test_rubbish_is_no_answer(helper: HelperProcess, what: str) -> None:
+    helper.send({"do": what})
+    with pytest.raises(ValueError, match="message"):
+        helper.receive()
+
+
+def test_more_bytes_than_are_asked_for_are_not_read(helper: HelperProcess) -> None:
+    helper.send({"do": "answer", "what": "", "parts": 3})
+    with pytest.raises(ValueError, match=r"3000 bytes, where .* 2999 are allowed"):
+        helper.receive(most=2999)
+
+
+@pytest.mark.parametrize(("what", "status"), [("half", 3), ("die", -signal.SIGSEGV)])
+def test_its_end_is_an_end_of_file(helper: HelperProcess, what: str, status: int) -> None:
+    helper.send({"do": what})
+    with pytest.raises(EOFError):
+        helper.receive()
+    assert helper.wait() == status
+    assert helper.ended
+
+
+def test_silence_is_a_timeout_and_a_kill_ends_a_wait(helper: HelperProcess) -> None:
+    helper.send({"do": "hang"})
+    with pytest.raises(TimeoutError):
+        helper.receive(silence=0.01)
+    thread = threading.Timer(0.0, helper.kill)
+    thread.start()
+    with pytest.raises(EOFError):
+        helper.receive()
+    thread.join()
+
+
+def test_it_ends_by_close_with_nothing_left(helper: HelperProcess) -> None:
+    helper.close()
+    helper.close()
+    assert start_time(helper.pid) == 0
+
+
+def test_it_ends_when_its_parent_is_killed_though_it_hangs() -> None:
+    parent = (
+        "import os, signal\n"
+        "from antiphon.runtime.helper_process import HelperProcess\n"
+        f"helper = HelperProcess({MODULE!r})\n"
+        "helper.send({'do': 'answer', 'what': ''}), helper.receive(), helper.send({'do': 'hang'})\n"
+        "print(helper.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", parent], stdout=subprocess.PIPE, env=environment(), timeout=300)
+    pid = int(done.stdout)
+    until(lambda: start_time(pid) == 0, 10.0, "it has ended")
+
+
+async def test_an_event_loop_asks_and_ends_it_with_what_it_started() -> None:
+    helper = await HelperTask.start(MODULE)
+    await helper.send({"do": "answer", "what": "x"})
+    assert await helper.receive(30.0) == {"said": "x"}
+    await helper.send({"do": "start"})
+    started = (await helper.receive(30.0))["pid"]
+    await helper.send({"do": "hang"})
+    with pytest.raises(TimeoutError):
+        await helper.receive(0.01)
+    assert await helper.end() == -signal.SIGKILL
+    assert helper.ended
+    until(lambda: start_time(started) == 0, 10.0, "what it started has ended")
+    await helper.send({"do": "answer"})
+    with pytest.raises(EOFError):
+        await helper.receive(30.0)
+
+
+async def test_an_event_loop_gets_no_rubbish() -> None:
+    helper = await HelperTask.start(MODULE)
+    try:
+        await helper.send({"do": "rubbish"})
+        with pytest.raises(ValueError, match="message"):
+            await helper.receive(30.0)
+    finally:
+        await helper.end()
+
+
+def test_messages_that_come_in_pieces_are_put_together() -> None:
+    data = pack({"a": 1}) + pack({}) + pack({"b": "ü"})
+    for size in (1, 7, len(data)):
+        buffer, found = FrameBuffer(), []
+        for at in range(0, len(data), size):
+            buffer.put(data[at : at + size])
+            found += iter(buffer.take, None)
+        assert found == [{"a": 1}, {}, {"b": "ü"}]
+    buffer.put(HEAD.pack(1 << 40, 0))
+    with pytest.raises(ValueError, match="allowed"):
+        buffer.take()
+
+
+def test_a_forked_child_gives_bytes_and_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    def work() -> bytes:
+        os.write(1, b"a library prints")
+        os.system("echo so does a program")
+        return b"x" * 100_000
+
+    end = run_forked(work, 60.0, 100_000)
+    assert (end.data, end.late, end.status) == (b"x" * 100_000, False, 0)
+    assert capfd.readouterr() == ("", "")
+    assert len(run_forked(work, 60.0, 1000).data) == 1000
+
+
+@pytest.mark.parametrize(
+    ("work", "late", "status"),
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGSEGV), False, -signal.SIGSEGV),
+        (lambda: os._exit(7), False, 7),
+        (signal.pause, True, -signal.SIGKILL),
+    ],
+)
+def test_how_a_forked_child_ended_is_known(work: object, late: bool, status: int) -> None:
+    end = run_forked(work, 0.2 if late else 60.0, 100)  # type: ignore[arg-type]
+    assert (end.data, end.late, end.status) == (b"", late, status)
