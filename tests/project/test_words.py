@@ -35,7 +35,7 @@ INSTEAD = {
 }
 """Patterns, and what to write in their place."""
 PATTERNS = {re.compile(rf"\b({words})\b", re.IGNORECASE): instead for words, instead in INSTEAD.items()}
-GENERATED = ("api.md", "osc.md")  # the first is written where asked for
+GENERATED = ("osc.md",)
 TYPES = {
     "compressor": "compressor threshold ratio side chain attack release gain reduction",
     "gate": "noise gate threshold hysteresis side chain",

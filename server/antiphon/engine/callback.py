@@ -69,7 +69,7 @@ def stamp(s: i64p, slot: i64) -> None:
 @kernel
 def publish(s: i64p, slot: i64, call: i64) -> None:
     """Publishes the input slot and the count of calls, then wakes the engine through the eventfd."""
-    # Warning: the order counts. The input's samples are written before its tag, and the tag before the count of calls:
+    # Warning: the order counts. The input's samples are written before its tag, the tag before the count of calls:
     # with release stores the engine never sees a count without its samples.
     store_release(s, Slot.IN_TAGS + slot, call + 1)
     store_release(s, Slot.CALLS, call + 1)
@@ -82,8 +82,8 @@ def ready(s: i64p, call: i64, wrong: i64) -> i64:
 
     A miss is counted from the first block on that the engine has to deliver (`PRIMED`).
     """
-    # Goal: never wait. A slot of the output is used again after DEPTH blocks, so a number is not enough: only the tag
-    # says that the samples are those of this block. It is one above the block's number, since 0 is a slot never written.
+    # Goal: never wait. A slot of the output is used again after DEPTH blocks: only its tag says that the samples are
+    # those of this block. A tag is one above the block's number, since 0 is a slot never written.
     wanted = i64(call - s[Slot.AHEAD])
     if wanted < 0 or wrong != 0:
         return -1
