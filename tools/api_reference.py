@@ -21,8 +21,8 @@ API = SERVER / "antiphon" / "api"
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example")
 HEAD = """# antiphon.api
 
-Generated from the docstrings of `server/antiphon/api/` by `make docs`. [plugins.md](../docs/plugins.md) is the tutorial,
-[workers.md](../docs/workers.md) has worked examples, [hooks.md](../docs/hooks.md) lists the hooks.
+Generated from the docstrings of `server/antiphon/api/` by `make docs`. [plugins.md](../docs/plugins.md) is the
+tutorial, [workers.md](../docs/workers.md) has worked examples, [hooks.md](../docs/hooks.md) lists the hooks.
 """
 
 
