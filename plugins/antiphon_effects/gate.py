@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
+from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import (
     effects_decibels,
@@ -124,7 +124,6 @@ class Gate(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_gate.caller()
         self._rate = float(spec.rate)
         self._detector = float(np.exp(-1.0 / (DETECTOR * spec.rate)))
         self._state = np.zeros(_SIZE, np.float64)
@@ -132,9 +131,9 @@ class Gate(Processor):
     def reset(self) -> None:
         self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x, side = io.audio_in
-        self._run(
+        return effects_gate.step(
             x,
             side,
             io.audio_out[0],
@@ -148,5 +147,4 @@ class Gate(Processor):
             self._state,
             self._detector,
             self._rate,
-        )
-        io.report("open", float(self._state[_OPEN]))
+        ).reporting(open=(self._state, _OPEN))

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_effects.shared import GRID, effects_finite, effects_rest
 
@@ -285,12 +285,13 @@ def effects_reverb_block(
     v: f32p,
     k: f64p,
     slow: f64p,
-    age: i64,
+    ages: i64p,
     glide: f64,
     sides: i64,
     rate: f64,
 ) -> None:
     """y ← the room's answer to x; `age` frames have passed since the reset."""
+    age = ages[0]
     n = 0
     while n < y.frames:
         now = age + n
@@ -328,6 +329,7 @@ def effects_reverb_block(
             )
         effects_reverb(y, n, count, into, rings, mask, v, k, slow, now, sides)
         n = n + count
+    ages[0] = age + y.frames
 
 
 class Reverb(Processor):
@@ -362,7 +364,6 @@ class Reverb(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_reverb_block.caller()
         self._rate = float(spec.rate)
         self._base = lengths(spec.rate)
         self._rates = np.geomspace(*RATES, LINES)
@@ -384,15 +385,15 @@ class Reverb(Processor):
         self._k = np.zeros(LINES * _LINE, np.float64)
         self._slow = np.zeros(_SLOW, np.float64)
         self._glide = 1.0 - math.exp(-GRID / (GLIDE * spec.rate))
-        self._age = 0
+        self._age = np.zeros(1, np.int64)
 
     def reset(self) -> None:
         for state in (self._rings, self._before, self._allpass, self._k, self._slow):
             state.fill(0.0)
-        self._age = 0
+        self._age.fill(0)
 
-    def process(self, io: IO) -> None:
-        self._run(
+    def step(self, io: IO) -> Step:
+        return effects_reverb_block.step(
             io.audio_in[0],
             io.audio_out[0],
             io.curve("size"),
@@ -419,7 +420,6 @@ class Reverb(Processor):
             self._sides,
             self._rate,
         )
-        self._age += io.frames
 
 
 def lengths(rate: int) -> np.ndarray:

@@ -7,18 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.contract.catalog import Catalog
 from antiphon.control.osc.addresses import ADDRESSES
 from antiphon.control.osc.reference import built_in, markdown
 from antiphon.synth.backend import INSTRUMENTS, MORE_INSTRUMENTS
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "osc.md"
-TYPES = built_in().types
+CATALOG = built_in()
+TYPES = CATALOG.types
 
 
 def test_the_page_is_the_declarations() -> None:
-    assert PAGE.read_text() == markdown(Catalog(TYPES)), "run: python -m antiphon.control.osc.reference > docs/osc.md"
+    assert PAGE.read_text() == markdown(CATALOG), "run: python -m antiphon.control.osc.reference > docs/osc.md"
 
 
 def test_every_address_and_every_processor_is_in_it() -> None:

@@ -1,4 +1,4 @@
-"""`antiphon evaluate next`: what comes next, on made listeners or on logs of real ones."""
+"""`antiphon evaluate next`: what comes next, on simulated listeners or on logs of real ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTS, COMMONEST = 20_000, 3000
 NOTE = (
     "NDCG@10, by the scores that are printed: every second play of a person is given, the others are to be found. "
     "cold: the same among tracks that no log holds. skips: of ten tracks, one after another, of a new person who liked "
-    "one. liked of 10: after 12 questions, from nothing else. Made listeners are not people."
+    "one. liked of 10: after 12 questions, from nothing else. Simulated listeners are not people."
 )
 
 
@@ -70,7 +70,7 @@ class Recommending(Evaluation):
         for source, people in logs.items():
             known = [[track for track in plays if not world.cold[track]] for plays in people[:PEOPLE]]
             ours = {"sound and tags": plain, "next": of_world(folder / source, world, known)}
-            found = {name: one for name, one in (methods(world, known, ask.seed) | ours).items() if ask.wants(name)}
+            found = ask.wanted({**methods(world, known, ask.seed), **ours})
             if "implicit ALS" not in found and ask.wants("implicit ALS"):
                 ask.say("implicit is not installed: no figures of it")
             for judge, simulator in simulators.items():
@@ -202,7 +202,7 @@ class Course:
 def questioned(
     simulator: SimulatedListeners, ours: NextCommand, table: TrackTable, people: int, group: str, ask: EvaluationRequest
 ) -> Iterator[MetricValue]:
-    """How many of the ten best tracks are liked after `QUESTIONS`, by the command, or drawn by chance."""
+    """How many of the ten best tracks are liked after `QUESTIONS`, by the command, or drawn at random."""
     size = len(table.rows)
     for name in ("random questions", "personality"):
         for person in range(people if ask.wants(name) else 0):
@@ -210,7 +210,7 @@ def questioned(
             affinity = simulator.listener(rng).affinity()
             coins = rng.random(size) < affinity
             if name == "personality":
-                _, best = ours.questioned(QUESTIONS, lambda track, coins=coins: bool(coins[track]))
+                _, best = ours.questioned(QUESTIONS, coins.tolist().__getitem__)
             else:
                 asked = [int(n) for n in rng.permutation(size)[:QUESTIONS]]
                 values = [VALUES["like"] if coins[track] else VALUES["dislike"] for track in asked]

@@ -35,7 +35,7 @@ def is_script(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScriptHeader:
-    """What a script says before it is played.
+    """Settings that a script declares before it is played.
 
     Attributes:
         patch: The patch's name or path.

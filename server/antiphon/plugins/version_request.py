@@ -35,5 +35,5 @@ class VersionCheck:
     limit: float = CHECK_LIMIT
 
     def to_json(self) -> dict[str, Any]:
-        """Its fields as JSON values."""
+        """The request's fields as JSON values."""
         return asdict(self)
