@@ -1,21 +1,22 @@
 // Builds the page's files from src/ into the server's package: node build.mjs, or --check to compare only.
 // The same sources and the same lock file give the same bytes.
-import { build } from "esbuild";
+
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
-import { icon, same } from "./icons.mjs";
+import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const assets = join(here, "../server/antiphon/web/page/assets");
 const LIMIT = 300_000; // bytes of all files, gzipped
 
-const licences = (names) => names
-  .map((name) => `${name}: ${readFileSync(join(here, "node_modules", name, "LICENSE"), "utf8").trim()}`)
-  .join("\n\n")
-  .replaceAll("*/", "* /");
+const licences = (names) =>
+  names
+    .map((name) => `${name}: ${readFileSync(join(here, "node_modules", name, "LICENSE"), "utf8").trim()}`)
+    .join("\n\n")
+    .replaceAll("*/", "* /");
 const PREACT = ["preact", "@preact/signals", "@preact/signals-core"];
 // all of one author and one text, so the text stands once; the others have their own
 const EDITOR = ["@codemirror/view", "@lezer/common", "style-mod", "w3c-keyname", "crelt", "@marijn/find-cluster-break"];
@@ -41,20 +42,27 @@ async function bundle(entry, { banner = {}, define = {}, format = "iife" } = {})
 
 // tests without Node compare this digest with the sources, so that no bundle is older than they are
 function digest() {
-  const files = ["build.mjs", "icons.mjs", "package-lock.json", "package.json", "tsconfig.json"];
+  const files = ["build.mjs", "package-lock.json", "package.json", "tsconfig.json"];
   for (const entry of readdirSync(join(here, "src"), { recursive: true, withFileTypes: true })) {
     if (entry.isFile()) files.push(relative(here, join(entry.parentPath, entry.name)));
   }
   const hash = createHash("sha256");
-  for (const name of files.sort()) hash.update(`${name}\0`).update(readFileSync(join(here, name))).update("\0");
+  for (const name of files.sort())
+    hash
+      .update(`${name}\0`)
+      .update(readFileSync(join(here, name)))
+      .update("\0");
   return hash.digest("hex");
 }
 
 const files = {
-  "app.js": await bundle("main.tsx", { banner: { js: `/*! Antiphon's page, MIT. It holds:\n\n${licences(PREACT)}\n*/` } }),
+  "app.js": await bundle("main.tsx", {
+    banner: { js: `/*! Antiphon's page, MIT. It holds:\n\n${licences(PREACT)}\n*/` },
+  }),
   // loaded when the room Code is opened first
   "code.js": await bundle("code/editor.ts", {
-    banner: { js: `/*! The editor of Antiphon's page, MIT. It holds CodeMirror 6:\n\n${licences(EDITOR)}\n*/` }, format: "esm",
+    banner: { js: `/*! The editor of Antiphon's page, MIT. It holds CodeMirror 6:\n\n${licences(EDITOR)}\n*/` },
+    format: "esm",
   }),
   "player.js": await bundle("player.ts"),
   "app.css": await bundle("page.css"),
@@ -69,11 +77,11 @@ const kept = Object.fromEntries(
 const define = { FILES: JSON.stringify(kept), BUILD: JSON.stringify(sha256(JSON.stringify(kept), "hex").slice(0, 16)) };
 Object.assign(files, {
   "worker.js": await bundle("worker.ts", { define }),
-  "icon-192.png": icon(192, { maskable: false }),
-  "icon-512.png": icon(512, { maskable: false }),
-  "icon-maskable-512.png": icon(512, { maskable: true }),
-  "sources.sha256": digest() + "\n",
+  "sources.sha256": `${digest()}\n`,
 });
+// the icons for systems that take no SVG are committed where they are served from
+for (const name of ["icon-192.png", "icon-512.png", "icon-maskable-512.png"])
+  files[name] = readFileSync(join(assets, name));
 
 const sizes = Object.entries(files).map(([name, text]) => [name, gzipSync(text, { level: 9 }).length]);
 const total = sizes.reduce((sum, [, size]) => sum + size, 0);
@@ -84,7 +92,7 @@ for (const [name, text] of Object.entries(files)) {
   const path = join(assets, name);
   const current = existsSync(path) ? readFileSync(path) : Buffer.alloc(0);
   const next = Buffer.from(text);
-  if (current.equals(next) || (name.endsWith(".png") && current.length && same(current, next))) continue;
+  if (current.equals(next)) continue;
   if (check) throw new Error(`${name} is not what the sources give: make page`);
   writeFileSync(path, next);
 }

@@ -1,6 +1,6 @@
-"""Writes docs/api.md: every name of `antiphon.api`, with its signature and docstring. `make docs` runs it.
+"""Writes build/api.md: every name of `antiphon.api`, with its signature and docstring. `make docs` runs it.
 
-    python tools/api_reference.py > docs/api.md
+    python tools/api_reference.py > build/api.md
 
 The sources are parsed, not imported, so that the page is the same where torch is not installed.
 """
@@ -21,8 +21,8 @@ API = SERVER / "antiphon" / "api"
 SECTIONS = ("Args", "Attributes", "Returns", "Yields", "Raises", "Example")
 HEAD = """# antiphon.api
 
-Generated from the docstrings of `server/antiphon/api/` by `make docs`. [plugins.md](plugins.md) is the tutorial,
-[workers.md](workers.md) has worked examples, [hooks.md](hooks.md) lists the hooks.
+Generated from the docstrings of `server/antiphon/api/` by `make docs`. [plugins.md](../docs/plugins.md) is the
+tutorial, [workers.md](../docs/workers.md) has worked examples, [hooks.md](../docs/hooks.md) lists the hooks.
 """
 
 

@@ -42,7 +42,7 @@ from antiphon.offline.script_run import ScriptProcess, commands, frames_of  # no
 from antiphon.plugins.loader import Loaded  # noqa: E402
 from antiphon.runtime import resources  # noqa: E402
 from antiphon.session.notes import Players  # noqa: E402
-from antiphon_loops.analysis.loudness import integrated, true_peak  # noqa: E402
+from antiphon_loops.analysis.loudness import integrated_loudness, true_peak  # noqa: E402
 
 SETS = resources.patches() / "live"
 FOLDER = ROOT / "docs" / "live-sets"
@@ -219,7 +219,7 @@ def measure(sound: F32) -> Sounding:
     """The figures of a sound."""
     peak = 20.0 * float(np.log10(max(true_peak(sound, RATE), 1e-9)))
     return Sounding(
-        round(integrated(sound, RATE), 1), round(peak, 1), len(attacks(sound)), round(width(sound), 1),
+        round(integrated_loudness(sound, RATE), 1), round(peak, 1), len(attacks(sound)), round(width(sound), 1),
         fingerprint(sound),
     )  # fmt: skip
 

@@ -32,7 +32,7 @@ from tools.performances import LEVEL, PERFORMANCES, RATE, Rendered, render  # no
 
 from antiphon.graph.patch_list import TOOLS, PatchEntry, entries  # noqa: E402
 from antiphon.runtime import resources  # noqa: E402
-from antiphon_loops.analysis.loudness import integrated, true_peak  # noqa: E402
+from antiphon_loops.analysis.loudness import integrated_loudness, true_peak  # noqa: E402
 
 FOLDER = ROOT / "docs" / "patches"
 PAGE = ROOT / "docs" / "patches.md"
@@ -82,9 +82,11 @@ def digest(name: str) -> str:
 def measure(name: str, rendered: Rendered) -> Figures:
     """The figures of a performance."""
     peak = 20.0 * float(np.log10(max(true_peak(rendered.sound, RATE), 1e-9)))
-    scenes = {str(number): round(integrated(rendered.scene(number), RATE), 1) for number in rendered.scenes}
+    scenes = {str(number): round(integrated_loudness(rendered.scene(number), RATE), 1) for number in rendered.scenes}
     first = rendered.first()
-    return Figures(digest(name), round(integrated(first, RATE), 1), round(peak, 1), len(attacks(first)), scenes)
+    return Figures(
+        digest(name), round(integrated_loudness(first, RATE), 1), round(peak, 1), len(attacks(first)), scenes
+    )
 
 
 def spectrogram(rendered: Rendered) -> bytes:

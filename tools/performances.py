@@ -30,7 +30,7 @@ from antiphon.plugins.loader import Loaded  # noqa: E402
 from antiphon.runtime import resources  # noqa: E402
 from antiphon.session.commands import Command, NoteOff, NoteOn, Sample, SetParam  # noqa: E402
 from antiphon.signal.pitch import frequency  # noqa: E402
-from antiphon_loops.analysis.loudness import integrated  # noqa: E402
+from antiphon_loops.analysis.loudness import integrated_loudness  # noqa: E402
 
 RATE = 48000
 SPEC = StreamSpec(48000, 1024, 2)
@@ -189,7 +189,7 @@ def _sound(performance: Performance, frames: int, phrase: int) -> F32:
 
 def _levelled(sound: F64) -> F32:
     stereo = np.ascontiguousarray(np.atleast_2d(sound) * np.ones((2, 1)), np.float32)
-    return stereo * np.float32(10.0 ** ((LEVEL - integrated(stereo, RATE)) / 20.0))
+    return stereo * np.float32(10.0 ** ((LEVEL - integrated_loudness(stereo, RATE)) / 20.0))
 
 
 def _faded(sound: F64, seconds: float = 0.02) -> F64:

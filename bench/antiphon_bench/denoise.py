@@ -16,7 +16,7 @@ def main(data: Path, seed: int, most: int) -> None:
 
     Args:
         data: The folder of songs, loops and noises.
-        seed: Of the mixtures.
+        seed: Random seed of the mixtures.
         most: Mixtures; 0 for all.
     """
     evaluation, limit = Denoising(), most or None

@@ -14,7 +14,7 @@ class BenchOptions:
     Args:
         seconds: Length of each live run; 0 takes what is published.
         data: The folder of songs, loops and noises.
-        seed: Of everything that is drawn by chance.
+        seed: Random seed.
         limit: So many items at most; 0 takes all.
         hours: Of `soak` alone.
         out: Of `soak` alone.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
-from antiphon.performer.branch import Processes
+from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.performing import Performing
 from antiphon.performer.player import Player
 from antiphon_bench import sustained
@@ -92,7 +92,7 @@ def performed(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dic
         swaps: Versions that are saved, each once the one before has begun.
         busy: Processes that each use a core.
         seconds: Length at least.
-        seed: Of the moments of saves.
+        seed: Random seed of the moments of saves.
     """
     random = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name, burner(busy):
@@ -171,7 +171,7 @@ def alone() -> dict[str, Any]:
 
 def played() -> dict[str, Any]:
     """The same through the processes of a performance, to what is sent: as fast as they give it."""
-    processes = Processes()
+    processes = BranchProcesses()
     player = Player("dense.py", processes, _silent)
     player.save(DENSE)
     events, now = 0, 0.0

@@ -62,7 +62,7 @@ def cost(info: ModelInfo, slots: int, seed: int, hops: int = HOPS) -> list[dict[
     spec = described.worker("cpu")
     steppers: dict[str, Stepper] = {}
     threads = 0
-    if devices.installed() is not None:
+    if devices.installed_torch() is not None:
         import torch
 
         from antiphon.workers.networks import torch_stepper
@@ -95,6 +95,6 @@ def cost(info: ModelInfo, slots: int, seed: int, hops: int = HOPS) -> list[dict[
 
 def _shipped() -> list[ModelInfo]:
     """The registered models that can run here."""
-    from antiphon.plugins.model_registry import known
+    from antiphon.plugins.model_registry import known_models
 
-    return [info for info in known()[0].values() if not usable(info)]
+    return [info for info in known_models()[0].values() if not usable(info)]

@@ -41,7 +41,7 @@ def main(seed: int, limit: int) -> None:
     """Runs the bench.
 
     Args:
-        seed: Of the sounds.
+        seed: Random seed of the sounds.
         limit: Most clips of each kind; 0 for `MATERIAL`'s.
     """
     systems: dict[str, Work] = {"pipeline": _shard, "librosa": _librosa}

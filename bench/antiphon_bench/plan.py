@@ -133,7 +133,7 @@ def least(runs: list[Callable[[], object]], count: int) -> list[float]:
 
 
 def patch_row(loaded: loader.Loaded, name: str, block: int, seconds: float) -> dict[str, Any]:
-    """What a shipped patch costs."""
+    """Cost of a shipped patch."""
     graph = load_patch(name, loaded.catalog, trusted=True).graph
     ids = {node.name: n for n, node in enumerate(graph.nodes, 1)}
     plan = compile_plan(graph, loaded.catalog, loaded.make, StreamSpec(RATE, block, 2), ids)

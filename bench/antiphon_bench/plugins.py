@@ -44,7 +44,7 @@ def main(data: Path, seed: int, limit: int) -> None:
 
     Args:
         data: The folder of songs, loops and noises.
-        seed: Of the mixtures.
+        seed: Random seed of the mixtures.
         limit: Most items of each evaluation; 0 for all.
     """
     loaded = load(check=False)

@@ -88,7 +88,7 @@ class ServerProcess:
         raise RuntimeError(f"the server did not become ready: {self.lines} {self.standard_error()}")
 
     def standard_error(self) -> str:
-        """Its standard error so far."""
+        """Standard error of the mean so far."""
         # no seek: the server shares the file offset, and may write meanwhile
         file = self.errors.fileno()
         return os.pread(file, os.fstat(file).st_size, 0).decode(errors="replace")

@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from antiphon.performer.branch import Processes
+from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.player import Player
 
 BPM = 120.0
@@ -79,7 +79,7 @@ def antiphon_events(rate: int) -> tuple[int, int]:
         "from antiphon.live import"
         + f' *\nfor n in range({tracks}):\n    track(f"t{{n}}", s("bd*{steps}"), on="drums")\n'
     )
-    processes = Processes()
+    processes = BranchProcesses()
     player = Player("dense.py", processes, _silent)
     player.save(script)
     events = late = 0

@@ -1,11 +1,11 @@
 // Transport, patch, load, listening, panic.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { InputMenu } from "./input";
 import { delay, listen, listening, missing, report, setVolume, volume } from "./audio";
+import { InputMenu } from "./input";
 import { connection, panic, send } from "./link";
 import { beatNow, bpm, graph, patches, playing, status } from "./model";
-import { ROOMS, enter, room } from "./rooms";
+import { enter, ROOMS, room } from "./rooms";
 import { stage, toggleStage } from "./theme";
 
 const TAPS = 8;
@@ -70,7 +70,10 @@ function Beat() {
   return (
     <span class="beat" aria-hidden="true">
       <span class="dots" ref={dots}>
-        <i /><i /><i /><i />
+        <i />
+        <i />
+        <i />
+        <i />
       </span>
       <span ref={at} />
     </span>
@@ -83,14 +86,24 @@ function Patch() {
   const set = status.value.set;
   return (
     <span class="group patch">
-      {set && <button aria-label="Previous patch of the set" onClick={() => send("/set/previous")}>‹</button>}
+      {set && (
+        <button aria-label="Previous patch of the set" onClick={() => send("/set/previous")}>
+          ‹
+        </button>
+      )}
       <select aria-label="Patch" value={name} onChange={(event) => send("/patch/load", event.currentTarget.value, 0.3)}>
         {!list.includes(name) && <option value={name}>{name || "no patch"}</option>}
         {list.map((one) => (
-          <option key={one} value={one}>{one}</option>
+          <option key={one} value={one}>
+            {one}
+          </option>
         ))}
       </select>
-      {set && <button aria-label="Next patch of the set" onClick={() => send("/set/next")}>›</button>}
+      {set && (
+        <button aria-label="Next patch of the set" onClick={() => send("/set/next")}>
+          ›
+        </button>
+      )}
     </span>
   );
 }
@@ -106,7 +119,12 @@ function Listen() {
       {on && (
         <>
           <input
-            type="range" min="0" max="1" step="0.01" aria-label="Volume in this browser" value={volume.value}
+            type="range"
+            min="0"
+            max="1"
+            step="0.01"
+            aria-label="Volume in this browser"
+            value={volume.value}
             onInput={(event) => setVolume(Number(event.currentTarget.value))}
           />
           <small title="From the engine to this loudspeaker, as far as the browser knows; the part of the buffer below.">
@@ -130,8 +148,12 @@ function Load() {
   const state = connection.value === "open" ? String(now.engine?.state ?? "…") : "no connection";
   const bad = connection.value !== "open" || (now.engine && now.engine.state !== "running");
   return (
-    <span class="group load" title={`Of a block's time: ${(mean * 100).toFixed(1)} % on average, ${(peak * 100).toFixed(1)} % at most`}>
-      <span class={bad ? "state bad" : "state"} role="status">{state}</span>
+    <span
+      class="group load"
+      title={`Of a block's time: ${(mean * 100).toFixed(1)} % on average, ${(peak * 100).toFixed(1)} % at most`}>
+      <span class={bad ? "state bad" : "state"} role="status">
+        {state}
+      </span>
       <meter min={0} max={1} low={0.5} high={0.8} optimum={0.1} value={mean} aria-label="Load of the engine" />
       <small>{(mean * 100).toFixed(0)} %</small>
       <small class={missed ? "bad" : ""}>{missed} missed</small>
@@ -145,7 +167,9 @@ export function Header() {
       <h1>Antiphon</h1>
       <nav class="rooms" aria-label="Rooms">
         {ROOMS.map((name) => (
-          <button key={name} aria-current={room.value === name ? "page" : undefined} onClick={() => enter(name)}>{name}</button>
+          <button key={name} aria-current={room.value === name ? "page" : undefined} onClick={() => enter(name)}>
+            {name}
+          </button>
         ))}
       </nav>
       <Patch />
@@ -153,8 +177,7 @@ export function Header() {
         <button
           aria-label={playing.value ? "Stop the beat" : "Start the beat"}
           aria-pressed={playing.value}
-          onClick={() => send(playing.value ? "/transport/stop" : "/transport/play")}
-        >
+          onClick={() => send(playing.value ? "/transport/stop" : "/transport/play")}>
           {playing.value ? "■" : "▶"}
         </button>
         <Tempo />
@@ -164,8 +187,12 @@ export function Header() {
       <Load />
       <InputMenu />
       <Listen />
-      <button class="stage" aria-pressed={stage.value} title="Stage: black, with larger type" onClick={toggleStage}>Stage</button>
-      <button class="panic" title="Space or Esc" onClick={panic}>Panic</button>
+      <button class="stage" aria-pressed={stage.value} title="Stage: black, with larger type" onClick={toggleStage}>
+        Stage
+      </button>
+      <button class="panic" title="Space or Esc" onClick={panic}>
+        Panic
+      </button>
     </header>
   );
 }

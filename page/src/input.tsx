@@ -27,9 +27,13 @@ async function begin(kind: Source, make: (context: AudioContext) => Promise<Audi
   endInput();
   source.value = "starting";
   try {
-    const mine = new AudioContext({ latencyHint: "interactive", sampleRate: Number(status.value.engine?.rate ?? 48000) });
+    const mine = new AudioContext({
+      latencyHint: "interactive",
+      sampleRate: Number(status.value.engine?.rate ?? 48000),
+    });
     context = mine;
-    if (!mine.audioWorklet) throw new Error("sound is sent from secure pages alone: open the page by https, or on the machine itself");
+    if (!mine.audioWorklet)
+      throw new Error("sound is sent from secure pages alone: open the page by https, or on the machine itself");
     await mine.audioWorklet.addModule("/page/player.js");
     const from = await make(mine);
     const sender = new AudioWorkletNode(mine, "antiphon-sender", { numberOfOutputs: 0 });
@@ -59,7 +63,8 @@ async function begin(kind: Source, make: (context: AudioContext) => Promise<Audi
 
 export function microphone(): Promise<void> {
   return begin("microphone", async (context) => {
-    if (!navigator.mediaDevices) throw new Error("browsers open it on secure pages alone: by https, or on the machine itself");
+    if (!navigator.mediaDevices)
+      throw new Error("browsers open it on secure pages alone: by https, or on the machine itself");
     // plain sound: what improves speech in calls takes music apart
     const plain = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     stream = await navigator.mediaDevices.getUserMedia({ audio: plain });
@@ -97,27 +102,44 @@ export function InputMenu() {
   const on = source.value !== "off";
   return (
     <span class="group input">
-      <button aria-pressed={on} aria-expanded={opened.value} onClick={() => (on ? endInput() : (opened.value = !opened.value))}
-        title={on ? `${named.value} is sent to the server's input; a click ends it` : "This browser's microphone or a file as the server's input"}>
+      <button
+        aria-pressed={on}
+        aria-expanded={opened.value}
+        onClick={() => (on ? endInput() : (opened.value = !opened.value))}
+        title={
+          on
+            ? `${named.value} is sent to the server's input; a click ends it`
+            : "This browser's microphone or a file as the server's input"
+        }>
         {source.value === "microphone" ? "Mic on" : source.value === "file" ? "File on" : on ? "…" : "Input"}
       </button>
       {opened.value && !on && (
-        <span class="menu" onClick={() => (opened.value = false)} onKeyDown={(event) => {
-          if (event.key === "Escape") {
-            opened.value = false;
-            event.stopPropagation();
-          }
-        }}>
+        <span
+          class="menu"
+          onClick={() => (opened.value = false)}
+          onKeyDown={(event) => {
+            if (event.key === "Escape") {
+              opened.value = false;
+              event.stopPropagation();
+            }
+          }}>
           <button onClick={() => void microphone()}>Microphone</button>
           <button onClick={() => field.current?.click()}>File…</button>
           <small>or drop a file anywhere. Use headphones: the microphone hears the loudspeaker.</small>
         </span>
       )}
-      <input ref={field} type="file" accept="audio/*" hidden aria-label="A sound file as input" onChange={(event) => {
-        const file = event.currentTarget.files?.[0];
-        if (file) void playFile(file);
-        event.currentTarget.value = "";
-      }} />
+      <input
+        ref={field}
+        type="file"
+        accept="audio/*"
+        hidden
+        aria-label="A sound file as input"
+        onChange={(event) => {
+          const file = event.currentTarget.files?.[0];
+          if (file) void playFile(file);
+          event.currentTarget.value = "";
+        }}
+      />
     </span>
   );
 }

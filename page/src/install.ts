@@ -12,7 +12,8 @@ export async function install(): Promise<void> {
   const before = workers.controller;
   try {
     const kept = await workers.register(ADDRESS, { scope: "/" });
-    if (before) workers.addEventListener("controllerchange", () => say("There is a newer page: the next load has it.", false));
+    if (before)
+      workers.addEventListener("controllerchange", () => say("There is a newer page: the next load has it.", false));
     // a page that stays open for days looks for a newer one whenever the server is back
     let open = connection.peek() === "open";
     effect(() => {

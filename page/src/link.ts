@@ -1,10 +1,34 @@
 // The page's connection: what changes comes in, OSC messages go out; reconnected when it is lost.
 import { signal } from "@preact/signals";
-import {
-  ahead, bpm, clock, cued, endNotes, learning, log, machines, mappings, meters, noteAt, noteOff, noteOn, passBeat,
-  patches, playing, say, sets, status, takeGraph, takeStatus, value, type Graph, type Machine, type Mapping, type Value,
-} from "./model";
 import type { Get } from "./api";
+import {
+  ahead,
+  bpm,
+  clock,
+  cued,
+  endNotes,
+  type Graph,
+  learning,
+  log,
+  type Machine,
+  type Mapping,
+  machines,
+  mappings,
+  meters,
+  noteAt,
+  noteOff,
+  noteOn,
+  passBeat,
+  patches,
+  playing,
+  say,
+  sets,
+  status,
+  takeGraph,
+  takeStatus,
+  type Value,
+  value,
+} from "./model";
 
 export type Connection = "connecting" | "open" | "lost" | "token";
 export const connection = signal<Connection>("connecting");
@@ -208,7 +232,8 @@ function take(frame: Frame): void {
     seenChanges = changes;
   }
   passBeat();
-  for (const [beat, note, velocity, channel, node] of frame.notes ?? []) noteAt({ beat, note, velocity, channel, node });
+  for (const [beat, note, velocity, channel, node] of frame.notes ?? [])
+    noteAt({ beat, note, velocity, channel, node });
   for (const [name, part] of Object.entries(frame)) parts.get(name)?.(part);
   for (const event of frame.events ?? []) happened(event);
   if (frame.reply) answered(frame.reply);

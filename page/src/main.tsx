@@ -3,23 +3,23 @@ import { render } from "preact";
 import { useRef } from "preact/hooks";
 import { report, show, shown } from "./audio";
 import { Code } from "./code/view";
-import { Controls } from "./controls";
-import { Cues } from "./cues";
-import { Sound } from "./drawings";
 import { Files } from "./files/view";
 import { Header } from "./header";
 import { acceptDrops, microphone } from "./input";
 import { install } from "./install";
+import { Controls } from "./instrument/controls";
+import { Cues } from "./instrument/cues";
+import { Sound } from "./instrument/drawings";
+import { PatchGraph } from "./instrument/patch";
+import { key, Piano } from "./instrument/piano";
+import { Roll } from "./instrument/roll";
+import { SetList } from "./instrument/setlist";
+import { Log, Scenes, Server } from "./instrument/side";
+import { Surfaces } from "./instrument/surfaces";
 import { Library } from "./library/view";
 import { connect, connection, panic, panics, send, useToken } from "./link";
 import { ahead, graph, meters, notes, takesNotes } from "./model";
-import { PatchGraph } from "./patch";
-import { Piano, key } from "./piano";
-import { Roll } from "./roll";
 import { room } from "./rooms";
-import { SetList } from "./setlist";
-import { Log, Scenes, Server } from "./side";
-import { Surfaces } from "./surfaces";
 
 const TABS = ["Patch", "Controls", "Sound", "Play"] as const;
 const tab = signal<(typeof TABS)[number]>("Patch");
@@ -84,11 +84,12 @@ function Token() {
       onSubmit={(event) => {
         event.preventDefault();
         useToken(field.current!.value.trim());
-      }}
-    >
+      }}>
       <h1>Antiphon</h1>
-      <p>This server is open to the network, so it needs its token: the file <code>token</code> in the configuration
-        folder of the machine it runs on.</p>
+      <p>
+        This server is open to the network, so it needs its token: the file <code>token</code> in the configuration
+        folder of the machine it runs on.
+      </p>
       <label>
         Token <input ref={field} type="password" autocomplete="off" />
       </label>

@@ -1,6 +1,7 @@
 // What the server says of the patch, and the page's copies of values, meters and events.
+
+import { batch, computed, type Signal, signal } from "@preact/signals";
 import type * as api from "./api";
-import { batch, computed, signal, type Signal } from "@preact/signals";
 
 export type Value = number | string | boolean | null;
 export type Kind = api.Param["kind"];
@@ -98,7 +99,10 @@ export function beatNow(): number {
 
 /** The share of a block's time that each node takes in the engine, by name. */
 export const loads = computed(
-  () => new Map<string, number>((status.value.nodes ?? []).map((one: { name: string; load?: number }) => [one.name, one.load ?? 0])),
+  () =>
+    new Map<string, number>(
+      (status.value.nodes ?? []).map((one: { name: string; load?: number }) => [one.name, one.load ?? 0]),
+    ),
 );
 export const node = computed(() => graph.value?.nodes.find((one) => one.name === selected.value) ?? null);
 export const takesNotes = computed(

@@ -26,7 +26,12 @@ export function colours(): Palette {
   const style = getComputedStyle(document.documentElement);
   const of = (name: string) => style.getPropertyValue(`--${name}`).trim();
   palette = {
-    ink: of("ink"), soft: of("soft"), line: of("line"), warm: of("warm"), cool: of("cool"), raised: of("raised"),
+    ink: of("ink"),
+    soft: of("soft"),
+    line: of("line"),
+    warm: of("warm"),
+    cool: of("cool"),
+    raised: of("raised"),
   };
   return palette;
 }

@@ -8,4 +8,8 @@ from antiphon.api import Register, hookimpl
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `accompany`."""
-    register("accompany", "antiphon_accompany.processor:Accompany", "Plays piano under a melody, in several styles.")
+    register(
+        "accompany",
+        "antiphon_accompany.processor:Accompany",
+        "Accompaniment: plays piano chords under a melody, in several styles.",
+    )

@@ -28,7 +28,7 @@ def absolute(chord: int, tonic: int) -> int:
 
 
 def label(chord: int) -> str:
-    """As chord annotations write it: "C:maj", "A:min"."""
+    """Name of a chord in the notation of annotations: "C:maj", "A:min"."""
     return f"{FLAT_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}"
 
 

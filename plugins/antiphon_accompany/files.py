@@ -15,7 +15,7 @@ from antiphon_accompany.harmony import HarmonyTracker
 from antiphon_accompany.melody import Melody
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.processor import Accompany
-from antiphon_accompany.tables import installed
+from antiphon_accompany.tables import installed_tables
 
 TICKS = 480
 """Frames of a beat; notes are rounded to them."""
@@ -146,7 +146,7 @@ def first_bar(notes: Sequence[BeatNote], meter: int) -> int:
     """The beat, 0 to below `meter`, on which bars most likely begin, by the chords that fit the melody."""
     beats = math.ceil(max(note.end for note in notes))
     melody = melody_of(notes, beats)
-    tracker = HarmonyTracker(installed(), meter, phases=(1.0 / meter,) * meter)
+    tracker = HarmonyTracker(installed_tables(), meter, phases=(1.0 / meter,) * meter)
     for beat in range(beats):
         tracker.add_beat(melody, beat)
     return tracker.phase

@@ -64,7 +64,7 @@ def features(melody: Melody, beat: int, known: int) -> F32:
     return np.minimum(windows, CAP) if ahead else windows
 
 
-def turned(seen: F32) -> F32:
+def features_by_tonic(seen: F32) -> F32:
     """The features relative to each of twelve tonics, and a constant 1: `[12, groups * 12 + 1]`."""
     rows = np.ones((12, seen.size + 1), np.float32)
     rows[:, :-1] = seen[:, _ROLL].transpose(1, 0, 2).reshape(12, -1)
@@ -167,7 +167,7 @@ class HarmonyTracker:
         if whole is not None:
             return whole
         tables = (self._around if known > 0 else self._past)[beat % self.meter]
-        score: F32 = turned(features(melody, beat, known)) @ tables
+        score: F32 = features_by_tonic(features(melody, beat, known)) @ tables
         score += self._own
         score -= score.max(axis=3, keepdims=True)
         score -= np.log(np.exp(score).sum(axis=3, keepdims=True))

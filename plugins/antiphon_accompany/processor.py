@@ -11,7 +11,7 @@ from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
 from antiphon_accompany.player import Pianist, PianistSettings, Struck
 from antiphon_accompany.styles import STYLES
-from antiphon_accompany.tables import installed
+from antiphon_accompany.tables import installed_tables
 
 _EARLY = 1e-6
 """Frames of tolerance for the rounding of a beat's frame."""
@@ -32,14 +32,14 @@ class Accompany(Processor):
     on_files = FileUse("antiphon_accompany.jobs:run", beside=("report",))
     params = (
         Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
-        Param("density", default=0.5, low=0.0, high=1.0, doc="Notes: 0.5 is a pianist's, 1 over twice as many."),
-        Param("register", "int", 0, -24, 24, unit="semitones", doc="Moves both hands."),
+        Param("density", default=0.5, low=0.0, high=1.0, doc="Note density: 0.5 is a pianist's, 1 over twice as many."),
+        Param("register", "int", 0, -24, 24, unit="semitones", doc="Transposes both hands."),
         Param("key", "choice", "auto", choices=("auto", *KEYS), doc="A fixed key; auto estimates it."),
-        Param("meter", "int", 4, 2, 7, unit="beats", doc="In a bar; bars begin at whole multiples of it."),
+        Param("meter", "int", 4, 2, 7, unit="beats", doc="Beats of a bar; bars begin at whole multiples of it."),
         Param("humanise", default=0.5, low=0.0, high=1.0, doc="Variation of velocity; timing is not changed."),
         Param("patience", "int", 8, 1, 64, unit="bars", doc="Live: bars played on without a melody."),
         Param("lookahead", "int", 8, 0, 16, unit="bars", doc="In files: melody used ahead of the beat."),
-        Param("seed", "int", 1, 0, 65535, doc="Of the random choices."),
+        Param("seed", "int", 1, 0, 65535, doc="Random seed."),
         Param(
             "chord",
             "int",
@@ -55,7 +55,7 @@ class Accompany(Processor):
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
-        self._tables = installed()
+        self._tables = installed_tables()
         self._player = Pianist()
         self._manner = PianistSettings()
         self._melody = Melody()

@@ -43,7 +43,7 @@ class HarmonyTables:
 
     @classmethod
     def of(cls, arrays: dict[str, NDArray[Any]]) -> HarmonyTables:
-        """Of arrays by name, in any precision. `ModelError` when they are not these tables."""
+        """Makes tables of arrays by name, in any precision. Raises `ModelError` where they are not these tables."""
         shapes: dict[str, tuple[int, ...]] = {"first": (2, 24), "next": (4, 2, 24, 24), "heard": (2, 24, 24)}
         shapes |= {
             "past": (4, 2, _groups(PAST) * 12 + 1, 24),
@@ -66,7 +66,7 @@ def beside(first: int, last: int) -> bool:
 
 
 @cache
-def installed() -> HarmonyTables:
+def installed_tables() -> HarmonyTables:
     """The installed tables; the defaults, with a warning, where they are missing or changed."""
     try:
         return HarmonyTables.of(read_weights(MODEL))

@@ -8,7 +8,11 @@ from antiphon.api import Register, hookimpl
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers the node."""
-    register("classify", "antiphon_classify.processor:Classify", "Says what the sound most likely is, once a second.")
+    register(
+        "classify",
+        "antiphon_classify.processor:Classify",
+        "Classifies the sound by genre, instrument or tag, once a second.",
+    )
 
 
 @hookimpl

@@ -43,7 +43,7 @@ class Instruments(Classifier):
 
     @property
     def thresholds(self) -> F64:
-        """Of each label the probability from which it counts as present."""
+        """Threshold of each label: the probability from which it counts as present."""
         return np.asarray(self.details["thresholds"], np.float64)
 
     def probabilities(self, logits: F32) -> F64:
@@ -51,10 +51,10 @@ class Instruments(Classifier):
         return np.asarray(1.0 / (1.0 + np.exp(-logits.astype(np.float64) / float(self.details["temperature"]))))
 
     def values(self, logits: F32, embedding: F32) -> Mapping[str, Any]:
-        odds = self.probabilities(joined(logits))
+        odds = self.probabilities(join_logits(logits))
         voices = self.probabilities(logits)[:, self.labels.index(VOICE)]
         return {
-            "instruments": ranked(self.labels, odds, self.thresholds),
+            "instruments": rank_labels(self.labels, odds, self.thresholds),
             "voice": float((voices >= self.thresholds[self.labels.index(VOICE)]).mean()),
         }
 
@@ -76,8 +76,8 @@ class InstrumentsRun(ClassifierRun):
         return {**found, "instrument_spans": self._spans()} if self._embeddings else found
 
     def probabilities(self) -> F64 | None:
-        """Of each label, for the whole sound, behind `result`; None for a silent one."""
-        return self._instruments.probabilities(joined(self._logits())) if self._embeddings else None
+        """Probabilities of the labels for the whole sound, after `result`; None for a silent one."""
+        return self._instruments.probabilities(join_logits(self._logits())) if self._embeddings else None
 
     def _logits(self) -> F32:
         return self._instruments.network.logits_of(np.concatenate(self._embeddings))
@@ -96,7 +96,7 @@ class InstrumentsRun(ClassifierRun):
         super()._classify(excerpts)
 
 
-def joined(logits: F32) -> F32:
+def join_logits(logits: F32) -> F32:
     """The logits of a sound by those of its excerpts: of each label the mean of its strongest ones.
 
     Args:
@@ -109,7 +109,7 @@ def joined(logits: F32) -> F32:
     return np.asarray(np.sort(logits, axis=0)[-count:].mean(axis=0), np.float32)
 
 
-def ranked(labels: Sequence[str], odds: F64, thresholds: F64) -> list[tuple[str, float]]:
+def rank_labels(labels: Sequence[str], odds: F64, thresholds: F64) -> list[tuple[str, float]]:
     """Labels above their thresholds, the most likely first, and below these the most likely others up to `SHOWN`."""
     order = sorted(range(len(labels)), key=lambda n: (odds[n] < thresholds[n], -odds[n]))
     count = max(SHOWN, int((odds >= thresholds).sum()))
@@ -122,7 +122,7 @@ def spans(odds: F64, starts: F64, seconds: float, instruments: Instruments) -> l
     Args:
         odds: `[excerpts, labels]`, in order; 0 where an excerpt is silent.
         starts: `[excerpts]`, in seconds; an excerpt lasts until the next one begins.
-        seconds: Of the sound.
+        seconds: Seconds of the sound.
         instruments: Names the labels and their thresholds.
 
     Returns:

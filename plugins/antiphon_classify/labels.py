@@ -43,6 +43,6 @@ def of_count(values: Sequence[float], count: int) -> float:
 
     Args:
         values: For 1, 2, … excerpts; the last one holds for more.
-        count: Of the excerpts, 1 or more.
+        count: Count of the excerpts, 1 or more.
     """
     return float(values[min(count, len(values)) - 1])

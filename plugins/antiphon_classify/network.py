@@ -61,7 +61,7 @@ class ClassifierNetwork:
         arrays: By name: `mean`, `deviation` `[bands]`; `convN.weight` `[out, in, 3, 3]` (frames, then bands) and
             `convN.bias` for N from 0; `hidden.weight` `[units, features]`, `hidden.bias`, `labels.weight` and
             `labels.bias`.
-        name: Of the model, for messages.
+        name: Name of the model, for messages.
 
     Raises:
         ModelError: An array is missing, or their shapes do not fit.
@@ -88,7 +88,7 @@ class ClassifierNetwork:
         return 2 ** len(self._layers), len(self._mean)
 
     def logits(self, mel: F32) -> F32:
-        """What the network gives for excerpts.
+        """Logits of excerpts.
 
         Args:
             mel: float32 `[excerpts, frames, bands]` in dB, of any level.

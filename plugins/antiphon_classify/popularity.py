@@ -1,4 +1,4 @@
-"""How popular a sound would be with a made audience, and how far off that may be.
+"""How popular a sound would be with a simulated audience, and how far off that may be.
 
 The audience is computed (`antiphon_models.classify.popularity.audience`): no person has voted. It foresees no hits.
 """
@@ -56,11 +56,11 @@ class PopularityNetwork:
     def popularity(self, segments: F32) -> float:
         """What the audience would give a sound, 0 to 1; segments as for `attributes`."""
         a = self._arrays
-        row = (curved(self.attributes(segments)[None]) - a["centre"]) / a["scale"]
+        row = (with_squares(self.attributes(segments)[None]) - a["centre"]) / a["scale"]
         return float(np.clip(a["taste"][0] + row[0] @ a["taste"][1:], 0.0, 1.0))
 
 
-def curved(attributes: F32) -> F32:
+def with_squares(attributes: F32) -> F32:
     """Attributes `[n, k]` and their squares: float32 `[n, 2 k]`."""
     return np.concatenate([attributes, attributes**2], axis=1)
 
@@ -69,7 +69,7 @@ class PopularityAnalysis(Analysis):
     """The analysis."""
 
     quantities = (
-        Quantity("popularity", "number", "", "The share of songs that a made audience would like less, 0 to 1."),
+        Quantity("popularity", "number", "", "The share of songs that a simulated audience would like less, 0 to 1."),
         Quantity("popularity_low", "number", "", "The lower end of the interval that holds 9 of 10 such sounds."),
         Quantity("popularity_high", "number", "", "The upper end of that interval."),
     )

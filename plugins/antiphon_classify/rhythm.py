@@ -74,7 +74,7 @@ class RhythmNetwork(ClassifierNetwork):
     Args:
         arrays: By name: `mean`, `deviation` `[features]`; `hidden0.weight` `[units, features]`, `hidden0.bias` and so
             on, `labels.weight` and `labels.bias`.
-        name: Of the model, for messages.
+        name: Name of the model, for messages.
 
     Raises:
         ModelError: An array is missing, or their shapes do not fit.
@@ -94,7 +94,7 @@ class RhythmNetwork(ClassifierNetwork):
         return self.embedding_of(np.concatenate(parts))
 
     def embedding_of(self, found: F32) -> F32:
-        """The same of features, float32 `[excerpts, features]`."""
+        """Embedding of features, float32 `[excerpts, features]`."""
         x = np.clip((found - self._mean) / self._deviation, -LIMIT, LIMIT)
         for weight, bias in self._dense:
             x = np.maximum(x @ weight + bias, 0.0)

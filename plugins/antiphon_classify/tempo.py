@@ -41,7 +41,7 @@ class TempoWords:
 
     Args:
         arrays: By name, `WEIGHT` and `BIAS`.
-        name: Of the model, for messages.
+        name: Name of the model, for messages.
 
     Raises:
         ModelError: An array is missing, or has another shape.

@@ -8,7 +8,11 @@ from antiphon.api import Register, hookimpl
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `denoise`."""
-    register("denoise", "antiphon_denoise.processor:Denoise", "Takes noise away: learned mask, gate or wavelets.")
+    register(
+        "denoise",
+        "antiphon_denoise.processor:Denoise",
+        "Noise reduction: learned mask, spectral gate, wavelets or autoencoder.",
+    )
 
 
 @hookimpl

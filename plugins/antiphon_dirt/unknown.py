@@ -15,7 +15,7 @@ OTHERS = "others"
 
 
 class UnknownSounds:
-    """What was asked for in vain.
+    """Names of sounds that were asked for and not found.
 
     Attributes:
         counts: How often, by name.

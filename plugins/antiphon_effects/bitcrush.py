@@ -40,9 +40,18 @@ class Bitcrush(Processor):
     """Holds samples `rate` times a second, each rounded to `bits`."""
 
     params = (
-        Param("bits", default=8.0, low=1.0, high=24.0, smooth=0.02, doc="Steps of 2 to the power of 1 - bits."),
         Param(
-            "rate", default=12000.0, low=100.0, high=192000.0, unit="Hz", warp="log", smooth=0.02, doc="Of the steps."
+            "bits", default=8.0, low=1.0, high=24.0, smooth=0.02, doc="Bit depth: steps of 2 to the power of 1 - bits."
+        ),
+        Param(
+            "rate",
+            default=12000.0,
+            low=100.0,
+            high=192000.0,
+            unit="Hz",
+            warp="log",
+            smooth=0.02,
+            doc="Reduced sample rate.",
         ),
     )
 

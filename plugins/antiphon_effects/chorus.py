@@ -17,10 +17,17 @@ class Chorus(Swept):
     longest = 0.07
     params = (
         *swing(0.6),
+        Param("delay", default=0.012, low=0.005, high=0.05, unit="s", warp="log", smooth=0.1, doc="Shortest delay."),
         Param(
-            "delay", default=0.012, low=0.005, high=0.05, unit="s", warp="log", smooth=0.1, doc="The least."
+            "depth", default=0.005, low=0.0, high=0.02, unit="s", smooth=0.1, doc="LFO depth: how far the delays vary."
         ),
-        Param("depth", default=0.005, low=0.0, high=0.02, unit="s", smooth=0.1, doc="How far the delays swing."),
-        Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="Of the voices in the whole; 1 is vibrato."),
-        Param("spread", default=0.5, low=0.0, high=1.0, smooth=0.1, doc="How far right swings after left."),
-    )  # fmt: skip
+        Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="Dry/wet mix; 1 is vibrato."),
+        Param(
+            "spread",
+            default=0.5,
+            low=0.0,
+            high=1.0,
+            smooth=0.1,
+            doc="LFO phase of right behind left; 1 is a whole period.",
+        ),
+    )

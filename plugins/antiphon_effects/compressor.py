@@ -28,9 +28,19 @@ _FAINT = 1e-6
 
 @kernel
 def effects_compressor(
-    x: Audio, side: Audio, y: Audio, source: f32p, threshold: f32p, ratio: f32p, knee: f32p, attack: f32p,
-    release: f32p, makeup: f32p, state: f64p, rate: f64,
-) -> None:  # fmt: skip
+    x: Audio,
+    side: Audio,
+    y: Audio,
+    source: f32p,
+    threshold: f32p,
+    ratio: f32p,
+    knee: f32p,
+    attack: f32p,
+    release: f32p,
+    makeup: f32p,
+    state: f64p,
+    rate: f64,
+) -> None:
     """y ← x, reduced where the detector's sound is above the threshold (dB)."""
     attack_at = f64(0.0)
     release_at = f64(0.0)
@@ -82,15 +92,39 @@ class Compressor(Processor):
     on_files = FileUse(changes=("level",))
     inputs = (AUDIO_IN, SIDE)
     params = (
-        Param("detector", "choice", "input", choices=("input", "side"), doc="Which sound sets the gain."),
-        Param("threshold", default=-20.0, low=-80.0, high=0.0, unit="dB", smooth=0.02, doc="Peak level from which on."),
-        Param("ratio", default=4.0, low=1.0, high=100.0, warp="log", smooth=0.02, doc="1 does nothing, 100 limits."),
-        Param("knee", default=6.0, low=0.0, high=36.0, unit="dB", smooth=0.02, doc="Width of the curve's bend."),
+        Param(
+            "detector",
+            "choice",
+            "input",
+            choices=("input", "side"),
+            doc="Which signal sets the gain: the input or the side chain.",
+        ),
+        Param(
+            "threshold",
+            default=-20.0,
+            low=-80.0,
+            high=0.0,
+            unit="dB",
+            smooth=0.02,
+            doc="Peak level above which the gain is reduced.",
+        ),
+        Param(
+            "ratio",
+            default=4.0,
+            low=1.0,
+            high=100.0,
+            warp="log",
+            smooth=0.02,
+            doc="Compression ratio: 1 does nothing, 100 limits.",
+        ),
+        Param(
+            "knee", default=6.0, low=0.0, high=36.0, unit="dB", smooth=0.02, doc="Width of the knee; 0 is a hard knee."
+        ),
         time_constant("attack", 0.005, 0.00005, 0.5, "Time constant of a rising reduction."),
         time_constant("release", 0.1, 0.005, 5.0, "Time constant of a falling reduction."),
         Param("makeup", default=0.0, low=-24.0, high=36.0, unit="dB", smooth=0.02, doc="Gain after the compressor."),
-        Param("reduction", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="The reduction now."),
-    )  # fmt: skip
+        Param("reduction", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="Gain reduction now."),
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
@@ -102,6 +136,16 @@ class Compressor(Processor):
     def step(self, io: IO) -> Step:
         x, side = io.audio_in
         return effects_compressor.step(
-            x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("ratio"), io.curve("knee"),
-            io.curve("attack"), io.curve("release"), io.curve("makeup"), self._state, self._rate,
-        ).reporting(reduction=(self._state, _CUT))  # fmt: skip
+            x,
+            side,
+            io.audio_out[0],
+            io.curve("detector"),
+            io.curve("threshold"),
+            io.curve("ratio"),
+            io.curve("knee"),
+            io.curve("attack"),
+            io.curve("release"),
+            io.curve("makeup"),
+            self._state,
+            self._rate,
+        ).reporting(reduction=(self._state, _CUT))

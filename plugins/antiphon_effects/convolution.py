@@ -126,7 +126,7 @@ class Partitions:
 
 
 class Convolution(Processor):
-    """Gives the sound the room, the cabinet or the filter whose answer to an impulse is in a file.
+    """Gives the sound the room, the cabinet or the filter by its impulse response (convolution reverb).
 
     Without a file the sound passes, a block later. Each channel is convolved with the same channel of the file, or with
     its only one.
@@ -135,8 +135,8 @@ class Convolution(Processor):
     on_files = FileUse(needs=("impulse",), tail=True)
     params = (
         Param("impulse", "file", "", doc="The impulse response, at most 20 s; without one the sound passes."),
-        Param("normalise", "switch", True, restart=True, doc="Keeps the level of a noise, whatever the file's."),
-        Param("level", default=0.0, low=-60.0, high=24.0, unit="dB", smooth=0.05, doc="Of what comes out."),
+        Param("normalise", "switch", True, restart=True, doc="Normalises the impulse response: noise keeps its level."),
+        Param("level", default=0.0, low=-60.0, high=24.0, unit="dB", smooth=0.05, doc="Output gain."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:

@@ -56,7 +56,7 @@ def effects_drive_curve(kind: i64, x: f64) -> f64:
 
 @kernel
 def effects_drive_first(kind: i64, x: f64) -> f64:
-    """Its antiderivative."""
+    """First antiderivative of the curve."""
     if kind == 1:
         return 0.5 * x * x if abs(x) < 1.0 else abs(x) - 0.5
     if kind == 2:
@@ -243,11 +243,11 @@ class Drive(Processor):
 
     on_files = FileUse(changes=("level",))
     params = (
-        Param("curve", "choice", "soft", choices=CURVES, doc="How it bends what is loud."),
+        Param("curve", "choice", "soft", choices=CURVES, doc="soft or hard clipping, or fold: a wave folder."),
         Param("drive", default=12.0, low=0.0, high=36.0, unit="dB", smooth=0.02, doc="Gain before the curve."),
         Param(
             "tone", default=OPEN, low=200.0, high=OPEN, unit="Hz", warp="log", smooth=0.02,
-            doc="Lowpass after it, 6 dB an octave; 20000 takes nothing away.",
+            doc="Low-pass after it, 6 dB an octave; 20000 is off.",
         ),
         Param("level", default=-3.0, low=-48.0, high=12.0, unit="dB", smooth=0.02, doc="Gain after it."),
     )  # fmt: skip

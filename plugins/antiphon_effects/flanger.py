@@ -18,9 +18,31 @@ class Flanger(Swept):
     on_files = FileUse(tail=True, changes=("time", "level"))
     params = (
         *swing(0.2),
-        Param("delay", default=0.0008, low=0.0001, high=0.01, unit="s", warp="log", smooth=0.1, doc="The least delay."),
-        Param("depth", default=0.004, low=0.0, high=0.015, unit="s", smooth=0.1, doc="How far the delay swings."),
-        Param("feedback", default=0.5, low=-0.95, high=0.95, smooth=0.02, doc="Sharpness; below 0 the odd peaks."),
-        Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="At 0.5 the notches are deepest."),
-        Param("spread", default=0.25, low=0.0, high=1.0, smooth=0.1, doc="How far right swings after left."),
+        Param("delay", default=0.0008, low=0.0001, high=0.01, unit="s", warp="log", smooth=0.1, doc="Shortest delay."),
+        Param(
+            "depth",
+            default=0.004,
+            low=0.0,
+            high=0.015,
+            unit="s",
+            smooth=0.1,
+            doc="LFO depth: how far the delay varies.",
+        ),
+        Param(
+            "feedback",
+            default=0.5,
+            low=-0.95,
+            high=0.95,
+            smooth=0.02,
+            doc="Feedback (resonance); below 0 inverted, for the odd peaks.",
+        ),
+        Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="Dry/wet mix; at 0.5 the notches are deepest."),
+        Param(
+            "spread",
+            default=0.25,
+            low=0.0,
+            high=1.0,
+            smooth=0.1,
+            doc="LFO phase of right behind left; 1 is a whole period.",
+        ),
     )

@@ -48,9 +48,9 @@ class Freeze(Processor):
     split = True
     on_files = FileUse(tail=True)
     params = (
-        Param("hold", "switch", False, doc="Holds the sound of this moment."),
-        Param("level", default=1.0, low=0.0, high=2.0, smooth=0.02, doc="Of what is held."),
-        Param("through", default=1.0, low=0.0, high=1.0, smooth=0.02, doc="Of the sound itself."),
+        Param("hold", "switch", False, doc="Freezes the sound of this moment."),
+        Param("level", default=1.0, low=0.0, high=2.0, smooth=0.02, doc="Level of the frozen sound."),
+        Param("through", default=1.0, low=0.0, high=1.0, smooth=0.02, doc="Level of the dry input."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

@@ -31,9 +31,20 @@ _LEVEL, _GAIN, _OPEN, _HOLD, _SIZE = 0, 1, 2, 3, 4
 
 @kernel
 def effects_gate(
-    x: Audio, side: Audio, y: Audio, source: f32p, threshold: f32p, hysteresis: f32p, attack: f32p, hold: f32p,
-    release: f32p, low: f32p, state: f64p, detector: f64, rate: f64,
-) -> None:  # fmt: skip
+    x: Audio,
+    side: Audio,
+    y: Audio,
+    source: f32p,
+    threshold: f32p,
+    hysteresis: f32p,
+    attack: f32p,
+    hold: f32p,
+    release: f32p,
+    low: f32p,
+    state: f64p,
+    detector: f64,
+    rate: f64,
+) -> None:
     """y ← x while the detector's sound is above the threshold (dB), else x lowered by `low` dB."""
     attack_at = f64(0.0)
     release_at = f64(0.0)
@@ -80,15 +91,37 @@ class Gate(Processor):
 
     inputs = (AUDIO_IN, Port("side"))
     params = (
-        Param("detector", "choice", "input", choices=("input", "side"), doc="Which sound opens it."),
+        Param(
+            "detector",
+            "choice",
+            "input",
+            choices=("input", "side"),
+            doc="Which signal opens it: the input or the side chain.",
+        ),
         Param("threshold", default=-45.0, low=-90.0, high=0.0, unit="dB", smooth=0.02, doc="Peak level that opens it."),
-        Param("hysteresis", default=6.0, low=0.0, high=24.0, unit="dB", smooth=0.02, doc="So far below it closes."),
+        Param(
+            "hysteresis",
+            default=6.0,
+            low=0.0,
+            high=24.0,
+            unit="dB",
+            smooth=0.02,
+            doc="It closes this far below the threshold.",
+        ),
         time_constant("attack", 0.001, 0.00005, 0.5, "Time constant of opening."),
-        Param("hold", default=0.05, low=0.0, high=2.0, unit="s", smooth=0.02, doc="Stays open for so long."),
+        Param("hold", default=0.05, low=0.0, high=2.0, unit="s", smooth=0.02, doc="Time for which it stays open."),
         time_constant("release", 0.05, 0.001, 5.0, "Time constant of closing."),
-        Param("range", default=CLOSED, low=CLOSED, high=0.0, unit="dB", smooth=0.02, doc="Closed; -90 is silence."),
+        Param(
+            "range",
+            default=CLOSED,
+            low=CLOSED,
+            high=0.0,
+            unit="dB",
+            smooth=0.02,
+            doc="Gain while closed; -90 is silence.",
+        ),
         Param("open", "switch", False, readonly=True, doc="Whether it is open now."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
@@ -101,7 +134,17 @@ class Gate(Processor):
     def step(self, io: IO) -> Step:
         x, side = io.audio_in
         return effects_gate.step(
-            x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("hysteresis"),
-            io.curve("attack"), io.curve("hold"), io.curve("release"), io.curve("range"), self._state, self._detector,
+            x,
+            side,
+            io.audio_out[0],
+            io.curve("detector"),
+            io.curve("threshold"),
+            io.curve("hysteresis"),
+            io.curve("attack"),
+            io.curve("hold"),
+            io.curve("release"),
+            io.curve("range"),
+            self._state,
+            self._detector,
             self._rate,
-        ).reporting(open=(self._state, _OPEN))  # fmt: skip
+        ).reporting(open=(self._state, _OPEN))

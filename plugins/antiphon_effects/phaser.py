@@ -76,13 +76,35 @@ class Phaser(Processor):
     params = (
         *swing(0.4),
         Param(
-            "centre", default=800.0, low=50.0, high=8000.0, unit="Hz", warp="log", smooth=0.02, doc="Of the sections."
+            "centre",
+            default=800.0,
+            low=50.0,
+            high=8000.0,
+            unit="Hz",
+            warp="log",
+            smooth=0.02,
+            doc="Centre frequency of the sweep.",
         ),
-        Param("depth", default=1.5, low=0.0, high=4.0, unit="octaves", smooth=0.05, doc="How far it moves either way."),
-        Param("stages", "int", 6, low=2, high=MOST, doc="Allpass sections."),
-        Param("feedback", default=0.3, low=-0.95, high=0.95, smooth=0.02, doc="Sharpness."),
-        Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="At 0.5 the notches are deepest."),
-        Param("spread", default=0.25, low=0.0, high=1.0, smooth=0.1, doc="How far right moves after left."),
+        Param(
+            "depth",
+            default=1.5,
+            low=0.0,
+            high=4.0,
+            unit="octaves",
+            smooth=0.05,
+            doc="LFO depth: how far it sweeps up and down.",
+        ),
+        Param("stages", "int", 6, low=2, high=MOST, doc="Number of allpass stages."),
+        Param("feedback", default=0.3, low=-0.95, high=0.95, smooth=0.02, doc="Feedback (resonance)."),
+        Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="Dry/wet mix; at 0.5 the notches are deepest."),
+        Param(
+            "spread",
+            default=0.25,
+            low=0.0,
+            high=1.0,
+            smooth=0.1,
+            doc="LFO phase of right behind left; 1 is a whole period.",
+        ),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

@@ -129,7 +129,7 @@ class PhaseSpectra:
         now: The spectrum taken last, `[channels, 2 bins]`, real and imaginary in turn.
         before: The one a hop before it.
         target: The spectrum that becomes sound, of the same shape.
-        power: Of each bin, over all channels, of the spectrum of now.
+        power: Power of each bin, over all channels, of the spectrum of now.
         edges: The first bin of each peak's, and after the last peak's the number of bins.
         peaks: The bins of the peaks.
         output: The sound that has become ready, `[channels, hop]`.

@@ -33,9 +33,23 @@ _LAG, _SLOW, _FAST, _FILTERS = 0, 1, 2, 3
 
 @kernel
 def effects_pingpong(
-    x: Audio, y: Audio, time: f32p, beats: f32p, feedback: f32p, cross: f32p, low: f32p, high: f32p, flutter: f32p,
-    ring: f32p, mask: i64, state: f64p, per_beat: f64, glide: f64, ages: i64p, rate: f64,
-) -> None:  # fmt: skip
+    x: Audio,
+    y: Audio,
+    time: f32p,
+    beats: f32p,
+    feedback: f32p,
+    cross: f32p,
+    low: f32p,
+    high: f32p,
+    flutter: f32p,
+    ring: f32p,
+    mask: i64,
+    state: f64p,
+    per_beat: f64,
+    glide: f64,
+    ages: i64p,
+    rate: f64,
+) -> None:
     """y ← the echoes of x. per_beat: frames of a beat. ring: `mask` + 1 frames a channel."""
     age = ages[0]
     span = mask + 1
@@ -97,14 +111,46 @@ class Pingpong(Processor):
 
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))
     params = (
-        Param("beats", default=0.75, low=0.0, high=16.0, unit="beats", doc="From echo to echo; 0 goes by `time`."),
-        Param("time", default=0.4, low=0.005, high=LONGEST, unit="s", warp="log", doc="The same, at `beats` 0."),
-        Param("feedback", default=0.5, low=0.0, high=1.1, smooth=0.02, doc="Above 1 it grows to the tape's limit."),
-        Param("cross", default=1.0, low=0.0, high=1.0, smooth=0.05, doc="1 goes from side to side, 0 stays."),
-        Param("lowcut", default=120.0, low=10.0, high=2000.0, unit="Hz", warp="log", smooth=0.02, doc="Of each echo."),
-        Param("highcut", default=6000.0, low=200.0, high=2e4, unit="Hz", warp="log", smooth=0.02, doc="Of each echo."),
-        Param("flutter", default=0.2, low=0.0, high=1.0, smooth=0.05, doc="How unevenly the tape runs."),
-    )  # fmt: skip
+        Param("beats", default=0.75, low=0.0, high=16.0, unit="beats", doc="Delay time in beats; 0 uses `time`."),
+        Param("time", default=0.4, low=0.005, high=LONGEST, unit="s", warp="log", doc="Delay time, at `beats` 0."),
+        Param(
+            "feedback",
+            default=0.5,
+            low=0.0,
+            high=1.1,
+            smooth=0.02,
+            doc="Feedback; above 1 the echoes grow to the tape's saturation.",
+        ),
+        Param(
+            "cross",
+            default=1.0,
+            low=0.0,
+            high=1.0,
+            smooth=0.05,
+            doc="Cross feedback: 1 is ping-pong, 0 keeps the sides apart.",
+        ),
+        Param(
+            "lowcut",
+            default=120.0,
+            low=10.0,
+            high=2000.0,
+            unit="Hz",
+            warp="log",
+            smooth=0.02,
+            doc="High-pass of each echo.",
+        ),
+        Param(
+            "highcut",
+            default=6000.0,
+            low=200.0,
+            high=2e4,
+            unit="Hz",
+            warp="log",
+            smooth=0.02,
+            doc="Low-pass of each echo.",
+        ),
+        Param("flutter", default=0.2, low=0.0, high=1.0, smooth=0.05, doc="Tape wow and flutter."),
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
@@ -121,7 +167,20 @@ class Pingpong(Processor):
 
     def step(self, io: IO) -> Step:
         return effects_pingpong.step(
-            io.audio_in[0], io.audio_out[0], io.curve("time"), io.curve("beats"), io.curve("feedback"),
-            io.curve("cross"), io.curve("lowcut"), io.curve("highcut"), io.curve("flutter"), self._ring, self._mask,
-            self._state, io.time.frames_per_beat(self._rate), self._glide, self._age, self._rate,
-        )  # fmt: skip
+            io.audio_in[0],
+            io.audio_out[0],
+            io.curve("time"),
+            io.curve("beats"),
+            io.curve("feedback"),
+            io.curve("cross"),
+            io.curve("lowcut"),
+            io.curve("highcut"),
+            io.curve("flutter"),
+            self._ring,
+            self._mask,
+            self._state,
+            io.time.frames_per_beat(self._rate),
+            self._glide,
+            self._age,
+            self._rate,
+        )

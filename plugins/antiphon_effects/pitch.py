@@ -31,9 +31,18 @@ MOST = 8.0
 
 @kernel
 def effects_shift(
-    now: Audio, before: Audio, target: Audio, edges: i64p, peaks: i64p, count: i64, turns: f64p, envelope: f32p,
-    formants: i64, ratio: f64, hop: i64,
-) -> None:  # fmt: skip
+    now: Audio,
+    before: Audio,
+    target: Audio,
+    edges: i64p,
+    peaks: i64p,
+    count: i64,
+    turns: f64p,
+    envelope: f32p,
+    formants: i64,
+    ratio: f64,
+    hop: i64,
+) -> None:
     """target ← now with every peak at `ratio` of its frequency. turns: the angle by which each bin's peak is turned."""
     bins = now.frames // 2
     size = 2 * (bins - 1)
@@ -79,9 +88,18 @@ def effects_shift(
 
 @kernel
 def effects_shift_frames(
-    x: Audio, y: Audio, first: i64, count: i64, output: Audio, at: i64, past: Audio, mask: i64, age: i64, latency: i64,
+    x: Audio,
+    y: Audio,
+    first: i64,
+    count: i64,
+    output: Audio,
+    at: i64,
+    past: Audio,
+    mask: i64,
+    age: i64,
+    latency: i64,
     mix: f32p,
-) -> None:  # fmt: skip
+) -> None:
     """Frames of y ← what is ready and x `latency` frames before, mixed; x is written to `past`."""
     for c in range(y.channels):
         for n in range(first, first + count):
@@ -94,15 +112,27 @@ class Pitch(Processor):
     """Higher or lower by `semitones` and `cents`, at the same speed. A new pitch is reached within a window."""
 
     params = (
-        Param("semitones", default=0.0, low=-24.0, high=24.0, unit="semitones", smooth=0.03, doc="Pitch up or down."),
-        Param("cents", default=0.0, low=-100.0, high=100.0, unit="cents", smooth=0.03, doc="Finer, added to it."),
-        Param("mix", default=1.0, low=0.0, high=1.0, smooth=0.02, doc="Of the shifted in the whole: less for harmony."),
-        Param("formants", "switch", False, doc="Keeps the vowel of a voice where its pitch moves."),
         Param(
-            "window", "choice", "long", choices=tuple(WINDOWS), restart=True,
-            doc="long: chords and low notes; short: half the latency.",
+            "semitones",
+            default=0.0,
+            low=-24.0,
+            high=24.0,
+            unit="semitones",
+            smooth=0.03,
+            doc="Transposition, up or down.",
         ),
-    )  # fmt: skip
+        Param("cents", default=0.0, low=-100.0, high=100.0, unit="cents", smooth=0.03, doc="Fine tuning, added to it."),
+        Param("mix", default=1.0, low=0.0, high=1.0, smooth=0.02, doc="Dry/wet mix; less than 1 for harmony."),
+        Param("formants", "switch", False, doc="Preserves formants: a voice keeps its vowels."),
+        Param(
+            "window",
+            "choice",
+            "long",
+            choices=tuple(WINDOWS),
+            restart=True,
+            doc="FFT window: long for chords and low notes; short has half the latency.",
+        ),
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._run = effects_shift_frames.caller()
@@ -148,9 +178,18 @@ class Pitch(Processor):
         if formants:
             self._trace()
         effects_shift(
-            spectra.now, spectra.before, spectra.target, spectra.edges, spectra.peaks, count, self._turns,
-            self._envelope, int(formants), ratio, spectra.hop,
-        )  # fmt: skip
+            spectra.now,
+            spectra.before,
+            spectra.target,
+            spectra.edges,
+            spectra.peaks,
+            count,
+            self._turns,
+            self._envelope,
+            int(formants),
+            ratio,
+            spectra.hop,
+        )
         spectra.give()
 
     def _trace(self) -> None:

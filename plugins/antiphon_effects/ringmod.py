@@ -43,7 +43,14 @@ class Ringmod(Processor):
     params = (
         Param("source", "choice", "sine", choices=("sine", "carrier"), doc="A sine, or the input `carrier`."),
         Param(
-            "frequency", default=220.0, low=0.5, high=10000.0, unit="Hz", warp="log", smooth=0.02, doc="Of the sine."
+            "frequency",
+            default=220.0,
+            low=0.5,
+            high=10000.0,
+            unit="Hz",
+            warp="log",
+            smooth=0.02,
+            doc="Frequency of the sine.",
         ),
     )
 

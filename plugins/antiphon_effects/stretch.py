@@ -144,7 +144,7 @@ class Stretcher:
         Args:
             channels: Channels.
             rate: Hz.
-            seconds: Of input that is remembered, at least.
+            seconds: Seconds of input that is remembered, at least.
         """
         size = window_size(WINDOW, rate)
         self.spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
@@ -243,11 +243,11 @@ class Stretch(Processor):
     params = (
         Param(
             "factor", default=1.0, low=FACTORS[0], high=FACTORS[1], warp="log", smooth=0.03,
-            doc="2 lasts twice as long, at half the speed; below 1 catches up.",
+            doc="Stretch factor: 2 is half the speed; below 1 catches up.",
         ),
-        Param("buffer", default=8.0, low=0.5, high=LONGEST, unit="s", doc="Live: how far behind it may fall."),
-        Param("now", "trigger", doc="Live: returns to now."),
-        Param("behind", default=0.0, low=0.0, high=LONGEST, unit="s", readonly=True, doc="How far behind it is."),
+        Param("buffer", default=8.0, low=0.5, high=LONGEST, unit="s", doc="Live: longest lag behind the input."),
+        Param("now", "trigger", doc="Live: returns to the present."),
+        Param("behind", default=0.0, low=0.0, high=LONGEST, unit="s", readonly=True, doc="Lag behind the input."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:

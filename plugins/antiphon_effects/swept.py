@@ -112,6 +112,13 @@ class Swept(Processor):
 def swing(rate: float) -> tuple[Param, ...]:
     """The parameters of an oscillator, with its rate in Hz at first."""
     return (
-        Param("rate", default=rate, low=0.02, high=12.0, unit="Hz", warp="log", smooth=0.02, doc="Turns a second."),
-        Param("beats", default=0.0, low=0.0, high=64.0, unit="beats", doc="One turn in so many; 0 goes by `rate`."),
+        Param("rate", default=rate, low=0.02, high=12.0, unit="Hz", warp="log", smooth=0.02, doc="LFO rate."),
+        Param(
+            "beats",
+            default=0.0,
+            low=0.0,
+            high=64.0,
+            unit="beats",
+            doc="LFO period, in time with the beat; 0 uses `rate`.",
+        ),
     )

@@ -54,8 +54,8 @@ class Transient(Processor):
     """Turns attacks and what follows them up or down; both at 0 change no bit."""
 
     params = (
-        Param("attack", default=6.0, low=-24.0, high=24.0, unit="dB", smooth=0.02, doc="Gain while a note begins."),
-        Param("sustain", default=0.0, low=-24.0, high=24.0, unit="dB", smooth=0.02, doc="Gain while it dies away."),
+        Param("attack", default=6.0, low=-24.0, high=24.0, unit="dB", smooth=0.02, doc="Gain of the attack."),
+        Param("sustain", default=0.0, low=-24.0, high=24.0, unit="dB", smooth=0.02, doc="Gain of the sustain."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

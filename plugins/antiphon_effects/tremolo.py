@@ -52,11 +52,27 @@ class Tremolo(Processor):
 
     on_files = FileUse(changes=("level",))
     params = (
-        Param("shape", "choice", "sine", choices=SHAPES, doc="The wave of the level."),
-        Param("rate", default=5.0, low=0.05, high=40.0, unit="Hz", warp="log", smooth=0.02, doc="Turns a second."),
-        Param("beats", default=0.0, low=0.0, high=64.0, unit="beats", doc="One turn in so many; 0 goes by `rate`."),
-        Param("depth", default=0.6, low=0.0, high=1.0, smooth=0.02, doc="0 changes nothing, 1 goes to silence."),
-        Param("spread", default=0.0, low=0.0, high=1.0, smooth=0.02, doc="At 1 left is loud where right is soft."),
+        Param("shape", "choice", "sine", choices=SHAPES, doc="LFO waveform."),
+        Param("rate", default=5.0, low=0.05, high=40.0, unit="Hz", warp="log", smooth=0.02, doc="LFO rate."),
+        Param(
+            "beats",
+            default=0.0,
+            low=0.0,
+            high=64.0,
+            unit="beats",
+            doc="LFO period, in time with the beat; 0 uses `rate`.",
+        ),
+        Param(
+            "depth", default=0.6, low=0.0, high=1.0, smooth=0.02, doc="LFO depth: 0 changes nothing, 1 goes to silence."
+        ),
+        Param(
+            "spread",
+            default=0.0,
+            low=0.0,
+            high=1.0,
+            smooth=0.02,
+            doc="LFO phase between left and right; 1 is auto-pan.",
+        ),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

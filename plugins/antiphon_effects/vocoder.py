@@ -123,15 +123,27 @@ class Vocoder(Processor):
     on_files = FileUse(needs=("source",), changes=("time", "pitch", "level", "channels"))
     params = (
         Param(
-            "source", "choice", "saw", choices=("carrier", "saw"),
+            "source",
+            "choice",
+            "saw",
+            choices=("carrier", "saw"),
             doc="The input `carrier`, which a patch wires, or a saw of its own.",
         ),
-        Param("frequency", default=110.0, low=20.0, high=2000.0, unit="Hz", warp="log", smooth=0.02, doc="Of the saw."),
+        Param(
+            "frequency",
+            default=110.0,
+            low=20.0,
+            high=2000.0,
+            unit="Hz",
+            warp="log",
+            smooth=0.02,
+            doc="Frequency of the saw.",
+        ),
         Param("breath", default=0.05, low=0.0, high=1.0, smooth=0.02, doc="Noise in the carrier, for consonants."),
-        time_constant("attack", 0.005, 0.001, 0.5, "Time constant of rising bands."),
-        time_constant("release", 0.03, 0.002, 2.0, "Time constant of falling bands; long ones smear."),
-        Param("seed", "int", 1, low=0, high=9999, restart=True, doc="Of the noise."),
-    )  # fmt: skip
+        time_constant("attack", 0.005, 0.001, 0.5, "Attack of the band envelopes."),
+        time_constant("release", 0.03, 0.002, 2.0, "Release of the band envelopes; long ones smear."),
+        Param("seed", "int", 1, low=0, high=9999, restart=True, doc="Random seed of the noise."),
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
@@ -158,10 +170,26 @@ class Vocoder(Processor):
         x, carrier = io.audio_in
         made = self._carrier if io.frames == self._carrier.shape[1] else self._carrier[:, : io.frames]
         carry = effects_carrier.step(
-            carrier, made, io.curve("source"), io.curve("frequency"), io.curve("breath"), self._own, self._dice,
-            self._slide, self._rate,
-        )  # fmt: skip
-        return carry.then(effects_vocoder.step(
-            x, made, io.audio_out[0], io.curve("attack"), io.curve("release"), self._state, self._tables, self._width,
+            carrier,
+            made,
+            io.curve("source"),
+            io.curve("frequency"),
+            io.curve("breath"),
+            self._own,
+            self._dice,
+            self._slide,
             self._rate,
-        ))  # fmt: skip
+        )
+        return carry.then(
+            effects_vocoder.step(
+                x,
+                made,
+                io.audio_out[0],
+                io.curve("attack"),
+                io.curve("release"),
+                self._state,
+                self._tables,
+                self._width,
+                self._rate,
+            )
+        )

@@ -40,8 +40,23 @@ class Width(Processor):
     """0 is mono, 1 leaves the sound alone, 2 doubles the difference of the sides. More channels pass, as mono does."""
 
     params = (
-        Param("width", default=1.0, low=0.0, high=2.0, smooth=0.02, doc="Of the stereo image."),
-        Param("bass", default=0.0, low=0.0, high=500.0, unit="Hz", smooth=0.05, doc="Below this it is mono; 0 is off."),
+        Param(
+            "width",
+            default=1.0,
+            low=0.0,
+            high=2.0,
+            smooth=0.02,
+            doc="Stereo width: 0 mono, 1 unchanged, 2 twice as wide.",
+        ),
+        Param(
+            "bass",
+            default=0.0,
+            low=0.0,
+            high=500.0,
+            unit="Hz",
+            smooth=0.05,
+            doc="Crossover below which it is mono; 0 is off.",
+        ),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

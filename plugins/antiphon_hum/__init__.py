@@ -6,11 +6,17 @@ from antiphon.api import Register, hookimpl
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `hum`."""
-    register("hum", "antiphon_hum.processor:Hum", "Turns a voice or a wind instrument into notes.")
+    register(
+        "hum",
+        "antiphon_hum.processor:Hum",
+        "Pitch tracker: converts singing, whistling or a wind instrument to MIDI notes.",
+    )
 
 
 @hookimpl
 def antiphon_models(register: Register) -> None:
     """Registers the networks of `mode=learned` and `mode=spectrogram`."""
-    register("hum-learned", "antiphon_hum.learned.spec:learned", "Pitch, beginnings and notes of a voice, hop by hop.")
+    register(
+        "hum-learned", "antiphon_hum.learned.spec:learned_model", "Pitch, beginnings and notes of a voice, hop by hop."
+    )
     register("hum-spectrogram", "antiphon_hum.learned.spec:spectrogram", "Paints a piano's spectrogram from a voice's.")

@@ -160,7 +160,7 @@ class Decimator:
         return self._samples[self._end - length : self._end]
 
     def body(self, length: int) -> F32:
-        """As `newest`, filtered to `BODY`."""
+        """Newest samples as `newest`, low-passed at `BODY`."""
         return self._body[self._end - length : self._end]
 
     def turn(self) -> None:

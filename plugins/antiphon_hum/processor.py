@@ -75,34 +75,86 @@ class Hum(Processor):
     outputs = (EVENTS_OUT,)
     on_files = FileUse("antiphon_hum.transcription.jobs:run", beside=("midi-out",))
     params: ClassVar[tuple[Param, ...]] = (
-        Param("mode", "choice", "learned", choices=("learned", "yin", "spectrogram"), restart=True,
-              doc="A network, YIN, or a network that writes a piano's spectrogram, decoded by templates."),
+        Param(
+            "mode",
+            "choice",
+            "learned",
+            choices=("learned", "yin", "spectrogram"),
+            restart=True,
+            doc="A network, YIN, or a network that writes a piano's spectrogram, decoded by templates.",
+        ),
         Param("key", "choice", "auto", choices=KEYS, doc="The tonic of `scale`; auto finds it from the notes."),
-        Param("scale", "choice", "off", choices=tuple(SCALES),
-              doc="Moves every note to the nearest one of the scale; auto finds major or minor from the notes."),
-        Param("quantise", "choice", "off", choices=tuple(GRIDS), restart=True,
-              doc="Moves every note to the nearest line of the clock's grid; adds up to half a line of latency."),
-        Param("bpm", default=0.0, low=0.0, high=400.0, unit="bpm",
-              doc="The clock of `quantise` in files, from their beginning on; 0 finds one. Live it is the server's."),
+        Param(
+            "scale",
+            "choice",
+            "off",
+            choices=tuple(SCALES),
+            doc="Moves every note to the nearest one of the scale; auto finds major or minor from the notes.",
+        ),
+        Param(
+            "quantise",
+            "choice",
+            "off",
+            choices=tuple(GRIDS),
+            restart=True,
+            doc="Moves every note to the nearest line of the clock's grid; adds up to half a line of latency.",
+        ),
+        Param(
+            "bpm",
+            default=0.0,
+            low=0.0,
+            high=400.0,
+            unit="bpm",
+            doc="The clock of `quantise` in files, from their beginning on; 0 finds one. Live it is the server's.",
+        ),
         Param("sensitivity", default=0.5, low=0.0, high=1.0, doc="Higher accepts more sounds as notes."),
-        Param("lead", "switch", False,
-              doc="Follows the strongest of several voices, as over a band; learned mode only."),
-        Param("threshold", default=-70.0, low=-90.0, high=0.0, unit="dB", doc="The least level of a note."),
+        Param(
+            "lead", "switch", False, doc="Follows the strongest of several voices, as over a band; learned mode only."
+        ),
+        Param("threshold", default=-70.0, low=-90.0, high=0.0, unit="dB", doc="Level below which there is no note."),
         Param("lowest", "int", LOWEST, LOWEST, HIGHEST, doc="The lowest note to detect, a MIDI number."),
         Param("highest", "int", HIGHEST, LOWEST, HIGHEST, doc="The highest note to detect, a MIDI number."),
-        Param("patience", default=100.0, low=0.0, high=300.0, unit="ms",
-              doc="Longest delay of a live note until its pitch settles; 0 sends it at once and corrects it."),
-        Param("correction", "choice", "bend", choices=("bend", "note", "off"),
-              doc="Corrects a live note that began on another pitch: a bend of up to 2 semitones, a note, or nothing."),
-        Param("dynamics", default=1.0, low=0.0, high=1.0, doc="How far velocity follows loudness."),
-        Param("pitch", default=0.0, low=0.0, high=4000.0, unit="Hz", readonly=True, doc="The pitch now, 0 for none."),
-        Param("cents", default=0.0, low=-50.0, high=50.0, unit="cents", readonly=True,
-              doc="How far that is from the nearest semitone."),
+        Param(
+            "patience",
+            default=100.0,
+            low=0.0,
+            high=300.0,
+            unit="ms",
+            doc="Longest delay of a live note until its pitch settles; 0 sends it at once and corrects it.",
+        ),
+        Param(
+            "correction",
+            "choice",
+            "bend",
+            choices=("bend", "note", "off"),
+            doc="Corrects a live note that began on another pitch: a bend of up to 2 semitones, a note, or nothing.",
+        ),
+        Param(
+            "dynamics", default=1.0, low=0.0, high=1.0, doc="Velocity sensitivity: how far velocity follows loudness."
+        ),
+        Param(
+            "pitch", default=0.0, low=0.0, high=4000.0, unit="Hz", readonly=True, doc="Detected pitch (f0), 0 for none."
+        ),
+        Param(
+            "cents",
+            default=0.0,
+            low=-50.0,
+            high=50.0,
+            unit="cents",
+            readonly=True,
+            doc="How far that is from the nearest semitone.",
+        ),
         Param("voiced", "switch", False, readonly=True, doc="Whether there is a pitch."),
         Param("note", "int", -1, -1, 127, readonly=True, doc="The note that sounds, a MIDI number, -1 for none."),
-        Param("many", default=0.0, low=0.0, high=1.0, readonly=True,
-              doc="Probability that several voices sound at once, which `hum` cannot separate; learned mode only."),
-    )  # fmt: skip
+        Param(
+            "many",
+            default=0.0,
+            low=0.0,
+            high=1.0,
+            readonly=True,
+            doc="Probability that several voices sound at once, which `hum` cannot separate; learned mode only.",
+        ),
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and starts the worker.

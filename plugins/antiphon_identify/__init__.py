@@ -8,7 +8,11 @@ from antiphon.api import Register, hookimpl
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `identify`."""
-    register("identify", "antiphon_identify.processor:Identify", "Says which catalogued recording the sound is.")
+    register(
+        "identify",
+        "antiphon_identify.processor:Identify",
+        "Identifies which catalogued recording is playing (audio fingerprints).",
+    )
 
 
 @hookimpl

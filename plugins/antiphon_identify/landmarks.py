@@ -28,7 +28,7 @@ F32 = NDArray[np.float32]
 
 
 class Fingerprint(Analysis):
-    """What `antiphon library identify` compares."""
+    """The analysis that `antiphon library identify` compares."""
 
     quantities = (Quantity("landmarks", "landmarks", "", "Peaks of the spectrum, by which a recording is recognised."),)
     rate = RATE

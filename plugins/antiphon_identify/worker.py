@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.api import AntiphonError, Samples
-from antiphon.api.catalogues import Catalogue, IdentifiedFile, ShardSet, identified, present_index
+from antiphon.api.catalogues import Catalogue, IdentifiedFile, ShardSet, identify_files, present_index
 from antiphon.api.files import library_folder
 from antiphon.api.workers import RecentSound, ReportingStepper, WorkerSpec
 from antiphon_identify.landmarks import RATE, FingerprintRun
@@ -45,7 +45,7 @@ class CatalogueReader:
             run = FingerprintRun()
             run.feed(sound[None])
             seconds, hertz = run.result()["landmarks"]
-            return identified(self._catalogue, self._index, seconds.astype(np.float64), hertz.astype(np.float64))
+            return identify_files(self._catalogue, self._index, seconds.astype(np.float64), hertz.astype(np.float64))
         except AntiphonError:
             self._catalogue = None
             return ()
@@ -81,7 +81,7 @@ class IdentifiedStream(RecentSound):
     Args:
         rate: Frames per second of the stream.
         seconds: That are compared.
-        reader: Of the catalogue.
+        reader: Reader of the catalogue.
     """
 
     def __init__(self, rate: int, seconds: float, reader: CatalogueReader) -> None:

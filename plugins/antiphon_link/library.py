@@ -17,7 +17,7 @@ class LinkLibrary:
         self._link.enabled = True
 
     def peers(self) -> int:
-        """How many other programs take part."""
+        """Number of other programs in the Link session."""
         return int(self._link.numPeers())
 
     def read(self, ns: int, quantum: float) -> tuple[float, float]:

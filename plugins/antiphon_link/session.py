@@ -57,7 +57,7 @@ class LinkSession:
         self._server.service(self._serve)
 
     def status(self) -> dict[str, Any]:
-        """Of `GET /api/status`."""
+        """The transport's part of `GET /api/status`."""
         bpm = self._server.tempo()[1]
         return {
             "peers": self._peers,

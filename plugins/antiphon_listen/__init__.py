@@ -9,16 +9,18 @@ from antiphon.api import Register, hookimpl
 def antiphon_analyses(register: Register) -> None:
     """Registers the analyses."""
     register("loudness", "antiphon_listen.loudness:Loudness", "Loudness, range and true peak by EBU R 128.")
-    register("music", "antiphon_listen.music:Music", "Tempo, beats, downbeats, key, chords and sections.")
+    register("music", "antiphon_listen.music:MusicAnalysis", "Tempo, beats, downbeats, key, chords and sections.")
     register("timbre", "antiphon_listen.timbre:Timbre", "A vector of the spectrum's shape, by which sounds are alike.")
 
 
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers the node, and what works on files."""
-    register("listen", "antiphon_listen.live.processor:Listen", "Finds tempo, beats, key, chord and loudness, live.")
-    register("summary", "antiphon_listen.processor:Summary", "A song's chorus, verse and what is remarkable, on files.")
-    register("compact", "antiphon_listen.processor:Compact", "Every part of a song once, on files.")
+    register("listen", "antiphon_listen.live.processor:Listen", "Live analysis: tempo, beats, key, chord and loudness.")
+    register(
+        "summary", "antiphon_listen.processor:Summary", "Summary of a song: chorus, verse and highlights (files only)."
+    )
+    register("compact", "antiphon_listen.processor:Compact", "Shortens a song: each section once (files only).")
 
 
 @hookimpl

@@ -30,7 +30,7 @@ _NEAR = (-4, -2, -1, 1, 2, 4)
 
 def downbeats(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     """The beats that begin bars, in seconds."""
-    return counted(bar_odds(curves, grid, tables), grid.beats)
+    return find_downbeats(bar_odds(curves, grid, tables), grid.beats)
 
 
 def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
@@ -40,7 +40,7 @@ def bar_odds(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     return np.asarray(features(curves, grid, tables) @ tables.bar_weights[:-1] + tables.bar_weights[-1])
 
 
-def counted(odds: F64, beats: F64) -> F64:
+def find_downbeats(odds: F64, beats: F64) -> F64:
     """The beats that begin bars by the best path through their odds, in seconds."""
     if len(beats) < SHORTEST:
         return beats[:0]
@@ -57,7 +57,7 @@ def features(curves: MusicCurves, grid: BeatGrid, tables: Tables) -> F64:
     """What is known of each beat, `[n, 118]`: chords that change, how long they last, onsets, and those around."""
     count = len(grid.beats)
     scores = harmony.likelihoods(harmony.shares(curves.per_interval(grid.beats)), tables)
-    path = harmony.smoothed(0.5 * scores, _STAY)
+    path = harmony.viterbi_states(0.5 * scores, _STAY)
     change = np.concatenate([[0.0], np.diff(path) != 0]).astype(np.float64)
     total = np.concatenate([np.zeros((1, scores.shape[1])), np.cumsum(scores, axis=0)])
     places = np.arange(count)

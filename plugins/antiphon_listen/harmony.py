@@ -51,12 +51,12 @@ def likelihoods(rows: F64, tables: Tables) -> F64:
     out = np.zeros((len(rows), NO_CHORD + 1))
     for mode in (0, 1):
         for root in range(12):
-            out[:, 12 * mode + root] = _normal(turned(rows, root), tables, mode)
+            out[:, 12 * mode + root] = _normal(rotate_root(rows, root), tables, mode)
     out[:, NO_CHORD] = _normal(rows, tables, 2)
     return out
 
 
-def turned(rows: F64, root: int) -> F64:
+def rotate_root(rows: F64, root: int) -> F64:
     """Both halves with this root in place 0."""
     return np.concatenate([np.roll(rows[:, :12], -root, axis=1), np.roll(rows[:, 12:], -root, axis=1)], axis=1)
 
@@ -66,7 +66,7 @@ def _normal(rows: F64, tables: Tables, kind: int) -> F64:
     return np.asarray(0.5 * np.linalg.slogdet(precision)[1] - 0.5 * ((away @ precision) * away).sum(axis=1))
 
 
-def smoothed(scores: F64, stay: float) -> I64:
+def viterbi_states(scores: F64, stay: float) -> I64:
     """The most likely states (Viterbi), where a state goes on or any other follows, `[n]`."""
     count, states = scores.shape
     held, moved = np.log(stay), np.log((1.0 - stay) / (states - 1))
@@ -88,7 +88,7 @@ def chord_steps(curves: MusicCurves, beats: F64, tables: Tables) -> tuple[F64, I
     """The times of steps and each one's chord."""
     grid = step_grid(beats, curves.seconds)
     rows = shares(curves.per_interval(grid))
-    return grid, smoothed(_SHARE * likelihoods(rows, tables), STAY)
+    return grid, viterbi_states(_SHARE * likelihoods(rows, tables), STAY)
 
 
 def spans(grid: F64, path: I64, seconds: float) -> list[tuple[float, float, str]]:
@@ -137,7 +137,7 @@ def key_number(lengths: NDArray[Any], first: int | None, last: int | None, table
 
 
 def key_features(lengths: NDArray[Any], first: int | None, last: int | None) -> F64:
-    """Of each of the 24 keys, the chords from its tonic on, `[24, 145]`: their share, first and last; which mode."""
+    """Features of each of the 24 keys, `[24, 145]`: share, first and last of the chords from its tonic on; its mode."""
     rows = np.zeros((3, 2, 12))
     rows[0] = np.sqrt(lengths / lengths.sum()).reshape(2, 12)
     for row, chord in zip(rows[1:], (first, last), strict=True):

@@ -23,8 +23,8 @@ SHORTEST = 3.0
 """Seconds below which there is no tempo."""
 
 
-class Music(Analysis):
-    """What a musician would write down first."""
+class MusicAnalysis(Analysis):
+    """Analysis of tempo, beats, key, chords and sections."""
 
     version = 3
     quantities = (
@@ -88,14 +88,14 @@ class MusicRun(AnalysisRun):
         if grid is None:
             return SongAnalysis(found)
         odds = bars.bar_odds(found, grid, fitted)
-        ones = bars.counted(odds, grid.beats)
+        ones = bars.find_downbeats(odds, grid.beats)
         return SongAnalysis(found, grid, ones, find_structure(found, grid, odds, ones, tables.load_phrases()))
 
     def result(self) -> Mapping[str, Any]:
         song = self.analysed()
         found, beat_grid, ones, parts = song.curves, song.grid, song.downbeats, song.structure
         if found is None:
-            return {quantity.name: None for quantity in Music.quantities}
+            return {quantity.name: None for quantity in MusicAnalysis.quantities}
         tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
         grid, path = harmony.chord_steps(found, tapped, tables.load())
         certain = 0.0 if beat_grid is None else beats.confidence(found, beat_grid)

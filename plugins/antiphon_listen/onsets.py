@@ -52,9 +52,9 @@ class OnsetStrength:
     def end(self) -> F32:
         """All strengths that were not pulled, `[n, 3]`, each range over its own mean."""
         self._take(self._frames.end())
-        return evened(self.pull())
+        return divide_by_mean(self.pull())
 
 
-def evened(rows: F32) -> F32:
+def divide_by_mean(rows: F32) -> F32:
     """Strengths, `[n, 3]`, each range over its own mean."""
     return (rows / (rows.mean(axis=0) + 1e-9)).astype(np.float32) if len(rows) else rows

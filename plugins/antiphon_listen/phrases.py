@@ -50,7 +50,7 @@ def phrase_odds(curves: MusicCurves, grid: BeatGrid, bar_odds: F64, on_bar: F64,
 
 
 def beat_features(curves: MusicCurves, grid: BeatGrid, bar_odds: F64) -> F64:
-    """Of each beat alone, `[n, 26]`: its odds of a bar, level and onsets relative to the recording's, its chord."""
+    """Features of each beat alone, `[n, 26]`: odds of a bar, level and onsets against the recording's, chord."""
     beats = grid.beats
     count = len(beats)
     halves = np.stack([beats, beats + 0.5 * np.diff(beats, append=2.0 * beats[-1] - beats[-2])], axis=1).ravel()
@@ -67,7 +67,7 @@ def _chords(rows: F64) -> F64:
     """Whether the chord changes, and whether it is the tonic's, fifth, fourth or sixth, `[n, 5]`."""
     from antiphon_listen import tables
 
-    path = harmony.smoothed(_SHARE * harmony.likelihoods(rows, tables.load()), _STAY)
+    path = harmony.viterbi_states(_SHARE * harmony.likelihoods(rows, tables.load()), _STAY)
     tonic = int(np.argmax(np.bincount(path, minlength=harmony.NO_CHORD + 1)[: harmony.NO_CHORD]))
     step = np.where(path < harmony.NO_CHORD, (path % 12 - tonic) % 12, -1)
     change = np.concatenate([[False], np.diff(path) != 0])
@@ -75,7 +75,7 @@ def _chords(rows: F64) -> F64:
 
 
 def features(local: F64, similarity: F64, on_bar: F64) -> F64:
-    """What the first line weighs, `[n, 627]`."""
+    """Inputs of the first fitted function, `[n, 627]`."""
     count = len(local)
     at = np.arange(count)
     total = np.concatenate([np.zeros((1, local.shape[1])), np.cumsum(local, axis=0)])
@@ -85,15 +85,15 @@ def features(local: F64, similarity: F64, on_bar: F64) -> F64:
         return np.asarray((total[high] - total[low]) / np.maximum(1, high - low)[:, None])
 
     bar = local[:, :1]
-    phases = [sum((shifted(bar, 4 * k + step) for k in range(-8, 9)), np.zeros_like(bar)) / 17 for step in range(4)]
+    phases = [sum((shift_rows(bar, 4 * k + step) for k in range(-8, 9)), np.zeros_like(bar)) / 17 for step in range(4)]
     own = np.concatenate([
         *(np.sqrt(size) * repeats.novelty(similarity, size)[:, None] for size in _KERNELS),
         *(repeats.repetition(similarity, size) for size in _STRETCHES),
     ], axis=1)  # fmt: skip
     edges = np.stack([np.minimum(at, 64) / 64, np.minimum(count - at, 64) / 64, on_bar], axis=1)
     return np.concatenate([
-        *(shifted(local, step) for step in _NEAR), *(mean(0, size) - mean(-size, 0) for size in _WINDOWS), *phases,
-        *(shifted(own, step) for step in _FAR), edges,
+        *(shift_rows(local, step) for step in _NEAR), *(mean(0, size) - mean(-size, 0) for size in _WINDOWS), *phases,
+        *(shift_rows(own, step) for step in _FAR), edges,
     ], axis=1)  # fmt: skip
 
 
@@ -105,21 +105,21 @@ def context(odds: F64, similarity: F64, on_bar: F64) -> F64:
     weight = np.maximum(alike - 0.25, 0.0) ** 2 + 1e-6
     elsewhere = (weight * share[places]).sum(axis=1) / weight.sum(axis=1)
     zero = np.zeros(len(odds))
-    columns = [shifted(odds, step, -5.0) for step in range(-8, 9)]
-    columns += [shifted(share, sign * step) for step in _APART for sign in (1, -1)]
+    columns = [shift_rows(odds, step, -5.0) for step in range(-8, 9)]
+    columns += [shift_rows(share, sign * step) for step in _APART for sign in (1, -1)]
     for step, reach, late in ((4, 8, 0), (8, 6, 0), (16, 4, 0), (4, 8, 1), (4, 8, 2), (4, 8, 3), (8, 6, 4), (16, 4, 8)):
-        columns.append(sum((shifted(share, step * k + late) for k in range(-reach, reach + 1) if k or late), zero))
-    columns += [shifted(elsewhere, step) for step in (-4, -2, -1, 0, 1, 2, 4)]
+        columns.append(sum((shift_rows(share, step * k + late) for k in range(-reach, reach + 1) if k or late), zero))
+    columns += [shift_rows(elsewhere, step) for step in (-4, -2, -1, 0, 1, 2, 4)]
     columns += [
         (share[places] * (alike > _ALIKE)).max(axis=1),
         alike[:, 0],
         np.convolve(share, np.ones(17), "same")[: len(odds)],
     ]
-    columns += [shifted(elsewhere * odds, 0), odds * share, on_bar]
+    columns += [shift_rows(elsewhere * odds, 0), odds * share, on_bar]
     return np.stack(columns, axis=1)
 
 
-def shifted(rows: F64, step: int, fill: float = 0.0) -> F64:
+def shift_rows(rows: F64, step: int, fill: float = 0.0) -> F64:
     """Each row in the place of the one `step` later."""
     out = np.full_like(rows, fill)
     count = len(rows)

@@ -51,8 +51,10 @@ def novelty(similarity: F64, beats: int) -> F64:
 
 
 def repetition(similarity: F64, beats: int) -> F64:
-    """Of each beat, `[n, 6]`: how well the stretch of so many beats from it on is repeated anywhere, that before it,
-    how far repeats begin here and end here at best, and the means of the best few of both.
+    """Features of each beat, `[n, 6]`, by stretches of `beats` beats.
+
+    How well the stretch from the beat on, and that before it, is repeated anywhere; how far repeats begin here and end
+    here at best; and the means of the best few of both.
     """
     count = len(similarity)
     ahead = np.zeros((count + 1, count + 1))

@@ -37,7 +37,7 @@ class Tables:
     key_weights: F64
 
     def to_json(self) -> str:
-        """As the file has it."""
+        """The tables as a JSON object, as their file holds them."""
         rows = {name: np.round(getattr(self, name), 5).tolist() for name in self.__dataclass_fields__}
         return json.dumps(rows, separators=(",", ":")) + "\n"
 
@@ -94,7 +94,7 @@ class PhraseTables:
     path: F64
 
     def to_json(self) -> str:
-        """As the file has it."""
+        """The tables as a JSON object, as their file holds them."""
         rows = {
             part: {name: _digits(getattr(getattr(self, part), name)) for name in Odds.__dataclass_fields__}
             for part in ("near", "far")

@@ -10,4 +10,8 @@ def antiphon_analyses(register: Register) -> None:
 
 @hookimpl
 def antiphon_processors(register: Register) -> None:
-    register("loops", "antiphon_loops.processor:Loops", "Stacks the loops of a library on the clock, in one key.")
+    register(
+        "loops",
+        "antiphon_loops.processor:Loops",
+        "Plays loops of a library together, time-stretched to the tempo and transposed to one key.",
+    )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, IO, AntiphonError, FileUse, Param, PluginError, Processor, Samples, StreamSpec
-from antiphon.api.workers import current_pool, spread
+from antiphon.api.workers import convert_channels, current_pool
 from antiphon_loops.arrangement.arrange import KEYS, LoopChoice, LoopRequest, roles_of
 from antiphon_loops.arrangement.maker import LoopMaterial
 from antiphon_loops.player import LoopPlayer
@@ -46,9 +46,9 @@ class Loops(Processor):
         Param("bars", "int", 32, 1, 512, doc="Bars of a round, which is then played again."),
         Param("bpm", default=0.0, low=0.0, high=300.0, unit="bpm", doc="0 follows the clock; else a tempo of its own."),
         Param("mood", "choice", "any", choices=tuple(MOODS), doc="Prefers loops of this mood."),
-        Param("instruments", "text", "", doc="Of drums, bass, chords, melody; -bass leaves it out."),
+        Param("instruments", "text", "", doc="Which of drums, bass, chords, melody; -bass leaves it out."),
         Param("intensity", default=0.7, low=0.0, high=1.0, doc="How many loops play at once, from the next bar."),
-        Param("seed", "int", 1, 0, 65535, doc="Each number gives another piece of the same loops."),
+        Param("seed", "int", 1, 0, 65535, doc="Random seed: each number gives another piece of the same loops."),
         Param("key", "choice", "auto", choices=KEYS, doc="The key all loops are transposed to; auto is the nearest."),
         Param("loops", "int", 0, 0, 1_000_000, readonly=True, doc="Number of loops in the library."),
         Param("layers", "int", 0, 0, 64, readonly=True, doc="Loops that sound in this bar."),
@@ -119,7 +119,7 @@ class Loops(Processor):
         if own and t.playing:
             self._own = beat + frames * own / (60.0 * self._rate)
         self._sample = t.sample + frames
-        spread(scratch, out)
+        convert_channels(scratch, out)
         source.playing = self._now is not None
         io.report("loops", source.count)
         io.report("layers", 0 if silent else self._layers())
@@ -251,7 +251,7 @@ class Loops(Processor):
 
     @property
     def sounding(self) -> list[LoopChoice]:
-        """What sounds in this bar."""
+        """Loops that sound in this bar."""
         if self._now is None or not self._now.plan.bars:
             return []
         plan = self._now.plan

@@ -70,10 +70,10 @@ def load(folder: Path) -> Rules:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise FileError(f"cannot read {path}: {error}") from None
-    return changed(Rules(), data, str(path))
+    return change_rules(Rules(), data, str(path))
 
 
-def changed(rules: Rules, data: Mapping[str, Any], where: str) -> Rules:
+def change_rules(rules: Rules, data: Mapping[str, Any], where: str) -> Rules:
     known = {f.name: getattr(rules, f.name) for f in fields(Rules)}
     new: dict[str, Any] = {}
     for key, value in data.items():

@@ -15,7 +15,7 @@ from typing import Any
 
 from antiphon.api.catalogues import Catalogue, add_files
 from antiphon.api.files import library_folder, printable_path
-from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, stored
+from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, to_stored
 from antiphon_loops.analysis.labels import TempoLabel, label_of, number_in
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
@@ -26,10 +26,10 @@ _Values = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class SoundKey:
-    """What the analysis of a file depends on.
+    """Key of a stored analysis: everything that it depends on.
 
     Attributes:
-        digest: Of its sound.
+        digest: Digest of its sound.
         label: The variant by what its name or a chunk of it states for certain; `NAME` without a statement.
         number: The variant by a number that stands alone in its name; "" without one.
         stated: Whether the label has a tempo.
@@ -83,7 +83,7 @@ class LoopStore:
         return file.problem.replace(whole, printable_path(name))
 
     def key(self, path: Path, name: str) -> SoundKey:
-        """What the analysis of a good file depends on."""
+        """Key of the analysis of a good file."""
         label, number = label_of(path, name), number_in(name)
         return SoundKey(
             self._files[os.fsencode(path.absolute())].digest, _variant(label),
@@ -91,10 +91,10 @@ class LoopStore:
         )  # fmt: skip
 
     def known(self, key: SoundKey, name: str) -> tuple[Loop | None, str] | None:
-        """What is known of a file.
+        """Stored analysis of a file.
 
         Args:
-            key: Of it.
+            key: Key of it.
             name: Its name within the folder.
 
         Returns:
@@ -136,7 +136,7 @@ class LoopStore:
             return None
 
     def _write(self, digest: str, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        plain = {variant: stored(values) for variant, values in rows.items()}
+        plain = {variant: to_stored(values) for variant, values in rows.items()}
         # of the version before, so that `library analyse` adds what a loop as such does not have
         self._catalogue.put_results(digest, {name: (READ[0], row, "") for name, row in plain.items()})
         self._known.setdefault(digest, {}).update(plain)

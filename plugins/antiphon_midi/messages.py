@@ -45,7 +45,7 @@ class Short(NamedTuple):
 
 
 class SysEx(NamedTuple):
-    """What stood between 0xF0 and 0xF7."""
+    """Bytes between 0xF0 and 0xF7."""
 
     data: bytes
 

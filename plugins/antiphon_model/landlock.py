@@ -24,7 +24,7 @@ class _Ruleset(ctypes.Structure):
     _fields_ = (("files", ctypes.c_uint64), ("network", ctypes.c_uint64))
 
 
-def offered() -> int:
+def landlock_version() -> int:
     """The version that the kernel has; 0 for none, as on an older one and on another system."""
     if not sys.platform.startswith("linux"):
         return 0
@@ -44,7 +44,7 @@ def forbid_writing() -> bool:
     Returns:
         Whether the kernel has taken them; an older one, or another system, leaves them.
     """
-    version = offered()
+    version = landlock_version()
     if not version:
         return False
     call = ctypes.CDLL(None, use_errno=True).syscall

@@ -24,7 +24,7 @@ from antiphon.api.console import say
 from antiphon.api.files import cache_folder, library_folder, make_folder, printable_path, reason_of_os_error
 from antiphon.api.models import ModelError
 from antiphon.api.processes import start_helper
-from antiphon_model.landlock import offered
+from antiphon_model.landlock import landlock_version
 
 SUFFIXES = (".onnx", ".ts", ".pt", ".torchscript")
 """Endings of files that `antiphon models` looks at in the library; the node takes any name."""
@@ -263,7 +263,7 @@ def _json(path: Path) -> dict[str, Any] | None:
 
 def _start(path: str, cache_file: Path) -> subprocess.Popen[bytes]:
     """Starts the process that tries a file. It may outlive this one, by `PROBE_SECONDS` at most."""
-    if not offered():
+    if not landlock_version():
         _warn_once()
     make_folder(cache_file.parent)
     words = (path, str(cache_file), str(PROBE_SECONDS))

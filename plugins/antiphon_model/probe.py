@@ -112,7 +112,7 @@ def describe(data: bytes) -> dict[str, Any]:
         Its description, without its path.
 
     Raises:
-        ModelError: It is none.
+        ModelError: The file is no model that can be played.
     """
     parts = _onnx(data) if looks_like_onnx(data) else _torchscript(data)
     return {"sha256": hashlib.sha256(data).hexdigest(), **parts}

@@ -9,7 +9,7 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, IO, Param, Port, Samples, StreamSpec
 from antiphon.api.models import ModelError, ModelProcessor
-from antiphon.api.workers import Rebuffer, WorkerSpec, current_pool, spread
+from antiphon.api.workers import Rebuffer, WorkerSpec, convert_channels, current_pool
 from antiphon_model.model_file import MAX_HOP, PROBE_SECONDS, ModelFile, ModelMethod, Untried, describe
 from antiphon_model.spec import REFERENCE
 
@@ -32,9 +32,20 @@ class Model(ModelProcessor):
     params = (
         Param("file", "file", "", doc="An ONNX or TorchScript model (nn~, RAVE); without one the input passes."),
         Param("method", "text", "", doc="Which of its methods; without a name forward, or its first."),
-        Param("rate", "int", 0, 0, 192000, unit="Hz", restart=True, doc="It runs at; 0 is what the file says."),
-        Param("hop", "int", 0, 0, MAX_HOP, unit="frames", restart=True, doc="Made at a time; 0 is the file's."),
-        Param("attributes", "text", "", doc="Of the file, as name=value name=value,value."),
+        Param(
+            "rate",
+            "int",
+            0,
+            0,
+            192000,
+            unit="Hz",
+            restart=True,
+            doc="Sample rate of the model; 0 is what the file says.",
+        ),
+        Param(
+            "hop", "int", 0, 0, MAX_HOP, unit="frames", restart=True, doc="Frames computed at a time; 0 is the file's."
+        ),
+        Param("attributes", "text", "", doc="Attributes of the file, as name=value name=value,value."),
         Param("scale", default=1.0, low=0.01, high=100.0, warp="log", restart=True, doc="Latents for each unit of z."),
         *(
             Param(
@@ -210,7 +221,7 @@ class Model(ModelProcessor):
         if method is None or (method.sound and method.inputs == method.outputs):
             super().write(hop, sound, into)
         elif method.in_ratio == 1:
-            spread(sound, into[0])
+            convert_channels(sound, into[0])
         else:
             ratio = method.in_ratio
             for row, values in enumerate(self._latents):

@@ -41,7 +41,7 @@ def load(data: bytes) -> Any:
         The `torch.jit.ScriptModule`, in evaluation, without gradients.
 
     Raises:
-        ModelError: It is none.
+        ModelError: The file is no TorchScript model.
     """
     archive.check(data)
     try:

@@ -1,6 +1,6 @@
 """MQTT: parameters set by a broker's other clients, and their values published.
 
-Imports the server's `session`, `contract`, `runtime` and `errors`; the client library only where MQTT is asked for.
+Imports `antiphon.api` alone, and the client library only where MQTT is asked for.
 """
 
 from __future__ import annotations

@@ -149,7 +149,7 @@ class MqttBridge:
             if retained:
                 raise WireError("a message that the broker kept is of another time")
             if topic == topics.PANIC:
-                if topics.pressed(payload):
+                if topics.is_press(payload):
                     self._server.command(Panic(), SOURCE)
                 return
             node, name = topics.target(topic)

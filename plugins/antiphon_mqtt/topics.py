@@ -49,7 +49,7 @@ def number(payload: bytes, param: Param) -> float | bool:
     raise WireError(f"{param.name} takes one number{also} over MQTT")
 
 
-def pressed(payload: bytes) -> bool:
+def is_press(payload: bytes) -> bool:
     """Whether a payload presses a button: 0 and false, in any case, are its release."""
     return payload[:MAX_PAYLOAD].strip(b" \t\r\n").lower() not in (b"0", b"false")
 

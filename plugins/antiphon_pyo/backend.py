@@ -32,7 +32,7 @@ class Pyo:
     """Every slot's voices are made here, so that to open a slot whose instrument is loaded costs little.
 
     Args:
-        rate: Of the stream, in frames a second.
+        rate: Rate of the stream, in frames a second.
         hop: 1 to 2048 frames.
         slots: Nodes, 1 to 32.
         samples: Their folder; None for the one beside the plugin `antiphon_synth`.

@@ -80,7 +80,7 @@ class Bank:
         self._used = False
 
     def fresh(self) -> None:
-        """As if nothing had been played."""
+        """Resets all voices to the state before any note."""
         for row in (*self.level, *self.speed):
             row.fill(0.0)
         self.rest()

@@ -1,7 +1,7 @@
 """The instruments made by computation: ensembles without a seam (pad, strings) and plucked strings.
 
 An ensemble is drawn as a spectrum: every partial a line in tune and a band as wide as many players out of tune make
-it, with phases drawn by chance, and one inverse transform gives a loop of seconds that never repeats audibly.
+it, with phases drawn at random, and one inverse transform gives a loop of seconds that never repeats audibly.
 A pluck is drawn period by period: each partial has its own decay. Seeds are fixed: a note's place in the
 loop is what the node's seed chooses.
 """

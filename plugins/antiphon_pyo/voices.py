@@ -110,7 +110,7 @@ class Voices:
             self.off[voice] = at
 
     def pedal_up(self, at: int, channel: int) -> None:
-        """What only the pedal held is released."""
+        """Releases the notes that only the pedal held."""
         for key in [k for k in self._pedalled if k[0] == channel]:
             self.off[self._pedalled.pop(key)] = at
 

@@ -30,7 +30,7 @@ def read(name: str, rate: int, where: Path | None = None) -> Iterator[ZoneSound]
 
     Args:
         name: Of `INSTRUMENTS`.
-        rate: Of the stream, for computed instruments.
+        rate: Rate of the stream, for computed instruments.
         where: The folder of the samples; None for the one beside the plugin `antiphon_synth`.
 
     Yields:

@@ -9,5 +9,7 @@ from antiphon.api import Register, hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `sampler`."""
     register(
-        "sampler", "antiphon_sampler.processor:Sampler", "Plays folders of sounds by notes: drums, one-shots, slices."
+        "sampler",
+        "antiphon_sampler.processor:Sampler",
+        "Sampler: plays folders of sounds by notes: drums, one-shots, slices.",
     )

@@ -37,7 +37,7 @@ BANDS = 5
 
 
 class On(IntEnum):
-    """What of it a voice has."""
+    """Flags of the filters and distortions that a voice has."""
 
     VOWEL = 1
     SHAPE = 2
@@ -76,7 +76,7 @@ class Color(IntEnum):
 
 @dataclass(slots=True)
 class NoteColor:
-    """What a note asks for; the defaults are off.
+    """Filters and distortions of a note; the defaults are off.
 
     Attributes:
         lpf, hpf, bandf: Hz.

@@ -20,11 +20,11 @@ STALL = 10.0
 
 @dataclass(frozen=True, slots=True)
 class DecodedFile:
-    """What was decoded.
+    """Result of decoding a file.
 
     Attributes:
         sound: float32 `[1 or 2, frames]`; of a file that is longer than asked for no frames.
-        frames: Of the whole file, at the stream's rate.
+        frames: Frames of the whole file, at the stream's rate.
     """
 
     sound: Samples

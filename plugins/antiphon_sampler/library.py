@@ -48,7 +48,7 @@ class SampleFiles:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a folder holds.
+    """Sounds of a folder.
 
     Attributes:
         folder: The folder.
@@ -82,7 +82,7 @@ def folder_of(name: str) -> Path:
     return folder_in_library(name, "sounds", PluginError)
 
 
-def listed(folder: Path) -> Listing:
+def list_folder(folder: Path) -> Listing:
     """Lists a folder, the folders in it, and the folders `v1`, `v2` … of layers in those.
 
     Links are followed only to what is inside the folder. Hidden files are left out, and files after the first

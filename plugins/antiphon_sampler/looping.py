@@ -32,7 +32,7 @@ class ClockedLoop:
         begun: The beat at which it began.
         cuts: Frames of the sample at which its slices begin, then the end of the part.
         next: Number of the next slice, counted on through repeats.
-        group: Of its voices, so that a slice ends the one before.
+        group: Group of its voices, so that a slice ends the one before.
     """
 
     sample: Sample

@@ -59,7 +59,7 @@ _FORM = (
 
 @dataclass(frozen=True, slots=True)
 class Pad:
-    """What a note plays.
+    """Sample that a note plays.
 
     Attributes:
         row: Row of the library's names.

@@ -126,7 +126,7 @@ def sampler_free(whole: i64p, voices: i64, streams: i64, frames: i64) -> i64:
         whole: See `Whole`.
         voices: Most voices that may sound, the new one included.
         streams: 1 where only those with a stream are counted, otherwise 0.
-        frames: Of the fade.
+        frames: Frames of the fade.
     """
     free = i64(-1)
     oldest = i64(-1)
@@ -155,7 +155,7 @@ def sampler_starving(whole: i64p, real: f64p, words: i64p, buffer: i64, frames: 
         real: See `Real`.
         words: See `streams.StreamWord`.
         buffer: Address of the streams' pages.
-        frames: Of the block.
+        frames: Frames of the block.
         fade: Frames of the fade.
         found: Gets their rows.
     """

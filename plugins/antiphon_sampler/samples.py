@@ -25,7 +25,7 @@ class DecodedSample:
 
     Attributes:
         sound: float32 `[1 or 2, PAD + frames + PAD]`.
-        address: Of the first frame of the first channel, after the silence.
+        address: Address of the first frame of the first channel, after the silence.
         stride: Frames from one channel's to the next's.
         channels: 1 or 2.
         frames: Its length.
@@ -46,7 +46,7 @@ class SamplePage:
 
     Attributes:
         sound: float32 `[PAGE_SIDES, PAD + PAGE + PAD]`.
-        address: Of its first frame, after the frames before it.
+        address: Address of its first frame, after the frames before it.
     """
 
     sound: Samples
@@ -93,7 +93,7 @@ class PageWay:
     step: int
 
     def head(self) -> range:
-        """Its first `HEAD` pages, or all where there are fewer."""
+        """The sample's first `HEAD` pages, or all where there are fewer."""
         count = min(HEAD, abs(self.last - self.first) + 1)
         return range(self.first, self.first + count * self.step, self.step)
 

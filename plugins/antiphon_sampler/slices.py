@@ -53,10 +53,10 @@ def region(frames: int, cuts: tuple[int, ...], slices: int, number: int) -> tupl
     """The first frame of a slice and the frame after its last.
 
     Args:
-        frames: Of the sample.
+        frames: Frames of the sample.
         cuts: Its onsets.
         slices: Number of equal slices; 0 cuts at the onsets.
-        number: Of the slice, which wraps.
+        number: Number of the slice, which wraps.
 
     Returns:
         Frames; at least one apart.

@@ -15,7 +15,7 @@ from antiphon.api import FileError, Samples
 from antiphon.api.console import say
 from antiphon.api.files import printable_path
 from antiphon_sampler.decoding import SampleDecoder
-from antiphon_sampler.library import Listing, listed, sample_name
+from antiphon_sampler.library import Listing, list_folder, sample_name
 from antiphon_sampler.reader import PageReader
 from antiphon_sampler.samples import PAD, DecodedSample, LongSample, Sample, way_of
 from antiphon_sampler.slices import onsets
@@ -215,7 +215,7 @@ def sounds_of(folder: Path, rate: int) -> Sounds:
     Raises:
         PluginError: There is no sound in it.
     """
-    listing = listed(folder)
+    listing = list_folder(folder)
     key = str(folder.resolve()), rate
     found = _sounds.get(key)
     if found is None or found.listing != listing:

@@ -84,7 +84,7 @@ class PageRequest:
 
     Attributes:
         stream: Number of the stream.
-        generation: Of the stream, when the page was found to be absent.
+        generation: Generation of the stream, when the page was found to be absent.
         sample: What it is of.
         page: Its number.
         blocks: How soon it is needed, in pages, divided by the speed.

@@ -12,10 +12,12 @@ from antiphon_sampler.coloring import HIGHEST, LOWEST, MOST_Q, VOWELS, NoteColor
 PARAMS = (
     Param("s", "text", "", doc="The folder of samples; empty, notes choose one (pads)."),
     Param("n", "int", 0, 0, 9999, doc="Which sample of it, from 0; above the last it begins again."),
-    Param("speed", default=1.0, low=-16.0, high=16.0, doc="Of playing, which moves the pitch too; below 0 backwards."),
+    Param(
+        "speed", default=1.0, low=-16.0, high=16.0, doc="Playback speed, which moves the pitch too; below 0 reverse."
+    ),
     Param("begin", default=0.0, low=0.0, high=1.0, doc="Where the part that is played begins, 1 is the end."),
     Param("end", default=1.0, low=0.0, high=1.0, doc="Where it ends."),
-    Param("cut", "int", 0, 0, 64, doc="A note ends the others of its group; 0 is no group."),
+    Param("cut", "int", 0, 0, 64, doc="Choke group: a note ends the others of its group; 0 is none."),
     Param("attack", default=0.0, low=0.0, high=10.0, unit="s", doc="Fade-in."),
     Param("release", default=0.0, low=0.0, high=10.0, unit="s", doc="Fade-out before the end, and after note-off."),
     Param("pan", default=0.5, low=0.0, high=1.0, doc="0 left, 0.5 middle, 1 right."),
@@ -29,14 +31,16 @@ PARAMS = (
     Param("accelerate", default=0.0, low=-16.0, high=16.0, doc="Change of the speed while it sounds, 1 to twice it."),
     Param("repeats", "int", 1, 1, 256, doc="The part is played so often, one after the other."),
     Param("lpf", default=HIGHEST, low=LOWEST, high=HIGHEST, unit="Hz", warp="log", doc="Low-pass; the highest off."),
-    Param("resonance", default=0.0, low=0.0, high=1.0, doc="Of the low-pass."),
+    Param("resonance", default=0.0, low=0.0, high=1.0, doc="Resonance of the low-pass."),
     Param("hpf", default=LOWEST, low=LOWEST, high=HIGHEST, unit="Hz", warp="log", doc="High-pass; the lowest off."),
-    Param("hresonance", default=0.0, low=0.0, high=1.0, doc="Of the high-pass."),
+    Param("hresonance", default=0.0, low=0.0, high=1.0, doc="Resonance of the high-pass."),
     Param("bandf", default=LOWEST, low=LOWEST, high=HIGHEST, unit="Hz", warp="log", doc="Band-pass; the lowest off."),
-    Param("bandq", default=10.0, low=1.0, high=MOST_Q, doc="How narrow the band-pass is."),
+    Param("bandq", default=10.0, low=1.0, high=MOST_Q, doc="Q of the band-pass: how narrow it is."),
     Param("shape", default=0.0, low=0.0, high=1.0, doc="Distortion."),
-    Param("crush", default=0.0, low=0.0, high=24.0, unit="bits", doc="Fewer bits; 0 off."),
-    Param("coarse", default=1.0, low=1.0, high=256.0, doc="Every so manieth frame is held; 1 off."),
+    Param("crush", default=0.0, low=0.0, high=24.0, unit="bits", doc="Bit depth (bitcrusher); 0 off."),
+    Param(
+        "coarse", default=1.0, low=1.0, high=256.0, doc="Sample-rate reduction by this factor (sample and hold); 1 off."
+    ),
     Param("vowel", "choice", "off", choices=VOWELS, doc="Formants of a vowel."),
 )
 """Parameters of a node that a note may have values of its own for, in the order of their controllers."""
@@ -84,7 +88,7 @@ class NoteValues:
     vowel: str
 
     def color(self) -> NoteColor | None:
-        """Its filters and distortions; None where all are off."""
+        """The note's filters and distortions; None where all are off."""
         filters = self.lpf < HIGHEST or self.hpf > LOWEST or self.bandf > LOWEST or self.vowel != "off"
         if not filters and self.shape == 0.0 and self.crush == 0.0 and self.coarse < 2.0:
             return None

@@ -98,7 +98,7 @@ class SampleVoices:
         """Fades out the voices whose pages are not there for a block and the fade.
 
         Args:
-            frames: Of the block.
+            frames: Frames of the block.
 
         Returns:
             Their rows.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import Event, Samples
 from antiphon.api.synths import SynthSettings, parse_controls
-from antiphon_soundfont.fonts import INSTALL_FONT, check, found
+from antiphon_soundfont.fonts import INSTALL_FONT, check, find_soundfont
 from antiphon_soundfont.info import PROGRAMS
 from antiphon_soundfont.library import CHANNELS, SoundfontError, SoundfontSynth
 
@@ -40,7 +40,7 @@ class FluidSynth:
     rehearses = True
 
     def __init__(self, rate: int, hop: int, slots: int = 4, soundfont: str = "") -> None:
-        font = soundfont or found()
+        font = soundfont or find_soundfont()
         if not font:
             raise SoundfontError(f"there is no General MIDI soundfont: {INSTALL_FONT}, or name a .sf2 of the library")
         check(Path(font))
@@ -146,7 +146,7 @@ class _Player:
 
     @property
     def synth(self) -> SoundfontSynth:
-        """What plays since `open`."""
+        """The synth that plays since `open`."""
         assert self._synth is not None
         return self._synth
 

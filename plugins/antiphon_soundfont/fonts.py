@@ -46,7 +46,7 @@ def library_file() -> str | None:
     return None
 
 
-def found() -> str | None:
+def find_soundfont() -> str | None:
     """The path of the machine's General MIDI soundfont; None where there is none."""
     # by its real path, so that FluidSynth keeps one copy of its samples
     return next((os.path.realpath(path) for path in _FONTS if os.path.isfile(path)), None)

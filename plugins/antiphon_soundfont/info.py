@@ -8,7 +8,7 @@ from dataclasses import replace
 from antiphon.api import ParamError
 from antiphon.api.console import Finding
 from antiphon.api.synths import SynthInfo, SynthSettings, SynthSupport
-from antiphon_soundfont.fonts import INSTALL_FONT, INSTALL_LIBRARY, found, library_file
+from antiphon_soundfont.fonts import INSTALL_FONT, INSTALL_LIBRARY, find_soundfont, library_file
 
 PROGRAMS = {"piano": 0, "bass": 33, "pad": 89, "pluck": 46, "strings": 48, "electric_piano": 4, "organ": 16}
 """The General MIDI programs of a synth node's instruments, from 0; drums are channel 10's."""
@@ -48,7 +48,7 @@ class SoundfontSupport(SynthSupport):
 
     def findings(self) -> Iterator[Finding]:
         """Found, not loaded."""
-        font = found()
+        font = find_soundfont()
         if library_file() is None:
             yield Finding("FluidSynth", "missing", "not installed; the node soundfont needs it", INSTALL_LIBRARY)
         elif font is None:

@@ -200,7 +200,7 @@ class ExternalClient(ScsynthSupervisor):
             self.generation += 1
 
 
-class NoWires(Wires):
+class NullBridge(Wires):
     """Stands in for `Wires` where no sound comes back."""
 
     came, counter, lost = 0, 0, 0
@@ -222,7 +222,7 @@ class TimetagOnly(SuperCollider):
         self, rate: int, hop: int, slots: int, address: tuple[str, int], why: str, until: float = math.inf
     ) -> None:
         self._address, self._until = address, until
-        super().__init__(rate, hop, slots, spare=False, wires=NoWires(rate))
+        super().__init__(rate, hop, slots, spare=False, wires=NullBridge(rate))
         self._zeros: deque[float] = deque(maxlen=256)
         say(f"the scsynth at {address[0]}:{address[1]} plays beside, by its own outputs: {why}")
 
@@ -267,7 +267,7 @@ class TimetagOnly(SuperCollider):
         out[active] = 0.0
 
 
-def joined(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperCollider:
+def join_scsynth(rate: int, hop: int, slots: int = 8, scsynth: str = "") -> SuperCollider:
     """The backend that plays by the external scsynth at an address.
 
     Args:

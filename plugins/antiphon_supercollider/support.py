@@ -17,7 +17,7 @@ class SuperColliderSupport(SynthSupport):
     """scsynth started by Antiphon, or an external one."""
 
     def delay(self, rate: int, hop: int) -> int:
-        """As `timing.delay` has it."""
+        """Delay of scsynth, as `timing.delay`."""
         return delay(rate, hop)
 
     def playable(self, settings: SynthSettings, *, instead: bool) -> SynthSettings:
@@ -36,7 +36,7 @@ class SuperColliderSupport(SynthSupport):
         from antiphon_supercollider.scsynth.external_scsynth import meet
 
         meet(scsynth_address(value), rate)
-        info = replace(choice.info, backend="antiphon_supercollider.external_client:joined")
+        info = replace(choice.info, backend="antiphon_supercollider.external_client:join_scsynth")
         return replace(choice, info=info, settings=(("scsynth", value),))
 
     def clear(self, since: float) -> None:

@@ -8,4 +8,8 @@ from antiphon.api import Register, hookimpl
 @hookimpl
 def antiphon_processors(register: Register) -> None:
     """Registers `transfer`."""
-    register("transfer", "antiphon_transfer.processor:Transfer", "The notes of a sound with the timbre of another.")
+    register(
+        "transfer",
+        "antiphon_transfer.processor:Transfer",
+        "Timbre transfer: the notes of a sound with the timbre of another.",
+    )

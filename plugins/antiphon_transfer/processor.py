@@ -26,7 +26,7 @@ class Transfer(Processor):
             "mode", "choice", "envelope", choices=MODES, restart=True,
             doc="Envelope by note and level, spectra mixed from the reference, or levels of wavelet bands.",
         ),
-        Param("reference", "file", "", doc="The sound that gives the timbre; without one the input passes."),
+        Param("reference", "file", "", doc="Reference sound of the timbre; without one the input passes."),
         Param("amount", default=1.0, low=0.0, high=1.0, doc="Share of the change to the reference's timbre."),
     )  # fmt: skip
 

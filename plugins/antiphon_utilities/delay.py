@@ -81,8 +81,8 @@ class Delay(Processor):
     compensates = True
     on_files = FileUse(tail=True, changes=("time",))
     params = (
-        Param("time", default=0.35, low=0.001, high=LONGEST, unit="s", warp="log", doc="From sound to echo."),
-        Param("feedback", default=0.35, low=0.0, high=0.98, smooth=0.01, doc="How much of an echo is echoed again."),
+        Param("time", default=0.35, low=0.001, high=LONGEST, unit="s", warp="log", doc="Delay time."),
+        Param("feedback", default=0.35, low=0.0, high=0.98, smooth=0.01, doc="Feedback: level of each further echo."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

@@ -76,12 +76,19 @@ class Filter(Processor):
     """Lowpass, highpass, bandpass (0 dB at its peak) or notch, 12 dB an octave."""
 
     params = (
-        Param("mode", "choice", "lowpass", choices=MODES, doc="What is kept."),
+        Param("mode", "choice", "lowpass", choices=MODES, doc="Type of the filter."),
         Param(
-            "cutoff", default=1000.0, low=20.0, high=20000.0, unit="Hz", warp="log", smooth=0.02, doc="Where it turns."
+            "cutoff",
+            default=1000.0,
+            low=20.0,
+            high=20000.0,
+            unit="Hz",
+            warp="log",
+            smooth=0.02,
+            doc="Cutoff (corner or centre) frequency.",
         ),
         Param(
-            "q", default=0.7071, low=0.3, high=20.0, warp="log", smooth=0.02, doc="How sharp: 0.707 is flat, 20 rings."
+            "q", default=0.7071, low=0.3, high=20.0, warp="log", smooth=0.02, doc="Resonance: 0.707 is flat, 20 rings."
         ),
     )
 

@@ -54,11 +54,11 @@ class EnvelopeFollower(Processor):
     params = (
         Param(
             "attack", default=0.01, low=0.001, high=1.0, unit="s", warp="log", smooth=0.02,
-            doc="How slowly it follows: in this time it goes 63 % of the way to a sudden level.",
+            doc="Attack time: 63 % of the way to a sudden level.",
         ),
         Param(
             "release", default=0.2, low=0.005, high=5.0, unit="s", warp="log", smooth=0.02,
-            doc="Release: the time in which the level falls by 8.7 dB.",
+            doc="Release time: the level falls by 8.7 dB.",
         ),
         Param("floor", default=-50.0, low=-90.0, high=-1.0, unit="dB", smooth=0.02, doc="At or below this it is 0."),
         Param(
@@ -67,7 +67,7 @@ class EnvelopeFollower(Processor):
         ),
         Param(
             "depth", default=0.5, low=-1.0, high=1.0, smooth=0.02,
-            doc="How far it turns what it is wired to, 1 the whole way; below 0 louder turns it down.",
+            doc="Modulation depth, 1 the parameter's whole range; below 0 louder turns it down.",
         ),
     )  # fmt: skip
 

@@ -59,9 +59,21 @@ def utilities_wave(shape: i64, seed: i64, turns: f64) -> f64:
 
 @kernel
 def utilities_lfo(
-    y: f32p, shape: f32p, hertz: f32p, beats: f32p, depth: f32p, offset: f32p, phase: f32p, seed: f32p,
-    turns: f64p, whole: i64p, beat: f64, step: f64, rate: f64, frames: i64,
-) -> None:  # fmt: skip
+    y: f32p,
+    shape: f32p,
+    hertz: f32p,
+    beats: f32p,
+    depth: f32p,
+    offset: f32p,
+    phase: f32p,
+    seed: f32p,
+    turns: f64p,
+    whole: i64p,
+    beat: f64,
+    step: f64,
+    rate: f64,
+    frames: i64,
+) -> None:
     """y ← offset and depth times the wave. beat: of the first frame; step: beats a frame, 0 while stopped."""
     most = 2.0 / (EDGE * rate)
     for n in range(frames):
@@ -96,17 +108,30 @@ class Lfo(Processor):
     inputs = ()
     outputs = (CONTROL_OUT,)
     params = (
-        Param("shape", "choice", "sine", choices=SHAPES, doc="The wave. Steps jump, drift wanders, each at random."),
-        Param("rate", default=1.0, low=0.01, high=50.0, unit="Hz", warp="log", smooth=0.02, doc="Turns a second."),
-        Param("beats", default=0.0, low=0.0, high=64.0, unit="beats", doc="One turn in so many; 0 goes by `rate`."),
         Param(
-            "depth", default=0.25, low=0.0, high=1.0, smooth=0.02,
-            doc="How far it swings either way; 1 is the whole way of what it is wired to.",
+            "shape", "choice", "sine", choices=SHAPES, doc="Waveform; steps is sample and hold, drift a random walk."
         ),
-        Param("offset", default=0.0, low=-1.0, high=1.0, smooth=0.02, doc="What it swings about."),
-        Param("phase", default=0.0, low=0.0, high=1.0, smooth=0.02, doc="How far into its turn it begins."),
-        Param("seed", "int", 1, low=0, high=9999, doc="Which dice."),
-    )  # fmt: skip
+        Param("rate", default=1.0, low=0.01, high=50.0, unit="Hz", warp="log", smooth=0.02, doc="LFO rate."),
+        Param(
+            "beats",
+            default=0.0,
+            low=0.0,
+            high=64.0,
+            unit="beats",
+            doc="LFO period, in time with the beat; 0 uses `rate`.",
+        ),
+        Param(
+            "depth",
+            default=0.25,
+            low=0.0,
+            high=1.0,
+            smooth=0.02,
+            doc="LFO depth; 1 is the whole range of the parameter it is wired to.",
+        ),
+        Param("offset", default=0.0, low=-1.0, high=1.0, smooth=0.02, doc="Offset: the centre of the swing."),
+        Param("phase", default=0.0, low=0.0, high=1.0, smooth=0.02, doc="Start phase, in periods."),
+        Param("seed", "int", 1, low=0, high=9999, doc="Random seed."),
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)
@@ -120,7 +145,18 @@ class Lfo(Processor):
     def step(self, io: IO) -> Step:
         step = io.time.beats_per_frame(self._rate)
         return utilities_lfo.step(
-            io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
-            io.curve("offset"), io.curve("phase"), io.curve("seed"), self._turns, self._whole, io.time.beat, step,
-            self._rate, io.frames,
-        )  # fmt: skip
+            io.audio_out[0],
+            io.curve("shape"),
+            io.curve("rate"),
+            io.curve("beats"),
+            io.curve("depth"),
+            io.curve("offset"),
+            io.curve("phase"),
+            io.curve("seed"),
+            self._turns,
+            self._whole,
+            io.time.beat,
+            step,
+            self._rate,
+            io.frames,
+        )

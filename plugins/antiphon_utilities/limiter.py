@@ -80,7 +80,7 @@ class Limiter(Processor):
     """Holds peaks at or below `ceiling`; what stays below it is untouched, only later."""
 
     params = (
-        Param("ceiling", default=-1.0, low=-24.0, high=0.0, unit="dB", doc="No sample is louder."),
+        Param("ceiling", default=-1.0, low=-24.0, high=0.0, unit="dB", doc="Highest peak of the output."),
         Param("release", default=0.1, low=0.01, high=1.0, unit="s", warp="log", doc="Release time."),
     )
 

@@ -57,10 +57,10 @@ class Looper(Processor):
         Param("overdub", "trigger", False, doc="Adds to the loop; again ends that. Ends a recording too."),
         Param("play", "trigger", False, doc="Plays, from the beginning if stopped; ends a recording or an overdub."),
         Param("stop", "trigger", False, doc="Stops; a recording is ended and kept."),
-        Param("clear", "trigger", False, doc="Forgets the loop."),
+        Param("clear", "trigger", False, doc="Erases the loop."),
         Param(
             "undo", "trigger", False,
-            doc="Takes the last overdub back; again puts it on again. Gives a recording up.",
+            doc="Undoes the last overdub; again restores it. Discards a recording.",
         ),
         Param("level", default=1.0, low=0.0, high=1.0, smooth=0.01, doc="The loop's level."),
         Param("through", default=1.0, low=0.0, high=1.0, smooth=0.01, doc="The input's level in the output."),

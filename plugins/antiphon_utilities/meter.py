@@ -46,8 +46,8 @@ class Meter(Processor):
     """Passes the sound and reports its level over each 50 ms."""
 
     params = (
-        Param("peak", default=FLOOR, low=FLOOR, high=24.0, unit="dB", readonly=True, doc="The loudest sample."),
-        Param("rms", default=FLOOR, low=FLOOR, high=24.0, unit="dB", readonly=True, doc="The mean, over all channels."),
+        Param("peak", default=FLOOR, low=FLOOR, high=24.0, unit="dB", readonly=True, doc="Peak level."),
+        Param("rms", default=FLOOR, low=FLOOR, high=24.0, unit="dB", readonly=True, doc="RMS level over all channels."),
     )
 
     def prepare(self, spec: StreamSpec) -> None:

@@ -38,7 +38,7 @@ class Pan(Processor):
     All the way to one side that side is 3 dB louder. A stream of one channel has no sides and passes.
     """
 
-    params = (Param("place", default=0.0, low=-1.0, high=1.0, smooth=0.01, doc="-1 is left, 1 is right."),)
+    params = (Param("place", default=0.0, low=-1.0, high=1.0, smooth=0.01, doc="Pan position: -1 left, 1 right."),)
 
     def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]

@@ -392,7 +392,7 @@ def test_names_are_looked_up_again_only_when_a_plugin_changed(monkeypatch: pytes
     assert len(loads) == 1
     folder = paths.make_folder(paths.plugins() / "mine")
     (folder / "__init__.py").write_text("")
-    completion.known()
+    completion.load_names()
     assert len(loads) == 2
     (paths.cache() / completion.FILE).write_text("not JSON")
     assert completion.plugins("gai") == ["gain"]
@@ -417,13 +417,13 @@ class Terminal(io.StringIO):
 def test_colour_is_for_terminals_and_for_who_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    assert style.styled("x", "bad", Terminal()) == "\033[31mx\033[0m"
-    assert style.styled("x", "bad", io.StringIO()) == "x"
+    assert style.style_text("x", "bad", Terminal()) == "\033[31mx\033[0m"
+    assert style.style_text("x", "bad", io.StringIO()) == "x"
     monkeypatch.setenv("NO_COLOR", "1")
-    assert style.styled("x", "bad", Terminal()) == "x"
+    assert style.style_text("x", "bad", Terminal()) == "x"
     monkeypatch.delenv("NO_COLOR")
     monkeypatch.setenv("TERM", "dumb")
-    assert style.styled("x", "bad", Terminal()) == "x"
+    assert style.style_text("x", "bad", Terminal()) == "x"
 
 
 def test_a_complaint_takes_the_bar_away_first(monkeypatch: pytest.MonkeyPatch) -> None:

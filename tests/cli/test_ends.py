@@ -11,7 +11,7 @@ import pytest
 from tests import audio
 
 from antiphon.contract.block import Samples
-from antiphon.offline.file_ends import DECAY, Decay, faded, tail_of
+from antiphon.offline.file_ends import DECAY, Decay, fade_end, tail_of
 
 Command = Callable[..., Any]
 ECHO = 'format = 1\n[nodes.echo]\ntype = "delay"\ntime = 0.25\nfeedback = 0.5\n[wires]\n"in" = "echo"\n"echo" = "out"\n'
@@ -54,8 +54,8 @@ def test_a_fade_is_the_same_in_blocks_of_any_size(frames: int, pieces: int) -> N
             held[:, :n] = x[:, at : at + n]
             yield held[:, :n]
 
-    y = np.concatenate([part.copy() for part in faded(blocks(), 48000, 0.02)], axis=1)
-    whole = np.concatenate(list(faded([x], 48000, 0.02)), axis=1)
+    y = np.concatenate([part.copy() for part in fade_end(blocks(), 48000, 0.02)], axis=1)
+    whole = np.concatenate(list(fade_end([x], 48000, 0.02)), axis=1)
     assert np.array_equal(y, whole)
     assert y.shape == x.shape
     length = min(960, frames // 2)

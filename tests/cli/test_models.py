@@ -83,7 +83,7 @@ def test_json_says_the_same(run: Run, folder: Path) -> None:
     assert rows["reference"]["problem"] == said[0]
     assert rows["beside"]["state"] == "verified"
     assert rows["beside"]["parameters"] == model_files.entry("denoise-gate")["parameters"]
-    build = devices.installed()
+    build = devices.installed_torch()
     assert told["torch"] == (build.version if build else None)
     assert told["device"] in rows["beside"]["devices"] or told["device"] == "cuda"
 
@@ -129,7 +129,7 @@ def test_no_manifest_at_all_is_said(run: Run, tmp_path: Path) -> None:
 def test_without_torch_what_needs_it_is_marked_and_verified_all_the_same(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(devices, "installed", lambda: None)
+    monkeypatch.setattr(devices, "installed_torch", lambda: None)
     code, out, _ = run(known=(BESIDE,))
     assert code == 0
     (line,) = (line for line in out.splitlines() if line.startswith("beside"))

@@ -13,7 +13,7 @@ import pytest
 from tests.control.rig import Rig, rig
 
 from antiphon.cli import monitor, osc
-from antiphon.cli.osc import ask, refusal, shown, value
+from antiphon.cli.osc import ask, message_text, refusal, value
 from antiphon.errors import AntiphonError, EngineError, UsageError, WireError
 from antiphon.wire.osc import Double, Message, decode, encode, encode_bundle
 
@@ -106,13 +106,13 @@ def test_what_cannot_be_sent_is_refused_here(address: str, words: list[str]) -> 
 def test_messages_on_a_line() -> None:
     message = decode(encode("/x", 1, 0.1, "two words", "one", b"\1\2", True, None, (1, 2.5), Double(3)))
     assert isinstance(message, Message)
-    assert shown(message) == "/x 1 0.1 'two words' one <2 bytes 0102> true none [1 2.5] 3"
+    assert message_text(message) == "/x 1 0.1 'two words' one <2 bytes 0102> true none [1 2.5] 3"
 
 
 def test_what_a_server_says_cannot_move_a_terminals_cursor() -> None:
     message = decode(encode("/\x1b[2J\n/fake 1", "two\x1b]0;x\x07"))
     assert isinstance(message, Message)
-    assert shown(message) == r"/\x1b[2J\n/fake 1 'two\x1b]0;x\x07'"
+    assert message_text(message) == r"/\x1b[2J\n/fake 1 'two\x1b]0;x\x07'"
     refused = decode(encode("/fail", "/x\n", "\x1b[2J"))
     assert isinstance(refused, Message)
     assert str(refusal(refused)) == r"/x\n: \x1b[2J"
@@ -146,5 +146,5 @@ async def test_the_monitor_shows_what_arrives(live: Rig) -> None:
 def test_bundles_are_described_with_their_time() -> None:
     tag = (2208988800 + 10) << 32
     packet = decode(encode_bundle(tag, [encode("/a", 1), encode_bundle(1, [encode("/b")])]))
-    assert list(monitor.described(packet, 9_500_000_000)) == ["[+0.500 s] /a 1", "[+0.500 s] /b"]
-    assert list(monitor.described(decode(encode_bundle(1, [])), 0)) == ["(an empty bundle)"]
+    assert list(monitor.describe_packet(packet, 9_500_000_000)) == ["[+0.500 s] /a 1", "[+0.500 s] /b"]
+    assert list(monitor.describe_packet(decode(encode_bundle(1, [])), 0)) == ["(an empty bundle)"]

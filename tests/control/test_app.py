@@ -149,7 +149,7 @@ async def test_the_last_of_many_values_wins_and_nothing_changes_places(live: Rig
         ("/node/a/gain", (1.0, 1.0, 1.0), "takes 0 to 2, then at most the seconds of a ramp; 3 arguments were sent"),
         ("/node/a/mode", ("loud",), "mode takes gate or wavelet, not 'loud'"),
         ("/node/a/mode", ("gate", 1.0), "mode takes gate or wavelet and nothing more; only a float can be ramped"),
-        ("/node/a/level", (0.5,), "level is reported by its node and cannot be set"),
+        ("/node/a/level", (0.5,), "level is read-only: its node reports it"),
         ("/node/a/gain/norm", (1.5,), "gain/norm takes 0 to 1, not 1.5"),
         ("/node/a/nothing", (1.0,), "a has no parameter 'nothing'; it has: "),
         ("/node/zz/gain", (1.0,), "there is no node 'zz'; the nodes are: a, b"),

@@ -27,7 +27,7 @@ from antiphon.offline.script_run import PATIENCE, ScriptHeader, ScriptProcess, c
 from antiphon.plugins import loader
 from antiphon.session.notes import Players
 from antiphon.session.play import unknown_words
-from antiphon_sampler.library import folder_of, listed
+from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import named_rows
 
 PAGE = text("docs/live-coding.md")
@@ -64,7 +64,7 @@ def test_a_block_plays_on_its_patch(number: int) -> None:
     graph = load(header.patch, catalog).graph
     played = commands(events, "set.py", 48000, param_finder(graph, catalog), Players(graph, catalog))
     words = {
-        node.name: {"s": tuple(named_rows(listed(folder_of(str(node.values.get("library", "")))).names))}
+        node.name: {"s": tuple(named_rows(list_folder(folder_of(str(node.values.get("library", "")))).names))}
         for node in graph.nodes
         if node.type == "sampler"
     }

@@ -23,7 +23,6 @@ RUN_BY = {
     "docs/library.md": "tests/docs/test_python_blocks.py",
 }
 NOT_RUN = {
-    "docs/api.md": "declarations, generated from the code; tests/docs/test_api.py compares them",
     "plugins/antiphon_model/README.md": "a part of a plugin, of which docs/workers.md has a whole one",
 }
 """Pages whose blocks are no programs."""

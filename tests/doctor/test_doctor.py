@@ -171,7 +171,7 @@ def test_an_unwritable_folder_is_named(monkeypatch):
     ],
 )
 def test_torch_is_there_or_what_it_is_needed_for_is_said(monkeypatch, build, device, state, said):
-    monkeypatch.setattr(workers, "installed", lambda: build)
+    monkeypatch.setattr(workers, "installed_torch", lambda: build)
     monkeypatch.setattr(workers, "resolve", lambda _asked: device)
     torch = only(software.models)
     assert torch.state == state

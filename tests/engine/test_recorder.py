@@ -13,7 +13,7 @@ import soundfile
 from antiphon.engine.recording import recorder as recorders
 from antiphon.engine.recording import take as takes
 from antiphon.engine.recording.recorder import Recorder
-from antiphon.engine.recording.take import TakeFile, written
+from antiphon.engine.recording.take import TakeFile, describe_take
 from antiphon.engine.shared import HeaderWord, MappingShape, Shared
 from antiphon.errors import FileError
 from antiphon.io.audiofile import stream
@@ -172,9 +172,9 @@ def test_a_recording_of_nothing_is_taken_away(
 
 
 def test_lengths_are_said_in_words() -> None:
-    assert written(Path("a.wav"), 7.25, 2_100_000) == "wrote a.wav: 7.2 s, 2.1 MB"
-    assert written(Path("a.wav"), 72.0, 2_100_000) == "wrote a.wav: 1 min 12 s, 2.1 MB"
-    assert written(Path("a.wav"), 3 * 3600 + 65, 3.2e9) == "wrote a.wav: 3 h 01 min 05 s, 3.2 GB"  # type: ignore[arg-type]
+    assert describe_take(Path("a.wav"), 7.25, 2_100_000) == "wrote a.wav: 7.2 s, 2.1 MB"
+    assert describe_take(Path("a.wav"), 72.0, 2_100_000) == "wrote a.wav: 1 min 12 s, 2.1 MB"
+    assert describe_take(Path("a.wav"), 3 * 3600 + 65, 3.2e9) == "wrote a.wav: 3 h 01 min 05 s, 3.2 GB"  # type: ignore[arg-type]
 
 
 def test_a_name_that_cannot_be_written_is_refused_in_a_sentence(tmp_path: Path) -> None:

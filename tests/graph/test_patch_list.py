@@ -80,9 +80,9 @@ def test_files_that_are_no_patches_do_not_end_a_list() -> None:
 
 
 def test_the_key_takes_true_or_false_at_the_top_alone() -> None:
-    assert not patch_list.listed("format = 1\nlisted   =   false\n[nodes.a]\n")
-    assert patch_list.listed("format = 1\n[nodes.a]\nlisted = false\n")
-    assert patch_list.listed('format = 1\nname = "listed = false"\n')
+    assert not patch_list.is_listed("format = 1\nlisted   =   false\n[nodes.a]\n")
+    assert patch_list.is_listed("format = 1\n[nodes.a]\nlisted = false\n")
+    assert patch_list.is_listed('format = 1\nname = "listed = false"\n')
     assert patch.parse("format = 1\nlisted = false\n", Catalog()).name == "patch"
     with pytest.raises(PatchError, match="line 2, 'listed': takes true or false, not a number"):
         patch.parse("format = 1\nlisted = 0\n", Catalog())

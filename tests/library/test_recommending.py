@@ -178,7 +178,7 @@ def test_a_bad_request_is_one_sentence_and_stores_nothing(catalogue: Catalogue) 
 def test_a_forgotten_file_takes_its_signals_and_place_with_it(catalogue: Catalogue) -> None:
     path = path_of(catalogue, "0.wav")
     next_summaries(catalogue, NextRequest(1, None, ((path, "like"),)))
-    chart.placed(catalogue)
+    chart.place_tracks(catalogue)
     before = len(catalogue.taste.places())
     catalogue.forget([path])
     assert catalogue.taste.signals() == []
@@ -215,12 +215,12 @@ def test_trustworthiness_by_its_definition() -> None:
 
 
 def test_new_tracks_are_placed_and_no_other_moves(catalogue: Catalogue) -> None:
-    first = chart.placed(catalogue)
+    first = chart.place_tracks(catalogue)
     assert len(first.rows) == 7
     kept = catalogue.taste.places()
     digest = catalogue.sounds()[-1][0]
     catalogue.put_results(digest, {"timbre": (1, {"embedding": [0.1] * 6}, "")})
-    second = chart.placed(catalogue)
+    second = chart.place_tracks(catalogue)
     assert len(second.rows) == 8
     assert {sound: catalogue.taste.places()[sound] for sound in kept} == kept
     found = chart.chart(second)
@@ -232,7 +232,7 @@ def test_new_tracks_are_placed_and_no_other_moves(catalogue: Catalogue) -> None:
 def test_an_empty_catalogue_has_no_map_and_says_what_to_do(tmp_path: Path) -> None:
     with Catalogue(tmp_path) as empty:
         with pytest.raises(UsageError, match="library add FOLDER"):
-            chart.placed(empty)
+            chart.place_tracks(empty)
         with pytest.raises(UsageError, match="library add FOLDER"):
             next_summaries(empty, NextRequest())
 
@@ -248,7 +248,7 @@ def test_a_picture_is_drawn_whatever_names_are(catalogue: Catalogue) -> None:
     assert all(len(artist["name"]) <= chart.LONGEST_NAME for artist in found.artists)
     assert json.dumps(found.plain(), allow_nan=False)
     picture.draw(found)
-    image = picture.draw(chart.chart(chart.placed(catalogue)))
+    image = picture.draw(chart.chart(chart.place_tracks(catalogue)))
     data = picture.png(image)
     assert data.startswith(b"\x89PNG")
     (length,) = struct.unpack(">I", data[33:37])
@@ -274,13 +274,13 @@ def test_logs_of_the_million_playlist_and_of_last_fm_are_read(tmp_path: Path) ->
 
     (million / "mpd.slice.0-999.json").write_text(slice_of([("artist 0 0", "Title 0"), ("ARTIST 1 1", "title 1")], []))
     (million / "mpd.slice.1000-1999.json").write_text(slice_of([("artist 0 0", "title 0"), ("artist 0 1", "title 3")]))
-    count, matched, pairs = logs.learned(rows(), logs.lists(million.parent))
+    count, matched, pairs = logs.count_companions(rows(), logs.lists(million.parent))
     assert (count, matched) == (3, 3)
     assert {(a, b) for a, b, _ in pairs} == {(0, 1), (1, 0), (0, 3), (3, 0)}
     lines = ["u1\tm\tartist 0 0\t137", "u1\t\tartist 2 1\t5", "u2\tm\tnobody\t1"]
     (lastfm / logs.PLAYS).write_text("\n".join(lines) + "\n")
     assert list(logs.lists(lastfm)) == [[("artist 0 0", ""), ("artist 2 1", "")], [("nobody", "")]]
-    assert logs.learned(rows(), logs.lists(lastfm))[1] > 2
+    assert logs.count_companions(rows(), logs.lists(lastfm))[1] > 2
     (lastfm / logs.PLAYS).write_text("u1\tonly two")
     with pytest.raises(FileError, match="line 1"):
         list(logs.lists(lastfm))

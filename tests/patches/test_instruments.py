@@ -19,7 +19,7 @@ from antiphon.graph import asset_names, patch
 from antiphon.graph.patch_list import TOOLS
 from antiphon.plugins.loader import load
 from antiphon.runtime import resources
-from antiphon_loops.analysis.loudness import integrated
+from antiphon_loops.analysis.loudness import integrated_loudness
 
 LISTED = {entry.name: entry for entry in pages.shipped()}
 INSTRUMENTS = sorted(name for name, entry in LISTED.items() if entry.group != TOOLS)
@@ -50,10 +50,10 @@ def test_it_sounds_as_its_page_says(name, loaded, figures, monkeypatch):
     assert rendered.failures == []
     assert audio.peak(rendered.sound) < 1.0, "it clips"
     assert np.isfinite(rendered.sound).all()
-    assert integrated(rendered.first(), RATE) == pytest.approx(found.lufs, abs=0.5)
+    assert integrated_loudness(rendered.first(), RATE) == pytest.approx(found.lufs, abs=0.5)
     assert len(audio.attacks(rendered.first())) == pytest.approx(found.attacks, rel=0.25, abs=2.0)
     for number in rendered.scenes:
-        assert integrated(rendered.scene(number), RATE) == pytest.approx(found.scenes[str(number)], abs=1.0)
+        assert integrated_loudness(rendered.scene(number), RATE) == pytest.approx(found.scenes[str(number)], abs=1.0)
         here, beside = rendered.change(number)
         assert here <= max(1.5 * beside, 2e-3), f"scene {number} clicks"
     for before, after in pairwise(rendered.scenes):
@@ -105,7 +105,7 @@ def test_it_needs_nothing_that_a_fresh_install_lacks(name, loaded):
         for param in loaded.catalog[node.type].params:
             value = node.values.get(param.name)
             if param.kind == "file" and value:
-                found_at = Path(asset_names.located(str(value)))
+                found_at = Path(asset_names.locate_asset(str(value)))
                 assert found_at.is_relative_to(resources.folder("library")), (node.name, value)
 
 
@@ -147,7 +147,7 @@ def test_sounds_differ_by_what_they_differ():
 
 def test_what_comes_in_has_one_level():
     for name, make in performances.SOUNDS.items():
-        assert integrated(make(), RATE) == pytest.approx(performances.LEVEL, abs=0.1), name
+        assert integrated_loudness(make(), RATE) == pytest.approx(performances.LEVEL, abs=0.1), name
         assert audio.peak(make()) < 1.0, name
 
 

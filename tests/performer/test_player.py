@@ -14,7 +14,7 @@ from tests.waiting import until
 
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
-from antiphon.performer.branch import Processes
+from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.player import Player
 
@@ -24,8 +24,8 @@ STEP = 1 / 32
 
 
 @pytest.fixture(scope="module")
-def processes() -> Iterator[Processes]:
-    shared = Processes()
+def processes() -> Iterator[BranchProcesses]:
+    shared = BranchProcesses()
     yield shared
     shared.close()
 
@@ -33,7 +33,7 @@ def processes() -> Iterator[Processes]:
 class Stage:
     """A player, what it showed and sent, and a clock that waits for its processes."""
 
-    def __init__(self, processes: Processes) -> None:
+    def __init__(self, processes: BranchProcesses) -> None:
         self.said: list[str] = []
         self.sent: list[SentEvent] = []
         self.player = Player("/sets/set.py", processes, self._show)
@@ -80,7 +80,7 @@ class Stage:
 
 
 @pytest.fixture
-def stage(processes: Processes) -> Iterator[Stage]:
+def stage(processes: BranchProcesses) -> Iterator[Stage]:
     made = Stage(processes)
     yield made
     made.player.close()
@@ -196,7 +196,7 @@ GOOD = BEAT + "@loop\ndef l():\n    my = memory(k=60)\n    play(my.k, length=1/8
     ],
 )
 def test_what_runs_away_while_it_plays_is_left_out_and_the_rest_plays_on(
-    stage: Stage, bad: str, sentence: str, processes: Processes
+    stage: Stage, bad: str, sentence: str, processes: BranchProcesses
 ) -> None:
     zero = stage.first(GOOD)
     stage.play(zero + 2.5)
@@ -264,7 +264,7 @@ def test_the_end_ends_the_notes_that_sound_and_a_jump_of_the_beat_goes_on_at_a_b
     assert stage.player.ends() == [], "what is ended stays ended"
 
 
-def test_versions_that_are_replaced_at_once_leave_no_process(processes: Processes) -> None:
+def test_versions_that_are_replaced_at_once_leave_no_process(processes: BranchProcesses) -> None:
     def children() -> set[str]:
         found = set()
         for entry in Path("/proc").glob("[0-9]*/stat"):

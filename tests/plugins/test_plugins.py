@@ -250,10 +250,10 @@ def test_the_listing_shows_types_and_reasons_and_a_card_ranges(tmp_path):
     put(tmp_path, "broken", "1 / 0")
     loaded = loader.load(tmp_path)
     lines = "\n".join(listing(loaded.catalog))
-    assert re.search(r"^    gain +Makes it louder or softer\.$", lines, re.MULTILINE)
+    assert re.search(r"^    gain +Gain: makes the sound louder or softer\.$", lines, re.MULTILINE)
     cards = "\n".join(line for name in ("filter", "click", "meter") for line in card(loaded.catalog[name], loaded))
-    assert "filter  (antiphon_utilities)  Takes away" in cards
-    assert "    cutoff: 20 to 20000 Hz, default 1000. Where it turns." in cards
+    assert "filter  (antiphon_utilities)  Filter: low-pass" in cards
+    assert "    cutoff: 20 to 20000 Hz, default 1000. Cutoff" in cards
     assert "    fire: trigger." in cards
     assert "    peak: reported, -120 to 24 dB." in cards
     assert "    broken: ZeroDivisionError: division by zero (__init__.py, line 1)" in lines

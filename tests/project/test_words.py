@@ -1,4 +1,4 @@
-"""Literary words stay out of comments, docstrings, messages and pages, where they hide what happens."""
+"""The field's words stand where a user reads; literary words and circumlocutions do not."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import io
 import re
 import tokenize
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+
+from antiphon.contract.catalog import ProcessorInfo
+from antiphon.control.osc.reference import built_in
 
 ROOT = Path(__file__).parents[2]
 INSTEAD = {
@@ -22,10 +26,70 @@ INSTEAD = {
     r"goes round": "say that it is circular or repeats",
     r"c(o|a)mes? about": "say what makes it",
     r"happily|luckily|alas|once upon": "leave it out",
+    r"turns? a second|turn in so many": "LFO rate, LFO period",
+    r"answer to an impulse": "impulse response",
+    r"drawn at random|which dice": "random, random seed",
+    r"learnt? (from )?together": "batch",
+    r"made (people|users|listeners|audience)": "simulated users",
+    r"so manieth": "say every how many",
 }
 """Patterns, and what to write in their place."""
 PATTERNS = {re.compile(rf"\b({words})\b", re.IGNORECASE): instead for words, instead in INSTEAD.items()}
-GENERATED = ("api.md", "osc.md")
+GENERATED = ("osc.md",)
+TYPES = {
+    "compressor": "compressor threshold ratio side chain attack release gain reduction",
+    "gate": "noise gate threshold hysteresis side chain",
+    "eq": "parametric equaliser peak notch",
+    "reverb": "reverb room size reverb time RT60 damping modulation depth",
+    "convolution": "convolution reverb impulse response",
+    "delay": "delay echo feedback",
+    "pingpong": "ping-pong delay feedback wow and flutter low-pass high-pass",
+    "drive": "distortion clipping wave folder low-pass",
+    "bitcrush": "bitcrusher bit depth sample rate",
+    "chorus": "chorus LFO rate depth dry/wet vibrato",
+    "flanger": "flanger comb filter LFO rate depth feedback dry/wet",
+    "phaser": "phaser allpass LFO rate depth feedback dry/wet",
+    "tremolo": "tremolo auto-pan LFO rate depth waveform",
+    "ringmod": "ring modulator",
+    "vocoder": "vocoder carrier spectral envelope",
+    "width": "stereo width mid and side mono",
+    "transient": "transient shaper attack sustain",
+    "pitch": "pitch shifter formants transpos dry/wet",
+    "stretch": "time stretch",
+    "freeze": "spectral freeze",
+    "filter": "filter low-pass high-pass band-pass notch cutoff resonance",
+    "limiter": "limiter look-ahead ceiling",
+    "lfo": "LFO rate depth waveform sample and hold random phase",
+    "follower": "envelope follower attack release modulation depth",
+    "sampler": "sampler one-shots polyphony choke group pitch-bend range velocity sensitivity low-pass reverse",
+    "synth": "polyphony pitch-bend range random seed",
+    "hum": "pitch tracker MIDI notes f0",
+    "tuner": "tuner tuning cents frequency",
+    "meter": "level meter peak RMS",
+    "metronome": "metronome",
+    "looper": "loop overdub",
+    "denoise": "noise reduction spectral gate wavelet threshold",
+    "transfer": "timbre transfer",
+    "identify": "identif audio fingerprint confidence",
+    "listen": "tempo beats key chord loudness",
+    "loops": "time-stretched transposed loops",
+    "accompany": "accompaniment chords",
+    "classify": "classif genre instrument",
+}
+"""What a musician searches for, by processor: each word is in its description or in one of its parameters'."""
+SEARCHED = {
+    "docs/pipeline.md": ("epochs", "batch size", "learning rate", "random seed", "cross-validation"),
+    "docs/library.md": ("simulated users", "trustworthiness"),
+    "plugins/antiphon_effects/README.md": (
+        "convolution reverb",
+        "impulse response",
+        "vocoder",
+        "noise gate",
+        "side chain",
+    ),
+    "plugins/antiphon_hum/README.md": ("read-only", "pitch", "MIDI"),
+}
+"""What a reader searches for, by page."""
 PAGES = sorted(
     path
     for path in (*(ROOT / "docs").rglob("*.md"), *(ROOT / "plugins").glob("*/README.md"), *ROOT.glob("*.md"))
@@ -81,3 +145,28 @@ def test_a_word_is_detected_in_prose_and_not_in_names() -> None:
     assert [line.split(": ")[1] for line in advice("f.py", comments(source, strings=False))] == [
         "'is no more'", "'Whoever'",
     ]  # fmt: skip
+
+
+@cache
+def processors() -> dict[str, ProcessorInfo]:
+    return built_in().types
+
+
+def described(kind: str) -> str:
+    """All that a user reads of a processor: its description, its parameters' and their choices."""
+    info = processors()[kind]
+    return " ".join(
+        [info.doc, *(f"{param.name} {param.doc} {' '.join(param.choices)}" for param in info.params)]
+    ).lower()
+
+
+@pytest.mark.parametrize("kind", TYPES)
+def test_a_processor_is_described_in_the_words_it_is_searched_by(kind: str) -> None:
+    text = described(kind)
+    assert [word for word in TYPES[kind].lower().split() if word not in text] == []
+
+
+@pytest.mark.parametrize("page", SEARCHED)
+def test_a_page_has_the_words_it_is_searched_by(page: str) -> None:
+    text = " ".join((ROOT / page).read_text().split()).lower()
+    assert [word for word in SEARCHED[page] if word.lower() not in text] == []

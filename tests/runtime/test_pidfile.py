@@ -48,9 +48,9 @@ def test_what_a_killed_supervisor_with_a_free_port_left_is_found(
     assert place == runtime / f"free-{os.getpid()}"
     assert not left.exists()
     assert (place / "state.json").read_text() == "kept"
-    pidfile.take_over(place)
+    pidfile.end_orphans(place)
     assert orphan.wait(5.0) != 0
-    found = pidfile.left(place)
+    found = pidfile.crashed_settings(place)
     assert found is not None
     assert found.patch == "wah"
 

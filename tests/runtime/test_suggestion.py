@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from antiphon.runtime.suggestion import MOST, instead, listed, near
+from antiphon.runtime.suggestion import MOST, instead, list_names, near
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ def test_the_sentence_names_what_may_have_been_meant_and_all_that_is_allowed() -
 
 def test_a_long_list_is_cut_and_counted() -> None:
     names = [f"name-{n}" for n in range(1000)]
-    text = listed(names)
+    text = list_names(names)
     shown = text.partition(", and ")[0].split(", ")
     assert len(text) < MOST + 30
     assert text.endswith(f", and {1000 - len(shown)} more")

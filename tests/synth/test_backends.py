@@ -115,13 +115,13 @@ def test_serve_takes_its_option(antiphon: Run) -> None:
 
 def test_a_server_plays_as_the_option_says(antiphon: Run) -> None:
     asked = backends.with_options(ServeSettings(options={"wood": "plum"}, rate=44100))
-    info = backends.asked(asked)
+    info = backends.requested_backend(asked)
     assert info is not None
     assert (asked.synth, info.name, info.jack, info.delay(44100, 64)) == ("lute", "lute", True, 2)
     choice = backends.choice_with(asked, synths.BackendChoice(info))
     assert choice.settings == (("wood", "plum at 44100"),)
     assert backends.choice_with(ServeSettings(), synths.BackendChoice(info)).settings == ()
-    assert backends.asked(ServeSettings()) is None
+    assert backends.requested_backend(ServeSettings()) is None
 
 
 def test_the_doctor_says_what_it_finds(antiphon: Run) -> None:

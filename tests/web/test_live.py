@@ -28,7 +28,7 @@ from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.live_words import sound_names, words
 from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import NodeValues
-from antiphon.web.osc_json import checked
+from antiphon.web.osc_json import check_message
 from antiphon.web.page import routes as pages
 from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
@@ -195,7 +195,7 @@ async def test_a_script_is_handed_over_by_no_osc_message_of_a_client_of_http() -
             refused, said = await rig.ask("POST", "/api/osc", {"address": address, "args": [TOKEN, "code"]})
             assert (refused, "POST /api/live/eval" in said["error"]) == (400, True), said
         with pytest.raises(WireError, match="POST /api/live/eval"):
-            checked("/live/eval", [TOKEN, "code"])  # by a page's WebSocket
+            check_message("/live/eval", [TOKEN, "code"])  # by a page's WebSocket
         link, inner = rig.server.control, encode("/live/eval", TOKEN, "code")
         assert link is not None
         for packet in (inner, encode_bundle(1, [encode("/ping"), encode_bundle(1, [inner])])):

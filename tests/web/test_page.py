@@ -107,7 +107,7 @@ async def block(client: Client, of: str = "<f4") -> tuple[tuple[int, ...], np.nd
 
 
 def test_the_built_page_is_that_of_the_sources() -> None:
-    names = ["build.mjs", "icons.mjs", "package-lock.json", "package.json", "tsconfig.json"]
+    names = ["build.mjs", "package-lock.json", "package.json", "tsconfig.json"]
     names += [path.relative_to(SOURCES).as_posix() for path in (SOURCES / "src").rglob("*") if path.is_file()]
     digest = hashlib.sha256()
     for name in sorted(names):
@@ -177,7 +177,7 @@ def test_the_manifest_names_icons_that_are_there_in_the_sizes_it_says() -> None:
 
 def test_a_parameter_s_declaration_is_in_the_graph() -> None:
     plan = {"patch": "p", "nodes": [{"name": "a", "type": "gain"}, {"name": "x", "type": "gone"}], "wires": []}
-    made = graph_json.described(plan, {"a": {"gain": float("inf")}}, Catalog({"gain": INFO}))
+    made = graph_json.graph_object(plan, {"a": {"gain": float("inf")}}, Catalog({"gain": INFO}))
     param = next(p for p in made["nodes"][0]["params"] if p["name"] == "gain")
     assert (param["low"], param["high"], param["unit"], param["warp"], param["value"]) == (
         0.0,

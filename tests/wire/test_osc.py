@@ -217,7 +217,7 @@ def test_nan_is_a_value_here() -> None:
 @given(st.binary(max_size=64))
 @settings(max_examples=50)
 def test_addresses_are_shown_printable(address: bytes) -> None:
-    assert osc.shown(address).isprintable()
+    assert osc.address_text(address).isprintable()
 
 
 @given(text=st.text(st.characters(), max_size=40), number=st.integers())

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from antiphon.api.arrays import Weights, taken
+from antiphon.api.arrays import Weights, find_array
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import IO, BlockTime
 from antiphon.errors import WorkerError
@@ -26,7 +26,7 @@ class Adder:
     """Adds all it has had to a weight; a hop of 7 makes it give NaN."""
 
     def __init__(self, weights: Weights) -> None:
-        self._offset = float(taken(weights, "offset", 1)[0])
+        self._offset = float(find_array(weights, "offset", 1)[0])
         self.start()
 
     def start(self) -> None:
@@ -166,6 +166,6 @@ def test_the_worker_computes_each_slot_by_itself(info: ModelInfo) -> None:
 def test_it_is_usable_without_torch(info: ModelInfo, monkeypatch: pytest.MonkeyPatch) -> None:
     from antiphon.workers import devices
 
-    monkeypatch.setattr(devices, "installed", lambda: None)
+    monkeypatch.setattr(devices, "installed_torch", lambda: None)
     assert usable(info) == ""
     assert "needs torch" in usable(replace(info, array_network=""))

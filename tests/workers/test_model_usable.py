@@ -12,7 +12,7 @@ from antiphon_hum.learned.spec import HUM
 
 
 def test_without_torch_the_command_that_brings_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(devices, "installed", lambda: None)
+    monkeypatch.setattr(devices, "installed_torch", lambda: None)
     said = model_client.usable(replace(HUM, array_network=""))
     assert said == "the model hum-learned needs torch, which is not installed; `make models` installs it"
 

@@ -29,7 +29,7 @@ def main(seconds: float) -> None:
     """Runs the bench.
 
     Args:
-        seconds: Of playing.
+        seconds: Seconds of playing.
 
     Raises:
         UsageError: Tidal is missing.

@@ -29,7 +29,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class TidalStage:
-    """What runs together.
+    """Processes of a run with Tidal.
 
     Attributes:
         server: The server; its recording is complete once it has stopped.
@@ -44,7 +44,7 @@ class TidalStage:
     recording: Path
 
     def figures(self) -> dict[str, Any]:
-        """What `/api/status` has of the port."""
+        """Figures of the port in `/api/status`."""
         return dict(self.server.status()["dirt"])
 
     def settle(self) -> dict[str, Any]:
@@ -127,7 +127,7 @@ def onset_errors(recording: Path, events: Sequence[RelayedEvent]) -> OnsetErrors
     """Compares a recording with the time tags of what was sent.
 
     Args:
-        recording: Of a stage that has stopped.
+        recording: Recording of a stage that has stopped.
         events: What was sent; sounds of one frame each.
 
     Returns:

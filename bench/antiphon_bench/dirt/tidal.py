@@ -64,7 +64,7 @@ class TidalProcess:
         """Starts nothing yet.
 
         Args:
-            port: Of what stands for SuperDirt, on this machine.
+            port: Port of what stands for SuperDirt, on this machine.
             latency: Seconds by which events are sent ahead.
         """
         config = _CONFIG.format(control=free_port(), tempo=free_port())

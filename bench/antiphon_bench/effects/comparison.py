@@ -62,7 +62,7 @@ def main(seed: int, limit: int) -> None:
     """Runs the bench.
 
     Args:
-        seed: Of the noise that is played.
+        seed: Random seed of the noise that is played.
         limit: Most blocks of each; 0 for all.
     """
     import pedalboard

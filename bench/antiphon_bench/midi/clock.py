@@ -46,8 +46,8 @@ def main(seconds: float, seed: int) -> None:
     """Runs the bench.
 
     Args:
-        seconds: Of each run.
-        seed: Of the jitter.
+        seconds: Seconds of each run.
+        seed: Random seed of the jitter.
     """
     runs = [followed(seconds, jitter, seed) for jitter in (0.0, 0.001, 0.002)]
     table(

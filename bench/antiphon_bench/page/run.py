@@ -48,7 +48,7 @@ def main(seconds: float, seed: int) -> None:
 
     Args:
         seconds: Length of each condition in each round.
-        seed: Of the lengths of silence between two tones.
+        seed: Random seed of the lengths of silence between two tones.
 
     Raises:
         UsageError: There is no Chromium.

@@ -128,7 +128,7 @@ def decaying_sine(key: int, t60: float, frames: int) -> NDArray[np.float64]:
 
 
 def measure(x: NDArray[np.float64]) -> Measures:
-    """Of a mono note."""
+    """Measures a mono note."""
     return Measures(_attack(x), _t60(x), _centroid(x))
 
 

@@ -39,8 +39,8 @@ def main(seconds: float, seed: int) -> None:
     """Runs the bench.
 
     Args:
-        seconds: Of each run.
-        seed: Of the notes' frames.
+        seconds: Seconds of each run.
+        seed: Random seed of the notes' frames.
     """
     kit = sounds_of(folder_of(""), RATE)
     for place in range(kit.listing.files):

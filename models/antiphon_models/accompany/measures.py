@@ -76,7 +76,7 @@ class Texture:
 
 
 def texture(notes: Sequence[BeatNote], first: int, meter: int) -> Texture:
-    """Of notes whose bars begin at `first` and every `meter` beats."""
+    """Texture of notes whose bars begin at `first` and every `meter` beats."""
     start, end = min(n.start for n in notes), max(n.end for n in notes)
     sounding = np.zeros(math.ceil((end - start) * _STEP) + 1)
     rhythms: dict[int, set[int]] = defaultdict(set)

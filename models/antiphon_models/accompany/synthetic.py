@@ -1,4 +1,4 @@
-"""Songs with known chords, drawn by chance: what `accompany` is measured on where POP909 is not at hand."""
+"""Songs with known chords, drawn at random: what `accompany` is measured on where POP909 is not at hand."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def fitted(features: F32, targets: F32, decay: float = DECAY) -> LogisticLabels:
     Args:
         features: `[items, features]`.
         targets: `[items, labels]`, 0 or 1, NaN where unknown.
-        decay: Of the weights.
+        decay: Decay of the weights.
     """
     from scipy.optimize import minimize
 

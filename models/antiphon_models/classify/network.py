@@ -22,8 +22,8 @@ class TrainedClassifier(nn.Module):
 
     Args:
         labels: How many.
-        channels: Of the convolutions, each followed by a maximum of 2 by 2.
-        units: Of the hidden layer.
+        channels: Channels of the convolutions, each followed by a maximum of 2 by 2.
+        units: Units of the hidden layer.
     """
 
     mean: Tensor
@@ -82,7 +82,7 @@ class TrainedClassifier(nn.Module):
         self.labels.bias.copy_(given["labels.bias"])
 
     def features(self, excerpts: Tensor) -> Tensor:
-        """What the hidden layer takes, `[n, features]`.
+        """Inputs of the hidden layer, `[n, features]`.
 
         Args:
             excerpts: Without their level, float32 `[n, frames, bands]`.
@@ -99,7 +99,7 @@ class TrainedClassifier(nn.Module):
         return torch.as_tensor(self.labels(self.dropout(torch.relu(self.hidden(self.dropout(features))))))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What `antiphon_classify.network.ClassifierNetwork` plays: each normalisation is within its convolution."""
+        """Arrays of the weights as the network plays them; each normalisation is folded into its convolution."""
         found: dict[str, Tensor] = {"mean": self.mean, "deviation": self.deviation}
         for n, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             assert isinstance(convolution, nn.Conv2d)

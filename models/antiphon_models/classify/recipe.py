@@ -34,8 +34,8 @@ class ClassifierRecipe(Recipe):
         labels: Their names, in the network's order.
         kind: "one" label of each sound, "many", or "number".
         size: Excerpts of a batch.
-        channels: Of the convolutions.
-        units: Of the hidden layer.
+        channels: Channels of the convolutions.
+        units: Units of the hidden layer.
     """
 
     plugin: ClassVar[str] = "classify"

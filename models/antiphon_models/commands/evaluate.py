@@ -27,7 +27,7 @@ def evaluate(
     system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None,
     data: Data = DATA,
     work: Annotated[Path | None, typer.Option("--work", help="Where what it makes is kept.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
     limit: Annotated[int, typer.Option(min=0, help="Items at most; 0 for all.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="The figures as JSON, into a file.")] = None,
     examples: Annotated[

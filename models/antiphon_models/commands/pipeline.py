@@ -44,7 +44,7 @@ def run(
     ] = "direct",
     steps: Annotated[
         str,
-        typer.Option("--steps", help="Of gather, preprocess, analyse, train, evaluate, deploy, predict."),
+        typer.Option("--steps", help="Any of gather, preprocess, analyse, train, evaluate, deploy, predict."),
     ] = "gather,preprocess",
     workers: Annotated[int, typer.Option("--workers", min=1, max=256, help="Processes, of direct and dask.")] = 2,
     option: Annotated[

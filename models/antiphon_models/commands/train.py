@@ -30,9 +30,9 @@ def train(
             help="Where the weights go; else models/, or the work folder where steps or minutes are given.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything that is drawn by chance.")] = 1,
-    steps: Annotated[int, typer.Option(min=0, help="How many; 0 takes the recipe's.")] = 0,
-    minutes: Annotated[float, typer.Option(min=0.0, help="At most so long; 0 for as long as the steps take.")] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
+    steps: Annotated[int, typer.Option(min=0, help="Training steps; 0 takes the recipe's.")] = 0,
+    minutes: Annotated[float, typer.Option(min=0.0, help="Time limit in minutes; 0 is none.")] = 0.0,
     device: Annotated[str, typer.Option("--device", help="cpu or cuda.")] = "cpu",
     only_material: Annotated[bool, typer.Option("--only-material", help="Make the material, and stop.")] = False,
     begin: Annotated[

@@ -28,7 +28,7 @@ _UNKNOWN_LENGTH = 0xFFFFFFFF  # written by what streams
 
 
 def fault_of(path: Path, digest: str = "", *, thorough: bool = False) -> str:
-    """What is wrong with a file.
+    """Describes the fault of a file.
 
     Args:
         path: The file.

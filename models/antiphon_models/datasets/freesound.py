@@ -46,7 +46,7 @@ _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True)
 class FreesoundSearch:
-    """What is searched for.
+    """A search on Freesound.
 
     Attributes:
         query: Words, as in the site's own search.

@@ -15,7 +15,7 @@ class Item:
     """A recording, piece or clip.
 
     Attributes:
-        name: Of its own in the data set.
+        name: Name of its own in the data set.
         files: Its files, relative to the data set's folder, with "/"; the first is the sound or score.
         group: What items of two splits must not share: an artist, a song, a player.
         split: One of `SPLITS`; "" where it is in none.
@@ -44,7 +44,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class DatasetListing:
-    """What is listed of a data set.
+    """Listing of a data set.
 
     Attributes:
         items: In a fixed order.
@@ -87,14 +87,14 @@ class Report:
     """The result of a check.
 
     Attributes:
-        name: Of the data set.
-        path: Of its folder.
-        part: As in `DatasetListing`, and so the five below.
-        items: How many.
-        published: See there.
-        shared_by: See there.
-        split_by: See there.
-        notes: See there, and `absent`.
+        name: Name of the data set.
+        path: Path of its folder.
+        part: Part of the data set, as `DatasetListing.part`.
+        items: Number of items.
+        published: Items that its authors published, as `DatasetListing.published`.
+        shared_by: As `DatasetListing.shared_by`.
+        split_by: As `DatasetListing.split_by`.
+        notes: Notes and absent lists of the `DatasetListing`.
         files: Files that were looked at.
         missing: Files that are not there.
         damaged: By file, what is wrong with it.
@@ -102,7 +102,7 @@ class Report:
         splits: Items of each split that are whole and not known to be faulty; "" for those in none.
         labels: The same of each label.
         shared: Groups that are in more than one split.
-        annotated: Of those items, how many have a tempo, a key, beats, chords, …, stems.
+        annotated: Annotated of those items, how many have a tempo, a key, beats, chords, …, stems.
     """
 
     name: str

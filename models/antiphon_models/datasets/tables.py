@@ -83,7 +83,7 @@ def json_rows(path: Path) -> list[dict[str, str]]:
 
 
 def digests(path: Path, kind: str) -> dict[str, str]:
-    """Of a list as sha1sum writes it the digests by file, as "KIND:DIGEST"; none where there is no list."""
+    """Digests by file, as "KIND:DIGEST", of a list as sha1sum writes it; none where there is no list."""
     if not path.is_file():
         return {}
     pairs = (line.split(maxsplit=1) for line in lines(path))

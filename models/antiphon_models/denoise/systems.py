@@ -32,7 +32,7 @@ def denoised(
     file: bool = False,
     full: bool = False,
 ) -> F32:
-    """What `antiphon run denoise` makes of a sound.
+    """Result of `antiphon run denoise` on a sound.
 
     Args:
         sound: float32 `[frames]` at `RATE`.

@@ -37,7 +37,7 @@ def band(notes: Sequence[ScoreNote], frames: int, rate: int, font: Path, seed: i
         frames: Length of the sound.
         rate: Frames per second.
         font: Soundfont.
-        seed: Of velocities.
+        seed: Random seed of velocities.
 
     Returns:
         float32 `[frames]`, mono.

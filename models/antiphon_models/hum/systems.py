@@ -100,7 +100,7 @@ def on_file(mode: str) -> System:
 
 
 def live(mode: str) -> System:
-    """As a performer has it, hop by hop."""
+    """Runs the tracker hop by hop, as a performer has it."""
 
     def run(clip: Clip) -> Result:
         begun = time.perf_counter()

@@ -114,7 +114,7 @@ def with_bands(work: Path, clip: Clip, place: int) -> Iterator[tuple[int, Clip]]
 
 
 def made_hums(seed: int, limit: int | None) -> Iterator[Clip]:
-    """Melodies drawn by chance and hummed: nothing but this package is needed for them."""
+    """Melodies drawn at random and hummed: nothing but this package is needed for them."""
     for n in range(HUMS if limit is None else min(limit, HUMS)):
         rng = np.random.default_rng((seed, 14, n))
         score, at, pitch = [], 0.5, float(rng.integers(48, 64))

@@ -92,7 +92,7 @@ def untrained(notes: Sequence[ScoreNote], voice: str, seed: int, rate: int, warp
     Args:
         notes: The score; its times are changed.
         voice: A voice of espeak-ng.
-        seed: Of all chance.
+        seed: Random seed.
         rate: Frames per second.
         warp: Formants are so many times as high.
 

@@ -92,7 +92,7 @@ class EvaluationRequest:
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
         work: A folder for material that the evaluation makes.
-        seed: Of everything drawn by chance.
+        seed: Random seed.
         limit: Most items; None for all.
         systems: Names of the requested systems; none for all.
         files: The user's own files; none for the evaluation's items.
@@ -114,7 +114,7 @@ class EvaluationRequest:
         return not self.systems or system in self.systems
 
     def wanted(self, systems: Mapping[str, T]) -> dict[str, T]:
-        """Those of some systems, by name, that are requested."""
+        """Selects the requested of some systems, by name."""
         return {name: system for name, system in systems.items() if self.wants(name)}
 
 

@@ -43,7 +43,7 @@ class TrainingError(AntiphonError):
 
 @dataclass(frozen=True, slots=True)
 class TrainingProgress:
-    """How far a training has come.
+    """Progress of a training.
 
     Attributes:
         recipe: The recipe's name.
@@ -51,7 +51,7 @@ class TrainingProgress:
         step: Number of the next batch.
         seconds: Time trained so far.
         lost: Batches left out because their loss was not finite.
-        began_with: Checksum of the weights that the training began with; "" for weights drawn by chance.
+        began_with: Checksum of the weights that the training began with; "" for weights drawn at random.
     """
 
     recipe: str
@@ -88,7 +88,7 @@ class Length:
     """When a training ends.
 
     Attributes:
-        steps: Of its schedule.
+        steps: Steps of its schedule.
         minutes: Longest time; 0 for no limit.
     """
 
@@ -110,7 +110,7 @@ class Trained:
         steps: Steps trained.
         seconds: Time trained.
         lost: Batches left out because their loss was not finite.
-        figures: Of the last validation.
+        figures: Figures of the last validation.
         complete: Whether it reached its end.
     """
 
@@ -144,7 +144,7 @@ class Trainer:
         return self._step
 
     def begin(self, network: torch.nn.Module) -> None:
-        """Replaces the weights drawn by chance with those of a network, at the start of a training."""
+        """Replaces the weights drawn at random with those of a network, at the start of a training."""
         for own in (self._network, self._average):
             own.load_state_dict(network.state_dict())
 

@@ -27,7 +27,7 @@ class TrainOptions:
         data: The folder of recorded and written material.
         work: The folder for material, checkpoint and log.
         target: The folder for the weights.
-        seed: Of everything drawn by chance.
+        seed: Random seed.
         steps: Number of steps; 0 for the recipe's.
         minutes: Longest time; 0 for no limit.
         device: "cpu" or "cuda".

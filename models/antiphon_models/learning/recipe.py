@@ -36,7 +36,7 @@ class TrainingJob:
     Attributes:
         data: The folder of recorded and written material (pop909/, esc10/, …).
         material: The recipe's own folder for the material that it makes; only it writes there.
-        seed: Of everything drawn by chance.
+        seed: Random seed.
         device: The device of the batches and the network.
         say: Takes one line for the terminal.
         further: The training begins with weights that are already trained.

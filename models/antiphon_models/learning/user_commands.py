@@ -98,7 +98,7 @@ def run_to_notes(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
 
 
 def analysis_of(sound: F32, rate: int, *analyses: str) -> dict[str, Any]:
-    """What `analysis_of_file` gives of a sound.
+    """Result of `analysis_of_file` for a sound.
 
     Args:
         sound: float32 `[frames]` or `[channels, frames]`; it is written as 32-bit float.

@@ -132,7 +132,7 @@ def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:
 
 
 def ours(sound: Sound) -> MusicFound:
-    """What `antiphon library analyse FILE --only music --json` prints."""
+    """Output of `antiphon library analyse FILE --only music --json`."""
     values = analysis_of(sound, RATE, "music")
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
     return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"], empty["chords"])

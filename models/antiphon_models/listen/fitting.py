@@ -57,7 +57,7 @@ class PreparedSong:
 
 
 def prepare(song: ListenedSong) -> PreparedSong:
-    """What fitting needs of a song."""
+    """Prepares the features of a song for fitting."""
     import mir_eval
 
     found = curves_of(song.sound)
@@ -145,7 +145,7 @@ def _fit_chords(material: Sequence[PreparedSong]) -> tuple[F64, F64]:
             chord = triad(song.chords[place][2])
             if chord is not None:
                 kind, root = divmod(chord, 12)
-                rows[kind].append(harmony.turned(row[None], root if kind < 2 else 0)[0])
+                rows[kind].append(harmony.rotate_root(row[None], root if kind < 2 else 0)[0])
     means, precisions = [], []
     for turned, extra in zip(rows, (1e-3, 1e-3, 1.1e-2), strict=True):
         table = np.array(turned)

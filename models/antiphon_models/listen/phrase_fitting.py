@@ -60,7 +60,7 @@ def prepare(curves: MusicCurves, labels: LabelledSong) -> PhraseMaterial | None:
     if grid is None or not phrases.SHORTEST <= len(grid.beats) <= phrases.WINDOW:
         return None
     odds = bars.bar_odds(curves, grid, fitted)
-    on_bar = np.isin(grid.beats, bars.counted(odds, grid.beats)).astype(np.float64)
+    on_bar = np.isin(grid.beats, bars.find_downbeats(odds, grid.beats)).astype(np.float64)
     rows = repeats.beat_rows(curves, grid.beats)
     similarity = rows @ rows.T
     table = phrases.features(phrases.beat_features(curves, grid, odds), similarity, on_bar)

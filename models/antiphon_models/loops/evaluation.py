@@ -21,7 +21,7 @@ from antiphon_models.loops import corpus, songs
 from antiphon_models.loops.corpus import Known
 from antiphon_models.loops.midifile import UNSEEN, why_not
 from antiphon_models.loops.pieces import measured_pieces
-from antiphon_models.loops.systems import PEERS, Guesser, marks, ours, trivial
+from antiphon_models.loops.systems import PEERS, Guesser, guess_by_length, marks, ours
 
 _SEED = 33
 """Times the request's: no multiple of it is a seed that the shipped tables were fitted on (`training.SEEDS`)."""
@@ -29,7 +29,7 @@ LOOPS, PIECES, LIBRARY = 84, 20, 60
 """Without a limit: loops of each soundfont (and half as many of songs), pieces, and loops in the library of which
 pieces are made.
 """
-_DRAWN, _CUT, _PIECES, _COST = "loops drawn by chance", "loops cut from songs", "pieces", "cost"
+_DRAWN, _CUT, _PIECES, _COST = "loops drawn at random", "loops cut from songs", "pieces", "cost"
 _LATE = "half of the drawn loops, behind a silence of 0.1 to 1.5 s"
 
 
@@ -37,7 +37,7 @@ class Looping(Evaluation):
     """Loops rendered with soundfonts that nothing was fitted on."""
 
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
-    synthetic_doc: ClassVar[str] = "loops drawn by chance alone, none of them cut from songs"
+    synthetic_doc: ClassVar[str] = "loops drawn at random alone, none of them cut from songs"
     card: ClassVar[str] = "antiphon_loops"
     road: ClassVar[str] = (
         "`antiphon library analyse FILE --only loop --json`, pieces by `antiphon run loops FOLDER OUT`; a block's time "
@@ -85,7 +85,7 @@ class Looping(Evaluation):
 
 def _systems(ask: EvaluationRequest) -> Mapping[str, Guesser]:
     """The requested systems by name."""
-    systems: dict[str, Guesser] = {"nearest to 110 bpm": trivial, "loops": ours}
+    systems: dict[str, Guesser] = {"nearest to 110 bpm": guess_by_length, "loops": ours}
     if find_spec("librosa") is None:
         ask.say(f"librosa's systems are left out: it is not installed; {extras.how('librosa')}")
     else:

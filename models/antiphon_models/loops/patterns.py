@@ -1,4 +1,4 @@
-"""Patterns of drums, bass, chords and melody, drawn by chance: what the loops of `corpus` play.
+"""Patterns of drums, bass, chords and melody, drawn at random: what the loops of `corpus` play.
 
 A pattern is a list of notes in beats. The grammars are plain textbook ones: grooves by step weights, four
 kinds of accompaniment, phrases of a repeated rhythm.

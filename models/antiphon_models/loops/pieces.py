@@ -27,8 +27,8 @@ def measured_pieces(count: int, pieces: int, seed: int) -> Iterator[tuple[str, d
 
     Args:
         count: Loops in the library.
-        pieces: Pieces, each of a length, tempo, intensity and seed drawn by chance.
-        seed: Of the loops and the pieces.
+        pieces: Pieces, each of a length, tempo, intensity and seed drawn at random.
+        seed: Random seed of the loops and the pieces.
 
     Yields:
         A name and figures by measure: of each piece, of the library's analysis, of the command, of a block.

@@ -21,7 +21,7 @@ class Guess:
 
     Attributes:
         bpm: Tempo.
-        bars: Of four beats.
+        bars: Bars of four beats.
         key: As "A minor"; "" for a loop without one.
         family: "drums", "bass" or "harmonic".
         used: Whether the tempo is certain enough for the loop to be used; None where the system does not say.
@@ -47,7 +47,7 @@ def ours(known: Known) -> Guess:
     return Guess(values["loop_bpm"], round(values["loop_bars"]), key, family, used)
 
 
-def trivial(known: Known) -> Guess:
+def guess_by_length(known: Known) -> Guess:
     """1, 2, 4, 8 or 16 bars, whichever is nearest to 110 bpm; C major."""
     seconds = known.samples.shape[1] / corpus.RATE
     bars = min((1, 2, 4, 8, 16), key=lambda n: abs(np.log2(240.0 * n / seconds / 110.0)))

@@ -1,6 +1,6 @@
 """Fits `tables.json`: `python -m antiphon_models.loops.training DATA`. Least squares with a ridge, in closed form.
 
-On loops that were drawn by chance and on loops cut from songs. What ships is fitted on both soundfonts; what
+On loops that were drawn at random and on loops cut from songs. What ships is fitted on both soundfonts; what
 `evaluation` reports is fitted on one, and measured on the other with other loops and other songs.
 """
 
@@ -64,7 +64,7 @@ def items(loops: Iterable[Known]) -> Iterable[LabelledLoop]:
 
 
 def loops(soundfont: str, count: int, data: Path | None, cut: int) -> Iterator[Known]:
-    """What is fitted on: `count` loops drawn by chance, and `cut` of songs where there are any."""
+    """What is fitted on: `count` loops drawn at random, and `cut` of songs where there are any."""
     for seed, most in SEEDS[soundfont].items():
         yield from corpus.rendered(min(count, most), soundfont, seed)
         count = max(0, count - most)
@@ -111,7 +111,7 @@ def _key(known: Sequence[LabelledLoop]) -> F64:
 def _family(known: Sequence[LabelledLoop]) -> LinearScore:
     rows = np.array([x.family for x in known])
     mean, spread = rows.mean(axis=0), rows.std(axis=0) + 1e-6
-    a = family.widened(rows, mean, spread)
+    a = family.expand_features(rows, mean, spread)
     wanted = np.eye(len(ROLES))[[ROLES.index(x.role) for x in known]]
     ridge = _RIDGE["family"] * np.eye(a.shape[1])
     return LinearScore(mean, spread, np.asarray(np.linalg.solve(a.T @ a + ridge, a.T @ wanted), np.float64))

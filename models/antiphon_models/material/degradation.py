@@ -99,7 +99,7 @@ def _coded(sound: Sound, rate: int, format: str, subtype: str, level: float | No
 
 
 def degraded(sound: Sound, rng: Rng, rate: int) -> Sound:
-    """A chain drawn by chance: a third of sounds pass as they are, the others have one to four of what is here.
+    """A chain drawn at random: a third of sounds pass as they are, the others have one to four of what is here.
 
     A telephone, which leaves least, has one in twelve.
     """

@@ -19,7 +19,7 @@ TIM = Path("/usr/share/sounds/sf2/TimGM6mb.sf2")
 
 @dataclass(frozen=True, slots=True)
 class FluidSettings:
-    """How FluidSynth plays.
+    """Settings of FluidSynth.
 
     Args:
         gain: Its master gain, 0 to 10.
@@ -42,7 +42,7 @@ def missing(fonts: Iterable[Path] = (FLUID, TIM)) -> list[str]:
 
 
 def play(score: bytes, font: Path, rate: int, settings: FluidSettings) -> NDArray[np.float32]:
-    """What FluidSynth makes of a MIDI file.
+    """Renders a MIDI file by FluidSynth.
 
     Args:
         score: The file's bytes.

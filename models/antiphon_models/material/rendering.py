@@ -16,7 +16,7 @@ LONGEST = 600.0
 
 
 def absent(program: str, files: Iterable[Path]) -> list[str]:
-    """What is not on this machine.
+    """Names of the programs and files that are missing on this machine.
 
     Args:
         program: A program's name.

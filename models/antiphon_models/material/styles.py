@@ -1,4 +1,4 @@
-"""How singers sing, drawn by chance: the styles of the material."""
+"""How singers sing, drawn at random: the styles of the material."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class SingingStyle:
-    """How a singer sings.
+    """Style of a singer.
 
     Attributes:
         glide: Seconds.

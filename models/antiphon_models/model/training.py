@@ -1,4 +1,4 @@
-"""How `models/weights/reference.safetensors` was made: drawn by chance from a seed, not learned.
+"""How `models/weights/reference.safetensors` was made: drawn at random from a seed, not learned.
 
 python -m antiphon_models.model.training [FOLDER] [--seed N]     FOLDER: for weights and manifest; models/weights/ by
 default
@@ -34,7 +34,7 @@ def write(folder: Path, seed: int = SEED) -> None:
     said = {
         "plugin": REFERENCE.plugin,
         "licence": "MIT",
-        "trained_on": "nothing: drawn by chance",
+        "trained_on": "nothing: drawn at random",
         "seed": seed,
         "card": "plugins/antiphon_model/README.md",
         "parameters": sum(array.size for array in arrays.values()),

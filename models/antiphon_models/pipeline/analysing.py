@@ -51,7 +51,7 @@ class AnalysisTask:
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """Path of the shard's file."""
         return Path(self.out) / self.folder / f"{self.number:05}.parquet"
 
     @property
@@ -65,7 +65,7 @@ class AnalysisTask:
         return self.path.with_suffix(".jsonl")
 
     def digest(self) -> str:
-        """Of all that its content depends on, but the sounds themselves."""
+        """Digest of all that the shard's content depends on, except the sounds themselves."""
         whole = {"version": VERSION, "analyses": self.versions, "items": [asdict(item) for item in self.items]}
         return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=20).hexdigest()
 

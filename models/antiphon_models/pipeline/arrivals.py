@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.errors import WireError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon_models.datasets.examination import SOUND
 from antiphon_models.datasets.layouts.walking import files_below, relative
 
@@ -28,7 +28,7 @@ class Arrival:
         name: Its path in the folder, with "/".
         path: The file.
         size: Bytes.
-        mtime: Of its last change, in nanoseconds since 1970.
+        mtime: Mtime of its last change, in nanoseconds since 1970.
     """
 
     name: str
@@ -101,7 +101,7 @@ def within(folder: Path, name: str, largest: int) -> Arrival:
     Raises:
         WireError: It is not there, not below the folder, a link, not a sound, or too large.
     """
-    said = shown(name[:120])
+    said = path_text(name[:120])
     try:
         encoded = os.fsencode(name)
     except UnicodeEncodeError:  # half of a character, which JSON can write

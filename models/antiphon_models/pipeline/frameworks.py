@@ -47,7 +47,7 @@ def missing(framework: Framework) -> str:
 
 
 def chosen(names: Sequence[str]) -> list[Framework]:
-    """These frameworks, or all that are installed.
+    """Names of these frameworks, or of all that are installed.
 
     Raises:
         UsageError: One of them is not installed, or none is.

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from antiphon.errors import FileError
-from antiphon.runtime.file_lock import locked
+from antiphon.runtime.file_lock import hold_lock
 from antiphon.runtime.paths import TEMPORARY, why
 from antiphon_models.pipeline.shards import ShardWork
 
@@ -23,7 +23,7 @@ def claimed(out: Path) -> Iterator[None]:
     Raises:
         FileError: Another run has it, or it cannot be written.
     """
-    with locked(out / LOCK, f"another run writes to {out}: let it end, or give this one an `out` of its own"):
+    with hold_lock(out / LOCK, f"another run writes to {out}: let it end, or give this one an `out` of its own"):
         _remove(path for path in _below(out) if TEMPORARY.fullmatch(path.name))
         yield
 

@@ -34,7 +34,7 @@ LOG = "beam.log"
 
 @dataclass(frozen=True, slots=True)
 class PipelineReport:
-    """What a run has done.
+    """Report of a run.
 
     Attributes:
         out: The folder that it wrote to.

@@ -57,13 +57,13 @@ class PreprocessSettings(MelSettings):
 
     @property
     def mel(self) -> MelSettings:
-        """Those of the spectrograms."""
+        """Settings of the mel spectrograms."""
         return MelSettings(self.rate, self.window, self.hop, self.bands, self.low, self.high)
 
 
 @dataclass(frozen=True, slots=True)
 class AnalyseSettings:
-    """Which analyses are made of each sound.
+    """Settings of the step analyse.
 
     Attributes:
         analyses: Their names; none for all.
@@ -76,7 +76,7 @@ class AnalyseSettings:
 
 @dataclass(frozen=True, slots=True)
 class PredictSettings:
-    """What is said of new sounds.
+    """Settings of the step predict.
 
     Attributes:
         path: Their folder.
@@ -91,7 +91,7 @@ class PredictSettings:
 
 @dataclass(frozen=True, slots=True)
 class WatchSettings:
-    """What is said of sounds as they arrive.
+    """Settings of `pipeline watch`.
 
     Attributes:
         path: The folder that they arrive in.
@@ -113,16 +113,16 @@ class WatchSettings:
 
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
-    """How the classifier is trained, by each framework alike.
+    """Settings of the training, the same for each framework.
 
     Attributes:
         frameworks: Names of `frameworks.FRAMEWORKS`; none for all that are installed.
         seconds: Of an excerpt.
-        epochs: Times that all sounds are gone through.
-        batch: Excerpts that are learnt from together.
+        epochs: Passes over all sounds.
+        batch: Batch size, in excerpts.
         learning_rate: At the beginning; it falls to a hundredth by a half cosine.
         width: Channels of the network's first layer.
-        seed: Of what is drawn by chance.
+        seed: Random seed.
         threads: Of the processor; another number may round otherwise.
         labels: "one" or `SEVERAL` of each sound; "" for what most sounds have.
         test: Share of the sounds for the test, by group; 0 for the splits of the data set.
@@ -150,7 +150,7 @@ SEVERAL = "several"
 
 @dataclass(frozen=True, slots=True)
 class DeploySettings:
-    """What is installed.
+    """Settings of the step deploy.
 
     Attributes:
         framework: Whose classifier; "" for the best on the validation split.

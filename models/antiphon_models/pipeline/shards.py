@@ -20,7 +20,7 @@ import numpy as np
 
 from antiphon.errors import FileError
 from antiphon.io import audiofile
-from antiphon.io.decode import FileStalled, shown
+from antiphon.io.decode import FileStalled, path_text
 from antiphon.library.identity import digest_of
 from antiphon.library.shard_import import KEY, about_of
 from antiphon.runtime.paths import why, write_atomic
@@ -46,7 +46,7 @@ class ShardTask:
         out: The pipeline's folder.
         source: The data set's folder.
         items: Its sounds, by name.
-        settings: Of the spectrograms.
+        settings: Settings of the spectrograms.
     """
 
     number: int
@@ -57,7 +57,7 @@ class ShardTask:
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """Path of the shard's file."""
         return Path(self.out) / FOLDER / f"{self.number:05}.parquet"
 
     @property
@@ -66,7 +66,7 @@ class ShardTask:
         return Path(self.out) / DEAD / f"{self.number:05}.jsonl"
 
     def digest(self) -> str:
-        """Of all that its content depends on, but the sounds themselves."""
+        """Digest of all that the shard's content depends on, except the sounds themselves."""
         whole = {"version": VERSION, "settings": asdict(self.settings), "items": [asdict(item) for item in self.items]}
         return hashlib.blake2b(json.dumps(whole, sort_keys=True).encode(), digest_size=20).hexdigest()
 
@@ -76,14 +76,14 @@ class ShardWork(Protocol):
 
     @property
     def path(self) -> Path:
-        """Its file."""
+        """Path of the shard's file."""
 
     @property
     def dead(self) -> Path:
         """The list of its bad sounds."""
 
     def digest(self) -> str:
-        """Of all that its content depends on, but the sounds themselves."""
+        """Digest of all that the shard's content depends on, except the sounds themselves."""
 
 
 def is_done(task: ShardWork) -> bool:
@@ -200,7 +200,7 @@ def read_again(read: Callable[[], Result]) -> Result:
 
 
 def file_digest(path: Path) -> str:
-    """Of a file's bytes, as the catalogue has it.
+    """Digest of a file's bytes, as in the catalogue.
 
     Raises:
         FileError: It cannot be read.
@@ -209,7 +209,9 @@ def file_digest(path: Path) -> str:
         str(path).encode()
         return digest_of(os.fsencode(path))
     except UnicodeEncodeError:
-        raise FileError(f"cannot read {shown(path)}: its name is not UTF-8, which a table needs; rename it") from None
+        raise FileError(
+            f"cannot read {path_text(path)}: its name is not UTF-8, which a table needs; rename it"
+        ) from None
     except OSError as error:
         raise FileError(f"cannot read {path}: {why(error)}") from None
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from antiphon.errors import FileError, WireError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.analyses import identify_and_analyse
 from antiphon.runtime.shortening import shorten
 from antiphon_models.pipeline.analysing import prediction
@@ -33,7 +33,7 @@ LOOK = 0.1
 
 @dataclass(slots=True)
 class StreamCounts:
-    """What was done, in sounds.
+    """Counts of sounds by what was done with them.
 
     Attributes:
         analysed: With results.
@@ -85,7 +85,7 @@ class SoundStream:
     """The queue, what fills it from the folder, and what empties it.
 
     Args:
-        settings: Of the table [watch].
+        settings: Settings of the table [watch].
         names: The analyses.
         journal: Where results go.
         counts: What is counted.
@@ -164,7 +164,7 @@ class SoundStream:
             digest = file_digest(sound.path)
             identity, _, results = identify_and_analyse(os.fsencode(sound.path), self._names)
         except (FileError, WireError) as error:  # a client knows no path of this machine
-            reason = str(error).replace(shown(sound.path), shown(sound.name))
+            reason = str(error).replace(path_text(sound.path), path_text(sound.name))
             return {"name": sound.name, "reason": reason, "after": self._after(sound), **where}
         except Exception as error:  # a fault of ours costs one sound, and not those that follow
             reason = shorten(" ".join(f"Antiphon failed at this: {type(error).__name__}: {error}".split()), 300)

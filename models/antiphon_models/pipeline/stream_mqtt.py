@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.errors import UsageError, WireError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon_models.pipeline.arrivals import check_size, is_written, within
 from antiphon_models.pipeline.settings import WatchSettings
 from antiphon_models.pipeline.stream import SoundStream, WaitingSound, arrival_of
@@ -56,7 +56,7 @@ class MqttSource:
 
     Args:
         broker: It.
-        settings: Of the table [watch].
+        settings: Settings of the table [watch].
         place: A folder for the sounds of messages, which are removed when they are analysed.
     """
 
@@ -156,7 +156,7 @@ class MqttSource:
             name = _named(payload)
             found = await asyncio.to_thread(within, self._settings.path, name, self._settings.largest)
             if await asyncio.to_thread(is_written, found.path):
-                raise WireError(f"{shown(name)} is being written; name it when it is complete")
+                raise WireError(f"{path_text(name)} is being written; name it when it is complete")
             return arrival_of(found, stream.clock(), answer)
         check_size(len(payload), min(LARGEST, self._settings.largest))
         if not payload:

@@ -25,7 +25,7 @@ def watch(
     """Analyses what arrives, until SIGINT or SIGTERM.
 
     Args:
-        settings: Of the table [watch].
+        settings: Settings of the table [watch].
         journal: The file for results.
         echo: Called with each line.
         counts: What is counted, for those who look meanwhile.

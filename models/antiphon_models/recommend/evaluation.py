@@ -1,4 +1,4 @@
-"""`antiphon evaluate next`: what comes next, on made listeners or on logs of real ones."""
+"""`antiphon evaluate next`: what comes next, on simulated listeners or on logs of real ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LISTS, COMMONEST = 20_000, 3000
 NOTE = (
     "NDCG@10, by the scores that are printed: every second play of a person is given, the others are to be found. "
     "cold: the same among tracks that no log holds. skips: of ten tracks, one after another, of a new person who liked "
-    "one. liked of 10: after 12 questions, from nothing else. Made listeners are not people."
+    "one. liked of 10: after 12 questions, from nothing else. Simulated listeners are not people."
 )
 
 
@@ -202,7 +202,7 @@ class Course:
 def questioned(
     simulator: SimulatedListeners, ours: NextCommand, table: TrackTable, people: int, group: str, ask: EvaluationRequest
 ) -> Iterator[MetricValue]:
-    """How many of the ten best tracks are liked after `QUESTIONS`, by the command, or drawn by chance."""
+    """How many of the ten best tracks are liked after `QUESTIONS`, by the command, or drawn at random."""
     size = len(table.rows)
     for name in ("random questions", "personality"):
         for person in range(people if ask.wants(name) else 0):

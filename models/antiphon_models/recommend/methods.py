@@ -15,7 +15,7 @@ from antiphon_models.recommend.world import F64, World
 FACTORS, ROUNDS, CONFIDENCE, DECAY = 32, 10, 20.0, 3.0
 """Of alternating least squares."""
 EASE_DECAY = 150.0
-"""Chosen from 20, 50, 100, 150 and 200 on made users that are not measured: the best for both simulators."""
+"""Chosen from 20, 50, 100, 150 and 200 on simulated users that are not measured: the best for both simulators."""
 
 
 class RecommendMethod(Protocol):
@@ -82,7 +82,7 @@ class LeastSquares:
     """Factors of people and tracks by alternating least squares (Hu, Koren and Volinsky, ICDM 2008).
 
     Attributes:
-        factors: Of the tracks, `[tracks, FACTORS]`.
+        factors: Factors of the tracks, `[tracks, FACTORS]`.
     """
 
     def __init__(self, table: F64, seed: int) -> None:
@@ -114,7 +114,7 @@ def _half(table: F64, other: F64) -> F64:
 
 
 class ImplicitPeer:
-    """The same by the package `implicit`."""
+    """Alternating least squares by the package `implicit`."""
 
     def __init__(self, table: F64, seed: int) -> None:
         from implicit.cpu.als import AlternatingLeastSquares

@@ -21,11 +21,11 @@ COLD = 0.15
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What there is to listen to.
+    """The simulated catalogue.
 
     Attributes:
-        genre: Of each track, `[tracks]`.
-        artist: Of each track, `[tracks]`.
+        genre: Genre of each track, `[tracks]`.
+        artist: Artist of each track, `[tracks]`.
         style: `[tracks, STYLE]`; simulators see it, recommenders do not.
         sound: `[tracks, SOUND]`: a bent mixture of the style, with noise; recommenders see it.
         fame: Of each track, normal: what makes it known, which its sound does not say.

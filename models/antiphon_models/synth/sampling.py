@@ -42,7 +42,7 @@ FULL = 22000.0
 
 @dataclass(frozen=True, slots=True)
 class SampleTake:
-    """What is sampled of one instrument.
+    """Notes that are sampled of one instrument.
 
     roots: keys played.  tops: each root's top key.  longest: seconds kept at most.  tuned: roots between which
     the pitch is measured and put right; a grand's octaves outside stay stretched.

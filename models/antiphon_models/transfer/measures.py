@@ -115,7 +115,7 @@ def pitches(sound: F32) -> NDArray[np.bool_]:
 
 
 def pitch_overlap(output: F32, source: F32) -> float:
-    """Of the pitches of either, how many sound in both (Jaccard)."""
+    """Jaccard index of the pitches of two renderings."""
     a, b = pitches(output), pitches(source)
     return float((a & b).sum() / max(1, (a | b).sum()))
 

@@ -1,6 +1,6 @@
 """Test material with an exact answer: the same notes by two instruments, and other notes by the second.
 
-Songs of POP909 and Bach chorales, or notes drawn by chance, played by FluidSynth from a General MIDI soundfont.
+Songs of POP909 and Bach chorales, or notes drawn at random, played by FluidSynth from a General MIDI soundfont.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> I
         soundfont: A key of `SOUNDFONTS`.
         part: "tune" or "report"; they share neither songs nor pairs of instruments.
         count: Tasks.
-        seed: Of everything drawn by chance.
+        seed: Random seed.
 
     Raises:
         FileError: Songs, chorales, the soundfont or FluidSynth are missing.
@@ -120,7 +120,7 @@ def items(data: Path, soundfont: str, part: str, count: int, seed: int = 1) -> I
 
 
 def synthetic_items(soundfont: str, count: int, seed: int = 1) -> Iterator[TransferTask]:
-    """Tasks as those of part "report", whose notes are drawn by chance. Raises `FileError` as `items` does."""
+    """Tasks as those of part "report", whose notes are drawn at random. Raises `FileError` as `items` does."""
     _check([], soundfont)
     rng = np.random.default_rng([seed, sorted(SOUNDFONTS).index(soundfont), 2])
     yield from _tasks(lambda _, drawn: synthetic_song(drawn), ("synthetic",), soundfont, count, rng, odd=True)
@@ -162,7 +162,7 @@ def _tasks(
 
 
 def synthetic_song(rng: np.random.Generator) -> list[Note]:
-    """`SECONDS` of a melody of scale steps over a triad a bar, in a key and at a tempo drawn by chance."""
+    """`SECONDS` of a melody of scale steps over a triad a bar, in a key and at a tempo drawn at random."""
     beat = 60.0 / float(rng.uniform(70.0, 130.0))
     tonic, third = int(rng.integers(12)), int(rng.integers(3, 5))
     scale = [0, 2, third, 5, 7, 5 + third, 7 + third]

@@ -35,11 +35,21 @@ export interface Place {
 
 /** Names of values of notes, with what they mean: of every instrument, then of the sampler. */
 const VALUES: [string, string][] = [
-  ["on", "The node that plays."], ["velocity", "1 to 127."], ["length", "In beats."],
-  ["legato", "A factor of the step's length."], ["beats", "Of a cycle."], ["gain", "Of the sound."],
-  ["pan", "0 left, 1 right."], ["speed", "1 as recorded, below 0 backwards."], ["begin", "0 to 1."], ["end", "0 to 1."],
-  ["cut", "Sounds of one group end one another."], ["attack", "In seconds."], ["release", "In seconds."],
-  ["n", "Which sound of the folder."], ["every", "Beats of a pass, of a loop."],
+  ["on", "The node that plays."],
+  ["velocity", "1 to 127."],
+  ["length", "In beats."],
+  ["legato", "A factor of the step's length."],
+  ["beats", "Of a cycle."],
+  ["gain", "Of the sound."],
+  ["pan", "0 left, 1 right."],
+  ["speed", "1 as recorded, below 0 backwards."],
+  ["begin", "0 to 1."],
+  ["end", "0 to 1."],
+  ["cut", "Sounds of one group end one another."],
+  ["attack", "In seconds."],
+  ["release", "In seconds."],
+  ["n", "Which sound of the folder."],
+  ["every", "Beats of a pass, of a loop."],
 ];
 
 export function placeOf(state: EditorState, node: SyntaxNode): Place | null {
@@ -111,7 +121,11 @@ export function completing(vocabulary: () => Vocabulary) {
     const node = NODE_BEFORE.exec(before);
     if (node) {
       const found = known.nodes.find((one) => one.name === node[1]);
-      return { from, options: [...(found ? params(found) : []), ...described(known.nodeWords, "method")], validFor: /^\w*$/ };
+      return {
+        from,
+        options: [...(found ? params(found) : []), ...described(known.nodeWords, "method")],
+        validFor: /^\w*$/,
+      };
     }
     if (before.endsWith(`.${word}`)) {
       if (!/[\w)\]"']\.\w*$/.test(before) || /^\s*\d*\.\d*$/.test(before)) return null;
@@ -139,7 +153,9 @@ function inString(context: CompletionContext, string: SyntaxNode, known: Vocabul
   const before = state.sliceDoc(string.from + 1, pos);
   const word = /[\w#]*$/.exec(before)![0];
   const give = (options: Completion[], validFor = /^\w*$/): CompletionResult | null =>
-    options.length && (word || context.explicit || !before || /['\s]$/.test(before)) ? { from: pos - word.length, options, validFor } : null;
+    options.length && (word || context.explicit || !before || /['\s]$/.test(before))
+      ? { from: pos - word.length, options, validFor }
+      : null;
   const { call, argument, keyword } = place;
   if (keyword === "on" || (!keyword && argument === 0 && ["node", "on_note", "on_level"].includes(call))) {
     return give(known.nodes.map((one) => ({ label: one.name, type: "variable", detail: one.doc.slice(0, 60) })));
@@ -149,7 +165,8 @@ function inString(context: CompletionContext, string: SyntaxNode, known: Vocabul
   if (call === "chord" || (["note", "play", "="].includes(call) && /'\w*$/.test(before))) {
     return /[ ']\w*$/.test(before) ? give(named(known.chords, "enum")) : null;
   }
-  const sounds = keyword === "s" || (!keyword && (["s", "sample", "once"].includes(call) || (call === "track" && argument === 1)));
+  const sounds =
+    keyword === "s" || (!keyword && (["s", "sample", "once"].includes(call) || (call === "track" && argument === 1)));
   return sounds && !/[:*/%@!?]\w*$/.test(before) ? give(named(known.sounds, "text")) : null;
 }
 

@@ -1,21 +1,39 @@
 // The editor itself, CodeMirror 6: a file of its own, loaded when the room is opened first. It knows nothing of the page.
 import {
-  acceptCompletion, autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, completionStatus,
+  acceptCompletion,
+  autocompletion,
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+  completionStatus,
 } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
 import { python, pythonLanguage } from "@codemirror/lang-python";
 import {
-  HighlightStyle, bracketMatching, indentOnInput, indentUnit, syntaxHighlighting, syntaxTree,
+  bracketMatching,
+  HighlightStyle,
+  indentOnInput,
+  indentUnit,
+  syntaxHighlighting,
+  syntaxTree,
 } from "@codemirror/language";
 import { type Diagnostic, setDiagnostics } from "@codemirror/lint";
 import { EditorState, Prec, type Range } from "@codemirror/state";
 import {
-  Decoration, type DecorationSet, EditorView, ViewPlugin, type ViewUpdate, drawSelection, highlightActiveLine,
-  hoverTooltip, keymap, lineNumbers,
+  Decoration,
+  type DecorationSet,
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  hoverTooltip,
+  keymap,
+  lineNumbers,
+  ViewPlugin,
+  type ViewUpdate,
 } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
-import { type Vocabulary, completing, explaining, isMini, placeOf } from "./complete";
-import { type Fault, Lights, type Step, litField } from "./lights";
+import { completing, explaining, isMini, placeOf, type Vocabulary } from "./complete";
+import { type Fault, Lights, litField, type Step } from "./lights";
 import { constructStyles } from "./styles";
 
 export interface Host {
@@ -65,16 +83,24 @@ const theme = EditorView.theme({
   },
   ".cm-matchingBracket, &.cm-focused .cm-matchingBracket": { backgroundColor: "var(--warm-soft)" },
   ".cm-lit": {
-    backgroundColor: "var(--warm-soft)", boxShadow: "0 0 0 1.5px var(--warm)", borderRadius: "3px",
+    backgroundColor: "var(--warm-soft)",
+    boxShadow: "0 0 0 1.5px var(--warm)",
+    borderRadius: "3px",
   },
   ".cm-mini-sign": { color: "var(--soft)" },
   ".cm-mini-number": { color: "var(--warm)" },
   ".cm-lintRange-error": {
-    backgroundImage: "none", textDecoration: "underline wavy var(--bad) 1.5px", textUnderlineOffset: "3px",
+    backgroundImage: "none",
+    textDecoration: "underline wavy var(--bad) 1.5px",
+    textUnderlineOffset: "3px",
   },
   ".cm-tooltip": {
-    backgroundColor: "var(--raised)", color: "var(--ink)", border: "1px solid var(--line)", borderRadius: "var(--r)",
-    overflow: "hidden", boxShadow: "0 8px 30px #0006",
+    backgroundColor: "var(--raised)",
+    color: "var(--ink)",
+    border: "1px solid var(--line)",
+    borderRadius: "var(--r)",
+    overflow: "hidden",
+    boxShadow: "0 8px 30px #0006",
   },
   ".cm-tooltip-autocomplete > ul > li": { padding: ".2rem .5rem" },
   ".cm-tooltip-autocomplete > ul > li[aria-selected]": { backgroundColor: "var(--warm-soft)", color: "var(--ink)" },
@@ -95,13 +121,17 @@ function minis(view: EditorView): DecorationSet {
   const { state } = view;
   for (const { from, to } of view.visibleRanges) {
     syntaxTree(state).iterate({
-      from, to,
+      from,
+      to,
       enter: ({ name, node }) => {
         if (name !== "String") return;
         const place = placeOf(state, node);
         if (!place || !isMini(place)) return;
         const text = state.sliceDoc(node.from, node.to);
-        for (const [pattern, mark] of [[SIGN, sign], [FIGURE, figure]] as const) {
+        for (const [pattern, mark] of [
+          [SIGN, sign],
+          [FIGURE, figure],
+        ] as const) {
           for (const match of text.matchAll(pattern)) {
             found.push(mark.range(node.from + match.index, node.from + match.index + match[0].length));
           }
@@ -134,31 +164,48 @@ export function mount(text: string, host: Host): Editor {
     action();
     return true;
   };
-  const keys = Prec.highest(keymap.of([
-    { key: "Mod-Enter", run: does(host.run), preventDefault: true },
-    { key: "Mod-.", run: does(host.stop), preventDefault: true },
-    { key: "Mod-s", run: does(host.save), preventDefault: true },
-    { key: "Tab", run: acceptCompletion },
-    // an open completion is closed first, by its own keys; the next Esc leaves, the one after it is the page's panic
-    { key: "Escape", run: (one) => completionStatus(one.state) === null && (host.leave(), true) },
-  ]));
-  const state = (doc: string) => EditorState.create({
-    doc,
-    extensions: [
-      keys, lineNumbers(), history(), drawSelection(), highlightActiveLine(), bracketMatching(), closeBrackets(),
-      indentOnInput(), indentUnit.of("    "), EditorState.tabSize.of(4), EditorView.lineWrapping, python(),
-      // the words of live scripts alone: Python's own would hide them
-      pythonLanguage.data.of({ autocomplete: [] }),
-      autocompletion({ override: [completing(host.vocabulary)], icons: false, maxRenderedOptions: 60 }),
-      hoverTooltip(explaining(host.vocabulary)), syntaxHighlighting(colours), theme, Prec.highest(miniPlugin), litField,
-      keymap.of([...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
-      EditorView.contentAttributes.of({ "aria-label": "Live script; Escape leaves the editor", spellcheck: "false" }),
-      EditorView.updateListener.of((update) => {
-        lights.updated(update);
-        if (update.docChanged) host.changed(update.state.doc.toString());
-      }),
-    ],
-  });
+  const keys = Prec.highest(
+    keymap.of([
+      { key: "Mod-Enter", run: does(host.run), preventDefault: true },
+      { key: "Mod-.", run: does(host.stop), preventDefault: true },
+      { key: "Mod-s", run: does(host.save), preventDefault: true },
+      { key: "Tab", run: acceptCompletion },
+      // an open completion is closed first, by its own keys; the next Esc leaves, the one after it is the page's panic
+      { key: "Escape", run: (one) => completionStatus(one.state) === null && (host.leave(), true) },
+    ]),
+  );
+  const state = (doc: string) =>
+    EditorState.create({
+      doc,
+      extensions: [
+        keys,
+        lineNumbers(),
+        history(),
+        drawSelection(),
+        highlightActiveLine(),
+        bracketMatching(),
+        closeBrackets(),
+        indentOnInput(),
+        indentUnit.of("    "),
+        EditorState.tabSize.of(4),
+        EditorView.lineWrapping,
+        python(),
+        // the words of live scripts alone: Python's own would hide them
+        pythonLanguage.data.of({ autocomplete: [] }),
+        autocompletion({ override: [completing(host.vocabulary)], icons: false, maxRenderedOptions: 60 }),
+        hoverTooltip(explaining(host.vocabulary)),
+        syntaxHighlighting(colours),
+        theme,
+        Prec.highest(miniPlugin),
+        litField,
+        keymap.of([...closeBracketsKeymap, ...completionKeymap, ...defaultKeymap, ...historyKeymap, indentWithTab]),
+        EditorView.contentAttributes.of({ "aria-label": "Live script; Escape leaves the editor", spellcheck: "false" }),
+        EditorView.updateListener.of((update) => {
+          lights.updated(update);
+          if (update.docChanged) host.changed(update.state.doc.toString());
+        }),
+      ],
+    });
   view = new EditorView({ state: state(text) });
   return {
     dom: view.dom,
@@ -173,9 +220,10 @@ export function mount(text: string, host: Host): Editor {
     dark: () => lights.dark(),
     fault(version, fault) {
       const place = fault && lights.placed(version, fault, view.state);
-      const all: Diagnostic[] = place && fault
-        ? [{ from: place.from, to: Math.max(place.to, place.from), severity: "error", message: fault.sentence }]
-        : [];
+      const all: Diagnostic[] =
+        place && fault
+          ? [{ from: place.from, to: Math.max(place.to, place.from), severity: "error", message: fault.sentence }]
+          : [];
       view.dispatch(setDiagnostics(view.state, all));
     },
     focus(line) {

@@ -33,7 +33,11 @@ export const litField = StateField.define<DecorationSet>({
   update(set, transaction) {
     let now = set.map(transaction.changes);
     for (const effect of transaction.effects) {
-      if (effect.is(setLit)) now = Decoration.set(effect.value.map(({ from, to }) => mark.range(from, to)), true);
+      if (effect.is(setLit))
+        now = Decoration.set(
+          effect.value.map(({ from, to }) => mark.range(from, to)),
+          true,
+        );
     }
     return now;
   },

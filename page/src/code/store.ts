@@ -2,7 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import { delay, listening } from "../audio";
 import { ask, parts } from "../link";
-import { beatNow, bpm, graph, patches, say, type Param } from "../model";
+import { beatNow, bpm, graph, type Param, patches, say } from "../model";
 import type { Vocabulary } from "./complete";
 import type { Editor } from "./editor";
 
@@ -237,7 +237,9 @@ export async function enterRoom(): Promise<void> {
   if (entered) return;
   entered = true;
   await readSets();
-  const found = await ask<Record<string, never>>("/api/live/words");
+  const found = await ask<
+    Omit<Vocabulary, "nodeWords" | "sounds" | "patches" | "nodes"> & { nodes: Vocabulary["nodeWords"] }
+  >("/api/live/words");
   if (found) {
     const { words: all, changes, nodes, scales, chords } = found;
     words.value = { words: all, changes, nodeWords: nodes, scales, chords };
@@ -272,7 +274,9 @@ export function vocabulary(): Vocabulary {
   const nodes = (graph.value?.nodes ?? []).map((node) => ({
     name: node.name,
     doc: node.doc,
-    params: node.params.filter((one) => !one.readonly).map((one) => ({ name: one.name, doc: one.doc, range: range(one) })),
+    params: node.params
+      .filter((one) => !one.readonly)
+      .map((one) => ({ name: one.name, doc: one.doc, range: range(one) })),
   }));
   return {
     ...(words.value ?? { words: [], changes: [], nodeWords: [], scales: [], chords: [] }),
@@ -295,10 +299,12 @@ parts.set("steps", (part) => {
   const beat = beatNow();
   const pace = 60000 / bpm.value;
   const late = listening.value === "off" ? 0 : delay.value * 1000;
-  one.light((part as [number, number, number[]][]).map(([at, length, places]) => {
-    const from = now + (at - beat) * pace + late;
-    return { from, until: from + Math.max(SHORTEST_MS, length * pace * SHARE), places };
-  }));
+  one.light(
+    (part as [number, number, number[]][]).map(([at, length, places]) => {
+      const from = now + (at - beat) * pace + late;
+      return { from, until: from + Math.max(SHORTEST_MS, length * pace * SHARE), places };
+    }),
+  );
 });
 const SHORTEST_MS = 90; // a step that is lit for less is not seen
 const SHARE = 0.9; // of a step's length, so that two equal ones in a row are two

@@ -4,8 +4,31 @@ import { useEffect, useRef } from "preact/hooks";
 import { beatNow } from "../model";
 import type { mount } from "./editor";
 import {
-  bar, changed, editor, enterRoom, firstText, fresh, live, me, name, openSet, printed, recognise, refusal, revert, run,
-  save, saveAs, sets, showRunning, stop, text, unsaved, useOwnersToken, vocabulary, wanted,
+  bar,
+  changed,
+  editor,
+  enterRoom,
+  firstText,
+  fresh,
+  live,
+  me,
+  name,
+  openSet,
+  printed,
+  recognise,
+  refusal,
+  revert,
+  run,
+  save,
+  saveAs,
+  sets,
+  showRunning,
+  stop,
+  text,
+  unsaved,
+  useOwnersToken,
+  vocabulary,
+  wanted,
 } from "./store";
 
 const EDITOR: string = "/page/code.js"; // no literal in the import, so that it stays a file of its own
@@ -45,7 +68,9 @@ export function Code() {
       <Tools />
       {live.value && !live.value.on && <Off />}
       {wanted.value && <Token />}
-      <div class="editor" ref={place}>{failed.value && <p class="bad">{failed.value}</p>}</div>
+      <div class="editor" ref={place}>
+        {failed.value && <p class="bad">{failed.value}</p>}
+      </div>
       <Status />
     </main>
   );
@@ -58,18 +83,39 @@ function Tools() {
   const known = sets.value.some((one) => one.name === name.value);
   return (
     <div class="code-tools">
-      <button class="call" disabled={!on} title="Ctrl or ⌘ with Enter" onClick={() => void run()}>Run on the bar</button>
-      <button disabled={!on || !(live.value?.playing || live.value?.reading)} title="Ctrl or ⌘ with ." onClick={() => void stop()}>
+      <button class="call" disabled={!on} title="Ctrl or ⌘ with Enter" onClick={() => void run()}>
+        Run on the bar
+      </button>
+      <button
+        disabled={!on || !(live.value?.playing || live.value?.reading)}
+        title="Ctrl or ⌘ with ."
+        onClick={() => void stop()}>
         Stop
       </button>
       <select aria-label="Script" value={name.value} onChange={(event) => void openSet(event.currentTarget.value)}>
         {!known && <option value={name.value}>{name.value}</option>}
-        {own.length > 0 && <optgroup label="Yours">{own.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}</optgroup>}
-        <optgroup label="Shipped">{shipped.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}</optgroup>
+        {own.length > 0 && (
+          <optgroup label="Yours">
+            {own.map((one) => (
+              <option key={one.name} value={one.name}>
+                {one.name}
+              </option>
+            ))}
+          </optgroup>
+        )}
+        <optgroup label="Shipped">
+          {shipped.map((one) => (
+            <option key={one.name} value={one.name}>
+              {one.name}
+            </option>
+          ))}
+        </optgroup>
       </select>
       <span class="group">
         <button onClick={fresh}>New</button>
-        <button title="Ctrl or ⌘ with S" disabled={!unsaved.value} onClick={() => void save()}>Save</button>
+        <button title="Ctrl or ⌘ with S" disabled={!unsaved.value} onClick={() => void save()}>
+          Save
+        </button>
         <button onClick={() => void saveAs()}>Save as…</button>
         {unsaved.value && known && <button onClick={revert}>Revert</button>}
       </span>
@@ -81,8 +127,8 @@ function Tools() {
 function Off() {
   return (
     <p class="off" role="note">
-      This server evaluates no scripts. End it, and start it with <code>antiphon serve --live</code> on its machine; then
-      what you run here plays. Until then you can read, edit and save.
+      This server evaluates no scripts. End it, and start it with <code>antiphon serve --live</code> on its machine;
+      then what you run here plays. Until then you can read, edit and save.
     </p>
   );
 }
@@ -91,21 +137,27 @@ function Token() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   return (
-    <form class="owner" onSubmit={(event) => {
-      event.preventDefault();
-      const given = field.current!.value.trim();
-      if (given) useOwnersToken(given);
-    }}>
+    <form
+      class="owner"
+      onSubmit={(event) => {
+        event.preventDefault();
+        const given = field.current!.value.trim();
+        if (given) useOwnersToken(given);
+      }}>
       <label>
         <span>
-          {refusal.value ? `Not taken: ${refusal.value}.` : "A script is a program that runs with your rights, so this needs your token once."}
-          {" "}It is in the file <code>token</code> of the configuration folder.
+          {refusal.value
+            ? `Not taken: ${refusal.value}.`
+            : "A script is a program that runs with your rights, so this needs your token once."}{" "}
+          It is in the file <code>token</code> of the configuration folder.
         </span>
         <input ref={field} type="password" autocomplete="off" aria-label="Token" />
       </label>
       <span class="group">
         <button class="call">Use it</button>
-        <button type="button" onClick={() => (wanted.value = null)}>Not now</button>
+        <button type="button" onClick={() => (wanted.value = null)}>
+          Not now
+        </button>
       </span>
     </form>
   );
@@ -122,11 +174,16 @@ function Status() {
       <p role="status">
         {fault && (
           <button class="fault" onClick={() => editor.value?.focus(fault.line)}>
-            {fault.line ? `Line ${fault.line}: ` : ""}{fault.sentence}
+            {fault.line ? `Line ${fault.line}: ` : ""}
+            {fault.sentence}
           </button>
         )}
-        {fault && now.playing && <span>{fault.version === now.version ? "The rest plays on." : "The last good version plays on."}</span>}
-        {!now.playing && !now.reading && !fault && <span class="soft">Nothing plays. Ctrl or ⌘ with Enter runs the whole script on the next bar.</span>}
+        {fault && now.playing && (
+          <span>{fault.version === now.version ? "The rest plays on." : "The last good version plays on."}</span>
+        )}
+        {!now.playing && !now.reading && !fault && (
+          <span class="soft">Nothing plays. Ctrl or ⌘ with Enter runs the whole script on the next bar.</span>
+        )}
         {now.reading && <span>It is read…</span>}
         {now.playing && !now.reading && (
           <span class={mine ? "" : "other"}>
@@ -148,7 +205,10 @@ function Begins({ beat }: { beat: number }) {
   useEffect(() => {
     const write = () => {
       const left = Math.ceil(beat - beatNow());
-      const said = left > 0 ? ` begins at bar ${bar(beat)}, in ${left} ${left === 1 ? "beat" : "beats"}.` : ` plays since bar ${bar(beat)}.`;
+      const said =
+        left > 0
+          ? ` begins at bar ${bar(beat)}, in ${left} ${left === 1 ? "beat" : "beats"}.`
+          : ` plays since bar ${bar(beat)}.`;
       if (at.current && at.current.textContent !== said) at.current.textContent = said;
     };
     write();

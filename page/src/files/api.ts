@@ -36,18 +36,24 @@ function sentence(text: string, status: number): string {
 /** Whether the token is missing or wrong; then the page asks for it, and the request goes out again. */
 function locked(status: number, text: string): boolean {
   if (status !== 401 && status !== 403) return false;
-  asked.value = status === 401 ? "Work on files changes something on the server, so it needs the token." : sentence(text, status);
+  asked.value =
+    status === 401 ? "Work on files changes something on the server, so it needs the token." : sentence(text, status);
   return true;
 }
 
 /** Asks the server; null where it refuses, which is said in the log and by `refused`. */
 export async function request<T>(
-  method: string, path: string, body?: unknown, refused: (why: string, status: number) => void = (why) => say(why),
+  method: string,
+  path: string,
+  body?: unknown,
+  refused: (why: string, status: number) => void = (why) => say(why),
 ): Promise<T | null> {
   for (;;) {
     try {
       const answer = await fetch(path, {
-        method, headers: { Accept: "application/json", ...headers() }, body: body === undefined ? undefined : JSON.stringify(body),
+        method,
+        headers: { Accept: "application/json", ...headers() },
+        body: body === undefined ? undefined : JSON.stringify(body),
       });
       const text = await answer.text();
       if (answer.ok) return (text ? JSON.parse(text) : {}) as T;
@@ -103,7 +109,11 @@ export function send(path: string, file: File, progress: (share: number) => void
 }
 
 /** The bytes of a file on the server. */
-export async function bytes(path: string, progress: (share: number) => void, signal: AbortSignal): Promise<ArrayBuffer> {
+export async function bytes(
+  path: string,
+  progress: (share: number) => void,
+  signal: AbortSignal,
+): Promise<ArrayBuffer> {
   const answer = await fetch(path, { headers: headers(), signal });
   if (!answer.ok || !answer.body) throw new Error(sentence(await answer.text(), answer.status));
   const length = Number(answer.headers.get("Content-Length") ?? 0);

@@ -1,7 +1,7 @@
 // The jobs: how far each is, what it said, and what can be done with its result.
 import { download } from "./api";
 import { load } from "./sound";
-import { chosen, clock, files, forget, isNotes, jobs, left, nameOf, repeat, shortSize, type Job } from "./state";
+import { chosen, clock, files, forget, isNotes, type Job, jobs, left, nameOf, repeat, shortSize } from "./state";
 
 const STATES = { waiting: "waits", running: "runs", done: "done", failed: "failed", cancelled: "cancelled" };
 
@@ -9,9 +9,13 @@ export function Jobs() {
   return (
     <section class="column jobs" aria-label="Jobs">
       <h2>Jobs</h2>
-      {!jobs.value.length && <p class="soft">What is run is listed here with its result. It goes on when this page is closed.</p>}
+      {!jobs.value.length && (
+        <p class="soft">What is run is listed here with its result. It goes on when this page is closed.</p>
+      )}
       <ol aria-label="Jobs, newest first">
-        {jobs.value.map((job) => <Row key={job.id} job={job} />)}
+        {jobs.value.map((job) => (
+          <Row key={job.id} job={job} />
+        ))}
       </ol>
     </section>
   );
@@ -22,34 +26,68 @@ function Row({ job }: { job: Job }) {
   const over = job.state !== "waiting" && job.state !== "running";
   const first = job.results[0];
   const sound = first && !isNotes(first.name);
-  const there = files.value.some((one) => one.id === job.file) || jobs.value.some((one) => one.id === job.file && one.results.length);
+  const there =
+    files.value.some((one) => one.id === job.file) ||
+    jobs.value.some((one) => one.id === job.file && one.results.length);
   const what = `${job.name}${source ? ` on ${source}` : ""}`;
   return (
     <li class={`job ${job.state}`} data-job={job.id}>
       <div class="job-head">
-        <span><b>{job.name}</b>{source && <small> on {source}</small>}</span>
-        <small class="job-state" title={job.summary} role={over ? undefined : "status"}>{how(job)}</small>
-        <button class="small" aria-label={over ? `Forget ${what} and its results` : `Cancel ${what}`} title={over ? "Forget it and its results" : "Cancel"} onClick={() => void forget(job)}>
+        <span>
+          <b>{job.name}</b>
+          {source && <small> on {source}</small>}
+        </span>
+        <small class="job-state" title={job.summary} role={over ? undefined : "status"}>
+          {how(job)}
+        </small>
+        <button
+          class="small"
+          aria-label={over ? `Forget ${what} and its results` : `Cancel ${what}`}
+          title={over ? "Forget it and its results" : "Cancel"}
+          onClick={() => void forget(job)}>
           {over ? "×" : "Cancel"}
         </button>
       </div>
       {job.state === "running" && <progress max={1} value={job.progress} aria-label={`Progress of ${what}`} />}
       {job.error && <p class="bad">{job.error[0]!.toUpperCase() + job.error.slice(1)}</p>}
       {Object.keys(job.params).length > 0 && (
-        <small class="job-params">{Object.entries(job.params).map(([name, value]) => `${name} ${shown(value)}`).join(", ")}</small>
+        <small class="job-params">
+          {Object.entries(job.params)
+            .map(([name, value]) => `${name} ${shown(value)}`)
+            .join(", ")}
+        </small>
       )}
       {over && (
         <div class="job-tools">
-          {sound && source && there && !isNotes(source) && <button aria-label={`Compare ${source} with the result of ${job.name}`} onClick={() => void load(job.file, job.id)}>A/B</button>}
-          {sound && (!source || !there || isNotes(source)) && <button aria-label={`Listen to the result of ${what}`} onClick={() => void load(job.id)}>Listen</button>}
+          {sound && source && there && !isNotes(source) && (
+            <button
+              aria-label={`Compare ${source} with the result of ${job.name}`}
+              onClick={() => void load(job.file, job.id)}>
+              A/B
+            </button>
+          )}
+          {sound && (!source || !there || isNotes(source)) && (
+            <button aria-label={`Listen to the result of ${what}`} onClick={() => void load(job.id)}>
+              Listen
+            </button>
+          )}
           {job.results.map((one, at) => (
-            <button key={one.name} title={one.name}
-              onClick={() => void download(`/api/jobs/${job.id}/result/${encodeURIComponent(one.name)}`, at ? one.name : nameOf(job.id))}>
+            <button
+              key={one.name}
+              title={one.name}
+              onClick={() =>
+                void download(
+                  `/api/jobs/${job.id}/result/${encodeURIComponent(one.name)}`,
+                  at ? one.name : nameOf(job.id),
+                )
+              }>
               Download{at ? ` ${one.name}` : ""} <small>{shortSize(one.bytes)}</small>
             </button>
           ))}
           {first && (
-            <button aria-pressed={chosen.value.has(job.id)} title="The next run works on this result"
+            <button
+              aria-pressed={chosen.value.has(job.id)}
+              title="The next run works on this result"
               onClick={() => (chosen.value = new Set(chosen.value.has(job.id) ? [] : [job.id]))}>
               Run on it
             </button>

@@ -1,10 +1,22 @@
 // The files: dropped or chosen, sent with progress, chosen for work, removed.
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
-import {
-  ACCEPT, choose, chosen, clock, drop, files, isNotes, overviews, remove, shortSize, upload, uploads, type Stored,
-} from "./state";
 import { load } from "./sound";
+import {
+  ACCEPT,
+  choose,
+  chosen,
+  clock,
+  drop,
+  files,
+  isNotes,
+  overviews,
+  remove,
+  type Stored,
+  shortSize,
+  upload,
+  uploads,
+} from "./state";
 
 export function FileList() {
   const field = useRef<HTMLInputElement>(null);
@@ -21,7 +33,8 @@ export function FileList() {
       next.focus();
       if (event.shiftKey && boxes[at]?.checked) choose(next.value, true);
     } else if (event.key === "Delete" && marked.length) sure.value = true;
-    else if (event.key === "a" && (event.ctrlKey || event.metaKey)) chosen.value = new Set(files.value.map((one) => one.id));
+    else if (event.key === "a" && (event.ctrlKey || event.metaKey))
+      chosen.value = new Set(files.value.map((one) => one.id));
     else return;
     event.preventDefault();
     event.stopPropagation();
@@ -32,16 +45,25 @@ export function FileList() {
         Files
         {files.value.length > 1 && (
           <label class="all">
-            <input type="checkbox" checked={all} onChange={() => (chosen.value = new Set(all ? [] : files.value.map((one) => one.id)))} /> all
+            <input
+              type="checkbox"
+              checked={all}
+              onChange={() => (chosen.value = new Set(all ? [] : files.value.map((one) => one.id)))}
+            />{" "}
+            all
           </label>
         )}
         {marked.length > 0 && (
-          <button class="small" onBlur={() => (sure.value = false)}
+          <button
+            class="small"
+            onBlur={() => (sure.value = false)}
             onClick={() => {
               if (sure.value) void remove(marked.map((one) => one.id));
               sure.value = !sure.value;
             }}>
-            {sure.value ? `Delete ${marked.length === 1 ? marked[0]!.name : `${marked.length} files`}: sure?` : "Delete"}
+            {sure.value
+              ? `Delete ${marked.length === 1 ? marked[0]!.name : `${marked.length} files`}: sure?`
+              : "Delete"}
           </button>
         )}
       </h2>
@@ -49,22 +71,42 @@ export function FileList() {
         <b>Choose files</b> or drop them here
         <small>Sound or MIDI, 512 MB each at most</small>
       </button>
-      <input ref={field} type="file" multiple accept={ACCEPT} hidden aria-label="Files to send" onChange={(event) => {
-        upload(event.currentTarget.files ?? []);
-        event.currentTarget.value = "";
-      }} />
+      <input
+        ref={field}
+        type="file"
+        multiple
+        accept={ACCEPT}
+        hidden
+        aria-label="Files to send"
+        onChange={(event) => {
+          upload(event.currentTarget.files ?? []);
+          event.currentTarget.value = "";
+        }}
+      />
       <ul class="uploads" aria-label="Files that are being sent">
         {uploads.value.map((one) => (
           <li key={one.key}>
             <span class="file-name">{one.file.name}</span>
-            {one.error ? <small class="bad" role="alert">{one.error}</small>
-              : <progress max={1} value={one.progress} aria-label={`Sending ${one.file.name}`} />}
-            <button class="small" aria-label={one.error ? `Dismiss ${one.file.name}` : `Cancel sending ${one.file.name}`} onClick={() => drop(one.key)}>×</button>
+            {one.error ? (
+              <small class="bad" role="alert">
+                {one.error}
+              </small>
+            ) : (
+              <progress max={1} value={one.progress} aria-label={`Sending ${one.file.name}`} />
+            )}
+            <button
+              class="small"
+              aria-label={one.error ? `Dismiss ${one.file.name}` : `Cancel sending ${one.file.name}`}
+              onClick={() => drop(one.key)}>
+              ×
+            </button>
           </li>
         ))}
       </ul>
       <ul class="stored" ref={list} onKeyDown={pressed} aria-label="Files">
-        {[...files.value].reverse().map((one) => <Row key={one.id} file={one} />)}
+        {[...files.value].reverse().map((one) => (
+          <Row key={one.id} file={one} />
+        ))}
       </ul>
     </section>
   );
@@ -76,24 +118,41 @@ function Row({ file }: { file: Stored }) {
   return (
     <li class={chosen.value.has(file.id) ? "chosen" : ""}>
       <label>
-        <input type="checkbox" value={file.id} checked={chosen.value.has(file.id)} onChange={(event) => choose(file.id, event.currentTarget.checked)} />
-        <span class="file-name" title={file.name}>{file.name}</span>
+        <input
+          type="checkbox"
+          value={file.id}
+          checked={chosen.value.has(file.id)}
+          onChange={(event) => choose(file.id, event.currentTarget.checked)}
+        />
+        <span class="file-name" title={file.name}>
+          {file.name}
+        </span>
         {typeof known === "object" && known.peaks.length > 0 && <Peaks values={known.peaks} />}
         <small class={typeof known === "string" ? "bad" : ""}>
-          {typeof known === "string" ? known
-            : known ? `${clock(known.seconds)}, ${notes ? `${known.notes} notes` : known.channels === 1 ? "mono" : known.channels === 2 ? "stereo" : `${known.channels} channels`}, ${shortSize(file.bytes)}`
-            : shortSize(file.bytes)}
+          {typeof known === "string"
+            ? known
+            : known
+              ? `${clock(known.seconds)}, ${notes ? `${known.notes} notes` : known.channels === 1 ? "mono" : known.channels === 2 ? "stereo" : `${known.channels} channels`}, ${shortSize(file.bytes)}`
+              : shortSize(file.bytes)}
         </small>
       </label>
-      {!notes && <button class="small" aria-label={`Listen to ${file.name}`} onClick={() => void load(file.id)}>▶</button>}
+      {!notes && (
+        <button class="small" aria-label={`Listen to ${file.name}`} onClick={() => void load(file.id)}>
+          ▶
+        </button>
+      )}
     </li>
   );
 }
 
 function Peaks({ values }: { values: number[] }) {
   const most = Math.max(0.02, ...values);
-  const path = values.map((one, at) => `M${at + 0.5} ${12 - (11 * one) / most}V${12 + (11 * one) / most + 0.4}`).join("");
+  const path = values
+    .map((one, at) => `M${at + 0.5} ${12 - (11 * one) / most}V${12 + (11 * one) / most + 0.4}`)
+    .join("");
   return (
-    <svg class="peaks" viewBox={`0 0 ${values.length} 24`} preserveAspectRatio="none" aria-hidden="true"><path d={path} /></svg>
+    <svg class="peaks" viewBox={`0 0 ${values.length} 24`} preserveAspectRatio="none" aria-hidden="true">
+      <path d={path} />
+    </svg>
   );
 }

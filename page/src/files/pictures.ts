@@ -14,7 +14,10 @@ export function extremes(buffer: AudioBuffer, columns: number): Float32Array {
   for (let channel = 0; channel < buffer.numberOfChannels; channel++) {
     const samples = buffer.getChannelData(channel);
     for (let column = 0; column < columns; column++) {
-      const end = Math.max(Math.floor(((column + 1) / columns) * samples.length), Math.floor((column / columns) * samples.length) + 1);
+      const end = Math.max(
+        Math.floor(((column + 1) / columns) * samples.length),
+        Math.floor((column / columns) * samples.length) + 1,
+      );
       let low = found[2 * column]!;
       let high = found[2 * column + 1]!;
       for (let n = Math.floor((column / columns) * samples.length); n < end; n++) {
@@ -70,7 +73,8 @@ export function spectrogram(buffer: AudioBuffer, canvas: HTMLCanvasElement, colu
     const start = Math.round(((column + 0.5) / columns) * buffer.length) - SIZE / 2;
     window.fill(0);
     for (const samples of channels) {
-      for (let n = Math.max(0, -start); n < SIZE && start + n < samples.length; n++) window[n]! += samples[start + n]! / channels.length;
+      for (let n = Math.max(0, -start); n < SIZE && start + n < samples.length; n++)
+        window[n]! += samples[start + n]! / channels.length;
     }
     const bins = spectrum.run(window);
     ranges.forEach(([from, to], row) => {

@@ -5,8 +5,27 @@ import { colours, stage } from "../theme";
 import { download } from "./api";
 import { extremes, spectrogram } from "./pictures";
 import {
-  SIDES, close, flip, gainOf, length, loading, looped, matched, measured, pair, place, playing, refusal, region, seek, setLooped,
-  setRegion, side, toggle, type Loaded, type Side,
+  close,
+  flip,
+  gainOf,
+  type Loaded,
+  length,
+  loading,
+  looped,
+  matched,
+  measured,
+  pair,
+  place,
+  playing,
+  refusal,
+  region,
+  SIDES,
+  type Side,
+  seek,
+  setLooped,
+  setRegion,
+  side,
+  toggle,
 } from "./sound";
 import { clock, contentOf } from "./state";
 
@@ -27,7 +46,8 @@ export function Player() {
   const pressed = (event: KeyboardEvent) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     // a button's own Space presses it
-    if (event.key === " " && event.target instanceof HTMLElement && event.target.matches("button, input")) return event.stopPropagation();
+    if (event.key === " " && event.target instanceof HTMLElement && event.target.matches("button, input"))
+      return event.stopPropagation();
     const step = STEP * (event.shiftKey ? 0.1 : 1);
     const at = place();
     const keys: Record<string, () => void> = {
@@ -54,10 +74,13 @@ export function Player() {
   };
   return (
     <section
-      class="player" ref={box} tabIndex={0} aria-label={`Player. ${TITLE}`} onKeyDown={pressed}
+      class="player"
+      ref={box}
+      tabIndex={0}
+      aria-label={`Player. ${TITLE}`}
+      onKeyDown={pressed}
       // after a click Space is to play and pause, not to panic, so the player keeps the focus
-      onClick={(event) => event.detail > 0 && !(event.target as HTMLElement).closest("input") && box.current!.focus()}
-    >
+      onClick={(event) => event.detail > 0 && !(event.target as HTMLElement).closest("input") && box.current!.focus()}>
       <Bar now={now} />
       <Pictures now={now} />
       <p class="keys-help">{TITLE}</p>
@@ -70,9 +93,13 @@ function Empty() {
   return (
     <section class="player empty" aria-label="Player">
       {now ? (
-        <p role="status">Loading {now.name} <progress max={1} value={now.share} aria-label={`Loading ${now.name}`} /></p>
+        <p role="status">
+          Loading {now.name} <progress max={1} value={now.share} aria-label={`Loading ${now.name}`} />
+        </p>
       ) : refusal.value ? (
-        <p class="bad" role="alert">{refusal.value[0]!.toUpperCase() + refusal.value.slice(1)}.</p>
+        <p class="bad" role="alert">
+          {refusal.value[0]!.toUpperCase() + refusal.value.slice(1)}.
+        </p>
       ) : (
         <p class="soft">Listen to a file, or compare a result with its source: both are shown and played here.</p>
       )}
@@ -95,24 +122,37 @@ function Bar({ now }: { now: { A: Loaded; B: Loaded | null } }) {
   const here = now[side.value] ?? now.A;
   return (
     <div class="bar">
-      <button class="play" aria-label={playing.value ? "Pause" : "Play"} onClick={toggle}>{playing.value ? "❚❚" : "▶"}</button>
+      <button class="play" aria-label={playing.value ? "Pause" : "Play"} onClick={toggle}>
+        {playing.value ? "❚❚" : "▶"}
+      </button>
       {now.B && (
         <span class="sides" role="group" aria-label="Which one sounds">
           {SIDES.map((name) => (
-            <button key={name} class={`side-${name}`} aria-pressed={side.value === name} onClick={() => (side.value = name)}>
+            <button
+              key={name}
+              class={`side-${name}`}
+              aria-pressed={side.value === name}
+              onClick={() => (side.value = name)}>
               <b>{name}</b> <span>{name === "A" ? "source" : "result"}</span>
             </button>
           ))}
         </span>
       )}
-      <span class="time"><b ref={shown} /><span> / {time(length.value)}</span></span>
+      <span class="time">
+        <b ref={shown} />
+        <span> / {time(length.value)}</span>
+      </span>
       {now.B && (
-        <button aria-pressed={matched.value} title="The louder one is turned down to the level of the other"
+        <button
+          aria-pressed={matched.value}
+          title="The louder one is turned down to the level of the other"
           onClick={() => (matched.value = !matched.value)}>
           Same level
         </button>
       )}
-      <button aria-pressed={looped.value} onClick={() => setLooped(!looped.value)}>Loop</button>
+      <button aria-pressed={looped.value} onClick={() => setLooped(!looped.value)}>
+        Loop
+      </button>
       {region.value && (
         <button class="region-text" title="Remove the region" onClick={() => setRegion(null)}>
           {clock(region.value[1] - region.value[0])} from {time(region.value[0])} ×
@@ -120,7 +160,9 @@ function Bar({ now }: { now: { A: Loaded; B: Loaded | null } }) {
       )}
       <span class="end">
         <button onClick={() => void download(contentOf(here.id), here.name)}>Download {now.B ? side.value : ""}</button>
-        <button aria-label="Close the player" onClick={close}>×</button>
+        <button aria-label="Close the player" onClick={close}>
+          ×
+        </button>
       </span>
     </div>
   );
@@ -146,7 +188,9 @@ function Pictures({ now }: { now: { A: Loaded; B: Loaded | null } }) {
   };
   const loop = region.value;
   return (
-    <div class="pictures" ref={box}
+    <div
+      class="pictures"
+      ref={box}
       onPointerDown={(event) => {
         if (event.button) return;
         event.currentTarget.setPointerCapture(event.pointerId);
@@ -167,11 +211,16 @@ function Pictures({ now }: { now: { A: Loaded; B: Loaded | null } }) {
         else seek(at(event));
       }}
       onPointerCancel={() => (from.current = null)}
-      onDblClick={() => setRegion(null)}
-    >
+      onDblClick={() => setRegion(null)}>
       {SIDES.map((name) => now[name] && <Strip key={now[name]!.id} name={name} one={now[name]!} />)}
       {loop && (
-        <i class="region" style={{ left: `${(100 * loop[0]) / length.value}%`, width: `${(100 * (loop[1] - loop[0])) / length.value}%` }} />
+        <i
+          class="region"
+          style={{
+            left: `${(100 * loop[0]) / length.value}%`,
+            width: `${(100 * (loop[1] - loop[0])) / length.value}%`,
+          }}
+        />
       )}
       <i class="cursor" ref={cursor} />
     </div>
@@ -200,12 +249,20 @@ function Strip({ name, one }: { name: Side; one: Loaded }) {
   }, [width.value, one, look, scheme.value]);
   useEffect(() => {
     if (!width.value) return;
-    return spectrogram(one.buffer, picture.current!, Math.min(1600, width.value), Math.max(48, picture.current!.clientHeight));
+    return spectrogram(
+      one.buffer,
+      picture.current!,
+      Math.min(1600, width.value),
+      Math.max(48, picture.current!.clientHeight),
+    );
   }, [width.value, one]);
   const gain = gainOf(name);
   return (
     <div class={`strip side-${name}`} data-on={side.value === name ? "" : undefined}>
-      <span class="strip-name"><b>{name}</b> {one.name}{gain < 0.995 ? `, ${(20 * Math.log10(gain)).toFixed(1)} dB` : ""}</span>
+      <span class="strip-name">
+        <b>{name}</b> {one.name}
+        {gain < 0.995 ? `, ${(20 * Math.log10(gain)).toFixed(1)} dB` : ""}
+      </span>
       <canvas class="wave" ref={wave} role="img" aria-label={`Waveform of ${one.name}`} />
       <canvas class="spectrogram" ref={picture} role="img" aria-label={`Spectrogram of ${one.name}, 40 Hz to 18 kHz`} />
     </div>

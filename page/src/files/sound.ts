@@ -81,10 +81,15 @@ async function decoded(id: string): Promise<Loaded> {
   }
   loading.value = { name, share: 0 };
   const data = await bytes(contentOf(id), (share) => (loading.value = { name, share }), aborting!.signal);
-  const buffer = await audio().decodeAudioData(data).catch(() => {
-    throw new Error(`this browser cannot play ${name}; run with another format, or download it`);
-  });
-  if (buffer.duration > LONGEST) throw new Error(`${name} lasts ${clock(buffer.duration)}; the player takes ${LONGEST / 60} minutes, so download it`);
+  const buffer = await audio()
+    .decodeAudioData(data)
+    .catch(() => {
+      throw new Error(`this browser cannot play ${name}; run with another format, or download it`);
+    });
+  if (buffer.duration > LONGEST)
+    throw new Error(
+      `${name} lasts ${clock(buffer.duration)}; the player takes ${LONGEST / 60} minutes, so download it`,
+    );
   return { id, name, buffer, seconds: buffer.duration, level: levelOf(buffer) };
 }
 
@@ -92,7 +97,11 @@ async function decoded(id: string): Promise<Loaded> {
 function padded(one: Loaded, frames: number): Loaded {
   const { buffer } = one;
   if (buffer.length >= frames) return one;
-  const longer = new AudioBuffer({ length: frames, numberOfChannels: buffer.numberOfChannels, sampleRate: buffer.sampleRate });
+  const longer = new AudioBuffer({
+    length: frames,
+    numberOfChannels: buffer.numberOfChannels,
+    sampleRate: buffer.sampleRate,
+  });
   for (let channel = 0; channel < buffer.numberOfChannels; channel++) {
     longer.copyToChannel(buffer.getChannelData(channel), channel);
   }

@@ -3,7 +3,7 @@ import { computed, signal } from "@preact/signals";
 import type * as api from "../api";
 import { ask, open } from "../link";
 import type { Declared } from "../model";
-import { request, send, type Sending } from "./api";
+import { request, type Sending, send } from "./api";
 
 export type Stored = api.File;
 export type Overview = api.Overview;
@@ -74,7 +74,8 @@ export async function readLists(): Promise<void> {
   if (stored) files.value = stored;
   if (done) jobs.value = done;
   const known = new Set([...files.value.map((one) => one.id), ...jobs.value.map((one) => one.id)]);
-  if ([...chosen.value].some((id) => !known.has(id))) chosen.value = new Set([...chosen.value].filter((id) => known.has(id)));
+  if ([...chosen.value].some((id) => !known.has(id)))
+    chosen.value = new Set([...chosen.value].filter((id) => known.has(id)));
   void look();
 }
 
@@ -100,7 +101,9 @@ async function look(): Promise<void> {
 
 export async function readChoices(): Promise<void> {
   const [first, second, third] = await Promise.all([
-    ask<Plugin[]>("/api/plugins"), ask<Entry[]>("/api/patches"), ask<Entry[]>("/api/live/sets"),
+    ask<Plugin[]>("/api/plugins"),
+    ask<Entry[]>("/api/patches"),
+    ask<Entry[]>("/api/live/sets"),
   ]);
   if (first) plugins.value = first;
   if (second) patches.value = second;
@@ -159,8 +162,14 @@ function take(job: Job): void {
 let keys = 0;
 export function upload(list: Iterable<File>): void {
   const added = [...list].map((file) => ({
-    key: ++keys, file, progress: 0, sending: null,
-    error: MIDI.test(file.name) || SOUND.test(file.name) ? "" : "no sound or MIDI file: .wav, .flac, .ogg, .mp3, .aiff, .au, .mid",
+    key: ++keys,
+    file,
+    progress: 0,
+    sending: null,
+    error:
+      MIDI.test(file.name) || SOUND.test(file.name)
+        ? ""
+        : "no sound or MIDI file: .wav, .flac, .ogg, .mp3, .aiff, .au, .mid",
   }));
   uploads.value = [...uploads.value, ...added];
   sendNext();
@@ -179,7 +188,9 @@ function sendNext(): void {
   const busy = uploads.value.filter((one) => one.sending && !one.error).length;
   const next = uploads.value.find((one) => !one.sending && !one.error);
   if (!next || busy >= AT_ONCE) return;
-  const sending = send(`/api/files?name=${encodeURIComponent(next.file.name)}`, next.file, (progress) => change(next.key, { progress }));
+  const sending = send(`/api/files?name=${encodeURIComponent(next.file.name)}`, next.file, (progress) =>
+    change(next.key, { progress }),
+  );
   change(next.key, { sending });
   void sending.done.then(async (why) => {
     if (why && why !== "cancelled") change(next.key, { error: why });

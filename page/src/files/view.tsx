@@ -31,8 +31,7 @@ export function Files() {
         event.stopPropagation(); // elsewhere on the page a file that is dropped becomes the input
         over.value = false;
         upload(event.dataTransfer?.files ?? []);
-      }}
-    >
+      }}>
       {asked.value && <Token />}
       <div class="columns">
         <FileList />
@@ -49,13 +48,19 @@ function Token() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => field.current?.focus(), []);
   return (
-    <form class="ask" onSubmit={(event) => {
-      event.preventDefault();
-      giveToken(field.current!.value.trim());
-    }}>
-      <p role="alert">{asked.value[0]!.toUpperCase() + asked.value.slice(1).replace(/\.?$/, ".")} It is in the file <code>token</code> in the
-        configuration folder of the machine that serves.</p>
-      <label>Token <input ref={field} type="password" autocomplete="off" /></label>
+    <form
+      class="ask"
+      onSubmit={(event) => {
+        event.preventDefault();
+        giveToken(field.current!.value.trim());
+      }}>
+      <p role="alert">
+        {asked.value[0]!.toUpperCase() + asked.value.slice(1).replace(/\.?$/, ".")} It is in the file <code>token</code>{" "}
+        in the configuration folder of the machine that serves.
+      </p>
+      <label>
+        Token <input ref={field} type="password" autocomplete="off" />
+      </label>
       <button class="call">Go on</button>
     </form>
   );

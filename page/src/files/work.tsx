@@ -1,8 +1,8 @@
 // What is run: a plugin, a patch or a live set, its parameters as controls made from the declarations.
 import { computed, signal } from "@preact/signals";
-import { Field } from "../controls";
+import { Field } from "../instrument/controls";
 import type { Declared, Value } from "../model";
-import { files, isNotes, patches, plugins, run, sets, sources, type Entry, type Plugin } from "./state";
+import { type Entry, files, isNotes, type Plugin, patches, plugins, run, sets, sources } from "./state";
 
 const KINDS = ["Plugin", "Patch", "Live set"] as const;
 const kind = signal<(typeof KINDS)[number]>("Plugin");
@@ -33,7 +33,9 @@ const offered = computed<{ name: string; line: string; bars?: number }[]>(() => 
   return kind.value === "Patch" ? patches.value : sets.value;
 });
 const picked = computed(() => offered.value.find((one) => one.name === names.value[kind.value]) ?? offered.value[0]);
-const plugin = computed(() => (kind.value === "Plugin" ? plugins.value.find((one) => one.name === picked.value?.name) : undefined));
+const plugin = computed(() =>
+  kind.value === "Plugin" ? plugins.value.find((one) => one.name === picked.value?.name) : undefined,
+);
 const givesSound = computed(() => !plugin.value || plugin.value.outputs.some((port) => port.kind === "audio"));
 
 async function start(): Promise<void> {
@@ -42,13 +44,18 @@ async function start(): Promise<void> {
   problem.value = "";
   busy.value = true;
   const place = encodeURIComponent(name);
-  const path = { Plugin: `/api/run/${place}`, Patch: `/api/render/${place}`, "Live set": `/api/live/sets/${place}/render` }[kind.value];
+  const path = {
+    Plugin: `/api/run/${place}`,
+    Patch: `/api/render/${place}`,
+    "Live set": `/api/live/sets/${place}/render`,
+  }[kind.value];
   const each: (string | undefined)[] = sources.value.length ? sources.value.map((one) => one.id) : [undefined];
   for (const file of each) {
     const body: Record<string, unknown> = { ...(file ? { file } : {}) };
     if (format.value && givesSound.value) body.format = format.value;
     if (kind.value === "Plugin") body.params = given.value[name] ?? {};
-    if (kind.value === "Patch" && (seconds.value || !file)) body.seconds = Number(seconds.value.replace(",", ".")) || 10;
+    if (kind.value === "Patch" && (seconds.value || !file))
+      body.seconds = Number(seconds.value.replace(",", ".")) || 10;
     if (kind.value === "Live set") {
       if (bars.value) body.bars = Number(bars.value.replace(",", "."));
       if (midi.value) body.midi = true;
@@ -66,52 +73,116 @@ export function Work() {
     <section class="column work" aria-label="Run something on files">
       <h2>Run</h2>
       <p class="on">
-        {count === 0 ? (kind.value === "Plugin" ? "Choose a file first." : "On no file: it plays by itself.")
-          : <>On {sources.value.slice(0, 3).map((one, at) => <b key={one.id}>{at ? ", " : ""}{one.name}</b>)}{count > 3 ? ` and ${count - 3} more` : ""}</>}
+        {count === 0 ? (
+          kind.value === "Plugin" ? (
+            "Choose a file first."
+          ) : (
+            "On no file: it plays by itself."
+          )
+        ) : (
+          <>
+            On{" "}
+            {sources.value.slice(0, 3).map((one, at) => (
+              <b key={one.id}>
+                {at ? ", " : ""}
+                {one.name}
+              </b>
+            ))}
+            {count > 3 ? ` and ${count - 3} more` : ""}
+          </>
+        )}
       </p>
-      <form onSubmit={(event) => {
-        event.preventDefault();
-        void start();
-      }}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault();
+          void start();
+        }}>
         <div class="kinds" role="group" aria-label="What to run">
           {KINDS.map((one) => (
-            <button type="button" key={one} aria-pressed={kind.value === one} onClick={() => {
-              kind.value = one;
-              problem.value = "";
-            }}>{one}</button>
+            <button
+              type="button"
+              key={one}
+              aria-pressed={kind.value === one}
+              onClick={() => {
+                kind.value = one;
+                problem.value = "";
+              }}>
+              {one}
+            </button>
           ))}
         </div>
-        <select class="what" aria-label={kind.value} value={now?.name ?? ""}
+        <select
+          class="what"
+          aria-label={kind.value}
+          value={now?.name ?? ""}
           onChange={(event) => {
             names.value = { ...names.value, [kind.value]: event.currentTarget.value };
             problem.value = "";
           }}>
-          {offered.value.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
+          {offered.value.map((one) => (
+            <option key={one.name} value={one.name}>
+              {one.name}
+            </option>
+          ))}
         </select>
         {now && <p class="line">{now.line}</p>}
         {plugin.value && <Params plugin={plugin.value} />}
         <div class="options">
           {kind.value === "Patch" && (
-            <label>Seconds <input inputMode="decimal" value={seconds.value} placeholder={count ? "as the file" : "10"} onInput={(event) => (seconds.value = event.currentTarget.value)} /></label>
+            <label>
+              Seconds{" "}
+              <input
+                inputMode="decimal"
+                value={seconds.value}
+                placeholder={count ? "as the file" : "10"}
+                onInput={(event) => (seconds.value = event.currentTarget.value)}
+              />
+            </label>
           )}
           {kind.value === "Live set" && (
-            <label>Bars <input inputMode="decimal" value={bars.value} placeholder={String((now as Entry | undefined)?.bars ?? 16)} onInput={(event) => (bars.value = event.currentTarget.value)} /></label>
+            <label>
+              Bars{" "}
+              <input
+                inputMode="decimal"
+                value={bars.value}
+                placeholder={String((now as Entry | undefined)?.bars ?? 16)}
+                onInput={(event) => (bars.value = event.currentTarget.value)}
+              />
+            </label>
           )}
           {givesSound.value && (
-            <label>Format{" "}
+            <label>
+              Format{" "}
               <select value={format.value} onChange={(event) => (format.value = event.currentTarget.value)}>
                 <option value="">{kind.value === "Plugin" ? "as the file" : "wav"}</option>
-                {FORMATS.map((one) => <option key={one} value={one}>{one}</option>)}
+                {FORMATS.map((one) => (
+                  <option key={one} value={one}>
+                    {one}
+                  </option>
+                ))}
               </select>
             </label>
           )}
           {kind.value === "Live set" && (
-            <label><input type="checkbox" checked={midi.value} onChange={(event) => (midi.value = event.currentTarget.checked)} /> its notes as MIDI too</label>
+            <label>
+              <input
+                type="checkbox"
+                checked={midi.value}
+                onChange={(event) => (midi.value = event.currentTarget.checked)}
+              />{" "}
+              its notes as MIDI too
+            </label>
           )}
         </div>
-        {problem.value && <p class="bad" role="alert">{problem.value}</p>}
+        {problem.value && (
+          <p class="bad" role="alert">
+            {problem.value}
+          </p>
+        )}
         <div class="run-bar">
-          <button class="call run" disabled={missing || busy.value || !now}>{count > 1 ? `Run on ${count} files` : "Run"}</button>
+          <button class="call run" disabled={missing || busy.value || !now}>
+            {count > 1 ? `Run on ${count} files` : "Run"}
+          </button>
         </div>
       </form>
     </section>
@@ -132,17 +203,37 @@ function Params({ plugin }: { plugin: Plugin }) {
       <div class="params">
         {shown.map((param) => (
           <div class="control" key={`${plugin.name}.${param.name}`}>
-            <span class="label" title={param.doc}>{param.name}</span>
-            {param.kind === "file" ? <FileChoice param={param} now={mine[param.name]} needed={plugin.needs.includes(param.name)} change={(next) => change(param, next)} />
-              : param.kind === "trigger" ? <Moment param={param} now={mine[param.name]} change={(next) => change(param, next)} />
-              : <Field param={param} now={(mine[param.name] as Value) ?? param.default} change={(next) => change(param, next)} fire={() => undefined} />}
+            <span class="label" title={param.doc}>
+              {param.name}
+            </span>
+            {param.kind === "file" ? (
+              <FileChoice
+                param={param}
+                now={mine[param.name]}
+                needed={plugin.needs.includes(param.name)}
+                change={(next) => change(param, next)}
+              />
+            ) : param.kind === "trigger" ? (
+              <Moment param={param} now={mine[param.name]} change={(next) => change(param, next)} />
+            ) : (
+              <Field
+                param={param}
+                now={(mine[param.name] as Value) ?? param.default}
+                change={(next) => change(param, next)}
+                fire={() => undefined}
+              />
+            )}
             <span />
-            <small class="doc" title={param.doc}>{param.doc}</small>
+            <small class="doc" title={param.doc}>
+              {param.doc}
+            </small>
           </div>
         ))}
       </div>
       {Object.keys(mine).length > 0 && (
-        <button type="button" class="small" onClick={() => (given.value = { ...given.value, [plugin.name]: {} })}>Defaults</button>
+        <button type="button" class="small" onClick={() => (given.value = { ...given.value, [plugin.name]: {} })}>
+          Defaults
+        </button>
       )}
     </>
   );
@@ -158,9 +249,16 @@ interface Choice<T> {
 function FileChoice({ param, now, needed, change }: Choice<{ file: string }> & { needed: boolean }) {
   const id = typeof now === "object" && now ? (now as { file: string }).file : "";
   return (
-    <select aria-label={param.name} value={id} onChange={(event) => change(event.currentTarget.value ? { file: event.currentTarget.value } : undefined)}>
+    <select
+      aria-label={param.name}
+      value={id}
+      onChange={(event) => change(event.currentTarget.value ? { file: event.currentTarget.value } : undefined)}>
       <option value="">{needed ? "choose a file" : "none"}</option>
-      {files.value.map((one) => <option key={one.id} value={one.id}>{one.name}</option>)}
+      {files.value.map((one) => (
+        <option key={one.id} value={one.id}>
+          {one.name}
+        </option>
+      ))}
     </select>
   );
 }
@@ -168,11 +266,16 @@ function FileChoice({ param, now, needed, change }: Choice<{ file: string }> & {
 /** A trigger: the second at which it fires, or none. */
 function Moment({ param, now, change }: Choice<number>) {
   return (
-    <input class="text" inputMode="decimal" aria-label={`${param.name}: seconds at which it fires`} placeholder="never; or at s"
+    <input
+      class="text"
+      inputMode="decimal"
+      aria-label={`${param.name}: seconds at which it fires`}
+      placeholder="never; or at s"
       value={typeof now === "number" ? String(now) : ""}
       onBlur={(event) => {
         const at = Number(event.currentTarget.value.replace(",", "."));
         change(event.currentTarget.value.trim() && at >= 0 ? at : undefined);
-      }} />
+      }}
+    />
   );
 }

@@ -3,12 +3,25 @@ import { effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { colours, stage } from "../theme";
 import {
-  artists, choose, following, genreNumbers, hear, map, playing, selection, stop, target, tracks, type Group, type Track,
+  artists,
+  choose,
+  following,
+  type Group,
+  genreNumbers,
+  hear,
+  map,
+  playing,
+  selection,
+  stop,
+  type Track,
+  target,
+  tracks,
 } from "./model";
 
 const CLICK = 6; // pixels that a pointer may move for a click
 const REACH = 16; // pixels from a point at which it is picked
-const NEAREST = 40, FARTHEST = 6000; // pixels for one unit of the map
+const NEAREST = 40,
+  FARTHEST = 6000; // pixels for one unit of the map
 const STEP = 60; // pixels that an arrow key moves
 const HUE = 137.508; // the golden angle: genres next to each other in number are far apart in hue
 
@@ -31,13 +44,18 @@ class MapView {
     const dark = matchMedia("(prefers-color-scheme: dark)");
     const soon = () => this.soon();
     dark.addEventListener("change", soon);
-    this.ends.push(() => resized.disconnect(), () => dark.removeEventListener("change", soon), effect(() => {
-      void [map.value, selection.value, playing.value, following.value, stage.value];
-      if (map.value?.tracks.length && !this.fitted) this.fit();
-      this.soon();
-    }), effect(() => {
-      if (target.value) this.go(target.value.x, target.value.y, target.value.close ? Math.max(this.scale, 500) : 320);
-    }));
+    this.ends.push(
+      () => resized.disconnect(),
+      () => dark.removeEventListener("change", soon),
+      effect(() => {
+        void [map.value, selection.value, playing.value, following.value, stage.value];
+        if (map.value?.tracks.length && !this.fitted) this.fit();
+        this.soon();
+      }),
+      effect(() => {
+        if (target.value) this.go(target.value.x, target.value.y, target.value.close ? Math.max(this.scale, 500) : 320);
+      }),
+    );
     canvas.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
   }
 
@@ -59,9 +77,15 @@ class MapView {
     this.go((xs[0]! + xs.at(-1)!) / 2, (ys[0]! + ys.at(-1)!) / 2, scale, true);
   }
 
-  private go(x: number, y: number, scale: number, atOnce = matchMedia("(prefers-reduced-motion: reduce)").matches): void {
+  private go(
+    x: number,
+    y: number,
+    scale: number,
+    atOnce = matchMedia("(prefers-reduced-motion: reduce)").matches,
+  ): void {
     cancelAnimationFrame(this.glide);
-    const from = [this.x, this.y, this.scale] as const, start = performance.now();
+    const from = [this.x, this.y, this.scale] as const,
+      start = performance.now();
     const step = () => {
       const share = atOnce ? 1 : Math.min(1, (performance.now() - start) / 350);
       const eased = 1 - (1 - share) ** 3;
@@ -77,7 +101,8 @@ class MapView {
   zoom(factor: number, at?: { x: number; y: number }): void {
     cancelAnimationFrame(this.glide);
     const box = this.canvas.getBoundingClientRect();
-    const dx = at ? at.x - box.left - box.width / 2 : 0, dy = at ? at.y - box.top - box.height / 2 : 0;
+    const dx = at ? at.x - box.left - box.width / 2 : 0,
+      dy = at ? at.y - box.top - box.height / 2 : 0;
     const next = Math.min(FARTHEST, Math.max(NEAREST, this.scale * factor));
     // what is under the pointer stays there
     this.x += dx / this.scale - dx / next;
@@ -147,9 +172,14 @@ class MapView {
     const box = this.canvas.getBoundingClientRect();
     const middle = { x: box.left + box.width / 2, y: box.top + box.height / 2 };
     const acts: Record<string, () => void> = {
-      ArrowLeft: () => this.pan(STEP, 0), ArrowRight: () => this.pan(-STEP, 0),
-      ArrowUp: () => this.pan(0, STEP), ArrowDown: () => this.pan(0, -STEP),
-      "+": () => this.zoom(1.3), "=": () => this.zoom(1.3), "-": () => this.zoom(1 / 1.3), "0": () => this.fit(),
+      ArrowLeft: () => this.pan(STEP, 0),
+      ArrowRight: () => this.pan(-STEP, 0),
+      ArrowUp: () => this.pan(0, STEP),
+      ArrowDown: () => this.pan(0, -STEP),
+      "+": () => this.zoom(1.3),
+      "=": () => this.zoom(1.3),
+      "-": () => this.zoom(1 / 1.3),
+      "0": () => this.fit(),
       Enter: () => {
         const track = this.pick(middle, Infinity);
         if (track) this.take(track);
@@ -168,7 +198,8 @@ class MapView {
     const box = this.canvas.getBoundingClientRect();
     const x = this.x + (at.x - box.left - box.width / 2) / this.scale;
     const y = this.y + (at.y - box.top - box.height / 2) / this.scale;
-    let best: Track | null = null, least = (reach / this.scale) ** 2;
+    let best: Track | null = null,
+      least = (reach / this.scale) ** 2;
     for (const track of map.value?.tracks ?? []) {
       const far = (track.x - x) ** 2 + (track.y - y) ** 2;
       if (far < least) [best, least] = [track, far];
@@ -182,8 +213,11 @@ class MapView {
 
   private draw(): void {
     this.frame = 0;
-    const { canvas } = this, paint = canvas.getContext("2d")!, ratio = devicePixelRatio;
-    const width = canvas.clientWidth, height = canvas.clientHeight;
+    const { canvas } = this,
+      paint = canvas.getContext("2d")!,
+      ratio = devicePixelRatio;
+    const width = canvas.clientWidth,
+      height = canvas.clientHeight;
     if (canvas.width !== Math.round(width * ratio)) canvas.width = Math.round(width * ratio);
     if (canvas.height !== Math.round(height * ratio)) canvas.height = Math.round(height * ratio);
     paint.setTransform(ratio, 0, 0, ratio, 0, 0);
@@ -199,9 +233,13 @@ class MapView {
     const at = (place: { x: number; y: number }) =>
       [(place.x - this.x) * this.scale + width / 2, (place.y - this.y) * this.scale + height / 2] as const;
     const chosen = selection.value;
-    const lit = (track: Track) => chosen === null || (chosen.kind === "track"
-      ? track.artist === tracks.value.get(chosen.id)?.artist && track.artist !== "" || track.id === chosen.id
-      : chosen.kind === "artist" ? track.artist === chosen.name : track.genre === chosen.name);
+    const lit = (track: Track) =>
+      chosen === null ||
+      (chosen.kind === "track"
+        ? (track.artist === tracks.value.get(chosen.id)?.artist && track.artist !== "") || track.id === chosen.id
+        : chosen.kind === "artist"
+          ? track.artist === chosen.name
+          : track.genre === chosen.name);
     const radius = Math.min(7, Math.max(1.6, 1.1 + this.scale / 260));
     // one path for each colour: as many fills as genres, not as tracks
     for (const on of [false, true]) {
@@ -232,7 +270,8 @@ class MapView {
       const [x, y] = at(group);
       if (x < 0 || y < 0 || x > width || y > height) return;
       paint.font = font;
-      const half = paint.measureText(group.name).width / 2 + 5, tall = 10;
+      const half = paint.measureText(group.name).width / 2 + 5,
+        tall = 10;
       if (used.some(([l, t, r, b]) => x - half < r && l < x + half && y - tall < b && t < y + tall)) return;
       used.push([x - half, y - tall, x + half, y + tall]);
       paint.lineWidth = 4;
@@ -282,8 +321,13 @@ class MapView {
   }
 
   private mark(
-    paint: CanvasRenderingContext2D, [x, y]: readonly [number, number], radius: number, track: Track, ink: string,
-    warm: string, width: number,
+    paint: CanvasRenderingContext2D,
+    [x, y]: readonly [number, number],
+    radius: number,
+    track: Track,
+    ink: string,
+    warm: string,
+    width: number,
   ): void {
     paint.strokeStyle = warm;
     paint.lineWidth = 2;
@@ -323,8 +367,12 @@ export function MapCanvas() {
         onKeyDown={(event) => view.current?.key(event)}
       />
       <span class="group zoom">
-        <button aria-label="Zoom in" onClick={() => view.current?.zoom(1.5)}>+</button>
-        <button aria-label="Zoom out" onClick={() => view.current?.zoom(1 / 1.5)}>−</button>
+        <button aria-label="Zoom in" onClick={() => view.current?.zoom(1.5)}>
+          +
+        </button>
+        <button aria-label="Zoom out" onClick={() => view.current?.zoom(1 / 1.5)}>
+          −
+        </button>
         <button onClick={() => view.current?.fit()}>All</button>
       </span>
     </div>

@@ -2,13 +2,39 @@
 import { computed, signal } from "@preact/signals";
 import { ask, useToken } from "../link";
 
-export interface Track { id: number; path: string; title: string; artist: string; genre: string; x: number; y: number }
-export interface Group { name: string; x: number; y: number; tracks: number }
-export interface Artist extends Group { genre: string; nearest: string[] }
-interface LibraryMap {
-  tracks: Track[]; artists: Artist[]; genres: Group[]; unplaced: number; placed: boolean; placing: boolean;
+export interface Track {
+  id: number;
+  path: string;
+  title: string;
+  artist: string;
+  genre: string;
+  x: number;
+  y: number;
 }
-interface Choice { id: number; title: string | null; artist: string | null; path: string }
+export interface Group {
+  name: string;
+  x: number;
+  y: number;
+  tracks: number;
+}
+export interface Artist extends Group {
+  genre: string;
+  nearest: string[];
+}
+interface LibraryMap {
+  tracks: Track[];
+  artists: Artist[];
+  genres: Group[];
+  unplaced: number;
+  placed: boolean;
+  placing: boolean;
+}
+interface Choice {
+  id: number;
+  title: string | null;
+  artist: string | null;
+  path: string;
+}
 
 export type Kind = "like" | "skip" | "dislike";
 export type Selection = { kind: "track"; id: number } | { kind: "artist" | "genre"; name: string } | null;
@@ -78,11 +104,19 @@ export async function signalTrack(id: number, kind: Kind | "after"): Promise<voi
   const found = await post<{ matches: Choice[] }>("/api/library/next", { [kind]: id, count: 8 });
   if (!found) return;
   following.value = found.matches.map(
-    (one) => tracks.value.get(one.id) ?? {
-      id: one.id, path: one.path, title: one.title ?? one.path.split("/").pop()!, artist: one.artist ?? "", genre: "", x: NaN, y: NaN,
-    },
+    (one) =>
+      tracks.value.get(one.id) ?? {
+        id: one.id,
+        path: one.path,
+        title: one.title ?? one.path.split("/").pop()!,
+        artist: one.artist ?? "",
+        genre: "",
+        x: NaN,
+        y: NaN,
+      },
   );
-  if (kind !== "after" && kind !== "like" && playing.value === id && following.value[0]) void hear(following.value[0].id);
+  if (kind !== "after" && kind !== "like" && playing.value === id && following.value[0])
+    void hear(following.value[0].id);
 }
 
 let context: AudioContext | null = null;
@@ -122,12 +156,22 @@ export async function hear(id: number): Promise<void> {
 
 export function choose(next: Selection, go = true): void {
   selection.value = next;
-  const at = next === null ? null : next.kind === "track" ? tracks.value.get(next.id)
-    : next.kind === "artist" ? artists.value.get(next.name) : genres.value.get(next.name);
+  const at =
+    next === null
+      ? null
+      : next.kind === "track"
+        ? tracks.value.get(next.id)
+        : next.kind === "artist"
+          ? artists.value.get(next.name)
+          : genres.value.get(next.name);
   if (at && go) target.value = { x: at.x, y: at.y, close: next!.kind !== "genre" };
 }
 
-export interface Hit { label: string; detail: string; choice: Selection }
+export interface Hit {
+  label: string;
+  detail: string;
+  choice: Selection;
+}
 const MOST = 12;
 /** Genres, artists and tracks whose names hold the words; those that begin with them first. */
 export function search(text: string): Hit[] {
@@ -146,7 +190,14 @@ export function search(text: string): Hit[] {
   }
   for (const one of map.value.tracks) {
     if (hits.length > 400) break;
-    look(one.title, 2, () => ({ label: one.title, detail: one.artist || "track", choice: { kind: "track", id: one.id } }));
+    look(one.title, 2, () => ({
+      label: one.title,
+      detail: one.artist || "track",
+      choice: { kind: "track", id: one.id },
+    }));
   }
-  return hits.sort((a, b) => a.rank - b.rank).slice(0, MOST).map((one) => one.hit);
+  return hits
+    .sort((a, b) => a.rank - b.rank)
+    .slice(0, MOST)
+    .map((one) => one.hit);
 }

@@ -3,8 +3,24 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { MapCanvas } from "./map";
 import {
-  artists, choose, following, genres, giveToken, hear, load, map, placeAnew, playing, problem, search, selection, signalTrack,
-  stop, tokenNeeded, tracks, type Track,
+  artists,
+  choose,
+  following,
+  genres,
+  giveToken,
+  hear,
+  load,
+  map,
+  placeAnew,
+  playing,
+  problem,
+  search,
+  selection,
+  signalTrack,
+  stop,
+  type Track,
+  tokenNeeded,
+  tracks,
 } from "./model";
 
 const words = signal("");
@@ -55,8 +71,7 @@ function Line({ track }: { track: Track }) {
         class="hear"
         aria-label={`${here ? "Stop" : "Play"} ${track.title}`}
         aria-pressed={here}
-        onClick={() => (here ? stop() : void hear(track.id))}
-      >
+        onClick={() => (here ? stop() : void hear(track.id))}>
         {here ? "■" : "▶"}
       </button>
       <button class="name" onClick={() => choose({ kind: "track", id: track.id })}>
@@ -70,7 +85,9 @@ function Names({ names }: { names: string[] }) {
   return (
     <div class="chips">
       {names.map((name) => (
-        <button key={name} onClick={() => choose({ kind: "artist", name })}>{name}</button>
+        <button key={name} onClick={() => choose({ kind: "artist", name })}>
+          {name}
+        </button>
       ))}
     </div>
   );
@@ -81,7 +98,9 @@ function Lines({ title, list }: { title: string; list: Track[] }) {
     <>
       <h2>{title}</h2>
       <ol class="lines">
-        {list.slice(0, LISTED).map((track) => <Line key={track.id} track={track} />)}
+        {list.slice(0, LISTED).map((track) => (
+          <Line key={track.id} track={track} />
+        ))}
       </ol>
       {list.length > LISTED && <small>and {list.length - LISTED} more</small>}
     </>
@@ -94,13 +113,17 @@ function TrackCard({ id }: { id: number }) {
   const here = playing.value === id;
   return (
     <div class="card">
-      <div class="title"><h2>{track.title}</h2></div>
+      <div class="title">
+        <h2>{track.title}</h2>
+      </div>
       <p class="links">
         {track.artist && <button onClick={() => choose({ kind: "artist", name: track.artist })}>{track.artist}</button>}
         {track.genre && <button onClick={() => choose({ kind: "genre", name: track.genre })}>{track.genre}</button>}
       </p>
       <span class="group">
-        <button class="call" onClick={() => (here ? stop() : void hear(id))}>{here ? "Stop" : "Play"}</button>
+        <button class="call" onClick={() => (here ? stop() : void hear(id))}>
+          {here ? "Stop" : "Play"}
+        </button>
         <button onClick={() => void signalTrack(id, "like")}>Like</button>
         <button onClick={() => void signalTrack(id, "skip")}>Skip</button>
         <button onClick={() => void signalTrack(id, "dislike")}>Dislike</button>
@@ -122,7 +145,10 @@ function Selected() {
     const inside = (map.value?.artists ?? []).filter((artist) => artist.genre === chosen.name).slice(0, 24);
     return (
       <div class="card">
-        <div class="title"><h2>{chosen.name}</h2><p>genre, {genres.value.get(chosen.name)?.tracks ?? 0} tracks</p></div>
+        <div class="title">
+          <h2>{chosen.name}</h2>
+          <p>genre, {genres.value.get(chosen.name)?.tracks ?? 0} tracks</p>
+        </div>
         <Names names={inside.map((artist) => artist.name)} />
         <Lines title="Tracks" list={all.filter((track) => track.genre === chosen.name)} />
       </div>
@@ -131,11 +157,20 @@ function Selected() {
   const artist = artists.value.get(chosen.name);
   return (
     <div class="card">
-      <div class="title"><h2>{chosen.name}</h2></div>
+      <div class="title">
+        <h2>{chosen.name}</h2>
+      </div>
       {artist?.genre && (
-        <p class="links"><button onClick={() => choose({ kind: "genre", name: artist.genre })}>{artist.genre}</button></p>
+        <p class="links">
+          <button onClick={() => choose({ kind: "genre", name: artist.genre })}>{artist.genre}</button>
+        </p>
       )}
-      {!!artist?.nearest.length && <><h2>Nearest</h2><Names names={artist.nearest} /></>}
+      {!!artist?.nearest.length && (
+        <>
+          <h2>Nearest</h2>
+          <Names names={artist.nearest} />
+        </>
+      )}
       <Lines title="Tracks" list={all.filter((track) => track.artist === chosen.name)} />
     </div>
   );
@@ -149,8 +184,7 @@ function TokenField() {
       onSubmit={(event) => {
         event.preventDefault();
         giveToken(field.current!.value.trim());
-      }}
-    >
+      }}>
       <label>
         What you like is stored with the server's token (the file <code>token</code> in its configuration folder):
         <input ref={field} type="password" autocomplete="off" />
@@ -166,13 +200,24 @@ function State() {
   if (!found.tracks.length) {
     return (
       <p class="soft">
-        {found.unplaced
-          ? <>{found.unplaced} tracks, none analysed yet: <code>antiphon library analyse</code></>
-          : <>The library is empty: <code>antiphon library add FOLDER</code>, then <code>antiphon library analyse</code></>}
+        {found.unplaced ? (
+          <>
+            {found.unplaced} tracks, none analysed yet: <code>antiphon library analyse</code>
+          </>
+        ) : (
+          <>
+            The library is empty: <code>antiphon library add FOLDER</code>, then <code>antiphon library analyse</code>
+          </>
+        )}
       </p>
     );
   }
-  if (found.placing) return <p class="soft" role="status">Placing the tracks; this takes a minute for ten thousand.</p>;
+  if (found.placing)
+    return (
+      <p class="soft" role="status">
+        Placing the tracks; this takes a minute for ten thousand.
+      </p>
+    );
   return (
     <p class="soft state">
       {found.tracks.length} tracks{found.unplaced ? `, ${found.unplaced} more not analysed` : ""}
@@ -190,7 +235,11 @@ export function Library() {
       <MapCanvas />
       <div class="panel">
         <Search />
-        {problem.value && <p class="bad" role="alert">{problem.value}</p>}
+        {problem.value && (
+          <p class="bad" role="alert">
+            {problem.value}
+          </p>
+        )}
         {tokenNeeded.value && <TokenField />}
         <State />
         <Selected />

@@ -39,7 +39,7 @@ def told(up: int, given: tables.HarmonyTables, known: int) -> tuple[list[int], i
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_a_transposed_tune_has_transposed_chords(plain: bool) -> None:
-    given = tables.plain() if plain else tables.installed()
+    given = tables.plain() if plain else tables.installed_tables()
     one, key = told(0, given, 0)
     assert plain or KEYS[key] == "C"
     for up in (3, 10):
@@ -51,7 +51,7 @@ def test_a_transposed_tune_has_transposed_chords(plain: bool) -> None:
 
 def test_knowing_what_comes_helps() -> None:
     # a chord of the tune in the human's ear: bars on C, C, G, C, ...
-    fits = [sum(c in (0, 7) for c in told(0, tables.installed(), known)[0]) for known in (0, 8)]
+    fits = [sum(c in (0, 7) for c in told(0, tables.installed_tables(), known)[0]) for known in (0, 8)]
     assert fits[1] >= 18
 
 
@@ -86,12 +86,12 @@ def test_without_tables_it_says_so_and_goes_on(
         raise ModelError(f"no model {name!r} is installed")
 
     monkeypatch.setattr(tables, "read_weights", missing)
-    tables.installed.cache_clear()
+    tables.installed_tables.cache_clear()
     try:
         with caplog.at_level(logging.WARNING, "antiphon.accompany"):
             made = accompany_file(TUNE)
     finally:
-        tables.installed.cache_clear()
+        tables.installed_tables.cache_clear()
     assert "plain rules" in caplog.text
     assert len({int(n.start // 4) for n in made}) == 8
 

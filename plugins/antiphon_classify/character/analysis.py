@@ -105,16 +105,18 @@ class CharacterRun(AnalysisRun):
         energies = np.concatenate(self._energies).astype(np.float64)
         blocks = np.convolve(energies, np.full(_MOMENTARY, 1.0 / _MOMENTARY), "valid")
         exponent = fluctuation.exponent(np.concatenate(self._levels))
-        return combined(gated_loudness(blocks), pulse.measures(self._flux.flux()), found, exponent)
+        return combine_measures(gated_loudness(blocks), pulse.measures(self._flux.flux()), found, exponent)
 
 
-def combined(loudness: float, onsets: PulseMeasures, sound: ToneMeasures, exponent: float | None) -> dict[str, Any]:
+def combine_measures(
+    loudness: float, onsets: PulseMeasures, sound: ToneMeasures, exponent: float | None
+) -> dict[str, Any]:
     """The quantities of a sound by its measures.
 
     Args:
         loudness: LUFS.
-        onsets: Of its flux.
-        sound: Of its spectra.
+        onsets: Onsets of its flux.
+        sound: Sound of its spectra.
         exponent: Of `fluctuation.exponent`; None leaves it out.
     """
     loud = _share(loudness, *LOUD)

@@ -30,7 +30,7 @@ _MULTIPLES = (1.0, 2.0, 4.0)
 
 @dataclass(frozen=True, slots=True)
 class PulseMeasures:
-    """What the onsets of a sound are like.
+    """Measures of a sound's onsets.
 
     Attributes:
         flux: Mean spectral flux, of compressed level.
@@ -72,7 +72,7 @@ class FluxStream:
         self._last = level[-_LAG:]
 
     def flux(self) -> F64:
-        """Of all that was fed, `[n]`."""
+        """Spectral flux of all samples fed so far, `[n]`."""
         return np.concatenate(self._rows).astype(np.float64) if self._rows else np.zeros(0)
 
 

@@ -28,7 +28,7 @@ _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17
 
 @dataclass(frozen=True, slots=True)
 class ToneMeasures:
-    """What the spectra of a sound are like.
+    """Measures of a sound's spectra.
 
     Attributes:
         brightness: Hz, the mean of the logarithm of the spectral centroid.
@@ -64,7 +64,7 @@ class ToneStream:
         self._held = held[count * HOP :].copy()
 
     def measures(self) -> ToneMeasures | None:
-        """Of all that was fed; None where nothing sounds."""
+        """Measures of all samples fed so far; None where nothing sounds."""
         if not self._count:
             return None
         bright, rough = self._bright / self._count, self._rough / self._count

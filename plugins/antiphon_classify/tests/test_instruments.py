@@ -12,7 +12,7 @@ import pytest
 from antiphon.api import UsageError
 from antiphon.api.analysis import plain_result
 from antiphon_classify.classifier import EXCERPT, MEL
-from antiphon_classify.instruments import Instruments, joined, ranked
+from antiphon_classify.instruments import Instruments, join_logits, rank_labels
 
 LABELS = ["low", "high", "voice"]
 PART = EXCERPT * MEL.hop
@@ -80,15 +80,15 @@ def test_what_is_above_its_threshold_comes_first() -> None:
     labels = list("abcdefg")
     odds = np.array([0.5, 0.9, 0.4, 0.1, 0.2, 0.3, 0.05])
     least = np.array([0.6, 0.8, 0.35, 0.5, 0.5, 0.5, 0.5])
-    assert [label for label, _ in ranked(labels, odds, least)] == ["b", "c", "a", "f", "e"]
-    assert len(ranked(labels, odds, np.zeros(7))) == 7
+    assert [label for label, _ in rank_labels(labels, odds, least)] == ["b", "c", "a", "f", "e"]
+    assert len(rank_labels(labels, odds, np.zeros(7))) == 7
 
 
 def test_a_family_counts_by_the_excerpts_in_which_it_is_strongest() -> None:
     logits = np.full((12, 2), -3.0, np.float32)
     logits[:4, 0] = 3.0
-    assert joined(logits).tolist() == [3.0, -3.0]
-    assert joined(logits[3:5]).tolist() == [0.0, -3.0]
+    assert join_logits(logits).tolist() == [3.0, -3.0]
+    assert join_logits(logits[3:5]).tolist() == [0.0, -3.0]
 
 
 def test_five_seconds_are_enough_and_less_than_three_are_refused() -> None:

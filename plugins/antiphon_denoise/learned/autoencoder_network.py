@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.arrays import Linear, SiluLinear, Weights, taken
+from antiphon.api.arrays import Linear, SiluLinear, Weights, find_array
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
 from antiphon_denoise.learned.features import HopFeatures
@@ -32,13 +32,19 @@ class ArrayAutoencoder:
             ModelError: They do not fit.
         """
         self._features = HopFeatures()
-        enter = by_feature(taken(weights, "enter.weight", HIDDEN, COUNT * FEATURES))
-        self._enter = SiluLinear(enter, taken(weights, "enter.bias", HIDDEN))
+        enter = by_feature(find_array(weights, "enter.weight", HIDDEN, COUNT * FEATURES))
+        self._enter = SiluLinear(enter, find_array(weights, "enter.bias", HIDDEN))
         self._encode = gru(weights, "encode", HIDDEN, HIDDEN)
-        self._mean = Linear(taken(weights, "mean.weight", LATENT, HIDDEN), taken(weights, "mean.bias", LATENT))
-        self._open = SiluLinear(taken(weights, "open.weight", HIDDEN, LATENT), taken(weights, "open.bias", HIDDEN))
+        self._mean = Linear(
+            find_array(weights, "mean.weight", LATENT, HIDDEN), find_array(weights, "mean.bias", LATENT)
+        )
+        self._open = SiluLinear(
+            find_array(weights, "open.weight", HIDDEN, LATENT), find_array(weights, "open.bias", HIDDEN)
+        )
         self._decode = gru(weights, "decode", HIDDEN, HIDDEN)
-        self._leave = Linear(taken(weights, "leave.weight", COUNT, HIDDEN), taken(weights, "leave.bias", COUNT))
+        self._leave = Linear(
+            find_array(weights, "leave.weight", COUNT, HIDDEN), find_array(weights, "leave.bias", COUNT)
+        )
         self._wide = tables.wide()
         self.start()
 

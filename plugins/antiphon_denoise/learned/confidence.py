@@ -100,7 +100,7 @@ class Confidence:
 
         Args:
             weights: As `load_confidence` returns them.
-            bins: Of a spectrum.
+            bins: Bins of a spectrum.
         """
         biases = weights["bo"].copy()
         biases[:COUNT] += CAUTION

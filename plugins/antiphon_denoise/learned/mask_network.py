@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.arrays import Gru, Linear, SiluLinear, Weights, sigmoid, taken
+from antiphon.api.arrays import Gru, Linear, SiluLinear, Weights, find_array, sigmoid
 from antiphon_denoise.bands import COUNT
 from antiphon_denoise.learned import tables
 from antiphon_denoise.learned.features import HopFeatures
@@ -28,10 +28,10 @@ def by_feature(weight: Samples) -> Samples:
 def gru(weights: Weights, name: str, inputs: int, units: int) -> Gru:
     """A recurrent layer of a network's weights."""
     return Gru(
-        taken(weights, f"{name}.weight_ih_l0", 3 * units, inputs),
-        taken(weights, f"{name}.weight_hh_l0", 3 * units, units),
-        taken(weights, f"{name}.bias_ih_l0", 3 * units),
-        taken(weights, f"{name}.bias_hh_l0", 3 * units),
+        find_array(weights, f"{name}.weight_ih_l0", 3 * units, inputs),
+        find_array(weights, f"{name}.weight_hh_l0", 3 * units, units),
+        find_array(weights, f"{name}.bias_ih_l0", 3 * units),
+        find_array(weights, f"{name}.bias_hh_l0", 3 * units),
     )
 
 
@@ -51,24 +51,24 @@ class ArrayMaskNetwork:
         # what the bend takes: details, the last rows of the rule, and the push
         self._seen: Samples = np.zeros((told, UNITS), np.float32)
         self._features = HopFeatures(self._seen[:DETAILS])
-        enter = by_feature(taken(weights, "enter.weight", WIDTH, COUNT * FEATURES))
-        self._enter = SiluLinear(enter, taken(weights, "enter.bias", WIDTH))
+        enter = by_feature(find_array(weights, "enter.weight", WIDTH, COUNT * FEATURES))
+        self._enter = SiluLinear(enter, find_array(weights, "enter.bias", WIDTH))
         self._first, self._second = gru(weights, "first", WIDTH, WIDTH), gru(weights, "second", WIDTH, WIDTH)
         # rows of a rule beside each other, to be widened to units by one product
-        say = taken(weights, "say.weight", COUNT * told, 2 * WIDTH).reshape(COUNT, told, -1).transpose(1, 0, 2)
-        bias = taken(weights, "say.bias", COUNT * told).reshape(COUNT, told).T
+        say = find_array(weights, "say.weight", COUNT * told, 2 * WIDTH).reshape(COUNT, told, -1).transpose(1, 0, 2)
+        bias = find_array(weights, "say.bias", COUNT * told).reshape(COUNT, told).T
         self._say = Linear(say.reshape(told * COUNT, -1), bias.reshape(-1))
         self._said = self._say.outputs.reshape(told, COUNT)
         self._both: Samples = np.zeros(2 * WIDTH, np.float32)
         self._wide = tables.wide()
         self._rule: Samples = np.zeros((told, UNITS), np.float32)
         self._pushes: Samples = np.zeros((DETAILS, UNITS), np.float32)
-        self._bend = np.ascontiguousarray(taken(weights, "bend.weight", LAST, told))
-        self._bend_bias = taken(weights, "bend.bias", LAST)[:, None].copy()
+        self._bend = np.ascontiguousarray(find_array(weights, "bend.weight", LAST, told))
+        self._bend_bias = find_array(weights, "bend.bias", LAST)[:, None].copy()
         self._bent: Samples = np.zeros((LAST, UNITS), np.float32)
         self._sloped: Samples = np.zeros((LAST, UNITS), np.float32)
-        self._last = taken(weights, "last.weight", 1, LAST)[0].copy()
-        self._last_bias = np.float32(float(taken(weights, "last.bias", 1)[0]) + UNSURE)
+        self._last = find_array(weights, "last.weight", 1, LAST)[0].copy()
+        self._last_bias = np.float32(float(find_array(weights, "last.bias", 1)[0]) + UNSURE)
         self.start()
 
     def start(self) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from antiphon.api import Samples
-from antiphon.api.arrays import Linear, Weights, gelu, taken
+from antiphon.api.arrays import Linear, Weights, find_array, gelu
 from antiphon_hum.learned import spec
 
 FRAME = 1024
@@ -83,14 +83,14 @@ class ArrayPainter:
         self._lines = np.zeros(FRAME // 2 + 1, np.complex64)
         self._layers = []
         for n, apart in enumerate(APART):
-            kernel = taken(weights, f"layers.{n}.weight", CHANNELS, CHANNELS if n else 1, HOPS, LINES)
-            self._layers.append(CausalLayer(kernel, taken(weights, f"layers.{n}.bias", CHANNELS), apart))
+            kernel = find_array(weights, f"layers.{n}.weight", CHANNELS, CHANNELS if n else 1, HOPS, LINES)
+            self._layers.append(CausalLayer(kernel, find_array(weights, f"layers.{n}.bias", CHANNELS), apart))
         self._sum: Samples = np.zeros((CHANNELS, spec.BINS), np.float32)
-        self._last = taken(weights, "last.weight", 1, CHANNELS, 1, 1).reshape(CHANNELS).copy()
-        self._tilt = taken(weights, "tilt", spec.BINS) + taken(weights, "last.bias", 1)[0]
+        self._last = find_array(weights, "last.weight", 1, CHANNELS, 1, 1).reshape(CHANNELS).copy()
+        self._tilt = find_array(weights, "tilt", spec.BINS) + find_array(weights, "last.bias", 1)[0]
         self._painted: Samples = np.zeros(spec.BINS, np.float32)
         self._positive: Samples = np.zeros(spec.BINS, np.float32)
-        self._likeness = Linear(taken(weights, "templates", spec.SEMITONES, spec.BINS))
+        self._likeness = Linear(find_array(weights, "templates", spec.SEMITONES, spec.BINS))
         self.start()
 
     def start(self) -> None:

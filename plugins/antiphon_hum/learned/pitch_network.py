@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from antiphon.api import Samples
-from antiphon.api.arrays import BandedSums, Conv1d, Gru, Linear, Weights, gelu, sigmoid, taken
+from antiphon.api.arrays import BandedSums, Conv1d, Gru, Linear, Weights, find_array, gelu, sigmoid
 from antiphon_hum.learned import spec
 from antiphon_hum.learned.tables import (
     BANDS,
@@ -104,23 +104,25 @@ class ArrayPitchNetwork:
         """
         sizes = {"one": (CHANNELS, 16, 5), "two": (16, 16, 5), "three": (16, BODY, 5), "local": (BODY, 2, 3)}
         made = {
-            name: Conv1d(taken(weights, f"{name}.weight", n, m, taps), taken(weights, f"{name}.bias", n), BINS)
+            name: Conv1d(
+                find_array(weights, f"{name}.weight", n, m, taps), find_array(weights, f"{name}.bias", n), BINS
+            )
             for name, (m, n, taps) in sizes.items()
         }
         self._body, self._local = (made["one"], made["two"], made["three"]), made["local"]
         given = CONTEXT + 2 * BANDS
         self._squeeze = _linear(weights, "squeeze", CONTEXT, BODY * spec.SEMITONES)
         self._time = Gru(
-            taken(weights, "time.weight_ih_l0", 3 * HIDDEN, given),
-            taken(weights, "time.weight_hh_l0", 3 * HIDDEN, HIDDEN),
-            taken(weights, "time.bias_ih_l0", 3 * HIDDEN),
-            taken(weights, "time.bias_hh_l0", 3 * HIDDEN),
+            find_array(weights, "time.weight_ih_l0", 3 * HIDDEN, given),
+            find_array(weights, "time.weight_hh_l0", 3 * HIDDEN, HIDDEN),
+            find_array(weights, "time.bias_ih_l0", 3 * HIDDEN),
+            find_array(weights, "time.bias_hh_l0", 3 * HIDDEN),
         )
         self._keys, self._tell = (
             _linear(weights, "keys", 3 * spec.SEMITONES, HIDDEN),
             _linear(weights, "tell", 7, HIDDEN),
         )
-        self._weigh = np.float32(taken(weights, "weigh", 1)[0])
+        self._weigh = np.float32(find_array(weights, "weigh", 1)[0])
         self._past: Samples = np.zeros(LONG, np.float32)
         self._padded: Samples = np.full(BELOW + GRID, NOTHING, np.float32)
         middle_levels, short_levels = np.zeros(GRID, np.float32), np.zeros(GRID, np.float32)
@@ -230,4 +232,4 @@ class ArrayPitchNetwork:
 
 
 def _linear(weights: Weights, name: str, outputs: int, inputs: int) -> Linear:
-    return Linear(taken(weights, f"{name}.weight", outputs, inputs), taken(weights, f"{name}.bias", outputs))
+    return Linear(find_array(weights, f"{name}.weight", outputs, inputs), find_array(weights, f"{name}.bias", outputs))

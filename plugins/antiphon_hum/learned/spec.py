@@ -54,8 +54,8 @@ PLAIN = replace(
 )
 
 
-def learned() -> ModelInfo:
-    """The model of mode `learned`."""
+def learned_model() -> ModelInfo:
+    """The model of mode `learned_model`."""
     return HUM
 
 

@@ -30,7 +30,7 @@ ROOT = 0.35
 
 
 def hertz(places: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Of bins of the grid. The middle bin of a semitone is in tune."""
+    """Frequencies of bins of the grid. The middle bin of a semitone is in tune."""
     return np.asarray(440.0 * 2.0 ** ((spec.LOWEST + (places - 1.0) / PER_SEMITONE - 69.0) / 12.0))
 
 

@@ -50,10 +50,10 @@ def templates(piano: F32) -> F32:
     """
     mean = piano[:, AFTER].mean(1)
     mean = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)
-    return sharpened(mean)
+    return remove_mean_row(mean)
 
 
-def sharpened(mean: F32) -> F32:
+def remove_mean_row(mean: F32) -> F32:
     """The rows of `[n, BINS]` without their component along the mean row, normalised to length 1."""
     shared = mean.mean(0)
     shared = shared / max(float(np.linalg.norm(shared)), 1e-6)

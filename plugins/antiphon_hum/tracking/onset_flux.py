@@ -134,7 +134,7 @@ class OnsetFlux:
         """Allocates buffers.
 
         Args:
-            rate: Of the decimated stream, Hz.
+            rate: Rate of the decimated stream, Hz.
             delay: Hops after a dip within which a rise may follow.
             after: Hops after a peak that must not be higher.
         """

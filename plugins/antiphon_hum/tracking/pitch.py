@@ -110,7 +110,7 @@ class Yin:
         """Allocates buffers.
 
         Args:
-            rate: Of the decimated stream, Hz.
+            rate: Rate of the decimated stream, Hz.
         """
         self._rate = rate
         bins = HISTORY // 2 + 1

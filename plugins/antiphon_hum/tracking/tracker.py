@@ -85,7 +85,7 @@ class NoteTracker:
 
         Args:
             decimator: The source of hops, which the caller fills and resets.
-            weights: Of the segmenter.
+            weights: Weights of the segmenter.
             truth: Makes a replacement of the median pitch, from rate and lag, for tests.
         """
         self.lag = PITCH_LAG + NOTE_LAG

@@ -12,8 +12,8 @@ import soxr
 
 from antiphon.contract.analysis import plain_result
 from antiphon.library.catalogue import Catalogue
-from antiphon.library.identification.identifying import IdentifiedFile, identified
-from antiphon.library.identification.shards import FOLDER, updated
+from antiphon.library.identification.identifying import IdentifiedFile, identify_files
+from antiphon.library.identification.shards import FOLDER, update_shards
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
 from antiphon.signal.landmarks import pack_landmarks, unpack_landmarks
 from antiphon_identify.landmarks import RATE, Fingerprint, FingerprintRun
@@ -67,7 +67,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def asked(root: Path, sound: np.ndarray) -> list[IdentifiedFile]:
     with Catalogue(root) as catalogue:
-        return identified(catalogue, updated(catalogue), *landmarks(sound))
+        return identify_files(catalogue, update_shards(catalogue), *landmarks(sound))
 
 
 def noisy(sound: np.ndarray) -> np.ndarray:
@@ -169,7 +169,7 @@ def test_the_index_grows_forgets_and_is_made_again(tmp_path: Path) -> None:
         assert shard.stat().st_mtime_ns == before
         for content in (b"", b"damaged", shard.read_bytes()[:-3], b"\0" * len(shard.read_bytes())):
             shard.write_bytes(content)
-            assert updated(catalogue).damaged == 1
+            assert update_shards(catalogue).damaged == 1
             assert asked(tmp_path, excerpt)[0].path == b"2"
         catalogue.forget([b"2"])
         assert asked(tmp_path, excerpt) == []
@@ -181,8 +181,8 @@ def test_sounds_that_are_forgotten_leave_the_index(tmp_path: Path) -> None:
     with Catalogue(tmp_path) as catalogue:
         for seed in range(4):
             put(catalogue, str(seed), melody(seed, 4.0))
-        assert sorted(updated(catalogue).present) == [1, 2, 3, 4]
+        assert sorted(update_shards(catalogue).present) == [1, 2, 3, 4]
         catalogue.forget([b"1", b"2"])
-        index = updated(catalogue)
+        index = update_shards(catalogue)
         assert sorted(serial for shard in index.shards for serial in shard.serials.tolist()) == [1, 4]
         assert len(list((tmp_path / FOLDER).iterdir())) == 1

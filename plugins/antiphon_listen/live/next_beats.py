@@ -16,7 +16,7 @@ class NextBeats:
     Attributes:
         period: Frames of a beat; 0 where there is none.
         meter: Beats of a bar.
-        place: Of the last beat in its bar, from 0.
+        place: Place of the last beat in its bar, from 0.
         last: Sample of the last beat, -inf before the first.
     """
 

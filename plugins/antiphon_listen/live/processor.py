@@ -27,9 +27,15 @@ _MISSING = 20
 _REPORTED = 2.0
 """Seconds after which all is reported again."""
 _REPORTS = (
-    ("tempo", answers.TEMPO), ("beat", -1), ("meter", answers.METER), ("key", answers.KEY), ("chord", answers.CHORD),
-    ("momentary", answers.MOMENTARY), ("short_term", answers.SHORT_TERM), ("integrated", answers.INTEGRATED),
-)  # fmt: skip
+    ("tempo", answers.TEMPO),
+    ("beat", -1),
+    ("meter", answers.METER),
+    ("key", answers.KEY),
+    ("chord", answers.CHORD),
+    ("momentary", answers.MOMENTARY),
+    ("short_term", answers.SHORT_TERM),
+    ("integrated", answers.INTEGRATED),
+)
 """Parameters and the places of their numbers in an answer; the beat is the clock's."""
 _LOUDEST = -60.0
 """LUFS at which the output `loudness` is 0; at 0 LUFS it is `depth`."""
@@ -60,25 +66,63 @@ class Listen(Processor):
     inputs = (AUDIO_IN,)
     outputs = (EVENTS_OUT, *(Port(name, "control") for name in ("beat", "bar", "loudness", "minor")))
     params = (
-        Param("play", "choice", "chords", choices=PLAYED,
-              doc="Its notes: the chord that sounds, from the next beat on; its root, on each beat; or the beats."),
-        Param("octave", "int", 4, low=0, high=8, doc="Of the lowest note it plays: 4 begins at middle C."),
-        Param("velocity", default=0.6, low=0.05, high=1.0, doc="Of its notes; a quarter more at the first of a bar."),
+        Param(
+            "play",
+            "choice",
+            "chords",
+            choices=PLAYED,
+            doc="Its notes: the chord that sounds, from the next beat on; its root, on each beat; or the beats.",
+        ),
+        Param("octave", "int", 4, low=0, high=8, doc="Octave of the lowest note it plays: 4 begins at middle C."),
+        Param(
+            "velocity",
+            default=0.6,
+            low=0.05,
+            high=1.0,
+            doc="Velocity of its notes; a quarter more at the first of a bar.",
+        ),
         Param("drive", "switch", False, doc="Sets the server's tempo to what it finds, or its half or double."),
-        Param("depth", default=0.5, low=-1.0, high=1.0, smooth=0.02,
-              doc="How far its control outputs turn what they are wired to; below 0 the other way."),
+        Param(
+            "depth",
+            default=0.5,
+            low=-1.0,
+            high=1.0,
+            smooth=0.02,
+            doc="Modulation depth of its control outputs; below 0 inverted.",
+        ),
         Param("tempo", default=0.0, low=0.0, high=_HIGHEST, unit="bpm", readonly=True, doc="0 while none is known."),
         Param("beat", "int", 0, low=0, high=6, readonly=True, doc="The beat of the bar, from 1; 0 if none is known."),
         Param("meter", "int", 4, low=1, high=6, unit="beats", readonly=True, doc="Beats of a bar."),
-        Param("key", "choice", KEYS[0], choices=KEYS, readonly=True, doc="Of the last minutes."),
-        Param("chord", "choice", CHORDS[0], choices=CHORDS, readonly=True, doc="That sounds, a triad."),
-        Param("momentary", default=QUIETEST, low=QUIETEST, high=24.0, unit="LUFS", readonly=True,
-              doc="Loudness of the last 0.4 s (EBU R 128)."),
-        Param("short_term", default=QUIETEST, low=QUIETEST, high=24.0, unit="LUFS", readonly=True,
-              doc="Loudness of the last 3 s."),
-        Param("integrated", default=QUIETEST, low=QUIETEST, high=24.0, unit="LUFS", readonly=True,
-              doc="Loudness since the beginning or the last reset, gated."),
-    )  # fmt: skip
+        Param("key", "choice", KEYS[0], choices=KEYS, readonly=True, doc="Key of the last minutes."),
+        Param("chord", "choice", CHORDS[0], choices=CHORDS, readonly=True, doc="The chord that sounds, a triad."),
+        Param(
+            "momentary",
+            default=QUIETEST,
+            low=QUIETEST,
+            high=24.0,
+            unit="LUFS",
+            readonly=True,
+            doc="Loudness of the last 0.4 s (EBU R 128).",
+        ),
+        Param(
+            "short_term",
+            default=QUIETEST,
+            low=QUIETEST,
+            high=24.0,
+            unit="LUFS",
+            readonly=True,
+            doc="Loudness of the last 3 s.",
+        ),
+        Param(
+            "integrated",
+            default=QUIETEST,
+            low=QUIETEST,
+            high=24.0,
+            unit="LUFS",
+            readonly=True,
+            doc="Loudness since the beginning or the last reset, gated.",
+        ),
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         """Makes every buffer and opens the stream through the worker."""
@@ -173,9 +217,12 @@ class Listen(Processor):
         known[answers.TEMPO] = min(_HIGHEST, known[answers.TEMPO])
         tempo, end = known[answers.TEMPO], (hop + 1) * HOP
         self._clock.update(
-            60.0 / tempo * self._rate if tempo > 0.0 else 0.0, end + known[answers.NEXT] * self._rate,
-            int(known[answers.PLACE]), max(1, int(known[answers.METER])), float(end + self._hops.lead * HOP),
-        )  # fmt: skip
+            60.0 / tempo * self._rate if tempo > 0.0 else 0.0,
+            end + known[answers.NEXT] * self._rate,
+            int(known[answers.PLACE]),
+            max(1, int(known[answers.METER])),
+            float(end + self._hops.lead * HOP),
+        )
 
     def _ramps(self, io: IO, first: int, last: int) -> None:
         """The outputs of a piece of the block in which no beat begins."""

@@ -45,7 +45,7 @@ class TempoDriver(Transport):
 
 
 def nearest(found: float, now: float) -> float:
-    """Of a tempo, its half and its double that nearest to the present one.
+    """Of a tempo, its half and its double, the one nearest to the present tempo.
 
     Which of them counts as the beat is the performer's choice, and estimates change from one to another.
 

@@ -7,7 +7,7 @@ import numpy as np
 from antiphon_listen import chroma, onsets
 from antiphon_listen.chroma import NoteSpectrum
 from antiphon_listen.frames import F32
-from antiphon_listen.onsets import OnsetStrength, evened
+from antiphon_listen.onsets import OnsetStrength, divide_by_mean
 from antiphon_listen.signals import MusicCurves, curves
 
 RATE = onsets.RATE
@@ -45,11 +45,11 @@ class CurveWindow:
 
     @property
     def seconds(self) -> float:
-        """How much of the stream the window holds."""
+        """Length of the stream that the window holds."""
         return len(self._strength) / onsets.FRAMES_PER_SECOND
 
     def curves(self) -> MusicCurves | None:
         """The window as curves, whose seconds count from `start`; None where nothing sounds."""
         if len(self._notes) < 2 or not self._notes.any() or not self._strength.any():
             return None
-        return curves(evened(self._strength), self._notes, self.seconds)
+        return curves(divide_by_mean(self._strength), self._notes, self.seconds)

@@ -13,7 +13,7 @@ import pytest
 from antiphon.api import SHARP_NAMES
 from antiphon_listen import harmony, tables
 from antiphon_listen.chroma import NoteSpectrum
-from antiphon_listen.music import Music
+from antiphon_listen.music import MusicAnalysis
 
 RATE = 22050
 LOOP = ((0, 4, 7), (7, 11, 14), (9, 12, 16), (5, 9, 12))
@@ -58,7 +58,7 @@ def plain(transpose: int = 0) -> Mapping[str, Any]:
 
 
 def found(sound: np.ndarray, size: int = 22050) -> Mapping[str, Any]:
-    run = Music().begin(RATE, 1)
+    run = MusicAnalysis().begin(RATE, 1)
     for at in range(0, len(sound), size):
         run.feed(sound[None, at : at + size])
     return run.result()

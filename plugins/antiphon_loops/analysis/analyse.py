@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from antiphon_loops.analysis import certainty, tables, tempo
 from antiphon_loops.analysis.labels import NO_LABEL, TempoLabel, label_of, number_in
-from antiphon_loops.analysis.loudness import integrated, true_peak
+from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.analysis.reading import LONGEST, SHORTEST, NoLoop, sound_of
 from antiphon_loops.analysis.region import read_region
 from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, Picture
@@ -52,7 +52,7 @@ def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: Temp
         label: What its file says of it.
 
     Raises:
-        NoLoop: It is none.
+        NoLoop: The sound is no loop.
     """
     seconds = samples.shape[1] / rate
     if not SHORTEST <= seconds <= LONGEST:
@@ -76,7 +76,7 @@ def analyse(samples: NDArray[np.float32], rate: int, name: str = "", label: Temp
     return Loop(
         name, rate, round(reading.first / rate, 6), round(seconds, 6), round(bpm, 3), bars, reading.count.sure,
         reading.origin, round(240.0 * reading.count.other / seconds, 3), key, key_sure,
-        role if role in ("drums", "bass") else "harmonic", role, round(integrated(samples, rate), 2),
+        role if role in ("drums", "bass") else "harmonic", role, round(integrated_loudness(samples, rate), 2),
         round(20 * float(np.log10(max(true_peak(samples, rate), 1e-6))), 2), pitch, contour,
         _chroma(seen) if role != "drums" else (), tempo.pattern(seen, bars),
         tempo.straight(seen, bars), levels, dance, valence, arousal,

@@ -119,7 +119,7 @@ def reason_values(reason: str) -> dict[str, Any]:
     return {**{PREFIX + name: None for name, *_ in _FIELDS}, REASON: reason, ENDING: None}
 
 
-def stored(values: Mapping[str, Any]) -> dict[str, Any]:
+def to_stored(values: Mapping[str, Any]) -> dict[str, Any]:
     """Values as the catalogue stores them.
 
     Args:
@@ -138,7 +138,7 @@ def loop_of(values: Mapping[str, Any], name: str) -> Loop:
     """The loop of values that are stored.
 
     Args:
-        values: Of `stored`.
+        values: Of `to_stored`.
         name: Its file's name within the library.
 
     Raises:

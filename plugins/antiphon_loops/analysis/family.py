@@ -55,7 +55,7 @@ def _notes(notes: F64) -> list[float]:
     ]  # fmt: skip
 
 
-def widened(rows: F64, mean: F64, spread: F64) -> F64:
+def expand_features(rows: F64, mean: F64, spread: F64) -> F64:
     """Standardised features, their squares, and 1."""
     z = np.clip((rows - mean) / spread, -4.0, 4.0)
     return np.hstack([z, z**2 - 1.0, np.ones((len(z), 1))])

@@ -24,7 +24,7 @@ _MOST_BYTES = 4096
 
 @dataclass(frozen=True, slots=True)
 class TempoLabel:
-    """What a file says of itself.
+    """Tempo that a file states of itself: in its name, a chunk or a number.
 
     Attributes:
         bpm: Its tempo; None without one.

@@ -10,7 +10,7 @@ from antiphon.api.analysis import K_STATE, QUIETEST, gated_loudness, k_sections,
 F32 = NDArray[np.float32]
 
 
-def integrated(sound: F32, rate: int) -> float:
+def integrated_loudness(sound: F32, rate: int) -> float:
     """LUFS of float32 `[channels, frames]`, gated; what is shorter than 0.4 s is taken as one block."""
     frames = sound.shape[1]
     if frames == 0 or not np.any(sound):

@@ -20,7 +20,7 @@ class NoLoop(FileError):
     """A sound that is no loop.
 
     Args:
-        name: Of its file, for the message.
+        name: Name of its file, for the message.
         reason: Why, after "is no loop: ".
 
     Attributes:

@@ -34,7 +34,7 @@ class LinearScore:
 
 @dataclass(frozen=True, slots=True)
 class BarCount:
-    """How many bars a loop holds.
+    """Fitted scores of a loop's number of bars.
 
     Attributes:
         bars: The likeliest number.
@@ -59,12 +59,12 @@ class LoopTables:
     family: LinearScore
 
     def role(self, seen: Picture) -> str:
-        """What it plays, of `ROLES`."""
-        row = family.widened(family.features(seen)[None], self.family.mean, self.family.spread)
+        """Role of the loop, one of `ROLES`."""
+        row = family.expand_features(family.features(seen)[None], self.family.mean, self.family.spread)
         return ROLES[int(np.argmax((row @ self.family.weights)[0]))]
 
     def bars(self, seen: Picture, role: str) -> BarCount:
-        """How many there are."""
+        """Number of bars of the loop."""
         line, options = self.tempo[role], tempo.candidates(seen.seconds)
         scores = ((tempo.features(seen, options) - line.mean) / line.spread) @ line.weights
         order = np.argsort(-scores)

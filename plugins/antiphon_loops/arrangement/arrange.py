@@ -20,7 +20,7 @@ _AUDIBLE = -35.0
 
 @dataclass(frozen=True, slots=True)
 class LoopRequest:
-    """What is to be played.
+    """Request for an arrangement of loops.
 
     Attributes:
         bpm: Tempo of the material.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from antiphon.api import FileError
 from antiphon_loops.analysis.reading import sound_of
 from antiphon_loops.arrangement.arrange import Arrangement, LoopChoice, LoopRequest, arrange
-from antiphon_loops.arrangement.stretch import fitted, levelled
+from antiphon_loops.arrangement.stretch import fit_loop, set_level
 from antiphon_loops.record import Loop
 from antiphon_loops.rules import Rules
 
@@ -43,12 +43,12 @@ class LoopTrack:
 
 @dataclass(frozen=True, slots=True)
 class LoopMaterial:
-    """What a player plays.
+    """Arrangement with its samples, as a player plays it.
 
     Attributes:
         plan: The arrangement.
         tracks: One for each of the plan's choices.
-        gain: Of the sum, 1 or less, so that no peak is clipped.
+        gain: Gain of the sum, 1 or less, so that no peak is clipped.
     """
 
     plan: Arrangement
@@ -102,9 +102,9 @@ class MaterialMaker:
         track = self._tracks.pop(key, None)
         if track is None:
             sound = self._sound(choice.loop)
-            fitted_sound = fitted(sound, frames, self.rate, choice.shift, choice.role == "drums")
+            fitted_sound = fit_loop(sound, frames, self.rate, choice.shift, choice.role == "drums")
             # stretching does not change the loudness
-            fitted_sound = levelled(fitted_sound, self.rate, loudness - choice.loop.lufs)
+            fitted_sound = set_level(fitted_sound, self.rate, loudness - choice.loop.lufs)
             around = np.take(fitted_sound, np.arange(-PAD, frames + PAD), axis=1, mode="wrap")
             track = LoopTrack(np.ascontiguousarray(around, np.float32), frames, choice.bars)
         self._tracks[key] = track  # newest last

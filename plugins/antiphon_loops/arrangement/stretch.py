@@ -22,7 +22,7 @@ _BEHIND = range(2, 11)
 """Pieces back over whose loudest an onset rises: 4 to 20 ms."""
 
 
-def fitted(sound: F32, frames: int, rate: int, shift: int = 0, struck: bool = False) -> F32:
+def fit_loop(sound: F32, frames: int, rate: int, shift: int = 0, struck: bool = False) -> F32:
     """The loop, float32 `[2, n]`, as `frames` frames that go round, `shift` semitones higher.
 
     struck: it is sliced at its onsets, where it is not shifted.
@@ -122,7 +122,7 @@ def _longer(piece: F32, frames: int, rate: int) -> F32:
     return np.asarray(more * np.linspace(1.0, 0.4, frames, dtype=np.float32), np.float32)
 
 
-def levelled(sound: F32, rate: int, gain: float, ceiling: float = 0.5) -> F32:
+def set_level(sound: F32, rate: int, gain: float, ceiling: float = 0.5) -> F32:
     """The loop louder by `gain` dB, at most 40; what then stands out above `ceiling` is turned down for 5 ms."""
     output = np.asarray(sound * np.float32(10 ** (min(40.0, gain) / 20)), np.float32)
     if true_peak(output, rate) > ceiling:

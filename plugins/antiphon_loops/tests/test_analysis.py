@@ -8,7 +8,7 @@ import pytest
 from antiphon_loops.analysis import tempo
 from antiphon_loops.analysis.analyse import analyse
 from antiphon_loops.analysis.catalogued import LoopAnalysis
-from antiphon_loops.analysis.loudness import integrated, true_peak
+from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.record import Loop
 from antiphon_models.loops.corpus import rendered
 from antiphon_models.loops.midifile import why_not
@@ -62,9 +62,9 @@ def test_candidates_are_whole_bars_of_likely_tempo():
 def test_loudness_and_peak_of_a_sine():
     t = np.arange(48000 * 3) / 48000
     sine = np.stack([np.sin(2 * np.pi * 997 * t)] * 2).astype(np.float32) * 0.1
-    assert integrated(sine, 48000) == pytest.approx(-20.0, abs=0.1)
-    assert integrated(sine[:1], 48000) == pytest.approx(-23.0, abs=0.1)
-    assert integrated(np.zeros((2, 48000), np.float32), 48000) == -70.0
+    assert integrated_loudness(sine, 48000) == pytest.approx(-20.0, abs=0.1)
+    assert integrated_loudness(sine[:1], 48000) == pytest.approx(-23.0, abs=0.1)
+    assert integrated_loudness(np.zeros((2, 48000), np.float32), 48000) == -70.0
     # at a quarter of the rate and an eighth of a turn off, samples miss the top by 3 dB
     odd = np.sin(2 * np.pi * 12000 * t + np.pi / 4).astype(np.float32)[None]
     assert np.abs(odd).max() < 0.75

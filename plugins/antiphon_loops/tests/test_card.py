@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 
 from antiphon_loops.processor import Loops
-from antiphon_loops.rules import Rules, changed
+from antiphon_loops.rules import Rules, change_rules
 
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 
@@ -21,4 +21,4 @@ def test_every_parameter_is_in_the_table():
 
 def test_the_rules_shown_are_those_in_force():
     text = CARD.split("```toml\n")[1].split("```")[0]
-    assert changed(Rules(choices=1, section=1), tomllib.loads(text), "") == Rules()
+    assert change_rules(Rules(choices=1, section=1), tomllib.loads(text), "") == Rules()

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from antiphon.api import AntiphonError
-from antiphon_loops.analysis.loudness import integrated, true_peak
+from antiphon_loops.analysis.loudness import integrated_loudness, true_peak
 from antiphon_loops.arrangement.arrange import LoopRequest, arrange, outside, roles_of, shift_to
 from antiphon_loops.arrangement.stretch import onsets
 from antiphon_loops.library import analyse
@@ -24,7 +24,7 @@ def test_length_level_peak_and_no_silent_bar(library: Path):
     for bpm, seed in ((97.3, 1), (128.0, 2)):
         sound = render(library, {"bars": 12, "bpm": bpm, "seed": seed}, RATE)
         assert abs(sound.shape[1] / RATE - 12 * 240 / bpm) < 0.001
-        assert -22 < integrated(sound, RATE) < -10
+        assert -22 < integrated_loudness(sound, RATE) < -10
         assert true_peak(sound, RATE) <= 1.0
         edges = np.round(np.arange(13) * 240 / bpm * RATE).astype(int)
         levels = [float(np.sqrt((sound[:, a:b] ** 2).mean())) for a, b in pairwise(edges)]

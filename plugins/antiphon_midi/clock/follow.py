@@ -60,7 +60,7 @@ class ClockFollower:
         self._reason = ""
 
     def status(self) -> dict[str, Any]:
-        """Of `GET /api/status`, in `midi`."""
+        """The clock's part of `midi` in `GET /api/status`."""
         loop = self._loop
         return {
             "mode": "follow",

@@ -52,7 +52,7 @@ class ClockLeader:
         self._block = 0
 
     def status(self) -> dict[str, Any]:
-        """Of `GET /api/status`, in `midi`."""
+        """The clock's part of `midi` in `GET /api/status`."""
         count, bpm = len(self._known), self._server.tempo()[1]
         summary = f"{bpm:.2f} bpm, to {count} MIDI output{'s' * (count != 1)}" if count else "no MIDI output is open"
         return {

@@ -32,7 +32,7 @@ class MidiClock:
             self._server.service(self.leader.run)
 
     def status(self) -> dict[str, Any] | None:
-        """Of `GET /api/status`, in `midi`; None where no clock is followed or led."""
+        """The clock's part of `midi` in `GET /api/status`; None where no clock is followed or led."""
         part = self.follower or self.leader
         return None if part is None else part.status()
 

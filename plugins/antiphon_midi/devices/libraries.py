@@ -118,7 +118,7 @@ class RtMidi(_Threaded):
 
     def inputs(self) -> list[str]:
         """Names of inputs, without those already connected to the virtual input, which would arrive twice."""
-        connections = connected(_read(ALSA_CLIENTS), self._client, self._virtual) if self._virtual else set()
+        connections = connected_addresses(_read(ALSA_CLIENTS), self._client, self._virtual) if self._virtual else set()
         return [n for n in self._others(self._look_in.get_ports()) if n.rpartition(" ")[2] not in connections]
 
     def outputs(self) -> list[str]:
@@ -173,7 +173,7 @@ class RtMidi(_Threaded):
         self._look_out.delete()
 
 
-def connected(clients: str, client: str, port: str) -> set[str]:
+def connected_addresses(clients: str, client: str, port: str) -> set[str]:
     """Addresses, as "20:0", of what is connected to a port, by what ALSA's sequencer lists of itself."""
     names: set[str] = set()
     ours = here = False

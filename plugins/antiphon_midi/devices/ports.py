@@ -51,7 +51,7 @@ class Backend(Protocol):
     def close_output(self, name: str) -> None: ...
     def close(self) -> None: ...
     def take(self, most: int) -> Iterator[tuple[str, int, bytes]]:
-        """What came: (port, ns of CLOCK_MONOTONIC, bytes)."""
+        """Takes the messages that have come: (port, ns of CLOCK_MONOTONIC, bytes)."""
 
     def send(self, name: str, message: bytes, ns: int = 0) -> None:
         """Sends a message of at most three bytes; where it is `dated`, at `ns` of CLOCK_MONOTONIC, 0 for at once.

@@ -88,7 +88,7 @@ class SongScore:
         """The last program, bend and value of each controller before an event, at the cost of `EACH` of them at most.
 
         Args:
-            place: Of the event.
+            place: Place of the event.
         """
         count = bisect_left(self.changes, place)
         whole = count // EACH

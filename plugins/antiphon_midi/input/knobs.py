@@ -9,7 +9,7 @@ from antiphon.api.commands import SetParam
 from antiphon.api.files import config_folder
 from antiphon.api.transports import TransportServer, pressable, settable
 from antiphon_midi.input.learn import Knob, MidiMap, address_of
-from antiphon_midi.input.pedals import Presses
+from antiphon_midi.input.pedals import PedalState
 
 
 class Knobs:
@@ -24,7 +24,7 @@ class Knobs:
         self._server, self._try = server, attempt
         self._learned = MidiMap(config_folder())
         self._learning: tuple[str, Callable[[str], None]] | None = None
-        self._presses = Presses(server)
+        self._presses = PedalState(server)
 
     @property
     def learning(self) -> str:

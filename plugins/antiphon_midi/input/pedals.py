@@ -9,8 +9,8 @@ DOWN = 0.5
 """Of a controller's range, 0 to 1: from here on it is down."""
 
 
-class Presses:
-    """Which controllers are down."""
+class PedalState:
+    """State of controllers as pedals: which are down."""
 
     def __init__(self, server: TransportServer) -> None:
         self._server = server

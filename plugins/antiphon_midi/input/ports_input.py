@@ -90,7 +90,7 @@ class MidiInput:
         self.clock.install()
 
     def status(self) -> dict[str, Any]:
-        """Of `GET /api/status`."""
+        """The transport's part of `GET /api/status`."""
         ports, out = self.ports, self.out
         voices = self._voices.values()
         return {

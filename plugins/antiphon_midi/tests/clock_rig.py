@@ -86,7 +86,7 @@ class GearClock:
     Args:
         seconds: The time of each tick, counted from 0, without jitter.
         jitter: Seconds either way, of an even distribution.
-        seed: Of the jitter.
+        seed: Random seed of the jitter.
     """
 
     def __init__(self, seconds: Callable[[float], float], jitter: float = 0.0, seed: int = 0) -> None:

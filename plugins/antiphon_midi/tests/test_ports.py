@@ -13,7 +13,7 @@ import pytest
 
 from antiphon.api import EngineError, UsageError
 from antiphon_midi.devices import ports as midi_ports
-from antiphon_midi.devices.libraries import MAX_HELD, Inbox, connected
+from antiphon_midi.devices.libraries import MAX_HELD, Inbox, connected_addresses
 from antiphon_midi.devices.ports import Ports, check_choice, make_backend, stable
 from antiphon_midi.tests import fake_mido
 
@@ -50,8 +50,8 @@ Client 131 : "other" [User Legacy]
 
 
 def test_what_somebody_connected_to_the_virtual_input_is_known() -> None:
-    assert connected(ALSA, "antiphon-midi", "antiphon") == {"20:0", "129:1"}
-    assert connected("", "antiphon-midi", "antiphon") == set()
+    assert connected_addresses(ALSA, "antiphon-midi", "antiphon") == {"20:0", "129:1"}
+    assert connected_addresses("", "antiphon-midi", "antiphon") == set()
 
 
 def test_a_backend_of_mido_is_taken_from_the_environment(bell: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from antiphon.api import Event, PluginError
 from antiphon.api.commands import VALUES_BEGIN, value_number, word_number
 from antiphon_sampler import library as folders
 from antiphon_sampler import sounds
-from antiphon_sampler.library import folder_of, listed
+from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.pads import drum_rows
 from antiphon_sampler.tests.material import RATE, burst, write
 
@@ -23,7 +23,7 @@ def on(at, note=36):
 
 
 def test_folders_and_files_are_sorted_and_n_wraps(play, library):
-    listing = listed(library)
+    listing = list_folder(library)
     assert listing.names == ("bd", "four", "hh", "oh", "sd", "slow", "tone")
     assert [sample.name for sample in listing.samples[0]] == ["bd/a.wav", "bd/b.wav"]
     assert len(listing.samples[4]) == 1
@@ -99,7 +99,7 @@ def test_layers_in_folders_share_the_velocities_and_are_one_sample(play, tmp_pat
         write(folder / "piano" / f"v{n + 1}" / "c4.wav", burst(20 + n))
     for n, layer in enumerate((10, 2)):
         write(folder / "piano" / f"v{layer}" / "e4.wav", burst(25 + n))
-    listing = listed(folder)
+    listing = list_folder(folder)
     assert [(s.name, len(s.layers)) for s in listing.samples[0]] == [("piano/c4", 4), ("piano/e4", 2)]
     assert layers_of(play, folder, (1, 31, 32, 64, 95, 96, 127)) == [20, 20, 21, 22, 22, 23, 23]
     assert layers_of(play, folder, (1, 127), n=1) == [26, 25]
@@ -113,7 +113,7 @@ def test_three_digits_are_the_velocity_of_the_recording_and_the_nearest_plays(pl
     wanted = [20, 20, 21, 21, 21, 22, 22]
     assert layers_of(play, folder, (1, 59, 60, 90, 108, 109, 127), s="bd") == wanted
     assert layers_of(play, folder, (1, 59, 60, 90, 108, 109, 127), s="sd") == wanted
-    assert [s.name for row in listed(folder).samples for s in row] == ["bd/deep", "sd/0"]
+    assert [s.name for row in list_folder(folder).samples for s in row] == ["bd/deep", "sd/0"]
 
 
 def test_what_is_no_layer_is_as_before(tmp_path):
@@ -124,7 +124,7 @@ def test_what_is_no_layer_is_as_before(tmp_path):
     write(folder / "bd" / "x_v200.wav", burst(4))
     write(folder / "bd" / "x_v100.wav", burst(5))
     (folder / "bd" / "v3").write_text("no folder")
-    found = listed(folder)
+    found = list_folder(folder)
     assert [(s.name, len(s.layers)) for row in found.samples for s in row] == [
         ("bd/x", 2), ("v1/a.wav", 1), ("v1/b.wav", 1),
     ]  # fmt: skip
@@ -161,7 +161,7 @@ def test_an_empty_folder_is_refused_in_one_sentence(tmp_path):
     (tmp_path / "bd").mkdir()
     (tmp_path / "notes.txt").write_text("no sound")
     with pytest.raises(PluginError, match=r"there is no sound in the folder .*it takes folders of files"):
-        listed(tmp_path)
+        list_folder(tmp_path)
 
 
 def test_a_link_out_of_the_folder_is_left_out_and_named(tmp_path, library):
@@ -169,7 +169,7 @@ def test_a_link_out_of_the_folder_is_left_out_and_named(tmp_path, library):
     (tmp_path / "kit" / "bd" / "1.wav").symlink_to(library / "oh" / "0.wav")
     (tmp_path / "kit" / "out").symlink_to(library / "oh")
     (tmp_path / "kit" / "bd" / "2.wav").symlink_to(tmp_path / "kit" / "bd" / "0.wav")
-    found = listed(tmp_path / "kit")
+    found = list_folder(tmp_path / "kit")
     assert [sample.name for row in found.samples for sample in row] == ["bd/0.wav", "bd/2.wav"]
     assert sorted(found.problems) == [
         "bd/1.wav is a link that leads out of the folder; copy the file in instead",
@@ -255,7 +255,7 @@ def test_more_files_than_are_listed_is_a_sentence(tmp_path, monkeypatch):
     for name in ("a", "b"):
         for n in range(2):
             write(tmp_path / "kit" / name / f"{n}.wav", burst(1, 10))
-    found = listed(tmp_path / "kit")
+    found = list_folder(tmp_path / "kit")
     assert found.files == 3
     assert "holds more than 3 sounds; those after b are left out" in found.problems[0]
 
@@ -269,7 +269,7 @@ def test_memory_is_bounded_and_the_sentence_says_so(play, tmp_path, capsys, monk
 
 
 def test_live_the_samples_are_there_before_the_node_plays(library):
-    made = sounds.Sounds(listed(library), RATE)
+    made = sounds.Sounds(list_folder(library), RATE)
     made.start()
     made.wait(60.0)
     assert made.complete

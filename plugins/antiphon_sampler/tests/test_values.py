@@ -187,10 +187,10 @@ def test_notes_that_were_missed_live_are_missed_in_a_replay(library):
 
 
 def test_a_sample_that_is_not_there_yet_is_asked_for_and_missed(library):
-    from antiphon_sampler.library import listed
+    from antiphon_sampler.library import list_folder
     from antiphon_sampler.sounds import Sounds
 
-    made = Sounds(listed(library), RATE)
+    made = Sounds(list_folder(library), RATE)
     assert made.get(3) is None
     assert made.work()
     assert made.get(3) is not None

@@ -16,7 +16,7 @@ from antiphon.api import Event, FileError, ParamError, Samples, StreamSpec
 from antiphon.api.synths import SynthSettings
 from antiphon.api.testing import render, use_pool
 from antiphon.api.workers import current_pool
-from antiphon_soundfont.fonts import MOST_BYTES, check, found, library_file
+from antiphon_soundfont.fonts import MOST_BYTES, check, find_soundfont, library_file
 from antiphon_soundfont.info import SOUNDFONT
 from antiphon_soundfont.library import GRID
 from antiphon_soundfont.processor import Soundfont
@@ -121,7 +121,7 @@ def test_any_blocks_and_any_render_give_the_same_samples(font: str) -> None:
 
 
 @needs_fluidsynth
-@pytest.mark.skipif(found() is None, reason="there is no General MIDI soundfont on this machine")
+@pytest.mark.skipif(find_soundfont() is None, reason="there is no General MIDI soundfont on this machine")
 def test_the_machines_own_soundfont_plays_where_no_file_is_named() -> None:
     sound = played("", [on(0, 69)], 0.5)
     (loudest, *_) = sorted(pitches(sound, 4000, 20_000), key=lambda pitch: abs(pitch - made_font.FLAT / 100.0 - 69.0))

@@ -11,8 +11,8 @@ class NoteCounts:
 
     Attributes:
         sent: Notes begun.
-        confirmed: Of these, notes that scsynth confirmed.
-        dropped: Of these, notes that it did not.
+        confirmed: Confirmed of these, notes that scsynth confirmed.
+        dropped: Dropped of these, notes that it did not.
         failed: Messages that it refused.
         late: Beginnings and ends that reached scsynth after their frame.
         unheard: Hops whose sound had not come back in time.

@@ -41,7 +41,7 @@ for packet in packets[1:]:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """What scsynth reports of itself.
+    """Figures that scsynth reports of itself.
 
     Attributes:
         rate: Frames per second.

@@ -28,7 +28,7 @@ def describe(state: Mapping[str, Any], own: Sequence[int], settings: Mapping[str
     Args:
         state: The worker's status.
         own: Its own words, by `ScsynthWord`.
-        settings: Of its spec.
+        settings: Settings of its spec.
     """
     pid, restarts = own[ScsynthWord.PID], own[ScsynthWord.RESTARTS]
     if not pid and not restarts:

@@ -11,7 +11,7 @@ import pytest
 from tests.waiting import until
 
 from antiphon.api import EngineError, Unanswered, osc
-from antiphon_supercollider.external_client import ExternalClient, NoWires, joined
+from antiphon_supercollider.external_client import ExternalClient, NullBridge, join_scsynth
 from antiphon_supercollider.scsynth import external_scsynth
 from antiphon_supercollider.scsynth.scsynth_supervisor import ScsynthSupervisor
 from antiphon_supercollider.tests.test_external_scsynth import Fake
@@ -50,7 +50,7 @@ class Quiet:
 @pytest.fixture
 def supervisor(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScsynthSupervisor]:
     monkeypatch.setattr(ScsynthSupervisor, "_start_scsynth", lambda self: Quiet())
-    made = ScsynthSupervisor(NoWires(48000), 1)
+    made = ScsynthSupervisor(NullBridge(48000), 1)
     yield made
     made.close()
 
@@ -79,7 +79,7 @@ def test_the_return_of_a_joined_one_is_said_once(
     each: list[Quiet] = []
     said: list[str] = []
     monkeypatch.setattr(ExternalClient, "_start_scsynth", lambda self: each.append(Quiet()) or each[-1])
-    joining = ExternalClient(NoWires(48000), 1, theirs.address, ())
+    joining = ExternalClient(NullBridge(48000), 1, theirs.address, ())
     try:
         until(lambda: joining.generation == 1, 5.0, "it plays")
         for n in (2, 3):
@@ -120,7 +120,7 @@ def test_one_that_dies_in_the_first_start_is_not_waited_for_longer_than_one_that
     began = time.monotonic()
     try:
         with pytest.raises(Unanswered, match=said):
-            joined(48000, 64, 1, f"127.0.0.1:{theirs.address[1]}")
+            join_scsynth(48000, 64, 1, f"127.0.0.1:{theirs.address[1]}")
     finally:
         theirs.close()
     assert time.monotonic() - began > 1.4

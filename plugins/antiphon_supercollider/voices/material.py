@@ -62,7 +62,7 @@ def built_in(instrument: str, channels: int = 2) -> str:
 
 
 @cache
-def known(name: str) -> scgf.Definition:
+def find_definition(name: str) -> scgf.Definition:
     """The definition of one of our SynthDefs."""
     return scgf.load(built_in_folder("supercollider") / "compiled" / f"{name}.scsyndef")
 
@@ -100,7 +100,7 @@ def check(settings: SynthSettings) -> None:
         name = _DRUM if settings.instrument == "drums" else built_in(settings.instrument)
         if settings.instrument in WITH_SOUND and not settings.sound:
             raise ParamError(f"{settings.instrument} plays a sound: name a file of the library by the parameter sound")
-        _named(settings, known(name).controls, settings.instrument)
+        _named(settings, find_definition(name).controls, settings.instrument)
     if settings.sound:
         from antiphon.api.files import Decoder
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from antiphon.api import Event, frequency, osc
 from antiphon.api.synths import SynthSettings
 from antiphon_supercollider.voices.material import BUFFERS, VoiceAssets
-from antiphon_supercollider.voices.players import AT_ONCE, NodeVoices, ScVoice, SendPacket, pressed
+from antiphon_supercollider.voices.players import AT_ONCE, NodeVoices, ScVoice, SendPacket, pressure_db
 from antiphon_supercollider.voices.template import Template, moment
 
 PLACES = 64
@@ -90,7 +90,7 @@ class OwnPlayer(NodeVoices):
         self._seed = (self._seed * 16807 + 1) % 16777213
         shape = self._shapes.take(event.number, event.channel)
         self._voices[node] = voice = ScVoice(
-            event.number, event.channel, at, pitch=shape.pitch, pressed=pressed(shape.pressure)
+            event.number, event.channel, at, pitch=shape.pitch, pressed=pressure_db(shape.pressure)
         )
         note = event.number + self._semitones(voice)
         values = {

@@ -181,7 +181,7 @@ class NodeVoices:
             voice.pitch = event.value
             self._pitch(node, voice, send)
         elif event.kind == "pressure":
-            voice.pressed = pressed(event.value)
+            voice.pressed = pressure_db(event.value)
             gain = self._of(voice.channel).gain + voice.gain + voice.pressed
             send(0, osc.encode("/n_set", node + self.beside, self.level, gain))
 
@@ -212,7 +212,7 @@ class NodeVoices:
             self._take(self._victim(), at, send)
         node, own_gain, pitch = next(self._nodes), given.pop("gain", 0.0), given.pop("note", None)
         attack, release = _DEFAULTS[instrument]
-        louder = pressed(shape.pressure)
+        louder = pressure_db(shape.pressure)
         if event.age > 0:
             attack = max(attack, AGAIN_ATTACK)
         if instrument == "piano" and event.number > DAMPED:
@@ -389,6 +389,6 @@ class NodeVoices:
         self.litter.clear()
 
 
-def pressed(pressure: float) -> float:
+def pressure_db(pressure: float) -> float:
     """dB by which a pressure makes a note louder."""
     return 20.0 * math.log10(pressure_gain(pressure))

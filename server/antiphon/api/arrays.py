@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from antiphon.workers.networks.array_layers import BandedSums, Conv1d, Gru, Linear, SiluLinear, gelu, sigmoid
-from antiphon.workers.networks.array_network import ArrayNetwork, Weights, taken
+from antiphon.workers.networks.array_network import ArrayNetwork, Weights, find_array
 from antiphon.workers.networks.array_network import load as load_arrays
 
 __all__ = [
@@ -14,8 +14,8 @@ __all__ = [
     "Linear",
     "SiluLinear",
     "Weights",
+    "find_array",
     "gelu",
     "load_arrays",
     "sigmoid",
-    "taken",
 ]

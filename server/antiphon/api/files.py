@@ -7,7 +7,7 @@ from antiphon.io.audiofile import read as read_sound
 from antiphon.io.audiofile import stream as stream_sound
 from antiphon.io.audiowrite import AudioWriter, format_of
 from antiphon.io.decode import AudioInfo, Decoder, check_header
-from antiphon.io.decode import shown as printable_path
+from antiphon.io.decode import path_text as printable_path
 from antiphon.io.midi_song import DEFAULT_BPM, MidiControlChange, MidiNote, MidiSong, MidiTrack
 from antiphon.io.midi_song import TICKS as MIDI_TICKS
 from antiphon.io.midi_song import Times as MidiTimes

@@ -5,7 +5,7 @@ For a torch model there is `antiphon.api.models`, which is built on this.
 
 from __future__ import annotations
 
-from antiphon.contract.channels import spread
+from antiphon.contract.channels import convert_channels
 from antiphon.contract.processor import ProcessorPart
 from antiphon.runtime.pidfile import start_time as process_start
 from antiphon.runtime.scheduling import short_slices
@@ -34,9 +34,9 @@ __all__ = [
     "WorkerProcessor",
     "WorkerReporter",
     "WorkerSpec",
+    "convert_channels",
     "current_pool",
     "lead_for",
     "process_start",
     "short_slices",
-    "spread",
 ]

@@ -36,15 +36,15 @@ _MEL_RANGES = {"rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_3
 
 @dataclass(frozen=True, slots=True)
 class ClassifierDetails:
-    """What the JSON says.
+    """Contents of the JSON file beside a classifier's model.
 
     Attributes:
-        name: Of the classifier.
+        name: Name of the classifier.
         framework: What it was trained with.
         labels: In the order of the graph's answers.
-        mel: Of the spectrograms that it takes.
-        frames: Of an excerpt.
-        digest: Of the graph's file, blake2b of 20 bytes.
+        mel: Mel of the spectrograms that it takes.
+        frames: Frames of an excerpt.
+        digest: Digest of the graph's file, blake2b of 20 bytes.
         about: All else: where it comes from, for people.
     """
 
@@ -58,7 +58,7 @@ class ClassifierDetails:
 
     @property
     def seconds(self) -> float:
-        """Of an excerpt."""
+        """Length of an excerpt in seconds."""
         return ((self.frames - 1) * self.mel.hop + self.mel.window) / self.mel.rate
 
     @property
@@ -87,7 +87,7 @@ def classifiers_folder() -> Path:
 
 
 def digest_of(content: bytes) -> str:
-    """As `ClassifierDetails.digest` has it."""
+    """Digest of a classifier's two files, as `ClassifierDetails.digest`."""
     return hashlib.blake2b(content, digest_size=20).hexdigest()
 
 

@@ -49,7 +49,7 @@ class ClassifierFile:
         return open_session(path, content)
 
     def probabilities(self, excerpts: F32) -> F32:
-        """What the classifier gives for excerpts.
+        """Probabilities of the labels for excerpts.
 
         Args:
             excerpts: float32 `[n, frames, bands]` in dB, n at least 1.

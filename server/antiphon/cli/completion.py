@@ -22,7 +22,7 @@ KINDS = ("trainings", "evaluations")
 
 def plugins(incomplete: str) -> list[str]:
     """Processor types."""
-    return _begin(incomplete, known()["plugins"])
+    return _begin(incomplete, load_names()["plugins"])
 
 
 def patches(incomplete: str) -> list[str]:
@@ -40,18 +40,18 @@ def sets(incomplete: str) -> list[str]:
 
 
 def trainings(incomplete: str) -> list[str]:
-    """What `antiphon train` takes."""
-    return _begin(incomplete, known()["trainings"])
+    """Completions of `antiphon train NAME`."""
+    return _begin(incomplete, load_names()["trainings"])
 
 
 def evaluations(incomplete: str) -> list[str]:
-    """What `antiphon evaluate` takes."""
-    return _begin(incomplete, known()["evaluations"])
+    """Completions of `antiphon evaluate NAME`."""
+    return _begin(incomplete, load_names()["evaluations"])
 
 
 def params(ctx: typer.Context, incomplete: str) -> list[str]:
     """NAME= for each parameter of the plugin given before, and NAME=CHOICE after the equals sign."""
-    types: dict[str, dict[str, list[str]]] = known()["plugins"]
+    types: dict[str, dict[str, list[str]]] = load_names()["plugins"]
     # after a -p without a value the library has not assigned the words to parameters
     plugin = next((word for word in (ctx.params.get("plugin"), *ctx.args) if word in types), "")
     cells = types.get(plugin, {})
@@ -64,7 +64,7 @@ def _begin(incomplete: str, names: Any) -> list[str]:
     return [name for name in names if name.startswith(incomplete)]
 
 
-def known() -> dict[str, Any]:
+def load_names() -> dict[str, Any]:
     """ "plugins": type → parameter → choices; "trainings" and "evaluations": names."""
     from antiphon.runtime import paths
 

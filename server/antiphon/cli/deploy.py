@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli.status import Json
-from antiphon.cli.terminal.style import Role, styled
+from antiphon.cli.terminal.style import Role, style_text
 
 SENTENCE = "Check a server that runs elsewhere: in a container, behind a proxy, in a cloud."
 WIDTH = 8
@@ -59,7 +59,7 @@ def check(
         found.append(finding)
         if as_json:
             continue
-        typer.echo(f"{styled(f'{finding.state:<{WIDTH}}', ROLES[finding.state])} {finding.name}: {finding.text}")
+        typer.echo(f"{style_text(f'{finding.state:<{WIDTH}}', ROLES[finding.state])} {finding.name}: {finding.text}")
         if finding.advice:
             typer.echo(f"{'':<{WIDTH}}   {finding.advice}")
     wrong = any(finding.state is CheckState.FAILED for finding in found)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli.status import Json
-from antiphon.cli.terminal.style import Role, styled
+from antiphon.cli.terminal.style import Role, style_text
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, ServeSettings
 
@@ -45,7 +45,7 @@ def doctor(
         broken = broken or finding.state == "broken"
         every.append({"subject": finding.subject, "state": finding.state, "said": finding.text, "mend": finding.mend})
         for line in () if as_json else lines(finding):
-            typer.echo(f"{styled(line[:WIDTH], ROLES[finding.state])}{line[WIDTH:]}")
+            typer.echo(f"{style_text(line[:WIDTH], ROLES[finding.state])}{line[WIDTH:]}")
     if as_json:
         typer.echo(json.dumps({"works": not broken, "findings": every}))
     elif broken:

@@ -23,11 +23,15 @@ def live(
     ] = "",
     osc_port: ports.NewOsc = OSC_PORT,
     http_port: ports.NewHttp = HTTP_PORT,
-    audio: Annotated[str, typer.Option(help="Of a server started: auto, portaudio, jack or headless.")] = "auto",
-    input: Annotated[str, typer.Option(help="Of such a server: a sound file to loop, or an input device's name.")] = "",
-    output: Annotated[str, typer.Option(help="Of such a server: an output device's name.")] = "",
-    record: Annotated[str, typer.Option(help="Of such a server: record the output to this file.")] = "",
-    midi: Annotated[bool, typer.Option("--midi", help="Of such a server: listen to MIDI ports.")] = False,
+    audio: Annotated[
+        str, typer.Option(help="Audio driver of a server started here: auto, portaudio, jack or headless.")
+    ] = "auto",
+    input: Annotated[
+        str, typer.Option(help="Input of a server started here: a sound file to loop, or a device's name.")
+    ] = "",
+    output: Annotated[str, typer.Option(help="Output device of a server started here.")] = "",
+    record: Annotated[str, typer.Option(help="A server started here records its output to this file.")] = "",
+    midi: Annotated[bool, typer.Option("--midi", help="A server started here listens to MIDI ports.")] = False,
 ) -> None:
     """Perform a live script: by the server on --osc-port, or one that is started. Ctrl-C ends its notes, then it.
 

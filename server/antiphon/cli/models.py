@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.plugins.model_registry import Row, examined, files, known
+from antiphon.plugins.model_registry import Row, examine_models, files, known_models
 
 if TYPE_CHECKING:
     from antiphon.workers.listing import FileListing
@@ -33,10 +33,10 @@ def register(cli: typer.Typer) -> None:
         from antiphon.cli.terminal.errors import complain
         from antiphon.workers import devices
 
-        registered, failed = known(plugins_dir)
-        rows = examined(registered, models_dir)
+        registered, failed = known_models(plugins_dir)
+        rows = examine_models(registered, models_dir)
         own = files(plugins_dir)
-        build = devices.installed()
+        build = devices.installed_torch()
         if as_json:
             result = {
                 "models": [asdict(row) for row in rows],

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.osc import Host, closing_socket, listen, refusal, shown
+from antiphon.cli.osc import Host, closing_socket, listen, message_text, refusal
 from antiphon.errors import EngineError
 from antiphon.runtime.settings import OSC_PORT
 from antiphon.wire import ntp
@@ -75,17 +75,17 @@ def lines(message: Message) -> Iterator[str]:
         case Message(b"/packet" | b"/packet/held", _, (str(sender), bytes(packet))):
             # held: its sender is not approved, and the server did not handle it
             held = " held" if message.address == b"/packet/held" else ""
-            for line in described(decode(packet), time.time_ns()):
+            for line in describe_packet(decode(packet), time.time_ns()):
                 yield f"{stamp} {printable(sender)}{held} {line}"
         case Message(b"/packet/skipped", _, (int(count),)):
             yield f"{stamp} … and {count} more in that second"
         case Message(b"/ping"):
             return
         case _:
-            yield f"{stamp} server {shown(message)}"
+            yield f"{stamp} server {message_text(message)}"
 
 
-def described(packet: Packet, now_ns: int, when: str = "") -> Iterator[str]:
+def describe_packet(packet: Packet, now_ns: int, when: str = "") -> Iterator[str]:
     """Yields a line for each message of a packet.
 
     Args:
@@ -94,13 +94,13 @@ def described(packet: Packet, now_ns: int, when: str = "") -> Iterator[str]:
         when: The time of the enclosing bundle, as text before each line: `[+0.200 s] /node/gain/gain 0.5`.
     """
     if isinstance(packet, Message):
-        yield when + shown(packet)
+        yield when + message_text(packet)
     elif isinstance(packet, Bundle):
         if packet.timetag > IMMEDIATELY:
             when = f"[{(ntp.to_unix_ns(packet.timetag) - now_ns) / 1e9:+.3f} s] "
         if not packet.items:
             yield f"{when}(an empty bundle)"
         for item in packet.items:
-            yield from described(item, now_ns, when)
+            yield from describe_packet(item, now_ns, when)
     else:
         yield f"{when}{packet.address} (refused: {packet})"

@@ -19,7 +19,7 @@ from antiphon.errors import EngineError, UsageError, WireError
 from antiphon.runtime.settings import OSC_PORT
 from antiphon.wire.frames import Framer
 from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, decode, encode
-from antiphon.wire.osc import shown as shown_address
+from antiphon.wire.osc import address_text as shown_address
 from antiphon.wire.text import printable
 
 SUBSCRIBED_SECONDS = 0.5
@@ -68,12 +68,12 @@ def change(sock: socket.socket, address: str) -> str:
 
     Args:
         sock: Subscribed, and another than the one that sent the message: that one is not told.
-        address: Of the message.
+        address: Address of the message.
     """
     found = ""
     for message in listen(sock, None, time.monotonic() + SUBSCRIBED_SECONDS):
         if shown_address(message.address) == address:
-            found = shown(message)
+            found = message_text(message)
             break
     with suppress(OSError):
         sock.send(encode("/notify", 0))
@@ -132,7 +132,7 @@ def ask(address: str, args: list[tuple[str, Arg]], host: str, port: int, tcp: bo
                 return
             if message.address == b"/fail":
                 raise refusal(message)
-            yield shown(message)
+            yield message_text(message)
     raise EngineError(
         f"nothing answers at {host}:{port}, after {time.monotonic() - began:.1f} s; start `antiphon serve`, or name "
         "its --osc-port"
@@ -196,16 +196,16 @@ def listen(sock: socket.socket, framer: Framer | None, until: float) -> Iterator
             return
         packets = [data] if framer is None else [p for p in framer.feed(data) if isinstance(p, bytes)]
         for packet in packets:
-            yield from opened(decode(packet))
+            yield from unpack_messages(decode(packet))
 
 
-def opened(packet: Packet) -> Iterator[Message]:
+def unpack_messages(packet: Packet) -> Iterator[Message]:
     """Yields the messages of a packet; malformed ones are left out."""
     if isinstance(packet, Message):
         yield packet
     elif isinstance(packet, Bundle):
         for item in packet.items:
-            yield from opened(item)
+            yield from unpack_messages(item)
 
 
 def refusal(message: Message) -> WireError:
@@ -214,7 +214,7 @@ def refusal(message: Message) -> WireError:
     return WireError(f"{address}: {reason}" if address else reason)
 
 
-def shown(message: Message) -> str:
+def message_text(message: Message) -> str:
     """A message on one line: `/node/gain/gain 0.5`."""
     return " ".join([shown_address(message.address), *map(_shown, message.args)])
 

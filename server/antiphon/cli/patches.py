@@ -50,7 +50,7 @@ def register(cli: typer.Typer) -> None:
 
 
 def _show_one(name: str, as_json: bool) -> None:
-    from antiphon.cli.terminal.style import styled
+    from antiphon.cli.terminal.style import style_text
     from antiphon.graph import patch
     from antiphon.graph.patch_list import entries
     from antiphon.plugins.loader import load
@@ -63,7 +63,7 @@ def _show_one(name: str, as_json: bool) -> None:
         typer.echo(json.dumps({**entry.plain(), "tempo": loaded.tempo, "scenes": scenes, "midi": dict(loaded.midi)}))
         return
     head, *rest = card(entry, loaded)
-    typer.echo(styled(head[: len(entry.name)], "head") + head[len(entry.name) :])
+    typer.echo(style_text(head[: len(entry.name)], "head") + head[len(entry.name) :])
     for line in rest:
         typer.echo(line)
 
@@ -83,14 +83,14 @@ def card(entry: PatchEntry, patch: Patch) -> Iterator[str]:
 
 
 def _show(entries: Sequence[PatchEntry], as_json: bool) -> None:
-    from antiphon.cli.terminal.style import styled
+    from antiphon.cli.terminal.style import style_text
 
     if as_json:
         typer.echo(json.dumps([entry.plain() for entry in entries]))
         return
     width = max((len(entry.name) for entry in entries), default=0)
     for line in listing(entries):
-        typer.echo(styled(line[: width + 2], "head") + line[width + 2 :])
+        typer.echo(style_text(line[: width + 2], "head") + line[width + 2 :])
 
 
 def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:
@@ -110,7 +110,7 @@ def listing(entries: Sequence[PatchEntry]) -> Iterator[str]:
 
 
 def origin(entry: PatchEntry) -> str:
-    """Its origin, as text."""
+    """Origin of a patch as text: shipped, yours, or hiding a shipped one."""
     if entry.hides:
         return "yours, hides the shipped one"
     return "yours" if entry.own else "shipped"

@@ -53,7 +53,7 @@ def play(
     device = probe(asked)
     settings = asked.with_(mute_input=asked.input_file is None)
     if device.driver == "headless":
-        settings = recorded(asked) if song else with_demo(asked)
+        settings = headless_settings(asked) if song else with_demo(asked)
     for line in introduction(settings, device.driver, device.note, song):
         typer.echo(line)
     sys.stdout.flush()
@@ -81,10 +81,10 @@ def with_demo(asked: ServeSettings) -> ServeSettings:
     from antiphon.demo.melody_loop import loop_file
 
     own = hum_file if asked.patch == PATCH else loop_file
-    return recorded(asked.with_(input=asked.input or str(own())))
+    return headless_settings(asked.with_(input=asked.input or str(own())))
 
 
-def recorded(asked: ServeSettings) -> ServeSettings:
+def headless_settings(asked: ServeSettings) -> ServeSettings:
     """The settings without a sound card: the software clock, and a recording."""
     return asked.with_(audio="headless", record=str(next_recording(recordings_folder())))
 

@@ -10,7 +10,7 @@ from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import End, NodeSpec, Wire
 from antiphon.graph.patch import dump, load, parse
 from antiphon.graph.patch_list import SUFFIX
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.io.midifile import SUFFIXES
 from antiphon.offline import note_file
 from antiphon.plugins import loader
@@ -50,7 +50,8 @@ def with_song(patch: str, song: str) -> Path:
     path = Path(song)
     if not note_file.is_midi(path):
         raise UsageError(
-            f"play takes a MIDI file ({' or '.join(SUFFIXES)}), not {shown(song)}; --input {shown(song)} plays a sound"
+            f"play takes a MIDI file ({' or '.join(SUFFIXES)}), not {path_text(song)}; "
+            f"--input {path_text(song)} plays a sound"
         )
     score = note_file.read(path, RATE)
     loaded = loader.load(check=False)
@@ -60,7 +61,7 @@ def with_song(patch: str, song: str) -> Path:
     try:
         players = Players(before.graph, loaded.catalog).of("")
     except RequestError as error:
-        raise UsageError(f"{shown(song)}: {error}") from None
+        raise UsageError(f"{path_text(song)}: {error}") from None
     name = next(n for n in (NODE, *(f"{NODE}{k}" for k in range(2, 1000))) if not before.graph.has(n))
     ports = {node.name: loaded.catalog[node.type].first("events", "in") for node in before.graph.nodes}
     node = NodeSpec(name, TYPE, {"file": str(path.absolute()), "tempo": "file", "loop": False})

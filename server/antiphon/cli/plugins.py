@@ -55,11 +55,11 @@ def register(cli: typer.Typer) -> None:
 
 def _print(lines: Iterator[str]) -> None:
     """Prints lines; those that are not indented as headings."""
-    from antiphon.cli.terminal.style import styled
+    from antiphon.cli.terminal.style import style_text
 
     for line in lines:
         name, gap, rest = line.partition("  ")
-        typer.echo(line if line.startswith(" ") else f"{styled(name, 'head')}{gap}{rest}")
+        typer.echo(line if line.startswith(" ") else f"{style_text(name, 'head')}{gap}{rest}")
 
 
 def listing(catalog: Catalog) -> Iterator[str]:
@@ -87,12 +87,12 @@ def card(info: ProcessorInfo, loaded: Loaded) -> Iterator[str]:
     yield f"    latency with its defaults at {RATE} Hz: {latency_text}"
     yield "parameters"
     for param in info.params:
-        yield f"    {param.name}: {described(param)}"
+        yield f"    {param.name}: {describe_param(param)}"
     if not info.params:
         yield "    none of its own"
     yield "and those of every node"
     for param in HOST_PARAMS:
-        yield f"    {param.name}: {described(param)}"
+        yield f"    {param.name}: {describe_param(param)}"
     yield "on files"
     yield f"    antiphon run {info.type} {operands(info)}"
     yield "in a patch"
@@ -150,7 +150,7 @@ def page(info: ProcessorInfo) -> Path | None:
     return file if file is not None and file.is_file() else None
 
 
-def described(param: Param) -> str:
+def describe_param(param: Param) -> str:
     """ "0 to 2, default 1. Factor: 1 changes nothing." """
     if param.readonly:
         values = f"reported, {param.allowed}"

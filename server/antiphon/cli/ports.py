@@ -72,7 +72,7 @@ def _running() -> list[ServeSettings]:
             pid, then = json.loads(listed.read_bytes())["processes"]["supervisor"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        settings = pidfile.left(listed.parent)
+        settings = pidfile.crashed_settings(listed.parent)
         if settings is not None and pidfile.start_time(pid) == then != 0:
             found.append(settings)
     return found

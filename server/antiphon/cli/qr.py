@@ -45,7 +45,7 @@ def lines(rows: list[str]) -> list[str]:
     """The lines of a terminal that show a code, two rows of modules in each.
 
     Args:
-        rows: Of the code, a text of 1 for dark and 0 for each.
+        rows: Rows of the code, a text of 1 for dark and 0 for each.
     """
     side = "0" * BORDER
     empty = ["0" * (len(rows) + 2 * BORDER)] * BORDER

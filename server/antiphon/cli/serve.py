@@ -90,10 +90,10 @@ def _take_token(path: str, *, needed: bool) -> None:
 def _check_transports(settings: ServeSettings, transports: list[Transport]) -> None:
     """Has the requested transports check the settings, and removes their passwords from the process list."""
     from antiphon.runtime.process_title import cover
-    from antiphon.session.transport import wanted
+    from antiphon.session.transport import is_wanted
 
     for transport in transports:
-        if wanted((option.name for option in transport.options), settings):
+        if is_wanted((option.name for option in transport.options), settings):
             transport.check(settings)
             for argument, secret in transport.secrets(settings):
                 cover(argument, secret)
@@ -110,7 +110,7 @@ def run(settings: ServeSettings, log: str = "", log_level: str = "info") -> None
     try:
         _check_files(settings, folder)
         settings = settings.with_(surface=tuple(_resolved(surface) for surface in settings.surface))
-        pidfile.take_over(folder)
+        pidfile.end_orphans(folder)
         keep_token(paths.config())
         with server_log(log, log_level):
             status = Supervisor(settings, folder).run()
@@ -125,7 +125,7 @@ def startable(settings: ServeSettings) -> None:
     from antiphon.runtime import pidfile
 
     if settings.osc_port:
-        pidfile.refuse_live(pidfile.folder(settings))
+        pidfile.refuse_running(pidfile.folder(settings))
     for sock in open_sockets(settings):
         sock.close()
 

@@ -43,7 +43,7 @@ class Devices:
 
 @dataclass(frozen=True, slots=True)
 class Recordings:
-    """What is recorded."""
+    """Options of what is recorded."""
 
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = ""
     session: Annotated[str, typer.Option(help="Record the whole set in this folder, for `antiphon replay`.")] = ""
@@ -75,7 +75,7 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Patches:
-    """What plays."""
+    """Options of what plays."""
 
     patch: Annotated[
         str,
@@ -91,7 +91,7 @@ class Patches:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """How sound is divided."""
+    """Options of sample rate and block."""
 
     rate: Annotated[int, typer.Option(help="Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE
     block: Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")] = DEFAULT_BLOCK
@@ -130,7 +130,7 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What computes."""
+    """Options of what computes."""
 
     fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False
     device: Annotated[str, typer.Option(help="What models run on: auto (a GPU where there is one), cpu or cuda.")] = (

@@ -20,7 +20,7 @@ def status(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = No
     """Show the state of the running server: sound, misses, OSC, workers, synth, nodes, trouble. Exit 1 if none runs."""
     from antiphon.cli.running_server import look
     from antiphon.cli.terminal.errors import complain
-    from antiphon.cli.terminal.style import styled
+    from antiphon.cli.terminal.style import style_text
     from antiphon.errors import EngineError
     from antiphon.runtime import paths
 
@@ -33,8 +33,8 @@ def status(http_port: ports.Http = HTTP_PORT, osc_port: ports.InsteadOfHttp = No
         typer.echo(json.dumps(answer))
         return
     for title, rows in sections(answer):
-        typer.echo(styled(title, "bad" if title == "trouble" and rows != NO_TROUBLE else "head"))
-        for line in aligned(rows):
+        typer.echo(style_text(title, "bad" if title == "trouble" and rows != NO_TROUBLE else "head"))
+        for line in align_rows(rows):
             typer.echo(printable(f"  {line}"))
 
 
@@ -52,7 +52,7 @@ def sections(answer: Mapping[str, Any]) -> Iterator[tuple[str, list[Row]]]:
     yield "trouble", _trouble(answer) or NO_TROUBLE
 
 
-def aligned(rows: Sequence[Row]) -> Iterator[str]:
+def align_rows(rows: Sequence[Row]) -> Iterator[str]:
     """Yields a line for each row, with the second column aligned."""
     width = max((len(name) for name, _ in rows), default=0)
     for name, text in rows:

@@ -36,7 +36,7 @@ class AddressInfo:
 
     @property
     def usage(self) -> str:
-        """How a message is written: `/wobble/shake NAME [FADE]`."""
+        """Usage line of an address: `/node/add TYPE NAME [AFTER]`."""
         return f"{self.path} {_TYPED.sub(lambda found: found[1].upper(), self.args)}"
 
     @property

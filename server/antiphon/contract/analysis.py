@@ -65,7 +65,7 @@ class Analysis(ABC):
         channels: 1 to be given the mean of all channels; None for the sound's own.
         by_name: Whether it is computed only where its name is given: it is slow, or of few sounds.
         shortest: Seconds of sound that it needs at least.
-        longest: Of one by name, seconds of sound up to which `library analyse` computes it all the same.
+        longest: Longest of one by name, seconds of sound up to which `library analyse` computes it all the same.
         classifier: Whether it is asked for by itself, at /api/classify/NAME; one that states labels always may be.
     """
 

@@ -7,7 +7,7 @@ import numpy as np
 from antiphon.contract.block import Samples
 
 
-def spread(given: Samples, into: Samples) -> None:
+def convert_channels(given: Samples, into: Samples) -> None:
     """Converts sound to another number of channels.
 
     Mono goes to all channels, several channels are averaged to one; otherwise surplus channels are dropped, and

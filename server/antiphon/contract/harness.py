@@ -31,7 +31,7 @@ Change = tuple[int, str, Value]
 
 @dataclass(slots=True)
 class Rendered:
-    """What a run gave.
+    """Result of running a processor over samples.
 
     Attributes:
         audio: float32 `[channels, frames]` of each audio or control output, in declared order.

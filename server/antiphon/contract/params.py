@@ -86,7 +86,7 @@ class Param:
             ParamError: The value is not allowed; the message says what is.
         """
         if self.readonly:
-            raise ParamError(f"{self.name} is reported by its node and cannot be set")
+            raise ParamError(f"{self.name} is read-only: its node reports it")
         match self.kind:
             case "float":
                 return self._ranged(self._number(value))

@@ -19,7 +19,7 @@ from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.transports import Transports
 from antiphon.runtime.settings import ServeSettings
-from antiphon.session.transport import wanted
+from antiphon.session.transport import is_wanted
 
 if TYPE_CHECKING:
     from antiphon.plugins.dispatcher import HookDispatcher
@@ -51,7 +51,7 @@ class ServerHooks:
             fresh: Whether control restored nothing from an earlier process.
         """
         self._settings, self._fresh = settings, fresh
-        self._asked = {info.name: info.plugin for info in catalog.transports if wanted(info.options, settings)}
+        self._asked = {info.name: info.plugin for info in catalog.transports if is_wanted(info.options, settings)}
         called = {plugin for plugin, hooks in catalog.hooks.items() if CALLED.intersection(hooks)}
         self._wanted = called | set(self._asked.values())
         self._dispatcher: HookDispatcher | None = None

@@ -32,7 +32,7 @@ KEPT = ("osc_received", "osc_queue_dropped", "osc_failed", "late_here", "osc_ign
 
 
 class StatusSource(Protocol):
-    """What the figures are read from."""
+    """Source of the figures of `/status`."""
 
     link: EngineLink
     session: Session

@@ -132,7 +132,7 @@ def models() -> Iterator[Finding]:
     """Whether torch is installed. It is not imported: that takes seconds, and is for workers only."""
     from antiphon.workers import devices
 
-    build = devices.installed()
+    build = devices.installed_torch()
     if build is None:
         text = (
             "not installed; the models that ship play without it; networks of your own (a node of one is dry, and "
@@ -147,7 +147,7 @@ def models() -> Iterator[Finding]:
 
 def weights() -> Iterator[Finding]:
     """The weights that ship and those that plugins registered, compared with the checksums of their manifests."""
-    from antiphon.plugins.model_registry import examined, known
+    from antiphon.plugins.model_registry import examine_models, known_models
     from antiphon.runtime import model_files
 
     fix = "install Antiphon again (a checkout: git checkout models); antiphon models says more"
@@ -156,7 +156,7 @@ def weights() -> Iterator[Finding]:
     except model_files.ModelError as error:
         yield Finding("weights", "limited", f"none are installed: {error}; nodes that need them run without", fix)
         return
-    rows = examined(known()[0])
+    rows = examine_models(known_models()[0])
     good = sum(row.state == "verified" for row in rows)
     if good == len(rows):
         yield Finding("weights", "works", f"{good} of {good} are installed and match their checksums")

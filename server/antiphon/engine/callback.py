@@ -69,6 +69,8 @@ def stamp(s: i64p, slot: i64) -> None:
 @kernel
 def publish(s: i64p, slot: i64, call: i64) -> None:
     """Publishes the input slot and the count of calls, then wakes the engine through the eventfd."""
+    # Warning: the order counts. The input's samples are written before its tag, the tag before the count of calls:
+    # with release stores the engine never sees a count without its samples.
     store_release(s, Slot.IN_TAGS + slot, call + 1)
     store_release(s, Slot.CALLS, call + 1)
     call_c(s[Slot.WRITE], s[Slot.BELL], as_u8p(offset(s, Slot.ONE)), 8)
@@ -80,6 +82,8 @@ def ready(s: i64p, call: i64, wrong: i64) -> i64:
 
     A miss is counted from the first block on that the engine has to deliver (`PRIMED`).
     """
+    # Goal: never wait. A slot of the output is used again after DEPTH blocks: only its tag says that the samples are
+    # those of this block. A tag is one above the block's number, since 0 is a slot never written.
     wanted = i64(call - s[Slot.AHEAD])
     if wanted < 0 or wrong != 0:
         return -1
@@ -94,6 +98,8 @@ def ready(s: i64p, call: i64, wrong: i64) -> i64:
 @kernel
 def jack_process(frames: i64, s: i64p) -> i64:
     """JackProcessCallback. Only the low 32 bits of `frames` are defined: it is a 32-bit argument in a register."""
+    # Plan: stamp the time, copy the input into its slot, copy the finished output of `AHEAD` blocks before, publish.
+    # Warning: this runs on JACK's thread, in every process state. No Python, no allocation, no call that may block.
     count = frames & 4294967295
     call = s[Slot.CALLS]
     slot = call % DEPTH

@@ -201,7 +201,7 @@ class RingWords(NamedTuple):
 
 
 class RecordCodec(NamedTuple, Generic[R]):
-    """How a ring's records are packed into bytes.
+    """Packs and unpacks a ring's records.
 
     Attributes:
         pack_into: Writes a record into a buffer at a byte offset.
@@ -216,6 +216,13 @@ class RecordCodec(NamedTuple, Generic[R]):
 
 class RecordRing(Generic[R]):
     """A bounded ring of fixed-size records between one writer and one reader."""
+
+    # Goal: two processes exchange records without a lock, so that neither can block the other, even by dying.
+    # Plan: both counts only grow. The writer alone sets `write`, after the record is complete; the reader alone sets
+    # `read`, after it has unpacked it. Their difference is what the ring holds,
+    # their remainder by the capacity a place.
+    # Warning: publishing is the last statement of `push`. A count that is set before its record is in place lets the
+    # reader unpack half a record. A word is aligned and eight bytes, so a store of it is never seen half done.
 
     def __init__(self, shared: Shared, part: str, capacity: int, words: RingWords, codec: RecordCodec[R]) -> None:
         """A ring in a part of the mapping.
@@ -261,6 +268,8 @@ class RecordRing(Generic[R]):
 
 class ByteRing:
     """The journal's ring of length-prefixed byte records, with one writer and one reader."""
+
+    # As `RecordRing`, but places are bytes: length and payload may each continue at the beginning of the ring.
 
     def __init__(self, shared: Shared) -> None:
         self._words, self._data = shared.words, shared.part("journal")

@@ -10,7 +10,7 @@ from antiphon.runtime import paths, resources
 SHOWN = 8
 
 
-def located(text: str, error: type[AntiphonError] = FileError) -> str:
+def locate_asset(text: str, error: type[AntiphonError] = FileError) -> str:
     """The path of a file parameter's value.
 
     Args:
@@ -30,23 +30,23 @@ def _found(text: str, error: type[AntiphonError]) -> Path:
     return built_in if not own.exists() and built_in.exists() else own
 
 
-def checked(text: str) -> str:
+def check_name(text: str) -> str:
     """Returns a name sent over the network. Raises RequestError, which lists the library, where there is no file."""
     if not text:
         return text
     if not _found(text, RequestError).exists():
-        raise RequestError(f"the library holds no {text!r}; it holds: {listed()}")
+        raise RequestError(f"the library holds no {text!r}; it holds: {list_names()}")
     return text
 
 
 def there(text: str) -> str:
     """Returns a parameter's earlier value, a name or an absolute path. Raises RequestError when its file is gone."""
-    if text and not Path(located(text, RequestError)).exists():
+    if text and not Path(locate_asset(text, RequestError)).exists():
         raise RequestError(f"the file {text!r} no longer exists")
     return text
 
 
-def named(text: str) -> str | None:
+def name_asset(text: str) -> str | None:
     """The library's name for an absolute path; None for a file outside it. Other values are returned unchanged."""
     path = Path(text)
     if not text or not path.is_absolute():
@@ -55,7 +55,7 @@ def named(text: str) -> str | None:
     return path.name if paths.same(path, inside) else None
 
 
-def listed() -> str:
+def list_names() -> str:
     """The first `SHOWN` names in the library as a phrase, with the number of the others; "nothing" when empty."""
     try:
         names = sorted(p.name for p in paths.library().iterdir() if not p.name.startswith("."))

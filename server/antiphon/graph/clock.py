@@ -68,6 +68,11 @@ class TempoMap:
         step: The step that is swung, in beats.
     """
 
+    # Goal: beat and sample are functions of each other, without an error that grows from block to block.
+    # Plan: in a ramp the tempo is linear in beats, d(beat)/d(minute) = bpm + slope * beats, so that beats are an
+    # exponential of time and time a logarithm of beats. `expm1` and `log1p` keep what a short time or a small slope
+    # would lose beside 1.
+    # Warning: a change of tempo begins a new segment at its sample (`_rebase`); nothing asks for what lies before it.
     rate: int
     bpm: float = 120.0
     sample: int = 0

@@ -13,7 +13,7 @@ from antiphon.contract.params import Value
 from antiphon.contract.processor import Processor
 from antiphon.contract.runner import ProcessorRunner
 from antiphon.errors import NodeError, sentence
-from antiphon.graph.asset_names import located
+from antiphon.graph.asset_names import locate_asset
 from antiphon.graph.graph import Graph, NodeSpec, check, order
 from antiphon.graph.node_host import NodeHost, Unprepared
 from antiphon.graph.plan import Plan
@@ -159,7 +159,7 @@ def _host(
         processor = make(info.type)
         for key, value in checked.items():
             if key in processor.settings:
-                processor.settings[key] = located(str(value)) if cells[key].kind == "file" else value
+                processor.settings[key] = locate_asset(str(value)) if cells[key].kind == "file" else value
         processor = adapt(processor, spec)  # the rate it needs may be that of a file among its settings
         processor.node = number
         feedback = spec.block if cyclic and processor.compensates else 0

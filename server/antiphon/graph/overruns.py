@@ -25,7 +25,7 @@ class _ThreadWatch:
         self._at = self._ran = self._waited = 0
 
     def own(self, wall_ns: int) -> int:
-        """Of the last `wall_ns`, what a node computed or slept, ns; 0 where the last reading is not recent."""
+        """Time of the last `wall_ns` that a node computed or slept, ns; 0 where the last reading is not recent."""
         now = time.perf_counter_ns()
         ran, waited = thread_clocks()
         passed, self._at = now - self._at, now

@@ -157,7 +157,7 @@ def hint(path: Path) -> str:
     return _text(_top(_head(path)), "hint", LINE)
 
 
-def listed(text: str) -> bool:
+def is_listed(text: str) -> bool:
     """Whether lists show a file. An invalid one is listed, so that loading it reports what is wrong."""
     return _top(text).get(LISTED) is not False
 

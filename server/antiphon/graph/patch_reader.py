@@ -69,7 +69,7 @@ class PatchReader:
         return name
 
     def hint(self, data: Mapping[str, Any]) -> str:
-        """What to do first, one line; "" without."""
+        """The patch's hint, one line on what to do first; "" without one."""
         return self._line(data, "hint", patch_list.LINE)
 
     def group(self, data: Mapping[str, Any]) -> str:

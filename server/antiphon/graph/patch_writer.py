@@ -99,7 +99,7 @@ def _by_names(patch: Patch, catalog: Catalog) -> Patch:
 
 
 def _name(key: str, text: str) -> str:
-    name = asset_names.named(text)
+    name = asset_names.name_asset(text)
     if name is None:
         raise PatchError(
             f"{key} plays {text}, which is not in the library: a saved patch names files of the library alone. Copy it "

@@ -94,7 +94,7 @@ class Plan:
         spec: Rate, block size and channels.
         graph: The graph.
         hosts: Hosts by node number.
-        latency: Of the whole graph, frames.
+        latency: Latency of the whole graph, frames.
         input: Input buffer, float32 `[channels, block]`.
         output: Output buffer of the same shape.
         steps: The nodes' parts in running order.

@@ -18,7 +18,7 @@ import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.errors import FileError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.io.draft_file import DraftFile, unwritable
 from antiphon.runtime.sound_formats import FORMATS, SHOWN_SUFFIXES, Format
 
@@ -50,7 +50,7 @@ def format_of(path: str | os.PathLike[str]) -> Format:
     """
     file_format = FORMATS.get(Path(path).suffix.lower())
     if file_format is None:
-        raise FileError(f"cannot write {shown(path)}: its name must end in {SHOWN_SUFFIXES}")
+        raise FileError(f"cannot write {path_text(path)}: its name must end in {SHOWN_SUFFIXES}")
     return file_format
 
 
@@ -90,7 +90,7 @@ class AudioWriter:
     """
 
     def __init__(self, path: str | os.PathLike[str], rate: int, channels: int, like: str = "", to: int = 0) -> None:
-        self.path, self.name = path, shown(path)
+        self.path, self.name = path, path_text(path)
         self.frames = 0
         self.clipped = 0
         self.peak = 1.0

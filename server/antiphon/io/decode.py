@@ -86,7 +86,7 @@ class Decoder:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, rate: int | None = None, pipe: int | None = None) -> None:
-        self.name = shown(path)
+        self.name = path_text(path)
         self._stall = STALL if pipe is None else PIPE_STALL
         self._process: DecodingProcess | None = None
         fd = _opened(path, self.name) if pipe is None else os.dup(pipe)
@@ -223,7 +223,7 @@ def _refusal(name: str, reason: str) -> FileError:
     return FileError(f"cannot read {name}: {reason}")
 
 
-def shown(path: str | os.PathLike[str]) -> str:
+def path_text(path: str | os.PathLike[str]) -> str:
     """Formats a path for a message: one line of printable text.
 
     Args:

@@ -99,7 +99,7 @@ class DecodeZygote:
 
     @property
     def pid(self) -> int | None:
-        """Of the zygote; None while there is none."""
+        """Process id of the zygote; None while there is none."""
         return None if self._process is None else self._process.pid
 
     def begin(self, fd: int, rate: int) -> DecodingProcess:

@@ -18,7 +18,7 @@ def unwritable(name: str, error: OSError | ValueError, within: bool = False) -> 
     """The sentence for a file that cannot be written.
 
     Args:
-        name: Of the file, as one line of text.
+        name: Name of the file, as one line of text.
         error: What the system says; `ValueError` where it takes no such name.
         within: Whether its folder is there.
 

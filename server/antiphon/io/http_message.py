@@ -78,7 +78,7 @@ class HttpRequest:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a handler answers.
+    """Answer of a handler: status, headers, body.
 
     Attributes:
         status: Of HTTP, up to 599.

@@ -45,7 +45,7 @@ class MidiControlChange:
     Attributes:
         at: In beats from the beginning.
         kind: "control", "bend" or "program".
-        number: Of the controller or the program, 0 to 127.
+        number: Number of the controller or the program, 0 to 127.
         value: 0 to 1, or -1 to 1 for a bend; 0 for a program.
         channel: 1 to 16.
     """

@@ -25,11 +25,11 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is asked for.
+    """A request for a job.
 
     Attributes:
         command: "run" (a plugin), "render" (a patch) or "live" (a live set).
-        name: Of the plugin, the patch or the set.
+        name: Name of the plugin, the patch or the set.
         file: The identifier of what it works on, a file or a job with a result; "" for what plays by itself.
         suffix: Ending of the result's name: ".wav".
         params: What was given of the plugin's parameters, as the client gave it.

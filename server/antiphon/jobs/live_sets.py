@@ -34,7 +34,7 @@ class LiveSet:
     """A live script.
 
     Attributes:
-        name: Of its file, without the suffix.
+        name: Name of its file, without the suffix.
         line: What it says of itself, one paragraph.
         bars: How long it is meant to be, by its description.
         own: Whether it is the performer's, not one that ships with Antiphon.

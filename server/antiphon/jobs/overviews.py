@@ -28,7 +28,7 @@ class Overviews:
         """An overview, made where there is none yet.
 
         Args:
-            key: Of the file.
+            key: Key of the file.
             path: The file.
 
         Returns:

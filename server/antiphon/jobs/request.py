@@ -200,7 +200,7 @@ def _typed(param: Param, value: object, path_of: Callable[[str], Path]) -> str:
                 return str(path_of(value["file"]))
             if not isinstance(value, str):
                 raise ParamError(f'{param.name} takes a name in the library, or {{"file": ID}}')
-            return asset_names.located(asset_names.checked(value), WireError)
+            return asset_names.locate_asset(asset_names.check_name(value), WireError)
         case "trigger":
             if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value <= MOST_TRIGGER:
                 raise ParamError(f"{param.name} takes the seconds at which it fires, 0 or more")

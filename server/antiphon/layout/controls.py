@@ -62,7 +62,7 @@ class Page:
         name: The heading.
         controls: They; none for a keyboard.
         keys: Notes, for a page that is a keyboard.
-        colour: Of its controls and its tab, as "#rrggbb".
+        colour: Colour of its controls and its tab, as "#rrggbb".
     """
 
     name: str

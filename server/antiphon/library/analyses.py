@@ -51,7 +51,7 @@ def analyse_file(
 
     Args:
         path: The file.
-        names: Of the analyses.
+        names: Names of the analyses.
         progress: Called after each block with the seconds that are done.
 
     Returns:
@@ -104,7 +104,7 @@ class AnalysisFeed:
         name: The analysis's name, for messages.
         analysis: It.
         rate: Frames per second of the sound.
-        channels: Of the sound.
+        channels: Channels of the sound.
 
     Attributes:
         faulty: Whether the reason is a fault of the analysis, not of the sound.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from antiphon.errors import FileError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.analyses import AnalysisResult, analyse_file, analyses
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.scanning import Progress
@@ -30,13 +30,13 @@ CLAIMS = "library.claims"
 
 @dataclass(slots=True)
 class AnalysisCounts:
-    """What was done, in sounds.
+    """Counts of sounds by what was done with them.
 
     Attributes:
         analysed: New results.
         known: Those that had them.
         shared: Those that another process analysed meanwhile.
-        seconds: Of what was analysed.
+        seconds: Seconds of what was analysed.
         problems: By path a sentence, of those that could not be read and of analyses without a result.
     """
 
@@ -83,7 +83,7 @@ def analyse(
 
     Args:
         catalogue: Where they are, and where the results go.
-        names: Of the analyses.
+        names: Names of the analyses.
         places: Files and folders that have been added; none for all there is.
         progress: Called several times a second with seconds of sound.
         again: Also what has its results.
@@ -151,7 +151,7 @@ class _Sharing:
                         item, future = waiting.popleft()
                         while not future.done():
                             partial = done + item.done + sum(other.done for other, _ in waiting)
-                            progress(round(partial), round(total), shown(os.fsdecode(os.path.basename(item.path))))
+                            progress(round(partial), round(total), path_text(os.fsdecode(os.path.basename(item.path))))
                             wait([future], REDRAW)
                         _take(self.catalogue, item, future, self.counts)
                         self.claims.give_back(item.number)
@@ -183,7 +183,7 @@ class _Sharing:
 
 def _take(catalogue: Catalogue, item: _Work, future: Future[dict[str, AnalysisResult]], counts: AnalysisCounts) -> None:
     """Writes the results of a sound, or notes why there are none."""
-    name = shown(os.fsdecode(item.path))
+    name = path_text(os.fsdecode(item.path))
     try:
         results = future.result()
     except FileError as error:

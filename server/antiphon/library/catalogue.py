@@ -18,7 +18,7 @@ from antiphon.library.records import (
     json_of,
     words_of,
 )
-from antiphon.library.schema import FILE, explained, open_database, transaction
+from antiphon.library.schema import FILE, explain_errors, open_database, transaction
 from antiphon.library.taste_tables import TasteTables
 
 _ROWS = """SELECT f.path, s.duration, s.rate, s.channels, f.tags, f.problem, f.missing, s.id
@@ -65,7 +65,7 @@ class Catalogue:
         Returns:
             By path; None for one that was missing since.
         """
-        with explained(self.path):
+        with explain_errors(self.path):
             rows = self._base.execute("SELECT path, size, mtime, missing FROM files")
             return {path: None if missing else FileState(size, mtime) for path, size, mtime, missing in rows}
 
@@ -75,11 +75,11 @@ class Catalogue:
         Returns:
             Their digests.
         """
-        with explained(self.path):
+        with explain_errors(self.path):
             return frozenset(d for (d,) in self._base.execute("SELECT digest FROM files WHERE sound IS NOT NULL"))
 
     def sound_of(self, digest: str) -> tuple[SoundIdentity, dict[str, str]]:
-        """What good files with these bytes hold.
+        """Sound that the good files with these bytes hold.
 
         Args:
             digest: One of `digests`.
@@ -87,7 +87,7 @@ class Catalogue:
         Returns:
             Their sound, and their tags by name.
         """
-        with explained(self.path):
+        with explain_errors(self.path):
             row = self._base.execute(
                 "SELECT s.digest, s.duration, s.rate, s.channels, f.tags FROM files f JOIN sounds s ON s.id = f.sound "
                 "WHERE f.digest = ?", (digest,),
@@ -100,7 +100,7 @@ class Catalogue:
         Args:
             entry: The row.
         """
-        with explained(self.path), transaction(self._base):
+        with explain_errors(self.path), transaction(self._base):
             sound = None if entry.sound is None else self._sound_id(entry.sound)
             previous = self._base.execute("SELECT sound FROM files WHERE path = ?", (entry.path,)).fetchone()
             self._base.execute(
@@ -119,10 +119,10 @@ class Catalogue:
         """Notes that files are gone, or there again.
 
         Args:
-            paths: Of the files.
+            paths: Paths of the files.
             missing: Whether they are gone.
         """
-        with explained(self.path), transaction(self._base):
+        with explain_errors(self.path), transaction(self._base):
             rows = [(int(missing), path) for path in paths]
             self._base.executemany("UPDATE files SET missing = ? WHERE path = ?", rows)
 
@@ -130,12 +130,12 @@ class Catalogue:
         """Removes rows, and the results of sounds without any other file.
 
         Args:
-            paths: Of the files.
+            paths: Paths of the files.
 
         Returns:
             How many rows there were.
         """
-        with explained(self.path), transaction(self._base):
+        with explain_errors(self.path), transaction(self._base):
             rows = [(path,) for path in paths]
             count = self._base.executemany("DELETE FROM files WHERE path = ?", rows).rowcount
             self._drop_unused()
@@ -147,7 +147,7 @@ class Catalogue:
         Returns:
             Of each its sound's digest, its path, its seconds, and the version of each analysis that it has.
         """
-        with explained(self.path):
+        with explain_errors(self.path):
             files = self._base.execute(
                 "SELECT s.id, s.digest, f.path, s.duration FROM files f JOIN sounds s ON s.id = f.sound "
                 "WHERE f.missing = 0 ORDER BY f.path"
@@ -166,7 +166,7 @@ class Catalogue:
         Returns:
             By analysis its version.
         """
-        with explained(self.path):
+        with explain_errors(self.path):
             rows = self._base.execute(
                 "SELECT analysis, version FROM results WHERE sound = (SELECT id FROM sounds WHERE digest = ?)",
                 (digest,),
@@ -185,7 +185,7 @@ class Catalogue:
         """
         within, variants = folder.rstrip(b"/") + b"/", f"{analysis} "
         found: dict[bytes, FolderSound] = {}
-        with explained(self.path):
+        with explain_errors(self.path):
             rows = self._base.execute(
                 "SELECT f.path, f.problem, s.digest, r.analysis, r.version, r.data, r.problem FROM files f "
                 "LEFT JOIN sounds s ON s.id = f.sound LEFT JOIN results r ON r.sound = s.id "
@@ -207,7 +207,7 @@ class Catalogue:
             results: By analysis its version, its values or None, and why it has none. Of values that are bytes, there
                 may be one, which are the sound's landmarks.
         """
-        with explained(self.path), transaction(self._base):
+        with explain_errors(self.path), transaction(self._base):
             row = self._base.execute("SELECT id FROM sounds WHERE digest = ?", (digest,)).fetchone()
             for name, (version, values, problem) in results.items() if row is not None else ():
                 plain = {key: value for key, value in (values or {}).items() if not isinstance(value, bytes)}
@@ -227,7 +227,7 @@ class Catalogue:
         Returns:
             Their serial numbers; a number is never used again.
         """
-        with explained(self.path):
+        with explain_errors(self.path):
             return frozenset(serial for (serial,) in self._base.execute("SELECT serial FROM landmarks"))
 
     def landmarks(self, serials: Collection[int]) -> Iterator[tuple[int, bytes]]:
@@ -240,7 +240,7 @@ class Catalogue:
             Number and packed landmarks, one after the other.
         """
         for serial in serials:
-            with explained(self.path):
+            with explain_errors(self.path):
                 row = self._base.execute("SELECT data FROM landmarks WHERE serial = ?", (serial,)).fetchone()
             if row is not None:
                 yield serial, row[0]
@@ -254,7 +254,7 @@ class Catalogue:
         Returns:
             The sound's number, 0 for none, and the paths of its files that are there.
         """
-        with explained(self.path):
+        with explain_errors(self.path):
             rows = self._base.execute(
                 "SELECT l.sound, f.path FROM landmarks l JOIN files f ON f.sound = l.sound "
                 "WHERE l.serial = ? AND f.missing = 0 ORDER BY f.path", (serial,),
@@ -270,7 +270,7 @@ class Catalogue:
         Returns:
             Their paths, in order.
         """
-        with explained(self.path):
+        with explain_errors(self.path):
             return [p for (p,) in self._base.execute("SELECT path FROM files WHERE sound = ? ORDER BY path", (sound,))]
 
     def rows(
@@ -295,7 +295,7 @@ class Catalogue:
             within = path.rstrip(b"/") + b"/"
             conditions.append("(f.path = ? OR substr(f.path, 1, ?) = ?)")
             given += [path, len(within), within]
-        with explained(self.path):
+        with explain_errors(self.path):
             found = self._base.execute(f"{_ROWS} WHERE {' AND '.join(conditions)} ORDER BY f.path", given).fetchall()
             for where, duration, rate, channels, tags, problem, missing, sound in found:
                 results = self._results(sound, only)

@@ -24,7 +24,7 @@ def begins(duration: float, values: Mapping[str, Any]) -> float:
     """Where an excerpt begins: at the first chorus, else a third into it.
 
     Args:
-        duration: Of the sound, seconds.
+        duration: Duration of the sound, seconds.
         values: What analyses found, by quantity.
 
     Returns:

@@ -10,7 +10,7 @@ import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.errors import FileError
-from antiphon.io.decode import AudioInfo, Decoder, shown
+from antiphon.io.decode import AudioInfo, Decoder, path_text
 from antiphon.library.records import FileEntry, FileState, SoundIdentity
 from antiphon.runtime.paths import open_ordinary, why
 from antiphon.runtime.shortening import shorten
@@ -50,7 +50,7 @@ class SoundDigest:
         self._hashed.update(np.ascontiguousarray(block.T).data)
 
     def identity(self) -> SoundIdentity | None:
-        """Of all blocks; None where there is no sound in them."""
+        """Digest of all blocks; None where there is no sound in them."""
         info = self._info
         if self._frames == 0:
             return None
@@ -63,7 +63,7 @@ def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
     Args:
         path: The file.
         state: Its size and time.
-        digest: Of its bytes.
+        digest: Digest of its bytes.
 
     Returns:
         Its row; of a bad file one that says why.
@@ -77,11 +77,11 @@ def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
         return FileEntry(path, state, digest, None, problem=shorten(str(error), LONGEST_REASON))
     sound = whole.identity()
     if sound is None:
-        return FileEntry(path, state, digest, None, problem=f"{shown(os.fsdecode(path))} holds no sound")
+        return FileEntry(path, state, digest, None, problem=f"{path_text(os.fsdecode(path))} holds no sound")
     return FileEntry(path, state, digest, sound, dict(decoder.info.tags))
 
 
 def unreadable(path: bytes, state: FileState, error: OSError) -> FileEntry:
     """The row of a file that the operating system does not give."""
-    reason = f"cannot read {shorten(shown(os.fsdecode(path)), 120)}: {why(error)}"
+    reason = f"cannot read {shorten(path_text(os.fsdecode(path)), 120)}: {why(error)}"
     return FileEntry(path, state, "", None, problem=reason)

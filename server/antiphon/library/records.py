@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.kinds import QUANTITIES, findings
 
 SUMMARY = (*QUANTITIES, "loudness")
@@ -21,7 +21,7 @@ class FileState:
 
     Attributes:
         size: Bytes.
-        mtime: Of its last change, in nanoseconds since 1970.
+        mtime: Mtime of its last change, in nanoseconds since 1970.
     """
 
     size: int
@@ -33,7 +33,7 @@ class SoundIdentity:
     """What is heard of a file, whatever its name and its tags.
 
     Attributes:
-        digest: Of its decoded samples and their rate.
+        digest: Digest of its decoded samples and their rate.
         duration: Seconds.
         rate: Frames per second.
         channels: Their number.
@@ -116,7 +116,7 @@ class CatalogueRow:
         tags = {name: self.tags.get(name) for name in ("title", "artist", "album", "genre")}
         found = {**findings(self.duration, values), "loudness": values.get("loudness")}
         wrong = {"problem": self.problem or None, "missing": self.missing}
-        return {"path": shown(os.fsdecode(self.path)), "duration": self.duration, **tags, **found, **wrong}
+        return {"path": path_text(os.fsdecode(self.path)), "duration": self.duration, **tags, **found, **wrong}
 
     def full(self) -> dict[str, Any]:
         """All of it: the summary, rate, channels, tags, and each analysis with its version."""
@@ -130,7 +130,7 @@ class CatalogueRow:
 
 def words_of(path: bytes, tags: Mapping[str, str]) -> str:
     """The text that a search looks in: path and tags, without regard to case."""
-    return "\n".join([shown(os.fsdecode(path)), *tags.values()]).casefold()
+    return "\n".join([path_text(os.fsdecode(path)), *tags.values()]).casefold()
 
 
 def json_of(value: Any) -> str:

@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from antiphon.errors import FileError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identity import digest_of, read_entry, unreadable
 from antiphon.library.records import SUMMARY, FileEntry, FileState
@@ -30,7 +30,7 @@ Progress = Callable[[int, int, str], None]
 
 @dataclass(slots=True)
 class ScanCounts:
-    """What a scan did, in files.
+    """Counts of files by what a scan did with them.
 
     Attributes:
         added: New ones.
@@ -153,7 +153,7 @@ def _read_one(path: bytes, state: FileState, taken: _Taken) -> FileEntry:
 
 
 def _name(path: bytes) -> str:
-    return shown(os.fsdecode(os.path.basename(path)))
+    return path_text(os.fsdecode(os.path.basename(path)))
 
 
 def _files(place: Path, counts: ScanCounts) -> Iterator[tuple[bytes, FileState]]:
@@ -162,7 +162,7 @@ def _files(place: Path, counts: ScanCounts) -> Iterator[tuple[bytes, FileState]]
         found = os.stat(place)
     except (OSError, ValueError) as error:
         reason = why(error) if isinstance(error, OSError) else "its name holds a zero byte"
-        name = shorten(shown(place), 120)
+        name = shorten(path_text(place), 120)
         raise FileError(
             f"cannot look at {name}: {reason}; is its disk connected? What the library has of it is kept"
         ) from None
@@ -173,7 +173,7 @@ def _files(place: Path, counts: ScanCounts) -> Iterator[tuple[bytes, FileState]]
         try:
             state = os.stat(path)
         except OSError as error:
-            counts.problems.append(f"cannot look at {shorten(shown(os.fsdecode(path)), 120)}: {why(error)}")
+            counts.problems.append(f"cannot look at {shorten(path_text(os.fsdecode(path)), 120)}: {why(error)}")
             continue
         if stat.S_ISREG(state.st_mode):
             yield path, FileState(state.st_size, state.st_mtime_ns)
@@ -183,7 +183,7 @@ def _walk(folder: bytes, counts: ScanCounts) -> Iterable[bytes]:
     endings = tuple(ending.encode() for ending in READ_SUFFIXES)
 
     def failed(error: OSError) -> None:
-        name = shorten(shown(os.fsdecode(error.filename)), 120)
+        name = shorten(path_text(os.fsdecode(error.filename)), 120)
         counts.problems.append(f"cannot look into {name}: {why(error)}; what the library has of it is kept")
 
     for place, folders, names in os.walk(folder, onerror=failed):

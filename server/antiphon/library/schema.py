@@ -63,7 +63,7 @@ def open_database(root: Path) -> sqlite3.Connection:
         FileError: The folder cannot be made, or the file is damaged, in use, or of another version.
     """
     path = make_folder(root) / FILE
-    with explained(path):
+    with explain_errors(path):
         base = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
         try:
             base.execute("PRAGMA journal_mode=WAL")
@@ -110,7 +110,7 @@ def transaction(base: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
+def explain_errors(path: Path) -> Iterator[None]:
     """`FileError`, one sentence, for what sqlite says of the database at `path`."""
     try:
         yield

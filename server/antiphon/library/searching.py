@@ -51,7 +51,7 @@ class LabelSearch:
         return min(best[label] for label in self._labels) if best.keys() >= set(self._labels) else None
 
 
-def shared(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+def shared_traits(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
     """What two summaries have in common, in words: "124 bpm", "A minor", "loop"."""
     found = []
     if one["tempo"] and other["tempo"] and abs(other["tempo"] / one["tempo"] - 1.0) <= NEAR_TEMPO:

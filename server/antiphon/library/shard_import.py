@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.errors import FileError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.analyses import AnalysisResult
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.identity import digest_of
@@ -35,7 +35,7 @@ MANIFEST = "manifest.json"
 
 @dataclass(slots=True)
 class ImportCounts:
-    """What was done, in sounds.
+    """Counts of sounds by what was done with them.
 
     Attributes:
         added: Their file is there with the same bytes; it is in the catalogue now, with its results.
@@ -100,7 +100,7 @@ def _entry(place: Path, row: Mapping[str, Any], sound: SoundIdentity, counts: Im
     """The file's row; None where it is not there, or is another one."""
     whole = os.path.normpath(place / row["path"])
     if not whole.startswith(os.path.join(place, "")):
-        raise ValueError(f"its path {shorten(shown(row['path']), 120)} is not below the folder")
+        raise ValueError(f"its path {shorten(path_text(row['path']), 120)} is not below the folder")
     path = os.fsencode(whole)
     try:
         state = os.stat(path)
@@ -110,10 +110,10 @@ def _entry(place: Path, row: Mapping[str, Any], sound: SoundIdentity, counts: Im
     except FileNotFoundError:
         return None
     except OSError as error:
-        counts.problems.append(f"cannot read {shorten(shown(whole), 120)}: {why(error)}")
+        counts.problems.append(f"cannot read {shorten(path_text(whole), 120)}: {why(error)}")
         return None
     if digest != row["digest"]:
-        counts.problems.append(f"{shorten(shown(whole), 120)} has changed since it was analysed")
+        counts.problems.append(f"{shorten(path_text(whole), 120)} has changed since it was analysed")
         return None
     return FileEntry(path, FileState(state.st_size, state.st_mtime_ns), digest, sound, dict(row["tags"]))
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.library.kinds import findings
-from antiphon.library.schema import explained, transaction
+from antiphon.library.schema import explain_errors, transaction
 from antiphon.library.similarity import QUANTITY
 
 KINDS = ("like", "dislike", "skip", "play")
@@ -69,12 +69,12 @@ class TasteTables:
 
     def stamp(self) -> tuple[float, ...]:
         """Changes whenever `tracks`, `companions` or `places` would give something else."""
-        with explained(self._path):
+        with explain_errors(self._path):
             return tuple(self._base.execute(_STAMP).fetchone())
 
     def tracks(self) -> list[TrackRow]:
         """The sounds that are there, each once, in order of their numbers."""
-        with explained(self._path):
+        with explain_errors(self._path):
             rows = self._base.execute(_TRACKS).fetchall()
         found: dict[int, TrackRow] = {}
         for sound, path, tags, duration, vector in rows:
@@ -86,7 +86,7 @@ class TasteTables:
     def samples(self) -> frozenset[int]:
         """The sounds that are loops or one-shots, or that only the plugin `loops` has analysed: its folders."""
         found = set()
-        with explained(self._path):
+        with explain_errors(self._path):
             for sound, duration, data, others in self._base.execute(_SAMPLES):
                 names = ("loop_confidence", "loop_ending", "no_loop")
                 values = {name: value for name, value in zip(names, json.loads(data), strict=True) if value is not None}
@@ -96,13 +96,13 @@ class TasteTables:
 
     def sounds_without_vector(self) -> frozenset[int]:
         """The sounds that were analysed for a vector and have none: they are silent, or too short."""
-        with explained(self._path):
+        with explain_errors(self._path):
             found = self._base.execute(f"SELECT sound FROM results WHERE json_type(data, '$.\"{QUANTITY}\"') = 'null'")
             return frozenset(sound for (sound,) in found)
 
     def sound_of_file(self, path: bytes) -> int | None:
         """The sound of a good file; None where there is none."""
-        with explained(self._path):
+        with explain_errors(self._path):
             row = self._base.execute("SELECT sound FROM files WHERE path = ?", (path,)).fetchone()
         return None if row is None else row[0]
 
@@ -110,7 +110,7 @@ class TasteTables:
         """A file that holds a sound and is there; None where there is none."""
         if not 0 <= sound < 2**63:
             return None
-        with explained(self._path):
+        with explain_errors(self._path):
             row = self._base.execute(
                 "SELECT path FROM files WHERE sound = ? AND missing = 0 ORDER BY path LIMIT 1", (sound,)
             ).fetchone()
@@ -119,40 +119,40 @@ class TasteTables:
     def put_signals(self, signals: Iterable[tuple[int, str]], now: float | None = None) -> None:
         """Adds signals (sound, kind), in order."""
         when = time.time() if now is None else now
-        with explained(self._path), transaction(self._base):
+        with explain_errors(self._path), transaction(self._base):
             rows = [(sound, kind, when) for sound, kind in signals]
             self._base.executemany("INSERT INTO signals (sound, kind, time) VALUES (?, ?, ?)", rows)
             self._base.execute("DELETE FROM signals WHERE id <= (SELECT max(id) FROM signals) - ?", (MOST_SIGNALS,))
 
     def signals(self) -> list[Signal]:
         """All signals, the oldest first."""
-        with explained(self._path):
+        with explain_errors(self._path):
             return [Signal(*row) for row in self._base.execute("SELECT sound, kind, time FROM signals ORDER BY id")]
 
     def forget_signals(self) -> int:
         """Removes all signals; returns how many there were."""
-        with explained(self._path), transaction(self._base):
+        with explain_errors(self._path), transaction(self._base):
             return self._base.execute("DELETE FROM signals").rowcount
 
     def companions(self) -> list[tuple[int, int, float]]:
         """(sound, other, weight) of sounds that are played together, each pair in both directions."""
-        with explained(self._path):
+        with explain_errors(self._path):
             return self._base.execute("SELECT sound, other, weight FROM companions").fetchall()
 
     def put_companions(self, rows: Iterable[tuple[int, int, float]]) -> None:
         """Replaces all companions."""
-        with explained(self._path), transaction(self._base):
+        with explain_errors(self._path), transaction(self._base):
             self._base.execute("DELETE FROM companions")
             self._base.executemany("INSERT INTO companions VALUES (?, ?, ?)", rows)
 
     def places(self) -> dict[int, tuple[float, float]]:
         """By sound where it is on the map."""
-        with explained(self._path):
+        with explain_errors(self._path):
             return {sound: (x, y) for sound, x, y in self._base.execute("SELECT sound, x, y FROM places")}
 
     def put_places(self, places: Mapping[int, tuple[float, float]], *, all_anew: bool) -> None:
         """Writes places; with `all_anew` in place of all there are. Sounds forgotten meanwhile are left out."""
-        with explained(self._path), transaction(self._base):
+        with explain_errors(self._path), transaction(self._base):
             if all_anew:
                 self._base.execute("DELETE FROM places")
             self._base.executemany(

@@ -25,11 +25,11 @@ def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptErro
     Returns:
         File, line and sentence.
     """
-    return located(script.path, error, line)
+    return fault_in_script(script.path, error, line)
 
 
-def located(path: str, error: BaseException, line: int = 0) -> ScriptError:
-    """As `fault`, by the path of the script."""
+def fault_in_script(path: str, error: BaseException, line: int = 0) -> ScriptError:
+    """As `fault`, with the place given by the path of the script."""
     if isinstance(error, ScriptError):
         return error
     name = os.path.basename(path) or path

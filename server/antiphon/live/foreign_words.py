@@ -11,7 +11,7 @@ from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.vocabulary import LiveNode
-from antiphon.runtime.suggestion import listed, meant
+from antiphon.runtime.suggestion import list_names, meant
 
 _IN_A_NOTE = (
     "accelerate", "attack", "begin", "coarse", "crush", "cut", "end", "gain", "hpf", "legato", "length", "lpf", "n",
@@ -54,7 +54,7 @@ def of_attribute(error: AttributeError) -> str:
         if name in _IN_A_NOTE or name == "sound":
             value = "s" if name == "sound" else name
             return f"a pattern has no word {name}: values of its notes are given by set, as in .set({value}=…)"
-        return f"a pattern has no word {name}; {_suggested(name, known) or 'it has ' + listed(known)}"
+        return f"a pattern has no word {name}; {_suggested(name, known) or 'it has ' + list_names(known)}"
     return ""
 
 

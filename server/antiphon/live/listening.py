@@ -46,7 +46,7 @@ def on_note(node: str, *, on: str = "", name: str = "") -> Callable[[NoteBody], 
     Args:
         node: The node that emits, as `hum`.
         on: The node that it plays where it names none.
-        name: Of the loop, in place of the function's.
+        name: Name of the loop, in place of the function's.
     """
     cue = f"{node_name(node)}{NOTE}"
     _listen(node)
@@ -69,7 +69,7 @@ def on_level(node: str, above: float, *, on: str = "", name: str = "") -> Callab
         node: The node; `in` and `out` are the server's own.
         above: dBFS, of the mean (RMS), -120 to 0.
         on: The node that it plays where it names none.
-        name: Of the loop, in place of the function's.
+        name: Name of the loop, in place of the function's.
     """
     if isinstance(above, bool) or not isinstance(above, int | float) or not -120 <= above <= 0:
         raise UsageError(f"above takes -120 to 0 dB, not {str(above)[:40]!r}")

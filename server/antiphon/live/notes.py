@@ -21,18 +21,18 @@ OWN = ("note", "velocity", "legato", "length", "channel")
 _SHORTEST = Fraction(1, 1000)
 
 
-def sent(
+def to_commands(
     values: Mapping[str, Any], beat: Fraction, length: Fraction, on: str, source: str, line: int, places: Places = ()
 ) -> LiveEvent | LiveNote:
-    """What is sent for an event.
+    """Commands that an event is sent as.
 
     Args:
         values: Its names and values.
         beat: Where it begins.
-        length: Of the event, in beats.
+        length: Length of the event, in beats.
         on: The node; "" for every node that takes notes, or `SAMPLER` for what only a sampler plays.
         source: The track's or loop's name.
-        line: Of the script.
+        line: Line of the script.
         places: Where in the script it comes from.
 
     Returns:

@@ -16,7 +16,7 @@ from antiphon.errors import UsageError
 from antiphon.graph.clock import TempoMap
 from antiphon.live.faults import fault
 from antiphon.live.loop_state import LoopState
-from antiphon.live.notes import sent
+from antiphon.live.notes import to_commands
 from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.places import mark
 from antiphon.live.patterns.spans import exact
@@ -85,7 +85,7 @@ class Performance:
 
         Args:
             script: What is played.
-            tempo: Of the patch, before the script sets one.
+            tempo: Tempo of the patch, before the script sets one.
             at: The beat that it begins at: tracks are where they would be then, loops begin there.
             report: Takes what fails, after which the rest plays on: a loop by the version of it that last came to
                 the end of a pass, from the next bar on, a track by the one that it replaced; what has neither ends.
@@ -185,7 +185,7 @@ class Performance:
         heapq.heappush(self._items, (event.beat, rank, self._count, event))
 
     def seconds(self, beats: Fraction) -> float:
-        """How long so many beats from now last."""
+        """Length in seconds of a number of beats from now."""
         first, last = (self._map.sample_at(float(at)) for at in (self._now, self._now + beats))
         return (last - first) / _RATE
 
@@ -292,7 +292,7 @@ class Performance:
             at = event.whole.begin * track.beats
             length = (event.whole.end - event.whole.begin) * track.beats
             if not track.sets:
-                yield sent(event.value, at, length, track.on, track.name, track.line, event.places)
+                yield to_commands(event.value, at, length, track.on, track.name, track.line, event.places)
                 continue
             self._now = at
             for name, value in event.value.items():

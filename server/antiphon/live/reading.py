@@ -7,7 +7,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 
 from antiphon.errors import UsageError
-from antiphon.live.faults import located
+from antiphon.live.faults import fault_in_script
 from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.patterns.places import ScriptPlaces
 from antiphon.live.records import LiveEvent, LiveNote, ScriptError
@@ -51,7 +51,7 @@ def read(path: str, source: str, *, version: int = 0) -> LiveScript:
     """Runs the text of a script once.
 
     Args:
-        path: Of its file, for errors.
+        path: Path of its file, for errors.
         source: Its text.
         version: Number by which events name places in this text; 0 for events without places.
 
@@ -71,7 +71,7 @@ def read(path: str, source: str, *, version: int = 0) -> LiveScript:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise located(path, error) from error
+        raise fault_in_script(path, error) from error
     if not script.tracks and not script.loops:
         name = os.path.basename(path)
         raise ScriptError(f'{name}: the script plays nothing; write track("beat", "bd*4"), or @loop above a function')

@@ -65,7 +65,7 @@ class LiveNote:
 
     @property
     def key(self) -> tuple[str, int, int]:
-        """What ends together: node, channel and number."""
+        """Identity of a note: node, channel and number, which end together."""
         return self.on, self.channel, self.note
 
     def begun(self) -> LiveEvent:

@@ -28,10 +28,10 @@ class LiveTrack:
         name: Its name.
         pattern: What it plays: notes, or values of parameters of `on`.
         on: The node's name; "" for every node that takes notes.
-        beats: Of a cycle.
+        beats: Beats of a cycle.
         sets: Whether the values are those of parameters.
         glide: Whether a parameter moves to the next value over the event's length.
-        line: Of the script.
+        line: Line of the script.
     """
 
     name: str
@@ -52,7 +52,7 @@ class LiveLoop:
         body: The function; a generator yields how long it waits.
         on: The node that it plays where it names none.
         every: Beats of a pass at least; None for as long as its waits.
-        line: Of the script.
+        line: Line of the script.
     """
 
     name: str
@@ -64,12 +64,12 @@ class LiveLoop:
 
 @dataclass(slots=True)
 class LiveScript:
-    """What a script says.
+    """Patterns, loops and settings of a script.
 
     Attributes:
-        path: Of its file, as errors name it.
+        path: Path of its file, as errors name it.
         patch: Name or path of the patch that it plays; "" where it names none.
-        seed: Of chance.
+        seed: Random seed.
         bar: Beats of a bar.
         tracks: By name, in the script's order.
         loops: By name, in the script's order.
@@ -94,7 +94,7 @@ class LiveScript:
 
 
 class Stage(Protocol):
-    """What the words act on.
+    """State that the words of a live script act on.
 
     Attributes:
         script: What the script says so far.
@@ -125,7 +125,7 @@ class Stage(Protocol):
         ...
 
     def seconds(self, beats: Fraction) -> float:
-        """How long so many beats from now last."""
+        """Length in seconds of a number of beats from now."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, TypeVar, overload
 
 from antiphon.errors import UsageError
 from antiphon.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
-from antiphon.live.notes import sent
+from antiphon.live.notes import to_commands
 from antiphon.live.patterns import arguments, queries
 from antiphon.live.patterns.controls import ControlPattern, mini, s
 from antiphon.live.patterns.harmony import chord as chord_notes
@@ -235,7 +235,7 @@ def cue(name: str, value: object = None) -> None:
 
 
 def sync(name: str) -> CueWait:
-    """What a loop yields to wait for a cue.
+    """Yielded by a loop to wait for a cue.
 
     `n = yield sync("drop")` waits for the next cue of that name, or one of this beat, and gives its value.
 
@@ -369,7 +369,7 @@ def _played(values: Any, length: Fraction, on: str, at: Number, places: Places =
         raise UsageError("at takes beats from now, 0 or more")
     node = node_name(on) if on else here.on
     line = line_of(here.script.path)
-    here.send(sent(values, here.beat + later, length, node, here.source, line, places or of_call()), PLAY)
+    here.send(to_commands(values, here.beat + later, length, node, here.source, line, places or of_call()), PLAY)
 
 
 def _send(address: str, args: tuple[Any, ...], rank: int) -> None:

@@ -42,7 +42,7 @@ def kernel(python: Callable[P, R]) -> Kernel[P, R]:
 _compiled: list[object] = []
 
 
-def declared() -> Sequence[Kernel[Any, Any]]:
+def declared_kernels() -> Sequence[Kernel[Any, Any]]:
     """Every kernel of the modules that have been imported."""
     return tuple(_declared)
 

@@ -223,8 +223,8 @@ class Kernel(Generic[P, R]):
         """Sets the addresses of the kernel's machine code. For the compiler.
 
         Args:
-            address: Of the machine code.
-            packed: Of the function that takes the arguments from 64-bit words.
+            address: Address of the machine code.
+            packed: Packed of the function that takes the arguments from 64-bit words.
         """
         self.address, self._packed = address, packed
         proto = ctypes.CFUNCTYPE(_CTYPES[self.returns], *(_CTYPES[kind] for _, kind in self.flat))
@@ -285,7 +285,7 @@ class Kernel(Generic[P, R]):
 
     @property
     def size(self) -> int:
-        """How many 64-bit words the arguments take."""
+        """Number of 64-bit words that the arguments take."""
         return sum(map(words_of, self.types.values()))
 
     def pack(self, args: Sequence[Any], words: memoryview, at: int) -> None:

@@ -51,6 +51,9 @@ def build(
     Raises:
         KernelSyntaxError: A kernel uses something outside the subset of Python.
     """
+    # Plan: each wanted kernel gets a function; lowering it meets calls of others, which join `waiting` as private
+    # functions that LLVM inlines. So a file holds what it needs, and a kernel is lowered once, however
+    # often it is called.
     module = ir.Module("antiphon")
     unit = _Unit(module, named)
     for item in wanted:

@@ -23,7 +23,7 @@ class PackedKernel(Protocol):
 
     @property
     def size(self) -> int:
-        """How many words these are."""
+        """Number of these words."""
 
     def pack(self, args: Sequence[Any], words: memoryview, at: int) -> None:
         """Writes arguments into words from `at` on."""

@@ -19,7 +19,7 @@ _LAST = 0.0005
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """What is rendered behind the end.
+    """Length and rule of what is rendered after the input's end.
 
     Attributes:
         seconds: At most.
@@ -63,7 +63,7 @@ class Decay:
             self._held.append(y[:, end:].copy())
 
 
-def faded(blocks: Iterable[Samples], rate: int, seconds: float) -> Iterator[Samples]:
+def fade_end(blocks: Iterable[Samples], rate: int, seconds: float) -> Iterator[Samples]:
     """Fades the end of a sound out by half a cosine, unless it is below -60 dB by then.
 
     Args:

@@ -72,7 +72,7 @@ def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> No
     Raises:
         UsageError: Two of them are the same file.
     """
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
 
     outs = [(what, path, paths.identity(path)) for what, path in written]
     folders = any(os.path.exists(path) for _, path, _ in outs)
@@ -86,18 +86,20 @@ def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> No
         if existing in known:
             both = f"two of {what}" if known[existing] == what else f"{known[existing]} and {what}"
             advice = mend if mend and what == "OUT" else f"give {what} a name of its own"
-            raise UsageError(f"{both} are the same file, {shown(path)}; {advice}")
+            raise UsageError(f"{both} are the same file, {path_text(path)}; {advice}")
         known[existing] = what
 
 
 def free(written: Iterable[Named], *, force: bool) -> None:
     """Raises UsageError when an output file exists and `--force` is not given."""
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
 
     for what, path in written:
         # a path that is no regular file is refused, with the reason, by the function that writes it
         if not force and os.path.isfile(path):
-            raise UsageError(f"{shown(path)} is there already; give {what} another name, or --force to write over it")
+            raise UsageError(
+                f"{path_text(path)} is there already; give {what} another name, or --force to write over it"
+            )
 
 
 def _inside(folder: str | os.PathLike[str]) -> Iterator[Path]:

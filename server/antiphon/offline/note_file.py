@@ -10,7 +10,7 @@ from antiphon.contract.processor import Event
 from antiphon.errors import FileError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.io import midi_song, midifile
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.io.midi_song import MidiSong, MidiTrack, Times
 from antiphon.io.midifile import SUFFIXES
 from antiphon.session.commands import Bend, Command, Control, NoteOff, NoteOn, ProgramChange, Sample, SetTempo
@@ -62,7 +62,7 @@ def read(path: Path, rate: int) -> Score:
     def frame(beat: float) -> int:
         seconds = times.seconds(beat)
         if seconds > MOST_SECONDS:
-            raise FileError(f"cannot play {shown(path)}: it lasts longer than {MOST_SECONDS / 3600:g} h; cut it")
+            raise FileError(f"cannot play {path_text(path)}: it lasts longer than {MOST_SECONDS / 3600:g} h; cut it")
         return round(seconds * rate)
 
     for track in song.tracks:
@@ -74,7 +74,7 @@ def read(path: Path, rate: int) -> Score:
         for control in track.controls:
             timed.append((frame(control.at), Event(control.kind, 0, control.number, control.value, control.channel)))
     if not any(event.kind == "on" for _, event in timed):
-        raise FileError(f"cannot play {shown(path)}: there are no notes in it")
+        raise FileError(f"cannot play {path_text(path)}: there are no notes in it")
     timed.sort(key=lambda item: (item[0], _ORDER[item[1].kind]))
     end = timed[-1][0]
     changes = [(round(times.seconds(at) * rate), min(MAX_TEMPO, max(MIN_TEMPO, bpm))) for at, bpm in song.tempo]

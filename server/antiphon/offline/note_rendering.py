@@ -44,7 +44,7 @@ def sound(
         frames: Length of the sound.
         rate: Frames per second.
         loaded: The plugins, of `load_plugins`.
-        instrument: Of the synth.
+        instrument: Instrument of the synth.
         channels: 1 or 2.
         block: Frames of a block.
 

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 
 if TYPE_CHECKING:
     from antiphon.io.audiowrite import AudioWriter
@@ -64,7 +64,7 @@ class Written:
             words.append("1 note" if self.notes == 1 else f"{self.notes} notes")
         words += [f"from {self.source}", *self.found]
         parts = f": {', '.join(self.parts)}" if self.parts else ""
-        return f"wrote {shown(self.path)}: {', '.join(words)}{parts}"
+        return f"wrote {path_text(self.path)}: {', '.join(words)}{parts}"
 
 
 def duration(seconds: float) -> str:

@@ -35,7 +35,7 @@ class PlayerRunner:
 
     Attributes:
         spec: Rate, block size and channels.
-        latency: Of the graph, frames.
+        latency: Latency of the graph, frames.
         failures: (node name, reason) of the nodes that have failed; they pass the dry signal, as live.
     """
 

@@ -71,7 +71,7 @@ def replay(
 
     sample = log.first
     with replaying():
-        for x in rebuffered(source, spec.channels, block):
+        for x in rebuffer(source, spec.channels, block):
             end = sample + block
             while waiting and time_of(waiting[0][1]) < end:
                 number, line = waiting.popleft()
@@ -147,7 +147,7 @@ def resumed_player(spec: StreamSpec, line: dict[str, Any], plan: Plan | None) ->
     return player
 
 
-def rebuffered(source: Iterator[Samples], channels: int, block: int) -> Iterator[Samples]:
+def rebuffer(source: Iterator[Samples], channels: int, block: int) -> Iterator[Samples]:
     """Re-blocks sound into `[channels, block]`; an incomplete last block is dropped."""
     pending = np.zeros((channels, 0), np.float32)
     for part in source:

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from antiphon.live.faults import located
+from antiphon.live.faults import fault_in_script
 from antiphon.live.performance import Performance
 from antiphon.live.reading import LARGEST, read
 from antiphon.live.records import LiveEvent, ScriptError, ScriptTooLong
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     except ScriptError as error:
         channel.send({"fault": str(error), "picture": error.picture})
     except (MemoryError, RecursionError, ScriptTooLong) as error:
-        channel.send({"fault": str(located(path, error)), "picture": ""})
+        channel.send({"fault": str(fault_in_script(path, error)), "picture": ""})
     except BrokenPipeError:
         return 1
     # a script may have left threads behind, which are not to hold up the end

@@ -30,7 +30,7 @@ def write(path: Path, events: Sequence[LiveEvent], beats: Fraction, tempo: float
 
     Args:
         path: The file.
-        events: Of the script, in order.
+        events: Events of the script, in order.
         beats: Where what has not ended ends.
         tempo: Of the patch, before the script sets one; bpm.
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from antiphon.errors import AntiphonError
 from antiphon.graph.clock import TempoMap
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.offline.event_file import MAX_EVENTS, FindParam, commands_of
 from antiphon.runtime.frames import LONGEST
@@ -35,7 +35,7 @@ def is_script(path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ScriptHeader:
-    """What a script says before it is played.
+    """Settings that a script declares before it is played.
 
     Attributes:
         patch: The patch's name or path.
@@ -73,7 +73,7 @@ class ScriptProcess:
         """
         self._path, self._name, self._patience = path, os.path.basename(path), patience
         if not Path(path).is_file():
-            raise ScriptError(f"cannot read {shown(path)}: there is no such file, or it is not an ordinary one")
+            raise ScriptError(f"cannot read {path_text(path)}: there is no such file, or it is not an ordinary one")
         self._process = HelperProcess(
             "antiphon.offline.script_child", path, str(patience), stderr=None, PYTHONHASHSEED="0"
         )

@@ -13,7 +13,7 @@ from antiphon.contract.parameter_cell import ParamCell
 from antiphon.engine.recording.journal import VERSION
 from antiphon.errors import AntiphonError, FileError
 from antiphon.graph.clock import EIGHTH, MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.io.decode_child import MAX_CHANNELS
 from antiphon.runtime import paths
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
@@ -60,10 +60,10 @@ class SessionLog:
     def __init__(self, folder: Path) -> None:
         """Reads and checks a log. Raises FileError, which names the line that is not valid."""
         path = folder / LOG
-        self.name = shown(path)
+        self.name = path_text(path)
         try:
             if not path.is_file():
-                raise FileError(f"{shown(folder)} holds no {LOG}; name a folder that `serve --session` kept")
+                raise FileError(f"{path_text(folder)} holds no {LOG}; name a folder that `serve --session` kept")
             if path.stat().st_size > MAX_LOG_BYTES:
                 raise FileError(f"{self.name} is larger than {MAX_LOG_BYTES >> 20} MB")
             numbered = list(self._read(path))

@@ -39,13 +39,13 @@ class Branch:
     """One process. It answers in the order in which it is asked.
 
     Attributes:
-        parent: Of which it is a copy.
+        parent: Parent of which it is a copy.
         pid: 0 until it has said so.
         asked: The beat up to which it was asked for events.
         fresh: Whether it has given no events yet.
     """
 
-    def __init__(self, sock: socket.socket, processes: Processes, slot: int) -> None:
+    def __init__(self, sock: socket.socket, processes: BranchProcesses, slot: int) -> None:
         self._sock, self._processes, self.slot = sock, processes, slot
         sock.setblocking(False)
         self._out: deque[tuple[bytes, list[int]]] = deque()
@@ -180,12 +180,12 @@ class Branch:
             self._out.popleft()
 
 
-class Processes:
+class BranchProcesses:
     """All of them: starts the first, which reads nothing itself, and collects the ends of its copies.
 
     Attributes:
         runs: Where they write which call they make.
-        first: Of which all others are copies.
+        first: First of which all others are copies.
         output: What they print.
     """
 

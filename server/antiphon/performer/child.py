@@ -23,7 +23,7 @@ from fractions import Fraction
 from typing import Any, NoReturn
 
 from antiphon.errors import UsageError
-from antiphon.live.faults import located
+from antiphon.live.faults import fault_in_script
 from antiphon.live.listening import cue_value
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
@@ -87,7 +87,7 @@ class ScriptChild:
             self._step(asked)
         except BaseException as error:
             self._limits.end()
-            self._dead(located(self._path, error))
+            self._dead(fault_in_script(self._path, error))
         self._limits.end()
         if asked["do"] in ("until", "read"):
             self._say(self._said(asked["do"]))

@@ -33,7 +33,7 @@ class Handover:
         Args:
             port: The server's OSC port.
             given: The server's nonce.
-            proof: Of the server.
+            proof: Proof of the server.
 
         Returns:
             What proves the token to the server; "" where it has not proved its own, or was not asked now.

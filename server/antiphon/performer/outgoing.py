@@ -21,10 +21,10 @@ class SentEvent:
     """A message for the server.
 
     Attributes:
-        beat: Of the server's musical clock.
+        beat: Beat of the server's musical clock.
         address: As in OSC.
         args: Its arguments.
-        line: Of the script.
+        line: Line of the script.
         lit: What it lights.
     """
 
@@ -36,7 +36,7 @@ class SentEvent:
 
 
 class Outgoing:
-    """What is to be sent.
+    """Messages to be sent, by time.
 
     Attributes:
         offset: The server's beat at which the script's beat 0 is; None until it is known.

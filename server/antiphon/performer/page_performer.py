@@ -67,7 +67,7 @@ class PagePerformer:
         Args:
             sock: To the web process.
             folder: Whose modules a script can import.
-            osc_port: Of the server.
+            osc_port: Osc port of the server.
         """
         sock.setblocking(False)
         self._sock, self._path, self._osc_port = sock, str(folder / NAME), osc_port

@@ -15,7 +15,7 @@ from typing import Any
 from antiphon.errors import AntiphonError, EngineError
 from antiphon.graph.patch import find as find_patch
 from antiphon.live.listening import missing
-from antiphon.performer.branch import Processes
+from antiphon.performer.branch import BranchProcesses
 from antiphon.performer.handover import Handover
 from antiphon.performer.outgoing import SentEvent
 from antiphon.performer.player import LEAD, Display, Player
@@ -59,9 +59,9 @@ class Performing:
         """Starts the processes; `run` plays.
 
         Args:
-            path: Of the script.
+            path: Path of the script.
             show: Takes what is to be read by the performer.
-            osc_port: Of the server.
+            osc_port: Osc port of the server.
             patch: The patch to play in place of the one that the script names, or "".
             quantum: As of `Player`.
             serve: Options of `antiphon serve`, with which a server is started where none answers; None for none.
@@ -74,7 +74,7 @@ class Performing:
         self._by_osc, self._handover = source is None, Handover(paths.config())
         self._source = ScriptFile(path, show) if source is None else source
         self.wire, self._clock = ServerConnection(osc_port), BeatClock()
-        self._processes = Processes()
+        self._processes = BranchProcesses()
         self.player = Player(path, self._processes, show, quantum=quantum)
         self._server: OwnServer | None = None
         self.ending = False

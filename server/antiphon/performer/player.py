@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from antiphon.errors import EngineError
 from antiphon.live.listening import level_cue
-from antiphon.performer.branch import Branch, Processes, pair
+from antiphon.performer.branch import Branch, BranchProcesses, pair
 from antiphon.performer.limits import PATIENCE
 from antiphon.performer.outgoing import Outgoing, SentEvent
 
@@ -62,11 +62,11 @@ class Player:
         listens: Nodes that the version that plays answers to, and the lines that say so.
     """
 
-    def __init__(self, path: str, processes: Processes, show: Display, *, quantum: float = 0.0) -> None:
+    def __init__(self, path: str, processes: BranchProcesses, show: Display, *, quantum: float = 0.0) -> None:
         """Plays nothing before `save`.
 
         Args:
-            path: Of the script, for errors.
+            path: Path of the script, for errors.
             processes: Where it is performed.
             show: Takes what is to be read by the performer.
             quantum: Beats at whose multiples a new version begins; 0 for the script's bars.

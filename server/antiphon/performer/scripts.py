@@ -41,7 +41,7 @@ class ScriptFile:
         """Reads nothing yet.
 
         Args:
-            path: Of the script.
+            path: Path of the script.
             show: Takes what is wrong with it.
 
         Raises:

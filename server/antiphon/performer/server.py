@@ -50,7 +50,7 @@ class OwnServer:
         threading.Thread(target=self._process.stdout.read, daemon=True).start()
 
     def port(self) -> int:
-        """Its OSC port."""
+        """OSC port of the server."""
         found = re.search(r":(\d+)", self.ready)
         return int(found[1]) if found else 0
 

@@ -90,7 +90,7 @@ class ServerConnection:
             self.close()
 
     def messages(self) -> Iterator[Message]:
-        """What has arrived; closes the connection at its end."""
+        """Reads the messages that have arrived; closes the connection at its end."""
         self.flush()
         while self._sock is not None:
             try:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from antiphon.errors import PluginError
-from antiphon.runtime.importing import named
+from antiphon.runtime.importing import import_object
 
 Factory = Callable[[], Any]
 
@@ -22,4 +22,4 @@ def resolve(factory: str | Factory) -> Factory:
 
 
 def _call_named(where: str) -> Any:
-    return named(where)()
+    return import_object(where)()

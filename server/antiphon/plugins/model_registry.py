@@ -34,7 +34,7 @@ class Row:
     problem: str = ""
 
 
-def known(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[str]]:
+def known_models(plugins_dir: Path | None = None) -> tuple[dict[str, ModelInfo], list[str]]:
     """The registered models by name, and a sentence for each whose description could not be made."""
     from antiphon.plugins.loader import load
     from antiphon.plugins.reasons import reason_of
@@ -67,11 +67,11 @@ def files(plugins_dir: Path | None = None) -> list[FileListing]:
             folder = factory()
             listings += folder.listed() if isinstance(folder, ModelFolder) else []
         except Exception:
-            continue  # `known` reports it
+            continue  # `known_models` reports it
     return listings
 
 
-def examined(registered: Mapping[str, ModelInfo], folder: Path | None = None) -> list[Row]:
+def examine_models(registered: Mapping[str, ModelInfo], folder: Path | None = None) -> list[Row]:
     """A row for each entry of the manifest and each registered model. folder: instead of Antiphon's own weights."""
     from antiphon.runtime import model_files
 

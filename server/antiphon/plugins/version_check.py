@@ -26,7 +26,7 @@ from antiphon.contract.harness import render
 from antiphon.contract.params import Param, Value
 from antiphon.contract.processor import Processor
 from antiphon.errors import PluginError
-from antiphon.graph.asset_names import located
+from antiphon.graph.asset_names import locate_asset
 from antiphon.graph.rate_adapter import adapt
 from antiphon.native import compile_all
 from antiphon.plugins.factories import Factory, resolve
@@ -142,7 +142,7 @@ def _usable(params: Mapping[str, Param], values: Mapping[str, Value]) -> Iterabl
     for name, value in values.items():
         param = params.get(name)
         if param is not None and param.kind != "trigger" and param.takes(value):
-            yield name, located(str(value)) if param.kind == "file" else param.check(value)
+            yield name, locate_asset(str(value)) if param.kind == "file" else param.check(value)
 
 
 def _declared(processor: Processor) -> str:

@@ -16,10 +16,10 @@ BEGUN = {"begun": True}
 
 @dataclass(frozen=True, slots=True)
 class VersionCheck:
-    """What is checked.
+    """Request to check one version of a plugin.
 
     Attributes:
-        folder: Of the version.
+        folder: Folder of the version.
         plugin: Folder of the plugin itself.
         rate, block, channels: Of the stream that plays.
         nodes: Type and values of each node in use that is of this plugin.
@@ -35,5 +35,5 @@ class VersionCheck:
     limit: float = CHECK_LIMIT
 
     def to_json(self) -> dict[str, Any]:
-        """Its fields as JSON values."""
+        """The request's fields as JSON values."""
         return asdict(self)

@@ -78,7 +78,7 @@ class PluginVersions:
         last = self._imported.setdefault((plugin, before), self._present(plugin))
         last.modules = importing.take_modules(plugin)
         try:
-            version = self._imported.get((plugin, folder)) or imported(plugin, Path(folder))
+            version = self._imported.get((plugin, folder)) or import_version(plugin, Path(folder))
         except BaseException:
             importing.take_modules(plugin)
             sys.modules.update(last.modules)
@@ -100,7 +100,7 @@ class PluginVersions:
         return _Version(types, {name: make for name, make in self._factories.items() if name in types})
 
 
-def imported(plugin: str, folder: Path, *, check: bool = False) -> _Version:
+def import_version(plugin: str, folder: Path, *, check: bool = False) -> _Version:
     """Imports a version, and compiles its kernels.
 
     Args:

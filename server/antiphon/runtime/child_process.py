@@ -49,7 +49,7 @@ class Child:
             raise
 
     def reaped(self) -> int | None:
-        """Its wait status once it has ended, None while it runs."""
+        """Wait status of the child once it has ended, None while it runs."""
         try:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
         except ChildProcessError:
@@ -113,7 +113,7 @@ _ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextlib.contextmanager
-def unsignalled() -> Iterator[None]:
+def block_signals() -> Iterator[None]:
     """Blocks SIGINT and SIGTERM within this context. A child forked here has them pending until it calls `listening`,
     so that its parent's handlers do not run in it. The parent handles its own when the context ends."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)

@@ -20,7 +20,7 @@ _GONE = (errno.EPIPE, errno.EIO)
 _lost = 0
 
 
-def lost() -> int:
+def lost_lines() -> int:
     """Number of lines lost since the last one that was written."""
     return _lost
 

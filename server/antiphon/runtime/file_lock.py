@@ -80,7 +80,7 @@ class Claims:
 
 
 @contextlib.contextmanager
-def locked(path: Path, refusal: str) -> Iterator[None]:
+def hold_lock(path: Path, refusal: str) -> Iterator[None]:
     """Has a lock within a context.
 
     Args:

@@ -122,7 +122,7 @@ class HelperProcess:
 
 @dataclass(frozen=True, slots=True)
 class ForkedEnd:
-    """How a forked child ended.
+    """End of a forked child: status and output.
 
     Attributes:
         data: What it gave.

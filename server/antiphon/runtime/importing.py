@@ -13,7 +13,7 @@ from antiphon.errors import PluginError
 from antiphon.runtime import paths, resources
 
 
-def named(where: str) -> Any:
+def import_object(where: str) -> Any:
     """Imports the object that "module:Name" names, also from the performer's plugin folder. Raises `PluginError`."""
     module, _, name = where.partition(":")
     value = getattr(import_module(module), name, None)

@@ -95,7 +95,7 @@ def write(name: str, arrays: dict[str, NDArray[Any]], folder: Path, details: dic
     Args:
         name: The model's name.
         arrays: By name.
-        folder: Of file and manifest.
+        folder: Folder of file and manifest.
         details: Further fields of the manifest's entry: licence, trained_on, card.
 
     Raises:

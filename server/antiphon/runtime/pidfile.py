@@ -62,7 +62,7 @@ def write(where: Path, supervisor: int, pids: dict[str, int], settings: ServeSet
     paths.write_atomic(where / LIST, json.dumps(data).encode(), 0o600)
 
 
-def refuse_live(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
+def refuse_running(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
     """What a server wrote here and which of its processes still run; None where there was no server.
 
     Raises UsageError while its supervisor runs.
@@ -80,9 +80,9 @@ def refuse_live(where: Path) -> tuple[dict[str, Any], dict[str, int]] | None:
     return data, alive
 
 
-def take_over(where: Path) -> None:
+def end_orphans(where: Path) -> None:
     """Ends the processes that a supervisor that ended left here. Raises UsageError while a server runs."""
-    abandoned = refuse_live(where)
+    abandoned = refuse_running(where)
     if abandoned is None:
         return
     _, alive = abandoned
@@ -98,7 +98,7 @@ def take_over(where: Path) -> None:
             break
 
 
-def left(where: Path) -> ServeSettings | None:
+def crashed_settings(where: Path) -> ServeSettings | None:
     """What a server that did not end as it should had been asked for; None where there was none."""
     try:
         return ServeSettings.from_json(json.loads((where / LIST).read_bytes())["settings"])

@@ -13,7 +13,7 @@ def watch() -> None:
     signal.signal(signal.SIGINT, _stop)
 
 
-def asked() -> bool:
+def end_requested() -> bool:
     """Whether SIGINT has been received since `watch`."""
     return _asked
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What can be written under a suffix.
+    """Encodings that can be written under a file suffix.
 
     Attributes:
         name: libsndfile's word: "WAV".

@@ -47,7 +47,7 @@ def instead(name: str, known: Iterable[str], lead: str = "there are", docs: Mapp
         The text, to follow the refusal without a space.
     """
     every = tuple(known)
-    return f"; {meant(name, every) or _described(name, docs or {})}{lead}: {listed(every)}"
+    return f"; {meant(name, every) or _described(name, docs or {})}{lead}: {list_names(every)}"
 
 
 def meant(name: str, known: Iterable[str]) -> str:
@@ -61,7 +61,7 @@ def _described(name: str, docs: Mapping[str, str]) -> str:
     return f"did you mean {' or '.join(found[:SUGGESTED])}? " if found else ""
 
 
-def listed(known: Iterable[str]) -> str:
+def list_names(known: Iterable[str]) -> str:
     """The names on one line, "none" for none; of a long list the beginning and the number of the rest."""
     names = list(known)
     text, count = "", 0

@@ -121,8 +121,8 @@ class GraphState(NodeTable):
 
         Args:
             graph: The patch's nodes, wires and values.
-            name: Of the patch.
-            path: Of its file.
+            name: Name of the patch.
+            path: Path of its file.
             tempo: In bpm; None leaves it as it is.
             fade: Seconds of crossfade, 0 to `MAX_FADE`.
 

@@ -68,8 +68,8 @@ class LoadRequest:
         graph: Its nodes and wires.
         nodes: The state of its nodes, by name.
         texts: Copies of the nodes' texts at the time of the request, by name and cell.
-        name: Of the patch.
-        path: Of the patch's file, "" without one.
+        name: Name of the patch.
+        path: Path of the patch's file, "" without one.
         tempo: In bpm.
         catalog: The processor types at the time of the request.
     """

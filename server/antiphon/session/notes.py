@@ -53,7 +53,7 @@ class Players:
         all: Nodes with an events input.
         free: Those of `all` that no wire feeds with events, or `all` where wires feed every one; a note that names
             no node goes to these.
-        catalog: Of their types.
+        catalog: Catalog of their types.
     """
 
     def __init__(self, graph: Graph, catalog: Catalog) -> None:

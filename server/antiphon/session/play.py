@@ -42,7 +42,7 @@ def note_params(params: Iterable[Param]) -> tuple[Param, ...]:
     """The parameters that a note may have values of its own for.
 
     Args:
-        params: Of a processor, in declared order.
+        params: Params of a processor, in declared order.
 
     Returns:
         The first `MOST` of those, before a trigger `PLAY`, that are a number, a switch, a choice or text, are read
@@ -57,7 +57,7 @@ def value_number(place: int) -> int:
     """The number of the control event that carries a value.
 
     Args:
-        place: Of the value's parameter among `note_params`, from 0.
+        place: Place of the value's parameter among `note_params`, from 0.
 
     Returns:
         `FIRST` to 119 for the first `CONTROLLERS`, `BEYOND` and up for the others.
@@ -69,7 +69,7 @@ def value_place(number: int) -> int:
     """The inverse of `value_number`.
 
     Args:
-        number: Of a control event.
+        number: Number of a control event.
 
     Returns:
         The place of the value's parameter among `note_params`; -1 for a number that carries none.

@@ -95,7 +95,7 @@ class Field:
 
 
 class RecordRow:
-    """How one record is packed, checked and logged.
+    """Row of the table of records: how one is packed, checked and logged.
 
     Attributes:
         least: Number of its fields, the first ones, that have no default.

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from antiphon.errors import WireError
 from antiphon.wire import pattern
-from antiphon.wire.osc import shown
+from antiphon.wire.osc import address_text
 
 T = TypeVar("T")
 
@@ -79,13 +79,13 @@ class Router(Generic[T]):
             route = self.exact.get(address)
             return [] if route is None else [route]
         if len(address) > pattern.MAX_PATTERN:
-            raise WireError(f"a pattern is at most {pattern.MAX_PATTERN} bytes long", shown(address))
+            raise WireError(f"a pattern is at most {pattern.MAX_PATTERN} bytes long", address_text(address))
         branches = [self._root]
         for part in address[1:].split(b"/"):
             branches = _below(branches, part, address)
         routes = [route for branch in branches for route in branch.routes]
         if not routes:
-            raise WireError("no address matches this pattern", shown(address))
+            raise WireError("no address matches this pattern", address_text(address))
         return routes
 
 
@@ -95,7 +95,7 @@ def _below(branches: list[_Branch[T]], part: bytes, address: bytes) -> list[_Bra
     try:
         compiled = pattern.compile_part(part)
     except WireError as error:
-        raise WireError(str(error), shown(address)) from None
+        raise WireError(str(error), address_text(address)) from None
     # many nodes share their parameters' names: match each distinct name once
     known: dict[bytes, bool] = {}
     result = []

@@ -55,7 +55,7 @@ def restricted_to(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]
     }
 
 
-def known(scenes: Mapping[int, Scene], number: int) -> Scene:
+def find_scene(scenes: Mapping[int, Scene], number: int) -> Scene:
     """The scene of that number; `RequestError`, which lists the stored ones, where there is none."""
     if number not in scenes:
         there = ", ".join(str(n) for n in sorted(scenes)) or "none"

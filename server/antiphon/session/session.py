@@ -178,7 +178,7 @@ class Session:
         return effects
 
     def _set(self, command: SetParam, now: Moment, source: object) -> list[Effect]:
-        return self._apply(command, *self._checked(command, asset_names.checked), now, source)
+        return self._apply(command, *self._checked(command, asset_names.check_name), now, source)
 
     def _checked(self, command: SetParam, file: Callable[[str], str]) -> tuple[Node, int, Value]:
         """The node, the parameter's cell and the checked value; `file` checks the name of a file."""

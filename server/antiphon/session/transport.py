@@ -105,7 +105,7 @@ class Transport:
         """
 
 
-def wanted(options: Iterable[str], settings: ServeSettings) -> bool:
+def is_wanted(options: Iterable[str], settings: ServeSettings) -> bool:
     """Whether the settings ask for a transport that adds options of these names."""
     names = tuple(options)
     return not names or any(settings.options.get(name) or settings.secrets.get(name) for name in names)

@@ -29,7 +29,7 @@ class EmittedEvent(Protocol):
 
     @property
     def kind(self) -> str:
-        """What happens, as in `Event`."""
+        """Kind of the event, as in `Event`."""
 
     @property
     def number(self) -> int:
@@ -37,7 +37,7 @@ class EmittedEvent(Protocol):
 
     @property
     def value(self) -> float:
-        """As in `Event`."""
+        """Value of the event, as in `Event`."""
 
     @property
     def channel(self) -> int:

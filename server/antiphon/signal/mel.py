@@ -44,7 +44,7 @@ class LogMel:
     """Computes spectrograms with the same settings.
 
     Args:
-        settings: Of the windows and bands.
+        settings: Settings of the windows and bands.
     """
 
     def __init__(self, settings: MelSettings) -> None:
@@ -77,7 +77,7 @@ class LogMelStream:
     """A spectrogram of sound that comes in blocks: the same frames as `LogMel.compute` of all of it.
 
     Args:
-        settings: Of the windows and bands.
+        settings: Settings of the windows and bands.
     """
 
     def __init__(self, settings: MelSettings) -> None:

@@ -35,7 +35,7 @@ def begin(folder: Path, settings: ServeSettings) -> None:
     restore(folder)  # a start before this one was killed midway
     shutil.rmtree(folder / VERSIONS, ignore_errors=True)  # every start begins with the plugins' own files
     back_up(folder)
-    left = pidfile.left(folder)
+    left = pidfile.crashed_settings(folder)
     if left is None and (folder / pidfile.LIST).exists():
         say(
             "the last run crashed, and another version of Antiphon had started it: its patch and values as they stood "

@@ -12,7 +12,7 @@ from dataclasses import replace
 from antiphon.engine.drivers.probe import Found, probe
 from antiphon.errors import AntiphonError, EngineError
 from antiphon.runtime import scheduling
-from antiphon.runtime.child_process import unsignalled
+from antiphon.runtime.child_process import block_signals
 from antiphon.runtime.settings import ServeSettings
 from antiphon.synth.info import SynthInfo
 
@@ -167,7 +167,7 @@ def start(settings: ServeSettings) -> int:
         path, "-r", "-S", "-t", "1", "-n", os.environ[NAME],
         "-d", "dummy", "-r", str(settings.rate), "-p", str(settings.block),
     ]  # fmt: skip
-    with unsignalled():
+    with block_signals():
         # not a pipe: jackd blocks for good once an unread pipe is full of its xrun messages
         child = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -21,7 +21,7 @@ from antiphon.synth.info import TOLD
 
 @dataclass(frozen=True, slots=True)
 class Warm:
-    """What an engine inherits from the fork.
+    """Modules and kernels that an engine inherits from the fork.
 
     Attributes:
         plugins: The loaded plugins with their catalog.

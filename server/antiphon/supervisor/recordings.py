@@ -50,7 +50,8 @@ def _broken_off(path: str, folder: Path) -> bool:
     """Whether a crashed server was writing to `path` or to a numbered name derived from it (take.wav: take-2.wav)."""
     asked = recorder.series(Path(path).absolute())
     return any(
-        interrupted and recorder.series(Path(interrupted)) == asked for interrupted in recorder.interrupted(folder)
+        interrupted and recorder.series(Path(interrupted)) == asked
+        for interrupted in recorder.interrupted_paths(folder)
     )
 
 
@@ -92,7 +93,7 @@ def resume_requests(folder: Path, notes: list[str]) -> list[dict[str, Any]]:
     Returns:
         The recorder's messages; empty where no recording was running.
     """
-    record, session = recorder.interrupted(folder)
+    record, session = recorder.interrupted_paths(folder)
     if session:
         notes.append(f"the set recorded in {session} ends here; begin another with /session/record")
     if not record:

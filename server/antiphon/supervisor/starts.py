@@ -19,7 +19,7 @@ from antiphon.control.state import CATALOG
 from antiphon.engine.shared import HeaderWord
 from antiphon.errors import AntiphonError, FileError
 from antiphon.runtime import paths
-from antiphon.runtime.child_process import end_with_parent, flush, leave, unsignalled
+from antiphon.runtime.child_process import block_signals, end_with_parent, flush, leave
 from antiphon.runtime.settings import ServeSettings
 from antiphon.runtime.token import load_token
 from antiphon.supervisor import preload, wake_probe
@@ -171,7 +171,7 @@ class Starts:
         """Starts the process that workers of `kind` are forked from; `imports` as of `zygote.start`."""
         if kind == "none":  # it needs no module that this process has not: shared, it takes less memory and no time
             return self._fork(zygote.Zygote(kind, self.parts.arena, self.parts.bells).run)
-        with unsignalled():
+        with block_signals():
             return zygote.start(kind, self.parts.arena, self.parts.bells, imports)
 
     def plays_notes(self) -> bool:
@@ -227,7 +227,7 @@ class Starts:
     def _fork(self, work: Callable[[], int | None]) -> int:
         """Forks a child that runs `work`; `work` unblocks the signals by `listening` once its handlers are set."""
         flush()
-        with unsignalled():
+        with block_signals():
             pid = os.fork()
             if pid == 0:
                 leave(lambda: self._become(work))
@@ -255,7 +255,7 @@ def _module(name: str, given: dict[str, Any], fds: tuple[int, ...], before: Call
     Returns:
         Its pid.
     """
-    with unsignalled():
+    with block_signals():
         child = subprocess.Popen([sys.executable, "-m", name], pass_fds=fds, stdin=subprocess.PIPE, preexec_fn=before)
     assert child.stdin is not None
     child.returncode = 0  # reaped by pid; Popen must not

@@ -79,7 +79,7 @@ class Supervisor:
     def run(self) -> int:
         """Until SIGINT or SIGTERM. Returns the exit status."""
         self._catch_signals()
-        if signals.asked():
+        if signals.end_requested():
             raise KeyboardInterrupt  # an import or a library caught the first one
         try:
             self._open()
@@ -97,7 +97,7 @@ class Supervisor:
         device = devices.resolve(settings.device)
         sockets = open_sockets(settings)
         settings = settings.with_(osc_port=sockets[0].getsockname()[1], http_port=sockets[2].getsockname()[1])
-        self._synth = backends.asked(settings)
+        self._synth = backends.requested_backend(settings)
         device_info, jackd = jack_server.find(settings, self._synth)
         if jackd:
             self._adopt(jack_server.JACKD, jackd)

@@ -32,13 +32,13 @@ MORE_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
 
 @dataclass(frozen=True, slots=True)
 class SynthSettings:
-    """What one synth node asks of its backend.
+    """Settings that one synth node asks of its backend.
 
     Attributes:
         instrument: Its name.
         bend: Semitones up or down at a full pitch bend.
         voices: Notes that sound at once, 1 to `VOICES`.
-        seed: Of what is drawn at random.
+        seed: Random seed.
         synthdef: Path of a compiled SynthDef to play in place of the instrument, or ""; of scsynth alone.
         sound: Path of a sound file for a buffer, or ""; of scsynth alone.
         controls: As `parse_controls` reads them; of scsynth alone.
@@ -112,7 +112,7 @@ class SynthBackend(Protocol):
 
 
 def shape_in() -> tuple[int, int]:
-    """Of a packed hop."""
+    """Shape of a packed hop."""
     return (1 + MAX_EVENTS, COLUMNS)
 
 

@@ -15,7 +15,7 @@ def infos() -> list[SynthInfo]:
     return installed_infos(registry.factories("synths"))
 
 
-def asked(settings: ServeSettings) -> SynthInfo | None:
+def requested_backend(settings: ServeSettings) -> SynthInfo | None:
     """The backend that the settings name; None for "auto", and for one that there is not."""
     if settings.synth == "auto":
         return None

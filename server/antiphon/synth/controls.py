@@ -53,7 +53,7 @@ class Dial:
     """A control of a SynthDef that a parameter of the node turns.
 
     Attributes:
-        name: Of the control.
+        name: Name of the control.
         low: Its value at place 0.
         high: Its value at place 1.
         log: Equal steps of the place are equal ratios of the value.

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from antiphon.contract.finding import Finding
 from antiphon.contract.params import Value
-from antiphon.runtime.importing import named
+from antiphon.runtime.importing import import_object
 from antiphon.runtime.serve_option import ServeOption
 from antiphon.runtime.settings import ServeSettings
 from antiphon.synth.backend import SynthSettings, shape_in
@@ -97,7 +97,7 @@ class SynthInfo:
             PluginError: The module has no such class.
             ImportError: There is no such module.
         """
-        support: SynthSupport = (named(self.support) if self.support else SynthSupport)(self)
+        support: SynthSupport = (import_object(self.support) if self.support else SynthSupport)(self)
         return support
 
     def delay(self, rate: int, hop: int) -> int:

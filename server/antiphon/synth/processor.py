@@ -25,7 +25,7 @@ MOST_EVENTS = 128
 """Of a hop; the rest of `MAX_EVENTS` is for the sounding notes that a new worker is sent again."""
 _DB = math.log(10.0) / 20.0
 
-LEVEL = Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="How loud.")
+LEVEL = Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level.")
 """A parameter that every `SynthProcessor` has to have."""
 DROPPED = Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Events there was no room for.")
 """Another."""

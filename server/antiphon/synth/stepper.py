@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import Event
-from antiphon.runtime.importing import named
+from antiphon.runtime.importing import import_object
 from antiphon.synth.backend import SynthBackend, SynthSettings, unpack
 from antiphon.workers.spec import WorkerSpec
 
@@ -35,7 +35,7 @@ class SynthStepper:
 
     def __init__(self, spec: WorkerSpec) -> None:
         given = dict(spec.settings)
-        self._backend: SynthBackend = named(str(given.pop("backend")))(spec.rate, spec.hop, spec.slots, **given)
+        self._backend: SynthBackend = import_object(str(given.pop("backend")))(spec.rate, spec.hop, spec.slots, **given)
         self._open: dict[int, SynthSettings] = {}
         self._active = np.zeros(spec.slots, np.bool_)
         self._spec = spec

@@ -29,7 +29,7 @@ MAX_WAITING = 64
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What does not change while a server runs.
+    """Facts of a server that do not change while it runs.
 
     Attributes:
         methods: Path, arguments and doc of every fixed OSC address.

@@ -82,7 +82,7 @@ class Operation:
 
     @property
     def id(self) -> str:
-        """Its name for clients that are generated: the method and the words of the path."""
+        """Operation id for generated clients: the method and the words of the path."""
         words = re.findall(r"[a-z]+", self.path.removeprefix("/api"))
         return "_".join([self.method.lower(), *words])
 
@@ -104,9 +104,9 @@ class Operation:
     def _call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Any:
         given: dict[str, Any] = dict(request.parts)
         if self.query is not None:
-            given["query"] = converted(dict(parse_qsl(request.query or "")), self.query, "the query")
+            given["query"] = convert(dict(parse_qsl(request.query or "")), self.query, "the query")
         if self.body is not None and not self.upload:
-            given["body"] = request.json() if self.plain else converted(request.json(), self.body)
+            given["body"] = request.json() if self.plain else convert(request.json(), self.body)
         return handler(request, *pieces, **given)
 
 
@@ -128,7 +128,7 @@ def operations_of(owner: type) -> list[Operation]:
     return [member.operation for member in vars(owner).values() if hasattr(member, "operation")]
 
 
-def converted(data: Any, kind: Any, name: str = "the body") -> Any:
+def convert(data: Any, kind: Any, name: str = "the body") -> Any:
     """Data of JSON, or the texts of a query, as a type of the API.
 
     Args:

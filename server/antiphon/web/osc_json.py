@@ -22,7 +22,7 @@ def check_address(address: str) -> None:
         raise WireError("scripts are not taken by this way; POST /api/live/eval does")
 
 
-def checked(address: object, args: list[object]) -> tuple[str, list[Arg]]:
+def check_message(address: object, args: list[object]) -> tuple[str, list[Arg]]:
     """Checks a message.
 
     Args:

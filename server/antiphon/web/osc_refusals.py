@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
-from antiphon.wire.osc import MAX_DATAGRAM, Arg, Message, decode, encode, shown
+from antiphon.wire.osc import MAX_DATAGRAM, Arg, Message, address_text, decode, encode
 
 PATIENCE = 1.0
 """Seconds that a message's refusal is waited for. One that control has not handled by then is sent all the same."""
@@ -102,7 +102,7 @@ class OscRefusals:
     def _take(self, message: Message) -> None:
         match message.address, message.args:
             case b"/fail", (str(address), str(reason), *_):
-                if self._sent and address == shown(self._sent[0].address.encode()):
+                if self._sent and address == address_text(self._sent[0].address.encode()):
                     self._settle(1, reason)
             case b"/pong", (int(number), *_):
                 numbers = [sent.number for sent in self._sent]

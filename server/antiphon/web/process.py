@@ -85,7 +85,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
             proxy=settings.proxy, taps=taps, scripts=scripts,
         )  # fmt: skip
         await add_routes(http, catalog.hooks)
-        announcing = await announced(http, control, settings)
+        announcing = await start_announcement(http, control, settings)
         following = loop.create_task(_follow(catalog, Path(given["catalog"])), name="catalog")
         _watch(loop)
         await stop.wait()
@@ -101,7 +101,9 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
         control.close()
 
 
-async def announced(http: HttpServer, control: ControlLink, settings: ServeSettings) -> asyncio.Task[None] | None:
+async def start_announcement(
+    http: HttpServer, control: ControlLink, settings: ServeSettings
+) -> asyncio.Task[None] | None:
     """Starts the announcement by Zeroconf that `--lan` wants; the task that ends it when cancelled, or None."""
     if not settings.lan or settings.announce == "none":
         return None

@@ -105,7 +105,7 @@ def decode(data: bytes) -> Packet:
         return error
 
 
-def shown(address: bytes) -> str:
+def address_text(address: bytes) -> str:
     """An address as printable text, for display and for `/fail`: at most 200 characters."""
     return printable(address[:200].decode("utf-8", "backslashreplace"))[:200]
 
@@ -152,7 +152,7 @@ def _readable(data: bytes) -> str:
     if data[:1] != b"/":
         return ""
     end = data.find(b"\0")
-    return shown(data[:end] if end > 0 else data)
+    return address_text(data[:end] if end > 0 else data)
 
 
 def _message(data: bytes) -> Message:
@@ -163,19 +163,19 @@ def _message(data: bytes) -> Message:
     if address[:1] != b"/":
         if not address:
             raise WireError("an OSC address begins with /; addresses that are numbers are scsynth's own")
-        raise WireError("an OSC address begins with /", shown(address))
+        raise WireError("an OSC address begins with /", address_text(address))
     at = (end + 4) & -4
     if at == len(data):
         return Message(address, b",", ())
     if data[at] != 0x2C:
-        raise WireError("the arguments have no type tags; send a type tag string such as ,f", shown(address))
+        raise WireError("the arguments have no type tags; send a type tag string such as ,f", address_text(address))
     tags_end = data.find(b"\0", at)
     if tags_end < 0:
-        raise WireError("the type tags do not end: no NUL", shown(address))
+        raise WireError("the type tags do not end: no NUL", address_text(address))
     tags = data[at:tags_end]
     if len(tags) - 1 > MAX_ARGS:
-        raise WireError(f"a message carries at most {MAX_ARGS} arguments", shown(address))
-    reader = _Reader(data, (tags_end + 4) & -4, shown(address))
+        raise WireError(f"a message carries at most {MAX_ARGS} arguments", address_text(address))
+    reader = _Reader(data, (tags_end + 4) & -4, address_text(address))
     args = reader.read(tags)
     if len(tags) <= 64 and len(_plans) < _MAX_PLANS and all(chr(c) in _NUMBERS for c in tags[1:]):
         _plans[tags] = struct.Struct(">" + "".join(_NUMBERS[chr(c)] for c in tags[1:]))

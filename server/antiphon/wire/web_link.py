@@ -62,7 +62,7 @@ class WebRequest:
         """Decodes a request.
 
         Raises:
-            WireError: It is none.
+            WireError: The bytes are no message of the link.
         """
         try:
             fields = json.loads(data)

@@ -26,7 +26,7 @@ class TorchBuild:
     cuda: str
 
 
-def installed() -> TorchBuild | None:
+def installed_torch() -> TorchBuild | None:
     """The installed torch by its version file, which is read as text; None without torch."""
     spec = importlib.util.find_spec("torch")
     if spec is None or not spec.origin:
@@ -62,7 +62,7 @@ def resolve(asked: str, dev: Path = _DEV) -> Device:
 
 def _lacking(dev: Path) -> str:
     """What is missing for cuda, and what to do about it; "" for nothing."""
-    build = installed()
+    build = installed_torch()
     if build is None:
         return "--device cuda needs torch, which is not installed: install a CUDA build of it"
     if not build.cuda:

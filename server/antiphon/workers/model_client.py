@@ -46,7 +46,7 @@ class ModelClient(WorkerClient):
         Args:
             model: What runs in the worker.
             lanes: Streams of it.
-            hop_frames: Of the processor's grid, by which hops are numbered.
+            hop_frames: Hop frames of the processor's grid, by which hops are numbered.
             block: The most frames of a block.
             node: Number of the processor's node.
 
@@ -138,7 +138,7 @@ def usable(model: ModelInfo) -> str:
         model_files.entry(model.weights, Path(model.folder) if model.folder else None)
     except model_files.ModelError as error:
         return str(error)
-    if not model.array_network and devices.installed() is None:
+    if not model.array_network and devices.installed_torch() is None:
         return extras.sentence(f"the model {model.name}", "torch")
     return ""
 

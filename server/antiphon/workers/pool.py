@@ -366,7 +366,7 @@ def own_device() -> Device | None:
     return _weighed if here is None else here.device
 
 
-def preferred() -> Device:
+def preferred_device() -> Device:
     """The device that `prefer` chose, as far as it can be had."""
     return devices.resolve(_asked)
 

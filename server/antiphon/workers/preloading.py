@@ -28,7 +28,7 @@ class Preloading:
         """Begins the work, unless it or other work is running.
 
         Args:
-            name: Of the work.
+            name: Name of the work.
             work: Called in the thread. An error ends it: the caller, who does what is missing itself, meets it again.
 
         Returns:

@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from antiphon.contract.block import Samples, StreamSpec
-from antiphon.contract.channels import spread
+from antiphon.contract.channels import convert_channels
 from antiphon.contract.processor import IO, BlockTime, Processor
 from antiphon.errors import PluginError
 from antiphon.workers.dropout_fader import DropoutFader
@@ -201,7 +201,7 @@ class WorkerProcessor(Processor):
             self._past.read(self._dry)
         sound = None if answer is None else self.read(answer)
         if sound is not None and sound.shape != out.shape:
-            spread(sound, self._sound)
+            convert_channels(sound, self._sound)
             sound = self._sound
         self._fader.play(sound, self._dry, out)
 

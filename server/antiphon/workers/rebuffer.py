@@ -95,6 +95,11 @@ class Rebuffer:
             x: float32 `[inputs, frames]`, or None for a source.
             y: float32 `[outputs, frames]`, to be filled.
         """
+        # Goal: hops lie on the sample clock, so that any split into blocks gives the same hops and the same output.
+        # Plan: walk through the block in pieces that end where a hop or the block ends. One `fill` serves both sides:
+        # at the same frame a hop's input fills and the answer of the hop `1 + lead` before it is played.
+        # Warning: an answer is loaded at its hop's first frame, not when the hop before is posted, which leaves the
+        # worker as much time as there is.
         self.begin(io.time.sample)
         done, frames = 0, y.shape[1]
         while done < frames:

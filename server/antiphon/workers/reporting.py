@@ -88,8 +88,8 @@ class RecentSound(ABC):
 
     Args:
         rate: Frames per second of the stream.
-        wanted: Of the sound that is looked at.
-        frames: Of it that are held, at most.
+        wanted: Wanted of the sound that is looked at.
+        frames: Frames of it that are held, at most.
 
     Attributes:
         every: Hops from one look to the next.
@@ -113,7 +113,7 @@ class RecentSound(ABC):
 
     @abstractmethod
     def answer(self) -> Sequence[float]:
-        """What is known.
+        """Returns the newest report.
 
         Returns:
             Numbers in the order of the node's `reports`.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from antiphon.contract.params import Value
-from antiphon.runtime.importing import named
+from antiphon.runtime.importing import import_object
 from antiphon.workers.arena import OWN_WORDS, Arena, SlotWord, State, WorkerWord
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class WorkerStatus:
         pid: Process, 0 when it does not run.
         state: As in `STATES`.
         reason: Why it does not run, or "".
-        restarts: Of the process, since the server's start.
+        restarts: Restarts of the process, since the server's start.
         misses: Answers to this node that were late.
         device: "cpu" or "cuda".
         hop_ns: Time of a hop (median, 99th percentile), measured at the worker's start.
@@ -67,7 +67,7 @@ class WorkerStatus:
         if not self.describe:
             return dict(fields)
         try:
-            return {**fields, **named(self.describe)(fields, self.own, self.settings)}
+            return {**fields, **import_object(self.describe)(fields, self.own, self.settings)}
         except Exception as error:
             return {
                 **fields,
@@ -141,7 +141,7 @@ class Health:
     Attributes:
         state: As in `STATES`.
         reason: Why it does not run, or "".
-        restarts: Of the process.
+        restarts: Restarts of the process.
         fell: Why it last ended, "" if it never did.
     """
 

@@ -101,6 +101,10 @@ class Stream:
             False where the hop continues the epoch; True where it begins one, and the worker has to be given again what
             it needs to know; None where there is no worker, and nothing is to be posted.
         """
+        # Goal: the worker's state is that of the hops before, without a gap; where that cannot be, a new epoch begins,
+        # and answers of the old one are told apart by their tags.
+        # The epoch goes on if the same generation of the worker runs, this hop is the next one, and the worker is less
+        # than the ring's depth behind: further behind, the hop would overwrite one that it has yet to read.
         if not self.runs():
             self._broken = True
             if not wait or not self._pool.revived(self):
@@ -127,6 +131,7 @@ class Stream:
         self._past.append((self._epoch, self._first))
         self._epoch += 1
         self._first, self._born, self._broken = hop, self._words[WorkerWord.GENERATION], False
+        # Warning: EPOCH is written last. The worker begins the epoch when it sees it, with what is written above.
         put = self.entry.set_slot
         put(self.slot, SlotWord.FIRST, hop)
         put(self.slot, SlotWord.BORN, self._born)
@@ -151,6 +156,7 @@ class Stream:
         Args:
             hop: The hop's number.
         """
+        # The samples are in place: `input` gave the caller the slot itself. The tag hands it over.
         self._tags_in[hop % self._depth] = tag(self._epoch, hop)
         self._posted = hop + 1
         self.entry.set_slot(self.slot, SlotWord.POSTED, hop + 1)

@@ -16,7 +16,7 @@ import numpy as np
 from antiphon.errors import AntiphonError, Unanswered
 from antiphon.native import compile_all
 from antiphon.runtime import extras, memory, scheduling
-from antiphon.runtime.importing import named, take_modules, versions
+from antiphon.runtime.importing import import_object, take_modules, versions
 from antiphon.workers.arena import MAX_DEPTH, OWN_WORDS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord, tag
 from antiphon.workers.low_latency_events import EventReader
 from antiphon.workers.preloading import Preloading
@@ -104,7 +104,7 @@ class Worker:
         for folder in map(Path, spec.versions):
             take_modules(folder.name)  # the zygote may have imported another version
             versions[folder.name] = folder
-        self._stepper: Stepper = named(spec.factory)(spec)
+        self._stepper: Stepper = import_object(spec.factory)(spec)
         attach = getattr(self._stepper, "attach", None)
         if attach is not None:
             attach(own, self._refuse)

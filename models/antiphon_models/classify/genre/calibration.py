@@ -23,7 +23,7 @@ independent."""
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What was chosen.
+    """Temperatures and thresholds by the number of excerpts that are joined.
 
     Attributes:
         temperature: That logits are divided by.
@@ -64,7 +64,7 @@ def calibration_error(confidence: F64, right: NDArray[np.bool_], bins: int = BIN
     Args:
         confidence: float `[n]`, 0 to 1.
         right: bool `[n]`.
-        bins: Of equal width.
+        bins: Bins of equal width.
 
     Returns:
         0 for a classifier that is right as often as it says.

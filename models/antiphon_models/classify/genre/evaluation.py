@@ -41,7 +41,7 @@ OURS, PEER, MAJORITY = "genre", "MFCC, logistic regression", "most frequent"
 
 @dataclass(frozen=True, slots=True)
 class GenreAnswer:
-    """What a system says of a sound.
+    """Answer of a system for a sound.
 
     Attributes:
         probabilities: float64 `[labels]`.
@@ -143,7 +143,7 @@ def joined_answer(logits: F32, chosen: JoinedCalibration) -> GenreAnswer:
 
 
 def excerpt_logits(logits: Callable[[F32], F32], mel: NDArray[np.floating]) -> F32:
-    """Of the excerpts that follow each other in a sound, as the analysis takes them.
+    """Logits of the excerpts that follow each other in each clip, as the analysis takes them.
 
     Args:
         logits: Of float32 `[excerpts, FRAMES, bands]`.

@@ -32,7 +32,7 @@ class FieldSet:
     Attributes:
         layout: "gtzan" or "fma".
         root: Its folder.
-        items: Of its test, without known faults.
+        items: Items of its test, without known faults.
     """
 
     layout: str

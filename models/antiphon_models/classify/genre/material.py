@@ -79,7 +79,7 @@ class ClipPlan:
 
     @property
     def name(self) -> str:
-        """Of its file, without the ending."""
+        """Name of the clip's file, without the ending."""
         return f"{self.split}-{self.source}-{self.label.replace(' ', '-')}-0"
 
 
@@ -142,7 +142,7 @@ class GenreClips:
 
     @property
     def parts(self) -> tuple[LabeledClips, ...]:
-        """All of them, in order."""
+        """All parts, in order."""
         return self.known, self.strange, self.known_whole, self.strange_whole
 
 
@@ -217,7 +217,7 @@ def _play(plan: ClipPlan, path: Path, *, seed: int, most: int | None) -> None:
 
 @dataclass(frozen=True, slots=True)
 class FitFeatures:
-    """What is fitted to.
+    """Features and labels that the network is fitted to.
 
     Attributes:
         rhythm: float16 `[excerpts, features]`, of `antiphon_classify.rhythm`.

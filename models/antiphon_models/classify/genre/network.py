@@ -46,7 +46,7 @@ class TrainedRhythmNetwork(nn.Module):
         return torch.as_tensor(self.labels(x))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What `RhythmNetwork` plays."""
+        """Arrays of the weights as the network plays them; each normalisation is folded into its convolution."""
         found: dict[str, Tensor] = {"mean": self.mean, "deviation": self.deviation}
         named = [(f"hidden{n}", layer) for n, layer in enumerate(self.hidden)]
         for name, layer in [*named, ("labels", self.labels)]:

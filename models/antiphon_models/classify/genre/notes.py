@@ -48,12 +48,12 @@ class NoteBank:
 
     @cached_property
     def power(self) -> F32:
-        """Of notes."""
+        """Power spectrogram of notes."""
         return np.asarray(10.0 ** (self.notes.astype(np.float32) / 10.0), np.float32)
 
     @cached_property
     def drum_power(self) -> F32:
-        """Of drums."""
+        """Power spectrogram of drums."""
         return np.asarray(10.0 ** (self.drums.astype(np.float32) / 10.0), np.float32)
 
     def note(self, program: int, pitch: int) -> F32:

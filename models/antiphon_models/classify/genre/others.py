@@ -39,7 +39,7 @@ def other_sounds(places: Sequence[int], source: str, split: str, seconds: float,
     """Sounds of `seconds` or more, at `MEL.rate`: in turn speech, noise, and two times one instrument alone.
 
     Args:
-        places: Of each which in turn it is.
+        places: Places of each which in turn it is.
         source: That plays instruments.
         split: Whose voices speak.
         seconds: How long.

@@ -92,13 +92,13 @@ class GenreRecipe(Recipe):
 
 
 def clip_features(clips: LabeledClips) -> F32:
-    """Of the beginning of each clip: float32 `[clips, features]`."""
+    """Features of the beginning of each clip: float32 `[clips, features]`."""
     mel = clips.mel[:, :FRAMES]
     return np.concatenate([features(mel[n : n + 64].astype(np.float32)) for n in range(0, len(clips), 64)])
 
 
 def song_features(clips: LabeledClips) -> F32:
-    """Of the excerpts that follow each other in each song: float32 `[songs, excerpts, features]`."""
+    """Features of the excerpts that follow each other in each song: float32 `[songs, excerpts, features]`."""
     count = clips.mel.shape[1] // FRAMES
     every = (mel[: count * FRAMES].reshape(count, FRAMES, -1).astype(np.float32) for mel in clips.mel)
     return np.stack([features(mel) for mel in every])

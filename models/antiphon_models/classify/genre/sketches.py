@@ -97,11 +97,11 @@ def add_from_bank(
 
     Args:
         whole: float32 `[frames, bands]`, power; is changed.
-        notes: Of one part.
+        notes: Notes of one part.
         bank: That plays them.
         program: Of the part; of drums their kit.
         level: Power by band, `[bands]`.
-        exponent: Of the power over the velocity.
+        exponent: Exponent of the power over the velocity.
     """
     for note in notes:
         gain = level * (note.velocity / VELOCITY) ** exponent
@@ -203,8 +203,8 @@ def sketched(rules: GenreRules | None, key: int, numbers: Sequence[int], banks: 
 
     Args:
         rules: The genre; None for songs that are each of a genre of its own that is invented.
-        key: Of the genre, on which the draws depend.
-        numbers: Of the songs, `EXCERPTS` excerpts each.
+        key: Key of the genre, on which the draws depend.
+        numbers: Numbers of the songs, `EXCERPTS` excerpts each.
         banks: That play every other song; the timbres of the others are computed.
 
     Returns:

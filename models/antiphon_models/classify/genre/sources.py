@@ -81,5 +81,5 @@ def _with_programs(song: ComposedSong, known: frozenset[int]) -> ComposedSong:
 
 
 def nearest(program: int, known: frozenset[int]) -> int:
-    """Of known programs the nearest, of the same family of eight where it has one."""
+    """Nearest of the known programs, of the same family of eight where it has one."""
     return min(known, key=lambda other: (other // 8 != program // 8, abs(other - program), other))

@@ -35,7 +35,7 @@ class ClassifierHead(nn.Module):
 
     Args:
         features: What the convolutions give.
-        units: Of the hidden layer.
+        units: Units of the hidden layer.
         labels: How many.
     """
 

@@ -96,10 +96,10 @@ def sounds_of(player: TakePlayer, count: int, which: str, group: int, rng: Rng) 
 
     Args:
         player: What plays them.
-        count: Of each family.
+        count: Count of each family.
         which: "trained" or "held" programs; of a family without held ones the trained.
         group: Added to the program's number.
-        rng: Of everything drawn by chance.
+        rng: Random seed.
     """
     wanted: list[tuple[str, int | None]] = []
     for family in LABELS:

@@ -41,7 +41,7 @@ def mixed(parts: Sequence[tuple[str, F32]], rng: Rng) -> tuple[F32, list[str]]:
 
     Args:
         parts: Label and sound, all of one length.
-        rng: Of the levels.
+        rng: Random seed of the levels.
 
     Returns:
         The mix, and the labels of the families in it at `COUNTS_ABOVE` or more.

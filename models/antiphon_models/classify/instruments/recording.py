@@ -19,7 +19,7 @@ def recorded(sound: F32, rng: Rng, strength: float = 1.0) -> F32:
 
     Args:
         sound: float32 `[frames]` at `RATE`.
-        rng: Of everything drawn by chance.
+        rng: Random seed.
         strength: How likely each change is; 0 leaves the sound as it is.
 
     Returns:

@@ -34,7 +34,7 @@ SHARED_PATCHES = frozenset((75, 79))
 
 @dataclass(frozen=True, slots=True)
 class TakePlayer:
-    """What plays takes.
+    """Instrument that plays takes.
 
     Attributes:
         name: In tables.
@@ -49,7 +49,7 @@ class TakePlayer:
         return timidity.programs() - SHARED_PATCHES if self.font is None else frozenset(range(128))
 
     def missing(self) -> list[str]:
-        """What of it is not on this machine."""
+        """Names of what the player needs and this machine lacks."""
         return timidity.missing() if self.font is None else fluidsynth.missing((self.font,))
 
     def play(self, takes: Sequence[Take]) -> list[F32]:

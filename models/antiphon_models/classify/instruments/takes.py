@@ -45,7 +45,7 @@ def draw_take(family: str, program: int | None, rng: Rng) -> Take:
     Args:
         family: Its label.
         program: Of the family's; None for drums, whose kit is drawn.
-        rng: Of everything drawn by chance.
+        rng: Random seed.
     """
     if family == "drums":
         if rng.random() < 0.15:

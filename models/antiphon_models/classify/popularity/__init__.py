@@ -1,1 +1,1 @@
-"""How popular a sound is with a made audience: the audience, its songs, the training and the evaluation."""
+"""How popular a sound is with a simulated audience: the audience, its songs, the training and the evaluation."""

@@ -1,4 +1,4 @@
-"""A made audience: what it likes is a stated function of a song's attributes, its artist and chance.
+"""A simulated audience: what it likes is a stated function of a song's attributes, its artist and chance.
 
 Since all three are known, so is the most that anybody can foresee of its votes from the sound alone.
 """
@@ -61,7 +61,7 @@ class HeardSong:
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """What an audience gave some songs.
+    """Votes of an audience for some songs.
 
     Attributes:
         popularity: `[songs]`, 0 to 1: the share of all songs that got less.
@@ -90,11 +90,11 @@ def liking(attributes: Sequence[SongAttributes], heard: Sequence[HeardSong]) -> 
 
 
 def vote(liked: F64, artists: Sequence[int], seed: int) -> Votes:
-    """What the audience gives songs.
+    """Votes of the audience for songs.
 
     Args:
-        liked: Of each song what `liking` gives.
-        artists: Of each song a number.
+        liked: Liked of each song what `liking` gives.
+        artists: Artists of each song a number.
         seed: Of the artists' fame, which is theirs whatever songs are asked for, and of chance, which depends on the
             place of a song among its artist's.
     """

@@ -1,4 +1,4 @@
-"""`antiphon evaluate popularity`: what can be foreseen of a made audience's votes, and how wide intervals are."""
+"""`antiphon evaluate popularity`: what can be foreseen of a simulated audience's votes, and how wide intervals are."""
 
 from __future__ import annotations
 

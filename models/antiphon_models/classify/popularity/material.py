@@ -29,12 +29,12 @@ _ART = 31
 
 @dataclass(frozen=True, slots=True)
 class ArtistSongs:
-    """What an artist has.
+    """Songs of one artist.
 
     Attributes:
         artist: Its number.
         songs: Its songs.
-        seeds: Of each song.
+        seeds: Seeds of each song.
     """
 
     artist: int
@@ -65,9 +65,9 @@ def material(
     """The spectrograms of a split, made where there are none; the targets are 0, the groups the artists.
 
     Args:
-        folder: Of the files.
+        folder: Folder of the files.
         split: Of `SPLITS`.
-        seed: Of the material.
+        seed: Random seed of the material.
         say: Takes one line.
         artists: How many artists; None for the split's.
     """
@@ -87,7 +87,7 @@ def material(
 
 
 def missing() -> list[str]:
-    """What rendering needs and this machine has not."""
+    """Names of what rendering needs and this machine lacks."""
     return fluidsynth.missing((FLUID, TIM))
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from antiphon_classify.popularity import FURTHEST, WEIGHTS, curved
+from antiphon_classify.popularity import FURTHEST, WEIGHTS, with_squares
 from antiphon_classify.statistics import SIZE
 from antiphon_models.classify.popularity import taste
 from antiphon_models.classify.popularity.songs import ATTRIBUTES, MadeSongs, songs
@@ -121,7 +121,7 @@ class PopularityRecipe(Recipe):
     def arrays(self, network: torch.nn.Module) -> dict[str, NDArray[Any]]:
         assert isinstance(network, PartedNetwork)
         arrays = {name: tensor.detach().cpu().numpy() for name, tensor in network.whole.state_dict().items()}
-        rows = curved(_attributes(network.whole, self.fit))
+        rows = with_squares(_attributes(network.whole, self.fit))
         ridge = taste.chosen((rows, self.fit.votes.popularity, self.fit.artists))
         width = self._width(self._left_out(network))
         further = {"centre": ridge.centre, "scale": ridge.scale, "taste": ridge.weights, "width": np.array([width])}
@@ -130,7 +130,7 @@ class PopularityRecipe(Recipe):
     def _left_out(self, network: torch.nn.Module) -> NDArray[np.float64]:
         """What is foreseen of each song by networks and tastes that its artist had no part in."""
         assert isinstance(network, PartedNetwork)
-        rows = [curved(_attributes(each, self.fit)) for each in network.networks[1:]]
+        rows = [with_squares(_attributes(each, self.fit)) for each in network.networks[1:]]
         return taste.left_out(rows, self.fit.votes.popularity, self.fit.artists)
 
     def _width(self, found: NDArray[np.float64]) -> float:

@@ -1,4 +1,4 @@
-"""The made songs as an audience's listener has them: statistics of their segments, what they are, what they got."""
+"""The synthetic songs as a listener has them: statistics of their segments, what they are, what they got."""
 
 from __future__ import annotations
 

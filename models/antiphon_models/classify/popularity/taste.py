@@ -41,7 +41,7 @@ class Ridge:
         return Ridge(centre, scale, np.concatenate([[mean], np.linalg.solve(gram, x.T @ (targets - mean))]))
 
     def predicted(self, rows: Rows) -> F64:
-        """Of `[n, k]`, cut to 0 and 1."""
+        """Predictions from `[n, k]`, cut to 0 and 1."""
         found = self.weights[0] + (rows - self.centre) / self.scale @ self.weights[1:]
         return np.asarray(np.clip(found, 0.0, 1.0), np.float64)
 
@@ -75,8 +75,8 @@ def left_out(rows: Sequence[Rows], targets: F64, artists: NDArray[np.int64]) -> 
 
     Args:
         rows: By part, of all songs; a model that made them has been fitted without the part's artists.
-        targets: Of each song.
-        artists: Of each song.
+        targets: Targets of each song.
+        artists: Artists of each song.
     """
     of, found = parts(artists), np.empty(len(targets))
     for part, columns in enumerate(rows):
@@ -95,9 +95,9 @@ def half_width(predicted: F64, truth: F64, artists: NDArray[np.int64]) -> float:
     Barber, Candès, Ramdas and Tibshirani 2021 compare in "Predictive inference with the jackknife+").
 
     Args:
-        predicted: Of songs, by what was fitted without their artists.
+        predicted: Predicted of songs, by what was fitted without their artists.
         truth: What they got.
-        artists: Of each song, all with as many songs.
+        artists: Artists of each song, all with as many songs.
 
     Returns:
         The error that a share of COVERED · (1 + 1 / artists) of the songs does not exceed.

@@ -18,10 +18,10 @@ _LEAST = 0.2
 
 @dataclass(frozen=True, slots=True)
 class TagCalibration:
-    """How answers are read.
+    """Calibration of the answers: slope, offsets, thresholds.
 
     Attributes:
-        slope: Of all logits.
+        slope: Slope of all logits.
         offsets: `[labels]`, of the logits times `slope`.
         thresholds: `[labels]`, probabilities from which a tag is stated: those of the best F1.
     """
@@ -31,7 +31,7 @@ class TagCalibration:
     thresholds: F64
 
     def probabilities(self, logits: F32) -> F64:
-        """Of logits `[clips, labels]`."""
+        """Calibrated probabilities of logits `[clips, labels]`."""
         return np.asarray(1.0 / (1.0 + np.exp(-(self.slope * logits.astype(np.float64) + self.offsets))))
 
 

@@ -30,10 +30,10 @@ _DEGREES = {"major": ((0, _MAJOR), (9, _MINOR), (5, _MAJOR), (7, _MAJOR)),
 
 @dataclass(frozen=True, slots=True)
 class PieceOptions:
-    """What a made piece is like.
+    """Attributes of a synthetic piece.
 
     Attributes:
-        seed: Of pitch, timbre and small variations.
+        seed: Random seed of pitch, timbre and small variations.
         tempo: bpm.
         drums: Whether it has kick, snare and hi-hat.
         jitter: Standard deviation of each onset, in beats.
@@ -149,7 +149,7 @@ class CharacterEvaluation(Evaluation):
     road: ClassVar[str] = "`antiphon library analyse FILE --only character --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Of each question its pairs."""
+        """Share of pairs in order, by question."""
         for question, (quantity, pair) in QUESTIONS.items():
             for n in range(ask.limit or PAIRS):
                 rng = np.random.default_rng((ask.seed, n))

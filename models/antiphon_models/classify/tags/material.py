@@ -57,7 +57,7 @@ class SceneFolders:
     Attributes:
         data: Holds pop909/ and esc10/.
         work: Takes the clips.
-        seed: Of all that is drawn.
+        seed: Random seed.
         say: Takes one line for people.
     """
 

@@ -16,12 +16,12 @@ def roc_auc(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
 
 
 def f1(stated: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    """Of what is stated."""
+    """F1 of the labels that are stated."""
     return float(2.0 * (stated & truth).sum() / max(1, stated.sum() + truth.sum()))
 
 
 def neighbour_recall(vectors: NDArray[np.floating], labels: NDArray[np.int64], count: int = 10) -> F64:
-    """Of each item, the share of the items of its label that are among the nearest, of the most that can be.
+    """Recall of neighbours: of each item, the share of its label's items among the nearest, of the most that can be.
 
     Compared as the library does: each dimension standardised over all, then the cosine.
 

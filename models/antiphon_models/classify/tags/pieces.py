@@ -42,7 +42,7 @@ class WrittenSong:
     Attributes:
         parts: Of MELODY, BRIDGE and PIANO `[notes, 4]`: start s, end s, MIDI number, velocity 0 to 127.
         beats: Seconds.
-        bars: Of each beat, its place in a bar of four, 0 to 3.
+        bars: Bars of each beat, its place in a bar of four, 0 to 3.
     """
 
     parts: Mapping[str, F64]
@@ -81,7 +81,7 @@ def read_song(folder: Path) -> WrittenSong:
 
 
 def arranged(song: WrittenSong, rng: np.random.Generator) -> ArrangedClip:
-    """An arrangement of a part of a song, drawn by chance."""
+    """An arrangement of a part of a song, drawn at random."""
     beat = float(np.median(np.diff(song.beats)))
     tempo = float(np.exp(rng.uniform(*np.log(_TEMPI))))
     stretch = float(np.clip(60.0 / tempo / beat, 0.5, 2.0))

@@ -39,7 +39,7 @@ _WORDS = (
 
 @dataclass(frozen=True, slots=True)
 class SceneSources:
-    """What scenes of one split are made of.
+    """Sources of the scenes of one split.
 
     Attributes:
         voices: Voices of espeak-ng, each with whether it is female.
@@ -65,7 +65,7 @@ def scene(
         kind: One of `KINDS`.
         music: float32 `[FRAMES]` where the kind has music.
         piece: What `music` plays.
-        sources: Of voices and sounds.
+        sources: Sources of voices and sounds.
         rng: Draws all else.
 
     Returns:

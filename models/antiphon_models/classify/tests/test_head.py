@@ -24,7 +24,7 @@ FRAMES = EXCERPT + 30
 
 @pytest.fixture
 def recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> head.InstrumentsHeadRecipe:
-    """Prepared on noise, and on weights drawn by chance in `tmp_path`."""
+    """Prepared on noise, and on weights drawn at random in `tmp_path`."""
     torch.manual_seed(1)
     rng = np.random.default_rng(1)
     arrays = TrainedClassifier(len(LABELS)).arrays()

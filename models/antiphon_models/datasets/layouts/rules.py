@@ -29,7 +29,7 @@ class ItemRules:
     """In each pattern "{column}" stands for a value of the row, or of a named group of the file's name.
 
     Attributes:
-        name: Of the item.
+        name: Name of the item.
         files: Its files, below the data set's folder; the first is the sound or score.
         group: What items of two splits must not share.
         split: One of `SPLIT_NAMES`, else it is in none; "" where splits are made here, by the group.
@@ -70,7 +70,7 @@ class ItemRules:
 
 
 def matches(root: Path, place: Path, pattern: str, *suffixes: str) -> Iterator[dict[str, str]]:
-    """Of each file below a folder the named groups of its name.
+    """Named groups of the name of each file below a folder.
 
     Args:
         root: The data set's folder.

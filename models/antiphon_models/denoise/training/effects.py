@@ -1,4 +1,4 @@
-"""What is done to sound in studios, drawn by chance: echo, chorus, ring, crush, gate, backwards, grains, a room.
+"""What is done to sound in studios, drawn at random: echo, chorus, ring, crush, gate, backwards, grains, a room.
 
 Mono float32 at `RATE` in and out, of the same length. None of it makes noise of its own.
 """

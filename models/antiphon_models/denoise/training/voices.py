@@ -1,4 +1,4 @@
-"""Notes on instruments that no soundfont has: each of an oscillator, an envelope and a filter drawn by chance.
+"""Notes on instruments that no soundfont has: each of an oscillator, an envelope and a filter drawn at random.
 
 Mono float32 at `RATE`. Saws that beat against each other, partials that bloom one by one, frequency modulation
 (Chowning, 1973), plucked strings (Karplus and Strong, 1983): so a denoiser hears more ways to sound than a soundfont

@@ -95,7 +95,7 @@ class TrainingClip:
     pitch: NDArray[np.int16]
 
     def first(self, seconds: float) -> TrainingClip:
-        """Its beginning: the notes that begin in it, a little before its end."""
+        """The beginning of an item: the notes that begin in it, a little before its end."""
         return replace(
             self, sound=self.sound[: round(seconds * RATE)], notes=self.notes[self.notes[:, 0] < seconds - 0.1]
         )  # fmt: skip

@@ -13,7 +13,7 @@ from antiphon_models.loops import evaluation
 from antiphon_models.loops.corpus import RATE, Known
 from antiphon_models.loops.evaluation import Looping
 from antiphon_models.loops.midifile import why_not
-from antiphon_models.loops.systems import Guess, marks, ours, trivial
+from antiphon_models.loops.systems import Guess, guess_by_length, marks, ours
 from antiphon_models.loops.training import SEEDS
 
 FOUR_BARS = Known(np.zeros((2, round(4 * 240.0 / 110.0 * RATE)), np.float32), 110.0, 4, "C major", "chords")
@@ -22,7 +22,7 @@ FOUR_BARS = Known(np.zeros((2, round(4 * 240.0 / 110.0 * RATE)), np.float32), 11
 def test_marks_are_one_where_right() -> None:
     right = marks(FOUR_BARS, Guess(110.0, 4, "C major", "harmonic"))
     assert right == {"tempo": 1.0, "exact": 1.0, "bars": 1.0, "key": 1.0, "family": 1.0}
-    assert marks(FOUR_BARS, trivial(FOUR_BARS)) == right
+    assert marks(FOUR_BARS, guess_by_length(FOUR_BARS)) == right
     near = marks(FOUR_BARS, Guess(bpm=112.0, key="A minor"))
     assert near == {"tempo": 1.0, "exact": 0.0, "key": 0.0}
     drums = replace(FOUR_BARS, key=None, kind="drums")
@@ -55,7 +55,7 @@ def test_it_is_evaluated_without_data(tmp_path: Path) -> None:
     ask = EvaluationRequest(tmp_path, tmp_path, limit=6, systems=systems, say=lines.append)
     ask = choose_material(Looping(), ask)
     figures = {(c.group, c.measure): c for c in cells(Looping(), Looping().scores(ask))}
-    assert "loops drawn by chance alone" in lines[0]
+    assert "loops drawn at random alone" in lines[0]
     groups = {group for group, _ in figures}
-    assert groups == {"loops drawn by chance", "half of the drawn loops, behind a silence of 0.1 to 1.5 s"}
-    assert figures["loops drawn by chance", "tempo"].n == 12
+    assert groups == {"loops drawn at random", "half of the drawn loops, behind a silence of 0.1 to 1.5 s"}
+    assert figures["loops drawn at random", "tempo"].n == 12

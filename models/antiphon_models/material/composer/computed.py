@@ -24,16 +24,16 @@ _DISTORTED = {29, 30}
 
 @dataclass(frozen=True, slots=True)
 class PartTimbre:
-    """How a part's tones sound.
+    """Timbre of a part's tones.
 
     Attributes:
-        weights: Of the harmonics.
+        weights: Weights of the harmonics.
         decay: Seconds to 1/e of the first harmonic; 0 for tones that are held.
         damping: How much faster higher harmonics decay, per harmonic.
         attack: Seconds.
         vibrato: Semitones.
         drive: Into a soft limit; 0 for none.
-        level: Of the part.
+        level: Level of the part.
     """
 
     weights: NDArray[np.float64]
@@ -69,7 +69,7 @@ def sound_of_song(song: ComposedSong, rate: int, seed: int) -> Sound:
     Args:
         song: It.
         rate: Hz.
-        seed: Of its timbres.
+        seed: Random seed of its timbres.
 
     Returns:
         Mono float32 `[frames]`, half a second longer than its last note, at most 0.5.

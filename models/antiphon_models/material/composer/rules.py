@@ -18,7 +18,7 @@ Groove: TypeAlias = Mapping[int, Row]
 
 @dataclass(frozen=True, slots=True)
 class PartRules:
-    """How one part may play.
+    """Rules by which one part may play.
 
     Attributes:
         programs: General MIDI programs, 0 to 127, of which a song has one.
@@ -42,7 +42,7 @@ class GenreRules:
     Attributes:
         name: As shown.
         tempo: Beats a minute.
-        beats: Of a bar.
+        beats: Beats of a bar.
         swing: Where the offbeat lies between two beats: 0.5 is straight, 0.667 a triplet's last third.
         swung: The unit that swing divides, in beats: 1 for swung eighths, 0.5 for swung sixteenths.
         minor: The chance of a minor key.

@@ -59,9 +59,9 @@ class SongAttributes:
     Attributes:
         genre: The name of its rules.
         tempo: Beats a minute.
-        beats: Of a bar.
+        beats: Beats of a bar.
         swing: Where offbeats lie between beats: 0.5 straight, 0.667 triplets.
-        mode: Of its key.
+        mode: Mode of its key.
         tonic: Pitch class of its key, 0 for C.
         density: Onsets a second, of all parts.
         drums: Whether any sound.

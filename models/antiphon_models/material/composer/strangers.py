@@ -95,7 +95,7 @@ _PITCHED = 104
 
 
 def invented(rng: np.random.Generator) -> GenreRules:
-    """A genre that there is not: rhythms, instruments, tempo drawn by chance; progressions are those of some genre.
+    """A genre that there is not: rhythms, instruments, tempo drawn at random; progressions are those of some genre.
 
     A classifier is trained to put them in a class of its own, so that not all of its inputs are of genres that it has.
     """

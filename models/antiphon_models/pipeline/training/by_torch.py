@@ -31,7 +31,7 @@ class ConvolutionsOverTime(nn.Module):
     """The layers of `network.NetworkShape`: excerpts in dB to logits.
 
     Args:
-        shape: Of the layers.
+        shape: Shape of the layers.
         mean: float32 `[bands]`.
         deviation: float32 `[bands]`.
     """

@@ -16,14 +16,14 @@ F32 = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class EpochFigures:
-    """What an epoch gave.
+    """Figures of one epoch.
 
     Attributes:
         loss: Mean of the training excerpts.
-        accuracy: Of the training excerpts.
+        accuracy: Accuracy of the training excerpts.
         valid_loss: Of the validation sounds; 0 without any.
         valid_accuracy: Of the validation sounds, whose excerpts are averaged; 0 without any.
-        seconds: Of training, without the validation.
+        seconds: Seconds of training, without the validation.
         time: When it ended, in seconds since 1970.
     """
 
@@ -40,11 +40,11 @@ class TrainingState:
     """Where a training is.
 
     Attributes:
-        digest: Of all that it depends on.
-        history: Of the epochs that are done.
+        digest: Digest of all that it depends on.
+        history: History of the epochs that are done.
         weights: As they are now.
         best: Those of the best epoch.
-        moments: Of the optimizer.
+        moments: Moments of the optimizer.
     """
 
     digest: str

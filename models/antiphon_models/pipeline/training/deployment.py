@@ -21,10 +21,10 @@ HOOK = "analyses"
 
 @dataclass(frozen=True, slots=True)
 class InstalledClassifier:
-    """What was installed.
+    """The classifier that was installed.
 
     Attributes:
-        name: Of the analysis.
+        name: Name of the analysis.
         framework: That it was trained with.
         path: Its folder.
     """

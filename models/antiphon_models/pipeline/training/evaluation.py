@@ -50,10 +50,10 @@ class EvaluationRow:
         macro_f1: Mean over the labels; 0 for one that is never given and never true. With several labels, answers
             above one half are given.
         n: Sounds.
-        training_seconds: Of its training.
-        kilobytes: Of its graph.
+        training_seconds: Training seconds of its training.
+        kilobytes: Kilobytes of its graph.
         milliseconds: For one excerpt, by onnxruntime on one thread, the median.
-        digest: Of its graph.
+        digest: Digest of its graph.
         folds: How many classifiers are tested, each on sounds of its own; 0 for the one that is installed.
         confusion: Counts, `confusion.Counts`; none with several labels.
         precisions: With several labels the average precision of each that the test has.
@@ -132,7 +132,7 @@ def _over_folds(job: LearningJob, framework: Framework, training: TrainingSet) -
 
 
 def shares_of_labels(training: TrainingSet) -> F64:
-    """Of the training sounds, the share that has each label: `[labels]`."""
+    """Share of the training sounds that has each label: `[labels]`."""
     marks = np.zeros(len(training.labels))
     sounds = training.split(TRAIN)
     for sound in sounds:
@@ -207,7 +207,7 @@ def notes_of(job: LearningJob, rows: Sequence[EvaluationRow], training: Training
 
 
 def picture_name(row: EvaluationRow) -> str:
-    """Of the picture of its confusions."""
+    """File name of the picture of a confusion matrix."""
     return f"confusion-{row.framework}{'-folds' if row.folds else ''}.png"
 
 

@@ -40,7 +40,7 @@ class SoundFrames:
     """A sound's place in the file.
 
     Attributes:
-        name: Of the sound.
+        name: Name of the sound.
         split: "train", "valid" or "test".
         group: What it shares with others.
         labels: The numbers of its labels; one, where sounds have one each.
@@ -126,9 +126,9 @@ class EpochBatches(Sequence[tuple[F32, NDArray[Any]]]):
 
     Args:
         training: The sounds.
-        frames: Of an excerpt.
+        frames: Frames of an excerpt.
         size: Excerpts of a batch; the last one may have fewer.
-        seed: Of the training.
+        seed: Random seed of the training.
         epoch: From 0.
     """
 
@@ -164,7 +164,7 @@ def make_set(
         out: The pipeline's folder.
         items: Its list.
         shards: All that there are.
-        bands: Of the spectrograms.
+        bands: Bands of the spectrograms.
         settings: Of the training: its labels, and the shares of its splits.
 
     Returns:

@@ -52,10 +52,10 @@ class LearningJob:
     """One framework's training; plain data, for a process of its own.
 
     Attributes:
-        name: Of the pipeline.
+        name: Name of the pipeline.
         out: Its folder.
-        settings: Of the training.
-        mel: Of the spectrograms.
+        settings: Settings of the training.
+        mel: Mel of the spectrograms.
         shards: Digest of the shards.
         fold: The fold that it is tested on; -1 for the splits of the set.
     """
@@ -69,18 +69,18 @@ class LearningJob:
 
     @property
     def frames(self) -> int:
-        """Of an excerpt."""
+        """Frames of an excerpt."""
         return excerpt_frames(self.settings.seconds, self.mel)
 
     def digest(self, framework: Framework) -> str:
-        """Of all that the training depends on, but versions of packages."""
+        """Digest of all that the training depends on, except versions of packages."""
         folds = self.settings.folds if self.fold >= 0 else 0
         own = asdict(replace(self.settings, frameworks=(), folds=folds))
         whole = [VERSION, self.name, framework.name, own, asdict(self.mel), self.shards, self.fold]
         return digest_of(json.dumps(whole, sort_keys=True).encode())
 
     def folder(self, framework: Framework) -> Path:
-        """Of the classifier that it makes."""
+        """Folder of the classifier that is trained."""
         top = CLASSIFIERS if self.fold < 0 else f"folds/{self.fold}"
         return self.out / top / framework.name
 

@@ -21,12 +21,12 @@ POOLED = 2
 
 @dataclass(frozen=True, slots=True)
 class NetworkShape:
-    """What the layers' sizes follow from.
+    """Sizes from which those of the layers follow.
 
     Attributes:
-        frames: Of an excerpt.
-        bands: Of the spectrogram.
-        labels: Of the answer.
+        frames: Frames of an excerpt.
+        bands: Bands of the spectrogram.
+        labels: Labels of the answer.
         width: Channels of the first convolution; the others have twice and four times as many.
     """
 
@@ -37,13 +37,13 @@ class NetworkShape:
 
     @property
     def convolutions(self) -> list[tuple[int, int, int]]:
-        """Of each: channels in, channels out, frames that it spans."""
+        """Channels in, channels out and frames spanned, of each convolution."""
         out = [self.width << n for n in range(len(KERNELS))]
         return list(zip([self.bands, *out[:-1]], out, KERNELS, strict=True))
 
     @property
     def features(self) -> int:
-        """What the last layer is given."""
+        """Inputs of the hidden layer, `[n, features]`."""
         return 2 * (self.width << (len(KERNELS) - 1))
 
 
@@ -52,7 +52,7 @@ def initial_weights(shape: NetworkShape, seed: int) -> dict[str, F32]:
 
     Args:
         shape: The layers' sizes.
-        seed: Of the draw.
+        seed: Random seed of the draw.
 
     Returns:
         `convN.weight` `[out, in, frames]`, `convN.bias`, `labels.weight` `[labels, features]`, `labels.bias`.
@@ -68,5 +68,5 @@ def initial_weights(shape: NetworkShape, seed: int) -> dict[str, F32]:
 
 
 def parameters(weights: Mapping[str, F32]) -> int:
-    """How many numbers are learnt."""
+    """Number of trained parameters."""
     return sum(value.size for value in weights.values())

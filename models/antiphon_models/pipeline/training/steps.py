@@ -25,7 +25,7 @@ Progress = Callable[[Framework, int, EpochFigures], None]
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """What the steps have done.
+    """Report of the training steps.
 
     Attributes:
         trained: The classifiers that this run has trained; the others were there.
@@ -80,7 +80,7 @@ def run_steps(
 
 
 def able(frameworks: Sequence[Framework], settings: PipelineSettings, training: TrainingSet) -> list[Framework]:
-    """Those that can train this set.
+    """Frameworks that can train this set.
 
     Raises:
         UsageError: One that is named cannot, or none can.
@@ -109,5 +109,5 @@ def _train(job: LearningJob, frameworks: Sequence[Framework], progress: Progress
 
 
 def installed_name(settings: PipelineSettings) -> str:
-    """Of the analysis that the step deploy makes."""
+    """Name of the analysis that the step deploy installs."""
     return settings.deploy.name or settings.name

@@ -20,7 +20,7 @@ def write_log(folder: Path, history: Sequence[EpochFigures], *, validated: bool)
     """Writes the log of a training's epochs, those for training and validation as runs of their own.
 
     Args:
-        folder: Of the framework.
+        folder: Folder of the framework.
         history: Its epochs.
         validated: Whether there are figures of a validation.
 

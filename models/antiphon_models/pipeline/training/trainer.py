@@ -26,14 +26,14 @@ OPSET = 17
 
 @dataclass(frozen=True, slots=True)
 class TrainerTask:
-    """What a trainer is made for.
+    """Task of a trainer.
 
     Attributes:
-        shape: Of the network.
+        shape: Shape of the network.
         mean: float32 `[bands]` in dB, which is subtracted.
         deviation: float32 `[bands]`, by which it is divided.
-        seed: Of what is drawn by chance.
-        threads: Of the processor.
+        seed: Random seed.
+        threads: Threads of the processor.
         several: Whether an excerpt has any number of labels: each is answered for itself, by a sigmoid; else softmax.
     """
 
@@ -88,11 +88,11 @@ class ClassifierTrainer(ABC):
 
     @abstractmethod
     def versions(self) -> dict[str, str]:
-        """Of what it trains with, by package."""
+        """Versions of the packages that it trains with."""
 
 
 def loss_and_accuracy(answers: NDArray[np.floating[Any]], truth: NDArray[Any]) -> tuple[float, float]:
-    """Of probabilities `[n, labels]` the mean loss, and the share that is right, with several of the labels."""
+    """Mean loss of probabilities `[n, labels]`, and the share that is right; of the labels where there are several."""
     if truth.ndim == 2:
         likely = np.maximum(np.where(truth > 0.5, answers, 1 - answers), 1e-12)
         return float(-np.log(likely).mean()), float(((answers > 0.5) == (truth > 0.5)).mean())

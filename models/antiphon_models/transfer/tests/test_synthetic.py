@@ -1,4 +1,4 @@
-"""The evaluation without songs: notes drawn by chance, by the same instruments."""
+"""The evaluation without songs: notes drawn at random, by the same instruments."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def sound_suffix(source: Path) -> str:
     return ".wav" if suffix in SUFFIXES or suffix in set(READ_SUFFIXES) - set(FORMATS) else source.suffix
 
 
-def gathered(
+def gather_tasks(
     paths: Sequence[str], out_dir: str, what: str, endings: Sequence[str], suffix_of: Callable[[Path], str]
 ) -> list[FileTask]:
     """The files to process. A folder stands for the files directly inside it that the command takes.
@@ -35,32 +35,34 @@ def gathered(
         paths: Files and folders.
         out_dir: Where the results go, under the names of the sources.
         what: The kind of the files, for a message.
-        endings: Of the names that are taken from a folder, in lower case.
+        endings: Endings of the names that are taken from a folder, in lower case.
         suffix_of: The ending of the result's name for a source.
 
     Raises:
         UsageError: `out_dir` is no folder, or two sources would have one result.
         FileError: A folder cannot be read or holds no such file, or a pattern that the shell passed on matches none.
     """
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
 
     if Path(out_dir).exists() and not Path(out_dir).is_dir():
-        raise UsageError(f"--out-dir {shown(out_dir)} is not a folder")
+        raise UsageError(f"--out-dir {path_text(out_dir)} is not a folder")
     jobs: dict[Path, FileTask] = {}
     for path in map(Path, paths):
         inputs = [path]
         if glob.has_magic(str(path)) and not path.exists():
-            raise FileError(f"there are no files {shown(path)}")
+            raise FileError(f"there are no files {path_text(path)}")
         if path.is_dir():
             try:
                 inputs = sorted(p for p in path.iterdir() if p.suffix.lower() in endings and not p.name.startswith("."))
             except OSError as error:
-                raise FileError(f"cannot read {shown(path)}: {(error.strerror or str(error)).lower()}") from None
+                raise FileError(f"cannot read {path_text(path)}: {(error.strerror or str(error)).lower()}") from None
             if not inputs:
-                raise FileError(f"{shown(path)} holds no {what} files; their names end in {', '.join(endings)}")
+                raise FileError(f"{path_text(path)} holds no {what} files; their names end in {', '.join(endings)}")
         for source in inputs:
             target = Path(out_dir) / source.with_suffix(suffix_of(source)).name
             other = jobs.setdefault(target, FileTask(source, target))
             if other.source != source:
-                raise UsageError(f"{shown(other.source)} and {shown(source)} would both become {shown(target)}")
+                raise UsageError(
+                    f"{path_text(other.source)} and {path_text(source)} would both become {path_text(target)}"
+                )
     return list(jobs.values())

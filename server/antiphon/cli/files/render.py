@@ -74,7 +74,7 @@ def render(
     from antiphon.cli.files.render_file import RenderSettings, files_of, one
     from antiphon.graph.patch import load as load_patch
     from antiphon.io.audiowrite import format_of
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
     from antiphon.offline import note_file
     from antiphon.offline.file_job import apart, free
     from antiphon.offline.script_run import is_script
@@ -134,15 +134,15 @@ def render(
                 complain(str(error))
                 failed += 1
         if failed:
-            complain(f"{failed} of {len(jobs)} files could not be rendered without a fault from {shown(patch)}")
+            complain(f"{failed} of {len(jobs)} files could not be rendered without a fault from {path_text(patch)}")
             raise typer.Exit(1)
 
 
 def _jobs(sources: Sequence[str], out: str, out_dir: str | None, events: str | None) -> list[RenderJob]:
     """The files to render. Raises `UsageError` where --out, --out-dir and --in do not go together."""
-    from antiphon.cli.files.file_tasks import gathered, sound_suffix
+    from antiphon.cli.files.file_tasks import gather_tasks, sound_suffix
     from antiphon.cli.files.render_file import RenderJob
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
     from antiphon.io.midifile import SUFFIXES
     from antiphon.runtime.sound_formats import READ_SUFFIXES
 
@@ -153,8 +153,8 @@ def _jobs(sources: Sequence[str], out: str, out_dir: str | None, events: str | N
             raise UsageError("one --in FILE goes with --out; write --out-dir FOLDER for several files or a folder")
         return [RenderJob(sources[0] if sources else None, events, out)]
     if out:
-        raise UsageError(f"--out and --out-dir exclude each other; {shown(out)} would be one file for all")
+        raise UsageError(f"--out and --out-dir exclude each other; {path_text(out)} would be one file for all")
     if not sources:
         raise UsageError("--out-dir takes the files or folders of --in; name one")
-    tasks = gathered(sources, out_dir, "sound or MIDI", (*READ_SUFFIXES, *SUFFIXES), sound_suffix)
+    tasks = gather_tasks(sources, out_dir, "sound or MIDI", (*READ_SUFFIXES, *SUFFIXES), sound_suffix)
     return [RenderJob(str(task.source), events, str(task.target)) for task in tasks]

@@ -11,11 +11,11 @@ from antiphon.cli.terminal.errors import complain
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import FileError, RequestError, UsageError
-from antiphon.graph.asset_names import located
+from antiphon.graph.asset_names import locate_asset
 from antiphon.graph.graph import Graph, order
 from antiphon.graph.patch import Patch
 from antiphon.io.audiofile import stream
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.offline import note_file
 from antiphon.offline.event_file import parse_events
 from antiphon.offline.file_ends import NONE, tail_of
@@ -79,7 +79,7 @@ def one(job: RenderJob, settings: RenderSettings, loaded: Loaded, patch: Patch) 
     commands: list[Command] = []
     scores = [note_file.read(Path(path), rate) for path in notes]
     for path, score in zip(notes, scores, strict=True):
-        commands += _played(score, shown(path), graph, catalog)
+        commands += _played(score, path_text(path), graph, catalog)
     if sound is None and scores:
         frames = max(score.frames for score in scores)
     if job.events is not None and not is_midi(job.events):
@@ -102,7 +102,7 @@ def one(job: RenderJob, settings: RenderSettings, loaded: Loaded, patch: Patch) 
 def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
     """(node.parameter, path) of each file and folder that the patch's nodes read."""
     return [
-        (f"{node.name}.{param.name}", located(str(node.values[param.name])))
+        (f"{node.name}.{param.name}", locate_asset(str(node.values[param.name])))
         for node in graph.nodes
         for param in catalog[node.type].cells
         if param.kind == "file" and node.values.get(param.name)
@@ -111,7 +111,7 @@ def files_of(graph: Graph, catalog: Catalog) -> list[tuple[str, str]]:
 
 def _sources(patch: str, *files: str | None) -> str:
     """The sources of OUT, as text."""
-    *most, last = (f"the patch {patch}", *(shown(path) for path in files if path is not None))
+    *most, last = (f"the patch {patch}", *(path_text(path) for path in files if path is not None))
     return f"{', '.join(most)} and {last}" if most else last
 
 
@@ -125,7 +125,7 @@ def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Com
 
 
 def _events(path: str, rate: int, graph: Graph, catalog: Catalog) -> list[Command]:
-    name = shown(path)
+    name = path_text(path)
     try:
         if not Path(path).is_file():
             raise FileError(f"cannot read {name}: there is no such file, or it is not an ordinary one")

@@ -32,7 +32,7 @@ _NOTES = ("/note/on", "/note/off", "/cc", "/bend")
 
 @dataclass(frozen=True, slots=True)
 class ScriptOptions:
-    """What was asked for.
+    """Options of `antiphon render` for a live script.
 
     Attributes:
         bars: Length.
@@ -90,7 +90,7 @@ def _show(error: ScriptError) -> None:
 
 def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> bool:
     from antiphon.io.audiowrite import format_of
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
     from antiphon.offline import script_midi
     from antiphon.offline.file_job import apart, free
     from antiphon.offline.output_summary import Written
@@ -114,7 +114,7 @@ def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Lo
         Path(options.stems).mkdir(parents=True, exist_ok=True)
         free([("--stems", file) for file, _ in stems], force=options.force)
     done = task.write(out, played, name)
-    sources = f"{shown(path)} and the patch {task.patch.name}"
+    sources = f"{path_text(path)} and the patch {task.patch.name}"
     report(replace(done.written, source=sources))
     silent = _unknown_words(name, events, done)
     failed = done.complaints(silent)
@@ -124,9 +124,11 @@ def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Lo
         failed |= stem.complaints(silent)
     if options.midi:
         count, missing = script_midi.write(Path(options.midi), events, beats, task.patch.tempo)
-        report(Written(options.midi, shown(path), (task.frames or 0) / rate, notes=count))
+        report(Written(options.midi, path_text(path), (task.frames or 0) / rate, notes=count))
         if missing:
-            complain(f"{shown(options.midi)} is without {', '.join(missing[:8])}: no drum of General MIDI is called so")
+            complain(
+                f"{path_text(options.midi)} is without {', '.join(missing[:8])}: no drum of General MIDI is called so"
+            )
     return failed
 
 

@@ -31,7 +31,7 @@ class PatchRender:
         patch: The patch.
         spec: Rate, block and channels.
         source: The input's path, or None for silence.
-        subtype: Of the input, whose bit depth is kept.
+        subtype: Subtype of the input, whose bit depth is kept.
         frames: Length of the output without its tail; None for that of the input.
         expected: Frames to expect, for the progress bar; None where they are not known.
         tail: What is rendered after the end.
@@ -66,7 +66,7 @@ class PatchRender:
         """
         from antiphon.cli.terminal.progress import ProgressBar
         from antiphon.io.audiowrite import AudioWriter
-        from antiphon.offline.file_ends import faded
+        from antiphon.offline.file_ends import fade_end
         from antiphon.offline.output_summary import Written
         from antiphon.offline.rendering import PlayerRunner
         from antiphon.offline.runner import process_stream
@@ -87,7 +87,7 @@ class PatchRender:
             progress = stack.enter_context(ProgressBar(name, self.expected, rate))
             runner = stack.enter_context(closing(prepared()))
             rendered = process_stream(blocks, runner, self.frames, progress.update, self.tail)
-            for samples in faded(rendered, rate, self.fade):
+            for samples in fade_end(rendered, rate, self.fade):
                 writer.write(samples)
             lost, words = tuple(runner.counts()), runner.vocabularies()
         written = Written.sound(writer, name)
@@ -116,7 +116,7 @@ class PatchRender:
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """What was written.
+    """The file that a rendering wrote.
 
     Attributes:
         name: The file, as text.

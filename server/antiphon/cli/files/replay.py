@@ -21,7 +21,7 @@ def replay(
     from antiphon.errors import FileError
     from antiphon.io.audiofile import stream
     from antiphon.io.audiowrite import AudioWriter, format_of
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
     from antiphon.offline.file_job import apart, free
     from antiphon.offline.output_summary import Written
     from antiphon.offline.replay import replay as play
@@ -57,4 +57,6 @@ def replay(
                 for y in play(folder, blocks, loaded.catalog, loaded.make):
                     writer.write(y)
                     progress.update(writer.frames)
-    report(Written(out, f"the set {shown(folder)}", writer.frames / log.spec.rate, log.spec.rate, log.spec.channels))
+    report(
+        Written(out, f"the set {path_text(folder)}", writer.frames / log.spec.rate, log.spec.rate, log.spec.channels)
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import completion
-from antiphon.cli.files.file_tasks import FileTask, gathered
+from antiphon.cli.files.file_tasks import FileTask, gather_tasks
 from antiphon.cli.files.options import MOST_FADE, MOST_TAIL, hertz, play_with, within
 from antiphon.cli.files.report import report
 from antiphon.cli.files.run_settings import BLOCK, RunSettings
@@ -70,7 +70,7 @@ def run(
     file, what gives notes writes one. Echoes go on after the end of IN, until they are over.
     """
     from antiphon.graph.graph import Graph, NodeSpec, known_type
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
     from antiphon.offline.note_file import is_midi
     from antiphon.plugins.loader import load
     from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK
@@ -108,7 +108,7 @@ def run(
             # of a name that no file can have this is false as well
             if not os.path.exists(jobs[0].source):
                 what = "file or folder" if use.job else "file"
-                raise FileError(f"cannot read {shown(jobs[0].source)}: there is no such {what}")
+                raise FileError(f"cannot read {path_text(jobs[0].source)}: there is no such {what}")
             if rate and is_midi(jobs[0].target):
                 raise UsageError("--rate is of sound, and OUT holds notes; leave it out")
             outs: list[Named] = [("OUT", job.target) for job in jobs]
@@ -157,10 +157,10 @@ def _by_itself(own: str, job: FileJob) -> None:
     from dataclasses import replace
 
     from antiphon.cli.terminal.progress import ProgressBar
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
     from antiphon.io.midifile import SUFFIXES
     from antiphon.offline.output_summary import Written
-    from antiphon.runtime.importing import named
+    from antiphon.runtime.importing import import_object
 
     beside = [(f"--{what}", path) for what, path in job.beside.items()]
     for what, written in (("", job.target), ("--midi-out", job.midi_out), ("--analysis", job.analysis), *beside):
@@ -168,14 +168,14 @@ def _by_itself(own: str, job: FileJob) -> None:
             continue
         ending = _ENDINGS.get(what, "")
         if ending and written.suffix.lower() != ending:
-            raise FileError(f"cannot write {shown(written)}: {what} ends in {ending}")
+            raise FileError(f"cannot write {path_text(written)}: {what} ends in {ending}")
         if what == "--midi-out" and written.suffix.lower() not in SUFFIXES:
-            raise FileError(f"cannot write {shown(written)}: --midi-out ends in {' or '.join(SUFFIXES)}")
+            raise FileError(f"cannot write {path_text(written)}: --midi-out ends in {' or '.join(SUFFIXES)}")
         if not written.parent.is_dir():
-            raise FileError(f"cannot write {shown(written)}: its folder does not exist; make it first")
+            raise FileError(f"cannot write {path_text(written)}: its folder does not exist; make it first")
     with ProgressBar(job.plugin, 1000, 1) as progress:
-        summary = named(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
-    report(*(summary or (Written(job.target, shown(job.source)),)))
+        summary = import_object(own)(replace(job, progress=lambda part: progress.update(round(1000 * part))))
+    report(*(summary or (Written(job.target, path_text(job.source)),)))
 
 
 def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) -> list[FileTask]:
@@ -190,29 +190,31 @@ def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) ->
         UsageError: They are not what the plugin takes.
     """
     from antiphon.cli.files.run_file import suffix_of, suffixes
-    from antiphon.graph.asset_names import located
-    from antiphon.io.decode import shown
+    from antiphon.graph.asset_names import locate_asset
+    from antiphon.io.decode import path_text
 
     alone, default_source = bool(info.on_files.job), info.on_files.default_source
     if alone and default_source and out_dir is None and len(paths) == 1 and not os.path.isdir(paths[0]):
-        paths = [located(default_source), *paths]
+        paths = [locate_asset(default_source), *paths]
     lacking = ""
     if out_dir is None and len(paths) == 1:
-        lacking = f"; {'OUT' if os.path.exists(paths[0]) else 'IN'} is missing beside {shown(paths[0])}"
+        lacking = f"; {'OUT' if os.path.exists(paths[0]) else 'IN'} is missing beside {path_text(paths[0])}"
     if alone and (out_dir is not None or len(paths) != 2):
         raise UsageError(f"{info.type} takes one IN and one OUT{lacking}")
     if out_dir is None:
         if len(paths) != 2:
             raise UsageError(f"name one file IN and one file OUT, or several and --out-dir FOLDER{lacking}")
         if os.path.isdir(paths[1]):
-            raise UsageError(f"{shown(paths[1])} is a folder; name a file, or write --out-dir {shown(paths[1])}")
+            raise UsageError(
+                f"{path_text(paths[1])} is a folder; name a file, or write --out-dir {path_text(paths[1])}"
+            )
         if os.path.isdir(paths[0]) and not alone:
             raise UsageError(
-                f"{shown(paths[0])} is a folder; write --out-dir {shown(paths[1])} to do all that is in it"
+                f"{path_text(paths[0])} is a folder; write --out-dir {path_text(paths[1])} to do all that is in it"
             )
         return [FileTask(Path(paths[0]), Path(paths[1]))]
     what, endings = suffixes(info)
-    return gathered(paths, out_dir, what, endings, lambda source: suffix_of(info, source))
+    return gather_tasks(paths, out_dir, what, endings, lambda source: suffix_of(info, source))
 
 
 def read_settings(

@@ -15,10 +15,10 @@ from antiphon.contract.catalog import ProcessorInfo
 from antiphon.errors import FileError, UsageError
 from antiphon.io.audiofile import stream
 from antiphon.io.audiowrite import AudioWriter, format_of
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.io.midifile import SUFFIXES
 from antiphon.offline import note_file
-from antiphon.offline.file_ends import faded, tail_of
+from antiphon.offline.file_ends import fade_end, tail_of
 from antiphon.offline.note_file import Score, is_midi
 from antiphon.offline.output_summary import Written
 from antiphon.offline.runner import Firing, PlanRunner, process_stream
@@ -71,7 +71,7 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
                 runner.preroll(beginning)
         tail = tail_of(settings.tail, info.on_files.tail and not writes)
         done = 0
-        for samples in faded(
+        for samples in fade_end(
             process_stream(blocks, runner, length if plays else None, progress.update, tail), rate, settings.fade
         ):
             done += samples.shape[1]
@@ -80,7 +80,7 @@ def one(plugin: str, job: FileTask, settings: RunSettings, loaded: Loaded) -> Wr
         _check_events(runner, job.source)
         for late in (f for f in fires if f.sample >= done > 0):
             raise UsageError(
-                f"{late.param} would fire at {late.sample / rate:g} s, after the end of {shown(job.source)} "
+                f"{late.param} would fire at {late.sample / rate:g} s, after the end of {path_text(job.source)} "
                 f"({done / rate:g} s)"
             )
     return _notes_written(job, runner, score, done) if writer is None else _sound_written(job, info, writer)
@@ -94,10 +94,10 @@ def _plays_notes(info: ProcessorInfo, source: Path) -> bool:
     """Whether IN is a MIDI file. Raises UsageError if the plugin takes the other kind."""
     if is_midi(source):
         if info.first("events", "in") is None:
-            raise UsageError(f"{info.type} takes sound, and {shown(source)} is a MIDI file")
+            raise UsageError(f"{info.type} takes sound, and {path_text(source)} is a MIDI file")
         return True
     if _takes_notes_alone(info):
-        raise UsageError(f"{info.type} takes notes: name a MIDI file IN ({_MIDI}), not {shown(source)}")
+        raise UsageError(f"{info.type} takes notes: name a MIDI file IN ({_MIDI}), not {path_text(source)}")
     return False
 
 
@@ -105,10 +105,10 @@ def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
     """Whether OUT is a MIDI file. Raises UsageError or FileError if the plugin's output is of the other kind."""
     if info.first("events", "out") is not None and is_midi(target):
         if not target.parent.is_dir():
-            raise FileError(f"cannot write {shown(target)}: its folder does not exist; make it first")
+            raise FileError(f"cannot write {path_text(target)}: its folder does not exist; make it first")
         return True
     if info.first("events", "out") is not None and info.first("audio", "out") is None:
-        raise UsageError(f"{info.type} gives notes: name a MIDI file OUT ({_MIDI}), not {shown(target)}")
+        raise UsageError(f"{info.type} gives notes: name a MIDI file OUT ({_MIDI}), not {path_text(target)}")
     if info.first("audio", "out") is not None:
         format_of(target)
     return False
@@ -117,7 +117,7 @@ def _writes_notes(info: ProcessorInfo, target: Path) -> bool:
 def _check_events(runner: PlanRunner, source: Path) -> None:
     if runner.dropped:
         raise FileError(
-            f"{shown(source)} has more notes at once than a block takes, {runner.dropped} of them too many; "
+            f"{path_text(source)} has more notes at once than a block takes, {runner.dropped} of them too many; "
             "give a smaller --block"
         )
 
@@ -127,15 +127,15 @@ def _notes_written(job: FileTask, runner: PlanRunner, score: Score | None, frame
     like = None if score is None else score.song
     count = note_file.write(job.target, runner.emitted, frames, rate, like)
     if not count:
-        complain(f"{shown(job.source)}: {runner.type} gives no note for it; {shown(job.target)} holds none")
-    return Written(job.target, shown(job.source), frames / rate, notes=count)
+        complain(f"{path_text(job.source)}: {runner.type} gives no note for it; {path_text(job.target)} holds none")
+    return Written(job.target, path_text(job.source), frames / rate, notes=count)
 
 
 def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> Written:
     if writer.clipped:
         advice = _softer(job, info, writer)
         complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it; {advice}")
-    return Written.sound(writer, shown(job.source))
+    return Written.sound(writer, path_text(job.source))
 
 
 def _softer(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> str:
@@ -144,4 +144,4 @@ def _softer(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> str:
         if param.name in ("gain", "level"):
             return f"lower {param.name} (-p {param.name}=…)"
     gain = 0.95 / writer.peak
-    return f"make IN softer first: antiphon run gain {shown(job.source)} softer.wav -p gain={gain:.2f}"
+    return f"make IN softer first: antiphon run gain {path_text(job.source)} softer.wav -p gain={gain:.2f}"

@@ -27,7 +27,7 @@ class RunCommand(TyperCommand):
         if not name:
             super().format_help(ctx, formatter)
             return
-        from antiphon.cli.plugins import described, operands, ports
+        from antiphon.cli.plugins import describe_param, operands, ports
         from antiphon.contract.params import HOST_PARAMS
         from antiphon.graph.graph import known_type
         from antiphon.plugins.loader import load
@@ -43,7 +43,10 @@ class RunCommand(TyperCommand):
         with formatter.section("Parameters, each as -p NAME=VALUE"):
             formatter.write_dl(
                 [
-                    (param.name, described(param) if param.kind != "trigger" else f"{_TRIGGER} {param.doc}".rstrip())
+                    (
+                        param.name,
+                        describe_param(param) if param.kind != "trigger" else f"{_TRIGGER} {param.doc}".rstrip(),
+                    )
                     for param in settable
                 ]
             )

@@ -19,7 +19,7 @@ class RunSettings:
     """The options of `antiphon run`.
 
     Attributes:
-        values: Of parameters, by `-p`.
+        values: Values of parameters, by `-p`.
         fires: Pairs of trigger parameter and the time in seconds at which it fires.
         block: Frames.
         tail: Seconds after the end of IN; None for the default.

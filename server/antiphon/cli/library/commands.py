@@ -12,7 +12,7 @@ import typer
 
 from antiphon.cli.library import recommending
 from antiphon.cli.library.identify import identify
-from antiphon.cli.library.options import Files, Json, opened, places_of, progress_bar, root_of, row_of
+from antiphon.cli.library.options import Files, Json, open_catalogue, places_of, progress_bar, root_of, row_of
 from antiphon.errors import FileError, UsageError
 from antiphon.library.kinds import KINDS, findings
 from antiphon.runtime.shortening import short_repr, shorten
@@ -78,7 +78,7 @@ def add(
     if shards is not None:
         add_from_shards(context, shards, files or [], as_json=as_json)
         return
-    with opened(context) as catalogue, progress_bar("adding") as progress:
+    with open_catalogue(context) as catalogue, progress_bar("adding") as progress:
         counts = scanning.add(catalogue, files or [root_of(context)], progress, again=again)
     if as_json:
         typer.echo(json.dumps(asdict(counts)))
@@ -102,7 +102,7 @@ def listing(
     """List the files: length, tempo, key, artist and title, path."""
     from antiphon.library.records import SUMMARY
 
-    with opened(context) as catalogue:
+    with open_catalogue(context) as catalogue:
         rows = (row for place in places_of(files) for row in catalogue.rows(path=place, only=SUMMARY))
         found = [row.summary() for row in rows if row.problem or not bad]
     _print({"files": found}, "files", as_json, "none" if files or bad else NONE)
@@ -112,7 +112,7 @@ def show(context: typer.Context, file: Path, as_json: Json = False) -> None:
     """Show all that is known of a file: tags, and what each analysis found."""
     from antiphon.cli.library.printing import card
 
-    with opened(context) as catalogue:
+    with open_catalogue(context) as catalogue:
         row = row_of(catalogue, file).full()
     if as_json:
         typer.echo(json.dumps(row))
@@ -133,14 +133,14 @@ def analyse(
     from antiphon.cli.terminal.errors import complain
     from antiphon.library import analysing, scanning
     from antiphon.library.analyses import analyses, named_analyses
-    from antiphon.library.identification.shards import updated
+    from antiphon.library.identification.shards import update_shards
 
     names = named_analyses(only or (), of_short=True)
     if not names:
         raise UsageError(
             "no plugin has an analysis; `antiphon plugins` says which plugins there are, and what is wrong"
         )
-    with opened(context) as catalogue:
+    with open_catalogue(context) as catalogue:
         with progress_bar("adding") as progress:
             added = scanning.add(catalogue, files or (), progress)
         one = files[0] if files and len(files) == 1 and not files[0].is_dir() else None
@@ -150,7 +150,7 @@ def analyse(
             counts = analysing.analyse(
                 catalogue, names, files or (), progress, again=again, any_length=bool(only), announce=complain
             )
-        updated(catalogue)
+        update_shards(catalogue)
         row = None if one is None else row_of(catalogue, one)
     if row is None and as_json:
         problems = [{"path": path, "problem": problem} for path, problem in counts.problems]
@@ -167,7 +167,7 @@ def analyse(
     else:
         for line in card(row.full()):
             typer.echo(line)
-    reasons = [*added.problems, *(named(path, problem) for path, problem in counts.problems)]
+    reasons = [*added.problems, *(with_name(path, problem) for path, problem in counts.problems)]
     for reason in reasons:
         complain(reason)
     if reasons:
@@ -184,7 +184,7 @@ def search(
     ] = None,
     kind: Annotated[str, typer.Option("--kind", help=f"One of {', '.join(KINDS)}.")] = "",
     sure: Annotated[
-        float | None, typer.Option("--sure", min=0.0, max=1.0, help="The least confidence of what is asked for.")
+        float | None, typer.Option("--sure", min=0.0, max=1.0, help="Minimum confidence of what is asked for.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -201,7 +201,7 @@ def search(
         raise UsageError("--sure is for --key, --tempo, --tag and --kind; give one of them too")
     labels = LabelSearch(tag or (), sure)
     matches = []
-    with opened(context) as catalogue:
+    with open_catalogue(context) as catalogue:
         for row in catalogue.rows(words or (), only=(*SUMMARY, *labels.quantities)):
             summary = row.summary()
             found = [labels.confidence(row.values)] if tag else []
@@ -239,10 +239,10 @@ def similar(
 ) -> None:
     """List the files most like one by timbre, 1 the same sound, 0 no relation; and what else they share."""
     from antiphon.library import vector_file
-    from antiphon.library.searching import shared
+    from antiphon.library.searching import shared_traits
     from antiphon.library.similarity import QUANTITY, vector_of
 
-    with opened(context) as catalogue:
+    with open_catalogue(context) as catalogue:
         target = row_of(catalogue, file)
         if vector_of(target) is None:
             raise UsageError(f"{file.name[:120]} has not been analysed; `antiphon library analyse` does that")
@@ -259,7 +259,7 @@ def similar(
         matches = []
         for path, score in found:
             summary = row_of(catalogue, path).summary()
-            matches.append({**summary, "score": round(score, 4), "why": shared(own, summary)})
+            matches.append({**summary, "score": round(score, 4), "why": shared_traits(own, summary)})
     _print({"matches": matches}, "matches", as_json)
 
 
@@ -274,7 +274,7 @@ def forget(
 
     if not files and not missing:
         raise UsageError("name the files or folders to forget, or give --missing")
-    with opened(context) as catalogue:
+    with open_catalogue(context) as catalogue:
         rows = [
             row
             for place in places_of(files)
@@ -287,7 +287,7 @@ def forget(
     typer.echo(json.dumps({"forgotten": count}) if as_json else f"{count} forgotten")
 
 
-def named(path: str, problem: str) -> str:
+def with_name(path: str, problem: str) -> str:
     """A reason with the file's name, where it does not have it."""
     name = path.rsplit("/", 1)[-1]
     return problem if name in problem else f"{shorten(name, 120)}: {problem}"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from antiphon.cli.library.options import opened, progress_bar
+from antiphon.cli.library.options import open_catalogue, progress_bar
 from antiphon.errors import UsageError
 
 
@@ -17,7 +17,7 @@ def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *
     """Takes shards in, and prints what was done.
 
     Args:
-        context: Of the command.
+        context: Context of the command.
         out: The pipeline's folder.
         places: The folder of the sounds, where it is not the one that the pipeline read.
         as_json: One JSON object in place of words.
@@ -30,7 +30,7 @@ def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *
 
     if len(places) > 1:
         raise UsageError("--from takes one folder of sounds: the one that the pipeline read, or a copy of it")
-    with opened(context) as catalogue, progress_bar("adding") as progress:
+    with open_catalogue(context) as catalogue, progress_bar("adding") as progress:
         counts = take_in(catalogue, out, places[0] if places else None, progress)
     if as_json:
         typer.echo(json.dumps(asdict(counts)))

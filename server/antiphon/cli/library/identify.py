@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from antiphon.cli import ports
-from antiphon.cli.library.options import Json, opened, progress_bar
+from antiphon.cli.library.options import Json, open_catalogue, progress_bar
 from antiphon.cli.osc import Host
 from antiphon.errors import UsageError
 from antiphon.runtime.settings import OSC_PORT
@@ -39,8 +39,8 @@ def identify(
     as_json: Json = False,
 ) -> None:
     """Say which catalogued recording a file, or what sounds live, is a part of, and where in it."""
-    from antiphon.library.identification.identifying import analysis_of_landmarks, identified, landmarks_of
-    from antiphon.library.identification.shards import updated
+    from antiphon.library.identification.identifying import analysis_of_landmarks, identify_files, landmarks_of
+    from antiphon.library.identification.shards import update_shards
 
     if live and file is None:
         _live(context, host, ports.osc_port(osc_port, http_port), seconds, patches, as_json)
@@ -50,10 +50,10 @@ def identify(
     with progress_bar("listening to") as progress:
         times, hertz = landmarks_of(file, lambda done: progress(round(done), 0, file.name[:60]))
     chosen = times < (seconds or float("inf"))
-    with opened(context) as catalogue:
-        index = updated(catalogue)
+    with open_catalogue(context) as catalogue:
+        index = update_shards(catalogue)
         check_index(index, catalogue.path, analysis_of_landmarks())
-        found = identified(catalogue, index, times[chosen], hertz[chosen])
+        found = identify_files(catalogue, index, times[chosen], hertz[chosen])
     if as_json:
         typer.echo(json.dumps({"matches": [_plain(match) for match in found]}))
         return
@@ -65,13 +65,13 @@ def _live(context: typer.Context, host: str, port: int, seconds: float, patches:
     """Prints a line whenever another track sounds."""
     from antiphon.cli.library.live import patch_of, read_patches, watch
     from antiphon.cli.library.printing import clock
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
 
     table = {} if patches is None else read_patches(patches)
     until = time.monotonic() + (seconds or float("inf"))
-    with opened(context) as catalogue:
+    with open_catalogue(context) as catalogue:
         for track in watch(host, port, until, lambda number: patch_of(table, catalogue.files_of_sound(number))):
-            paths = [shown(os.fsdecode(path)) for path in catalogue.files_of_sound(track.number)]
+            paths = [path_text(os.fsdecode(path)) for path in catalogue.files_of_sound(track.number)]
             if as_json:
                 matches = [{"path": path, "offset": track.position, "score": track.score} for path in paths]
                 typer.echo(json.dumps({"matches": matches}))
@@ -105,19 +105,19 @@ def check_index(index: ShardSet, path: Path, analysis: str) -> None:
 def lines(found: Sequence[IdentifiedFile]) -> list[str]:
     """A line for each file: score, where in it, its path."""
     from antiphon.cli.library.printing import clock
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
 
     rows = []
     for match in found:
         speed = "" if match.speed == 1.0 else f"  at {match.speed:.2%} of its speed"
         where = f"-{clock(-match.offset)}" if match.offset < -0.5 else clock(max(0.0, match.offset))
-        rows.append(f"{match.score:5.2f}  from {where:>7}  {shown(os.fsdecode(match.path))}{speed}")
+        rows.append(f"{match.score:5.2f}  from {where:>7}  {path_text(os.fsdecode(match.path))}{speed}")
     return rows or ["unknown"]
 
 
 def _plain(match: IdentifiedFile) -> dict[str, str | float]:
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
 
     return {
-        "path": shown(os.fsdecode(match.path)), "offset": match.offset, "score": match.score, "speed": match.speed,
+        "path": path_text(os.fsdecode(match.path)), "offset": match.offset, "score": match.score, "speed": match.speed,
     }  # fmt: skip

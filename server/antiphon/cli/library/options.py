@@ -30,7 +30,7 @@ def root_of(context: typer.Context) -> Path:
 
 
 @contextmanager
-def opened(context: typer.Context) -> Iterator[Catalogue]:
+def open_catalogue(context: typer.Context) -> Iterator[Catalogue]:
     """The catalogue, for a `with`."""
     from antiphon.library.catalogue import Catalogue
 
@@ -59,13 +59,13 @@ def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
     Raises:
         UsageError: The library has none.
     """
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
     from antiphon.runtime.shortening import shorten
 
     path = file if isinstance(file, bytes) else os.fsencode(file.absolute())
     row = next((row for row in catalogue.rows(path=path) if row.path == path), None)
     if row is None:
-        name = shorten(shown(os.fsdecode(file)), 120)
+        name = shorten(path_text(os.fsdecode(file)), 120)
         raise UsageError(f"the library {catalogue.path} has no {name}; `antiphon library add {name}` adds it")
     return row
 

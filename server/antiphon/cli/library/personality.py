@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from antiphon.cli.library.options import Json, opened
+from antiphon.cli.library.options import Json, open_catalogue
 from antiphon.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def personality(
     from antiphon.library.taste.choosing import TrackTable, playlist
     from antiphon.library.taste.personality import question, voices
 
-    with opened(context) as catalogue:
+    with open_catalogue(context) as catalogue:
         table = TrackTable.load(catalogue.taste)
         if len(table.rows) < 2:
             raise UsageError(
@@ -110,17 +110,17 @@ def _sound(catalogue: Catalogue, table: TrackTable, tracks: list[int], into: Pat
 
 
 def _title(table: TrackTable, track: int) -> str:
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
     from antiphon.runtime.shortening import shorten
 
     tags = table.rows[track].tags
     names = " - ".join(text for text in (tags.get("artist", "")[:200], tags.get("title", "")[:200]) if text)
-    return shorten(shown(names) if names else _path(table, track), 120)
+    return shorten(path_text(names) if names else _path(table, track), 120)
 
 
 def _path(table: TrackTable, track: int) -> str:
     import os
 
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
 
-    return shown(os.fsdecode(table.rows[track].path))
+    return path_text(os.fsdecode(table.rows[track].path))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from antiphon.cli.library.options import Json, opened, row_of
+from antiphon.cli.library.options import Json, open_catalogue, row_of
 from antiphon.cli.library.personality import personality
 from antiphon.cli.library.printing import table
 
@@ -44,7 +44,7 @@ def next_tracks(
     from antiphon.library.taste.choosing_request import NextRequest, next_summaries
 
     given = {"like": like, "skip": skip, "dislike": dislike}
-    with opened(context) as catalogue:
+    with open_catalogue(context) as catalogue:
         if forget:
             catalogue.taste.forget_signals()
         signals = tuple((row_of(catalogue, file).path, kind) for kind, files in given.items() for file in files or ())
@@ -79,14 +79,14 @@ def chart(
     as_json: Json = False,
 ) -> None:
     """Place tracks, artists and genres on a map: what sounds alike is near."""
-    from antiphon.io.decode import shown
+    from antiphon.io.decode import path_text
     from antiphon.library.map import chart as charts
     from antiphon.library.taste.choosing import TrackTable
     from antiphon.runtime.paths import write_atomic
 
-    with opened(context) as catalogue:
+    with open_catalogue(context) as catalogue:
         tracks = TrackTable.load(catalogue.taste)
-        placement = charts.placed(catalogue, tracks, again=again)
+        placement = charts.place_tracks(catalogue, tracks, again=again)
         without = [row for row in tracks.rows if row.vector is None]
         sounds = catalogue.taste.sounds_without_vector()
         short, pending = ([row for row in without if (row.id in sounds) == known] for known in (True, False))
@@ -105,7 +105,7 @@ def chart(
     if pending:
         typer.echo(f"{len(pending)} not on it: `antiphon library analyse` analyses them first")
     if short:
-        names = ", ".join(shown(os.fsdecode(os.path.basename(row.path))) for row in short[:MOST_NAMED])
+        names = ", ".join(path_text(os.fsdecode(os.path.basename(row.path))) for row in short[:MOST_NAMED])
         more = f" and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else ""
         typer.echo(f"{len(short)} cannot be placed, for they are silent or too short: {names}{more}")
     for genre in found.genres[:30]:
@@ -121,8 +121,8 @@ def learn(
     """Learn from logs of others which of your tracks are played together; `next` uses it."""
     from antiphon.library.taste import logs
 
-    with opened(context) as catalogue:
-        count, matched, pairs = logs.learned(catalogue.taste.tracks(), logs.lists(folder, most))
+    with open_catalogue(context) as catalogue:
+        count, matched, pairs = logs.count_companions(catalogue.taste.tracks(), logs.lists(folder, most))
         catalogue.taste.put_companions(pairs)
     if as_json:
         typer.echo(json.dumps({"lists": count, "tracks": matched, "pairs": len(pairs) // 2}))

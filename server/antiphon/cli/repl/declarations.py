@@ -25,7 +25,7 @@ class Declaration:
         value: As text, "" for an address without one.
         low, high: Range of a number; None without one.
         words: What a choice takes.
-        unit: Of the number.
+        unit: Unit of the number.
     """
 
     address: str

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from antiphon.cli.repl.declarations import Declaration
 from antiphon.errors import UsageError
-from antiphon.runtime.suggestion import instead, listed, meant
+from antiphon.runtime.suggestion import instead, list_names, meant
 
 HELP = """\
 echo feedback 0.4           sets a parameter of a node; without a value, shows it
@@ -124,10 +124,10 @@ def _command(words: list[str], declared: Mapping[str, Declaration]) -> Send:
     first, nodes, every = words[0], node_names(declared), commands(declared)
     below = [command for command in every if command.startswith(f"{first} ")]
     if below:
-        raise UsageError(f"{' '.join(words[:2])!r} is no command; these begin so: {listed(below)}")
+        raise UsageError(f"{' '.join(words[:2])!r} is no command; these begin so: {list_names(below)}")
     meant_too = [command for command in every if command.endswith(f" {first}")]
     near = f"did you mean {' or '.join(meant_too)}? " if meant_too else meant(first, [*nodes, *every, *OWN])
-    raise UsageError(f"there is no node and no command {first!r}; {near}the nodes are: {listed(nodes)}; type help")
+    raise UsageError(f"there is no node and no command {first!r}; {near}the nodes are: {list_names(nodes)}; type help")
 
 
 def _named(node: str, rest: list[str], declared: Mapping[str, Declaration]) -> Send:

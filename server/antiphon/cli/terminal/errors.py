@@ -17,7 +17,7 @@ import typer
 
 from antiphon.cli.terminal.progress import clear
 from antiphon.cli.terminal.refusals import sentence
-from antiphon.cli.terminal.style import styled
+from antiphon.cli.terminal.style import style_text
 from antiphon.errors import AntiphonError
 from antiphon.runtime import extras
 
@@ -96,7 +96,7 @@ def complain(message: str) -> None:
     if not text.isprintable():
         text = "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
     clear()
-    sys.stderr.write(f"{styled('antiphon:', 'bad', sys.stderr)} {text}\n")
+    sys.stderr.write(f"{style_text('antiphon:', 'bad', sys.stderr)} {text}\n")
     sys.stderr.flush()
 
 

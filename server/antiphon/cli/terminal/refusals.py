@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import typer
 
-from antiphon.runtime.suggestion import listed, meant
+from antiphon.runtime.suggestion import list_names, meant
 
 _EXTRA = re.compile(r"Got unexpected extra argument(?:s|\(s\))? \((.*)\)")
 _COMMAND = re.compile(r"No such command '(.*?)'")
@@ -55,7 +55,7 @@ def _command(context: Any, word: str) -> str:
     known = context.command.list_commands(context)
     other = _SYNONYMS.get(word, "")
     hint = f"did you mean {other}? " if other in known else meant(word, known)
-    return f"there is no command {word!r}; {hint}there are: {listed(known)}"
+    return f"there is no command {word!r}; {hint}there are: {list_names(known)}"
 
 
 def _given(options: Sequence[str], arguments: Sequence[str]) -> str | None:

@@ -11,11 +11,11 @@ CODES: dict[Role, str] = {"head": "1", "good": "32", "warn": "33", "bad": "31", 
 """SGR parameters (ECMA-48): bold, green, yellow, red, faint."""
 
 
-def coloured(stream: TextIO) -> bool:
+def shows_colour(stream: TextIO) -> bool:
     """Whether what is written to `stream` is shown in colour."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def styled(text: str, role: Role, stream: TextIO | None = None) -> str:
+def style_text(text: str, role: Role, stream: TextIO | None = None) -> str:
     """The text in the colour of its role, where the stream (standard output) shows colours."""
-    return f"\033[{CODES[role]}m{text}\033[0m" if coloured(stream or sys.stdout) else text
+    return f"\033[{CODES[role]}m{text}\033[0m" if shows_colour(stream or sys.stdout) else text

@@ -123,9 +123,9 @@ class CommandExecutor:
     def value(self, node: str, param: str) -> Value:
         """The value last asked for that is due by now, floats to seven digits; `RequestError` for an unknown name."""
         self.settle()
-        return rounded(self._session.state.value(node, param))
+        return round_float32(self._session.state.value(node, param))
 
 
-def rounded(value: Value) -> Value:
+def round_float32(value: Value) -> Value:
     """Floats to seven digits, which is what 32 bits hold; other values as they are."""
     return float(f"{value:.7g}") if isinstance(value, float) else value

@@ -27,7 +27,7 @@ class Syncs:
     """The `/sync` messages that the engine has not reached yet."""
 
     def __init__(self, replies: Replies, clock: EngineClock) -> None:
-        """None are pending."""
+        """Starts without pending syncs."""
         self._replies, self._clock = replies, clock
         self._waiting: dict[int, _Waiting] = {}
         # unlike any token of an earlier process, whose answers may still arrive

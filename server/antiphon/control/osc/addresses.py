@@ -52,7 +52,7 @@ class Address:
 
     @property
     def usage(self) -> str:
-        """How a message is written: `/node/add TYPE NAME [AFTER]`."""
+        """Usage line of an address: `/node/add TYPE NAME [AFTER]`."""
         return f"{self.path} {_TYPED.sub(lambda found: found[1].upper(), self.args)}"
 
 

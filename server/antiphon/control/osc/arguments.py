@@ -65,7 +65,7 @@ def text(args: Args, at: int, name: str, default: str | None = None, longest: in
     return value
 
 
-def pressed(args: Args) -> bool:
+def is_press(args: Args) -> bool:
     """Whether a message without a value triggers: yes, unless its argument is 0, as a button's release sends it."""
     if not args:
         return True

@@ -36,7 +36,7 @@ class Deferred:
         return len(self._schedule)
 
     def future(self, when: When, now: Moment) -> bool:
-        """As `Schedule.future`."""
+        """Number of messages that wait for their time, as `Schedule.future`."""
         return self._schedule.future(when, now)
 
     def add(self, when: When, message: Message, peer: Peer, route: AddressRoute) -> None:

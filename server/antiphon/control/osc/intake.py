@@ -20,12 +20,12 @@ from antiphon.control.subscribers.replies import Replies
 from antiphon.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.io.osc_lanes import Rotation
 from antiphon.io.osc_peer import Lane, Level, Peer
-from antiphon.runtime.suggestion import listed, meant
+from antiphon.runtime.suggestion import list_names, meant
 from antiphon.session.commands import NOW, Beat, Sample, When
 from antiphon.session.router import Router
 from antiphon.session.schedule import Moment, ScheduleFull
 from antiphon.session.session import Session
-from antiphon.wire.osc import IMMEDIATELY, MAX_DATAGRAM, Bundle, Message, Packet, decode, shown
+from antiphon.wire.osc import IMMEDIATELY, MAX_DATAGRAM, Bundle, Message, Packet, address_text, decode
 from antiphon.wire.pattern import is_pattern
 
 PER_TURN = 100
@@ -210,12 +210,12 @@ class Intake:
             try:
                 routes = self._router.match(address)
             except WireError as error:
-                self._replies.fail(peer, shown(address), str(error))
+                self._replies.fail(peer, address_text(address), str(error))
                 return 4
             for match in routes:
                 self.call(match, packet, peer, when)
             return 4 + len(routes)
-        name = shown(address)
+        name = address_text(address)
         if name.startswith(_NEVER_ANSWERED) or name.endswith(".reply"):
             # another server's answer: answering it could loop forever
             self.ignored += 1
@@ -262,7 +262,7 @@ class Intake:
         """
         route = self._router.exact.get(message.address)
         if route is None:
-            name = shown(message.address)
+            name = address_text(message.address)
             self._replies.fail(peer, name, lambda: unknown(name, self._router.exact, self._session))
         elif not route.timed or asks(message, route):
             self._replies.fail(peer, route.address, "this takes effect at no beat; send it without /at")
@@ -296,7 +296,7 @@ class Intake:
         for message, peer in self.deferred.due(now):
             route = self._router.exact.get(message.address)
             if route is None:
-                name = shown(message.address)
+                name = address_text(message.address)
                 self._replies.fail(peer, name, unknown(name, self._router.exact, self._session))
             else:
                 self.call(route, message, peer, NOW)
@@ -318,11 +318,11 @@ def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
         except RequestError as error:
             return str(error)
         ours = f"/node/{parts[2]}/"
-    every = (shown(one) for one in known)
+    every = (address_text(one) for one in known)
     # nodes have many addresses: compare only those of the node that is meant
     near = [name for name in every if name.startswith(ours) or not name.startswith("/node/")]
     word = address.strip("/")
     like = [name for name in near if len(word) > _SHORT and (word in name or name.strip("/") in word)]
     found = meant(address, near) or (f"did you mean {' or '.join(like[:2])}? " if like else "")
     fixed = sorted(name for name in near if not name.startswith("/node/"))
-    return f"there is no such address; {found or f'there are {listed(fixed)}; '}/node/list lists the nodes"
+    return f"there is no such address; {found or f'there are {list_names(fixed)}; '}/node/list lists the nodes"

@@ -7,6 +7,7 @@ import sys
 from antiphon.contract.addresses import AddressInfo
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import HOST_PARAMS, Param
+from antiphon.contract.ports import Port
 from antiphon.control.osc.addresses import ADDRESSES, Address
 from antiphon.control.osc.handlers.server import COUNTERS
 from antiphon.io.osc_peer import Level
@@ -141,12 +142,22 @@ each an `i`:
 """
 
 
+PROCESSORS = """
+## Processors
+
+`antiphon plugins TYPE` and the card that is linked list a processor's parameters: `PARAM` of `/node/NAME/PARAM`, with
+range, unit and default. Read-only ones are reported by the node; a change of one marked so makes a new plan.
+
+| type | ports | what it does |
+|---|---|---|
+"""
+
+
 def markdown(catalog: Catalog) -> str:
-    """The whole page, with the parameters of the processors in `catalog`."""
+    """The whole page; the processors of `catalog` with a link to the card that has their parameters."""
     parts = [HEAD, _addresses(catalog), NODES, _params(HOST_PARAMS), TAIL, _counters()]
     if catalog.types:
-        parts.append("\n## Processors\n")
-        parts += [_processor(info) for _, info in sorted(catalog.types.items())]
+        parts += [PROCESSORS, *(_processor(info) for _, info in sorted(catalog.types.items()))]
     return "".join(parts)
 
 
@@ -169,7 +180,7 @@ def _params(params: tuple[Param, ...]) -> str:
         default = "" if param.readonly or param.kind == "trigger" else _default_text(param)
         notes = [param.doc]
         if param.readonly:
-            notes.append("Reported by the node, cannot be set.")
+            notes.append("Read-only: reported by the node.")
         if param.restart:
             notes.append("A change makes a new plan.")
         takes = param.allowed.replace("|", "\\|")
@@ -184,10 +195,13 @@ def _default_text(param: Param) -> str:
 
 
 def _processor(info: ProcessorInfo) -> str:
-    ports = [f"in: {', '.join(p.name for p in info.inputs) or 'none'}"]
-    ports.append(f"out: {', '.join(p.name for p in info.outputs) or 'none'}")
-    head = f"\n### {info.type}\n\n{info.doc}\n\nPorts {'; '.join(ports)}.\n\n"
-    return head + (_params(info.params) if info.params else "It has no parameters of its own.\n")
+    ports = f"{_ports(info.inputs)} → {_ports(info.outputs)}"
+    return f"| [`{info.type}`](../plugins/{info.plugin}/README.md) | {ports} | {info.doc} |\n"
+
+
+def _ports(ports: tuple[Port, ...]) -> str:
+    names = [port.name for port in ports]
+    return ", ".join(names if len(names) < 5 else [*names[:2], "…", names[-1]]) or "none"
 
 
 def _counters() -> str:

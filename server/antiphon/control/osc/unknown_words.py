@@ -35,7 +35,7 @@ class UnknownWords:
 
         Args:
             peer: The sender.
-            address: Of the message.
+            address: Address of the message.
             node: The node that plays it.
             args: Names and values in turn, which have been checked.
         """

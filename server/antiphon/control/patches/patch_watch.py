@@ -30,7 +30,7 @@ Stamp = tuple[int, int, int]
 
 
 class WatchServer(Protocol):
-    """What the watch uses of the server."""
+    """The part of the server that the watch calls."""
 
     session: Session
     plans: Plans

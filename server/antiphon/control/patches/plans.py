@@ -162,7 +162,7 @@ class Plans:
         """Saves the present state as a patch of the performer's.
 
         Args:
-            name: Of the patch, with or without its suffix.
+            name: Name of the patch, with or without its suffix.
             replacing: Whether it may replace a file; the file of the patch that plays may always be replaced.
 
         Raises:

@@ -36,7 +36,7 @@ class Sets:
         """Loads a set list and its first patch.
 
         Args:
-            name: Of the set list.
+            name: Name of the set list.
             peer: Who is answered; None for no answer.
             address: What the answer names.
 
@@ -61,7 +61,7 @@ class Sets:
         Fade and pedals are those of the set that was loaded; what plays is not changed.
 
         Args:
-            name: Of the set list.
+            name: Name of the set list.
             listed: Names of its patches.
 
         Returns:

@@ -78,7 +78,7 @@ class Access:
         self.approving = "antiphon approve"
 
     def level(self, host: str) -> Level:
-        """What an address may do now."""
+        """Rights of an address at this moment."""
         if own_machine(host):
             return Level.OWNER
         return Level.SURFACE if host in self._allowed or host in self._approved else Level.HELD

@@ -152,11 +152,11 @@ class Feedback:
 
     def _send(self, surface: Surface, packets: list[bytes]) -> None:
         self.sent += len(packets)
-        for group in grouped(packets):
+        for group in group_packets(packets):
             surface.peer.send(group[0] if len(group) == 1 else encode_bundle(IMMEDIATELY, group))
 
 
-def grouped(packets: list[bytes]) -> list[list[bytes]]:
+def group_packets(packets: list[bytes]) -> list[list[bytes]]:
     """Splits packets, in order, into groups that each fit one network packet as a bundle."""
     groups: list[list[bytes]] = []
     size = BUNDLE_BYTES

@@ -33,7 +33,7 @@ def client_of(address: ServerAddress, token: str, certificate: Path | None, seco
     """Makes the client of a check.
 
     Args:
-        address: Of the server.
+        address: Address of the server.
         token: Its token, or "".
         certificate: The one certificate to trust, as PEM; None for those of the system's authorities.
         seconds: For one request.
@@ -56,7 +56,7 @@ def check_server(client: DeployClient, *, has_token: bool) -> Iterator[DeployFin
     """Yields what is found, a check at a time.
 
     Args:
-        client: Of the server.
+        client: Client of the server.
         has_token: Whether a token was given; without one, or where the client may not send it, its checks are skipped.
     """
     tls = asyncio.run(reachable.check_tls(client))

@@ -32,7 +32,7 @@ class NoAnswer(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
-    """What a server answered.
+    """Answer of a server: status, headers, body.
 
     Attributes:
         status: Of HTTP.
@@ -69,7 +69,7 @@ class DeployClient:
     """Sends requests to one server.
 
     Attributes:
-        address: Of the server.
+        address: Address of the server.
         token: Sent where a request asks for it; "" for none.
         tls: For https.
         seconds: For one request.

@@ -31,7 +31,7 @@ class DeployFinding:
     advice: str = ""
 
     def plain(self) -> dict[str, str]:
-        """As JSON has it."""
+        """The record as a JSON object."""
         return {name: str(value) for name, value in asdict(self).items()}
 
 

@@ -31,7 +31,7 @@ GENRE_SECONDS = 5.0
 
 
 async def check_version(client: DeployClient) -> DeployFinding:
-    """Which version answers, beside the one that asks."""
+    """Compares the answering server's version with that of the program that asks."""
     from antiphon import __version__
 
     answer = await client.ask("GET", "/api/openapi.json")
@@ -101,7 +101,7 @@ def wav(sound: NDArray[np.float64]) -> bytes:
 
 
 def difference(content: bytes, expected: NDArray[np.float64]) -> str:
-    """What is wrong with a result, or "".
+    """Describes how a result is wrong; "" where it is right.
 
     Args:
         content: A sound file.

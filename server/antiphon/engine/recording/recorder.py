@@ -21,7 +21,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from antiphon.engine.recording.journal import VERSION, to_line
-from antiphon.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, written
+from antiphon.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, describe_take
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
 from antiphon.errors import FileError
 from antiphon.runtime import paths
@@ -294,7 +294,7 @@ class Recorder:
 def _print_written(take: TakeFile) -> None:
     """Prints the length and size of a recording that has ended."""
     if take.frames:
-        write_output(written(take.path, take.seconds, take.size))
+        write_output(describe_take(take.path, take.seconds, take.size))
     else:
         write_output(f"nothing was recorded; there is no {take.path}")
 
@@ -303,7 +303,7 @@ def _print_session(parts: tuple[TakeFile, TakeFile, TextIO]) -> None:
     """Prints the length and size of a session that has ended."""
     folder = parts[1].path.parent
     if parts[1].frames:
-        write_output(written(folder, parts[1].seconds, parts[0].size + parts[1].size))
+        write_output(describe_take(folder, parts[1].seconds, parts[0].size + parts[1].size))
     else:
         write_output(f"nothing was recorded in {folder}: the set had not begun")
 
@@ -322,7 +322,7 @@ def _cause(path: Path, error: Exception) -> Exception:
     return FileError(f"{path} ends here: {text}; record to another place")
 
 
-def interrupted(folder: Path) -> tuple[str, str]:
+def interrupted_paths(folder: Path) -> tuple[str, str]:
     """Paths of the recording and the session folder that a killed recorder of this server was writing; "" for none."""
     try:
         note = json.loads((folder / NOTE).read_bytes())

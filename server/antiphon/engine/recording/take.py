@@ -118,7 +118,7 @@ class TakeFile:
         self._sf._snd.sf_command(self._file._file, number, self._sf._ffi.NULL, argument)
 
 
-def written(what: Path, seconds: float, size: int) -> str:
+def describe_take(what: Path, seconds: float, size: int) -> str:
     """A sentence with a file's length and size, such as "wrote take.wav: 3 h 08 min 12 s, 3.2 GB"."""
     whole = round(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60

@@ -71,7 +71,7 @@ class ClassifierPool:
         """Classifies a file as soon as it is its turn.
 
         Args:
-            name: Of the classifier.
+            name: Name of the classifier.
             path: The file.
 
         Returns:
@@ -87,7 +87,7 @@ class ClassifierPool:
         """As `classify`, for a sound that is sent: it waits in a file, which is removed afterwards.
 
         Args:
-            name: Of the classifier.
+            name: Name of the classifier.
             pieces: The sound's bytes.
         """
         with self._place():

@@ -64,7 +64,7 @@ class ClassifierProcess:
 
     @property
     def input(self) -> asyncio.StreamWriter:
-        """What it reads."""
+        """The process's standard input."""
         return self._process.input
 
     async def ask(self, name: str, path: str) -> dict[str, Any]:
@@ -83,7 +83,7 @@ class ClassifierProcess:
         return answer_of(found)
 
     async def receive(self, seconds: float | None) -> dict[str, Any]:
-        """Its next message; raises `Unavailable` where it has ended, or none comes in so many seconds."""
+        """Reads the next message; raises `Unavailable` where it has ended, or none comes in so many seconds."""
         try:
             return await self._process.receive(seconds)
         except TimeoutError:

@@ -32,7 +32,7 @@ class ClassifierStreams:
         """Starts to classify a stream.
 
         Args:
-            name: Of the classifier.
+            name: Name of the classifier.
             every: Seconds of sound for each answer.
             pieces: The sound, in pieces.
 

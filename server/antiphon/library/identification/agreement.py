@@ -33,7 +33,7 @@ class SoundLandmarks:
     hertz: F64
 
     def between(self, first: float, last: float) -> SoundLandmarks:
-        """Those from one second to another."""
+        """Landmarks from one second to another."""
         chosen = slice(*np.searchsorted(self.seconds, (first, last)))
         return SoundLandmarks(self.seconds[chosen], self.hertz[chosen])
 
@@ -44,7 +44,7 @@ class SoundLandmarks:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Of landmarks with a sound at a place.
+    """Agreement of landmarks with a catalogued sound at one offset.
 
     Attributes:
         excess: Landmarks that agree above those of chance, in their standard deviations.

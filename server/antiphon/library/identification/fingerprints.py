@@ -28,8 +28,8 @@ def hashes(seconds: F64, hertz: F64, pairs: int, speed: float = 1.0) -> tuple[U3
     """Hashes of pairs of landmarks: the first one's pitch, the interval, the time between.
 
     Args:
-        seconds: Of the landmarks, ascending.
-        hertz: Of the landmarks.
+        seconds: Seconds of the landmarks, ascending.
+        hertz: Hertz of the landmarks.
         pairs: That each begins, at most.
         speed: The sound is taken to be played so many times as fast as it was recorded.
 

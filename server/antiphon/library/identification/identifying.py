@@ -35,7 +35,7 @@ class IdentifiedFile:
         offset: Seconds into it at which what was asked begins.
         score: 0 to 1, how far it stands out from chance.
         speed: Times as fast as it that what was asked is played.
-        number: Of its sound in the catalogue.
+        number: Number of its sound in the catalogue.
     """
 
     path: bytes
@@ -90,14 +90,14 @@ def landmarks_of(path: Path, progress: Callable[[float], None] = lambda _: None)
     return unpack_landmarks(data)
 
 
-def identified(catalogue: Catalogue, index: ShardSet, seconds: F64, hertz: F64) -> list[IdentifiedFile]:
+def identify_files(catalogue: Catalogue, index: ShardSet, seconds: F64, hertz: F64) -> list[IdentifiedFile]:
     """The files that landmarks come from.
 
     Args:
         catalogue: The catalogue.
         index: Its index.
-        seconds: Of the landmarks, ascending.
-        hertz: Of the landmarks.
+        seconds: Seconds of the landmarks, ascending.
+        hertz: Hertz of the landmarks.
 
     Returns:
         The best first; none for an unknown sound. `offset` is that of second 0 of the landmarks.

@@ -49,7 +49,7 @@ class FingerprintMatch:
     """A sound that is recognised.
 
     Attributes:
-        serial: Of its landmarks.
+        serial: Serial of its landmarks.
         offset: Seconds into the sound at which what was asked begins; negative where it begins earlier.
         speed: Times as fast as the catalogued sound that what was asked is played.
         votes: Pairs of landmarks that agree on it.
@@ -90,9 +90,9 @@ def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader
     """Looks for the sounds that landmarks come from.
 
     Args:
-        index: Of the catalogue.
-        seconds: Of the landmarks, ascending, some 5 to 15 s of them.
-        hertz: Of the landmarks.
+        index: Index of the catalogue.
+        seconds: Seconds of the landmarks, ascending, some 5 to 15 s of them.
+        hertz: Hertz of the landmarks.
         landmarks: Reads those of a sound.
 
     Returns:

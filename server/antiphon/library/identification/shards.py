@@ -42,7 +42,7 @@ class Shard:
 
     Attributes:
         path: Its file.
-        serials: Of its sounds' landmarks, int64 `[n]`.
+        serials: Serials of its sounds' landmarks, int64 `[n]`.
         starts: The frame at which each begins, int64 `[n]`.
         hashes: uint32 `[m]`, ascending.
         places: Frames, uint32 `[m]`.
@@ -83,7 +83,7 @@ def present(catalogue: Catalogue) -> ShardSet:
     return ShardSet(tuple(shard for shard in shards if shard is not None), catalogue.landmark_serials())
 
 
-def updated(catalogue: Catalogue) -> ShardSet:
+def update_shards(catalogue: Catalogue) -> ShardSet:
     """Brings the index in line with the catalogue: indexes what is new, makes damaged shards again.
 
     Args:

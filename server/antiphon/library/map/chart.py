@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from antiphon.errors import UsageError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.map import placing
 from antiphon.library.taste.choosing import TrackTable
@@ -45,7 +45,7 @@ class Chart:
     unplaced: int
 
     def plain(self) -> dict[str, Any]:
-        """As data for JSON."""
+        """The chart as data for JSON."""
         return {"tracks": self.tracks, "artists": self.artists, "genres": self.genres, "unplaced": self.unplaced}
 
 
@@ -71,7 +71,7 @@ class Placement:
         return placing.trustworthiness(self.points, self.places), placing.trustworthiness(self.points, flat)
 
 
-def placed(
+def place_tracks(
     catalogue: Catalogue, table: TrackTable | None = None, *, again: bool = False, fit: bool = True
 ) -> Placement:
     """Places the tracks of a catalogue that have been analysed, and stores where.
@@ -117,7 +117,7 @@ def placed(
 def chart(placement: Placement, unplaced: int = 0) -> Chart:
     """The map of placed tracks; `unplaced`: how many others there are."""
     tracks = [
-        {"id": row.id, "path": shown(os.fsdecode(row.path)), "title": _title(row), "artist": _name(row, "artist"),
+        {"id": row.id, "path": path_text(os.fsdecode(row.path)), "title": _title(row), "artist": _name(row, "artist"),
          "genre": _name(row, "genre"), "x": round(float(x), 4), "y": round(float(y), 4)}
         for row, (x, y) in zip(placement.rows, placement.places, strict=True)
     ]  # fmt: skip
@@ -154,11 +154,11 @@ def _groups(
 
 
 def _title(row: TrackRow) -> str:
-    return _name(row, "title") or shorten(PurePath(shown(os.fsdecode(row.path))).stem, LONGEST_NAME)
+    return _name(row, "title") or shorten(PurePath(path_text(os.fsdecode(row.path))).stem, LONGEST_NAME)
 
 
 def _name(row: TrackRow, tag: str) -> str:
-    return shorten(shown(" ".join(row.tags.get(tag, "")[:1000].split())), LONGEST_NAME)
+    return shorten(path_text(" ".join(row.tags.get(tag, "")[:1000].split())), LONGEST_NAME)
 
 
 def _by_sound(rows: Sequence[TrackRow], places: F64) -> dict[int, tuple[float, float]]:

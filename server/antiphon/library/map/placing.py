@@ -1,6 +1,6 @@
 """Points of many dimensions placed in two, so that neighbours stay neighbours.
 
-A graph of nearest neighbours whose ends attract each other, and points drawn by chance that repel, in the manner of
+A graph of nearest neighbours whose ends attract each other, and points drawn at random that repel, in the manner of
 LargeVis (Tang et al., WWW 2016) and UMAP (McInnes et al., 2018): the time grows with the number of points, not with
 its square. The same points and the same seed give the same places.
 """
@@ -61,7 +61,7 @@ def place(points: F64, seed: int = 0, rounds: int = ROUNDS) -> F64:
 
     Args:
         points: `[n, d]`.
-        seed: Of which points repel.
+        seed: Random seed.
         rounds: Steps of all edges.
 
     Returns:
@@ -129,7 +129,7 @@ def trustworthiness(points: F64, places: F64, seed: int = 0, most: int = 400, co
     Args:
         points: As they were, `[n, d]`.
         places: On the map, `[n, 2]`.
-        seed: Of which points are looked at where there are many.
+        seed: Random seed.
         most: Points that are looked at; all neighbours of each count.
         count: Neighbours.
 

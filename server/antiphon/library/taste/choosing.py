@@ -11,7 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.taste.preference import (
     F64,
     Preference,
@@ -58,7 +58,7 @@ class TrackTable:
 
     @classmethod
     def load(cls, tables: TasteTables) -> TrackTable:
-        """Of a catalogue."""
+        """Reads the tracks, signals and companions of a catalogue."""
         return cls(tables.tracks(), tables.companions(), tables.samples())
 
     @cached_property
@@ -79,7 +79,7 @@ class TrackTable:
 
     @cached_property
     def kernel(self) -> TrackKernel:
-        """How alike the tracks are."""
+        """Similarity matrix of the tracks."""
         together: dict[int, dict[int, float]] = {}
         for sound, other, weight in self.together:
             if sound in self.place and other in self.place:
@@ -172,7 +172,7 @@ def _why(table: TrackTable, liked: Mapping[int, float], at: int, before: int | N
     likeness = kernel.likeness(at, nearest)
     reason = max(likeness, key=lambda name: likeness[name])
     name = shorten(
-        table.rows[nearest].tags.get("title") or shown(os.fsdecode(os.path.basename(table.rows[nearest].path)))
+        table.rows[nearest].tags.get("title") or path_text(os.fsdecode(os.path.basename(table.rows[nearest].path)))
     )
     return _WORDS[reason].format(name) if likeness[reason] > _LITTLE * kernel.content else ""
 

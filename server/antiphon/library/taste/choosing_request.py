@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from antiphon.errors import UsageError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.catalogue import Catalogue
 from antiphon.library.records import SUMMARY
 from antiphon.library.taste.choosing import LONGEST, TrackTable, playlist
@@ -21,7 +21,7 @@ MOST_FILES = 200
 
 @dataclass(frozen=True, slots=True)
 class NextRequest:
-    """What is asked.
+    """Arguments of a request for the next tracks.
 
     Attributes:
         count: Tracks.
@@ -38,7 +38,7 @@ def next_summaries(catalogue: Catalogue, request: NextRequest, table: TrackTable
     """Stores the signals of a request, and chooses.
 
     Args:
-        catalogue: Of the files.
+        catalogue: Catalogue of the files.
         request: What is asked.
         table: The catalogue's tracks where they are in memory already.
 
@@ -72,7 +72,7 @@ def catalogue_id(catalogue: Catalogue, path: bytes) -> int:
     """The number of a file's sound; `UsageError` where there is none."""
     sound = catalogue.taste.sound_of_file(path)
     if sound is None:
-        name = shorten(shown(os.fsdecode(path)), 120)
+        name = shorten(path_text(os.fsdecode(path)), 120)
         raise UsageError(
             f"the library {catalogue.path} has no sound of {name}; `antiphon library list` shows what it has"
         )

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from antiphon.errors import FileError
-from antiphon.io.decode import shown
+from antiphon.io.decode import path_text
 from antiphon.library.taste.companions import companions
 from antiphon.library.taste_tables import TrackRow
 from antiphon.runtime.paths import why
@@ -92,10 +92,10 @@ def _people(path: Path) -> Iterator[list[Named]]:
         yield found
 
 
-def learned(
+def count_companions(
     rows: Sequence[TrackRow], played: Iterable[Sequence[Named]]
 ) -> tuple[int, int, list[tuple[int, int, float]]]:
-    """Which sounds of a catalogue others play together.
+    """Counts which sounds of a catalogue others play together.
 
     Args:
         rows: The catalogue's tracks.
@@ -138,4 +138,4 @@ def _text(value: object) -> str:
 
 
 def _name(path: Path) -> str:
-    return shorten(shown(path), 120)
+    return shorten(path_text(path), 120)

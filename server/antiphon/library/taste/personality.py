@@ -20,7 +20,7 @@ from antiphon.library.taste.preference import F64, NOISE, TrackKernel
 from antiphon.library.taste_tables import TrackRow
 
 CANDIDATES = 300
-"""Tracks that may be asked about, drawn by chance where there are more."""
+"""Tracks that may be asked about, drawn at random where there are more."""
 VOICES, PIECE, JOIN = 3, 4.0, 0.02
 """Tracks of a collage, seconds of each, seconds of the crossfade between two."""
 RATE = 44100
@@ -30,10 +30,10 @@ def question(kernel: TrackKernel, asked: Sequence[int], left_out: Sequence[int] 
     """The track to ask about next.
 
     Args:
-        kernel: Of all tracks.
+        kernel: Kernel of all tracks.
         asked: Those that there are answers about.
         left_out: Further ones that are not asked about.
-        seed: Of which tracks are candidates.
+        seed: Random seed.
 
     Returns:
         Its row; None where all have been asked about.

@@ -20,7 +20,7 @@ DIMENSIONS = 14
 """Principal components of the vectors that are compared."""
 CONTENT, ARTIST, GENRE = 0.15, 0.5, 0.3
 """Weight of what is known of the tracks themselves beside who plays them together; in it, those of one artist and of
-one genre beside 1 for the same sound. Chosen on made listeners, as `models/antiphon_models/recommend` says."""
+one genre beside 1 for the same sound. Chosen on simulated listeners, as `models/antiphon_models/recommend` says."""
 NOISE = 1.0
 """Variance of a signal."""
 
@@ -52,7 +52,7 @@ def components(vectors: F64, count: int = DIMENSIONS) -> F64:
 
 @dataclass(slots=True)
 class TrackKernel:
-    """How alike tracks are.
+    """Kernel of the Gaussian process: similarity of tracks.
 
     Attributes:
         points: `components` of their vectors, `[n, d]`.
@@ -117,7 +117,7 @@ def preference(
     """The posterior after signals.
 
     Args:
-        kernel: Of all tracks.
+        kernel: Kernel of all tracks.
         tracks: Which tracks the signals are about, each once.
         signals: 1 for liked, negative for skipped.
         noise: Variance of a signal.

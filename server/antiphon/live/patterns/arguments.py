@@ -17,11 +17,11 @@ U = TypeVar("U")
 
 
 class Queried(Protocol[U]):
-    """What has a query: a pattern."""
+    """Anything with a query: a pattern."""
 
     @property
     def events(self) -> Query[U]:
-        """Its query."""
+        """The pattern's query: events of a span."""
         ...
 
 
@@ -36,7 +36,7 @@ def figure(word: str) -> tuple[float]:
     """The number that a word of mini-notation is: `3`, `-0.5`, `1%8`.
 
     Raises:
-        UsageError: It is none.
+        UsageError: The word is no number.
     """
     above, _, below = word.partition("%")
     try:

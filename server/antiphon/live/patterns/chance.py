@@ -20,7 +20,7 @@ def chance(seed: int, stream: int, time: Fraction) -> float:
     """A number from 0 to below 1, in steps of 2 to the power of -53.
 
     Args:
-        seed: Of the script.
+        seed: Random seed of the script.
         stream: Which of several uses at one time; each has numbers of its own.
         time: The moment, in cycles or beats.
     """

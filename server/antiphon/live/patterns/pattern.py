@@ -57,7 +57,7 @@ class Pattern(Generic[T]):
         Args:
             begin: In cycles.
             end: In cycles, not before `begin`.
-            seed: Of chance.
+            seed: Random seed.
 
         Returns:
             Those that are active in it, in order of their parts' beginnings.
@@ -112,7 +112,7 @@ class Pattern(Generic[T]):
                     if event.whole is None:
                         continue
                     first, length = event.whole.begin, event.whole.end - event.whole.begin
-                    found += queries.squeezed(event.value, 0, first, length)(event.part, seed)
+                    found += queries.squeeze_cycle(event.value, 0, first, length)(event.part, seed)
                 return found
 
             return query
@@ -248,7 +248,7 @@ class Pattern(Generic[T]):
 
         Args:
             pulses: How many; below 0 on the other steps.
-            steps: Of the cycle.
+            steps: Steps of the cycle.
             rotation: By how many steps the rhythm begins later in itself.
         """
 
@@ -373,7 +373,7 @@ def polymeter(steps: Number, *patterns: tuple[Number, P]) -> P:
     """Patterns of different lengths that share the length of a step.
 
     Args:
-        steps: Of a cycle.
+        steps: Steps of a cycle.
         patterns: Pairs: how many steps the pattern has in its cycle, and the pattern.
     """
     given = _all(pattern for _, pattern in patterns)

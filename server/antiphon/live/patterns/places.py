@@ -27,10 +27,10 @@ MOST = 12
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a display lights for an event.
+    """Place in a script's text that a display lights for an event.
 
     Attributes:
-        length: Of the event, in beats.
+        length: Length of the event, in beats.
         places: Where it stands in the script.
     """
 
@@ -45,7 +45,7 @@ class ScriptPlaces:
         """Reads nothing yet.
 
         Args:
-            path: Of the script, as its frames name it.
+            path: Path of the script, as its frames name it.
             source: Its text.
             version: Its number.
         """
@@ -137,7 +137,7 @@ def seeking(places: ScriptPlaces | None) -> Iterator[None]:
 
 
 def current() -> ScriptPlaces | None:
-    """What finds places now; None for none."""
+    """The recorder of places in use; None without one."""
     return _current.get()
 
 
@@ -147,7 +147,7 @@ def of_call() -> Places:
     return () if found is None else found.call()
 
 
-def joined(one: Places, other: Places) -> Places:
+def join_places(one: Places, other: Places) -> Places:
     """Both, each place once."""
     if not other or one == other:
         return one

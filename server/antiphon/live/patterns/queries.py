@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import TypeAlias, TypeVar
 
 from antiphon.live.patterns.chance import chance
-from antiphon.live.patterns.places import Places, joined
+from antiphon.live.patterns.places import Places, join_places
 from antiphon.live.patterns.spans import CycleEvent, Span
 
 T = TypeVar("T")
@@ -140,13 +140,13 @@ def timecat(steps: Sequence[tuple[Fraction, Query[T]]]) -> Query[T]:
             first = cycle + place
             here = span.overlap(Span(first, first + length))
             if here is not None:
-                events += squeezed(query, cycle, first, length)(here, seed)
+                events += squeeze_cycle(query, cycle, first, length)(here, seed)
         return events
 
     return by_cycle(inner)
 
 
-def squeezed(query: Query[T], cycle: int, first: Fraction, length: Fraction) -> Query[T]:
+def squeeze_cycle(query: Query[T], cycle: int, first: Fraction, length: Fraction) -> Query[T]:
     """Cycle number `cycle` of a query, squeezed into `length` from `first` on."""
     return retime(query, lambda t: first + (t - cycle) * length, lambda t: cycle + (t - first) / length)
 
@@ -165,7 +165,7 @@ def apply_left(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Qu
             for other in right(event.reach, seed):
                 part = event.part.overlap(other.part)
                 if part is not None:
-                    places = joined(event.places, other.places)
+                    places = join_places(event.places, other.places)
                     events.append(CycleEvent(event.whole, part, join(event.value, other.value), places))
         return events
 
@@ -187,7 +187,7 @@ def apply_both(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Qu
                     whole = event.whole or other.whole
                 else:
                     whole = event.whole.overlap(other.whole)
-                places = joined(event.places, other.places)
+                places = join_places(event.places, other.places)
                 events.append(CycleEvent(whole, part, join(event.value, other.value), places))
         return events
 
@@ -199,7 +199,7 @@ def join_inner(outer: Query[Query[T]]) -> Query[T]:
 
     def query(span: Span, seed: int) -> list[CycleEvent[T]]:
         return [
-            event.at(joined(event.places, chosen.places)) if chosen.places else event
+            event.at(join_places(event.places, chosen.places)) if chosen.places else event
             for chosen in outer(span, seed)
             for event in chosen.value(chosen.part, seed)
         ]
@@ -228,7 +228,7 @@ def drop(query: Query[T], share: float, stream: int, *, rest: bool = False) -> Q
     Args:
         query: The pattern.
         share: 0 leaves out none, 1 all.
-        stream: Of chance.
+        stream: Random seed.
         rest: Gives those that would be left out instead.
     """
 

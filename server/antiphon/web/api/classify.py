@@ -12,7 +12,7 @@ from antiphon.jobs.classifying.streams import ClassifierStreams
 from antiphon.jobs.files import MAX_FILE
 from antiphon.web.api import types
 from antiphon.web.api.jobs import FILE
-from antiphon.web.operations import converted, operation
+from antiphon.web.operations import convert, operation
 from antiphon.web.server import HttpServer
 
 LINES = "application/x-ndjson"
@@ -83,6 +83,6 @@ async def _identifier(pieces: AsyncIterator[bytes]) -> str:
         if len(body) > MAX_JSON:
             raise Refusal(413, f"a body of JSON is {FORM}: {MAX_JSON} bytes at most")
     try:
-        return str(converted(json.loads(body), types.NamedFileBody).file)
+        return str(convert(json.loads(body), types.NamedFileBody).file)
     except (ValueError, RecursionError):
         raise Refusal(400, "the request body is not JSON") from None

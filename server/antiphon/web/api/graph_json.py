@@ -13,7 +13,7 @@ from antiphon.graph.io_nodes import declaration
 from antiphon.io.http_message import Refusal
 
 
-def described(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog: Catalog) -> dict[str, Any]:
+def graph_object(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog: Catalog) -> dict[str, Any]:
     """The answer to `GET /api/graph`.
 
     Args:

@@ -175,7 +175,7 @@ class LibraryRoutes:
             table = self._tracks(catalogue)
             if not self._map:
                 try:
-                    placement = chart.placed(catalogue, table, fit=False)
+                    placement = chart.place_tracks(catalogue, table, fit=False)
                 except UsageError:
                     return answer({**NO_MAP, "unplaced": len(table.rows), "placed": True}).body
                 unplaced = len(table.rows) - len(placement.rows)

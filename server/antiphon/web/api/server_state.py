@@ -13,10 +13,10 @@ from antiphon.graph import patch_list
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web import openapi
 from antiphon.web.api import types
-from antiphon.web.api.graph_json import described, known_plugin, plugin_json
+from antiphon.web.api.graph_json import graph_object, known_plugin, plugin_json
 from antiphon.web.control_link import ControlLink
 from antiphon.web.operations import Operation, TokenLevel, operation
-from antiphon.web.osc_json import checked
+from antiphon.web.osc_json import check_message
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.protocol.guard import HEALTH, LOOPBACK
 from antiphon.web.server import HttpServer
@@ -74,7 +74,7 @@ class ServerRoutes:
     async def graph(self, request: HttpRequest) -> Response:
         """The patch: nodes with their parameters and values, wires, scenes."""
         plan, nodes = await self._control.graph(), await self._control.nodes()
-        return answer(described(plan, {item.node.name: item.values for item in nodes}, self._catalog))
+        return answer(graph_object(plan, {item.node.name: item.values for item in nodes}, self._catalog))
 
     @operation("GET", "/api/patches", types.list_of(types.Patch))
     async def patches(self, request: HttpRequest) -> Response:
@@ -135,7 +135,7 @@ class ServerRoutes:
 
         One that is refused is answered 404 or 422 with the reason.
         """
-        address, args = checked(body.address, list(body.args))
+        address, args = check_message(body.address, list(body.args))
         if any(type(arg) is int and not -(2**31) <= arg < 2**31 for arg in args):
             raise Refusal(400, "an int is of 32 bits")
         if not address.isascii() or not address.isprintable() or len(request.body) > MAX_MESSAGE:

@@ -52,7 +52,7 @@ class AddressSpace:
         """The messages for one that control sent its subscribers, as the tree declares their addresses.
 
         Args:
-            address: Of the message.
+            address: Address of the message.
             args: Its arguments.
 
         Returns:

@@ -22,7 +22,7 @@ from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
-from antiphon.web.osc_json import checked
+from antiphon.web.osc_json import check_message
 from antiphon.web.protocol.limits import SEND_SECONDS
 from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
 
@@ -90,7 +90,7 @@ class PageLink:
             fields = None
         if not isinstance(fields, list) or not fields or not isinstance(fields[0], str) or len(fields) > ARGUMENTS + 1:
             raise WireError('a message is ["/an/address", argument, …]')
-        address, args = checked(fields[0], fields[1:])
+        address, args = check_message(fields[0], fields[1:])
         if len(address) > ADDRESS:
             raise WireError(f"an address has at most {ADDRESS} characters")
         try:

@@ -14,7 +14,7 @@ from antiphon.errors import AntiphonError
 from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.bodies import Disconnect, FileBody, body_pieces
 from antiphon.web.protocol.connection import HttpConnection
-from antiphon.web.protocol.gate import RequestGate, common_headers, failed
+from antiphon.web.protocol.gate import RequestGate, common_headers, count_failure
 from antiphon.web.statuses import refusal_of
 
 SEND_SECONDS = 30.0
@@ -61,7 +61,7 @@ class Guard:
             if started:
                 raise
             if not isinstance(error, AntiphonError):
-                failed(gate.counters, f"{scope['method']} {scope['path']}", error)
+                count_failure(gate.counters, f"{scope['method']} {scope['path']}", error)
                 error = Refusal(500, "this address failed; see the server's log")
             state["last"] = True
             await respond(gate.refused(refusal_of(error)), scope, receive, within_time)
@@ -147,10 +147,10 @@ class Resource:
         except AntiphonError as error:
             return gate.refused(refusal_of(error))
         except TimeoutError:
-            failed(gate.counters, asked, "no answer in time")
+            count_failure(gate.counters, asked, "no answer in time")
             return answer({"error": "this address did not answer in time"}, 503)
         except Exception as error:
-            failed(gate.counters, asked, error)
+            count_failure(gate.counters, asked, error)
             return answer({"error": "this address failed; see the server's log"}, 500)
 
 

@@ -25,7 +25,7 @@ from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
 from uvicorn.server import ServerState
 
 from antiphon.io.http_message import Refusal
-from antiphon.web.protocol.gate import RequestGate, common_headers, failed
+from antiphon.web.protocol.gate import RequestGate, common_headers, count_failure
 from antiphon.web.protocol.limits import LINGER_SECONDS, QUIET
 from antiphon.web.protocol.uvicorn_parts import BoundedEvents, PacedTransport
 
@@ -287,7 +287,7 @@ class HttpConnection(H11Protocol):
 
     def _failed(self, error: Exception) -> None:
         """Logs an error of our own code in one line, and drops only this connection."""
-        failed(self._gate.counters, "an HTTP connection", error)
+        count_failure(self._gate.counters, "an HTTP connection", error)
         self.drop()
 
 

@@ -112,7 +112,7 @@ class RequestGate:
             raise Refusal(429, "too much is being sent at once; try again", (("Retry-After", "1"),))
 
 
-def failed(counters: HttpCounters, what: str, why: object) -> None:
+def count_failure(counters: HttpCounters, what: str, why: object) -> None:
     """Counts an error of our own code, and logs it in one line."""
     counters.errors += 1
     shown = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)

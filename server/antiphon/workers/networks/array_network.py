@@ -16,7 +16,7 @@ import numpy as np
 from antiphon.contract.block import Samples
 from antiphon.errors import PluginError
 from antiphon.runtime import model_files
-from antiphon.runtime.importing import named
+from antiphon.runtime.importing import import_object
 from antiphon.runtime.model_files import ModelError
 from antiphon.workers.networks import array_layers  # noqa: F401 - its kernels are compiled with all others, at the start
 
@@ -45,7 +45,7 @@ class ArrayNetwork(Protocol):
         """
 
 
-def taken(weights: Weights, name: str, *shape: int) -> Samples:
+def find_array(weights: Weights, name: str, *shape: int) -> Samples:
     """Finds one array of a network's weights.
 
     Args:
@@ -88,7 +88,7 @@ def load(
         ModelError: The network, its weights or its answers are not what was declared.
     """
     try:
-        network: ArrayNetwork = named(where)(_weights(weights, folder))
+        network: ArrayNetwork = import_object(where)(_weights(weights, folder))
     except ModelError as error:
         raise ModelError(f"the network {where} cannot play {weights}: {error}") from None
     except PluginError as error:

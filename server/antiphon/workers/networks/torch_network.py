@@ -12,7 +12,7 @@ import torch
 
 from antiphon.errors import AntiphonError, PluginError
 from antiphon.runtime import model_files
-from antiphon.runtime.importing import named
+from antiphon.runtime.importing import import_object
 from antiphon.runtime.model_files import ModelError
 from antiphon.workers.networks.streaming import State, StreamingModel
 from antiphon.workers.spec import WorkerSpec
@@ -155,7 +155,7 @@ def _class(where: str) -> type[StreamingModel]:
     if not module or not name:
         raise ModelError(f'the network is named {where!r}; "module:Class" is allowed')
     try:
-        cls = named(where)
+        cls = import_object(where)
     except PluginError as error:
         raise ModelError(f"the network {where} is not there: {error}") from None
     except Exception as error:

@@ -54,7 +54,7 @@ def noisy_songs(count: int, shared: float) -> tuple[np.ndarray, np.ndarray]:
     """Log probabilities by five looks at each song, whose errors are shared in part, as if each look were the only one.
 
     Args:
-        count: Of the songs.
+        count: Count of the songs.
         shared: 0 to 1: the share of the variance of errors that all looks at a song have in common.
     """
     rng = np.random.default_rng(6)

@@ -1,4 +1,4 @@
-"""The made audience: its noise has the stated size, its ceiling is one; intervals cover; nobody is in two splits."""
+"""The simulated audience: its ceiling is one; intervals cover; nobody is in two splits."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from antiphon_classify.popularity import curved
+from antiphon_classify.popularity import with_squares
 from antiphon_classify.statistics import SIZE
 from antiphon_models.classify.popularity import material, taste
 from antiphon_models.classify.popularity.audience import CENTRES, SPREADS, HeardSong, liking, vote
@@ -71,7 +71,7 @@ def test_no_artist_is_in_two_splits() -> None:
 
 def test_a_taste_is_learned_from_votes_over_attributes(songs: Songs) -> None:
     attributes, heard, artists = songs
-    liked, rows = liking(attributes, heard), curved(stated(attributes, heard))
+    liked, rows = liking(attributes, heard), with_squares(stated(attributes, heard))
     assert rows.shape[1] == 2 * ATTRIBUTES
     half = len(rows) // 2
     votes = [vote(liked[:half], artists[:half], seed).popularity for seed in range(30)]

@@ -11,7 +11,7 @@ from typing import Protocol
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
 from antiphon.control.commands.executor import CommandExecutor
-from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
+from antiphon.control.osc.arguments import Args, is_press, most, number, text, whole
 from antiphon.control.osc.route import AddressRoute, Handler
 from antiphon.control.osc.unknown_words import UnknownWords
 from antiphon.control.patches.plans import Plans
@@ -31,7 +31,7 @@ from antiphon.wire.osc import IMPULSE, MAX_DATAGRAM, encode
 
 
 class GraphServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     session: Session
     catalog: Catalog
@@ -64,13 +64,13 @@ def patch_save(server: GraphServer, peer: Peer, args: Args, _when: When) -> None
 
 def patch_undo(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.plans.undo(peer, "/patch/undo")
 
 
 def patch_redo(server: GraphServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.plans.redo(peer, "/patch/redo")
 
 
@@ -186,7 +186,7 @@ def set_param(server: GraphServer, command: SetParam, peer: Peer, address: str) 
 def _reset(server: GraphServer, node: str) -> Handler:
     def handle(peer: Peer, args: Args, when: When) -> None:
         most(args, 1, "no arguments")
-        if pressed(args):
+        if is_press(args):
             server.executor.do(ResetNode(node, when), peer.key)
 
     return handle

@@ -28,7 +28,7 @@ class Learning(Protocol):
 
 
 class LearnServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     session: Session
     replies: Replies
@@ -41,7 +41,7 @@ class LearnServer(Protocol):
 def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
     address, target = _target(args)
     if not pressable(target):
-        node, name = split(address)
+        node, name = split_address(address)
         node_state, cell = server.session.state.param(node, name)
         settable(node_state.cells[cell], address)
 
@@ -76,7 +76,7 @@ def _target(args: Args) -> tuple[str, str]:
         target = f"{CUE} {text(args, 1, 'cue')}"
         return target, target
     most(args, 1, "s:address")
-    return address, address if pressable(address) else ".".join(split(address))
+    return address, address if pressable(address) else ".".join(split_address(address))
 
 
 def _learner(server: LearnServer) -> Learner:
@@ -85,7 +85,7 @@ def _learner(server: LearnServer) -> Learner:
     return server.transports.learner
 
 
-def split(address: str) -> tuple[str, str]:
+def split_address(address: str) -> tuple[str, str]:
     """(node, parameter) of `/node/NAME/PARAM`, or of `NAME.PARAM` as in a patch; `RequestError` for another form."""
     parts = address.removeprefix("/node/").removesuffix("/norm").split("/" if address.startswith("/") else ".")
     if len(parts) != 2 or not all(parts):

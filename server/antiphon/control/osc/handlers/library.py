@@ -19,7 +19,7 @@ KINDS = ("like", "skip", "dislike", "after")
 
 
 class LibraryServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     library: LibraryQuestions
 

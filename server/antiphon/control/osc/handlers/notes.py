@@ -17,7 +17,7 @@ from antiphon.session.commands import When
 
 
 class NoteServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     executor: CommandExecutor
 

@@ -24,7 +24,7 @@ from antiphon.wire.osc import encode
 
 
 class SceneServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     session: Session
     plans: Plans
@@ -72,7 +72,7 @@ def recall_scene(
     Raises:
         RequestError: There is no such scene, or one of its values is refused; nothing has changed.
     """
-    scene = scenes.known(server.plans.scenes, place)
+    scene = scenes.find_scene(server.plans.scenes, place)
     server.executor.settle()
     at: When = Beat(server.clock.moment().beat, quantum) if quantum > 0.0 else when
     commands = list(scenes.recall_commands(scene, server.session.state, beats * 60.0 / server.session.state.tempo, at))

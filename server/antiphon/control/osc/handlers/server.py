@@ -14,7 +14,7 @@ from antiphon.contract.catalog import Catalog
 from antiphon.control.commands.engine_clock import EngineClock
 from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.commands.syncs import Syncs
-from antiphon.control.osc.arguments import Args, most, pressed, whole
+from antiphon.control.osc.arguments import Args, is_press, most, whole
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.note_watch import NoteWatch
 from antiphon.control.subscribers.monitor import Monitor
@@ -28,7 +28,7 @@ from antiphon.wire.osc import MAX_DATAGRAM, Arg, Double, encode, encode_tagged
 
 
 class StatusServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     session: Session
     catalog: Catalog
@@ -123,11 +123,11 @@ def sync(server: StatusServer, peer: Peer, args: Args, when: When) -> None:
 
 def panic(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.executor.do(Panic(), peer.key)
 
 
 def clear_schedule(server: StatusServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.executor.do(ClearSchedule(), peer.key)

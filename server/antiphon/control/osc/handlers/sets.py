@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from antiphon.control.osc.arguments import Args, most, pressed, text, whole
+from antiphon.control.osc.arguments import Args, is_press, most, text, whole
 from antiphon.control.osc.handlers.graph import listing
 from antiphon.control.patches.set_list_player import Sets
 from antiphon.control.patches.set_position import SetPosition
@@ -21,7 +21,7 @@ from antiphon.wire.osc import encode
 
 
 class SetServer(Protocol):
-    """What these handlers use of the server."""
+    """The part of the server that these handlers call."""
 
     sets: Sets
     position: SetPosition
@@ -36,13 +36,13 @@ def load(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
 
 def forward(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.sets.step(1, peer, "/set/next")
 
 
 def back(server: SetServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.sets.step(-1, peer, "/set/previous")
 
 

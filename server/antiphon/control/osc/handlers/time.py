@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from antiphon.control.commands.engine_clock import EngineClock
 from antiphon.control.commands.executor import CommandExecutor
-from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
+from antiphon.control.osc.arguments import Args, is_press, most, number, text, whole
 from antiphon.control.subscribers.replies import Replies
 from antiphon.engine.link import EngineLink
 from antiphon.errors import RequestError
@@ -28,7 +28,7 @@ from antiphon.wire.osc import encode
 
 
 class TimeServer(Protocol):
-    """What these handlers use of the server.
+    """The part of the server that these handlers call.
 
     Attributes:
         session_header: Gives the header of a recorded session's log.
@@ -97,7 +97,7 @@ def play(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
 
 def stop(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.executor.do(SetTransport(False, None, when), peer.key)
 
 
@@ -122,7 +122,7 @@ def session_record(server: TimeServer, peer: Peer, args: Args, _when: When) -> N
 
 def session_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.link.session(None)
 
 
@@ -136,7 +136,7 @@ def record_start(server: TimeServer, peer: Peer, args: Args, _when: When) -> Non
 
 def record_stop(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "no arguments")
-    if pressed(args):
+    if is_press(args):
         server.link.record(None)
 
 

@@ -1,8 +1,8 @@
 // A piano for fingers, mouse and the computer's keyboard.
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { send } from "./link";
-import { graph, takesNotes } from "./model";
+import { send } from "../link";
+import { graph, takesNotes } from "../model";
 
 const ROWS = "awsedftgyhujkolp;";
 const SHARP = new Set([1, 3, 6, 8, 10]);
@@ -95,20 +95,41 @@ export function Piano() {
     <section class="piano" data-view="Play" aria-label="Piano">
       <span class="piano-side">
         <span class="group">
-          <button aria-label="An octave down (Z)" onClick={() => (base.value = Math.max(0, base.value - 12))}>−</button>
+          <button aria-label="An octave down (Z)" onClick={() => (base.value = Math.max(0, base.value - 12))}>
+            −
+          </button>
           <small>C{first / 12 - 1}</small>
-          <button aria-label="An octave up (X)" onClick={() => (base.value = Math.min(108, base.value + 12))}>+</button>
+          <button aria-label="An octave up (X)" onClick={() => (base.value = Math.min(108, base.value + 12))}>
+            +
+          </button>
         </span>
-        <select aria-label="Which node plays" value={target.value} onChange={(event) => (target.value = event.currentTarget.value)}>
+        <select
+          aria-label="Which node plays"
+          value={target.value}
+          onChange={(event) => (target.value = event.currentTarget.value)}>
           <option value="">as wired</option>
-          {takers.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
+          {takers.map((one) => (
+            <option key={one.name} value={one.name}>
+              {one.name}
+            </option>
+          ))}
         </select>
         <label>
           <small>velocity {velocity.value}</small>
-          <input type="range" min="1" max="127" value={velocity.value} onInput={(event) => (velocity.value = Number(event.currentTarget.value))} />
+          <input
+            type="range"
+            min="1"
+            max="127"
+            value={velocity.value}
+            onInput={(event) => (velocity.value = Number(event.currentTarget.value))}
+          />
         </label>
       </span>
-      <div class="keys" ref={box} onPointerDown={(event) => touch(event, true)} onPointerMove={(event) => touch(event, false)}>
+      <div
+        class="keys"
+        ref={box}
+        onPointerDown={(event) => touch(event, true)}
+        onPointerMove={(event) => touch(event, false)}>
         {all.map((note) => {
           const sharp = SHARP.has(note % 12);
           const before = white.filter((one) => one < note).length;
@@ -117,7 +138,12 @@ export function Piano() {
             ? { left: `${(before / white.length) * 100}%`, width: `${62 / white.length}%` }
             : { left: `${(before / white.length) * 100}%`, width: `${100 / white.length}%` };
           return (
-            <button key={note} tabIndex={-1} data-note={note} style={style} aria-label={`${NAMES[note % 12]}${Math.floor(note / 12) - 1}`}
+            <button
+              key={note}
+              tabIndex={-1}
+              data-note={note}
+              style={style}
+              aria-label={`${NAMES[note % 12]}${Math.floor(note / 12) - 1}`}
               class={`${sharp ? "sharp" : "natural"}${sounding.value.has(note) ? " down" : ""}`}>
               {letter && <kbd>{letter.toUpperCase()}</kbd>}
             </button>

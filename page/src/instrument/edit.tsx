@@ -1,8 +1,8 @@
 // The patch is edited: nodes added, moved and removed, wires made and cut, undone, and saved as a patch of one's own.
 import { signal, useSignal } from "@preact/signals";
-import type { Plugin } from "./api";
-import { ask, send } from "./link";
-import { graph, node, say, selected, type Node, type Port } from "./model";
+import type { Plugin } from "../api";
+import { ask, send } from "../link";
+import { graph, type Node, node, type Port, say, selected } from "../model";
 
 const types = signal<Plugin[]>([]);
 const adding = signal(false);
@@ -47,29 +47,42 @@ function save(): void {
 
 export function Tools() {
   const search = useSignal("");
-  const found = types.value.filter((one) => `${one.name} ${one.doc}`.toLowerCase().includes(search.value.toLowerCase()));
+  const found = types.value.filter((one) =>
+    `${one.name} ${one.doc}`.toLowerCase().includes(search.value.toLowerCase()),
+  );
   return (
     <div class="tools">
       <span class="group">
-        <button aria-expanded={adding.value} onClick={() => void openAdding()}>Add…</button>
+        <button aria-expanded={adding.value} onClick={() => void openAdding()}>
+          Add…
+        </button>
         <button onClick={() => send("/patch/undo")}>Undo</button>
         <button onClick={() => send("/patch/redo")}>Redo</button>
         <button onClick={save}>Save…</button>
       </span>
       {adding.value && (
-        <div class="types" onKeyDown={(event) => {
-          if (event.key === "Escape") {
-            adding.value = false;
-            event.stopPropagation();
-          }
-        }}>
-          <input aria-label="Search the processors" placeholder={`Behind ${selected.value === "out" ? "nothing" : selected.value}`}
-            ref={(field) => field?.focus()} value={search.value} onInput={(event) => (search.value = event.currentTarget.value)}
-            onKeyDown={(event) => event.key === "Enter" && found[0] && add(found[0].name)} />
+        <div
+          class="types"
+          onKeyDown={(event) => {
+            if (event.key === "Escape") {
+              adding.value = false;
+              event.stopPropagation();
+            }
+          }}>
+          <input
+            aria-label="Search the processors"
+            placeholder={`Behind ${selected.value === "out" ? "nothing" : selected.value}`}
+            ref={(field) => field?.focus()}
+            value={search.value}
+            onInput={(event) => (search.value = event.currentTarget.value)}
+            onKeyDown={(event) => event.key === "Enter" && found[0] && add(found[0].name)}
+          />
           <ul>
             {found.map((one) => (
               <li key={one.name}>
-                <button onClick={() => add(one.name)}><b>{one.name}</b> <small>{one.doc}</small></button>
+                <button onClick={() => add(one.name)}>
+                  <b>{one.name}</b> <small>{one.doc}</small>
+                </button>
               </li>
             ))}
           </ul>
@@ -98,7 +111,8 @@ function targets(source: Node): [string, string][] {
       for (const input of one.inputs) if (fits(output.kind, input.kind)) all.push([from, `${one.name}.${input.name}`]);
       if (output.kind === "control") {
         for (const param of one.params) {
-          if (param.kind === "float" && !param.readonly && !param.restart) all.push([from, `${one.name}.${param.name}`]);
+          if (param.kind === "float" && !param.readonly && !param.restart)
+            all.push([from, `${one.name}.${param.name}`]);
         }
       }
     }
@@ -124,30 +138,50 @@ export function Wires() {
       <ul>
         {wires.map(([from, to]) => (
           <li key={`${from} ${to}`}>
-            <span>{plain(from)} → {plain(to)}</span>
-            <button aria-label={`Cut the wire from ${plain(from)} to ${plain(to)}`} onClick={() => send("/node/disconnect", plain(from), plain(to))}>Cut</button>
+            <span>
+              {plain(from)} → {plain(to)}
+            </span>
+            <button
+              aria-label={`Cut the wire from ${plain(from)} to ${plain(to)}`}
+              onClick={() => send("/node/disconnect", plain(from), plain(to))}>
+              Cut
+            </button>
           </li>
         ))}
       </ul>
       {free.length > 0 && (
-        <select aria-label={`Wire ${here.name} to`} value="" onChange={(event) => {
-          const [from, to] = event.currentTarget.value.split(" ");
-          event.currentTarget.value = "";
-          if (from && to) send("/node/connect", from, to);
-        }}>
+        <select
+          aria-label={`Wire ${here.name} to`}
+          value=""
+          onChange={(event) => {
+            const [from, to] = event.currentTarget.value.split(" ");
+            event.currentTarget.value = "";
+            if (from && to) send("/node/connect", from, to);
+          }}>
           <option value="">Wire it to…</option>
-          {free.map(([from, to]) => <option key={`${from} ${to}`} value={`${from} ${to}`}>{from} → {to}</option>)}
+          {free.map(([from, to]) => (
+            <option key={`${from} ${to}`} value={`${from} ${to}`}>
+              {from} → {to}
+            </option>
+          ))}
         </select>
       )}
       {!ENDS.has(here.name) && (
         <span class="group">
-          <select aria-label={`Move ${here.name} behind`} value="" onChange={(event) => {
-            const after = event.currentTarget.value;
-            event.currentTarget.value = "";
-            if (after) send("/node/move", here.name, after);
-          }}>
+          <select
+            aria-label={`Move ${here.name} behind`}
+            value=""
+            onChange={(event) => {
+              const after = event.currentTarget.value;
+              event.currentTarget.value = "";
+              if (after) send("/node/move", here.name, after);
+            }}>
             <option value="">Move behind…</option>
-            {others.map((one) => <option key={one.name} value={one.name}>{one.name}</option>)}
+            {others.map((one) => (
+              <option key={one.name} value={one.name}>
+                {one.name}
+              </option>
+            ))}
           </select>
           <button onClick={() => send(`/node/${here.name}/reset`)}>Reset</button>
           <button onClick={() => send("/node/remove", here.name)}>Remove</button>

@@ -1,8 +1,8 @@
 // Scenes, what the server is doing, and messages in words.
 import { signal } from "@preact/signals";
-import { clearLog, connection, lost, roundTrip, send } from "./link";
-import { graph, log, status } from "./model";
-import { stage, toggleStage } from "./theme";
+import { clearLog, connection, lost, roundTrip, send } from "../link";
+import { graph, log, status } from "../model";
+import { stage, toggleStage } from "../theme";
 
 const SCENES = 8;
 const storing = signal(false);
@@ -25,8 +25,7 @@ export function Scenes() {
               if (storing.value) send("/scene/store", number);
               else send("/scene/recall", number, beats.value);
               storing.value = false;
-            }}
-          >
+            }}>
             {number + 1}
           </button>
         ))}
@@ -36,9 +35,15 @@ export function Scenes() {
           {storing.value ? "Store where?" : "Store"}
         </button>
         <label>
-          <select aria-label="Beats over which a scene is recalled" value={String(beats.value)}
+          <select
+            aria-label="Beats over which a scene is recalled"
+            value={String(beats.value)}
             onChange={(event) => (beats.value = Number(event.currentTarget.value))}>
-            {[0, 1, 2, 4, 8, 16].map((one) => <option key={one} value={String(one)}>{one ? `over ${one} beats` : "at once"}</option>)}
+            {[0, 1, 2, 4, 8, 16].map((one) => (
+              <option key={one} value={String(one)}>
+                {one ? `over ${one} beats` : "at once"}
+              </option>
+            ))}
           </select>
         </label>
       </span>
@@ -52,7 +57,8 @@ export function Server() {
   const latency = now.latency ?? {};
   const rate = Number(engine.rate ?? 48000);
   const frames = Number(latency.driver ?? 0) + Number(latency.ring ?? 0) + Number(latency.graph ?? 0);
-  const workers: { node: string; model: string; state: string; load: number; misses: number; reason: string }[] = now.workers ?? [];
+  const workers: { node: string; model: string; state: string; load: number; misses: number; reason: string }[] =
+    now.workers ?? [];
   const rows: [string, string, boolean][] = [
     ["driver", `${engine.driver ?? "…"}, ${rate / 1000} kHz, ${engine.block ?? "…"} frames`, false],
     ["latency", `${((frames / rate) * 1000).toFixed(1)} ms`, false],
@@ -63,21 +69,40 @@ export function Server() {
   ];
   const dropped = Number(now.sound_dropped ?? 0) + Number(now.page_dropped ?? 0) + lost.value;
   if (dropped) rows.push(["dropped for slow pages", String(dropped), true]);
-  if (now.synth) rows.push([`synth ${now.synth.backend}`, `${now.synth.state}, ${now.synth.misses} misses`, now.synth.misses > 0]);
+  if (now.synth)
+    rows.push([`synth ${now.synth.backend}`, `${now.synth.state}, ${now.synth.misses} misses`, now.synth.misses > 0]);
   for (const worker of workers) {
-    rows.push([`${worker.node} (${worker.model})`, `${worker.state}, ${(worker.load * 100).toFixed(0)} %, ${worker.misses} misses`, worker.misses > 0]);
+    rows.push([
+      `${worker.node} (${worker.model})`,
+      `${worker.state}, ${(worker.load * 100).toFixed(0)} %, ${worker.misses} misses`,
+      worker.misses > 0,
+    ]);
   }
   return (
     <div class="server">
       <h2>Server</h2>
-      <button class="stage" aria-pressed={stage.value} onClick={toggleStage}>Stage: black, larger type</button>
+      <button class="stage" aria-pressed={stage.value} onClick={toggleStage}>
+        Stage: black, larger type
+      </button>
       <dl>
         {rows.map(([name, said, bad]) => (
-          <div key={name}><dt>{name}</dt><dd class={bad ? "bad" : ""}>{said}</dd></div>
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd class={bad ? "bad" : ""}>{said}</dd>
+          </div>
         ))}
       </dl>
-      {[now.trouble, now.warning, ...(now.plugins_failed ?? []).map((one: { name: string; reason: string }) => `${one.name}: ${one.reason}`)]
-        .filter(Boolean).map((said: string) => <p class="bad" key={said}>{said}</p>)}
+      {[
+        now.trouble,
+        now.warning,
+        ...(now.plugins_failed ?? []).map((one: { name: string; reason: string }) => `${one.name}: ${one.reason}`),
+      ]
+        .filter(Boolean)
+        .map((said: string) => (
+          <p class="bad" key={said}>
+            {said}
+          </p>
+        ))}
     </div>
   );
 }
@@ -92,7 +117,13 @@ export function Log() {
             <time>{one.at.toTimeString().slice(0, 8)}</time> {one.text}
           </li>
         ))}
-        {!log.value.length && <li class="soft">{connection.value === "open" ? String(status.value.hint || "Nothing to report.").replaceAll("`", "") : "Connecting."}</li>}
+        {!log.value.length && (
+          <li class="soft">
+            {connection.value === "open"
+              ? String(status.value.hint || "Nothing to report.").replaceAll("`", "")
+              : "Connecting."}
+          </li>
+        )}
       </ol>
     </div>
   );

@@ -1,15 +1,9 @@
 // The chord and the key that a node of the patch reports, as parameters in the unit "chord".
 import { computed } from "@preact/signals";
-import { chords, graph, value } from "./model";
+import { chords, graph, value } from "../model";
+import { chordName } from "./scale";
 
-const NAMES = ["C", "D♭", "D", "E♭", "E", "F", "G♭", "G", "A♭", "A", "B♭", "B"];
 const MOST = 64;
-
-/** 0 to 11 is C to B major, 12 to 23 minor; anything else is none. */
-export function chordName(number: unknown): string {
-  const place = typeof number === "number" ? Math.round(number) : -1;
-  return place >= 0 && place < 24 ? NAMES[place % 12]! + (place < 12 ? "" : "m") : "";
-}
 
 /** The first node's; of its parameters in that unit the first is the chord, the second the key. */
 export const chordNow = computed(() => {

@@ -1,9 +1,9 @@
 // Waveform, spectrum and spectrogram of the tap.
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { shown, type Tap } from "./audio";
-import { Spectrum } from "./fft";
-import { colours } from "./theme";
+import { shown, type Tap } from "../audio";
+import { Spectrum } from "../fft";
+import { colours } from "../theme";
 
 const FRAMES = 4096;
 const spectrum = new Spectrum(FRAMES);
@@ -48,7 +48,13 @@ export function useDrawing(draw: Draw) {
   return canvas;
 }
 
-export function text(area: CanvasRenderingContext2D, said: string, x: number, y: number, align: CanvasTextAlign = "left") {
+export function text(
+  area: CanvasRenderingContext2D,
+  said: string,
+  x: number,
+  y: number,
+  align: CanvasTextAlign = "left",
+) {
   area.font = "11px ui-sans-serif, system-ui, sans-serif";
   area.textAlign = align;
   area.fillText(said, x, y);
@@ -135,7 +141,11 @@ function drawSpectrum(area: CanvasRenderingContext2D, width: number, height: num
   area.clearRect(0, 0, width, height);
   area.fillStyle = ink.soft;
   area.strokeStyle = ink.line;
-  for (const [hertz, name] of [[100, "100"], [1000, "1k"], [10000, "10k"]] as const) {
+  for (const [hertz, name] of [
+    [100, "100"],
+    [1000, "1k"],
+    [10000, "10k"],
+  ] as const) {
     const x = (Math.log(hertz / LOW_HZ) / Math.log(HIGH_HZ / LOW_HZ)) * width;
     area.beginPath();
     area.moveTo(x, 0);
@@ -165,7 +175,17 @@ function drawSpectrogram(area: CanvasRenderingContext2D, width: number, height: 
   const step = 2;
   if (last !== "spectrogram") area.clearRect(0, 0, width, height);
   area.globalCompositeOperation = "copy";
-  area.drawImage(area.canvas, step * scale, 0, area.canvas.width - step * scale, area.canvas.height, 0, 0, width - step, height);
+  area.drawImage(
+    area.canvas,
+    step * scale,
+    0,
+    area.canvas.width - step * scale,
+    area.canvas.height,
+    0,
+    0,
+    width - step,
+    height,
+  );
   area.globalCompositeOperation = "source-over";
   const bins = spectrum.run(samples);
   for (let y = 0; y < height; y += 2) {
@@ -196,7 +216,9 @@ export function Sound() {
       <canvas ref={second} class={mode.value} role="img" aria-label={mode.value} />
       <span class="modes">
         {modes.map((name) => (
-          <button key={name} aria-pressed={mode.value === name} onClick={() => (mode.value = name)}>{name}</button>
+          <button key={name} aria-pressed={mode.value === name} onClick={() => (mode.value = name)}>
+            {name}
+          </button>
         ))}
       </span>
     </section>

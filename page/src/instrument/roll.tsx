@@ -1,8 +1,9 @@
 // The notes as a piano roll: what sounded, what is to come, bars, chords.
-import { text, useDrawing, type Draw } from "./drawings";
-import { ahead, beatNow, bpm, chords, notes, passBeat, playing, status } from "./model";
+
+import { ahead, beatNow, bpm, chords, notes, passBeat, playing, status } from "../model";
+import { colours } from "../theme";
 import { chordNow, noteChords } from "./chords";
-import { colours } from "./theme";
+import { type Draw, text, useDrawing } from "./drawings";
 
 const PAST = 6; // seconds left of now
 const FUTURE = 2; // right of it
@@ -26,10 +27,19 @@ function comes(now: number): Bar[] {
   const bars: Bar[] = [];
   for (const one of ahead) {
     if (one.velocity) {
-      bars.push({ note: one.note, velocity: one.velocity, node: one.node, from: at(one.beat), to: at(one.beat + 0.25), kind: "ahead" });
+      bars.push({
+        note: one.note,
+        velocity: one.velocity,
+        node: one.node,
+        from: at(one.beat),
+        to: at(one.beat + 0.25),
+        kind: "ahead",
+      });
       continue;
     }
-    const open = bars.find((bar) => bar.note === one.note && bar.node === one.node && bar.to === bar.from + 0.25 * length);
+    const open = bars.find(
+      (bar) => bar.note === one.note && bar.node === one.node && bar.to === bar.from + 0.25 * length,
+    );
     if (open) open.to = at(one.beat);
   }
   return bars;
@@ -122,7 +132,13 @@ const roll: Draw = (area, width, height, now) => {
   }
 };
 
-function drawChords(area: CanvasRenderingContext2D, x: (time: number) => number, width: number, height: number, now: number) {
+function drawChords(
+  area: CanvasRenderingContext2D,
+  x: (time: number) => number,
+  width: number,
+  height: number,
+  now: number,
+) {
   const ink = colours();
   let right = width;
   for (let place = chords.length - 1; place >= 0; place--) {
@@ -143,7 +159,12 @@ export function Roll() {
   return (
     <section class="roll" data-view="Play" aria-label="Notes">
       <canvas ref={canvas} role="img" aria-label="Notes of the last seconds and of the next" />
-      {chord && <p class="chord">{chord}{key && <small>in {key}</small>}</p>}
+      {chord && (
+        <p class="chord">
+          {chord}
+          {key && <small>in {key}</small>}
+        </p>
+      )}
     </section>
   );
 }

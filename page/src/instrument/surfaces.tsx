@@ -1,8 +1,8 @@
 // Machines of the network: approved and revoked by a click; a QR code that opens this page on a phone.
 import { signal } from "@preact/signals";
 import { useLayoutEffect, useRef } from "preact/hooks";
-import { ask, post, readMachines } from "./link";
-import { machines, say, status, type Machine } from "./model";
+import { ask, post, readMachines } from "../link";
+import { type Machine, machines, say, status } from "../model";
 
 interface Address {
   host: string;
@@ -38,13 +38,23 @@ export function Surfaces() {
         Surfaces {held > 0 && <span class="bad">{held} to approve</span>}
         {lan && <button onClick={() => void open()}>Phone…</button>}
       </h2>
-      {!lan && <p class="soft">Only this machine may play. <code>antiphon serve --lan</code> opens it to phones and surfaces.</p>}
+      {!lan && (
+        <p class="soft">
+          Only this machine may play. <code>antiphon serve --lan</code> opens it to phones and surfaces.
+        </p>
+      )}
       {lan && !machines.value.length && <p class="soft">No other machine has sent OSC yet.</p>}
       <ul aria-live="polite">
         {machines.value.map((one) => (
           <li key={one.ip} class={one.state}>
-            <span><b>{one.ip}</b><small>{age(one)}</small></span>
-            <button disabled={busy.value === one.ip} onClick={() => void decide(one)} aria-label={`${one.state === "held" ? "Approve" : "Revoke"} ${one.ip}`}>
+            <span>
+              <b>{one.ip}</b>
+              <small>{age(one)}</small>
+            </span>
+            <button
+              disabled={busy.value === one.ip}
+              onClick={() => void decide(one)}
+              aria-label={`${one.state === "held" ? "Approve" : "Revoke"} ${one.ip}`}>
               {one.state === "held" ? "Approve" : "Revoke"}
             </button>
           </li>
@@ -83,7 +93,9 @@ const BORDER = 4; // light modules around a code, by its standard
 
 function Code({ rows, label }: { rows: string[]; label: string }) {
   const size = rows.length + 2 * BORDER;
-  const dark = rows.flatMap((row, y) => [...row].map((one, x) => (one === "1" ? `M${x + BORDER} ${y + BORDER}h1v1h-1z` : ""))).join("");
+  const dark = rows
+    .flatMap((row, y) => [...row].map((one, x) => (one === "1" ? `M${x + BORDER} ${y + BORDER}h1v1h-1z` : "")))
+    .join("");
   return (
     <svg viewBox={`0 0 ${size} ${size}`} role="img" aria-label={label} shape-rendering="crispEdges">
       <rect width={size} height={size} fill="#fff" />

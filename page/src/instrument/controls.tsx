@@ -1,38 +1,13 @@
 // A control for each parameter of the selected node, made from its declaration.
 import { useSignal } from "@preact/signals";
-import { chordName } from "./chords";
 import { useRef } from "preact/hooks";
+import { send, set } from "../link";
+import { type Declared, graph, type Node, node, type Param, selected, type Value, value } from "../model";
 import { Wires } from "./edit";
-import { send, set } from "./link";
 import { Learn, Mapped } from "./learn";
-import { graph, node, selected, value, type Declared, type Node, type Param, type Value } from "./model";
+import { fromPlace, toPlace, written } from "./scale";
 
 const HOST = new Set(["bypass", "mute", "wet"]);
-
-export function toPlace(param: Declared, now: number): number {
-  const { low, high } = param;
-  if (high <= low) return 0;
-  const at = param.warp === "log" && low > 0 ? Math.log(now / low) / Math.log(high / low) : (now - low) / (high - low);
-  return Math.min(1, Math.max(0, at));
-}
-
-export function fromPlace(param: Declared, place: number): number {
-  const at = Math.min(1, Math.max(0, place));
-  const { low, high } = param;
-  const now = param.warp === "log" && low > 0 ? low * (high / low) ** at : low + at * (high - low);
-  if (param.kind === "int") return Math.round(now);
-  const digits = Math.max(0, 4 - Math.ceil(Math.log10(Math.max(1e-9, Math.abs(now) || high - low))));
-  return Number(now.toFixed(Math.min(6, digits)));
-}
-
-export function written(param: Declared, now: unknown): string {
-  if (param.unit === "chord") return chordName(now) || "none";
-  if (typeof now !== "number") return now === null || now === undefined ? "–" : String(now);
-  const size = Math.abs(now);
-  const text = param.kind === "int" ? String(Math.round(now))
-    : size >= 1000 ? now.toFixed(0) : size >= 100 ? now.toFixed(1) : size >= 1 || size === 0 ? now.toFixed(2) : now.toFixed(3);
-  return param.unit ? `${text} ${param.unit}` : text;
-}
 
 export function Controls() {
   const one = node.value;
@@ -40,7 +15,10 @@ export function Controls() {
     <section class="controls" data-view="Controls" aria-label="Controls">
       <div class="chips" role="group" aria-label="Nodes">
         {graph.value?.nodes.map((other) => (
-          <button key={other.name} aria-pressed={selected.value === other.name} onClick={() => (selected.value = other.name)}>
+          <button
+            key={other.name}
+            aria-pressed={selected.value === other.name}
+            onClick={() => (selected.value = other.name)}>
             {other.name}
           </button>
         ))}
@@ -58,8 +36,15 @@ function NodeControls({ node }: { node: Node }) {
     <>
       <div class="title">
         <h2>{node.name}</h2>
-        <p>{node.type !== node.name && <b>{node.type}. </b>}{node.doc}</p>
-        {node.reason && <p class="bad">{node.state}: {node.reason}</p>}
+        <p>
+          {node.type !== node.name && <b>{node.type}. </b>}
+          {node.doc}
+        </p>
+        {node.reason && (
+          <p class="bad">
+            {node.state}: {node.reason}
+          </p>
+        )}
       </div>
       <div class="params">
         {[...own.filter((param) => !param.readonly), ...host, ...own.filter((param) => param.readonly)].map((param) => (
@@ -75,13 +60,21 @@ function Control({ node, param }: { node: string; param: Param }) {
   const learns = !param.readonly && !["text", "file"].includes(param.kind);
   return (
     <div class="control">
-      <span class="label" title={param.doc}>{param.name}</span>
-      <Field param={param} now={value(address).value} change={(next) => set(address, next)} fire={() => send(address, 1)} />
-      {learns ? (
-        <Learn address={address} name={param.name} />
-      ) : <span />}
+      <span class="label" title={param.doc}>
+        {param.name}
+      </span>
+      <Field
+        param={param}
+        now={value(address).value}
+        change={(next) => set(address, next)}
+        fire={() => send(address, 1)}
+      />
+      {learns ? <Learn address={address} name={param.name} /> : <span />}
       <Mapped address={address} name={param.name} />
-      <small class="doc" title={param.doc}>{param.doc}{param.restart ? " A change makes a new plan." : ""}</small>
+      <small class="doc" title={param.doc}>
+        {param.doc}
+        {param.restart ? " A change makes a new plan." : ""}
+      </small>
     </div>
   );
 }
@@ -101,23 +94,44 @@ export function Field({ param, now, change, fire }: Shown & { fire: () => void }
       return <Slider param={param} now={now} change={change} />;
     case "switch":
       return (
-        <button class="switch" role="switch" aria-checked={Boolean(now)} aria-label={param.name} onClick={() => change(!now)}>
+        <button
+          class="switch"
+          role="switch"
+          aria-checked={Boolean(now)}
+          aria-label={param.name}
+          onClick={() => change(!now)}>
           <i />
         </button>
       );
     case "choice":
       return (
-        <select aria-label={param.name} value={String(now ?? "")} onChange={(event) => change(event.currentTarget.value)}>
-          {param.choices.map((choice) => <option key={choice} value={choice}>{choice}</option>)}
+        <select
+          aria-label={param.name}
+          value={String(now ?? "")}
+          onChange={(event) => change(event.currentTarget.value)}>
+          {param.choices.map((choice) => (
+            <option key={choice} value={choice}>
+              {choice}
+            </option>
+          ))}
         </select>
       );
     case "trigger":
-      return <button class="trigger" onClick={fire}>{param.name}</button>;
+      return (
+        <button class="trigger" onClick={fire}>
+          {param.name}
+        </button>
+      );
     default:
       return (
-        <input class="text" aria-label={param.name} value={String(now ?? "")} spellcheck={false}
+        <input
+          class="text"
+          aria-label={param.name}
+          value={String(now ?? "")}
+          spellcheck={false}
           onKeyDown={(event) => event.key === "Enter" && event.currentTarget.blur()}
-          onBlur={(event) => event.currentTarget.value !== String(now ?? "") && change(event.currentTarget.value)} />
+          onBlur={(event) => event.currentTarget.value !== String(now ?? "") && change(event.currentTarget.value)}
+        />
       );
   }
 }
@@ -142,8 +156,9 @@ function Slider({ param, now: given, change }: Shown) {
   const pressed = (event: KeyboardEvent) => {
     const by = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1, PageUp: 10, PageDown: -10 }[event.key];
     if (by !== undefined) {
-      const step = (event.shiftKey && param.kind === "float" ? 0.1 : 1) / Math.min(steps, 100) * by;
-      const next = param.kind === "int" ? Math.min(param.high, Math.max(param.low, now + by)) : fromPlace(param, place + step);
+      const step = ((event.shiftKey && param.kind === "float" ? 0.1 : 1) / Math.min(steps, 100)) * by;
+      const next =
+        param.kind === "int" ? Math.min(param.high, Math.max(param.low, now + by)) : fromPlace(param, place + step);
       change(next);
     } else if (event.key === "Home") change(param.low);
     else if (event.key === "End") change(param.high);
@@ -153,14 +168,28 @@ function Slider({ param, now: given, change }: Shown) {
     event.preventDefault();
     event.stopPropagation();
   };
-  if (typed.value) return <Typed param={param} now={now} done={(next) => {
-    typed.value = false;
-    if (next !== null) change(next);
-  }} />;
+  if (typed.value)
+    return (
+      <Typed
+        param={param}
+        now={now}
+        done={(next) => {
+          typed.value = false;
+          if (next !== null) change(next);
+        }}
+      />
+    );
   return (
     <div
-      ref={bar} class="slider" role="slider" tabIndex={0} aria-label={param.name}
-      aria-valuemin={param.low} aria-valuemax={param.high} aria-valuenow={now} aria-valuetext={written(param, now)}
+      ref={bar}
+      class="slider"
+      role="slider"
+      tabIndex={0}
+      aria-label={param.name}
+      aria-valuemin={param.low}
+      aria-valuemax={param.high}
+      aria-valuenow={now}
+      aria-valuetext={written(param, now)}
       title="Drag, or double-click to type. Shift is finer, Delete the default."
       onPointerDown={(event) => {
         if (event.button) return;
@@ -171,8 +200,7 @@ function Slider({ param, now: given, change }: Shown) {
       onPointerUp={() => (from.current = null)}
       onPointerCancel={() => (from.current = null)}
       onDblClick={() => (typed.value = true)}
-      onKeyDown={pressed}
-    >
+      onKeyDown={pressed}>
       <i class="bar" style={{ left: `${Math.min(zero, place) * 100}%`, width: `${Math.abs(place - zero) * 100}%` }} />
       <i class="thumb" style={{ left: `${place * 100}%` }} />
       <span>{written(param, now)}</span>
@@ -189,7 +217,9 @@ function Typed({ param, now, done }: { param: Declared; now: number; done: (next
   };
   return (
     <input
-      class="text" inputMode="decimal" aria-label={`${param.name}, ${param.low} to ${param.high} ${param.unit}`}
+      class="text"
+      inputMode="decimal"
+      aria-label={`${param.name}, ${param.low} to ${param.high} ${param.unit}`}
       ref={(field) => {
         if (field && document.activeElement !== field) {
           field.focus();
@@ -201,7 +231,9 @@ function Typed({ param, now, done }: { param: Declared; now: number; done: (next
         if (event.key === "Enter") end(Number(event.currentTarget.value.replace(",", ".")));
         if (event.key === "Escape") end(null);
       }}
-      onBlur={(event) => end(event.currentTarget.value.trim() === "" ? null : Number(event.currentTarget.value.replace(",", ".")))}
+      onBlur={(event) =>
+        end(event.currentTarget.value.trim() === "" ? null : Number(event.currentTarget.value.replace(",", ".")))
+      }
     />
   );
 }

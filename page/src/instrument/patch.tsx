@@ -1,9 +1,9 @@
 // The patch as a graph: nodes in columns from the input to the output, wires between them, a meter in each.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { show, shown } from "./audio";
+import { show, shown } from "../audio";
+import { type Graph, graph, loads, meters, type Node, selected } from "../model";
 import { Tools } from "./edit";
-import { graph, loads, meters, selected, type Graph, type Node } from "./model";
 
 interface Place {
   column: number;
@@ -36,7 +36,7 @@ export function layout(patch: Graph): Layout {
   // a wire over several columns has a lane in each of them, so that it passes no node
   const routes = new Map<string, string[]>();
   const links: [string, string][] = [];
-  for (const [from, to] of [...new Set(wires.map((wire) => wire.join(" ")))].map((wire) => wire.split(" "))) {
+  for (const [from, to] of new Map(wires.map((wire) => [wire.join(" "), wire])).values()) {
     if (!at.has(from) || !at.has(to)) continue;
     const lanes: string[] = [];
     for (let place = at.get(from)! + 1; place < at.get(to)!; place++) {
@@ -45,7 +45,7 @@ export function layout(patch: Graph): Layout {
       lanes.push(lane);
     }
     routes.set(`${from} ${to}`, lanes);
-    [from, ...lanes].forEach((end, place) => links.push([end, [...lanes, to][place]!]));
+    [from, ...lanes].forEach((end, place) => links.push([end, lanes[place] ?? to]));
   }
   const row = new Map<string, number>();
   const size = (name: string) => (name.includes(" ") ? LANE : 1);
@@ -57,7 +57,9 @@ export function layout(patch: Graph): Layout {
       const wanted = (name: string) => {
         const near = links.filter((link) => link[back ? 0 : 1] === name).map((link) => row.get(link[back ? 1 : 0]));
         const known = near.filter((other) => other !== undefined);
-        return known.length ? known.reduce((sum, other) => sum + other, 0) / known.length : row.get(name) ?? order.get(name) ?? 0;
+        return known.length
+          ? known.reduce((sum, other) => sum + other, 0) / known.length
+          : (row.get(name) ?? order.get(name) ?? 0);
       };
       const keys = new Map(one.map((name) => [name, wanted(name)]));
       one.sort((first, second) => keys.get(first)! - keys.get(second)!);
@@ -93,7 +95,8 @@ function kindOf(patch: Graph, from: string, to: string): string {
   const source = patch.nodes.find((one) => one.name === name);
   const [dest, end] = to.split(".");
   const target = patch.nodes.find((one) => one.name === dest);
-  if (!target?.inputs.some((port) => port.name === end) && target?.params.some((param) => param.name === end)) return "control";
+  if (!target?.inputs.some((port) => port.name === end) && target?.params.some((param) => param.name === end))
+    return "control";
   return source?.outputs.find((one) => one.name === port)?.kind ?? "audio";
 }
 
@@ -114,7 +117,9 @@ export function PatchGraph() {
     watch.observe(element);
     return () => watch.disconnect();
   }, []);
-  const { places, routes } = patch ? layout(patch) : { places: new Map<string, Place>(), routes: new Map<string, string[]>() };
+  const { places, routes } = patch
+    ? layout(patch)
+    : { places: new Map<string, Place>(), routes: new Map<string, string[]>() };
   const at = (place: Place) =>
     down.value
       ? { x: EDGE + place.row * (WIDTH + GAP_Y), y: EDGE + place.column * (HEIGHT + 30) }
@@ -134,12 +139,23 @@ export function PatchGraph() {
                 const [start, end] = [from.split(".")[0]!, to.split(".")[0]!];
                 const path = [start, ...(routes.get(`${start} ${end}`) ?? []), end].map((name) => places.get(name));
                 if (path.some((place) => !place)) return null;
-                return <path key={`${from} ${to}`} class={kindOf(patch, from, to)} d={curve(path.map((place) => at(place!)), down.value)} />;
+                return (
+                  <path
+                    key={`${from} ${to}`}
+                    class={kindOf(patch, from, to)}
+                    d={curve(
+                      path.map((place) => at(place!)),
+                      down.value,
+                    )}
+                  />
+                );
               })}
             </svg>
-            {patch.nodes.filter((one) => places.has(one.name)).map((one) => (
-              <Box key={one.name} node={one} {...at(places.get(one.name)!)} />
-            ))}
+            {patch.nodes
+              .filter((one) => places.has(one.name))
+              .map((one) => (
+                <Box key={one.name} node={one} {...at(places.get(one.name)!)} />
+              ))}
           </div>
         )}
       </div>
@@ -174,25 +190,33 @@ function Box({ node, x, y }: { node: Node; x: number; y: number }) {
   return (
     <div
       class={`node${here ? " here" : ""}${node.state !== "running" ? " bad" : ""}${sounds ? " sounds" : ""}`}
-      style={{ transform: `translate(${x}px, ${y}px)`, width: `${WIDTH}px`, height: `${HEIGHT}px` }}
-    >
+      style={{ transform: `translate(${x}px, ${y}px)`, width: `${WIDTH}px`, height: `${HEIGHT}px` }}>
       <button
         class="name"
         aria-pressed={here}
         title={`${node.type}: ${node.doc}${node.reason ? `\n${node.state}: ${node.reason}` : ""}`}
-        onClick={() => (selected.value = node.name)}
-      >
+        onClick={() => (selected.value = node.name)}>
         <b>{node.name}</b>
         <small>{node.state === "running" ? (node.type === node.name ? " " : node.type) : node.state}</small>
         <Load name={node.name} />
       </button>
       {sounds && (
-        <button class="ear" aria-pressed={heard} aria-label={`Hear and see ${node.name}`} title="Hear and see this node"
+        <button
+          class="ear"
+          aria-pressed={heard}
+          aria-label={`Hear and see ${node.name}`}
+          title="Hear and see this node"
           onClick={() => show(heard ? "out" : node.name)}>
-          <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3 6v4h2.5L9 13V3L5.5 6zM11 5.5a3.5 3.5 0 0 1 0 5M12.5 3.5a6 6 0 0 1 0 9" /></svg>
+          <svg viewBox="0 0 16 16" aria-hidden="true">
+            <path d="M3 6v4h2.5L9 13V3L5.5 6zM11 5.5a3.5 3.5 0 0 1 0 5M12.5 3.5a6 6 0 0 1 0 9" />
+          </svg>
         </button>
       )}
-      {sounds && <i class="level" data-node={node.name} aria-hidden="true"><i /></i>}
+      {sounds && (
+        <i class="level" data-node={node.name} aria-hidden="true">
+          <i />
+        </i>
+      )}
     </div>
   );
 }
@@ -204,7 +228,11 @@ function Load({ name }: { name: string }) {
   const load = loads.value.get(name) ?? 0;
   if (load < SHOWN_LOAD) return null;
   const percent = 100 * load;
-  return <em class={load > 0.5 ? "share bad" : "share"} title="Of a block's time">{percent.toFixed(percent < 10 ? 1 : 0)} %</em>;
+  return (
+    <em class={load > 0.5 ? "share bad" : "share"} title="Of a block's time">
+      {percent.toFixed(percent < 10 ? 1 : 0)} %
+    </em>
+  );
 }
 
 const FALL_DB = 24; // a second

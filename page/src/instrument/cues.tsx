@@ -1,9 +1,9 @@
 // Pads that send cues to live scripts, each with a MIDI note or controller of its own where one was learned.
 import { computed, effect, signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
+import { send, unlearn } from "../link";
+import { cued, mappings } from "../model";
 import { Learn, Mapped } from "./learn";
-import { send, unlearn } from "./link";
-import { cued, mappings } from "./model";
 
 const MOST = 32;
 const LIT_MS = 250;
@@ -20,7 +20,9 @@ function stored(): string[] {
 
 const own = signal<string[]>(stored());
 const names = computed(() => {
-  const mapped = mappings.value.filter((one) => one.address.startsWith(CUE)).map((one) => one.address.slice(CUE.length));
+  const mapped = mappings.value
+    .filter((one) => one.address.startsWith(CUE))
+    .map((one) => one.address.slice(CUE.length));
   return [...new Set([...own.value, ...mapped])].slice(0, MOST);
 });
 
@@ -44,16 +46,24 @@ function Pad({ name }: { name: string }) {
   const address = CUE + name;
   return (
     <li class="cue">
-      <button class={lit ? "pad lit" : "pad"} onPointerDown={() => send("/cue", name)} title={`Send the cue ${name}`}
+      <button
+        class={lit ? "pad lit" : "pad"}
+        onPointerDown={() => send("/cue", name)}
+        title={`Send the cue ${name}`}
         onKeyDown={(event) => (event.key === "Enter" || event.key === " ") && !event.repeat && send("/cue", name)}>
         {name}
       </button>
       <Learn address={address} name={`the cue ${name}`} />
-      <button class="learn" aria-label={`Remove the pad ${name}`} title="Remove this pad"
+      <button
+        class="learn"
+        aria-label={`Remove the pad ${name}`}
+        title="Remove this pad"
         onClick={() => {
           if (mappings.value.some((one) => one.address === address)) unlearn(address);
           own.value = own.value.filter((one) => one !== name);
-        }}>×</button>
+        }}>
+        ×
+      </button>
       <Mapped address={address} name={`the cue ${name}`} />
     </li>
   );
@@ -64,14 +74,19 @@ export function Cues() {
   return (
     <div class="cues">
       <h2>Cues</h2>
-      {names.value.length > 0 && <ul>{names.value.map((name) => <Pad key={name} name={name} />)}</ul>}
+      {names.value.length > 0 && (
+        <ul>
+          {names.value.map((name) => (
+            <Pad key={name} name={name} />
+          ))}
+        </ul>
+      )}
       <form
         onSubmit={(event) => {
           event.preventDefault();
           add(field.current!.value.trim());
           field.current!.value = "";
-        }}
-      >
+        }}>
         <input ref={field} aria-label="Name of a cue" placeholder="Name of a cue" maxLength={100} autocomplete="off" />
         <button>Add</button>
       </form>

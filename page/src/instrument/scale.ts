@@ -1,0 +1,46 @@
+// Between a parameter's value, its place on a slider and its text. Without state, so that tests need no browser.
+import type { Declared } from "../model";
+
+const NAMES = ["C", "D♭", "D", "E♭", "E", "F", "G♭", "G", "A♭", "A", "B♭", "B"];
+
+/** 0 to 11 is C to B major, 12 to 23 minor; anything else is none. */
+export function chordName(number: unknown): string {
+  const place = typeof number === "number" ? Math.round(number) : -1;
+  return place >= 0 && place < 24 ? NAMES[place % 12]! + (place < 12 ? "" : "m") : "";
+}
+
+/** A value's place in its range, 0 to 1, by the parameter's warp. */
+export function toPlace(param: Declared, now: number): number {
+  const { low, high } = param;
+  if (high <= low) return 0;
+  const at = param.warp === "log" && low > 0 ? Math.log(now / low) / Math.log(high / low) : (now - low) / (high - low);
+  return Math.min(1, Math.max(0, at));
+}
+
+/** The value at a place of the range, rounded to what a slider can mean. */
+export function fromPlace(param: Declared, place: number): number {
+  const at = Math.min(1, Math.max(0, place));
+  const { low, high } = param;
+  const now = param.warp === "log" && low > 0 ? low * (high / low) ** at : low + at * (high - low);
+  if (param.kind === "int") return Math.round(now);
+  const digits = Math.max(0, 4 - Math.ceil(Math.log10(Math.max(1e-9, Math.abs(now) || high - low))));
+  return Number(now.toFixed(Math.min(6, digits)));
+}
+
+/** A value as text, with its unit. */
+export function written(param: Declared, now: unknown): string {
+  if (param.unit === "chord") return chordName(now) || "none";
+  if (typeof now !== "number") return now === null || now === undefined ? "–" : String(now);
+  const size = Math.abs(now);
+  const text =
+    param.kind === "int"
+      ? String(Math.round(now))
+      : size >= 1000
+        ? now.toFixed(0)
+        : size >= 100
+          ? now.toFixed(1)
+          : size >= 1 || size === 0
+            ? now.toFixed(2)
+            : now.toFixed(3);
+  return param.unit ? `${text} ${param.unit}` : text;
+}
