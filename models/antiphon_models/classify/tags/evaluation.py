@@ -58,13 +58,13 @@ class TagsEvaluation(Evaluation):
     def _labels(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         where = SceneFolders(ask.data, make_folder(ask.work / f"material-{ask.seed}"), ask.seed, ask.say)
         sounds = measured(where, ask.limit)
-        systems = {name: make(where, ask) for name, make in _SYSTEMS.items() if ask.wants(name)}
-        rows: dict[str, list[F64]] = {name: [] for name in systems}
+        stating = {name: make(where, ask) for name, make in ask.wanted(_SYSTEMS).items()}
+        rows: dict[str, list[F64]] = {name: [] for name in stating}
         truths = []
         for sound, tags in sounds:
             truths.append(tags)
-            for name, system in systems.items():
-                rows[name].append(system(sound))
+            for name, state in stating.items():
+                rows[name].append(state(sound))
         targets = np.array(truths)
         found = {name: np.array(row) for name, row in rows.items()}
         for n, label in enumerate(LABELS):
