@@ -15,8 +15,8 @@ import pytest
 from antiphon.errors import UsageError
 from antiphon_bench.soak import processes
 from antiphon_bench.soak.counters import CounterSums
-from antiphon_bench.soak.plot import Panel, svg
 from antiphon_bench.soak.run import Pace, main
+from antiphon_models.learning.plot import Panel, svg
 
 ROLLUP = """5651057f1000-7fff0ec2d000 ---p 00000000 00:00 0                          [rollup]
 Rss:                2048 kB
@@ -100,8 +100,8 @@ def test_a_run_of_two_hours_has_the_pace_that_is_published() -> None:
 
 
 def test_the_plot_is_xml_with_a_line_for_each_name_and_gaps_where_nothing_is_known() -> None:
-    drawn = svg([0.0, 1.0, 2.0, 3.0], [Panel("A & B", {"one": [1.0, math.nan, 2.0, 3.0], "two": [0.0] * 4})],
-                [(1.5, "engine")], "soak")  # fmt: skip
+    lines = {"one": [(0.0, 1.0), (1.0, math.nan), (2.0, 2.0), (3.0, 3.0)], "two": [(0.0, 0.0), (3.0, 0.0)]}
+    drawn = svg([Panel("A & B", lines)], "soak", "min", [(1.5, "engine")])
     texts = [element.text for element in ElementTree.fromstring(drawn).iter() if element.text]
     assert {"A & B", "one", "two", "engine"} <= set(texts)
     (line,) = [part for part in drawn.splitlines() if "#4477aa" in part and "<path" in part]

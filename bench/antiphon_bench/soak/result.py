@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from antiphon_bench.report import finish, percentiles, table
-from antiphon_bench.soak.plot import Panel, svg
 from antiphon_bench.soak.processes import ROLES
 from antiphon_bench.soak.slope import COUNT, DRIFT, MEMORY, Rule, Trend, trend
+from antiphon_models.learning.plot import Panel, svg
 
 Sample = dict[str, Any]
 BY_ROLE = (("rss", MEMORY, "RSS, MB"), ("anonymous", MEMORY, "anonymous memory, MB"),
@@ -97,25 +98,29 @@ def drift_ms(samples: list[Sample]) -> list[float]:
 def plot(samples: list[Sample], events: list[dict[str, Any]]) -> str:
     minutes = [s["t"] / 60.0 for s in samples]
     roles = [role for role in ROLES if any(role in s["held"] for s in samples)]
+
+    def panel(title: str, lines: Mapping[str, Sequence[float]]) -> Panel:
+        return Panel(title, {name: list(zip(minutes, values, strict=True)) for name, values in lines.items()})
+
     panels = [
-        Panel("PSS of all, MB", {"all": [_held(s, ALL, "pss") for s in samples]}),
-        *(Panel(f"{title}, by role", {role: [_held(s, role, kind) for s in samples] for role in roles})
+        panel("PSS of all, MB", {"all": [_held(s, ALL, "pss") for s in samples]}),
+        *(panel(f"{title}, by role", {role: [_held(s, role, kind) for s in samples] for role in roles})
           for kind, _, title in BY_ROLE),
-        Panel("processes, files", {
+        panel("processes, files", {
             "processes": [_held(s, ALL, "processes") for s in samples], "files": [float(s["files"]) for s in samples],
             "memories": [float(s["memories"]) for s in samples], "strays": [float(len(s["strays"])) for s in samples],
         }),
-        Panel("counted since the start", {
+        panel("counted since the start", {
             name: [float(s["counts"].get(name, 0)) for s in samples]
             for name in ("missed_blocks", "late", "osc_dropped", "osc_failed")
         }),
-        Panel("hops missed since the start", {
+        panel("hops missed since the start", {
             name: [float(s["counts"].get(name, 0)) for s in samples] for name in ("worker_misses", "synth_misses")
         }),
-        Panel("sample clock against CLOCK_MONOTONIC, ms", {"drift": drift_ms(samples)}),
+        panel("sample clock against CLOCK_MONOTONIC, ms", {"drift": drift_ms(samples)}),
     ]  # fmt: skip
     marks = [(e["t"] / 60.0, e["kill"]) for e in events if "kill" in e]
-    return svg(minutes, panels, marks, "antiphon bench soak (dashed: a kill -9)")
+    return svg(panels, "antiphon bench soak (dashed: a kill -9)", "min", marks)
 
 
 def _life(sample: Sample, role: str) -> tuple[int, ...]:

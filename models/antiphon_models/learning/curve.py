@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 
-WIDTH, HEIGHT, LEFT, GAP = 760, 180, 64, 34
-COLOURS = {"train": "#3b6ea5", "valid": "#c2571a"}
+from antiphon_models.learning.plot import Panel, svg
 
 
 class Log:
@@ -46,38 +44,12 @@ def read(path: Path) -> list[tuple[int, str, str, float]]:
 
 def draw(rows: Sequence[tuple[int, str, str, float]], title: str) -> str:
     """Draws rows of a log as an SVG: a panel for each name, with training and validation over the steps."""
-    names = list(dict.fromkeys(row[2] for row in rows))
-    last = max((row[0] for row in rows), default=1) or 1
-    height = GAP + len(names) * (HEIGHT + GAP)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-        f'font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>',
-        f'<text x="{LEFT}" y="20" font-size="14">{escape(title)}</text>',
-    ]
-    for place, name in enumerate(names):
-        top = GAP + place * (HEIGHT + GAP)
-        values = sorted(row[3] for row in rows if row[2] == name and math.isfinite(row[3]))
-        if not values:
-            continue
-        # the first steps of a loss would flatten all that follows
-        low, high = values[len(values) // 100], values[-1 - len(values) // 50]
-        span = (high - low) or 1.0
-        parts.append(
-            f'<rect x="{LEFT}" y="{top}" width="{WIDTH - LEFT - 12}" height="{HEIGHT}" fill="none" stroke="#bbb"/>'
-            f'<text x="{LEFT}" y="{top - 4}">{escape(name)}</text>'
-            f'<text x="{LEFT - 6}" y="{top + 10}" text-anchor="end">{high:.3g}</text>'
-            f'<text x="{LEFT - 6}" y="{top + HEIGHT}" text-anchor="end">{low:.3g}</text>'
-        )
-        for part, colour in COLOURS.items():
-            points = " ".join(
-                f"{LEFT + (WIDTH - LEFT - 12) * step / last:.1f},"
-                f"{top + HEIGHT * (1.0 - min(1.0, max(0.0, (value - low) / span))):.1f}"
-                for step, of, label, value in rows
-                if of == part and label == name and math.isfinite(value)
-            )
-            if points:
-                parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-    parts.append(
-        f'<text x="{WIDTH - 12}" y="20" text-anchor="end">{last} steps; training blue, validation orange</text>'
-    )
-    return "\n".join([*parts, "</svg>\n"])
+    panels = []
+    for name in dict.fromkeys(row[2] for row in rows):
+        own = [row for row in rows if row[2] == name and math.isfinite(row[3])]
+        lines = {part: [(step, value) for step, of, _, value in own if of == part] for part in ("train", "valid")}
+        if values := sorted(row[3] for row in own):
+            # the first steps of a loss would flatten all that follows
+            limits = values[len(values) // 100], values[-1 - len(values) // 50]
+            panels.append(Panel(name, {part: line for part, line in lines.items() if line}, limits))
+    return svg(panels, f"{title}: {max((row[0] for row in rows), default=0)} steps", "steps")

@@ -1,9 +1,9 @@
-"""The plot of `bench soak`: panels over one time axis, as an SVG written by hand."""
+"""Panels of lines over one axis, as an SVG: the curve of a training, the plot of `bench soak`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -18,15 +18,29 @@ MOST_POINTS = 800
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """lines: name → values, one for each time; NaN leaves a gap."""
+    """Lines in one frame.
+
+    Attributes:
+        title: Above it.
+        lines: By name their points, x and y, by rising x; NaN leaves a gap.
+        limits: Of y, which points beyond are drawn at; None for 0 and all that there is.
+    """
 
     title: str
-    lines: dict[str, Sequence[float]]
+    lines: Mapping[str, Sequence[tuple[float, float]]]
+    limits: tuple[float, float] | None = None
 
 
-def svg(minutes: Sequence[float], panels: Sequence[Panel], marks: Sequence[tuple[float, str]], title: str) -> str:
-    """The plot as SVG. minutes: of the samples. marks: (minute, name of the process killed then)."""
-    end = max(minutes[-1], 1e-3) if minutes else 1.0
+def svg(panels: Sequence[Panel], title: str, unit: str, marks: Sequence[tuple[float, str]] = ()) -> str:
+    """The plot as SVG.
+
+    Args:
+        panels: From above.
+        title: Of the whole.
+        unit: Of x.
+        marks: An x, and what happened there.
+    """
+    end = max((line[-1][0] for panel in panels for line in panel.lines.values() if line), default=1.0) or 1e-3
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{30 + HEIGHT * len(panels)}" '
         'font-family="sans-serif" font-size="11">',
@@ -35,24 +49,23 @@ def svg(minutes: Sequence[float], panels: Sequence[Panel], marks: Sequence[tuple
     ]
     for number, panel in enumerate(panels):
         parts.append(f'<g transform="translate(0 {30 + HEIGHT * number})">')
-        parts += _panel(minutes, panel, marks, end)
+        parts += _panel(panel, marks, end, unit)
         parts.append("</g>")
     return "\n".join([*parts, "</svg>", ""])
 
 
-def _panel(minutes: Sequence[float], panel: Panel, marks: Sequence[tuple[float, str]], end: float) -> list[str]:
-    high = max((v for line in panel.lines.values() for v in line if not math.isnan(v)), default=0.0)
-    low = min((v for line in panel.lines.values() for v in line if not math.isnan(v)), default=0.0)
-    low = min(low, 0.0)
+def _panel(panel: Panel, marks: Sequence[tuple[float, str]], end: float, unit: str) -> list[str]:
+    values = [y for line in panel.lines.values() for _, y in line if not math.isnan(y)]
+    low, high = panel.limits or (min([0.0, *values]), max(values, default=0.0))
     step = _step((high - low) or 1.0)
     low, high = math.floor(low / step) * step, max(math.ceil(high / step) * step, math.floor(low / step) * step + step)
     wide, tall = WIDTH - _LEFT - _RIGHT, HEIGHT - _TOP - _BOTTOM
 
-    def x(minute: float) -> float:
-        return _LEFT + wide * minute / end
+    def x(place: float) -> float:
+        return _LEFT + wide * place / end
 
     def y(value: float) -> float:
-        return _TOP + tall * (high - value) / (high - low)
+        return _TOP + tall * (high - min(high, max(low, value))) / (high - low)
 
     elements = [f'<text x="{_LEFT}" y="{_TOP - 9}" font-weight="bold">{escape(panel.title)}</text>']
     for n in range(round((high - low) / step) + 1):
@@ -61,32 +74,32 @@ def _panel(minutes: Sequence[float], panel: Panel, marks: Sequence[tuple[float, 
         elements.append(f'<text x="{_LEFT - 6}" y="{y(value) + 4:.1f}" text-anchor="end">{value:g}</text>')
     apart = _step(end, 8)
     for n in range(int(end / apart) + 1):
-        elements.append(f'<text x="{x(n * apart):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{n * apart:g} min</text>')
-    for minute, what in marks:
         elements.append(
-            f'<path d="M{x(minute):.1f} {_TOP}v{tall}" stroke="#bb0000" stroke-dasharray="2 3" opacity=".5">'
+            f'<text x="{x(n * apart):.1f}" y="{HEIGHT - 10}" text-anchor="middle">{n * apart:g} {unit}</text>'
+        )
+    for at, what in marks:
+        elements.append(
+            f'<path d="M{x(at):.1f} {_TOP}v{tall}" stroke="#bb0000" stroke-dasharray="2 3" opacity=".5">'
             f"<title>{escape(what)}</title></path>"
         )
-    for place, (name, values) in enumerate(panel.lines.items()):
+    for place, (name, points) in enumerate(panel.lines.items()):
         colour = _COLOURS[place % len(_COLOURS)]
-        elements.append(f'<path d="{_line(minutes, values, x, y)}" fill="none" stroke="{colour}" stroke-width="1.3"/>')
-        at = _TOP + 6 + 13 * place
-        elements.append(f'<text x="{_LEFT + wide + 8}" y="{at}" fill="{colour}">{escape(name)}</text>')
+        elements.append(f'<path d="{_line(points, x, y)}" fill="none" stroke="{colour}" stroke-width="1.3"/>')
+        beside = _TOP + 6 + 13 * place
+        elements.append(f'<text x="{_LEFT + wide + 8}" y="{beside}" fill="{colour}">{escape(name)}</text>')
     return elements
 
 
-def _line(
-    minutes: Sequence[float], values: Sequence[float], x: Callable[[float], float], y: Callable[[float], float]
-) -> str:
-    every = max(1, len(minutes) // MOST_POINTS)
-    points, pen = [], "M"
-    for minute, value in list(zip(minutes, values, strict=True))[::every]:
+def _line(points: Sequence[tuple[float, float]], x: Callable[[float], float], y: Callable[[float], float]) -> str:
+    every = max(1, len(points) // MOST_POINTS)
+    drawn, pen = [], "M"
+    for place, value in points[::every]:
         if math.isnan(value):
             pen = "M"
             continue
-        points.append(f"{pen}{x(minute):.1f} {y(value):.1f}")
+        drawn.append(f"{pen}{x(place):.1f} {y(value):.1f}")
         pen = "L"
-    return "".join(points)
+    return "".join(drawn)
 
 
 def _step(reach: float, most: int = 4) -> float:
