@@ -184,6 +184,7 @@ class Catalog:
                 item["holds"],
                 FileUse.from_json(item["on_files"]),
                 item["version"],
+                item["native"],
             )
         hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
         transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])
