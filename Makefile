@@ -61,6 +61,7 @@ docs: $(DEV)  ## write the generated pages docs/osc.md and docs/api.md again
 
 page: $(READY)  ## build the page in the browser of page/ again, with Node 20 or later; ARGS=check compares only
 	@$(PY) tools/page_types.py $(if $(filter check,$(ARGS)),--check)
+	@$(PY) tools/http_table.py $(if $(filter check,$(ARGS)),--check)
 	@cd page && $(NPM_CI) && npm run --silent $(or $(ARGS),build)
 
 third-party: $(DEV)  ## write THIRD_PARTY.md again

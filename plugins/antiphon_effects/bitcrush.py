@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite
 
@@ -47,7 +47,6 @@ class Bitcrush(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_bitcrush.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(1 + spec.channels, np.float64)
         self.reset()
@@ -56,5 +55,7 @@ class Bitcrush(Processor):
         self._state.fill(0.0)
         self._state[0] = -1.0
 
-    def process(self, io: IO) -> None:
-        self._run(io.audio_in[0], io.audio_out[0], io.curve("bits"), io.curve("rate"), self._state, self._rate)
+    def step(self, io: IO) -> Step:
+        return effects_bitcrush.step(
+            io.audio_in[0], io.audio_out[0], io.curve("bits"), io.curve("rate"), self._state, self._rate
+        )

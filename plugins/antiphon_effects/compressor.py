@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, StreamSpec
+from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import (
     effects_decibels,
@@ -93,17 +93,15 @@ class Compressor(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_compressor.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(_SIZE, np.float64)
 
     def reset(self) -> None:
         self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x, side = io.audio_in
-        self._run(
+        return effects_compressor.step(
             x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("ratio"), io.curve("knee"),
             io.curve("attack"), io.curve("release"), io.curve("makeup"), self._state, self._rate,
-        )  # fmt: skip
-        io.report("reduction", min(120.0, float(self._state[_CUT])))
+        ).reporting(reduction=(self._state, _CUT))  # fmt: skip

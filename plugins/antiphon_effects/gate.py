@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
+from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import (
     effects_decibels,
@@ -91,7 +91,6 @@ class Gate(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_gate.caller()
         self._rate = float(spec.rate)
         self._detector = float(np.exp(-1.0 / (DETECTOR * spec.rate)))
         self._state = np.zeros(_SIZE, np.float64)
@@ -99,11 +98,10 @@ class Gate(Processor):
     def reset(self) -> None:
         self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x, side = io.audio_in
-        self._run(
+        return effects_gate.step(
             x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("hysteresis"),
             io.curve("attack"), io.curve("hold"), io.curve("release"), io.curve("range"), self._state, self._detector,
             self._rate,
-        )  # fmt: skip
-        io.report("open", float(self._state[_OPEN]))
+        ).reporting(open=(self._state, _OPEN))  # fmt: skip

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64p, kernel
 from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan, effects_turns
 from antiphon_effects.swept import effects_swing, swing
 
@@ -25,9 +25,10 @@ _COEFFICIENT, _STEP = 1, 3
 @kernel
 def effects_phaser(
     x: Audio, y: Audio, hertz: f32p, beats: f32p, centre: f32p, depth: f32p, feedback: f32p, mix: f32p, spread: f32p,
-    stages: f32p, state: f64p, sections: f64p, age: i64, beat: f64, step: f64, rate: f64,
+    stages: f32p, state: f64p, sections: f64p, ages: i64p, beat: f64, step: f64, rate: f64,
 ) -> None:  # fmt: skip
     """y ← x mixed with its allpass chain. sections: for each channel the chain's last output and `MOST` states."""
+    age = ages[0]
     for n in range(y.frames):
         state[0] = effects_turns(state[0], f64(hertz[n]), f64(beats[n]), beat + step * f64(n), rate)
         if (age + n) % GRID == 0:
@@ -65,6 +66,7 @@ def effects_phaser(
                 u = u + (out - u) * share
             sections[at] = u
             y[c, n] = v + (u - v) * f64(mix[n])
+    ages[0] = age + y.frames
 
 
 class Phaser(Processor):
@@ -84,22 +86,20 @@ class Phaser(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_phaser.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(7, np.float64)
         self._sections = np.zeros(spec.channels * (MOST + 1), np.float64)
-        self._age = 0
+        self._age = np.zeros(1, np.int64)
 
     def reset(self) -> None:
         self._state.fill(0.0)
         self._sections.fill(0.0)
-        self._age = 0
+        self._age.fill(0)
 
-    def process(self, io: IO) -> None:
-        step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
-        self._run(
+    def step(self, io: IO) -> Step:
+        step = io.time.beats_per_frame(self._rate)
+        return effects_phaser.step(
             io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("centre"), io.curve("depth"),
             io.curve("feedback"), io.curve("mix"), io.curve("spread"), io.curve("stages"), self._state, self._sections,
             self._age, io.time.beat, step, self._rate,
         )  # fmt: skip
-        self._age += io.frames

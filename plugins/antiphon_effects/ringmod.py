@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, StreamSpec
+from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite
 
@@ -48,7 +48,6 @@ class Ringmod(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_ringmod.caller()
         self._rate = float(spec.rate)
         self._slide = 1.0 - math.exp(-1.0 / (FADE * spec.rate))
         self._state = np.zeros(3, np.float64)
@@ -56,8 +55,8 @@ class Ringmod(Processor):
     def reset(self) -> None:
         self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x, carrier = io.audio_in
-        self._run(
+        return effects_ringmod.step(
             x, carrier, io.audio_out[0], io.curve("source"), io.curve("frequency"), self._state, self._slide, self._rate
         )

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite, effects_turns
 
@@ -60,16 +60,15 @@ class Tremolo(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_tremolo.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(4, np.float64)
 
     def reset(self) -> None:
         self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
-        step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
-        self._run(
+    def step(self, io: IO) -> Step:
+        step = io.time.beats_per_frame(self._rate)
+        return effects_tremolo.step(
             io.audio_in[0], io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
             io.curve("spread"), self._state, io.time.beat, step, 1.0 / (EDGE * self._rate), self._rate,
         )  # fmt: skip

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, copy_sound, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_fall, effects_finite, effects_rest
 
 TAU = 2.0 * math.pi
@@ -45,16 +45,15 @@ class Width(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_width.caller()
         self._rate = float(spec.rate)
         self._state = np.zeros(2, np.float64)
 
     def reset(self) -> None:
         self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
-        if x.shape[0] != 2:
-            y[:] = x
-        if x.shape[0] >= 2:
-            self._run(x, y, io.curve("width"), io.curve("bass"), self._state, self._rate)
+        if x.shape[0] < 2:
+            return copy_sound.step(x, y)
+        widened = effects_width.step(x, y, io.curve("width"), io.curve("bass"), self._state, self._rate)
+        return widened if x.shape[0] == 2 else copy_sound.step(x, y).then(widened)

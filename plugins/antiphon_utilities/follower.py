@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import CONTROL_OUT, IO, Param, Processor, StreamSpec
+from antiphon.api import CONTROL_OUT, IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 
 _FAINT = 1e-10
@@ -78,9 +78,9 @@ class EnvelopeFollower(Processor):
     def reset(self) -> None:
         self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
-        utilities_follower(
+        return utilities_follower.step(
             x, y, io.curve("attack"), io.curve("release"), io.curve("floor"), io.curve("ceiling"),
             io.curve("depth"), self._state, self._rate,
         )  # fmt: skip

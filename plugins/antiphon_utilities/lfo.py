@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import CONTROL_OUT, IO, Param, Processor, StreamSpec
+from antiphon.api import CONTROL_OUT, IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import f32p, f64, f64p, i64, i64p, kernel
 
 SHAPES = ("sine", "triangle", "rise", "fall", "square", "steps", "drift")
@@ -117,9 +117,9 @@ class Lfo(Processor):
         self._turns.fill(0.0)
         self._whole.fill(0)
 
-    def process(self, io: IO) -> None:
-        step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
-        utilities_lfo(
+    def step(self, io: IO) -> Step:
+        step = io.time.beats_per_frame(self._rate)
+        return utilities_lfo.step(
             io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
             io.curve("offset"), io.curve("phase"), io.curve("seed"), self._turns, self._whole, io.time.beat, step,
             self._rate, io.frames,

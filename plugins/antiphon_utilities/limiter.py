@@ -11,7 +11,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 
 LOOK_AHEAD = 0.0015
@@ -102,9 +102,9 @@ class Limiter(Processor):
         # counted from above 0, so that the place before the first is a place
         self._whole[_HEAD] = self._whole[_TAIL] = self._look + 1
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
-        utilities_limiter(
+        return utilities_limiter.step(
             x, y, io.curve("ceiling"), io.curve("release"), self._ring,
             self._look, self._whole, self._need, self._when, self._cut, self._held, self._rate,
         )  # fmt: skip

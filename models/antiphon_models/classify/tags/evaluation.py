@@ -17,8 +17,9 @@ from antiphon_models.classify.tags.calibration import calibrated
 from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.magnatagatune import QUANTITIES
 from antiphon_models.classify.tags.material import SceneFolders, made, measured
-from antiphon_models.classify.tags.measures import average_precision, f1, neighbour_recall, roc_auc
+from antiphon_models.classify.tags.measures import f1, neighbour_recall, roc_auc
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.measures import average_precision
 from antiphon_models.learning.user_commands import analysis_of
 
 F32 = NDArray[np.float32]
