@@ -22,7 +22,7 @@ from typing import Any, Protocol
 from antiphon.contract.addresses import AddressInfo
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.control.commands.executor import CommandExecutor, rounded
+from antiphon.control.commands.executor import CommandExecutor, round_float32
 from antiphon.control.osc.addresses import ADDRESSES, Address
 from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.patches.plans import Plans
@@ -208,7 +208,7 @@ def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
     found = {}
     for param in info.cells if info else ():
         with contextlib.suppress(RequestError):
-            found[param.name] = rounded(app.session.state.value(node.name, param.name))
+            found[param.name] = round_float32(app.session.state.value(node.name, param.name))
     return found
 
 
