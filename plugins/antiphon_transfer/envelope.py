@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from antiphon_transfer.features import BANDS, NUMBERS, RANGE, FeatureExtractor
+from antiphon_transfer.features import BANDS, NUMBERS, RANGE, TimbreDescriber
 from antiphon_transfer.method import Spectral
 from antiphon_transfer.reference import spectra
 from antiphon_transfer.stream import C64, F32, F64, Framing
@@ -51,7 +51,7 @@ class ReferenceEnvelope:
     """
 
     def __init__(self, samples: F32, grid: Framing) -> None:
-        describer = FeatureExtractor(grid)
+        describer = TimbreDescriber(grid)
         bands: list[F32] = []
         levels: list[float] = []
         numbers: list[F64] = []

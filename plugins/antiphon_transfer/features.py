@@ -54,7 +54,7 @@ class SpectralShape:
     level: float = -120.0
 
 
-class FeatureExtractor:
+class TimbreDescriber:
     """Computes shape and features of one frame after another.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from antiphon_transfer.features import FeatureExtractor
+from antiphon_transfer.features import TimbreDescriber
 from antiphon_transfer.stream import C64, F32, Framing
 
 
@@ -38,7 +38,7 @@ class Spectral(ABC):
         self._bins: C64 = np.zeros((channels, grid.bins), np.complex64)
         self._gain: F32 = np.zeros(grid.bins, np.float32)
         self._result: F32 = np.zeros((channels, grid.size), np.float32)
-        self._describer = FeatureExtractor(grid)
+        self._describer = TimbreDescriber(grid)
 
     def run(self, frame: F32, amount: float) -> F32:
         """See `TransferMethod.run`."""

@@ -13,7 +13,7 @@ from tests.clock import FakeClock
 from tests.control.rig import Rig, rig
 
 from antiphon.control.subscribers.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
-from antiphon.control.subscribers.feedback import BUNDLE_BYTES, Feedback, grouped
+from antiphon.control.subscribers.feedback import BUNDLE_BYTES, Feedback, group_packets
 from antiphon.errors import RequestError, UsageError
 from antiphon.io.osc_peer import PER_SECOND, FailLimiter, Level, Peer
 from antiphon.session.commands import SetParam
@@ -158,7 +158,7 @@ def test_feedback_is_held_to_sixty_a_second() -> None:
 
 @given(st.lists(st.binary(min_size=1, max_size=900), max_size=40))
 def test_bundles_fit_a_network_packet_and_keep_the_order(packets: list[bytes]) -> None:
-    groups = grouped(packets)
+    groups = group_packets(packets)
     assert [p for g in groups for p in g] == packets
     for group in groups:
         assert len(group) == 1 or 16 + sum(4 + len(p) for p in group) <= BUNDLE_BYTES

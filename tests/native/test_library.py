@@ -111,7 +111,7 @@ def test_the_project_s_kernels_fit_into_one(tmp_path: Path) -> None:
         "import sys; from pathlib import Path\n"
         "import antiphon.signal.loudness, antiphon.native.resample, antiphon_listen.beats\n"
         "from antiphon.native import compiling, library\n"
-        "print(library.write(compiling.declared(), Path(sys.argv[1])) >= 5)"
+        "print(library.write(compiling.declared_kernels(), Path(sys.argv[1])) >= 5)"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "k.so")], capture_output=True, text=True, check=False, timeout=120

@@ -61,7 +61,7 @@ def test_a_device_there_is_not_is_refused() -> None:
 def test_asking_imports_no_torch_and_tells_the_truth() -> None:
     run = (
         "import sys; from antiphon.workers import devices; print(devices.resolve('auto'));"
-        "build = devices.installed(); assert 'torch' not in sys.modules;"
+        "build = devices.installed_torch(); assert 'torch' not in sys.modules;"
         "import torch; assert build == devices.TorchBuild(torch.__version__, torch.version.cuda or '')"
     )
     pytest.importorskip("torch")
