@@ -259,6 +259,7 @@ export interface Render {
   file?: string;
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au";
   seconds?: number;
+  rate?: number;
 }
 
 export interface RenderLive {
@@ -266,6 +267,7 @@ export interface RenderLive {
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au";
   bars?: number;
   midi?: boolean;
+  rate?: number;
 }
 
 export interface Result {
@@ -282,6 +284,7 @@ export interface Run {
   report?: boolean;
   picture?: boolean;
   tail?: number;
+  rate?: number;
 }
 
 export interface SaveBody {

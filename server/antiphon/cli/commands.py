@@ -43,7 +43,7 @@ COMMANDS = {
 }
 """Commands, in the order of the help page, and where each is: a function, or what adds it, `register` among others."""
 _OPTIONS = {
-    "serve": {"cls": "synthhelp:ServeCommand"},
+    "serve": {"cls": "serve_options:ServeCommand"},
     "run": {"cls": "files.run_help:RunCommand"},
     "render": {"cls": "synthhelp:SynthCommand"},
     "osc": {"context_settings": "osc:CONTEXT"},

@@ -32,6 +32,8 @@ LOADING_BYTES = 1024
 METERS = 300
 """Meter rows: float32 (node number, peak, rms, share of a block that it takes). Rows 0 and 1 are output and input;
 node number 0 ends them."""
+DRIVERS = ("headless", "jack", "portaudio", "offline")
+"""Names of the drivers; `HeaderWord.DRIVER` is the place in this tuple."""
 SESSION = 2
 """Value of `HeaderWord.TAPPING` while a session is recorded."""
 

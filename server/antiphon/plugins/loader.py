@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from antiphon.contract.addresses import AddressInfo, AddressList
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo, TransportInfo
 from antiphon.contract.processor import Processor
 from antiphon.errors import PluginError
@@ -118,6 +119,7 @@ class PluginLoading:
         self.types: dict[str, ProcessorInfo] = {}
         self.failures: list[Failure] = []
         self.transports: list[TransportInfo] = []
+        self.addresses: list[AddressInfo] = []
         self.broken: dict[str, str] = {}
         self.factories: dict[str, dict[str, Factory]] = {kind: {} for kind in KINDS}
 
@@ -128,7 +130,8 @@ class PluginLoading:
     def loaded(self) -> Loaded:
         """Returns the result."""
         failures, transports = tuple(self.failures), tuple(self.transports)
-        return Loaded(Catalog(self.types, failures, dict(self.hooks.implemented), transports), self.factories)
+        hooks, addresses = dict(self.hooks.implemented), tuple(self.addresses)
+        return Loaded(Catalog(self.types, failures, hooks, transports, addresses=addresses), self.factories)
 
     def try_and_add(self, name: str, importing: Callable[[], Any]) -> None:
         """As `add`, if it succeeds in a child process first."""
@@ -154,6 +157,10 @@ class PluginLoading:
         for kind in KINDS:
             if f"antiphon_{kind}" in hooks:
                 self._gather(kind, name)
+        if "antiphon_addresses" in hooks:
+            osc = AddressList(name)
+            self.failures += self.hooks.call("antiphon_addresses", only=name, osc=osc)
+            self.addresses += [info for info, _ in osc.added]
 
     def _gather(self, kind: str, plugin: str) -> None:
         entries: list[tuple[str, Any, str]] = []
@@ -177,5 +184,6 @@ class PluginLoading:
         if kind == "processors":
             self.types[name] = inspect_processor(name, make, doc, plugin, self.check)
         elif kind == "transports":
-            self.transports.append(TransportInfo(name, doc, plugin, tuple(getattr(make(), "options", ()))))
+            options = tuple(option.name for option in getattr(make(), "options", ()))
+            self.transports.append(TransportInfo(name, doc, plugin, options))
         self.factories[kind][name] = make

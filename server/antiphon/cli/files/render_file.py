@@ -10,7 +10,7 @@ from antiphon.cli.files.report import report
 from antiphon.cli.terminal.errors import complain
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
-from antiphon.errors import FileError, UsageError, WireError
+from antiphon.errors import FileError, RequestError, UsageError
 from antiphon.graph.asset_names import located
 from antiphon.graph.graph import Graph, order
 from antiphon.graph.patch import Patch
@@ -119,7 +119,7 @@ def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Com
     """Commands for the notes of a MIDI file, for every node with an event input that no wire leads to."""
     try:
         Players(graph, catalog).of("")
-    except WireError as error:
+    except RequestError as error:
         raise UsageError(f"{name}: {error}") from None
     return note_file.commands(score)
 

@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from antiphon.control.engine_clock import EngineClock
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.outbox import Outbox
 from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.feedback import Feedback
-from antiphon.control.osc.outbox import Outbox
-from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
 
 TICK = 1 / 60
 """Seconds between two ticks."""
@@ -64,9 +64,15 @@ class Turns:
     """
 
     def __init__(
-        self, faults: ControlFaults, clock: EngineClock, outbox: Outbox, saver: StateSaver, replies: Replies,
-        feedback: Feedback, rate: int,
-    ) -> None:  # fmt: skip
+        self,
+        faults: ControlFaults,
+        clock: EngineClock,
+        outbox: Outbox,
+        saver: StateSaver,
+        replies: Replies,
+        feedback: Feedback,
+        rate: int,
+    ) -> None:
         """Nothing runs before `start`; `rate` is in frames per second."""
         self._faults, self._clock, self._rate = faults, clock, rate
         self._outbox, self._saver, self._replies, self._feedback = outbox, saver, replies, feedback
