@@ -94,7 +94,7 @@ class Routes:
         if scope["type"] == "websocket":
             await _accepted(WebSocket(scope, receive, send), self.other)
             return
-        if self.fallback is None:
+        if self.fallback is None or (scope["method"] not in ("GET", "HEAD") and scope["path"].startswith("/api/")):
             raise Refusal(404, "there is nothing at this address")
         resource = Resource(self._gate)
         resource.endpoints["GET"] = Endpoint(self.fallback, False)
