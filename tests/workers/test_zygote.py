@@ -41,7 +41,7 @@ def test_a_killed_zygote_takes_its_workers_with_it_and_another_makes_them_anew(o
         until(lambda s=stream: words(s)[WorkerWord.RESTARTS] == 1, 10, "the death is noticed")
         runs(stream)
         assert stream.entry.reason == "ended with its parent process"
-        assert stream.fresh(6) is True
+        assert stream.start(6) is HopStart.BEGINS
         np.testing.assert_allclose(through(own_rig, stream, 6, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
     assert not set(before) & {pid(s) for s in streams}
 

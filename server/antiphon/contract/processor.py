@@ -18,7 +18,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,9 @@ from antiphon.contract.parameter_cell import ParamCell
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, Port
 
+EventKind = Literal["on", "off", "control", "bend", "program", "pitch", "pressure", "timbre"]
+EVENT_KINDS: tuple[str, ...] = get_args(EventKind)
+"""Kinds of events, in the order of their codes in packed events."""
 PEDAL = 64
 """The MIDI controller number of the sustain pedal."""
 
