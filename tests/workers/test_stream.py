@@ -94,7 +94,7 @@ def test_a_late_answer_is_dropped_and_the_next_is_right(calm_rig: Rig) -> None:
     os.kill(pid(stream), signal.SIGSTOP)
     until(lambda: stopped(pid(stream)), 5, "stopped")
     for n in (5, 6, 7):
-        assert put(stream, n, x[n]) is False
+        assert put(stream, n, x[n]) is HopStart.CONTINUES
     calm_rig.patient(0.03)
     assert stream.take(5) is None
     began = time.monotonic()
