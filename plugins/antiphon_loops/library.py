@@ -203,8 +203,6 @@ class _Work:
         if problem := self.store.problem(path, name):
             return _File(name, problem)
         key = self.store.key(path, name)
-        if self.store.known(key, name) is None:
-            self.store.take_over(path, name, key, state)
         if self.store.known(key, name) is not None:
             return _File(name, key=key)
         if key not in self._pending:

@@ -13,13 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from antiphon.api import PluginError
 from antiphon.api.catalogues import Catalogue, add_files
 from antiphon.api.files import library_folder, printable_path
 from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, stored
 from antiphon_loops.analysis.labels import TempoLabel, label_of, number_in
 from antiphon_loops.arrangement.rules import Rules
-from antiphon_loops.former_store import FormerStore
 from antiphon_loops.record import Loop
 
 USER = f"{NAME} user"
@@ -67,7 +65,6 @@ class LoopStore:
             for variant, (version, values, _) in file.results.items():
                 if version in READ and values is not None:
                     self._known.setdefault(file.digest, {})[variant] = values
-        self._former = FormerStore()
 
     def __enter__(self) -> LoopStore:
         return self
@@ -130,16 +127,6 @@ class LoopStore:
     def put_reason(self, key: SoundKey, reason: str) -> None:
         """Stores why a sound is no loop."""
         self._write(key.digest, {NAME: reason_values(reason)})
-
-    def take_over(self, path: Path, name: str, key: SoundKey, state: os.stat_result) -> None:
-        """Stores what the former store of loops has of a file that has not changed since."""
-        loop = self._former.loop(path, name, state)
-        if loop is None or (loop.tempo_from == "number" and not key.number):
-            return
-        try:
-            self.put(key, loop)
-        except PluginError:  # its fields have other forms
-            return
 
     def _loop(self, digest: str, variant: str, name: str) -> Loop | None:
         values = self._known.get(digest, {}).get(variant)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import sqlite3
 from pathlib import Path
 
@@ -15,7 +14,7 @@ import soundfile
 
 from antiphon.api import PluginError
 from antiphon.api.catalogues import Catalogue
-from antiphon.api.files import cache_folder, library_folder, make_folder
+from antiphon.api.files import library_folder, make_folder
 from antiphon.library.analyses import analyse_file
 from antiphon_loops.analysis.catalogued import loop_of
 from antiphon_loops.library import analyse, folder_of, ready, write_listing
@@ -99,32 +98,6 @@ def test_the_catalogue_has_what_was_found_by_content_and_by_what_a_name_states(
     assert sorted(a.results) == ["loop", "loop name 52"]
     assert (a.results["loop"][1] or {})["loop_role"] == "drums"
     assert bad.problem in again.problems[0].replace("words.wav", str(tmp_path / "words.wav"))
-
-
-def test_the_former_store_is_taken_over_and_not_written(analysed: tuple[Path, Path], tmp_path: Path):
-    for name in ("a.wav", "b.wav", "c.wav"):
-        (tmp_path / name).write_bytes((analysed[0] / name).read_bytes())
-    before = {x.file: x for x in analyse(tmp_path).loops}
-    shutil.rmtree(library_folder())
-    store = make_folder(cache_folder()) / "loops.sqlite"
-    with contextlib.closing(sqlite3.connect(store)) as base:
-        base.execute("CREATE TABLE loops (path, size, mtime, hash, version, found, problem)")
-        for name, origin, mtime in (("a.wav", "user", 0), ("b.wav", "sound", 0), ("c.wav", "sound", 1)):
-            state = (tmp_path / name).stat()
-            loop = {**before[name].to_json(), "style": "of the store", "tempo_from": origin}
-            row = (str(tmp_path / name), state.st_size, state.st_mtime_ns + mtime, "", 3, json.dumps(loop), "")
-            base.execute("INSERT INTO loops VALUES (?, ?, ?, ?, ?, ?, ?)", row)
-        base.commit()
-    bytes_before = store.read_bytes()
-    found = analyse(tmp_path)
-    assert found.fresh == 1
-    assert [(x.style, x.tempo_from) for x in found.loops] == [
-        ("of the store", "user"), ("of the store", "sound"), (before["c.wav"].style, "sound"),
-    ]  # fmt: skip
-    assert [path.name for path in store.parent.iterdir()] == ["loops.sqlite"]
-    assert store.read_bytes() == bytes_before
-    store.write_bytes(b"no database" * 1000)
-    assert analyse(tmp_path).fresh == 0
 
 
 def test_what_an_older_version_has_stored_is_used_and_a_persons_tempo_kept(library: Path, tmp_path: Path):

@@ -126,7 +126,7 @@ class WorkerClient(ProcessorPart):
             values: float32 `[lanes, *inputs]`.
             io: Of the block, for marks in the session log.
         """
-        if self.start(hop, io) is not None:
+        if self.start(hop, io) is not HopStart.NO_WORKER:
             self.post(hop, values)
 
     def take(self, hop: int, io: IO) -> Samples | None:
