@@ -6,10 +6,12 @@ DAFX: Digital Audio Effects (2nd ed., 2011), section 4.2.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon.api import AUDIO_IN, IO, Param, Port, StreamSpec
+from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, kernel
 from antiphon_effects.shared import (
     effects_decibels,
     effects_fall,
@@ -75,7 +77,7 @@ def effects_gate(
             y[c, n] = effects_finite(x[c, n]) * g
 
 
-class Gate(Processor):
+class Gate(KernelProcessor):
     """Passes sound above `threshold` bit for bit, and closes below `threshold` less `hysteresis`."""
 
     inputs = (AUDIO_IN, Port("side"))
@@ -90,20 +92,15 @@ class Gate(Processor):
         Param("open", "switch", False, readonly=True, doc="Whether it is open now."),
     )  # fmt: skip
 
-    def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_gate.caller()
-        self._rate = float(spec.rate)
-        self._detector = float(np.exp(-1.0 / (DETECTOR * spec.rate)))
-        self._state = np.zeros(_SIZE, np.float64)
+    kernel, curves = effects_gate, ("detector", "threshold", "hysteresis", "attack", "hold", "release", "range")
 
-    def reset(self) -> None:
-        self._state.fill(0.0)
+    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
+        self._detector = float(np.exp(-1.0 / (DETECTOR * spec.rate)))
+        return (np.zeros(_SIZE, np.float64),)
+
+    def arguments(self, io: IO) -> tuple[Any, ...]:
+        return (self._detector,)
 
     def process(self, io: IO) -> None:
-        x, side = io.audio_in
-        self._run(
-            x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("hysteresis"),
-            io.curve("attack"), io.curve("hold"), io.curve("release"), io.curve("range"), self._state, self._detector,
-            self._rate,
-        )  # fmt: skip
-        io.report("open", float(self._state[_OPEN]))
+        super().process(io)
+        io.report("open", float(self._carried[0][_OPEN]))

@@ -6,11 +6,12 @@ Smith, "An allpass approach to digital phasing and flanging" (ICMC 1984): first-
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
+from antiphon.api import IO, FileUse, Param, StreamSpec
+from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, i64, kernel
 from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan, effects_turns
 from antiphon_effects.swept import effects_swing, swing
 
@@ -67,7 +68,7 @@ def effects_phaser(
             y[c, n] = v + (u - v) * f64(mix[n])
 
 
-class Phaser(Processor):
+class Phaser(KernelProcessor):
     """Half as many notches as `stages`, which move to and fro about `centre`."""
 
     on_files = FileUse(tail=True, changes=("level", "channels"))
@@ -83,23 +84,10 @@ class Phaser(Processor):
         Param("spread", default=0.25, low=0.0, high=1.0, smooth=0.1, doc="How far right moves after left."),
     )
 
-    def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_phaser.caller()
-        self._rate = float(spec.rate)
-        self._state = np.zeros(7, np.float64)
-        self._sections = np.zeros(spec.channels * (MOST + 1), np.float64)
-        self._age = 0
+    kernel, curves = effects_phaser, ("rate", "beats", "centre", "depth", "feedback", "mix", "spread", "stages")
 
-    def reset(self) -> None:
-        self._state.fill(0.0)
-        self._sections.fill(0.0)
-        self._age = 0
+    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
+        return np.zeros(7, np.float64), np.zeros(spec.channels * (MOST + 1), np.float64)
 
-    def process(self, io: IO) -> None:
-        step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
-        self._run(
-            io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("centre"), io.curve("depth"),
-            io.curve("feedback"), io.curve("mix"), io.curve("spread"), io.curve("stages"), self._state, self._sections,
-            self._age, io.time.beat, step, self._rate,
-        )  # fmt: skip
-        self._age += io.frames
+    def arguments(self, io: IO) -> tuple[Any, ...]:
+        return self._age, *self.clock(io)

@@ -8,11 +8,12 @@ without end; Zölzer (ed.), DAFX (2nd ed., 2011), sections 2.6 and 4.3.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
+from antiphon.api import IO, FileUse, Param, StreamSpec
+from antiphon.api.kernels import Audio, KernelProcessor, f32, f32p, f64, f64p, i64, kernel, offset
 from antiphon_effects.shared import effects_fall, effects_finite, effects_rest
 from antiphon_effects.swept import FAINT, effects_read, effects_swing
 
@@ -34,7 +35,7 @@ _LAG, _SLOW, _FAST, _FILTERS = 0, 1, 2, 3
 @kernel
 def effects_pingpong(
     x: Audio, y: Audio, time: f32p, beats: f32p, feedback: f32p, cross: f32p, low: f32p, high: f32p, flutter: f32p,
-    ring: f32p, mask: i64, state: f64p, per_beat: f64, glide: f64, age: i64, rate: f64,
+    ring: f32p, state: f64p, mask: i64, per_beat: f64, glide: f64, age: i64, rate: f64,
 ) -> None:  # fmt: skip
     """y ← the echoes of x. per_beat: frames of a beat. ring: `mask` + 1 frames a channel."""
     span = mask + 1
@@ -90,7 +91,7 @@ def effects_pingpong(
             ring[c * span + ((age + n) & mask)] = f32(0.0) if abs(v) < FAINT else f32(v)
 
 
-class Pingpong(Processor):
+class Pingpong(KernelProcessor):
     """The echoes alone, as those of `delay`: `wet` of the node adds the sound itself."""
 
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))
@@ -104,24 +105,13 @@ class Pingpong(Processor):
         Param("flutter", default=0.2, low=0.0, high=1.0, smooth=0.05, doc="How unevenly the tape runs."),
     )  # fmt: skip
 
-    def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_pingpong.caller()
-        self._rate = float(spec.rate)
+    kernel, curves = effects_pingpong, ("time", "beats", "feedback", "cross", "lowcut", "highcut", "flutter")
+
+    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
         self._mask = (1 << math.ceil(math.log2(LONGEST * spec.rate + FLUTTER * 2 * spec.rate + 8))) - 1
-        self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
-        self._state = np.zeros(_FILTERS + 2 * spec.channels, np.float64)
         self._glide = 1.0 - math.exp(-1.0 / (GLIDE * spec.rate))
-        self._age = 0
+        ring = np.zeros((spec.channels, self._mask + 1), np.float32)
+        return ring, np.zeros(_FILTERS + 2 * spec.channels, np.float64)
 
-    def reset(self) -> None:
-        self._ring.fill(0.0)
-        self._state.fill(0.0)
-        self._age = 0
-
-    def process(self, io: IO) -> None:
-        self._run(
-            io.audio_in[0], io.audio_out[0], io.curve("time"), io.curve("beats"), io.curve("feedback"),
-            io.curve("cross"), io.curve("lowcut"), io.curve("highcut"), io.curve("flutter"), self._ring, self._mask,
-            self._state, 60.0 * self._rate / io.time.tempo, self._glide, self._age, self._rate,
-        )  # fmt: skip
-        self._age += io.frames
+    def arguments(self, io: IO) -> tuple[Any, ...]:
+        return self._mask, 60.0 * self._rate / io.time.tempo, self._glide, self._age

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, StreamSpec
+from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite
 
 TAU = 2.0 * math.pi
@@ -35,7 +36,7 @@ def effects_ringmod(
             y[c, n] = effects_finite(x[c, n]) * (s + (other - s) * share)
 
 
-class Ringmod(Processor):
+class Ringmod(KernelProcessor):
     """Gives the sums and differences of the frequencies of the sound and the carrier."""
 
     on_files = FileUse(changes=("pitch", "level"))
@@ -47,17 +48,11 @@ class Ringmod(Processor):
         ),
     )
 
-    def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_ringmod.caller()
-        self._rate = float(spec.rate)
+    kernel, curves = effects_ringmod, ("source", "frequency")
+
+    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
         self._slide = 1.0 - math.exp(-1.0 / (FADE * spec.rate))
-        self._state = np.zeros(3, np.float64)
+        return (np.zeros(3, np.float64),)
 
-    def reset(self) -> None:
-        self._state.fill(0.0)
-
-    def process(self, io: IO) -> None:
-        x, carrier = io.audio_in
-        self._run(
-            x, carrier, io.audio_out[0], io.curve("source"), io.curve("frequency"), self._state, self._slide, self._rate
-        )
+    def arguments(self, io: IO) -> tuple[Any, ...]:
+        return (self._slide,)

@@ -8,11 +8,12 @@ place would disturb.
 from __future__ import annotations
 
 import math
+from typing import Any, ClassVar
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
+from antiphon.api import IO, Param, StreamSpec
+from antiphon.api.kernels import Audio, KernelProcessor, f32, f32p, f64, f64p, i64, kernel, offset
 from antiphon_effects.shared import effects_finite, effects_turns
 
 FASTEST = 0.5
@@ -45,8 +46,8 @@ def effects_swing(turns: f64) -> f64:
 
 @kernel
 def effects_swept(
-    x: Audio, y: Audio, hertz: f32p, beats: f32p, delay: f32p, depth: f32p, feedback: f32p, mix: f32p, spread: f32p,
-    voices: i64, ring: f32p, mask: i64, state: f64p, age: i64, beat: f64, step: f64, rate: f64,
+    x: Audio, y: Audio, hertz: f32p, beats: f32p, delay: f32p, depth: f32p, mix: f32p, spread: f32p, feedback: f32p,
+    ring: f32p, state: f64p, voices: i64, mask: i64, age: i64, beat: f64, step: f64, rate: f64,
 ) -> None:  # fmt: skip
     """y ← x mixed with `voices` readings of its past. state: the turns, then the length of each voice and channel."""
     span = mask + 1
@@ -77,36 +78,23 @@ def effects_swept(
             y[c, n] = v + (w - v) * share
 
 
-class Swept(Processor):
+class Swept(KernelProcessor):
     """The base of the processors that sweep a delay line: its buffers, and the call of the kernel."""
 
     voices = 1
     longest = 0.1
     """Seconds of `delay` and `depth` together."""
 
-    def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_swept.caller()
-        self._rate = float(spec.rate)
+    kernel = effects_swept
+    curves: ClassVar[tuple[str, ...]] = ("rate", "beats", "delay", "depth", "mix", "spread")
+
+    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
         self._mask = (1 << math.ceil(math.log2(self.longest * spec.rate + 8))) - 1
-        self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
-        self._state = np.zeros(1 + spec.channels * self.voices, np.float64)
-        self._none = np.zeros(spec.block, np.float32)
-        self._age = 0
+        ring = np.zeros((spec.channels, self._mask + 1), np.float32)
+        return ring, np.zeros(1 + spec.channels * self.voices, np.float64)
 
-    def reset(self) -> None:
-        self._ring.fill(0.0)
-        self._state.fill(0.0)
-        self._age = 0
-
-    def process(self, io: IO) -> None:
-        step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
-        feedback = io.curve("feedback") if "feedback" in io.cells else self._none
-        self._run(
-            io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("delay"), io.curve("depth"),
-            feedback, io.curve("mix"), io.curve("spread"), self.voices, self._ring, self._mask, self._state, self._age,
-            io.time.beat, step, self._rate,
-        )  # fmt: skip
-        self._age += io.frames
+    def arguments(self, io: IO) -> tuple[Any, ...]:
+        return self.voices, self._mask, self._age, *self.clock(io)
 
 
 def swing(rate: float) -> tuple[Param, ...]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
+from antiphon.api import IO, FileUse, Param, StreamSpec
+from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite, effects_turns
 
 SHAPES = ("sine", "triangle", "square")
@@ -47,7 +48,7 @@ def effects_tremolo(
             y[c, n] = effects_finite(x[c, n]) * g
 
 
-class Tremolo(Processor):
+class Tremolo(KernelProcessor):
     """Turns the level to and fro, by its own rate or by the clock's beats."""
 
     on_files = FileUse(changes=("level",))
@@ -59,17 +60,10 @@ class Tremolo(Processor):
         Param("spread", default=0.0, low=0.0, high=1.0, smooth=0.02, doc="At 1 left is loud where right is soft."),
     )
 
-    def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_tremolo.caller()
-        self._rate = float(spec.rate)
-        self._state = np.zeros(4, np.float64)
+    kernel, curves = effects_tremolo, ("shape", "rate", "beats", "depth", "spread")
 
-    def reset(self) -> None:
-        self._state.fill(0.0)
+    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
+        return (np.zeros(4, np.float64),)
 
-    def process(self, io: IO) -> None:
-        step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
-        self._run(
-            io.audio_in[0], io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
-            io.curve("spread"), self._state, io.time.beat, step, 1.0 / (EDGE * self._rate), self._rate,
-        )  # fmt: skip
+    def arguments(self, io: IO) -> tuple[Any, ...]:
+        return *self.clock(io), 1.0 / (EDGE * self._rate)

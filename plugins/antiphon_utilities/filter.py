@@ -7,11 +7,12 @@ coefficients follow the parameters on every 16th frame since it was reset, where
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f32p, f64, f64p, i64, kernel
+from antiphon.api import IO, Param, StreamSpec
+from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, i64, kernel
 
 MODES = ("lowpass", "highpass", "bandpass", "notch")
 GRID = 16
@@ -70,7 +71,7 @@ def utilities_filter(
             y[c, n] = k[_M0] * v0 + k[_M1] * v1 + k[_M2] * v2
 
 
-class Filter(Processor):
+class Filter(KernelProcessor):
     """Lowpass, highpass, bandpass (0 dB at its peak) or notch, 12 dB an octave."""
 
     params = (
@@ -83,21 +84,12 @@ class Filter(Processor):
         ),
     )
 
-    def prepare(self, spec: StreamSpec) -> None:
-        self._rate = float(spec.rate)
-        self._state = np.zeros(2 * max(spec.channels, 1), np.float64)
+    kernel, curves = utilities_filter, ("cutoff", "q", "mode")
+
+    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
         self._k = np.zeros(_SIZE, np.float64)
         self._k[_SLIDE] = 1.0 - math.exp(-1.0 / (0.005 * spec.rate))
-        self._age = 0
+        return (np.zeros(2 * max(spec.channels, 1), np.float64),)
 
-    def reset(self) -> None:
-        self._state.fill(0.0)
-        self._age = 0
-
-    def process(self, io: IO) -> None:
-        x, y = io.audio_in[0], io.audio_out[0]
-        utilities_filter(
-            x, y, io.curve("cutoff"), io.curve("q"), io.curve("mode"),
-            self._state, self._k, self._age, self._rate,
-        )  # fmt: skip
-        self._age += io.frames
+    def arguments(self, io: IO) -> tuple[Any, ...]:
+        return self._k, self._age

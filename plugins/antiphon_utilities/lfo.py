@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from antiphon.api import CONTROL_OUT, IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import f32p, f64, f64p, i64, i64p, kernel
+from antiphon.api import CONTROL_OUT, IO, Param, StreamSpec
+from antiphon.api.kernels import KernelProcessor, f32p, f64, f64p, i64, i64p, kernel
 
 SHAPES = ("sine", "triangle", "rise", "fall", "square", "steps", "drift")
 EDGE = 0.002
@@ -60,7 +61,7 @@ def utilities_wave(shape: i64, seed: i64, turns: f64) -> f64:
 @kernel
 def utilities_lfo(
     y: f32p, shape: f32p, hertz: f32p, beats: f32p, depth: f32p, offset: f32p, phase: f32p, seed: f32p,
-    turns: f64p, whole: i64p, beat: f64, step: f64, rate: f64, frames: i64,
+    turns: f64p, whole: i64p, beat: f64, step: f64, frames: i64, rate: f64,
 ) -> None:  # fmt: skip
     """y ← offset and depth times the wave. beat: of the first frame; step: beats a frame, 0 while stopped."""
     most = 2.0 / (EDGE * rate)
@@ -85,7 +86,7 @@ def utilities_lfo(
         y[n] = -1.0 if v < -1.0 else v
 
 
-class Lfo(Processor):
+class Lfo(KernelProcessor):
     """Swings about `offset` by `depth`, by its own rate or by the clock.
 
     By the clock its place is the beat's: after a jump of the transport it is where it would have been, and
@@ -108,19 +109,10 @@ class Lfo(Processor):
         Param("seed", "int", 1, low=0, high=9999, doc="Which dice."),
     )  # fmt: skip
 
-    def prepare(self, spec: StreamSpec) -> None:
-        self._rate = float(spec.rate)
-        self._turns = np.zeros(2, np.float64)
-        self._whole = np.zeros(1, np.int64)
+    kernel, curves = utilities_lfo, ("shape", "rate", "beats", "depth", "offset", "phase", "seed")
 
-    def reset(self) -> None:
-        self._turns.fill(0.0)
-        self._whole.fill(0)
+    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
+        return np.zeros(2, np.float64), np.zeros(1, np.int64)
 
-    def process(self, io: IO) -> None:
-        step = io.time.tempo / (60.0 * self._rate) if io.time.playing else 0.0
-        utilities_lfo(
-            io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
-            io.curve("offset"), io.curve("phase"), io.curve("seed"), self._turns, self._whole, io.time.beat, step,
-            self._rate, io.frames,
-        )  # fmt: skip
+    def arguments(self, io: IO) -> tuple[Any, ...]:
+        return *self.clock(io), io.frames
