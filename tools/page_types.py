@@ -8,7 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from antiphon.web.api import openapi, schemas
+from antiphon.web import openapi
+from antiphon.web.api.table import OPERATIONS
+from antiphon.web.operations import Operation
 
 PAGE = Path(__file__).parents[1] / "page/src/api.d.ts"
 HEAD = "// The types of the HTTP API. tools/page_types.py makes them of its OpenAPI document: make page.\n"
@@ -29,6 +31,8 @@ def typed(schema: dict[str, Any]) -> str:
     """
     if "$ref" in schema:
         return str(schema["$ref"]).rpartition("/")[2]
+    if "anyOf" in schema:
+        return " | ".join(map(typed, schema["anyOf"]))
     if "enum" in schema:
         return " | ".join(json.dumps(value) for value in schema["enum"])
     kinds = schema.get("type", [])
@@ -38,8 +42,6 @@ def typed(schema: dict[str, Any]) -> str:
         return f"[{', '.join(map(typed, schema['prefixItems']))}]"
     if kinds == "array":
         of = typed(schema["items"])
-        if schema.get("minItems") == schema.get("maxItems") == 2:
-            return f"[{of}, {of}]"
         return f"({of})[]" if " | " in of else f"{of}[]"
     if kinds == "object":
         if "properties" not in schema:
@@ -53,26 +55,26 @@ def typed(schema: dict[str, Any]) -> str:
 def text() -> str:
     """The file as it should be: an interface for each schema, and what each path answers and takes."""
     shown = [HEAD]
-    for name, schema in schemas.SCHEMAS.items():
-        every = schema.get("allOf", [schema])
-        bases = [typed(one) for one in every if "$ref" in one]
-        heading = f"{name} extends {', '.join(bases)}" if bases else name
-        rows = [f"  {part};\n" for one in every if "$ref" not in one for part in _parts(one)]
-        shown.append(f"export interface {heading} {{\n" + "".join(rows) + "}\n")
-    for method in ("get", "post", "put", "patch", "delete"):
-        rows = [_row(one) for one in openapi.OPERATIONS if one.method == method and not one.file]
+    for name, schema in openapi.components(OPERATIONS).items():
+        shown.append(f"export interface {name} {{\n" + "".join(f"  {part};\n" for part in _parts(schema)) + "}\n")
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+        rows = [_row(one) for one in OPERATIONS if one.method == method and one.answers is not bytes]
         if rows:
             shown.append(f"export interface {method.capitalize()} {{\n" + "".join(rows) + "}\n")
     return "\n".join(shown)
 
 
-def _row(operation: openapi.Operation) -> str:
+def _row(operation: Operation) -> str:
     path = re.sub(r"\{\w+\}", "${string}", operation.path)
     place = f"[path: `{path}`]" if "$" in path else f'"{path}"'
-    answers = "null" if operation.answers is None else typed(operation.answers)
-    takes = "Blob" if operation.binary else "null" if operation.body is None else typed(operation.body)
-    held = answers if operation.method == "get" else f"{{ takes: {takes}; answers: {answers} }}"
+    answers = _named(operation.answers)
+    takes = "Blob" if operation.upload else _named(operation.body)
+    held = answers if operation.method == "GET" else f"{{ takes: {takes}; answers: {answers} }}"
     return f"  {place}: {held};\n"
+
+
+def _named(kind: Any) -> str:
+    return "null" if kind is None else typed(openapi.schema_of(kind))
 
 
 def _parts(schema: dict[str, Any]) -> list[str]:

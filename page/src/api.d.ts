@@ -1,7 +1,39 @@
 // The types of the HTTP API. tools/page_types.py makes them of its OpenAPI document: make page.
 
+export interface Approved {
+  approved: string;
+  kept: boolean;
+}
+
+export interface Classified {
+  duration: number;
+  labels: [string, number][] | null;
+}
+
+export interface Classifier {
+  name: string;
+  labels: string[];
+  shortest: number;
+  quantities: Quantity[];
+  problem: string;
+}
+
 export interface Error {
   error: string;
+}
+
+export interface Evaluate {
+  text: string;
+  version: number;
+  name?: string;
+  by?: string;
+}
+
+export interface Fault {
+  line?: number;
+  sentence?: string;
+  picture?: string;
+  version?: number;
 }
 
 export interface File {
@@ -11,43 +43,118 @@ export interface File {
   created: number;
 }
 
+export interface FileNamed {
+  file: string;
+}
+
+export interface Forgot {
+  forgot: string;
+  kept: boolean;
+}
+
+export interface Graph {
+  patch: string;
+  nodes: Node[];
+  wires: [string, string][];
+  scenes: number[];
+}
+
+export interface Health {
+  health: string;
+}
+
 export interface Job {
   id: string;
-  command: "run" | "render" | "live";
+  command: "live" | "render" | "run";
   name: string;
   file: string;
   params: Record<string, unknown>;
-  state: "waiting" | "running" | "done" | "failed" | "cancelled";
+  state: "cancelled" | "done" | "failed" | "running" | "waiting";
   progress: number;
   error: string;
   summary: string;
   created: number;
   started: number;
   ended: number;
-  results: { name: string; bytes: number }[];
+  results: Result[];
 }
 
-export interface Port {
+export interface Live {
+  on: boolean;
+  start: string;
+  playing: boolean;
+  reading: boolean;
+  silent: boolean;
+  version: number;
+  tried: number;
+  begins: number;
   name: string;
-  kind: "audio" | "control" | "events" | "asset";
+  by: string;
+  fault: Fault | null;
 }
 
-export interface Param {
+export interface LiveSet {
   name: string;
-  kind: "float" | "int" | "switch" | "choice" | "text" | "file" | "trigger";
-  default: number | string | boolean | null;
-  low: number | null;
-  high: number | null;
-  unit: string;
-  warp: "linear" | "log";
-  choices: string[];
-  restart: boolean;
-  readonly: boolean;
-  doc: string;
+  line: string;
+  bars: number;
+  own: boolean;
 }
 
-export interface NodeParam extends Param {
-  value: number | string | boolean | null;
+export interface LiveSetText {
+  name: string;
+  own: boolean;
+  text: string;
+}
+
+export interface Machine {
+  ip: string;
+}
+
+export interface Map {
+  tracks: MapTrack[];
+  artists: MapArtist[];
+  genres: MapGenre[];
+  unplaced: number;
+  placed: boolean;
+  placing: boolean;
+}
+
+export interface MapArtist {
+  name: string;
+  genre: string;
+  x: number;
+  y: number;
+  tracks: number;
+  nearest: string[];
+}
+
+export interface MapGenre {
+  name: string;
+  x: number;
+  y: number;
+  tracks: number;
+}
+
+export interface MapTrack {
+  id: number;
+  path: string;
+  title: string;
+  artist: string;
+  genre: string;
+  x: number;
+  y: number;
+}
+
+export interface Matches {
+  matches: Track[];
+}
+
+export interface Next {
+  count?: number;
+  after?: string | number;
+  like?: string | number | (string | number)[];
+  skip?: string | number | (string | number)[];
+  dislike?: string | number | (string | number)[];
 }
 
 export interface Node {
@@ -62,11 +169,68 @@ export interface Node {
   params: NodeParam[];
 }
 
-export interface Graph {
-  patch: string;
-  nodes: Node[];
-  wires: [string, string][];
-  scenes: number[];
+export interface NodeParam {
+  name: string;
+  kind: "choice" | "file" | "float" | "int" | "switch" | "text" | "trigger";
+  default: number | string | boolean | null;
+  low: number | null;
+  high: number | null;
+  unit: string;
+  warp: "linear" | "log";
+  choices: string[];
+  restart: boolean;
+  readonly: boolean;
+  doc: string;
+  value: number | string | boolean | null;
+}
+
+export interface OscMessage {
+  address: string;
+  args?: (number | string | boolean)[];
+}
+
+export interface Overview {
+  seconds: number;
+  rate: number;
+  channels: number;
+  peaks: number[];
+  notes: number;
+}
+
+export interface Param {
+  name: string;
+  kind: "choice" | "file" | "float" | "int" | "switch" | "text" | "trigger";
+  default: number | string | boolean | null;
+  low: number | null;
+  high: number | null;
+  unit: string;
+  warp: "linear" | "log";
+  choices: string[];
+  restart: boolean;
+  readonly: boolean;
+  doc: string;
+}
+
+export interface Patch {
+  name: string;
+  line: string;
+  hint: string;
+  group: string;
+  from: string;
+}
+
+export interface Phone {
+  addresses: PhoneAddress[];
+}
+
+export interface PhoneAddress {
+  host: string;
+  url: string;
+  rows: string[];
+}
+
+export interface Placing {
+  placing: boolean;
 }
 
 export interface Plugin {
@@ -79,19 +243,70 @@ export interface Plugin {
   params: Param[];
 }
 
-export interface Overview {
-  seconds: number;
-  rate: number;
-  channels: number;
-  peaks: number[];
-  notes: number;
+export interface Port {
+  name: string;
+  kind: "asset" | "audio" | "control" | "events";
 }
 
-export interface LiveSet {
+export interface Quantity {
   name: string;
-  line: string;
-  bars: number;
+  kind: string;
+  unit: string;
+  doc: string;
+}
+
+export interface Render {
+  file?: string;
+  format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au";
+  seconds?: number;
+}
+
+export interface RenderLive {
+  file?: string;
+  format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au";
+  bars?: number;
+  midi?: boolean;
+}
+
+export interface Result {
+  name: string;
+  bytes: number;
+}
+
+export interface Run {
+  file: string;
+  params?: Record<string, unknown>;
+  format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "mid";
+  midi?: boolean;
+  analysis?: boolean;
+  report?: boolean;
+  picture?: boolean;
+  tail?: number;
+}
+
+export interface Save {
+  text: string;
+  replace?: boolean;
+}
+
+export interface Saved {
+  name: string;
   own: boolean;
+}
+
+export interface Script {
+  name: string;
+  text: string;
+  version: number;
+  by: string;
+}
+
+export interface Sent {
+  sent: string;
+}
+
+export interface Stopped {
+  stopped: boolean;
 }
 
 export interface Track {
@@ -105,41 +320,34 @@ export interface Track {
   genre: string | null;
 }
 
-export interface Map {
-  tracks: { id: number; path: string; title: string; artist: string; genre: string; x: number; y: number }[];
-  artists: { name: string; genre: string; x: number; y: number; tracks: number; nearest: string[] }[];
-  genres: { name: string; x: number; y: number; tracks: number }[];
-  unplaced: number;
-  placed: boolean;
-  placing: boolean;
+export interface Version {
+  version: number;
 }
 
-export interface Classifier {
+export interface Word {
   name: string;
-  labels: string[];
-  shortest: number;
-  quantities: { name: string; kind: string; unit: string; doc: string }[];
-  problem: string;
+  signature: string;
+  doc: string;
 }
 
-export interface Patch {
-  name: string;
-  line: string;
-  hint: string;
-  group: string;
-  from: string;
+export interface Words {
+  words: Word[];
+  changes: Word[];
+  nodes: Word[];
+  scales: string[];
+  chords: string[];
 }
 
 export interface Get {
-  "/api/health": { health: string };
+  "/api/health": Health;
   "/api/status": Record<string, unknown>;
-  "/api/openapi.json": Record<string, unknown>;
   "/api/graph": Graph;
   "/api/patches": Patch[];
   "/api/plugins": Plugin[];
   [path: `/api/plugins/${string}`]: Plugin;
   "/api/surfaces": Record<string, unknown>;
-  "/api/phone": { addresses: { host: string; url: string; rows: string[] }[] };
+  "/api/phone": Phone;
+  "/api/openapi.json": Record<string, unknown>;
   "/api/files": File[];
   [path: `/api/files/${string}`]: File;
   [path: `/api/files/${string}/overview`]: Overview;
@@ -148,33 +356,33 @@ export interface Get {
   [path: `/api/jobs/${string}/overview`]: Overview;
   "/api/classify": Classifier[];
   "/api/library/map": Map;
-  "/api/live": { on: boolean; start: string; playing: boolean; reading: boolean; silent: boolean; version: number; tried: number; begins: number; name: string; by: string; fault: { line?: number; sentence?: string; picture?: string; version?: number } | null };
-  "/api/live/script": { name: string; text: string; version: number; by: string };
-  "/api/live/words": { words: { name: string; signature: string; doc: string }[]; changes: { name: string; signature: string; doc: string }[]; nodes: { name: string; signature: string; doc: string }[]; scales: string[]; chords: string[] };
+  "/api/live": Live;
+  "/api/live/script": Script;
+  "/api/live/words": Words;
   "/api/live/sounds": Record<string, unknown>;
   "/api/live/sets": LiveSet[];
-  [path: `/api/live/sets/${string}`]: { name: string; own: boolean; text: string };
+  [path: `/api/live/sets/${string}`]: LiveSetText;
 }
 
 export interface Post {
-  "/api/surfaces/approve": { takes: { ip: string }; answers: { approved: string; kept: boolean } };
-  "/api/surfaces/forget": { takes: { ip: string }; answers: { forgot: string; kept: boolean } };
-  "/api/osc": { takes: { address: string; args?: (number | string | boolean)[] }; answers: null };
-  "/api/panic": { takes: null; answers: { sent: string } };
+  "/api/surfaces/approve": { takes: Machine; answers: Approved };
+  "/api/surfaces/forget": { takes: Machine; answers: Forgot };
+  "/api/osc": { takes: OscMessage; answers: null };
+  "/api/panic": { takes: null; answers: Sent };
   "/api/files": { takes: Blob; answers: File };
-  [path: `/api/run/${string}`]: { takes: { file: string; params?: Record<string, unknown>; format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au" | "mid"; midi?: boolean; analysis?: boolean; report?: boolean; picture?: boolean; tail?: number }; answers: Job };
-  [path: `/api/render/${string}`]: { takes: { file?: string; format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au"; seconds?: number }; answers: Job };
-  [path: `/api/live/sets/${string}/render`]: { takes: { file?: string; format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au"; bars?: number; midi?: boolean }; answers: Job };
+  [path: `/api/run/${string}`]: { takes: Run; answers: Job };
+  [path: `/api/render/${string}`]: { takes: Render; answers: Job };
+  [path: `/api/live/sets/${string}/render`]: { takes: RenderLive; answers: Job };
   [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
-  [path: `/api/classify/${string}`]: { takes: Blob; answers: { duration: number; labels: [string, number][] | null } };
-  "/api/library/map": { takes: null; answers: { placing: boolean } };
-  "/api/library/next": { takes: { count?: number; after?: string | number; like?: unknown; skip?: unknown; dislike?: unknown }; answers: { matches: Track[] } };
-  "/api/live/eval": { takes: { text: string; version: number; name?: string; by?: string }; answers: { version: number } };
-  "/api/live/stop": { takes: null; answers: { stopped: boolean } };
+  [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
+  "/api/library/map": { takes: null; answers: Placing };
+  "/api/library/next": { takes: Next; answers: Matches };
+  "/api/live/eval": { takes: Evaluate; answers: Version };
+  "/api/live/stop": { takes: null; answers: Stopped };
 }
 
 export interface Put {
-  [path: `/api/live/sets/${string}`]: { takes: { text: string; replace?: boolean }; answers: { name: string; own: boolean } };
+  [path: `/api/live/sets/${string}`]: { takes: Save; answers: Saved };
 }
 
 export interface Delete {

@@ -118,6 +118,7 @@ class Accompanied:
     Attributes:
         notes: The accompaniment.
         key: That of most of its beats.
+        chords: (quarter note, chord) of each beat.
         bars: Bars of the melody.
         tempo: Mean beats a minute.
         seconds: Length of the whole file.
@@ -125,6 +126,7 @@ class Accompanied:
 
     notes: list[BeatNote]
     key: str
+    chords: list[tuple[float, int]]
     bars: int
     tempo: float
     seconds: float
@@ -143,7 +145,8 @@ def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | N
             f"{source.name} changes its bars too often or has them too short; give meter=4 to pass over them"
         )
     tonics: list[int] = []
-    notes = accompany_file(given.melody, options, given.tempo, parts, tonics=tonics)
+    chords: list[tuple[float, int]] = []
+    notes = accompany_file(given.melody, options, given.tempo, parts, labels=chords, tonics=tonics)
     ticks = given.file.ticks_per_beat
     messages: list[tuple[int, int, mido.Message]] = []
     channel = next(c for c in range(16) if c not in (given.channel, _DRUMS))
@@ -166,7 +169,7 @@ def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | N
     midi.save(file=buffer)
     write_atomic(target, buffer.getvalue())
     key = KEYS[Counter(tonics).most_common(1)[0][0]] if tonics else ""
-    return Accompanied(notes, key, _bars(parts, max(n.end for n in given.melody)), given.tempo, midi.length)
+    return Accompanied(notes, key, chords, _bars(parts, max(n.end for n in given.melody)), given.tempo, midi.length)
 
 
 def _bars(parts: list[Section], last: float) -> int:

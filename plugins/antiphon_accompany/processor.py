@@ -29,7 +29,7 @@ class Accompany(Processor):
 
     inputs = (EVENTS_IN,)
     outputs = (EVENTS_OUT,)
-    on_files = FileUse("antiphon_accompany.jobs:run")
+    on_files = FileUse("antiphon_accompany.jobs:run", beside=("report",))
     params = (
         Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
         Param("density", default=0.5, low=0.0, high=1.0, doc="Notes: 0.5 is a pianist's, 1 over twice as many."),

@@ -9,9 +9,9 @@ from antiphon.api.files import AudioWriter, printable_path
 from antiphon.api.jobs import FileJob, Written, fade_out
 from antiphon_loops.analysis.labels import FASTEST, SLOWEST
 from antiphon_loops.arrangement.arrange import roles_of
-from antiphon_loops.arrangement.rules import Rules, load
 from antiphon_loops.library import Analysed, analyse, left_out, settle, tempos, write_listing
 from antiphon_loops.render import Piece
+from antiphon_loops.rules import Rules, load
 
 RATE, CHANNELS = 44100, 2
 ANALYSIS_SHARE = 0.5

@@ -20,9 +20,9 @@ from antiphon.api.files import (
     reason_of_os_error,
     write_atomic,
 )
+from antiphon_loops import rules
 from antiphon_loops.analysis.labels import TempoLabel
 from antiphon_loops.analysis.reading import MOST_BYTES, NoLoop, too_large
-from antiphon_loops.arrangement import rules
 from antiphon_loops.record import Loop
 from antiphon_loops.store import LoopStore, SoundKey
 

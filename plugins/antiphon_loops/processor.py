@@ -9,10 +9,10 @@ import numpy as np
 
 from antiphon.api import AUDIO_OUT, IO, AntiphonError, FileUse, Param, PluginError, Processor, Samples, StreamSpec
 from antiphon.api.workers import current_pool, spread
-from antiphon_loops.arrangement.arrange import KEYS, MOODS, LoopChoice, LoopRequest, roles_of
+from antiphon_loops.arrangement.arrange import KEYS, LoopChoice, LoopRequest, roles_of
 from antiphon_loops.arrangement.maker import LoopMaterial
 from antiphon_loops.player import LoopPlayer
-from antiphon_loops.record import ROLES
+from antiphon_loops.record import MOODS, ROLES
 from antiphon_loops.source import FIRST, MaterialSource
 
 LATCH = 0.125

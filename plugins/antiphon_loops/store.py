@@ -17,8 +17,8 @@ from antiphon.api.catalogues import Catalogue, add_files
 from antiphon.api.files import library_folder, printable_path
 from antiphon_loops.analysis.catalogued import NAME, READ, REASON, loop_of, quantities_of, reason_values, stored
 from antiphon_loops.analysis.labels import TempoLabel, label_of, number_in
-from antiphon_loops.arrangement.rules import Rules
 from antiphon_loops.record import Loop
+from antiphon_loops.rules import Rules
 
 USER = f"{NAME} user"
 _Values = Mapping[str, Any]

@@ -22,11 +22,19 @@ class Broker:
     written: str = field(default="", repr=False)
 
 
-def mqtt_broker(url: str) -> Broker:
-    """Of mqtt://user:password@host:port, where user, password and port may be left out."""
+def mqtt_broker(url: str, option: str = "--mqtt-url") -> Broker:
+    """Reads an address.
+
+    Args:
+        url: mqtt://user:password@host:port, where user, password and port may be left out.
+        option: Where the user wrote it.
+
+    Raises:
+        UsageError: It is none.
+    """
     # says nothing of what was given: there is a password in it
     wrong = UsageError(
-        "--mqtt-url takes mqtt://user:password@host:port; in a password write @ : / ? # % as %40 %3A %2F %3F %23 %25"
+        f"{option} takes mqtt://user:password@host:port; in a password write @ : / ? # % as %40 %3A %2F %3F %23 %25"
     )
     try:
         parts = urlsplit(url)

@@ -139,7 +139,7 @@ def test_a_file_beside_out_is_refused_as_out_is(
 def test_a_replay_goes_over_nothing_of_its_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "set").mkdir()
-    head = '{"session": 1, "rate": 48000, "block": 256, "channels": 2, "sample": 0}\n'
+    head = '{"session": 2, "rate": 48000, "block": 256, "channels": 2, "sample": 0}\n'
     (tmp_path / "set" / "session.jsonl").write_text(head)
     for name in ("input.wav", "output.wav"):
         audio.write(tmp_path / "set" / name, audio.noise(512, 2))

@@ -66,7 +66,7 @@ def test_force_writes_over_it(antiphon: Command, sources: Path) -> None:
 def test_a_replay_goes_over_nothing(sources: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(sources)
     (sources / "set").mkdir()
-    head = '{"session": 1, "rate": 48000, "block": 256, "channels": 2, "sample": 0}\n'
+    head = '{"session": 2, "rate": 48000, "block": 256, "channels": 2, "sample": 0}\n'
     (sources / "set" / "session.jsonl").write_text(head)
     audio.write(sources / "set" / "input.wav", audio.noise(512, 2))
     with pytest.raises(UsageError, match=r"old\.wav is there already; give OUT another name, or --force"):

@@ -108,7 +108,7 @@ def test_ctrl_c_at_any_moment(folder: Path, tmp_path: Path, what: str, delay: fl
         soundfile.write(long, np.zeros((48000 * 60, 2), np.float32), 48000)
         (folder / "set").mkdir()
         (folder / "set" / "session.jsonl").write_text(
-            '{"session": 1, "rate": 48000, "block": 256, "channels": 2, "sample": 0}\n'
+            '{"session": 2, "rate": 48000, "block": 256, "channels": 2, "sample": 0}\n'
         )
         os.link(long, folder / "set" / "input.wav")
     lines = {

@@ -14,8 +14,7 @@ import pytest
 import soundfile
 from tests.waiting import comes
 
-from antiphon.errors import FileError
-from antiphon.io.http_message import Refusal
+from antiphon.errors import AntiphonError, FileError
 from antiphon.jobs import board as board_module
 from antiphon.jobs import files as files_module
 from antiphon.jobs import process, spool
@@ -123,7 +122,7 @@ async def test_a_failure_is_the_commands_sentence_and_leaves_nothing(tmp_path: P
     failed = await until(JobState.FAILED, board, board.add(task()).id)
     assert failed.error == "take.wav is no sound"
     assert not board.files.results(failed.id).exists()
-    with pytest.raises(Refusal, match="no results"):
+    with pytest.raises(AntiphonError, match="no results"):
         board.result(failed.id, "")
     await board.close()
 
@@ -139,7 +138,7 @@ async def test_cancelled_while_it_runs_and_while_it_waits(tmp_path: Path, perfor
     assert [board.jobs[key].state for key in keys] == ["cancelled", "done", "cancelled"]
     assert perform.began == keys[:2]
     board.cancel(keys[0])
-    with pytest.raises(Refusal, match="no job"):
+    with pytest.raises(AntiphonError, match="no job"):
         board.job(keys[0])
     await board.close()
 
@@ -234,11 +233,11 @@ async def test_a_file_that_a_job_needs_stays(tmp_path: Path, perform: FakePerfor
     board = JobBoard(tmp_path)
     file = await board.receive("x.wav", pieces(b"x"))
     key = board.add(task(file.id)).id
-    with pytest.raises(Refusal, match="cancel it first"):
+    with pytest.raises(AntiphonError, match="cancel it first"):
         board.remove_file(file.id)
     board.cancel(key)
     board.remove_file(file.id)
-    with pytest.raises(Refusal, match="no file"):
+    with pytest.raises(AntiphonError, match="no file"):
         board.files.path(file.id)
     await board.close()
 
@@ -253,7 +252,7 @@ async def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="gone"):
         await board.receive("x.wav", broken())
     for name, word in (("x.exe", "ends in"), ("x", "ends in"), ("x.wav", "empty")):
-        with pytest.raises(Refusal, match=word):
+        with pytest.raises(AntiphonError, match=word):
             await board.receive(name, pieces())
     assert list((tmp_path / "files").iterdir()) == []
     assert board.files.entries == {}
@@ -266,7 +265,7 @@ async def test_bounds(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.
     monkeypatch.setattr(files_module, "MAX_FILES", 1)
     board = JobBoard(tmp_path)
     await board.receive("x.wav", pieces(b"x"))
-    with pytest.raises(Refusal, match="1 files are here"):
+    with pytest.raises(AntiphonError, match="1 files are here"):
         await board.receive("y.wav", pieces(b"y"))
     first = [board.add(task()).id for _ in range(2)]
     await until(JobState.RUNNING, board, first[1])
@@ -282,10 +281,10 @@ async def test_bounds(tmp_path: Path, perform: FakePerform, monkeypatch: pytest.
         await until(JobState.RUNNING, board, board.add(task()).id)
     for _ in range(3):
         board.add(task())
-    with pytest.raises(Refusal, match="3 jobs wait already"):
+    with pytest.raises(AntiphonError, match="3 jobs wait already"):
         board.add(task())
     monkeypatch.setattr(files_module, "MAX_FOLDER", 0)
-    with pytest.raises(Refusal, match="more than"):
+    with pytest.raises(AntiphonError, match="more than"):
         board.files.check_room()
     await board.close()
 
@@ -299,7 +298,7 @@ async def test_room_is_counted_without_a_look_at_the_folder(
     done = await until(JobState.DONE, board, board.add(task(file.id)).id)
     assert board.files.size == 3 + 5
     monkeypatch.setattr(files_module, "MAX_FOLDER", 7)
-    with pytest.raises(Refusal, match="more than"):
+    with pytest.raises(AntiphonError, match="more than"):
         board.add(task(file.id))
     await board.close()
     (tmp_path / "results" / "of a job that is forgotten").mkdir()
@@ -309,7 +308,7 @@ async def test_room_is_counted_without_a_look_at_the_folder(
     again.cancel(done.id)
     assert again.files.size == 3
     monkeypatch.setattr(spool, "BUFFER", 4)
-    with pytest.raises(Refusal, match="more than"):
+    with pytest.raises(AntiphonError, match="more than"):
         await again.receive("y.wav", pieces(b"abcd", b"abcd"))
     again.remove_file(file.id)
     assert again.files.size == 0
@@ -321,7 +320,7 @@ async def test_a_job_works_on_the_result_of_another(tmp_path: Path, perform: Fak
     board = JobBoard(tmp_path, listed=lambda: seen.append(len(board.jobs)))
     file = await board.receive("take.wav", pieces(b"abc"))
     first = board.add(task(file.id)).id
-    with pytest.raises(Refusal, match="has no results; it is"):
+    with pytest.raises(AntiphonError, match="has no results; it is"):
         board.path(first)
     perform.allowed.set()
     await until(JobState.DONE, board, first)
@@ -330,7 +329,7 @@ async def test_a_job_works_on_the_result_of_another(tmp_path: Path, perform: Fak
     perform.allowed.clear()
     second = board.add(task(first)).id
     assert board.name(second) == "take echo echo.wav"
-    with pytest.raises(Refusal, match="works on this"):
+    with pytest.raises(AntiphonError, match="works on this"):
         board.cancel(first)
     perform.allowed.set()
     await until(JobState.DONE, board, second)
@@ -338,7 +337,7 @@ async def test_a_job_works_on_the_result_of_another(tmp_path: Path, perform: Fak
     assert board.jobs[third].task == board.jobs[second].task
     await until(JobState.DONE, board, third)
     board.cancel(first)
-    with pytest.raises(Refusal, match="no file"):
+    with pytest.raises(AntiphonError, match="no file"):
         board.repeat(second)
     assert seen == [0, 2]  # a file came, a job was forgotten
     await board.close()
@@ -354,7 +353,7 @@ async def test_an_overview_has_the_length_and_the_waveform(tmp_path: Path) -> No
     assert (found["seconds"], found["rate"], found["channels"]) == (7.5, 8000, 2)
     assert len(found["peaks"]) <= 240
     np.testing.assert_allclose(found["peaks"], np.linspace(1.0 / 59, 1.0, len(found["peaks"])), atol=0.01)
-    with pytest.raises(Refusal, match=r"broken\.wav") as refused:
+    with pytest.raises(AntiphonError, match=r"broken\.wav") as refused:
         await board.receive("broken.wav", pieces(b"RIFF but no sound"))
     assert str(tmp_path) not in str(refused.value)
     assert [path.name for path in board.files.sent.iterdir()] == [f"{file.id}.wav"]

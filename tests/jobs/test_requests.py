@@ -15,7 +15,7 @@ from antiphon.contract.file_use import FileUse
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, EVENTS_IN, EVENTS_OUT
 from antiphon.errors import AntiphonError
-from antiphon.io.http_message import Refusal
+from antiphon.jobs.errors import Missing
 from antiphon.jobs.job import Task
 from antiphon.jobs.live_sets import live_sets
 from antiphon.jobs.request import command, live_task, render_task, run_task
@@ -63,7 +63,7 @@ FILES = {"aa": Path("/files/aa.wav"), "bb": Path("/files/bb.mid")}
 
 def path_of(key: str) -> Path:
     if key not in FILES:
-        raise Refusal(404, f"there is no file {key!r}")
+        raise Missing(f"there is no file {key!r}")
     return FILES[key]
 
 

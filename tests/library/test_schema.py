@@ -12,35 +12,36 @@ from tests.library.conftest import MakeFile
 from antiphon.errors import FileError
 from antiphon.library import scanning, schema
 from antiphon.library.catalogue import Catalogue
-from antiphon.library.schema import FILE, MIGRATIONS, open_database
+from antiphon.library.schema import FILE, VERSION, open_database
 
 
 def test_a_new_database_is_of_the_newest_version_in_wal(tmp_path: Path) -> None:
     base = open_database(tmp_path / "new" / "root")
-    assert base.execute("PRAGMA user_version").fetchone() == (len(MIGRATIONS),)
+    assert base.execute("PRAGMA user_version").fetchone() == (VERSION,)
     assert base.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     base.close()
 
 
-def test_an_older_version_is_migrated_and_keeps_its_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "said"), [(2, "move it elsewhere and add the sound files again"), (4, "a newer Antiphon wrote")]
+)
+def test_another_version_is_refused_and_left_as_it_is(tmp_path: Path, version: int, said: str) -> None:
     base = open_database(tmp_path)
-    base.execute("INSERT INTO sounds VALUES (1, 'd', 2.0, 44100, 2)")
+    base.execute(f"PRAGMA user_version={version}")
     base.close()
-    newer = (*MIGRATIONS, "ALTER TABLE sounds ADD COLUMN loved INTEGER NOT NULL DEFAULT 0; CREATE TABLE more (x)")
-    base = open_database(tmp_path, newer)
-    assert base.execute("SELECT * FROM sounds").fetchall() == [(1, "d", 2.0, 44100, 2, 0)]
-    assert base.execute("SELECT * FROM more").fetchall() == []
-    base.close()
-    with pytest.raises(FileError, match="a newer Antiphon wrote"):
+    before = (tmp_path / FILE).read_bytes()
+    with pytest.raises(FileError, match=said):
         open_database(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == before
 
 
-def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
-    open_database(tmp_path).close()
-    with pytest.raises(FileError):
-        open_database(tmp_path, (*MIGRATIONS, "CREATE TABLE more (x); CREATE TABLE sounds (y)"))
+def test_tables_that_cannot_be_made_leave_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(schema, "TABLES", f"{schema.TABLES}; CREATE TABLE sounds (y)")
+        with pytest.raises(FileError):
+            open_database(tmp_path)
     base = open_database(tmp_path)
-    assert base.execute("SELECT name FROM sqlite_master WHERE name = 'more'").fetchall() == []
+    assert base.execute("SELECT count(*) FROM sounds").fetchall() == [(0,)]
     base.close()
 
 

@@ -20,7 +20,7 @@ from antiphon_models.pipeline.arrivals import Arrival, FolderWatch, is_written, 
 from antiphon_models.pipeline.journal import ResultJournal
 from antiphon_models.pipeline.settings import WatchSettings, load
 from antiphon_models.pipeline.stream import SoundStream, StreamCounts, WaitingSound
-from antiphon_models.pipeline.stream_mqtt import PASSWORD, broker_of
+from antiphon_models.pipeline.stream_mqtt import URL_VARIABLE, broker_of
 
 
 def arrived(watch: FolderWatch, now: float, room: int = 100) -> tuple[list[str], int]:
@@ -231,11 +231,12 @@ def test_a_full_queue_leaves_files_in_the_folder(tmp_path: Path) -> None:
 
 
 def test_a_brokers_address_has_no_password_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(PASSWORD, "s3cret")
-    broker = broker_of("mqtt://stage@127.0.0.1:1884")
+    assert broker_of("mqtt://stage@127.0.0.1").user == "stage"
+    monkeypatch.setenv(URL_VARIABLE, "mqtt://stage:s3cret@127.0.0.1:1884")
+    broker = broker_of("mqtt://127.0.0.1")
     assert (broker.host, broker.port, broker.user, broker.password) == ("127.0.0.1", 1884, "stage", "s3cret")
     assert "s3cret" not in repr(broker)
-    with pytest.raises(UsageError, match="put it in the environment") as refused:
+    with pytest.raises(UsageError, match="into the environment, as ANTIPHON_MQTT_URL") as refused:
         broker_of("mqtt://stage:hunter2@127.0.0.1")
     assert "hunter2" not in str(refused.value)
     for wrong in ("http://127.0.0.1", "mqtt://", "mqtt://a:b:c", "mqtt://host/topic"):

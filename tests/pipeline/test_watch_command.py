@@ -22,14 +22,14 @@ pytestmark = pytest.mark.real
 
 
 @contextmanager
-def watched(folder: Path, more: str = "") -> Iterator[subprocess.Popen[str]]:
+def watched(folder: Path, more: str = "", address: str = "") -> Iterator[subprocess.Popen[str]]:
     """The command, on `folder`/in; ended by SIGTERM."""
     path = folder / "one.toml"
     (folder / "in").mkdir(exist_ok=True)
     path.write_text(f'name = "one"\n[watch]\npath = "in"\nanalyses = ["loudness"]\nlargest = 2_000_000\n{more}')
     process = subprocess.Popen(
         [sys.executable, "-m", "antiphon", "pipeline", "watch", str(path)], stdout=subprocess.PIPE, text=True,
-        stderr=subprocess.PIPE, env={**os.environ, "ANTIPHON_MQTT_PASSWORD": PASSWORD},
+        stderr=subprocess.PIPE, env={**os.environ, "ANTIPHON_MQTT_URL": address},
     )  # fmt: skip
     try:
         yield process
@@ -78,7 +78,7 @@ def test_a_message_names_a_file_or_is_a_sound_and_what_is_neither_is_refused(tmp
     whole = audio.write(tmp_path / "whole.wav", audio.noise(16000, 1), 16000).read_bytes()
     with (
         mosquitto(tmp_path / "broker") as broker,
-        watched(tmp_path, f'mqtt = "mqtt://{USER}@127.0.0.1:{broker.port}"\ntopic = "t"\n') as process,
+        watched(tmp_path, f'mqtt = "mqtt://{USER}@127.0.0.1:{broker.port}"\ntopic = "t"\n', broker.url) as process,
         Client(broker, "t/result/#", "t/refused/#") as client,
     ):
         (tmp_path / "in/a.wav").write_bytes(whole)

@@ -31,9 +31,11 @@ from tests.waiting import until
 from antiphon.cli.commands import application
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
-from antiphon.web.api import examples, openapi
-from antiphon.web.api.openapi import Operation
-from antiphon.web.api.schemas import ref
+from antiphon.web import openapi
+from antiphon.web.api import jobs as examples
+from antiphon.web.api import types
+from antiphon.web.api.table import OPERATIONS
+from antiphon.web.operations import Operation
 from antiphon_bench.rig import ServerProcess
 
 RATE, SECONDS, HERTZ = 48000, 3.5, 220.0
@@ -84,11 +86,12 @@ class Client:
     def play(self, operation: Operation) -> Answered:
         """Sends an operation's example."""
         example = operation.example
-        path = self.real(operation.path.format(**example.parts))
-        if example.query and not operation.lines:
-            path += "?" + urllib.parse.urlencode(example.query)
-        sound = operation.binary and example.body is None
-        body = take() if sound else example.body and json.loads(self.real(json.dumps(example.body)))
+        path = self.real(operation.path.format(**example))
+        if operation.query is not None and not operation.lines:
+            fields = operation.query.__struct_fields__
+            path += "?" + urllib.parse.urlencode({name: example[name] for name in fields})
+        sound = operation.upload and operation.body is None
+        body = take() if sound else json.loads(self.real(json.dumps(example.get("body"))))
         return self.ask(operation.method, path, body)
 
     def send(self, name: str, content: bytes) -> str:
@@ -149,7 +152,7 @@ def conforms(document: dict[str, Any], schema: dict[str, Any], data: Any) -> Non
 
 def promised(operation: Operation) -> tuple[float, float, int, str]:
     """Of what an operation's job writes: the least and the greatest length in seconds, rate, and format."""
-    body = operation.example.body
+    body = operation.example.get("body")
     kind = body.get("format", "wav").upper()
     match operation.id:
         case "post_run_plugin":
@@ -157,7 +160,7 @@ def promised(operation: Operation) -> tuple[float, float, int, str]:
         case "post_render_patch":
             return body["seconds"], body["seconds"], RATE, kind
         case "post_live_sets_name_render":
-            script = Path("patches/live", operation.example.parts["name"] + ".py").read_text()
+            script = Path("patches/live", operation.example["name"] + ".py").read_text()
             (bpm,) = re.findall(r"^tempo\((\d+)\)", script, re.MULTILINE)
             bars = body["bars"] * 4 * 60.0 / float(bpm)
             return bars, bars + TAIL, RATE, kind
@@ -168,7 +171,7 @@ def test_every_example_works(client: Client) -> None:
     document = json.loads(client.ask("get", "/api/openapi.json").body)
     played = []
     # what removes comes last, and what is done to a file or a job after it is there
-    order = sorted(openapi.OPERATIONS, key=lambda one: (one.method == "delete", one.id == "get_live_script"))
+    order = sorted(OPERATIONS, key=lambda one: (one.method == "DELETE", one.id == "get_live_script"))
     for operation in order:
         answered = client.play(operation)
         if operation.id in NEEDS_LAN:
@@ -177,20 +180,20 @@ def test_every_example_works(client: Client) -> None:
             continue
         said = f"{operation.id}: {answered.status} {answered.body[:300]!r}"
         assert answered.status == operation.status, said
-        if operation.file:
+        if operation.answers is bytes:
             seconds, _, _, level = heard(answered.body)
             assert seconds == (20.0 if "tracks" in operation.path else SECONDS), said
             assert level > -40.0, said
         elif operation.answers is not None:
-            conforms(document, operation.answers, answered.json)
+            conforms(document, openapi.schema_of(operation.answers), answered.json)
         else:
             assert not answered.body, said
-        if operation.answers == ref("Overview"):
+        if operation.answers is types.Overview:
             assert answered.json["seconds"] == SECONDS
             assert max(answered.json["peaks"]) > 0.1
-        elif operation.answers == ref("File") and operation.method == "post":
+        elif operation.answers is types.File and operation.method == "POST":
             client.ids[examples.FILE] = answered.json["id"]
-        elif operation.answers == ref("Job") and operation.status == 202 and operation.example.body:
+        elif operation.answers is types.Job and operation.status == 202 and operation.example.get("body"):
             key = answered.json["id"]
             client.done(key)
             length, rate, kind, level = heard(client.result(key))
@@ -200,18 +203,18 @@ def test_every_example_works(client: Client) -> None:
             assert level > -50.0, said
             client.ids[examples.JOB] = client.ids[examples.JOB] or key
         played.append(operation.id)
-    assert len(played) == len(openapi.OPERATIONS) - len(NEEDS_LAN)
+    assert len(played) == len(OPERATIONS) - len(NEEDS_LAN)
 
 
 def test_what_examples_change_is_changed(client: Client) -> None:
     """What an answer without a body, or a bare yes, says nothing of."""
-    by_id = {operation.id: operation for operation in openapi.OPERATIONS}
-    body = by_id["post_osc"].example.body
+    by_id = {operation.id: operation for operation in OPERATIONS}
+    body = by_id["post_osc"].example["body"]
     client.ask("post", "/api/osc", {**body, "args": [0.25]})
     assert client.server.ask(body["address"])[1] == [0.25]
     client.play(by_id["post_osc"])
     assert client.server.ask(body["address"])[1] == pytest.approx(body["args"])
-    run = {**by_id["post_live_eval"].example.body, "version": 2}
+    run = {**by_id["post_live_eval"].example["body"], "version": 2}
     assert client.ask("post", "/api/live/eval", run).status == 202
     until(lambda: client.ask("get", "/api/live").json.get("playing"), 20.0, "the script plays")
     state = client.ask("get", "/api/live").json

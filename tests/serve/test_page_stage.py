@@ -15,7 +15,7 @@ from tests.waiting import until
 from antiphon.cli import running_server
 from antiphon.io.listening import local_addresses
 from antiphon.runtime.token import load_token
-from antiphon.web.page.phone import qr_rows
+from antiphon.web.api.server_state import qr_rows
 from antiphon_bench.rig import ServerProcess, message
 
 pytestmark = [pytest.mark.real, needs_chromium]

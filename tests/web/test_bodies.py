@@ -12,7 +12,7 @@ import pytest
 from tests.waiting import comes
 
 from antiphon.errors import PluginError
-from antiphon.web.protocol import bodies
+from antiphon.web.protocol import application, bodies
 from antiphon.web.server import HttpRequest, HttpServer, Limits, Response, answer
 
 LIMITS = Limits(request_seconds=60.0, idle_seconds=60.0)
@@ -146,7 +146,7 @@ async def test_the_clients_time_does_not_run_while_the_handler_works() -> None:
 
 
 async def test_a_file_is_sent_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bodies, "PIECE", 1000)
+    monkeypatch.setattr(bodies.FileBody, "chunk_size", 1000)
     path = tmp_path / "out.wav"
     path.write_bytes(bytes(range(250)) * 41)
     async with serving(Sink()) as server:
@@ -157,7 +157,7 @@ async def test_a_file_is_sent_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
             answered = await reply(reader)
             writer.close()
             start, _, body = answered.partition(b"\r\n\r\n")
-            assert f"Content-Length: {250 * 41}".encode() in start
+            assert f"content-length: {250 * 41}".encode() in start
             assert body == path.read_bytes()[:length]
 
 
@@ -182,7 +182,7 @@ async def test_a_file_is_sent_in_pieces(tmp_path: Path, monkeypatch: pytest.Monk
 async def test_a_part_of_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str, status: int, part: slice | None
 ) -> None:
-    monkeypatch.setattr(bodies, "PIECE", 1000)
+    monkeypatch.setattr(bodies.FileBody, "chunk_size", 1000)
     path = tmp_path / "out.wav"
     path.write_bytes(bytes(range(250)) * 41)
     async with serving(Sink()) as server:
@@ -230,7 +230,7 @@ async def test_parts_of_one_version_of_a_file(tmp_path: Path) -> None:
 async def test_a_client_that_does_not_read_a_file_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "PIECE_SECONDS", 0.2)
+    monkeypatch.setattr(application, "PIECE_SECONDS", 0.2)
     path = tmp_path / "out.wav"
     with path.open("wb") as file:
         file.truncate(64 * 1024 * 1024)

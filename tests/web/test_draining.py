@@ -11,7 +11,8 @@ from tests.waiting import comes
 
 from antiphon.io.http_message import HttpRequest, Response, text
 from antiphon.web.draining import drain
-from antiphon.web.protocol.guard import Limits, Site
+from antiphon.web.protocol.guard import Site
+from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer
 
 LONG = 600.0

@@ -87,7 +87,7 @@ async def test_head_says_the_length_and_sends_nothing() -> None:
     async with serving() as server:
         reply = await send(server, get(server, method="HEAD"))
         assert status(reply) == 200
-        assert b"Content-Length: 5" in reply
+        assert b"content-length: 5" in reply
         assert body(reply) == b""
 
 
@@ -132,7 +132,7 @@ async def test_a_foreign_host_is_refused(host: str) -> None:
         reply = await send(server, raw)
         assert 400 <= status(reply) < 500
         assert b"hello" not in body(reply)
-        assert server.counters.refused == 1
+        assert server.gate.counters.refused == 1
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "LOCALHOST:{port}", "[::1]:{port}"])
@@ -264,7 +264,7 @@ async def test_bodies_are_taken_up_to_their_limit() -> None:
         chunked = get(server, "/length", "Transfer-Encoding: chunked", method="POST")
         assert status(await send(server, chunked + chunks)) == 413
         assert body(await send(server, chunked + chunks[6:])) == b"1000"
-        assert server.body_bytes == 0
+        assert server.gate.body_bytes == 0
 
 
 async def test_a_body_over_a_mebibyte_is_413_although_the_client_is_still_sending() -> None:
@@ -278,11 +278,11 @@ async def test_bodies_of_all_clients_together_are_bounded() -> None:
     async with serving(Limits(body=1000, bodies=1500)) as server:
         _, first = await asyncio.open_connection("127.0.0.1", server.port)
         first.write(get(server, "/length", "Content-Length: 1000", method="POST") + bytes(900))
-        await comes(lambda: server.body_bytes == 900, "a piece of the body")
+        await comes(lambda: server.gate.body_bytes == 900, "a piece of the body")
         sent = get(server, "/length", "Content-Length: 1000", method="POST") + bytes(1000)
         assert status(await send(server, sent)) == 429
         first.close()
-        await comes(lambda: server.body_bytes == 0, "the body is forgotten")
+        await comes(lambda: server.gate.body_bytes == 0, "the body is forgotten")
         assert status(await send(server, sent)) == 200
 
 
@@ -305,10 +305,10 @@ async def test_a_dropped_client_gives_its_share_of_memory_back() -> None:
     async with serving(Limits(connections=1)) as server:
         _, first = await asyncio.open_connection("127.0.0.1", server.port)
         first.write(get(server, "/length", "Content-Length: 1000", method="POST") + bytes(900))
-        await comes(lambda: server.body_bytes == 900, "a piece of the body")
+        await comes(lambda: server.gate.body_bytes == 900, "a piece of the body")
         assert status(await send(server, get(server))) == 200
-        assert server.counters.dropped == 1
-        assert server.body_bytes == 0
+        assert server.gate.counters.dropped == 1
+        assert server.gate.body_bytes == 0
         first.close()
 
 
@@ -319,12 +319,12 @@ async def test_clients_that_leave_before_their_time_is_up_stop_nothing() -> None
             sock = socket.create_connection(("127.0.0.1", server.port))
             sock.sendall(b"GET /")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-            await comes(lambda: any(c._receiving for c in server.connections.waiting), "a piece of the head")
+            await comes(lambda: any(c.receiving for c in server.connections.waiting), "a piece of the head")
             for connection in list(server.connections.waiting):
                 connection.transport.pause_reading()  # type: ignore[union-attr]  # it does not see the reset
             sock.close()
         await comes(lambda: not server.connections.waiting, "each is closed")
-        assert server.counters.errors == 0
+        assert server.gate.counters.errors == 0
         assert status(await send(server, get(server))) == 200
 
 
@@ -337,7 +337,7 @@ async def test_the_loop_stays_free_while_many_send_crumbs() -> None:
         for _, writer in opened:
             writer.write(bomb)
         worst = 0.0
-        while server.body_bytes < 100 * 1000:
+        while server.gate.body_bytes < 100 * 1000:
             started = time.thread_time()
             await asyncio.sleep(0)  # one turn of the loop, which is what OSC has to wait for
             worst = max(worst, time.thread_time() - started)
@@ -385,12 +385,12 @@ async def test_header_blocks_are_bounded() -> None:
 async def test_other_methods_and_addresses() -> None:
     async with serving() as server:
         reply = await send(server, get(server, "/hello", method="DELETE"))
-        assert (status(reply), b"Allow: GET" in reply) == (405, True)
+        assert (status(reply), b"allow: GET" in reply) == (405, True)
         assert status(await send(server, get(server, "/nothing"))) == 404
         preflight = get(server, "/length", "Access-Control-Request-Method: POST", method="OPTIONS")
         reply = await send(server, preflight)
         assert status(reply) == 405
-        assert b"Access-Control" not in reply
+        assert b"access-control" not in reply.lower()
         assert status(await send(server, get(server, f"127.0.0.1:{server.port}", method="CONNECT"))) == 400
 
 
@@ -401,7 +401,7 @@ async def test_an_incomplete_request_and_a_silent_connection_are_closed() -> Non
         replies = await asyncio.gather(half, send(server, b""), send(server, b"GET / HT"))
         assert [reply[:12] for reply in replies] == [b"HTTP/1.1 408", b"", b"HTTP/1.1 408"]
         assert time.monotonic() - started >= QUICK.request_seconds
-        assert server.counters.timeouts == 3
+        assert server.gate.counters.timeouts == 3
         await comes(lambda: not server.connections.waiting, "each is closed")
 
 
@@ -432,9 +432,9 @@ async def test_a_client_that_does_not_read_is_closed() -> None:
         server.add("GET", "/big", lambda request: Response(body=bytes(20_000_000)))
         _, writer = await asyncio.open_connection("127.0.0.1", server.port, limit=1024)
         writer.write(f"GET /big HTTP/1.1\r\nHost: localhost:{server.port}\r\n\r\n".encode() * 3)
-        await comes(lambda: server.counters.requests > 0, "a request")
+        await comes(lambda: server.gate.counters.requests > 0, "a request")
         await comes(lambda: not server.connections.count, "its end")
-        assert server.counters.requests == 1  # the others waited for the first to be read
+        assert server.gate.counters.requests == 1  # the others waited for the first to be read
         writer.close()
 
 
@@ -458,7 +458,7 @@ async def test_when_full_the_longest_waiting_connection_makes_room() -> None:
         await comes(lambda: len(server.connections.waiting) == 10, "ten")
         assert body(await send(server, get(server))) == b"hello"
         assert await asyncio.wait_for(opened[0][0].read(), 30) == b""
-        assert server.counters.dropped == 1
+        assert server.gate.counters.dropped == 1
         second = asyncio.ensure_future(opened[1][0].read())
         await asyncio.sleep(0)
         assert not second.done()
@@ -498,7 +498,7 @@ async def test_a_handler_that_raises_is_one_line_and_500(caplog: pytest.LogCaptu
             assert status(await send(server, get(server, "/plugins/slow"))) == 503
         assert body(await send(server, get(server, "/plugins/late"))) == b"late"
         assert status(await send(server, get(server, "/plugins/refusing"))) == 409
-        assert server.counters.errors == 5
+        assert server.gate.counters.errors == 5
         assert len(caplog.records) == 5
         assert all("\n" not in record.getMessage() and not record.exc_info for record in caplog.records)
 
@@ -513,9 +513,8 @@ def test_plugins_cannot_take_our_paths() -> None:
             server.add("GET", path, lambda request: text(""))
     with pytest.raises(PluginError):
         server.add("BREW", "/plugins/pot", lambda request: text(""))
-    assert server.routes.route("GET", "/plugins/x/y").token is False
     server.add("POST", "/plugins/x/y", lambda request: text(""))
-    assert server.routes.route("POST", "/plugins/x/y").token is True
+    assert set(server.routes.paths()) == {("/plugins/x/y", "GET"), ("/gallery", "GET"), ("/plugins/x/y", "POST")}
 
 
 async def test_numbers_json_cannot_hold_are_null() -> None:
@@ -581,7 +580,7 @@ def test_any_bytes_leave_the_next_request_answered(loop_and_server, data: bytes)
 
     loop.run_until_complete(attack())
     assert not complaints
-    assert server.counters.errors == 0
+    assert server.gate.counters.errors == 0
 
 
 @given(st.text(alphabet="./%\\abc0123456789\x00\xe9", max_size=30))

@@ -36,8 +36,8 @@ from antiphon.runtime.child_process import pair
 from antiphon.runtime.token import load_token
 from antiphon.web import access, certificate
 from antiphon.web.access import TokenGuard
+from antiphon.web.api.server_state import qr_rows
 from antiphon.web.control_link import ControlLink
-from antiphon.web.page.phone import qr_rows
 from antiphon.web.routes import serve_http, wants_html
 from antiphon.web.server import HttpRequest, HttpServer, Refusal, text
 from antiphon.wire.ip_address import plain_ip
@@ -560,7 +560,7 @@ async def test_a_server_without_lan_is_asked_in_clear_and_never_with_the_token(t
         assert await run(tmp_path, "surfaces", f"--http-port={server.port}") == "held 192.168.1.7\n"
         with pytest.raises(EngineError, match="--lan"):
             await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", tmp_path, server.port)
-        assert server.counters.requests == 1
+        assert server.gate.counters.requests == 1
 
 
 async def test_what_is_only_shown_is_asked_of_a_server_with_lan_and_of_one_without(tmp_path: Path) -> None:
@@ -611,7 +611,7 @@ async def test_a_stranger_on_the_port_gets_no_token(tmp_path: Path) -> None:
     async with serving(tmp_path / "theirs", use_lan=True) as theirs:
         with pytest.raises(EngineError, match="not this user's"):
             await asyncio.to_thread(cli_approve.let_in, "10.0.0.1", mine, theirs.port)
-        assert theirs.counters.requests == 0
+        assert theirs.gate.counters.requests == 0
 
 
 async def test_the_page_s_address_for_a_phone_is_given_with_lan_and_the_token_alone(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ from antiphon.runtime.child_process import pair
 from antiphon.web.control_link import ControlLink
 from antiphon.web.oscquery import listeners
 from antiphon.web.oscquery.address_space import AddressSpace
-from antiphon.web.protocol.guard import Limits
+from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer
 from antiphon.wire.osc import IMMEDIATELY, Message, decode, encode, encode_bundle
 
@@ -325,7 +325,7 @@ async def test_the_guard_stands_before_a_websocket_too() -> None:
         def closed(request: object, needed: bool) -> None:
             raise Refusal(401, "the token")
 
-        server.authorise = closed
+        server.gate.authorise = closed
         client = Client(server)
         event = await client.open()
         assert isinstance(event, events.RejectConnection)

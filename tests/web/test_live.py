@@ -20,19 +20,20 @@ from tests.web.test_page import Control, opened, said
 from antiphon.contract.catalog import Catalog
 from antiphon.errors import WireError
 from antiphon.graph.graph import NodeSpec
-from antiphon.io.http_message import Response
 from antiphon.jobs import board
 from antiphon.runtime.child_process import pair
 from antiphon.web.access import CodeGuard, TokenGuard
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.live import LiveRoutes
 from antiphon.web.api.live_words import sound_names, words
+from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import NodeValues
+from antiphon.web.osc_json import checked
 from antiphon.web.page import routes as pages
 from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.protocol import application
-from antiphon.web.protocol.guard import Limits
+from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer
 from antiphon.wire.osc import encode, encode_bundle
 from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION, MOST_STEPS, pack, unpack
@@ -83,13 +84,12 @@ async def serving(*, live: bool = True, proxied: bool = False, jobs: Path | None
     theirs.setblocking(False)
     link = SamplerControl(ends[0], control.sock.getsockname())
     server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
-    server.authorise = TokenGuard(TOKEN).check
-    feed = pages.install(server, link, Catalog({}), None)
+    server.gate.authorise = TokenGuard(TOKEN).check
+    feed = pages.install(server, link, ServerRoutes(server, link, Catalog({})).state, None)
     guard = CodeGuard(live, proxied)
     LiveRoutes(server, link, PerformerLink(ours if live else None, feed), guard).add()
     if jobs is not None:
         server.closing.append(JobRoutes(server, Catalog({}), jobs, guard).close)
-    server.add("POST", "/api/osc", lambda request: [link.send(*request.json()), Response(202)][1])
     await server.start()
     try:
         yield Rig(server, theirs, feed)
@@ -192,8 +192,10 @@ async def test_a_script_is_rendered_for_the_owner_of_a_server_with_live(
 async def test_a_script_is_handed_over_by_no_osc_message_of_a_client_of_http() -> None:
     async with serving() as rig:
         for address in ("/live/eval", "/live/join"):
-            refused, said = await rig.ask("POST", "/api/osc", [address, TOKEN, "code"])
+            refused, said = await rig.ask("POST", "/api/osc", {"address": address, "args": [TOKEN, "code"]})
             assert (refused, "POST /api/live/eval" in said["error"]) == (400, True), said
+        with pytest.raises(WireError, match="POST /api/live/eval"):
+            checked("/live/eval", [TOKEN, "code"])  # by a page's WebSocket
         link, inner = rig.server.control, encode("/live/eval", TOKEN, "code")
         assert link is not None
         for packet in (inner, encode_bundle(1, [encode("/ping"), encode_bundle(1, [inner])])):

@@ -31,12 +31,13 @@ from antiphon.io.tap_memory import TapMemory, TapShape
 from antiphon.runtime.child_process import pair
 from antiphon.web.access import PROTOCOL, TokenGuard, with_offered_token
 from antiphon.web.api import graph_json
+from antiphon.web.api.server_state import ServerRoutes
 from antiphon.web.control_link import ControlLink
 from antiphon.web.page import feed
 from antiphon.web.page import files as page
 from antiphon.web.page import node_sound as sound
 from antiphon.web.page import routes as pages
-from antiphon.web.protocol.guard import Limits
+from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer
 from antiphon.wire.osc import IMMEDIATELY, Double, decode, encode, encode_bundle
 
@@ -68,7 +69,8 @@ async def serving() -> AsyncIterator[tuple[HttpServer, ControlSocket, TapMemory]
     link = Control(ends[0], control.sock.getsockname())
     server = HttpServer(control=link, limits=Limits(request_seconds=120.0, idle_seconds=120.0))
     taps = TapMemory.create(TapShape(48000, BLOCK, CHANNELS, 64))
-    pages.install(server, link, Catalog({"gain": INFO}), taps)
+    state = ServerRoutes(server, link, Catalog({"gain": INFO}))
+    pages.install(server, link, state.state, taps)
     await server.start()
     try:
         yield server, control, taps
@@ -369,7 +371,7 @@ async def test_a_foreign_origin_or_host_gets_no_websocket(path: str) -> None:
 async def test_a_foreign_origin_or_host_posts_nothing() -> None:
     async with serving() as (server, _, _):
         sent: list[bytes] = []
-        server.add("POST", "/api/osc", lambda request: sent.append(request.body) or Response(202))  # type: ignore[func-returns-value]
+        server.add("POST", "/plugins/osc", lambda request: sent.append(request.body) or Response(202))  # type: ignore[func-returns-value]
         ours = f"127.0.0.1:{server.port}"
         for headers in (
             {"Origin": "http://evil.example"}, {"Origin": "null"}, {"Host": f"evil.example:{server.port}"},
@@ -382,9 +384,13 @@ async def test_a_foreign_origin_or_host_posts_nothing() -> None:
 
 
 async def posted(server: HttpServer, headers: dict[str, str]) -> int:
-    """The status of a POST to /api/osc."""
+    """The status of a POST to /plugins/osc."""
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
-    lines = ["POST /api/osc HTTP/1.1", "Content-Length: 2", *(f"{name}: {value}" for name, value in headers.items())]
+    lines = [
+        "POST /plugins/osc HTTP/1.1",
+        "Content-Length: 2",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
     writer.write("\r\n".join([*lines, "", "{}"]).encode())
     async with asyncio.timeout(PATIENCE):
         line = await reader.readline()
@@ -428,7 +434,7 @@ async def offering(
 async def test_a_websocket_s_token_is_one_of_its_subprotocols() -> None:
     token = "0123456789abcdef" * 2
     async with serving() as (server, _, _):
-        server.authorise = TokenGuard(token, everything=True).check
+        server.gate.authorise = TokenGuard(token, everything=True).check
         for target in ("/api/feed", "/api/graph"):  # at other addresses a page may LISTEN
             accepted = await offering(server, PROTOCOL, f"token.{token}", path=target)
             assert isinstance(accepted, events.AcceptConnection)

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import tempfile
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import ClassVar
 
-from antiphon_accompany.files import Section, accompany_file
+from antiphon.api import Value
+from antiphon.api.files import read_midi
+from antiphon_accompany.chords import parse
+from antiphon_accompany.files import TICKS
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.styles import STYLES
 from antiphon_models.accompany import baselines, synthetic
 from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, unlike
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, System, measures_of
+from antiphon_models.learning.user_commands import command
 
 EACH_STYLE = 24
 """Songs, at most, on which every style is measured."""
-_OURS: Mapping[str, Mapping[str, Any]] = {"live": {"lookahead": 0}, "file": {}}
+_OURS: Mapping[str, Mapping[str, Value]] = {"live": {"lookahead": 0}, "file": {}}
 _STYLES = {f"style={style}": {"style": style} for style in STYLES if style != "auto"}
 
 
@@ -28,15 +35,8 @@ class Accompanying(Evaluation):
         *(System(name, "ours") for name in (*_OURS, *_STYLES)),
         System("pianist", "oracle"),
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("chords"),
-        Measure("played"),
-        Measure("clash", "", "lower"),
-        Measure("density", "", "lower"),
-        Measure("polyphony", "", "lower"),
-        Measure("height", "octaves", "lower"),
-        Measure("spread", "octaves", "lower"),
-        Measure("variety", "", "lower"),
+    measures = measures_of(
+        "chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓"
     )
     note: ClassVar[str] = (
         "chords: mir_eval's majmin of the reported chords with the annotated ones. played: the same of the notes. "
@@ -46,8 +46,8 @@ class Accompanying(Evaluation):
     synthetic_doc: ClassVar[str] = "songs drawn by seed: a chord a bar, and melodies of its tones"
     card: ClassVar[str] = "antiphon_accompany"
     road: ClassVar[str] = (
-        "the processor on the clock of the annotated bars, as `antiphon run accompany` plays it; the "
-        "file itself is not read"
+        "`antiphon run accompany IN.mid OUT.mid --report FILE`, IN the melody in bars as annotated; live with "
+        "`-p lookahead=0`"
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
@@ -64,8 +64,8 @@ class Accompanying(Evaluation):
                                pianist=not ask.synthetic)  # fmt: skip
 
 
-def play(song: AnnotatedSong, **settings: Any) -> tuple[list[BeatNote], list[int]]:
-    """The accompaniment of a song's melody, its bars as annotated.
+def play(song: AnnotatedSong, **settings: Value | Path) -> tuple[list[BeatNote], list[int]]:
+    """What `antiphon run accompany` adds to a file of a song's melody, its bars as annotated.
 
     Args:
         song: The song.
@@ -74,16 +74,35 @@ def play(song: AnnotatedSong, **settings: Any) -> tuple[list[BeatNote], list[int
     Returns:
         The notes, and each beat's chord (-1: none).
     """
-    reports: list[tuple[float, int]] = []
-    start = song.first - song.meter * -(-song.first // song.meter)
-    count = len(song.beats)
-    notes = accompany_file(song.melody, settings, song.tempo, [Section(start, song.meter)], count, reports)
-    chords = dict(reports)
-    return notes, [chords.get(float(beat), -1) for beat in range(count)]
+    start = song.meter * -(-song.first // song.meter) - song.first
+    with tempfile.TemporaryDirectory() as folder:
+        source, target, report = (Path(folder) / name for name in ("in.mid", "out.mid", "chords.json"))
+        write_melody(source, song, start)
+        options = (word for name, value in settings.items() for word in ("-p", f"{name}={value}"))
+        command("run", "accompany", source, target, "--report", report, *options)
+        track = read_midi(target).tracks[-1]
+        chords = {round(beat): parse(label) for beat, label in json.loads(report.read_text())["chords"]}
+    notes = [BeatNote(n.start - start, n.end - start, n.number, n.velocity) for n in track.notes]
+    return notes, [chords.get(beat + start, -1) for beat in range(len(song.beats))]
+
+
+def write_melody(path: Path, song: AnnotatedSong, start: int) -> None:
+    """Writes a song's melody as a MIDI file in whole bars, its first annotated beat on beat `start`."""
+    import mido
+
+    changes = [(note.end, 0, note) for note in song.melody] + [(note.start, 1, note) for note in song.melody]
+    track, at = mido.MidiTrack([mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(song.tempo))]), 0
+    track.append(mido.MetaMessage("time_signature", numerator=song.meter, denominator=4))
+    for beat, begins, note in sorted(changes, key=lambda change: change[:2]):
+        tick, loud = max(0, round((beat + start) * TICKS)), max(1, round(127 * note.velocity))
+        kind = "note_on" if begins else "note_off"
+        track.append(mido.Message(kind, note=note.pitch, velocity=loud * begins, time=tick - at))
+        at = tick
+    mido.MidiFile(type=0, ticks_per_beat=TICKS, tracks=[track]).save(path)
 
 
 def _values(
-    song: AnnotatedSong, ask: EvaluationRequest, ours: Mapping[str, Mapping[str, Any]], group: str, *, pianist: bool
+    song: AnnotatedSong, ask: EvaluationRequest, ours: Mapping[str, Mapping[str, Value]], group: str, *, pianist: bool
 ) -> Iterator[MetricValue]:
     """Figures on one song. pianist: its piano track is a pianist's, and textures are compared with it."""
     for name, row in _rows(song, ask, ours, baselines_too=not group, pianist=pianist):
@@ -94,7 +113,7 @@ def _values(
 def _rows(
     song: AnnotatedSong,
     ask: EvaluationRequest,
-    ours: Mapping[str, Mapping[str, Any]],
+    ours: Mapping[str, Mapping[str, Value]],
     *,
     baselines_too: bool,
     pianist: bool,

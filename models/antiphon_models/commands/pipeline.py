@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from antiphon_models.pipeline.frameworks import Framework
     from antiphon_models.pipeline.training.checkpoint import EpochFigures
-    from antiphon_models.pipeline.training.frameworks import Framework
 
 from antiphon.cli.examples import epilog
 from antiphon.cli.library.options import Json

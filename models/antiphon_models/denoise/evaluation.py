@@ -20,9 +20,9 @@ from antiphon_models.learning.evaluation import (
     Evaluation,
     EvaluationRequest,
     Example,
-    Measure,
     MetricValue,
-    System,
+    measures_of,
+    systems_of,
 )
 
 F32 = NDArray[np.float32]
@@ -36,37 +36,17 @@ _SHOWN, _FEW = 10, 6
 class Denoising(Evaluation):
     """Fold 4 of ESC-10 at 0, 10 and 20 dB over recordings, voices, songs and loops that are not in any training set."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("nothing", "trivial"),
-        System("plain gate", "classical"),
-        System("Wiener, blind", "classical"),
-        System("noisereduce, blind", "peer"),
-        System("noisereduce, told", "peer"),
-        System("gate", "ours"),
-        System("gate, learn", "ours"),
-        System("wavelet", "ours"),
-        System("learned", "ours"),
-        System("learned, learn", "ours"),
-        System("learned, low", "ours"),
-        System("gate, file", "ours"),
-        System("learned, file", "ours"),
-        System("autoencoder", "ours"),
-        System("mask", "oracle"),
+    systems = systems_of(
+        trivial="nothing",
+        classical="plain gate; Wiener, blind",
+        peer="noisereduce, blind; noisereduce, told",
+        ours="gate; gate, learn; wavelet; learned; learned, learn; learned, low; gate, file; learned, file; "
+        "autoencoder",
+        oracle="mask",
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("gain", "dB"),
-        Measure("at 0 dB", "dB"),
-        Measure("at 10 dB", "dB"),
-        Measure("at 20 dB", "dB"),
-        Measure("harmed", "%", "lower"),
-        Measure("clean", "dB"),
-        Measure("hum", "dB"),
-        Measure("pauses", "dB"),
-        Measure("hiss", "dB"),
-        Measure("loudest hiss", "dB"),
-        Measure("full", "dBFS", "lower"),
-        Measure("PESQ"),
-        Measure("STOI gain"),
+    measures = measures_of(
+        "gain [dB]; at 0 dB [dB]; at 10 dB [dB]; at 20 dB [dB]; harmed [%] ↓; clean [dB]; hum [dB]; pauses [dB]; "
+        "hiss [dB]; loudest hiss [dB]; full [dBFS] ↓; PESQ; STOI gain"
     )
     note: ClassVar[str] = (
         "gain: of SI-SDR. harmed: items that lose over 0.5 dB. clean: SI-SDR of clean sound that went through. "

@@ -24,7 +24,7 @@ from antiphon_models.hum.peers import Found
 from antiphon_models.hum.systems import System as Transcribe
 from antiphon_models.hum.testset import RATE, Clip
 from antiphon_models.learning import needs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, systems_of
 from antiphon_models.material.singing import RATE as MADE
 from antiphon_models.material.singing import resampled
 
@@ -38,20 +38,12 @@ LATEST = 0.25
 class Hearing(Evaluation):
     """Notes of songs, voices, sentences, noises and a soundfont that are not in any training set."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("nothing", "trivial"),
-        System("one note", "trivial"),
-        System("librosa yin", "classical"),
-        System("librosa pyin", "classical"),
-        System("Basic Pitch", "peer"),
-        System("yin, live", "ours"),
-        System("yin", "ours"),
-        System("learned, live", "ours"),
-        System("learned, at once", "ours"),
-        System("learned", "ours"),
-        System("spectrogram, live", "ours"),
-        System("spectrogram", "ours"),
-        System("true pitch", "oracle"),
+    systems = systems_of(
+        trivial="nothing; one note",
+        classical="librosa yin; librosa pyin",
+        peer="Basic Pitch",
+        ours="yin, live; yin; learned, live; learned, at once; learned; spectrogram, live; spectrogram",
+        oracle="true pitch",
     )
     measures: ClassVar[tuple[Measure, ...]] = (
         Measure("F1"),

@@ -15,7 +15,7 @@ import numpy as np
 from antiphon_models.identify import chromaprint, tracks
 from antiphon_models.identify.conditions import CONDITIONS, Sound
 from antiphon_models.identify.tracks import RATE, TrackPlan
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import command
 
 UNKNOWN = 500
@@ -37,14 +37,8 @@ class _Answer:
 class Identifying(Evaluation):
     """Excerpts of songs ending in 8 and of chorales, among 1,000 tracks; songs ending in 9 are unknown."""
 
-    systems: ClassVar[tuple[System, ...]] = (System(PEER, "peer"), System(OURS, "ours"))
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("hit@1"),
-        Measure("place within 0.1 s"),
-        Measure("false accepts", better="lower"),
-        Measure("query", "ms", "lower"),
-        Measure("ingest", "× real time"),
-    )
+    systems = systems_of(peer="chromaprint", ours="identify")
+    measures = measures_of("hit@1; place within 0.1 s; false accepts ↓; query [ms] ↓; ingest [× real time]")
     note: ClassVar[str] = (
         "hit@1: the right track is the best of what is accepted. Query and ingest are processor time; "
         "ours with its files, the peer from samples on. The same song with another soundfont is "

@@ -3,81 +3,66 @@
 from __future__ import annotations
 
 import json
-import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
 
 from antiphon.api import UsageError
+from antiphon.api.files import write_atomic
 
 FILE = "checkpoint.safetensors"
+_KEY = "progress"
+Arrays: TypeAlias = dict[str, NDArray[Any]]
 
 
-@dataclass(frozen=True, slots=True)
-class TrainingProgress:
-    """How far a training has come.
-
-    Attributes:
-        recipe: The recipe's name.
-        seed: Of the training.
-        step: Number of the next batch.
-        seconds: Time trained so far.
-        lost: Batches left out because their loss was not finite.
-        began_with: Checksum of the weights that the training began with; "" for weights drawn by chance.
-    """
-
-    recipe: str
-    seed: int
-    step: int
-    seconds: float
-    lost: int = 0
-    began_with: str = ""
+class CheckpointError(UsageError):
+    """A file that is no checkpoint."""
 
 
-def keep(folder: Path, progress: TrainingProgress, groups: dict[str, dict[str, torch.Tensor]]) -> None:
+def keep(folder: Path, progress: Mapping[str, Any], groups: Mapping[str, Mapping[str, NDArray[Any]]]) -> None:
     """Writes the checkpoint, which replaces the previous one once it is complete.
 
     Args:
         folder: The training's folder.
-        progress: How far it has come.
-        groups: By group ("network", "average", "moments") the tensors by name.
+        progress: What the training is and how far it has come, as JSON data.
+        groups: By group ("weights", "average", "moments") the arrays by name.
+
+    Raises:
+        FileError: It cannot be written.
     """
     named = {
-        f"{group}/{name}": tensor.detach().cpu().contiguous()
-        for group, tensors in groups.items()
-        for name, tensor in tensors.items()
+        f"{group}/{name}": np.array(value, order="C")
+        for group, arrays in groups.items()
+        for name, value in arrays.items()
     }
-    part = folder / f"{FILE}.part"
-    save_file(named, part, {"progress": json.dumps(asdict(progress))})
-    os.replace(part, folder / FILE)
+    write_atomic(folder / FILE, save(named, {_KEY: json.dumps(dict(progress))}))
 
 
-def read(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress, dict[str, dict[str, torch.Tensor]]] | None:
+def read(folder: Path) -> tuple[dict[str, Any], dict[str, Arrays]] | None:
     """Reads the checkpoint in a folder.
 
     Returns:
-        Progress and tensors by group and name; None without a checkpoint.
+        Progress, and arrays by group and name; None without a checkpoint.
 
     Raises:
-        UsageError: The file is damaged, or of another recipe or seed.
+        CheckpointError: The file is damaged.
     """
     path = folder / FILE
-    if not path.exists():
-        return None
-    groups: dict[str, dict[str, torch.Tensor]] = {}
+    groups: dict[str, Arrays] = {}
     try:
-        with safe_open(path, "pt") as file:
-            progress = TrainingProgress(**json.loads((file.metadata() or {})["progress"]))
-            for name in file.keys():  # noqa: SIM118 - it is no dictionary
-                group, _, rest = name.partition("/")
-                groups.setdefault(group, {})[rest] = file.get_tensor(name)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{path} is no checkpoint ({error}); remove it, or train with --restart") from None
-    if (progress.recipe, progress.seed) != (recipe, seed):
-        raise UsageError(
-            f"{path} is of {progress.recipe} with seed {progress.seed}; give that seed, another --work, or --restart"
-        )
+        content = path.read_bytes()
+        size = int.from_bytes(content[:8], "little")
+        progress = json.loads(json.loads(content[8 : 8 + size])["__metadata__"][_KEY])
+        for name, value in load(content).items():
+            group, _, rest = name.partition("/")
+            groups.setdefault(group, {})[rest] = value
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise CheckpointError(f"{path} is no checkpoint ({error}); remove it, or train with --restart") from None
     return progress, groups

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from antiphon.api.console import instead
 from antiphon_models.learning import needs
 
 Role: TypeAlias = Literal["trivial", "classical", "peer", "ours", "oracle"]
+T = TypeVar("T")
 ROLES: tuple[Role, ...] = ("trivial", "classical", "peer", "ours", "oracle")
 
 
@@ -111,6 +112,32 @@ class EvaluationRequest:
     def wants(self, system: str) -> bool:
         """Whether a system is requested."""
         return not self.systems or system in self.systems
+
+    def wanted(self, systems: Mapping[str, T]) -> dict[str, T]:
+        """Those of some systems, by name, that are requested."""
+        return {name: system for name, system in systems.items() if self.wants(name)}
+
+
+def systems_of(**names: str) -> tuple[System, ...]:
+    """Systems by role, as `trivial="first; middle", ours="listen"`."""
+    return tuple(System(name, role) for role in ROLES for name in names.get(role, "").split("; ") if name)
+
+
+def measures_of(titles: str) -> tuple[Measure, ...]:
+    """Measures by their titles, as "F1; pauses [dB]; late [ms] ↓": unit in brackets, an arrow where less is better."""
+    found = []
+    for title in titles.split("; "):
+        name, _, unit = title.removesuffix(" ↓").partition(" [")
+        found.append(Measure(name, unit.removesuffix("]"), "lower" if title.endswith(" ↓") else "higher"))
+    return tuple(found)
+
+
+def scored(
+    system: str, item: str, row: Mapping[str, float] | Iterable[tuple[str, float]], group: str = ""
+) -> Iterator[MetricValue]:
+    """The figures of one system on one item, by measure."""
+    for measure, value in row.items() if isinstance(row, Mapping) else row:
+        yield MetricValue(system, measure, item, float(value), group)
 
 
 class Evaluation(ABC):

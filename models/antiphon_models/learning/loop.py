@@ -10,18 +10,18 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
 import torch
 
-from antiphon.api import AntiphonError
+from antiphon.api import AntiphonError, UsageError
 from antiphon_models.learning import checkpoint, curve
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
+from antiphon_models.learning.schedule import falling
 
 WARM_UP = 100
-LEAST_RATE = 0.01
 AVERAGE = 0.999
 CLIP = 1.0
 FURTHER = 0.4
@@ -38,6 +38,48 @@ MOST_LOST = 20
 
 class TrainingError(AntiphonError):
     """A training that cannot go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingProgress:
+    """How far a training has come.
+
+    Attributes:
+        recipe: The recipe's name.
+        seed: Of the training.
+        step: Number of the next batch.
+        seconds: Time trained so far.
+        lost: Batches left out because their loss was not finite.
+        began_with: Checksum of the weights that the training began with; "" for weights drawn by chance.
+    """
+
+    recipe: str
+    seed: int
+    step: int
+    seconds: float
+    lost: int = 0
+    began_with: str = ""
+
+
+def progress_in(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress, dict[str, checkpoint.Arrays]] | None:
+    """The checkpoint of a training; None without one.
+
+    Raises:
+        UsageError: The file is damaged, or of another recipe or seed.
+    """
+    found = checkpoint.read(folder)
+    if found is None:
+        return None
+    path = folder / checkpoint.FILE
+    try:
+        progress = TrainingProgress(**found[0])
+    except TypeError as error:
+        raise UsageError(f"{path} is no checkpoint ({error}); remove it, or train with --restart") from None
+    if (progress.recipe, progress.seed) != (recipe, seed):
+        raise UsageError(
+            f"{path} is of {progress.recipe} with seed {progress.seed}; give that seed, another --work, or --restart"
+        )
+    return progress, found[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +133,7 @@ class Trainer:
         self._optimizer = torch.optim.Adam(self._network.parameters(), lr=recipe.rate, betas=(0.9, 0.99))
         self._rate = recipe.rate * (FURTHER if job.further else 1.0)
         self._step, self._before, self._lost = 0, 0.0, 0
-        saved = checkpoint.read(folder, recipe.name, job.seed)
+        saved = progress_in(folder, recipe.name, job.seed)
         if saved is not None:
             self._restore(*saved)
 
@@ -153,9 +195,8 @@ class Trainer:
 
     def _learn(self, batch: Batch, done: float, recent: deque[Mapping[str, float | torch.Tensor]]) -> None:
         warm = min(1.0, (self._step + 1) / WARM_UP)
-        fall = LEAST_RATE + (1.0 - LEAST_RATE) * 0.5 * (1.0 + math.cos(math.pi * done))
         for group in self._optimizer.param_groups:
-            group["lr"] = self._rate * warm * fall
+            group["lr"] = self._rate * warm * falling(done)
         self._network.train()
         self._optimizer.zero_grad(set_to_none=True)
         # random numbers of a loss depend on seed and step alone, so that a resumed training draws the same
@@ -207,17 +248,22 @@ class Trainer:
         return self._before + time.monotonic() - began
 
     def _keep(self, began: float) -> None:
-        progress = checkpoint.TrainingProgress(
+        progress = TrainingProgress(
             self._recipe.name, self._job.seed, self._step, round(self._seconds(began), 1), self._lost, self._began_with
         )
         state = self._optimizer.state_dict()["state"]
         moments = {f"{n}.{what}": torch.as_tensor(value) for n, held in state.items() for what, value in held.items()}
-        checkpoint.keep(
-            self._folder, progress,
-            {"network": self._network.state_dict(), "average": self._average.state_dict(), "moments": moments},
-        )  # fmt: skip
+        groups = {"network": self._network.state_dict(), "average": self._average.state_dict(), "moments": moments}
+        arrays = {
+            group: {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
+            for group, tensors in groups.items()
+        }
+        checkpoint.keep(self._folder, asdict(progress), arrays)
 
-    def _restore(self, progress: checkpoint.TrainingProgress, groups: dict[str, dict[str, torch.Tensor]]) -> None:
+    def _restore(self, progress: TrainingProgress, arrays: dict[str, checkpoint.Arrays]) -> None:
+        groups = {
+            group: {name: torch.tensor(value) for name, value in named.items()} for group, named in arrays.items()
+        }
         try:
             self._network.load_state_dict(groups["network"])
             self._average.load_state_dict(groups["average"])

@@ -12,7 +12,7 @@ from antiphon.api import UsageError
 from antiphon.api.files import make_folder
 from antiphon.api.models import manifest_entry, write_weights
 from antiphon_models.learning import checkpoint
-from antiphon_models.learning.loop import Length, Trained, Trainer
+from antiphon_models.learning.loop import Length, Trained, Trainer, progress_in
 from antiphon_models.learning.recipe import Recipe, TrainingJob
 
 Say = Callable[[str], None]
@@ -100,7 +100,7 @@ def _began(recipe: Recipe, wish: TrainOptions, folder: Path) -> str:
 
     `ModelError` where there are none, `UsageError` where it has begun with others.
     """
-    before = checkpoint.read(folder, recipe.name, wish.seed)
+    before = progress_in(folder, recipe.name, wish.seed)
     if wish.begin is None:
         return before[0].began_with if before is not None else ""
     wanted = str(manifest_entry(recipe.weights, wish.begin).get("sha256", ""))

@@ -6,8 +6,10 @@ The arguments are parsed by `antiphon` itself, sounds go through files, and an e
 from __future__ import annotations
 
 import io
+import json
+import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,13 @@ from antiphon.api.files import MidiSong, read_midi
 F32 = NDArray[np.float32]
 
 
-def command(*arguments: str | Path) -> str:
+def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) -> str:
     """Runs `antiphon ARGUMENTS`.
 
     Args:
         arguments: As typed, without the program's name.
+        answer: Gives a line of standard input, from what has been written to standard error so far; without it,
+            standard input is at its end.
 
     Returns:
         Standard output.
@@ -36,12 +40,27 @@ def command(*arguments: str | Path) -> str:
     from antiphon.cli.commands import application
     from antiphon.cli.terminal.errors import run
 
-    out, errors = io.StringIO(), io.StringIO()
+    out, errors, before = io.StringIO(), io.StringIO(), sys.stdin
     with redirect_stdout(out), redirect_stderr(errors):
-        code = run(application(), [str(argument) for argument in arguments])
+        sys.stdin = _Answers(errors, answer) if answer else io.StringIO()
+        try:
+            code = run(application(), [str(argument) for argument in arguments])
+        finally:
+            sys.stdin = before
     if code != 0:
         raise UsageError(f"antiphon {arguments[0]} ended with {code}: {errors.getvalue().strip()}")
     return out.getvalue()
+
+
+class _Answers(io.StringIO):
+    """Standard input of a person who reads standard error."""
+
+    def __init__(self, shown: io.StringIO, answer: Callable[[str], str]) -> None:
+        super().__init__()
+        self._shown, self._answer = shown, answer
+
+    def readline(self, size: int | None = -1, /) -> str:
+        return self._answer(self._shown.getvalue()) + "\n"
 
 
 def run_on_sound(plugin: str, sound: F32, rate: int, params: Mapping[str, Value | Path] | None = None) -> F32:
@@ -78,18 +97,23 @@ def run_to_notes(plugin: str, sound: F32, rate: int, params: Mapping[str, Value 
         return read_midi(target)
 
 
-def analysis_of(path: Path, analysis: str, root: Path) -> dict[str, Any]:
-    """The values that `antiphon library analyse FILE --only ANALYSIS --json` prints.
+def analysis_of(sound: F32, rate: int, *analyses: str) -> dict[str, Any]:
+    """What `analysis_of_file` gives of a sound.
 
     Args:
-        path: The sound file.
-        analysis: The analysis' registered name.
-        root: Folder of the catalogue (`--root`).
+        sound: float32 `[frames]` or `[channels, frames]`; it is written as 32-bit float.
+        rate: Hz.
+        analyses: The analyses' registered names.
     """
-    import json
+    with _sound_file(sound, rate) as path:
+        return analysis_of_file(path, *analyses)
 
-    shown = json.loads(command("library", "--root", root, "analyse", path, "--only", analysis, "--again", "--json"))
-    return dict(shown)
+
+def analysis_of_file(path: Path, *analyses: str) -> dict[str, Any]:
+    """The values that `antiphon library analyse FILE --only ANALYSIS --json` prints, in a catalogue of its own."""
+    only = (word for name in analyses for word in ("--only", name))
+    with tempfile.TemporaryDirectory() as root:
+        return dict(json.loads(command("library", "--root", root, "analyse", path, *only, "--json")))
 
 
 def _options(params: Mapping[str, Value | Path] | None) -> Iterator[str]:
@@ -104,5 +128,5 @@ def _sound_file(sound: F32, rate: int) -> Iterator[Path]:
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "in.wav"
-        soundfile.write(path, sound, rate, "FLOAT")
+        soundfile.write(path, sound.T, rate, "FLOAT")
         yield path

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,7 +13,7 @@ from antiphon.api import SHARP_NAMES
 from antiphon_listen.live import spec
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, chosen, read_song
 
@@ -54,25 +52,14 @@ class MusicFound:
 class Listening(Evaluation):
     """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, rendered with two soundfonts."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("every 4th of librosa", "trivial"),
-        System("librosa beats", "peer"),
-        System("templates", "peer"),
-        System("Krumhansl", "peer"),
-        System("listen", "ours"),
-        System("listen, live", "ours"),
+    systems = systems_of(
+        trivial="every 4th of librosa",
+        peer="librosa beats; templates; Krumhansl",
+        ours="listen; listen, live",
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("beats"),
-        Measure("within 30 ms"),
-        Measure("downbeats"),
-        Measure("tempo"),
-        Measure("half or double"),
-        Measure("tempo at 4 s"),
-        Measure("majmin"),
-        Measure("key"),
-        Measure("key or relative"),
-        Measure("key, weighted"),
+    measures = measures_of(
+        "beats; within 30 ms; downbeats; tempo; half or double; tempo at 4 s; majmin; key; key or relative; "
+        "key, weighted"
     )
     note: ClassVar[str] = (
         "beats, downbeats: mir_eval's F within 70 ms; within 30 ms: that of beats. tempo: within 4 %; half or double "
@@ -142,12 +129,7 @@ def _intervals(spans: Any) -> tuple[NDArray[np.float64], list[str]]:
 
 def ours(sound: Sound) -> MusicFound:
     """What `antiphon library analyse FILE --only music --json` prints."""
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "song.wav"
-        soundfile.write(path, sound, RATE, "PCM_24")
-        values = analysis_of(path, "music", Path(folder) / "library")
+    values = analysis_of(sound, RATE, "music")
     empty = {name: values[name] if values[name] is not None else [] for name in ("beats", "downbeats", "chords")}
     return MusicFound(values["tempo"], empty["beats"], empty["downbeats"], values["key"], empty["chords"])
 

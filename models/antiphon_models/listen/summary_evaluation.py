@@ -22,7 +22,7 @@ from antiphon_listen.music import MusicRun, SongAnalysis
 from antiphon_listen.sections import Structure, find_structure
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.summary import summary
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import command
 from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, chosen, rendered
 from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
@@ -62,26 +62,13 @@ class SummaryFound:
 class Summarising(Evaluation):
     """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, as MP3, against both listeners."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("first 30 s", "trivial"),
-        System("middle", "trivial"),
-        System("loudest", "trivial"),
-        System("most repeated", "classical"),
-        System("novelty", "classical"),
-        System(OURS, "ours"),
-        System("listen, true beats", "oracle"),
-        System("second listener", "oracle"),
+    systems = systems_of(
+        trivial="first 30 s; middle; loudest",
+        classical="most repeated; novelty",
+        ours="listen",
+        oracle="listen, true beats; second listener",
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("F .5 s"),
-        Measure("F 3 s"),
-        Measure("chorus"),
-        Measure("in chorus"),
-        Measure("letters"),
-        Measure("starts"),
-        Measure("starts .5 s"),
-        Measure("as reported"),
-    )
+    measures = measures_of("F .5 s; F 3 s; chorus; in chorus; letters; starts; starts .5 s; as reported")
     note: ClassVar[str] = (
         "F: mir_eval's, phrase boundaries within 0.5 and 3 s. chorus: the share of a chorus (at most 30 s of it) "
         "that is played; in chorus: of the summary. letters: that are played for 1 s or more, without i, o and x. "

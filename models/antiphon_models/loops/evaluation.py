@@ -9,51 +9,38 @@ from typing import ClassVar
 from antiphon.api import UsageError
 from antiphon.runtime import extras
 from antiphon_models.learning import needs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
-from antiphon_models.loops import corpus, songs, training
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.loops import corpus, songs
 from antiphon_models.loops.corpus import Known
-from antiphon_models.loops.midifile import why_not
+from antiphon_models.loops.midifile import UNSEEN, why_not
 from antiphon_models.loops.pieces import measured_pieces
 from antiphon_models.loops.systems import PEERS, Guesser, marks, ours, trivial
 
 _SEED = 33
 """Times the request's: no multiple of it is a seed that the shipped tables were fitted on (`training.SEEDS`)."""
 LOOPS, PIECES, LIBRARY = 84, 20, 60
-"""Without a limit: loops measured in each direction (and half as many of songs), pieces, and loops in the library of
-which pieces are made. As much of one soundfont is fitted on as the shipped tables have of each.
+"""Without a limit: loops of each soundfont (and half as many of songs), pieces, and loops in the library of which
+pieces are made.
 """
 _DRAWN, _CUT, _PIECES, _COST = "loops drawn by chance", "loops cut from songs", "pieces", "cost"
 _LATE = "half of the drawn loops, behind a silence of 0.1 to 1.5 s"
 
 
 class Looping(Evaluation):
-    """Rendered loops: fitted on one soundfont and measured on the other, in both directions."""
+    """Loops rendered with soundfonts that nothing was fitted on."""
 
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     synthetic_doc: ClassVar[str] = "loops drawn by chance alone, none of them cut from songs"
     card: ClassVar[str] = "antiphon_loops"
     road: ClassVar[str] = (
-        "the analysis `loop` with tables fitted on the other soundfont, not the ones that ship; pieces "
-        "by the plugin's job"
+        "`antiphon library analyse FILE --only loop --json`, pieces by `antiphon run loops FOLDER OUT`; a block's time "
+        "is the node's"
     )
-    systems: ClassVar[tuple[System, ...]] = (
-        System("nearest to 110 bpm", "trivial"),
-        System("librosa beats", "peer"),
-        System("length-aware", "peer"),
-        System("Krumhansl", "peer"),
-        System("loops", "ours"),
-    )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        *(Measure(name) for name in ("tempo", "exact", "bars", "used", "tempo of used", "key", "keyless", "family")),
-        Measure("length", "ms off", "lower"),
-        Measure("tempo off", "%", "lower"),
-        Measure("on 16ths"),
-        Measure("in one scale"),
-        Measure("quietest bar", "dB"),
-        Measure("true peak", "dB", "lower"),
-        Measure("loudness", "LUFS"),
-        *(Measure(name, "x") for name in ("speed", "analysis", "new library", "known library")),
-        *(Measure(name, "µs", "lower") for name in ("block p50", "block p99")),
+    systems = systems_of(trivial="nearest to 110 bpm", peer="librosa beats; length-aware; Krumhansl", ours="loops")
+    measures = measures_of(
+        "tempo; exact; bars; used; tempo of used; key; keyless; family; length [ms off] ↓; tempo off [%] ↓; "
+        "on 16ths; in one scale; quietest bar [dB]; true peak [dB] ↓; loudness [LUFS]; speed [x]; analysis [x]; "
+        "new library [x]; known library [x]; block p50 [µs] ↓; block p99 [µs] ↓"
     )
     note: ClassVar[str] = (
         "tempo: share within 4 %, exact: within 0.5 %. used: share whose tempo is certain enough. key: the exact one, "
@@ -62,26 +49,25 @@ class Looping(Evaluation):
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
-        """Figures of the analysis in both directions, then of pieces.
+        """Figures of the analysis, then of pieces.
 
         Raises:
             UsageError: FluidSynth or a soundfont is missing.
         """
         missing = why_not()
         if missing:
-            packages = needs.PACKAGES["fluidsynth"]
+            packages = f"{needs.PACKAGES['fluidsynth']} opl3-soundfont csound-soundfont"
             raise UsageError(f"loops are rendered by FluidSynth: {missing}; sudo apt-get install {packages}")
         count = max(6, ask.limit) if ask.limit else LOOPS
-        fitted = max(36, 4 * ask.limit) if ask.limit else training.COUNT
-        for on, to in (("timgm6mb", "fluidr3"), ("fluidr3", "timgm6mb")):
-            systems = _systems(ask, on, fitted)
-            drawn = list(corpus.rendered(count, to, _SEED * ask.seed))
-            yield from _analysed(drawn, systems, f"{to} ", _DRAWN)
+        systems = _systems(ask)
+        for font in UNSEEN:
+            drawn = list(corpus.rendered(count, font, _SEED * ask.seed))
+            yield from _analysed(drawn, systems, f"{font} ", _DRAWN)
             late = corpus.behind_silence(drawn, _SEED * ask.seed)
-            yield from _analysed(late, systems, f"{to} behind silence ", _LATE)
+            yield from _analysed(late, systems, f"{font} behind silence ", _LATE)
             if not ask.synthetic:
-                cut = songs.drawn(ask.data, count // 2, to, _SEED * ask.seed, songs.TEST)
-                yield from _analysed(cut, systems, f"{to} of songs ", _CUT)
+                cut = songs.drawn(ask.data, count // 2, font, _SEED * ask.seed, songs.TEST)
+                yield from _analysed(cut, systems, f"{font} of songs ", _CUT)
         if ask.wants("loops"):
             pieces = max(2, ask.limit // 4) if ask.limit else PIECES
             library = max(8, ask.limit) if ask.limit else LIBRARY
@@ -91,20 +77,13 @@ class Looping(Evaluation):
                     yield MetricValue("loops", measure, name, value, group)
 
 
-def _systems(ask: EvaluationRequest, soundfont: str, fitted: int) -> Mapping[str, Guesser]:
-    """The requested systems by name, ours fitted on `fitted` loops of a soundfont and further ones cut from songs."""
-    systems: dict[str, Guesser] = {"nearest to 110 bpm": trivial}
+def _systems(ask: EvaluationRequest) -> Mapping[str, Guesser]:
+    """The requested systems by name."""
+    systems: dict[str, Guesser] = {"nearest to 110 bpm": trivial, "loops": ours}
     if find_spec("librosa") is None:
         ask.say(f"librosa's systems are left out: it is not installed; {extras.how('librosa')}")
     else:
         systems |= PEERS
-    if ask.wants("loops"):
-        data = None if ask.synthetic else ask.data
-        systems["loops"] = ours(
-            training.fit(
-                list(training.items(training.loops(soundfont, fitted, data, min(fitted // 2, training.SONGS))))
-            )
-        )
     return {name: system for name, system in systems.items() if ask.wants(name)}
 
 

@@ -15,6 +15,9 @@ from antiphon_models.material.midi_bytes import midi_bytes, note_off, note_on, p
 TICKS = 9600
 """Of a second: finer than a sample at 9.6 kHz, so that an unevenness of some ms is kept."""
 SOUNDFONTS = {"fluidr3": FLUID, "timgm6mb": TIM}
+"""Those that the tables of the analysis are fitted on."""
+UNSEEN = {"opl3": FLUID.with_name("OPL-3_FM_128M.sf2"), "csound": FLUID.with_name("sf_GMbank.sf2")}
+"""Those that nothing is fitted on; csound's bank is a relative of TimGM6mb."""
 DRUMS = 9
 
 
@@ -50,7 +53,7 @@ def midi(notes: Sequence[TimedMidiNote], programs: Sequence[Program] = ()) -> by
 
 def why_not() -> str:
     """Why nothing can be rendered here; "" when it can."""
-    missing = fluidsynth.missing()
+    missing = fluidsynth.missing((*SOUNDFONTS.values(), *UNSEEN.values()))
     if not missing:
         return ""
     return f"{missing[0]} is not installed"
@@ -59,4 +62,4 @@ def why_not() -> str:
 def play(data: bytes, soundfont: str, rate: int, reverb: bool = True) -> NDArray[np.float32]:
     """What FluidSynth makes of a MIDI file, float32 `[2, frames]`."""
     settings = FluidSettings(gain=0.5, reverb=reverb, chorus=reverb)
-    return np.ascontiguousarray(fluidsynth.play(data, SOUNDFONTS[soundfont], rate, settings).T)
+    return np.ascontiguousarray(fluidsynth.play(data, (SOUNDFONTS | UNSEEN)[soundfont], rate, settings).T)

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.files import HOME_VARIABLE
 from antiphon_loops.analysis.spectrum import RATE, picture
+from antiphon_models.learning.user_commands import command
 from antiphon_models.loops import corpus
 from antiphon_models.loops.midifile import SOUNDFONTS
 
@@ -33,44 +33,40 @@ def measured_pieces(count: int, pieces: int, seed: int) -> Iterator[tuple[str, d
     Yields:
         A name and figures by measure: of each piece, of the library's analysis, of the command, of a block.
     """
-    from antiphon_loops.library import analyse
-    from antiphon_loops.render import render
+    import soundfile
 
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as name, _home(Path(name) / "home"):
-        folder = Path(name) / "loops"
+        folder, out = Path(name) / "loops", Path(name) / "piece.wav"
         folder.mkdir()
-        write_library(folder, count, seed)
+        seconds = write_library(folder, count, seed)
         began = time.perf_counter()
-        library = analyse(folder)
-        spent = time.perf_counter() - began
-        yield "library", {"analysis": sum(x.seconds for x in library.loops) / spent}
+        command("library", "analyse", folder, "--only", "loop", "--json")
+        yield "library", {"analysis": seconds / (time.perf_counter() - began)}
         for number in range(pieces):
             bpm, bars = round(float(rng.uniform(70, 160)), 1), int(rng.choice([8, 16, 32]))
-            settings: dict[str, Any] = {
-                "bars": bars,
-                "bpm": bpm,
-                "seed": number,
-                "intensity": float(rng.choice([0.3, 0.7, 1.0])),
-            }
+            given = [f"bars={bars}", f"bpm={bpm}", f"seed={number}", f"intensity={rng.choice([0.3, 0.7, 1.0])}"]
             began = time.perf_counter()
-            sound = render(folder, settings, corpus.RATE)
+            command("run", "loops", folder, out, "--force", "--fade", "0", *(x for p in given for x in ("-p", p)))
             took = time.perf_counter() - began
-            row = piece(sound, corpus.RATE, bpm, bars) | {"speed": sound.shape[1] / corpus.RATE / took}
+            sound, rate = soundfile.read(out, dtype="float32")
+            row = piece(sound.T, rate, bpm, bars) | {"speed": len(sound) / rate / took}
             yield f"piece {number}, {bars} bars", row
-        yield "command", command(folder)
+        yield "command", start_times(folder)
         yield "block", block_times(folder)
 
 
-def write_library(folder: Path, count: int, seed: int) -> None:
-    """Writes `count` loops, half of each soundfont, into files without their truth in the name."""
+def write_library(folder: Path, count: int, seed: int) -> float:
+    """Writes `count` loops, half of each soundfont, in files without their truth in the name; returns seconds."""
     import soundfile
 
-    place = 0
+    place, frames = 0, 0
     for soundfont in SOUNDFONTS:
         for known in corpus.rendered(count // 2, soundfont, seed):
             soundfile.write(folder / f"{place:04d}.wav", known.samples.T, corpus.RATE, subtype="PCM_16")
             place += 1
+            frames += known.samples.shape[1]
+    return frames / corpus.RATE
 
 
 @contextmanager
@@ -86,7 +82,7 @@ def _home(folder: Path) -> Iterator[None]:
             os.environ[HOME_VARIABLE] = before
 
 
-def command(folder: Path) -> dict[str, float]:
+def start_times(folder: Path) -> dict[str, float]:
     """Times real time of `antiphon run loops`, its start included: with a library not analysed yet, and again."""
     out, speeds = folder.parent / "piece.wav", {}
     given = ["bars=32", "bpm=110", "mood=dark", "instruments=drums,bass", "seed=1"]

@@ -10,10 +10,8 @@ from typing import TypeAlias
 import numpy as np
 
 from antiphon.api import SHARP_NAMES
-from antiphon_loops.analysis.labels import NO_LABEL
-from antiphon_loops.analysis.region import read_region
-from antiphon_loops.analysis.tables import LoopTables
-from antiphon_loops.arrangement.rules import Rules
+from antiphon_loops.rules import Rules
+from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.loops import corpus
 from antiphon_models.loops.corpus import Known
 
@@ -46,20 +44,14 @@ class Guess:
 Guesser: TypeAlias = Callable[[Known], Guess]
 
 
-def ours(tables: LoopTables) -> Guesser:
-    """The plugin's analysis with these tables."""
-
-    def guess(known: Known) -> Guess:
-        mono = known.samples.mean(axis=0)
-        mono = np.asarray(mono / max(1e-9, float(np.abs(mono).max())), np.float32)
-        reading = read_region(known.samples, mono, corpus.RATE, NO_LABEL, tables)
-        role, bars = reading.role, reading.count.bars
-        key = None if role == "drums" else tables.key_of(reading.seen, role)[0]
-        family = role if role in ("drums", "bass") else "harmonic"
-        used = not 0.0 < reading.count.sure < Rules().tempo_sure
-        return Guess(240.0 * bars / reading.seen.seconds, bars, key or "", family, used)
-
-    return guess
+def ours(known: Known) -> Guess:
+    """What `antiphon library analyse` prints; of what it takes for no loop, nothing that can be right."""
+    values = analysis_of(known.samples, corpus.RATE, "loop")
+    if values["no_loop"]:
+        return Guess(0.0, 0, "none", "none")
+    used = not 0.0 < values["loop_tempo_sure"] < Rules().tempo_sure
+    key, family = values["loop_key"] or "", values["loop_instrument"]
+    return Guess(values["loop_bpm"], round(values["loop_bars"]), key, family, used)
 
 
 def trivial(known: Known) -> Guess:

@@ -16,13 +16,14 @@ from antiphon.runtime.shortening import short_repr, shorten
 from antiphon.runtime.suggestion import instead, meant
 from antiphon.signal.mel import MelSettings
 from antiphon_models.datasets.layouts import layout_of
-from antiphon_models.pipeline.training.frameworks import FRAMEWORKS
-from antiphon_models.pipeline.training.network import LEAST_FRAMES
+from antiphon_models.pipeline.frameworks import FRAMEWORKS
 
 STEPS = ("gather", "preprocess", "analyse", "train", "evaluate", "deploy", "predict")
 """In their order."""
 LARGEST = 1 << 20
 """Bytes of the file."""
+LEAST_FRAMES = 8
+"""Of an excerpt: two after the two poolings of `training.network`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ class WatchSettings:
         analyses: The classifiers, which are analyses; none for all.
         queue: Most sounds that wait; others stay in the folder, or are refused.
         largest: Bytes of a file.
-        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. Its password is in ANTIPHON_MQTT_PASSWORD.
+        mqtt: A broker's address, "mqtt://USER@HOST:1883"; "" for none. One with a password is in
+            ANTIPHON_MQTT_URL, which goes before it.
         topic: Requests are at TOPIC/request, answers at TOPIC/result and TOPIC/refused.
     """
 
@@ -116,7 +118,7 @@ class TrainSettings:
     """How the classifier is trained, by each framework alike.
 
     Attributes:
-        frameworks: Names of `training.frameworks.FRAMEWORKS`; none for all that are installed.
+        frameworks: Names of `frameworks.FRAMEWORKS`; none for all that are installed.
         seconds: Of an excerpt.
         epochs: Times that all sounds are gone through.
         batch: Excerpts that are learnt from together.

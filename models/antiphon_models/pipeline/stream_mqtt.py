@@ -15,20 +15,18 @@ import json
 import os
 import tempfile
 from collections import deque
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from antiphon.errors import UsageError, WireError
 from antiphon.io.decode import shown
 from antiphon_models.pipeline.arrivals import check_size, is_written, within
 from antiphon_models.pipeline.settings import WatchSettings
 from antiphon_models.pipeline.stream import SoundStream, WaitingSound, arrival_of
+from antiphon_mqtt.broker import Broker, mqtt_broker
 
-PASSWORD = "ANTIPHON_MQTT_PASSWORD"
-"""The variable of the environment with the broker's password."""
-MQTT_PORT = 1883
+URL_VARIABLE = "ANTIPHON_MQTT_URL"
+"""The variable of the environment with the broker's whole address, which `antiphon serve` reads too."""
 LARGEST = 16 << 20
 """Bytes of a sound in a message."""
 INCOMING = 16
@@ -42,32 +40,15 @@ _PREFIX = ".arrived-"
 _FULL = "as many sounds as are allowed wait already; send it again when there are answers"
 
 
-@dataclass(frozen=True, slots=True)
-class BrokerAddress:
-    """A broker. user, password: "" for none."""
-
-    host: str
-    port: int
-    user: str = ""
-    password: str = field(default="", repr=False)
-
-
-def broker_of(url: str) -> BrokerAddress:
-    """The broker of watch.mqtt.
+def broker_of(url: str) -> Broker:
+    """The broker of watch.mqtt; `URL_VARIABLE` of the environment, where the password may be, takes its place.
 
     Raises:
-        UsageError: It is no address, or has a password in it.
+        UsageError: It is no address, or the file with the settings has a password in it.
     """
-    try:
-        parts = urlsplit(url)
-        port = MQTT_PORT if parts.port is None else parts.port
-    except ValueError:
-        port, parts = 0, urlsplit("")
-    if parts.scheme != "mqtt" or not parts.hostname or not port or parts.path.strip("/") or parts.query:
-        raise UsageError("watch.mqtt is mqtt://USER@HOST:PORT; user and port may be left out")
-    if parts.password is not None:
-        raise UsageError(f"watch.mqtt has a password in it: put it in the environment, as {PASSWORD}")
-    return BrokerAddress(parts.hostname, port, unquote(parts.username or ""), os.environ.get(PASSWORD, ""))
+    if mqtt_broker(url, "watch.mqtt").password:
+        raise UsageError(f"watch.mqtt has a password in it: put the address into the environment, as {URL_VARIABLE}")
+    return mqtt_broker(os.environ.get(URL_VARIABLE, "") or url, URL_VARIABLE)
 
 
 class MqttSource:
@@ -79,7 +60,7 @@ class MqttSource:
         place: A folder for the sounds of messages, which are removed when they are analysed.
     """
 
-    def __init__(self, broker: BrokerAddress, settings: WatchSettings, place: Path) -> None:
+    def __init__(self, broker: Broker, settings: WatchSettings, place: Path) -> None:
         self._broker, self._settings, self._place = broker, settings, place
         self._answers: deque[tuple[str, bytes]] = deque()
         self._ready = asyncio.Event()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,56 +12,50 @@ import numpy as np
 
 from antiphon.api import UsageError
 from antiphon.library.taste import logs
-from antiphon.library.taste.choosing import VALUES, TrackTable, playlist
-from antiphon.library.taste.companions import companions
-from antiphon.library.taste.personality import question
+from antiphon.library.taste.choosing import VALUES, TrackTable
 from antiphon.library.taste.preference import preference
-from antiphon.library.taste_tables import Signal, TrackRow
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.recommend.commands import NextCommand, of_world
 from antiphon_models.recommend.listeners import SimulatedListeners, TasteListeners, WanderingListeners
-from antiphon_models.recommend.methods import Ours, RecommendMethod, learners, methods, track_table
+from antiphon_models.recommend.methods import RecommendMethod, learners, methods, track_table
 from antiphon_models.recommend.world import F64, World, make_world
 
-PEOPLE, MEASURED, AT, SIGNALS, QUESTIONS = 800, 200, 10, 10, 12
+PEOPLE, MEASURED, AT, SIGNALS, QUESTIONS = 800, 40, 10, 10, 12
 """People learned from; people measured; tracks of a list; tracks that a new person is given, and is asked about."""
 LISTS, COMMONEST = 20_000, 3000
 """Of real logs: lists that are read, and tracks."""
 NOTE = (
-    "NDCG@10: every second play of a person is given, the others are to be found. cold: the same among tracks that no "
-    "log holds. skips: of ten tracks, one after another, of a new person who liked one. liked of 10: after 12 "
-    "questions, from nothing else. Made listeners are not people."
+    "NDCG@10, by the scores that are printed: every second play of a person is given, the others are to be found. "
+    "cold: the same among tracks that no log holds. skips: of ten tracks, one after another, of a new person who liked "
+    "one. liked of 10: after 12 questions, from nothing else. Made listeners are not people."
 )
 
 
 class Recommending(Evaluation):
     """Two simulators of listeners over one made catalogue, each learned from and judged by both."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("random", "trivial"),
-        System("popularity", "trivial"),
-        System("item neighbours", "classical"),
-        System("ALS", "classical"),
-        System("EASE", "classical"),
-        System("implicit ALS", "peer"),
-        System("random questions", "trivial"),
-        System("personality", "ours"),
-        System("factors of sound", "ours"),
-        System("sound and tags", "ours"),
-        System("next", "ours"),
+    systems = systems_of(
+        trivial="random; popularity; random questions",
+        classical="item neighbours; ALS; EASE; factors of sound",
+        peer="implicit ALS",
+        ours="personality; sound and tags; next",
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("NDCG@10"), Measure("cold NDCG@10"), Measure("skips", better="lower"), Measure("liked of 10"),
-    )  # fmt: skip
+    measures = measures_of("NDCG@10; cold NDCG@10; skips ↓; liked of 10")
     note: ClassVar[str] = NOTE
     road: ClassVar[str] = (
-        "the ranking behind `antiphon library next`, given a table of listeners in place of the catalogue"
+        "`antiphon library learn LOGS` and `next --like FILE --skip FILE --after FILE --json`, of a catalogue whose "
+        "tracks are made; personality by `antiphon library personality --silent --json`"
     )
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, person by person, for each pair of simulators."""
+        with tempfile.TemporaryDirectory() as folder:
+            yield from self._scores(ask, Path(folder))
+
+    def _scores(self, ask: EvaluationRequest, folder: Path) -> Iterator[MetricValue]:
         measured = min(MEASURED, ask.limit or MEASURED)
         if _has_logs(ask.data):
-            yield from _of_logs(ask, measured)
+            yield from _of_logs(ask, measured, folder)
             return
         world = make_world(ask.seed)
         simulators: dict[str, SimulatedListeners] = {
@@ -69,26 +63,27 @@ class Recommending(Evaluation):
             "wandering": WanderingListeners(world, ask.seed + 2),
         }
         logs = {name: _histories(one, ask.seed + 3, PEOPLE + measured) for name, one in simulators.items()}
-        plain = track_table(world, ())
+        plain = of_world(folder / "plain", world)
+        table = track_table(world)
         for judge, simulator in simulators.items():
-            yield from questioned(simulator, plain, measured, f"asked, judged by {judge}", ask)
+            yield from questioned(simulator, plain, table, measured, f"asked, judged by {judge}", ask)
         for source, people in logs.items():
             known = [[track for track in plays if not world.cold[track]] for plays in people[:PEOPLE]]
-            found = {name: one for name, one in methods(world, known, ask.seed).items() if ask.wants(name)}
+            ours = {"sound and tags": plain, "next": of_world(folder / source, world, known)}
+            found = {name: one for name, one in (methods(world, known, ask.seed) | ours).items() if ask.wants(name)}
             if "implicit ALS" not in found and ask.wants("implicit ALS"):
                 ask.say("implicit is not installed: no figures of it")
-            table = track_table(world, known)
             for judge, simulator in simulators.items():
                 group = f"learned from {source}, judged by {judge}"
                 yield from found_again(world.cold, logs[judge][PEOPLE:], found, group)
-                yield from skipped(world, simulator, table, found, measured, group, ask.seed + 4)
+                yield from skipped(world, simulator, found, measured, group, ask.seed + 4)
 
 
 def _has_logs(folder: Path) -> bool:
     return any(any(place.glob(name)) for place in (folder, folder / "data") for name in (logs.SLICES, logs.PLAYS))
 
 
-def _of_logs(ask: EvaluationRequest, measured: int) -> Iterator[MetricValue]:
+def _of_logs(ask: EvaluationRequest, measured: int, folder: Path) -> Iterator[MetricValue]:
     """Real logs: the last lists are measured, and the tracks are those that the others hold most often."""
     lists = [list(dict.fromkeys(one)) for one in logs.lists(ask.data, LISTS)]
     measured = min(measured, len(lists) // 5)
@@ -98,9 +93,8 @@ def _of_logs(ask: EvaluationRequest, measured: int) -> Iterator[MetricValue]:
     if not measured or not place:
         raise UsageError(f"{ask.data} holds {len(lists)} lists, too few to learn from some and measure on others")
     known = inside[: len(inside) - measured]
-    rows = [TrackRow(n, b"%d" % n, {"artist": artist}, 0.0, None) for n, (artist, _) in enumerate(place)]
     found = learners(known, len(place), ask.seed)
-    found["next"] = Ours(TrackTable(rows, list(companions(known))))
+    found["next"] = NextCommand(folder / "next", list(place), lists=known)
     wanted = {name: one for name, one in found.items() if ask.wants(name)}
     no_cold = np.zeros(len(place), np.bool_)
     yield from found_again(no_cold, inside[len(inside) - measured :], wanted, "logs")
@@ -152,18 +146,9 @@ def ndcg(scores: F64, wanted: set[int], at: int = AT) -> float:
     return gain / ideal
 
 
-@dataclass(slots=True)
-class _Course:
-    """A new person's ten tracks. good: sounds that were heard to the end; skipped: the others."""
-
-    good: list[int]
-    skipped: list[int]
-
-
 def skipped(
     world: World,
     simulator: SimulatedListeners,
-    table: TrackTable,
     found: Mapping[str, RecommendMethod],
     people: int,
     group: str,
@@ -171,63 +156,65 @@ def skipped(
 ) -> Iterator[MetricValue]:
     """How many of ten tracks a new person skips, each method giving the next one after each signal."""
     for name, method in found.items():
-        choose = _playing(table) if name == "next" else _ranking(method)
         for person in range(people):
             rng = np.random.default_rng([seed, person])
             listener = simulator.listener(rng)
             affinity = np.where(world.cold, 0.0, listener.affinity())
             liked = np.flatnonzero(affinity > 0.5)
             first = int(rng.choice(liked)) if len(liked) else int(affinity.argmax())
-            course = _Course([first], [])
+            choose = Course(method, first)
             listener.hear(first)
+            good, skips = True, 0
             for chance in rng.random(SIGNALS):
-                track = choose(course)
-                good = chance < listener.affinity()[track]
+                track = choose(skipped=not good)
+                good = bool(chance < listener.affinity()[track])
                 listener.hear(track)
-                (course.good if good else course.skipped).append(track)
-            yield MetricValue(name, "skips", f"{person}", float(len(course.skipped)), group)
+                skips += not good
+            yield MetricValue(name, "skips", f"{person}", float(skips), group)
+
+
+class Course:
+    """The tracks that a method gives a new person, one after another: the best by the plays so far, or the command's.
+
+    Args:
+        method: It.
+        first: The track that was heard first.
+    """
+
+    def __init__(self, method: RecommendMethod, first: int) -> None:
+        self._method, self._given, self._good = method, [first], list[int]()
+
+    def __call__(self, *, skipped: bool) -> int:
+        """The next track. skipped: the last one was not heard to its end."""
+        last = self._given[-1]
+        if not skipped:
+            self._good.append(last)
+        if isinstance(self._method, NextCommand):
+            track = self._method.following(last, skipped=skipped, first=len(self._given) == 1)
+        else:
+            scores = self._method.scores(self._good).copy()
+            scores[self._given] = -np.inf
+            track = int(scores.argmax())
+        self._given.append(track)
+        return track
 
 
 def questioned(
-    simulator: SimulatedListeners, table: TrackTable, people: int, group: str, ask: EvaluationRequest
+    simulator: SimulatedListeners, ours: NextCommand, table: TrackTable, people: int, group: str, ask: EvaluationRequest
 ) -> Iterator[MetricValue]:
-    """How many of the ten best tracks are liked after `QUESTIONS`, chosen by what they tell or by chance."""
+    """How many of the ten best tracks are liked after `QUESTIONS`, by the command, or drawn by chance."""
     size = len(table.rows)
     for name in ("random questions", "personality"):
         for person in range(people if ask.wants(name) else 0):
             rng = np.random.default_rng([ask.seed + 5, person])
             affinity = simulator.listener(rng).affinity()
             coins = rng.random(size) < affinity
-            asked: list[int] = []
-            order = [int(n) for n in rng.permutation(size)[:QUESTIONS]]
-            while len(asked) < QUESTIONS:
-                track = question(table.kernel, asked) if name == "personality" else order[len(asked)]
-                assert track is not None
-                asked.append(track)
-            values = [VALUES["like"] if coins[track] else VALUES["dislike"] for track in asked]
-            mean = preference(table.kernel, asked, values).mean
-            mean[asked] = -np.inf
-            best = np.argsort(-mean, kind="stable")[:AT]
+            if name == "personality":
+                _, best = ours.questioned(QUESTIONS, lambda track, coins=coins: bool(coins[track]))
+            else:
+                asked = [int(n) for n in rng.permutation(size)[:QUESTIONS]]
+                values = [VALUES["like"] if coins[track] else VALUES["dislike"] for track in asked]
+                mean = preference(table.kernel, asked, values).mean
+                mean[asked] = -np.inf
+                best = [int(n) for n in np.argsort(-mean, kind="stable")[:AT]]
             yield MetricValue(name, "liked of 10", f"{person}", float(affinity[best].sum()), group)
-
-
-def _ranking(method: RecommendMethod) -> Callable[[_Course], int]:
-    """The best track by the plays so far that was not given yet."""
-
-    def choose(course: _Course) -> int:
-        scores = method.scores(course.good).copy()
-        scores[course.good + course.skipped] = -np.inf
-        return int(scores.argmax())
-
-    return choose
-
-
-def _playing(table: TrackTable) -> Callable[[_Course], int]:
-    """As `antiphon library next` does, by plays and skips."""
-
-    def choose(course: _Course) -> int:
-        ordered = [Signal(track, "skip", 0.0) for track in course.skipped]
-        ordered += [Signal(track, "play", 0.0) for track in course.good]
-        return playlist(table, ordered, 1, after=course.good[-1], now=1.0)[0].row.id
-
-    return choose

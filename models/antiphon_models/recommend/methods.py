@@ -8,8 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from antiphon.library.taste.choosing import TrackTable
-from antiphon.library.taste.companions import companions
-from antiphon.library.taste.preference import components, preference
+from antiphon.library.taste.preference import components
 from antiphon.library.taste_tables import TrackRow
 from antiphon_models.recommend.world import F64, World
 
@@ -173,24 +172,12 @@ class FactorsOfSound:
         return np.asarray(self._factors @ self._base.person(plays))
 
 
-def track_table(world: World, lists: Sequence[Sequence[int]], *, tags: bool = True) -> TrackTable:
-    """The catalogue that `antiphon library next` would have of a world, after learning from lists."""
-    rows = [
-        TrackRow(n, b"%d" % n, {"artist": f"a{world.artist[n]}", "genre": f"g{world.genre[n]}"} if tags else {},
-                 200.0, world.sound[n].tolist())
-        for n in range(len(world.artist))
-    ]  # fmt: skip
-    return TrackTable(rows, list(companions(lists)))
-
-
-class Ours:
-    """The preference of `antiphon library next`, without its order of a playlist."""
-
-    def __init__(self, table: TrackTable) -> None:
-        self._kernel = table.kernel
-
-    def scores(self, plays: Sequence[int]) -> F64:
-        return preference(self._kernel, list(plays), [1.0] * len(plays)).mean
+def track_table(world: World) -> TrackTable:
+    """The catalogue of a world before anything was learned from others."""
+    return TrackTable([
+        TrackRow(n, b"%d" % n, {"artist": f"a{world.artist[n]}", "genre": f"g{world.genre[n]}"}, 200.0, sound.tolist())
+        for n, sound in enumerate(world.sound)
+    ])  # fmt: skip
 
 
 def learners(lists: Sequence[Sequence[int]], tracks: int, seed: int) -> dict[str, RecommendMethod]:
@@ -211,7 +198,7 @@ def learners(lists: Sequence[Sequence[int]], tracks: int, seed: int) -> dict[str
 
 
 def methods(world: World, lists: Sequence[Sequence[int]], seed: int) -> Mapping[str, RecommendMethod]:
-    """All methods, after learning from the plays of some people."""
+    """All methods but the command, after learning from the plays of some people."""
     found = learners(lists, len(world.artist), seed)
     factors = found["ALS"]
     assert isinstance(factors, LeastSquares)
@@ -219,6 +206,4 @@ def methods(world: World, lists: Sequence[Sequence[int]], seed: int) -> Mapping[
     return {
         **found,
         "factors of sound": FactorsOfSound(factors, world.sound, heard, seed),
-        "sound and tags": Ours(track_table(world, ())),
-        "next": Ours(track_table(world, lists)),
     }

@@ -16,7 +16,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.transfer.baselines import WAYS
 from antiphon_models.transfer.measures import measure
@@ -57,24 +57,13 @@ class TransferCommand:
 class Transferring(Evaluation):
     """Songs and chorales by one instrument, to be given the timbre of another."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System(_UNCHANGED, "trivial"),
-        System("copy B", "trivial"),
-        System("EQ match", "classical"),
-        System("cepstral", "classical"),
-        System("quantiles", "classical"),
-        System("NMF", "classical"),
-        *(System(mode, "ours") for mode in MODES),
-        System("exact", "oracle"),
+    systems = systems_of(
+        trivial="copy A; copy B",
+        classical="EQ match; cepstral; quantiles; NMF",
+        ours="envelope; nmf; wavelet",
+        oracle="exact",
     )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("lsd", "", "lower"),
-        Measure("timbre", "", "lower"),
-        Measure("onsets"),
-        Measure("chroma"),
-        Measure("pitch"),
-        Measure("real time", "x"),
-    )
+    measures = measures_of("lsd ↓; timbre ↓; onsets; chroma; pitch; real time [x]")
     note: ClassVar[str] = (
         "lsd: log-spectral distance to the exact answer, timbre: distance of MFCC statistics to the reference, both as "
         "a part of the mean of the unchanged input (copy A). onsets, chroma, pitch: agreement with the input. The "

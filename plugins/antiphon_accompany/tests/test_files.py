@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 from pathlib import Path
 
 import mido
 import pytest
 
 from antiphon.api import AntiphonError
+from antiphon_accompany.chords import KEYS, parse
 from antiphon_accompany.files import Section, accompany_file, offset
 from antiphon_accompany.midifiles import NAME, accompany_midi, bars, read
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.styles import STYLES
 from antiphon_models.accompany.measures import chords_of, clash, texture
+from antiphon_models.learning.user_commands import command
 
 _spec = importlib.util.spec_from_file_location("accompany_playing", Path(__file__).with_name("playing.py"))
 assert _spec is not None
@@ -52,6 +55,16 @@ def test_all_that_was_in_the_file_stays(tmp_path: Path, kind: int) -> None:
     assert after.tracks[-1].name == NAME
     assert after.ticks_per_beat == before.ticks_per_beat
     assert {m.channel for m in after.tracks[-1] if m.type == "note_on"}.isdisjoint({2, 9})
+
+
+def test_the_report_has_the_chord_of_each_beat(tmp_path: Path) -> None:
+    source, target = write(tmp_path / "in.mid", TUNE), tmp_path / "out.mid"
+    command("run", "accompany", source, target, "--report", tmp_path / "chords.json")
+    said = json.loads((tmp_path / "chords.json").read_text())
+    chords = [parse(label) for _, label in said["chords"]]
+    assert [beat for beat, _ in said["chords"]] == list(range(len(chords)))
+    assert chords_of(read_last(target), len(chords)) == chords
+    assert said["key"] in KEYS
 
 
 @pytest.mark.parametrize(("upper", "lower"), [(4, 4), (3, 4), (6, 8), (2, 4), (5, 4), (7, 8), (2, 2), (12, 8), (11, 8)])

@@ -14,9 +14,8 @@ from antiphon_loops.analysis.loudness import integrated, true_peak
 from antiphon_loops.analysis.reading import LONGEST, SHORTEST, NoLoop, sound_of
 from antiphon_loops.analysis.region import read_region
 from antiphon_loops.analysis.spectrum import BANDS, F64, LOWEST, Picture
-from antiphon_loops.arrangement.arrange import MOODS
-from antiphon_loops.arrangement.rules import Rules
-from antiphon_loops.record import Loop
+from antiphon_loops.record import MOODS, Loop
+from antiphon_loops.rules import Rules
 
 _QUIETEST = 1e-4
 CONTOUR = 16

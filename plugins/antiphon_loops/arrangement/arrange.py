@@ -10,14 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES, UsageError
-from antiphon_loops.arrangement.rules import Rules
-from antiphon_loops.record import ROLES, Loop, scale_of
+from antiphon_loops.record import MOODS, ROLES, Loop, scale_of
+from antiphon_loops.rules import Rules
 
-MOODS: dict[str, tuple[float, float]] = {
-    # valence and arousal wanted, 0 to 1 (Russell's circumplex, 1980)
-    "any": (0.5, 0.5), "dark": (0.1, 0.45), "bright": (0.9, 0.55), "calm": (0.6, 0.1), "energetic": (0.6, 0.95),
-    "happy": (0.9, 0.75), "sad": (0.1, 0.15), "tense": (0.15, 0.85), "relaxed": (0.75, 0.2),
-}  # fmt: skip
 KEYS = ("auto", *(f"{name} {mode}" for mode in ("major", "minor") for name in SHARP_NAMES))
 GROUPS = {"harmonic": ("chords", "melody"), "percussion": ("drums",), "all": ROLES}
 _AUDIBLE = -35.0

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from antiphon.api import FileError
 from antiphon_loops.analysis.reading import sound_of
 from antiphon_loops.arrangement.arrange import Arrangement, LoopChoice, LoopRequest, arrange
-from antiphon_loops.arrangement.rules import Rules
 from antiphon_loops.arrangement.stretch import fitted, levelled
 from antiphon_loops.record import Loop
+from antiphon_loops.rules import Rules
 
 F32 = NDArray[np.float32]
 T = TypeVar("T")

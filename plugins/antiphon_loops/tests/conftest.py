@@ -15,8 +15,8 @@ import soundfile
 from antiphon.api import SHARP_NAMES
 from antiphon.api.files import HOME_VARIABLE, library_folder
 from antiphon_loops.arrangement.maker import MaterialMaker
-from antiphon_loops.arrangement.rules import Rules
 from antiphon_loops.library import analyse
+from antiphon_loops.rules import Rules
 
 RATE = 44100
 CATALOGUE = "library.sqlite"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from antiphon_loops.arrangement.rules import Rules, changed
 from antiphon_loops.processor import Loops
+from antiphon_loops.rules import Rules, changed
 
 CARD = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 

@@ -11,11 +11,11 @@ import pytest
 from antiphon.api import AntiphonError
 from antiphon_loops.analysis.loudness import integrated, true_peak
 from antiphon_loops.arrangement.arrange import LoopRequest, arrange, outside, roles_of, shift_to
-from antiphon_loops.arrangement.rules import Rules, load
 from antiphon_loops.arrangement.stretch import onsets
 from antiphon_loops.library import analyse
 from antiphon_loops.record import ROLES, scale_of
 from antiphon_loops.render import render
+from antiphon_loops.rules import Rules, load
 
 RATE = 44100
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -49,6 +49,7 @@ class HttpRequest:
         peer: The client's address, without its port.
         local: This end's address, without its port.
         body: At most what the guard lets pass.
+        parts: The parts of the path that its route names, such as {name}.
     """
 
     method: str
@@ -58,6 +59,7 @@ class HttpRequest:
     peer: str
     local: str
     body: bytes = b""
+    parts: Mapping[str, str] = field(default_factory=dict)
 
     def json(self) -> Any:
         """Reads the body as JSON.
@@ -84,7 +86,6 @@ class Response:
         type: Its media type.
         headers: Added to the server's; framing headers are the server's business.
         file: A file that is sent in pieces in place of `body`; None for `body`.
-        part: The bytes of `file` to send, without gaps; None for all.
         pieces: What is sent in place of `body` as it comes, of unknown length; None for `body`. It may begin before the
             request's body is complete.
     """
@@ -94,7 +95,6 @@ class Response:
     type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
     file: Path | None = None
-    part: range | None = None
     pieces: AsyncIterator[bytes] | None = None
 
     def check(self) -> None:
@@ -116,31 +116,8 @@ Authorise: TypeAlias = Callable[[HttpRequest, bool], None]
 """Raises `Refusal` unless the request may pass; the flag says that its route needs the token."""
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRoute:
-    """A handler, and whether it needs the token: whatever may change something does."""
-
-    handler: Handler
-    token: bool
-
-
 StreamHandler: TypeAlias = Callable[[HttpRequest, AsyncIterator[bytes]], Awaitable[Response]]
 """Called with a request without its body, and the body's pieces as they come in."""
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRoute:
-    """A handler that reads the body in pieces, for bodies that are no place for memory. It always needs the token.
-
-    Attributes:
-        handler: Called as soon as the head was received.
-        most: Bytes of a body, at most.
-        live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
-    """
-
-    handler: StreamHandler
-    most: int
-    live: bool = False
 
 
 def answer(data: Any, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> Response:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.errors import AntiphonError, FileError
-from antiphon.io.http_message import Refusal
+from antiphon.jobs.errors import InUse, JobError, Missing, TooMany, Unreadable
 from antiphon.jobs.files import FileShelf
 from antiphon.jobs.job import Job, JobState, Task
 from antiphon.jobs.live_sets import folders
@@ -113,7 +113,7 @@ class JobBoard:
         return entry
 
     def remove_file(self, key: str) -> None:
-        """Removes a file; raises `Refusal` where a job still needs it, or there is none."""
+        """Removes a file; raises `JobError` where a job still needs it, or there is none."""
         self._check_needed(key)
         self.files.remove(key)
         self._overviews.remove(key)
@@ -126,7 +126,7 @@ class JobBoard:
             key: The identifier of a file, or of a job: its first result.
 
         Raises:
-            Refusal: There is neither.
+            Missing: There is neither.
         """
         return self.result(key, "") if key in self.jobs else self.files.path(key)
 
@@ -141,12 +141,12 @@ class JobBoard:
         return f"{before} {job.task.name}".strip() + job.task.suffix
 
     async def overview(self, key: str) -> dict[str, Any]:
-        """The length and waveform of a file or a job's first result; raises `Refusal` where it has none."""
+        """The length and waveform of a file or a job's first result; raises `JobError` where it has none."""
         path = self.path(key)
         try:
             return await self._overviews.get(key, path)
-        except Refusal as refusal:
-            raise Refusal(refusal.status, str(refusal).replace(str(path), self.name(key))) from None
+        except Unreadable as error:
+            raise Unreadable(str(error).replace(str(path), self.name(key))) from None
 
     def repeat(self, key: str) -> Job:
         """Adds the task of a job once more; raises as `job`, `path` and `add`."""
@@ -165,13 +165,12 @@ class JobBoard:
             The job.
 
         Raises:
-            Refusal: Too many jobs wait, or there is no room for results.
+            TooMany: Too many jobs wait.
+            StorageFull: There is no room for results.
             FileError: It cannot be written.
         """
         if sum(job.state is JobState.WAITING for job in self.jobs.values()) >= MAX_WAITING:
-            raise Refusal(
-                429, f"{MAX_WAITING} jobs wait already; try again when some are done", (("Retry-After", "30"),)
-            )
+            raise TooMany(f"{MAX_WAITING} jobs wait already; try again when some are done", 30)
         self.files.check_room()
         needed = {job.task.file for job in self.jobs.values() if not job.state.over} | {task.file}
         over = [job for job in self.jobs.values() if job.state.over and job.id not in needed]
@@ -185,10 +184,10 @@ class JobBoard:
         return self.jobs[job.id]
 
     def job(self, key: str) -> Job:
-        """A job; raises `Refusal` where there is none of that identifier."""
+        """A job; raises `Missing` where there is none of that identifier."""
         job = self.jobs.get(key)
         if job is None:
-            raise Refusal(404, f"there is no job {shorten(key)!r}; GET /api/jobs lists them")
+            raise Missing(f"there is no job {shorten(key)!r}; GET /api/jobs lists them")
         return job
 
     def result(self, key: str, name: str) -> Path:
@@ -199,17 +198,17 @@ class JobBoard:
             name: The result's; "" for the first.
 
         Raises:
-            Refusal: There is no such job or result.
+            Missing: There is no such job or result.
         """
         job = self.job(key)
         names = list(job.results)
         if not names:
-            raise Refusal(404, f"the job {key} has no results; it is {job.state}")
+            raise Missing(f"the job {key} has no results; it is {job.state}")
         if name and name not in names:
-            raise Refusal(404, f"the job {key} has no result {shorten(name)!r}; it has {', '.join(names)}")
+            raise Missing(f"the job {key} has no result {shorten(name)!r}; it has {', '.join(names)}")
         path = self.files.results(key) / (name or names[0])
         if not path.is_file():
-            raise Refusal(404, f"the result {path.name} of the job {key} was removed")
+            raise Missing(f"the result {path.name} of the job {key} was removed")
         return path
 
     def cancel(self, key: str) -> Job:
@@ -276,7 +275,7 @@ class JobBoard:
     def _plain(self, text: str, job: Job) -> str:
         """A command's words without this machine's paths."""
         if job.task.file:
-            with contextlib.suppress(Refusal):
+            with contextlib.suppress(JobError):
                 source, name = self.path(job.task.file), self.name(job.task.file)
                 # a result has the name that every other has, so its path is looked for alone
                 text = text.replace(str(source), name)
@@ -325,7 +324,7 @@ class JobBoard:
     def _check_needed(self, key: str) -> None:
         needed = next((job for job in self.jobs.values() if job.task.file == key and not job.state.over), None)
         if needed is not None:
-            raise Refusal(409, f"the job {needed.id} works on this; cancel it first (DELETE /api/jobs/{needed.id})")
+            raise InUse(f"the job {needed.id} works on this; cancel it first (DELETE /api/jobs/{needed.id})")
 
     def _forget(self, job: Job) -> None:
         self.files.remove_results(job.id)

@@ -9,7 +9,8 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Container
 from pathlib import Path
 
-from antiphon.io.http_message import Refusal
+from antiphon.errors import WireError
+from antiphon.jobs.errors import Missing, StorageFull, TooMany, UnsupportedFormat
 from antiphon.jobs.spool import write_pieces
 from antiphon.jobs.table import JobTable, Upload
 from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder, why
@@ -64,36 +65,38 @@ class FileShelf:
         Args:
             name: As the client calls it; its ending says what it holds.
             pieces: Its bytes.
-            check: Called with its path and name once it is there whole; raises `Refusal` where it is no sound or MIDI.
+            check: Called with its path and name once it is there whole; raises `Unreadable` where it is
+                no sound or MIDI.
 
         Returns:
             Its entry.
 
         Raises:
-            Refusal: The name has no ending that is read, there is no room, or the disk is full.
+            JobError: The name has no ending that is read, there is no room, or the disk is full.
+            WireError: It is empty.
         """
         suffix = Path(name).suffix.lower()
         if suffix not in READ_SUFFIXES and suffix not in NOTES:
-            raise Refusal(
-                415, f"a file's name ends in {', '.join(READ_SUFFIXES)}, .mid or .midi, not {shorten(name)!r}"
+            raise UnsupportedFormat(
+                f"a file's name ends in {', '.join(READ_SUFFIXES)}, .mid or .midi, not {shorten(name)!r}"
             )
         if len(self.entries) >= MAX_FILES:
-            raise Refusal(507, f"{MAX_FILES} files are here; remove some first (DELETE /api/files/ID)")
+            raise StorageFull(f"{MAX_FILES} files are here; remove some first (DELETE /api/files/ID)")
         if self._receiving >= MAX_UPLOADS:
-            raise Refusal(429, f"{MAX_UPLOADS} files are being received already; try again", (("Retry-After", "5"),))
+            raise TooMany(f"{MAX_UPLOADS} files are being received already; try again", 5)
         key = secrets.token_hex(6)
         part = self.sent / f"{key}.part{suffix}"  # readers go by the ending
         self._receiving += 1
         try:
             size = await self._write(part, pieces)
             if not size:
-                raise Refusal(400, "the file is empty; send its bytes as the body")
+                raise WireError("the file is empty; send its bytes as the body")
             entry = Upload(key, shorten(_plain(name), NAME), suffix, size, time.time())
             await check(part, entry.name)
             self._table.put_file(entry)  # first: a file without a row would never be removed
             part.replace(self._path(entry))
         except OSError as error:
-            raise Refusal(507, f"the file could not be written: {why(error)}") from None
+            raise StorageFull(f"the file could not be written: {why(error)}") from None
         finally:
             self._receiving -= 1
             part.unlink(missing_ok=True)
@@ -101,10 +104,10 @@ class FileShelf:
         return entry
 
     def path(self, key: str) -> Path:
-        """The path of a file; raises `Refusal` where there is none of that identifier."""
+        """The path of a file; raises `Missing` where there is none of that identifier."""
         entry = self.entries.get(key)
         if entry is None:
-            raise Refusal(404, f"there is no file {shorten(key)!r}; POST /api/files gives one its identifier")
+            raise Missing(f"there is no file {shorten(key)!r}; POST /api/files gives one its identifier")
         return self._path(entry)
 
     def remove(self, key: str) -> None:
@@ -144,10 +147,9 @@ class FileShelf:
         return max(0, min(MAX_FOLDER - self.size, shutil.disk_usage(self._results).free // 2))
 
     def check_room(self) -> None:
-        """Raises `Refusal` where the folder is full."""
+        """Raises `StorageFull` where the folder is full."""
         if self.size > MAX_FOLDER:
-            raise Refusal(
-                507,
+            raise StorageFull(
                 f"files and results take more than {MAX_FOLDER >> 30} GiB; remove some first "
                 "(DELETE /api/files/ID, DELETE /api/jobs/ID)",
             )

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
-from antiphon.io.http_message import Refusal
+from antiphon.errors import WireError
 
 MAX_HEADER = 4096
 """Bytes of the headers of one part."""
@@ -29,11 +29,11 @@ class FormFile:
             pieces: The request's body.
 
         Raises:
-            Refusal: The header names no boundary.
+            WireError: The header names no boundary.
         """
         boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
         if not boundary:
-            raise Refusal(400, "the Content-Type of the form names no boundary")
+            raise WireError("the Content-Type of the form names no boundary")
         self.name = ""
         self._pieces, self._found = pieces, deque[bytes]()
         self._field, self._header, self._header_bytes = b"", b"", 0
@@ -54,11 +54,11 @@ class FormFile:
         """Reads as far as the file's name, and returns the file's bytes, piece by piece.
 
         Raises:
-            Refusal: The form has no file, or is none.
+            WireError: The form has no file, or is none.
         """
         while not (self._inside or self._over):
             if not await self._more():
-                raise Refusal(400, "the form holds no file; send one as curl does with -F file=@take.wav")
+                raise WireError("the form holds no file; send one as curl does with -F file=@take.wav")
         return self._content()
 
     async def _content(self) -> AsyncIterator[bytes]:
@@ -68,7 +68,7 @@ class FormFile:
             if not await self._more():
                 break
         if not self._over:
-            raise Refusal(400, "the form ends before its file does")
+            raise WireError("the form ends before its file does")
 
     async def _more(self) -> bool:
         """Parses the next piece; False at the end of the body."""
@@ -76,7 +76,7 @@ class FormFile:
             try:
                 self._parser.write(piece)
             except MultipartParseError:
-                raise Refusal(400, "the body is not the form that its Content-Type says") from None
+                raise WireError("the body is not the form that its Content-Type says") from None
             return True
         return False
 
@@ -87,7 +87,7 @@ class FormFile:
     def _count(self, more: int) -> None:
         self._header_bytes += more
         if self._header_bytes > MAX_HEADER:
-            raise Refusal(400, f"the headers of a part of the form have more than {MAX_HEADER} bytes")
+            raise WireError(f"the headers of a part of the form have more than {MAX_HEADER} bytes")
 
     def _add_field(self, data: bytes, start: int, end: int) -> None:
         self._count(end - start)

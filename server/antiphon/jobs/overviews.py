@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from antiphon.io.http_message import Refusal
+from antiphon.jobs.errors import Unreadable
 from antiphon.jobs.overview import HEADER
 from antiphon.jobs.process import perform
 from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder
@@ -35,7 +35,7 @@ class Overviews:
             What `overview` returns.
 
         Raises:
-            Refusal: 422, the file cannot be read; the text is the reader's.
+            Unreadable: The file cannot be read; the text is the reader's.
         """
         async with self._turn:
             kept = self._kept(key)
@@ -44,7 +44,7 @@ class Overviews:
             outcome = await perform((str(path),), module=MODULE)
             if outcome.status:
                 lines = outcome.complaint.splitlines()
-                raise Refusal(422, lines[-1] if lines else "the file cannot be read")
+                raise Unreadable(lines[-1] if lines else "the file cannot be read")
             found: dict[str, Any] = json.loads(outcome.printed)
             # one that is not written, as the disk is full, is made again
             with contextlib.suppress(OSError):
@@ -59,13 +59,13 @@ class Overviews:
             name: What its sender calls it.
 
         Raises:
-            Refusal: 422, it is no sound, or no MIDI file; the text is the reader's.
+            Unreadable: It is no sound, or no MIDI file; the text is the reader's.
         """
         outcome = await perform((str(path), HEADER), module=MODULE)
         if outcome.status:
             lines = outcome.complaint.splitlines()
             reason = lines[-1] if lines else f"{name} cannot be read"
-            raise Refusal(422, reason.replace(str(path), name).replace(path.name, name))
+            raise Unreadable(reason.replace(str(path), name).replace(path.name, name))
 
     def remove(self, key: str) -> None:
         """Removes an overview, where there is one."""

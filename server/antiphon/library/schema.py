@@ -1,7 +1,4 @@
-"""The catalogue's database: its tables by version, and its errors as sentences.
-
-A version's migration is never changed once it has shipped; what is new is a further migration.
-"""
+"""The catalogue's database: its tables, and its errors as sentences."""
 
 from __future__ import annotations
 
@@ -16,60 +13,54 @@ from antiphon.runtime.paths import make_folder
 FILE = "library.sqlite"
 PATIENCE = 5.0
 """Seconds to wait for another process's transaction; one takes milliseconds."""
-MIGRATIONS = (
-    """
-    CREATE TABLE sounds (
-        id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
-        duration REAL NOT NULL, rate INTEGER NOT NULL, channels INTEGER NOT NULL);
-    CREATE TABLE files (
-        path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, digest TEXT NOT NULL,
-        sound INTEGER REFERENCES sounds (id), tags TEXT NOT NULL, words TEXT NOT NULL, problem TEXT NOT NULL,
-        missing INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-    CREATE INDEX files_by_digest ON files (digest);
-    CREATE INDEX files_by_sound ON files (sound);
-    CREATE TABLE results (
-        sound INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE, analysis TEXT NOT NULL,
-        version INTEGER NOT NULL, data TEXT NOT NULL, problem TEXT NOT NULL,
-        PRIMARY KEY (sound, analysis)) WITHOUT ROWID;
-    """,
-    """
-    CREATE TABLE landmarks (
-        serial INTEGER PRIMARY KEY AUTOINCREMENT,
-        sound INTEGER NOT NULL UNIQUE REFERENCES sounds (id) ON DELETE CASCADE, data BLOB NOT NULL);
-    """,
-    """
-    CREATE TABLE signals (
-        id INTEGER PRIMARY KEY, sound INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE,
-        kind TEXT NOT NULL, time REAL NOT NULL);
-    CREATE INDEX signals_by_sound ON signals (sound);
-    CREATE TABLE companions (
-        sound INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE,
-        other INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE,
-        weight REAL NOT NULL, PRIMARY KEY (sound, other)) WITHOUT ROWID;
-    CREATE INDEX companions_by_other ON companions (other);
-    CREATE TABLE places (
-        sound INTEGER PRIMARY KEY REFERENCES sounds (id) ON DELETE CASCADE, x REAL NOT NULL, y REAL NOT NULL);
-    """,
-)
-"""A script for each version, from an empty database on. `sounds` holds what is heard, known by a digest of its samples;
-`files` where it lies and how it is tagged; `results` what an analysis of some version found in a sound; `landmarks` the
-points by which it is recognised, whose serial is never used again: an index that names it is of these landmarks.
-`signals` is what a listener liked, disliked, skipped and played, `companions` which sounds others play together, and
-`places` where a sound is on the map."""
+VERSION = 3
+"""Of the tables; what an earlier one has lay in no release."""
+TABLES = """
+CREATE TABLE sounds (
+    id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE,
+    duration REAL NOT NULL, rate INTEGER NOT NULL, channels INTEGER NOT NULL);
+CREATE TABLE files (
+    path BLOB PRIMARY KEY, size INTEGER NOT NULL, mtime INTEGER NOT NULL, digest TEXT NOT NULL,
+    sound INTEGER REFERENCES sounds (id), tags TEXT NOT NULL, words TEXT NOT NULL, problem TEXT NOT NULL,
+    missing INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE INDEX files_by_digest ON files (digest);
+CREATE INDEX files_by_sound ON files (sound);
+CREATE TABLE results (
+    sound INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE, analysis TEXT NOT NULL,
+    version INTEGER NOT NULL, data TEXT NOT NULL, problem TEXT NOT NULL,
+    PRIMARY KEY (sound, analysis)) WITHOUT ROWID;
+CREATE TABLE landmarks (
+    serial INTEGER PRIMARY KEY AUTOINCREMENT,
+    sound INTEGER NOT NULL UNIQUE REFERENCES sounds (id) ON DELETE CASCADE, data BLOB NOT NULL);
+CREATE TABLE signals (
+    id INTEGER PRIMARY KEY, sound INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE,
+    kind TEXT NOT NULL, time REAL NOT NULL);
+CREATE INDEX signals_by_sound ON signals (sound);
+CREATE TABLE companions (
+    sound INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE,
+    other INTEGER NOT NULL REFERENCES sounds (id) ON DELETE CASCADE,
+    weight REAL NOT NULL, PRIMARY KEY (sound, other)) WITHOUT ROWID;
+CREATE INDEX companions_by_other ON companions (other);
+CREATE TABLE places (
+    sound INTEGER PRIMARY KEY REFERENCES sounds (id) ON DELETE CASCADE, x REAL NOT NULL, y REAL NOT NULL);
+"""
+"""`sounds` holds what is heard, known by a digest of its samples; `files` where it lies and how it is tagged; `results`
+what an analysis of some version found in a sound; `landmarks` the points by which it is recognised, whose serial is
+never used again: an index that names it is of these landmarks. `signals` is what a listener liked, disliked, skipped
+and played, `companions` which sounds others play together, and `places` where a sound is on the map."""
 
 
-def open_database(root: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlite3.Connection:
-    """Opens the database in a folder, made where there is none, and brings its tables to the newest version.
+def open_database(root: Path) -> sqlite3.Connection:
+    """Opens the database in a folder, made where there is none.
 
     Args:
         root: The folder.
-        migrations: The scripts, for tests.
 
     Returns:
         The connection: WAL, each statement a transaction unless one is begun.
 
     Raises:
-        FileError: The folder cannot be made, or the file is damaged, in use, or of a newer version.
+        FileError: The folder cannot be made, or the file is damaged, in use, or of another version.
     """
     path = make_folder(root) / FILE
     with explained(path):
@@ -78,25 +69,26 @@ def open_database(root: Path, migrations: tuple[str, ...] = MIGRATIONS) -> sqlit
             base.execute("PRAGMA journal_mode=WAL")
             base.execute("PRAGMA synchronous=NORMAL")  # with WAL a power cut costs transactions, never the file
             base.execute("PRAGMA foreign_keys=ON")
-            _migrate(base, path, migrations)
+            _make_tables(base, path)
         except BaseException:
             base.close()
             raise
     return base
 
 
-def _migrate(base: sqlite3.Connection, path: Path, migrations: tuple[str, ...]) -> None:
-    if _version(base) < len(migrations):
+def _make_tables(base: sqlite3.Connection, path: Path) -> None:
+    if _version(base) == 0:
         with transaction(base):
-            version = _version(base)  # another process may have been first
-            for number, script in enumerate(migrations[version:], version + 1):
-                for statement in script.split(";"):
+            if _version(base) == 0:  # another process may have been first
+                for statement in TABLES.split(";"):
                     base.execute(statement)
-                base.execute(f"PRAGMA user_version={number}")
-    if _version(base) > len(migrations):
+                base.execute(f"PRAGMA user_version={VERSION}")
+    if (found := _version(base)) != VERSION:
+        older = "move it elsewhere and add the sound files again, which are not touched"
+        what = "which a newer Antiphon wrote" if found > VERSION else "which a trial version of Antiphon wrote"
         raise FileError(
-            f"{path} is of version {_version(base)}, which a newer Antiphon wrote; this one reads {len(migrations)}: "
-            "update Antiphon, or name another folder by --root"
+            f"{path} is of version {found}, {what}; this one reads {VERSION}: "
+            f"{'update Antiphon' if found > VERSION else older}, or name another folder by --root"
         )
 
 

@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.parameter_cell import ParamCell
+from antiphon.engine.recording.journal import VERSION
 from antiphon.errors import AntiphonError, FileError
 from antiphon.graph.clock import EIGHTH, MAX_STEP, MAX_SWING, MAX_TEMPO, MIN_STEP, MIN_TEMPO
 from antiphon.io.decode import shown
 from antiphon.io.decode_child import MAX_CHANNELS
-from antiphon.offline.session_version import VERSIONS, convert
 from antiphon.runtime import paths
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
 from antiphon.runtime.finite import is_finite_number
@@ -69,9 +69,8 @@ class SessionLog:
             numbered = list(self._read(path))
         except OSError as error:
             raise FileError(f"cannot read {self.name}: {paths.why(error)}") from None
-        if not numbered or numbered[0][1].get("session") not in VERSIONS:
-            known = " or ".join(map(str, VERSIONS))
-            raise FileError(f"{self.name} is no session log of this version; its first line must say session {known}")
+        if not numbered or numbered[0][1].get("session") != VERSION:
+            raise FileError(f"{self.name} is no session log of this version; its first line must say session {VERSION}")
         (number, self.header), *lines = numbered
         with self.line(number):
             rate, block = _whole(self.header, "rate", 1, max(RATES)), _whole(self.header, "block", MIN_BLOCK, MAX_BLOCK)
@@ -83,8 +82,6 @@ class SessionLog:
                     raise ValueError(f"{key} takes text")
         start = next((at for at, (_, line) in enumerate(lines) if "engine" in line), len(lines))
         self.lines = lines[start:]  # lines before it belong to the previous session
-        if self.header["session"] == 1:
-            self.lines = [(number, self._convert(number, line)) for number, line in self.lines]
         self.silent: set[int] = set()
         self.dead: list[tuple[int, int]] = []
         for number, line in self.lines:
@@ -128,12 +125,6 @@ class SessionLog:
                 if not isinstance(line, dict):
                     raise FileError(f"{self.name}, line {number}: not an object")
                 yield number, line
-
-    def _convert(self, number: int, line: Line) -> Line:
-        if "op" not in line:
-            return line
-        with self.line(number):
-            return convert(line)
 
     def _check(self, line: Line) -> None:
         """Raises KeyError or ValueError for a line that the engine does not write."""

@@ -14,6 +14,7 @@ from antiphon.contract.params import Value
 from antiphon.errors import WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.io.http_message import Refusal
+from antiphon.web.osc_json import check_address
 from antiphon.wire.ip_address import plain_ip
 from antiphon.wire.osc import Arg, Bundle, Packet, decode, encode
 from antiphon.wire.web_link import MAX_NUMBER, PART, STARTED, Assembly, Topic, WebRequest
@@ -22,8 +23,6 @@ PATIENCE = 10.0
 """Seconds until a request without an answer fails; a control that was killed is back within two."""
 AGAIN = 3.0
 """Seconds until a request is sent again; at once where control reports that it was restarted."""
-CODE = b"/live/"
-"""How addresses begin that hand scripts over; no pattern matches them."""
 MAX_WAITING = 64
 """Requests that may be queued; further ones are refused with 503."""
 
@@ -208,14 +207,11 @@ def _data(answer: Any) -> Any:
 
 
 def _check(packet: Packet) -> None:
-    """Raises `WireError` for what is no packet, and for one that hands a script over.
-
-    Control takes those from programs of this machine, which what comes by HTTP need not be.
-    """
+    """Raises `WireError` for what is no packet, and for one that hands a script over."""
     if isinstance(packet, WireError):
         raise packet
     if isinstance(packet, Bundle):
         for item in packet.items:
             _check(item)
-    elif packet.address.startswith(CODE):
-        raise WireError("scripts are not taken by this way; POST /api/live/eval does")
+    else:
+        check_address(packet.address.decode("latin-1"))

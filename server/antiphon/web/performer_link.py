@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Any
+from typing import Any, Protocol
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.access import START
-from antiphon.web.page.feed import PageFeed
 from antiphon.wire.script_link import LONGEST, pack, unpack
 
 MESSAGES = 64
@@ -22,6 +21,16 @@ IDLE: dict[str, Any] = {
 """The state of a performer that has performed nothing."""
 
 
+class Pages(Protocol):
+    """What is sent to pages; `PageFeed` says what each is."""
+
+    def put(self, name: str, value: Any) -> None:
+        """Sends a part of the next object."""
+
+    def add(self, name: str, values: list[Any]) -> int:
+        """Adds to a list in the next object; returns how many had no place in it."""
+
+
 class PerformerLink:
     """Sends scripts to the performer, and pages what it reports.
 
@@ -31,7 +40,7 @@ class PerformerLink:
         dropped: Steps that no page was sent, since there were too many at once.
     """
 
-    def __init__(self, sock: socket.socket | None, feed: PageFeed) -> None:
+    def __init__(self, sock: socket.socket | None, feed: Pages) -> None:
         """Reads nothing before `start`.
 
         Args:

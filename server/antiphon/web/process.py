@@ -110,7 +110,8 @@ async def announced(http: HttpServer, control: ControlLink, settings: ServeSetti
     announcement = Announcement((await control.about()).osc_port, http.port, settings.announce)
     http.name = lambda: announcement.name
     # clients that found the server by its name may send that in the Host header
-    http.site = replace(http.site, hosts=http.site.hosts | {host_name(socket.gethostname())})
+    site = http.gate.site
+    http.gate.site = replace(site, hosts=site.hosts | {host_name(socket.gethostname())})
     return asyncio.create_task(announcement.serve(), name="announcement")
 
 

@@ -8,7 +8,6 @@ await http.stop()
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import socket
 from collections.abc import Sequence
@@ -17,35 +16,28 @@ from pathlib import Path
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
 from antiphon.errors import FileError
-from antiphon.graph import patch_list
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
 from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.io.listening import local_addresses
 from antiphon.io.tap_memory import TapMemory
 from antiphon.runtime.token import OwnerToken, load_token
-from antiphon.web import health
 from antiphon.web.access import CodeGuard, TokenGuard
-from antiphon.web.api import openapi
 from antiphon.web.api.classify import ClassifyRoutes
 from antiphon.web.api.jobs import JobRoutes
 from antiphon.web.api.library import LibraryRoutes
 from antiphon.web.api.live import LiveRoutes
-from antiphon.web.api.osc_json import checked
+from antiphon.web.api.server_state import DocumentRoute, ServerRoutes
+from antiphon.web.api.table import OPERATIONS
 from antiphon.web.control_link import About, ControlLink
-from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.oscquery import query
 from antiphon.web.oscquery.address_space import AddressSpace
-from antiphon.web.page import files, phone, routes
+from antiphon.web.page import files, routes
 from antiphon.web.performer_link import PerformerLink
-from antiphon.web.protocol.guard import Limits
+from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer
-from antiphon.wire.ip_address import plain_ip
-from antiphon.wire.osc import Arg
 
 log = logging.getLogger("antiphon.http")
-MAX_MESSAGE = 8192
-"""Bytes of a body that is sent on as an OSC message, in one datagram."""
 
 
 async def serve_http(
@@ -86,22 +78,24 @@ async def serve_http(
         FileError: With `lan` or `proxy`, the token or the certificate cannot be written.
         Refusal: Control does not answer.
     """
-    server = HttpServer(control=control, limits=limits or Limits())
+    server = HttpServer(control, limits=limits)
     if lan:
         from antiphon.web.certificate import tls_context  # imports cryptography, which only `lan` needs
 
         addresses = local_addresses()
-        server.tls, fingerprint = tls_context(folder, addresses)
+        server.connections.tls, fingerprint = tls_context(folder, addresses)
         server.hosts = frozenset(addresses)
         server.token = load_token(folder)
-        server.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
+        server.gate.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
         log.info("HTTPS with a certificate of our own, SHA-256 %s", fingerprint)
     elif proxy:
         server.proxied = frozenset(name.lower() for name in proxy)
-        server.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
+        server.gate.authorise = _with_page(TokenGuard(OwnerToken(folder), everything=True).check)
     else:
-        server.authorise = TokenGuard(_token_if_any(folder)).check
-    feed = routes.install(server, control, catalog, taps)
+        server.gate.authorise = TokenGuard(_token_if_any(folder)).check
+    state = ServerRoutes(server, control, catalog)
+    server.serve(DocumentRoute(OPERATIONS))
+    feed = routes.install(server, control, state.state, taps)
     guard = CodeGuard(scripts is not None, bool(proxy))
     LiveRoutes(server, control, PerformerLink(scripts, feed), guard).add()
     if jobs is not None:
@@ -117,7 +111,7 @@ async def serve_http(
 
 
 def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: About) -> None:
-    """Adds the server's own routes and reserves their first parts and those of OSC; plugins add theirs later.
+    """Adds OSCQuery and the front page, and reserves their first parts; plugins add their routes later.
 
     Args:
         server: The HTTP server.
@@ -126,41 +120,6 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
         about: The fixed OSC addresses and the OSC port.
     """
     methods = tuple(query.method(path, args, doc) for path, args, doc in about.methods)
-    messages = OscRefusals(control.osc)
-    server.closing.append(messages.close)
-
-    async def status(request: HttpRequest) -> Response:
-        return answer(await routes.status(server, control))
-
-    async def surfaces(request: HttpRequest) -> Response:
-        return answer(await control.surfaces())
-
-    async def patches(request: HttpRequest) -> Response:
-        # files are read in a thread, so that a slow disk delays no other request
-        listed = await asyncio.to_thread(patch_list.entries)
-        shown = [entry.plain() for entry in listed if entry.listed]
-        return answer([{key: value for key, value in entry.items() if key != "file"} for entry in shown])
-
-    async def approve(request: HttpRequest) -> Response:
-        ip = _machine(request, "approve")
-        return answer({"approved": ip, "kept": await control.approve(ip)})
-
-    async def forget(request: HttpRequest) -> Response:
-        ip = _machine(request, "forget")
-        return answer({"forgot": ip, "kept": await control.forget(ip)})
-
-    async def osc(request: HttpRequest) -> Response:
-        address, args = _message(request)
-        await messages.send(address, *args)
-        return Response(202)
-
-    async def describe(request: HttpRequest) -> Response:
-        return answer(openapi.document())
-
-    async def panic(request: HttpRequest) -> Response:
-        # by OSC, which waits behind no other request of the web
-        control.send("/panic")
-        return answer({"sent": "/panic"})
 
     async def tree(request: HttpRequest) -> Response:
         if request.query == "HOST_INFO":
@@ -192,43 +151,9 @@ def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: A
         return await tree(request)
 
     server.add("GET", "/", front)
-    server.add("GET", "/api/status", status)
-    health.install(server, control)
-    server.add("GET", "/api/patches", patches)
-    server.add("POST", "/api/panic", panic)
-    server.add("GET", "/api/surfaces", surfaces)
-    phone.install(server)
-    server.add("GET", "/api/openapi.json", describe)
-    server.add("POST", "/api/osc", osc)
-    server.add("POST", "/api/surfaces/approve", approve)
-    server.add("POST", "/api/surfaces/forget", forget)
     server.routes.fallback = tree
     server.listeners.space = AddressSpace(catalog)
     server.routes.reserve(query.roots(methods) | {"api", "page"})
-
-
-def _machine(request: HttpRequest, word: str) -> str:
-    """The IP address in a request's body; `Refusal` where there is none."""
-    data = request.json()
-    given = data.get("ip") if isinstance(data, dict) else None
-    try:
-        return plain_ip(given if isinstance(given, str) else "")
-    except ValueError:
-        raise Refusal(400, f'{word} takes {{"ip": "ADDRESS"}} with one machine\'s IP address') from None
-
-
-def _message(request: HttpRequest) -> tuple[str, list[Arg]]:
-    """The OSC message in a request's body; `Refusal` where there is none."""
-    data = request.json()
-    address, args = (data.get("address"), data.get("args", [])) if isinstance(data, dict) else (None, None)
-    if not isinstance(address, str) or not isinstance(args, list):
-        raise Refusal(400, 'a message is {"address": "/node/echo/wet", "args": [0.5]}')
-    address, args = checked(address, args)
-    if any(type(arg) is int and not -(2**31) <= arg < 2**31 for arg in args):
-        raise Refusal(400, "an int is of 32 bits")
-    if not address.isascii() or not address.isprintable() or len(request.body) > MAX_MESSAGE:
-        raise Refusal(400, f"an address is ASCII, and a message has at most {MAX_MESSAGE} bytes")
-    return address, args
 
 
 def wants_html(accept: str) -> bool:

@@ -1,12 +1,10 @@
-"""An HTTP/1.1 server with routes and with limits for connections; uvicorn implements the protocol.
+"""An HTTP/1.1 server with routes and with limits for clients: Starlette's router behind a guard, on uvicorn.
 
-    server = HttpServer(authorise=keeper.check)
-    server.add("GET", "/plugins/hello", lambda request: text("hello"))
-    port = await server.start("127.0.0.1", 4401)
-    ...
-    await server.stop()
-
-The time and memory that a client can use are bounded: `Limits` has the figures, `HttpConnection` enforces them.
+server = HttpServer(authorise=keeper.check)
+server.add("GET", "/plugins/hello", lambda request: text("hello"))
+port = await server.start("127.0.0.1", 4401)
+...
+await server.stop()
 """
 
 from __future__ import annotations
@@ -14,32 +12,18 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, MutableMapping
-from dataclasses import dataclass, field
 from typing import Any
 
-from uvicorn.config import Config
-from uvicorn.server import ServerState
-
-from antiphon.io.http_message import (
-    Authorise,
-    Handler,
-    HttpRequest,
-    Refusal,
-    Response,
-    StreamHandler,
-    answer,
-    text,
-)
+from antiphon.io.http_message import Authorise, Handler, HttpRequest, Refusal, Response, StreamHandler, answer, text
 from antiphon.web.access import with_offered_token
 from antiphon.web.control_link import ControlLink
+from antiphon.web.operations import Level, operations_of
 from antiphon.web.oscquery.listeners import Listeners
-from antiphon.web.protocol.application import Guard, Routes, ServeWebSocket, admitted
-from antiphon.web.protocol.asgi import Receive, Send
+from antiphon.web.protocol.application import Endpoint, Gate, Guard
 from antiphon.web.protocol.connections import Connections, listen
-from antiphon.web.protocol.counters import HttpCounters
-from antiphon.web.protocol.guard import LOOPBACK, Limits, Site
-from antiphon.web.protocol.handler_calls import HandlerCalls
-from antiphon.web.protocol.route_table import RouteTable
+from antiphon.web.protocol.guard import LOOPBACK, Site
+from antiphon.web.protocol.limits import HttpCounters, Limits
+from antiphon.web.protocol.routing import Routes
 
 __all__ = [
     "Authorise",
@@ -55,27 +39,18 @@ __all__ = [
 ]
 
 
-@dataclass(slots=True)
 class HttpServer:
     """Routes, connections and their limits.
 
     Attributes:
         control: Link to control, for handlers; None in tests without one.
-        authorise: Called with every request before its body is read; raises `Refusal`.
-        tls: Context for HTTPS; None for HTTP.
+        gate: What requests are admitted by; it has limits, counters, the server's origin and the authorisation.
         hosts: Names that a Host header may have besides those of loopback.
         token: What every request needs with `--lan`, else "".
-        limits: Limits for clients.
-        counters: Since the start.
         routes: Which handler answers a request.
-        calls: Calls the handlers.
-        connections: Those that are open.
+        connections: Those that are open, and the context for TLS.
         port: The port that it listens on, after `start`.
-        body_bytes: Bytes of all request bodies that are being received.
-        site: The server's origin, after `start`.
-        config, state: Of uvicorn.
         listeners: The WebSocket clients of OSCQuery.
-        websockets: What serves the WebSockets of other paths.
         closing: Called when the server stops.
         draining: Called again and again while it drains; each begins nothing new, and returns how much still runs.
         proxied: Names under which a reverse proxy forwards requests.
@@ -83,46 +58,62 @@ class HttpServer:
         name: The server's name in HOST_INFO, that of its announcement where there is one.
     """
 
-    control: ControlLink | None = None
-    authorise: Authorise | None = None
-    tls: ssl.SSLContext | None = None
-    hosts: frozenset[str] = frozenset()
-    token: str = ""
-    limits: Limits = field(default_factory=Limits)
-    counters: HttpCounters = field(default_factory=HttpCounters)
-    routes: RouteTable = field(default_factory=RouteTable)
-    calls: HandlerCalls = field(init=False)
-    connections: Connections = field(init=False)
-    port: int = 0
-    body_bytes: int = 0
-    site: Site = field(init=False)
-    config: Config = field(init=False)
-    state: ServerState = field(default_factory=ServerState)
-    listeners: Listeners = field(init=False)
-    websockets: dict[str, ServeWebSocket] = field(default_factory=dict)
-    closing: list[Callable[[], Awaitable[None]]] = field(default_factory=list)
-    draining: list[Callable[[], int]] = field(default_factory=list)
-    proxied: frozenset[str] = frozenset()
-    counts: dict[str, Callable[[], int]] = field(default_factory=dict)
-    name: Callable[[], str] = lambda: "Antiphon"
+    def __init__(
+        self, control: ControlLink | None = None, authorise: Authorise | None = None, limits: Limits | None = None
+    ) -> None:
+        """Listens to nothing before `start`."""
+        self.control = control
+        self.gate = Gate(limits or Limits(), authorise=authorise)
+        self.listeners = Listeners(control)
+        self.routes = Routes(self.gate, self.listeners.serve)
+        self.connections = Connections(Guard(self.routes, self.gate), self.gate, self._may_upgrade)
+        self.hosts: frozenset[str] = frozenset()
+        self.proxied: frozenset[str] = frozenset()
+        self.token, self.port = "", 0
+        self.closing: list[Callable[[], Awaitable[None]]] = []
+        self.draining: list[Callable[[], int]] = []
+        self.counts: dict[str, Callable[[], int]] = {}
+        self.name: Callable[[], str] = lambda: "Antiphon"
 
-    def __post_init__(self) -> None:
-        self.config = Config(
-            Guard(Routes(self), self), lifespan="off", log_config=None, access_log=False, proxy_headers=False,
-            ws="none", ws_max_size=4096, ws_ping_interval=self.limits.idle_seconds,
-            ws_ping_timeout=self.limits.idle_seconds, ws_per_message_deflate=False,
-        )  # fmt: skip
-        self.listeners = Listeners(self.control)
-        self.calls = HandlerCalls(self.counters, self.limits.handler_seconds)
-        self.connections = Connections(self)
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """The context for HTTPS; None for HTTP."""
+        return self.connections.tls
 
     def add(self, method: str, path: str, handler: Handler, *, token: bool = False) -> None:
-        """Adds a route: `RouteTable.add`."""
-        self.routes.add(method, path, handler, token=token)
+        """Adds a route.
+
+        Args:
+            method: GET, POST, PUT, PATCH or DELETE. All but GET need the token; a GET route also answers HEAD.
+            path: Such as /plugins/NAME/THING; "/*" at its end matches every path below, and {part} one part of the
+                path, which `request.parts` then holds. Below /plugins/ no path is reserved.
+            handler: Called with each request; it returns a `Response` or an awaitable of one.
+            token: Whether GET needs the token too.
+
+        Raises:
+            PluginError: The path is reserved, taken or malformed, or there is no such method.
+        """
+        self.routes.add(method.upper(), path, Endpoint(handler, token or method.upper() != "GET"))
 
     def add_stream(self, path: str, handler: StreamHandler, most: int, *, live: bool = False) -> None:
-        """Adds a route for POST whose handler reads the body in pieces: `RouteTable.add_stream`."""
-        self.routes.add_stream(path, handler, most, live=live)
+        """Adds a route for POST whose handler reads the body in pieces.
+
+        Args:
+            path: As in `add`.
+            handler: Called with the request and its body's pieces.
+            most: Bytes of a body, at most.
+            live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
+
+        Raises:
+            PluginError: As `add`.
+        """
+        self.routes.add("POST", path, Endpoint(handler, True, most, live))
+
+    def serve(self, owner: object) -> None:
+        """Adds the operations that an object's class declares."""
+        for one in operations_of(type(owner)):
+            endpoint = Endpoint(one.bound(owner), one.level is Level.OWNER, one.upload, one.live)
+            self.routes.add(one.method, one.path, endpoint)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None) -> int:
         """Listens and serves.
@@ -142,7 +133,7 @@ class HttpServer:
             listener = listen(host, port)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
-        self.site = Site("https" if self.tls else "http", self.port, LOOPBACK | self.hosts, self.proxied)
+        self.gate.site = Site("https" if self.tls else "http", self.port, LOOPBACK | self.hosts, self.proxied)
         self.connections.accept(listener)
         return self.port
 
@@ -155,7 +146,7 @@ class HttpServer:
 
     def status(self) -> dict[str, int]:
         """Counters for `/api/status`."""
-        counts = self.counters
+        counts = self.gate.counters
         return {
             "http_requests": counts.requests,
             "http_refused": counts.refused,
@@ -166,46 +157,15 @@ class HttpServer:
             **{name: count() for name, count in self.counts.items()},
         }
 
-    def hold(self, request: HttpRequest, received: int, size: int) -> None:
-        """Counts a piece of a request's body against the limits.
-
-        Args:
-            request: Its head.
-            received: Bytes of the body so far.
-            size: Bytes of the piece.
-
-        Raises:
-            Refusal: The body, or all bodies together, would be too long, or the method allows none.
-        """
-        if request.method in ("GET", "HEAD"):
-            raise Refusal(413, "a GET must not have a body")
-        if received + size > self.limits.body:
-            raise Refusal(413, f"a request body has at most {self.limits.body} bytes")
-        if self.body_bytes + size > self.limits.bodies:
-            raise Refusal(429, "too much is being sent at once; try again", (("Retry-After", "1"),))
-        self.body_bytes += size
-
-    def may_listen(self, scope: MutableMapping[str, Any], state: dict[str, Any]) -> bool:
+    def _may_upgrade(self, scope: MutableMapping[str, Any]) -> bool:
         """Whether a request for a WebSocket may have one; otherwise it is answered as a plain request."""
+        given = {**scope, "headers": with_offered_token(scope["headers"]), "state": {}}
         try:
-            given = {**scope, "headers": with_offered_token(scope["headers"])}
-            request, _ = admitted(self, given, state["target"])
+            request = self.gate.admitted(given)
+            self.gate.check_token(request, given, False)
         except Refusal:
             return False
-        return request.method == "GET" and (request.path in self.websockets or self.listeners.room)
-
-    async def serve_websocket(self, path: str, query: str, receive: Receive, send: Send, protocol: str | None) -> None:
-        """Serves a WebSocket until it closes: what its path has, or OSCQuery's.
-
-        Args:
-            path: Of its request.
-            query: What follows the path's "?".
-            receive: Of ASGI.
-            send: Of ASGI.
-            protocol: The subprotocol to accept.
-        """
-        serve = self.websockets.get(path)
-        if serve is None:
-            await self.listeners.serve(receive, send, protocol)
-        else:
-            await serve(query, receive, send, protocol)
+        if request.method != "GET" or not (self.routes.has_websocket(request.path) or self.listeners.room):
+            return False
+        self.gate.counters.requests += 1
+        return True

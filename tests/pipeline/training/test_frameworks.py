@@ -18,11 +18,11 @@ from antiphon.classifiers.classifier_file import MODEL, read_details
 from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.library import analyses as registered
 from antiphon.library.analyses import analyse_file
+from antiphon_models.pipeline.frameworks import FRAMEWORKS, missing
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import load
 from antiphon_models.pipeline.training.checkpoint import read_state
 from antiphon_models.pipeline.training.excerpts import read_set
-from antiphon_models.pipeline.training.frameworks import FRAMEWORKS, missing
 from antiphon_models.pipeline.training.tensorboard_log import FILE as LOG_FILE
 
 MISSING = [name for framework in FRAMEWORKS.values() if (name := missing(framework))]

@@ -14,11 +14,12 @@ from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
 from antiphon.classifiers.classifier_session import ClassifierFile
 from antiphon.errors import FileError
 from antiphon.runtime import extras
+from antiphon_models.learning.checkpoint import FILE
+from antiphon_models.pipeline.frameworks import FRAMEWORKS
 from antiphon_models.pipeline.training import learning
-from antiphon_models.pipeline.training.checkpoint import FILE, read_state
+from antiphon_models.pipeline.training.checkpoint import read_state
 from antiphon_models.pipeline.training.evaluation import evaluate
 from antiphon_models.pipeline.training.excerpts import EpochBatches
-from antiphon_models.pipeline.training.frameworks import FRAMEWORKS
 from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained, learn
 from antiphon_models.pipeline.training.network import NetworkShape
 from antiphon_models.pipeline.training.trainer import TrainerTask, make_trainer

@@ -15,13 +15,13 @@ from antiphon.classifiers.classifier_file import DETAILS, MODEL, read_details
 from antiphon.errors import FileError, UsageError
 from antiphon.library.map.picture import png
 from antiphon.runtime import extras
+from antiphon_models.pipeline.frameworks import FRAMEWORKS, chosen
 from antiphon_models.pipeline.running import run
 from antiphon_models.pipeline.settings import TrainSettings, load
 from antiphon_models.pipeline.training import deployment
 from antiphon_models.pipeline.training.confusion import picture
 from antiphon_models.pipeline.training.deployment import check_name, deploy, install
 from antiphon_models.pipeline.training.evaluation import evaluate, notes_of, read_table, score, table, uncertainty
-from antiphon_models.pipeline.training.frameworks import FRAMEWORKS, chosen
 from antiphon_models.pipeline.training.learning import learn
 from antiphon_models.pipeline.training.steps import able
 
@@ -93,7 +93,8 @@ def test_no_framework_is_imported_to_ask_whether_it_is_there() -> None:
     import sys
 
     code = (
-        "import sys; from antiphon_models.pipeline.training import steps, frameworks;"
+        "import sys; from antiphon_models.pipeline import frameworks;"
+        "from antiphon_models.pipeline.training import steps;"
         "[frameworks.missing(f) for f in frameworks.FRAMEWORKS.values()];"
         "print(sorted({'torch', 'keras', 'tensorflow', 'fastai', 'sklearn', 'onnx', 'onnxruntime'} & set(sys.modules)))"
     )

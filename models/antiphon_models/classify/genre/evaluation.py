@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
-from antiphon.api.models import manifest_entry, read_weights
-from antiphon.runtime import extras
-from antiphon_classify.labels import of_count
-from antiphon_classify.rhythm import FRAMES, RhythmNetwork
-from antiphon_models.classify.clips import LabeledClips
+from antiphon.api.files import make_folder
+from antiphon_classify.classifier import MEL
+from antiphon_classify.labels import UNKNOWN, of_count
+from antiphon_classify.rhythm import FRAMES
+from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.genre import field
-from antiphon_models.classify.genre.baseline import MfccRegression
 from antiphon_models.classify.genre.calibration import (
     BINS,
     JoinedCalibration,
@@ -27,56 +26,50 @@ from antiphon_models.classify.genre.calibration import (
     joined_calibration,
     softmax,
 )
-from antiphon_models.classify.genre.material import LABELS, GenreClips, fitting, material
+from antiphon_models.classify.genre.material import LABELS, ClipPlan, PlayedSong, material, plans, played, played_clips
 from antiphon_models.classify.genre.sources import SPLITS, missing
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.classify.mfcc import fitted, mfcc
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.user_commands import analysis_of
 
 F32 = NDArray[np.float32]
-WEIGHTS = "classify-genre"
+F64 = NDArray[np.float64]
 OTHER = len(LABELS) - 1
 OURS, PEER, MAJORITY = "genre", "MFCC, logistic regression", "most frequent"
 
 
 @dataclass(frozen=True, slots=True)
-class SystemAnswers:
-    """What a system says of clips.
+class GenreAnswer:
+    """What a system says of a sound.
 
     Attributes:
-        probabilities: float64 `[clips, labels]`.
-        threshold: Below which the first label is "unknown".
+        probabilities: float64 `[labels]`.
+        unknown: Whether it is none of the genres.
     """
 
-    probabilities: NDArray[np.float64]
-    threshold: float
+    probabilities: F64
+    unknown: bool
 
-    @property
-    def unknown(self) -> NDArray[np.bool_]:
-        """Of each clip whether it is "unknown"."""
-        best = self.probabilities.argmax(axis=1)
-        return np.asarray((self.probabilities.max(axis=1) < self.threshold) | (best == OTHER))
+
+Answer: TypeAlias = Callable[[F32], GenreAnswer]
+"""Of a mono sound at `MEL.rate`."""
 
 
 class GenreEvaluation(Evaluation):
     """Accuracy, calibration, and what becomes "unknown"."""
 
-    systems = (System(MAJORITY, "trivial"), System(PEER, "classical"), System(OURS, "ours"))
-    measures = (
-        Measure("accuracy"),
-        Measure("top 3"),
-        Measure("of two clips"),
-        Measure("of 30 s"),
-        Measure("ECE", better="lower"),
-        Measure("ECE of 30 s", better="lower"),
-        Measure("strangers unknown"),
-        Measure("strangers of 30 s"),
-        Measure("no songs unknown"),
+    systems = systems_of(trivial="most frequent", classical="MFCC, logistic regression", ours="genre")
+    measures = measures_of(
+        "accuracy; top 3; of two clips; of 30 s; ECE ↓; ECE of 30 s ↓; strangers unknown; strangers of 30 s; "
+        "no songs unknown"
     )
     note = (
         "songs composed by rules, played by TimGM6mb and csound's bank, through rooms and codecs; accuracy is of one "
-        "clip of 6 s; it and the one of 30 s count unknown as wrong; not to be compared with figures on recorded music"
+        "clip of 6 s; it and the one of 30 s count unknown as wrong; not to be compared with figures on recorded "
+        "music. What the three printed genres leave of 1 counts as no song. MFCC is fitted to played songs alone"
     )
     card = "antiphon_classify"
-    road = "the analysis' network on excerpts that are stored as mel spectra; files are not read"
+    road = "`antiphon library analyse FILE --only genre --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         found = field.dataset_in(ask.data)
@@ -90,145 +83,126 @@ class GenreEvaluation(Evaluation):
                 "install fluidsynth timidity freepats espeak-ng fluid-soundfont-gm timgm6mb-soundfont csound-soundfont "
                 "opl3-soundfont"
             )
-        folder = ask.work / f"material-{ask.seed}"
-        folder.mkdir(exist_ok=True)
-        measured = limited(material(folder, "measure", ask.seed, ask.say), ask.limit)
-        for system in self.systems:
-            if ask.wants(system.name):
-                try:
-                    answers = _answers(system.name, measured, folder, ask)
-                except ModuleNotFoundError as error:
-                    ask.say(f"{extras.of_error(system.name, error) or error}; it has no figures")
-                    continue
-                yield from values(system.name, measured, answers)
-                if system.name == OURS:
-                    for line in confusion(measured.known, answers.known):
-                        ask.say(line)
+        tallies = {name: (answer, Tally(name)) for name, answer in _systems(ask).items()}
+        every = plans("measure")
+        most = None if ask.limit is None else -(-ask.limit // len(every))
+        for plan in every:
+            for song in islice(played(plan, ask.seed), most):
+                for answer, tally in tallies.values():
+                    yield from tally.values(plan, song, answer)
+        for _, tally in tallies.values():
+            yield from tally.errors()
+        for line in tallies[OURS][1].confusion() if OURS in tallies else ():
+            ask.say(line)
 
 
-@dataclass(frozen=True, slots=True)
-class SplitAnswers:
-    """What a system says of the clips of a split, by the names of `GenreClips`."""
-
-    known: SystemAnswers
-    strange: SystemAnswers
-    known_whole: SystemAnswers
-    strange_whole: SystemAnswers
+def _systems(ask: EvaluationRequest) -> Mapping[str, Answer]:
+    equal = GenreAnswer(np.full(len(LABELS), 1.0 / len(LABELS)), False)
+    found: dict[str, Callable[[], Answer]] = {
+        MAJORITY: lambda: lambda sound: equal, PEER: lambda: mfcc_regression(ask), OURS: lambda: by_command,
+    }  # fmt: skip
+    return {name: make() for name, make in found.items() if ask.wants(name)}
 
 
-Classify: TypeAlias = Callable[[LabeledClips], F32]
-"""Logits of each excerpt of clips: float32 `[clips, excerpts, labels]`."""
+def by_command(sound: F32) -> GenreAnswer:
+    """What `antiphon library analyse` prints; what its genres leave of 1 is the probability of what is no song."""
+    shown = analysis_of(sound, MEL.rate, "genre")
+    probabilities = np.zeros(len(LABELS))
+    for label, probability in shown["genres"] or ():
+        probabilities[LABELS.index(label)] = probability
+    probabilities[OTHER] = max(0.0, 1.0 - probabilities.sum())
+    return GenreAnswer(probabilities, shown["genre"] in (None, UNKNOWN))
 
 
-def _answers(name: str, measured: GenreClips, folder: Path, ask: EvaluationRequest) -> SplitAnswers:
-    """A system's answers to a split."""
-    if name == MAJORITY:
-        share = np.bincount(measured.known.targets.astype(int), minlength=len(LABELS)) / len(measured.known)
-        return SplitAnswers(*(SystemAnswers(np.tile(share, (len(each), 1)), 0.0) for each in measured.parts))
-    if name == OURS:
-        details = manifest_entry(WEIGHTS)
-        network = RhythmNetwork(read_weights(WEIGHTS), WEIGHTS)
-        classify: Classify = partial(excerpt_logits, network.logits)
-        chosen = JoinedCalibration(details["temperatures"], details["thresholds"])
-    else:
-        import sklearn  # noqa: F401 - before minutes of sketching
+def mfcc_regression(ask: EvaluationRequest) -> Answer:
+    """The peer, fitted to played songs, its temperatures and thresholds chosen as the network's are."""
+    folder = make_folder(ask.work / f"played-{ask.seed}")
+    fit = played_clips(folder, plans("fit"), ask.seed, ask.say)
+    choose = material(folder, "choose", ask.seed, ask.say)
+    lines = fitted(mfcc(fit.mel[:, :FRAMES]), np.eye(len(LABELS), dtype=np.float32)[fit.targets.astype(int)])
 
-        fit = fitting(folder, ask.seed, ask.say)
-        choose = material(folder, "choose", ask.seed, ask.say)
-        targets = choose.known.targets.astype(int)
-        model = MfccRegression(fit.mfcc, fit.targets, beginning(choose.known), targets)
-        classify = partial(excerpt_logits, model.logits)
-        usual, odd = classify(choose.known)[:, 0], classify(choose.strange)[:, 0]
-        songs = choose.known_whole.targets.astype(int)
-        first = calibrated(usual, targets, odd, OTHER)
-        chosen = joined_calibration(first, classify(choose.known_whole), songs, OTHER)
-    return SplitAnswers(*(joined_answers(classify(each), chosen) for each in measured.parts))
+    def logits(mel: NDArray[np.floating]) -> F32:
+        return excerpt_logits(lambda excerpts: lines.logits(mfcc(excerpts)), mel)
+
+    known, strange, whole = (
+        np.stack([logits(mel) for mel in part.mel]) for part in (choose.known, choose.strange, choose.known_whole)
+    )
+    first = calibrated(known[:, 0], choose.known.targets.astype(int), strange[:, 0], OTHER)
+    chosen = joined_calibration(first, whole, choose.known_whole.targets.astype(int), OTHER)
+    return lambda sound: joined_answer(logits(spectrogram(sound)), chosen)
 
 
-def joined_answers(logits: F32, chosen: JoinedCalibration) -> SystemAnswers:
-    """The answers to clips by all excerpts of each: float32 `[clips, excerpts, labels]`."""
-    count = logits.shape[1]
-    temperature, threshold = (of_count(values, count) for values in (chosen.temperatures, chosen.thresholds))
-    return SystemAnswers(softmax(logits.mean(axis=1), temperature), threshold)
+def joined_answer(logits: F32, chosen: JoinedCalibration) -> GenreAnswer:
+    """The answer to a sound by all its excerpts: float32 `[excerpts, labels]`."""
+    temperature, threshold = (of_count(values, len(logits)) for values in (chosen.temperatures, chosen.thresholds))
+    probabilities = softmax(logits.mean(axis=0), temperature)
+    return GenreAnswer(probabilities, bool(probabilities.max() < threshold or probabilities.argmax() == OTHER))
 
 
-def beginning(clips: LabeledClips) -> F32:
-    """The first excerpt of each clip: float32 `[clips, FRAMES, bands]`."""
-    return clips.mel[:, :FRAMES].astype(np.float32)
-
-
-def excerpt_logits(logits: Callable[[F32], F32], clips: LabeledClips) -> F32:
-    """Of the excerpts that follow each other in each clip, as the analysis takes them.
+def excerpt_logits(logits: Callable[[F32], F32], mel: NDArray[np.floating]) -> F32:
+    """Of the excerpts that follow each other in a sound, as the analysis takes them.
 
     Args:
         logits: Of float32 `[excerpts, FRAMES, bands]`.
-        clips: Of at least `FRAMES`; a rest that is shorter than an excerpt is left out.
+        mel: `[frames, bands]`, at least `FRAMES`; a rest that is shorter than an excerpt is left out.
 
     Returns:
-        float32 `[clips, excerpts, labels]`.
+        float32 `[excerpts, labels]`.
     """
-    count = clips.mel.shape[1] // FRAMES
-    found = [logits(mel[: count * FRAMES].reshape(count, FRAMES, -1).astype(np.float32)) for mel in clips.mel]
-    return np.stack(found)
+    count = len(mel) // FRAMES
+    return logits(mel[: count * FRAMES].reshape(count, FRAMES, -1).astype(np.float32))
 
 
-def values(name: str, clips: GenreClips, answers: SplitAnswers) -> Iterator[MetricValue]:
-    """A value for each clip or song; the calibration error, which many clips have together, once."""
-    known, short = answers.known, clips.known
-    best, ranked = known.probabilities.argmax(axis=1), np.argsort(-known.probabilities, axis=1)
-    for n, (target, unknown) in enumerate(zip(short.targets, known.unknown, strict=True)):
-        item = f"{LABELS[int(target)]} {short.groups[n]}"
-        if target == OTHER:
-            yield MetricValue(name, "no songs unknown", item, float(unknown))
-            continue
-        yield MetricValue(name, "accuracy", item, float(best[n] == target and not unknown))
-        yield MetricValue(name, "top 3", item, float(target in ranked[n, :3]))
-    yield _error(name, "ECE", short, known)
-    for group in np.unique(short.groups[short.targets != OTHER]):
-        for target in np.unique(short.targets[short.groups == group]):
-            rows = np.flatnonzero((short.groups == group) & (short.targets == target))
+class Tally:
+    """The figures of a system, song by song, and those that many songs have together.
+
+    Args:
+        name: The system's.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._sure: dict[str, list[tuple[float, bool]]] = defaultdict(list)
+        self._table = np.zeros((len(LABELS), len(LABELS) + 1))
+
+    def values(self, plan: ClipPlan, song: PlayedSong, answer: Answer) -> Iterator[MetricValue]:
+        """A value for each clip, and for the song."""
+        short, whole, target = [answer(cut) for cut in song.cuts], answer(song.whole), plan.target
+        item = f"{plan.label} {song.number}"
+        for measure, one in (*(("ECE", one) for one in short), ("ECE of 30 s", whole)):
+            if target >= 0:
+                right = bool(one.probabilities.argmax() == target)
+                self._sure[measure].append((float(one.probabilities.max()), right))
+        for one in short:
+            if target >= 0:
+                self._table[target, len(LABELS) if one.unknown else one.probabilities.argmax()] += 1
+            if target in (-1, OTHER):
+                measure = "strangers unknown" if target < 0 else "no songs unknown"
+                yield MetricValue(self._name, measure, item, float(one.unknown))
+                continue
+            right = one.probabilities.argmax() == target and not one.unknown
+            yield MetricValue(self._name, "accuracy", item, float(right))
+            yield MetricValue(self._name, "top 3", item, float(target in np.argsort(-one.probabilities)[:3]))
+        if target < 0:
+            yield MetricValue(self._name, "strangers of 30 s", item, float(whole.unknown))
+        elif target != OTHER:
             # the mean of logarithms is that of logits, but for what all labels share
-            joined = np.log(known.probabilities[rows] + 1e-12).mean(axis=0)
-            item = f"{LABELS[int(target)]} {group}"
-            yield MetricValue(name, "of two clips", item, float(joined.argmax() == target))
-    whole = answers.known_whole
-    first = whole.probabilities.argmax(axis=1)
-    for n, target in enumerate(clips.known_whole.targets):
-        if target != OTHER:
-            item = f"{LABELS[int(target)]} {clips.known_whole.groups[n]}"
-            yield MetricValue(name, "of 30 s", item, float(first[n] == target and not whole.unknown[n]))
-    yield _error(name, "ECE of 30 s", clips.known_whole, whole)
-    for n, unknown in enumerate(answers.strange.unknown):
-        yield MetricValue(name, "strangers unknown", f"stranger {n}", float(unknown))
-    for n, unknown in enumerate(answers.strange_whole.unknown):
-        yield MetricValue(name, "strangers of 30 s", f"stranger {n}", float(unknown))
+            joined = np.mean([np.log(one.probabilities + 1e-12) for one in short], axis=0)
+            yield MetricValue(self._name, "of two clips", item, float(joined.argmax() == target))
+            right = whole.probabilities.argmax() == target and not whole.unknown
+            yield MetricValue(self._name, "of 30 s", item, float(right))
 
+    def errors(self) -> Iterator[MetricValue]:
+        """The calibration errors."""
+        for measure, rows in self._sure.items():
+            confidence, right = (np.array(column) for column in zip(*rows, strict=True))
+            yield MetricValue(self._name, measure, f"all in {BINS} bins", calibration_error(confidence, right))
 
-def _error(name: str, measure: str, clips: LabeledClips, answers: SystemAnswers) -> MetricValue:
-    right = np.asarray(answers.probabilities.argmax(axis=1) == clips.targets)
-    confidence = np.asarray(answers.probabilities.max(axis=1))
-    return MetricValue(name, measure, f"all in {BINS} bins", calibration_error(confidence, right))
-
-
-def confusion(clips: LabeledClips, known: SystemAnswers) -> list[str]:
-    """What each label was answered with, as lines of text: percent of its clips, "unknown" last."""
-    best = np.where(known.unknown, len(LABELS), known.probabilities.argmax(axis=1))
-    short = [label[:6] for label in LABELS[:-1]] + ["", "unkn."]
-    lines = [" " * 15 + "".join(f"{name:>7}" for n, name in enumerate(short) if n != OTHER)]
-    for place, label in enumerate(LABELS):
-        rows = best[clips.targets == place]
-        if len(rows):
-            shares = 100.0 * np.bincount(rows, minlength=len(LABELS) + 1) / len(rows)
-            cells = "".join(f"{share:7.0f}" for n, share in enumerate(shares) if n != OTHER)
-            lines.append(f"{label:15}{cells}")
-    return lines
-
-
-def limited(clips: GenreClips, limit: int | None) -> GenreClips:
-    """Every so many-th clip, so that each label remains."""
-    return clips if limit is None else GenreClips(*(_some(each, limit) for each in clips.parts))
-
-
-def _some(clips: LabeledClips, limit: int) -> LabeledClips:
-    rows = np.linspace(0, len(clips) - 1, min(limit, len(clips))).astype(int)
-    return LabeledClips(clips.mel[rows], clips.targets[rows], clips.groups[rows])
+    def confusion(self) -> list[str]:
+        """What each label was answered with, as lines of text: percent of its clips, "unknown" last."""
+        short = [label[:6] for label in LABELS[:-1]] + ["", "unkn."]
+        lines = [" " * 15 + "".join(f"{name:>7}" for n, name in enumerate(short) if n != OTHER)]
+        for label, row in zip(LABELS, self._table, strict=True):
+            shares = 100.0 * row / max(1.0, row.sum())
+            lines.append(f"{label:15}" + "".join(f"{share:7.0f}" for n, share in enumerate(shares) if n != OTHER))
+        return lines

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from antiphon.api import AntiphonError, FileError
-from antiphon.library.analyses import analyse_file
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.datasets.records import TEST, Item
 from antiphon_models.learning.evaluation import EvaluationRequest, MetricValue
+from antiphon_models.learning.user_commands import analysis_of_file
 
 ACCEPTED: dict[str, dict[str, tuple[str, ...]]] = {
     "gtzan": {
@@ -59,11 +59,11 @@ def scores(found: FieldSet, ask: EvaluationRequest) -> Iterator[MetricValue]:
     for item in found.items[::every]:
         path = found.root / item.files[0]
         try:
-            _, values, reason = analyse_file(bytes(path), ["genre"])["genre"]
+            values, reason = analysis_of_file(path, "genre"), "it is silent"
         except AntiphonError as error:
-            values, reason = None, str(error)
-        if values is None or values["genre"] is None:
-            ask.say(f"{item.name} is left out: {reason or 'it is silent'}")
+            values, reason = {"genre": None}, str(error)
+        if values["genre"] is None:
+            ask.say(f"{item.name} is left out: {reason}")
             continue
         right = ACCEPTED[found.layout].get(item.labels[0], ())
         if not right:

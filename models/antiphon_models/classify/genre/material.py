@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,6 @@ from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES, features
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import LabeledClips
-from antiphon_models.classify.genre.baseline import mfcc
 from antiphon_models.classify.genre.notes import NoteBank, bank
 from antiphon_models.classify.genre.others import other_sounds, sketched_others
 from antiphon_models.classify.genre.sketches import sketched
@@ -147,7 +146,7 @@ class GenreClips:
 
 
 def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
-    """The clips of a split, "choose" or "measure", made where there are none.
+    """The clips of a split, as "choose", made where there are none.
 
     Args:
         folder: Of the files.
@@ -155,28 +154,50 @@ def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
         seed: Of the material.
         say: Takes one line.
     """
-    every = plans(split)
+    known, strange = ([p for p in plans(split) if (p.target >= 0) == own] for own in (True, False))
+    return GenreClips(*(
+        played_clips(folder, some, seed, say, kind) for kind in ("", "-whole") for some in (known, strange)
+    ))  # fmt: skip
+
+
+def played_clips(folder: Path, every: Sequence[ClipPlan], seed: int, say: Say, kind: str = "") -> LabeledClips:
+    """The clips of some plans, made where there are none; kind: "-whole" for those of whole songs."""
     for wait in (False, True):
         for plan in every:
             make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed), say, wait=wait)
-    known = [plan for plan in every if plan.target >= 0]
-    strange = [plan for plan in every if plan.target < 0]
-    return GenreClips(*(
-        joined([clips.read(folder / f"{plan.name}{kind}.npz") for plan in some])
-        for kind in ("", "-whole") for some in (known, strange)
-    ))  # fmt: skip
+    return joined([clips.read(folder / f"{plan.name}{kind}.npz") for plan in every])
+
+
+@dataclass(frozen=True, slots=True)
+class PlayedSong:
+    """A song as sound at `MEL.rate`, degraded.
+
+    Attributes:
+        number: Its seed.
+        whole: Of `LASTS`.
+        cuts: Clips of it, each degraded by itself.
+    """
+
+    number: int
+    whole: F32
+    cuts: tuple[F32, ...]
+
+
+def played(plan: ClipPlan, seed: int) -> Iterator[PlayedSong]:
+    """The songs of a plan, as `songs` draws them."""
+    for whole, number, rng in songs(plan, seed):
+        long = degraded(whole, rng, MEL.rate)
+        short = tuple(degraded(cut, rng, MEL.rate) for cut in cuts(whole, CUTS[plan.split]))
+        yield PlayedSong(number, long, short)
 
 
 def _play(plan: ClipPlan, path: Path, *, seed: int) -> None:
     """Writes the clips of a plan, and beside them those of whole songs."""
     short: list[tuple[F32, object, int]] = []
     long: list[tuple[F32, object, int]] = []
-    for whole, number, rng in songs(plan, seed):
-        long.append((clips.spectrogram(degraded(whole, rng, MEL.rate)), plan.target, number))
-        short += [
-            (clips.spectrogram(degraded(cut, rng, MEL.rate)), plan.target, number)
-            for cut in cuts(whole, CUTS[plan.split])
-        ]
+    for song in played(plan, seed):
+        long.append((clips.spectrogram(song.whole), plan.target, song.number))
+        short += [(clips.spectrogram(cut), plan.target, song.number) for cut in song.cuts]
     clips.write(path.with_name(f"{path.stem}-whole.npz"), long)
     clips.write(path, short)
 
@@ -187,13 +208,11 @@ class FitFeatures:
 
     Attributes:
         rhythm: float16 `[excerpts, features]`, of `antiphon_classify.rhythm`.
-        mfcc: float16 `[excerpts, 80]`, of the same.
         targets: int64 `[excerpts]`.
         played: How many excerpts, the first ones, were played; the others are sketched.
     """
 
     rhythm: NDArray[np.float16]
-    mfcc: NDArray[np.float16]
     targets: NDArray[np.int64]
     played: int
 
@@ -218,15 +237,14 @@ def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
             make(folder / f"{plan.name}.npz", partial(_play_to_fit, plan, seed=seed), say, wait=wait)
         for path, place, chunk in wanted:
             make(path, partial(_sketch, place=place, chunk=chunk, banks=banks), say, wait=wait)
-    found, cepstra, targets, played = [], [], [], 0
+    found, targets, count = [], [], 0
     sources = [(folder / f"{plan.name}.npz", plan.target) for plan in every]
     for path, place in [*sources, *((path, place) for path, place, _ in wanted)]:
         with np.load(path, allow_pickle=False) as file:
             found.append(file["rhythm"])
-            cepstra.append(file["mfcc"])
             targets.append(np.full(len(found[-1]), min(place, len(GENRES))))
-            played += len(found[-1]) if path.name.startswith("fit-") else 0
-    return FitFeatures(np.concatenate(found), np.concatenate(cepstra), np.concatenate(targets), played)
+            count += len(found[-1]) if path.name.startswith("fit-") else 0
+    return FitFeatures(np.concatenate(found), np.concatenate(targets), count)
 
 
 def _play_to_fit(plan: ClipPlan, path: Path, *, seed: int) -> None:
@@ -249,7 +267,7 @@ def _sketch(path: Path, *, place: int, chunk: int, banks: list[NoteBank]) -> Non
 def _write(path: Path, mel: F32) -> None:
     rhythm = np.concatenate([features(mel[n : n + 16]) for n in range(0, len(mel), 16)])
     part = path.with_suffix(".part.npz")
-    np.savez(part, rhythm=rhythm.astype(np.float16), mfcc=mfcc(mel).astype(np.float16))
+    np.savez(part, rhythm=rhythm.astype(np.float16))
     os.replace(part, path)
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -18,11 +16,11 @@ from antiphon_classify.instruments import Instruments
 from antiphon_models.classify import clips
 from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.instruments import material, testset, thresholds
-from antiphon_models.classify.instruments.baseline import LogisticRegression, features
 from antiphon_models.classify.instruments.families import LABELS
 from antiphon_models.classify.instruments.recording import RATE
 from antiphon_models.classify.instruments.testset import TestSound
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.classify.mfcc import fitted, mfcc
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.recipe import TrainingJob
 from antiphon_models.learning.user_commands import analysis_of
 
@@ -37,12 +35,8 @@ VOICE = LABELS.index("voice")
 class FindingInstruments(Evaluation):
     """Which families sound in five seconds: one, two, or several."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System(TRIVIAL, "trivial"), System(CLASSICAL, "classical"), System(OURS, "ours"),
-    )  # fmt: skip
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("accuracy"), Measure("macro-F1"), Measure("voice"), Measure("found"),
-    )  # fmt: skip
+    systems = systems_of(trivial="always the same", classical="MFCC, logistic regression", ours="instruments")
+    measures = measures_of("accuracy; macro-F1; voice; found")
     note: ClassVar[str] = (
         "accuracy: the most likely family is the one. macro-F1: over the families, its n is theirs. voice: whether "
         "there is a voice, the mean of those with one and those without, its n is theirs. found: the share of the "
@@ -107,14 +101,14 @@ class CepstrumSystem(SoundClassifier):
         folder.mkdir(parents=True, exist_ok=True)
         job = TrainingJob(ask.data, folder, ask.seed, torch.device("cpu"), ask.say)
         solos, mixes, chosen = (clips.read(*paths) for paths in material.make(job))
-        rows = [np.stack([features(mel.astype(np.float32)) for mel in one.mel]) for one in (solos, mixes, chosen)]
+        rows = [mfcc(one.mel) for one in (solos, mixes, chosen)]
         truth = np.concatenate([solos.targets, mixes.targets]) > 0.5
-        self._lines = LogisticRegression(np.concatenate(rows[:2]), truth)
+        self._lines = fitted(np.concatenate(rows[:2]), truth.astype(np.float32))
         self._details = thresholds.choose(self._lines.logits(rows[2]), np.asarray(chosen.targets, np.float32) > 0.5)
         self.thresholds = np.array(self._details["thresholds"])
 
     def __call__(self, sound: F32) -> F64:
-        logits = self._lines.logits(features(spectrogram(sound))[None])
+        logits = self._lines.logits(mfcc(spectrogram(sound)[None]))
         return np.asarray(thresholds.probabilities(logits, self._details)[0], np.float64)
 
 
@@ -125,14 +119,8 @@ class InstrumentsSystem(SoundClassifier):
         self.thresholds = Instruments().thresholds
 
     def __call__(self, sound: F32) -> F64:
-        import soundfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "sound.wav"
-            soundfile.write(path, sound, RATE, "PCM_24")
-            shown = analysis_of(path, "instruments", Path(folder) / "library")
         odds = np.zeros(len(LABELS))
-        for label, probability in shown["instruments"] or ():
+        for label, probability in analysis_of(sound, RATE, "instruments")["instruments"] or ():
             odds[LABELS.index(label)] = probability
         return odds
 

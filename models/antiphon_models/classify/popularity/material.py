@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify import clips
@@ -91,14 +92,15 @@ def missing() -> list[str]:
 
 
 def _render(path: Path, artist: int, seed: int) -> None:
-    has = songs_of(artist, seed)
+    clips.write(path, ((clips.spectrogram(mono), 0.0, artist) for mono in sounds(artist, seed)))
+
+
+def sounds(artist: int, seed: int) -> Iterator[NDArray[np.float32]]:
+    """The songs of an artist as sound, mono at `MEL.rate`, of `SECONDS`."""
     length = round(SECONDS * MEL.rate)
-    found = []
-    for song in has.songs:
+    for song in songs_of(artist, seed).songs:
         # what begins after the clip's end would be rendered in vain
         song = replace(song, notes=tuple(note for note in song.notes if note.start < SECONDS))
         sound = fluidsynth.play(song.midi(), TIM if artist % 2 else FLUID, MEL.rate, _PLAYED)
         mono = np.asarray(sound.mean(axis=1), np.float32)[:length]
-        mono = np.pad(mono, (0, length - len(mono)))
-        found.append((clips.spectrogram(mono), 0.0, artist))
-    clips.write(path, found)
+        yield np.pad(mono, (0, length - len(mono)))

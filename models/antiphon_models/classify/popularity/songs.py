@@ -58,12 +58,17 @@ def songs(
     clips = material.material(folder, split, seed, say, artists)
     attributes, numbers = material.attributes(split, seed, artists)
     segments = [segmented(clips.mel[n : n + _SONGS_A_TIME]) for n in range(0, len(clips), _SONGS_A_TIME)]
-    heard = [HeardSong.of(mel.astype(np.float32), MEL.rate / MEL.hop) for mel in clips.mel]
+    heard = heard_songs(clips.mel)
     made = MadeSongs(
         np.concatenate(segments), stated(attributes, heard), np.asarray(numbers, np.int64),
         vote(liking(attributes, heard), numbers, seed),
     )  # fmt: skip
     return made, clips
+
+
+def heard_songs(mel: NDArray[np.float16]) -> list[HeardSong]:
+    """What the audience judges songs by: of `[songs, frames, bands]` in dB."""
+    return [HeardSong.of(one.astype(np.float32), MEL.rate / MEL.hop) for one in mel]
 
 
 def segmented(mel: NDArray[np.float16]) -> F32:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon_classify.character.analysis import RATE
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
 from antiphon_models.learning.user_commands import analysis_of
 
 F32 = NDArray[np.float32]
@@ -140,13 +138,8 @@ QUESTIONS: dict[str, tuple[str, Pair]] = {
 class CharacterEvaluation(Evaluation):
     """Pairs of pieces made by seed, alike but for one thing."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("level", "trivial"),
-        System("centroid", "trivial"),
-        System("exponent", "classical"),
-        System("character", "ours"),
-    )
-    measures: ClassVar[tuple[Measure, ...]] = (Measure("in order"),)
+    systems = systems_of(trivial="level; centroid", classical="exponent", ours="character")
+    measures = measures_of("in order")
     note: ClassVar[str] = (
         "in order: the share of pairs whose first piece has more; by chance .5; both have one RMS, but for level. "
         "level: RMS in tenths of dB; centroid: of the spectrum, the mean over frames; exponent: Streich and Herrera's, "
@@ -175,12 +168,7 @@ class CharacterEvaluation(Evaluation):
 
 
 def _measures(sound: F32) -> dict[str, float]:
-    import soundfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "piece.wav"
-        soundfile.write(path, sound, RATE, "FLOAT")
-        values = analysis_of(path, "character", Path(folder) / "library")
+    values = analysis_of(sound, RATE, "character")
     frames = np.lib.stride_tricks.sliding_window_view(sound, _FRAME)[::_FRAME] * np.hanning(_FRAME)
     spectra = np.abs(np.fft.rfft(frames, axis=1))
     centroid = float((spectra @ np.fft.rfftfreq(_FRAME, 1.0 / RATE) / (spectra.sum(axis=1) + 1e-12)).mean())

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api.files import make_folder
-from antiphon_classify.tags import Tags, probabilities
-from antiphon_classify.tempo import replace
-from antiphon_listen.timbre import Timbre
-from antiphon_models.classify.tags import logistic, magnatagatune, neighbours
+from antiphon_classify.classifier import MEL
+from antiphon_models.classify.clips import spectrogram
+from antiphon_models.classify.mfcc import fitted, mfcc
+from antiphon_models.classify.tags import magnatagatune, neighbours
 from antiphon_models.classify.tags.calibration import calibrated
 from antiphon_models.classify.tags.labels import LABELS
-from antiphon_models.classify.tags.material import COUNT, SceneFolders, made
+from antiphon_models.classify.tags.magnatagatune import QUANTITIES
+from antiphon_models.classify.tags.material import SceneFolders, made, measured
 from antiphon_models.classify.tags.measures import average_precision, f1, neighbour_recall, roc_auc
-from antiphon_models.classify.tags.playing import clip_logits, tempo_logits, whole_values
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Measure, MetricValue, System
+from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.user_commands import analysis_of
 
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+TagSystem: TypeAlias = Callable[[F32], F64]
+"""The probability of each label in a sound at `MEL.rate`, 0 where it is not stated: `[labels]`."""
+FITTED = 1440
+"""Scenes that the MFCC are fitted to."""
 _LEAST = 5
 """Clips that have a label, and clips that have not, for the label to be measured."""
 
@@ -27,23 +34,16 @@ _LEAST = 5
 class TagsEvaluation(Evaluation):
     """Scenes of songs, a soundfont, voices and recordings that nothing was fitted on; an item is a label."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("shares", "trivial"),
-        System("any order", "trivial"),
-        System("MFCC, logistic", "classical"),
-        System("timbre", "classical"),
-        System("tags", "ours"),
-    )
-    measures: ClassVar[tuple[Measure, ...]] = (
-        Measure("ROC-AUC"), Measure("PR-AUC"), Measure("F1"), Measure("recall@10"),
-    )  # fmt: skip
+    systems = systems_of(trivial="shares; any order", classical="MFCC, logistic; timbre", ours="tags")
+    measures = measures_of("ROC-AUC; PR-AUC; F1; recall@10")
     note: ClassVar[str] = (
         "ROC-AUC, PR-AUC (mean average precision), F1 at each label's threshold: mean over labels, n labels. shares: "
-        "how frequent each label is. recall@10: of the sounds of one kind, how many are among the ten nearest. Scenes "
+        "how frequent each label is. What is not stated has probability 0. recall@10: of the sounds of one kind, how "
+        "many are among the ten nearest. Scenes "
         "are made by rules from renders, synthetic voices and ESC-10: they say little of records."
     )
     card: ClassVar[str] = "antiphon_classify"
-    road: ClassVar[str] = "the analysis' network on excerpts that are stored as mel spectra; files are not read"
+    road: ClassVar[str] = "`antiphon library analyse FILE --only tags --json`"
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """The labels, then the neighbours; MagnaTagATune instead where the folder holds it."""
@@ -56,25 +56,16 @@ class TagsEvaluation(Evaluation):
 
     def _labels(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         where = SceneFolders(ask.data, make_folder(ask.work / f"material-{ask.seed}"), ask.seed, ask.say)
-        measured = made(where, "measure", ask.limit)
-        targets = np.asarray(measured.targets)
-        found: dict[str, NDArray[np.floating]] = {}
-        stated: dict[str, NDArray[np.bool_]] = {}
-        if ask.wants("tags"):
-            tags = Tags()
-            logits = replace(clip_logits(tags.network, measured), tempo_logits(tags.tempo, measured), LABELS)
-            share = probabilities(logits, float(tags.details["slope"]), np.array(tags.details["offsets"]))
-            found["tags"], stated["tags"] = share, share >= np.array(tags.details["thresholds"])
-        if ask.wants("MFCC, logistic"):
-            fit = made(where, "train", None if ask.limit is None else min(COUNT["train"], 4 * ask.limit))
-            line = logistic.fitted(logistic.mfcc(fit.mel), np.asarray(fit.targets, np.float32))
-            found["MFCC, logistic"] = line.logits(logistic.mfcc(measured.mel))
-            # its thresholds are those of the best F1 on the choose-set, as the network's are
-            chosen = made(where, "choose", ask.limit)
-            read = calibrated(line.logits(logistic.mfcc(chosen.mel)), np.asarray(chosen.targets, np.float32))
-            stated["MFCC, logistic"] = read.probabilities(line.logits(logistic.mfcc(measured.mel))) >= read.thresholds
-        if ask.wants("shares"):
-            found["shares"], stated["shares"] = np.zeros(targets.shape), np.ones(targets.shape, bool)
+        sounds = measured(where, ask.limit)
+        systems = {name: make(where, ask) for name, make in _SYSTEMS.items() if ask.wants(name)}
+        rows: dict[str, list[F64]] = {name: [] for name in systems}
+        truths = []
+        for sound, tags in sounds:
+            truths.append(tags)
+            for name, system in systems.items():
+                rows[name].append(system(sound))
+        targets = np.array(truths)
+        found = {name: np.array(row) for name, row in rows.items()}
         for n, label in enumerate(LABELS):
             known = np.isfinite(targets[:, n])
             truth = targets[known, n] > 0.5
@@ -84,15 +75,13 @@ class TagsEvaluation(Evaluation):
                 scores = table[known, n]
                 yield MetricValue(system, "ROC-AUC", label, roc_auc(scores, truth))
                 yield MetricValue(system, "PR-AUC", label, average_precision(scores, truth))
-                yield MetricValue(system, "F1", label, f1(stated[system][known, n], truth))
+                yield MetricValue(system, "F1", label, f1(scores > 0.0, truth))
 
     def _neighbours(self, ask: EvaluationRequest, group: str) -> Iterator[MetricValue]:
         of_each = neighbours.OF_EACH if ask.limit is None else max(3, ask.limit // 50)
         sounds = list(neighbours.KINDS[group](ask.data, ask.seed, of_each))
-        tags = Tags()
-        pairs: list[list[Any]] = []
-        for sound, _ in sounds:
-            pairs.append([whole_values(Timbre(), sound)["embedding"], whole_values(tags, sound)["tag_embedding"]])
+        shown = (analysis_of(sound, MEL.rate, *QUANTITIES) for sound, _ in sounds)
+        pairs = [[values[key] for key in QUANTITIES.values()] for values in shown]
         # what is silent for an analysis has no vector: all systems are without it
         kept = [n for n, pair in enumerate(pairs) if all(vector is not None for vector in pair)]
         labels = np.array([sounds[n][1] for n in kept])
@@ -107,3 +96,37 @@ class TagsEvaluation(Evaluation):
                     yield MetricValue(
                         system, "recall@10", f"sound {n + 1} of kind {labels[n] + 1}", float(value), group
                     )
+
+
+def _shares(where: SceneFolders, ask: EvaluationRequest) -> TagSystem:
+    """All tags are stated, all alike."""
+    return lambda sound: np.ones(len(LABELS))
+
+
+def _mfcc(where: SceneFolders, ask: EvaluationRequest) -> TagSystem:
+    """Thresholds are those of the best F1 on the choose-set, as the network's are."""
+    fit = made(where, "train", FITTED if ask.limit is None else min(FITTED, 4 * ask.limit))
+    line = fitted(mfcc(fit.mel), np.asarray(fit.targets, np.float32))
+    chosen = made(where, "choose", ask.limit)
+    read = calibrated(line.logits(mfcc(chosen.mel)), np.asarray(chosen.targets, np.float32))
+
+    def stated(sound: F32) -> F64:
+        odds = read.probabilities(line.logits(mfcc(spectrogram(sound)[None])))[0]
+        return np.where(odds >= read.thresholds, odds, 0.0)
+
+    return stated
+
+
+def _command(where: SceneFolders, ask: EvaluationRequest) -> TagSystem:
+    def stated(sound: F32) -> F64:
+        odds = np.zeros(len(LABELS))
+        for label, probability in analysis_of(sound, MEL.rate, "tags")["tags"] or ():
+            odds[LABELS.index(label)] = probability
+        return odds
+
+    return stated
+
+
+_SYSTEMS: Mapping[str, Callable[[SceneFolders, EvaluationRequest], TagSystem]] = {
+    "shares": _shares, "MFCC, logistic": _mfcc, "tags": _command,
+}  # fmt: skip

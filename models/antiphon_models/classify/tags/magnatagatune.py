@@ -14,21 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.api import AntiphonError, UsageError
-from antiphon.api.files import read_sound
-from antiphon_classify.tags import Tags
-from antiphon_listen.timbre import Timbre
-from antiphon_models.classify.tags import logistic
+from antiphon_models.classify.mfcc import fitted
 from antiphon_models.classify.tags.measures import average_precision, roc_auc
-from antiphon_models.classify.tags.playing import whole_values
 from antiphon_models.datasets.layouts.tagged import magnatagatune
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, Item
 from antiphon_models.learning.evaluation import EvaluationRequest, MetricValue
+from antiphon_models.learning.user_commands import analysis_of_file
 
 F32 = NDArray[np.float32]
 TOP = 50
 GROUP = "MagnaTagATune"
 DECAYS = (1e-4, 1e-3, 1e-2, 1e-1)
 """Of the regression's weights, chosen by average precision on the choose-set."""
+QUANTITIES = {"timbre": "embedding", "tags": "tag_embedding"}
+"""By analysis the vector that the regression takes."""
 _LIST = "annotations_final.csv"
 
 
@@ -65,7 +64,7 @@ def scores(ask: EvaluationRequest) -> Iterator[MetricValue]:
 
 def _regression(parts: dict[str, tuple[dict[str, F32], F32]], system: str) -> F32:
     """Of the decays the one whose average precision on the choose-set is best."""
-    lines = [logistic.fitted(parts[TRAIN][0][system], parts[TRAIN][1], decay) for decay in DECAYS]
+    lines = [fitted(parts[TRAIN][0][system], parts[TRAIN][1], decay) for decay in DECAYS]
     truth = parts[VALID][1] > 0.5
     means = [
         np.mean([average_precision(line.logits(parts[VALID][0][system])[:, n], row) for n, row in enumerate(truth.T)])
@@ -76,13 +75,12 @@ def _regression(parts: dict[str, tuple[dict[str, F32], F32]], system: str) -> F3
 
 def _part(root: Path, items: list[Item], top: list[str], ask: EvaluationRequest) -> tuple[dict[str, F32], F32]:
     """The vectors of the clips that can be read, by system, and their tags `[clips, tags]`."""
-    analyses = {"timbre": (Timbre(), "embedding"), "tags": (Tags(), "tag_embedding")}
-    rows: dict[str, list[F32]] = {name: [] for name in analyses}
+    rows: dict[str, list[F32]] = {name: [] for name in QUANTITIES}
     tags, lost = [], 0
     for item in items if ask.limit is None else items[: ask.limit]:
         try:
-            sound = read_sound(root / item.files[0], rate=22050).samples.mean(axis=0).astype(np.float32)
-            vectors = {name: whole_values(analysis, sound)[key] for name, (analysis, key) in analyses.items()}
+            shown = analysis_of_file(root / item.files[0], *QUANTITIES)
+            vectors = {name: shown[key] for name, key in QUANTITIES.items()}
         except AntiphonError:
             vectors = {"timbre": None}
         if any(vector is None for vector in vectors.values()):

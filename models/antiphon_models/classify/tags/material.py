@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
@@ -79,13 +80,11 @@ def made(where: SceneFolders, split: Split, count: int | None = None) -> Labeled
     Raises:
         UsageError: A folder or a soundfont is missing.
     """
-    folders(where.data, ("pop909", "esc10"))
     count = count or COUNT[split]
+    require(where, split)
     shards = [where.work / f"{split}-{where.seed}-{n:03d}.npz" for n in range(-(-count // _SHARD))]
     missing = [n for n, path in enumerate(shards) if not path.is_file()]
     if missing:
-        if absent := fluidsynth.missing(FONTS[split]):
-            raise UsageError(f"{absent[0]} is missing; {INSTALL}")
         where.say(f"makes {len(missing) * _SHARD} scenes to {split}")
     for n in missing:
         clips.write(shards[n], _shard(where, split, n))
@@ -95,6 +94,21 @@ def made(where: SceneFolders, split: Split, count: int | None = None) -> Labeled
         np.concatenate([np.asarray(part.targets) for part in parts])[:count].astype(np.float32),
         np.concatenate([part.groups for part in parts])[:count],
     )
+
+
+def require(where: SceneFolders, split: Split) -> None:
+    """Raises `UsageError` where a folder, FluidSynth or a soundfont of a split is missing."""
+    folders(where.data, ("pop909", "esc10"))
+    if absent := fluidsynth.missing(FONTS[split]):
+        raise UsageError(f"{absent[0]} is missing; {INSTALL}")
+
+
+def measured(where: SceneFolders, count: int | None = None) -> Iterator[tuple[F32, NDArray[np.float32]]]:
+    """The scenes of the split "measure" as sound, with their tags; count: None for `COUNT`. Raises as `require`."""
+    count = count or COUNT["measure"]
+    require(where, "measure")
+    every = (one for n in range(-(-count // _SHARD)) for one in sounds(where, "measure", n))
+    return ((sound, tags) for sound, tags, _ in islice(every, count))
 
 
 def _shard(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32, object, int]]:

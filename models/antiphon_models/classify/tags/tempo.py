@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from antiphon_classify.rhythm import FRAMES
 from antiphon_classify.tempo import BIAS, WEIGHT, WORDS, repeats
+from antiphon_models.classify import mfcc
 from antiphon_models.classify.clips import LabeledClips
-from antiphon_models.classify.tags import logistic
 from antiphon_models.classify.tags.calibration import calibrated
 from antiphon_models.classify.tags.labels import LABELS
 
@@ -27,7 +27,7 @@ def fitted(train: LabeledClips, choose: LabeledClips) -> dict[str, NDArray[Any]]
         train: Scenes with the targets of `LABELS`, NaN where unknown.
         choose: Others, by which the slope of the answers is calibrated.
     """
-    line = logistic.fitted(*_known(train), DECAY)
+    line = mfcc.fitted(*_known(train), DECAY)
     rows, targets = _known(choose)
     slope = calibrated(line.logits(rows), targets).slope
     # the standardisation of the columns goes into the weights

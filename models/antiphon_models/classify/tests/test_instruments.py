@@ -12,9 +12,8 @@ torch = pytest.importorskip("torch")
 from antiphon.api.models import ModelError, write_weights
 from antiphon_classify.classifier import EXCERPT, MEL
 from antiphon_models.classify import clips
-from antiphon_models.classify.clips import LabeledClips, spectrogram
+from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.instruments import material, thresholds
-from antiphon_models.classify.instruments.baseline import LogisticRegression, features
 from antiphon_models.classify.instruments.families import FAMILIES, LABELS, TUNED_DRUMS
 from antiphon_models.classify.instruments.material import FamilySound, driven
 from antiphon_models.classify.instruments.mixing import audible, draw_families, mixed
@@ -123,16 +122,6 @@ def test_thresholds_follow_what_is_given() -> None:
     present = thresholds.probabilities(logits.astype(np.float32), details) >= np.array(details["thresholds"])
     assert thresholds.macro_f1(present, truth) > 0.9
     assert thresholds.f1_of(np.zeros((3, 1), bool), np.zeros((3, 1), bool)).tolist() != [0.0]
-
-
-def test_the_baseline_separates_noise_from_tones() -> None:
-    rng = np.random.default_rng(8)
-    sounds = [tone(float(rng.uniform(200, 800)), 3.0) for _ in range(12)]
-    sounds += [rng.normal(0.0, 0.1, 3 * RATE).astype(np.float32) for _ in range(12)]
-    rows = np.stack([features(spectrogram(sound)) for sound in sounds])
-    truth = np.array([[n < 12, n >= 12] for n in range(24)])
-    lines = LogisticRegression(rows[::2], truth[::2])
-    assert (lines.logits(rows[1::2]).argmax(axis=1) == truth[1::2].argmax(axis=1)).all()
 
 
 def test_batches_are_mixed_of_solos_and_repeat(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from antiphon_models.loops import evaluation
 from antiphon_models.loops.corpus import RATE, Known
 from antiphon_models.loops.evaluation import Looping
 from antiphon_models.loops.midifile import why_not
-from antiphon_models.loops.systems import Guess, marks, trivial
+from antiphon_models.loops.systems import Guess, marks, ours, trivial
 from antiphon_models.loops.training import SEEDS
 
 FOUR_BARS = Known(np.zeros((2, round(4 * 240.0 / 110.0 * RATE)), np.float32), 110.0, 4, "C major", "chords")
@@ -29,6 +29,18 @@ def test_marks_are_one_where_right() -> None:
     assert marks(drums, Guess(key="")) == {"keyless": 1.0}
     assert marks(FOUR_BARS, Guess(bpm=100.0, used=False)) == {"tempo": 0.0, "exact": 0.0, "used": 0.0}
     assert marks(FOUR_BARS, Guess(bpm=110.0, used=True))["tempo of used"] == 1.0
+
+
+def test_the_command_is_asked_about_a_loop() -> None:
+    rng, frames = np.random.default_rng(1), round(2 * 240.0 / 120.0 * RATE)
+    samples = np.zeros((2, frames), np.float32)
+    for beat in range(8):
+        hit = rng.normal(0.0, 0.3, 4000) * np.exp(-np.arange(4000) / (1500.0 if beat % 2 else 400.0))
+        samples[:, beat * RATE // 2 :][:, :4000] += hit.astype(np.float32)
+    known = Known(samples, 120.0, 2, None, "drums")
+    assert marks(known, ours(known))["exact"] == 1.0
+    silent = replace(known, samples=np.zeros_like(samples))
+    assert marks(silent, ours(silent)) == dict.fromkeys(("tempo", "exact", "bars", "keyless", "family"), 0.0)
 
 
 def test_seeds_are_not_those_of_the_tables() -> None:

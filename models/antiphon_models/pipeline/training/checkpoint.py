@@ -1,21 +1,17 @@
-"""The state of a training between two epochs: a safetensors file, which is whole or not there. Nothing is unpickled."""
+"""The state of a training between two epochs, as `learning.checkpoint` writes it."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load, save
 
-from antiphon.runtime.paths import write_atomic
+from antiphon_models.learning import checkpoint
 
 F32 = NDArray[np.float32]
-FILE = "checkpoint.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,29 +60,19 @@ def write_state(folder: Path, state: TrainingState) -> None:
     Raises:
         FileError: It cannot be written.
     """
-    named = {
-        f"{group}/{name}": np.array(value, order="C")
-        for group, arrays in (("weights", state.weights), ("best", state.best), ("moments", state.moments))
-        for name, value in arrays.items()
-    }
-    about = {"digest": state.digest, "history": json.dumps([asdict(figures) for figures in state.history])}
-    write_atomic(folder / FILE, save(named, about))
+    progress = {"digest": state.digest, "history": [asdict(figures) for figures in state.history]}
+    groups = {"weights": state.weights, "best": state.best, "moments": state.moments}
+    checkpoint.keep(folder, progress, groups)
 
 
 def read_state(folder: Path, digest: str) -> TrainingState | None:
     """The state of the training with this digest; None where there is none, or it is damaged."""
     try:
-        content = (folder / FILE).read_bytes()
-        size = int.from_bytes(content[:8], "little")
-        about = json.loads(content[8 : 8 + size])["__metadata__"]
-        if about["digest"] != digest:
+        found = checkpoint.read(folder)
+        if found is None or found[0]["digest"] != digest:
             return None
-        history = tuple(EpochFigures(**row) for row in json.loads(about["history"]))
-        arrays = load(content)
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        history = tuple(EpochFigures(**row) for row in found[0]["history"])
+    except (checkpoint.CheckpointError, KeyError, TypeError):
         return None
-    groups: dict[str, dict[str, F32]] = {"weights": {}, "best": {}, "moments": {}}
-    for key, value in arrays.items():
-        group, _, name = key.partition("/")
-        groups.setdefault(group, {})[name] = value
-    return TrainingState(digest, history, groups["weights"], groups["best"], groups["moments"])
+    weights, best, moments = (found[1].get(group, {}) for group in ("weights", "best", "moments"))
+    return TrainingState(digest, history, weights, best, moments)

@@ -13,7 +13,7 @@ from antiphon.errors import FileError, PluginError
 from antiphon.plugins.checks import check_type_name
 from antiphon.plugins.registry import registrations
 from antiphon.runtime import paths
-from antiphon_models.pipeline.training.frameworks import FRAMEWORKS, Framework
+from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework
 from antiphon_models.pipeline.training.learning import LearningJob, is_trained
 
 HOOK = "analyses"

@@ -19,9 +19,9 @@ from antiphon.errors import FileError
 from antiphon.library.map.picture import png
 from antiphon.runtime.paths import write_atomic
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
+from antiphon_models.pipeline.frameworks import Framework
 from antiphon_models.pipeline.training import confusion
 from antiphon_models.pipeline.training.excerpts import TrainingSet
-from antiphon_models.pipeline.training.frameworks import Framework
 from antiphon_models.pipeline.training.learning import LearningJob, average, is_trained
 
 F64 = NDArray[np.float64]

@@ -26,11 +26,12 @@ from antiphon.errors import FileError
 from antiphon.runtime.paths import make_folder, write_atomic
 from antiphon.signal.mel import MelSettings
 from antiphon_models.datasets.records import TRAIN, VALID
+from antiphon_models.learning.schedule import falling
+from antiphon_models.pipeline.frameworks import Framework
 from antiphon_models.pipeline.settings import TrainSettings, excerpt_frames
 from antiphon_models.pipeline.training import tensorboard_log
 from antiphon_models.pipeline.training.checkpoint import EpochFigures, TrainingState, read_state, write_state
 from antiphon_models.pipeline.training.excerpts import FOLDER, EpochBatches, SoundFrames, TrainingSet
-from antiphon_models.pipeline.training.frameworks import Framework
 from antiphon_models.pipeline.training.network import NetworkShape, parameters
 from antiphon_models.pipeline.training.trainer import ClassifierTrainer, TrainerTask, loss_and_accuracy, make_trainer
 
@@ -42,8 +43,6 @@ TOLERANCE = 1e-4
 """By which a probability of the graph may differ from the framework's own."""
 COMPARED = 64
 """Excerpts by which they are compared."""
-LEAST_RATE = 0.01
-"""Of the learning rate, in the last epoch."""
 Watch = Callable[[int, EpochFigures], None]
 """Called after each epoch with how many are done, and its figures."""
 
@@ -147,8 +146,7 @@ def _epochs(
     validated = bool(training.split(VALID))
     for epoch in range(len(state.history), epochs):
         batches = EpochBatches(training, job.frames, job.settings.batch, job.settings.seed, epoch)
-        fall = 0.5 * (1.0 + math.cos(math.pi * epoch / max(1, epochs - 1)))
-        rate = job.settings.learning_rate * (LEAST_RATE + (1.0 - LEAST_RATE) * fall)
+        rate = job.settings.learning_rate * falling(epoch / max(1, epochs - 1))
         began = time.monotonic()
         loss, accuracy = trainer.epoch(batches, rate)
         seconds = time.monotonic() - began

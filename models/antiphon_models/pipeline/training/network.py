@@ -17,8 +17,6 @@ KERNELS = (5, 3, 3)
 """Frames that each convolution spans."""
 POOLED = 2
 """Frames of which the maximum is taken, after each convolution but the last."""
-LEAST_FRAMES = 8
-"""Of an excerpt: two after two poolings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from antiphon.errors import FileError
 from antiphon_models.pipeline.apart import ParentLink, run_apart
+from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework
 from antiphon_models.pipeline.training.checkpoint import EpochFigures
 from antiphon_models.pipeline.training.excerpts import read_set
-from antiphon_models.pipeline.training.frameworks import FRAMEWORKS, Framework
 from antiphon_models.pipeline.training.learning import LearningJob, learn
 
 LOG = "train.log"

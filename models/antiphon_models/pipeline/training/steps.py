@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from antiphon.errors import FileError, UsageError
 from antiphon.runtime import extras
+from antiphon_models.pipeline.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
 from antiphon_models.pipeline.gathering import SourceItem
 from antiphon_models.pipeline.settings import PipelineSettings
 from antiphon_models.pipeline.shards import ShardTask, is_done
@@ -14,7 +15,6 @@ from antiphon_models.pipeline.training.checkpoint import EpochFigures
 from antiphon_models.pipeline.training.deployment import InstalledClassifier, check_name, deploy
 from antiphon_models.pipeline.training.evaluation import EvaluationRow, evaluate, notes_of
 from antiphon_models.pipeline.training.excerpts import TrainingSet, make_set
-from antiphon_models.pipeline.training.frameworks import FRAMEWORKS, Framework, check_runtime, chosen
 from antiphon_models.pipeline.training.learning import LearningJob, is_trained
 from antiphon_models.pipeline.training.processes import learn_apart
 

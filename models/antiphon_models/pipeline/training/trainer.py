@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon_models.pipeline.training.frameworks import Framework
+from antiphon_models.pipeline.frameworks import Framework
 from antiphon_models.pipeline.training.network import NetworkShape
 
 F32 = NDArray[np.float32]

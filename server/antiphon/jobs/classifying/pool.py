@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
-from antiphon.io.http_message import Refusal
+from antiphon.errors import WireError
 from antiphon.jobs.board import places
 from antiphon.jobs.classifying.process import ClassifierProcess
+from antiphon.jobs.errors import Missing, StorageFull, TooMany
 from antiphon.jobs.spool import write_pieces
 from antiphon.runtime.paths import PRIVATE_FOLDER, make_folder, why
 
@@ -24,7 +25,7 @@ IDLE_SECONDS = 60.0
 """After which a process that is not asked ends."""
 STALE_SECONDS = 5.0
 """Age of a process above which a name that it does not know is looked for by a new one: a plugin may have come."""
-BUSY = (("Retry-After", "5"),)
+RETRY_SECONDS = 5
 
 
 class ClassifierPool:
@@ -62,7 +63,7 @@ class ClassifierPool:
         await asyncio.gather(*self._ending)
 
     async def classifiers(self) -> list[dict[str, Any]]:
-        """What there is to ask for; raises `Refusal` where no process starts."""
+        """What there is to ask for; raises `Unavailable` where no process starts."""
         async with self._turn, self._process() as process:
             return process.classifiers
 
@@ -77,7 +78,7 @@ class ClassifierPool:
             The answer, of the names and values that `library.classification.classify` gives.
 
         Raises:
-            Refusal: With the reason; 429 where too many wait.
+            JobError: With the reason; `TooMany` where too many wait.
         """
         with self._place():
             return await self._ask(name, str(path))
@@ -98,16 +99,16 @@ class ClassifierPool:
                 self._bytes += more
                 if self._bytes > MAX_BYTES:
                     self.refused += 1
-                    raise Refusal(429, f"{MAX_BYTES >> 20} MiB of sound wait already; try again", BUSY)
+                    raise TooMany(f"{MAX_BYTES >> 20} MiB of sound wait already; try again", RETRY_SECONDS)
 
             path = self._folder_made() / secrets.token_hex(8)
             try:
                 await write_pieces(path, pieces, count)
                 if not size:
-                    raise Refusal(400, "the body is empty; send the bytes of a sound file")
+                    raise WireError("the body is empty; send the bytes of a sound file")
                 return await self._ask(name, str(path))
             except OSError as error:
-                raise Refusal(507, f"the sound could not be written: {why(error)}") from None
+                raise StorageFull(f"the sound could not be written: {why(error)}") from None
             finally:
                 self._bytes -= size
                 path.unlink(missing_ok=True)
@@ -116,7 +117,7 @@ class ClassifierPool:
     def _place(self) -> Iterator[None]:
         if self.waiting >= MAX_REQUESTS:
             self.refused += 1
-            raise Refusal(429, f"{MAX_REQUESTS} sounds are classified or wait already; try again", BUSY)
+            raise TooMany(f"{MAX_REQUESTS} sounds are classified or wait already; try again", RETRY_SECONDS)
         self.waiting += 1
         try:
             yield
@@ -129,8 +130,8 @@ class ClassifierPool:
             async with self._process() as process:
                 try:
                     return await process.ask(name, path)
-                except Refusal as refusal:
-                    if refusal.status != 404 or time.monotonic() - process.began < STALE_SECONDS:
+                except Missing:
+                    if time.monotonic() - process.began < STALE_SECONDS:
                         raise
                     process.ready = False
                     self._end_idle()

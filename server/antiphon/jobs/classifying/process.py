@@ -6,7 +6,8 @@ import asyncio
 import time
 from typing import Any
 
-from antiphon.io.http_message import Refusal
+from antiphon.jobs import errors
+from antiphon.jobs.errors import JobError, Unavailable
 from antiphon.runtime.helper_task import HelperTask
 
 MODULE = "antiphon.jobs.classifying.worker"
@@ -38,12 +39,12 @@ class ClassifierProcess:
             words: Name of a classifier, and the seconds of an interim answer.
 
         Raises:
-            Refusal: It does not start.
+            Unavailable: It does not start.
         """
         try:
             process = await HelperTask.start(MODULE, *words)
         except OSError as error:
-            raise Refusal(503, f"no process can be started: {error.strerror}") from None
+            raise Unavailable(f"no process can be started: {error.strerror}") from None
         started = ClassifierProcess(process)
         if not words:
             try:
@@ -73,7 +74,7 @@ class ClassifierProcess:
             The answer.
 
         Raises:
-            Refusal: With the reason.
+            JobError: With the reason.
         """
         self.ready = False
         await self._process.send({"name": name, "path": path})
@@ -82,16 +83,16 @@ class ClassifierProcess:
         return answer_of(found)
 
     async def receive(self, seconds: float | None) -> dict[str, Any]:
-        """Its next message; raises `Refusal` where it has ended, or none comes in so many seconds."""
+        """Its next message; raises `Unavailable` where it has ended, or none comes in so many seconds."""
         try:
             return await self._process.receive(seconds)
         except TimeoutError:
-            raise Refusal(503, f"it took longer than {seconds:g} s; try again, or send a shorter sound") from None
+            raise Unavailable(f"it took longer than {seconds:g} s; try again, or send a shorter sound") from None
         except ValueError:
-            raise Refusal(503, "the classifier's answer is too long or none") from None
+            raise Unavailable("the classifier's answer is too long or none") from None
         except EOFError:
             text = f"the process that classifies ended with status {await self._process.end()}; another one is started"
-            raise Refusal(503, text) from None
+            raise Unavailable(text) from None
 
     async def end(self) -> None:
         """Ends it and what it has started. It may be called twice."""
@@ -99,8 +100,9 @@ class ClassifierProcess:
 
 
 def answer_of(message: dict[str, Any]) -> dict[str, Any]:
-    """The answer in a message; raises `Refusal` where it has an error."""
+    """The answer in a message; raises its `JobError` where it has one."""
     if "error" in message:
-        raise Refusal(message["status"], message["error"])
+        kind: type[JobError] = getattr(errors, message["kind"])
+        raise kind(message["error"])
     found: dict[str, Any] = message["answer"]
     return found

@@ -9,8 +9,9 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from antiphon.io.http_message import Refusal
+from antiphon.errors import AntiphonError, WireError
 from antiphon.jobs.classifying.process import ANSWER_SECONDS, ClassifierProcess, answer_of
+from antiphon.jobs.errors import TooMany, Unavailable, UnsupportedFormat
 
 MAX_STREAMS = 4
 
@@ -39,11 +40,11 @@ class ClassifierStreams:
             The answers as lines of JSON; where it fails in the middle, {"error": "…"} as the last.
 
         Raises:
-            Refusal: Before the first answer, as `ClassifierPool.receive`.
+            AntiphonError: Before the first answer, as `ClassifierPool.receive`.
         """
         if self.count >= MAX_STREAMS:
             self.refused += 1
-            raise Refusal(429, f"{MAX_STREAMS} streams are classified already; try again", (("Retry-After", "30"),))
+            raise TooMany(f"{MAX_STREAMS} streams are classified already; try again", 30)
         self.count += 1
         lines = self._lines(name, every, pieces)
         first = await anext(lines)
@@ -53,8 +54,8 @@ class ClassifierStreams:
                 yield _line(first)
                 async for found in lines:
                     yield _line(found)
-            except Refusal as refusal:
-                yield _line({"error": str(refusal)})
+            except AntiphonError as error:
+                yield _line({"error": str(error)})
             finally:
                 await lines.aclose()
 
@@ -88,12 +89,12 @@ async def _feed(process: ClassifierProcess, pieces: AsyncIterator[bytes]) -> Non
     begun = False
     async for piece in pieces:
         if not begun and piece.startswith(b"fLaC"):
-            raise Refusal(415, "flac is no format of a stream; send wav, ogg or mp3, or ask for application/json")
+            raise UnsupportedFormat("flac is no format of a stream; send wav, ogg or mp3, or ask for application/json")
         begun = True
         process.input.write(piece)
         await process.input.drain()
     if not begun:
-        raise Refusal(400, "the body is empty; send the bytes of a sound file")
+        raise WireError("the body is empty; send the bytes of a sound file")
     process.input.close()
 
 
@@ -107,7 +108,7 @@ async def _next(process: ClassifierProcess, feeding: asyncio.Task[None]) -> dict
                 feeding.result()
             await asyncio.wait({answer}, timeout=ANSWER_SECONDS)
         if not answer.done():
-            raise Refusal(503, f"the classifier did not answer within {ANSWER_SECONDS:g} s")
+            raise Unavailable(f"the classifier did not answer within {ANSWER_SECONDS:g} s")
         return answer_of(answer.result())
     finally:
         answer.cancel()

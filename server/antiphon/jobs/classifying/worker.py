@@ -1,7 +1,7 @@
 """The process that classifies: `python -m antiphon.jobs.classifying.worker [NAME EVERY]`, run by `pool` and `streams`.
 
 Alone it sends the list of classifiers first; then a request {"name", "path"} gets {"answer": {…}} or
-{"status", "error"}. With NAME and EVERY its input is a sound, and it sends an answer for every EVERY seconds of it.
+{"kind", "error"}. With NAME and EVERY its input is a sound, and it sends an answer for every EVERY seconds of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from antiphon.errors import AntiphonError, PluginError
+from antiphon.jobs.errors import JobError, Missing, Unavailable, Unreadable, UnsupportedFormat
 from antiphon.runtime.helper_channel import HelperChannel
 from antiphon.runtime.scheduling import give_way
 
@@ -36,21 +37,22 @@ def _answer(channel: HelperChannel, work: Callable[[], Iterator[dict[str, Any]]]
     """Sends what comes of a request: answers, or an error as the last one."""
     from antiphon.library.classification import NoSound
 
+    kind: type[JobError]
     try:
         for found in work():
             channel.send({"answer": found})
         return
     except LookupError as error:
-        status, text = 404, str(error.args[0])
+        kind, text = Missing, str(error.args[0])
     except NoSound as error:
-        status, text = 415, str(error)
+        kind, text = UnsupportedFormat, str(error)
     except PluginError as error:
-        status, text = 503, str(error)
+        kind, text = Unavailable, str(error)
     except AntiphonError as error:
-        status, text = 422, str(error)
+        kind, text = Unreadable, str(error)
     except Exception as error:
-        status, text = 503, f"the classifier failed: {type(error).__name__}: {error}"
-    channel.send({"status": status, "error": " ".join(text.split())})
+        kind, text = Unavailable, f"the classifier failed: {type(error).__name__}: {error}"
+    channel.send({"kind": kind.__name__, "error": " ".join(text.split())})
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, Value
-from antiphon.graph.graph import NodeSpec
+from antiphon.errors import PatchError
+from antiphon.graph.graph import NodeSpec, known_type
 from antiphon.graph.io_nodes import declaration
+from antiphon.io.http_message import Refusal
 
 
 def described(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog: Catalog) -> dict[str, Any]:
@@ -23,6 +25,14 @@ def described(plan: dict[str, Any], values: dict[str, dict[str, Value]], catalog
         The same, with each node's doc, ports and parameters.
     """
     return {**plan, "nodes": [_node(node, values.get(node["name"], {}), catalog) for node in plan["nodes"]]}
+
+
+def known_plugin(name: str, catalog: Catalog) -> ProcessorInfo:
+    """The processor of that name; raises `Refusal` 404 where there is none."""
+    try:
+        return known_type(name, catalog)
+    except PatchError as error:
+        raise Refusal(404, str(error)) from None
 
 
 def plugin_json(info: ProcessorInfo) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The routes for work on files: what can be run, files, jobs and their results."""
+"""The operations for work on files: files, jobs and their results."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
-from urllib.parse import parse_qs, quote
+from urllib.parse import quote
 
-from antiphon.contract.catalog import Catalog, ProcessorInfo
-from antiphon.errors import FileError, PatchError
-from antiphon.graph.graph import known_type
-from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.contract.catalog import Catalog
+from antiphon.errors import FileError
+from antiphon.io.http_message import HttpRequest, Response, answer
 from antiphon.jobs.board import JobBoard
 from antiphon.jobs.files import MAX_FILE
 from antiphon.jobs.job import Job, Task
@@ -19,10 +18,14 @@ from antiphon.jobs.live_sets import live_set
 from antiphon.jobs.multipart import FormFile
 from antiphon.jobs.request import live_task, render_task, run_task
 from antiphon.web.access import CodeGuard
-from antiphon.web.api.graph_json import plugin_json
+from antiphon.web.api import types
+from antiphon.web.api.graph_json import known_plugin
+from antiphon.web.operations import operation
 from antiphon.web.server import HttpServer
 
 log = logging.getLogger("antiphon.jobs")
+FILE, JOB = "1df5005f9868", "9d0673aa3316"
+"""Identifiers in examples, of a file that was sent and of a job."""
 TYPES = {
     ".wav": "audio/wav", ".flac": "audio/flac", ".ogg": "audio/ogg", ".mp3": "audio/mpeg", ".aiff": "audio/aiff",
     ".aif": "audio/aiff", ".au": "audio/basic", ".mid": "audio/midi", ".midi": "audio/midi",
@@ -46,19 +49,7 @@ class JobRoutes:
         self._server, self._catalog, self._folder = server, catalog, folder
         self._guard = CodeGuard() if guard is None else guard
         self._opened: JobBoard | None = None
-        server.add("GET", "/api/plugins", self._plugins)
-        server.add("GET", "/api/plugins/*", self._plugin)
-        server.add("GET", "/api/files", self._files)
-        server.add_stream("/api/files", self._receive, MAX_FILE)
-        server.add("GET", "/api/files/*", self._file)
-        server.add("DELETE", "/api/files/*", self._remove_file)
-        server.add("POST", "/api/run/*", self._run)
-        server.add("POST", "/api/render/*", self._render)
-        server.add("POST", "/api/live/sets/*", self._render_set)
-        server.add("GET", "/api/jobs", self._jobs)
-        server.add("GET", "/api/jobs/*", self._job)
-        server.add("POST", "/api/jobs/*", self._repeat)
-        server.add("DELETE", "/api/jobs/*", self._cancel)
+        server.serve(self)
 
     def start(self) -> None:
         """Goes on with jobs that an earlier web process left."""
@@ -78,7 +69,7 @@ class JobRoutes:
         return 0 if self._opened is None else self._opened.drain()
 
     def path(self, key: str) -> Path:
-        """The file of that identifier, or the first result of a job; raises `Refusal` where there is neither."""
+        """The file of that identifier, or the first result of a job; raises `Missing` where there is neither."""
         return self._board().path(key)
 
     def _board(self) -> JobBoard:
@@ -92,18 +83,24 @@ class JobRoutes:
     def _changed(self, job: Job) -> None:
         self._server.listeners.job(job.id, job.plain())
 
-    async def _plugins(self, request: HttpRequest) -> Response:
-        return answer([plugin_json(self._catalog[name]) for name in sorted(self._catalog)])
-
-    async def _plugin(self, request: HttpRequest) -> Response:
-        return answer(plugin_json(self._known(_tail(request, "/api/plugins/"))))
-
-    async def _files(self, request: HttpRequest) -> Response:
+    @operation("GET", "/api/files", list[types.File])
+    async def files(self, request: HttpRequest) -> Response:
+        """The files that were sent."""
         return answer([entry.plain() for entry in self._board().files.entries.values()])
 
-    async def _receive(self, request: HttpRequest, pieces: AsyncIterator[bytes]) -> Response:
-        name = parse_qs(request.query or "").get("name", [""])[0]
-        kind = request.headers.get("content-type", "")
+    @operation(
+        "POST",
+        "/api/files",
+        types.File,
+        201,
+        query=types.Upload,
+        upload=MAX_FILE,
+        form=True,
+        example={"name": "take.wav"},
+    )
+    async def receive(self, request: HttpRequest, pieces: AsyncIterator[bytes], query: types.Upload) -> Response:
+        """Send a file: sound or MIDI. Its bytes are the body, or a form with a file, as `curl -F` sends it."""
+        name, kind = query.name, request.headers.get("content-type", "")
         if kind.lower().startswith("multipart/form-data"):
             form = FormFile(kind, pieces)
             pieces = await form.begin()
@@ -111,49 +108,118 @@ class JobRoutes:
         entry = await self._board().receive(name, pieces)
         return answer(entry.plain(), 201, (("Location", f"/api/files/{entry.id}"),))
 
-    async def _file(self, request: HttpRequest) -> Response:
-        key, _, what = _tail(request, "/api/files/").partition("/")
+    @operation("GET", "/api/files/{id}", types.File, example={"id": FILE})
+    async def file(self, request: HttpRequest, id: str) -> Response:
+        """One file."""
         files = self._board().files
-        path = files.path(key)
-        match what:
-            case "":
-                return answer(files.entries[key].plain())
-            case "content":
-                return _download(path, files.entries[key].name)
-            case "overview":
-                return answer(await self._board().overview(key))
-        raise Refusal(404, "a file has /content and /overview")
+        files.path(id)
+        return answer(files.entries[id].plain())
 
-    async def _remove_file(self, request: HttpRequest) -> Response:
-        self._board().remove_file(_tail(request, "/api/files/"))
+    @operation("GET", "/api/files/{id}/content", bytes, example={"id": FILE})
+    async def content(self, request: HttpRequest, id: str) -> Response:
+        """A file's bytes."""
+        files = self._board().files
+        return _download(files.path(id), files.entries[id].name)
+
+    @operation("GET", "/api/files/{id}/overview", types.Overview, example={"id": FILE})
+    async def overview(self, request: HttpRequest, id: str) -> Response:
+        """A file's length and waveform."""
+        self._board().files.path(id)
+        return answer(await self._board().overview(id))
+
+    @operation("DELETE", "/api/files/{id}", status=204, example={"id": FILE})
+    async def remove_file(self, request: HttpRequest, id: str) -> Response:
+        """Remove a file."""
+        self._board().remove_file(id)
         return Response(204)
 
-    async def _run(self, request: HttpRequest) -> Response:
-        plugin = self._known(_tail(request, "/api/run/")).type
-        board, body = self._board(), request.json()
-        return self._accepted(await asyncio.to_thread(run_task, self._catalog, plugin, body, board.path))
+    @operation(
+        "POST",
+        "/api/run/{plugin}",
+        types.Job,
+        202,
+        body=types.Run,
+        plain=True,
+        example={"plugin": "denoise", "body": {"file": FILE, "params": {"threshold": -40}, "format": "flac"}},
+    )
+    async def run(self, request: HttpRequest, plugin: str, body: object) -> Response:
+        """Run a plugin over a file."""
+        name, board = known_plugin(plugin, self._catalog).type, self._board()
+        return self._accepted(await asyncio.to_thread(run_task, self._catalog, name, body, board.path))
 
-    async def _render(self, request: HttpRequest) -> Response:
-        board, body, patch = self._board(), request.json(), _tail(request, "/api/render/")
-        return self._accepted(await asyncio.to_thread(render_task, patch, body, board.path))
+    @operation(
+        "POST",
+        "/api/render/{patch}",
+        types.Job,
+        202,
+        body=types.Render,
+        plain=True,
+        example={"patch": "bed", "body": {"seconds": 4}},
+    )
+    async def render(self, request: HttpRequest, patch: str, body: object) -> Response:
+        """Render a patch, over a file or for a time."""
+        return self._accepted(await asyncio.to_thread(render_task, patch, body, self._board().path))
 
-    async def _render_set(self, request: HttpRequest) -> Response:
-        name, _, what = _tail(request, "/api/live/sets/").rpartition("/")
-        if what != "render":
-            raise Refusal(404, "a live set takes POST at /render")
-        board, body = self._board(), request.json()
+    @operation(
+        "POST",
+        "/api/live/sets/{name}/render",
+        types.Job,
+        202,
+        body=types.RenderLive,
+        plain=True,
+        example={"name": "bells", "body": {"bars": 2, "midi": True}},
+    )
+    async def render_set(self, request: HttpRequest, name: str, body: object) -> Response:
+        """Render a script by its name."""
+        board = self._board()
         await asyncio.to_thread(self._check_script, request, name)
         return self._accepted(await asyncio.to_thread(live_task, name, body, board.path))
 
-    async def _repeat(self, request: HttpRequest) -> Response:
-        key, _, what = _tail(request, "/api/jobs/").partition("/")
-        if what != "repeat":
-            raise Refusal(404, "a job takes POST at /repeat")
+    @operation("GET", "/api/jobs", list[types.Job])
+    async def jobs(self, request: HttpRequest) -> Response:
+        """The jobs, newest first."""
+        return answer([job.plain() for job in reversed(self._board().jobs.values())])
+
+    @operation("GET", "/api/jobs/{id}", types.Job, example={"id": JOB})
+    async def job(self, request: HttpRequest, id: str) -> Response:
+        """One job."""
+        return answer(self._board().job(id).plain())
+
+    @operation("DELETE", "/api/jobs/{id}", types.Job, example={"id": JOB})
+    async def cancel(self, request: HttpRequest, id: str) -> Response:
+        """Cancel a job; forget one that has ended."""
+        return answer(self._board().cancel(id).plain())
+
+    @operation("POST", "/api/jobs/{id}/repeat", types.Job, 202, example={"id": JOB})
+    async def repeat(self, request: HttpRequest, id: str) -> Response:
+        """Do a job once more."""
         board = self._board()
-        task = board.job(key).task
+        task = board.job(id).task
         if task.command == "live":
             await asyncio.to_thread(self._check_script, request, task.name)
-        return self._answer(board.repeat(key))
+        return self._answer(board.repeat(id))
+
+    @operation("GET", "/api/jobs/{id}/overview", types.Overview, example={"id": JOB})
+    async def job_overview(self, request: HttpRequest, id: str) -> Response:
+        """The length and waveform of a job's first result."""
+        board = self._board()
+        return answer(await board.overview(board.job(id).id))
+
+    @operation("GET", "/api/jobs/{id}/result", bytes, example={"id": JOB})
+    async def first_result(self, request: HttpRequest, id: str) -> Response:
+        """A job's first result."""
+        return self._result(id, "")
+
+    @operation("GET", "/api/jobs/{id}/result/{name}", bytes, example={"id": JOB, "name": "out.flac"})
+    async def result(self, request: HttpRequest, id: str, name: str) -> Response:
+        """A job's result of that name."""
+        return self._result(id, name)
+
+    def _result(self, key: str, name: str) -> Response:
+        board = self._board()
+        path, shown = board.result(key, name), board.name(key)
+        # out.wav has the whole name, the others their own behind it
+        return _download(path, shown if path.stem == "out" else f"{Path(shown).stem} {path.name}")
 
     def _check_script(self, request: HttpRequest, name: str) -> None:
         """Raises `Refusal` for a script that may have come by HTTP, where this request may not have it evaluated."""
@@ -166,33 +232,6 @@ class JobRoutes:
     def _answer(self, job: Job) -> Response:
         return answer(job.plain(), 202, (("Location", f"/api/jobs/{job.id}"),))
 
-    async def _jobs(self, request: HttpRequest) -> Response:
-        return answer([job.plain() for job in reversed(self._board().jobs.values())])
-
-    async def _job(self, request: HttpRequest) -> Response:
-        key, _, rest = _tail(request, "/api/jobs/").partition("/")
-        if not rest:
-            return answer(self._board().job(key).plain())
-        what, _, name = rest.partition("/")
-        board = self._board()
-        if what == "overview" and not name:
-            return answer(await board.overview(board.job(key).id))
-        if what != "result":
-            raise Refusal(404, "a job has /result, /result/NAME and /overview")
-        path = board.result(key, name)
-        shown = board.name(key)
-        # out.wav has the whole name, the others their own behind it
-        return _download(path, shown if path.stem == "out" else f"{Path(shown).stem} {path.name}")
-
-    async def _cancel(self, request: HttpRequest) -> Response:
-        return answer(self._board().cancel(_tail(request, "/api/jobs/")).plain())
-
-    def _known(self, name: str) -> ProcessorInfo:
-        try:
-            return known_type(name, self._catalog)
-        except PatchError as error:
-            raise Refusal(404, str(error)) from None
-
 
 def _download(path: Path, name: str) -> Response:
     """A file as a download of that name, or a part of it."""
@@ -201,7 +240,3 @@ def _download(path: Path, name: str) -> Response:
     return Response(
         200, b"", TYPES.get(path.suffix, "application/octet-stream"), (("Content-Disposition", shown),), path
     )
-
-
-def _tail(request: HttpRequest, prefix: str) -> str:
-    return request.path.removeprefix(prefix)

@@ -1,4 +1,4 @@
-"""The routes of the library: its map, what comes next, and excerpts of what it has.
+"""The operations of the library: its map, what comes next, and excerpts of what it has.
 
 Files are named by numbers of the catalogue, or by paths that are looked up in it: nothing else is opened. What a
 request needs of numpy and SQLite is imported and done in a thread.
@@ -19,6 +19,8 @@ from antiphon.runtime import paths
 from antiphon.runtime.child_process import TERM_SECONDS, end_with_parent
 from antiphon.runtime.helper_process import command
 from antiphon.runtime.helper_task import end_session, start_command
+from antiphon.web.api import types
+from antiphon.web.operations import operation
 from antiphon.web.server import HttpServer
 
 if TYPE_CHECKING:
@@ -54,10 +56,7 @@ class LibraryRoutes:
         self._table: TrackTable | None = None
         self._map = b""
         self._placing: asyncio.subprocess.Process | None = None
-        server.add("GET", "/api/library/map", self._get_map)
-        server.add("POST", "/api/library/map", self._place)
-        server.add("POST", "/api/library/next", self._next)
-        server.add("GET", "/api/library/tracks/*", self._excerpt)
+        server.serve(self)
 
     async def close(self) -> None:
         """Ends the process that places tracks; it is begun anew when it is asked for."""
@@ -65,14 +64,18 @@ class LibraryRoutes:
         if self._placing is not None and self._placing.returncode is None:
             await end_session(self._placing, TERM_SECONDS)
 
-    async def _get_map(self, request: HttpRequest) -> Response:
+    @operation("GET", "/api/library/map", types.Map)
+    async def get_map(self, request: HttpRequest) -> Response:
+        """The library's tracks, artists and genres in two dimensions."""
         placing = self._placing is not None and self._placing.returncode is None
         if self._making is None or self._making.done():
             self._making = asyncio.ensure_future(self._in_thread(self._map_body))
         body = await asyncio.shield(self._making)  # those who ask meanwhile share it
         return Response(200, body[:-1] + (b', "placing": %s}' % (b"true" if placing else b"false")))
 
-    async def _place(self, request: HttpRequest) -> Response:
+    @operation("POST", "/api/library/map", types.Placing, 202)
+    async def place(self, request: HttpRequest) -> Response:
+        """Place all tracks anew."""
         if not self._exists:
             raise Refusal(409, "the library is empty; `antiphon library add FOLDER` adds sound files")
         if self._placing is None or self._placing.returncode is not None:
@@ -84,27 +87,36 @@ class LibraryRoutes:
             )
         return answer({"placing": True}, 202)
 
-    async def _next(self, request: HttpRequest) -> Response:
-        data = request.json()
+    @operation(
+        "POST",
+        "/api/library/next",
+        types.Matches,
+        body=types.Next,
+        plain=True,
+        example={"body": {"count": 8, "like": 1}},
+    )
+    async def next(self, request: HttpRequest, body: object) -> Response:
+        """What comes next, after signals about tracks, which are stored."""
 
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
             from antiphon.library.taste.choosing_request import next_summaries, request_of
 
-            return next_summaries(catalogue, request_of(catalogue, data), self._tracks(catalogue))
+            return next_summaries(catalogue, request_of(catalogue, body), self._tracks(catalogue))
 
         return answer({"matches": await self._in_thread(self._with_catalogue, work)})
 
-    async def _excerpt(self, request: HttpRequest) -> Response:
-        number, _, rest = request.path.removeprefix("/api/library/tracks/").partition("/")
-        if rest != "sound" or not (number.isascii() and number.isdigit() and len(number) < 19):
+    @operation("GET", "/api/library/tracks/{id}/sound", bytes, example={"id": "1"})
+    async def excerpt(self, request: HttpRequest, id: str) -> Response:
+        """Some seconds of a track, as WAV."""
+        if not (id.isascii() and id.isdigit() and len(id) < 19):
             raise Refusal(404, "a track has /api/library/tracks/NUMBER/sound; its number is `id` of the map")
 
         def find(catalogue: Catalogue) -> tuple[bytes, float]:
             from antiphon.library import excerpt
 
-            path = catalogue.taste.file_of_sound(int(number))
+            path = catalogue.taste.file_of_sound(int(id))
             if path is None:
-                raise Refusal(404, f"the library has no track {number}")
+                raise Refusal(404, f"the library has no track {id}")
             row = next(iter(catalogue.rows(path=path, only=("sections",))))
             return path, excerpt.begins(row.duration or 0.0, row.values)
 

@@ -1,4 +1,4 @@
-"""The routes of live scripts: run and stop them, what they can say, those that ship and the performer's own.
+"""The operations of live scripts: run and stop them, what they can say, those that ship and the performer's own.
 
 What evaluates or writes needs the owner's token, on loopback too: a page of another site, or another user of this
 machine, does not know it. It is taken from this machine alone (`CodeGuard`).
@@ -15,13 +15,16 @@ from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
 from antiphon.jobs.live_sets import PREVIOUS, SUFFIX, folders, live_sets
 from antiphon.runtime import paths
 from antiphon.web.access import CodeGuard
+from antiphon.web.api import types
 from antiphon.web.api.live_words import sound_names, words
 from antiphon.web.control_link import ControlLink
+from antiphon.web.operations import Level, operation
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.server import HttpServer
-from antiphon.wire.script_link import LONGEST_SCRIPT, MAX_VERSION
+from antiphon.wire.script_link import LONGEST_SCRIPT
 
-LONGEST_NAME = 80
+HEAD = "from antiphon.live import *\n\n"
+"""How scripts in examples begin."""
 SAMPLER = "sampler"
 """The type of nodes that play sounds by name."""
 
@@ -46,32 +49,32 @@ class LiveRoutes:
     def add(self) -> None:
         """Adds the routes, and reads what the performer reports."""
         server, performer = self._server, self._performer
-        server.add("GET", "/api/live", self._state)
-        server.add("GET", "/api/live/script", self._script, token=True)
-        server.add("GET", "/api/live/words", self._words)
-        server.add("GET", "/api/live/sounds", self._sounds)
-        server.add("POST", "/api/live/eval", self._evaluate)
-        server.add("POST", "/api/live/stop", self._stop)
-        server.add("GET", "/api/live/sets", self._sets)
-        server.add("GET", "/api/live/sets/*", self._set)
-        server.add("PUT", "/api/live/sets/*", self._save)
+        server.serve(self)
         performer.start()
         server.closing.append(performer.close)
         server.counts["live_dropped"] = lambda: performer.dropped
 
-    async def _state(self, request: HttpRequest) -> Response:
+    @operation("GET", "/api/live", types.Live)
+    async def state(self, request: HttpRequest) -> Response:
+        """What performs the scripts of pages: what plays, and what failed."""
         reason = self._guard.reason(request)
         return answer({"on": not reason, "start": reason, **self._performer.state})
 
-    async def _script(self, request: HttpRequest) -> Response:
+    @operation("GET", "/api/live/script", types.Script, level=Level.OWNER)
+    async def script(self, request: HttpRequest) -> Response:
+        """The script that was run last."""
         if self._performer.script is None:
             raise Refusal(404, "no page has run a script yet")
         return answer(self._performer.script)
 
-    async def _words(self, request: HttpRequest) -> Response:
+    @operation("GET", "/api/live/words", types.Words)
+    async def words(self, request: HttpRequest) -> Response:
+        """The words of live scripts."""
         return answer(words())
 
-    async def _sounds(self, request: HttpRequest) -> Response:
+    @operation("GET", "/api/live/sounds", dict)
+    async def sounds(self, request: HttpRequest) -> Response:
+        """The names of the sounds of each sampler of the patch."""
         found = {}
         for item in await self._control.nodes():
             if item.node.type == SAMPLER:
@@ -79,62 +82,61 @@ class LiveRoutes:
                 found[item.node.name] = await asyncio.to_thread(sound_names, str(item.values.get("library", "")))
         return answer(found)
 
-    async def _evaluate(self, request: HttpRequest) -> Response:
+    @operation(
+        "POST",
+        "/api/live/eval",
+        types.Version,
+        202,
+        body=types.Evaluate,
+        example={"body": {"text": f'{HEAD}track("beat", "bd sd bd sd")\n', "version": 1}},
+    )
+    async def evaluate(self, request: HttpRequest, body: types.Evaluate) -> Response:
+        """With `serve --live`: perform a script from the next bar on."""
         self._guard.check(request)
-        body = _body(request)
-        text, version = _text(body), body.get("version")
-        if isinstance(version, bool) or not isinstance(version, int) or not 0 < version <= MAX_VERSION:
-            raise Refusal(400, f"version takes a whole number from 1 to {MAX_VERSION}, another for each run")
-        self._performer.run({"text": text, "version": version, "name": _short(body, "name"), "by": _short(body, "by")})
-        return answer({"version": version}, 202)
+        _check_size(body.text)
+        self._performer.run({"text": body.text, "version": body.version, "name": body.name, "by": body.by})
+        return answer({"version": body.version}, 202)
 
-    async def _stop(self, request: HttpRequest) -> Response:
+    @operation("POST", "/api/live/stop", types.Stopped)
+    async def stop(self, request: HttpRequest) -> Response:
+        """End the script that plays."""
         self._performer.stop()
         return answer({"stopped": True})
 
-    async def _sets(self, request: HttpRequest) -> Response:
+    @operation("GET", "/api/live/sets", list[types.LiveSet])
+    async def sets(self, request: HttpRequest) -> Response:
+        """The live scripts that ship, and those of the performer."""
         return answer(await asyncio.to_thread(_listed))
 
-    async def _set(self, request: HttpRequest) -> Response:
-        return answer(await asyncio.to_thread(_read, _name(request)))
+    @operation("GET", "/api/live/sets/{name}", types.LiveSetText, example={"name": "bells"})
+    async def set(self, request: HttpRequest, name: str) -> Response:
+        """One script."""
+        return answer(await asyncio.to_thread(_read, name))
 
-    async def _save(self, request: HttpRequest) -> Response:
+    @operation(
+        "PUT",
+        "/api/live/sets/{name}",
+        types.Saved,
+        201,
+        body=types.Save,
+        example={"name": "mine", "body": {"text": f'{HEAD}patch("band")\ntrack("beat", "bd sd bd sd")\n'}},
+    )
+    async def save(self, request: HttpRequest, name: str, body: types.Save) -> Response:
+        """Save a script; one that is there only with `replace`."""
         self._guard.check(request, evaluate=False)
-        body = _body(request)
-        text, replaces = _text(body), body.get("replace") is True
-        await asyncio.to_thread(_write, name := _name(request), text, replaces)
+        _check_size(body.text)
+        await asyncio.to_thread(_write, name, body.text, body.replace)
         return answer({"name": name, "own": True}, 201)
 
 
-def _body(request: HttpRequest) -> dict[str, Any]:
-    body = request.json()
-    if not isinstance(body, dict):
-        raise Refusal(400, "the body is a JSON object")
-    return body
-
-
-def _text(body: dict[str, Any]) -> str:
-    text = body.get("text")
-    if not isinstance(text, str):
-        raise Refusal(400, "text takes the whole script")
+def _check_size(text: str) -> None:
+    """Raises `Refusal` for a script that is too long, or that UTF-8 cannot hold."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
         raise Refusal(400, "a script is text that UTF-8 can hold") from None
     if size > LONGEST_SCRIPT:
         raise Refusal(413, f"a script on the page has at most {LONGEST_SCRIPT:,} bytes, not {size:,}; split it")
-    return text
-
-
-def _short(body: dict[str, Any], key: str) -> str:
-    value = body.get(key, "")
-    if not isinstance(value, str) or len(value) > LONGEST_NAME or not (value.isprintable() and value.isascii()):
-        raise Refusal(400, f"{key} takes at most {LONGEST_NAME} printable characters of ASCII")
-    return value
-
-
-def _name(request: HttpRequest) -> str:
-    return request.path.removeprefix("/api/live/sets/")
 
 
 def _listed() -> list[dict[str, object]]:

@@ -16,11 +16,13 @@ import json
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.oscquery.address_space import PATH_REMOVED, AddressSpace
-from antiphon.web.protocol.asgi import SEND_SECONDS, Receive, Send
+from antiphon.web.protocol.limits import SEND_SECONDS
 from antiphon.wire.osc import Arg, encode
 
 if TYPE_CHECKING:
@@ -128,34 +130,23 @@ class Listeners:
         """Whether another client may connect."""
         return len(self._all) < MAX_LISTENERS
 
-    async def serve(self, receive: Receive, send: Send, protocol: str | None = None) -> None:
-        """Serves one client until it disconnects.
-
-        Args:
-            receive: Of ASGI.
-            send: Of ASGI.
-            protocol: The subprotocol to accept; a browser that offers one ends the connection without it.
-        """
-        await receive()  # websocket.connect
-        await send({"type": "websocket.accept", "subprotocol": protocol})
+    async def serve(self, socket: WebSocket) -> None:
+        """Serves one client until it disconnects."""
         listener = WebListener()
         self._all[listener] = asyncio.current_task()
         if self._changes is not None:
             self._changes.start()
             self._look()
-        sending = asyncio.create_task(_send(listener, send))
+        sending = asyncio.create_task(_send(listener, socket))
         try:
             while not sending.done():
-                message = await receive()
+                message = await socket.receive()
                 if message["type"] != "websocket.receive":
                     return
                 refused = self._handle(listener, message)
                 if refused:
-                    await asyncio.wait_for(
-                        send({"type": "websocket.send", "text": json.dumps({"error": refused})}), SEND_SECONDS
-                    )
-        except (TimeoutError, OSError):
-            return
+                    async with asyncio.timeout(SEND_SECONDS):
+                        await socket.send_text(json.dumps({"error": refused}))
         finally:
             sending.cancel()
             del self._all[listener]
@@ -228,7 +219,7 @@ class Listeners:
                 return
 
 
-async def _send(listener: WebListener, send: Send) -> None:
+async def _send(listener: WebListener, socket: WebSocket) -> None:
     """Sends a client's pending packets until it is cancelled, or the client does not read."""
     try:
         while True:
@@ -236,6 +227,6 @@ async def _send(listener: WebListener, send: Send) -> None:
             listener.more.clear()
             for data in listener.take():
                 async with asyncio.timeout(SEND_SECONDS):
-                    await send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
-    except (TimeoutError, OSError):
+                    await socket.send({"type": "websocket.send", "text" if isinstance(data, str) else "bytes": data})
+    except (TimeoutError, WebSocketDisconnect):
         return

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 
+from starlette.websockets import WebSocket
+
 from antiphon.io.tap_memory import INPUT_FRAMES, TapMemory, TapWord
-from antiphon.web.protocol.asgi import Receive, Send
 
 HEAD_BYTES = 4
 CHANNELS = 2
@@ -38,17 +39,15 @@ class BrowserSound:
         """How often the sound ran out or was skipped in the engine."""
         return self._words[TapWord.INPUT_GAPS]
 
-    async def serve(self, receive: Receive, send: Send, protocol: str | None = None) -> None:
-        """Takes one browser's sound until it disconnects; `receive` and `send` are ASGI's."""
-        await receive()  # websocket.connect
-        await send({"type": "websocket.accept", "subprotocol": protocol})
+    async def serve(self, socket: WebSocket) -> None:
+        """Takes one browser's sound until it disconnects."""
         if self._taken:
             reason = "another browser sends sound already; stop it there first"
-            await send({"type": "websocket.close", "code": BUSY, "reason": reason})
+            await socket.close(BUSY, reason)
             return
         self._taken = True
         try:
-            while (message := await receive())["type"] == "websocket.receive":
+            while (message := await socket.receive())["type"] == "websocket.receive":
                 data = message.get("bytes")
                 if data is None or not self.put(data):
                     self.dropped += 1

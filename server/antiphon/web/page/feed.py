@@ -16,12 +16,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
-from antiphon.web.api.osc_json import checked
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
-from antiphon.web.protocol.asgi import SEND_SECONDS, Receive, Send
+from antiphon.web.osc_json import checked
+from antiphon.web.protocol.limits import SEND_SECONDS
 from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
 
 PERIOD = 1 / 30
@@ -137,21 +139,19 @@ class PageFeed:
     def __len__(self) -> int:
         return len(self._pages)
 
-    async def serve(self, receive: Receive, send: Send, protocol: str | None = None) -> None:
-        """Serves one page until it disconnects; `receive` and `send` are ASGI's."""
-        await receive()  # websocket.connect
-        await send({"type": "websocket.accept", "subprotocol": protocol})
+    async def serve(self, socket: WebSocket) -> None:
+        """Serves one page until it disconnects."""
         if len(self._pages) >= PAGES:
-            await send({"type": "websocket.close", "code": 4029, "reason": f"{PAGES} pages are open; close one"})
+            await socket.close(4029, f"{PAGES} pages are open; close one")
             return
         page = PageLink(self._control.osc)
         self._pages[page] = None
         if len(self._pages) == 1:
             self._start()
-        sending = asyncio.create_task(_send(page, send))
+        sending = asyncio.create_task(_send(page, socket))
         try:
             while not sending.done():
-                message = await receive()
+                message = await socket.receive()
                 if message["type"] != "websocket.receive":
                     return
                 try:
@@ -236,16 +236,16 @@ class PageFeed:
             page.offer(text)
 
 
-async def _send(page: PageLink, send: Send) -> None:
+async def _send(page: PageLink, socket: WebSocket) -> None:
     """Sends a page's texts until it is cancelled, or the page does not read."""
-    with contextlib.suppress(TimeoutError, OSError):
+    with contextlib.suppress(TimeoutError, WebSocketDisconnect):
         while True:
             await page.more.wait()
             page.more.clear()
             while page.queue:
                 text = page.queue.popleft()
                 async with asyncio.timeout(SEND_SECONDS):
-                    await send({"type": "websocket.send", "text": text})
+                    await socket.send_text(text)
 
 
 def _plain(arg: Any) -> Any:

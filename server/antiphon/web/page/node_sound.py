@@ -16,11 +16,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from antiphon.errors import AntiphonError
 from antiphon.io.http_message import Refusal
 from antiphon.io.tap_memory import TAPS, TapMemory, TapReader
-from antiphon.web.protocol.asgi import SEND_SECONDS, Receive, Send
+from antiphon.web.protocol.limits import SEND_SECONDS
 
 HEADER = struct.Struct("<IIIIqII")
 """Hz, frames of a block, channels, blocks, number of the first frame, blocks missed, messages dropped (both so far)."""
@@ -98,32 +99,26 @@ class NodeSounds:
     def __len__(self) -> int:
         return sum(len(tap.listeners) for tap in self._taps if tap is not None)
 
-    async def serve(
-        self, node: str, receive: Receive, send: Send, protocol: str | None = None, *, form: str = FORMATS[0]
-    ) -> None:
+    async def serve(self, socket: WebSocket, node: str, form: str = FORMATS[0]) -> None:
         """Streams a node's sound to one WebSocket until it disconnects.
 
         Args:
+            socket: The WebSocket.
             node: The node's name.
-            receive: ASGI's.
-            send: ASGI's.
-            protocol: The subprotocol to accept.
             form: Of samples, one of `FORMATS`; the WebSocket is closed in words for another.
         """
-        await receive()  # websocket.connect
-        await send({"type": "websocket.accept", "subprotocol": protocol})
         listener = SoundListener(form)
         try:
             if form not in FORMATS:
                 raise Refusal(400, f"sound comes as {' or '.join(FORMATS)}")
             tap = await self._join(node, listener)
         except AntiphonError as error:
-            await send({"type": "websocket.close", "code": 4004, "reason": str(error)[:120]})
+            await socket.close(4004, str(error)[:120])
             return
-        sending = asyncio.create_task(self._send(listener, send))
+        sending = asyncio.create_task(self._send(listener, socket))
         try:
             while not sending.done():
-                message = await receive()
+                message = await socket.receive()
                 if message["type"] != "websocket.receive":
                     return
         finally:
@@ -201,14 +196,14 @@ class NodeSounds:
                     made[listener.format] = int16(blocks)
                 self.dropped += listener.offer(fields, made[listener.format])
 
-    async def _send(self, listener: SoundListener, send: Send) -> None:
-        with contextlib.suppress(TimeoutError, OSError):
+    async def _send(self, listener: SoundListener, socket: WebSocket) -> None:
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect):
             while True:
                 await listener.more.wait()
                 while listener.queue:
                     fields, blocks = listener.queue.popleft()
                     async with asyncio.timeout(SEND_SECONDS):
-                        await send({"type": "websocket.send", "bytes": HEADER.pack(*fields, listener.dropped) + blocks})
+                        await socket.send_bytes(HEADER.pack(*fields, listener.dropped) + blocks)
                 listener.more.clear()
 
 

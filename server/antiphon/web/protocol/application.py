@@ -1,221 +1,317 @@
-"""The ASGI application: `Guard`, a middleware that refuses requests, around `Routes`, which calls the handlers."""
+"""The ASGI application: `Guard`, which passes on what is allowed, around Starlette's router and its `Resource`s."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from email.utils import formatdate
-from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol
 
-from antiphon.io.http_message import Authorise, HttpRequest, HttpRoute, Refusal, Response, StreamRoute
-from antiphon.web.access import PROTOCOL
-from antiphon.web.protocol.asgi import Receive, Scope, Send
+from starlette.responses import Response as BytesResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from antiphon.errors import AntiphonError
+from antiphon.io.http_message import Authorise, HttpRequest, Refusal, Response, answer
 from antiphon.web.protocol.bodies import (
     LIVE_CHUNKS,
     LIVE_SECONDS,
+    PIECE_SECONDS,
     SLOWEST_LIVE,
     Disconnect,
+    FileBody,
     StreamedBody,
-    send_file,
     send_pieces,
 )
-from antiphon.web.protocol.guard import Headers, Limits, Site, asks_health, check_framing, check_length, check_size
-from antiphon.web.protocol.handler_calls import HandlerCalls
-from antiphon.web.protocol.ranges import with_range
-from antiphon.web.protocol.route_table import RouteTable
+from antiphon.web.protocol.guard import Headers, Site, asks_health, check_framing, check_size
+from antiphon.web.protocol.limits import HttpCounters, Limits
+from antiphon.web.statuses import refusal_of
 
-ServeWebSocket: TypeAlias = Callable[[str, Receive, Send, str | None], Awaitable[None]]
-"""Serves one WebSocket: query, ASGI's receive and send, the subprotocol to accept."""
-App: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
-
+log = logging.getLogger("antiphon.http")
+COMMON = (
+    ("Cache-Control", "no-store"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Referrer-Policy", "no-referrer"),
+)
+"""Header fields of every response."""
 _OURS = frozenset({"content-length", "transfer-encoding", "connection", "date", "content-type", "upgrade"})
+_BUSY = "too much is being sent at once; try again"
 
 
-class RequestServer(Protocol):
-    """What the application uses of the server; `HttpServer` says what each is."""
+class Connection(Protocol):
+    """What the application uses of a connection, which is in a request's state; `HttpConnection` says what each is."""
+
+    task: asyncio.Task[Any] | None
+    served: int
+
+    def renew(self) -> None:
+        """Begins the client's time anew."""
+
+    def work(self) -> None:
+        """Stops the client's time."""
+
+    def allow(self, chunks: int, seconds: float) -> None:
+        """Sets limits of the request that is being received."""
+
+    def drop(self) -> None:
+        """Aborts the connection."""
+
+
+@dataclass(slots=True)
+class Gate:
+    """What requests are admitted by, and what they share.
+
+    Attributes:
+        limits: For clients.
+        site: The server's origin.
+        counters: Since the start.
+        authorise: Called with every request before its body is read; raises `Refusal`.
+        body_bytes: Bytes of all request bodies that are being received.
+    """
 
     limits: Limits
-    site: Site
-    authorise: Authorise | None
-    body_bytes: int
+    site: Site = field(default_factory=lambda: Site("http", 0))
+    counters: HttpCounters = field(default_factory=HttpCounters)
+    authorise: Authorise | None = None
+    body_bytes: int = 0
 
-    @property
-    def routes(self) -> RouteTable:
-        """Which handler answers a request."""
+    def admitted(self, scope: Scope) -> HttpRequest:
+        """Checks a request's head.
 
-    @property
-    def calls(self) -> HandlerCalls:
-        """Calls the handlers."""
+        Args:
+            scope: Of ASGI.
+
+        Returns:
+            The request without its body.
+
+        Raises:
+            Refusal: It is malformed, too large, for another server, or from another site.
+        """
+        headers: Headers = scope["headers"]
+        version, method = scope["http_version"], scope.get("method", "GET")
+        query = scope["query_string"]
+        raw_target = scope["raw_path"] + (b"?" + query if query else b"")
+        check_size(raw_target, headers, self.limits)
+        if version not in ("1.0", "1.1"):
+            raise Refusal(505, "this server speaks HTTP/1.1")
+        length = check_framing(headers, version.encode())
+        local, peer = _address(scope["server"]), _address(scope["client"])
+        health = asks_health(method, raw_target)
+        if not health:
+            self.site.check(headers, local)
+        target = self.site.target(raw_target, self.limits.target, local)
+        joined: dict[str, str] = {}
+        for name, value in headers:
+            key, shown = name.decode("latin-1"), value.decode("latin-1")
+            joined[key] = f"{joined[key]}, {shown}" if key in joined else shown
+        scope["state"].update(health=health, length=length)
+        return HttpRequest(method, target.path, target.query, joined, peer, local)
+
+    def check_token(self, request: HttpRequest, scope: Scope, needed: bool) -> None:
+        """Raises `Refusal` for a request without the token, where it needs that."""
+        if self.authorise is not None and not scope["state"]["health"]:
+            self.authorise(request, needed)
 
     def hold(self, request: HttpRequest, received: int, size: int) -> None:
-        """Counts a piece of a request's body against the limits; raises `Refusal` where it is too long."""
+        """Counts a piece of a request's body against the limits.
 
-    async def serve_websocket(self, path: str, query: str, receive: Receive, send: Send, protocol: str | None) -> None:
-        """Serves a WebSocket until it closes."""
+        Args:
+            request: Its head.
+            received: Bytes of the body so far.
+            size: Bytes of the piece.
+
+        Raises:
+            Refusal: The body, or all bodies together, would be too long, or the method allows none.
+        """
+        if request.method in ("GET", "HEAD"):
+            raise Refusal(413, "a GET must not have a body")
+        self.check_length(received + size, self.limits.body)
+        if self.body_bytes + size > self.limits.bodies:
+            raise Refusal(429, _BUSY, (("Retry-After", "1"),))
+        self.body_bytes += size
+
+    def check_length(self, length: int, most: int) -> None:
+        """Raises `Refusal` for a body of more than `most` bytes."""
+        if length > most:
+            raise Refusal(413, f"a request body has at most {most} bytes")
+
+    def refused(self, refusal: Refusal) -> Response:
+        """The response to a refused request: its page, or JSON with the reason."""
+        self.counters.refused += 1
+        if refusal.page:
+            return Response(refusal.status, refusal.page.encode(), "text/html; charset=utf-8", refusal.headers)
+        return answer({"error": str(refusal)}, refusal.status, refusal.headers)
 
 
 class Guard:
-    """ASGI middleware that passes on only requests that `admitted` allows.
+    """ASGI middleware that passes on only requests that the gate admits, and answers what the application refuses."""
 
-    `app` finds the request in `scope["state"]["request"]` and its route in `scope["state"]["route"]`.
-    """
-
-    def __init__(self, app: App, server: RequestServer) -> None:
-        self._app, self._server = app, server
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app, self._gate = app, gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers 4xx and closes the connection, or passes the request on."""
-        state = scope["state"]
-        if scope["type"] == "http":
-            try:
-                state["request"], state["route"] = admitted(self._server, scope, state["target"])
-            except Refusal as refusal:
-                await respond(send, self._server.calls.refused(refusal), last=True)
-                return
-        await self._app(scope, receive, send)
+        if scope["type"] == "websocket":  # it was admitted before its upgrade
+            await self._app(scope, receive, send)
+            return
+        state, gate = scope["state"], self._gate
+        connection: Connection = state["connection"]
+        connection.task = asyncio.current_task()
+        connection.served += 1
+        gate.counters.requests += 1
+        state["last"] = connection.served >= gate.limits.requests
+        started = False
+
+        async def within_time(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*common_headers(state["last"]), *message["headers"]]
+            async with asyncio.timeout(PIECE_SECONDS):
+                await send(message)
+
+        try:
+            state["request"] = request = gate.admitted(scope)
+            scope["path"] = request.path
+            await self._app(scope, receive, within_time)
+        except Disconnect:
+            pass
+        except TimeoutError:
+            connection.drop()
+        except Exception as error:
+            if started:
+                raise
+            if not isinstance(error, AntiphonError):
+                failed(gate.counters, f"{scope['method']} {scope['path']}", error)
+                error = Refusal(500, "this address failed; see the server's log")
+            state["last"] = True
+            await respond(gate.refused(refusal_of(error)), scope, receive, within_time)
 
 
-class Routes:
-    """The application itself: reads the body and calls the route's handler."""
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A handler.
 
-    def __init__(self, server: RequestServer) -> None:
-        self._server = server
+    Attributes:
+        handler: Called with the request, and where `most` is set with the pieces of its body.
+        token: Whether it needs the token: whatever may change something does.
+        most: Bytes of a body that it reads in pieces; 0 for one that is read before. It then always needs the token.
+        live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
+    """
+
+    handler: Callable[..., Response | Awaitable[Response]]
+    token: bool
+    most: int = 0
+    live: bool = False
+
+
+class Resource:
+    """The ASGI application of one path: an endpoint for each method."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+        self.endpoints: dict[str, Endpoint] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request, or serves a WebSocket."""
-        state = scope["state"]
-        if scope["type"] == "websocket":
-            protocol = PROTOCOL if PROTOCOL in scope["subprotocols"] else None
-            query = scope["query_string"].decode("latin-1")
-            await self._server.serve_websocket(scope["path"], query, receive, send, protocol)
-            return
-        state["connection"].task = asyncio.current_task()
-        route: HttpRoute | StreamRoute = state["route"]
-        if isinstance(route, StreamRoute):
-            await self._stream(route, scope, receive, send)
-            return
-        received = 0
+        """Checks the token, reads the body, calls the handler and answers."""
+        state, gate = scope["state"], self._gate
+        head = scope["method"] == "HEAD"
+        endpoint = self.endpoints.get("GET" if head else scope["method"])
+        if endpoint is None:
+            allowed = ", ".join(sorted(self.endpoints))
+            raise Refusal(405, f"this address takes {allowed}", (("Allow", allowed),))
+        request: HttpRequest = replace(state["request"], parts=scope.get("path_params", {}))
+        gate.check_token(request, scope, endpoint.token)
+        gate.check_length(state["length"], endpoint.most or gate.limits.body)
+        if endpoint.most:
+            connection: Connection = state["connection"]
+            if endpoint.live:
+                connection.allow(LIVE_CHUNKS, LIVE_SECONDS)
+            slowest = SLOWEST_LIVE if endpoint.live else None
+            body = StreamedBody(receive, endpoint.most, connection.renew, connection.work, slowest)
+            response = await self._called(endpoint, request, body)
+            # what a handler has left unread would be taken for the next request
+            state["last"] |= not body.complete or response.pieces is not None
+        else:
+            if gate.body_bytes + state["length"] > gate.limits.bodies:
+                raise Refusal(429, _BUSY, (("Retry-After", "1"),))
+            response = await self._with_body(endpoint, request, receive)
+        await respond(response, {**scope, "headers": []} if head else scope, receive, send)
+
+    async def _with_body(self, endpoint: Endpoint, request: HttpRequest, receive: Receive) -> Response:
+        """Reads the body, and counts it for as long as the handler works."""
         body: list[bytes] = []
         try:
             more = True
             while more:
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    return
+                    raise Disconnect
                 piece, more = message["body"], message["more_body"]
                 if piece:
-                    self._server.hold(state["request"], received, len(piece))
-                    received += len(piece)
+                    self._gate.hold(request, sum(map(len, body)), len(piece))
                     body.append(piece)
-            request = with_body(state["request"], b"".join(body))
-            body.clear()
-            response = await self._server.calls.call(route, request)
-            if response.file is not None and response.status == 200:
-                response = with_range(response, request.headers if request.method == "GET" else {})
-        except Refusal as refusal:
-            await respond(send, self._server.calls.refused(refusal), last=True)
-            return
+            return await self._called(endpoint, replace(request, body=b"".join(body)))
         finally:
-            self._server.body_bytes -= received
-        await respond(send, response, last=state["last"], empty=scope["method"] == "HEAD")
+            self._gate.body_bytes -= sum(map(len, body))
 
-    async def _stream(self, route: StreamRoute, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers a request whose handler reads the body in pieces."""
-        state = scope["state"]
-        connection = state["connection"]
-        if route.live:
-            connection.allow(LIVE_CHUNKS, LIVE_SECONDS)
-        slowest = SLOWEST_LIVE if route.live else None
-        body = StreamedBody(receive, route.most, connection.renew, connection.work, slowest)
+    async def _called(self, endpoint: Endpoint, request: HttpRequest, *pieces: AsyncIterator[bytes]) -> Response:
+        """Calls a handler; what it raises becomes an answer, a counter and a line of the log.
+
+        The time of one that reads its body in pieces is not limited: the client's speed is.
+        """
+        gate, asked = self._gate, f"{request.method} {request.path}"
         try:
-            response = await self._server.calls.call_stream(route, state["request"], body)
+            async with asyncio.timeout(None if pieces else gate.limits.handler_seconds):
+                result = endpoint.handler(request, *pieces)
+                if isinstance(result, Awaitable):
+                    result = await result
+            if not isinstance(result, Response):
+                raise TypeError(f"a handler answers with a Response, not {type(result).__name__}")
+            result.check()
+            return result
         except Disconnect:
-            return
-        # what a handler has left unread would be taken for the next request
-        with contextlib.suppress(Disconnect):  # while the answer is sent in pieces
-            await respond(send, response, last=state["last"] or not body.complete or response.pieces is not None)
+            raise
+        except AntiphonError as error:
+            return gate.refused(refusal_of(error))
+        except TimeoutError:
+            failed(gate.counters, asked, "no answer in time")
+            return answer({"error": "this address did not answer in time"}, 503)
+        except Exception as error:
+            failed(gate.counters, asked, error)
+            return answer({"error": "this address failed; see the server's log"}, 500)
 
 
-def admitted(server: RequestServer, scope: Scope, raw_target: bytes) -> tuple[HttpRequest, HttpRoute | StreamRoute]:
-    """Checks a request's head.
-
-    Args:
-        server: Its limits, site, routes and authorisation.
-        scope: Of ASGI.
-        raw_target: The request target as it was sent.
-
-    Returns:
-        The request without its body, and its route.
-
-    Raises:
-        Refusal: It is malformed, too large, for another server, from another site, without the token, or has no route.
-    """
-    headers: Headers = scope["headers"]
-    version = scope["http_version"]
-    check_size(raw_target, headers, server.limits)
-    if version not in ("1.0", "1.1"):
-        raise Refusal(505, "this server speaks HTTP/1.1")
-    length = check_framing(headers, version.encode())
-    local, peer = _address(scope["server"]), _address(scope["client"])
-    if not (health := asks_health(scope.get("method", "GET"), raw_target)):
-        server.site.check(headers, local)
-    target = server.site.target(raw_target, server.limits.target, local)
-    route = server.routes.route(scope.get("method", "GET"), target.path)
-    joined: dict[str, str] = {}
-    for name, value in headers:
-        key, shown = name.decode("latin-1"), value.decode("latin-1")
-        joined[key] = f"{joined[key]}, {shown}" if key in joined else shown
-    request = HttpRequest(scope.get("method", "GET"), target.path, target.query, joined, peer, local)
-    if server.authorise is not None and not health:
-        server.authorise(request, isinstance(route, StreamRoute) or route.token)
-    check_length(length, route.most if isinstance(route, StreamRoute) else server.limits.body)
-    if isinstance(route, HttpRoute) and server.body_bytes + length > server.limits.bodies:
-        raise Refusal(429, "too much is being sent at once; try again", (("Retry-After", "1"),))
-    return request, route
+def failed(counters: HttpCounters, what: str, why: object) -> None:
+    """Counts an error of our own code, and logs it in one line."""
+    counters.errors += 1
+    shown = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
+    log.error("%s failed: %s", what, " ".join(shown.split())[:500])
 
 
-def with_body(head: HttpRequest, body: bytes) -> HttpRequest:
-    """The request with its body."""
-    return HttpRequest(head.method, head.path, head.query, head.headers, head.peer, head.local, body)
+def common_headers(last: bool) -> list[tuple[bytes, bytes]]:
+    """The header fields of every response; with `last`, "Connection: close"."""
+    shown = [("Date", formatdate(usegmt=True)), *COMMON, *([("Connection", "close")] if last else [])]
+    return [(name.encode(), value.encode()) for name, value in shown]
 
 
-def headers_of(response: Response, *, last: bool) -> list[tuple[bytes, bytes]]:
-    """A response's header fields: the server's own, then the handler's; with `last`, "Connection: close"."""
-    headers = [
-        ("Date", formatdate(usegmt=True)),
-        ("Cache-Control", "no-store"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Cross-Origin-Resource-Policy", "same-origin"),
-        ("Referrer-Policy", "no-referrer"),
-    ]
-    if response.status not in (204, 304):
-        headers.append(("Content-Type", response.type))
-        if response.pieces is None:
-            length = len(response.body) if response.file is None else _length(response.file, response.part)
-            headers.append(("Content-Length", str(length)))
-    headers += [(name, value) for name, value in response.headers if name.lower() not in _OURS]
-    if last:
-        headers.append(("Connection", "close"))
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-
-
-async def respond(send: Send, response: Response, *, last: bool, empty: bool = False) -> None:
-    """Sends a response; with `last` the connection closes, with `empty` (HEAD) the file of a response is not read."""
-    await send({"type": "http.response.start", "status": response.status, "headers": headers_of(response, last=last)})
-    if response.file is not None and not empty:
-        await send_file(send, response.file, response.part)
+async def respond(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Sends a handler's response."""
+    headers: dict[str, Any] = {name: value for name, value in response.headers if name.lower() not in _OURS}
+    if response.file is not None and response.status == 200:
+        await FileBody(response.file, 200, headers, response.type)(scope, receive, send)
         return
-    if response.pieces is not None:
-        await send_pieces(send, response.pieces)
+    empty = response.status in (204, 304)
+    body = b"" if empty else response.body
+    sent = BytesResponse(body, response.status, headers, None if empty else response.type)
+    if response.pieces is None:
+        await sent(scope, receive, send)
         return
-    body = b"" if response.status in (204, 304) else response.body
-    await send({"type": "http.response.body", "body": body, "more_body": False})
-
-
-def _length(file: Path, part: range | None) -> int:
-    return file.stat().st_size if part is None else len(part)
+    raw = [(name, value) for name, value in sent.raw_headers if name != b"content-length"]
+    await send({"type": "http.response.start", "status": response.status, "headers": raw})
+    await send_pieces(send, response.pieces)
 
 
 def _address(end: tuple[str, int | None] | None) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+
+from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
+from starlette.types import Receive, Send
 
 from antiphon.io.http_message import Refusal
-from antiphon.web.protocol.asgi import Receive, Send
 
 PIECE = 256 * 1024
 """Bytes of a file that are read and sent at a time."""
@@ -85,32 +85,29 @@ class StreamedBody:
             raise Refusal(408, f"a file must be sent with {self._slowest} bytes a second at least")
 
 
-async def send_file(send: Send, path: Path, part: range | None = None) -> None:
-    """Sends a file as the body of a response whose head was sent. A client that does not read is disconnected.
+class FileBody(FileResponse):
+    """A file as the body of a response, or the one range of it that a request asks for.
 
-    Args:
-        send: Of ASGI.
-        path: The file.
-        part: Its bytes to send; None for all.
+    Of several ranges, and of what is no range of bytes, the whole file is the answer, as RFC 9110 allows: no client of
+    sound files asks for several.
     """
-    with path.open("rb") as file:
-        left = os.fstat(file.fileno()).st_size if part is None else len(part)
-        file.seek(0 if part is None else part.start)
-        while left > 0:
-            piece = await asyncio.to_thread(file.read, min(PIECE, left))
-            if not piece:
-                return  # the file was cut; the connection closes with the body incomplete, which the client detects
-            left -= len(piece)
-            async with asyncio.timeout(PIECE_SECONDS):
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    chunk_size = PIECE
+    max_ranges = 1
+
+    @classmethod
+    def _parse_range_header(cls, http_range: str, file_size: int) -> list[tuple[int, int]]:
+        try:
+            return super()._parse_range_header(http_range, file_size)
+        except MalformedRangeHeader:
+            return []
+        except RangeNotSatisfiable:
+            headers = (("Content-Range", f"bytes */{file_size}"),)
+            raise Refusal(416, f"the file has {file_size} bytes", headers) from None
 
 
 async def send_pieces(send: Send, pieces: AsyncIterator[bytes]) -> None:
-    """Sends pieces as they come, as the body of a response whose head was sent. A client that does not read is
-    disconnected.
-    """
+    """Sends pieces as they come, as the body of a response whose head was sent."""
     async for piece in pieces:
-        async with asyncio.timeout(PIECE_SECONDS):
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -6,12 +6,18 @@ import asyncio
 import errno
 import itertools
 import socket
+import ssl
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, MutableMapping
 from typing import Any
 
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
 from antiphon.errors import EngineError
-from antiphon.web.protocol.connection import ConnectionServer, HttpConnection
+from antiphon.web.protocol.application import Gate
+from antiphon.web.protocol.connection import HttpConnection
 
 ACCEPTED = 32
 """Connections that are taken in a turn of the event loop: where handlers are many, a turn is long."""
@@ -29,15 +35,34 @@ class Connections:
     """All connections of a server.
 
     Args:
-        server: Their limits, counters and context for TLS.
+        app: The ASGI application.
+        gate: Their limits and counters.
+        may_upgrade: Whether a request for a WebSocket may have one.
 
     Attributes:
+        tls: Context for HTTPS; None for HTTP.
+        config, state: Of uvicorn.
         waiting: Connections for which no handler runs, with the time since when, longest first.
         busy: Connections for which a handler runs.
     """
 
-    def __init__(self, server: ConnectionServer) -> None:
-        self._server = server
+    def __init__(self, app: ASGIApp, gate: Gate, may_upgrade: Callable[[MutableMapping[str, Any]], bool]) -> None:
+        self.gate, self.may_upgrade = gate, may_upgrade
+        self.tls: ssl.SSLContext | None = None
+        self.state = ServerState()
+        seconds = gate.limits.idle_seconds
+        self.config = Config(
+            app,
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,
+            ws="none",
+            ws_max_size=4096,
+            ws_ping_interval=seconds,
+            ws_ping_timeout=seconds,
+            ws_per_message_deflate=False,
+        )
         self.waiting: dict[HttpConnection, float] = {}
         self.busy: set[HttpConnection] = set()
         self._turns: deque[HttpConnection] = deque()
@@ -79,7 +104,7 @@ class Connections:
             self._sweep = None
         for connection in [*self.waiting, *self.busy]:
             connection.drop()
-        tasks = [*self._tasks, *self._server.state.tasks]
+        tasks = [*self._tasks, *self.state.tasks]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -123,17 +148,17 @@ class Connections:
                     self._drop_oldest()
                     await asyncio.sleep(_FULL_SECONDS)
                 continue
-            if self.count >= self._server.limits.connections and not self._drop_oldest():
-                self._server.counters.dropped += 1
+            if self.count >= self.gate.limits.connections and not self._drop_oldest():
+                self.gate.counters.dropped += 1
                 peer.close()
                 continue
-            connection = HttpConnection(self._server)
+            connection = HttpConnection(self)
             self.wait(connection)
             connection.opening = self._spawn(self._open(connection, peer))
 
     async def _open(self, connection: HttpConnection, peer: socket.socket) -> None:
-        loop, tls = asyncio.get_running_loop(), self._server.tls
-        seconds = self._server.limits.request_seconds
+        loop, tls = asyncio.get_running_loop(), self.tls
+        seconds = self.gate.limits.request_seconds
         try:
             if tls is None:
                 await loop.connect_accepted_socket(lambda: connection, peer)
@@ -143,7 +168,7 @@ class Connections:
                 )
         except (OSError, TimeoutError):
             # the TLS handshake failed, or the client disconnected
-            self._server.counters.refused += 1
+            self.gate.counters.refused += 1
             self.remove(connection)
         finally:
             connection.opening = None
@@ -153,19 +178,19 @@ class Connections:
         oldest = next(iter(self.waiting), None)
         if oldest is None:
             return False
-        self._server.counters.dropped += 1
+        self.gate.counters.dropped += 1
         oldest.drop()
         return True
 
     def _sweep_up(self) -> None:
-        loop, limits = asyncio.get_running_loop(), self._server.limits
+        loop, limits = asyncio.get_running_loop(), self.gate.limits
         self._sweep = loop.call_later(_SWEEP_SECONDS, self._sweep_up)
         now = loop.time()
         for connection, since in list(self.waiting.items()):
             if now - since < min(limits.request_seconds, limits.idle_seconds):
                 break
             if now - since >= connection.patience:
-                self._server.counters.timeouts += 1
+                self.gate.counters.timeouts += 1
                 connection.expire()
 
     def _take_turns(self) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import unquote_to_bytes
 
 from antiphon.io.http_message import Refusal
 from antiphon.runtime.shortening import shorten
+from antiphon.web.protocol.limits import Limits
 
 Headers = Sequence[tuple[bytes, bytes]]
 """Header fields in order: lower-case name, value."""
@@ -24,37 +25,6 @@ _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9.-]+)(:[0-9]{1,5})?", re.IGNOR
 _ABSOLUTE = re.compile(r"([a-z][a-z0-9+.-]*)://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 _BAD_ESCAPE = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Limits of one client's requests, and of all clients together.
-
-    Attributes:
-        header: Bytes of a request's target and header.
-        fields: Header fields of a request.
-        target: Bytes of a request target.
-        body: Bytes of a request body.
-        chunks: Chunks of a request body.
-        bodies: Bytes of all request bodies that are being received.
-        request_seconds: Time in which a request must be received.
-        idle_seconds: Time in which a connection must begin its next request.
-        handler_seconds: Time in which a handler must answer.
-        connections: Open connections.
-        requests: Requests on one connection.
-    """
-
-    header: int = 16 * 1024
-    fields: int = 100
-    target: int = 4096
-    body: int = 1024 * 1024
-    chunks: int = 1024
-    bodies: int = 16 * 1024 * 1024
-    request_seconds: float = 5.0
-    idle_seconds: float = 5.0
-    handler_seconds: float = 30.0
-    connections: int = 512
-    requests: int = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +149,6 @@ def check_framing(headers: Headers, version: bytes) -> int:
     if codings and (lengths or version == b"1.0"):
         raise Refusal(400, "a request has either Content-Length or Transfer-Encoding")
     return int(lengths[0]) if lengths else 0
-
-
-def check_length(length: int, most: int) -> None:
-    """Raises `Refusal` for a body of more than `most` bytes."""
-    if length > most:
-        raise Refusal(413, f"a request body has at most {most} bytes")
 
 
 def check_size(target: bytes, headers: Headers, limits: Limits) -> None:

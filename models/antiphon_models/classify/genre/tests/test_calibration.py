@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from antiphon_models.classify.genre.baseline import mfcc
 from antiphon_models.classify.genre.calibration import (
     best_temperature,
     calibrated,
@@ -77,11 +76,3 @@ def test_the_temperature_falls_as_far_as_excerpts_are_independent(shared: float,
     joined = softmax(seen.mean(axis=1), found.temperatures[4])
     assert calibration_error(joined.max(axis=1), joined.argmax(axis=1) == targets) < 0.03
     assert (joined.max(axis=1) >= found.thresholds[4]).mean() == pytest.approx(0.95, abs=0.01)
-
-
-def test_mfcc_tell_dark_from_bright() -> None:
-    slope = np.linspace(0.0, -40.0, 64)
-    found = mfcc(np.stack([np.tile(slope, (30, 1)), np.tile(slope[::-1], (30, 1))]))
-    assert found.shape == (2, 80)
-    assert found[0, 1] > 0.0 > found[1, 1]
-    assert np.allclose(found[:, 20:40], 0.0, atol=1e-4)

@@ -11,17 +11,17 @@ import pytest
 from antiphon.io.midifile import read as read_midi
 from antiphon_classify.classifier import MEL
 from antiphon_classify.rhythm import FRAMES, RhythmNetwork, features
-from antiphon_models.classify.clips import LabeledClips, spectrogram
+from antiphon_models.classify.clips import spectrogram
 from antiphon_models.classify.genre import field, material
 from antiphon_models.classify.genre.calibration import JoinedCalibration
 from antiphon_models.classify.genre.evaluation import (
-    SplitAnswers,
-    SystemAnswers,
+    GenreAnswer,
+    Tally,
+    by_command,
     excerpt_logits,
-    joined_answers,
-    values,
+    joined_answer,
 )
-from antiphon_models.classify.genre.material import LABELS, ClipPlan, GenreClips, make, plans, songs
+from antiphon_models.classify.genre.material import LABELS, ClipPlan, PlayedSong, make, plans, songs
 from antiphon_models.classify.genre.notes import (
     BEFORE,
     DRUM_NOTES,
@@ -135,15 +135,23 @@ def test_invented_genres_are_songs_and_each_another() -> None:
     assert compose(invented(np.random.default_rng(3)), 5, 8.0) == found[3]
 
 
+def answer(place: int, *, unknown: bool = False) -> GenreAnswer:
+    odds = np.full(len(LABELS), 0.01)
+    odds[place] = 0.9
+    return GenreAnswer(odds, unknown)
+
+
 def test_whole_songs_and_clips_have_figures_of_their_own() -> None:
-    answers = np.full((4, len(LABELS)), 0.01)
-    answers[[0, 1, 2, 3], [0, 0, 3, 3]] = 0.9
-    mel = np.zeros((4, FRAMES, 64), np.float16)
-    some = LabeledClips(mel, np.array([0, 0, 1, 1]), np.array([7, 7, 7, 7]))
-    whole = LabeledClips(mel[:2], np.array([0, 1]), np.array([7, 7]))
-    spoken = SystemAnswers(answers, 0.5)
-    long = SystemAnswers(answers[:2], 0.95)
-    scores = list(values("a", GenreClips(some, some, whole, whole), SplitAnswers(spoken, spoken, long, long)))
+    tally, scores = Tally("a"), []
+    for label, answers in (
+        (LABELS[0], [answer(0), answer(0), answer(0, unknown=True)]),
+        (LABELS[1], [answer(3), answer(3), answer(3)]),
+        ("tango", [answer(0), answer(0), answer(0, unknown=True)]),
+    ):
+        said = iter(answers)
+        song = PlayedSong(7, np.zeros(1, np.float32), (np.zeros(1, np.float32),) * 2)
+        scores += tally.values(ClipPlan("measure", "csound", label, None), song, lambda sound, said=said: next(said))
+    scores += tally.errors()
     mean = {
         name: np.mean([score.value for score in scores if score.measure == name])
         for name in {score.measure for score in scores}
@@ -154,16 +162,26 @@ def test_whole_songs_and_clips_have_figures_of_their_own() -> None:
     assert mean["strangers unknown"] == 0.0
     assert mean["strangers of 30 s"] == 1.0
     assert sum(score.measure == "of two clips" for score in scores) == 2
-    assert excerpt_logits(lambda part: part.mean(axis=(1, 2))[:, None], some).shape == (4, 1, 1)
+    assert tally.confusion()[1].split() == [*LABELS[0].split(), "100", *("0" for _ in LABELS[1:])]
+
+
+def test_the_command_answers_with_a_label_for_each_sound() -> None:
+    sound = sound_of_song(compose(HIP_HOP, 3, 7.0), MEL.rate, 3)[: 6 * MEL.rate]
+    found = by_command(sound)
+    assert found.probabilities.sum() == pytest.approx(1.0)
+    assert LABELS[int(found.probabilities.argmax())] in LABELS
+    assert by_command(np.zeros(6 * MEL.rate, np.float32)).unknown
 
 
 def test_songs_are_answered_by_what_was_chosen_for_their_length() -> None:
-    logits = np.tile(np.array([1.0, 0.0], np.float32), (2, 3, 1))
+    logits = np.tile(np.array([1.0, 0.0], np.float32), (3, 1))
     chosen = JoinedCalibration((1.0, 0.5), (0.3, 0.9))
-    short, long = joined_answers(logits[:, :1], chosen), joined_answers(logits, chosen)
-    assert short.probabilities[0, 0] == pytest.approx(1 / (1 + np.exp(-1.0)))
-    assert long.probabilities[0, 0] == pytest.approx(1 / (1 + np.exp(-2.0)))
-    assert (short.threshold, long.threshold) == (0.3, 0.9)
+    short, long = joined_answer(logits[:1], chosen), joined_answer(logits, chosen)
+    assert short.probabilities[0] == pytest.approx(1 / (1 + np.exp(-1.0)))
+    assert long.probabilities[0] == pytest.approx(1 / (1 + np.exp(-2.0)))
+    assert (short.unknown, long.unknown) == (False, True)
+    mel = np.zeros((FRAMES + 9, 64), np.float16)
+    assert excerpt_logits(lambda part: part.mean(axis=(1, 2))[:, None], mel).shape == (1, 1)
 
 
 def test_numpy_plays_what_torch_trained() -> None:

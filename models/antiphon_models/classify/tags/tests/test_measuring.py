@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from antiphon_models.classify.tags import logistic
+from antiphon_models.classify.mfcc import fitted, mfcc
 from antiphon_models.classify.tags.calibration import calibrated
 from antiphon_models.classify.tags.measures import average_precision, f1, neighbour_recall, roc_auc
 
@@ -63,11 +63,19 @@ def test_the_regression_finds_a_plane_where_half_is_unknown() -> None:
     truth = (features @ np.array([[1.0, 0.0], [-1.0, 1.0], [0, 0], [0, 0], [0, 1.0]]) > 3.0).astype(np.float32)
     unknown = truth.copy()
     unknown[::2, 0] = np.nan
-    line = logistic.fitted(features[:400], unknown[:400])
+    line = fitted(features[:400], unknown[:400])
     assert ((line.logits(features[400:]) > 0.0) == (truth[400:] > 0.5)).mean() > 0.93
 
 
 def test_mfcc_have_no_level() -> None:
     mel = np.random.default_rng(5).normal(-40.0, 10.0, (3, 30, 64)).astype(np.float32)
-    assert np.abs(logistic.mfcc(mel) - logistic.mfcc(mel - 12.0)).max() < 1e-3
-    assert np.abs(logistic.mfcc(mel)[0] - logistic.mfcc(mel)[1]).max() > 0.1
+    assert np.abs(mfcc(mel) - mfcc(mel - 12.0)).max() < 1e-3
+    assert np.abs(mfcc(mel)[0] - mfcc(mel)[1]).max() > 0.1
+
+
+def test_mfcc_tell_dark_from_bright() -> None:
+    slope = np.linspace(0.0, -40.0, 64)
+    found = mfcc(np.stack([np.tile(slope, (30, 1)), np.tile(slope[::-1], (30, 1))]))
+    assert found.shape == (2, 80)
+    assert found[0, 0] > 0.0 > found[1, 0]
+    assert np.allclose(found[:, 20:], 0.0, atol=1e-4)

@@ -9,6 +9,19 @@ STREAMS = frozenset({"/notify", "/monitor", "/note/watch"})
 """Addresses whose answers would be a stream of packets to a socket of the web process."""
 
 
+CODE = "/live/"
+"""How addresses begin that hand scripts over; no pattern matches them."""
+
+
+def check_address(address: str) -> None:
+    """Raises `WireError` for an address that hands a script over.
+
+    Control takes those from programs of this machine, which what comes by HTTP need not be.
+    """
+    if address.startswith(CODE):
+        raise WireError("scripts are not taken by this way; POST /api/live/eval does")
+
+
 def checked(address: object, args: list[object]) -> tuple[str, list[Arg]]:
     """Checks a message.
 
@@ -20,10 +33,12 @@ def checked(address: object, args: list[object]) -> tuple[str, list[Arg]]:
         The same, typed.
 
     Raises:
-        WireError: The address is none, or one that answers with a stream; an argument is no number, boolean or string.
+        WireError: The address is none, one that answers with a stream, or one that hands a script over; an argument is
+            no number, boolean or string.
     """
     if not isinstance(address, str) or not address.startswith("/") or address in STREAMS:
         raise WireError(f"{str(address)[:60]!r} is no address that a page may send to, nor another client of HTTP")
+    check_address(address)
     typed: list[Arg] = []
     for arg in args:
         if not isinstance(arg, float | str) and not (isinstance(arg, int) and abs(arg) < 2**63):

@@ -1,0 +1,181 @@
+"""The operations about the server as a whole: its state, the patch, OSC messages, surfaces, the page's address."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import Any
+
+import segno
+
+from antiphon.contract.catalog import Catalog
+from antiphon.graph import patch_list
+from antiphon.io.http_message import HttpRequest, Refusal, Response, answer
+from antiphon.web import openapi
+from antiphon.web.api import types
+from antiphon.web.api.graph_json import described, known_plugin, plugin_json
+from antiphon.web.control_link import ControlLink
+from antiphon.web.operations import Level, Operation, operation
+from antiphon.web.osc_json import checked
+from antiphon.web.osc_refusals import OscRefusals
+from antiphon.web.protocol.guard import HEALTH, LOOPBACK
+from antiphon.web.server import HttpServer
+from antiphon.wire.ip_address import plain_ip
+
+PATIENCE = 3.0
+"""Seconds that control has to answer for the health; load balancers wait for 5 or more."""
+MACHINE = {"body": {"ip": "192.0.2.7"}}
+MAX_MESSAGE = 8192
+"""Bytes of a body that is sent on as an OSC message, in one datagram."""
+
+
+class ServerRoutes:
+    """The handlers."""
+
+    def __init__(self, server: HttpServer, control: ControlLink, catalog: Catalog) -> None:
+        """Adds the operations.
+
+        Args:
+            server: To add them to.
+            control: Answers requests about the present state.
+            catalog: The processor types there are.
+        """
+        self._server, self._control, self._catalog = server, control, catalog
+        self._messages = OscRefusals(control.osc)
+        server.closing.append(self._messages.close)
+        server.serve(self)
+
+    async def state(self) -> dict[str, Any]:
+        """The object of `GET /api/status`."""
+        own = {"web": {"pid": os.getpid(), "state": "running"}, "lan": self._server.tls is not None}
+        return {**self._server.status(), **await self._control.status(), **own}
+
+    @operation("GET", HEALTH, types.Health, level=Level.ANYONE)
+    async def health(self, request: HttpRequest) -> Response:
+        """Whether the server plays, for load balancers; it never needs the token.
+
+        It is answered under any Host, since what checks a container asks it by an address of its own choice.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                engine = (await self._control.status()).get("engine", {})
+        except (TimeoutError, Refusal):
+            raise Refusal(503, "control does not answer; it is restarted if that lasts") from None
+        if engine.get("state") != "running":
+            raise Refusal(503, f"the engine is {engine.get('state', 'not there')}; it is restarted if that lasts")
+        return answer({"health": "ok"})
+
+    @operation("GET", "/api/status", dict)
+    async def status(self, request: HttpRequest) -> Response:
+        """The state of the server and its counters."""
+        return answer(await self.state())
+
+    @operation("GET", "/api/graph", types.Graph)
+    async def graph(self, request: HttpRequest) -> Response:
+        """The patch: nodes with their parameters and values, wires, scenes."""
+        plan, nodes = await self._control.graph(), await self._control.nodes()
+        return answer(described(plan, {item.node.name: item.values for item in nodes}, self._catalog))
+
+    @operation("GET", "/api/patches", list[types.Patch])
+    async def patches(self, request: HttpRequest) -> Response:
+        """The patches there are."""
+        # files are read in a thread, so that a slow disk delays no other request
+        listed = await asyncio.to_thread(patch_list.entries)
+        shown = [entry.plain() for entry in listed if entry.listed]
+        return answer([{key: value for key, value in entry.items() if key != "file"} for entry in shown])
+
+    @operation("GET", "/api/plugins", list[types.Plugin])
+    async def plugins(self, request: HttpRequest) -> Response:
+        """The processors there are, with their parameters."""
+        return answer([plugin_json(self._catalog[name]) for name in sorted(self._catalog)])
+
+    @operation("GET", "/api/plugins/{name}", types.Plugin, example={"name": "denoise"})
+    async def plugin(self, request: HttpRequest, name: str) -> Response:
+        """One processor."""
+        return answer(plugin_json(known_plugin(name, self._catalog)))
+
+    @operation("GET", "/api/surfaces", dict)
+    async def surfaces(self, request: HttpRequest) -> Response:
+        """Addresses that wait for approval, and those that have it."""
+        return answer(await self._control.surfaces())
+
+    @operation("GET", "/api/phone", types.Phone)
+    async def phone(self, request: HttpRequest) -> Response:
+        """With --lan, the page's address with the token, and its QR code."""
+        server = self._server
+        if server.tls is None or not server.token:
+            raise Refusal(409, "other machines cannot open the page; start the server with --lan")
+        found = []
+        for host in sorted(server.hosts - LOOPBACK):
+            url = f"https://{host}:{server.port}/#token={server.token}"
+            found.append({"host": host, "url": url, "rows": qr_rows(url)})
+        return answer({"addresses": found})
+
+    @operation("POST", "/api/surfaces/approve", types.Approved, body=types.Machine, example=MACHINE)
+    async def approve(self, request: HttpRequest, body: types.Machine) -> Response:
+        """Approve an address."""
+        ip = _machine(body.ip, "approve")
+        return answer({"approved": ip, "kept": await self._control.approve(ip)})
+
+    @operation("POST", "/api/surfaces/forget", types.Forgot, body=types.Machine, example=MACHINE)
+    async def forget(self, request: HttpRequest, body: types.Machine) -> Response:
+        """Revoke an approval."""
+        ip = _machine(body.ip, "forget")
+        return answer({"forgot": ip, "kept": await self._control.forget(ip)})
+
+    @operation(
+        "POST",
+        "/api/osc",
+        status=202,
+        body=types.OscMessage,
+        example={"body": {"address": "/node/echo/feedback", "args": [0.5]}},
+    )
+    async def osc(self, request: HttpRequest, body: types.OscMessage) -> Response:
+        """Send an OSC message, as any client of this machine; it is not answered."""
+        address, args = checked(body.address, list(body.args))
+        if any(type(arg) is int and not -(2**31) <= arg < 2**31 for arg in args):
+            raise Refusal(400, "an int is of 32 bits")
+        if not address.isascii() or not address.isprintable() or len(request.body) > MAX_MESSAGE:
+            raise Refusal(400, f"an address is ASCII, and a message has at most {MAX_MESSAGE} bytes")
+        await self._messages.send(address, *args)
+        return Response(202)
+
+    @operation("POST", "/api/panic", types.Sent)
+    async def panic(self, request: HttpRequest) -> Response:
+        """Silence everything at once."""
+        # by OSC, which waits behind no other request of the web
+        self._control.send("/panic")
+        return answer({"sent": "/panic"})
+
+
+class DocumentRoute:
+    """The operation that gives the document of all."""
+
+    def __init__(self, operations: tuple[Operation, ...]) -> None:
+        self._operations = operations
+
+    @operation("GET", "/api/openapi.json", dict)
+    async def openapi(self, request: HttpRequest) -> Response:
+        """This document."""
+        return answer(openapi.document(self._operations))
+
+
+def qr_rows(text: str) -> list[str]:
+    """The modules of a text's QR code (ISO/IEC 18004), error correction level M, without the light border.
+
+    Args:
+        text: A few hundred characters at most.
+
+    Returns:
+        A row each, a text of 1 for dark and 0 for light modules.
+    """
+    code = segno.make_qr(text, error="m", boost_error=False)
+    return ["".join("01"[bool(module)] for module in row) for row in code.matrix]
+
+
+def _machine(given: str, word: str) -> str:
+    """A machine's IP address; `Refusal` where it is none."""
+    try:
+        return plain_ip(given)
+    except ValueError:
+        raise Refusal(400, f'{word} takes {{"ip": "ADDRESS"}} with one machine\'s IP address') from None

@@ -1,0 +1,161 @@
+"""The operations of the HTTP API: one declaration each, from which routes, document, page types and tests are made.
+
+    @operation("GET", "/api/files/{id}", types.File, example={"id": FILE})
+    async def file(self, request: HttpRequest, id: str) -> Response:
+        \"\"\"One file.\"\"\"
+
+A handler gets the request, the parts of the path by their names, with `query` its query as that type, and with `body`
+its body. The first line of its docstring is the summary in the document.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from antiphon.io.http_message import HttpRequest, Refusal
+from antiphon.runtime.shortening import shorten
+from antiphon.runtime.suggestion import instead
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+_LACKING = re.compile(r"Object missing required field `(.*)`")
+_EXPECTED = re.compile(r"Expected `(.*?)`, got `(.*?)`")
+
+
+class Level(enum.Enum):
+    """Who may ask.
+
+    Attributes:
+        ANYONE: No token, whatever the server's options are.
+        READ: The token with `--lan` and `--proxy` alone.
+        OWNER: The token.
+    """
+
+    ANYONE = "anyone"
+    READ = "read"
+    OWNER = "owner"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One method of one path.
+
+    Attributes:
+        method: In capitals.
+        path: With names of its parts in braces.
+        handler: Called with the request; a method of the class that declares it.
+        answers: Type of the answer's JSON; None for an empty answer, bytes for a file.
+        status: Of the answer.
+        body: Type of the request's JSON, or None.
+        plain: Whether the handler gets that JSON undecoded, since what it calls says better what is wrong with it.
+        query: Type of the query, or None; each of its fields is described by its `Meta`.
+        level: Who may ask.
+        upload: Bytes of a body that the handler reads in pieces; 0 for none. A body of JSON may still be named.
+        live: Whether an upload may be sound that is sent as it is made.
+        form: Whether an upload may come in a form too.
+        lines: Whether the answer may be asked for as lines of JSON, by Accept.
+        example: Of a request that works: values of the parts of the path and of the query by name, and `body`.
+    """
+
+    method: str
+    path: str
+    handler: Callable[..., Any]
+    answers: Any = None
+    status: int = 200
+    body: Any = None
+    plain: bool = False
+    query: type[msgspec.Struct] | None = None
+    level: Level = Level.READ
+    upload: int = 0
+    live: bool = False
+    form: bool = False
+    lines: bool = False
+    example: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """Its name for clients that are generated: the method and the words of the path."""
+        words = re.findall(r"[a-z]+", self.path.removeprefix("/api"))
+        return "_".join([self.method.lower(), *words])
+
+    @property
+    def summary(self) -> str:
+        """One sentence."""
+        return " ".join((self.handler.__doc__ or "").partition("\n\n")[0].split())
+
+    @property
+    def parts(self) -> list[str]:
+        """Names of the parts of its path."""
+        return re.findall(r"\{(\w+)\}", self.path)
+
+    def bound(self, owner: object) -> Callable[..., Any]:
+        """What serves it, called with the request (and with an upload its pieces), by the object with the handler."""
+        return partial(self._call, getattr(owner, self.handler.__name__))
+
+    def _call(self, handler: Callable[..., Any], request: HttpRequest, *pieces: Any) -> Any:
+        given: dict[str, Any] = dict(request.parts)
+        if self.query is not None:
+            given["query"] = converted(dict(parse_qsl(request.query or "")), self.query, "the query")
+        if self.body is not None and not self.upload:
+            given["body"] = request.json() if self.plain else converted(request.json(), self.body)
+        return handler(request, *pieces, **given)
+
+
+def operation(
+    method: str, path: str, answers: Any = None, status: int = 200, **more: Any
+) -> Callable[[Function], Function]:
+    """Declares a method as the handler of an operation; the arguments are the attributes of `Operation`."""
+    more.setdefault("level", Level.READ if method == "GET" else Level.OWNER)
+
+    def declare(handler: Function) -> Function:
+        handler.operation = Operation(method, path, handler, answers, status, **more)  # type: ignore[attr-defined]
+        return handler
+
+    return declare
+
+
+def operations_of(owner: type) -> list[Operation]:
+    """The operations that a class declares, in order."""
+    return [member.operation for member in vars(owner).values() if hasattr(member, "operation")]
+
+
+def converted(data: Any, kind: Any, name: str = "the body") -> Any:
+    """Data of JSON, or the texts of a query, as a type of the API.
+
+    Args:
+        data: What was sent.
+        kind: The type.
+        name: What it is, for the message.
+
+    Raises:
+        Refusal: 400, it does not fit; the message says where.
+    """
+    try:
+        return msgspec.convert(data, kind, strict=name == "the body")
+    except msgspec.ValidationError as error:
+        fields = fields_of(kind)
+        reason, _, place = str(error).partition(" - at `$.")
+        if unknown := _UNKNOWN.match(reason):
+            others = instead(unknown[1], fields, "it has")
+            raise Refusal(400, f"{name} has no field {shorten(unknown[1])!r}{others}") from None
+        lacking = _LACKING.match(reason)
+        field = lacking[1] if lacking else re.split(r"[.\[`]", place)[0]
+        if field not in fields:
+            raise Refusal(400, f"{name} is a JSON object with {', '.join(fields)}") from None
+        wanted = fields[field].get("description") or _EXPECTED.sub(r"\1, not \2", reason)
+        raise Refusal(400, f"{field} takes {wanted[0].lower()}{wanted[1:]}") from None
+
+
+def fields_of(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """The JSON schema of each field of a type."""
+    schemas = msgspec.json.schema_components([kind], ref_template="{name}")[1]
+    found: dict[str, Any] = schemas[kind.__name__]["properties"]
+    return found

@@ -1,0 +1,116 @@
+"""Starlette's router with the rules for paths that are added while the server runs."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from starlette.routing import Match, Route, Router, WebSocketRoute
+from starlette.types import Receive, Scope, Send
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from antiphon.errors import PluginError
+from antiphon.io.http_message import Handler, Refusal, Response
+from antiphon.web.access import PROTOCOL
+from antiphon.web.protocol.application import Endpoint, Gate, Resource
+
+ServeWebSocket: TypeAlias = Callable[[WebSocket], Awaitable[None]]
+"""Serves one WebSocket, which is accepted, until it closes."""
+
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+class Routes:
+    """The routes of a server, an ASGI application.
+
+    Attributes:
+        fallback: Answers GET for paths without a route.
+        other: Serves the WebSockets of paths without one of their own.
+    """
+
+    def __init__(self, gate: Gate, other: ServeWebSocket) -> None:
+        self._gate = gate
+        self._router = Router(redirect_slashes=False, default=self._unknown)
+        self._resources: dict[str, Resource] = {}
+        self._reserved: frozenset[str] | None = None
+        self.fallback: Handler | None = None
+        self.other = other
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request, or serves a WebSocket."""
+        await self._router(scope, receive, send)
+
+    def add(self, method: str, path: str, endpoint: Endpoint) -> None:
+        """Adds a route; of several that match, one without "*" is taken, then the longest.
+
+        Args:
+            method: GET, POST, PUT, PATCH or DELETE; a GET route also answers HEAD.
+            path: Such as /plugins/NAME/THING/{part}; "/*" at its end matches every path below.
+            endpoint: What answers.
+
+        Raises:
+            PluginError: The path is reserved, taken or malformed, or there is no such method.
+        """
+        if not path.startswith("/") or "//" in path or any(p in (".", "..") for p in path.split("/")):
+            raise PluginError(f"{path!r} is not a route; write a path like /plugins/NAME/THING")
+        if self._reserved is not None and path.split("/")[1] in self._reserved:
+            raise PluginError(f"{path!r} is reserved; put the route below /plugins/")
+        if method not in _METHODS:
+            raise PluginError(f"{method!r} is not a method a route takes: GET, POST, PUT, PATCH or DELETE")
+        if path not in self._resources:
+            resource = Resource(self._gate)
+            pattern = path.removesuffix("*") + "{rest:path}" if path.endswith("/*") else path
+            try:
+                route = Route(pattern, resource)
+            except (ValueError, AssertionError) as error:
+                raise PluginError(f"{path!r} is not a route ({error}); write a path like /plugins/NAME/THING") from None
+            self._resources[path] = resource
+            self._router.routes.append(route)
+            self._router.routes.sort(key=lambda one: _order(one.path))  # type: ignore[attr-defined]
+        if method in self._resources[path].endpoints:
+            raise PluginError(f"{method} {path} is taken by another plugin; choose another path")
+        self._resources[path].endpoints[method] = endpoint
+
+    def add_websocket(self, path: str, serve: ServeWebSocket) -> None:
+        """Serves the WebSockets of a path; a plain request is told so."""
+        self._router.routes.append(WebSocketRoute(path, lambda socket: _accepted(socket, serve)))
+        self.add("GET", path, Endpoint(_upgrade, False))
+
+    def has_websocket(self, path: str) -> bool:
+        """Whether a path has WebSockets of its own."""
+        scope = {"type": "websocket", "path": path, "root_path": ""}
+        return any(route.matches(scope)[0] is Match.FULL for route in self._router.routes)
+
+    def paths(self) -> list[tuple[str, str]]:
+        """Path and method of every route."""
+        return [(path, method) for path, one in self._resources.items() for method in one.endpoints]
+
+    def reserve(self, names: frozenset[str]) -> None:
+        """Makes `add` refuse "/" and paths whose first part is among `names`, from now on."""
+        self._reserved = names | {"", "*"}
+
+    async def _unknown(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await _accepted(WebSocket(scope, receive, send), self.other)
+            return
+        if self.fallback is None:
+            raise Refusal(404, "there is nothing at this address")
+        resource = Resource(self._gate)
+        resource.endpoints["GET"] = Endpoint(self.fallback, False)
+        await resource(scope, receive, send)
+
+
+def _order(path: str) -> tuple[bool, int]:
+    return "{rest:path}" in path, -len(path)
+
+
+def _upgrade(_request: object) -> Response:
+    raise Refusal(426, "this address is for WebSockets")
+
+
+async def _accepted(socket: WebSocket, serve: ServeWebSocket) -> None:
+    try:
+        await socket.accept(PROTOCOL if PROTOCOL in socket.scope["subprotocols"] else None)
+        await serve(socket)
+    except (WebSocketDisconnect, TimeoutError):
+        return
