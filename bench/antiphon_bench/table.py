@@ -37,6 +37,11 @@ OWN = {
         _main("page.run", lambda asked: (asked.seconds or 4.0, asked.seed)),
         lambda asked: 9 * ((asked.seconds or 4.0) + 2.0) + 85.0,
     ),
+    "plan": Bench(
+        _main("plan", lambda asked: (asked.seconds or 10.0, asked.seed)),
+        lambda asked: 6 * (asked.seconds or 10.0) + 20.0,
+        needs=("pedalboard",),
+    ),
     "render": Bench(_main("render", lambda _: ()), lambda _: 60.0),
     "workers": Bench(
         _main("workers.overhead", lambda asked: (asked.seconds or 60.0, asked.seed)),

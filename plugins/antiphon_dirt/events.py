@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from itertools import cycle
 
-from antiphon.api import WireError
+from antiphon.api import RequestError
 from antiphon.api.commands import Command, NoteOff, NoteOn, Sample, SetParam, When, play_commands
 from antiphon.api.transports import Node
 from antiphon_dirt.fields import DirtEvent
@@ -61,7 +61,7 @@ def commands(
         Effects first, then the note, then its end where it has one.
 
     Raises:
-        WireError: A value that the sampler does not take.
+        RequestError: A value that the sampler does not take.
     """
     made: list[Command] = [*_effects(event, orbit, when)]
     if is_instrument(event.sound, orbit, nodes):
@@ -167,7 +167,7 @@ def _pitched(event: DirtEvent, node: str, when: Sample, rate: int) -> list[Comma
     number = round(event.number("midinote", MIDDLE + event.number("note", event.number("n", 0.0))))
     number += round(event.number("up", 0.0))
     if not 0 <= number <= 127:
-        raise WireError(f"{node} plays notes 0 to 127, not {number}")
+        raise RequestError(f"{node} plays notes 0 to 127, not {number}")
     velocity = min(max(event.number("velocity", 0.8) * event.number("gain", 1.0), 0.01), 1.0)
     seconds = length(event)
     if seconds is None:

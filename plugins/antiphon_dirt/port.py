@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from antiphon.api import AntiphonError, WireError
+from antiphon.api import AntiphonError, RequestError
 from antiphon.api.commands import NOW, Now, Panic, Sample
 from antiphon.api.console import say
 from antiphon.api.osc import IMMEDIATELY, Arg, Bundle, Message, Packet, decode, encode
@@ -147,7 +147,7 @@ class DirtPort:
         for name in event.ignored:
             self._count(name)
         if not self._orbits:
-            raise WireError("the patch has no node that plays samples; load one with a sampler, for example tidal")
+            raise RequestError("the patch has no node that plays samples; load one with a sampler, for example tidal")
         orbit = self._orbits[int(event.number("orbit", 0.0)) % len(self._orbits)]
         if not self._has(orbit, event.sound):
             return

@@ -5,8 +5,12 @@ from __future__ import annotations
 import socket
 
 from antiphon.api import UsageError
+from antiphon.api.console import ServeOption
 from antiphon.api.transports import ServeSettings, Transport, TransportServer
 
+DIRT_PORT = ServeOption(
+    "dirt-port", "UDP port for Tidal and other clients of SuperDirt, usually 57120; 0 is off.", default=0
+)
 HOST = "127.0.0.1"
 """Clients on this machine only: the protocol knows no approval."""
 
@@ -14,15 +18,20 @@ HOST = "127.0.0.1"
 class DirtTransport(Transport):
     """`antiphon serve --dirt-port`."""
 
-    options = ("dirt_port",)
+    options = (DIRT_PORT,)
 
     def check(self, settings: ServeSettings) -> None:
-        bound(settings.dirt_port).close()
+        port = settings.value(DIRT_PORT)
+        if not 0 <= port <= 65535:
+            raise UsageError(f"--dirt-port takes 0 to 65535, not {port}")
+        if port == settings.osc_port:
+            raise UsageError("--osc-port and --dirt-port must differ; both want UDP")
+        bound(port).close()
 
     def start(self, server: TransportServer) -> None:
         from antiphon_dirt.port import DirtPort
 
-        DirtPort(server, bound(server.settings.dirt_port)).install()
+        DirtPort(server, bound(server.settings.value(DIRT_PORT))).install()
 
 
 def bound(port: int) -> socket.socket:

@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from antiphon.api import Param, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite
 
 
@@ -36,7 +36,7 @@ def effects_bitcrush(x: Audio, y: Audio, bits: f32p, rate: f32p, state: f64p, ow
             y[c, n] = state[1 + c]
 
 
-class Bitcrush(KernelProcessor):
+class Bitcrush(Processor):
     """Holds samples `rate` times a second, each rounded to `bits`."""
 
     params = (
@@ -46,11 +46,16 @@ class Bitcrush(KernelProcessor):
         ),
     )
 
-    kernel, curves = effects_bitcrush, ("bits", "rate")
-
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
-        return (np.zeros(1 + spec.channels, np.float64),)
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(1 + spec.channels, np.float64)
+        self.reset()
 
     def reset(self) -> None:
-        super().reset()
-        self._carried[0][0] = -1.0
+        self._state.fill(0.0)
+        self._state[0] = -1.0
+
+    def step(self, io: IO) -> Step:
+        return effects_bitcrush.step(
+            io.audio_in[0], io.audio_out[0], io.curve("bits"), io.curve("rate"), self._state, self._rate
+        )

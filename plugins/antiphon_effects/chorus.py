@@ -5,9 +5,7 @@ Dattorro, "Effect Design, Part 2: Delay-Line Modulation and Chorus" (JAES 45, 19
 
 from __future__ import annotations
 
-import numpy as np
-
-from antiphon.api import FileUse, Param, StreamSpec
+from antiphon.api import FileUse, Param
 from antiphon_effects.swept import Swept, swing
 
 
@@ -26,7 +24,3 @@ class Chorus(Swept):
         Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="Of the voices in the whole; 1 is vibrato."),
         Param("spread", default=0.5, low=0.0, high=1.0, smooth=0.1, doc="How far right swings after left."),
     )  # fmt: skip
-
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
-        no_feedback = np.zeros(spec.block, np.float32)
-        return no_feedback, *super().carried(spec)

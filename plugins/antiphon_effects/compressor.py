@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, kernel
+from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import (
     effects_decibels,
     effects_fall,
@@ -73,7 +73,7 @@ def effects_compressor(
     state[_CUT] = now
 
 
-class Compressor(KernelProcessor):
+class Compressor(Processor):
     """Turns loud sound down: above `threshold`, `ratio` dB of input become one dB of output.
 
     The same gain for all channels. With `detector` side the level is that of the input `side`: ducking.
@@ -92,11 +92,16 @@ class Compressor(KernelProcessor):
         Param("reduction", default=0.0, low=0.0, high=120.0, unit="dB", readonly=True, doc="The reduction now."),
     )  # fmt: skip
 
-    kernel, curves = effects_compressor, ("detector", "threshold", "ratio", "knee", "attack", "release", "makeup")
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(_SIZE, np.float64)
 
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
-        return (np.zeros(_SIZE, np.float64),)
+    def reset(self) -> None:
+        self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
-        super().process(io)
-        io.report("reduction", min(120.0, float(self._carried[0][_CUT])))
+    def step(self, io: IO) -> Step:
+        x, side = io.audio_in
+        return effects_compressor.step(
+            x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("ratio"), io.curve("knee"),
+            io.curve("attack"), io.curve("release"), io.curve("makeup"), self._state, self._rate,
+        ).reporting(reduction=(self._state, _CUT))  # fmt: skip

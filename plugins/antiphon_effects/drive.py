@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel, offset
 from antiphon_effects.shared import effects_fall, effects_finite, effects_gain, effects_rest
 
@@ -253,7 +253,6 @@ class Drive(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._runs = [effects_drive.caller() for _ in range(spec.channels)]
         self._rate = float(spec.rate)
         self._block = spec.block
         self.latency = LATENCY
@@ -275,14 +274,17 @@ class Drive(Processor):
             for state in states:
                 state.fill(0.0)
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
         drive, curve, tone, level = io.curve("drive"), io.curve("curve"), io.curve("tone"), io.curve("level")
-        for c, run in enumerate(self._runs):
-            run(
+        step = Step(())
+        for c in range(x.shape[0]):
+            channel = effects_drive.step(
                 x, y, c, drive, curve, tone, level, self._half, self._up[c], self._down[c], self._wide, self._even,
                 self._deep[c], self._fold[c], self._fine, self._state[c], self._block, self._past, self._rate,
             )  # fmt: skip
+            step = step.then(channel)
+        return step
 
 
 def half_band(h: int) -> NDArray[np.float32]:

@@ -24,4 +24,3 @@ class Flanger(Swept):
         Param("mix", default=0.5, low=0.0, high=1.0, smooth=0.02, doc="At 0.5 the notches are deepest."),
         Param("spread", default=0.25, low=0.0, high=1.0, smooth=0.1, doc="How far right swings after left."),
     )
-    curves = (*Swept.curves, "feedback")

@@ -6,12 +6,10 @@ DAFX: Digital Audio Effects (2nd ed., 2011), section 4.2.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, Param, Port, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, kernel
+from antiphon.api import AUDIO_IN, IO, Param, Port, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import (
     effects_decibels,
     effects_fall,
@@ -77,7 +75,7 @@ def effects_gate(
             y[c, n] = effects_finite(x[c, n]) * g
 
 
-class Gate(KernelProcessor):
+class Gate(Processor):
     """Passes sound above `threshold` bit for bit, and closes below `threshold` less `hysteresis`."""
 
     inputs = (AUDIO_IN, Port("side"))
@@ -92,15 +90,18 @@ class Gate(KernelProcessor):
         Param("open", "switch", False, readonly=True, doc="Whether it is open now."),
     )  # fmt: skip
 
-    kernel, curves = effects_gate, ("detector", "threshold", "hysteresis", "attack", "hold", "release", "range")
-
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
         self._detector = float(np.exp(-1.0 / (DETECTOR * spec.rate)))
-        return (np.zeros(_SIZE, np.float64),)
+        self._state = np.zeros(_SIZE, np.float64)
 
-    def arguments(self, io: IO) -> tuple[Any, ...]:
-        return (self._detector,)
+    def reset(self) -> None:
+        self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
-        super().process(io)
-        io.report("open", float(self._carried[0][_OPEN]))
+    def step(self, io: IO) -> Step:
+        x, side = io.audio_in
+        return effects_gate.step(
+            x, side, io.audio_out[0], io.curve("detector"), io.curve("threshold"), io.curve("hysteresis"),
+            io.curve("attack"), io.curve("hold"), io.curve("release"), io.curve("range"), self._state, self._detector,
+            self._rate,
+        ).reporting(open=(self._state, _OPEN))  # fmt: skip

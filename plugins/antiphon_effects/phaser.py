@@ -6,12 +6,11 @@ Smith, "An allpass approach to digital phasing and flanging" (ICMC 1984): first-
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, i64, kernel
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64p, kernel
 from antiphon_effects.shared import GRID, effects_finite, effects_rest, effects_tan, effects_turns
 from antiphon_effects.swept import effects_swing, swing
 
@@ -26,9 +25,10 @@ _COEFFICIENT, _STEP = 1, 3
 @kernel
 def effects_phaser(
     x: Audio, y: Audio, hertz: f32p, beats: f32p, centre: f32p, depth: f32p, feedback: f32p, mix: f32p, spread: f32p,
-    stages: f32p, state: f64p, sections: f64p, age: i64, beat: f64, step: f64, rate: f64,
+    stages: f32p, state: f64p, sections: f64p, ages: i64p, beat: f64, step: f64, rate: f64,
 ) -> None:  # fmt: skip
     """y ← x mixed with its allpass chain. sections: for each channel the chain's last output and `MOST` states."""
+    age = ages[0]
     for n in range(y.frames):
         state[0] = effects_turns(state[0], f64(hertz[n]), f64(beats[n]), beat + step * f64(n), rate)
         if (age + n) % GRID == 0:
@@ -66,9 +66,10 @@ def effects_phaser(
                 u = u + (out - u) * share
             sections[at] = u
             y[c, n] = v + (u - v) * f64(mix[n])
+    ages[0] = age + y.frames
 
 
-class Phaser(KernelProcessor):
+class Phaser(Processor):
     """Half as many notches as `stages`, which move to and fro about `centre`."""
 
     on_files = FileUse(tail=True, changes=("level", "channels"))
@@ -84,10 +85,21 @@ class Phaser(KernelProcessor):
         Param("spread", default=0.25, low=0.0, high=1.0, smooth=0.1, doc="How far right moves after left."),
     )
 
-    kernel, curves = effects_phaser, ("rate", "beats", "centre", "depth", "feedback", "mix", "spread", "stages")
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(7, np.float64)
+        self._sections = np.zeros(spec.channels * (MOST + 1), np.float64)
+        self._age = np.zeros(1, np.int64)
 
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
-        return np.zeros(7, np.float64), np.zeros(spec.channels * (MOST + 1), np.float64)
+    def reset(self) -> None:
+        self._state.fill(0.0)
+        self._sections.fill(0.0)
+        self._age.fill(0)
 
-    def arguments(self, io: IO) -> tuple[Any, ...]:
-        return self._age, *self.clock(io)
+    def step(self, io: IO) -> Step:
+        step = io.time.beats_per_frame(self._rate)
+        return effects_phaser.step(
+            io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("centre"), io.curve("depth"),
+            io.curve("feedback"), io.curve("mix"), io.curve("spread"), io.curve("stages"), self._state, self._sections,
+            self._age, io.time.beat, step, self._rate,
+        )  # fmt: skip

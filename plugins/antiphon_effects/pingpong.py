@@ -8,12 +8,11 @@ without end; Zölzer (ed.), DAFX (2nd ed., 2011), sections 2.6 and 4.3.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32, f32p, f64, f64p, i64, kernel, offset
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_effects.shared import effects_fall, effects_finite, effects_rest
 from antiphon_effects.swept import FAINT, effects_read, effects_swing
 
@@ -35,9 +34,10 @@ _LAG, _SLOW, _FAST, _FILTERS = 0, 1, 2, 3
 @kernel
 def effects_pingpong(
     x: Audio, y: Audio, time: f32p, beats: f32p, feedback: f32p, cross: f32p, low: f32p, high: f32p, flutter: f32p,
-    ring: f32p, state: f64p, mask: i64, per_beat: f64, glide: f64, age: i64, rate: f64,
+    ring: f32p, mask: i64, state: f64p, per_beat: f64, glide: f64, ages: i64p, rate: f64,
 ) -> None:  # fmt: skip
     """y ← the echoes of x. per_beat: frames of a beat. ring: `mask` + 1 frames a channel."""
+    age = ages[0]
     span = mask + 1
     low_at = f64(0.0)
     high_at = f64(0.0)
@@ -89,9 +89,10 @@ def effects_pingpong(
             # the tape: straight when soft, at most 2
             v = v / math.sqrt(1.0 + 0.25 * v * v)
             ring[c * span + ((age + n) & mask)] = f32(0.0) if abs(v) < FAINT else f32(v)
+    ages[0] = age + y.frames
 
 
-class Pingpong(KernelProcessor):
+class Pingpong(Processor):
     """The echoes alone, as those of `delay`: `wet` of the node adds the sound itself."""
 
     on_files = FileUse(tail=True, changes=("time", "level", "channels"))
@@ -105,13 +106,22 @@ class Pingpong(KernelProcessor):
         Param("flutter", default=0.2, low=0.0, high=1.0, smooth=0.05, doc="How unevenly the tape runs."),
     )  # fmt: skip
 
-    kernel, curves = effects_pingpong, ("time", "beats", "feedback", "cross", "lowcut", "highcut", "flutter")
-
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
         self._mask = (1 << math.ceil(math.log2(LONGEST * spec.rate + FLUTTER * 2 * spec.rate + 8))) - 1
+        self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
+        self._state = np.zeros(_FILTERS + 2 * spec.channels, np.float64)
         self._glide = 1.0 - math.exp(-1.0 / (GLIDE * spec.rate))
-        ring = np.zeros((spec.channels, self._mask + 1), np.float32)
-        return ring, np.zeros(_FILTERS + 2 * spec.channels, np.float64)
+        self._age = np.zeros(1, np.int64)
 
-    def arguments(self, io: IO) -> tuple[Any, ...]:
-        return self._mask, 60.0 * self._rate / io.time.tempo, self._glide, self._age
+    def reset(self) -> None:
+        self._ring.fill(0.0)
+        self._state.fill(0.0)
+        self._age.fill(0)
+
+    def step(self, io: IO) -> Step:
+        return effects_pingpong.step(
+            io.audio_in[0], io.audio_out[0], io.curve("time"), io.curve("beats"), io.curve("feedback"),
+            io.curve("cross"), io.curve("lowcut"), io.curve("highcut"), io.curve("flutter"), self._ring, self._mask,
+            self._state, io.time.frames_per_beat(self._rate), self._glide, self._age, self._rate,
+        )  # fmt: skip

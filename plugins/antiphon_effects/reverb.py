@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_effects.shared import GRID, effects_finite, effects_rest
 
@@ -237,9 +237,10 @@ def effects_reverb(
 def effects_reverb_block(
     x: Audio, y: Audio, size: f32p, decay: f32p, damping: f32p, modulation: f32p, predelay: f32p, base: f64p,
     rates: f64p, before: f32p, before_mask: i64, allpass: f32p, left: i64p, right: i64p, span: i64, into: f32p,
-    rings: f32p, mask: i64, v: f32p, k: f64p, slow: f64p, age: i64, glide: f64, sides: i64, rate: f64,
+    rings: f32p, mask: i64, v: f32p, k: f64p, slow: f64p, ages: i64p, glide: f64, sides: i64, rate: f64,
 ) -> None:  # fmt: skip
     """y ← the room's answer to x; `age` frames have passed since the reset."""
+    age = ages[0]
     n = 0
     while n < y.frames:
         now = age + n
@@ -257,6 +258,7 @@ def effects_reverb_block(
             )  # fmt: skip
         effects_reverb(y, n, count, into, rings, mask, v, k, slow, now, sides)
         n = n + count
+    ages[0] = age + y.frames
 
 
 class Reverb(Processor):
@@ -278,7 +280,6 @@ class Reverb(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_reverb_block.caller()
         self._rate = float(spec.rate)
         self._base = lengths(spec.rate)
         self._rates = np.geomspace(*RATES, LINES)
@@ -300,21 +301,20 @@ class Reverb(Processor):
         self._k = np.zeros(LINES * _LINE, np.float64)
         self._slow = np.zeros(_SLOW, np.float64)
         self._glide = 1.0 - math.exp(-GRID / (GLIDE * spec.rate))
-        self._age = 0
+        self._age = np.zeros(1, np.int64)
 
     def reset(self) -> None:
         for state in (self._rings, self._before, self._allpass, self._k, self._slow):
             state.fill(0.0)
-        self._age = 0
+        self._age.fill(0)
 
-    def process(self, io: IO) -> None:
-        self._run(
+    def step(self, io: IO) -> Step:
+        return effects_reverb_block.step(
             io.audio_in[0], io.audio_out[0], io.curve("size"), io.curve("decay"), io.curve("damping"),
             io.curve("modulation"), io.curve("predelay"), self._base, self._rates, self._before, self._before_mask,
             self._allpass, self._diffusers[0], self._diffusers[-1], self._span, self._into, self._rings, self._mask,
             self._v, self._k, self._slow, self._age, self._glide, self._sides, self._rate,
         )  # fmt: skip
-        self._age += io.frames
 
 
 def lengths(rate: int) -> np.ndarray:

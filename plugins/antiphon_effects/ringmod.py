@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, kernel
+from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite
 
 TAU = 2.0 * math.pi
@@ -36,7 +35,7 @@ def effects_ringmod(
             y[c, n] = effects_finite(x[c, n]) * (s + (other - s) * share)
 
 
-class Ringmod(KernelProcessor):
+class Ringmod(Processor):
     """Gives the sums and differences of the frequencies of the sound and the carrier."""
 
     on_files = FileUse(changes=("pitch", "level"))
@@ -48,11 +47,16 @@ class Ringmod(KernelProcessor):
         ),
     )
 
-    kernel, curves = effects_ringmod, ("source", "frequency")
-
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
         self._slide = 1.0 - math.exp(-1.0 / (FADE * spec.rate))
-        return (np.zeros(3, np.float64),)
+        self._state = np.zeros(3, np.float64)
 
-    def arguments(self, io: IO) -> tuple[Any, ...]:
-        return (self._slide,)
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def step(self, io: IO) -> Step:
+        x, carrier = io.audio_in
+        return effects_ringmod.step(
+            x, carrier, io.audio_out[0], io.curve("source"), io.curve("frequency"), self._state, self._slide, self._rate
+        )

@@ -8,12 +8,11 @@ place would disturb.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
 
 import numpy as np
 
-from antiphon.api import IO, Param, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32, f32p, f64, f64p, i64, kernel, offset
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_effects.shared import effects_finite, effects_turns
 
 FASTEST = 0.5
@@ -46,10 +45,11 @@ def effects_swing(turns: f64) -> f64:
 
 @kernel
 def effects_swept(
-    x: Audio, y: Audio, hertz: f32p, beats: f32p, delay: f32p, depth: f32p, mix: f32p, spread: f32p, feedback: f32p,
-    ring: f32p, state: f64p, voices: i64, mask: i64, age: i64, beat: f64, step: f64, rate: f64,
+    x: Audio, y: Audio, hertz: f32p, beats: f32p, delay: f32p, depth: f32p, feedback: f32p, mix: f32p, spread: f32p,
+    voices: i64, ring: f32p, mask: i64, state: f64p, ages: i64p, beat: f64, step: f64, rate: f64,
 ) -> None:  # fmt: skip
     """y ← x mixed with `voices` readings of its past. state: the turns, then the length of each voice and channel."""
+    age = ages[0]
     span = mask + 1
     share_of = 1.0 / math.sqrt(f64(voices))
     apart = 1.0 / f64(voices)
@@ -76,25 +76,37 @@ def effects_swept(
             into = v + back * w
             ring[c * span + ((age + n) & mask)] = f32(0.0) if abs(into) < FAINT else f32(into)
             y[c, n] = v + (w - v) * share
+    ages[0] = age + y.frames
 
 
-class Swept(KernelProcessor):
+class Swept(Processor):
     """The base of the processors that sweep a delay line: its buffers, and the call of the kernel."""
 
     voices = 1
     longest = 0.1
     """Seconds of `delay` and `depth` together."""
 
-    kernel = effects_swept
-    curves: ClassVar[tuple[str, ...]] = ("rate", "beats", "delay", "depth", "mix", "spread")
-
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
         self._mask = (1 << math.ceil(math.log2(self.longest * spec.rate + 8))) - 1
-        ring = np.zeros((spec.channels, self._mask + 1), np.float32)
-        return ring, np.zeros(1 + spec.channels * self.voices, np.float64)
+        self._ring = np.zeros((spec.channels, self._mask + 1), np.float32)
+        self._state = np.zeros(1 + spec.channels * self.voices, np.float64)
+        self._none = np.zeros(spec.block, np.float32)
+        self._age = np.zeros(1, np.int64)
 
-    def arguments(self, io: IO) -> tuple[Any, ...]:
-        return self.voices, self._mask, self._age, *self.clock(io)
+    def reset(self) -> None:
+        self._ring.fill(0.0)
+        self._state.fill(0.0)
+        self._age.fill(0)
+
+    def step(self, io: IO) -> Step:
+        step = io.time.beats_per_frame(self._rate)
+        feedback = io.curve("feedback") if "feedback" in io.cells else self._none
+        return effects_swept.step(
+            io.audio_in[0], io.audio_out[0], io.curve("rate"), io.curve("beats"), io.curve("delay"), io.curve("depth"),
+            feedback, io.curve("mix"), io.curve("spread"), self.voices, self._ring, self._mask, self._state, self._age,
+            io.time.beat, step, self._rate,
+        )  # fmt: skip
 
 
 def swing(rate: float) -> tuple[Param, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_decibels, effects_finite, effects_gain, effects_peak
 
@@ -59,12 +59,13 @@ class Transient(Processor):
     )
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_transient.caller()
         self._poles = np.exp(-1.0 / (np.array([*TIMES, SETTLE]) * spec.rate))
         self._state = np.zeros(5, np.float64)
 
     def reset(self) -> None:
         self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
-        self._run(io.audio_in[0], io.audio_out[0], io.curve("attack"), io.curve("sustain"), self._poles, self._state)
+    def step(self, io: IO) -> Step:
+        return effects_transient.step(
+            io.audio_in[0], io.audio_out[0], io.curve("attack"), io.curve("sustain"), self._poles, self._state
+        )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, kernel
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_finite, effects_turns
 
 SHAPES = ("sine", "triangle", "square")
@@ -48,7 +47,7 @@ def effects_tremolo(
             y[c, n] = effects_finite(x[c, n]) * g
 
 
-class Tremolo(KernelProcessor):
+class Tremolo(Processor):
     """Turns the level to and fro, by its own rate or by the clock's beats."""
 
     on_files = FileUse(changes=("level",))
@@ -60,10 +59,16 @@ class Tremolo(KernelProcessor):
         Param("spread", default=0.0, low=0.0, high=1.0, smooth=0.02, doc="At 1 left is loud where right is soft."),
     )
 
-    kernel, curves = effects_tremolo, ("shape", "rate", "beats", "depth", "spread")
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(4, np.float64)
 
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
-        return (np.zeros(4, np.float64),)
+    def reset(self) -> None:
+        self._state.fill(0.0)
 
-    def arguments(self, io: IO) -> tuple[Any, ...]:
-        return *self.clock(io), 1.0 / (EDGE * self._rate)
+    def step(self, io: IO) -> Step:
+        step = io.time.beats_per_frame(self._rate)
+        return effects_tremolo.step(
+            io.audio_in[0], io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
+            io.curve("spread"), self._state, io.time.beat, step, 1.0 / (EDGE * self._rate), self._rate,
+        )  # fmt: skip

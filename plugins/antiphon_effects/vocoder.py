@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, StreamSpec
+from antiphon.api import AUDIO_IN, IO, FileUse, Param, Port, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 from antiphon_effects.shared import effects_fall, effects_finite, effects_random, effects_rest, time_constant
 
@@ -134,8 +134,6 @@ class Vocoder(Processor):
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
-        self._run = effects_vocoder.caller()
-        self._carry = effects_carrier.caller()
         self._rate = float(spec.rate)
         self._width = _CARRIER + 4 * spec.channels
         self._state = np.zeros(BANDS * self._width, np.float64)
@@ -156,14 +154,14 @@ class Vocoder(Processor):
         for c in range(len(self._dice)):
             self._dice[c] = self._seed * 7919 + c * 104729 + 1
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x, carrier = io.audio_in
         made = self._carrier if io.frames == self._carrier.shape[1] else self._carrier[:, : io.frames]
-        self._carry(
+        carry = effects_carrier.step(
             carrier, made, io.curve("source"), io.curve("frequency"), io.curve("breath"), self._own, self._dice,
             self._slide, self._rate,
         )  # fmt: skip
-        self._run(
+        return carry.then(effects_vocoder.step(
             x, made, io.audio_out[0], io.curve("attack"), io.curve("release"), self._state, self._tables, self._width,
             self._rate,
-        )  # fmt: skip
+        ))  # fmt: skip

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, copy_sound, f32p, f64, f64p, kernel
 from antiphon_effects.shared import effects_fall, effects_finite, effects_rest
 
 TAU = 2.0 * math.pi
@@ -36,7 +36,7 @@ def effects_width(x: Audio, y: Audio, width: f32p, bass: f32p, state: f64p, rate
         y[1, n] = right - more
 
 
-class Width(KernelProcessor):
+class Width(Processor):
     """0 is mono, 1 leaves the sound alone, 2 doubles the difference of the sides. More channels pass, as mono does."""
 
     params = (
@@ -44,14 +44,16 @@ class Width(KernelProcessor):
         Param("bass", default=0.0, low=0.0, high=500.0, unit="Hz", smooth=0.05, doc="Below this it is mono; 0 is off."),
     )
 
-    kernel, curves = effects_width, ("width", "bass")
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(2, np.float64)
 
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
-        return (np.zeros(2, np.float64),)
+    def reset(self) -> None:
+        self._state.fill(0.0)
 
-    def process(self, io: IO) -> None:
-        x = io.audio_in[0]
-        if x.shape[0] != 2:
-            io.audio_out[0][:] = x
-        if x.shape[0] >= 2:
-            super().process(io)
+    def step(self, io: IO) -> Step:
+        x, y = io.audio_in[0], io.audio_out[0]
+        if x.shape[0] < 2:
+            return copy_sound.step(x, y)
+        widened = effects_width.step(x, y, io.curve("width"), io.curve("bass"), self._state, self._rate)
+        return widened if x.shape[0] == 2 else copy_sound.step(x, y).then(widened)

@@ -17,6 +17,8 @@ from antiphon_listen import chroma, onsets
 from antiphon_listen.signals import F64, MusicCurves
 from antiphon_listen.tables import Tables
 
+LEAST = 0.5
+"""Confidence below which there is no tempo. The card says how many noises and songs reach it."""
 SHORTEST, LONGEST = 0.3, 1.1
 """Seconds of a beat: 55 to 200 bpm."""
 _TIGHTNESS = 400.0

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from antiphon.api import FileError, UsageError
+from antiphon.api import UsageError
 from antiphon.api.files import AudioInfo, AudioWriter, printable_path, stream_sound, write_atomic
 from antiphon.api.jobs import FileJob, Written, check_distinct, fade_out
 from antiphon_listen import onsets, repeats
@@ -92,8 +92,6 @@ def _analyse(job: FileJob) -> tuple[AudioInfo, int, SongAnalysis]:
             done += block.shape[1]
             job.progress(min(1.0, done / total) * ANALYSIS_SHARE)
     length = info.frames or round(done * info.rate / onsets.RATE)
-    if not length:
-        raise FileError(f"{printable_path(job.source)} holds no sound (0 frames)")
     return info, length, run.analysed()
 
 

@@ -21,8 +21,6 @@ _QUIETEST = 1e-4
 """Peak, -80 dB of full scale, below which a sound is silent."""
 SHORTEST = 3.0
 """Seconds below which there is no tempo."""
-LEAST = 0.5
-"""Confidence below which there is no tempo. The card says how many noises and songs reach it."""
 
 
 class Music(Analysis):
@@ -101,7 +99,7 @@ class MusicRun(AnalysisRun):
         tapped = np.zeros(0) if beat_grid is None else beat_grid.beats
         grid, path = harmony.chord_steps(found, tapped, tables.load())
         certain = 0.0 if beat_grid is None else beats.confidence(found, beat_grid)
-        has_tempo = beat_grid is not None and certain >= LEAST
+        has_tempo = beat_grid is not None and certain >= beats.LEAST
         key, key_certain = harmony.key_of(path, tables.load())
         return {
             "tempo": beat_grid.tempo if beat_grid is not None and has_tempo else None,

@@ -5,18 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
+from antiphon.api import UsageError
 from antiphon.api.console import Finding
 from antiphon.api.transports import ServeSettings, Transport, TransportServer
+from antiphon_midi.options import CLOCKS, MIDI, MIDI_CLOCK, MIDI_IN, MIDI_OUT, MPE
 
 
 class MidiTransport(Transport):
-    """`antiphon serve --midi`, `--midi-in` and `--midi-out`."""
+    """`antiphon serve --midi`, `--midi-in` and `--midi-out`, and how they are used: `--mpe`, `--midi-clock`."""
 
-    options = ("midi", "midi_in", "midi_out")
+    options = (MIDI, MIDI_IN, MPE, MIDI_OUT, MIDI_CLOCK)
 
     def check(self, settings: ServeSettings) -> None:
         from antiphon_midi.devices.ports import check_choice
 
+        clock = settings.value(MIDI_CLOCK)
+        if clock not in CLOCKS:
+            raise UsageError(f"--midi-clock takes follow or lead, not {clock!r}")
+        if not (settings.value(MIDI) or settings.value(MIDI_IN)):
+            for option, given in (("--mpe", settings.value(MPE)), ("--midi-clock follow", clock == "follow")):
+                if given:
+                    raise UsageError(f"{option} is about the ports of --midi or --midi-in; give one of them too")
+        if clock == "lead" and not settings.value(MIDI_OUT):
+            raise UsageError("--midi-clock lead is about the ports of --midi-out; give that too")
+        for ports in (MIDI_IN, MIDI_OUT):
+            if not all(name.strip() for name in settings.value(ports)):
+                raise UsageError(f"--{ports.name} takes a part of a port's name; antiphon devices lists them")
         check_choice()
 
     def findings(self) -> Iterator[Finding]:

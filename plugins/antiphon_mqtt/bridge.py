@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from aiomqtt import MqttError
 from aiomqtt.exceptions import MqttConnectError
 
-from antiphon.api import AntiphonError, Value, WireError
+from antiphon.api import AntiphonError, RequestError, Value, WireError
 from antiphon.api.commands import Panic, SetParam
 from antiphon.api.transports import TransportServer
 from antiphon_mqtt import topics
@@ -192,7 +192,7 @@ class MqttBridge:
         _, kind, *names = address.split("/")
         if kind != "node" or len(names) != 2:
             return
-        with contextlib.suppress(WireError):
+        with contextlib.suppress(RequestError):
             node, cell = self._server.param(*names)
             param = node.cells[cell]
             payload = topics.payload(param, self._server.value_at(node, cell))

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from antiphon.api.console import ServeOption
 from antiphon.api.transports import ServeSettings, Transport, TransportServer
 from antiphon_mqtt.broker import mqtt_broker
+
+MQTT_URL = ServeOption(
+    "mqtt-url", "An MQTT broker: mqtt://user:password@host:port.", "", envvar="ANTIPHON_MQTT_URL", secret=True
+)
 
 
 class MqttTransport(Transport):
     """`antiphon serve --mqtt-url`."""
 
-    options = ("mqtt_url",)
+    options = (MQTT_URL,)
 
     def check(self, settings: ServeSettings) -> None:
-        mqtt_broker(settings.mqtt_url)
+        mqtt_broker(settings.value(MQTT_URL))
 
     def secrets(self, settings: ServeSettings) -> Iterable[tuple[str, str]]:
-        return [(settings.mqtt_url, mqtt_broker(settings.mqtt_url).written)]
+        return [(url := settings.value(MQTT_URL), mqtt_broker(url).written)]
 
     def start(self, server: TransportServer) -> None:
         from antiphon_mqtt.bridge import MqttBridge
 
-        MqttBridge(server, mqtt_broker(server.settings.mqtt_url)).install()
+        MqttBridge(server, mqtt_broker(server.settings.value(MQTT_URL))).install()

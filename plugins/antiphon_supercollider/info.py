@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from antiphon.api.synths import ServeOption, SynthInfo
+from antiphon.api.console import ServeOption
+from antiphon.api.synths import SynthInfo
 
 SUPERCOLLIDER = SynthInfo(
     "supercollider",

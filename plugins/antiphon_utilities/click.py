@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f64, i64, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f64, fill_sound, i64, kernel
 
 
 @kernel
@@ -38,6 +38,9 @@ class Click(Processor):
     def reset(self) -> None:
         self._age = self._length = 0
         self._level = self._step = 0.0
+
+    def step(self, io: IO) -> Step | None:
+        return None if io.fired("fire") or self._age < self._length else fill_sound.step(io.audio_out[0], 0.0)
 
     def process(self, io: IO) -> None:
         at = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from antiphon.api import IO, FileUse, Param, Processor, StreamSpec
+from antiphon.api import IO, FileUse, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32, f32p, f64, i64, i64p, kernel
 
 LONGEST = 2.0
@@ -23,9 +23,12 @@ _AT, _LAG, _NEXT, _GONE, _ENTRY, _SIZE = 0, 1, 2, 3, 4, 5
 @kernel
 def utilities_delay(
     x: Audio, y: Audio, seconds: f32p, feedback: f32p, ring: f32p, size: i64,
-    state: i64p, fade: i64, entry: i64, rate: f64, early: i64,
+    state: i64p, fade: i64, entry: i64, rate: f64, early: i64, sample: i64,
 ) -> None:  # fmt: skip
     """y ← the echo of x. ring: `size` frames a channel. early: frames the output comes before its time."""
+    if state[_ENTRY] < 0:
+        # put in while something sounds, it must not begin its first echo with a click; a file begins as it is
+        state[_ENTRY] = entry if sample > 0 else 0
     for n in range(y.frames):
         asked = i64(f64(seconds[n]) * rate + 0.5)
         asked = early if asked < early else asked
@@ -96,15 +99,10 @@ class Delay(Processor):
         self._ring.fill(0.0)
         self._state.fill(0)
         self._state[_GONE] = -1
-        self._fresh = True
+        self._state[_ENTRY] = -1
 
-    def process(self, io: IO) -> None:
-        x, y = io.audio_in[0], io.audio_out[0]
-        if self._fresh:
-            # put in while something sounds, it must not begin its first echo with a click; a file begins as it is
-            self._fresh = False
-            self._state[_ENTRY] = self._entry if io.time.sample else 0
-        utilities_delay(
-            x, y, io.curve("time"), io.curve("feedback"), self._ring, self._size,
-            self._state, self._fade, self._entry, self._rate, self._feedback,
+    def step(self, io: IO) -> Step:
+        return utilities_delay.step(
+            io.audio_in[0], io.audio_out[0], io.curve("time"), io.curve("feedback"), self._ring, self._size,
+            self._state, self._fade, self._entry, self._rate, self._feedback, io.time.sample,
         )  # fmt: skip

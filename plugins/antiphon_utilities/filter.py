@@ -7,12 +7,11 @@ coefficients follow the parameters on every 16th frame since it was reset, where
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from antiphon.api import IO, Param, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, i64, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, i64p, kernel
 
 MODES = ("lowpass", "highpass", "bandpass", "notch")
 GRID = 16
@@ -24,9 +23,10 @@ _G, _A1, _A2, _A3, _M0, _M1, _M2, _SLIDE, _SIZE = 0, 1, 2, 3, 4, 5, 6, 7, 8
 @kernel
 def utilities_filter(
     x: Audio, y: Audio, cutoff: f32p, q: f32p, mode: f32p,
-    state: f64p, k: f64p, age: i64, rate: f64,
+    state: f64p, k: f64p, ages: i64p, rate: f64,
 ) -> None:  # fmt: skip
     """y ← x filtered; `age` frames have gone since the reset. state: two numbers a channel."""
+    age = ages[0]
     for n in range(y.frames):
         damp = 1.0 / f64(q[n])
         # what the chosen mode is of input, band and low
@@ -69,9 +69,10 @@ def utilities_filter(
             state[2 * c] = 2.0 * v1 - one
             state[2 * c + 1] = 2.0 * v2 - two
             y[c, n] = k[_M0] * v0 + k[_M1] * v1 + k[_M2] * v2
+    ages[0] = age + y.frames
 
 
-class Filter(KernelProcessor):
+class Filter(Processor):
     """Lowpass, highpass, bandpass (0 dB at its peak) or notch, 12 dB an octave."""
 
     params = (
@@ -84,12 +85,20 @@ class Filter(KernelProcessor):
         ),
     )
 
-    kernel, curves = utilities_filter, ("cutoff", "q", "mode")
-
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(2 * max(spec.channels, 1), np.float64)
         self._k = np.zeros(_SIZE, np.float64)
         self._k[_SLIDE] = 1.0 - math.exp(-1.0 / (0.005 * spec.rate))
-        return (np.zeros(2 * max(spec.channels, 1), np.float64),)
+        self._age = np.zeros(1, np.int64)
 
-    def arguments(self, io: IO) -> tuple[Any, ...]:
-        return self._k, self._age
+    def reset(self) -> None:
+        self._state.fill(0.0)
+        self._age.fill(0)
+
+    def step(self, io: IO) -> Step:
+        x, y = io.audio_in[0], io.audio_out[0]
+        return utilities_filter.step(
+            x, y, io.curve("cutoff"), io.curve("q"), io.curve("mode"),
+            self._state, self._k, self._age, self._rate,
+        )  # fmt: skip

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from antiphon.api import CONTROL_OUT, Param, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32p, f64, f64p, kernel
+from antiphon.api import CONTROL_OUT, IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32p, f64, f64p, kernel
 
 _FAINT = 1e-10
 
@@ -42,7 +42,7 @@ def utilities_follower(
         y[n] = f64(depth[n]) * place
 
 
-class EnvelopeFollower(KernelProcessor):
+class EnvelopeFollower(Processor):
     """The peak of the loudest channel with a slow release, in dB from `floor` to `ceiling`, then smoothed.
 
     The decoupled detector in the log domain of Giannoulis, Massberg and Reiss, "Digital Dynamic Range Compressor
@@ -71,7 +71,16 @@ class EnvelopeFollower(KernelProcessor):
         ),
     )  # fmt: skip
 
-    kernel, curves = utilities_follower, ("attack", "release", "floor", "ceiling", "depth")
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._state = np.zeros(2, np.float64)
 
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
-        return (np.zeros(2, np.float64),)
+    def reset(self) -> None:
+        self._state.fill(0.0)
+
+    def step(self, io: IO) -> Step:
+        x, y = io.audio_in[0], io.audio_out[0]
+        return utilities_follower.step(
+            x, y, io.curve("attack"), io.curve("release"), io.curve("floor"), io.curve("ceiling"),
+            io.curve("depth"), self._state, self._rate,
+        )  # fmt: skip

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-import numpy as np
+from antiphon.api import IO, Param, Processor, Step
+from antiphon.api.kernels import Audio, f32p, kernel
 
-from antiphon.api import IO, Param, Processor
+
+@kernel
+def utilities_gain(x: Audio, y: Audio, gain: f32p) -> None:
+    """y ← x * gain."""
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = x[c, n] * gain[n]
 
 
 class Gain(Processor):
@@ -14,5 +21,5 @@ class Gain(Processor):
         Param("gain", default=1.0, low=0.0, high=2.0, smooth=0.004, doc="Factor: 1 changes nothing, 0 is silence."),
     )
 
-    def process(self, io: IO) -> None:
-        np.multiply(io.audio_in[0], io.curve("gain"), out=io.audio_out[0])
+    def step(self, io: IO) -> Step:
+        return utilities_gain.step(io.audio_in[0], io.audio_out[0], io.curve("gain"))

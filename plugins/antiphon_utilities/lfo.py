@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from antiphon.api import CONTROL_OUT, IO, Param, StreamSpec
-from antiphon.api.kernels import KernelProcessor, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.api import CONTROL_OUT, IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import f32p, f64, f64p, i64, i64p, kernel
 
 SHAPES = ("sine", "triangle", "rise", "fall", "square", "steps", "drift")
 EDGE = 0.002
@@ -61,7 +60,7 @@ def utilities_wave(shape: i64, seed: i64, turns: f64) -> f64:
 @kernel
 def utilities_lfo(
     y: f32p, shape: f32p, hertz: f32p, beats: f32p, depth: f32p, offset: f32p, phase: f32p, seed: f32p,
-    turns: f64p, whole: i64p, beat: f64, step: f64, frames: i64, rate: f64,
+    turns: f64p, whole: i64p, beat: f64, step: f64, rate: f64, frames: i64,
 ) -> None:  # fmt: skip
     """y ← offset and depth times the wave. beat: of the first frame; step: beats a frame, 0 while stopped."""
     most = 2.0 / (EDGE * rate)
@@ -86,7 +85,7 @@ def utilities_lfo(
         y[n] = -1.0 if v < -1.0 else v
 
 
-class Lfo(KernelProcessor):
+class Lfo(Processor):
     """Swings about `offset` by `depth`, by its own rate or by the clock.
 
     By the clock its place is the beat's: after a jump of the transport it is where it would have been, and
@@ -109,10 +108,19 @@ class Lfo(KernelProcessor):
         Param("seed", "int", 1, low=0, high=9999, doc="Which dice."),
     )  # fmt: skip
 
-    kernel, curves = utilities_lfo, ("shape", "rate", "beats", "depth", "offset", "phase", "seed")
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._turns = np.zeros(2, np.float64)
+        self._whole = np.zeros(1, np.int64)
 
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
-        return np.zeros(2, np.float64), np.zeros(1, np.int64)
+    def reset(self) -> None:
+        self._turns.fill(0.0)
+        self._whole.fill(0)
 
-    def arguments(self, io: IO) -> tuple[Any, ...]:
-        return *self.clock(io), io.frames
+    def step(self, io: IO) -> Step:
+        step = io.time.beats_per_frame(self._rate)
+        return utilities_lfo.step(
+            io.audio_out[0], io.curve("shape"), io.curve("rate"), io.curve("beats"), io.curve("depth"),
+            io.curve("offset"), io.curve("phase"), io.curve("seed"), self._turns, self._whole, io.time.beat, step,
+            self._rate, io.frames,
+        )  # fmt: skip

@@ -8,12 +8,11 @@ ceiling passes bit for bit.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from antiphon.api import IO, Param, StreamSpec
-from antiphon.api.kernels import Audio, KernelProcessor, f32, f32p, f64, f64p, i64, i64p, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, i64p, kernel
 
 LOOK_AHEAD = 0.0015
 _ONE = 1 << 40
@@ -23,8 +22,8 @@ _AGE, _HEAD, _TAIL, _TOTAL, _SIZE = 0, 1, 2, 3, 4
 
 @kernel
 def utilities_limiter(
-    x: Audio, y: Audio, ceiling: f32p, release: f32p, ring: f32p,
-    whole: i64p, need: f64p, when: i64p, cut: i64p, held: f64p, look: i64, rate: f64,
+    x: Audio, y: Audio, ceiling: f32p, release: f32p, ring: f32p, look: i64,
+    whole: i64p, need: f64p, when: i64p, cut: i64p, held: f64p, rate: f64,
 ) -> None:  # fmt: skip
     """y ← x, `look` - 1 frames late, nowhere above the ceiling (dB).
 
@@ -77,7 +76,7 @@ def utilities_limiter(
         whole[_AGE] = age + 1
 
 
-class Limiter(KernelProcessor):
+class Limiter(Processor):
     """Holds peaks at or below `ceiling`; what stays below it is untouched, only later."""
 
     params = (
@@ -85,25 +84,27 @@ class Limiter(KernelProcessor):
         Param("release", default=0.1, low=0.01, high=1.0, unit="s", warp="log", doc="Release time."),
     )
 
-    kernel, curves = utilities_limiter, ("ceiling", "release")
-
-    def carried(self, spec: StreamSpec) -> tuple[np.ndarray, ...]:
-        self._look = look = max(2, math.floor(LOOK_AHEAD * spec.rate))
-        self.latency = look - 1
-        return (
-            np.zeros((spec.channels, look), np.float32),
-            np.zeros(_SIZE, np.int64),
-            np.zeros(look + 1, np.float64),
-            np.zeros(look + 1, np.int64),
-            np.zeros(look, np.int64),
-            np.zeros(1, np.float64),
-        )
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = float(spec.rate)
+        self._look = max(2, math.floor(LOOK_AHEAD * spec.rate))
+        self.latency = self._look - 1
+        self._ring = np.zeros((spec.channels, self._look), np.float32)
+        self._whole = np.zeros(_SIZE, np.int64)
+        self._need = np.zeros(self._look + 1, np.float64)
+        self._when = np.zeros(self._look + 1, np.int64)
+        self._cut = np.zeros(self._look, np.int64)
+        self._held = np.zeros(1, np.float64)
+        self.reset()
 
     def reset(self) -> None:
-        super().reset()
+        for state in (self._ring, self._whole, self._need, self._when, self._cut, self._held):
+            state.fill(0)
         # counted from above 0, so that the place before the first is a place
-        whole = self._carried[1]
-        whole[_HEAD] = whole[_TAIL] = self._look + 1
+        self._whole[_HEAD] = self._whole[_TAIL] = self._look + 1
 
-    def arguments(self, io: IO) -> tuple[Any, ...]:
-        return (self._look,)
+    def step(self, io: IO) -> Step:
+        x, y = io.audio_in[0], io.audio_out[0]
+        return utilities_limiter.step(
+            x, y, io.curve("ceiling"), io.curve("release"), self._ring,
+            self._look, self._whole, self._need, self._when, self._cut, self._held, self._rate,
+        )  # fmt: skip

@@ -6,13 +6,22 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f64, f64p, i64, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, copy_sound, f64, f64p, i64, kernel
 
 WINDOW = 0.05
 FLOOR = -120.0
-# places in `state`: frames, peak and sum of squares of the window that fills; peak and mean square of the last
-_COUNT, _PEAK, _SUM, _LAST_PEAK, _LAST_MEAN, _SIZE = 0, 1, 2, 3, 4, 5
+LEAST = 1e-12
+"""Peak and mean square that are taken as silence."""
+# places in `state`: frames, peak and sum of squares of the window that fills; levels of the last
+_COUNT, _PEAK, _SUM, _PEAK_DB, _RMS_DB, _SIZE = 0, 1, 2, 3, 4, 5
+_DECIBELS = 10.0 / math.log(10.0)
+
+
+@kernel
+def utilities_level(power: f64, factor: f64) -> f64:
+    """Decibels; FLOOR of silence."""
+    return factor * _DECIBELS * math.log(power) if power > LEAST else FLOOR
 
 
 @kernel
@@ -26,8 +35,8 @@ def utilities_meter(x: Audio, state: f64p, window: i64) -> None:
             state[_SUM] = state[_SUM] + v * v
         state[_COUNT] = state[_COUNT] + 1.0
         if state[_COUNT] >= f64(window):
-            state[_LAST_PEAK] = state[_PEAK]
-            state[_LAST_MEAN] = state[_SUM] / (f64(window) * f64(x.channels))
+            state[_PEAK_DB] = utilities_level(state[_PEAK], 2.0)
+            state[_RMS_DB] = utilities_level(state[_SUM] / (f64(window) * f64(x.channels)), 1.0)
             state[_COUNT] = 0.0
             state[_PEAK] = 0.0
             state[_SUM] = 0.0
@@ -44,17 +53,14 @@ class Meter(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._window = round(WINDOW * spec.rate)
         self._state = np.zeros(_SIZE, np.float64)
+        self.reset()
 
     def reset(self) -> None:
         self._state.fill(0.0)
+        self._state[_PEAK_DB] = self._state[_RMS_DB] = FLOOR
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x = io.audio_in[0]
-        io.audio_out[0][:] = x
-        utilities_meter(x, self._state, self._window)
-        io.report("peak", _db(20.0, float(self._state[_LAST_PEAK])))
-        io.report("rms", _db(10.0, float(self._state[_LAST_MEAN])))
-
-
-def _db(factor: float, number: float) -> float:
-    return min(24.0, max(FLOOR, factor * math.log10(number))) if number > 1e-12 else FLOOR
+        measure = utilities_meter.step(x, self._state, self._window)
+        levels = {"peak": (self._state, _PEAK_DB), "rms": (self._state, _RMS_DB)}
+        return copy_sound.step(x, io.audio_out[0]).then(measure).reporting(**levels)

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from antiphon.api import IO, Param, Port, Processor, StreamSpec
+from antiphon.api import IO, Param, Port, Processor, Step
+from antiphon.api.kernels import Audio, f32p, kernel
 
 NAMES = ("a", "b", "c", "d")
+
+
+@kernel
+def utilities_mix(
+    a: Audio, b: Audio, c: Audio, d: Audio, y: Audio, gain_a: f32p, gain_b: f32p, gain_c: f32p, gain_d: f32p
+) -> None:
+    """y ← the sum of the inputs, each times its gain."""
+    for channel in range(y.channels):
+        for n in range(y.frames):
+            v = a[channel, n] * gain_a[n]
+            v = v + b[channel, n] * gain_b[n]
+            v = v + c[channel, n] * gain_c[n]
+            y[channel, n] = v + d[channel, n] * gain_d[n]
 
 
 class Mix(Processor):
@@ -17,13 +29,7 @@ class Mix(Processor):
         Param(name, default=1.0, low=0.0, high=2.0, smooth=0.004, doc=f"Factor of input {name}.") for name in NAMES
     )
 
-    def prepare(self, spec: StreamSpec) -> None:
-        self._part = np.zeros((spec.channels, spec.block), np.float32)
-
-    def process(self, io: IO) -> None:
-        y = io.audio_out[0]
-        part = self._part[:, : io.frames]
-        np.multiply(io.audio_in[0], io.curve("a"), out=y)
-        for x, name in zip(io.audio_in[1:], NAMES[1:], strict=True):
-            np.multiply(x, io.curve(name), out=part)
-            np.add(y, part, out=y)
+    def step(self, io: IO) -> Step:
+        a, b, c, d = io.audio_in
+        curves = [io.curve(name) for name in NAMES]
+        return utilities_mix.step(a, b, c, d, io.audio_out[0], *curves)

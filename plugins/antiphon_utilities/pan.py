@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antiphon.api import IO, Param, Processor
-from antiphon.api.kernels import Audio, f32p, f64, kernel
+from antiphon.api import IO, Param, Processor, Step
+from antiphon.api.kernels import Audio, copy_sound, f32p, f64, kernel
 
 PI = math.pi
 
@@ -40,9 +40,6 @@ class Pan(Processor):
 
     params = (Param("place", default=0.0, low=-1.0, high=1.0, smooth=0.01, doc="-1 is left, 1 is right."),)
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
-        if x.shape[0] == 1:
-            y[:] = x
-            return
-        utilities_pan(x, y, io.curve("place"))
+        return copy_sound.step(x, y) if x.shape[0] == 1 else utilities_pan.step(x, y, io.curve("place"))

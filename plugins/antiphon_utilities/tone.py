@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from antiphon.api import IO, Param, Processor, StreamSpec
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
 from antiphon.api.kernels import Audio, f32p, f64, f64p, i64p, kernel
 
 KINDS = ("sine", "noise")
@@ -60,11 +60,8 @@ class Tone(Processor):
         for channel in range(self._seeds.shape[0]):
             self._seeds[channel] = (int(self.settings["seed"]) * 64 + channel + 1) * 0x9E3779B97F4A7C1 & (1 << 62) - 1
 
-    def process(self, io: IO) -> None:
+    def step(self, io: IO) -> Step:
         y = io.audio_out[0]
         if io.value("kind") == "noise":
-            utilities_noise(y, io.curve("level"), self._seeds)
-        else:
-            utilities_sine(
-                y, io.curve("frequency"), io.curve("level"), self._phase, self._rate,
-            )  # fmt: skip
+            return utilities_noise.step(y, io.curve("level"), self._seeds)
+        return utilities_sine.step(y, io.curve("frequency"), io.curve("level"), self._phase, self._rate)

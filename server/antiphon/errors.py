@@ -14,7 +14,7 @@ class AntiphonError(Exception):
 
 
 class WireError(AntiphonError):
-    """The peer sent bytes or a message that cannot be used.
+    """The peer sent bytes that are no message, or a message of another form than its protocol has.
 
     Args:
         message: One sentence.
@@ -26,11 +26,19 @@ class WireError(AntiphonError):
         self.address = address
 
 
-class MissingArgument(WireError):
+class RequestError(AntiphonError):
+    """A message or a command that was understood, and cannot be carried out: a name or a value that there is not."""
+
+
+class EngineBusy(RequestError):
+    """So many requests wait already that another one is refused; it may be sent again."""
+
+
+class MissingArgument(RequestError):
     """A message lacks an argument that it needs."""
 
 
-class ParamError(WireError):
+class ParamError(RequestError):
     """A parameter does not take a value; the message says what is allowed."""
 
 

@@ -150,12 +150,18 @@ def test_accompany_says_what_it_found(antiphon: Command, sources: Path) -> None:
     assert done.out == f"wrote out.mid: 0:10.7, from in.mid, {added} notes added, C, 4 bars at 90 bpm\n"
 
 
-def test_a_file_without_sound_is_done_with_a_word(antiphon: Command, tmp_path: Path) -> None:
+def test_a_file_without_sound_is_refused(antiphon: Command, tmp_path: Path) -> None:
     audio.write(tmp_path / "in.wav", np.zeros((2, 0), np.float32), 22050)
-    for line in ("run denoise in.wav run.wav", "render through --in in.wav --out render.wav"):
+    for line in (
+        "run denoise in.wav out.wav",
+        "run hum in.wav out.mid",
+        "run stretch in.wav out.wav",
+        "run summary in.wav out.wav",
+        "render through --in in.wav --out out.wav",
+    ):
         done = antiphon(*line.split())
-        assert done.code == 0
-        assert done.complaint == f"in.wav and {line.split()[-1]} hold no sound (0 frames)"
+        assert (done.code, done.complaint) == (2, "in.wav holds no sound (0 frames)"), line
+    assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
 
 
 @pytest.mark.parametrize(

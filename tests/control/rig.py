@@ -15,7 +15,7 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control.app import ControlApp
-from antiphon.control.wall_clock import WallClock
+from antiphon.control.commands.wall_clock import WallClock
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.wire.osc import Bundle, Message, decode, encode, encode_bundle
 

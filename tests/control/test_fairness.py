@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.control.rig import Rig, rig
 
-from antiphon.control.osc.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
 from antiphon.control.osc.deferred import EACH_BYTES, EACH_MESSAGES, MAX_BYTES
+from antiphon.control.subscribers.clients import HELD_ANSWER_SECONDS, MAX_HELD, Access
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.io.osc_lanes import Rotation
 from antiphon.io.osc_peer import Lane, Level, Peer, Room

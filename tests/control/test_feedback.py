@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tests.clock import FakeClock
 from tests.control.rig import Rig, rig
 
-from antiphon.control.osc.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
-from antiphon.control.osc.feedback import BUNDLE_BYTES, Feedback, grouped
-from antiphon.errors import UsageError, WireError
+from antiphon.control.subscribers.clients import LEASE, MAX_HELD, MAX_SURFACES, Access, Surfaces
+from antiphon.control.subscribers.feedback import BUNDLE_BYTES, Feedback, grouped
+from antiphon.errors import RequestError, UsageError
 from antiphon.io.osc_peer import PER_SECOND, FailLimiter, Level, Peer
 from antiphon.session.commands import SetParam
 from antiphon.wire.osc import Bundle, Message, decode
@@ -145,7 +145,7 @@ def test_feedback_is_held_to_sixty_a_second() -> None:
     surfaces = Surfaces(clock)
     listener, sent = peer()
     surfaces.add(listener, "x")
-    feedback = Feedback(surfaces, clock)
+    feedback = Feedback(surfaces, clock=clock)
     for n in range(6000):
         clock.now = 1000.0 + n / 6000
         feedback.changed("/a", float(n), None)
@@ -198,7 +198,7 @@ def test_subscribing_is_bounded_and_idempotent() -> None:
     numbers = [surfaces.add(p, p.key).id for p in peers[:MAX_SURFACES]]
     assert numbers == list(range(MAX_SURFACES))
     assert surfaces.add(peers[3], "again").id == 3
-    with pytest.raises(WireError, match="at most 64"):
+    with pytest.raises(RequestError, match="at most 64"):
         surfaces.add(peers[-1], "x")
     surfaces.remove(peers[5].key)
     assert surfaces.add(peers[-1], "x").id == 5

@@ -10,7 +10,7 @@ import pytest
 from tests.control.rig import Rig
 
 from antiphon.cli.osc import opened
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.commands import Beat
 from antiphon.wire.frames import Framer
@@ -21,7 +21,7 @@ from antiphon.wire.token_proof import TokenProof, nonce
 async def test_a_message_takes_effect_at_its_beat(live: Rig) -> None:
     client = live.client()
     sent: list[object] = []
-    live.app.outbox.tap = sent.append
+    live.app.outbox.taps.append(sent.append)
     beat = live.app.clock.moment().beat + 1 / 3
     assert await client.ask("/at", Double(beat), "/node/a/gain", 0.25, 0.5) == []
     assert await client.ask("/at", Double(beat), "/tempo", 90) == []
@@ -124,7 +124,7 @@ async def test_a_script_needs_the_token_and_a_server_with_live(live: Rig) -> Non
     ((failed, (_, why)),) = await other.ask("/live/join", nonce())
     assert "TCP" in why
     # what comes by MQTT may come from anywhere
-    with pytest.raises(WireError, match="programs of this machine"):
+    with pytest.raises(RequestError, match="programs of this machine"):
         live.app.transports.host("mqtt", ServeSettings(), fresh=True).message(
             "/live/eval", "secret", "code", source="mqtt"
         )

@@ -17,7 +17,7 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_OUT, EVENTS_IN
 from antiphon.control.osc.unknown_words import AGAIN_SECONDS, MOST, UnknownWords
-from antiphon.control.replies import Replies
+from antiphon.control.subscribers.replies import Replies
 from antiphon.engine.link import NodeVocabulary
 from antiphon.errors import UsageError
 from antiphon.graph.graph import Graph, NodeSpec

@@ -15,9 +15,9 @@ from antiphon.cli import monitor
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control.osc import clients
-from antiphon.control.osc.clients import APPROVAL_SECONDS
-from antiphon.control.osc.discretion import FILE
+from antiphon.control.subscribers import clients
+from antiphon.control.subscribers.clients import APPROVAL_SECONDS
+from antiphon.control.subscribers.discretion import FILE
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.io.log_lines import Line
 from antiphon.io.osc_peer import Level

@@ -275,7 +275,7 @@ async def test_udp_keeps_the_order_of_arrival(live: Rig) -> None:
 
 @given(st.floats(-10, 3000))
 def test_the_fake_clock_and_ours_agree(seconds: float) -> None:
-    from antiphon.control.wall_clock import WallClock
+    from antiphon.control.commands.wall_clock import WallClock
 
     time = FakeTime()
     clock = WallClock(time.realtime, time.monotonic)

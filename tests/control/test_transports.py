@@ -29,8 +29,8 @@ from antiphon.control.hooks import ServerHooks
 from antiphon.runtime.settings import ServeSettings
 
 hooks = {"antiphon_midi": ("antiphon_transports",), "antiphon_mqtt": ("antiphon_transports",)}
-found = (TransportInfo("midi", "", "antiphon_midi", ("midi", "midi_in", "midi_out")),
-         TransportInfo("mqtt", "", "antiphon_mqtt", ("mqtt_url",)))
+found = (TransportInfo("midi", "", "antiphon_midi", ("midi", "midi-in", "midi-out")),
+         TransportInfo("mqtt", "", "antiphon_mqtt", ("mqtt-url",)))
 asked = ServeSettings(**eval(sys.argv[1]))
 started = []
 def host(name, settings, *, fresh):
@@ -54,8 +54,8 @@ def host(live: Rig) -> TransportHost:
 
 @pytest.mark.parametrize(
     ("settings", "started", "imported"),
-    [("{}", [], []), ("{'midi_in': ('keys',)}", ["midi"], ["pluggy", "antiphon_midi"]),
-     ("{'mqtt_url': 'mqtt://here'}", ["mqtt"], ["pluggy", "antiphon_mqtt"])],
+    [("{}", [], []), ("{'options': {'midi-in': ('keys',)}}", ["midi"], ["pluggy", "antiphon_midi"]),
+     ("{'secrets': {'mqtt-url': 'mqtt://here'}}", ["mqtt"], ["pluggy", "antiphon_mqtt"])],
 )  # fmt: skip
 def test_control_imports_nothing_of_a_transport_that_nobody_asks_for(
     settings: str, started: list[str], imported: list[str]

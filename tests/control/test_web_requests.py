@@ -13,7 +13,7 @@ import pytest
 from tests.control.rig import Rig
 
 from antiphon.control import web_requests
-from antiphon.control.approvals import Approvals
+from antiphon.control.subscribers.approvals import Approvals
 from antiphon.control.web_requests import ControlShare, WebRequests
 from antiphon.io.http_message import Refusal
 from antiphon.runtime.child_process import pair

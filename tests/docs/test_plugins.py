@@ -37,7 +37,7 @@ HOOKS = [n for n in ast.parse(inspect.getsource(hookspecs)).body if isinstance(n
 def folder(tmp_path):
     """The pages' files, as a reader would have made them."""
     written = re.findall(r"```(?:python|toml)\n# (\S+)\n(.*?)```", PAGE, re.DOTALL)
-    assert len(written) == len({name for name, _ in written}) == 18
+    assert len(written) == len({name for name, _ in written}) == 19
     for name, text in written:
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)

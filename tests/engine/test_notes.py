@@ -17,7 +17,7 @@ from antiphon.engine.action_schedule import CAPACITY, OTHER, ActionSchedule, not
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared, command_ring
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.graph.node_host import MAX_EVENTS
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.replay import resumed_player
@@ -408,5 +408,5 @@ def test_an_event_file_plays_all_free_nodes_and_refuses_what_nobody_takes():
     y = runner.run(silence(256))
     assert y[0, 0] == pytest.approx(2 * click("on", 60, 0.5, 1))
     assert y[0, 9] == pytest.approx(click("on", 61, 0.5, 1))
-    with pytest.raises(WireError, match="no node of this patch takes notes"):
+    with pytest.raises(RequestError, match="no node of this patch takes notes"):
         PlayerRunner(graph({}, ["in > out"]), CATALOG, make, spec, 120.0, [NoteOn(60, 0.5)])

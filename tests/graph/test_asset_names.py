@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from antiphon.errors import FileError, WireError
+from antiphon.errors import FileError, RequestError
 from antiphon.graph import asset_names
 from antiphon.runtime import paths
 
@@ -27,18 +27,18 @@ def test_a_name_is_a_file_of_the_library() -> None:
 
 def test_a_whole_path_is_for_who_may_name_one(tmp_path: Path) -> None:
     assert asset_names.located(str(tmp_path / "x.wav")) == str(tmp_path / "x.wav")
-    with pytest.raises(WireError, match="is not a name"):
+    with pytest.raises(RequestError, match="is not a name"):
         asset_names.checked(str(tmp_path / "x.wav"))
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "x\0y", "a" * 500])
 def test_what_is_no_name_is_refused(name: str) -> None:
-    with pytest.raises(WireError):
+    with pytest.raises(RequestError):
         asset_names.checked(name)
     with pytest.raises(FileError):
         asset_names.located(name)
 
 
 def test_a_name_that_is_not_there_is_answered_with_those_that_are() -> None:
-    with pytest.raises(WireError, match=r"holds no 'drum.wav'; it holds: bell.wav"):
+    with pytest.raises(RequestError, match=r"holds no 'drum.wav'; it holds: bell.wav"):
         asset_names.checked("drum.wav")

@@ -13,7 +13,7 @@ from py2tosc.control import Control as ToscControl
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
-from antiphon.control.osc.feedback import wire_value
+from antiphon.control.subscribers.feedback import wire_value
 from antiphon.graph.patch import Patch, names
 from antiphon.graph.patch import load as load_patch
 from antiphon.layout.controls import MAX_CONTROLS, MOST_TABS, NEUTRAL, Page, Widget, pages

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.native import Audio, Kernel, dsp, f32, f32p, f64, f64p, i64, i64p, kernel, resample
+from antiphon.native import Audio, Kernel, compiling, dsp, f32, f32p, f64, f64p, i64, i64p, kernel, loading, resample
 from antiphon.native.limit import limit, release_fall
 from antiphon.native.loading import fingerprint
 
@@ -160,10 +160,35 @@ def test_the_delay_line_is_its_python(size, lag, frames, channels):
     rng = np.random.default_rng(size)
     x = rng.standard_normal((channels, 40)).astype(np.float32)
     y, ring = np.zeros_like(x), rng.standard_normal((channels, size)).astype(np.float32)
-    arrays = [x, y, ring]
-    _, _, one, other = both(dsp.delay_line, arrays, "x", "y", "ring", size // 2, lag, frames)
+    arrays = [x, y, ring, np.array([size // 2])]
+    _, _, one, other = both(dsp.delay_line, arrays, "x", "y", "ring", "at", lag, frames)
     for a, b in zip(one, other, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("bad", [None, np.nan, np.inf, -np.inf])
+def test_finite_finds_a_single_sample_that_is_no_number(bad):
+    x = np.random.default_rng(1).standard_normal((3, 100)).astype(np.float32)
+    x[0, 3] = np.finfo(np.float32).max
+    if bad is not None:
+        x[1, 70] = bad
+    assert dsp.finite(x, 100, 3, 100) == (bad is None)
+    assert dsp.finite(x, 100, 3, 70) == 1
+
+
+@given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 1))
+def test_channels_are_adapted_as_in_python(have, want, add):
+    rng = np.random.default_rng(have * 10 + want)
+    arrays = [rng.standard_normal((count, 40)).astype(np.float32) for count in (have, want)]
+    x, y = (array.copy() for array in arrays)
+    _, _, one, other = both(dsp.adapt, arrays, "x", "y", add, 32)
+    np.testing.assert_array_equal(one[1], other[1])
+    part = (
+        x[:, :32].mean(axis=0, keepdims=True) if want == 1 else np.repeat(x[:, :32], want if have == 1 else 1, 0)[:want]
+    )
+    wanted = np.zeros((want, 32), np.float32) + add * y[:, :32]
+    wanted[: len(part)] += part
+    np.testing.assert_allclose(one[1][:, :32], wanted, rtol=1e-6, atol=1e-7)
 
 
 @pytest.mark.parametrize("bad", [None, np.nan, np.inf, -np.inf])
@@ -487,3 +512,24 @@ def test_of_a_choice_that_costs_only_one_side_is_computed(a):
     n, wanted = np.zeros(1, np.int64), np.zeros(1, np.int64)
     assert chosen(a, n) == chosen.python(a, wanted)
     assert n[0] == wanted[0] == (a > 0)
+
+
+def test_the_cache_has_a_module_whatever_else_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def of(module: str) -> Kernel[[float], float]:
+        def scaled(a: f64) -> f64:
+            return a * 2.25
+
+        scaled.__module__ = module
+        return kernel(scaled)
+
+    kept: dict[str, bytes] = {}
+    monkeypatch.setattr(loading, "read_cached", kept.get)
+    monkeypatch.setattr(loading, "write_cached", kept.__setitem__)
+    monkeypatch.setattr(compiling, "_declared", [])
+    assert of("one")(2.0) == 4.5
+    other = of("another")
+    assert of("one, in another process")(2.0) == 4.5
+    assert len(kept) == 1
+    assert other.address == 0, "a call compiles no other module"
+    compiling.compile_all()
+    assert other.address

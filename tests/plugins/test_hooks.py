@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from tests.cli.conftest import Done
@@ -19,7 +21,9 @@ from tests.waiting import until
 from antiphon.cli.commands import application
 from antiphon.cli.terminal import errors
 from antiphon.contract import hookspecs
+from antiphon.contract.addresses import AddressList
 from antiphon.contract.hookspecs import hookimpl
+from antiphon.control.osc.reference import markdown
 from antiphon.errors import PluginError
 from antiphon.plugins import hook_lists, loader
 from antiphon.plugins.dispatcher import HookDispatcher
@@ -108,6 +112,18 @@ def antiphon_routes(http):
     http.add("GET", "/plugins/NAME/turn", turn)
 
 @hookimpl
+def antiphon_addresses(osc):
+    from antiphon.session.commands import SetParam
+
+    def shake(request):
+        times, *rest = request.args
+        if rest == ["wet"]:
+            return SetParam("gain", "wet", 1 / times)
+        request.reply("/NAME/shaken", times)
+
+    osc.add("/NAME/shake", "i:times [s:what]", shake, "Shakes, or sets wet.")
+
+@hookimpl
 async def antiphon_startup(app):
     note(f"startup {type(app).__name__}")
 
@@ -151,6 +167,18 @@ RAISES = (
 @hookimpl
 def antiphon_routes(http):
     raise OSError("no road")
+
+@hookimpl
+def antiphon_addresses(osc):
+    from antiphon.session.commands import SetParam
+
+    def shake(request):
+        times, *rest = request.args
+        if rest == ["wet"]:
+            return SetParam("gain", "wet", 1 / times)
+        request.reply("/NAME/shaken", times)
+
+    osc.add("/NAME/shake", "i:times [s:what]", shake, "Shakes, or sets wet.")
 
 @hookimpl
 async def antiphon_startup(app):
@@ -283,6 +311,7 @@ class Served:
     said: str
     turned: dict[str, str]
     gain: float
+    shaken: dict[str, tuple[Any, ...]]
 
 
 @pytest.fixture(scope="module")
@@ -309,9 +338,18 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Served:
                 turned[plugin] = answer.read().decode()
         server.sync()
         gain = server.ask("/node/gain/gain")[1][0]
+        shaken = {}
+        for name in NAMES.values():
+            asked = [server.ask(f"/{name}/shake", *args)[1] for args in ((3.0,), ("loud",), ())]
+            server.send(f"/{name}/shake", 4, "wet")
+            server.sync()
+            asked.append(server.ask("/node/gain/wet")[1])
+            server.send("/node/gain/wet", 1.0)
+            with urllib.request.urlopen(f"http://127.0.0.1:{server.http}/{name}/shake", timeout=300) as answer:
+                shaken[name] = (*asked, answer.read().decode())
         before = lines(log)
         assert server.stop(signal.SIGINT) == 0
-        return Served(answers, before, lines(log), server.standard_error(), turned, gain)
+        return Served(answers, before, lines(log), server.standard_error(), turned, gain, shaken)
 
 
 @pytest.mark.parametrize("plugin", NAMES)
@@ -323,6 +361,30 @@ def test_hook_antiphon_routes(served: Served, plugin: str) -> None:
 def test_a_route_runs_in_the_web_process_and_reaches_control(served: Served, plugin: str) -> None:
     assert served.turned[plugin] == "in web, 1.0, Through"
     assert served.gain == 0.25
+
+
+@pytest.mark.parametrize("name", NAMES.values())
+def test_hook_antiphon_addresses(served: Served, loaded: loader.Loaded, name: str) -> None:
+    answer, wrong, missing, wet, described = served.shaken[name]
+    assert answer == [3]
+    assert wrong == [f"/{name}/shake", "takes a whole number, not 'loud'"]
+    assert missing == [f"/{name}/shake", f"times is missing; write /{name}/shake TIMES [WHAT]"]
+    assert wet == [0.25]
+    entry = json.loads(described)
+    assert (entry["TYPE"], entry["DESCRIPTION"]) == ("i", "Shakes, or sets wet.")
+    assert f"| `/{name}/shake` | `i:times [s:what]` | Shakes, or sets wet. | owner |" in markdown(loaded.catalog)
+
+
+@pytest.mark.parametrize("path", ["/other/shake", "/wobble", "/wobble/*", "wobble/shake"])
+def test_an_address_that_is_not_the_plugins_own_is_refused(path: str) -> None:
+    with pytest.raises(PluginError, match="begins with /wobble/"):
+        AddressList("antiphon_wobble").add(path, "", print, "Shakes.")
+
+
+@pytest.mark.parametrize("args", ["times", "q:times", "[i:times] s:what", "i:times… s:what"])
+def test_arguments_that_cannot_be_written_so_are_refused(args: str) -> None:
+    with pytest.raises(PluginError, match="are written as s:name"):
+        AddressList("wobble").add("/wobble/shake", args, print, "Shakes.")
 
 
 @pytest.mark.parametrize("plugin", NAMES)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.local import CATALOG, graph
 
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.session.actions import NodeNoteOff, NodeNoteOn
 from antiphon.session.commands import NOW, Bend, Control, Note, NoteOff, NoteOn, Sample
 from antiphon.session.notes import ADDRESSES, Players, check, on_node, read
@@ -93,7 +93,7 @@ def test_what_clients_send_is_understood(address: str, args: tuple[Any, ...], co
     ],
 )  # fmt: skip
 def test_what_is_out_of_range_is_refused_in_a_sentence(address: str, args: tuple[Any, ...], said: str) -> None:
-    with pytest.raises(WireError) as found:
+    with pytest.raises(RequestError) as found:
         read(address, args, NOW)
     assert str(found.value).startswith(said)
     assert len(str(found.value)) < 120
@@ -109,7 +109,7 @@ _ANY = st.one_of(
 def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args: list[Any]) -> None:
     try:
         command = read(address, args, NOW)
-    except WireError:
+    except RequestError:
         return
     check(command)
     event = on_node(command, 3)
@@ -127,7 +127,7 @@ def test_any_arguments_make_a_command_in_range_or_are_refused(address: str, args
     ],
 )  # fmt: skip
 def test_a_command_out_of_range_is_refused_whoever_makes_it(command: Note) -> None:
-    with pytest.raises(WireError, match="takes"):
+    with pytest.raises(RequestError, match="takes"):
         check(command)
 
 
@@ -144,9 +144,9 @@ def test_without_a_name_it_is_for_those_no_wire_plays() -> None:
     players = Players(made, CATALOG)
     assert players.of("") == ("a", "b")
     assert players.of("fed") == ("fed",)
-    with pytest.raises(WireError, match="c takes no notes; those that take notes are: fed, a, b"):
+    with pytest.raises(RequestError, match="c takes no notes; those that take notes are: fed, a, b"):
         players.of("c")
-    with pytest.raises(WireError, match="there is no node 'x'; those that take notes are: fed, a, b"):
+    with pytest.raises(RequestError, match="there is no node 'x'; those that take notes are: fed, a, b"):
         players.of("x")
 
 
@@ -157,5 +157,5 @@ def test_where_wires_play_all_it_is_for_all() -> None:
 
 @pytest.mark.parametrize("name", ["", "g"])
 def test_a_patch_without_a_synth_says_how_to_get_one(name: str) -> None:
-    with pytest.raises(WireError, match=r"load a patch with a synth \(keys\) or add one \(/node/add synth keys\)"):
+    with pytest.raises(RequestError, match=r"load a patch with a synth \(keys\) or add one \(/node/add synth keys\)"):
         Players(graph({"g": "gain"}, ["in > g", "g > out"]), CATALOG).of(name)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.errors import AntiphonError, ParamError, PatchError, WireError
+from antiphon.errors import AntiphonError, ParamError, PatchError, RequestError
 from antiphon.graph.graph import End, Graph, NodeSpec, Wire
 from antiphon.session.actions import NodeReset, NodeSet
 from antiphon.session.commands import (
@@ -102,7 +102,7 @@ def test_a_value_now() -> None:
 def test_what_cannot_be_changes_nothing(command: Any) -> None:
     s = session()
     before = s.state.to_json(), list(s.state.numbers)
-    with pytest.raises(WireError) as refused:
+    with pytest.raises(RequestError) as refused:
         s.handle(command, FIRST)
     assert "\n" not in str(refused.value)
     assert (s.state.to_json(), list(s.state.numbers)) == before

@@ -9,6 +9,7 @@ import pytest
 
 from antiphon.engine.drivers.probe import Found
 from antiphon.errors import EngineError
+from antiphon.runtime.serve_option import ServeOption
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import jack_server
 from antiphon.synth.info import SynthInfo
@@ -44,7 +45,7 @@ class Machine:
         return 77
 
 
-HARP = SynthInfo("harp", "harp:Harp", program="harpist", jack=True)
+HARP = SynthInfo("harp", "harp:Harp", program="harpist", jack=True, option=ServeOption("address", "Where it runs."))
 """A backend that plays by a program over JACK."""
 JOINED = {"address": "127.0.0.1:57110"}
 """What it is given to join one that runs already."""
@@ -77,7 +78,7 @@ def test_without_a_card_it_is_as_headless(monkeypatch: pytest.MonkeyPatch) -> No
 def test_without_a_card_and_without_a_synth_over_jack_none_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
     machine = Machine(monkeypatch, jack=False, card=False)
     assert find(asked("auto", synth="pyo"))[0].driver == "headless"
-    assert find(asked("auto", synth_options=JOINED))[0].driver == "headless"
+    assert find(asked("auto", options=JOINED))[0].driver == "headless"
     assert machine.started == 0
 
 
@@ -138,7 +139,7 @@ def test_without_jackd_portaudio_plays_on_and_says_what_is_missing(monkeypatch: 
     assert "sudo apt-get install jackd2" in found.note
 
 
-@pytest.mark.parametrize("settings", [asked("portaudio", synth="pyo"), asked("portaudio", synth_options=JOINED)])
+@pytest.mark.parametrize("settings", [asked("portaudio", synth="pyo"), asked("portaudio", options=JOINED)])
 def test_who_needs_none_gets_none(monkeypatch: pytest.MonkeyPatch, settings: ServeSettings) -> None:
     machine = Machine(monkeypatch, jack=False)
     found, pid = find(settings)
@@ -150,6 +151,6 @@ def test_a_joined_program_headless_has_jack_where_it_answers_and_no_server_is_st
 ) -> None:
     for jack, driver in ((True, "jack"), (False, "headless")):
         machine = Machine(monkeypatch, jack=jack)
-        found, pid = find(asked("headless", synth_options=JOINED))
+        found, pid = find(asked("headless", options=JOINED))
         assert (found.driver, pid, machine.started) == (driver, 0, 0)
-        assert not jack_server.may_be_microphone(asked("headless", synth_options=JOINED), found)
+        assert not jack_server.may_be_microphone(asked("headless", options=JOINED), found)

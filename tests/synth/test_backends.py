@@ -29,7 +29,8 @@ def antiphon_synths(register):
     register("broken", "lute.there_is_no_such_module:lute", "Raises.")
 """
 INFO = """
-from antiphon.synth.info import ServeOption, SynthInfo
+from antiphon.runtime.serve_option import ServeOption
+from antiphon.synth.info import SynthInfo
 
 def lute():
     return SynthInfo("lute", "lute.player:Lute", support="lute.support:LuteSupport",
@@ -113,7 +114,7 @@ def test_serve_takes_its_option(antiphon: Run) -> None:
 
 
 def test_a_server_plays_as_the_option_says(antiphon: Run) -> None:
-    asked = backends.with_options(ServeSettings(synth_options={"wood": "plum"}, rate=44100))
+    asked = backends.with_options(ServeSettings(options={"wood": "plum"}, rate=44100))
     info = backends.asked(asked)
     assert info is not None
     assert (asked.synth, info.name, info.jack, info.delay(44100, 64)) == ("lute", "lute", True, 2)

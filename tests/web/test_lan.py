@@ -13,6 +13,7 @@ import stat
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,9 +26,9 @@ from antiphon.cli import running_server
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
-from antiphon.control.approvals import Approvals
 from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.control.osc.clients import Machine
+from antiphon.control.subscribers.approvals import Approvals
+from antiphon.control.subscribers.clients import Machine
 from antiphon.control.web_requests import WebRequests
 from antiphon.errors import EngineError, FileError, PluginError, UsageError, WireError
 from antiphon.graph.graph import Graph, NodeSpec
@@ -101,6 +102,7 @@ class FakeApp:
     def __init__(self) -> None:
         self.catalog, self.session, self.executor = CATALOG, FakeSession(), FakeExecutor()
         self.access, self.surfaces = FakeAccess(), ()
+        self.plugin_addresses = SimpleNamespace(infos=())
         self.osc_port = 4400
 
     def status(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import Param
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT
 from antiphon.control.web_requests import WebRequests
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.io.http_message import Refusal, text
 from antiphon.runtime.child_process import pair
@@ -165,7 +165,7 @@ class FakeSession:
         self.graph = Graph((NodeSpec("a", "fade"),))
 
     def value(self, node: str, param: str) -> float:
-        raise WireError("unknown")
+        raise RequestError("unknown")
 
 
 class FakeApp:

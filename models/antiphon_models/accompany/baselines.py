@@ -9,20 +9,15 @@ import numpy as np
 from antiphon_accompany.chords import tones
 from antiphon_accompany.files import melody_of
 from antiphon_accompany.notes import BeatNote
+from antiphon_models.material import krumhansl
 
-# Krumhansl and Kessler's probe-tone ratings (1982)
-_MAJOR = np.array((6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88))
-_MINOR = np.array((6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17))
 _DIATONIC = ((0, 5, 7, 14, 16, 21), (3, 8, 10, 12, 17, 19))
 
 
 def key_of(notes: Sequence[BeatNote]) -> int:
     """The key whose profile the melody's durations correlate with best."""
-    weights = np.zeros(12)
-    for note in notes:
-        weights[note.pitch % 12] += note.end - note.start
-    fits = [np.corrcoef(np.roll(p, k), weights)[0, 1] for p in (_MAJOR, _MINOR) for k in range(12)]
-    return int(np.nanargmax(fits))
+    classes, lengths = [note.pitch % 12 for note in notes], [note.end - note.start for note in notes]
+    return krumhansl.key_of(np.bincount(classes, lengths, 12).astype(np.float64))
 
 
 def tonic(notes: Sequence[BeatNote], beats: int) -> list[int]:

@@ -17,7 +17,14 @@ from antiphon_accompany.styles import STYLES
 from antiphon_models.accompany import baselines, synthetic
 from antiphon_models.accompany.measures import agreement, chords_of, clash, texture, unlike
 from antiphon_models.accompany.songs import TEST, AnnotatedSong, songs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, System, measures_of
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
 from antiphon_models.learning.user_commands import command
 
 EACH_STYLE = 24
@@ -29,11 +36,8 @@ _STYLES = {f"style={style}": {"style": style} for style in STYLES if style != "a
 class Accompanying(Evaluation):
     """POP909's songs whose numbers end in 8 and 9: melody in, bars as annotated."""
 
-    systems: ClassVar[tuple[System, ...]] = (
-        System("held tonic", "trivial"),
-        System("untuned harmoniser", "classical"),
-        *(System(name, "ours") for name in (*_OURS, *_STYLES)),
-        System("pianist", "oracle"),
+    systems = systems_of(
+        trivial="held tonic", classical="untuned harmoniser", ours="; ".join((*_OURS, *_STYLES)), oracle="pianist"
     )
     measures = measures_of(
         "chords; played; clash ↓; density ↓; polyphony ↓; height [octaves] ↓; spread [octaves] ↓; variety ↓"
@@ -55,7 +59,7 @@ class Accompanying(Evaluation):
         if ask.synthetic:
             material = list(synthetic.songs(ask.seed, ask.limit or synthetic.COUNT))
         else:
-            material = list(songs(ask.data / "pop909", TEST, ask.limit or 0))
+            material = list(songs(ask.data, TEST, ask.limit or 0))
         for song in material:
             yield from _values(song, ask, _OURS, "", pianist=not ask.synthetic)
         some = material[:: max(1, len(material) // EACH_STYLE)][:EACH_STYLE]
@@ -106,8 +110,7 @@ def _values(
 ) -> Iterator[MetricValue]:
     """Figures on one song. pianist: its piano track is a pianist's, and textures are compared with it."""
     for name, row in _rows(song, ask, ours, baselines_too=not group, pianist=pianist):
-        for measure, value in row.items():
-            yield MetricValue(name, measure, song.name, value, group)
+        yield from scored(name, song.name, row, group)
 
 
 def _rows(

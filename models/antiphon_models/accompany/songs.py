@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from antiphon.api.files import MidiTrack, read_midi
 from antiphon_accompany.chords import parse
 from antiphon_accompany.notes import BeatNote
+from antiphon_models.material.sounds import songs as folders
 
 TRAIN, TUNE, TEST = "123456", "7", "89"
 """Last digits of the songs' numbers. Those that end in 0 are not used."""
@@ -41,13 +42,10 @@ class AnnotatedSong:
         return float(60.0 / np.median(np.diff(self.beats)))
 
 
-def songs(folder: Path, digits: str, limit: int = 0) -> Iterator[AnnotatedSong]:
+def songs(data: Path, digits: str, limit: int = 0) -> Iterator[AnnotatedSong]:
     """Songs whose number ends in one of `digits`, at most `limit` (0: all), evenly chosen."""
-    names = sorted(path.name for path in folder.iterdir() if path.name.isdigit() and path.name[-1] in digits)
-    if 0 < limit < len(names):
-        names = [names[n * len(names) // limit] for n in range(limit)]
-    for name in names:
-        song = read(folder / name)
+    for place in folders(data, digits, limit):
+        song = read(place)
         if song is not None:
             yield song
 

@@ -168,7 +168,7 @@ def main(data: Path, digits: str = TRAIN) -> None:
 
     digits: what the numbers of the songs end in.
     """
-    given = [rows(song) for song in songs(data / "pop909", digits) if song.meter == 4]
+    given = [rows(song) for song in songs(data, digits) if song.meter == 4]
     for song in given:
         song.place = (song.place - phase(song)) % 4
     for _ in range(ROUNDS):

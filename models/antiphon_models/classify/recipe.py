@@ -18,6 +18,7 @@ from antiphon_classify.classifier import EXCERPT
 from antiphon_classify.network import level_free
 from antiphon_models.classify.clips import LabeledClips
 from antiphon_models.classify.network import BANDS, CHANNELS, UNITS, TrainedClassifier
+from antiphon_models.learning.measures import average_precision
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 
 SMOOTHING = 0.05
@@ -132,10 +133,3 @@ def _excerpts(clips: LabeledClips, rows: NDArray[np.int64], rng: np.random.Gener
     starts = rng.integers(0, clips.mel.shape[1] - EXCERPT + 1, size=len(rows))
     parts = [clips.mel[row, start : start + EXCERPT] for row, start in zip(rows, starts, strict=True)]
     return level_free(np.stack(parts).astype(np.float32))
-
-
-def average_precision(scores: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
-    """The mean of the precisions at each true item, in the order of falling scores."""
-    ranked = truth[np.argsort(-scores, kind="stable")]
-    precision = np.cumsum(ranked) / np.arange(1, len(ranked) + 1)
-    return float(precision[ranked].mean()) if ranked.any() else 0.0

@@ -150,7 +150,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, Made]:
     if find_spec("noisereduce") is None:
         ask.say(f"noisereduce is left out: it is not installed; {extras.how('noisereduce')}")
         table = {name: made for name, made in table.items() if not name.startswith("noisereduce")}
-    return {name: made for name, made in table.items() if ask.wants(name)}
+    return ask.wanted(table)
 
 
 def _better(item: TestMixture, out: F32) -> float:

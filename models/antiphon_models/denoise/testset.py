@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError
 from antiphon.api.files import read_sound
 from antiphon_models.denoise.training import sounds, splits
 from antiphon_models.material.midi_bytes import note_off, note_on
+from antiphon_models.material.sounds import kept, mono
 
 F32 = NDArray[np.float32]
 RATE = sounds.RATE
@@ -115,16 +115,14 @@ def _notes(font: Path, program: int, seconds: float, rnd: random.Random) -> F32:
 
 
 def _cached(path: Path, maker: Callable[[random.Random], F32], seed: str) -> F32:
-    if not path.is_file():
-        sound = np.zeros(0, np.float32)
+    def make() -> F32:
         for again in range(8):
             sound = maker(random.Random(f"{seed}-{again}"))
             if float(np.sqrt(np.mean(sound**2))) > 1e-3:
                 break
-        part = path.with_suffix(".part")
-        soundfile.write(part, 0.5 * sound / np.abs(sound).max(), RATE, format="FLAC", subtype="PCM_24")
-        part.replace(path)
-    return np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
+        return np.asarray(0.5 * sound / np.abs(sound).max())
+
+    return mono(kept(path, RATE, make, subtype="PCM_24"), RATE)
 
 
 def _five(sound: F32) -> F32:

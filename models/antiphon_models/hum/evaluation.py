@@ -26,7 +26,7 @@ from antiphon_models.hum.testset import RATE, Clip
 from antiphon_models.learning import needs
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, Example, Measure, MetricValue, systems_of
 from antiphon_models.material.singing import RATE as MADE
-from antiphon_models.material.singing import resampled
+from antiphon_models.material.sounds import resampled
 
 F64 = NDArray[np.float64]
 _FEW = 6
@@ -183,7 +183,7 @@ def _makers(ask: EvaluationRequest) -> dict[str, systems.System]:
         if mode == "learned":
             table["learned, at once"] = systems.learned_live(1)
     table["true pitch"] = systems.oracle
-    return {name: system for name, system in table.items() if ask.wants(name)}
+    return ask.wanted(table)
 
 
 def _late(late: dict[str, list[float]]) -> Iterator[MetricValue]:

@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api.files import read_midi
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
-from antiphon_models.material.singing import RATE, ScoreNote, resampled, said
+from antiphon_models.material.singing import RATE, ScoreNote, said
+from antiphon_models.material.sounds import mono
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -87,14 +87,8 @@ TUNED = slice(0, 400, 13)
 """Songs, in order of their number, that yin's constants were found on."""
 TUNED_FONT, HELD_FONT = TIM, FLUID
 """Constants were found and networks are trained on the first; what is measured is played by the second."""
-RANGES = {
-    "flute": (60, 91),
-    "recorder": (64, 91),
-    "trumpet": (54, 82),
-    "clarinet": (50, 86),
-    "oboe": (58, 88),
-    "sax": (46, 76),
-}
+RANGES = {"flute": (60, 91), "recorder": (64, 91), "trumpet": (54, 82), "clarinet": (50, 86)}
+RANGES |= {"oboe": (58, 88), "sax": (46, 76)}
 
 
 _SAID = (
@@ -130,5 +124,4 @@ def colours(seconds: float, seed: int) -> Iterator[F32]:
 
 def real(path: Path) -> F32:
     """A sound file as mono at `RATE`."""
-    x, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    return resampled(x.mean(axis=1), rate, RATE)
+    return mono(path, RATE)

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon_models.material.sounds import resampled
+
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 Found = list[tuple[float, float, float]]
@@ -53,9 +55,7 @@ def _level(sound: F32, frames: int) -> F64:
 
 
 def _at_rate(sound: F32, rate: int) -> F32:
-    import soxr
-
-    return np.asarray(soxr.resample(sound, rate, RATE), np.float32)
+    return resampled(sound, rate, RATE)
 
 
 def pyin(sound: F32, rate: int) -> Found:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api import UsageError, frequency
@@ -30,9 +29,10 @@ from antiphon_models.hum.material import (
 )  # fmt: skip
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.humming import hummed
-from antiphon_models.material.singing import PERIOD, SYLLABLES, ScoreNote, resampled
+from antiphon_models.material.singing import PERIOD, SYLLABLES, ScoreNote
 from antiphon_models.material.singing import RATE as MADE
 from antiphon_models.material.singing import singing as sing
+from antiphon_models.material.sounds import kept, mono, resampled
 from antiphon_models.material.styles import manner
 
 F32 = NDArray[np.float32]
@@ -209,16 +209,16 @@ def empty(data: Path, work: Path, seed: int, limit: int | None) -> Iterator[tupl
 
 def _cached(work: Path, name: str, make: Make) -> Clip:
     path = work / f"{name.replace('+', '_')}.flac"
-    if not path.is_file():
+
+    def sound_of() -> F32:
         sound, notes, hertz = make()
         path.with_suffix(".json").write_text(
             json.dumps({"notes": notes.tolist(), "hertz": np.round(hertz, 3).tolist()})
         )
-        part = path.with_suffix(".part")
-        soundfile.write(part, np.clip(sound, -0.99, 0.99), RATE, format="FLAC", subtype="PCM_16")
-        part.replace(path)
+        return np.clip(sound, -0.99, 0.99)
+
+    sound = mono(kept(path, RATE, sound_of), RATE)
     said = json.loads(path.with_suffix(".json").read_text())
-    sound = np.asarray(soundfile.read(path, dtype="float32")[0], np.float32)
     return Clip(
         name, sound, np.asarray(said["notes"], np.float64).reshape(-1, 3), np.asarray(said["hertz"], np.float64)
     )

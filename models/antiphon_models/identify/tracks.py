@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from antiphon.api.files import MidiTimes, read_midi
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
 from antiphon_models.material.midi_bytes import TICKS, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.sounds import kept, mono, songs
 
 RATE = 16000
 SECONDS = 75.0
@@ -74,27 +75,22 @@ def asked_for(plan: TrackPlan) -> bool:
 
 def rendered(plan: TrackPlan, data: Path, work: Path) -> Path:
     """The file of a track, 16-bit FLAC, mono, made where there is none."""
-    import soundfile
 
-    path = work / f"{plan.name}.flac"
-    if not path.is_file():
+    def make() -> NDArray[np.float32]:
         sound = play(_score(plan, data), FONTS[plan.font], RATE, FluidSettings(0.5, True)).mean(axis=1)
         sound = sound[: round(SECONDS * RATE)]
-        partial = path.with_suffix(".part")
-        soundfile.write(partial, 0.5 * sound / np.abs(sound).max(), RATE, format="FLAC")
-        partial.replace(path)
-    return path
+        return np.asarray(0.5 * sound / np.abs(sound).max())
+
+    return kept(work / f"{plan.name}.flac", RATE, make)
 
 
 def sound_of(path: Path) -> NDArray[np.float32]:
     """A track's sound, `[frames]`, at `RATE`."""
-    import soundfile
-
-    return np.asarray(soundfile.read(path, dtype="float32")[0])
+    return mono(path, RATE)
 
 
 def _songs(data: Path, digits: str) -> list[str]:
-    return sorted(path.name for path in (data / "pop909").iterdir() if path.name.isdigit() and path.name[-1] in digits)
+    return [path.name for path in songs(data, digits)]
 
 
 def _chorales(data: Path) -> dict[str, int]:

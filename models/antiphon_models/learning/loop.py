@@ -18,6 +18,7 @@ import torch
 
 from antiphon.api import AntiphonError, UsageError
 from antiphon_models.learning import checkpoint, curve
+from antiphon_models.learning.optimizer_state import moments_of, set_moments
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob
 from antiphon_models.learning.schedule import falling
 
@@ -251,31 +252,21 @@ class Trainer:
         progress = TrainingProgress(
             self._recipe.name, self._job.seed, self._step, round(self._seconds(began), 1), self._lost, self._began_with
         )
-        state = self._optimizer.state_dict()["state"]
-        moments = {f"{n}.{what}": torch.as_tensor(value) for n, held in state.items() for what, value in held.items()}
-        groups = {"network": self._network.state_dict(), "average": self._average.state_dict(), "moments": moments}
         arrays = {
-            group: {name: tensor.detach().cpu().numpy() for name, tensor in tensors.items()}
-            for group, tensors in groups.items()
+            group: {name: tensor.detach().cpu().numpy() for name, tensor in network.state_dict().items()}
+            for group, network in (("network", self._network), ("average", self._average))
         }
-        checkpoint.keep(self._folder, asdict(progress), arrays)
+        checkpoint.keep(self._folder, asdict(progress), {**arrays, "moments": moments_of(self._optimizer)})
 
     def _restore(self, progress: TrainingProgress, arrays: dict[str, checkpoint.Arrays]) -> None:
-        groups = {
-            group: {name: torch.tensor(value) for name, value in named.items()} for group, named in arrays.items()
-        }
         try:
-            self._network.load_state_dict(groups["network"])
-            self._average.load_state_dict(groups["average"])
+            for group, network in (("network", self._network), ("average", self._average)):
+                network.load_state_dict({name: torch.tensor(value) for name, value in arrays[group].items()})
         except (KeyError, RuntimeError) as error:
             raise TrainingError(
                 f"the checkpoint in {self._folder} is of another network ({str(error).splitlines()[0]}); use --restart"
             ) from None
-        held: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in groups.get("moments", {}).items():
-            number, _, what = name.partition(".")
-            held.setdefault(int(number), {})[what] = value
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": held})
+        set_moments(self._optimizer, arrays.get("moments", {}))
         self._step, self._before, self._lost = progress.step, progress.seconds, progress.lost
 
 

@@ -52,14 +52,14 @@ def command(*arguments: str | Path, answer: Callable[[str], str] | None = None) 
     return out.getvalue()
 
 
-class _Answers(io.StringIO):
+class _Answers(io.TextIOBase):
     """Standard input of a person who reads standard error."""
 
     def __init__(self, shown: io.StringIO, answer: Callable[[str], str]) -> None:
         super().__init__()
         self._shown, self._answer = shown, answer
 
-    def readline(self, size: int | None = -1, /) -> str:
+    def readline(self, size: int = -1, /) -> str:  # type: ignore[override]
         return self._answer(self._shown.getvalue()) + "\n"
 
 

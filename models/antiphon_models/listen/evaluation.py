@@ -13,16 +13,22 @@ from antiphon.api import SHARP_NAMES
 from antiphon_listen.live import spec
 from antiphon_listen.live.next_beats import NextBeats
 from antiphon_listen.live.worker import Listener
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
 from antiphon_models.learning.user_commands import analysis_of
-from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, chosen, read_song
+from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, ListenedSong, read_song
+from antiphon_models.material.krumhansl import key_of_sound
+from antiphon_models.material.sounds import songs
 
 SONGS = 24
 """Songs that are measured unless `--limit` says otherwise, each with both soundfonts."""
 _TEMPO_WITHIN = 0.04
-_MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
-_MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
-"""Krumhansl's probe-tone profiles (1990)."""
 EARLY = 4.0
 """Seconds after the first sound at which a live tempo is looked at."""
 _HOP = 1882
@@ -76,12 +82,10 @@ class Listening(Evaluation):
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, song by song, those of one soundfont and then of the other."""
         for soundfont in SOUNDFONTS:
-            for folder in chosen(ask.data / "pop909", TEST, ask.limit or SONGS):
+            for folder in songs(ask.data, TEST, ask.limit or SONGS):
                 song = read_song(folder, ask.work, soundfont)
-                for name, run in _SYSTEMS.items():
-                    if ask.wants(name):
-                        for measure, value in figures(song, run(song.sound)):
-                            yield MetricValue(name, measure, song.name, value, soundfont)
+                for name, run in ask.wanted(_SYSTEMS).items():
+                    yield from scored(name, song.name, figures(song, run(song.sound)), soundfont)
 
 
 def figures(song: ListenedSong, found: MusicFound) -> Iterator[tuple[str, float]]:
@@ -199,20 +203,11 @@ def _templates(sound: Sound) -> MusicFound:
     ])  # fmt: skip
 
 
-def _krumhansl(sound: Sound) -> MusicFound:
-    import librosa
-
-    chroma = librosa.feature.chroma_cqt(y=sound, sr=RATE).mean(axis=1)
-    scores = [np.corrcoef(np.roll(row, tonic), chroma)[0, 1] for row in (_MAJOR, _MINOR) for tonic in range(12)]
-    mode, tonic = divmod(int(np.argmax(scores)), 12)
-    return MusicFound(key=f"{SHARP_NAMES[tonic]} {'minor' if mode else 'major'}")
-
-
 _SYSTEMS: Mapping[str, Callable[[Sound], MusicFound]] = {
     "every 4th of librosa": _every_fourth,
     "librosa beats": _librosa_beats,
     "templates": _templates,
-    "Krumhansl": _krumhansl,
+    "Krumhansl": lambda sound: MusicFound(key=key_of_sound(sound, RATE)),
     "listen": ours,
     "listen, live": live,
 }

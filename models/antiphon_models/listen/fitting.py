@@ -25,19 +25,19 @@ from antiphon_models.listen.songs import (
     RATE,
     SOUNDFONTS,
     ListenedSong,
-    chosen,
     read_harmony,
     read_song,
     root_of,
     triad,
 )
+from antiphon_models.material.sounds import songs
 
 F64 = NDArray[np.float64]
 SONGS = 150
 _SHARPNESS = 10.0
 """By how much a grid's F-measure weighs in its share of the target."""
 _GRID_DECAY, _BAR_DECAY, _KEY_DECAY = 3.0, 30.0, 1.0
-"""Weight decay, chosen by cross-validation over the songs fitted on; of keys on the songs whose numbers end in 7."""
+"""Weight decay by cross-validation over the songs fitted on; of keys on the songs whose numbers end in 7."""
 _RIGHT = 0.85
 """F-measure from which a grid's beats are used to fit downbeats."""
 _ROUNDS = 400
@@ -186,11 +186,11 @@ def main(data: Path, work: Path, out: Path, count: int = SONGS) -> None:
     """Fits on songs rendered with the soundfonts in turn, and writes the tables."""
     work.mkdir(parents=True, exist_ok=True)
     material = []
-    for place, folder in enumerate(chosen(data / "pop909", FIT, count)):
+    for place, folder in enumerate(songs(data, FIT, count)):
         song = prepare(read_song(folder, work, list(SOUNDFONTS)[place % 2]))
         material.append(song)
         print(f"{place + 1} {song.name} best grid {song.scores.max(initial=0.0):.3f}", flush=True)
-    out.write_text(fit(material, chosen(data / "pop909", FIT, 0)).to_json())
+    out.write_text(fit(material, songs(data, FIT, 0)).to_json())
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ from antiphon_listen import bars, beats, phrases, repeats, tables
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.tables import Odds, PhraseTables
 from antiphon_models.listen.fitting import curves_of
-from antiphon_models.listen.songs import FIT, SOUNDFONTS, chosen, rendered
+from antiphon_models.listen.songs import FIT, SOUNDFONTS, rendered
 from antiphon_models.listen.structure import LabelledSong, read_labels
+from antiphon_models.material.sounds import songs
 
 F64 = NDArray[np.float64]
 SONGS = 150
@@ -138,7 +139,7 @@ def main(data: Path, work: Path, out: Path, count: int = SONGS) -> None:
     """Fits on songs rendered with the soundfonts in turn, and writes the tables."""
     work.mkdir(parents=True, exist_ok=True)
     material = []
-    for place, folder in enumerate(chosen(data / "pop909", FIT, count)):
+    for place, folder in enumerate(songs(data, FIT, count)):
         labels = read_labels(folder)
         song = labels and prepare(curves_of(rendered(folder, work, list(SOUNDFONTS)[place % 2])), labels)
         if song:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import SHARP_NAMES
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
+from antiphon_models.material.sounds import kept, mono
 
 FIT, TEST = "123456", "89"
 """Last digits of the songs fitted on and measured on; 7 is left for tuning, 0 is left out of the data."""
@@ -42,14 +43,6 @@ class ListenedSong:
     keys: int
 
 
-def chosen(folder: Path, digits: str, limit: int) -> list[Path]:
-    """Folders of songs whose number ends in one of `digits`, at most `limit` (0: all), evenly chosen."""
-    names = sorted(path for path in folder.iterdir() if path.name.isdigit() and path.name[-1] in digits)
-    if 0 < limit < len(names):
-        names = [names[n * len(names) // limit] for n in range(limit)]
-    return names
-
-
 def read_song(folder: Path, work: Path, soundfont: str) -> ListenedSong:
     """A song with its truth.
 
@@ -76,18 +69,14 @@ def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], st
 
 def rendered(folder: Path, work: Path, soundfont: str) -> NDArray[np.float32]:
     """A song's sound, rendered once: mono, its peak at half of full scale."""
-    import soundfile
 
-    path = work / f"{folder.name}-{soundfont}.flac"
-    if not path.is_file():
-        sound = play(
-            (folder / f"{folder.name}.mid").read_bytes(), SOUNDFONTS[soundfont], RATE, FluidSettings(0.5, True)
-        )
-        partial = path.with_suffix(".part")
-        soundfile.write(partial, sound.mean(axis=1) / max(1.0, np.abs(sound).max()), RATE, format="FLAC")
-        partial.replace(path)
-    mono = soundfile.read(path, dtype="float32")[0]
-    return np.asarray(0.5 * mono / np.abs(mono).max())
+    def make() -> NDArray[np.float32]:
+        score = (folder / f"{folder.name}.mid").read_bytes()
+        sound = play(score, SOUNDFONTS[soundfont], RATE, FluidSettings(0.5, True))
+        return np.asarray(sound.mean(axis=1) / max(1.0, np.abs(sound).max()))
+
+    sound = mono(kept(work / f"{folder.name}-{soundfont}.flac", RATE, make), RATE)
+    return np.asarray(0.5 * sound / np.abs(sound).max())
 
 
 def root_of(label: str) -> int:

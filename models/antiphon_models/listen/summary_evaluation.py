@@ -22,10 +22,18 @@ from antiphon_listen.music import MusicRun, SongAnalysis
 from antiphon_listen.sections import Structure, find_structure
 from antiphon_listen.signals import MusicCurves
 from antiphon_listen.summary import summary
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
 from antiphon_models.learning.user_commands import command
-from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, chosen, rendered
+from antiphon_models.listen.songs import RATE, SOUNDFONTS, TEST, rendered
 from antiphon_models.listen.structure import LabelledPhrase, LabelledSong, read_labels
+from antiphon_models.material.sounds import kept, resampled, songs
 
 OURS = "listen"
 SONGS = 64
@@ -85,33 +93,23 @@ class Summarising(Evaluation):
 
     def scores(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         """Figures of all systems, song by song."""
-        for n, folder in enumerate(chosen(ask.data / "pop909", TEST, ask.limit or SONGS)):
+        for n, folder in enumerate(songs(ask.data, TEST, ask.limit or SONGS)):
             labels = read_labels(folder)
             if labels is None:
                 continue
             path = encoded(folder, ask.work, list(SOUNDFONTS)[n % 2])
             found = song_analysis(path)
             systems = {name: partial(run, found, labels) for name, run in _SYSTEMS.items()}
-            for name, run in {**systems, OURS: partial(by_command, found, path)}.items():
-                if ask.wants(name):
-                    for measure, value in figures(labels, run()):
-                        yield MetricValue(name, measure, labels.name, value)
+            for name, run in ask.wanted({**systems, OURS: partial(by_command, found, path)}).items():
+                yield from scored(name, labels.name, figures(labels, run()))
             if ask.wants("second listener"):
                 yield from _second(labels)
 
 
 def encoded(folder: Path, work: Path, soundfont: str) -> Path:
     """A song's render as an MP3 file in `work`, made if it is not there."""
-    import soundfile
-    import soxr
-
     path = work / f"{folder.name}-{soundfont}-{FILE_RATE}.mp3"
-    if not path.is_file():
-        partial = path.with_suffix(".part")
-        sound = soxr.resample(rendered(folder, work, soundfont), RATE, FILE_RATE)
-        soundfile.write(partial, sound, FILE_RATE, format="MP3")
-        partial.replace(path)
-    return path
+    return kept(path, FILE_RATE, lambda: resampled(rendered(folder, work, soundfont), RATE, FILE_RATE), "MP3")
 
 
 def song_analysis(path: Path) -> SongAnalysis:

@@ -9,7 +9,14 @@ from typing import ClassVar
 from antiphon.api import UsageError
 from antiphon.runtime import extras
 from antiphon_models.learning import needs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
 from antiphon_models.loops import corpus, songs
 from antiphon_models.loops.corpus import Known
 from antiphon_models.loops.midifile import UNSEEN, why_not
@@ -73,8 +80,7 @@ class Looping(Evaluation):
             library = max(8, ask.limit) if ask.limit else LIBRARY
             for name, row in measured_pieces(library, pieces, _SEED * ask.seed):
                 group = _PIECES if name.startswith("piece") else _COST
-                for measure, value in row.items():
-                    yield MetricValue("loops", measure, name, value, group)
+                yield from scored("loops", name, row, group)
 
 
 def _systems(ask: EvaluationRequest) -> Mapping[str, Guesser]:
@@ -84,11 +90,10 @@ def _systems(ask: EvaluationRequest) -> Mapping[str, Guesser]:
         ask.say(f"librosa's systems are left out: it is not installed; {extras.how('librosa')}")
     else:
         systems |= PEERS
-    return {name: system for name, system in systems.items() if ask.wants(name)}
+    return ask.wanted(systems)
 
 
 def _analysed(loops: Iterable[Known], systems: Mapping[str, Guesser], prefix: str, group: str) -> Iterator[MetricValue]:
     for n, known in enumerate(loops):
         for name, system in systems.items():
-            for measure, mark in marks(known, system(known)).items():
-                yield MetricValue(name, measure, f"{prefix}{known.kind} {n}", mark, group)
+            yield from scored(name, f"{prefix}{known.kind} {n}", marks(known, system(known)), group)

@@ -17,6 +17,7 @@ from antiphon.api import SHARP_NAMES
 from antiphon_models.loops import corpus
 from antiphon_models.loops.corpus import Known, LoopScore
 from antiphon_models.loops.patterns import PatternNote
+from antiphon_models.material.sounds import songs as folders
 
 FIT, TEST = "123456", "789"
 """Last digits of the songs fitted on and measured on; 0 is left out of the data."""
@@ -29,7 +30,7 @@ _PROGRAMS = {"bass": corpus.BASSES, "chords": corpus.CHORDS, "melody": corpus.ME
 def drawn(data: Path, count: int, soundfont: str, seed: int, digits: str) -> Iterator[Known]:
     """`count` loops, or as many as there are: at most three of a song, kinds in turn. data: a folder with pop909/."""
     rng = np.random.default_rng(seed)
-    songs = [p for p in sorted((data / "pop909").iterdir()) if p.name.isdigit() and p.name[-1] in digits]
+    songs = folders(data, digits)
     scores: list[LoopScore] = []
     for turn in range(3):
         for place in rng.permutation(len(songs)):

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 
-from antiphon.api import SHARP_NAMES
 from antiphon_loops.rules import Rules
 from antiphon_models.learning.user_commands import analysis_of
 from antiphon_models.loops import corpus
 from antiphon_models.loops.corpus import Known
-
-PROFILES = {
-    "major": (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88),
-    "minor": (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17),
-}
-"""Krumhansl and Kessler (1982)."""
+from antiphon_models.material.krumhansl import key_of_sound
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +72,8 @@ def length_aware(known: Known) -> Guess:
 
 
 def krumhansl(known: Known) -> Guess:
-    """The profile that correlates best with librosa's constant-Q chroma."""
-    import librosa
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of short loops' lowest octaves
-        chroma = librosa.feature.chroma_cqt(y=known.samples.mean(axis=0), sr=corpus.RATE).mean(axis=1)
-    scores = {
-        f"{name} {mode}": float(np.corrcoef(np.roll(profile, n), chroma)[0, 1])
-        for mode, profile in PROFILES.items()
-        for n, name in enumerate(SHARP_NAMES)
-    }
-    return Guess(key=max(scores, key=scores.__getitem__))
+    """Krumhansl's profiles."""
+    return Guess(key=key_of_sound(known.samples.mean(axis=0), corpus.RATE))
 
 
 PEERS: dict[str, Guesser] = {

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import frequency
 from antiphon_models.material import espeak
+from antiphon_models.material.sounds import resampled
 from antiphon_models.material.styles import SingingStyle
 
 F32 = NDArray[np.float32]
@@ -37,13 +38,6 @@ class ScoreNote:
     end: float
     pitch: int
     velocity: float
-
-
-def resampled(x: F32, source: int, target: int) -> F32:
-    """Mono sound at another rate."""
-    import soxr
-
-    return np.asarray(soxr.resample(x, source, target), np.float32)
 
 
 def said(text: str, voice: str, speed: int = 150, pitch: int = 50, rate: int = RATE) -> F32:

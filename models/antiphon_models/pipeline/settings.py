@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from antiphon.classifiers.classifier_file import MOST_VALUES
 from antiphon.errors import FileError, UsageError
@@ -18,10 +18,14 @@ from antiphon.signal.mel import MelSettings
 from antiphon_models.datasets.layouts import layout_of
 from antiphon_models.pipeline.frameworks import FRAMEWORKS
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 STEPS = ("gather", "preprocess", "analyse", "train", "evaluate", "deploy", "predict")
 """In their order."""
 LARGEST = 1 << 20
 """Bytes of the file."""
+Made = TypeVar("Made", bound="DataclassInstance")
 LEAST_FRAMES = 8
 """Of an excerpt: two after the two poolings of `training.network`."""
 
@@ -107,12 +111,6 @@ class WatchSettings:
     topic: str = "antiphon/sounds"
 
 
-_RANGES = {
-    "rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_384), "bands": (4, 512), "low": (0.0, 20_000.0),
-    "high": (100.0, 96_000.0), "seconds": (0.0, 36_000.0), "shards": (1, 10_000),
-}  # fmt: skip
-
-
 @dataclass(frozen=True, slots=True)
 class TrainSettings:
     """How the classifier is trained, by each framework alike.
@@ -147,11 +145,7 @@ class TrainSettings:
 
 
 SEVERAL = "several"
-_TRAIN_RANGES = {
-    "seconds": (0.1, 600.0), "epochs": (1, 10_000), "batch": (1, 4096), "learning_rate": (1e-7, 1.0),
-    "width": (4, 512), "seed": (0, 2**31 - 1), "threads": (1, 256),
-    "test": (0.0, 0.5), "valid": (0.0, 0.4), "folds": (0, 20),
-}  # fmt: skip
+"""What `train.labels` says of sounds with any number of labels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,6 +188,23 @@ class PipelineSettings:
     deploy: DeploySettings = DeploySettings()
 
 
+_RANGES: Mapping[str, Mapping[str, tuple[float, float]]] = {
+    "preprocess": {
+        "rate": (4000, 192_000), "window": (64, 16_384), "hop": (16, 16_384), "bands": (4, 512), "low": (0.0, 20_000.0),
+        "high": (100.0, 96_000.0), "seconds": (0.0, 36_000.0), "shards": (1, 10_000),
+    },
+    "train": {
+        "seconds": (0.1, 600.0), "epochs": (1, 10_000), "batch": (1, 4096), "learning_rate": (1e-7, 1.0),
+        "width": (4, 512), "seed": (0, 2**31 - 1), "threads": (1, 256), "test": (0.0, 0.5), "valid": (0.0, 0.4),
+        "folds": (0, 20),
+    },
+    "analyse": {"shards": (1, 10_000)},
+    "predict": {"shards": (1, 10_000)},
+    "watch": {"queue": (1, 10_000), "largest": (1000, 1 << 34)},
+}  # fmt: skip
+"""By table and key what a number may be; whole numbers where the first is one."""
+
+
 def load(path: Path) -> PipelineSettings:
     """Reads the file. Paths in it are relative to its folder.
 
@@ -208,137 +219,87 @@ def load(path: Path) -> PipelineSettings:
         raise FileError(f"cannot read {path}: {why(error)}") from None
     except (ValueError, RecursionError) as error:
         raise FileError(f"{path} is not TOML: {error}") from None
-    _known(
-        path, "", found,
-        {"name", "out", "gather", "preprocess", "analyse", "train", "deploy", "predict", "watch"},
-    )  # fmt: skip
-    gather = _table(path, found, "gather")
-    if not gather:  # new sounds alone, which are in one folder
+    _known(path, "", found, {field.name for field in fields(PipelineSettings)})
+    if not _table(path, found, "gather"):  # new sounds alone, which are in one folder
         places = [_table(path, found, key).get("path") for key in ("predict", "watch") if key in found]
-        gather = {"dataset": "folder", "path": places[0]} if places and places[0] else gather
-    _known(path, "gather.", gather, {"dataset", "path"})
-    dataset, place = _text(path, gather, "gather.", "dataset"), _text(path, gather, "gather.", "path")
+        if places and places[0]:
+            found["gather"] = {"dataset": "folder", "path": places[0]}
+    gather = _read(path, found, "gather", GatherSettings)
     try:
-        layout_of(dataset)
+        layout_of(gather.dataset)
     except UsageError as error:
         raise FileError(f"{path}: gather.dataset: {error}") from None
     name = _text(path, found, "", "name")
-    out = path.parent / _text(path, {"out": name, **found}, "", "out")
-    preprocess = _preprocess(path, _table(path, found, "preprocess"))
-    return PipelineSettings(
+    preprocess = _read(path, found, "preprocess", PreprocessSettings)
+    _check_spectrogram(path, preprocess)
+    made = PipelineSettings(
         name,
-        out,
-        GatherSettings(dataset, path.parent / place),
+        path.parent / _text(path, {"out": name, **found}, "", "out"),
+        gather,
         preprocess,
-        analyse=_analyse(path, _table(path, found, "analyse")),
-        train=_train(path, _table(path, found, "train"), preprocess),
-        deploy=_deploy(path, _table(path, found, "deploy")),
-        predict=_predict(path, _table(path, found, "predict")) if "predict" in found else None,
-        watch=_watch(path, _table(path, found, "watch")) if "watch" in found else None,
+        analyse=_read(path, found, "analyse", AnalyseSettings),
+        train=_train(path, found, preprocess),
+        deploy=_read(path, found, "deploy", DeploySettings),
+        predict=_read(path, found, "predict", PredictSettings) if "predict" in found else None,
+        watch=_read(path, found, "watch", WatchSettings) if "watch" in found else None,
     )
+    if (framework := made.deploy.framework) and framework not in FRAMEWORKS:
+        known = instead(framework, FRAMEWORKS, "it is one of")
+        raise FileError(f"{path}: deploy.framework is {short_repr(framework)}{known}")
+    if made.watch and (set(topic := made.watch.topic) & set("#+$") or len(topic) > 200):
+        said = short_repr(topic)
+        raise FileError(f"{path}: watch.topic is {said}; it is a topic of at most 200 characters, without + # $")
+    return made
 
 
-def _train(path: Path, table: Mapping[str, Any], preprocess: PreprocessSettings) -> TrainSettings:
-    _known(path, "train.", table, {field.name for field in fields(TrainSettings)})
-    names = table.get("frameworks", [])
+def _read(path: Path, found: Mapping[str, Any], key: str, kind: type[Made], **checked: Any) -> Made:
+    """A table as the record that declares its keys. checked: values that have been read already."""
+    table = _table(path, found, key)
+    _known(path, f"{key}.", table, {field.name for field in fields(kind)})
+    for field in fields(kind):
+        name = field.name
+        if name in checked or (name not in table and field.default is not MISSING):
+            continue
+        if limits := _RANGES.get(key, {}).get(name):
+            checked[name] = _number(path, f"{key}.{name}", table[name], *limits)
+        elif field.type == "tuple[str, ...]":
+            checked[name] = _names(path, f"{key}.{name}", table[name])
+        else:
+            text = _text(path, table, f"{key}.", name)
+            checked[name] = path.parent / text if field.type == "Path" else text
+    return kind(**checked)
+
+
+def _train(path: Path, found: Mapping[str, Any], preprocess: PreprocessSettings) -> TrainSettings:
+    table = _table(path, found, "train")
+    names, labels = table.get("frameworks", []), table.get("labels", "")
     if not isinstance(names, list) or not set(map(str, names)) <= set(FRAMEWORKS) or len(set(names)) != len(names):
         known = ", ".join(f'"{name}"' for name in FRAMEWORKS)
-        other = (
-            next((name for name in map(str, names) if name not in FRAMEWORKS), "") if isinstance(names, list) else ""
-        )
-        near = meant(other, FRAMEWORKS)
+        others = [name for name in map(str, names) if name not in FRAMEWORKS] if isinstance(names, list) else []
+        near = meant(others[0], FRAMEWORKS) if others else ""
         raise FileError(
             f"{path}: train.frameworks is {short_repr(names)}; {near}it is a list of some of {known}, each once"
         )
-    numbers = {key: value for key, value in table.items() if key not in ("frameworks", "labels")}
-    _in_range(path, "train.", numbers, _TRAIN_RANGES)
-    labels = table.get("labels", "")
     if labels not in ("", "one", SEVERAL):
         raise FileError(f'{path}: train.labels is {short_repr(labels)}; it is "one" or "{SEVERAL}" of each sound')
-    if numbers.get("folds") == 1:
+    made = _read(path, found, "train", TrainSettings, frameworks=tuple(names), labels=labels)
+    if made.folds == 1:
         raise FileError(f"{path}: train.folds is 1; it is 2 to 20, or 0 for none")
-    made = TrainSettings(frameworks=tuple(names), labels=labels, **numbers)
     if "seconds" not in table and preprocess.seconds:
         made = replace(made, seconds=min(made.seconds, preprocess.seconds))
+    frames, bands = excerpt_frames(made.seconds, preprocess.mel), preprocess.mel.bands
     if preprocess.seconds and made.seconds > preprocess.seconds:
-        raise FileError(
-            f"{path}: train.seconds is {made.seconds:g}, and preprocess.seconds is only {preprocess.seconds:g}"
-        )
-    frames = excerpt_frames(made.seconds, preprocess.mel)
-    if frames < LEAST_FRAMES:
-        raise FileError(
-            f"{path}: train.seconds is {made.seconds:g}, {frames} frames; at least {LEAST_FRAMES} are needed"
-        )
-    if frames * preprocess.mel.bands > MOST_VALUES:
-        raise FileError(
-            f"{path}: train.seconds is {made.seconds:g}, {frames} frames of {preprocess.mel.bands} bands; "
-            f"{MOST_VALUES} numbers are allowed"
-        )
-    return made
+        fault = f"and preprocess.seconds is only {preprocess.seconds:g}"
+    elif frames < LEAST_FRAMES:
+        fault = f"{frames} frames; at least {LEAST_FRAMES} are needed"
+    elif frames * bands > MOST_VALUES:
+        fault = f"{frames} frames of {bands} bands; {MOST_VALUES} numbers are allowed"
+    else:
+        return made
+    raise FileError(f"{path}: train.seconds is {made.seconds:g}, {fault}")
 
 
-def _deploy(path: Path, table: Mapping[str, Any]) -> DeploySettings:
-    _known(path, "deploy.", table, {field.name for field in fields(DeploySettings)})
-    made = DeploySettings(**{key: _text(path, table, "deploy.", key) for key in table})
-    if made.framework and made.framework not in FRAMEWORKS:
-        known = instead(made.framework, FRAMEWORKS, "it is one of")
-        raise FileError(f"{path}: deploy.framework is {short_repr(made.framework)}{known}")
-    return made
-
-
-def _analyse(path: Path, table: Mapping[str, Any]) -> AnalyseSettings:
-    _known(path, "analyse.", table, {field.name for field in fields(AnalyseSettings)})
-    made = AnalyseSettings()
-    return AnalyseSettings(_names(path, table, "analyse."), _shards(path, table, "analyse.", made.shards))
-
-
-def _predict(path: Path, table: Mapping[str, Any]) -> PredictSettings:
-    _known(path, "predict.", table, {field.name for field in fields(PredictSettings)})
-    place = path.parent / _text(path, table, "predict.", "path")
-    return PredictSettings(
-        place, _names(path, table, "predict."), _shards(path, table, "predict.", PredictSettings(place).shards)
-    )
-
-
-def _watch(path: Path, table: Mapping[str, Any]) -> WatchSettings:
-    _known(path, "watch.", table, {field.name for field in fields(WatchSettings)})
-    made = WatchSettings(path.parent / _text(path, table, "watch.", "path"))
-    topic = _text(path, {"topic": made.topic, **table}, "watch.", "topic")
-    if set(topic) & set("#+$") or len(topic) > 200:
-        said = short_repr(topic)
-        raise FileError(f"{path}: watch.topic is {said}; it is a topic of at most 200 characters, without + # $")
-    return replace(
-        made,
-        analyses=_names(path, table, "watch."),
-        queue=_whole(path, table, "watch.", "queue", made.queue, 1, 10_000),
-        largest=_whole(path, table, "watch.", "largest", made.largest, 1000, 1 << 34),
-        mqtt=_text(path, table, "watch.", "mqtt") if "mqtt" in table else "",
-        topic=topic,
-    )
-
-
-def _names(path: Path, table: Mapping[str, Any], prefix: str) -> tuple[str, ...]:
-    names = table.get("analyses", [])
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise FileError(f'{path}: {prefix}analyses is {short_repr(names)}; it is a list of names, such as ["music"]')
-    return tuple(names)
-
-
-def _shards(path: Path, table: Mapping[str, Any], prefix: str, default: int) -> int:
-    return _whole(path, table, prefix, "shards", default, 1, 10_000)
-
-
-def _whole(path: Path, table: Mapping[str, Any], prefix: str, key: str, default: int, low: int, high: int) -> int:
-    value = table.get(key, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-        raise FileError(f"{path}: {prefix}{key} is {short_repr(value)}; it is a whole number from {low} to {high}")
-    return value
-
-
-def _preprocess(path: Path, table: Mapping[str, Any]) -> PreprocessSettings:
-    _known(path, "preprocess.", table, {field.name for field in fields(PreprocessSettings)})
-    _in_range(path, "preprocess.", table, _RANGES)
-    made = PreprocessSettings(**table)
+def _check_spectrogram(path: Path, made: PreprocessSettings) -> None:
     if made.hop > made.window:
         raise FileError(
             f"{path}: preprocess.hop is {made.hop}; at most the window of {made.window}, or sound is left out"
@@ -346,7 +307,6 @@ def _preprocess(path: Path, table: Mapping[str, Any]) -> PreprocessSettings:
     if not made.low < made.high <= made.rate / 2:
         given = f"low {made.low:g}, high {made.high:g} and rate {made.rate}"
         raise FileError(f"{path}: preprocess has {given}; low must be below high, and high at most half of rate")
-    return made
 
 
 def excerpt_frames(seconds: float, mel: MelSettings) -> int:
@@ -382,13 +342,18 @@ def _text(path: Path, found: Mapping[str, Any], prefix: str, key: str) -> str:
     return value
 
 
-def _in_range(path: Path, prefix: str, table: Mapping[str, Any], ranges: Mapping[str, tuple[float, float]]) -> None:
-    for key, value in table.items():
-        low, high = ranges[key]
-        whole = isinstance(low, int)
-        if not is_finite_number(value) or (whole and not isinstance(value, int)) or not low <= value <= high:
-            kind = "a whole number" if whole else "a number"
-            raise FileError(f"{path}: {prefix}{key} is {short_repr(value)}; it is {kind} from {low:g} to {high:g}")
+def _number(path: Path, name: str, value: Any, low: float, high: float) -> Any:
+    whole = isinstance(low, int)
+    if not is_finite_number(value) or (whole and not isinstance(value, int)) or not low <= value <= high:
+        limits = f"a whole number from {low} to {high}" if whole else f"a number from {low:g} to {high:g}"
+        raise FileError(f"{path}: {name} is {short_repr(value)}; it is {limits}")
+    return value
+
+
+def _names(path: Path, name: str, value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise FileError(f'{path}: {name} is {short_repr(value)}; it is a list of names, such as ["music"]')
+    return tuple(value)
 
 
 def _known(path: Path, prefix: str, found: Mapping[str, Any], names: set[str]) -> None:

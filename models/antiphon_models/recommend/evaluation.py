@@ -70,7 +70,7 @@ class Recommending(Evaluation):
         for source, people in logs.items():
             known = [[track for track in plays if not world.cold[track]] for plays in people[:PEOPLE]]
             ours = {"sound and tags": plain, "next": of_world(folder / source, world, known)}
-            found = {name: one for name, one in (methods(world, known, ask.seed) | ours).items() if ask.wants(name)}
+            found = ask.wanted({**methods(world, known, ask.seed), **ours})
             if "implicit ALS" not in found and ask.wants("implicit ALS"):
                 ask.say("implicit is not installed: no figures of it")
             for judge, simulator in simulators.items():
@@ -210,7 +210,7 @@ def questioned(
             affinity = simulator.listener(rng).affinity()
             coins = rng.random(size) < affinity
             if name == "personality":
-                _, best = ours.questioned(QUESTIONS, lambda track, coins=coins: bool(coins[track]))
+                _, best = ours.questioned(QUESTIONS, coins.tolist().__getitem__)
             else:
                 asked = [int(n) for n in rng.permutation(size)[:QUESTIONS]]
                 values = [VALUES["like"] if coins[track] else VALUES["dislike"] for track in asked]

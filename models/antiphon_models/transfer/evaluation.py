@@ -16,7 +16,14 @@ from typing import ClassVar
 
 import numpy as np
 
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
 from antiphon_models.learning.user_commands import run_on_sound
 from antiphon_models.transfer.baselines import WAYS
 from antiphon_models.transfer.measures import measure
@@ -97,8 +104,7 @@ class Transferring(Evaluation):
                     if isinstance(way, TransferCommand):
                         row["real time"] = way.speed
                     if ask.wants(name):
-                        for key, value in row.items():
-                            yield MetricValue(name, key, name_of_item, value, GROUPS[soundfont])
+                        yield from scored(name, name_of_item, row, GROUPS[soundfont])
             for (name, key), values in distances.items():
                 base = float(np.mean([value for _, value in distances[_UNCHANGED, key]]))
                 if ask.wants(name):

@@ -9,10 +9,10 @@ import math
 from functools import lru_cache
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from antiphon.api import frequency, note_number
+from antiphon_models.material.sounds import resampled
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -24,8 +24,8 @@ FLOOR = 80.0
 
 def normalised(sound: F32, rate: int) -> F32:
     """The sound as measured: at `RATE`, RMS 0.1."""
-    resampled = np.asarray(soxr.resample(sound, rate, RATE), np.float32) if rate != RATE else sound
-    return np.asarray(resampled * (0.1 / (np.sqrt(np.mean(np.square(resampled, dtype=np.float64))) + 1e-9)), np.float32)
+    at = resampled(sound, rate, RATE)
+    return np.asarray(at * (0.1 / (np.sqrt(np.mean(np.square(at, dtype=np.float64))) + 1e-9)), np.float32)
 
 
 def magnitudes(sound: F32, size: int = SIZE, hop: int = HOP) -> F64:

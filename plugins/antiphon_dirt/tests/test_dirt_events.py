@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from antiphon.api import WireError
+from antiphon.api import RequestError, WireError
 from antiphon.api.commands import NoteOff, NoteOn, Sample, SetParam, note_params, play_commands, value_number
 from antiphon.graph.patch import load as load_patch
 from antiphon.plugins.loader import load
@@ -93,7 +93,7 @@ def test_anything_is_an_event_or_a_sentence(args: list[object]) -> None:
     try:
         event = read(("s", "bd", *args))  # type: ignore[arg-type]
         commands(event, orbits(nodes)[0], nodes, AT, RATE, 120.0, NoteNumbers())
-    except WireError as error:
+    except (RequestError, WireError) as error:
         _sentence(str(error))
 
 
@@ -227,7 +227,7 @@ def test_a_sound_that_names_an_instrument_is_a_note_of_it() -> None:
     on, off = commands(read(("s", "keys", "note", 7.0, "delta", 0.5)), only, nodes, AT, RATE, 120.0, NoteNumbers())
     assert (on.node, on.note, on.when) == ("keys", 67, AT)
     assert (off.note, off.when) == (67, Sample(AT.n + RATE // 2))
-    with pytest.raises(WireError, match="keys plays notes 0 to 127, not 160"):
+    with pytest.raises(RequestError, match="keys plays notes 0 to 127, not 160"):
         commands(read(("s", "keys", "note", 100.0)), only, nodes, AT, RATE, 120.0, NoteNumbers())
 
 

@@ -155,6 +155,6 @@ def test_a_server_that_stands_takes_the_tempo_and_is_not_moved() -> None:
 def test_without_the_library_the_option_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
     with pytest.raises(UsageError, match=r"pip install 'antiphon\[link\]'"):
-        LinkTransport().check(ServeSettings(link=True))
+        LinkTransport().check(ServeSettings(options={"link": True}))
     with pytest.raises(UsageError, match="--link and --midi-clock follow exclude each other"):
-        ServeSettings(link=True, midi=True, midi_clock="follow").check()
+        LinkTransport().check(ServeSettings(options={"link": True, "midi-clock": "follow"}))

@@ -24,6 +24,8 @@ _SETTLED = 4
 """Beats from the window's end behind which the odds of a downbeat do not change any more."""
 _GOES_ON = 1.5
 """Added to the score of a grid that goes on from the last one."""
+_STAYS = 0.3
+"""Confidence from which a tempo that is known stays known: one near the least would come and go."""
 _NEAR_PERIOD, _NEAR_PHASE = 0.08, 0.17
 """How far a grid's period and place, as shares of a period, may be off the last one's to go on from it."""
 _KEPT = 0.985
@@ -38,6 +40,7 @@ class LiveGrid:
         beat: Seconds of the stream of one beat near its end.
         count: That beat's number.
         meter: Beats of a bar.
+        sure: Whether that is a tempo, by the rule of files: noise and speech have a most likely period too.
     """
 
     def __init__(self, tables: Tables) -> None:
@@ -48,7 +51,7 @@ class LiveGrid:
     def forget(self) -> None:
         """Begins anew, after silence."""
         self.period, self.beat, self.count, self.meter = 0.0, 0.0, 0, 4
-        self.grid = None
+        self.grid, self.sure = None, False
         self._scores = {meter: np.zeros(meter) for meter in METERS}
         self._weighed = 0
 
@@ -69,6 +72,7 @@ class LiveGrid:
         scores = scores + np.array([_GOES_ON * self._goes_on(period, start + last) for period, last in lines])
         best = int(np.argmax(scores))
         self._take(grids[best], *lines[best], start)
+        self.sure = beats.confidence(curves, grids[best]) >= (_STAYS if self.sure else beats.LEAST)
         self._weigh(curves, grids[best], start)
 
     def _goes_on(self, period: float, last: float) -> bool:

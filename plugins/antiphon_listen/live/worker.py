@@ -77,7 +77,7 @@ class Listener:
         grid, loudness = self.grid, self.loudness
         into.fill(0.0)
         into[METER] = grid.meter
-        if grid.period:
+        if grid.sure:
             now = self._frames / self._rate
             at = grid.next_beat(now)
             into[TEMPO], into[NEXT], into[PLACE] = 60.0 / grid.period, at - now, grid.place(at)

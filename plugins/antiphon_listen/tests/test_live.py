@@ -82,6 +82,15 @@ def test_silence_has_no_beat_and_forgets_the_music_before() -> None:
     assert not answers[-1][1][[spec.TEMPO, spec.CHORD]].any()
 
 
+def test_noise_has_no_tempo_before_music_and_none_after_it() -> None:
+    rng = np.random.default_rng(1)
+    before, after = (rng.uniform(-0.5, 0.5, seconds * RATE).astype(np.float32) for seconds in (5, 16))
+    answers = steps(np.concatenate([before, song(96.0, bars=3), after]), 5.0 + 7.5 + 16.0)
+    assert not any(answer[[spec.TEMPO, spec.NEXT]].any() for now, answer in answers if now < 5.0)
+    assert any(answer[spec.TEMPO] for now, answer in answers if 5.0 < now < 13.0)
+    assert not answers[-1][1][[spec.TEMPO, spec.NEXT]].any()
+
+
 def test_loudness_is_that_of_files() -> None:
     rng = np.random.default_rng(1)
     level = np.repeat([0.1, 0.01, 0.3, 0.003], 4 * 48000)

@@ -9,6 +9,7 @@ from antiphon_midi import messages as midi
 from antiphon_midi.clock.follow import ClockFollower
 from antiphon_midi.clock.lead import ClockLeader
 from antiphon_midi.devices.ports import Ports
+from antiphon_midi.options import MIDI_CLOCK
 
 
 class MidiClock:
@@ -20,7 +21,7 @@ class MidiClock:
     """
 
     def __init__(self, server: TransportServer, ports: Ports) -> None:
-        asked = server.settings.midi_clock
+        asked = server.settings.value(MIDI_CLOCK)
         self.follower = ClockFollower(server) if asked == "follow" else None
         self.leader = ClockLeader(server, ports) if asked == "lead" else None
         self._server = server

@@ -16,6 +16,7 @@ from typing import Protocol
 
 from antiphon.api import EngineError, UsageError
 from antiphon.api.transports import ServeSettings
+from antiphon_midi.options import MIDI, MIDI_IN, MIDI_OUT
 
 RTMIDI = "mido.backends.rtmidi"
 SEQUENCER = "/dev/snd/seq"
@@ -255,7 +256,8 @@ class Ports:
 def ports_of(settings: ServeSettings) -> Ports:
     """The ports that `serve --midi`, `--midi-in` and `--midi-out` ask for; none is open yet."""
     client = f"{settings.extra.get('jack_name', 'antiphon')}-midi"
-    return Ports(client, virtual=settings.midi, inputs=settings.midi_in, outputs=settings.midi_out)
+    given = settings.value
+    return Ports(client, virtual=given(MIDI), inputs=given(MIDI_IN), outputs=given(MIDI_OUT))
 
 
 def _like(name: str, parts: Sequence[str]) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from antiphon.api import WireError
+from antiphon.api import RequestError
 from antiphon.api.commands import SetParam
 from antiphon.api.files import config_folder
 from antiphon.api.transports import TransportServer, pressable, settable
@@ -39,7 +39,7 @@ class Knobs:
         if waited := self._learning is not None and self.learning == target:
             self._learning = None
         if not self._learned.unlearn(target) and not waited:
-            raise WireError(f"no control was learned for {target}")
+            raise RequestError(f"no control was learned for {target}")
         self._server.event("/unlearned", address_of(target))
 
     def assignments(self) -> list[tuple[str, str, str]]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from antiphon.api import WireError
+from antiphon.api import RequestError
 from antiphon.api.files import write_atomic
 
 log = logging.getLogger("antiphon.control")
@@ -63,7 +63,7 @@ class MidiMap:
     def learn(self, knob: Knob, target: str) -> None:
         """From now on the knob moves `target`, alone; `FileError` when that cannot be kept."""
         if len(self._targets) >= MOST and knob not in self._targets:
-            raise WireError(f"at most {MOST} controls can be learned; /unlearn one")
+            raise RequestError(f"at most {MOST} controls can be learned; /unlearn one")
         left = {k: t for k, t in self._targets.items() if t != target}
         self._keep({**left, knob: target})
 

@@ -27,6 +27,7 @@ from antiphon_midi.input.knobs import Knobs
 from antiphon_midi.input.learn import NOTES, Knob
 from antiphon_midi.input.mpe import MOST, TIMBRE
 from antiphon_midi.input.voices import HeldNotes, PortVoice
+from antiphon_midi.options import MPE
 from antiphon_midi.output import MidiOut
 
 log = logging.getLogger("antiphon.control")
@@ -73,7 +74,7 @@ class MidiInput:
         self._held = HeldNotes(server.file("notes.bin"))
         self._block = 0
         self.knobs = Knobs(server, self._try)
-        self._members = MOST if server.settings.mpe else 0
+        self._members = MOST if server.settings.value(MPE) else 0
         self._values = LastValues()
         self._panic_at = -PANIC_AGAIN
         self.clock = MidiClock(server, ports)

@@ -7,7 +7,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterable
 
-from antiphon.api import WireError
+from antiphon.api import RequestError
 from antiphon.api.commands import Command, NudgeBeat, Sample, SetTempo, SetTransport
 from antiphon.api.transports import ServeSettings
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, TempoMap
@@ -32,7 +32,7 @@ class ClockServer:
     rate, block = RATE, BLOCK
 
     def __init__(self, tempo: float = 120.0, clock: str = "follow") -> None:
-        self.settings = ServeSettings(midi=True, midi_clock=clock)
+        self.settings = ServeSettings(options={"midi": True, "midi-clock": clock})
         self.map = TempoMap(RATE, tempo, end_bpm=tempo)
         self.ns = START_NS
         self.done: list[tuple[float, Command]] = []
@@ -59,7 +59,7 @@ class ClockServer:
 
     def do(self, command: Command, source: str) -> None:
         if isinstance(command, SetTempo) and not MIN_TEMPO <= command.bpm <= MAX_TEMPO:
-            raise WireError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {command.bpm:g}")
+            raise RequestError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {command.bpm:g}")
         at = command.when.n if isinstance(command.when, Sample) else self._published() + BLOCK
         if at < self.sample_at(self.ns):
             self.late += 1

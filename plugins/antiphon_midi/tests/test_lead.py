@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from antiphon_midi.devices.ports import Ports
 from antiphon_midi.tests.clock_rig import LAG, RATE, ClockServer
 from antiphon_midi.tests.fake_midi import FakeMidi
 from antiphon_midi.tests.midi_rig import MidiStage, staged
+from antiphon_midi.transport import MidiTransport
 
 BEAT = 24
 Sent = list[tuple[int, bytes]]
@@ -231,13 +233,13 @@ async def test_the_server_sends_a_clock_to_its_outputs(leading: MidiStage) -> No
 
 
 @pytest.mark.parametrize(("given", "said"), [
-    ({"midi_clock": "both"}, "--midi-clock takes follow or lead, not 'both'"),
-    ({"midi_clock": "follow"}, "--midi-clock follow is about the ports of --midi or --midi-in"),
-    ({"midi_clock": "lead", "midi": True}, "--midi-clock lead is about the ports of --midi-out"),
+    ({"midi-clock": "both"}, "--midi-clock takes follow or lead, not 'both'"),
+    ({"midi-clock": "follow"}, "--midi-clock follow is about the ports of --midi or --midi-in"),
+    ({"midi-clock": "lead", "midi": True}, "--midi-clock lead is about the ports of --midi-out"),
 ])  # fmt: skip
-def test_the_option_is_refused_without_its_ports(given: dict[str, object], said: str) -> None:
+def test_the_option_is_refused_without_its_ports(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        ServeSettings(**given).check()  # type: ignore[arg-type]
+        MidiTransport().check(ServeSettings(options=given))
 
 
 def test_the_callback_puts_a_dated_message_at_its_frame_or_leaves_it_for_a_later_cycle() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from antiphon.api import UsageError
 from antiphon.api.transports import ServeSettings
 from antiphon_mqtt.broker import Broker, mqtt_broker
-from antiphon_mqtt.transport import MqttTransport
+from antiphon_mqtt.transport import MQTT_URL, MqttTransport
 
 SECRET = "hunter2-hunter2"
 
@@ -35,7 +35,7 @@ def test_a_url_names_a_broker(url: str, broker: Broker) -> None:
 def test_what_is_none_is_refused_without_a_word_of_the_password(place: str) -> None:
     for url in (f"mqtt://u:{SECRET}@{place}", f"http://u:{SECRET}@h", f"u:{SECRET}@h", f"mqtt://u:{SECRET}#x@h"):
         with pytest.raises(UsageError) as refused:
-            MqttTransport().check(ServeSettings(mqtt_url=url))
+            MqttTransport().check(ServeSettings(secrets={"mqtt-url": url}))
         assert SECRET not in str(refused.value)
         assert refused.value.__cause__ is None
 
@@ -52,11 +52,11 @@ def test_any_text_is_a_broker_or_refused(text: str) -> None:
 
 
 def test_settings_show_and_write_no_broker() -> None:
-    settings = ServeSettings(mqtt_url=f"mqtt://u:{SECRET}@h")
+    settings = ServeSettings(secrets={"mqtt-url": f"mqtt://u:{SECRET}@h"})
     assert SECRET not in settings.to_json()
     assert SECRET not in repr(settings)
-    assert SECRET not in repr(mqtt_broker(settings.mqtt_url))
-    assert ServeSettings.from_json(settings.to_json()) == settings.with_(mqtt_url="")
+    assert SECRET not in repr(mqtt_broker(settings.value(MQTT_URL)))
+    assert ServeSettings.from_json(settings.to_json()) == settings.with_(secrets={})
 
 
 @pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="there is no /proc to show a command line")

@@ -132,11 +132,11 @@ def test_only_this_machine_is_joined(text: str) -> None:
 
 
 def test_joining_means_supercollider() -> None:
-    assert with_options(ServeSettings(synth_options={"scsynth": "localhost:57110"})).synth == "supercollider"
+    assert with_options(ServeSettings(options={"scsynth": "localhost:57110"})).synth == "supercollider"
     with pytest.raises(UsageError, match="plays by something else"):
-        with_options(ServeSettings(synth_options={"scsynth": "127.0.0.1:57110"}, synth="pyo"))
+        with_options(ServeSettings(options={"scsynth": "127.0.0.1:57110"}, synth="pyo"))
     with pytest.raises(UsageError, match="a scsynth on this machine"):
-        with_options(ServeSettings(synth_options={"scsynth": "57110"}))
+        with_options(ServeSettings(options={"scsynth": "57110"}))
 
 
 def test_two_take_different_shares() -> None:

@@ -39,6 +39,7 @@ from antiphon.errors import (
     FileError,
     ParamError,
     PluginError,
+    RequestError,
     Unanswered,
     UsageError,
     WireError,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from antiphon.contract.params import Param, Value
     from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, CONTROL_OUT, EVENTS_IN, EVENTS_OUT, Port
     from antiphon.contract.processor import IO, PEDAL, BlockTime, Event, Processor
+    from antiphon.native.step import Step
     from antiphon.signal.pitch import FLAT_NAMES, SHARP_NAMES, frequency, note_number
 
 __all__ = [
@@ -76,7 +78,9 @@ __all__ = [
     "Port",
     "Processor",
     "Register",
+    "RequestError",
     "Samples",
+    "Step",
     "StreamSpec",
     "Unanswered",
     "UsageError",
@@ -95,6 +99,7 @@ _LAZY = {
     "antiphon.signal.pitch": ("FLAT_NAMES", "SHARP_NAMES", "frequency", "note_number"),
     "antiphon.contract.ports": ("AUDIO_IN", "AUDIO_OUT", "CONTROL_OUT", "EVENTS_IN", "EVENTS_OUT", "Port"),
     "antiphon.contract.processor": ("IO", "PEDAL", "BlockTime", "Event", "Processor"),
+    "antiphon.native.step": ("Step",),
 }
 """Names that are imported at their first use, by module."""
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}

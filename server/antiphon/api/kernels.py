@@ -1,4 +1,4 @@
-"""Per-sample loops as machine code: `kernel`, the types of its arguments, processors that call one, intrinsics.
+"""Per-sample loops as machine code: `kernel`, the types of its arguments, two kernels for wavelet bands, intrinsics.
 
 The intrinsics are for kernels that a C library calls back, and for words in memory that processes share. A module with
 kernels begins with `from __future__ import annotations`.
@@ -6,23 +6,24 @@ kernels begins with `from __future__ import annotations`.
 
 from __future__ import annotations
 
-from antiphon.contract.kernel_processor import KernelProcessor
 from antiphon.native import Audio, Kernel, compile_all, f32, f32p, f64, f64p, i64, i64p, kernel, u8p
+from antiphon.native.dsp import copy_sound, fill_sound
 from antiphon.native.intrinsics import address_f32, as_u8p, call_c, load_acquire, offset, store_release
 from antiphon.native.wavelet import wavelet_join, wavelet_split
 
 __all__ = [
     "Audio",
     "Kernel",
-    "KernelProcessor",
     "address_f32",
     "as_u8p",
     "call_c",
     "compile_all",
+    "copy_sound",
     "f32",
     "f32p",
     "f64",
     "f64p",
+    "fill_sound",
     "i64",
     "i64p",
     "kernel",

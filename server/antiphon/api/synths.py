@@ -8,7 +8,7 @@ from antiphon.synth.choosing import chosen as chosen_backend
 from antiphon.synth.choosing import use as use_backend
 from antiphon.synth.controls import DIALS, FIRST_DIAL, RESERVED, Controls, Dial
 from antiphon.synth.controls import parse as parse_controls
-from antiphon.synth.info import NULL, BackendChoice, OfflinePasses, ServeOption, SynthInfo, SynthSupport
+from antiphon.synth.info import NULL, BackendChoice, OfflinePasses, SynthInfo, SynthSupport
 from antiphon.synth.processor import DROPPED, LEVEL, SynthProcessor
 from antiphon.synth.shapes import NoteShape, NoteShapes, pressure_gain
 from antiphon.synth.sounding import Sounding
@@ -30,7 +30,6 @@ __all__ = [
     "NoteShape",
     "NoteShapes",
     "OfflinePasses",
-    "ServeOption",
     "Sounding",
     "SynthBackend",
     "SynthInfo",

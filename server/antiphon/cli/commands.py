@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any
 
 import typer
 from typer.main import get_command_name
@@ -12,6 +13,42 @@ from typer.models import CommandInfo
 from antiphon.cli.examples import give_examples
 from antiphon.cli.plugin_commands import CommandGroup, give_short_helps
 
+COMMANDS = {
+    "serve": "serve:serve",
+    "play": "play:play",
+    "live": "live:live",
+    "eval": "evaluate:evaluate",
+    "run": "files.run:run",
+    "render": "files.render:render",
+    "replay": "files.replay:replay",
+    "surface": "files.surface:surface",
+    "library": "library.commands:application",
+    "deploy": "deploy:application",
+    "osc": "osc:osc",
+    "monitor": "monitor:monitor",
+    "status": "status:status",
+    "repl": "repl.command:repl",
+    "patches": "patches:register",
+    "sets": "patches:register",
+    "plugins": "plugins:register",
+    "new-plugin": "newplugin:new_plugin",
+    "models": "models:register",
+    "devices": "devices:devices",
+    "doctor": "doctor:doctor",
+    "bench": "bench:register",
+    "surfaces": "approve:register",
+    "approve": "approve:register",
+    "forget": "approve:register",
+    "qr": "qr:register",
+}
+"""Commands, in the order of the help page, and where each is: a function, or what adds it, `register` among others."""
+_OPTIONS = {
+    "serve": {"cls": "serve_options:ServeCommand"},
+    "run": {"cls": "files.run_help:RunCommand"},
+    "render": {"cls": "synthhelp:SynthCommand"},
+    "osc": {"context_settings": "osc:CONTEXT"},
+}
+"""What typer is given with a command, and where that is."""
 WIDTH = 100
 """Columns of a help page at most: longer lines are hard to read, and the library's own 80 breaks most sentences."""
 
@@ -32,7 +69,7 @@ def application(arguments: Sequence[str] = ()) -> typer.Typer:
         context_settings={"max_content_width": WIDTH},
     )
     app.callback()(_antiphon)
-    register(app)
+    register(app, arguments[0] if arguments else "")
     if arguments:
         _leave_only(app, arguments[0])
     return app
@@ -51,57 +88,26 @@ def _name(command: CommandInfo) -> str:
     return command.name or get_command_name(command.callback.__name__ if command.callback else "")
 
 
-def register(app: typer.Typer) -> None:
-    """Adds every command."""
-    from antiphon.cli import (
-        approve,
-        bench,
-        deploy,
-        devices,
-        doctor,
-        evaluate,
-        live,
-        models,
-        monitor,
-        newplugin,
-        osc,
-        patches,
-        play,
-        plugins,
-        qr,
-        serve,
-        status,
-        synthhelp,
-    )
-    from antiphon.cli.files import render, replay, run, run_help, surface
-    from antiphon.cli.library import commands as library
-    from antiphon.cli.repl import command as repl
-
-    app.command(cls=synthhelp.ServeCommand)(serve.serve)
-    app.command()(play.play)
-    app.command()(live.live)
-    app.command("eval")(evaluate.evaluate)
-    app.command(cls=run_help.RunCommand)(run.run)
-    app.command(cls=synthhelp.SynthCommand)(render.render)
-    app.command()(replay.replay)
-    app.command()(surface.surface)
-    app.add_typer(library.application())
-    app.add_typer(deploy.application())
-    app.command(context_settings=osc.CONTEXT)(osc.osc)
-    app.command()(monitor.monitor)
-    app.command()(status.status)
-    app.command()(repl.repl)
-    patches.register(app)
-    plugins.register(app)
-    app.command("new-plugin")(newplugin.new_plugin)
-    models.register(app)
-    app.command()(devices.devices)
-    app.command()(doctor.doctor)
-    bench.register(app)
-    approve.register(app)
-    qr.register(app)
+def register(app: typer.Typer, name: str = "") -> None:
+    """Adds every command, or of those in `COMMANDS` the one of that name: the modules of others are not imported."""
+    places = {name: COMMANDS[name]} if name in COMMANDS else COMMANDS
+    for place in dict.fromkeys(places.values()):
+        found = _at(place)
+        match place.partition(":")[2]:
+            case "register":
+                found(app)
+            case "application":
+                app.add_typer(found())
+            case _:
+                (own,) = (known for known, where in COMMANDS.items() if where == place)
+                app.command(own, **{option: _at(where) for option, where in _OPTIONS.get(own, {}).items()})(found)
     give_short_helps(app)
     give_examples(app)
+
+
+def _at(place: str) -> Any:
+    module, _, attribute = place.partition(":")
+    return getattr(import_module(f"antiphon.cli.{module}"), attribute)
 
 
 def _version(asked: bool) -> None:

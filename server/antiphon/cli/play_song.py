@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from antiphon.errors import PluginError, UsageError, WireError
+from antiphon.errors import PluginError, RequestError, UsageError
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import End, NodeSpec, Wire
 from antiphon.graph.patch import dump, load, parse
@@ -59,7 +59,7 @@ def with_song(patch: str, song: str) -> Path:
     before = load(patch, loaded.catalog, trusted=True)
     try:
         players = Players(before.graph, loaded.catalog).of("")
-    except WireError as error:
+    except RequestError as error:
         raise UsageError(f"{shown(song)}: {error}") from None
     name = next(n for n in (NODE, *(f"{NODE}{k}" for k in range(2, 1000))) if not before.graph.has(n))
     ports = {node.name: loaded.catalog[node.type].first("events", "in") for node in before.graph.nodes}

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from antiphon.contract.addresses import AddressInfo
 from antiphon.contract.file_use import FileUse
 from antiphon.contract.params import HOST_PARAMS, Param, Value
 from antiphon.contract.ports import Port
@@ -18,6 +19,7 @@ class ProcessorInfo:
 
     Attributes:
         version: Number of its plugin's version: 0 for the files at the start, others for files saved since.
+        native: Its processor offers a `step`, which the plan runs as machine code.
     """
 
     type: str
@@ -29,6 +31,7 @@ class ProcessorInfo:
     holds: bool = False
     on_files: FileUse = field(default_factory=FileUse)
     version: int = 0
+    native: bool = False
 
     @property
     def cells(self) -> tuple[Param, ...]:
@@ -87,7 +90,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class TransportInfo:
-    """A transport: its name, one-line doc, plugin, and the names of the settings that ask for it."""
+    """A transport: its name, one-line doc, plugin, and the names of its options of `serve`."""
 
     name: str
     doc: str
@@ -97,7 +100,7 @@ class TransportInfo:
 
 @dataclass(slots=True)
 class Catalog:
-    """Processor types by name, what failed to load, by plugin which hooks it implements, and the transports.
+    """Processor types by name, what failed to load, by plugin its hooks, the transports, and plugins' OSC addresses.
 
     Only `take` changes one, in a process whose parts all hold the same one.
 
@@ -110,6 +113,7 @@ class Catalog:
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     transports: tuple[TransportInfo, ...] = ()
     versions: Mapping[str, str] = field(default_factory=dict)
+    addresses: tuple[AddressInfo, ...] = ()
 
     def __getitem__(self, name: str) -> ProcessorInfo:
         return self.types[name]
@@ -131,7 +135,7 @@ class Catalog:
     def take(self, other: Catalog) -> None:
         """Replaces the contents by those of another catalog."""
         self.types, self.failures, self.hooks = other.types, other.failures, other.hooks
-        self.transports, self.versions = other.transports, other.versions
+        self.transports, self.versions, self.addresses = other.transports, other.versions, other.addresses
 
     def with_version(self, plugin: str, types: Mapping[str, ProcessorInfo], folder: str) -> Catalog:
         """A catalog with another version of one plugin.
@@ -162,6 +166,7 @@ class Catalog:
             "hooks": {plugin: list(hooks) for plugin, hooks in self.hooks.items()},
             "transports": [asdict(info) for info in self.transports],
             "versions": dict(self.versions),
+            "addresses": [asdict(info) for info in self.addresses],
         }
 
     @staticmethod
@@ -183,7 +188,8 @@ class Catalog:
         hooks = {plugin: tuple(names) for plugin, names in data["hooks"].items()}
         transports = tuple(TransportInfo(**{**t, "options": tuple(t["options"])}) for t in data["transports"])
         failures = tuple(Failure(**f) for f in data["failures"])
-        return Catalog(types, failures, hooks, transports, dict(data["versions"]))
+        addresses = tuple(AddressInfo(**info) for info in data["addresses"])
+        return Catalog(types, failures, hooks, transports, dict(data["versions"]), addresses)
 
 
 def defaults(info: ProcessorInfo) -> dict[str, Value]:

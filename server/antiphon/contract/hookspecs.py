@@ -13,6 +13,8 @@ import pluggy
 if TYPE_CHECKING:
     import typer
 
+    from antiphon.contract.addresses import AddressList
+
 PROJECT = "antiphon"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
@@ -74,6 +76,11 @@ def antiphon_analyses(register: Register) -> None:
 @hookspec
 def antiphon_transports(register: Register) -> None:
     """Registers transports: factories of `antiphon.session.transport.Transport`."""
+
+
+@hookspec
+def antiphon_addresses(osc: AddressList) -> None:
+    """Adds OSC addresses: `osc.add(path, args, handler, doc)`."""
 
 
 @hookspec

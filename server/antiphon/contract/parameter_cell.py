@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from antiphon.contract.params import Param, Value
 from antiphon.native.dsp import ramp
+from antiphon.native.step import Step
 
 MAX_CHANGES = 4096
 """Most changes of one parameter within one block; more are dropped and counted by the plan."""
@@ -132,6 +133,28 @@ class ParamCell:
             self.steps[0] = (0, self._to)
             return False
         return True
+
+    def steady(self, time: int) -> bool:
+        """Tells whether the performer's value no longer changes; a control wire may still modulate it.
+
+        Args:
+            time: Sample time of the frame after the block.
+
+        Returns:
+            True where nothing is scheduled and no ramp is under way.
+        """
+        return not self._pending and time >= self._start + self._length and self.steps[-1][1] == self.steps[0][1]
+
+    def steady_step(self, frames: int) -> Step:
+        """Renders the value of a steady parameter.
+
+        Args:
+            frames: Frames of the block.
+
+        Returns:
+            The kernel's call.
+        """
+        return ramp.step(self.full, 0, frames, 0, 0, 0, self._to, self._to)
 
     def rest_at(self, number: float) -> None:
         """Sets the value at once, without a ramp.

@@ -133,6 +133,17 @@ class Param:
             raise ParamError(f"{self.name} takes {self.allowed}, not {number}")
         return checked
 
+    def clip(self, number: float) -> float:
+        """Clips a number to the range.
+
+        Args:
+            number: Any number.
+
+        Returns:
+            The nearest one in the range.
+        """
+        return min(max(number, self.low), self.high)
+
     def to_norm(self, value: Value) -> float:
         """Converts a value to its place in the range.
 

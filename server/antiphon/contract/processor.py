@@ -14,7 +14,6 @@ compensation, NaN guard, rate and block-size adaption, OSC, HTTP, files.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -28,6 +27,8 @@ from antiphon.contract.file_use import FileUse
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.contract.params import Param, Value
 from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, Port
+from antiphon.errors import PluginError
+from antiphon.native.step import Step
 
 EventKind = Literal["on", "off", "control", "bend", "program", "pitch", "pressure", "timbre"]
 EVENT_KINDS: tuple[str, ...] = get_args(EventKind)
@@ -51,6 +52,28 @@ class BlockTime:
     beat: float = 0.0
     tempo: float = 120.0
     playing: bool = True
+
+    def beats_per_frame(self, rate: float) -> float:
+        """Computes how far the musical clock goes.
+
+        Args:
+            rate: Of the stream, Hz.
+
+        Returns:
+            Beats a frame; 0 while the clock stands.
+        """
+        return self.tempo / (60.0 * rate) if self.playing else 0.0
+
+    def frames_per_beat(self, rate: float) -> float:
+        """Computes the length of a beat.
+
+        Args:
+            rate: Of the stream, Hz.
+
+        Returns:
+            Frames, by the tempo, whether the clock runs or not.
+        """
+        return 60.0 * rate / self.tempo
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,7 +267,7 @@ class ProcessorPart:
         """Releases what it holds. Called off the block path; the part is not used afterwards."""
 
 
-class Processor(ABC):
+class Processor:
     """The base class of a node's code: sound and events in, sound and events out, block by block.
 
     The host does smoothing, bypass, mute, wet and dry, latency compensation, checks for NaN, adaption of rate and block
@@ -290,7 +313,7 @@ class Processor(ABC):
     def __init__(self) -> None:
         self.settings: dict[str, Any] = {p.name: p.default for p in self.params}
 
-    def prepare(self, spec: StreamSpec) -> None:  # noqa: B027 - to have none is the common case
+    def prepare(self, spec: StreamSpec) -> None:
         """Allocates every buffer and sets `latency`. Called off the block path, before the first block.
 
         Args:
@@ -300,18 +323,40 @@ class Processor(ABC):
             AntiphonError: What the processor cannot work with; the patch is refused with this sentence.
         """
 
-    @abstractmethod
+    def step(self, io: IO) -> Step | None:
+        """Says what a block is as calls of kernels, which the plan then runs as machine code without the interpreter.
+
+        It changes nothing. The plan asks when the node's parameters have come to rest, and repeats the calls for every
+        block until one moves: arrays stay where they are, what changes from block to block is in them, and numbers of
+        `io.time` are passed to kernels as they are.
+
+        Args:
+            io: As for `process`; `io.time` may be unknown yet.
+
+        Returns:
+            `kernel.step(…)`, or several joined by `then`; None where `process` computes the block.
+        """
+        return None
+
     def process(self, io: IO) -> None:
         """Computes one block. It returns None, and must not read or write files, lock, log, import or grow arrays.
+
+        A processor defines this or `step`.
 
         Args:
             io: `io.audio_in` is read, every frame of `io.audio_out` is filled.
         """
+        step = self.step(io)
+        if step is None:
+            raise PluginError("it defines neither process nor step")
+        step.run()
+        for name, (array, place) in step.reports.items():
+            io.report(name, io.cells[name].param.clip(float(array[place])))
 
-    def reset(self) -> None:  # noqa: B027 - to have no past is the common case
+    def reset(self) -> None:
         """Restores the state after `prepare`: silence in then gives silence out. Called on the block path."""
 
-    def rewind(self) -> None:  # noqa: B027 - most have no `FileUse.preroll`
+    def rewind(self) -> None:
         """Expects the first frame of the file again after its preroll; estimates stay. Called between two blocks."""
 
     def save_state(self) -> Mapping[str, Any]:
@@ -326,7 +371,7 @@ class Processor(ABC):
         """
         return {}
 
-    def load_state(self, state: Mapping[str, Any]) -> None:  # noqa: B027 - most begin anew
+    def load_state(self, state: Mapping[str, Any]) -> None:
         """Continues from what another version's `save_state` gave. Called after `prepare`, on the block path.
 
         Args:

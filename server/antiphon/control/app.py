@@ -12,35 +12,36 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control import status as figures
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
+from antiphon.control.commands.outbox import Outbox
+from antiphon.control.commands.syncs import Syncs
+from antiphon.control.commands.turns import Turns, TurnSteps
+from antiphon.control.commands.wall_clock import WallClock
 from antiphon.control.faults import ControlFaults
-from antiphon.control.library_questions import LibraryQuestions
 from antiphon.control.machine import MachineWatch
-from antiphon.control.osc.clients import Access, Surfaces
 from antiphon.control.osc.directory import Directory
-from antiphon.control.osc.discretion import discreet
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
-from antiphon.control.osc.monitor import Monitor
+from antiphon.control.osc.library_questions import LibraryQuestions
 from antiphon.control.osc.note_watch import NoteWatch
-from antiphon.control.osc.notes_out import NotesOut
-from antiphon.control.osc.outbox import Outbox
-from antiphon.control.osc.reports import Reports
+from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.osc.script_gate import ScriptGate
-from antiphon.control.osc.subscribers import Subscribers
-from antiphon.control.osc.syncs import Syncs
 from antiphon.control.osc.unknown_words import UnknownWords
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.set_list_player import Sets
 from antiphon.control.patches.set_position import SetPosition
-from antiphon.control.replies import Replies
+from antiphon.control.reports import Reports
 from antiphon.control.saver import StateSaver
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.state import StateFolder
-from antiphon.control.transports import Service, Transports
-from antiphon.control.turns import Turns, TurnSteps
-from antiphon.control.wall_clock import WallClock
+from antiphon.control.subscribers.clients import Access, Surfaces
+from antiphon.control.subscribers.discretion import discreet
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.monitor import Monitor
+from antiphon.control.subscribers.notes_out import NotesOut
+from antiphon.control.subscribers.replies import Replies
+from antiphon.control.subscribers.subscribers import Subscribers
+from antiphon.control.transports import HostParts, Service, Transports
 from antiphon.engine.link import EngineLink
 from antiphon.errors import WireError
 from antiphon.graph.graph import Graph
@@ -48,6 +49,7 @@ from antiphon.io.osc_peer import Lane, Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
 from antiphon.session.commands import ClearSchedule, Command, Panic
+from antiphon.session.effects import EngineEffect
 from antiphon.session.session import Session
 from antiphon.workers.status import WorkerStatus
 
@@ -98,7 +100,6 @@ class ControlApp:
             FileError: The state folder cannot be used.
         """
         self.link, self.catalog, self.session_header = link, catalog, session_header
-        self.scripts = ScriptGate(live_token)
         self.folder = StateFolder(state_dir)
         self.session = Session(catalog, self.folder.numbers, link.status().rate)
         self.clock = EngineClock(link, clock or WallClock(), now_ns)
@@ -107,10 +108,11 @@ class ControlApp:
         self.saver = StateSaver(self.folder, self._contents)
         self.replies = Replies(self.faults, self._discreet)
         self.unknown_words = UnknownWords(self.replies)
-        self.feedback = Feedback(self.surfaces)
-        self.feedback.discreet = self._discreet
+        self.feedback = Feedback(self.surfaces, self._discreet)
         self.outbox = Outbox(link, self.session.state)
-        self.executor = CommandExecutor(self.session, self.clock, self.outbox, self.feedback, self.saver)
+        self.executor = CommandExecutor(
+            self.session, self.clock, self.outbox, self.feedback, self.saver, self.replies, self.faults
+        )
         self.turns = Turns(
             self.faults, self.clock, self.outbox, self.saver, self.replies, self.feedback, self.session.rate
         )
@@ -120,27 +122,34 @@ class ControlApp:
             self.router, self.session, self.clock, self.executor, self.replies, self.feedback, self.faults,
             self.access, self.turns.at,
         )  # fmt: skip
-        self.executor.flush = self.intake.flush
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
-        self.scripts.port = self.udp.port
+        self.scripts = ScriptGate(live_token, self.udp.port)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
-        self.access.on_change = self.subscribers.update_access
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self.replies, self.clock)
-        self.outbox.cut = self._cut
         self.position = SetPosition(self.feedback, self.saver)
-        self.plans = Plans(self)
+        self.plugin_addresses = PluginAddresses(catalog.addresses, self.directory, self.executor, self.replies)
+        self.plans = Plans(
+            self.session, catalog, link, self.clock, self.executor, self.outbox, self.replies, self.feedback,
+            self.events, self.syncs, self.position, self.folder, self.structure_changed,
+        )  # fmt: skip
         self.library = LibraryQuestions(self.replies)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
-        self.notes_out = NotesOut(link, self.session.state, self.surfaces, self.feedback)
-        self.reports = Reports(self)
         self.services: list[tuple[str, Service]] = []
-        self.transports = Transports(self)
-        self.reports.played.append(self.transports.played)
-        self.notes_out.wanted = self.transports.wanted_node
-        self.note_watch = NoteWatch(link, self.clock, self.session.state, self.surfaces, self.feedback)
-        self.transports.on_effect(self.note_watch.effect)
+        self.transports = Transports(HostParts(
+            link=link, session=self.session, clock=self.clock, executor=self.executor, intake=self.intake,
+            turns=self.turns, router=self.router, plans=self.plans, position=self.position, feedback=self.feedback,
+            events=self.events, outbox=self.outbox, folder=self.folder, faults=self.faults, services=self.services,
+        ))  # fmt: skip
+        state, surfaces_now = self.session.state, self.surfaces
+        self.notes_out = NotesOut(link, state, surfaces_now, self.feedback, self.transports.wanted_node)
+        self.reports = Reports(
+            link, self.session, self.executor, self.plans, self.syncs, self.feedback, self.events, self.faults,
+            self.turns, (self.notes_out.played, self.transports.played),
+        )  # fmt: skip
+        self.note_watch = NoteWatch(link, self.clock, state, surfaces_now, self.feedback)
+        self.outbox.taps += [self.note_watch.effect, self._cut]
         self.workers: Callable[[], list[WorkerStatus]] = list
         self._given_surfaces = tuple(surfaces)
         self._saved_counts = dict.fromkeys(figures.KEPT, 0)
@@ -256,7 +265,7 @@ class ControlApp:
         Raises:
             AntiphonError: The command is not valid; nothing has changed.
         """
-        self.intake.flush()
+        self.executor.flush()
         self.executor.do(command, source)
         self.turns.end_soon()
 
@@ -267,10 +276,11 @@ class ControlApp:
 
     # ---- joints between the parts
 
-    def _cut(self, effect: Panic | ClearSchedule) -> None:
-        """Drops the messages and the syncs that wait for their time, whichever way the command came."""
-        self.syncs.dropped("/panic" if isinstance(effect, Panic) else "/clearSched")
-        self.intake.deferred.clear()
+    def _cut(self, effect: EngineEffect) -> None:
+        """At a panic or `/clearSched` drops the messages and the syncs that wait for their time."""
+        if isinstance(effect, Panic | ClearSchedule):
+            self.syncs.dropped("/panic" if isinstance(effect, Panic) else "/clearSched")
+            self.intake.deferred.clear()
 
     def _contents(self) -> dict[str, Any]:
         return {**self.plans.to_json(), **self.position.to_json(), **self.subscribers.to_json()}

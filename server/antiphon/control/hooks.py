@@ -13,7 +13,9 @@ from functools import partial
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 
+from antiphon.contract.addresses import AddressList
 from antiphon.contract.catalog import Catalog, Failure
+from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.transports import Transports
 from antiphon.runtime.settings import ServeSettings
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
     from antiphon.plugins.dispatcher import HookDispatcher
 
 log = logging.getLogger("antiphon.plugins")
-CALLED = frozenset({"antiphon_startup", "antiphon_shutdown", "antiphon_event"})
+CALLED = frozenset({"antiphon_startup", "antiphon_shutdown", "antiphon_event", "antiphon_addresses"})
 """Hooks for which a plugin is imported; a plugin with transports is imported where the settings ask for one."""
 LOGGED = 1.0
 """Seconds between two lines in the log about a plugin's `antiphon_event`: events may come with every note."""
@@ -34,6 +36,7 @@ class HookedServer(Protocol):
 
     events: ServerEvents
     transports: Transports
+    plugin_addresses: PluginAddresses
 
 
 class ServerHooks:
@@ -63,11 +66,21 @@ class ServerHooks:
 
         self._dispatcher = import_plugins(self._wanted, lambda name, error: _say(f"plugin {name}", error))
         await self._call("antiphon_transports", register=self._register)
+        self._add_addresses(app, self._dispatcher)
         await self._call("antiphon_startup", app=app)
         for name, transport in self._transports:
             host = app.transports.host(name, self._settings, fresh=self._fresh)
             await _attempt(f"transport {name}", partial(transport.start, host))
         app.events.listeners.append(partial(self._event, self._dispatcher, app))
+
+    def _add_addresses(self, app: HookedServer, dispatcher: HookDispatcher) -> None:
+        for plugin in (name for name, hooks in dispatcher.implemented.items() if "antiphon_addresses" in hooks):
+            osc = AddressList(plugin)
+            for failure in dispatcher.call("antiphon_addresses", only=plugin, osc=osc):
+                _warn(failure)
+            host = app.transports.host(plugin, self._settings, fresh=self._fresh)
+            for info, handler in osc.added:
+                app.plugin_addresses.add(info, handler, host)
 
     async def stop(self, app: Any) -> None:
         """Stops the transports, then calls `antiphon_shutdown`."""

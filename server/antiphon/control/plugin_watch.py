@@ -19,12 +19,12 @@ from time import monotonic
 from typing import Any, Protocol
 
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
+from antiphon.control.commands.turns import Turns
 from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.patches.plans import Plans
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.state import CATALOG, StateFolder
-from antiphon.control.turns import Turns
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.engine.link import EngineLink
 from antiphon.errors import AntiphonError, PluginError
 from antiphon.plugins import version_files

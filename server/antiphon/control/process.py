@@ -51,7 +51,7 @@ def main(argument: str) -> int:
     """Runs control until SIGTERM.
 
     Args:
-        argument: JSON of the supervisor: settings, folder, fds, shape, wakes, mqtt_url.
+        argument: JSON of the supervisor: settings, folder, fds, shape, wakes, secrets.
 
     Returns:
         The exit status: 1 after an error, which the supervisor has been sent.
@@ -71,7 +71,7 @@ def main(argument: str) -> int:
 
 
 async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
-    settings = ServeSettings.from_json(given["settings"]).with_(mqtt_url=given["mqtt_url"])
+    settings = ServeSettings.from_json(given["settings"]).with_(secrets=given["secrets"])
     fds: dict[str, int] = given["fds"]
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

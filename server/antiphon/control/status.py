@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from antiphon.contract.catalog import Catalog
+from antiphon.control.commands.outbox import Outbox
 from antiphon.control.faults import ControlFaults
 from antiphon.control.machine import MachineWatch
-from antiphon.control.osc.clients import Access, Surfaces
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
-from antiphon.control.osc.outbox import Outbox
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.set_position import SetPosition
-from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
+from antiphon.control.subscribers.clients import Access, Surfaces
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
 from antiphon.control.transports import Transports
 from antiphon.engine.link import EngineLink
 from antiphon.io.osc_tcp import TcpServer

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from antiphon.contract.params import Value
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
+from antiphon.control.commands.outbox import Outbox
+from antiphon.control.commands.turns import Turns
 from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
-from antiphon.control.osc.outbox import Outbox
 from antiphon.control.osc.route import AddressRoute
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.set_position import SetPosition
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.state import StateFolder, transport_file
-from antiphon.control.turns import Turns
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.graph.clock import swung
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.settings import ServeSettings
@@ -37,7 +38,8 @@ from antiphon.wire.osc import Arg, Message, decode, encode
 Service = Callable[[], Coroutine[Any, Any, None]]
 
 
-class HostServer(Protocol):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostParts:
     """The parts of control that a `TransportHost` uses."""
 
     link: EngineLink
@@ -65,10 +67,9 @@ class Transports:
         learner: Maps a controller to a parameter; None where no transport can.
     """
 
-    def __init__(self, server: HostServer) -> None:
+    def __init__(self, parts: HostParts) -> None:
         """No transports yet."""
-        self._server = server
-        self._effects: list[Callable[[EngineEffect], None]] = []
+        self._parts = parts
         self._notes: list[Callable[[EmittedEvent], None]] = []
         self._nodes: list[Callable[[], int]] = []
         self.statuses: dict[str, Status] = {}
@@ -82,21 +83,12 @@ class Transports:
             settings: Those of `serve`.
             fresh: Whether control restored nothing from an earlier process.
         """
-        return TransportHost(self._server, self, name, settings, fresh)
-
-    def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
-        """Calls `listener` with every effect that is sent to the engine."""
-        self._effects.append(listener)
-        self._server.outbox.tap = listener if len(self._effects) == 1 else self._effect
+        return TransportHost(self._parts, self, name, settings, fresh)
 
     def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
         """Calls `listener` with events that nodes emit; `node` gives the wanted node's number, 0 for none."""
         self._notes.append(listener)
         self._nodes.append(node)
-
-    def _effect(self, effect: EngineEffect) -> None:
-        for listener in self._effects:
-            listener(effect)
 
     def played(self, note: PlayedNote) -> None:
         """Passes an event that a node emitted to the listeners."""
@@ -113,106 +105,106 @@ class TransportHost:
     """Implements `antiphon.session.transport.TransportServer`."""
 
     def __init__(
-        self, server: HostServer, transports: Transports, name: str, settings: ServeSettings, fresh: bool
+        self, parts: HostParts, transports: Transports, name: str, settings: ServeSettings, fresh: bool
     ) -> None:
-        self._server, self._transports, self._name = server, transports, name
+        self._parts, self._transports, self._name = parts, transports, name
         self.settings, self.fresh = settings, fresh
-        self.rate = server.session.rate
+        self.rate = parts.session.rate
 
     @property
     def folder(self) -> Path:
-        return self._server.folder.folder
+        return self._parts.folder.folder
 
     def file(self, name: str) -> Path:
         return self.folder / transport_file(self._name, name)
 
     @property
     def block(self) -> int:
-        return self._server.link.status().block
+        return self._parts.link.status().block
 
     def now_ns(self) -> int:
-        return self._server.clock.now_ns()
+        return self._parts.clock.now_ns()
 
     def moment(self) -> Moment:
-        return self._server.clock.moment()
+        return self._parts.clock.moment()
 
     def sample_at(self, ns: int) -> float:
-        return self._server.link.sample_at(ns)
+        return self._parts.link.sample_at(ns)
 
     def when(self, timetag: int) -> Sample:
-        return self._server.clock.when(timetag)
+        return self._parts.clock.when(timetag)
 
     def tempo(self) -> tuple[float, float, bool]:
-        return self._server.link.tempo_now()
+        return self._parts.link.tempo_now()
 
     def beat_at(self, sample: float) -> float:
-        return self._server.link.beat_at(sample)
+        return self._parts.link.beat_at(sample)
 
     def due(self, when: When) -> float:
-        now = self._server.clock.moment().sample
+        now = self._parts.clock.moment().sample
         match when:
             case Now():
                 return now
             case Sample(n):
                 return float(n)
         bpm = self.tempo()[1]
-        ahead = swung(due_beat(when), *self._server.session.state.swing) - self.beat_at(now)
+        ahead = swung(due_beat(when), *self._parts.session.state.swing) - self.beat_at(now)
         return now + max(0.0, ahead) * 60.0 / bpm * self.rate
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        self._server.executor.flush()
+        self._parts.executor.flush()
         try:
             yield
         finally:
-            self._server.turns.finish()
+            self._parts.turns.finish()
 
     def do(self, command: Command, source: str) -> None:
-        self._server.executor.do(command, source)
+        self._parts.executor.do(command, source)
 
     def command(self, command: Command, source: str) -> None:
-        self._server.executor.flush()
-        self._server.executor.do(command, source)
-        self._server.turns.end_soon()
+        self._parts.executor.flush()
+        self._parts.executor.do(command, source)
+        self._parts.turns.end_soon()
 
     def message(self, address: str, *args: Arg, source: str, reply: Reply | None = None) -> None:
-        route = self._server.router.exact.get(address.encode())
+        route = self._parts.router.exact.get(address.encode())
         if route is None:
-            raise WireError(f"there is no address {address}; docs/osc.md lists them")
+            raise RequestError(f"there is no address {address}; docs/osc.md lists them")
         message = decode(encode(address, *args))
         assert isinstance(message, Message)
-        self._server.executor.flush()
-        self._server.intake.handling = message
+        self._parts.executor.flush()
+        self._parts.intake.handling = message
         route.handler(Peer(source, "", Level.OWNER, lambda packet: _answer(packet, reply)), message.args, NOW)
-        self._server.turns.end_soon()
+        self._parts.turns.end_soon()
 
     def nodes(self) -> Mapping[str, Node]:
-        return self._server.session.state.every
+        return self._parts.session.state.every
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
-        return self._server.session.state.param(node, name)
+        return self._parts.session.state.param(node, name)
 
     def value_at(self, node: Node, cell: int) -> Value:
-        return self._server.session.state.value_at(node, cell)
+        return self._parts.session.state.value_at(node, cell)
 
     def controls(self) -> Mapping[str, str]:
-        patch = self._server.plans.patch
-        return {**(patch.midi if patch is not None else {}), **self._server.position.pedals()}
+        patch = self._parts.plans.patch
+        return {**(patch.midi if patch is not None else {}), **self._parts.position.pedals()}
 
     def on_value(self, listener: Callable[[str, Value], None]) -> None:
-        self._server.feedback.listeners.append(listener)
+        self._parts.feedback.listeners.append(listener)
 
     def on_event(self, listener: Callable[[dict[str, Any]], None]) -> None:
-        self._server.events.listeners.append(listener)
+        self._parts.events.listeners.append(listener)
 
     def on_effect(self, listener: Callable[[EngineEffect], None]) -> None:
-        self._transports.on_effect(listener)
+        self._parts.outbox.taps.append(listener)
 
     def on_note(self, listener: Callable[[EmittedEvent], None], node: Callable[[], int]) -> None:
         self._transports.on_note(listener, node)
 
     def service(self, work: Service) -> None:
-        self._server.services.append((self._name, work))
+        self._parts.services.append((self._name, work))
 
     def status(self, figures: Status) -> None:
         self._transports.statuses[self._name] = figures
@@ -221,13 +213,13 @@ class TransportHost:
         self._transports.learner = learner
 
     def event(self, address: str, *args: Arg) -> None:
-        self._server.feedback.event(address, *args)
+        self._parts.feedback.event(address, *args)
 
     def fault(self, what: str, error: Exception) -> None:
-        self._server.faults.add(what, error)
+        self._parts.faults.add(what, error)
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
-        self._server.faults.attempt(what, work)
+        self._parts.faults.attempt(what, work)
 
 
 def _answer(packet: bytes, reply: Reply | None) -> None:

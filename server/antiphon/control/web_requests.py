@@ -19,14 +19,16 @@ from pathlib import Path
 from time import monotonic, thread_time
 from typing import Any, Protocol
 
+from antiphon.contract.addresses import AddressInfo
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.control.approvals import Approvals
-from antiphon.control.executor import CommandExecutor, rounded
-from antiphon.control.osc.addresses import ADDRESSES
-from antiphon.control.osc.clients import Access, Surfaces
+from antiphon.control.commands.executor import CommandExecutor, rounded
+from antiphon.control.osc.addresses import ADDRESSES, Address
+from antiphon.control.osc.plugin_addresses import PluginAddresses
 from antiphon.control.patches.plans import Plans
-from antiphon.errors import AntiphonError, FileError, UsageError, WireError
+from antiphon.control.subscribers.approvals import Approvals
+from antiphon.control.subscribers.clients import Access, Surfaces
+from antiphon.errors import AntiphonError, FileError, RequestError, UsageError, WireError
 from antiphon.graph.graph import NodeSpec
 from antiphon.graph.io_nodes import END_NODES, declaration
 from antiphon.session.session import Session
@@ -74,6 +76,7 @@ class WebServed(Protocol):
     executor: CommandExecutor
     session: Session
     plans: Plans
+    plugin_addresses: PluginAddresses
 
     @property
     def osc_port(self) -> int:
@@ -144,7 +147,8 @@ class WebRequests:
         """The JSON text of an answer in pieces, each of them small, so that `serve` can yield between two."""
         match request.topic:
             case Topic.ABOUT:
-                methods = [[address.path, address.args, address.doc] for address in ADDRESSES]
+                addresses: list[Address | AddressInfo] = [*ADDRESSES, *app.plugin_addresses.infos]
+                methods = [[address.path, address.args, address.doc] for address in addresses]
                 yield _data({"methods": methods, "osc_port": app.osc_port})
             case Topic.STATUS:
                 yield _data(app.status())
@@ -203,7 +207,7 @@ def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:
     info = declaration(node, app.catalog)
     found = {}
     for param in info.cells if info else ():
-        with contextlib.suppress(WireError):
+        with contextlib.suppress(RequestError):
             found[param.name] = rounded(app.session.state.value(node.name, param.name))
     return found
 

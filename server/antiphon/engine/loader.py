@@ -156,7 +156,7 @@ class Loader:
         def at_work(number: int) -> None:
             words[HeaderWord.AT_WORK] = number
 
-        plan.watched, plan.at_work = True, at_work
+        plan.watched, plan.at_work, plan.work_at = True, at_work, self._loop.shared.address(HeaderWord.AT_WORK)
         blamed, words[HeaderWord.BLAMED] = words[HeaderWord.BLAMED], 0
         aside = (0, "")
         if blamed in plan.hosts and not plan.hosts[blamed].unprepared:

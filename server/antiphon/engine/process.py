@@ -19,7 +19,7 @@ from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loader import Loader
 from antiphon.engine.loop import EngineLoop
 from antiphon.engine.node_taps import NodeTaps
-from antiphon.engine.shared import HeaderWord, Shared
+from antiphon.engine.shared import DRIVERS, HeaderWord, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph.clock import TempoMap
 from antiphon.io.tap_memory import TapMemory
@@ -34,7 +34,6 @@ from antiphon.workers.devices import Device
 
 FIFO_PRIORITY = 60
 """Real-time priority of the engine: below jackd -R, above everything that is not audio."""
-DRIVERS = {"headless": 0, "jack": 1, "portaudio": 2}
 LONG_LOOP = 1 << 21
 """Frames above which a loop is resampled as it is read, with a seam at -60 dB: as a whole it would take seconds."""
 
@@ -131,7 +130,7 @@ def run(
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     listening()
     words[HeaderWord.ENGINE_PID], words[HeaderWord.ENGINE_STATE] = os.getpid(), 1
-    words[HeaderWord.DRIVER] = DRIVERS[driver_name]
+    words[HeaderWord.DRIVER] = DRIVERS.index(driver_name)
     spec = StreamSpec(options.rate, options.block, options.channels)
     player = GraphPlayer(spec)
     # before the driver starts the device's thread, which inherits the time slices

@@ -29,7 +29,7 @@ from antiphon.engine.link import (
     Reported,
     Synced,
 )
-from antiphon.engine.shared import METERS, SESSION, HeaderWord, Shared, command_ring, report_ring
+from antiphon.engine.shared import DRIVERS, METERS, SESSION, HeaderWord, Shared, command_ring, report_ring
 from antiphon.errors import EngineError
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
@@ -42,7 +42,6 @@ SAID = ("", "synced", "late", "running", "loaded", "beat", "reported", "played")
 KINDS = tuple(event.kind for event in EVENTS)
 """Kinds of the events that a node emits; a report holds the index."""
 STATES = ("none", "starting", "running", "ended")
-DRIVERS = ("headless", "jack", "portaudio", "offline")
 MAX_MESSAGE = 8 << 20
 
 

@@ -7,6 +7,7 @@ order; ARM does not guarantee it and is not tested.
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import struct
@@ -31,6 +32,8 @@ LOADING_BYTES = 1024
 METERS = 300
 """Meter rows: float32 (node number, peak, rms, share of a block that it takes). Rows 0 and 1 are output and input;
 node number 0 ends them."""
+DRIVERS = ("headless", "jack", "portaudio", "offline")
+"""Names of the drivers; `HeaderWord.DRIVER` is the place in this tuple."""
 SESSION = 2
 """Value of `HeaderWord.TAPPING` while a session is recorded."""
 
@@ -179,6 +182,10 @@ class Shared:
             shape.channels,
         )
         return shared
+
+    def address(self, word: HeaderWord) -> int:
+        """The address of a header word, for machine code; valid while the mapping is open."""
+        return ctypes.addressof(ctypes.c_int64.from_buffer(self.map, 8 * word))
 
     def part(self, name: str) -> memoryview:
         """The part of that name, as bytes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from antiphon.errors import AntiphonError, FileError, WireError
+from antiphon.errors import AntiphonError, FileError, RequestError
 from antiphon.runtime import paths, resources
 
 SHOWN = 8
@@ -31,18 +31,18 @@ def _found(text: str, error: type[AntiphonError]) -> Path:
 
 
 def checked(text: str) -> str:
-    """Returns a name sent over the network. Raises WireError, which lists the library, when there is no such file."""
+    """Returns a name sent over the network. Raises RequestError, which lists the library, where there is no file."""
     if not text:
         return text
-    if not _found(text, WireError).exists():
-        raise WireError(f"the library holds no {text!r}; it holds: {listed()}")
+    if not _found(text, RequestError).exists():
+        raise RequestError(f"the library holds no {text!r}; it holds: {listed()}")
     return text
 
 
 def there(text: str) -> str:
-    """Returns a parameter's earlier value, a name or an absolute path. Raises WireError when its file is gone."""
-    if text and not Path(located(text, WireError)).exists():
-        raise WireError(f"the file {text!r} no longer exists")
+    """Returns a parameter's earlier value, a name or an absolute path. Raises RequestError when its file is gone."""
+    if text and not Path(located(text, RequestError)).exists():
+        raise RequestError(f"the file {text!r} no longer exists")
     return text
 
 

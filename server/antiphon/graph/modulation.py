@@ -9,6 +9,7 @@ import numpy as np
 from antiphon.contract.block import Samples
 from antiphon.contract.parameter_cell import ParamCell
 from antiphon.native import dsp
+from antiphon.native.step import Step
 
 FADE = 0.010
 """Seconds in which the modulation of a new wire fades in, and that of a removed one fades out."""
@@ -64,12 +65,25 @@ class Modulation:
         self._source, self._stride = self._held, 0
         self._step = -abs(self._step)
 
-    def run(self, frames: int) -> None:
-        """Adds the signal to the first `frames` of the cell's block, which is rendered already."""
-        dsp.move(
+    @property
+    def steady(self) -> bool:
+        """Whether it neither fades in nor out."""
+        return self._weight >= 1.0 and self._step > 0.0
+
+    def step(self, frames: int) -> Step:
+        """Renders a steady parameter, and adds the signal of a steady modulation to it."""
+        keep = dsp.sample_at.step(self._source, frames - 1, self._held)
+        return self.cell.steady_step(frames).then(self._move(frames)).then(keep)
+
+    def _move(self, frames: int) -> Step:
+        return dsp.move.step(
             self.cell.full, self._source, self._stride, self._low, self._high, self._span, self._log, self._weight,
             self._step, frames,
         )  # fmt: skip
+
+    def run(self, frames: int) -> None:
+        """Adds the signal to the first `frames` of the cell's block, which is rendered already."""
+        self._move(frames).run()
         self._weight = min(max(self._weight + self._step * frames, 0.0), 1.0)
         if self._stride:
             self._held[0] = self._source[frames - 1]
@@ -86,6 +100,10 @@ class Modulations:
         self.wired: tuple[Modulation, ...] = ()
         self._leaving: list[Modulation] = []
         self._sounded = False
+
+    def steady(self, wired: tuple[Modulation, ...]) -> bool:
+        """Whether these modulations are those that play, and none of them fades."""
+        return self.wired is wired and not self._leaving and all(move.steady for move in wired)
 
     def rewire(self, wired: tuple[Modulation, ...]) -> list[ParamCell]:
         """Replaces the modulations from this block on; those that are missing in `wired` fade out.

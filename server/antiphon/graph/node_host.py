@@ -7,7 +7,7 @@ dry signal until `/node/NAME/reset`; one that overran is tried again by itself.
 from __future__ import annotations
 
 import time as _time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from antiphon.errors import PluginError, WorkerLost
 from antiphon.graph.modulation import Modulation, Modulations
 from antiphon.graph.overruns import Overruns
 from antiphon.native import dsp
+from antiphon.native.step import Call, PackedKernel
 from antiphon.runtime.raised_at import raised_at
 
 FADE = 0.010
@@ -29,6 +30,9 @@ MAX_EVENTS = 1024
 LOAD_SHARE = 0.02
 """Weight of the newest block in a node's load, as in that of the engine."""
 _SWITCH_SMOOTH = 0.005
+NOT_FINITE = "gave NaN or infinity"
+_MIXING: list[PackedKernel] = [dsp.delay_line, dsp.node_gain, dsp.mix_wet, dsp.complement]
+_EACH_OUTPUT: list[PackedKernel] = [dsp.scale, dsp.scale, dsp.last_frame]
 
 
 def cell_of(param: Param, spec: StreamSpec, value: Value) -> ParamCell:
@@ -68,7 +72,8 @@ class NodeHost:
         failed: Why the node has failed, or "".
         retry: Seconds from the failure until it is tried again, 0 where it is not.
         forced: Failure that the next block reports, or "".
-        load: Mean share of a block's time that the processor takes in the engine.
+        loads: The node's load, for machine code.
+        version: Changes whenever the node stops resting, for machine code.
     """
 
     def __init__(
@@ -105,7 +110,7 @@ class NodeHost:
         self.has_dry = bool(inputs and self.outs) and inputs[0] == self.outs[0].shape[0] and len(kinds) == 1
         self._at = tuple(out.ctypes.data for out in self.outs)
         self._ring = np.zeros((inputs[0], self.latency + 1), np.float32) if self.has_dry else None
-        self._ring_at = 0
+        self._ring_at = np.zeros(1, np.int64)
         self.dry = np.zeros((inputs[0], spec.block), np.float32) if self.has_dry else None
         self._last = [np.zeros(out.shape[0], np.float32) for out in self.outs]
         self._held = [last.copy() for last in self._last]
@@ -116,12 +121,34 @@ class NodeHost:
         # after a reset: frames until new input has passed the latency, and frames left of the fade-in after that
         self._until = self._opening = 0
         self._mending = False
+        self._after = 0
         self._period_ns = spec.block * 1e9 / spec.rate
         self._overruns = Overruns(self._period_ns)
         self.failed = ""
         self.retry = 0.0
         self.forced = ""
-        self.load = 0.0
+        self.loads = np.zeros(1, np.float64)
+        self.version = np.zeros(1, np.int64)
+
+    @property
+    def load(self) -> float:
+        """Mean share of a block's time that the processor takes in the engine."""
+        return float(self.loads[0])
+
+    def wake(self) -> None:
+        """Leaves the node to the interpreter until it rests again (`graph.native.plan`)."""
+        self.version[0] += 1
+
+    def rests(self, moves: tuple[Modulation, ...]) -> bool:
+        """Whether each block is like the next but for its sound, so that machine code may run it."""
+        busy = self.failed or self.forced or self.events or self.endings or self._mending
+        fading = self._opening or self._tail_left or self._overruns.open_ns
+        return (
+            not busy
+            and not fading
+            and self._moves.steady(moves)
+            and all(cell.moved and cell.steady(self._after) for cell in self.active)
+        )
 
     @property
     def unprepared(self) -> str:
@@ -135,6 +162,7 @@ class NodeHost:
 
     def post(self, cell: int, offset: int, number: float, ramp: float) -> bool:
         """Sets parameter `cell` at frame `offset` of the next block, over `ramp` seconds; False when that is full."""
+        self.wake()
         target = self.cells[cell]
         if target not in self.active:
             self.active.append(target)
@@ -144,11 +172,13 @@ class NodeHost:
         """Adds an event to the next block. Returns False when that holds `MAX_EVENTS` already."""
         if len(self.events) >= MAX_EVENTS:
             return False
+        self.wake()
         self.events.append(event)
         return True
 
     def reset(self) -> None:
         """Resets the processor; a node that has failed runs again."""
+        self.wake()
         self.runner.retry()
         if not self._guarded_reset():
             return
@@ -161,6 +191,7 @@ class NodeHost:
 
     def mark_failed(self, reason: str) -> None:
         """Marks the node as failed before its first block: it passes the dry signal until it is reset."""
+        self.wake()
         self.failed = reason
         self._health.rest_at(0.0)
 
@@ -169,9 +200,11 @@ class NodeHost:
         for cell, state in zip(self.cells, states, strict=True):
             cell.resume(state)
         self.active = list(self.cells)
+        self.wake()
 
     def cut(self) -> None:
         """Silences the node for a panic: resets processor and dry delay. A failed node stays failed."""
+        self.wake()
         self._guarded_reset()
         if self._ring is not None:
             self._ring.fill(0.0)
@@ -195,6 +228,7 @@ class NodeHost:
         """
         frames, now = io.frames, io.time.sample
         if moves is not self._moves.wired:
+            self.wake()
             self.active += [cell for cell in self._moves.rewire(moves) if cell not in self.active]
         if self._mending and self._until < frames:
             # the dry signal stays until the processor's output has passed its latency
@@ -206,26 +240,43 @@ class NodeHost:
         for cell in self.active:
             cell.render(now, frames)
         self._moves.run(frames)
-        wet_input = io.audio_in[0] if self.has_dry else None
+        x = io.audio_in[0] if self.has_dry else None
         reason = ""
         if not self.failed:
             reason = self._process(io, watched)
         else:
             for out in self.outs:
                 out[:, :frames] = 0.0
+        return self.conclude(x, now, frames, reason)
+
+    def conclude(self, x: Samples | None, now: int, frames: int, reason: str) -> str:
+        """Ends a block whose outputs the processor has filled.
+
+        Args:
+            x: The first input, where there is a dry signal.
+            now: Sample time of the first frame.
+            frames: Frames of the block.
+            reason: Why the node has failed in this block, or "".
+
+        Returns:
+            The same, or the failure that was forced.
+        """
         if self.forced:
             reason, self.forced, self.retry = "" if self.failed else self.forced, "", 0.0
-        dry = self._dry(wet_input, frames) if wet_input is not None else None
+        self._after = now + frames
+        dry = None if x is None else self._dry(x, frames)
         if reason:
             self._fail(reason, frames)
         if self._opening:
             self._open(frames)
-        self._mix(dry, frames)
-        for last, out in zip(self._last, self.outs, strict=True):
-            last[:] = out[:, frames - 1]
+        for item, args in self._mix(dry, frames):
+            item(*args)
+        if self._tail_left:
+            self._slide(frames)
+        for item, args in self._keep(frames):
+            item(*args)
         if self.active:
-            after = now + frames
-            self.active = [cell for cell in self.active if cell.settle(after)]
+            self.active = [cell for cell in self.active if cell.settle(self._after)]
         return reason
 
     def _process(self, io: IO, watched: bool) -> str:
@@ -241,19 +292,24 @@ class NodeHost:
         if reason:
             return reason
         for place, out in enumerate(self.outs):
-            top = dsp.peak.call(self._at[place], out.shape[1], out.shape[0], frames)
-            if top < 0.0:
-                return "gave NaN or infinity"
+            if not dsp.finite.call(self._at[place], out.shape[1], out.shape[0], frames):
+                return NOT_FINITE
         spent = _time.perf_counter_ns() - started
-        self.load += LOAD_SHARE * (spent / self._period_ns - self.load)
+        self.loads[0] += LOAD_SHARE * (spent / self._period_ns - self.loads[0])
         if watched:
             if spent > self._period_ns:
-                if reason := self._overruns.too_long(spent, io.time.sample):
-                    self.retry = self._overruns.pause
-                return reason
+                return self.judge(spent, io.time.sample)
             if self._overruns.open_ns:
                 self._overruns.in_time()
         return ""
+
+    def judge(self, spent: int, sample: int) -> str:
+        """A block of the processor took `spent` ns, longer than it lasts; returns why the node has failed, or ""."""
+        self.wake()
+        reason = self._overruns.too_long(spent, sample)
+        if reason:
+            self.retry = self._overruns.pause
+        return reason
 
     def _dry(self, x: Samples, frames: int) -> Samples:
         if self.latency == 0:
@@ -261,12 +317,12 @@ class NodeHost:
         assert self.dry is not None
         assert self._ring is not None
         dsp.delay_line(x, self.dry, self._ring, self._ring_at, self.latency, frames)
-        self._ring_at = (self._ring_at + frames) % self._ring.shape[1]
         return self.dry
 
     def _fail(self, reason: str, frames: int) -> None:
+        self.wake()
         self.failed = reason
-        self.load = 0.0
+        self.loads[0] = 0.0
         for out in self.outs:
             out[:, :frames] = 0.0
         self._health.rest_at(0.0)
@@ -279,33 +335,40 @@ class NodeHost:
             held[:] = last
         self._tail_left = self._tail
 
-    def _mix(self, dry: Samples | None, frames: int) -> None:
+    def _mix(self, dry: Samples | None, frames: int) -> list[Call]:
+        """The calls that mix wet and dry, and mute. Without a dry signal bypass is silence, and wet a level."""
         bypass, mute, wet, health = self._gains
-        moving = False
-        for cell in self.active:
-            if cell in self._gains:
-                moving = True
-        if not moving and wet.target == 1.0 and bypass.target == 0.0 and health.target == 1.0:
-            pass
-        elif dry is not None:
-            out, curve = self.outs[0], self._curve
-            np.subtract(1.0, bypass.full, out=curve)
-            np.multiply(curve, wet.full, out=curve)
-            np.multiply(curve, health.full, out=curve)
-            dsp.mix_wet(out, dry, curve, frames)
-            for other in self.outs[1:]:
-                dsp.scale(other, curve, frames)
-        else:
-            # without a dry signal (a source), bypass and failure are silence, and wet is a level
-            np.subtract(1.0, bypass.full, out=self._curve)
-            np.multiply(self._curve, wet.full, out=self._curve)
-            np.multiply(self._curve, health.full, out=self._curve)
-            self._scale(self._curve, frames)
+        curve = self._curve
+        moving = any(cell in self._gains for cell in self.active)
+        calls: list[Call] = []
+        if moving or wet.target != 1.0 or bypass.target != 0.0 or health.target != 1.0:
+            calls.append((dsp.node_gain, (curve, bypass.full, wet.full, health.full, frames)))
+            if dry is not None:
+                calls.append((dsp.mix_wet, (self.outs[0], dry, curve, frames)))
+            calls += [(dsp.scale, (out, curve, frames)) for out in self.outs[dry is not None :]]
         if moving or mute.target != 0.0:
-            np.subtract(1.0, mute.full, out=self._curve)
-            self._scale(self._curve, frames)
-        if self._tail_left:
-            self._slide(frames)
+            calls.append((dsp.complement, (curve, mute.full, frames)))
+            calls += [(dsp.scale, (out, curve, frames)) for out in self.outs]
+        return calls
+
+    def _keep(self, frames: int) -> list[Call]:
+        """The calls that keep the last frame, from which a fade begins after a failure or a reset."""
+        return [(dsp.last_frame, (out, last, frames)) for out, last in zip(self.outs, self._last, strict=True)]
+
+    def mixing(self, ins: Sequence[Samples], frames: int) -> list[Call]:
+        """The calls of a block after the check of the outputs, while the node rests."""
+        dry: Samples | None = None
+        calls: list[Call] = []
+        if self.has_dry:
+            dry = ins[0]
+            if self.dry is not None and self.latency:
+                calls.append((dsp.delay_line, (dry, self.dry, self._ring, self._ring_at, self.latency, frames)))
+                dry = self.dry
+        return [*calls, *self._mix(dry, frames), *self._keep(frames)]
+
+    def most_mixing(self) -> list[PackedKernel]:
+        """The kernels of as many calls as `mixing` has at most."""
+        return [*_MIXING, *_EACH_OUTPUT * len(self.outs)]
 
     def _scale(self, curve: Samples, frames: int) -> None:
         for out in self.outs:

@@ -14,13 +14,14 @@ from antiphon.contract.block import Samples, StreamSpec
 from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon.graph.graph import Graph
 from antiphon.graph.modulation import Modulation
+from antiphon.graph.native.plan import NativePlan
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.succession import succeed
 from antiphon.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, WireKey
 
 
 @dataclass(slots=True)
-class Step:
+class NodeStep:
     """One node's part of a plan.
 
     Attributes:
@@ -102,6 +103,8 @@ class Plan:
         marks: (node, kind, number) of the nodes' marks, likewise.
         watched: Whether overruns count as failures of a node.
         at_work: Called with the number of each node before it runs, or None.
+        work_at: The address of the 64-bit word that gets that number from machine code; 0 where no watchdog reads it.
+        native: The part that machine code plays.
         input_at: Address of `input`.
         ran: Frames of the last block.
         crossing: The change from the plan that this one was compiled to follow; the player takes it.
@@ -114,7 +117,7 @@ class Plan:
     latency: int
     input: Samples
     output: Samples
-    steps: list[Step]
+    steps: list[NodeStep]
     last: InputMix
     _out_lines: tuple[DelayLine, ...] = ()
     _feedbacks: tuple[FeedbackDelay, ...] = ()
@@ -126,17 +129,23 @@ class Plan:
     ran: int = 0
     crossing: Crossing | None = None
     successions: tuple[tuple[NodeHost, NodeHost], ...] = ()
+    work_at: int = 0
+    native: NativePlan = field(init=False)
     _lines: Mapping[WireKey, DelayLine] = field(default_factory=dict)
     _back: Mapping[WireKey, FeedbackDelay] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.input_at = self.input.ctypes.data
+        self.native = NativePlan(self.steps, self.spec)
 
     def run(self, frames: int, time: BlockTime) -> Samples:
         """Runs one block of at most `spec.block` frames from `input[:, :frames]`; returns a view of the output."""
         self.before(frames)
-        for step in self.steps:
-            self.run_step(step, frames, time)
+        if frames == self.spec.block:
+            self.native.run(self, time)
+        else:
+            for step in self.steps:
+                self.run_step(step, frames, time)
         self.after(frames)
         return self.last.buffer[:, :frames]
 
@@ -146,7 +155,7 @@ class Plan:
         for feedback in self._feedbacks:
             feedback.read(frames)
 
-    def run_step(self, step: Step, frames: int, time: BlockTime) -> None:
+    def run_step(self, step: NodeStep, frames: int, time: BlockTime) -> None:
         """Computes a node's inputs and runs it."""
         for line in step.lines:
             line.run(frames)
@@ -154,7 +163,7 @@ class Plan:
             gather.run(frames)
         self.play(step, frames, time, step.ins)
 
-    def play(self, step: Step, frames: int, time: BlockTime, ins: list[Samples]) -> None:
+    def play(self, step: NodeStep, frames: int, time: BlockTime, ins: list[Samples]) -> None:
         """Runs a node on the given inputs, `[channels, block]` each."""
         host, io = step.host, step.io
         full = frames == self.spec.block
@@ -177,12 +186,25 @@ class Plan:
             io.events_out.clear()
         if self.at_work is not None:
             self.at_work(host.number)
-        reason = host.run(io, self.watched, step.moves)
-        if reason:
-            self.failures.append(NodeFailure(host.number, host.name, reason, host.retry))
+        self._failed(host, host.run(io, self.watched, step.moves))
         if io.marks:
             self.marks += [(host.number, kind, number) for kind, number in io.marks]
             io.marks.clear()
+
+    def run_place(self, place: int, time: BlockTime) -> None:
+        """Runs the node of that place for a whole block."""
+        self.run_step(self.steps[place], self.spec.block, time)
+
+    def conclude(self, place: int, time: BlockTime, reason: str) -> None:
+        """Ends the whole block of the node of that place, whose outputs are computed."""
+        step = self.steps[place]
+        host = step.host
+        x = step.ins[0] if host.has_dry else None
+        self._failed(host, host.conclude(x, time.sample, self.spec.block, reason))
+
+    def _failed(self, host: NodeHost, reason: str) -> None:
+        if reason:
+            self.failures.append(NodeFailure(host.number, host.name, reason, host.retry))
 
     def after(self, frames: int) -> None:
         """Ends a block: stores the wires that close cycles, and computes the output."""
@@ -232,16 +254,18 @@ class Plan:
                         now.held, now.pedals = wire.held, wire.pedals
                     else:
                         step.host.endings += wire.endings()
+                        step.host.wake()
 
     def reports(self) -> list[tuple[int, int, float]]:
         """(node, cell, number) of the readonly values that processors have reported since the last call."""
         result = []
-        for step in self.steps:
+        for place, step in enumerate(self.steps):
             values = step.io.reports
+            self.native.report(place, values)
             if values:
-                for place, param in enumerate(step.host.info.cells):
+                for cell, param in enumerate(step.host.info.cells):
                     if param.readonly and param.name in values:
-                        result.append((step.host.number, place, values[param.name]))
+                        result.append((step.host.number, cell, values[param.name]))
                 values.clear()
         return result
 

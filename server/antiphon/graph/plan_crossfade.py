@@ -13,7 +13,7 @@ import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import BlockTime
-from antiphon.graph.plan import Plan, Step
+from antiphon.graph.plan import NodeStep, Plan
 from antiphon.graph.wire_signals import InputMix
 from antiphon.native import dsp
 
@@ -136,6 +136,7 @@ class PlanCrossfade:
             if step.host.number in self._crosses:
                 for move, gather in zip(step.moves, step.gathers[len(step.ins) :], strict=True):
                     move.set_source(gather.buffer)
+                step.host.wake()
 
     def _crossfade_modulations(self) -> None:
         for step in self.new.steps:
@@ -178,16 +179,16 @@ class PlanCrossfade:
         self._done += frames
         return out[:, :frames]
 
-    def _ordered(self, alone: Sequence[Step], before: dict[int, Step]) -> list[tuple[Plan, Step]]:
+    def _ordered(self, alone: Sequence[NodeStep], before: dict[int, NodeStep]) -> list[tuple[Plan, NodeStep]]:
         """Sorts the steps after their sources. Where both plans together contain a cycle, a node gets `Declick`s."""
         removed = {step.host.number for step in alone}
-        waiting: list[tuple[Plan, Step]] = [(self.old, s) for s in alone] + [(self.new, s) for s in self.new.steps]
+        waiting: list[tuple[Plan, NodeStep]] = [(self.old, s) for s in alone] + [(self.new, s) for s in self.new.steps]
         self._was = {number: before[number] for number in self._crosses}
         tied = dict.fromkeys(self._crosses)
-        order: list[tuple[Plan, Step]] = []
+        order: list[tuple[Plan, NodeStep]] = []
         placed: set[_Key] = set()
 
-        def needs(plan: Plan, step: Step) -> set[_Key]:
+        def needs(plan: Plan, step: NodeStep) -> set[_Key]:
             if plan is self.old:
                 return {(n in removed, n) for n in step.depends_on}
             number = step.host.number

@@ -74,6 +74,7 @@ def succeed(host: NodeHost, before: NodeHost) -> None:
         if old is not None and cell.param.agrees(old.param):
             cell.resume(old.state())
     host.active = list(host.cells)
+    host.wake()
     if before.failed:
         return
     try:

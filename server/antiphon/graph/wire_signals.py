@@ -7,7 +7,9 @@ import numpy as np
 from antiphon.contract.block import Samples
 from antiphon.contract.processor import PEDAL, Event
 from antiphon.native import dsp
+from antiphon.native.step import Step
 
+NO_CALLS = Step(())
 WireKey = tuple[int, str, int, str, int, int]
 """Identifies a wire with a delay: number and port of its source and its destination, lag in frames, channels."""
 
@@ -25,12 +27,15 @@ class DelayLine:
         self.source = source
         self.out = np.zeros_like(source)
         self._ring = np.zeros((source.shape[0], lag + 1), np.float32)
-        self._lag, self._at = lag, 0
+        self._lag, self._at = lag, np.zeros(1, np.int64)
+
+    def step(self, frames: int) -> Step:
+        """Delays the first `frames` of the source's block."""
+        return dsp.delay_line.step(self.source, self.out, self._ring, self._at, self._lag, frames)
 
     def run(self, frames: int) -> None:
-        """Delays the first `frames` of the source's block."""
-        dsp.delay_line(self.source, self.out, self._ring, self._at, self._lag, frames)
-        self._at = (self._at + frames) % self._ring.shape[1]
+        """Does so at once."""
+        self.step(frames).run()
 
     def clear(self) -> None:
         """Fills the delay with silence."""
@@ -39,7 +44,7 @@ class DelayLine:
     def copy_state(self, old: DelayLine) -> None:
         """Copies the content of another plan's delay line of equal lag and channels."""
         self._ring[:] = old._ring
-        self._at = old._at
+        self._at[:] = old._at
 
 
 class FeedbackDelay:
@@ -109,35 +114,18 @@ class InputMix:
         self.view = self.buffer.view()
         self.view.flags.writeable = False
 
-    def run(self, frames: int) -> None:
+    def step(self, frames: int) -> Step:
         """Computes the first `frames` of the signal."""
-        if self.direct or not self.sources:
-            return
-        into = self.buffer[:, :frames]
-        _adapt(self.sources[0], into, frames, add=None)
-        for source in self.sources[1:]:
-            _adapt(source, into, frames, add=into)
+        if self.direct:
+            return NO_CALLS
+        return Step(
+            tuple((dsp.adapt, (source, self.buffer, int(n > 0), frames)) for n, source in enumerate(self.sources))
+        )
 
-
-def _adapt(source: Samples, into: Samples, frames: int, add: Samples | None) -> None:
-    """Copies or adds with another number of channels: mono to all, all averaged to mono, else surplus ones dropped."""
-    have, want = source.shape[0], into.shape[0]
-    part = source[:, :frames]
-    if want == 1 and have > 1:
-        part = part.mean(axis=0, keepdims=True, dtype=np.float32)
-    elif have > want:
-        part = part[:want]
-    if have == 1 or part.shape[0] == want:
-        if add is None:
-            into[:] = part
-        else:
-            into += part
-        return
-    if add is None:
-        into[part.shape[0] :] = 0.0
-        into[: part.shape[0]] = part
-    else:
-        into[: part.shape[0]] += part
+    def run(self, frames: int) -> None:
+        """Does so at once."""
+        if self.sources and not self.direct:
+            self.step(frames).run()
 
 
 class NoteWire:

@@ -14,7 +14,7 @@ from antiphon.errors import PatchError
 from antiphon.graph.graph import IN, OUT, End, Graph, Wire
 from antiphon.graph.modulation import Modulation
 from antiphon.graph.node_host import NodeHost
-from antiphon.graph.plan import Plan, Step
+from antiphon.graph.plan import NodeStep, Plan
 from antiphon.graph.wire_signals import DelayLine, FeedbackDelay, InputMix, NoteWire, SourceKey, WireKey
 
 MAX_LATENCY_SECONDS = 10.0
@@ -73,7 +73,7 @@ class Wiring:
             tuple(self._feedbacks.values()), _lines=self._lines, _back=self._feedbacks,
         )  # fmt: skip
 
-    def _step(self, name: str) -> Step:
+    def _step(self, name: str) -> NodeStep:
         """Builds a node's part of the plan, after those of the nodes that it depends on."""
         host = self._hosts[self._ids[name]]
         ports = _signals(host.info.inputs)
@@ -92,7 +92,7 @@ class Wiring:
             Modulation(host.by_name[param], mix.buffer, self._spec.rate)
             for param, mix in zip(modulated, mixes[len(ports) :], strict=True)
         )
-        return Step(
+        return NodeStep(
             host, mixes, tuple(lines), self._ios[name], [mix.view for mix in mixes[: len(ports)]], list(host.outs),
             self._notes(name), moves, self._needed(name), tuple(sources),
         )  # fmt: skip

@@ -82,10 +82,19 @@ def stream(path: str | os.PathLike[str], *, rate: int | None = None) -> Iterator
         `[channels, n]`.
 
     Raises:
-        FileError: It cannot be read; also after some blocks.
+        FileError: It cannot be read; also after some blocks, or in place of the first where it has no frames.
     """
     with Decoder(path, rate=rate) as decoder:
-        yield decoder.info, decoder.blocks()
+        yield decoder.info, _not_empty(decoder)
+
+
+def _not_empty(decoder: Decoder) -> Iterator[Samples]:
+    frames = 0
+    for block in decoder.blocks():
+        frames += block.shape[1]
+        yield block
+    if not frames:
+        raise FileError(f"{decoder.name} holds no sound (0 frames)")
 
 
 def _too_long(decoder: Decoder, most: int) -> FileError:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 
 from antiphon.native.compiling import kernel
-from antiphon.native.kernel import Audio, f32, f32p, f64, i64
+from antiphon.native.kernel import Audio, f32, f32p, f64, i64, i64p
+
+LARGEST = 3.4028234663852886e38
+"""The largest 32-bit float."""
 
 
 @kernel
@@ -22,6 +25,16 @@ def peak(x: f32p, stride: i64, channels: i64, frames: i64) -> f32:
     if bad != bad:
         return -1.0
     return top
+
+
+@kernel
+def finite(x: f32p, stride: i64, channels: i64, frames: i64) -> i64:
+    """1 where every sample is finite, else 0. A sum of whole numbers runs in parallel lanes, one of floats does not."""
+    count = 0
+    for c in range(channels):
+        for n in range(frames):
+            count = count + (1 if abs(x[c * stride + n]) <= f32(LARGEST) else 0)
+    return 1 if count == channels * frames else 0
 
 
 @kernel
@@ -93,11 +106,12 @@ def move(
 
 
 @kernel
-def delay_line(x: Audio, y: Audio, ring: Audio, at: i64, lag: i64, frames: i64) -> None:
-    """y ← x delayed by `lag` frames through a ring of more than `lag` frames; `at` is its write position."""
+def delay_line(x: Audio, y: Audio, ring: Audio, at: i64p, lag: i64, frames: i64) -> None:
+    """y ← x delayed by `lag` frames through a ring of more than `lag` frames; at[0] is its write position."""
     size = ring.frames
+    begin = at[0]
     for c in range(y.channels):
-        w = at
+        w = begin
         for n in range(frames):
             ring[c, w] = x[c, n]
             r = w - lag
@@ -107,6 +121,70 @@ def delay_line(x: Audio, y: Audio, ring: Audio, at: i64, lag: i64, frames: i64) 
             w = w + 1
             if w >= size:
                 w = 0
+    at[0] = (begin + frames) % size
+
+
+@kernel
+def copy_sound(x: Audio, y: Audio) -> None:
+    """y ← x."""
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = x[c, n]
+
+
+@kernel
+def fill_sound(y: Audio, value: f64) -> None:
+    """y ← the value, in all channels."""
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = f32(value)
+
+
+@kernel
+def adapt(x: Audio, y: Audio, add: i64, frames: i64) -> None:
+    """y ← x, or y + x (add: 1), with y's channels: mono to all, all averaged to mono, else surplus ones dropped."""
+    for c in range(y.channels):
+        if y.channels == 1 and x.channels > 1:
+            for n in range(frames):
+                total = x[0, n]
+                for other in range(1, x.channels):
+                    total = total + x[other, n]
+                mean = total / f32(x.channels)
+                y[0, n] = y[0, n] + mean if add == 1 else mean
+        elif x.channels == 1 or c < x.channels:
+            source = 0 if x.channels == 1 else c
+            for n in range(frames):
+                y[c, n] = y[c, n] + x[source, n] if add == 1 else x[source, n]
+        elif add == 0:
+            for n in range(frames):
+                y[c, n] = f32(0.0)
+
+
+@kernel
+def node_gain(curve: f32p, bypass: f32p, wet: f32p, health: f32p, frames: i64) -> None:
+    """curve ← the share of a node's wet signal."""
+    for n in range(frames):
+        curve[n] = (f32(1.0) - bypass[n]) * wet[n] * health[n]
+
+
+@kernel
+def complement(curve: f32p, x: f32p, frames: i64) -> None:
+    """curve ← 1 - x."""
+    for n in range(frames):
+        curve[n] = f32(1.0) - x[n]
+
+
+@kernel
+def sample_at(x: f32p, at: i64, into: f32p) -> None:
+    """into[0] ← x[at]."""
+    into[0] = x[at]
+
+
+@kernel
+def last_frame(x: Audio, last: f32p, frames: i64) -> None:
+    """last[channel] ← the last frame."""
+    for c in range(x.channels):
+        last[c] = x[c, frames - 1]
 
 
 @kernel

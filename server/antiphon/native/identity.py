@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from enum import IntEnum
+from functools import cache
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -24,11 +25,16 @@ def packed_symbol(name: str) -> str:
 
 def digest(items: Sequence[Kernel[Any, Any]], *others: object) -> str:
     """A hash of the code and constants of `items`, of the compiler's own code, and of `others`."""
-    parts = [*others, *((Path(__file__).parent / name).read_bytes() for name in ("lower.py", "arithmetic.py"))]
+    parts = [*others, *_compiler()]
     seen: set[Kernel[Any, Any]] = set()
     for item in items:
         _describe(item, parts, seen)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+@cache
+def _compiler() -> tuple[bytes, ...]:
+    return tuple((Path(__file__).parent / name).read_bytes() for name in ("lower.py", "arithmetic.py"))
 
 
 def members(value: object) -> dict[str, int]:

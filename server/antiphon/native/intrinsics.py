@@ -48,6 +48,30 @@ def address_f32(address: int) -> Any:
     raise TypeError("address_f32 exists in compiled kernels alone")
 
 
+def address_f64(address: int) -> Any:
+    """Makes a pointer to 64-bit floats of an address; in compiled kernels alone.
+
+    Args:
+        address: In bytes.
+
+    Returns:
+        The pointer.
+    """
+    raise TypeError("address_f64 exists in compiled kernels alone")
+
+
+def address_i64(address: int) -> Any:
+    """Makes a pointer to 64-bit whole numbers of an address; in compiled kernels alone.
+
+    Args:
+        address: In bytes.
+
+    Returns:
+        The pointer.
+    """
+    raise TypeError("address_i64 exists in compiled kernels alone")
+
+
 def offset(pointer: Any, items: int) -> Any:
     """Moves a pointer.
 

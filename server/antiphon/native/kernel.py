@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+import struct
 import weakref
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, Generic, ParamSpec, TypeAlias, TypeVar
 
 import numpy as np
+
+from antiphon.native.step import Step
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,6 +61,7 @@ _addresses: dict[int, tuple[weakref.ref[Any], int]] = {}
 _sounds: dict[int, tuple[weakref.ref[Any], tuple[int, int, int, int]]] = {}
 _MOST_ADDRESSES = 4096
 _SAMPLE_BYTES = 4
+_REAL, _BITS = struct.Struct("=d"), struct.Struct("=q")
 
 
 def address(array: Any) -> int:
@@ -70,6 +74,11 @@ def address(array: Any) -> int:
         _addresses.clear()
     _addresses[id(array)] = (weakref.ref(array), where)
     return where
+
+
+def words_of(kind: str) -> int:
+    """How many 64-bit words an argument of that type takes."""
+    return len(AUDIO) if kind == "Audio" else 1
 
 
 def sound(array: Any) -> tuple[int, int, int, int]:
@@ -107,7 +116,7 @@ def _by_arrays(call: Callable[..., R], kinds: Sequence[str]) -> Callable[..., R]
 
 def _remembering(call: Callable[[int], R], kinds: Collection[str]) -> Callable[..., R]:
     """Generates a call that writes what has changed into words, and calls with their address."""
-    words = bytearray(8 * sum(len(AUDIO) if kind == "Audio" else 1 for kind in kinds))
+    words = bytearray(8 * sum(map(words_of, kinds)))
     place, lines = 0, []
     for n, kind in enumerate(kinds):
         lines.append(f"  if a{n} is not last{n}:")
@@ -252,6 +261,57 @@ class Kernel(Generic[P, R]):
             return call(where)
 
         return bound
+
+    def step(self, *args: P.args, **kwargs: P.kwargs) -> Step:
+        """Says that a block of a processor is a call of this kernel, which runs it later (`Processor.step`).
+
+        Args:
+            *args: The arguments, by position. Arrays must outlive the processor's next `prepare` and stay in place.
+            **kwargs: None.
+
+        Returns:
+            The call.
+        """
+        if kwargs:
+            raise TypeError(f"{self.name} takes positional arguments only")
+        return Step(((self, args),))
+
+    @property
+    def packed(self) -> int:
+        """The address of the machine code that takes the arguments from 64-bit words; compiles it if needed."""
+        if self.address == 0:
+            self._compile()
+        return self._packed
+
+    @property
+    def size(self) -> int:
+        """How many 64-bit words the arguments take."""
+        return sum(map(words_of, self.types.values()))
+
+    def pack(self, args: Sequence[Any], words: memoryview, at: int) -> None:
+        """Writes arguments as `packed` reads them.
+
+        Args:
+            args: Numbers and arrays, as for a call.
+            words: 64-bit whole numbers.
+            at: Index of the first.
+
+        Raises:
+            TypeError: An argument is not of its type.
+        """
+        for kind, value in zip(self.types.values(), args, strict=True):
+            if kind == "Audio":
+                for part in sound(value):
+                    words[at] = part
+                    at += 1
+                continue
+            if kind in ("f32", "f64"):
+                words[at] = _BITS.unpack(_REAL.pack(value))[0]
+            elif isinstance(value, np.ndarray):
+                words[at] = address(value)
+            else:
+                words[at] = int(value)
+            at += 1
 
     def caller(self) -> Callable[P, R]:
         """Makes a call for one place: it converts only those arguments that are not the last call's objects.

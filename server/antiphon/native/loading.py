@@ -11,6 +11,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,7 @@ _DIGEST = 32
 
 def target() -> Any:
     """LLVM's target machine for this CPU."""
-    return _native().create_target_machine(
-        cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=3, reloc="pic"
-    )
+    return _native().create_target_machine(cpu=_cpu()[0], features=_cpu()[1], opt=3, reloc="pic")
 
 
 def portable_target() -> Any:
@@ -55,8 +54,12 @@ def load(image: bytes, symbols: Sequence[str]) -> tuple[object, list[int]]:
 
 def fingerprint(items: Sequence[Kernel[Any, Any]]) -> str:
     """A file name from a hash of everything that determines the machine code of `items`."""
-    cpu = (llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    return digest(items, llvmlite.__version__, *cpu)
+    return digest(items, llvmlite.__version__, *_cpu())
+
+
+@cache
+def _cpu() -> tuple[str, str]:
+    return llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
 
 
 def _folders() -> Iterator[Path]:

@@ -340,8 +340,8 @@ class _Lowering:
             case "store_release":
                 self.b.store_atomic(self.numbers.convert(made[2], I64), self.b.gep(made[0], [made[1]]), "release", 8)
                 return ir.Constant(I64, 0)
-            case "address_f32":
-                return self.b.inttoptr(made[0], TYPES["f32p"])
+            case "address_f32" | "address_f64" | "address_i64":
+                return self.b.inttoptr(made[0], TYPES[f"{name.removeprefix('address_')}p"])
             case "offset":
                 return self.b.gep(made[0], [made[1]])
             case "as_u8p":

@@ -129,7 +129,7 @@ def actions_of(
 
     Raises:
         ParamError: A value is not allowed.
-        WireError: There is no such node or parameter, or no node takes a note.
+        RequestError: There is no such node or parameter, or no node takes a note.
         UsageError: A parameter cannot change without a new plan.
     """
     session = Session(catalog, array("d", bytes(8 * SLOTS)), rate)

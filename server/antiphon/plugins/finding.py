@@ -19,13 +19,28 @@ from antiphon.runtime import paths
 from antiphon.runtime.importing import import_folder, see_checkout_plugins
 
 BUILT_IN = (
-    "antiphon_accompany", "antiphon_denoise", "antiphon_effects", "antiphon_hum", "antiphon_identify",
-    "antiphon_listen", "antiphon_loops", "antiphon_midi", "antiphon_model", "antiphon_models", "antiphon_mqtt",
-    "antiphon_pyo", "antiphon_sampler", "antiphon_supercollider", "antiphon_synth", "antiphon_transfer",
+    "antiphon_accompany",
+    "antiphon_denoise",
+    "antiphon_dirt",
+    "antiphon_effects",
+    "antiphon_hum",
+    "antiphon_identify",
+    "antiphon_link",
+    "antiphon_listen",
+    "antiphon_loops",
+    "antiphon_midi",
+    "antiphon_model",
+    "antiphon_models",
+    "antiphon_mqtt",
+    "antiphon_pyo",
+    "antiphon_sampler",
+    "antiphon_supercollider",
+    "antiphon_synth",
+    "antiphon_transfer",
     "antiphon_utilities",
     # the last: it registers the performer's own classifiers too, which take the names that are left
     "antiphon_classify",
-)  # fmt: skip
+)
 GROUP = "antiphon"
 
 

@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from antiphon.contract.addresses import AddressInfo, AddressList
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo, TransportInfo
 from antiphon.contract.processor import Processor
 from antiphon.errors import PluginError
 from antiphon.plugins.checks import check_type_name, in_child, inspect_processor
 from antiphon.plugins.dispatcher import HookDispatcher
 from antiphon.plugins.factories import Factory, resolve
-from antiphon.plugins.finding import sources
+from antiphon.plugins.finding import BUILT_IN, sources
 from antiphon.plugins.reasons import reason_of
 from antiphon.plugins.version_request import CHECK_LIMIT
 from antiphon.runtime.suggestion import instead
@@ -51,6 +52,28 @@ class Loaded:
         """
         return construct(name, self.factories["processors"])
 
+    def check(self, name: str) -> None:
+        """Runs a block of zeros through one processor, as `load` does: in a child process unless it is built in.
+
+        Args:
+            name: Its type, of `catalog`.
+
+        Raises:
+            PluginError: It fails.
+        """
+        info = self.catalog[name]
+
+        def checked() -> str:
+            inspect_processor(name, self.factories["processors"][name], info.doc, info.plugin)
+            return ""
+
+        try:
+            reason = checked() if info.plugin in BUILT_IN else in_child(checked, CHECK_LIMIT)
+        except (Exception, SystemExit) as error:
+            reason = reason_of(error)
+        if reason:
+            raise PluginError(f"the plugin {name!r} did not load: {reason}")
+
 
 def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
     """As `Loaded.make`, of the factories of processors by their types."""
@@ -66,13 +89,12 @@ def construct(name: str, factories: Mapping[str, Factory]) -> Processor:
     return processor
 
 
-def load(plugins_dir: Path | None = None, *, check: bool | tuple[str, ...] = True) -> Loaded:
+def load(plugins_dir: Path | None = None, *, check: bool = True) -> Loaded:
     """Loads every plugin: built-in, installed, and in the performer's folder.
 
     Args:
         plugins_dir: The folder of plugin folders; None for the performer's own.
-        check: Run a block of zeros through each processor, or those of these types; otherwise only its declaration is
-            checked.
+        check: Run a block of zeros through each processor; otherwise only its declaration is checked.
 
     Returns:
         The loaded plugins, and the failures with their reasons.
@@ -91,12 +113,13 @@ def load(plugins_dir: Path | None = None, *, check: bool | tuple[str, ...] = Tru
 class PluginLoading:
     """Collects processors, failures and factories while plugins load."""
 
-    def __init__(self, check: bool | tuple[str, ...]) -> None:
+    def __init__(self, check: bool) -> None:
         self.check = check
         self.hooks = HookDispatcher()
         self.types: dict[str, ProcessorInfo] = {}
         self.failures: list[Failure] = []
         self.transports: list[TransportInfo] = []
+        self.addresses: list[AddressInfo] = []
         self.broken: dict[str, str] = {}
         self.factories: dict[str, dict[str, Factory]] = {kind: {} for kind in KINDS}
 
@@ -107,7 +130,8 @@ class PluginLoading:
     def loaded(self) -> Loaded:
         """Returns the result."""
         failures, transports = tuple(self.failures), tuple(self.transports)
-        return Loaded(Catalog(self.types, failures, dict(self.hooks.implemented), transports), self.factories)
+        hooks, addresses = dict(self.hooks.implemented), tuple(self.addresses)
+        return Loaded(Catalog(self.types, failures, hooks, transports, addresses=addresses), self.factories)
 
     def try_and_add(self, name: str, importing: Callable[[], Any]) -> None:
         """As `add`, if it succeeds in a child process first."""
@@ -133,6 +157,10 @@ class PluginLoading:
         for kind in KINDS:
             if f"antiphon_{kind}" in hooks:
                 self._gather(kind, name)
+        if "antiphon_addresses" in hooks:
+            osc = AddressList(name)
+            self.failures += self.hooks.call("antiphon_addresses", only=name, osc=osc)
+            self.addresses += [info for info, _ in osc.added]
 
     def _gather(self, kind: str, plugin: str) -> None:
         entries: list[tuple[str, Any, str]] = []
@@ -154,8 +182,8 @@ class PluginLoading:
             raise PluginError(f"there is one named {name!r} already{owner}; choose another name")
         make = resolve(factory)
         if kind == "processors":
-            check = self.check if isinstance(self.check, bool) else name in self.check
-            self.types[name] = inspect_processor(name, make, doc, plugin, check)
+            self.types[name] = inspect_processor(name, make, doc, plugin, self.check)
         elif kind == "transports":
-            self.transports.append(TransportInfo(name, doc, plugin, tuple(getattr(make(), "options", ()))))
+            options = tuple(option.name for option in getattr(make(), "options", ()))
+            self.transports.append(TransportInfo(name, doc, plugin, options))
         self.factories[kind][name] = make

@@ -11,9 +11,9 @@ from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon.runtime.audio_limits import MAX_BLOCK, MIN_BLOCK, RATES
+from antiphon.runtime.serve_option import ServeOption, T
 from antiphon.runtime.sound_formats import READ_SUFFIXES
 
-MIDI_CLOCKS = ("", "follow", "lead")
 DEVICES = ("auto", "cpu", "cuda")
 AUDIO = ("auto", "portaudio", "jack", "headless")
 OSC_PORT, HTTP_PORT = 4400, 4401
@@ -56,15 +56,8 @@ class ServeSettings:
         mute_input: The input is muted at the start (`--muted`).
         device: What models run on: "auto" (a GPU where there is one), "cpu" or "cuda".
         synth: Name of the backend that plays notes, or "auto".
-        synth_options: Values of the options that synth backends add, by the option's name.
-        mqtt_url: Address of an MQTT broker, or "". It may hold a password, so `repr` and `to_json` leave it out.
-        dirt_port: UDP port for clients of SuperDirt; 0 for none.
-        midi: A MIDI input named antiphon is offered, and every MIDI port is read unless `midi_in` limits these.
-        midi_in: Parts of names: only MIDI ports with one of these in their name are read.
-        mpe: MIDI ports begin with an MPE zone of 15 channels.
-        midi_out: Parts of names: MIDI is sent to ports with one of these in their name.
-        midi_clock: "follow" a MIDI clock that comes in, "lead" the outputs by one, or "".
-        link: Tempo and beat are shared with the programs of an Ableton Link session.
+        options: Values of the options that synth backends and transports add, by the option's name, of those given.
+        secrets: As `options`, of those that may hold a password: `repr` and `to_json` leave them out.
         force: `record` may replace a file.
         live: `/live/eval` is taken, with the token.
         watch_plugins: The performer's plugins are watched, and a saved one is used from the next bar on.
@@ -95,15 +88,8 @@ class ServeSettings:
     mute_input: bool = False
     device: str = "auto"
     synth: str = "auto"
-    synth_options: dict[str, str] = field(default_factory=dict)
-    mqtt_url: str = field(default="", repr=False)
-    dirt_port: int = 0
-    midi: bool = False
-    midi_in: tuple[str, ...] = ()
-    mpe: bool = False
-    midi_out: tuple[str, ...] = ()
-    midi_clock: str = ""
-    link: bool = False
+    options: dict[str, Any] = field(default_factory=dict)
+    secrets: dict[str, Any] = field(default_factory=dict, repr=False)
     force: bool = False
     live: bool = False
     watch_plugins: bool = True
@@ -128,8 +114,7 @@ class ServeSettings:
             raise UsageError(f"--block takes {MIN_BLOCK} to {MAX_BLOCK} frames, not {self.block}")
         if not 0 <= self.ahead <= 16:
             raise UsageError(f"--ahead takes 1 to 16 blocks (0 chooses), not {self.ahead}")
-        ports = (("--osc-port", self.osc_port), ("--http-port", self.http_port), ("--dirt-port", self.dirt_port))
-        for name, port in ports:
+        for name, port in (("--osc-port", self.osc_port), ("--http-port", self.http_port)):
             if not 0 <= port <= 65535:
                 raise UsageError(f"{name} takes 0 to 65535, not {port}")
         if not 0.0 < self.record_limit < 1e6:
@@ -138,25 +123,10 @@ class ServeSettings:
             raise UsageError("--set and --patch exclude each other; a set names its patches itself")
         if self.osc_port and self.osc_port == self.http_port:
             raise UsageError("--osc-port and --http-port must differ; both want TCP")
-        if self.dirt_port and self.dirt_port == self.osc_port:
-            raise UsageError("--osc-port and --dirt-port must differ; both want UDP")
         for surface in self.surface:
             surface_address(surface)
         _check_announce(self)
         _check_proxy(self)
-        if self.mpe and not (self.midi or self.midi_in):
-            raise UsageError("--mpe is about the ports of --midi or --midi-in; give one of them too")
-        if self.midi_clock not in MIDI_CLOCKS:
-            raise UsageError(f"--midi-clock takes follow or lead, not {self.midi_clock!r}")
-        if self.midi_clock == "follow" and not (self.midi or self.midi_in):
-            raise UsageError("--midi-clock follow is about the ports of --midi or --midi-in; give one of them too")
-        if self.link and self.midi_clock == "follow":
-            raise UsageError("--link and --midi-clock follow exclude each other; both set the tempo")
-        if self.midi_clock == "lead" and not self.midi_out:
-            raise UsageError("--midi-clock lead is about the ports of --midi-out; give that too")
-        for option, names in (("--midi-in", self.midi_in), ("--midi-out", self.midi_out)):
-            if not all(name.strip() for name in names):
-                raise UsageError(f"{option} takes a part of a port's name; antiphon devices lists them")
         return self
 
     @property
@@ -166,6 +136,18 @@ class ServeSettings:
             return None
         path = Path(self.input)
         return path if os.path.exists(path) or path.suffix.lower() in READ_SUFFIXES else None
+
+    def value(self, option: ServeOption[T]) -> T:
+        """Gives the value of an option that a plugin added.
+
+        Args:
+            option: Its declaration.
+
+        Returns:
+            The value as given, or the option's default.
+        """
+        value: T = (self.secrets if option.secret else self.options).get(option.name, option.default)
+        return value
 
     def with_(self, **changes: Any) -> ServeSettings:
         """Copies the settings with other values. They are not checked.
@@ -179,12 +161,12 @@ class ServeSettings:
         return replace(self, **changes)
 
     def to_json(self) -> str:
-        """Packs the settings for files and command lines, which other users may read: without `mqtt_url`.
+        """Packs the settings for files and command lines, which other users may read: without `secrets`.
 
         Returns:
             JSON.
         """
-        return json.dumps({name: value for name, value in asdict(self).items() if name != "mqtt_url"})
+        return json.dumps({name: value for name, value in asdict(self).items() if name != "secrets"})
 
     @staticmethod
     def from_json(text: str) -> ServeSettings:
@@ -194,14 +176,16 @@ class ServeSettings:
             text: The JSON.
 
         Returns:
-            The settings; `mqtt_url` is "".
+            The settings, without `secrets`.
 
         Raises:
             KeyError, TypeError, ValueError: The text is not that of this version's settings.
         """
         data = json.loads(text)
-        for name in ("surface", "allow", "proxy", "midi_in", "midi_out"):
+        for name in ("surface", "allow", "proxy"):
             data[name] = tuple(data[name])
+        lists = {name: tuple(value) for name, value in data["options"].items() if isinstance(value, list)}
+        data["options"].update(lists)
         return ServeSettings(**data)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.errors import PatchError, WireError
+from antiphon.errors import PatchError, RequestError
 from antiphon.graph import graph as graphs
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import Graph, NodeSpec
@@ -130,11 +130,11 @@ class GraphState(NodeTable):
             The request for the plan, and the changes for subscribers.
 
         Raises:
-            WireError: The fade is out of its range.
+            RequestError: The fade is out of its range.
             PatchError: The graph or the tempo is not valid.
         """
         if not 0.0 <= fade <= MAX_FADE:
-            raise WireError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
+            raise RequestError(f"a fade takes 0 to {MAX_FADE:g} s, not {fade:g}")
         graphs.check(graph, self.catalog)
         if tempo is not None and not MIN_TEMPO <= tempo <= MAX_TEMPO:
             raise PatchError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {tempo:g}")

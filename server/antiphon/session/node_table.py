@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Value
-from antiphon.errors import ParamError, WireError
+from antiphon.errors import ParamError, RequestError
 from antiphon.graph.clock import BAR, EIGHTH, MAX_TEMPO, MIN_TEMPO
 from antiphon.graph.graph import Graph, NodeSpec
 from antiphon.graph.io_nodes import ENDS
@@ -78,18 +78,18 @@ class NodeTable:
         return {**self.nodes, **self.ends}
 
     def node(self, name: str) -> Node:
-        """The node, or end of the graph, of that name; `WireError` where there is none."""
+        """The node, or end of the graph, of that name; `RequestError` where there is none."""
         state = self.nodes.get(name) or self.ends.get(name)
         if state is None:
-            raise WireError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
+            raise RequestError(f"there is no node {name!r}{instead(name, self.nodes, 'the nodes are')}")
         return state
 
     def param(self, node: str, name: str) -> tuple[Node, int]:
-        """The node and the parameter's cell; `WireError` where there is no such node or parameter."""
+        """The node and the parameter's cell; `RequestError` where there is no such node or parameter."""
         state = self.node(node)
         cell = state.index.get(name)
         if cell is None:
-            raise WireError(f"{node} has no parameter {name!r}{instead(name, state.index, 'it has')}")
+            raise RequestError(f"{node} has no parameter {name!r}{instead(name, state.index, 'it has')}")
         return state, cell
 
     def value(self, node: str, name: str) -> Value:

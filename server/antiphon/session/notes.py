@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from antiphon.contract.catalog import Catalog
-from antiphon.errors import MissingArgument, UsageError, WireError
+from antiphon.errors import MissingArgument, RequestError, UsageError
 from antiphon.graph.graph import End, Graph
 from antiphon.runtime.shortening import shorten
 from antiphon.runtime.suggestion import instead
@@ -70,16 +70,16 @@ class Players:
             node: A node's name; "" for `free`.
 
         Raises:
-            WireError: No node takes notes, or there is no such node, or it takes none.
+            RequestError: No node takes notes, or there is no such node, or it takes none.
         """
         if not self.all:
-            raise WireError(_NONE)
+            raise RequestError(_NONE)
         if not node:
             return self.free
         if node in self.all:
             return (node,)
         what = f"{node} takes no notes" if self.graph.has(node) else f"there is no node {node!r}"
-        raise WireError(f"{what}{instead(node, self.all, 'those that take notes are')}")
+        raise RequestError(f"{what}{instead(node, self.all, 'those that take notes are')}")
 
 
 def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:
@@ -88,7 +88,7 @@ def _carries_events(graph: Graph, catalog: Catalog, dest: End) -> bool:
 
 
 def check(command: Note) -> None:
-    """Raises `WireError`, with the range, for a field that is out of it: notes 0 to 127, velocity 0 to 1 and so on."""
+    """Raises `RequestError`, with the range, for a field outside it: notes 0 to 127, velocity 0 to 1 and so on."""
     _integer("channel", command.channel, 1, CHANNELS)
     match command:
         case NoteOn(note, velocity):
@@ -139,12 +139,12 @@ def on_node(command: Note, node: int) -> NodeEvent:
 
 def _within(name: str, value: float, low: float, high: float) -> None:
     if not low <= value <= high:
-        raise WireError(f"{name} takes {low:g} to {high:g}, not {_short_repr(value)}")
+        raise RequestError(f"{name} takes {low:g} to {high:g}, not {_short_repr(value)}")
 
 
 def _integer(name: str, value: int, low: int, high: int) -> None:
     if type(value) is not int or not low <= value <= high:
-        raise WireError(f"{name} takes a whole number from {low} to {high}, not {_short_repr(value)}")
+        raise RequestError(f"{name} takes a whole number from {low} to {high}, not {_short_repr(value)}")
 
 
 # ---- messages
@@ -165,7 +165,7 @@ def read(address: str, args: Args, when: When) -> Note:
         when: The time that the command gets.
 
     Raises:
-        WireError: An argument is missing, superfluous or out of its range.
+        RequestError: An argument is missing, superfluous or out of its range.
     """
     match address:
         case "/note/on":
@@ -198,7 +198,7 @@ def _note(args: Args) -> int:
         try:
             args = (named_note(args[0]), *args[1:])
         except UsageError:
-            raise WireError(
+            raise RequestError(
                 f"note takes 0 to {HIGHEST}, or a name as c4, eb3 or f#5, not {_short_repr(args[0])}"
             ) from None
     return _whole(args, 0, "note", 0, HIGHEST)
@@ -209,7 +209,7 @@ def _velocity(args: Args, at: int) -> float:
         return float(args[at] is True)
     number = _number(args, at, "velocity", 0, HIGHEST)
     if 0 < number < 1:
-        raise WireError(f"velocity takes 0 to {HIGHEST}, not the fraction {number:g}")
+        raise RequestError(f"velocity takes 0 to {HIGHEST}, not the fraction {number:g}")
     return number / HIGHEST
 
 
@@ -222,27 +222,27 @@ def _amount(args: Args, at: int) -> float:
     if number <= 1 + _ROUNDING:
         return min(number, 1.0)
     if number != int(number):
-        raise WireError(f"value takes {takes}, not {_short_repr(number)}")
+        raise RequestError(f"value takes {takes}, not {_short_repr(number)}")
     return number / HIGHEST
 
 
 def _rest(args: Args, at: int, takes: str) -> tuple[int, str]:
     """(channel, node) from the arguments at `at` and after."""
     if len(args) > at + 2:
-        raise WireError(f"takes {takes}; {len(args)} arguments were sent")
+        raise RequestError(f"takes {takes}; {len(args)} arguments were sent")
     places = range(at, len(args))
     named = next((i for i in places if isinstance(args[i], str)), at + 1)
     channel = next((_whole(args, i, "channel", 1, CHANNELS) for i in places if i != named), 1)
     node = args[named] if named < len(args) else ""
     if not isinstance(node, str) or len(node) > LONGEST:
-        raise WireError(f"node takes a node's name, not {_short_repr(node)}")
+        raise RequestError(f"node takes a node's name, not {_short_repr(node)}")
     return channel, node
 
 
 def _whole(args: Args, at: int, name: str, low: int, high: int) -> int:
     number = _number(args, at, name, low, high)
     if number != int(number):
-        raise WireError(f"{name} takes a whole number from {low} to {high}, not {_short_repr(number)}")
+        raise RequestError(f"{name} takes a whole number from {low} to {high}, not {_short_repr(number)}")
     return int(number)
 
 
@@ -252,9 +252,9 @@ def _number(args: Args, at: int, name: str, low: float, high: float, takes: str 
         raise MissingArgument(f"{name} is missing: it takes {takes}")
     value = args[at]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise WireError(f"{name} takes {takes}, not {_short_repr(value)}")
+        raise RequestError(f"{name} takes {takes}, not {_short_repr(value)}")
     if not low - _ROUNDING <= value <= high * (1 + _ROUNDING):
-        raise WireError(f"{name} takes {takes}, not {_short_repr(value)}")
+        raise RequestError(f"{name} takes {takes}, not {_short_repr(value)}")
     return float(min(max(value, low), high))
 
 

@@ -13,7 +13,7 @@ from itertools import takewhile
 
 from antiphon.contract.catalog import ProcessorInfo
 from antiphon.contract.params import Param
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.runtime.shortening import short_repr
 from antiphon.runtime.suggestion import instead
 from antiphon.session.commands import Control, Note, NoteOn, When
@@ -131,20 +131,20 @@ def read(node: str, params: Iterable[Param], args: Sequence[object], when: When)
         The commands, in order.
 
     Raises:
-        WireError: A name without a value, or an unknown one.
+        RequestError: A name without a value, or an unknown one.
         ParamError: A value that its parameter does not take.
     """
     own = {p.name: place for place, p in enumerate(note_params(params))}
     declared = note_params(params)
     names = (*own, "note", "velocity")
     if len(args) % 2:
-        raise WireError(f"play takes names and values in turn, as in n 3 speed 1.5; {len(args)} arguments were sent")
+        raise RequestError(f"play takes names and values in turn, as in n 3 speed 1.5; {len(args)} arguments were sent")
     note, velocity, values = -1, 1.0, []
     for at in range(0, len(args), 2):
         name, value = args[at], args[at + 1]
         if not isinstance(name, str) or name not in names:
             hint = instead(name, names) if isinstance(name, str) else f"; there are {', '.join(names)}"
-            raise WireError(f"play takes no value named {short_repr(name)}{hint}")
+            raise RequestError(f"play takes no value named {short_repr(name)}{hint}")
         if name == "note":
             note = int(_NOTE.check(value))
         elif name == "velocity":

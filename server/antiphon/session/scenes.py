@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from antiphon.contract.params import Value
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.graph.graph import Graph
 from antiphon.graph.io_nodes import ENDS
 from antiphon.session.commands import SetParam, When
@@ -56,8 +56,8 @@ def restricted_to(scenes: Mapping[int, Scene], graph: Graph) -> dict[int, Scene]
 
 
 def known(scenes: Mapping[int, Scene], number: int) -> Scene:
-    """The scene of that number; `WireError`, which lists the stored ones, where there is none."""
+    """The scene of that number; `RequestError`, which lists the stored ones, where there is none."""
     if number not in scenes:
         there = ", ".join(str(n) for n in sorted(scenes)) or "none"
-        raise WireError(f"there is no scene {number}; there are: {there}; /scene/store {number} makes one")
+        raise RequestError(f"there is no scene {number}; there are: {there}; /scene/store {number} makes one")
     return scenes[number]

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.session.commands import Beat, Now, Sample, When
 
 MAX_PENDING = 65536
@@ -24,7 +24,7 @@ class Moment(NamedTuple):
     beat: float = 0.0
 
 
-class ScheduleFull(WireError):
+class ScheduleFull(RequestError):
     """The schedule has no room for the events; none of them was added."""
 
 
@@ -47,17 +47,17 @@ class Schedule(Generic[T]):
         return len(self._samples) + len(self._beats)
 
     def future(self, when: When, now: Moment) -> bool:
-        """Whether `when` is after `now`; `WireError` where it is beyond `HORIZON`, or not a valid time."""
+        """Whether `when` is after `now`; `RequestError` where it is beyond `HORIZON`, or not a valid time."""
         match when:
             case Now():
                 return False
             case Sample(n):
                 if n > now.sample + HORIZON * self.rate:
-                    raise WireError(f"a time may be at most {HORIZON:g} s ahead; is the sender's clock right?")
+                    raise RequestError(f"a time may be at most {HORIZON:g} s ahead; is the sender's clock right?")
                 return n > now.sample
         target = due_beat(when)
         if not (math.isfinite(target) and abs(target) <= MAX_BEAT):
-            raise WireError(f"a beat is a number up to {MAX_BEAT:g}")
+            raise RequestError(f"a beat is a number up to {MAX_BEAT:g}")
         return target > now.beat
 
     def add(self, when: When, *items: T) -> None:

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param, Value
-from antiphon.errors import PatchError, WireError
+from antiphon.errors import PatchError, RequestError
 from antiphon.graph import asset_names
 from antiphon.graph.clock import MAX_TEMPO, MIN_TEMPO, unswung
 from antiphon.session.actions import ACTIONS, Action, NodeReset, NodeSet
@@ -79,7 +79,7 @@ class Session:
             Actions for the engine and changes for subscribers, in order.
 
         Raises:
-            WireError: The command is not valid; nothing has changed.
+            RequestError: The command is not valid; nothing has changed.
             PatchError: A file or a plan cannot be had; nothing has changed.
         """
         now = self._asked(now)
@@ -110,11 +110,11 @@ class Session:
                 return [at_once]
             case SetTransport(_, beat):
                 if beat is not None and not abs(beat) <= 1e9:
-                    raise WireError(f"a beat is a number up to 1e+09, not {beat}")
+                    raise RequestError(f"a beat is a number up to 1e+09, not {beat}")
         try:
             ACTIONS.check(command)
         except ValueError as error:
-            raise WireError(str(error)) from None
+            raise RequestError(str(error)) from None
         if isinstance(command, SetSwing) and not self.schedule.future(command.when, now):
             self.state.put_swing(command.amount, command.step)
         return self._timed(command, now, source)
@@ -143,7 +143,7 @@ class Session:
                     try:
                         # its file was checked when it was scheduled; where it has gone since, the engine reports it
                         effects += self._apply(item, *self._checked(item, str), now, source)
-                    except (WireError, PatchError):
+                    except (RequestError, PatchError):
                         # its node was removed meanwhile
                         continue
                 case Panic() | ClearSchedule():
@@ -161,15 +161,15 @@ class Session:
             source: Who asked.
 
         Raises:
-            WireError: One of them is not valid, or they do not fit into the schedule; nothing has changed.
+            RequestError: One of them is not valid, or they do not fit into the schedule; nothing has changed.
         """
         good = []
         for command in commands:
             try:
                 good.append(self._checked(command, asset_names.there))
-            except WireError as error:
+            except RequestError as error:
                 where = f"{command.node}.{command.param}"
-                raise WireError(f"the scene is not recalled, for {where} cannot be set: {error}") from None
+                raise RequestError(f"the scene is not recalled, for {where} cannot be set: {error}") from None
         now = self._asked(now)
         self.schedule.check(sum(self.schedule.future(command.when, now) for command in commands))
         effects: list[Effect] = []
@@ -188,7 +188,7 @@ class Session:
         if param.kind == "file":
             value = file(str(value))
         if not 0.0 <= command.ramp <= MAX_RAMP:
-            raise WireError(f"a ramp takes 0 to {MAX_RAMP:g} s, not {command.ramp:g}")
+            raise RequestError(f"a ramp takes 0 to {MAX_RAMP:g} s, not {command.ramp:g}")
         return node, cell, value
 
     def _apply(
@@ -230,9 +230,9 @@ class Session:
 
     def _tempo(self, command: SetTempo, now: Moment, source: object) -> list[Effect]:
         if not MIN_TEMPO <= command.bpm <= MAX_TEMPO:
-            raise WireError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {command.bpm:g}")
+            raise RequestError(f"tempo takes {MIN_TEMPO:g} to {MAX_TEMPO:g} bpm, not {command.bpm:g}")
         if not 0.0 <= command.beats <= 1e6:
-            raise WireError(f"a tempo ramp takes 0 to 1e+06 beats, not {command.beats:g}")
+            raise RequestError(f"a tempo ramp takes 0 to 1e+06 beats, not {command.beats:g}")
         effects = self._timed(command, now, source)
         if not self.schedule.future(command.when, now):
             self.state.put_tempo(command.bpm)

@@ -12,11 +12,12 @@ A plugin registers one by the hook `antiphon_transports`. Control starts it only
 from __future__ import annotations
 
 from collections.abc import Awaitable, Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from antiphon.contract.finding import Finding
 from antiphon.contract.params import Param
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
+from antiphon.runtime.serve_option import ServeOption
 from antiphon.runtime.settings import ServeSettings
 from antiphon.session.transport_server import TransportServer
 
@@ -41,11 +42,11 @@ class Transport:
     Its module imports no library at the top, because these import it whether it is used or not; `start` may.
 
     Attributes:
-        options: Names of those `ServeSettings` of which at least one has to be set for the transport to be started;
-            empty for one that always is.
+        options: The options that it adds to `serve`. It is started where at least one of them was given; without any
+            it always is.
     """
 
-    options: ClassVar[tuple[str, ...]] = ()
+    options: ClassVar[tuple[ServeOption[Any], ...]] = ()
 
     def check(self, settings: ServeSettings) -> None:
         """Checks the settings, where they ask for this transport: in the command line, before anything is started.
@@ -105,9 +106,9 @@ class Transport:
 
 
 def wanted(options: Iterable[str], settings: ServeSettings) -> bool:
-    """Whether the settings ask for a transport with these options."""
+    """Whether the settings ask for a transport that adds options of these names."""
     names = tuple(options)
-    return not names or any(getattr(settings, name, None) for name in names)
+    return not names or any(settings.options.get(name) or settings.secrets.get(name) for name in names)
 
 
 def pressable(target: str) -> bool:
@@ -143,7 +144,7 @@ def settable(param: Param, address: str) -> None:
         address: Its name in the error's message.
 
     Raises:
-        WireError: The parameter cannot be moved.
+        RequestError: The parameter cannot be moved.
     """
     if param.readonly or param.kind in ("text", "file"):
-        raise WireError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")
+        raise RequestError(f"{address} is {'readonly' if param.readonly else param.kind}; a control cannot set it")

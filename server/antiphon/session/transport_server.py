@@ -69,7 +69,7 @@ class Learner(Protocol):
             target: As for `learn`.
 
         Raises:
-            WireError: Nothing is assigned to the target.
+            RequestError: Nothing is assigned to the target.
         """
 
     def assignments(self) -> Iterable[tuple[str, str, str]]:
@@ -151,7 +151,7 @@ class TransportServer(Protocol):
             The sample that is meant; one in the past is played at once, and counted as late.
 
         Raises:
-            WireError: It is too far ahead.
+            RequestError: It is too far ahead.
         """
 
     def tempo(self) -> tuple[float, float, bool]:
@@ -231,7 +231,7 @@ class TransportServer(Protocol):
                 message asked for plays. None discards answers.
 
         Raises:
-            WireError: There is no such address, or the arguments do not fit it.
+            RequestError: There is no such address, or the arguments do not fit it.
             AntiphonError: The message cannot be carried out; a surface would receive this as `/fail`.
         """
 
@@ -255,7 +255,7 @@ class TransportServer(Protocol):
             The node, and the parameter's index in the node's `cells`.
 
         Raises:
-            WireError: There is no such node or parameter; the message names those there are.
+            RequestError: There is no such node or parameter; the message names those there are.
         """
 
     def value_at(self, node: Node, cell: int) -> Value:

@@ -32,8 +32,8 @@ JACKD = "jackd"
 
 
 def needs(settings: ServeSettings, synth: SynthInfo | None) -> bool:
-    """Whether the synth needs a JACK server: it plays over JACK and is not one that runs already (`synth_options`)."""
-    return synth is not None and synth.jack and not settings.synth_options
+    """Whether the synth needs a JACK server: it plays over JACK and is not one that runs already (its option)."""
+    return synth is not None and synth.jack and not synth.option_given(settings)
 
 
 def may_be_microphone(settings: ServeSettings, device: Found) -> bool:
@@ -67,7 +67,7 @@ def find(settings: ServeSettings, synth: SynthInfo | None) -> tuple[Found, int]:
         UsageError: The settings name a device that cannot be used.
     """
     device = probe(settings)
-    if synth is not None and synth.jack and settings.synth_options and settings.audio == "headless":
+    if synth is not None and synth.jack and synth.option_given(settings) and settings.audio == "headless":
         # it may be a client of JACK, and then its sound comes back
         with contextlib.suppress(AntiphonError):
             return probe(settings.with_(audio="jack")), 0

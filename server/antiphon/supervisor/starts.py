@@ -75,7 +75,7 @@ class Starts:
         }
         given = {"settings": self._settings.to_json(), "folder": str(self.folder), "fds": fds,
                  "shape": astuple(parts.shared.shape), "wakes": parts.bells.wake,
-                 "mqtt_url": self._settings.mqtt_url}  # fmt: skip
+                 "secrets": self._settings.secrets}  # fmt: skip
         return _module("antiphon.control.process", given, (*fds.values(), *parts.bells.wake))
 
     def web(self) -> int:

@@ -26,20 +26,17 @@ def with_options(settings: ServeSettings) -> ServeSettings:
     """The settings, which play by the backend whose option was given.
 
     Raises:
-        UsageError: No backend takes it, another backend is asked for, or the option takes something else.
+        UsageError: Another backend is asked for, or the option takes something else.
     """
-    if not settings.synth_options:
-        return settings
-    backends = infos()
-    for name, value in settings.synth_options.items():
-        info = next((info for info in backends if info.option is not None and info.option.name == name), None)
-        if info is None:
-            raise UsageError(f"--{name} is an option of a synth that is not here; antiphon plugins lists what is")
+    for info in infos():
+        option = info.option
+        if option is None or not info.option_given(settings):
+            continue
         if settings.synth not in ("auto", info.name):
             raise UsageError(
-                f"--{name} is of --synth {info.name}, and --synth {settings.synth} plays by something else"
+                f"--{option.name} is of --synth {info.name}, and --synth {settings.synth} plays by something else"
             )
-        info.supporter().check_option(value)
+        info.supporter().check_option(settings.value(option))
         settings = settings.with_(synth=info.name)
     return settings
 
@@ -47,6 +44,6 @@ def with_options(settings: ServeSettings) -> ServeSettings:
 def choice_with(settings: ServeSettings, choice: BackendChoice) -> BackendChoice:
     """The choice as the backend's option changes it. Raises `EngineError` where it cannot be played so."""
     option = choice.info.option
-    if option is None or option.name not in settings.synth_options:
+    if option is None or not choice.info.option_given(settings):
         return choice
-    return choice.info.supporter().with_option(choice, settings.synth_options[option.name], settings.rate)
+    return choice.info.supporter().with_option(choice, settings.value(option), settings.rate)

@@ -16,6 +16,8 @@ from typing import Protocol
 from antiphon.contract.finding import Finding
 from antiphon.contract.params import Value
 from antiphon.runtime.importing import named
+from antiphon.runtime.serve_option import ServeOption
+from antiphon.runtime.settings import ServeSettings
 from antiphon.synth.backend import SynthSettings, shape_in
 from antiphon.workers.spec import WorkerSpec
 
@@ -23,19 +25,6 @@ TOLD = "synth-told.jsonl"
 """The file in the server's folder into which the null synth writes its events."""
 PREFIX = "synth/"
 """Of the name of a synth's worker."""
-
-
-@dataclass(frozen=True, slots=True)
-class ServeOption:
-    """An option of `serve` that a backend adds; a server given it plays by that backend. It takes one text.
-
-    Args:
-        name: As it is spelled on the command line, without the dashes.
-        doc: For `antiphon serve --help`.
-    """
-
-    name: str
-    doc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +46,7 @@ class SynthInfo:
         describe: As in `WorkerSpec`: "module:name" of what adds to the worker's status, or "".
         support: "module:Name" of the `SynthSupport` subclass that does the backend's work outside its worker; "" for
             `SynthSupport` itself.
-        option: The option that `serve` has for this backend, or None.
+        option: The option that `serve` has for this backend, or None; a server given it plays by this backend.
         auto: Place in the order in which `--synth auto` tries the backends that are installed, from 1; 0: it is
             played by name only.
         jack: The backend plays through JACK: the supervisor starts a JACK server where there is none, unless `option`
@@ -78,7 +67,7 @@ class SynthInfo:
     imports: str = ""
     describe: str = ""
     support: str = ""
-    option: ServeOption | None = None
+    option: ServeOption[str] | None = None
     auto: int = 0
     jack: bool = False
     fallback: bool = False
@@ -89,6 +78,14 @@ class SynthInfo:
         if self.program:
             return shutil.which(self.program) is not None
         return not self.needs or importlib.util.find_spec(self.needs) is not None
+
+    def option_given(self, settings: ServeSettings) -> bool:
+        """Whether `serve` was given this backend's option.
+
+        Args:
+            settings: Those of `serve`.
+        """
+        return self.option is not None and self.option.name in settings.options
 
     def supporter(self) -> SynthSupport:
         """Makes what does the backend's work outside its worker.

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from antiphon.errors import AntiphonError, Unanswered
+from antiphon.native import compile_all
 from antiphon.runtime import extras, memory, scheduling
 from antiphon.runtime.importing import named, take_modules, versions
 from antiphon.workers.arena import MAX_DEPTH, OWN_WORDS, Arena, Bells, SlotWord, State, WorkerEntry, WorkerWord, tag
@@ -130,6 +131,7 @@ class Worker:
     def prepare(self) -> None:
         """Warms up and measures the stepper, opens the wanted streams, and sets READY_NS."""
         self._stepper.warm()
+        compile_all()  # what it has not called yet would be compiled in the middle of a hop
         self._measure()
         gc.collect()
         memory.trim()

@@ -90,20 +90,21 @@ def plans(split: str) -> list[ClipPlan]:
     return [ClipPlan(split, source, label, rules) for label, rules in known for source in SPLITS[split]]
 
 
-def songs(plan: ClipPlan, seed: int) -> Iterator[tuple[F32, int, np.random.Generator]]:
+def songs(plan: ClipPlan, seed: int, most: int | None = None) -> Iterator[tuple[F32, int, np.random.Generator]]:
     """The songs of a plan as sound: mono at `MEL.rate`, of `LASTS`, the number of each, and what draws the rest.
 
     Args:
         plan: Which.
         seed: Of the whole material.
+        most: Songs; None for `SONGS`.
     """
-    lasts = LASTS[plan.split]
+    lasts, count = LASTS[plan.split], min(SONGS[plan.split], most or SONGS[plan.split])
     key = zlib.crc32(f"{plan.source} {plan.label}".encode())
-    rngs = [np.random.default_rng([seed, key, _FIRST[plan.split] + place]) for place in range(SONGS[plan.split])]
+    rngs = [np.random.default_rng([seed, key, _FIRST[plan.split] + place]) for place in range(count)]
     first = _SEEDS * seed + _FIRST[plan.split] + SPLITS[plan.split].index(plan.source)
-    numbers = [first + place * _SOURCES for place in range(SONGS[plan.split])]
+    numbers = [first + place * _SOURCES for place in range(count)]
     if plan.rules is None:
-        found = other_sounds(range(SONGS[plan.split]), plan.source, plan.split, lasts, rngs)
+        found = other_sounds(range(count), plan.source, plan.split, lasts, rngs)
     else:
         found = rendered([compose(plan.rules, number, lasts) for number in numbers], plan.source, MEL.rate)
     length = round(lasts * MEL.rate)
@@ -145,7 +146,7 @@ class GenreClips:
         return self.known, self.strange, self.known_whole, self.strange_whole
 
 
-def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
+def material(folder: Path, split: str, seed: int, say: Say, most: int | None = None) -> GenreClips:
     """The clips of a split, as "choose", made where there are none.
 
     Args:
@@ -153,18 +154,30 @@ def material(folder: Path, split: str, seed: int, say: Say) -> GenreClips:
         split: Which.
         seed: Of the material.
         say: Takes one line.
+        most: Songs of a plan; None for `SONGS`.
     """
     known, strange = ([p for p in plans(split) if (p.target >= 0) == own] for own in (True, False))
     return GenreClips(*(
-        played_clips(folder, some, seed, say, kind) for kind in ("", "-whole") for some in (known, strange)
+        played_clips(folder, some, seed, say, kind, most) for kind in ("", "-whole") for some in (known, strange)
     ))  # fmt: skip
 
 
-def played_clips(folder: Path, every: Sequence[ClipPlan], seed: int, say: Say, kind: str = "") -> LabeledClips:
-    """The clips of some plans, made where there are none; kind: "-whole" for those of whole songs."""
+def played_clips(
+    folder: Path, every: Sequence[ClipPlan], seed: int, say: Say, kind: str = "", most: int | None = None
+) -> LabeledClips:
+    """The clips of some plans, made where there are none.
+
+    Args:
+        folder: Of the files.
+        every: The plans.
+        seed: Of the material.
+        say: Takes one line.
+        kind: "-whole" for clips of whole songs.
+        most: Songs of a plan; None for `SONGS`.
+    """
     for wait in (False, True):
         for plan in every:
-            make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed), say, wait=wait)
+            make(folder / f"{plan.name}.npz", partial(_play, plan, seed=seed, most=most), say, wait=wait)
     return joined([clips.read(folder / f"{plan.name}{kind}.npz") for plan in every])
 
 
@@ -183,19 +196,19 @@ class PlayedSong:
     cuts: tuple[F32, ...]
 
 
-def played(plan: ClipPlan, seed: int) -> Iterator[PlayedSong]:
+def played(plan: ClipPlan, seed: int, most: int | None = None) -> Iterator[PlayedSong]:
     """The songs of a plan, as `songs` draws them."""
-    for whole, number, rng in songs(plan, seed):
+    for whole, number, rng in songs(plan, seed, most):
         long = degraded(whole, rng, MEL.rate)
         short = tuple(degraded(cut, rng, MEL.rate) for cut in cuts(whole, CUTS[plan.split]))
         yield PlayedSong(number, long, short)
 
 
-def _play(plan: ClipPlan, path: Path, *, seed: int) -> None:
+def _play(plan: ClipPlan, path: Path, *, seed: int, most: int | None) -> None:
     """Writes the clips of a plan, and beside them those of whole songs."""
     short: list[tuple[F32, object, int]] = []
     long: list[tuple[F32, object, int]] = []
-    for song in played(plan, seed):
+    for song in played(plan, seed, most):
         long.append((clips.spectrogram(song.whole), plan.target, song.number))
         short += [(clips.spectrogram(cut), plan.target, song.number) for cut in song.cuts]
     clips.write(path.with_name(f"{path.stem}-whole.npz"), long)

@@ -31,6 +31,7 @@ from antiphon_models.classify.instruments.sounds import (
 )  # fmt: skip
 from antiphon_models.classify.instruments.takes import SECONDS
 from antiphon_models.learning.recipe import TrainingJob
+from antiphon_models.material.sounds import mono
 
 F32 = NDArray[np.float32]
 Rng = np.random.Generator
@@ -118,16 +119,12 @@ def driven(sound: F32, rng: Rng) -> F32:
 
 def surroundings(folder: Path, folds: str) -> Iterator[F32]:
     """Noises of ESC-10's folds, but for a baby's voice; five seconds each."""
-    import soundfile
-    import soxr
-
     length = round(SECONDS * RATE)
     for path in sorted(folder.glob("*/*.ogg")):
         if path.name[0] in folds and path.parent.name != "baby_cry":
-            sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
-            mono = soxr.resample(sound.mean(axis=1), rate, RATE)[:length]
-            if np.abs(mono).max() > 1e-3:
-                yield np.pad(mono, (0, length - len(mono))).astype(np.float32)
+            sound = mono(path, RATE)[:length]
+            if np.abs(sound).max() > 1e-3:
+                yield np.pad(sound, (0, length - len(sound)))
 
 
 def mix_clips(sounds: Sequence[FamilySound], count: int, rng: Rng) -> Iterator[Clip]:

@@ -15,6 +15,7 @@ from antiphon_models.classify.instruments.takes import SECONDS, Rng, Take, cut, 
 from antiphon_models.material import fluidsynth, timidity
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings
 from antiphon_models.material.singing import ScoreNote, said, singing
+from antiphon_models.material.sounds import mono
 from antiphon_models.material.styles import TRAINED, UNTRAINED, manner
 
 F32 = NDArray[np.float32]
@@ -157,9 +158,6 @@ def programs(player: TakePlayer, family: str, which: str) -> list[int | None]:
 
 def drums_of_recordings(folder: Path, choose: Callable[[int], bool]) -> Iterator[Callable[[Rng], F32]]:
     """What makes five seconds of drums of single hits and loops in the folder `sonicpi`; nothing without it."""
-    import soundfile
-    import soxr
-
     kinds = {"kick": ("bd_",), "snare": ("sn_", "drum_snare", "elec_snare"), "hat": ("hat_", "drum_cymbal", "ride_"),
              "hand": ("tabla_", "drum_tom", "perc_snap", "drum_cowbell")}  # fmt: skip
     hits: dict[str, list[F32]] = {}
@@ -167,8 +165,7 @@ def drums_of_recordings(folder: Path, choose: Callable[[int], bool]) -> Iterator
         paths = sorted(path for path in folder.glob("*.flac") if path.name.startswith(starts))
         for number, path in enumerate(paths):
             if choose(number):
-                sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
-                hit = np.asarray(soxr.resample(sound.mean(axis=1), rate, RATE), np.float32)
+                hit = mono(path, RATE)
                 hits.setdefault(kind, []).append(hit / (np.abs(hit).max() + 1e-9))
 
     def groove(rng: Rng) -> F32:

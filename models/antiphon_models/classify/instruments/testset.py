@@ -24,6 +24,7 @@ from antiphon_models.classify.instruments.sounds import (
 )  # fmt: skip
 from antiphon_models.classify.instruments.takes import SECONDS
 from antiphon_models.datasets.layouts import layout_of
+from antiphon_models.material.sounds import mono
 
 F32 = NDArray[np.float32]
 EXCERPTS = 8
@@ -143,14 +144,12 @@ def datasets(folder: Path, limit: int | None) -> Iterator[TestSound]:
 def _parts(path: Path, count: int, seconds: float = SECONDS) -> Iterator[F32]:
     """Excerpts of a recording, evenly spread, without its first ones where it is long enough."""
     import soundfile
-    import soxr
 
     try:
-        sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
+        sound = mono(path, RATE)
     except (OSError, soundfile.LibsndfileError, AntiphonError):
         return
-    mono = np.asarray(soxr.resample(sound.mean(axis=1), rate, RATE), np.float32)
     length = round(seconds * RATE)
-    places = min(count, len(mono) // length)
-    for start in np.linspace(0, len(mono) - length, places + 2)[1:-1] if places else ():
-        yield mono[int(start) : int(start) + length]
+    places = min(count, len(sound) // length)
+    for start in np.linspace(0, len(sound) - length, places + 2)[1:-1] if places else ():
+        yield sound[int(start) : int(start) + length]

@@ -15,7 +15,14 @@ from antiphon_models.classify.mfcc import mfcc
 from antiphon_models.classify.popularity import material, taste
 from antiphon_models.classify.popularity.audience import Votes, liking, vote
 from antiphon_models.classify.popularity.songs import MadeSongs, heard_songs, songs
-from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.evaluation import (
+    Evaluation,
+    EvaluationRequest,
+    MetricValue,
+    measures_of,
+    scored,
+    systems_of,
+)
 from antiphon_models.learning.user_commands import analysis_of
 
 F64 = NDArray[np.float64]
@@ -100,8 +107,7 @@ def _values(system: str, found: F64, measured: Votes, artists: NDArray[np.int64]
             "R2": share, "of attainable": share / most, "without chance": plain[n],
             "coverage": low[n] <= measured.popularity[n] <= high[n], "width": high[n] - low[n],
         }  # fmt: skip
-        for measure, value in row.items():
-            yield MetricValue(system, measure, _item(n, artists), float(value), UNSEEN)
+        yield from scored(system, _item(n, artists), row, UNSEEN)
 
 
 def _explained(predicted: F64, truth: F64) -> F64:

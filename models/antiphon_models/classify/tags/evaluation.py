@@ -17,8 +17,9 @@ from antiphon_models.classify.tags.calibration import calibrated
 from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.magnatagatune import QUANTITIES
 from antiphon_models.classify.tags.material import SceneFolders, made, measured
-from antiphon_models.classify.tags.measures import average_precision, f1, neighbour_recall, roc_auc
+from antiphon_models.classify.tags.measures import f1, neighbour_recall, roc_auc
 from antiphon_models.learning.evaluation import Evaluation, EvaluationRequest, MetricValue, measures_of, systems_of
+from antiphon_models.learning.measures import average_precision
 from antiphon_models.learning.user_commands import analysis_of
 
 F32 = NDArray[np.float32]
@@ -57,13 +58,13 @@ class TagsEvaluation(Evaluation):
     def _labels(self, ask: EvaluationRequest) -> Iterator[MetricValue]:
         where = SceneFolders(ask.data, make_folder(ask.work / f"material-{ask.seed}"), ask.seed, ask.say)
         sounds = measured(where, ask.limit)
-        systems = {name: make(where, ask) for name, make in _SYSTEMS.items() if ask.wants(name)}
-        rows: dict[str, list[F64]] = {name: [] for name in systems}
+        stating = {name: make(where, ask) for name, make in ask.wanted(_SYSTEMS).items()}
+        rows: dict[str, list[F64]] = {name: [] for name in stating}
         truths = []
         for sound, tags in sounds:
             truths.append(tags)
-            for name, system in systems.items():
-                rows[name].append(system(sound))
+            for name, state in stating.items():
+                rows[name].append(state(sound))
         targets = np.array(truths)
         found = {name: np.array(row) for name, row in rows.items()}
         for n, label in enumerate(LABELS):

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from antiphon.api import AntiphonError, UsageError
 from antiphon_models.classify.mfcc import fitted
-from antiphon_models.classify.tags.measures import average_precision, roc_auc
+from antiphon_models.classify.tags.measures import roc_auc
 from antiphon_models.datasets.layouts.tagged import magnatagatune
 from antiphon_models.datasets.records import TEST, TRAIN, VALID, Item
 from antiphon_models.learning.evaluation import EvaluationRequest, MetricValue
+from antiphon_models.learning.measures import average_precision
 from antiphon_models.learning.user_commands import analysis_of_file
 
 F32 = NDArray[np.float32]

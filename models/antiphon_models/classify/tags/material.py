@@ -19,6 +19,7 @@ from antiphon_models.classify.tags.effects import F32, RATE
 from antiphon_models.learning.needs import folders
 from antiphon_models.material import fluidsynth
 from antiphon_models.material.fluidsynth import FLUID, TIM, FluidSettings, play
+from antiphon_models.material.sounds import songs
 
 Split = Literal["train", "choose", "measure"]
 FOLDER = FLUID.parent
@@ -119,7 +120,7 @@ def _shard(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32
 def sounds(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32, NDArray[np.float32], int]]:
     """The scenes of one file as sound, with their tags and the place of their soundfont."""
     rng = np.random.default_rng((where.seed, ("train", "choose", "measure").index(split), number))
-    songs = sorted(p for p in (where.data / "pop909").iterdir() if p.name.isdigit() and p.name[-1] in DIGITS[split])
+    written_songs = songs(where.data, DIGITS[split])
     languages, female, male = VOICES[split]
     sources = scenes.SceneSources(
         [(language + voice, voice in female) for language in languages for voice in (*female, *male)],
@@ -128,7 +129,7 @@ def sounds(where: SceneFolders, split: Split, number: int) -> Iterator[tuple[F32
     )  # fmt: skip
     kinds = [scenes.drawn_kind(rng) for _ in range(_SHARD)]
     # a song serves four scenes: its file takes longer to read than a piece takes to play
-    written = [pieces.read_song(songs[place]) for place in rng.integers(len(songs), size=_SHARD // 4)]
+    written = [pieces.read_song(written_songs[place]) for place in rng.integers(len(written_songs), size=_SHARD // 4)]
     played = {n: pieces.arranged(written[n % len(written)], rng) for n, kind in enumerate(kinds) if "music" in kind}
     font = number % len(FONTS[split])
     wave = play(pieces.score(list(played.values())), FONTS[split][font], RATE, FluidSettings(0.4)).mean(axis=1)

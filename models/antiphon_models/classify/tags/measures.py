@@ -15,14 +15,6 @@ def roc_auc(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
     return float((ranks[truth].sum() - count * (count + 1) / 2) / (count * (len(truth) - count)))
 
 
-def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
-    """The area under precision by recall, in steps; items of one score count together, as chance would order them."""
-    order = np.argsort(-scores, kind="stable")
-    right, ends = np.cumsum(truth[order]), np.flatnonzero(np.diff(scores[order], append=-np.inf))
-    precision = right[ends] / (ends + 1.0)
-    return float((precision * np.diff(right[ends], prepend=0)).sum() / max(1, truth.sum()))
-
-
 def f1(stated: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     """Of what is stated."""
     return float(2.0 * (stated & truth).sum() / max(1, stated.sum() + truth.sum()))

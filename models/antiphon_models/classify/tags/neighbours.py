@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import soxr
 
 from antiphon_classify.classifier import MEL
 from antiphon_models.classify.tags import pieces
@@ -17,6 +16,7 @@ from antiphon_models.classify.tags.material import DIGITS, FOLDS, FONTS
 from antiphon_models.material.composer.genres import GENRES
 from antiphon_models.material.composer.song import compose
 from antiphon_models.material.fluidsynth import FluidSettings, play
+from antiphon_models.material.sounds import mono, songs
 
 RATE = MEL.rate
 SECONDS = 12.0
@@ -28,11 +28,11 @@ KnownSounds = Iterator[tuple[F32, int]]
 def instruments(data: Path, seed: int, of_each: int) -> KnownSounds:
     """The accompaniments of songs not trained on, each by one instrument of a soundfont not trained on; its family."""
     rng = np.random.default_rng((seed, 71))
-    songs = sorted(p for p in (data / "pop909").iterdir() if p.name.isdigit() and p.name[-1] in DIGITS["measure"])
+    folders = songs(data, DIGITS["measure"])
     for label, programs in enumerate(FAMILIES.values()):
         made = []
         for n in range(of_each):
-            song = pieces.read_song(songs[int(rng.integers(len(songs)))])
+            song = pieces.read_song(folders[int(rng.integers(len(folders)))])
             notes = song.parts["PIANO"]
             start = float(rng.uniform(0.1, 0.6) * notes[-1, 0])
             inside = notes[(notes[:, 0] >= start) & (notes[:, 0] < start + pieces.SECONDS - 0.1)].copy()
@@ -56,13 +56,10 @@ def genres(data: Path, seed: int, of_each: int) -> KnownSounds:
 
 def recordings(data: Path, seed: int, of_each: int) -> KnownSounds:
     """ESC-10's recordings of the fold that is not trained on; their class."""
-    import soundfile
-
     for label, folder in enumerate(sorted(path for path in (data / "esc10").iterdir() if path.is_dir())):
         files = [path for path in sorted(folder.glob("*.ogg")) if path.name[0] in FOLDS["measure"]]
         for path in files[:of_each]:
-            sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
-            yield soxr.resample(sound.mean(axis=1), rate, RATE, quality="HQ").astype(np.float32), label
+            yield mono(path, RATE), label
 
 
 KINDS: dict[str, Callable[[Path, int, int], KnownSounds]] = {

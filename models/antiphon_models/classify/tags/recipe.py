@@ -16,11 +16,12 @@ from antiphon_classify.network import ClassifierNetwork
 from antiphon_classify.tags import DEVIATION, MEAN
 from antiphon_classify.tempo import TempoWords, replace
 from antiphon_models.classify.clips import LabeledClips
-from antiphon_models.classify.recipe import ClassifierRecipe, average_precision
+from antiphon_models.classify.recipe import ClassifierRecipe
 from antiphon_models.classify.tags import material, tempo
 from antiphon_models.classify.tags.calibration import TagCalibration, calibrated
 from antiphon_models.classify.tags.labels import LABELS
 from antiphon_models.classify.tags.playing import tempo_logits
+from antiphon_models.learning.measures import average_precision
 from antiphon_models.learning.recipe import Batch, TrainingJob
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soxr
 from numpy.typing import NDArray
 
 from antiphon_models.classify.tags import effects
@@ -15,6 +14,7 @@ from antiphon_models.classify.tags.effects import F32, RATE
 from antiphon_models.classify.tags.labels import LABELS, MUSICAL, SOUNDS
 from antiphon_models.classify.tags.pieces import SECONDS, ArrangedClip
 from antiphon_models.material import espeak
+from antiphon_models.material.sounds import mono, resampled
 
 FRAMES = round(SECONDS * RATE)
 KINDS = {
@@ -129,19 +129,16 @@ def _speech(voice: str, rng: np.random.Generator) -> F32:
     while sum(map(len, parts)) < FRAMES:
         text = " ".join(rng.choice(_WORDS, 24))
         spoken, rate = espeak.speech(text, voice, int(rng.integers(130, 210)), int(rng.integers(30, 70)))
-        parts.append(soxr.resample(spoken, rate, RATE, quality="HQ").astype(np.float32))
+        parts.append(resampled(spoken, rate, RATE))
     return np.concatenate(parts)[:FRAMES]
 
 
 def _recording(path: Path, rng: np.random.Generator) -> F32:
-    import soundfile
-
-    sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    mono = soxr.resample(sound.mean(axis=1), rate, RATE, quality="HQ").astype(np.float32)
-    audible = np.flatnonzero(np.abs(mono) > 1e-3)
+    sound = mono(path, RATE)
+    audible = np.flatnonzero(np.abs(sound) > 1e-3)
     if len(audible):  # ESC-10's clips are filled up with silence
-        mono = mono[: audible[-1] + 1]
-    turned = np.roll(mono, int(rng.integers(len(mono))))
+        sound = sound[: audible[-1] + 1]
+    turned = np.roll(sound, int(rng.integers(len(sound))))
     return np.resize(turned, FRAMES)
 
 

@@ -9,7 +9,6 @@ import random
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from antiphon.api.files import read_midi
@@ -18,63 +17,24 @@ from antiphon_models.denoise.training import splits
 from antiphon_models.material import espeak, fluidsynth
 from antiphon_models.material.fluidsynth import FluidSettings
 from antiphon_models.material.midi_bytes import TICKS, is_note_on, midi_bytes, note_off, note_on, program_change
+from antiphon_models.material.sounds import mono, resampled
 
 F32 = NDArray[np.float32]
 FAMILIES = ((0, 8), (8, 16), (16, 24), (24, 32), (32, 40), (40, 56), (56, 64), (64, 80), (80, 104))
 KEPT = (56, 56, 57, 59, 60, 29, 30, 30, 119)
 """Programs that come up more often among solos: trumpets, distorted guitars, a cymbal played backwards."""
-WORDS = [
-    "quick",
-    "brown",
-    "foxes",
-    "cross",
-    "the",
-    "lazy",
-    "river",
-    "while",
-    "seven",
-    "silver",
-    "trains",
-    "leave",
-    "the",
-    "quiet",
-    "harbour",
-    "at",
-    "dawn",
-    "and",
-    "nobody",
-    "remembers",
-    "how",
-    "many",
-    "strange",
-    "letters",
-    "were",
-    "sent",
-    "before",
-    "winter",
-    "music",
-    "answers",
-    "every",
-    "question",
-    "with",
-    "another",
-    "song",
-]
+_TEXT = (
+    "quick brown foxes cross the lazy river while seven silver trains leave the quiet harbour at dawn and "
+    "nobody remembers how many strange letters were sent before winter music answers every question with another song"
+)
+WORDS = _TEXT.split()
 Sounding = list[tuple[float, bytes]]
 """Seconds and MIDI messages: note on and note off."""
 
 
 def read(path: Path, rate: int = RATE) -> F32:
     """A sound file as mono at `rate`."""
-    samples, own = soundfile.read(path, dtype="float32", always_2d=True)
-    return resampled(samples.mean(axis=1), own, rate)
-
-
-def resampled(mono: F32, own: int, rate: int = RATE) -> F32:
-    """Mono sound of its `own` rate at `rate`."""
-    import soxr
-
-    return np.asarray(soxr.resample(mono, own, rate) if own != rate else mono, np.float32)
+    return mono(path, rate)
 
 
 def render(notes: Sounding, programs: dict[int, int], font: Path, seconds: float, rnd: random.Random) -> F32:
@@ -179,7 +139,7 @@ def voice(part: splits.Part, seconds: float, rnd: random.Random) -> F32:
     )
     name = rnd.choice(splits.LANGUAGES[part]) + rnd.choice(splits.VARIANTS[part])
     pitch, speed = rnd.randint(15, 85), rnd.randint(110, 220)
-    return resampled(*espeak.speech(text, name, speed, pitch))[: int(seconds * RATE)]
+    return resampled(*espeak.speech(text, name, speed, pitch), RATE)[: int(seconds * RATE)]
 
 
 def patch(data: Path, part: splits.Part, seconds: float, rnd: random.Random) -> F32:

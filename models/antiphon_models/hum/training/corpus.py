@@ -29,7 +29,8 @@ from antiphon_models.hum.material import (
 from antiphon_models.hum.training.humming import hummed, whistled
 from antiphon_models.hum.untrained import untrained
 from antiphon_models.learning import needs
-from antiphon_models.material.singing import F32, F64, ScoreNote, resampled, said, singing
+from antiphon_models.material.singing import F32, F64, ScoreNote, said, singing
+from antiphon_models.material.sounds import mono
 from antiphon_models.material.styles import manner
 
 RATE = 16000
@@ -238,8 +239,7 @@ def _speech(part: str, rng: np.random.Generator) -> F32:
 def _noise(data: Path, part: str, k: int) -> F32:
     """A clip of ESC-10's folds 1 and 2, or 3 for validation; fold 4 is the test's."""
     paths = sorted(p for p in (data / "esc10").glob("*/*.ogg") if p.name[0] in ("12" if part == "train" else "3"))
-    x, rate = soundfile.read(paths[k * 37 % len(paths)], dtype="float32", always_2d=True)
-    x = resampled(x.mean(axis=1), rate, RATE)
+    x = mono(paths[k * 37 % len(paths)], RATE)
     return 0.3 * x / max(float(np.abs(x).max()), 1e-9)
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from antiphon.classifiers.classifier_file import INPUT, OUTPUT
+from antiphon_models.learning.optimizer_state import moments_of, set_moments
 from antiphon_models.pipeline.training.network import POOLED, NetworkShape, initial_weights
 from antiphon_models.pipeline.training.trainer import (
     EPSILON,
@@ -116,19 +117,10 @@ class TorchTrainer(ClassifierTrainer):
                 value.copy_(torch.from_numpy(np.array(weights[name])))
 
     def moments(self) -> dict[str, F32]:
-        held = self._optimizer.state_dict()["state"]
-        return {
-            f"{number}.{what}": np.array(torch.as_tensor(value).numpy())
-            for number, of_one in held.items()
-            for what, value in of_one.items()
-        }
+        return moments_of(self._optimizer)
 
     def set_moments(self, moments: Mapping[str, F32]) -> None:
-        held: dict[int, dict[str, torch.Tensor]] = {}
-        for name, value in moments.items():
-            number, _, what = name.partition(".")
-            held.setdefault(int(number), {})[what] = torch.from_numpy(np.array(value))
-        self._optimizer.load_state_dict({**self._optimizer.state_dict(), "state": held})
+        set_moments(self._optimizer, dict(moments))
 
     def export(self, path: Path) -> None:
         shape = self._task.shape

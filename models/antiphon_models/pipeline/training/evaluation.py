@@ -19,6 +19,7 @@ from antiphon.errors import FileError
 from antiphon.library.map.picture import png
 from antiphon.runtime.paths import write_atomic
 from antiphon_models.datasets.records import TEST, TRAIN, VALID
+from antiphon_models.learning.measures import average_precision
 from antiphon_models.pipeline.frameworks import Framework
 from antiphon_models.pipeline.training import confusion
 from antiphon_models.pipeline.training.excerpts import TrainingSet
@@ -162,16 +163,9 @@ def score(framework: str, answers: F64, truth: NDArray[Any], labels: Sequence[st
 
 
 def _precisions(answers: F64, truth: NDArray[Any]) -> dict[int, float]:
-    """Average precision by the number of a label that is there: the mean precision at each sound that has it."""
-    found = {}
-    for label in np.flatnonzero(truth.any(axis=0)):
-        # of equal answers none is first: a step for each value that there is
-        order = np.argsort(-answers[:, label], kind="stable")
-        values, right = answers[order, label], np.cumsum(truth[order, label] > 0.5)
-        ends = np.flatnonzero(np.r_[np.diff(values) != 0, True])
-        gained = np.diff(np.r_[0, right[ends]])
-        found[int(label)] = float((gained * right[ends] / (ends + 1)).sum() / right[-1])
-    return found
+    """Average precision by the number of a label that is there."""
+    there = np.flatnonzero(truth.any(axis=0))
+    return {int(label): average_precision(answers[:, label], truth[:, label] > 0.5) for label in there}
 
 
 def uncertainty(n: int) -> float:

@@ -10,7 +10,7 @@ from antiphon.cli.files.report import report
 from antiphon.cli.terminal.errors import complain
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.catalog import Catalog
-from antiphon.errors import FileError, UsageError, WireError
+from antiphon.errors import FileError, RequestError, UsageError
 from antiphon.graph.asset_names import located
 from antiphon.graph.graph import Graph, order
 from antiphon.graph.patch import Patch
@@ -94,8 +94,7 @@ def one(job: RenderJob, settings: RenderSettings, loaded: Loaded, patch: Patch) 
     task = PatchRender(loaded, patch, spec, sound, subtype, length, frames, after, settings.fade, settings.rate)
     done = task.write(job.out, commands, patch.name)
     if not done.frames:
-        empty = f"{shown(sound)} and " if sound is not None and seconds is None else ""
-        complain(f"{empty}{done.name} hold{'' if empty else 's'} no sound (0 frames)")
+        complain(f"{done.name} holds no sound (0 frames)")
     report(replace(done.written, source=_sources(patch.name, job.source, job.events)))
     return not done.complaints()
 
@@ -120,7 +119,7 @@ def _played(score: Score, name: str, graph: Graph, catalog: Catalog) -> list[Com
     """Commands for the notes of a MIDI file, for every node with an event input that no wire leads to."""
     try:
         Players(graph, catalog).of("")
-    except WireError as error:
+    except RequestError as error:
         raise UsageError(f"{name}: {error}") from None
     return note_file.commands(score)
 

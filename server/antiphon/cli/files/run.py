@@ -114,7 +114,7 @@ def run(
             outs: list[Named] = [("OUT", job.target) for job in jobs]
             free([*outs, *beside], force=force)
         # after all that costs nothing: a check starts a process, and the first one compiles kernels
-        known_type(plugin, load(check=(plugin,)).catalog)
+        loaded.check(plugin)
         if use.job:
             if tail is not None:
                 raise UsageError(f"{plugin} sets the length of OUT itself; leave --tail out")

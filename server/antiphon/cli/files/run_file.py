@@ -132,8 +132,6 @@ def _notes_written(job: FileTask, runner: PlanRunner, score: Score | None, frame
 
 
 def _sound_written(job: FileTask, info: ProcessorInfo, writer: AudioWriter) -> Written:
-    if not writer.frames:
-        complain(f"{shown(job.source)} and {writer.name} hold no sound (0 frames)")
     if writer.clipped:
         advice = _softer(job, info, writer)
         complain(f"{writer.name}: {writer.clipped} samples were over full scale and are cut to it; {advice}")

@@ -1,10 +1,10 @@
-"""Reads a message's arguments; a number may have any numeric type tag. Each function raises `WireError`."""
+"""Reads a message's arguments; a number may have any numeric type tag. Each function raises `RequestError`."""
 
 from __future__ import annotations
 
 import math
 
-from antiphon.errors import MissingArgument, WireError
+from antiphon.errors import MissingArgument, RequestError
 from antiphon.runtime.shortening import short_repr
 from antiphon.wire.osc import Arg
 
@@ -14,7 +14,7 @@ Args = tuple[Arg, ...]
 def most(args: Args, count: int, takes: str) -> None:
     """Refuses more than `count` arguments; `takes` names the allowed ones in the message."""
     if len(args) > count:
-        raise WireError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")
+        raise RequestError(f"takes {takes or 'no arguments'}; {len(args)} arguments were sent")
 
 
 def number(args: Args, at: int, name: str, low: float, high: float, default: float | None = None) -> float:
@@ -28,7 +28,7 @@ def number(args: Args, at: int, name: str, low: float, high: float, default: flo
         default: For a missing argument; None makes it required.
 
     Raises:
-        WireError: It is missing, not a number, or out of its range.
+        RequestError: It is missing, not a number, or out of its range.
     """
     if at >= len(args):
         if default is None:
@@ -36,10 +36,10 @@ def number(args: Args, at: int, name: str, low: float, high: float, default: flo
         return default
     value = args[at]
     if not isinstance(value, int | float):
-        raise WireError(f"{name} takes {low:g} to {high:g}, not {short_repr(value)}")
+        raise RequestError(f"{name} takes {low:g} to {high:g}, not {short_repr(value)}")
     parsed = float(value)
     if not (math.isfinite(parsed) and low <= parsed <= high):
-        raise WireError(f"{name} takes {low:g} to {high:g}, not {parsed:g}")
+        raise RequestError(f"{name} takes {low:g} to {high:g}, not {parsed:g}")
     return parsed
 
 
@@ -49,7 +49,7 @@ def whole(args: Args, at: int, name: str, low: int, high: int, default: int | No
         return int(args[at])  # type: ignore[arg-type]
     parsed = number(args, at, name, low, high, None if default is None else float(default))
     if parsed != int(parsed):
-        raise WireError(f"{name} takes a whole number, not {parsed:g}")
+        raise RequestError(f"{name} takes a whole number, not {parsed:g}")
     return int(parsed)
 
 
@@ -61,7 +61,7 @@ def text(args: Args, at: int, name: str, default: str | None = None, longest: in
         return default
     value = args[at]
     if not isinstance(value, str) or not value or len(value) > longest or "\0" in value:
-        raise WireError(f"{name} takes a word of 1 to {longest} characters, not {short_repr(value)}")
+        raise RequestError(f"{name} takes a word of 1 to {longest} characters, not {short_repr(value)}")
     return value
 
 

@@ -11,6 +11,9 @@ from antiphon.control.osc.route import AddressRoute
 from antiphon.session.graph_state import GraphState
 from antiphon.session.router import Router
 
+OWN_ROOTS = frozenset({"node", *(item.path.split("/")[1] for item in ADDRESSES)})
+"""The first parts of Antiphon's own addresses."""
+
 
 class Directory:
     """Fills the router.
@@ -19,8 +22,6 @@ class Directory:
         router: Routes of all addresses.
         roots: The first parts of all addresses.
     """
-
-    roots = frozenset({"node", *(item.path.split("/")[1] for item in ADDRESSES)})
 
     def __init__(self, server: OscServer) -> None:
         """Adds the fixed addresses; their handlers use `server` only once they are called."""
@@ -31,7 +32,13 @@ class Directory:
             route = AddressRoute(item.path, handler, item.level, item.timed, at_once=item.at_once, usage=item.usage)
             # no pattern hands a script over: what looks for those addresses would not see it
             self.router.put(item.path.encode(), route, patterns=not item.path.startswith(CODE))
+        self.roots = set(OWN_ROOTS)
         self._routed: dict[str, int] = {}
+
+    def put(self, route: AddressRoute) -> None:
+        """Adds a plugin's address."""
+        self.roots.add(route.address.split("/")[1])
+        self.router.put(route.address.encode(), route)
 
     def follow(self, state: GraphState) -> None:
         """Adds the addresses of new nodes and removes those of removed ones."""

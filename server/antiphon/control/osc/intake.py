@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from time import monotonic
 
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.clients import Access, held_answer
 from antiphon.control.osc.deferred import Deferred, asks
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.route import AddressRoute
-from antiphon.control.replies import Replies
-from antiphon.errors import AntiphonError, MissingArgument, WireError
+from antiphon.control.subscribers.clients import Access, held_answer
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
+from antiphon.errors import AntiphonError, MissingArgument, RequestError, WireError
 from antiphon.io.osc_lanes import Rotation
 from antiphon.io.osc_peer import Lane, Level, Peer
 from antiphon.runtime.suggestion import listed, meant
-from antiphon.session.commands import NOW, Beat, Sample, SetParam, When
+from antiphon.session.commands import NOW, Beat, Sample, When
 from antiphon.session.router import Router
 from antiphon.session.schedule import Moment, ScheduleFull
 from antiphon.session.session import Session
@@ -61,7 +61,6 @@ class Intake:
         self._wake_at = wake_at
         self.lanes = Rotation()
         self._behind: list[tuple[list[tuple[Lane, int]], AddressRoute, Message, Peer]] = []
-        self._moves: dict[AddressRoute, tuple[float, Peer]] = {}
         self.deferred = Deferred(session.rate)
         self._deferred_at: set[int] = set()
         self.tap: Callable[[bytes, Peer], None] | None = None
@@ -85,7 +84,7 @@ class Intake:
                 self.lanes.add(lane)
             if left <= 0:
                 break
-        self.flush()
+        self._executor.flush()
         if self._behind:
             self._sync()
 
@@ -114,7 +113,7 @@ class Intake:
 
     def _some(self, lane: Lane, budget: int) -> int:
         """Handles messages of a lane until the budget is spent; returns the rest of it. Exceptions pass."""
-        queue, rest, moves = lane.queue, lane.rest, self._moves
+        queue, rest, moves = lane.queue, lane.rest, self._executor.gathered
         exact = self._router.exact
         now = monotonic()
         while budget > 0:
@@ -165,21 +164,6 @@ class Intake:
             self._access.answered(peer.host)
             self._replies.reply(peer, answer)
 
-    def flush(self) -> None:
-        """Applies the gathered values."""
-        if not self._moves:
-            return
-        moves = dict(self._moves)
-        self._moves.clear()
-        now = self._clock.moment()
-        for route, (value, peer) in moves.items():
-            try:
-                self._executor.perform(self._session.handle(SetParam(route.node, route.param, value), now, peer.key))
-            except AntiphonError as error:
-                self._replies.fail(peer, route.address, str(error))
-            except Exception as error:
-                self._replies.fail(peer, route.address, self._faults.add(route.address, error))
-
     def _unfold(self, lane: Lane, bundle: Bundle, peer: Peer) -> None:
         """Puts a bundle's messages, each with its time, at the front of the lane."""
         messages: list[tuple[Message | WireError, Peer, When]] = []
@@ -193,7 +177,7 @@ class Intake:
                 if inner not in whens:
                     try:
                         whens[inner] = self._clock.when(inner)
-                    except WireError as error:
+                    except RequestError as error:
                         self._replies.fail(peer, "#bundle", str(error))
                         continue
                 stack.extend((item, inner) for item in reversed(packet.items))
@@ -245,7 +229,7 @@ class Intake:
                 peer, route.address, "this needs the token: use the page, or the machine Antiphon runs on"
             )
             return
-        self.flush()
+        self._executor.flush()
         self.handling = message
         try:
             if type(when) is Sample and self._defer(route, message, peer, when):
@@ -285,7 +269,7 @@ class Intake:
         now = self._clock.moment()
         if self.deferred.future(when, now):
             if route.at_once:
-                raise WireError(
+                raise RequestError(
                     "is answered at once; send it without a time tag, or with one that is not in the future"
                 )
             single = message._replace(address=route.address.encode())
@@ -323,7 +307,7 @@ def unknown(address: str, known: Iterable[bytes], session: Session) -> str:
     if address.startswith(ours) and len(parts) > 3:
         try:
             session.state.param(parts[2], parts[3])
-        except WireError as error:
+        except RequestError as error:
             return str(error)
         ours = f"/node/{parts[2]}/"
     every = (shown(one) for one in known)

@@ -6,11 +6,11 @@ page, live scripts, and by `/at` before its beat.
 
 from __future__ import annotations
 
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.osc.clients import Surfaces
-from antiphon.control.osc.feedback import Feedback
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.subscribers.clients import Surfaces
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.engine.link import EngineLink
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.graph.clock import swung
 from antiphon.io.osc_peer import Peer
 from antiphon.session.actions import NodeControl, NodeNoteOff, NodeNoteOn
@@ -43,10 +43,10 @@ class NoteWatch:
         self.watched = False
 
     def set(self, peer: Peer, *, on: bool) -> None:
-        """Begins or ends sending notes to a subscriber; `WireError` for a peer that is none."""
+        """Begins or ends sending notes to a subscriber; `RequestError` for a peer that is none."""
         surface = self._surfaces.find(peer.key)
         if surface is None:
-            raise WireError("you are not subscribed; send /notify 1 first")
+            raise RequestError("you are not subscribed; send /notify 1 first")
         surface.notes = on
         self.follow()
 

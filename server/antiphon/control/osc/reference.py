@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from antiphon.contract.addresses import AddressInfo
 from antiphon.contract.catalog import Catalog, ProcessorInfo
 from antiphon.contract.params import HOST_PARAMS, Param
 from antiphon.control.osc.addresses import ADDRESSES, Address
@@ -142,21 +143,23 @@ each an `i`:
 
 def markdown(catalog: Catalog) -> str:
     """The whole page, with the parameters of the processors in `catalog`."""
-    parts = [HEAD, _addresses(), NODES, _params(HOST_PARAMS), TAIL, _counters()]
+    parts = [HEAD, _addresses(catalog), NODES, _params(HOST_PARAMS), TAIL, _counters()]
     if catalog.types:
         parts.append("\n## Processors\n")
         parts += [_processor(info) for _, info in sorted(catalog.types.items())]
     return "".join(parts)
 
 
-def _addresses() -> str:
+def _addresses(catalog: Catalog) -> str:
     rows = ["| address | arguments | answer or effect | |\n|---|---|---|---|\n"]
-    return "".join([*rows, *(_address(item) for item in ADDRESSES)])
+    items: list[Address | AddressInfo] = [*ADDRESSES, *catalog.addresses]
+    return "".join([*rows, *map(_address, items)])
 
 
-def _address(item: Address) -> str:
+def _address(item: Address | AddressInfo) -> str:
     args = f"`{item.args}`" if item.args else ""
-    owner = "owner" if item.level is Level.OWNER else ""
+    limited = item.level is Level.OWNER if isinstance(item, Address) else not item.surfaces
+    owner = "owner" if limited else ""
     return f"| `{item.path}` | {args} | {item.doc} | {owner} |\n"
 
 
@@ -197,7 +200,8 @@ def built_in() -> Catalog:
     from antiphon.plugins.finding import BUILT_IN
 
     catalog = loader.load(check=False).catalog
-    return Catalog({name: info for name, info in catalog.types.items() if info.plugin in BUILT_IN})
+    addresses = tuple(info for info in catalog.addresses if info.plugin in BUILT_IN)
+    return Catalog({name: info for name, info in catalog.types.items() if info.plugin in BUILT_IN}, addresses=addresses)
 
 
 if __name__ == "__main__":

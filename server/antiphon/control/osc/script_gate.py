@@ -6,7 +6,7 @@ import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Peer
 from antiphon.wire.osc import encode
 from antiphon.wire.token_proof import TokenProof, nonce
@@ -31,12 +31,11 @@ class ScriptGate:
 
     Attributes:
         token: Gives the owner's token; None where the server evaluates nothing.
-        port: The server's OSC port.
     """
 
-    def __init__(self, token: Callable[[], str] | None = None) -> None:
-        """No program has joined. token: as the attribute."""
-        self.token, self.port = token, 0
+    def __init__(self, token: Callable[[], str] | None, port: int) -> None:
+        """No program has joined. token: as the attribute. port: The server's OSC port."""
+        self.token, self._port = token, port
         self._programs: dict[str, _Program] = {}
 
     def join(self, peer: Peer, asked: str) -> bytes:
@@ -46,21 +45,21 @@ class ScriptGate:
             The answer, which proves this server's token.
 
         Raises:
-            WireError: Nothing is evaluated here, or it came by a datagram, which anyone of this machine can send.
+            RequestError: Nothing is evaluated here, or it came by a datagram, which anyone of this machine can send.
         """
         token = self._token()
         if peer.udp is not None or not peer.host:
-            raise WireError("a program joins by a connection over TCP")
+            raise RequestError("a program joins by a connection over TCP")
         self._programs = {key: one for key, one in self._programs.items() if not one.peer.link_lost}
-        proof = TokenProof(token, self.port, asked, nonce())
+        proof = TokenProof(token, self._port, asked, nonce())
         self._programs[peer.key] = _Program(peer, proof)
         return encode("/live/challenge", proof.given, proof.make("server"))
 
     def admit(self, peer: Peer, proof: str) -> None:
-        """Lets a program have scripts from now on; `WireError` where it does not prove the token."""
+        """Lets a program have scripts from now on; `RequestError` where it does not prove the token."""
         program = self._programs.get(peer.key)
         if program is None or program.peer is not peer or not program.proof.check(proof, "performer"):
-            raise WireError(_WRONG)
+            raise RequestError(_WRONG)
         program.performs = True
 
     def check(self, peer: Peer, secret: str, script: str) -> bool:
@@ -75,22 +74,22 @@ class ScriptGate:
             Whether it was a proof, not the token.
 
         Raises:
-            WireError: Nothing is evaluated here, it is neither, or the script is no text of UTF-8.
+            RequestError: Nothing is evaluated here, it is neither, or the script is no text of UTF-8.
         """
         token = self._token()
         try:
             given = secret.encode()
             script.encode()
         except UnicodeEncodeError:
-            raise WireError("a script is text that UTF-8 can hold") from None
+            raise RequestError("a script is text that UTF-8 can hold") from None
         if not peer.host:
-            raise WireError("a script is handed over by programs of this machine alone")
+            raise RequestError("a script is handed over by programs of this machine alone")
         program = self._programs.get(peer.key)
         if program is not None and program.peer is peer and program.proof.check(secret, "hand over", script):
             del self._programs[peer.key]
             return True
         if not hmac.compare_digest(given, token.encode()):
-            raise WireError(_WRONG)
+            raise RequestError(_WRONG)
         return False
 
     def packets(self, script: str) -> list[tuple[Peer, bytes]]:
@@ -105,5 +104,5 @@ class ScriptGate:
 
     def _token(self) -> str:
         if self.token is None:
-            raise WireError("this server evaluates nothing; start it with --live")
+            raise RequestError("this server evaluates nothing; start it with --live")
         return self.token()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from time import monotonic
 
-from antiphon.control.replies import Replies
+from antiphon.control.subscribers.replies import Replies
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.runtime.suggestion import instead
 from antiphon.session.node_state import Node

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+from antiphon.control.commands.turns import Turns
 from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.reload_report import reload_line
 from antiphon.control.server_events import ServerEvents
-from antiphon.control.turns import Turns
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.errors import AntiphonError, PatchError
 from antiphon.graph import patch as patches
 from antiphon.session.graph_state import FADE

@@ -8,22 +8,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from antiphon.contract.catalog import Catalog
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
-from antiphon.control.osc.feedback import Feedback
-from antiphon.control.osc.outbox import Outbox
-from antiphon.control.osc.syncs import Syncs
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
+from antiphon.control.commands.outbox import Outbox
+from antiphon.control.commands.syncs import Syncs
 from antiphon.control.patches.answers import MAX_ANSWERS, PlanAnswer, PlanAnswers
 from antiphon.control.patches.history import MAX_EDITS, Before, EditHistory, Rollback, before, graph_to_restore
 from antiphon.control.patches.set_position import SetPosition
-from antiphon.control.replies import Replies
 from antiphon.control.server_events import ServerEvents
 from antiphon.control.state import StateFolder
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
 from antiphon.engine.link import EngineLink
-from antiphon.errors import AntiphonError, PatchError, WireError
+from antiphon.errors import AntiphonError, EngineBusy, PatchError, RequestError
 from antiphon.graph import patch as patches
 from antiphon.graph.patch import SUFFIX, Patch
 from antiphon.graph.patch_writer import save
@@ -40,26 +40,6 @@ PATIENCE = 20.0
 """Seconds until a plan that was neither confirmed nor refused is requested again."""
 
 
-class PlanServer(Protocol):
-    """The parts of control that `Plans` uses."""
-
-    session: Session
-    catalog: Catalog
-    link: EngineLink
-    clock: EngineClock
-    executor: CommandExecutor
-    outbox: Outbox
-    replies: Replies
-    feedback: Feedback
-    events: ServerEvents
-    syncs: Syncs
-    position: SetPosition
-    folder: StateFolder
-
-    def structure_changed(self) -> None:
-        """Updates addresses and saves, after nodes were added or removed."""
-
-
 class Plans:
     """Edits of the graph, patches, scenes, undo, and their requests to the engine.
 
@@ -73,10 +53,17 @@ class Plans:
         failed: Whether the last file or plan was refused, and the one before it plays.
     """
 
-    def __init__(self, server: PlanServer) -> None:
-        """Nothing is requested yet."""
-        self._server = server
-        self._answers = PlanAnswers(server.replies)
+    def __init__(
+        self, session: Session, catalog: Catalog, link: EngineLink, clock: EngineClock, executor: CommandExecutor,
+        outbox: Outbox, replies: Replies, feedback: Feedback, events: ServerEvents, syncs: Syncs,
+        position: SetPosition, folder: StateFolder, structure_changed: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """Nothing is requested yet. `structure_changed` is called after nodes were added or removed."""
+        self._session, self._catalog, self._link, self._engine_clock = session, catalog, link, clock
+        self._executor, self._outbox, self._feedback, self._events = executor, outbox, feedback, events
+        self._syncs, self._position, self._folder = syncs, position, folder
+        self._structure_changed = structure_changed
+        self._answers = PlanAnswers(replies)
         self._engine = 0
         self._clock = (0, 0.0)
         self.latency = 0
@@ -105,7 +92,7 @@ class Plans:
         Raises:
             AntiphonError: `make` refused, or too many changes are pending; nothing has changed.
         """
-        state = self._server.session.state
+        state = self._session.state
         previous, graph = self._before(address, whole=False), state.graph
         self._change(make, peer, address, done)
         if state.graph is not graph:
@@ -128,7 +115,7 @@ class Plans:
         Raises:
             AntiphonError: The patch is not valid, or too many changes are pending; nothing has changed.
         """
-        state = self._server.session.state
+        state = self._session.state
         previous = self._before(address, whole=True)
         path = "" if patch.path is None else str(patch.path)
         self._change(lambda: state.load(patch.graph, patch.name, path, patch.tempo, fade), peer, address, done, then)
@@ -139,7 +126,7 @@ class Plans:
         if patch.path is not None and path != previous.path and patches.hides(patch.path):
             warning = f"{patch.path.stem} is a patch of yours and hides the shipped one of that name"
             log.warning("%s", warning)
-            self._server.feedback.event("/patch/warning", warning)
+            self._feedback.event("/patch/warning", warning)
 
     def renew(self, catalog: Catalog, quantum: float, then: Callable[[], None], refused: Callable[[str], None]) -> None:
         """Plays another version of a plugin.
@@ -153,7 +140,7 @@ class Plans:
         Raises:
             PatchError: The present nodes and wires are not valid with it; nothing has changed.
         """
-        self._change(lambda: self._server.session.state.renew(catalog, quantum), None, "", None, then, refused)
+        self._change(lambda: self._session.state.renew(catalog, quantum), None, "", None, then, refused)
 
     def save(self, name: str, *, replacing: bool) -> None:
         """Saves the present state as a patch of the performer's.
@@ -165,23 +152,23 @@ class Plans:
         Raises:
             AntiphonError: There is such a file, or it cannot be written.
         """
-        playing = Path(self._server.session.state.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
-        present_patch, known = self.present(name), self._server.catalog
+        playing = Path(self._session.state.path) == paths.patches() / f"{name.removesuffix(SUFFIX)}{SUFFIX}"
+        present_patch, known = self.present(name), self._catalog
         path, text = save(present_patch, name, known, self._saved, replacing=replacing or playing)
         self._saved[path] = text
 
     def undo(self, peer: Peer | None, address: str) -> None:
-        """Undoes the last edit of nodes or wires, or the last load of a patch; `WireError` where there is none."""
+        """Undoes the last edit of nodes or wires, or the last load of a patch; `RequestError` where there is none."""
         self._back(self.history.done, self.history.undone, peer, address, "undo")
 
     def redo(self, peer: Peer | None, address: str) -> None:
-        """Repeats the edit that was undone last; `WireError` where there is none."""
+        """Repeats the edit that was undone last; `RequestError` where there is none."""
         self._back(self.history.undone, self.history.done, peer, address, "redo")
 
     def _back(self, edits: deque[Before], others: deque[Before], peer: Peer | None, address: str, word: str) -> None:
         if not edits:
-            raise WireError(f"there is nothing to {word}")
-        previous, state = edits[-1], self._server.session.state
+            raise RequestError(f"there is nothing to {word}")
+        previous, state = edits[-1], self._session.state
         now = self._before(previous.what, whole=previous.whole)
         graph, tempo = graph_to_restore(previous, state), previous.tempo if previous.whole else None
         # "" for a file that was saved and loaded again: then the patch's name is shown
@@ -191,42 +178,42 @@ class Plans:
         others.append(now)
         if previous.whole:
             self.patch, self.scenes = previous.patch, dict(previous.scenes)
-            self._server.position.put(previous.place)
+            self._position.put(previous.place)
 
     def _before(self, what: str, *, whole: bool) -> Before:
-        return before(what, self.patch, self.scenes, self._server.session.state, self._server.position.at, whole=whole)
+        return before(what, self.patch, self.scenes, self._session.state, self._position.at, whole=whole)
 
     def _change(
         self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None,
         then: Callable[[], None] | None = None, refused: Callable[[str], None] | None = None,
     ) -> None:  # fmt: skip
         if max(len(self._answers), len(self._rollbacks)) >= MAX_ANSWERS:
-            raise PatchError(f"{MAX_ANSWERS} changes wait for the engine already; try again")
-        state, history = self._server.session.state, self.history
+            raise EngineBusy(f"{MAX_ANSWERS} changes wait for the engine already; try again")
+        state, history = self._session.state, self.history
         effects = make()
         if state.loading:
-            place = self._server.position.at
+            place = self._position.at
             self._rollbacks.append(
                 Rollback(state.goal, self.patch, dict(self.scenes), place, (*history.done,), (*history.undone,))
             )
-        self._server.executor.perform(effects)
-        self._server.structure_changed()
+        self._executor.perform(effects)
+        self._structure_changed()
         self.expect(peer, address, done, then, refused)
 
     def read_again(self) -> Patch:
         """Reads the present patch's file; `PatchError` where it has none, or the file is not valid."""
-        state = self._server.session.state
+        state = self._session.state
         if not state.path:
             raise PatchError("the present patch has no file; save it first with /patch/save name")
         path = Path(state.path)
         if path.parent in (paths.patches(), resources.patches()):
-            return patches.load(path.stem, self._server.catalog)
+            return patches.load(path.stem, self._catalog)
         # a path elsewhere can only come from the command line, which may name any file
-        return patches.load(path, self._server.catalog, trusted=True)
+        return patches.load(path, self._catalog, trusted=True)
 
     def present(self, name: str) -> Patch:
         """The present nodes, wires, values and scenes as a patch of that name."""
-        state = self._server.session.state
+        state = self._session.state
         graph = state.current()
         scenes = restricted_to(self.scenes, graph)
         if self.patch is None:
@@ -246,7 +233,7 @@ class Plans:
             then: Called when the plan plays.
             refused: Called with the reason when the engine refuses it.
         """
-        state = self._server.session.state
+        state = self._session.state
         answer = PlanAnswer(state.goal, peer, address, done, then, refused)
         if state.loading:
             self._answers.add(answer)
@@ -257,18 +244,17 @@ class Plans:
 
     def loaded(self, serial: int, latency: int) -> None:
         """The engine plays plan number `serial`, whose latency is in frames: sends the answers that depend on it."""
-        server = self._server
-        effects = server.session.state.loaded(serial, server.clock.moment().sample)
+        effects = self._session.state.loaded(serial, self._engine_clock.moment().sample)
         self._rollbacks = [state for state in self._rollbacks if state.goal > serial]
         self.latency = latency
         self._answers.loaded(serial)
         self.failed = False
-        server.executor.perform(effects)
-        server.outbox.plan_plays()
-        self._engine = server.link.status().pid
-        server.structure_changed()
-        server.feedback.event("/patch/loaded", server.session.state.name)
-        server.events.publish("patch", name=server.session.state.name, latency=latency)
+        self._executor.perform(effects)
+        self._outbox.plan_plays()
+        self._engine = self._link.status().pid
+        self._structure_changed()
+        self._feedback.event("/patch/loaded", self._session.state.name)
+        self._events.publish("patch", name=self._session.state.name, latency=latency)
 
     def weighed(self, load: float, warning: str) -> None:
         """The weigher measured the plan that is being prepared.
@@ -279,24 +265,24 @@ class Plans:
         """
         self.weight, self.warning = load, warning
         if warning:
-            log.warning("%s: %s", self._server.session.state.name or "the patch", warning)
-            self._server.feedback.event("/patch/warning", warning)
+            log.warning("%s: %s", self._session.state.name or "the patch", warning)
+            self._feedback.event("/patch/warning", warning)
 
     def refused(self, serial: int, reason: str) -> None:
         """The engine refused plan number `serial`: restores the state before it and answers those who asked for it."""
-        server, self.failed = self._server, True
-        effects = server.session.state.refused(serial)
-        if not server.session.state.loading:
+        self.failed = True
+        effects = self._session.state.refused(serial)
+        if not self._session.state.loading:
             self._roll_back()
-            if server.session.state.silent:
-                effects = effects + server.session.state.restarted()
+            if self._session.state.silent:
+                effects = effects + self._session.state.restarted()
         if not self._answers.refused(serial, reason):
             log.warning("the patch cannot be played: %s", reason)
-        server.executor.perform(effects)
-        server.structure_changed()
-        server.outbox.plan_plays()
-        server.feedback.event("/patch/failed", reason)
-        server.events.publish("patch", name=server.session.state.name, reason=reason)
+        self._executor.perform(effects)
+        self._structure_changed()
+        self._outbox.plan_plays()
+        self._feedback.event("/patch/failed", reason)
+        self._events.publish("patch", name=self._session.state.name, reason=reason)
 
     def _roll_back(self) -> None:
         """Restores patch, scenes, history and position to the last confirmed plan; the session restored its nodes."""
@@ -307,38 +293,36 @@ class Plans:
         self.patch, self.scenes = previous.patch, previous.scenes
         self.history.done = deque(previous.done, MAX_EDITS)
         self.history.undone = deque(previous.undone, MAX_EDITS)
-        self._server.position.put(previous.place)
+        self._position.put(previous.place)
 
     def engine_started(self, pid: int) -> None:
         """Sends a new engine the present plan with the present values, and the scheduled commands."""
-        server = self._server
-        server.feedback.event("/engine/state", "starting", pid)
-        server.events.publish("engine", pid=pid)
-        if server.executor.load_time and server.session.state.loading and server.link.status().restarts == 0:
+        self._feedback.event("/engine/state", "starting", pid)
+        self._events.publish("engine", pid=pid)
+        if self._executor.load_time and self._session.state.loading and self._link.status().restarts == 0:
             # the first engine still finds the request in the socket: nothing was lost
             return
         shift = self._clock_shift()
         if shift:
-            server.session.shift_schedule(shift)
-        scheduled = server.session.resend()
-        for node in server.session.state.nodes.values():
+            self._session.shift_schedule(shift)
+        scheduled = self._session.resend()
+        for node in self._session.state.nodes.values():
             node.state, node.reason = "running", ""
-        server.outbox.engine_lost(scheduled + server.syncs.again(scheduled))
-        server.executor.perform(server.session.state.restarted())
+        self._outbox.engine_lost(scheduled + self._syncs.again(scheduled))
+        self._executor.perform(self._session.state.restarted())
         self._retarget()
 
     def look_after(self) -> None:
         """Stores a reading of the engine's clock; requests a plan again that got no answer in `PATIENCE` seconds."""
-        server = self._server
-        now = server.clock.now_ns()
-        self._clock = (now, server.link.sample_at(now))
-        if server.session.state.loading and monotonic() - server.executor.load_time > PATIENCE:
-            server.executor.perform(server.session.state.restarted())
+        now = self._engine_clock.now_ns()
+        self._clock = (now, self._link.sample_at(now))
+        if self._session.state.loading and monotonic() - self._executor.load_time > PATIENCE:
+            self._executor.perform(self._session.state.restarted())
             self._retarget()
 
     def _retarget(self) -> None:
         """Makes pending answers and rollbacks depend on the last load, which contains all edits before it."""
-        goal = self._server.session.state.serial
+        goal = self._session.state.serial
         self._answers.retarget(goal)
         self._rollbacks = [replace(state, goal=goal) for state in self._rollbacks]
 
@@ -347,16 +331,16 @@ class Plans:
         then, sample = self._clock
         if not then:
             return 0
-        now = self._server.clock.now_ns()
-        shift = self._server.link.sample_at(now) - (sample + (now - then) * self._server.session.rate / 1e9)
-        return round(shift) if abs(shift) > self._server.session.rate / 10 else 0
+        now = self._engine_clock.now_ns()
+        shift = self._link.sample_at(now) - (sample + (now - then) * self._session.rate / 1e9)
+        return round(shift) if abs(shift) > self._session.rate / 10 else 0
 
     # ---- state that outlives the process
 
     def to_json(self) -> dict[str, Any]:
         """The state for `restore`."""
         scenes = {str(number): dict(scene) for number, scene in self.scenes.items()}
-        plan = {"session": self._server.session.state.to_json(), "engine": self._engine, "latency": self.latency}
+        plan = {"session": self._session.state.to_json(), "engine": self._engine, "latency": self.latency}
         return {**plan, "scenes": scenes}
 
     def restore(self) -> bool:
@@ -365,27 +349,26 @@ class Plans:
         Returns:
             Whether there are nodes to play; False without a state, or where it cannot be used any more.
         """
-        data = self._server.folder.load()
+        data = self._folder.load()
         if data is None:
             return False
         try:
-            playing = self._server.session.state.restore(data["session"])
+            playing = self._session.state.restore(data["session"])
             self._engine = data["engine"] if playing else 0
             self.latency = data["latency"]
             self.scenes = {int(number): dict(scene) for number, scene in data.get("scenes", {}).items()}
-            self._server.position.restore(data)
-            if self._server.session.state.path:
+            self._position.restore(data)
+            if self._session.state.path:
                 self.patch = self.read_again()
         except (KeyError, TypeError, ValueError, AntiphonError):
             # a patch's file or a plugin is missing: use what the session could restore
-            return bool(self._server.session.state.nodes)
+            return bool(self._session.state.nodes)
         return True
 
     def attach(self, restored: bool) -> None:
         """After a restore: requests the plan from a running engine that does not play it."""
-        server = self._server
-        status = server.link.status()
-        if not restored or status.state != "running" or server.session.state.loading:
+        status = self._link.status()
+        if not restored or status.state != "running" or self._session.state.loading:
             return
         if status.pid != self._engine:
-            server.executor.perform(server.session.state.restarted())
+            self._executor.perform(self._session.state.restarted())

@@ -6,10 +6,10 @@ import logging
 from dataclasses import replace
 
 from antiphon.contract.catalog import Catalog
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.patches.plans import Plans
 from antiphon.control.patches.set_position import SetPosition
-from antiphon.errors import PatchError, WireError
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.errors import PatchError, RequestError
 from antiphon.graph import patch as patches
 from antiphon.io.osc_peer import Peer
 from antiphon.session import set_list
@@ -49,10 +49,10 @@ class Sets:
         self._play(loaded, 0, peer, address)
 
     def go(self, place: int, peer: Peer | None, address: str) -> None:
-        """Loads the patch at index `place`, from 0; `WireError` without a set, or where it has no such patch."""
+        """Loads the patch at index `place`, from 0; `RequestError` without a set, or where it has no such patch."""
         sets = self._position.present()
         if not 0 <= place < len(sets.patches):
-            raise WireError(f"{sets.name} has patches 1 to {len(sets.patches)}, not {place + 1}")
+            raise RequestError(f"{sets.name} has patches 1 to {len(sets.patches)}, not {place + 1}")
         self._play(sets, place, peer, address)
 
     def save(self, name: str, listed: tuple[str, ...]) -> SetList:
@@ -99,4 +99,4 @@ class Sets:
                 continue
             return
         end = "last" if by > 0 else "first"
-        raise WireError(bad or f"this is the {end} patch of {sets.name}")
+        raise RequestError(bad or f"this is the {end} patch of {sets.name}")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.saver import StateSaver
-from antiphon.errors import AntiphonError, WireError
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.errors import AntiphonError, RequestError
 from antiphon.graph.patch import SUFFIX
 from antiphon.session import set_list
 from antiphon.session.set_list import SetList
@@ -50,10 +50,10 @@ class SetPosition:
         self._saver.soon()
 
     def present(self) -> SetList:
-        """The set list; `WireError` where there is none."""
+        """The set list; `RequestError` where there is none."""
         if self.list is None:
             known = ", ".join(set_list.names()[:40]) or "none"
-            raise WireError(f"no set is loaded; /set/load takes one of: {known}")
+            raise RequestError(f"no set is loaded; /set/load takes one of: {known}")
         return self.list
 
     def pedals(self) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.graph.graph import NodeSpec
 from antiphon.graph.io_nodes import declaration
 from antiphon.web.oscquery.query import has_norm
@@ -69,6 +69,6 @@ class AddressSpace:
         if has_norm(param):
             try:
                 sent.append((f"{address}/norm", (param.to_norm(param.check(value)),)))
-            except WireError:
+            except RequestError:
                 pass  # a value of another type's parameter of this name, until the next update
         return sent

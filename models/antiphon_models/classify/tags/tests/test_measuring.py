@@ -9,7 +9,8 @@ pytest.importorskip("scipy")
 
 from antiphon_models.classify.mfcc import fitted, mfcc
 from antiphon_models.classify.tags.calibration import calibrated
-from antiphon_models.classify.tags.measures import average_precision, f1, neighbour_recall, roc_auc
+from antiphon_models.classify.tags.measures import f1, neighbour_recall, roc_auc
+from antiphon_models.learning.measures import average_precision
 
 
 def test_measures_of_small_tables() -> None:

@@ -10,15 +10,15 @@ from typing import Protocol
 
 from antiphon.contract.catalog import Catalog
 from antiphon.contract.params import Param
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
-from antiphon.control.osc.feedback import param_level, wire_value
 from antiphon.control.osc.route import AddressRoute, Handler
 from antiphon.control.osc.unknown_words import UnknownWords
 from antiphon.control.patches.plans import Plans
-from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
-from antiphon.errors import PatchError, WireError
+from antiphon.control.subscribers.feedback import param_level, wire_value
+from antiphon.control.subscribers.replies import Replies
+from antiphon.errors import PatchError, RequestError
 from antiphon.graph import patch as patches
 from antiphon.graph.graph import IN, known_type
 from antiphon.io.osc_peer import Level, Peer
@@ -233,7 +233,7 @@ _ANY = 1e38
 
 def _ramp(param: Param, args: Args) -> float:
     if len(args) > 1 and param.kind != "float":
-        raise WireError(f"{param.name} takes {param.allowed} and nothing more; only a float can be ramped")
+        raise RequestError(f"{param.name} takes {param.allowed} and nothing more; only a float can be ramped")
     most(args, 2, f"{param.allowed}, then at most the seconds of a ramp")
     return number(args, 1, "the ramp in seconds", 0.0, MAX_RAMP, 0.0)
 

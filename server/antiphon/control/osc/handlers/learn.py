@@ -9,9 +9,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from antiphon.control.osc.arguments import Args, most, text
-from antiphon.control.replies import Replies
-from antiphon.control.transports import Transports
-from antiphon.errors import WireError
+from antiphon.control.subscribers.replies import Replies
+from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
 from antiphon.session.session import Session
@@ -20,12 +19,23 @@ from antiphon.session.transport_server import Learner
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 
 
+class Learning(Protocol):
+    """What has a learner where a transport can map controllers, as `Transports`."""
+
+    @property
+    def learner(self) -> Learner | None:
+        """What maps a controller to a parameter; None where no transport can."""
+
+
 class LearnServer(Protocol):
     """What these handlers use of the server."""
 
     session: Session
     replies: Replies
-    transports: Transports
+
+    @property
+    def transports(self) -> Learning:
+        """The transports."""
 
 
 def learn(server: LearnServer, peer: Peer, args: Args, _when: When) -> None:
@@ -71,13 +81,13 @@ def _target(args: Args) -> tuple[str, str]:
 
 def _learner(server: LearnServer) -> Learner:
     if server.transports.learner is None:
-        raise WireError("no MIDI is open: start the server with --midi")
+        raise RequestError("no MIDI is open: start the server with --midi")
     return server.transports.learner
 
 
 def split(address: str) -> tuple[str, str]:
-    """(node, parameter) of `/node/NAME/PARAM`, or of `NAME.PARAM` as in a patch; `WireError` for another form."""
+    """(node, parameter) of `/node/NAME/PARAM`, or of `NAME.PARAM` as in a patch; `RequestError` for another form."""
     parts = address.removeprefix("/node/").removesuffix("/norm").split("/" if address.startswith("/") else ".")
     if len(parts) != 2 or not all(parts):
-        raise WireError(f"address takes /node/NAME/PARAM, not {address[:60]!r}")
+        raise RequestError(f"address takes /node/NAME/PARAM, not {address[:60]!r}")
     return parts[0], parts[1]

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from antiphon.control.library_questions import LibraryQuestions
 from antiphon.control.osc.arguments import Args, most, text, whole
-from antiphon.errors import WireError
+from antiphon.control.osc.library_questions import LibraryQuestions
+from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import When
 
@@ -31,6 +31,6 @@ def following(server: LibraryServer, peer: Peer, args: Args, _when: When) -> Non
     for at in range(1, len(args), 2):
         kind = text(args, at, "kind")
         if kind not in KINDS:
-            raise WireError(f"kind is {', '.join(KINDS[:-1])} or {KINDS[-1]}, not {kind[:40]!r}")
+            raise RequestError(f"kind is {', '.join(KINDS[:-1])} or {KINDS[-1]}, not {kind[:40]!r}")
         given.append((kind, text(args, at + 1, "path", longest=4096)))
     server.library.ask(peer, "/library/next", count, tuple(given))

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Protocol
 
 from antiphon.control.osc.arguments import Args, most, number, text
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.osc.intake import Intake
 from antiphon.control.osc.script_gate import LONGEST_SCRIPT, ScriptGate
-from antiphon.control.replies import Replies
-from antiphon.errors import WireError
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
+from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime.shortening import short_repr
 from antiphon.session.commands import When
@@ -49,7 +49,7 @@ def cue(server: LiveServer, peer: Peer, args: Args, _when: When) -> None:
     for value in args[1:]:
         plain = isinstance(value, int | float) or (isinstance(value, str) and len(value) <= LONGEST_VALUE)
         if not plain:
-            raise WireError(f"a cue's value is a number or a text, not {short_repr(value)}")
+            raise RequestError(f"a cue's value is a number or a text, not {short_repr(value)}")
     server.feedback.event("/cue", name, *args[1:])
 
 

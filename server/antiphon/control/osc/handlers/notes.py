@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args
 from antiphon.io.osc_peer import Peer
 from antiphon.session import notes

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, whole
-from antiphon.control.osc.feedback import Feedback
 from antiphon.control.patches.plans import Plans
-from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
 from antiphon.io.osc_peer import Peer
 from antiphon.session import scenes
 from antiphon.session.commands import NOW, Beat, When
@@ -70,7 +70,7 @@ def recall_scene(
         source: Key of the sender, which gets no echo.
 
     Raises:
-        WireError: There is no such scene, or one of its values is refused; nothing has changed.
+        RequestError: There is no such scene, or one of its values is refused; nothing has changed.
     """
     scene = scenes.known(server.plans.scenes, place)
     server.executor.settle()

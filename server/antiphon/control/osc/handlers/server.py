@@ -11,15 +11,15 @@ from typing import Protocol
 
 import antiphon
 from antiphon.contract.catalog import Catalog
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
+from antiphon.control.commands.syncs import Syncs
 from antiphon.control.osc.arguments import Args, most, pressed, whole
 from antiphon.control.osc.intake import Intake
-from antiphon.control.osc.monitor import Monitor
 from antiphon.control.osc.note_watch import NoteWatch
-from antiphon.control.osc.subscribers import Subscribers
-from antiphon.control.osc.syncs import Syncs
-from antiphon.control.replies import Replies
+from antiphon.control.subscribers.monitor import Monitor
+from antiphon.control.subscribers.replies import Replies
+from antiphon.control.subscribers.subscribers import Subscribers
 from antiphon.engine.link import EngineLink
 from antiphon.io.osc_peer import Peer
 from antiphon.session.commands import ClearSchedule, Panic, Sync, When

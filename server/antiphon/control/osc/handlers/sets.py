@@ -12,7 +12,7 @@ from antiphon.control.osc.arguments import Args, most, pressed, text, whole
 from antiphon.control.osc.handlers.graph import listing
 from antiphon.control.patches.set_list_player import Sets
 from antiphon.control.patches.set_position import SetPosition
-from antiphon.control.replies import Replies
+from antiphon.control.subscribers.replies import Replies
 from antiphon.io.osc_peer import Peer
 from antiphon.session import set_list
 from antiphon.session.commands import When

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.osc.arguments import Args, most, number, pressed, text, whole
-from antiphon.control.replies import Replies
+from antiphon.control.subscribers.replies import Replies
 from antiphon.engine.link import EngineLink
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.graph.clock import MAX_BAR, MAX_TEMPO, MIN_TEMPO
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
@@ -113,7 +113,7 @@ def beat(server: TimeServer, peer: Peer, args: Args, when: When) -> None:
 def session_record(server: TimeServer, peer: Peer, args: Args, _when: When) -> None:
     most(args, 1, "[s:name]")
     if server.link.keeping:
-        raise WireError("a session is being recorded already; end it first with /session/stop")
+        raise RequestError("a session is being recorded already; end it first with /session/stop")
     path = _fresh(paths.sessions(), text(args, 0, "name", _now()), "")
     _check_room(path)
     server.link.session(str(path), server.session_header())
@@ -153,7 +153,7 @@ def _check_room(path: Path) -> None:
 
 def _fresh(folder: Path, name: str, suffix: str) -> Path:
     """A path inside `folder` at which no file is yet; creates the folder."""
-    path = paths.inside(paths.make_folder(folder, paths.PRIVATE_FOLDER), name, suffix, WireError)
+    path = paths.inside(paths.make_folder(folder, paths.PRIVATE_FOLDER), name, suffix, RequestError)
     if path.exists() or path.is_symlink():
-        raise WireError(f"there is a {path.name!r} already; choose another name")
+        raise RequestError(f"there is a {path.name!r} already; choose another name")
     return path

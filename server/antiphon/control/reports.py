@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from time import monotonic
-from typing import Protocol
 
-from antiphon.control.executor import CommandExecutor
+from antiphon.control.commands.executor import CommandExecutor
+from antiphon.control.commands.syncs import Syncs
+from antiphon.control.commands.turns import Turns
 from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.feedback import LATE_SECONDS, Feedback
-from antiphon.control.osc.notes_out import NotesOut
-from antiphon.control.osc.syncs import Syncs
 from antiphon.control.patches.plans import Plans
 from antiphon.control.server_events import ServerEvents
-from antiphon.control.turns import Turns
+from antiphon.control.subscribers.feedback import LATE_SECONDS, Feedback
 from antiphon.engine.action_schedule import OTHER
 from antiphon.engine.link import (
     BeatPassed,
@@ -43,106 +41,91 @@ QUIET = 1e-5
 """Levels below this (-100 dBFS) are sent as 0."""
 
 
-class ReportServer(Protocol):
-    """The parts of control that the engine's reports change."""
-
-    link: EngineLink
-    session: Session
-    executor: CommandExecutor
-    plans: Plans
-    syncs: Syncs
-    feedback: Feedback
-    events: ServerEvents
-    faults: ControlFaults
-    turns: Turns
-    notes_out: NotesOut
-
-
 class Reports:
-    """Reads and handles reports.
+    """Reads and handles reports."""
 
-    Attributes:
-        played: Called with every event that a node emitted.
-    """
-
-    def __init__(self, server: ReportServer) -> None:
-        """Reads nothing before `read`."""
-        self._server = server
-        self.played: list[Callable[[PlayedNote], None]] = [server.notes_out.played]
+    def __init__(
+        self, link: EngineLink, session: Session, executor: CommandExecutor, plans: Plans, syncs: Syncs,
+        feedback: Feedback, events: ServerEvents, faults: ControlFaults, turns: Turns,
+        played: Iterable[Callable[[PlayedNote], None]],
+    ) -> None:  # fmt: skip
+        """Reads nothing before `read`; `played` are called with every event that a node emitted."""
+        self._link, self._session, self._executor, self._plans, self._syncs = link, session, executor, plans, syncs
+        self._feedback, self._events, self._faults, self._turns = feedback, events, faults, turns
+        self._played = tuple(played)
         self._levels: dict[int, tuple[float, float]] = {}
         self._clipped, self._clip_sent, self._clip_logged = 0, -CLIP_EVENT_SECONDS, -CLIP_LOG_SECONDS
 
     def read(self) -> None:
         """Reads and handles all reports there are."""
-        reports = self._server.link.reports()
-        attempt = self._server.faults.attempt
+        reports = self._link.reports()
+        attempt = self._faults.attempt
         for report in reports:
             attempt("a report of the engine", partial(self._one, report))
         attempt("the input's level", self._clips)
         if reports:
-            self._server.turns.finish()
+            self._turns.finish()
 
     def _clips(self) -> None:
         """Reports an input at full scale: once a second to surfaces, once a minute in the log."""
-        clipped, now = self._server.link.counters().clipped_blocks, monotonic()
+        clipped, now = self._link.counters().clipped_blocks, monotonic()
         if clipped == self._clipped or now - self._clip_sent < CLIP_EVENT_SECONDS:
             return
         new, self._clipped, self._clip_sent = clipped - self._clipped, clipped, now
         if new < 0:
             return  # a new engine counts from 0
-        self._server.feedback.event("/clip", new)
+        self._feedback.event("/clip", new)
         if now - self._clip_logged >= CLIP_LOG_SECONDS:
             self._clip_logged = now
             log.warning("the input clips; reduce the level before the sound card (/node/in/gain acts after it)")
 
     def _one(self, report: Report) -> None:
-        server = self._server
         match report:
             case PlayedNote():
-                for listener in self.played:
+                for listener in self._played:
                     listener(report)
             case Synced(token):
-                server.syncs.synced(token)
+                self._syncs.synced(token)
             case BeatPassed(beat):
-                bpm, bar = float(server.link.tempo_now()[1]), server.session.state.bar
-                server.feedback.event("/beat", beat, bpm)
+                bpm, bar = float(self._link.tempo_now()[1]), self._session.state.bar
+                self._feedback.event("/beat", beat, bpm)
                 if beat % bar == 0:
-                    server.feedback.event("/bar", beat // bar, bpm)
+                    self._feedback.event("/bar", beat // bar, bpm)
             case Late(node, cell, seconds):
-                server.feedback.late(self._address(node, cell), seconds)
-                if server.events.listeners and seconds > LATE_SECONDS:
-                    server.events.publish("late", address=self._address(node, cell), seconds=seconds)
+                self._feedback.late(self._address(node, cell), seconds)
+                if self._events.listeners and seconds > LATE_SECONDS:
+                    self._events.publish("late", address=self._address(node, cell), seconds=seconds)
             case Reported(node, cell, number):
-                changed = server.session.state.reported(node, cell, number)
+                changed = self._session.state.reported(node, cell, number)
                 if changed is not None:
-                    server.executor.perform([changed])
+                    self._executor.perform([changed])
             case NodeState(node, state, reason):
-                known = server.session.state.by_id.get(node)
+                known = self._session.state.by_id.get(node)
                 if known is not None:
                     if reason and state != known.state:
                         log.warning("%s is %s: %s", known.name, state, reason)
                     elif known.state == "failed" and state == "running":
                         log.warning("%s is back", known.name)
                     known.state, known.reason = state, reason
-                    server.feedback.event("/node/state", known.name, state, reason)
-                    server.events.publish("node", node=known.name, state=state, reason=reason)
+                    self._feedback.event("/node/state", known.name, state, reason)
+                    self._events.publish("node", node=known.name, state=state, reason=reason)
             case NodeVocabulary(node, words):
-                named = server.session.state.by_id.get(node)
+                named = self._session.state.by_id.get(node)
                 if named is not None:
                     named.vocabulary = words
             case PlanLoaded(serial, latency):
-                server.plans.loaded(serial, latency)
+                self._plans.loaded(serial, latency)
             case PlanWeighed(load, warning):
-                server.plans.weighed(load, warning)
+                self._plans.weighed(load, warning)
             case PlanRefused(serial, reason):
-                server.plans.refused(serial, reason)
+                self._plans.refused(serial, reason)
             case EngineStarted(pid):
-                server.plans.engine_started(pid)
+                self._plans.engine_started(pid)
 
     def meters(self) -> dict[str, tuple[float, float]]:
         """Levels that changed since the last call: (peak, RMS) by node name; `in` and `out` are the server's own."""
-        levels = self._server.link.meters()
-        names = {n.id: n.name for n in self._server.session.state.by_id.values()}
+        levels = self._link.meters()
+        names = {n.id: n.name for n in self._session.state.by_id.values()}
         changed = {}
         for number, level in levels.items():
             loud = tuple(x if x > QUIET else 0.0 for x in level)
@@ -154,7 +137,7 @@ class Reports:
     def _address(self, node: int, cell: int) -> str:
         if address := ACTIONS.address(cell - OTHER):
             return address
-        known = self._server.session.state.by_id.get(node)
+        known = self._session.state.by_id.get(node)
         if known is None:
             return ""
         if not 0 <= cell < len(known.cells):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from antiphon.contract.params import Param, Value
-from antiphon.control.osc.clients import Surface, Surfaces
+from antiphon.control.subscribers.clients import Surface, Surfaces
 from antiphon.io.osc_peer import Level
 from antiphon.wire.osc import IMMEDIATELY, Arg, encode, encode_bundle
 
@@ -45,19 +45,19 @@ class Feedback:
     Of several changes of one address before a flush, the last is sent, to all subscribers but the one that made it.
 
     Attributes:
-        discreet: Removes names of files from a sentence.
         listeners: Called with the address and value of each change.
         sent: Messages sent so far.
         dropped: Events dropped so far.
     """
 
-    def __init__(self, surfaces: Surfaces, clock: Callable[[], float] = monotonic) -> None:
-        """Nothing is pending; `clock` gives seconds."""
-        self._surfaces, self._clock = surfaces, clock
+    def __init__(
+        self, surfaces: Surfaces, discreet: Callable[[str], str] = str, clock: Callable[[], float] = monotonic
+    ) -> None:
+        """Nothing is pending. `discreet` removes names of files from a sentence, `clock` gives seconds."""
+        self._surfaces, self._discreet, self._clock = surfaces, discreet, clock
         self._changes: dict[str, tuple[Arg, object, Level]] = {}
         self._events: list[tuple[bytes, bytes]] = []  # for the owner; for surfaces, empty for none
         self._notes: list[bytes] = []
-        self.discreet: Callable[[str], str] = str
         self._late: dict[str, float] = {}
         self._meters: dict[str, tuple[float, float]] = {}
         self._flushed = 0.0
@@ -102,7 +102,7 @@ class Feedback:
         packet = encode(address, *args)
         discreet = packet if level is not Level.OWNER else b""
         if address in REASONED:
-            discreet = encode(address, *(self.discreet(arg) if isinstance(arg, str) else arg for arg in args))
+            discreet = encode(address, *(self._discreet(arg) if isinstance(arg, str) else arg for arg in args))
         self._events.append((packet, discreet))
 
     def note(self, packet: bytes) -> None:

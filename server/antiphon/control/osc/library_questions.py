@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from antiphon.control.replies import Replies
-from antiphon.errors import AntiphonError, UsageError, WireError
+from antiphon.control.subscribers.replies import Replies
+from antiphon.errors import AntiphonError, EngineBusy, UsageError
 from antiphon.io.osc_peer import Peer
 from antiphon.runtime import paths
 from antiphon.wire.osc import encode
@@ -36,10 +36,10 @@ class LibraryQuestions:
             given: (kind, path): like, skip, dislike or after.
 
         Raises:
-            WireError: Too many are open.
+            EngineBusy: Too many are open.
         """
         if len(self._open) >= AT_ONCE:
-            raise WireError(f"{AT_ONCE} such questions are open already; wait for the answer")
+            raise EngineBusy(f"{AT_ONCE} such questions are open already; wait for the answer")
         task = asyncio.get_running_loop().create_task(self._answer(peer, address, count, given))
         self._open.add(task)
         task.add_done_callback(self._open.discard)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import NamedTuple
 
-from antiphon.errors import UsageError, WireError
+from antiphon.errors import RequestError, UsageError
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.wire.ip_address import own_machine
 from antiphon.wire.osc import encode
@@ -261,14 +261,14 @@ class Surfaces:
             number: The number to give it, if free.
 
         Raises:
-            WireError: `MAX_SURFACES` are subscribed.
+            RequestError: `MAX_SURFACES` are subscribed.
         """
         known = self._by_key.get(peer.key)
         if known is not None:
             known.owner, known.refusals, known.since = owner, 0, self._clock()
             return known
         if len(self) >= MAX_SURFACES:
-            raise WireError(f"at most {MAX_SURFACES} surfaces can subscribe; /notify 0 frees a place")
+            raise RequestError(f"at most {MAX_SURFACES} surfaces can subscribe; /notify 0 frees a place")
         used = {s.id for s in self._by_key.values()}
         free = number if number is not None and number not in used else min(set(range(len(used) + 1)) - used)
         surface = Surface(free, peer, owner, fixed, since=self._clock())

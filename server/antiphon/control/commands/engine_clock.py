@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from antiphon.control.wall_clock import WallClock
+from antiphon.control.commands.wall_clock import WallClock
 from antiphon.engine.link import EngineLink
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.session.commands import Sample
 from antiphon.session.schedule import HORIZON, Moment
 
@@ -33,12 +33,12 @@ class EngineClock:
         """Converts an NTP time tag to a sample of the engine's clock.
 
         Raises:
-            WireError: It is more than `HORIZON` seconds ahead.
+            RequestError: It is more than `HORIZON` seconds ahead.
         """
         target = self.wall.moment(timetag)
         ahead = (target - self.now_ns()) / 1e9
         if ahead > HORIZON:
-            raise WireError(
+            raise RequestError(
                 f"a time tag may be at most {HORIZON:g} s ahead, this one is {ahead:.0f} s; check the clock"
             )
         return Sample(round(self._link.sample_at(target)))

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from time import monotonic
+from typing import Protocol
 
 from antiphon.contract.params import Value
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.osc.feedback import Feedback
-from antiphon.control.osc.outbox import Outbox
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.outbox import Outbox
+from antiphon.control.faults import ControlFaults
 from antiphon.control.saver import StateSaver
-from antiphon.session.commands import ClearSchedule, Command, Panic
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
+from antiphon.errors import AntiphonError
+from antiphon.io.osc_peer import Peer
+from antiphon.session.commands import ClearSchedule, Command, Panic, SetParam
 from antiphon.session.effects import Changed, Effect, EngineLoad, TempoChanged
 from antiphon.session.session import Session
+
+
+class Settable(Protocol):
+    """An address that sets a parameter.
+
+    Attributes:
+        address: The address, for answers.
+        node, param: What it sets.
+    """
+
+    address: str
+    node: str
+    param: str
 
 
 class CommandExecutor:
     """Passes commands to the session, and distributes its effects.
 
     Attributes:
-        flush: Applies values that were received in this turn and not applied yet: the intake's.
+        gathered: Values that were received in this turn and are not applied yet, with their senders: the last of each
+            parameter, in the order in which they came.
         load_time: When a plan was last requested from the engine, by `time.monotonic`; 0.0 before the first.
     """
 
     def __init__(
-        self, session: Session, clock: EngineClock, outbox: Outbox, feedback: Feedback, saver: StateSaver
-    ) -> None:
+        self, session: Session, clock: EngineClock, outbox: Outbox, feedback: Feedback, saver: StateSaver,
+        replies: Replies, faults: ControlFaults,
+    ) -> None:  # fmt: skip
         """Connects the parts.
 
         Args:
@@ -34,10 +53,12 @@ class CommandExecutor:
             outbox: Receives effects on the engine.
             feedback: Receives changes of values.
             saver: Saves when a plan is requested from the engine.
+            replies, faults: Answer and count a gathered value that is refused or fails.
         """
         self._session, self._clock = session, clock
         self._outbox, self._feedback, self._saver = outbox, feedback, saver
-        self.flush: Callable[[], None] = _nothing
+        self._replies, self._faults = replies, faults
+        self.gathered: dict[Settable, tuple[float, Peer]] = {}
         self.load_time = 0.0
 
     def do(self, command: Command, source: object) -> None:
@@ -51,6 +72,21 @@ class CommandExecutor:
             AntiphonError: The command is not valid; nothing has changed.
         """
         self.perform(self._session.handle(command, self._clock.moment(), source))
+
+    def flush(self) -> None:
+        """Applies the gathered values."""
+        if not self.gathered:
+            return
+        values = dict(self.gathered)
+        self.gathered.clear()
+        now = self._clock.moment()
+        for route, (value, peer) in values.items():
+            try:
+                self.perform(self._session.handle(SetParam(route.node, route.param, value), now, peer.key))
+            except AntiphonError as error:
+                self._replies.fail(peer, route.address, str(error))
+            except Exception as error:
+                self._replies.fail(peer, route.address, self._faults.add(route.address, error))
 
     def perform(self, effects: list[Effect]) -> None:
         """Passes a session's effects to the engine and to subscribers, in order."""
@@ -79,7 +115,7 @@ class CommandExecutor:
         self.catch_up()
 
     def value(self, node: str, param: str) -> Value:
-        """The value last asked for that is due by now, floats to seven digits; `WireError` for an unknown name."""
+        """The value last asked for that is due by now, floats to seven digits; `RequestError` for an unknown name."""
         self.settle()
         return rounded(self._session.state.value(node, param))
 
@@ -87,7 +123,3 @@ class CommandExecutor:
 def rounded(value: Value) -> Value:
     """Floats to seven digits, which is what 32 bits hold; other values as they are."""
     return float(f"{value:.7g}") if isinstance(value, float) else value
-
-
-def _nothing() -> None:
-    pass

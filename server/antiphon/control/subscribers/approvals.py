@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from antiphon.control.osc.clients import APPROVAL_SECONDS, MAX_APPROVED
+from antiphon.control.subscribers.clients import APPROVAL_SECONDS, MAX_APPROVED
 from antiphon.runtime import paths
 from antiphon.wire.ip_address import plain_ip
 

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from antiphon.control.osc.clients import Surfaces
-from antiphon.control.osc.feedback import Feedback
+from antiphon.control.subscribers.clients import Surfaces
+from antiphon.control.subscribers.feedback import Feedback
 from antiphon.engine.link import EVERY_NODE, EngineLink, PlayedNote
 from antiphon.session.graph_state import GraphState
 
 
 class NotesOut:
-    """Requests events from the engine: every node's while there are subscribers, else those of the node of `wanted`.
+    """Requests events from the engine: every node's while there are subscribers, else those of the node of `wanted`."""
 
-    Attributes:
-        wanted: Gives the number of the node whose events are needed without a subscriber, 0 for none.
-    """
-
-    def __init__(self, link: EngineLink, state: GraphState, surfaces: Surfaces, feedback: Feedback) -> None:
-        """Requests nothing before `follow`."""
+    def __init__(
+        self, link: EngineLink, state: GraphState, surfaces: Surfaces, feedback: Feedback, wanted: Callable[[], int]
+    ) -> None:
+        """Requests nothing before `follow`. `wanted` gives the node whose events are needed always, 0 for none."""
         self._link, self._state, self._surfaces, self._feedback = link, state, surfaces, feedback
-        self.wanted: Callable[[], int] = _none
+        self._wanted = wanted
 
     def follow(self) -> None:
         """Requests the events; called in every tick, for a restarted engine does not know the request."""
-        self._link.echo(EVERY_NODE if self._surfaces else self.wanted())
+        self._link.echo(EVERY_NODE if self._surfaces else self._wanted())
 
     def played(self, note: PlayedNote) -> None:
         """Sends a node's note-on or note-off as a message that the server itself would take, with the node's name."""
@@ -33,7 +31,3 @@ class NotesOut:
             return
         velocity = max(1, min(127, round(127.0 * note.value))) if note.kind == "on" else 0
         self._feedback.event(f"/note/{note.kind}", note.number, velocity, note.channel, node.name)
-
-
-def _none() -> int:
-    return 0

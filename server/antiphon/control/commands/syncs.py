@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from time import monotonic_ns
 
-from antiphon.control.engine_clock import EngineClock
-from antiphon.control.replies import Replies
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.subscribers.replies import Replies
 from antiphon.io.osc_peer import Peer
 from antiphon.session.actions import Action
 from antiphon.session.commands import Sample, Sync, When

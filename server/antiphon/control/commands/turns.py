@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from antiphon.control.engine_clock import EngineClock
+from antiphon.control.commands.engine_clock import EngineClock
+from antiphon.control.commands.outbox import Outbox
 from antiphon.control.faults import ControlFaults
-from antiphon.control.osc.feedback import Feedback
-from antiphon.control.osc.outbox import Outbox
-from antiphon.control.replies import Replies
 from antiphon.control.saver import StateSaver
+from antiphon.control.subscribers.feedback import Feedback
+from antiphon.control.subscribers.replies import Replies
 
 TICK = 1 / 60
 """Seconds between two ticks."""

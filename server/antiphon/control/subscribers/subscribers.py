@@ -6,9 +6,9 @@ import socket
 from time import monotonic
 from typing import Any
 
-from antiphon.control.osc.clients import MAX_SURFACES, Access, Surfaces
 from antiphon.control.saver import StateSaver
-from antiphon.errors import WireError
+from antiphon.control.subscribers.clients import MAX_SURFACES, Access, Surfaces
+from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Peer
 from antiphon.io.osc_tcp import TcpServer
 from antiphon.io.osc_udp import UdpEndpoint
@@ -31,6 +31,7 @@ class Subscribers:
             saver: Saves when a subscription is added or removed.
         """
         self._surfaces, self._access, self._udp, self._tcp, self._saver = surfaces, access, udp, tcp, saver
+        access.on_change = self.update_access
         self._pinged: dict[str, float] = {}
 
     def start(self, given: tuple[tuple[str, int], ...], data: dict[str, Any]) -> None:
@@ -58,10 +59,10 @@ class Subscribers:
         return number
 
     def remove(self, peer: Peer, port: int) -> int:
-        """Ends a subscription, named as for `add`; returns its number, or raises `WireError` without one."""
+        """Ends a subscription, named as for `add`; returns its number, or raises `RequestError` without one."""
         removed = self._surfaces.remove(f"{peer.host}:{port}" if port else peer.key)
         if removed is None:
-            raise WireError("you are not subscribed; /notify 1 subscribes")
+            raise RequestError("you are not subscribed; /notify 1 subscribes")
         self._saver.soon()
         return removed.id
 

@@ -31,8 +31,7 @@ class Outbox:
 
     Attributes:
         dropped: Actions for which neither ring nor queue had room, so far.
-        tap: Called once with each effect, when it is requested.
-        cut: Called with a panic or `/clearSched` before the engine gets it: what control itself holds is dropped.
+        taps: Called once with each effect, when it is requested, before the engine gets it.
     """
 
     def __init__(self, link: EngineLink, state: GraphState) -> None:
@@ -41,8 +40,7 @@ class Outbox:
         self._backlog: deque[Action] = deque()
         self._for_plan: deque[Action] = deque()
         self.dropped = 0
-        self.tap: Callable[[EngineEffect], None] = lambda _effect: None
-        self.cut: Callable[[Panic | ClearSchedule], None] = lambda _effect: None
+        self.taps: list[Callable[[EngineEffect], None]] = []
 
     @property
     def waiting(self) -> bool:
@@ -51,9 +49,8 @@ class Outbox:
 
     def send(self, effect: EngineEffect) -> None:
         """Sends an effect, or queues it."""
-        self.tap(effect)
-        if isinstance(effect, Panic | ClearSchedule):
-            self.cut(effect)
+        for tap in self.taps:
+            tap(effect)
         self._send(effect)
 
     def _send(self, effect: EngineEffect) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from time import monotonic
 
-from antiphon.errors import WireError
+from antiphon.errors import RequestError
 from antiphon.io.osc_peer import Level, Peer
 from antiphon.wire.osc import MAX_DATAGRAM, encode
 
@@ -38,9 +38,9 @@ class Monitor:
         self._count = self._held = self._skipped = 0
 
     def set(self, peer: Peer, on: bool) -> None:
-        """Adds or removes a watcher; `WireError` where there are `MAX_WATCHERS`."""
+        """Adds or removes a watcher; `RequestError` where there are `MAX_WATCHERS`."""
         if on and peer.key not in self._watchers and len(self._watchers) >= MAX_WATCHERS:
-            raise WireError(f"at most {MAX_WATCHERS} monitors can watch")
+            raise RequestError(f"at most {MAX_WATCHERS} monitors can watch")
         if on:
             self._watchers[peer.key] = peer
         else:

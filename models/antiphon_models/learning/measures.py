@@ -1,0 +1,22 @@
+"""Measures that several models are judged by."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def average_precision(scores: NDArray[np.floating], truth: NDArray[np.bool_]) -> float:
+    """The area under precision by recall, in steps; items of one score count together, as chance would order them.
+
+    Args:
+        scores: `[items]`.
+        truth: `[items]`.
+
+    Returns:
+        0 where nothing is true.
+    """
+    order = np.argsort(-scores, kind="stable")
+    right, ends = np.cumsum(truth[order]), np.flatnonzero(np.diff(scores[order], append=-np.inf))
+    precision = right[ends] / (ends + 1.0)
+    return float((precision * np.diff(right[ends], prepend=0)).sum() / max(1, truth.sum()))

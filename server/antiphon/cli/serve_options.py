@@ -1,0 +1,246 @@
+"""The options of `antiphon serve`: its own in records, by subject, and those that transports and synths add.
+
+Transports are asked at each start, because they check their options anyway; synths only for help and for a word that
+is no option yet, because asking them takes longer.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+
+from antiphon.cli import completion, ports, synthhelp
+from antiphon.runtime.settings import DEFAULT_BLOCK, DEFAULT_RATE, HTTP_PORT, OSC_PORT, RECORD_LIMIT
+
+if TYPE_CHECKING:
+    from antiphon.runtime.serve_option import ServeOption
+    from antiphon.session.transport import Transport
+
+TOKEN, TOKEN_PATH = "ANTIPHON_TOKEN", "ANTIPHON_TOKEN_FILE"
+"""The environment variables of a token from outside: itself, as some platforms give secrets, or its file's path."""
+GIVEN, TRANSPORTS = "antiphon.serve.given", "antiphon.serve.transports"
+"""Keys in the context's `meta`: the values of plugins' options, and the transports."""
+_BEFORE = "live"
+"""The transports' options stand before this one in the help."""
+log = logging.getLogger("antiphon.plugins")
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """Where sound comes from and goes to."""
+
+    audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto"
+    input: Annotated[str, typer.Option(help="A sound file to loop, or an input device's name.")] = ""
+    output: Annotated[str, typer.Option(help="An output device's name.")] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recordings:
+    """What is recorded."""
+
+    record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = ""
+    session: Annotated[str, typer.Option(help="Record the whole set in this folder, for `antiphon replay`.")] = ""
+    record_limit: Annotated[
+        float,
+        typer.Option(
+            metavar="GB", help="End a recording, complete, at this size, or when a tenth of the disk is left."
+        ),
+    ] = RECORD_LIMIT
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """Where messages go, as of `server_log`."""
+
+    log: Annotated[
+        str, typer.Option(metavar="FILE", help="Append the log to this file: 10 MB, and five older ones, FILE.1 to .5.")
+    ] = ""
+    log_level: Annotated[str, typer.Option(help="The least that is logged: debug, info, warning or error.")] = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports of OSC and HTTP."""
+
+    osc_port: ports.NewOsc = OSC_PORT
+    http_port: ports.NewHttp = HTTP_PORT
+
+
+@dataclass(frozen=True, slots=True)
+class Patches:
+    """What plays."""
+
+    patch: Annotated[
+        str,
+        typer.Option(help="A patch file, or the name of a built-in or own patch.", autocompletion=completion.patches),
+    ] = ""
+    set: Annotated[
+        str,
+        typer.Option(
+            help="A set list: several patches, and pedals to go through them.", autocompletion=completion.sets
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """How sound is divided."""
+
+    rate: Annotated[int, typer.Option(help="Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE
+    block: Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")] = DEFAULT_BLOCK
+    ahead: Annotated[int, typer.Option(help="Blocks between input and output, 1 to 16; 0 measures the machine.")] = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may control the server, and from where."""
+
+    surface: Annotated[
+        list[str] | None, typer.Option(help="HOST:PORT of a control surface that listens there; repeatable.")
+    ] = None
+    lan: Annotated[bool, typer.Option("--lan", help="Answer the local network too; new addresses need approval.")] = (
+        False
+    )
+    announce: Annotated[
+        str, typer.Option(help="With --lan, where Zeroconf announces it: all, none, or one interface's IPv4 address.")
+    ] = "all"
+    allow: Annotated[list[str] | None, typer.Option(help="An IP address approved from the start; repeatable.")] = None
+    proxy: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="ANTIPHON_PROXY",
+            help="A name under which a reverse proxy, which has the TLS, asks this server: HTTP on every address, and "
+            "all needs the token; repeatable.",
+        ),
+    ] = None
+    token_file: Annotated[
+        str, typer.Option(envvar=TOKEN_PATH, help="A file with the token to use, 32 hexadecimal digits.")
+    ] = ""
+    drain: Annotated[
+        float, typer.Option(envvar="ANTIPHON_DRAIN", help="Seconds for requests and jobs to finish at the end.")
+    ] = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What computes."""
+
+    fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False
+    device: Annotated[str, typer.Option(help="What models run on: auto (a GPU where there is one), cpu or cuda.")] = (
+        "auto"
+    )
+    synth: Annotated[str, typer.Option(help=f"The synth for notes: {synthhelp.NAMES}; null records them.")] = "auto"
+
+
+def by_records(function: Callable[..., None]) -> Callable[..., None]:
+    """Lets a command take records of options: the command line has their fields in place of each record.
+
+    Args:
+        function: Whose arguments without a default, but the context, are dataclasses of options.
+
+    Returns:
+        The function for typer.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    records = {name: kind for name, kind in hints.items() if hasattr(kind, "__dataclass_fields__")}
+    parameters = []
+    for parameter in inspect.signature(function).parameters.values():
+        kind = records.get(parameter.name)
+        if kind is None:
+            parameters.append(parameter.replace(annotation=hints[parameter.name], kind=parameter.KEYWORD_ONLY))
+        else:
+            flat = inspect.signature(kind, eval_str=True).parameters.values()
+            parameters += [field.replace(kind=field.KEYWORD_ONLY) for field in flat]
+
+    @functools.wraps(function)
+    def command(**given: Any) -> None:
+        made = {
+            name: kind(**{field.name: given.pop(field.name) for field in fields(kind)})
+            for name, kind in records.items()
+        }
+        function(**made, **given)
+
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return command
+
+
+class ServeCommand(synthhelp.SynthCommand):
+    """The command `serve`, with the options that plugins add."""
+
+    _asked = False
+
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        """Adds the transports' options, and the synths' if a word is not an option yet."""
+        if not self._asked:
+            from antiphon.cli.transports import transports
+
+            self._transports = [transport for _, transport in transports()]
+            at = next(place for place, param in enumerate(self.params) if param.name == _BEFORE)
+            self._add(at, (option for transport in self._transports for option in transport.options))
+            if any(word.startswith("--") and word.partition("=")[0] not in self._names() for word in args):
+                from antiphon.synth.backends import infos
+
+                self._add(len(self.params), (info.option for info in infos() if info.option is not None))
+            self._asked = True
+        ctx.meta[TRANSPORTS] = self._transports
+        return super().parse_args(ctx, args)
+
+    def _names(self) -> set[str]:
+        return {name for param in self.params for name in param.opts}
+
+    def _add(self, at: int, options: Iterable[ServeOption[Any]]) -> None:
+        for place, option in enumerate(options, at):
+            if f"--{option.name}" in self._names():
+                log.warning("a plugin adds the option --%s, which there is already; it has to be renamed", option.name)
+            else:
+                self.params.insert(place, _parameter(option))
+
+
+def transports_of(ctx: typer.Context) -> list[Transport]:
+    """The transports that plugins registered."""
+    found: list[Transport] = ctx.meta[TRANSPORTS]
+    return found
+
+
+def given_options(ctx: typer.Context) -> dict[str, Any]:
+    """The values of plugins' options that were given: `options` and `secrets` of `ServeSettings`."""
+    values: dict[str, Any] = ctx.meta.get(GIVEN, {})
+    return values
+
+
+def _parameter(option: ServeOption[Any]) -> Any:
+    """The option as an object of the library, made from a function's parameter like all others."""
+
+    def keep(ctx: typer.Context, value: Any) -> Any:
+        value = tuple(value or ()) if repeated else value
+        if value != option.default:
+            ctx.meta.setdefault(GIVEN, {}).setdefault(kept, {})[option.name] = value
+        os.environ.pop(option.envvar, None)  # the server's processes must not inherit a password
+        return value
+
+    def declaring(**_given: Any) -> None:
+        pass
+
+    repeated, kept = isinstance(option.default, tuple), "secrets" if option.secret else "options"
+    declared = typer.Option(
+        f"--{option.name}", help=option.doc, expose_value=False, callback=keep, envvar=option.envvar or None
+    )
+    kind = list[str] | None if repeated else type(option.default)
+    parameter = inspect.Parameter(
+        f"plugin_{option.name.replace('-', '_')}",
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if repeated else option.default,
+        annotation=Annotated[kind, declared],
+    )
+    declaring.__signature__ = inspect.Signature([parameter])  # type: ignore[attr-defined]
+    app = typer.Typer(add_completion=False)
+    app.command()(declaring)
+    return typer.main.get_command(app).params[0]

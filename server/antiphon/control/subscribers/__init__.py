@@ -1,0 +1,1 @@
+"""Who is connected, what each is sent, and who was approved."""

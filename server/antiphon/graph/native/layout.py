@@ -1,0 +1,105 @@
+"""A node's step as a list of calls: its wires, its modulation, then what its processor gives for a whole block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+from antiphon.contract.block import Samples
+from antiphon.contract.parameter_cell import ParamCell
+from antiphon.contract.params import Value
+from antiphon.contract.processor import IO, BlockTime, Event
+from antiphon.errors import PluginError
+from antiphon.graph.modulation import Modulation
+from antiphon.graph.native.rows import Word
+from antiphon.graph.node_host import NodeHost
+from antiphon.graph.wire_signals import DelayLine, InputMix
+from antiphon.native.step import Step
+
+
+class BlockWord(Enum):
+    """Stands for a number of the block's time where a step is laid out; it takes no part in arithmetic."""
+
+    SAMPLE = Word.SAMPLE
+    BEAT = Word.BEAT
+    TEMPO = Word.TEMPO
+    PLAYING = Word.PLAYING
+    STEP = Word.STEP
+    LENGTH = Word.LENGTH
+
+    def __bool__(self) -> bool:
+        raise PluginError("a step cannot decide by the block's time; its kernel can")
+
+
+class _LayoutTime(BlockTime):
+    """The block's time where a step is laid out."""
+
+    def __init__(self) -> None:
+        self.sample: Any = BlockWord.SAMPLE
+        self.beat: Any = BlockWord.BEAT
+        self.tempo: Any = BlockWord.TEMPO
+        self.playing: Any = BlockWord.PLAYING
+
+    def beats_per_frame(self, rate: float) -> Any:
+        return BlockWord.STEP
+
+    def frames_per_beat(self, rate: float) -> Any:
+        return BlockWord.LENGTH
+
+
+class LayoutIO(IO):
+    """The argument of `Processor.step` where it is packed: whole blocks, and a time that stands for each block's.
+
+    Attributes:
+        reads: Parameters that were read as numbers.
+    """
+
+    def __init__(self, ins: Sequence[Samples], outs: Sequence[Samples], cells: Mapping[str, ParamCell], block: int):
+        super().__init__(ins, outs, cells, _LayoutTime(), block)
+        self.reads: set[str] = set()
+
+    def at(self, name: str, offset: int) -> Value:
+        self.reads.add(name)
+        return super().at(name, offset)
+
+    def emit(self, event: Event) -> None:
+        raise PluginError("a step cannot emit events")
+
+
+class NativeNode(Protocol):
+    """What a row is made of: a node's step of a plan."""
+
+    @property
+    def host(self) -> NodeHost: ...
+    @property
+    def lines(self) -> tuple[DelayLine, ...]: ...
+    @property
+    def gathers(self) -> tuple[InputMix, ...]: ...
+    @property
+    def ins(self) -> list[Samples]: ...
+    @property
+    def outs(self) -> list[Samples]: ...
+    @property
+    def io(self) -> IO: ...
+    @property
+    def notes(self) -> tuple[object, ...]: ...
+    @property
+    def moves(self) -> tuple[Modulation, ...]: ...
+
+
+def laid_out(node: NativeNode, block: int) -> Step | None:
+    """A node's calls up to the check of its outputs; None where the interpreter has to run it."""
+    host = node.host
+    if node.notes:
+        return None
+    io = LayoutIO(node.ins, node.outs, host.by_name, block)
+    try:
+        own = host.processor.step(io)
+    except Exception:
+        return None  # where it is the processor's fault, `process` says so
+    if own is None or io.reads & {move.cell.param.name for move in node.moves}:
+        return None
+    wires = [line.step(block) for line in node.lines] + [gather.step(block) for gather in node.gathers]
+    steps = [*wires, *(move.step(block) for move in node.moves)]
+    return Step(tuple(call for step in (*steps, own) for call in step.calls), own.reports)

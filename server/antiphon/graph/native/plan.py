@@ -1,0 +1,191 @@
+"""The part of a plan that machine code plays: nodes whose processors offer a `step`, a run of them in one call.
+
+A row is valid while its node rests: no parameter moves by a change or a ramp, no event waits, it has not failed. Where
+one is not valid, and at a node without a step, the machine code returns; the interpreter runs that node for the block
+(`Plan.run_place`), and packs the row again when it rests.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.contract.block import StreamSpec
+from antiphon.contract.processor import BlockTime
+from antiphon.graph.native.layout import BlockWord, NativeNode, laid_out
+from antiphon.graph.native.rows import Row, Stop, Word, run_rows
+from antiphon.graph.node_host import NOT_FINITE
+from antiphon.native.kernel import address, words_of
+from antiphon.native.step import Call
+
+_NEVER = 1 << 62
+"""Nanoseconds of a block without a limit."""
+_libc = ctypes.CDLL(None)
+
+
+class PlanSteps(Protocol):
+    """The plan, for what the interpreter has to do."""
+
+    @property
+    def watched(self) -> bool: ...
+    @property
+    def work_at(self) -> int: ...
+    def run_place(self, place: int, time: BlockTime) -> None:
+        """Computes a node's inputs and runs it, for a whole block."""
+
+    def conclude(self, place: int, time: BlockTime, reason: str) -> None:
+        """Ends a node's block whose outputs are computed; `reason` why it has failed, or ""."""
+
+
+@dataclass(slots=True)
+class _Place:
+    """A node's place in the tables.
+
+    Attributes:
+        node: The node.
+        kernels: Those of its calls before the check of its outputs; none where the interpreter always runs it.
+        reports: Where its kernels leave the values of readonly parameters.
+        call: Index of its first call.
+        word: Index of its first argument.
+        held: What its addresses belong to.
+    """
+
+    node: NativeNode
+    kernels: tuple[object, ...]
+    reports: Mapping[str, tuple[NDArray[Any], int]]
+    call: int
+    word: int
+    held: object = None
+
+
+class NativePlan:
+    """The rows of one plan. Built off the block path."""
+
+    def __init__(self, nodes: Sequence[NativeNode], spec: StreamSpec) -> None:
+        """Packs the rows of the nodes that rest.
+
+        Args:
+            nodes: The plan's nodes in running order.
+            spec: Rate, block size and channels.
+        """
+        self._spec, self._period = spec, spec.block * 1e9 / spec.rate
+        self._places: list[_Place] = []
+        outs: list[tuple[int, int, int]] = []
+        times: list[tuple[int, int]] = []
+        rows = np.zeros((max(1, len(nodes)), Row.SIZE), np.int64)
+        call = word = 0
+        for row, node in zip(rows, nodes, strict=False):
+            host, step = node.host, laid_out(node, spec.block)
+            row[Row.NUMBER], row[Row.HOST], row[Row.LOAD] = host.number, address(host.version), address(host.loads)
+            row[Row.PACKED], row[Row.OUTS] = -1, len(outs)
+            outs += [(address(out), out.shape[1], out.shape[0]) for out in host.outs]
+            row[Row.OUTS_END] = len(outs)
+            if step is None:
+                self._places.append(_Place(node, (), {}, call, word))
+                continue
+            self._places.append(_Place(node, tuple(item for item, _ in step.calls), step.reports, call, word))
+            times += _times(step.calls, word)
+            kernels = [item for item, _ in step.calls] + host.most_mixing()
+            call, word = call + len(kernels), word + sum(item.size for item in kernels)
+        self._rows, self._calls = rows, np.zeros((max(1, call), 2), np.int64)
+        self._arguments, self._words = np.zeros(max(1, word), np.int64), np.zeros(Word.SIZE, np.int64)
+        # as plain numbers: a block reads and writes single ones
+        self._row_words, self._call_words = rows.reshape(-1).data, self._calls.reshape(-1).data
+        self._whole, self._real = self._words.data, self._words.data.cast("B").cast("d")
+        first = address(self._arguments)
+        self._outs = np.array(outs or [(0, 0, 0)], np.int64)
+        self._times = np.array([(index, first + 8 * place) for index, place in times] or [(0, 0)], np.int64)
+        self._whole[Word.ROWS], self._whole[Word.TIMES] = len(nodes), len(times)
+        self._whole[Word.CLOCK] = ctypes.cast(_libc.clock_gettime, ctypes.c_void_p).value or 0
+        self._nowhere = address(self._words) + 8 * Word.NOWHERE
+        self._run = run_rows.bind(
+            self._words, self._rows, self._calls, self._outs, self._times, self._period, spec.block
+        )
+        for place in range(len(nodes)):
+            self.settle(place)
+
+    def run(self, play: PlanSteps, time: BlockTime) -> None:
+        """Runs all nodes for one whole block.
+
+        Args:
+            play: The plan, which runs the nodes that need the interpreter.
+            time: When the block begins.
+        """
+        whole, real, rate = self._whole, self._real, self._spec.rate
+        whole[Word.NEXT], whole[Word.SAMPLE], whole[Word.PLAYING] = 0, time.sample, int(time.playing)
+        real[Word.BEAT], real[Word.TEMPO] = time.beat, time.tempo
+        real[Word.STEP], real[Word.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
+        whole[Word.PERIOD] = int(self._period) if play.watched else _NEVER
+        whole[Word.AT_WORK] = play.work_at or self._nowhere
+        while stop := self._run():
+            place = whole[Word.NEXT]
+            if stop == Stop.HELD:
+                play.run_place(place, time)
+                self.settle(place)
+            elif stop == Stop.BAD:
+                play.conclude(place, time, NOT_FINITE)
+            else:
+                play.conclude(place, time, self._places[place].node.host.judge(whole[Word.SPENT], time.sample))
+            whole[Word.NEXT] = place + 1
+
+    def settle(self, place: int) -> None:
+        """Packs a node's row if the node rests.
+
+        Args:
+            place: The node's place in the running order.
+        """
+        at = self._places[place]
+        node = at.node
+        version = int(node.host.version[0])
+        if not at.kernels or node.io.events_out or not node.host.rests(node.moves):
+            return
+        step = laid_out(node, self._spec.block)
+        if step is None or tuple(item for item, _ in step.calls) != at.kernels:
+            return
+        last = node.host.mixing(node.ins, self._spec.block)
+        at.held = step, last
+        rows, row = self._row_words, place * Row.SIZE
+        rows[row + Row.CALLS], rows[row + Row.AFTER] = at.call, at.call + len(step.calls)
+        rows[row + Row.END] = at.call + len(step.calls) + len(last)
+        word, first = at.word, address(self._arguments)
+        for n, (item, args) in enumerate((*step.calls, *last), at.call):
+            item.pack([0 if isinstance(value, BlockWord) else value for value in args], self._arguments.data, word)
+            self._call_words[2 * n], self._call_words[2 * n + 1] = item.packed, first + 8 * word
+            word += item.size
+        rows[row + Row.PACKED] = version
+
+    def native(self, place: int) -> bool:
+        """Tells whether machine code runs a node in the coming block.
+
+        Args:
+            place: The node's place in the running order.
+        """
+        return self._row_words[place * Row.SIZE + Row.PACKED] == int(self._places[place].node.host.version[0])
+
+    def report(self, place: int, values: dict[str, float]) -> None:
+        """Reads what a node's kernels left for its readonly parameters, where machine code runs it.
+
+        Args:
+            place: The node's place in the running order.
+            values: Gets the values by name.
+        """
+        at = self._places[place]
+        if at.reports and self.native(place):
+            for name, (array, index) in at.reports.items():
+                values[name] = at.node.host.by_name[name].param.clip(float(array[index]))
+
+
+def _times(calls: Sequence[Call], word: int) -> list[tuple[int, int]]:
+    """Which word of the block's time each argument gets that stands for one: index of the word, of the argument."""
+    found = []
+    for item, args in calls:
+        for kind, value in zip(item.types.values(), args, strict=True):
+            if isinstance(value, BlockWord):
+                found.append((int(value.value), word))
+            word += words_of(kind)
+    return found

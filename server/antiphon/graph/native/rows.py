@@ -1,0 +1,113 @@
+"""The loop over the nodes of a plan in machine code, and the tables it reads.
+
+Goal: a block of many nodes is one call, whose cost does not depend on the interpreter. A row is one node: calls of
+kernels with packed arguments, its outputs, and the version of the node that it was packed for.
+
+Plan: for each row the loop compares versions, runs wires, modulation and the processor's own kernels, checks the
+outputs, measures the time, and mixes wet and dry. Where a version differs, an output holds NaN or infinity, or a node
+took longer than a block lasts, it returns the row's place, and the interpreter goes on from there.
+
+Warning: all addresses are those of arrays that `graph.native.plan` keeps.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+from antiphon.graph.node_host import LOAD_SHARE
+from antiphon.native.compiling import kernel
+from antiphon.native.dsp import finite
+from antiphon.native.intrinsics import address_f32, address_f64, address_i64, call_c, offset
+from antiphon.native.kernel import f64, i64, i64p
+
+
+class Word(IntEnum):
+    """Indices of the 64-bit words that the interpreter and the machine code share."""
+
+    NEXT = 0  # the row to begin with, and after a call the one that it stopped at
+    ROWS = 1
+    PERIOD = 2  # nanoseconds after which a node is late
+    SPENT = 3  # nanoseconds of the node that was late
+    CLOCK = 4  # the address of clock_gettime
+    NOW = 5  # and 6: struct timespec
+    AT_WORK = 7  # the address of the word that gets the number of the node at work
+    NOWHERE = 8  # AT_WORK where no watchdog reads it
+    TIMES = 9  # how many places of the block's time are in `times`
+    SAMPLE = 10
+    BEAT = 11  # a float, as TEMPO
+    TEMPO = 12
+    PLAYING = 13
+    STEP = 14  # beats a frame, 0 while the clock stands
+    LENGTH = 15  # frames a beat
+    SIZE = 16
+
+
+class Row(IntEnum):
+    """Indices of the 64-bit words of one node."""
+
+    NUMBER = 0
+    HOST = 1  # the address of the node's version, and of its load
+    LOAD = 2
+    PACKED = 3  # the version that this row was packed for
+    CALLS = 4  # the first call: wires, modulation and the processor's own
+    AFTER = 5  # the first call of what follows the check of the outputs
+    END = 6
+    OUTS = 7  # the first output
+    OUTS_END = 8
+    SIZE = 9
+
+
+class Stop(IntEnum):
+    """Why the machine code returned."""
+
+    DONE = 0
+    HELD = 1
+    BAD = 2
+    LATE = 3
+
+
+@kernel
+def monotonic_ns(s: i64p) -> i64:
+    """The monotonic clock."""
+    call_c(s[Word.CLOCK], 1, offset(s, Word.NOW))
+    return i64(s[Word.NOW] * 1000000000 + s[Word.NOW + 1])
+
+
+@kernel
+def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns: f64, frames: i64) -> i64:
+    """Runs nodes from `Word.NEXT` on, until one needs the interpreter. Returns a member of `Stop`.
+
+    calls: address of a function and of its arguments, each; outs: address, stride and channels, each; times: index of
+    a word of the block's time, and the address it is copied to; block_ns: duration of a block.
+    """
+    for n in range(s[Word.TIMES]):
+        target = address_i64(times[2 * n + 1])
+        target[0] = s[times[2 * n]]
+    work = address_i64(s[Word.AT_WORK])
+    begun = monotonic_ns(s)
+    for k in range(s[Word.NEXT], s[Word.ROWS]):
+        row = offset(rows, k * Row.SIZE)
+        version = address_i64(row[Row.HOST])
+        if version[0] != row[Row.PACKED]:
+            s[Word.NEXT] = k
+            return Stop.HELD
+        work[0] = row[Row.NUMBER]
+        for n in range(row[Row.CALLS], row[Row.AFTER]):
+            call_c(calls[2 * n], calls[2 * n + 1])
+        bad = 0
+        for n in range(row[Row.OUTS], row[Row.OUTS_END]):
+            if finite(address_f32(outs[3 * n]), outs[3 * n + 1], outs[3 * n + 2], frames) == 0:
+                bad = 1
+        ended = monotonic_ns(s)
+        spent = ended - begun
+        begun = ended
+        load = address_f64(row[Row.LOAD])
+        load[0] = load[0] + LOAD_SHARE * (f64(spent) / block_ns - load[0])
+        if bad == 1 or spent > s[Word.PERIOD]:
+            s[Word.NEXT] = k
+            s[Word.SPENT] = spent
+            return Stop.BAD if bad == 1 else Stop.LATE
+        for n in range(row[Row.AFTER], row[Row.END]):
+            call_c(calls[2 * n], calls[2 * n + 1])
+    s[Word.NEXT] = s[Word.ROWS]
+    return Stop.DONE

@@ -1,0 +1,234 @@
+"""A plan in machine code gives the samples of the interpreter, and leaves to it what it cannot play."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from tests.local import Gain
+
+from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.catalog import Catalog
+from antiphon.contract.processor import IO, BlockTime, Processor
+from antiphon.graph.compiler import compile_plan
+from antiphon.graph.graph import End, Graph, NodeSpec, Wire
+from antiphon.graph.native.plan import NativePlan
+from antiphon.graph.plan import Plan
+from antiphon.native import Audio, f32p, kernel
+from antiphon.native.step import Step
+from antiphon.plugins import loader
+from antiphon.plugins.checks import inspect_processor
+
+
+@dataclass
+class Types:
+    """Processor types and how they are made."""
+
+    catalog: Catalog
+    make: Callable[[str], Processor]
+
+    @staticmethod
+    def of(name: str, kind: type[Processor]) -> Types:
+        """One type of this module, beside `gain`."""
+        kinds = {name: kind, "gain": Gain}
+        catalog = {name: inspect_processor(name, kind, "", "local", play=False) for name, kind in kinds.items()}
+        return Types(Catalog(catalog), lambda name: kinds[name]())
+
+
+SPEC = StreamSpec(48000, 64, 2)
+BLOCKS = 60
+
+
+@kernel
+def divide_kernel(x: Audio, y: Audio, by: f32p) -> None:
+    for c in range(y.channels):
+        for n in range(y.frames):
+            y[c, n] = x[c, n] / by[n]
+
+
+def sound(blocks: int = BLOCKS) -> Samples:
+    rng = np.random.default_rng(7)
+    return (0.3 * rng.standard_normal((2, blocks * SPEC.block))).astype(np.float32)
+
+
+def chain(catalog: Catalog, *types: str, modulated: str = "") -> Graph:
+    """`in` → each type in turn → `out`, as far as they have sound in and out; an `lfo` at a parameter of the first."""
+    nodes = {f"n{place}": kind for place, kind in enumerate(types)}
+    wires = []
+    before = End("in", "in")
+    for name, kind in nodes.items():
+        info = catalog[kind]
+        if info.inputs:
+            wires.append(Wire(before, End(name, info.inputs[0].name)))
+        out = info.outputs[0]
+        before = End(name, out.name)
+        if out.kind == "control":
+            wires.append(Wire(before, End("n1", "gain")))
+            before = End("in", "in")
+    wires.append(Wire(before, End("out", "out")))
+    if modulated:
+        nodes["lfo"] = "lfo"
+        wires.append(Wire(End("lfo", "out"), End("n0", modulated)))
+    return Graph(tuple(NodeSpec(name, kind) for name, kind in nodes.items()), tuple(wires))
+
+
+def compile_graph(loaded: Types, graph: Graph, old: Plan | None = None) -> Plan:
+    ids = {node.name: place + 1 for place, node in enumerate(graph.nodes)}
+    return compile_plan(graph, loaded.catalog, loaded.make, SPEC, ids, old)
+
+
+def play(plan: Plan, change: Callable[[Plan, int], None] = lambda plan, block: None) -> Samples:
+    """The plan's output; `change` is called before each block."""
+    x, out, time = sound(), [], BlockTime()
+    for block in range(BLOCKS):
+        change(plan, block)
+        plan.input[:] = x[:, block * SPEC.block : (block + 1) * SPEC.block]
+        out.append(plan.run(SPEC.block, time).copy())
+        time.sample += SPEC.block
+        time.beat = time.sample * time.tempo / 60.0 / SPEC.rate
+    return np.concatenate(out, axis=1)
+
+
+@pytest.fixture(scope="module")
+def loaded() -> Types:
+    every = loader.load(check=False)
+    return Types(every.catalog, every.make)
+
+
+@pytest.fixture
+def interpreted(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Leaves all nodes of the plans that are compiled from then on to the interpreter."""
+    return lambda: monkeypatch.setattr(NativePlan, "settle", lambda self, place: None)
+
+
+def changes(plan: Plan, block: int) -> None:
+    """What a performer does: values, ramps, mute, bypass, wet, a reset, a panic."""
+    host = plan.hosts[1]
+    cells = [cell.param.name for cell in host.cells]
+    if block == 5:
+        host.post(cells.index("wet"), 10, 0.4, 0.0)
+    if block == 15:
+        host.post(cells.index("bypass"), 0, 1.0, 0.0)
+    if block == 25:
+        host.post(cells.index("bypass"), 33, 0.0, 0.02)
+        host.post(cells.index("mute"), 40, 1.0, 0.0)
+    if block == 35:
+        host.post(cells.index("mute"), 1, 0.0, 0.0)
+    if block == 40:
+        host.reset()
+    if block == 50:
+        plan.clear()
+    own = [place for place, cell in enumerate(host.cells) if cell.param.kind == "float" and not cell.param.readonly][3:]
+    if block in (8, 30) and own:
+        param = host.cells[own[0]].param
+        host.post(own[0], 20, param.low + 0.3 * (param.high - param.low), 0.01)
+
+
+def test_every_processor_with_a_step_gives_the_samples_of_the_interpreter(loaded, interpreted):
+    types = [name for name, info in loaded.catalog.types.items() if info.native]
+    assert len(types) >= 20
+    plans = {kind: compile_graph(loaded, chain(loaded.catalog, kind, "gain")) for kind in types}
+    native = {kind: play(plan, changes) for kind, plan in plans.items()}
+    assert all(plan.native.native(place) for plan in plans.values() for place in range(2))
+    interpreted()
+    for kind in types:
+        reference = play(compile_graph(loaded, chain(loaded.catalog, kind, "gain")), changes)
+        np.testing.assert_array_equal(native[kind], reference, err_msg=kind)
+
+
+@pytest.mark.parametrize(("kind", "param"), [("gain", "gain"), ("filter", "cutoff"), ("gain", "wet")])
+def test_a_modulated_parameter_is_played_by_machine_code_too(loaded, interpreted, kind, param):
+    graph = chain(loaded.catalog, kind, "pan", modulated=param)
+    plan = compile_graph(loaded, graph)
+    native = play(plan, changes)
+    assert all(plan.native.native(place) for place in range(3))
+    interpreted()
+    np.testing.assert_array_equal(native, play(compile_graph(loaded, graph), changes))
+
+
+def test_a_node_is_the_interpreters_while_a_parameter_moves_and_machine_codes_again_when_it_rests(loaded):
+    plan = compile_graph(loaded, chain(loaded.catalog, "gain"))
+    assert plan.native.native(0)
+    cell = [cell.param.name for cell in plan.hosts[1].cells].index("gain")
+    plan.hosts[1].post(cell, 3, 0.5, 0.0)
+    assert not plan.native.native(0)
+    rest = play(plan)
+    assert plan.native.native(0)
+    np.testing.assert_allclose(rest[:, -64:], 0.5 * sound()[:, -64:])
+
+
+class Divide(Processor):
+    """Gives infinity where its parameter is 0."""
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self.by = np.ones(spec.block, np.float32)
+
+    def step(self, io: IO) -> Step:
+        return divide_kernel.step(io.audio_in[0], io.audio_out[0], self.by)
+
+
+class Undecided(Processor):
+    """Decides by the block's time, which a step cannot."""
+
+    def step(self, io: IO) -> Step:
+        by = np.full(io.frames, 2.0 if io.time.playing else 1.0, np.float32)
+        return divide_kernel.step(io.audio_in[0], io.audio_out[0], by)
+
+
+@pytest.mark.parametrize("by_machine", [True, False])
+def test_a_step_that_gives_infinity_fails_its_node_which_passes_the_dry_signal(interpreted, by_machine):
+    loaded = Types.of("divide", Divide)
+    if not by_machine:
+        interpreted()
+    plan = compile_graph(loaded, chain(loaded.catalog, "divide", "gain"))
+
+    def change(plan: Plan, block: int) -> None:
+        if block == 20:
+            plan.hosts[1].processor.by.fill(0.0)
+
+    out = play(plan, change)
+    assert [(failure.name, failure.reason) for failure in plan.failures] == [("n0", "gave NaN or infinity")]
+    assert np.isfinite(out).all()
+    np.testing.assert_array_equal(out[:, : 20 * 64], sound()[:, : 20 * 64])
+    np.testing.assert_array_equal(out[:, 30 * 64 :], sound()[:, 30 * 64 :])
+
+
+def test_a_step_that_cannot_be_laid_out_is_played_by_the_interpreter():
+    types = Types.of("undecided", Undecided)
+    plan = compile_graph(types, chain(types.catalog, "undecided"))
+    np.testing.assert_allclose(play(plan), 0.5 * sound(), rtol=1e-6)
+    assert not plan.native.native(0)
+
+
+def test_a_value_that_kernels_leave_in_an_array_is_reported(loaded):
+    plan = compile_graph(loaded, chain(loaded.catalog, "meter"))
+    play(plan)
+    assert plan.native.native(0)
+    cells = plan.hosts[1].cells
+    reports = {cells[cell].param.name: value for _, cell, value in plan.reports()}
+    rms = 20.0 * np.log10(np.sqrt(np.mean(np.square(sound()[:, : 48000 // 20], dtype=np.float64))))
+    assert reports["rms"] == pytest.approx(rms, abs=0.5)
+
+
+def test_nodes_of_the_plan_before_play_on_in_the_next_one(loaded, interpreted):
+    def run() -> Samples:
+        first = compile_graph(loaded, chain(loaded.catalog, "delay", "reverb"))
+        before = play(first)
+        second = compile_graph(loaded, chain(loaded.catalog, "delay", "reverb", "gain"), first)
+        second.inherit(first)
+        assert second.crossing is not None
+        second.crossing.begin(256)
+        x, out, time = sound(), [], BlockTime(BLOCKS * SPEC.block)
+        for block in range(20):
+            for plan in (first, second):
+                plan.input[:] = x[:, block * 64 : block * 64 + 64]
+            runs = second.run if second.crossing.over else second.crossing.run
+            out.append(runs(64, time).copy())
+            time.sample += 64
+        return np.concatenate([before, *out], axis=1)
+
+    native = run()
+    interpreted()
+    np.testing.assert_array_equal(native, run())
