@@ -12,13 +12,13 @@ from pathlib import Path
 import mido
 
 from antiphon.api import FileError, Value
-from antiphon.api.files import write_atomic
+from antiphon.api.files import open_midi, write_atomic
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.notes import BeatNote
 
 NAME = "ACCOMPANIMENT"
-MOST_BYTES, MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 4 << 20, 250_000, 20_000, 200
+MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
 """The shortest note a time signature may count in."""
 _DRUMS = 9
@@ -48,22 +48,7 @@ def read(path: Path) -> Read:
     Raises:
         FileError: The file cannot be read.
     """
-    try:
-        # a device or a pipe has no size, and is not waited for
-        size = path.stat().st_size if path.is_file() else 0
-        content = path.read_bytes() if 0 < size <= MOST_BYTES else b""
-    except OSError as error:
-        raise FileError(f"{path.name} cannot be read: {error.strerror}") from None
-    if not content:
-        raise FileError(f"{path.name} is empty, no file or over {MOST_BYTES >> 20} MB; name a MIDI file")
-    try:
-        file = mido.MidiFile(file=io.BytesIO(content), clip=True)
-    except Exception:
-        # of a damaged file mido raises whatever its innards do, in words of its own
-        reason = "it is damaged; fetch or make it again" if content[:4] == b"MThd" else "it does not begin as one"
-        raise FileError(f"{path.name} is no MIDI file that can be read: {reason}") from None
-    if not 1 <= file.ticks_per_beat < 1 << 15:
-        raise FileError(f"{path.name} counts in frames of film, not in beats; save it with ticks per quarter note")
+    file: mido.MidiFile = open_midi(path)
     tracks = [(n, *_notes(track, file.ticks_per_beat)) for n, track in enumerate(file.tracks)]
     played = [item for item in tracks if item[1]]
     if not played:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from antiphon.api import note_number
 from antiphon_listen.frames import F32, FrameBuffer, hann, magnitudes
 
 RATE, SIZE, HOP = 22050, 8192, 2048
@@ -119,7 +120,7 @@ def _bins(tuning: float) -> F32:
     """From a spectrum to bins of a third of a semitone, `[SIZE // 2 + 1, NOTES * FINER]`."""
     frequencies = np.fft.rfftfreq(SIZE, 1.0 / RATE)
     pitch = np.full(len(frequencies), -100.0)
-    pitch[1:] = 69.0 + 12.0 * np.log2(frequencies[1:] / 440.0) - tuning
+    pitch[1:] = note_number(frequencies[1:]) - tuning
     place = FINER * (pitch - LOWEST) + FINER // 2
     bins = np.arange(NOTES * FINER)
     width = np.ones(len(frequencies))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import weakref
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,8 +22,6 @@ SLOWEST, FASTEST = 30.0, 300.0
 _JUMP = 0.02
 _OPEN, _SHUT = 0.001, 0.005
 """Seconds of the fade-in when playing starts or jumps, and of the fade-out when it stops."""
-_players: weakref.WeakValueDictionary[int, Loops] = weakref.WeakValueDictionary()
-"""The newest player of each node: a new text parameter makes a new one, which continues where the old one is."""
 
 
 class Loops(Processor):
@@ -66,17 +63,18 @@ class Loops(Processor):
         self._gate = np.zeros(spec.block, np.float32)
         self._player = LoopPlayer(spec.rate, self.solo)
         self._source: MaterialSource | None = None
-        self._old = _players.get(self.node) if self.node else None
+        here = current_pool()
+        # a new text parameter makes a new player, which continues where the old one is
+        self._old: Loops | None = here.newest.get(("loops", self.node)) if here is not None and self.node else None
         self.reset()
         self._now: LoopMaterial | None = None
-        here = current_pool()
         name = str(self.settings["library"])
         if not name or here is None:
             return
         self._source = MaterialSource(name, spec.rate, live=not here.lockstep)
         self.parts = (self._source,)
         if self.node:
-            _players[self.node] = self
+            here.newest["loops", self.node] = self
 
     def reset(self) -> None:
         self._bar = -1

@@ -24,7 +24,7 @@ def place(tmp_path: Path) -> Iterator[Path]:
     """The home of `antiphon`, with the plugin; the pool of workers is this test's own."""
     pools.use(None)
     yield tmp_path.parent / f"{tmp_path.name}-home"
-    here = pools._current
+    here = pools._context.pool
     if here is not None:
         here.shut()
     pools.use(None)

@@ -14,7 +14,7 @@ from tests.workers.steppers import HOP
 
 from antiphon.workers.arena import Arena, Bells, State, WorkerWord
 from antiphon.workers.pool import Pool
-from antiphon.workers.stream import Stream
+from antiphon.workers.stream import HopStart, Stream
 from antiphon.workers.zygote import HANG, spawn
 
 PATIENCE = 10.0
@@ -65,14 +65,14 @@ def hops(count: int, seed: int = 1) -> np.ndarray:
     return noise(count * HOP, seed=seed).reshape(count, 1, HOP)
 
 
-def put(stream: Stream, hop: int, x: np.ndarray) -> bool | None:
-    """Posts it; what `fresh` said."""
-    fresh = stream.fresh(hop)
-    if fresh is not None:
+def put(stream: Stream, hop: int, x: np.ndarray) -> HopStart:
+    """Posts it; what `start` said."""
+    started = stream.start(hop)
+    if started is not HopStart.NO_WORKER:
         stream.input(hop)[:] = x
         stream.post(hop)
         stream._pool.flush()
-    return fresh
+    return started
 
 
 def through(rig: Rig, stream: Stream, first: int, x: np.ndarray) -> list[np.ndarray | None]:

@@ -182,7 +182,7 @@ def test_a_worker_that_plays_hops_alone_has_none(rig):
 
 def hop(rig, stream, number, events):
     """Posts a hop of events; the notes that the backend says it was told."""
-    stream.fresh(number)
+    stream.start(number)
     pack(number * HOP, events, stream.input(number))
     stream.post(number)
     rig.pool.flush()

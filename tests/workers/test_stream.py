@@ -22,14 +22,15 @@ from antiphon.errors import WorkerError
 from antiphon.workers.arena import MAX_DEPTH, MAX_SLOTS, MAX_WORKERS, SlotWord, State, WorkerWord
 from antiphon.workers.pool import Pool
 from antiphon.workers.status import state_of, workers
+from antiphon.workers.stream import HopStart
 
 
 def test_what_goes_in_comes_out(rig: Rig) -> None:
     stream, x = rig.open(spec()), hops(200)
-    assert stream.fresh(7) is True
+    assert stream.start(7) is HopStart.BEGINS
     said = through(rig, stream, 7, x)
     np.testing.assert_array_equal(np.stack(said), x)
-    assert stream.fresh(207) is False
+    assert stream.start(207) is HopStart.CONTINUES
     assert stream.misses == 0
 
 
@@ -54,7 +55,7 @@ def test_a_step_is_told_which_slots_idle(rig: Rig) -> None:
     assert list(through(rig, first, 5, x)[0][0, :3]) == [5, -1, -1]
     assert list(through(rig, second, 900, x)[0][0, :3]) == [-1, 900, -1]
     for stream, hop in ((first, 6), (second, 901)):
-        stream.fresh(hop)
+        stream.start(hop)
         stream.post(hop)
     rig.patient()
     # posted within one block, done in one step
@@ -78,10 +79,10 @@ def test_a_config_belongs_to_its_stream_and_holds_after_a_restart(rig: Rig) -> N
 
 def test_there_is_no_worker_until_it_has_taken_the_stream_up(rig: Rig) -> None:
     stream = rig.pool.open(spec())
-    assert stream.fresh(0) is None
+    assert stream.start(0) is HopStart.NO_WORKER
     assert stream.take(0) is None
     runs(stream)
-    assert stream.fresh(1) is True
+    assert stream.start(1) is HopStart.BEGINS
     (found,) = [w for w in workers(rig.arena) if w.name == "test"]
     assert (found.pid, found.state, found.restarts, found.misses, found.device) == (pid(stream), "running", 0, 1, "cpu")
     assert found.hop_ns[1] >= found.hop_ns[0] > 0
@@ -93,7 +94,7 @@ def test_a_late_answer_is_dropped_and_the_next_is_right(calm_rig: Rig) -> None:
     os.kill(pid(stream), signal.SIGSTOP)
     until(lambda: stopped(pid(stream)), 5, "stopped")
     for n in (5, 6, 7):
-        assert put(stream, n, x[n]) is False
+        assert put(stream, n, x[n]) is HopStart.CONTINUES
     calm_rig.patient(0.03)
     assert stream.take(5) is None
     began = time.monotonic()
@@ -106,7 +107,7 @@ def test_a_late_answer_is_dropped_and_the_next_is_right(calm_rig: Rig) -> None:
     for sound in x[:7]:
         last = pole(sound, last)[1]
     np.testing.assert_allclose(stream.take(7), pole(x[7], last)[0], atol=1e-5)
-    assert stream.fresh(8) is False, "nothing of its past was lost"
+    assert stream.start(8) is HopStart.CONTINUES, "nothing of its past was lost"
     assert (stream.misses, words(stream)[WorkerWord.RESTARTS]) == (2, 0)
 
 
@@ -116,7 +117,8 @@ def test_one_that_falls_behind_by_a_ring_begins_anew(calm_rig: Rig) -> None:
     os.kill(pid(stream), signal.SIGSTOP)
     until(lambda: stopped(pid(stream)), 5, "stopped")
     said = [put(stream, n, x[n]) for n in range(5, 14)]
-    assert said == [False, False, False, False, True, False, False, False, True]
+    goes_on = [HopStart.CONTINUES] * 3
+    assert said == [HopStart.CONTINUES, *goes_on, HopStart.BEGINS, *goes_on, HopStart.BEGINS]
     os.kill(pid(stream), signal.SIGCONT)
     until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 14, 5, "it has caught up")
     assert [stream.take(n) for n in range(9, 13)] == [None] * 4, "of an epoch that is over"
@@ -126,11 +128,11 @@ def test_one_that_falls_behind_by_a_ring_begins_anew(calm_rig: Rig) -> None:
 def test_a_gap_or_a_reset_begins_anew(rig: Rig) -> None:
     stream, x = rig.open(spec("Pole")), hops(9)
     through(rig, stream, 0, x[:3])
-    assert stream.fresh(4) is True
+    assert stream.start(4) is HopStart.BEGINS
     np.testing.assert_allclose(through(rig, stream, 4, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
-    assert stream.fresh(5) is False
+    assert stream.start(5) is HopStart.CONTINUES
     stream.reset()
-    assert stream.fresh(5) is True
+    assert stream.start(5) is HopStart.BEGINS
     assert stream.take(4) is None
 
 
@@ -148,7 +150,7 @@ def test_any_course_of_hops_gaps_and_resets_is_exact(rig: Rig, course: list[str]
             waiting.clear()
         for _ in range({"hop": 1, "two": 2}.get(what, 0)):
             sound = x[turn % len(x)]
-            if put(stream, hop, sound):
+            if put(stream, hop, sound) is HopStart.BEGINS:
                 last = 0.0
             wanted, last = pole(sound, last)
             waiting.append((hop, wanted))
@@ -167,13 +169,13 @@ def test_a_killed_worker_is_back_with_no_past(rig: Rig) -> None:
     through(rig, stream, 0, x)
     before, generation = pid(stream), words(stream)[WorkerWord.GENERATION]
     kill(stream)
-    assert stream.fresh(8) in (None, True)
+    assert stream.start(8) is not HopStart.CONTINUES
     runs(stream)
     assert pid(stream) != before
     assert words(stream)[WorkerWord.GENERATION] == generation + 1
     assert words(stream)[WorkerWord.RESTARTS] == 1
     assert stream.entry.reason == "was killed by SIGKILL"
-    assert stream.fresh(9) is True
+    assert stream.start(9) is HopStart.BEGINS
     np.testing.assert_allclose(through(rig, stream, 9, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
     assert [(w.node, w.state, w.restarts) for w in workers(rig.arena)] == [(4, "running", 1)]
 
@@ -185,10 +187,10 @@ def test_what_was_answered_before_a_death_is_played_still(rig: Rig) -> None:
     until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 3, 5, "all of them are answered")
     kill(stream)
     assert stream.take(0) is not None
-    if stream.fresh(3) is None:  # it is not back yet
+    if stream.start(3) is HopStart.NO_WORKER:  # it is not back yet
         np.testing.assert_array_equal(stream.take(1), x[1])
         runs(stream)
-        assert stream.fresh(3) is True
+        assert stream.start(3) is HopStart.BEGINS
     assert stream.take(2) is None, "of an epoch that is over"
 
 
@@ -238,7 +240,7 @@ def test_one_that_only_sleeps_too_long_is_left_alive(rig: Rig) -> None:
     rig.patient(0.005)
     assert stream.take(1) is None
     until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 2, 5, "it has caught up")
-    assert stream.fresh(2) is False
+    assert stream.start(2) is HopStart.CONTINUES
     put(stream, 2, x[2])
     until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 3, 5, "it goes on")
     assert stream.take(2) is not None
@@ -271,7 +273,7 @@ def test_three_failures_within_a_minute_are_enough_until_somebody_asks(rig: Rig)
     state, said = state_of(stream.entry.state, stream.entry.reason)
     assert state == "failed"
     assert "three times within a minute (was killed by SIGKILL); /node/NAME/reset" in said
-    assert stream.fresh(0) is None
+    assert stream.start(0) is HopStart.NO_WORKER
     assert rig.pool.settled(), "there is nothing to wait for"
     assert words(stream)[WorkerWord.PID] == 0
     stream.retry()
@@ -296,7 +298,7 @@ def test_one_that_does_not_start_says_why_and_is_tried_again_when_asked(
         until(lambda: stream.entry.state == state, 10, f"it is given up: {stream.entry.state.name}")
         assert reason in stream.entry.reason
         assert reason in state_of(stream.entry.state, stream.entry.reason)[1]
-        assert stream.fresh(0) is None
+        assert stream.start(0) is HopStart.NO_WORKER
         if turn == 0:
             starts = words(stream)[WorkerWord.GENERATION]
             stream.retry()
@@ -313,7 +315,7 @@ def test_one_that_waits_for_what_it_plays_by_holds_nobody_up_and_says_why(rig: R
     assert rig.pool.settled()
     (found,) = [w for w in workers(rig.arena) if w.name == "test"]
     assert (found.state, found.reason) == ("waiting", "its worker waits: nobody answers there")
-    assert stream.fresh(0) is None
+    assert stream.start(0) is HopStart.NO_WORKER
     there.touch()
     runs(stream)
     assert words(stream)[WorkerWord.RESTARTS] == 0, "it has not failed"
@@ -363,7 +365,7 @@ def test_an_engine_that_follows_a_dead_one_finds_the_worker_as_it_was(rig: Rig) 
     stream, x = rig.open(spec("Pole")), hops(6)
     through(rig, stream, 0, x)
     before, old = pid(stream), rig.pool
-    stream.fresh(6)
+    stream.start(6)
     stream.input(6)[:] = x[0]
     stream.post(6)  # and dies before it has rung
     rig.pool = Pool(rig.arena, rig.bells)
@@ -371,7 +373,7 @@ def test_an_engine_that_follows_a_dead_one_finds_the_worker_as_it_was(rig: Rig) 
         again = rig.open(spec("Pole"))
         assert pid(again) == before
         assert again.serial != stream.serial
-        assert again.fresh(3) is True
+        assert again.start(3) is HopStart.BEGINS
         np.testing.assert_allclose(through(rig, again, 3, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
         assert words(again)[WorkerWord.RESTARTS] == 0
         again.close()
@@ -387,7 +389,7 @@ def test_a_worker_that_looks_late_does_not_take_a_new_stream_for_an_old_one(calm
     calm_rig.pool = Pool(calm_rig.arena, calm_rig.bells)
     again = calm_rig.pool.open(spec("Pole"))
     assert again.entry is stream.entry
-    assert again.fresh(4) is None, "it has not taken it up"
+    assert again.start(4) is HopStart.NO_WORKER, "it has not taken it up"
     os.kill(pid(stream), signal.SIGCONT)
     runs(again)
     np.testing.assert_allclose(through(calm_rig, again, 5, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
@@ -396,7 +398,7 @@ def test_a_worker_that_looks_late_does_not_take_a_new_stream_for_an_old_one(calm
 def test_a_worker_that_nobody_woke_is_not_blamed_for_it(rig: Rig) -> None:
     stream, x = rig.open(spec()), hops(1)
     before = pid(stream)
-    stream.fresh(0)
+    stream.start(0)
     stream.input(0)[:] = x[0]
     stream.post(0)  # the engine is held up before the end of its block
     until(lambda: stream.entry.slot(stream.slot, SlotWord.CURSOR) == 1, 5, "it was woken by the zygote")
@@ -408,7 +410,7 @@ def test_an_epoch_that_was_begun_and_not_posted_to_is_no_hang(rig: Rig) -> None:
     stream, x = rig.open(spec()), hops(3)
     before = pid(stream)
     through(rig, stream, 0, x)
-    assert stream.fresh(9) is True  # and another lane of the same sound has no worker: nothing is posted
+    assert stream.start(9) is HopStart.BEGINS  # and another lane of the same sound has no worker: nothing is posted
     other = rig.open(spec(name="clock"))
     os.kill(pid(other), signal.SIGSTOP)
     put(other, 0, x[0])
@@ -426,7 +428,7 @@ def test_a_worker_is_ended_by_who_hears_what_it_gave(rig: Rig) -> None:
     until(lambda: pid(stream) != before, 5, "another worker")
     assert stream.entry.reason == "gave what cannot be played"
     runs(stream)
-    assert stream.fresh(4) is True
+    assert stream.start(4) is HopStart.BEGINS
 
 
 def test_a_blamed_worker_takes_no_more_hops(calm_rig: Rig) -> None:
@@ -435,7 +437,7 @@ def test_a_blamed_worker_takes_no_more_hops(calm_rig: Rig) -> None:
     os.kill(calm_rig.zygote, signal.SIGSTOP)
     try:
         stream.blame()
-        assert stream.fresh(1) is None
+        assert stream.start(1) is HopStart.NO_WORKER
     finally:
         os.kill(calm_rig.zygote, signal.SIGCONT)
 

@@ -19,6 +19,7 @@ from antiphon.errors import WorkerLost
 from antiphon.workers import pool as pools
 from antiphon.workers.arena import State, WorkerWord
 from antiphon.workers.status import Health, news, state_of, wanted_zygotes
+from antiphon.workers.stream import HopStart
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,14 +35,14 @@ def test_a_killed_zygote_takes_its_workers_with_it_and_another_makes_them_anew(o
     until(lambda: all(map(gone, before)), 2.0, "its workers ended with it")
     # nobody has noticed: the hops come too late, and that is all
     own_rig.patient(0.01)
-    assert put(streams[0], 5, x[0]) is False
+    assert put(streams[0], 5, x[0]) is HopStart.CONTINUES
     assert streams[0].take(5) is None
     own_rig.start()
     for stream in streams:
         until(lambda s=stream: words(s)[WorkerWord.RESTARTS] == 1, 10, "the death is noticed")
         runs(stream)
         assert stream.entry.reason == "ended with its parent process"
-        assert stream.fresh(6) is True
+        assert stream.start(6) is HopStart.BEGINS
         np.testing.assert_allclose(through(own_rig, stream, 6, x[:1])[0], pole(x[0], 0.0)[0], atol=1e-6)
     assert not set(before) & {pid(s) for s in streams}
 

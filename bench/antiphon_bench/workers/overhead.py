@@ -80,7 +80,7 @@ def round_trips(count: int = TRIPS) -> dict[str, Any]:
         stream = lockstep.open(spec)
 
         def trip(n: int) -> None:
-            stream.fresh(n)
+            stream.start(n)
             stream.input(n)[:] = 0.1
             stream.post(n)
             stream.take(n)

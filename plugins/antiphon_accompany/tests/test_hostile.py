@@ -9,6 +9,7 @@ import mido
 import pytest
 
 from antiphon.api import AntiphonError
+from antiphon.io import midifile
 from antiphon_accompany import midifiles
 from antiphon_accompany.midifiles import NAME, accompany_midi
 
@@ -134,8 +135,8 @@ def test_too_long_too_many_too_big(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(midifiles, "MOST_NOTES", 99)
     many = save(tmp_path / "many.mid", scale(100))
     assert "99 notes" in refused(many, tmp_path / "out.mid")
-    monkeypatch.setattr(midifiles, "MOST_BYTES", 1 << 10)
-    assert "name a MIDI file" in refused(save(tmp_path / "big.mid", scale(300)), tmp_path / "out.mid")
+    monkeypatch.setattr(midifile, "MAX_FILE", 1 << 10)
+    assert "larger than" in refused(save(tmp_path / "big.mid", scale(300)), tmp_path / "out.mid")
 
 
 def test_thousands_of_notes_at_once(tmp_path: Path) -> None:

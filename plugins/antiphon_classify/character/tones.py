@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import note_number
+
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 RATE, SIZE, HOP = 22050, 8192, 4096
@@ -83,7 +85,7 @@ class ToneStream:
         low = (hertz > _LOWEST) & (hertz < _HIGHEST) & (level > 0.0)
         if low.any():
             share = np.sqrt(level[low] / level.max())
-            pitch = 69.0 + 12.0 * np.log2(hertz[low] / 440.0)
+            pitch = note_number(hertz[low])
             place = np.round(pitch * _FINER).astype(int) % len(self._places)
             self._places += np.bincount(place, share, len(self._places))
 

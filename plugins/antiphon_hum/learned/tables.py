@@ -8,6 +8,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from antiphon.api import frequency
 from antiphon_hum.learned import spec
 
 F32 = NDArray[np.float32]
@@ -31,7 +32,7 @@ ROOT = 0.35
 
 def hertz(places: NDArray[np.int64]) -> NDArray[np.float64]:
     """Frequencies of bins of the grid. The middle bin of a semitone is in tune."""
-    return np.asarray(440.0 * 2.0 ** ((spec.LOWEST + (places - 1.0) / PER_SEMITONE - 69.0) / 12.0))
+    return np.asarray(frequency(spec.LOWEST + (places - 1.0) / PER_SEMITONE))
 
 
 @cache

@@ -145,7 +145,7 @@ def test_a_change_is_asked_for_within_the_beat_and_a_ramp_at_the_bar(library: Pa
 
         def close(self) -> None: ...
 
-    monkeypatch.setattr(pool, "_current", _Live())
+    monkeypatch.setattr(pool._context, "pool", _Live())
     monkeypatch.setattr("antiphon_loops.source.Preparer", Idle)
     deck = Deck(Loops(), {"library": str(library)})
     deck.play(96000)
@@ -219,10 +219,13 @@ def test_at_its_own_tempo_the_material_comes_out_as_it_is(library: Path):
 class _Live:
     lockstep = False
 
+    def __init__(self) -> None:
+        self.newest: dict[tuple[str, int], object] = {}
+
 
 def test_live_nothing_waits_and_a_replay_is_the_same(library: Path, monkeypatch: pytest.MonkeyPatch):
     values: dict[str, Value] = {"library": str(library), "bars": 4}
-    monkeypatch.setattr(pool, "_current", _Live())
+    monkeypatch.setattr(pool._context, "pool", _Live())
     live = Deck(Loops(), values)
     heard, longest, changes = [], 0.0, []
     deadline = clock.monotonic() + 60
@@ -245,7 +248,7 @@ def test_live_nothing_waits_and_a_replay_is_the_same(library: Path, monkeypatch:
     assert len(swaps) >= 3, live.processor._source
     sound = np.concatenate(heard, axis=1)
     assert np.abs(sound[:, swaps[0][0] + 1000 : swaps[1][0]]).max() > 0.05
-    monkeypatch.setattr(pool, "_current", pool.Lockstep())
+    monkeypatch.setattr(pool._context, "pool", pool.Lockstep())
     replay = Deck(Loops(), values)
     by_block: dict[int, list[tuple[str, int]]] = {}
     for sample, kind, number in live.marks:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
-from antiphon.api import EVENTS_OUT, IO, Event, Param, Processor, StreamSpec
+from antiphon.api import EVENTS_OUT, IO, PEDAL, Event, Param, Processor, StreamSpec
 from antiphon_midi.file.score import DRUMS, FAMILIES, SongEvent, SongScore, load
 
 JUMP = 0.05
@@ -18,7 +18,6 @@ MOST = 980
 """Events in a block: 1024 go out, with the ends of pedals and bends."""
 LEAST = 1.0 / 32.0
 """Beats from `begin` to `end` at least; a shorter part is none."""
-PEDAL = 64
 _NEVER = 1 << 60
 _MUTES = tuple(f"mute{n}" for n in range(1, SWITCHES + 1))
 Key = tuple[int, int, int]

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 from typing import Any
 
-from antiphon.api import AntiphonError
+from antiphon.api import PEDAL, AntiphonError
 from antiphon.api.commands import NOW, Bend, Command, Control, NoteOff, NoteOn, Panic, Sample, SetParam, When
 from antiphon.api.transports import EngineEffect, TransportServer
 from antiphon_midi import messages as midi
@@ -26,7 +26,7 @@ from antiphon_midi.input.expression import LastValues
 from antiphon_midi.input.knobs import Knobs
 from antiphon_midi.input.learn import NOTES, Knob
 from antiphon_midi.input.mpe import MOST, TIMBRE
-from antiphon_midi.input.voices import PEDAL, HeldNotes, PortVoice
+from antiphon_midi.input.voices import HeldNotes, PortVoice
 from antiphon_midi.options import MPE
 from antiphon_midi.output import MidiOut
 

@@ -7,11 +7,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from antiphon.api import PEDAL
 from antiphon.api.commands import Bend, Control, Note, NoteOff, When
 from antiphon_midi.input.mpe import MpeZones
 from antiphon_midi.messages import Parser
 
-PEDAL = 64
 _CHANNELS, _NOTES = 16, 128
 
 

@@ -20,6 +20,7 @@ from antiphon.graph.compiler import compile_plan
 from antiphon.graph.patch import parse
 from antiphon.workers import pool
 from antiphon.workers.arena import State
+from antiphon.workers.stream import HopStart
 from antiphon_model import model_file
 from antiphon_model.processor import REACH, Model
 from antiphon_model.tests import exports
@@ -244,7 +245,7 @@ def test_a_file_that_misbehaves_ends_its_worker_alone(home: Path, rig: Rig, trap
         if hop == 4:
             until(lambda: reason in stream.entry.reason, PATIENCE, f"{reason}: {stream.entry.reason}")
             until(stream.runs, PATIENCE, "another worker runs")
-        if stream.fresh(hop) is not None:
+        if stream.start(hop) is not HopStart.NO_WORKER:
             stream.input(hop)[:] = x
             stream.post(hop)
             rig.pool.flush()

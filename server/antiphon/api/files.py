@@ -12,6 +12,7 @@ from antiphon.io.midi_song import DEFAULT_BPM, MidiControlChange, MidiNote, Midi
 from antiphon.io.midi_song import TICKS as MIDI_TICKS
 from antiphon.io.midi_song import Times as MidiTimes
 from antiphon.io.midifile import SUFFIXES as MIDI_SUFFIXES
+from antiphon.io.midifile import open_midi
 from antiphon.io.midifile import read as read_midi
 from antiphon.io.midifile import write as write_midi
 from antiphon.runtime.paths import HOME as HOME_VARIABLE
@@ -49,6 +50,7 @@ __all__ = [
     "format_of",
     "library_folder",
     "make_folder",
+    "open_midi",
     "path_inside",
     "printable_path",
     "read_midi",

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,9 @@ from antiphon.contract.ports import AUDIO_IN, AUDIO_OUT, Port
 from antiphon.errors import PluginError
 from antiphon.native.step import Step
 
+EventKind = Literal["on", "off", "control", "bend", "program", "pitch", "pressure", "timbre"]
+EVENT_KINDS: tuple[str, ...] = get_args(EventKind)
+"""Kinds of events, in the order of their codes in packed events."""
 PEDAL = 64
 """The MIDI controller number of the sustain pedal."""
 

@@ -9,11 +9,12 @@ written.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import io
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -50,31 +51,53 @@ def read(path: Path, overlap: Overlap = "end") -> MidiSong:
     Raises:
         FileError: It is no MIDI file, or cannot be read.
     """
-    mido = _mido()
-    content = _content(path)
-    try:
+    midi = open_midi(path)
+    tempo: dict[int, float] = {}
+    meters: dict[int, float] = {}
+    with _refusing(path):
+        tracks = tuple(_track(track, midi.ticks_per_beat, tempo, meters, overlap) for track in midi.tracks)
+        length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
+    changes = [(at / midi.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
+    if not changes or changes[0][0] > 0.0:
+        changes.insert(0, (0.0, DEFAULT_BPM))
+    bars = tuple((at / midi.ticks_per_beat, beats) for at, beats in sorted(meters.items()))
+    return MidiSong(tracks, tuple(changes), midi.ticks_per_beat, length / midi.ticks_per_beat, bars)
+
+
+def open_midi(path: Path) -> Any:
+    """Reads a MIDI file as mido has it, for what keeps all of it.
+
+    Args:
+        path: The file, of at most 2 MiB.
+
+    Returns:
+        A `mido.MidiFile` of at most `MAX_TRACKS` tracks, whose time is in beats.
+
+    Raises:
+        FileError: It is no MIDI file, or cannot be read.
+    """
+    mido, content = _mido(), _content(path)
+    with _refusing(path):
         if content[:4] != b"MThd":
             raise _Refused("it does not begin as one")
         midi = mido.MidiFile(file=io.BytesIO(content), clip=True)
         if midi.ticks_per_beat <= 0 or midi.ticks_per_beat >= 1 << 15:
-            raise _Refused("its time is in frames of film, not in beats")
+            raise _Refused("its time is in frames of film, not in beats; save it with ticks per quarter note")
         if len(midi.tracks) > MAX_TRACKS:
             raise _Refused(f"it has {len(midi.tracks)} tracks, and at most {MAX_TRACKS} are allowed")
-        tempo: dict[int, float] = {}
-        meters: dict[int, float] = {}
-        tracks = tuple(_track(track, midi.ticks_per_beat, tempo, meters, overlap) for track in midi.tracks)
-        length = max((sum(message.time for message in track) for track in midi.tracks), default=0)
+    return midi
+
+
+@contextlib.contextmanager
+def _refusing(path: Path) -> Iterator[None]:
+    try:
+        yield
     except EOFError:
         raise FileError(f"{path.name} is not a MIDI file that can be read: it is cut short") from None
     except Exception as error:
         # for a damaged file mido raises errors of any type, in words of its own
         reason = str(error) if isinstance(error, _Refused) else "it is damaged; fetch or make it again"
         raise FileError(f"{path.name} is not a MIDI file that can be read: {reason}") from None
-    changes = [(at / midi.ticks_per_beat, bpm) for at, bpm in sorted(tempo.items())]
-    if not changes or changes[0][0] > 0.0:
-        changes.insert(0, (0.0, DEFAULT_BPM))
-    bars = tuple((at / midi.ticks_per_beat, beats) for at, beats in sorted(meters.items()))
-    return MidiSong(tracks, tuple(changes), midi.ticks_per_beat, length / midi.ticks_per_beat, bars)
 
 
 def write(path: Path, tracks: Iterable[MidiTrack], tempo: float | Tempo = DEFAULT_BPM, ticks: int = TICKS) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from antiphon.contract.block import Samples
-from antiphon.contract.processor import Event
+from antiphon.contract.processor import EVENT_KINDS, Event
 
 VOICES = 32
 """Notes of one node that sound at once, at most."""
@@ -22,8 +22,6 @@ MAX_EVENTS = 256
 """Events one hop carries; more are dropped and counted by the caller."""
 COLUMNS = 7
 """Numbers of a packed event."""
-KINDS = ("on", "off", "control", "bend", "program", "pitch", "pressure", "timbre")
-"""Kinds of events, in the order of their codes."""
 INSTRUMENTS = ("piano", "bass", "pad", "pluck", "strings", "drums")
 """Instruments that every backend of Antiphon's own plays."""
 MORE_INSTRUMENTS = ("electric_piano", "organ", "sampler", "grains")
@@ -131,7 +129,7 @@ def pack(sample: int, events: Sequence[Event], into: Samples) -> int:
     into[0, 0], into[0, 1], into[0, 2] = count, sample >> 24, sample & 0xFFFFFF
     for row, event in enumerate(events[:count], 1):
         line = into[row]
-        line[0], line[1], line[2] = KINDS.index(event.kind), event.offset, event.number
+        line[0], line[1], line[2] = EVENT_KINDS.index(event.kind), event.offset, event.number
         line[3], line[4], line[5] = event.value, event.channel, min(event.age, 0xFFFFFF)
         line[6] = event.serial or event.live
     return len(events) - count
@@ -150,4 +148,4 @@ def _event(
 ) -> Event:  # fmt: skip
     # a serial is above 1
     serial = int(live) if live > 1.0 else 0
-    return Event(KINDS[int(kind)], int(offset), int(number), value, int(channel), int(age), live > 0.0, serial)
+    return Event(EVENT_KINDS[int(kind)], int(offset), int(number), value, int(channel), int(age), live > 0.0, serial)

@@ -14,11 +14,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from antiphon.contract.processor import Event
+from antiphon.contract.processor import EVENT_KINDS, Event
 from antiphon.workers.arena import EXPRESS, EXPRESS_BYTES, Arena, SlotWord, State, WorkerEntry, WorkerWord
 
 _RECORD = struct.Struct("<qqiiiid")
-_KINDS = ("on", "off", "control", "bend", "program", "pitch", "pressure", "timbre")
 _SERIALS = 0xFFFFF0
 """Number of serials before they repeat: they fit below 2^24, since a float32 carries them."""
 FIRST = 2
@@ -75,7 +74,7 @@ class Express:
             return 0
         serial = at % _SERIALS + FIRST
         place = at % EXPRESS * EXPRESS_BYTES
-        _RECORD.pack_into(entry.express, place, serial, stream, slot, _KINDS.index(kind), number, channel, value)
+        _RECORD.pack_into(entry.express, place, serial, stream, slot, EVENT_KINDS.index(kind), number, channel, value)
         words[WorkerWord.EXPRESS_WRITE] = at + 1
         os.eventfd_write(self._wakes[entry.number], 1)
         return serial
@@ -97,4 +96,4 @@ class EventReader:
             serial, stream, slot, kind, number, channel, value = _RECORD.unpack_from(self._data, place)
             at += 1
             words[WorkerWord.EXPRESS_READ] = at
-            yield slot, stream, Event(_KINDS[kind], 0, number, value, channel, 0, True, serial)
+            yield slot, stream, Event(EVENT_KINDS[kind], 0, number, value, channel, 0, True, serial)

@@ -11,7 +11,10 @@ import os
 import select
 import sys
 import time
+import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from antiphon.errors import WorkerError, WorkerLost, WorkersFull
 from antiphon.runtime.importing import versions
@@ -40,6 +43,7 @@ class Pool:
         until_ns: CLOCK_MONOTONIC until which `Stream.take` may wait for an answer in this block.
         streams: Open streams.
         lockstep: Whether to wait for every answer, as for files.
+        newest: The newest processor of each type and node, from which another one of the node goes on.
     """
 
     lockstep = False
@@ -48,6 +52,7 @@ class Pool:
         self.arena, self.bells, self.device = arena, bells, device
         self.until_ns = 0
         self.streams: list[Stream] = []
+        self.newest: weakref.WeakValueDictionary[tuple[str, int], Any] = weakref.WeakValueDictionary()
         self._serial = 0
         self._rung: list[int] = []
         # an engine after a restart closes the streams of the previous one
@@ -207,7 +212,7 @@ class Lockstep(Pool):
     lockstep = True
 
     def __init__(self) -> None:
-        super().__init__(Arena.create(LOCKSTEP_HANG), Bells.make(), devices.resolve(_asked))
+        super().__init__(Arena.create(LOCKSTEP_HANG), Bells.make(), devices.resolve(_context.asked))
         self.until_ns = 1 << 62
         self._lifelines: dict[str, tuple[int, int]] = {}
         self._looked = 0.0
@@ -219,7 +224,7 @@ class Lockstep(Pool):
             self._lifelines[spec.zygote] = spawn(spec.zygote, self.arena, self.bells)
         stream = super().open(spec, config, node)
         try:
-            if not self._wait_ready(stream) and not _replaying:
+            if not self._wait_ready(stream) and not _context.replaying:
                 raise WorkerError(f"the worker {spec.name} does not start: {stream.entry.reason}")
         except WorkerError:
             stream.close()
@@ -254,7 +259,7 @@ class Lockstep(Pool):
 
     def revived(self, stream: Stream) -> bool:
         """In a replay, starts a worker again after any number of failures, which may come faster than live."""
-        if not _replaying:
+        if not _context.replaying:
             return False
         if stream.entry.state == State.QUARANTINED:
             stream.retry()
@@ -290,17 +295,31 @@ class Lockstep(Pool):
         self._lifelines.clear()
 
 
-_current: Pool | None = None
-_none = False
-_weighed: Device | None = None
-_replaying = False
-_asked = "auto"
+@dataclass(slots=True)
+class PoolContext:
+    """What this process's processors get where they ask for the pool.
+
+    Attributes:
+        pool: The pool, once there is one.
+        absent: Only checks are made: there is no pool.
+        weighed: Then the device that models will run on, where the cost of a processor is measured.
+        replaying: A worker's end raises no error.
+        asked: Device of the lockstep pool: "auto", "cpu" or "cuda".
+    """
+
+    pool: Pool | None = None
+    absent: bool = False
+    weighed: Device | None = None
+    replaying: bool = False
+    asked: str = "auto"
+
+
+_context = PoolContext()
 
 
 def prefer(device: str) -> None:
     """Sets the device ("auto", "cpu" or "cuda") of this process's lockstep pool, before it is created."""
-    global _asked
-    _asked = device
+    _context.asked = device
 
 
 def use(pool: Pool | None) -> None:
@@ -309,8 +328,7 @@ def use(pool: Pool | None) -> None:
     Args:
         pool: The pool, or None for a new one at the next need.
     """
-    global _current
-    _current = pool
+    _context.pool = pool
 
 
 def current() -> Pool | None:
@@ -326,19 +344,18 @@ def current() -> Pool | None:
     Raises:
         WorkerError: The system is not Linux.
     """
-    global _current
-    if _none:
+    if _context.absent:
         return None
-    if _current is None:
+    if _context.pool is None:
         if sys.platform != "linux":
             raise WorkerError("workers need Linux; on this system models and synths cannot be played yet")
-        _current = Lockstep()
-    return _current
+        _context.pool = Lockstep()
+    return _context.pool
 
 
 def only_tried() -> bool:
     """Whether this call is within `absent`."""
-    return _none
+    return _context.absent
 
 
 @contextlib.contextmanager
@@ -352,31 +369,30 @@ def absent(device: Device | None = None) -> Iterator[None]:
     Yields:
         Nothing.
     """
-    global _none, _weighed
-    before, _none, _weighed = (_none, _weighed), True, device
+    before = _context.absent, _context.weighed
+    _context.absent, _context.weighed = True, device
     try:
         yield
     finally:
-        _none, _weighed = before
+        _context.absent, _context.weighed = before
 
 
 def own_device() -> Device | None:
     """The device by which a processor decides what it computes itself; None where it is only checked."""
     here = current()
-    return _weighed if here is None else here.device
+    return _context.weighed if here is None else here.device
 
 
 def preferred_device() -> Device:
     """The device that `prefer` chose, as far as it can be had."""
-    return devices.resolve(_asked)
+    return devices.resolve(_context.asked)
 
 
 @contextlib.contextmanager
 def replaying() -> Iterator[None]:
     """Within a `with` block, a worker's end raises no error: the log says which answers were missing."""
-    global _replaying
-    before, _replaying = _replaying, True
+    before, _context.replaying = _context.replaying, True
     try:
         yield
     finally:
-        _replaying = before
+        _context.replaying = before

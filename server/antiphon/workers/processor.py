@@ -22,6 +22,7 @@ from antiphon.workers.info import ModelInfo
 from antiphon.workers.model_client import worker_of
 from antiphon.workers.rebuffer import Rebuffer, lead_for
 from antiphon.workers.spec import WorkerSpec
+from antiphon.workers.stream import HopStart
 from antiphon.workers.worker_client import WorkerClient
 
 
@@ -178,10 +179,10 @@ class WorkerProcessor(Processor):
             self._past.push(sound)
         client = self.client
         client.first = self.hops.first
-        fresh = client.start(hop, self._io)
-        if fresh is None:
+        start = client.start(hop, self._io)
+        if start is HopStart.NO_WORKER:
             return
-        if fresh:
+        if start is HopStart.BEGINS:
             self.begin(hop)
         self.write(hop, sound, self._sent)
         client.post(hop, self._sent)

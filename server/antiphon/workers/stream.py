@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from enum import Enum, auto
 from typing import Protocol
 
 from antiphon.contract.block import Samples
@@ -49,10 +50,18 @@ class StreamPool(Protocol):
         """Releases a stream's slot."""
 
 
+class HopStart(Enum):
+    """How a hop stands to those before it. After BEGINS the worker has to be given again what it needs to know."""
+
+    CONTINUES = auto()
+    BEGINS = auto()
+    NO_WORKER = auto()
+
+
 class Stream:
     """One node's hops through one slot of a worker. `current_pool().open` makes it.
 
-    `fresh`, `input`, `post` and `take` are for the block path, from one thread. An epoch is a stretch of hops without a
+    `start`, `input`, `post` and `take` are for the block path, from one thread. An epoch is a stretch of hops without a
     gap, from a state without a past. A worker that has died, or is behind by a whole ring, ends it; the next hop begins
     another.
 
@@ -90,7 +99,7 @@ class Stream:
             and self.entry.slot(self.slot, SlotWord.READY) == self.serial
         )
 
-    def fresh(self, hop: int, wait: bool = True) -> bool | None:
+    def start(self, hop: int, wait: bool = True) -> HopStart:
         """Decides, before a hop is posted, whether it continues the epoch.
 
         Args:
@@ -98,8 +107,7 @@ class Stream:
             wait: In a replay, whether to wait until a worker that has ended runs again.
 
         Returns:
-            False where the hop continues the epoch; True where it begins one, and the worker has to be given again what
-            it needs to know; None where there is no worker, and nothing is to be posted.
+            Whether the hop continues the epoch or begins one; where there is no worker, nothing is to be posted.
         """
         # Goal: the worker's state is that of the hops before, without a gap; where that cannot be, a new epoch begins,
         # and answers of the old one are told apart by their tags.
@@ -108,17 +116,17 @@ class Stream:
         if not self.runs():
             self._broken = True
             if not wait or not self._pool.revived(self):
-                return None
+                return HopStart.NO_WORKER
         if not self._broken and self._born == self._words[WorkerWord.GENERATION]:
             behind = hop - self._first if self.entry.slot(self.slot, SlotWord.SEEN) != self._epoch else (
                 hop - self.entry.slot(self.slot, SlotWord.CURSOR)
             )  # fmt: skip
             if hop == self._posted and behind < self._depth:
-                return False
+                return HopStart.CONTINUES
         if self._pool.lockstep and not self._finished() and not (wait and self._pool.revived(self)):
-            return None
+            return HopStart.NO_WORKER
         self._begin(hop)
-        return True
+        return HopStart.BEGINS
 
     def _finished(self) -> bool:
         """Waits for the answers of the present epoch before a new one begins. Returns False when the worker ended."""

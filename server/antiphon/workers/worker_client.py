@@ -17,7 +17,7 @@ from antiphon.workers import pool
 from antiphon.workers.arena import MAX_DEPTH
 from antiphon.workers.dropout_log import DropoutLog
 from antiphon.workers.spec import WorkerSpec
-from antiphon.workers.stream import Stream
+from antiphon.workers.stream import HopStart, Stream
 
 
 def _no_config() -> str:
@@ -81,7 +81,7 @@ class WorkerClient(ProcessorPart):
         """
         self.first = hop
 
-    def start(self, hop: int, io: IO) -> bool | None:
+    def start(self, hop: int, io: IO) -> HopStart:
         """Decides, before a hop is posted, whether it continues the epoch.
 
         Args:
@@ -89,22 +89,23 @@ class WorkerClient(ProcessorPart):
             io: Of the block, for marks in the session log.
 
         Returns:
-            False where it does; True where the worker begins without a past; None where there is no worker.
+            Whether it does, or the worker begins without a past, or there is none.
         """
         if not self.there:
-            return None
+            return HopStart.NO_WORKER
         due = self.log.before(hop, self.streams) or hop == self.first
-        fresh = [stream.fresh(hop, due or not self.log.away) for stream in self.streams]
-        if None in fresh:
-            return None
-        if any(fresh) and not all(fresh):
+        starts = [stream.start(hop, due or not self.log.away) for stream in self.streams]
+        if HopStart.NO_WORKER in starts:
+            return HopStart.NO_WORKER
+        if HopStart.BEGINS not in starts:
+            return HopStart.CONTINUES
+        if HopStart.CONTINUES in starts:
             # the lanes of one sound begin together
             for stream in self.streams:
                 stream.reset()
-                stream.fresh(hop)
-        if any(fresh):
-            self.log.began(hop, self.first, io)
-        return any(fresh)
+                stream.start(hop)
+        self.log.began(hop, self.first, io)
+        return HopStart.BEGINS
 
     def post(self, hop: int, values: Samples) -> None:
         """Posts a hop, once it was started.
@@ -125,7 +126,7 @@ class WorkerClient(ProcessorPart):
             values: float32 `[lanes, *inputs]`.
             io: Of the block, for marks in the session log.
         """
-        if self.start(hop, io) is not None:
+        if self.start(hop, io) is not HopStart.NO_WORKER:
             self.post(hop, values)
 
     def take(self, hop: int, io: IO) -> Samples | None:
