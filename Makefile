@@ -61,6 +61,7 @@ docs: $(DEV)  ## write docs/osc.md again, and build/api.md, the reference of ant
 
 page: $(READY)  ## build the page in the browser of page/ again, with Node 20 or later, linted and tested; ARGS=check compares only, ARGS=format formats
 	@$(PY) tools/page_types.py $(if $(filter check,$(ARGS)),--check)
+	@$(PY) tools/http_table.py $(if $(filter check,$(ARGS)),--check)
 	@cd page && $(NPM_CI) && npm run --silent $(or $(ARGS),build)
 
 third-party: $(DEV)  ## write THIRD_PARTY.md again

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from typing import Any
 
@@ -57,18 +58,18 @@ def main(seconds: float, seed: int) -> None:
         seconds: Length of the sound that each chain plays.
         seed: Of the noise that is played.
     """
-    import pedalboard
-
+    pedalboard: Any = import_module("pedalboard")  # its types do not say what it exports
     loaded = loader.load(check=False)
     rng = np.random.default_rng(seed)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for block in BLOCKS:
         x = rng.normal(0.0, 0.1, (2, block)).astype(np.float32)
         spec = StreamSpec(RATE, block, 2)
         for kind, (make, values) in peers(pedalboard).items():
             plans = [compile_chain(loaded, kind, count, spec, values) for count in (LENGTH, 1)]
             boards = [pedalboard.Pedalboard([make() for _ in range(count)]) for count in (LENGTH, 1)]
-            runs = [*map(plan_run, plans), *(partial(board.process, x, RATE, block, False) for board in boards)]
+            runs: list[Callable[[], object]] = [*map(plan_run, plans)]
+            runs += [partial(board.process, x, RATE, block, False) for board in boards]
             for plan in plans:
                 plan.input[:] = x
             ours, one, theirs, their_one = least(runs, round(seconds * RATE / block / ROUNDS))

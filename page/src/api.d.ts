@@ -22,7 +22,7 @@ export interface Error {
   error: string;
 }
 
-export interface Evaluate {
+export interface EvaluateBody {
   text: string;
   version: number;
   name?: string;
@@ -41,10 +41,6 @@ export interface File {
   name: string;
   bytes: number;
   created: number;
-}
-
-export interface FileNamed {
-  file: string;
 }
 
 export interface Forgot {
@@ -106,7 +102,7 @@ export interface LiveSetText {
   text: string;
 }
 
-export interface Machine {
+export interface MachineBody {
   ip: string;
 }
 
@@ -149,6 +145,10 @@ export interface Matches {
   matches: Track[];
 }
 
+export interface NamedFileBody {
+  file: string;
+}
+
 export interface Next {
   count?: number;
   after?: string | number;
@@ -184,7 +184,7 @@ export interface NodeParam {
   value: number | string | boolean | null;
 }
 
-export interface OscMessage {
+export interface OscBody {
   address: string;
   args?: (number | string | boolean)[];
 }
@@ -259,6 +259,7 @@ export interface Render {
   file?: string;
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au";
   seconds?: number;
+  rate?: number;
 }
 
 export interface RenderLive {
@@ -266,6 +267,7 @@ export interface RenderLive {
   format?: "wav" | "flac" | "ogg" | "mp3" | "opus" | "aiff" | "aif" | "au";
   bars?: number;
   midi?: boolean;
+  rate?: number;
 }
 
 export interface Result {
@@ -282,9 +284,10 @@ export interface Run {
   report?: boolean;
   picture?: boolean;
   tail?: number;
+  rate?: number;
 }
 
-export interface Save {
+export interface SaveBody {
   text: string;
   replace?: boolean;
 }
@@ -365,9 +368,9 @@ export interface Get {
 }
 
 export interface Post {
-  "/api/surfaces/approve": { takes: Machine; answers: Approved };
-  "/api/surfaces/forget": { takes: Machine; answers: Forgot };
-  "/api/osc": { takes: OscMessage; answers: null };
+  "/api/surfaces/approve": { takes: MachineBody; answers: Approved };
+  "/api/surfaces/forget": { takes: MachineBody; answers: Forgot };
+  "/api/osc": { takes: OscBody; answers: null };
   "/api/panic": { takes: null; answers: Sent };
   "/api/files": { takes: Blob; answers: File };
   [path: `/api/run/${string}`]: { takes: Run; answers: Job };
@@ -377,12 +380,12 @@ export interface Post {
   [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
   "/api/library/map": { takes: null; answers: Placing };
   "/api/library/next": { takes: Next; answers: Matches };
-  "/api/live/eval": { takes: Evaluate; answers: Version };
+  "/api/live/eval": { takes: EvaluateBody; answers: Version };
   "/api/live/stop": { takes: null; answers: Stopped };
 }
 
 export interface Put {
-  [path: `/api/live/sets/${string}`]: { takes: Save; answers: Saved };
+  [path: `/api/live/sets/${string}`]: { takes: SaveBody; answers: Saved };
 }
 
 export interface Delete {

@@ -89,11 +89,14 @@ class DirtPort:
         """For `/api/status`."""
         return {
             "port": self._sock.getsockname()[1] if self._sock.fileno() >= 0 else 0,
-            "received": self.received, "played": self.played, "refused": self.refused,
-            "dropped": self._dropped(), "ignored": dict(self.ignored.most_common(8)),
+            "received": self.received,
+            "played": self.played,
+            "refused": self.refused,
+            "dropped": self._dropped(),
+            "ignored": dict(self.ignored.most_common(8)),
             "unknown": dict(self.unknown.counts.most_common(8)),
             "orbits": [orbit.node for orbit in self._orbits],
-        }  # fmt: skip
+        }
 
     def drain(self) -> None:
         """Handles what has arrived, in one turn of the server."""
@@ -130,8 +133,18 @@ class DirtPort:
             case b"/dirt/play" | b"/play2":
                 self._play(message.args, when)
             case b"/dirt/handshake":
-                self._answer(("/dirt/handshake/reply", "&serverHostname", peer[0], "&serverPort", SCSYNTH_PORT,
-                              "&controlBusIndices", *BUSES), peer)  # fmt: skip
+                self._answer(
+                    (
+                        "/dirt/handshake/reply",
+                        "&serverHostname",
+                        peer[0],
+                        "&serverPort",
+                        SCSYNTH_PORT,
+                        "&controlBusIndices",
+                        *BUSES,
+                    ),
+                    peer,
+                )
             case b"/dirt/hello":
                 self._answer(("/dirt/hello/reply",), peer)
             case b"/panic":

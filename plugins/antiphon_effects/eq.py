@@ -9,14 +9,11 @@ the next in a line.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from antiphon.api import IO, Param, Processor, Samples, StreamSpec
-from antiphon.api.kernels import Audio, f32, f32p, f64, f64p, i64, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, address, address_f32, f32, f32p, f64, f64p, i64, i64p, kernel, offset
 from antiphon_effects.shared import GRID, REST, effects_finite, effects_rest, effects_tan
 
 KINDS = ("off", "peak", "lowshelf", "highshelf", "lowcut", "highcut", "notch")
@@ -208,6 +205,35 @@ def effects_eq_all(x: Audio, y: Audio, states: f64p, width: i64, ks: f64p, table
             states[b * width + 2 * c + 1] = t[_TWO + b]
 
 
+@kernel
+def effects_eq(
+    x: Audio, y: Audio, curves: i64p, states: f64p, width: i64, ks: f64p, table: f64p, ages: i64p, fade: f64, rate: f64
+) -> None:
+    """y ← x through all bands. curves: addresses of kind, frequency, gain and q of each; states, ks: a row a band."""
+    age = ages[0]
+    steady = 1
+    for b in range(BANDS_IN_ALL):
+        at = 4 * b
+        rest = effects_eq_steady(
+            address_f32(curves[at]), address_f32(curves[at + 1]), address_f32(curves[at + 2]),
+            address_f32(curves[at + 3]), offset(ks, b * _SIZE), age, y.frames,
+        )  # fmt: skip
+        steady = steady * rest
+    if steady == 1:
+        effects_eq_all(x, y, states, width, ks, table, age)
+    else:
+        for c in range(y.channels):
+            for n in range(y.frames):
+                y[c, n] = x[c, n]
+        for b in range(BANDS_IN_ALL):
+            at = 4 * b
+            effects_eq_band(
+                y, y, address_f32(curves[at]), address_f32(curves[at + 1]), address_f32(curves[at + 2]),
+                address_f32(curves[at + 3]), offset(states, b * width), offset(ks, b * _SIZE), age, fade, rate,
+            )  # fmt: skip
+    ages[0] = age + y.frames
+
+
 def _params() -> tuple[Param, ...]:
     made: list[Param] = []
     for n, (kind, hertz) in enumerate(BANDS, 1):
@@ -229,19 +255,6 @@ def _params() -> tuple[Param, ...]:
     return tuple(made)
 
 
-class _Band(NamedTuple):
-    """Names of a band's parameters, its numbers, and the calls of its kernels."""
-
-    kind: str
-    hertz: str
-    gain: str
-    q: str
-    state: NDArray[np.float64]
-    k: NDArray[np.float64]
-    steady: Callable[..., int]
-    run: Callable[..., None]
-
-
 class Eq(Processor):
     """Eight bands in series, each a peak, a shelf, a cut or a notch. A band with 0 dB changes no frequency."""
 
@@ -254,37 +267,18 @@ class Eq(Processor):
         self._states = np.zeros((len(BANDS), self._width), np.float64)
         self._ks = np.zeros((len(BANDS), _SIZE), np.float64)
         self._table = np.zeros(_TABLE, np.float64)
-        self._all = effects_eq_all.caller()
-        self._bands = [
-            _Band(f"kind{n}", f"freq{n}", f"gain{n}", f"q{n}", state, k,
-                  effects_eq_steady.caller(), effects_eq_band.caller())
-            for n, (state, k) in enumerate(zip(self._states, self._ks, strict=True), 1)
-        ]  # fmt: skip
-        self._age = 0
+        self._curves = np.zeros(4 * len(BANDS), np.int64)
+        self._age = np.zeros(1, np.int64)
 
     def reset(self) -> None:
         self._states.fill(0.0)
         self._ks.fill(0.0)
-        self._age = 0
+        self._age.fill(0)
 
-    def process(self, io: IO) -> None:
-        x, y = io.audio_in[0], io.audio_out[0]
-        curve, age = io.curve, self._age
-        for band in self._bands:
-            if not band.steady(
-                curve(band.kind), curve(band.hertz), curve(band.gain), curve(band.q), band.k, age, io.frames
-            ):
-                self._moving(io, x, y)
-                break
-        else:
-            self._all(x, y, self._states, self._width, self._ks, self._table, age)
-        self._age += io.frames
-
-    def _moving(self, io: IO, x: Samples, y: Samples) -> None:
-        curve = io.curve
-        for band in self._bands:
-            band.run(
-                x, y, curve(band.kind), curve(band.hertz), curve(band.gain), curve(band.q), band.state, band.k,
-                self._age, self._fade, self._rate,
-            )  # fmt: skip
-            x = y
+    def step(self, io: IO) -> Step:
+        for place, param in enumerate(self.params):
+            self._curves[place] = address(io.curve(param.name))
+        return effects_eq.step(
+            io.audio_in[0], io.audio_out[0], self._curves, self._states, self._width, self._ks, self._table, self._age,
+            self._fade, self._rate,
+        )  # fmt: skip

@@ -379,10 +379,18 @@ def test_names_with_newlines_stay_in_one_line(antiphon: Command, tmp_path: Path)
 # ---- as a process
 
 
+@pytest.fixture(scope="module")
+def long_sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten minutes, which take a command longer than any test waits before it does something."""
+    return audio.write(tmp_path_factory.mktemp("long") / "in.flac", np.zeros((2, 48_000 * 600), np.float32))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("kind", ["wav", "mp3"])
-def test_a_signal_midway_leaves_what_was_there(spawn: Command, tmp_path: Path, number: int, kind: str) -> None:
-    audio.write(tmp_path / "in.flac", np.zeros((2, 48_000 * 600), np.float32))
+def test_a_signal_midway_leaves_what_was_there(
+    spawn: Command, tmp_path: Path, long_sound: Path, number: int, kind: str
+) -> None:
+    os.link(long_sound, tmp_path / "in.flac")
     (tmp_path / f"out.{kind}").write_text("the old one")
     # it says when it is at work, by the writer's first chunk
     before = (
@@ -399,8 +407,10 @@ def test_a_signal_midway_leaves_what_was_there(spawn: Command, tmp_path: Path, n
     assert (tmp_path / f"out.{kind}").read_text() == "the old one"
 
 
-def test_memory_is_bounded_on_a_long_file_and_a_full_disk_is_one_line(spawn: Command, tmp_path: Path) -> None:
-    audio.write(tmp_path / "in.flac", np.zeros((2, 48_000 * 300), np.float32))
+def test_memory_is_bounded_on_a_long_file_and_a_full_disk_is_one_line(
+    spawn: Command, tmp_path: Path, long_sound: Path
+) -> None:
+    os.link(long_sound, tmp_path / "in.flac")
     before = (
         "import resource, atexit\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (30_000_000, 30_000_000))\n"

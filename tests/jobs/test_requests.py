@@ -132,6 +132,9 @@ def test_a_file_parameter_is_a_sent_file_or_a_name_in_the_library() -> None:
         ({"tail": 1e9}, "0 to 60"),
         ({"tail": 10**400}, "number of seconds"),
         ({"midi": 1}, "true or false"),
+        ({"rate": 7}, "whole number of Hz, 1000 to"),
+        ({"rate": 44100.5}, "whole number of Hz"),
+        ({"rate": True}, "whole number of Hz"),
         ({"speed": 1}, "no field 'speed'"),
     ],
 )
@@ -147,6 +150,7 @@ def test_what_is_not_allowed_is_a_sentence(body: dict[str, Any], word: str) -> N
         ("tool", {"midi": True, "format": "mid"}, "one of wav"),
         ("score", {}, "score takes notes"),
         ("score", {"file": "bb", "format": "wav"}, "this gives notes"),
+        ("score", {"file": "bb", "rate": 44100}, 'this gives notes; leave "rate" out'),
         ("folder", {}, "works on a folder"),
     ],
 )

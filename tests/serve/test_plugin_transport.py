@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from antiphon.bench.rig import ServerProcess
+from antiphon_bench.rig import ServerProcess
 
 PLUGIN = """
 from antiphon.api import UsageError, hookimpl

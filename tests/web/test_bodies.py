@@ -230,7 +230,7 @@ async def test_parts_of_one_version_of_a_file(tmp_path: Path) -> None:
 async def test_a_client_that_does_not_read_a_file_is_disconnected(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(application, "PIECE_SECONDS", 0.2)
+    monkeypatch.setattr(application, "SEND_SECONDS", 0.2)
     path = tmp_path / "out.wav"
     with path.open("wb") as file:
         file.truncate(64 * 1024 * 1024)

@@ -32,7 +32,7 @@ from antiphon.web.osc_json import check_message
 from antiphon.web.page import routes as pages
 from antiphon.web.page.feed import EVENTS, PageFeed
 from antiphon.web.performer_link import PerformerLink
-from antiphon.web.protocol import application
+from antiphon.web.protocol import gate
 from antiphon.web.protocol.limits import Limits
 from antiphon.web.server import HttpServer
 from antiphon.wire.osc import encode, encode_bundle
@@ -156,7 +156,7 @@ async def test_a_script_that_came_by_http_is_evaluated_by_no_way(
 ) -> None:
     performed = FakePerform()
     monkeypatch.setattr(board, "perform", performed)
-    monkeypatch.setattr(application, "_address", lambda end: peer.removeprefix("::ffff:"))
+    monkeypatch.setattr(gate, "_address", lambda end: peer.removeprefix("::ffff:"))
     async with serving(live=live, proxied=proxied, jobs=home / "jobs") as rig:
         rig.told()
         saved = await rig.ask("PUT", "/api/live/sets/tune", {"text": "open('owned', 'w')"})

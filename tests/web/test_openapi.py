@@ -16,6 +16,7 @@ import schemathesis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.web.test_lan import serving as serving_web
+from tools import http_table
 
 from antiphon.web import openapi
 from antiphon.web.api.table import OPERATIONS
@@ -53,6 +54,10 @@ def test_every_route_is_in_the_document_and_no_other(tmp_path: Path) -> None:
             return {(method, path) for path, method in paths if path.startswith("/api/")}
 
     assert asyncio.run(routes()) == {(operation.method, operation.path) for operation in OPERATIONS}
+
+
+def test_the_page_lists_every_operation() -> None:
+    assert http_table.table() in http_table.PAGE.read_text(), "run: python tools/http_table.py"
 
 
 def test_the_document_is_openapi() -> None:

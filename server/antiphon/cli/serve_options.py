@@ -197,11 +197,14 @@ class ServeCommand(synthhelp.SynthCommand):
         return {name for param in self.params for name in param.opts}
 
     def _add(self, at: int, options: Iterable[ServeOption[Any]]) -> None:
-        for place, option in enumerate(options, at):
-            if f"--{option.name}" in self._names():
+        names, added = self._names(), []
+        for option in options:
+            if f"--{option.name}" in names:
                 log.warning("a plugin adds the option --%s, which there is already; it has to be renamed", option.name)
             else:
-                self.params.insert(place, _parameter(option))
+                names.add(f"--{option.name}")
+                added.append(_parameter(option))
+        self.params[at:at] = _params(added)
 
 
 def transports_of(ctx: typer.Context) -> list[Transport]:
@@ -216,8 +219,9 @@ def given_options(ctx: typer.Context) -> dict[str, Any]:
     return values
 
 
-def _parameter(option: ServeOption[Any]) -> Any:
-    """The option as an object of the library, made from a function's parameter like all others."""
+def _parameter(option: ServeOption[Any]) -> inspect.Parameter:
+    """The option as the parameter of a function, from which typer makes an option."""
+    repeated, kept = isinstance(option.default, tuple), "secrets" if option.secret else "options"
 
     def keep(ctx: typer.Context, value: Any) -> Any:
         value = tuple(value or ()) if repeated else value
@@ -226,21 +230,24 @@ def _parameter(option: ServeOption[Any]) -> Any:
         os.environ.pop(option.envvar, None)  # the server's processes must not inherit a password
         return value
 
-    def declaring(**_given: Any) -> None:
-        pass
-
-    repeated, kept = isinstance(option.default, tuple), "secrets" if option.secret else "options"
     declared = typer.Option(
         f"--{option.name}", help=option.doc, expose_value=False, callback=keep, envvar=option.envvar or None
     )
-    kind = list[str] | None if repeated else type(option.default)
-    parameter = inspect.Parameter(
+    return inspect.Parameter(
         f"plugin_{option.name.replace('-', '_')}",
         inspect.Parameter.KEYWORD_ONLY,
         default=None if repeated else option.default,
-        annotation=Annotated[kind, declared],
+        annotation=Annotated[list[str] | None if repeated else type(option.default), declared],
     )
-    declaring.__signature__ = inspect.Signature([parameter])  # type: ignore[attr-defined]
+
+
+def _params(parameters: list[inspect.Parameter]) -> list[Any]:
+    """The options of a command with these parameters, as objects of the library."""
+
+    def declaring(**_given: Any) -> None:
+        pass
+
+    declaring.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     app = typer.Typer(add_completion=False)
     app.command()(declaring)
-    return typer.main.get_command(app).params[0]
+    return [param for param in typer.main.get_command(app).params if param.name != "help"]

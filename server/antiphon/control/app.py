@@ -119,9 +119,16 @@ class ControlApp:
         self.directory = Directory(self)
         self.router = self.directory.router
         self.intake = Intake(
-            self.router, self.session, self.clock, self.executor, self.replies, self.feedback, self.faults,
-            self.access, self.turns.at,
-        )  # fmt: skip
+            self.router,
+            self.session,
+            self.clock,
+            self.executor,
+            self.replies,
+            self.feedback,
+            self.faults,
+            self.access,
+            self.turns.at,
+        )
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
         self.scripts = ScriptGate(live_token, self.udp.port)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
@@ -131,23 +138,56 @@ class ControlApp:
         self.position = SetPosition(self.feedback, self.saver)
         self.plugin_addresses = PluginAddresses(catalog.addresses, self.directory, self.executor, self.replies)
         self.plans = Plans(
-            self.session, catalog, link, self.clock, self.executor, self.outbox, self.replies, self.feedback,
-            self.events, self.syncs, self.position, self.folder, self.structure_changed,
-        )  # fmt: skip
+            self.session,
+            catalog,
+            link,
+            self.clock,
+            self.executor,
+            self.outbox,
+            self.replies,
+            self.feedback,
+            self.events,
+            self.syncs,
+            self.position,
+            self.folder,
+            self.structure_changed,
+        )
         self.library = LibraryQuestions(self.replies)
         self.sets = Sets(catalog, self.plans, self.position, self.feedback)
         self.services: list[tuple[str, Service]] = []
-        self.transports = Transports(HostParts(
-            link=link, session=self.session, clock=self.clock, executor=self.executor, intake=self.intake,
-            turns=self.turns, router=self.router, plans=self.plans, position=self.position, feedback=self.feedback,
-            events=self.events, outbox=self.outbox, folder=self.folder, faults=self.faults, services=self.services,
-        ))  # fmt: skip
+        self.transports = Transports(
+            HostParts(
+                link=link,
+                session=self.session,
+                clock=self.clock,
+                executor=self.executor,
+                intake=self.intake,
+                turns=self.turns,
+                router=self.router,
+                plans=self.plans,
+                position=self.position,
+                feedback=self.feedback,
+                events=self.events,
+                outbox=self.outbox,
+                folder=self.folder,
+                faults=self.faults,
+                services=self.services,
+            )
+        )
         state, surfaces_now = self.session.state, self.surfaces
         self.notes_out = NotesOut(link, state, surfaces_now, self.feedback, self.transports.wanted_node)
         self.reports = Reports(
-            link, self.session, self.executor, self.plans, self.syncs, self.feedback, self.events, self.faults,
-            self.turns, (self.notes_out.played, self.transports.played),
-        )  # fmt: skip
+            link,
+            self.session,
+            self.executor,
+            self.plans,
+            self.syncs,
+            self.feedback,
+            self.events,
+            self.faults,
+            self.turns,
+            (self.notes_out.played, self.transports.played),
+        )
         self.note_watch = NoteWatch(link, self.clock, state, surfaces_now, self.feedback)
         self.outbox.taps += [self.note_watch.effect, self._cut]
         self.workers: Callable[[], list[WorkerStatus]] = list

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
-from typing import Any, Protocol
+from typing import Any
 
 from antiphon.contract.catalog import Catalog, Failure, ProcessorInfo
 from antiphon.control.commands.turns import Turns
@@ -48,20 +48,6 @@ GRACE = 2.0
 """Seconds beyond its limit after which a check is killed that does not end itself."""
 
 
-class PluginServer(Protocol):
-    """The part of the server that the watch calls."""
-
-    link: EngineLink
-    session: Session
-    catalog: Catalog
-    folder: StateFolder
-    plans: Plans
-    feedback: Feedback
-    events: ServerEvents
-    faults: ControlFaults
-    turns: Turns
-
-
 @dataclass(frozen=True, slots=True)
 class _Before:
     """The version that a plugin had before the one in use. until: to when it is taken back, by `monotonic`."""
@@ -74,15 +60,31 @@ class _Before:
 class PluginWatch:
     """A service of control's: looks at the files, and has the changed plugins checked and used, one at a time."""
 
-    def __init__(self, server: PluginServer, root: Path, limit: float | None = None) -> None:
+    def __init__(
+        self,
+        link: EngineLink,
+        session: Session,
+        catalog: Catalog,
+        folder: StateFolder,
+        plans: Plans,
+        feedback: Feedback,
+        events: ServerEvents,
+        faults: ControlFaults,
+        turns: Turns,
+        root: Path,
+        limit: float | None = None,
+    ) -> None:
         """Looks at nothing before `serve`, but takes the files of now as those in use.
 
         Args:
-            server: The parts of control.
+            link, session, catalog, folder, plans: What plays, and where versions are kept.
+            feedback, events, faults, turns: Where it is reported.
             root: The folder of plugin folders.
             limit: Seconds that a check may take; None for those of a check at the start.
         """
-        self._server, self._root, self._limit = server, root, limit
+        self._link, self._session, self._catalog, self._folder, self._plans = link, session, catalog, folder, plans
+        self._feedback, self._events, self._faults, self._turns = feedback, events, faults, turns
+        self._root, self._limit = root, limit
         self._known: dict[str, Stamp] = self._stamps()
         self._seen = dict(self._known)
         self._before: dict[str, _Before] = {}
@@ -93,7 +95,7 @@ class PluginWatch:
 
     async def serve(self) -> None:
         """Looks every `PERIOD` seconds until it is cancelled."""
-        listeners = self._server.events.listeners
+        listeners = self._events.listeners
         listeners.append(self._node)
         try:
             while True:
@@ -115,7 +117,7 @@ class PluginWatch:
     async def renew(self, name: str) -> None:
         """Checks a plugin as it is now, and has it used from the next bar on."""
         try:
-            root = self._server.folder.folder / version_files.VERSIONS
+            root = self._folder.folder / version_files.VERSIONS
             folder = await asyncio.to_thread(version_files.copy, self._root / name, root)
             try:
                 checked = await self._check(name, folder)
@@ -125,13 +127,12 @@ class PluginWatch:
         except AntiphonError as error:
             self._fail(name, str(error))
             return
-        self._server.faults.attempt(f"the plugin {name}", partial(self._use, name, str(folder), checked))
+        self._faults.attempt(f"the plugin {name}", partial(self._use, name, str(folder), checked))
 
     async def _check(self, name: str, folder: Path) -> Catalog:
         """The declarations of a version; `PluginError` where its check fails."""
-        server = self._server
-        status, graph = server.link.status(), server.session.state.current()
-        mine = {info.type for info in server.catalog.types.values() if info.plugin == name}
+        status, graph = self._link.status(), self._session.state.current()
+        mine = {info.type for info in self._catalog.types.values() if info.plugin == name}
         nodes = tuple((node.type, node.values) for node in graph.nodes if node.type in mine)
         asked = VersionCheck(str(folder), str(self._root / name), status.rate, status.block, status.channels, nodes)
         if self._limit is not None:
@@ -156,44 +157,41 @@ class PluginWatch:
 
     def _use(self, name: str, folder: str, checked: Catalog) -> None:
         """Requests a plan with a version that was checked."""
-        server = self._server
-        types = {info.type: info for info in server.catalog.types.values() if info.plugin == name}
-        before = _Before(types, server.catalog.versions.get(name, ""))
+        types = {info.type: info for info in self._catalog.types.values() if info.plugin == name}
+        before = _Before(types, self._catalog.versions.get(name, ""))
 
         def playing() -> None:
             self._before[name] = replace(before, until=monotonic() + RECENT_SECONDS)
             self._settle(name, f"{name}: its new version plays" if types else f"{name}: the new plugin is there")
 
         try:
-            catalog = server.catalog.with_version(name, checked.types, folder)
+            catalog = self._catalog.with_version(name, checked.types, folder)
             catalog.hooks = {**catalog.hooks, **checked.hooks}
-            server.plans.renew(catalog, BAR if types else 0.0, playing, partial(self._fail, name))
+            self._plans.renew(catalog, BAR if types else 0.0, playing, partial(self._fail, name))
         except AntiphonError as error:
             self._fail(name, str(error))
-        server.turns.finish()
+        self._turns.finish()
 
     def _settle(self, name: str, line: str) -> None:
         """A version plays: the catalog is stored for processes that start later."""
-        server = self._server
         self._set_failure(name, "")
-        data = json.dumps(server.catalog.to_json()).encode()
-        server.faults.attempt("the catalog", partial(paths.write_atomic, server.folder.folder / CATALOG, data))
+        data = json.dumps(self._catalog.to_json()).encode()
+        self._faults.attempt("the catalog", partial(paths.write_atomic, self._folder.folder / CATALOG, data))
         printed_log.info("%s", line)
-        server.feedback.event("/plugin/loaded", name)
-        server.events.publish("plugin", name=name, reason="")
+        self._feedback.event("/plugin/loaded", name)
+        self._events.publish("plugin", name=name, reason="")
 
     def _fail(self, name: str, reason: str) -> None:
         """Reports that a version is not used."""
-        server = self._server
-        there = any(info.plugin == name for info in server.catalog.types.values())
+        there = any(info.plugin == name for info in self._catalog.types.values())
         log.warning("plugin %s: %s%s", name, reason, "; the version before plays on" if there else "")
         self._set_failure(name, reason)
-        server.feedback.event("/plugin/failed", name, reason)
-        server.events.publish("plugin", name=name, reason=reason)
-        server.turns.end_soon()
+        self._feedback.event("/plugin/failed", name, reason)
+        self._events.publish("plugin", name=name, reason=reason)
+        self._turns.end_soon()
 
     def _set_failure(self, name: str, reason: str) -> None:
-        catalog = self._server.catalog
+        catalog = self._catalog
         types = {info.type for info in catalog.types.values() if info.plugin == name}
         others = tuple(f for f in catalog.failures if f.name != name and f.name not in types)
         catalog.failures = (*others, Failure(name, reason)) if reason else others
@@ -202,8 +200,7 @@ class PluginWatch:
         """Takes a version back whose node has failed."""
         if event["kind"] != "node" or event["state"] != "failed":
             return
-        server = self._server
-        node = server.session.state.nodes.get(event["node"])
+        node = self._session.state.nodes.get(event["node"])
         before = self._before.pop(node.info.plugin, None) if node is not None else None
         if node is None or before is None or monotonic() > before.until:
             return
@@ -214,8 +211,8 @@ class PluginWatch:
             self._set_failure(name, reason)
 
         try:
-            catalog = server.catalog.with_version(name, before.types, before.folder)
-            server.plans.renew(catalog, 0.0, playing, partial(self._fail, name))
+            catalog = self._catalog.with_version(name, before.types, before.folder)
+            self._plans.renew(catalog, 0.0, playing, partial(self._fail, name))
             self._fail(name, reason)
         except AntiphonError as error:
             self._fail(name, str(error))

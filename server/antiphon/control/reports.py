@@ -45,10 +45,18 @@ class Reports:
     """Reads and handles reports."""
 
     def __init__(
-        self, link: EngineLink, session: Session, executor: CommandExecutor, plans: Plans, syncs: Syncs,
-        feedback: Feedback, events: ServerEvents, faults: ControlFaults, turns: Turns,
+        self,
+        link: EngineLink,
+        session: Session,
+        executor: CommandExecutor,
+        plans: Plans,
+        syncs: Syncs,
+        feedback: Feedback,
+        events: ServerEvents,
+        faults: ControlFaults,
+        turns: Turns,
         played: Iterable[Callable[[PlayedNote], None]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Reads nothing before `read`; `played` are called with every event that a node emitted."""
         self._link, self._session, self._executor, self._plans, self._syncs = link, session, executor, plans, syncs
         self._feedback, self._events, self._faults, self._turns = feedback, events, faults, turns

@@ -195,11 +195,16 @@ def _surfaces(app: WebServed) -> dict[str, Any]:
         "held": sorted(app.access.held()),
         "approved": sorted(app.access.approved()),
         "machines": [
-            {"ip": one.ip, "state": one.state, "messages": one.messages, "subscriptions": listening[one.ip],
-             "seconds": None if one.seconds is None else round(one.seconds)}
+            {
+                "ip": one.ip,
+                "state": one.state,
+                "messages": one.messages,
+                "subscriptions": listening[one.ip],
+                "seconds": None if one.seconds is None else round(one.seconds),
+            }
             for one in app.access.machines()
         ],
-    }  # fmt: skip
+    }
 
 
 def _values(app: WebServed, node: NodeSpec) -> dict[str, Value]:

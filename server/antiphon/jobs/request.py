@@ -11,6 +11,7 @@ from antiphon.contract.params import Param, instead_of
 from antiphon.errors import ParamError, WireError
 from antiphon.graph import asset_names, patch_list
 from antiphon.graph.graph import known_type
+from antiphon.io.decode_child import MAX_RATE, MIN_RATE
 from antiphon.jobs.job import Task
 from antiphon.jobs.live_sets import live_set
 from antiphon.runtime.finite import is_finite_number
@@ -25,9 +26,9 @@ BESIDE = {
     "picture": ("picture", "picture.png"),
 }
 """Fields that ask for a further result: the name of the option of `antiphon run`, and of the result."""
-RUN_KEYS = ("file", "params", "format", *BESIDE, "tail")
-RENDER_KEYS = ("file", "format", "seconds")
-LIVE_KEYS = ("file", "format", "bars", "midi")
+RUN_KEYS = ("file", "params", "format", *BESIDE, "tail", "rate")
+RENDER_KEYS = ("file", "format", "seconds", "rate")
+LIVE_KEYS = ("file", "format", "bars", "midi", "rate")
 MOST_SECONDS = 3600.0
 """Of a rendered patch."""
 MOST_BARS = 2048.0
@@ -44,8 +45,8 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
     Args:
         catalog: The plugins there are.
         plugin: The processor's name.
-        body: {"file": ID, "params": {…}, "format": ".flac", "midi": true, "analysis": true, "tail": 2.0}; all but
-            `file` may be missing.
+        body: {"file": ID, "params": {…}, "format": ".flac", "midi": true, "analysis": true, "tail": 2.0,
+            "rate": 44100}; all but `file` may be missing.
         path_of: The path of a file by its identifier; it raises where there is none.
 
     Returns:
@@ -84,7 +85,7 @@ def run_task(catalog: Catalog, plugin: str, body: object, path_of: Callable[[str
                 raise WireError(f'{plugin} writes no {"MIDI" if name == "midi" else name}; leave "{name}" out')
             beside[f"--{option}"] = result
     suffix = _run_suffix(fields, info, source, asked=bool(beside))
-    return Task("run", plugin, key, suffix, params, tuple(arguments), beside)
+    return Task("run", plugin, key, suffix, params, (*arguments, *_rate(fields, suffix)), beside)
 
 
 def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Task:
@@ -92,7 +93,8 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
 
     Args:
         patch: A patch's name; one from the network is never a path.
-        body: {"file": ID, "format": ".wav", "seconds": 10}; `seconds` may be missing where there is a file.
+        body: {"file": ID, "format": ".wav", "seconds": 10, "rate": 44100}; `seconds` may be
+            missing where there is a file.
         path_of: As for `run_task`.
 
     Returns:
@@ -113,7 +115,8 @@ def render_task(patch: str, body: object, path_of: Callable[[str], Path]) -> Tas
         raise WireError('a patch is rendered over a file ("file": ID) or for a time ("seconds": 10)')
     if "seconds" in fields:
         arguments += ["--seconds", f"{_number(fields, 'seconds', MOST_SECONDS):g}"]
-    return Task("render", patch, key, _suffix(fields, ".wav"), {}, tuple(arguments))
+    suffix = _suffix(fields, ".wav")
+    return Task("render", patch, key, suffix, {}, (*arguments, *_rate(fields, suffix)))
 
 
 def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
@@ -139,7 +142,7 @@ def live_task(name: str, body: object, path_of: Callable[[str], Path]) -> Task:
         raise WireError(f'"bars" is above 0, at most {MOST_BARS:g}')
     suffix = _suffix(fields, ".wav")
     beside = {"--midi": "notes.mid"} if _switch(fields, "midi") else {}
-    return Task("live", name, key, suffix, {}, ("--bars", f"{bars:g}"), beside)
+    return Task("live", name, key, suffix, {}, ("--bars", f"{bars:g}", *_rate(fields, suffix)), beside)
 
 
 def command(task: Task, source: Path | None, folder: Path, *, own_scripts: bool = False) -> list[str]:
@@ -249,6 +252,18 @@ def _number(fields: Mapping[str, Any], name: str, most: float, unit: str = "seco
     if not 0.0 <= value <= most:
         raise WireError(f'"{name}" is 0 to {most:g} {unit}')
     return float(value)
+
+
+def _rate(fields: Mapping[str, Any], suffix: str) -> tuple[str, ...]:
+    """The option for the rate of the result, where one is asked for."""
+    if "rate" not in fields:
+        return ()
+    if suffix in MIDI:
+        raise WireError('this gives notes; leave "rate" out')
+    rate = fields["rate"]
+    if isinstance(rate, bool) or not isinstance(rate, int) or not MIN_RATE <= rate <= MAX_RATE:
+        raise WireError(f'"rate" is a whole number of Hz, {MIN_RATE} to {MAX_RATE}')
+    return "--rate", str(rate)
 
 
 def _switch(fields: Mapping[str, Any], name: str) -> bool:

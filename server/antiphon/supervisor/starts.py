@@ -73,9 +73,14 @@ class Starts:
             "osc_tcp": parts.sockets[1].fileno(),
             "web": parts.answering_web.fileno(),
         }
-        given = {"settings": self._settings.to_json(), "folder": str(self.folder), "fds": fds,
-                 "shape": astuple(parts.shared.shape), "wakes": parts.bells.wake,
-                 "secrets": self._settings.secrets}  # fmt: skip
+        given = {
+            "settings": self._settings.to_json(),
+            "folder": str(self.folder),
+            "fds": fds,
+            "shape": astuple(parts.shared.shape),
+            "wakes": parts.bells.wake,
+            "secrets": self._settings.secrets,
+        }
         return _module("antiphon.control.process", given, (*fds.values(), *parts.bells.wake))
 
     def web(self) -> int:
@@ -84,8 +89,13 @@ class Starts:
         fds = {"http": parts.sockets[2].fileno(), "control": parts.web.fileno(), "taps": parts.taps.fd}
         if parts.scripts is not None:
             fds["scripts"] = parts.scripts.fileno()
-        given = {"settings": self._settings.to_json(), "catalog": str(self.folder / CATALOG), "fds": fds,
-                 "supervisor": os.getpid(), "taps": astuple(parts.taps.shape)}  # fmt: skip
+        given = {
+            "settings": self._settings.to_json(),
+            "catalog": str(self.folder / CATALOG),
+            "fds": fds,
+            "supervisor": os.getpid(),
+            "taps": astuple(parts.taps.shape),
+        }
         # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
         return _module("antiphon.web.process", given, tuple(fds.values()), before=end_with_parent)
 
@@ -184,18 +194,35 @@ class Starts:
 
         s, warm, parts, driver = self._settings, self._warm, self.parts, self.driver
         options = DriverOptions(
-            s.rate, s.block, s.channels, s.ahead,
-            "" if s.input_file else s.input, s.output, s.extra.get("jack_name", "antiphon"),
-            buffer_blocks=SOFT_DEPTH * default_ahead(s.block), soft=parts.found.own,
+            s.rate,
+            s.block,
+            s.channels,
+            s.ahead,
+            "" if s.input_file else s.input,
+            s.output,
+            s.extra.get("jack_name", "antiphon"),
+            buffer_blocks=SOFT_DEPTH * default_ahead(s.block),
+            soft=parts.found.own,
             late_ns=parts.shared.words[HeaderWord.WAKE_LATE_NS],
-        )  # fmt: skip
+        )
         return self._fork(
             lambda: process.run(
-                parts.shared, parts.bell, parts.engine, driver, options, warm.plugins,
-                warm.sound, parts.arena, parts.bells, parts.device, parts.asking_weigher, parts.taps,
-                fifo=s.fifo, synth=s.synth != "auto",
+                parts.shared,
+                parts.bell,
+                parts.engine,
+                driver,
+                options,
+                warm.plugins,
+                warm.sound,
+                parts.arena,
+                parts.bells,
+                parts.device,
+                parts.asking_weigher,
+                parts.taps,
+                fifo=s.fifo,
+                synth=s.synth != "auto",
             )
-        )  # fmt: skip
+        )
 
     def _fork(self, work: Callable[[], int | None]) -> int:
         """Forks a child that runs `work`; `work` unblocks the signals by `listening` once its handlers are set."""

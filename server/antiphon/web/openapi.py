@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from antiphon.web.operations import Level, Operation, fields_of
+from antiphon.web.operations import Operation, TokenLevel, fields_of
 
 Schema = dict[str, Any]
 REF = "#/components/schemas/{name}"
@@ -17,10 +17,8 @@ BYTES: Schema = {"type": "string", "format": "binary"}
 FORM: Schema = {"type": "object", "properties": {"file": BYTES}, "required": ["file"]}
 
 
-class Error(msgspec.Struct):
-    """The answer to what is refused."""
-
-    error: str
+Error = msgspec.defstruct("Error", [("error", str)])
+"""The answer to what is refused."""
 
 
 def schema_of(kind: Any) -> Schema:
@@ -80,7 +78,8 @@ def _operation(one: Operation) -> Schema:
     refused = {"content": {"application/json": {"schema": schema_of(Error)}}}
     shown = {
         "operationId": one.id,
-        "summary": one.summary,
+        "summary": one.doc[0],
+        "description": one.doc[1],
         "parameters": parameters,
         "responses": {
             str(one.status): answered,
@@ -90,7 +89,7 @@ def _operation(one: Operation) -> Schema:
     }
     if one.answers is bytes:
         shown["responses"]["206"] = {**answered, "description": "The part that was asked for."}
-    if one.level is Level.OWNER:
+    if one.level is TokenLevel.OWNER:
         shown["security"] = [{"token": []}]
     content: Schema = {}
     if one.upload:

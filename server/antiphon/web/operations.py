@@ -5,7 +5,7 @@
         \"\"\"One file.\"\"\"
 
 A handler gets the request, the parts of the path by their names, with `query` its query as that type, and with `body`
-its body. The first line of its docstring is the summary in the document.
+its body. Its docstring describes the operation in the document and in docs/http.md.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LACKING = re.compile(r"Object missing required field `(.*)`")
 _EXPECTED = re.compile(r"Expected `(.*?)`, got `(.*?)`")
 
 
-class Level(enum.Enum):
+class TokenLevel(enum.Enum):
     """Who may ask.
 
     Attributes:
@@ -73,7 +73,7 @@ class Operation:
     body: Any = None
     plain: bool = False
     query: type[msgspec.Struct] | None = None
-    level: Level = Level.READ
+    level: TokenLevel = TokenLevel.READ
     upload: int = 0
     live: bool = False
     form: bool = False
@@ -87,9 +87,10 @@ class Operation:
         return "_".join([self.method.lower(), *words])
 
     @property
-    def summary(self) -> str:
-        """One sentence."""
-        return " ".join((self.handler.__doc__ or "").partition("\n\n")[0].split())
+    def doc(self) -> tuple[str, str]:
+        """One sentence, and what there is to know besides; the paragraphs of the handler's docstring."""
+        first, _, more = (self.handler.__doc__ or "").partition("\n\n")
+        return " ".join(first.split()), " ".join(more.split())
 
     @property
     def parts(self) -> list[str]:
@@ -113,7 +114,7 @@ def operation(
     method: str, path: str, answers: Any = None, status: int = 200, **more: Any
 ) -> Callable[[Function], Function]:
     """Declares a method as the handler of an operation; the arguments are the attributes of `Operation`."""
-    more.setdefault("level", Level.READ if method == "GET" else Level.OWNER)
+    more.setdefault("level", TokenLevel.READ if method == "GET" else TokenLevel.OWNER)
 
     def declare(handler: Function) -> Function:
         handler.operation = Operation(method, path, handler, answers, status, **more)  # type: ignore[attr-defined]

@@ -17,10 +17,11 @@ from typing import Any
 from antiphon.io.http_message import Authorise, Handler, HttpRequest, Refusal, Response, StreamHandler, answer, text
 from antiphon.web.access import with_offered_token
 from antiphon.web.control_link import ControlLink
-from antiphon.web.operations import Level, operations_of
+from antiphon.web.operations import TokenLevel, operations_of
 from antiphon.web.oscquery.listeners import Listeners
-from antiphon.web.protocol.application import Endpoint, Gate, Guard
-from antiphon.web.protocol.connections import Connections, listen
+from antiphon.web.protocol.application import Endpoint, Guard
+from antiphon.web.protocol.connection import BACKLOG, Connections
+from antiphon.web.protocol.gate import RequestGate
 from antiphon.web.protocol.guard import LOOPBACK, Site
 from antiphon.web.protocol.limits import HttpCounters, Limits
 from antiphon.web.protocol.routing import Routes
@@ -63,7 +64,7 @@ class HttpServer:
     ) -> None:
         """Listens to nothing before `start`."""
         self.control = control
-        self.gate = Gate(limits or Limits(), authorise=authorise)
+        self.gate = RequestGate(limits or Limits(), authorise=authorise)
         self.listeners = Listeners(control)
         self.routes = Routes(self.gate, self.listeners.serve)
         self.connections = Connections(Guard(self.routes, self.gate), self.gate, self._may_upgrade)
@@ -112,7 +113,7 @@ class HttpServer:
     def serve(self, owner: object) -> None:
         """Adds the operations that an object's class declares."""
         for one in operations_of(type(owner)):
-            endpoint = Endpoint(one.bound(owner), one.level is Level.OWNER, one.upload, one.live)
+            endpoint = Endpoint(one.bound(owner), one.level is TokenLevel.OWNER, one.upload, one.live)
             self.routes.add(one.method, one.path, endpoint)
 
     async def start(self, host: str = "127.0.0.1", port: int = 0, listener: socket.socket | None = None) -> int:
@@ -127,14 +128,13 @@ class HttpServer:
             The port.
 
         Raises:
-            EngineError: The port cannot be used.
+            OSError: The port cannot be used.
         """
-        if listener is None:
-            listener = listen(host, port)
+        listener = listener or socket.create_server((host, port), backlog=BACKLOG)
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         self.gate.site = Site("https" if self.tls else "http", self.port, LOOPBACK | self.hosts, self.proxied)
-        self.connections.accept(listener)
+        await self.connections.accept(listener)
         return self.port
 
     async def stop(self) -> None:
@@ -162,7 +162,7 @@ class HttpServer:
         given = {**scope, "headers": with_offered_token(scope["headers"]), "state": {}}
         try:
             request = self.gate.admitted(given)
-            self.gate.check_token(request, given, False)
+            self.gate.check(request, given, False)
         except Refusal:
             return False
         if request.method != "GET" or not (self.routes.has_websocket(request.path) or self.listeners.room):

@@ -42,9 +42,15 @@ class CommandExecutor:
     """
 
     def __init__(
-        self, session: Session, clock: EngineClock, outbox: Outbox, feedback: Feedback, saver: StateSaver,
-        replies: Replies, faults: ControlFaults,
-    ) -> None:  # fmt: skip
+        self,
+        session: Session,
+        clock: EngineClock,
+        outbox: Outbox,
+        feedback: Feedback,
+        saver: StateSaver,
+        replies: Replies,
+        faults: ControlFaults,
+    ) -> None:
         """Connects the parts.
 
         Args:

@@ -56,9 +56,15 @@ class Outbox:
     def _send(self, effect: EngineEffect) -> None:
         if isinstance(effect, EngineLoad):
             self._link.load(
-                effect.serial, effect.graph, effect.ids, effect.tempo, effect.fade,
-                again=effect.again, versions=effect.versions, quantum=effect.quantum,
-            )  # fmt: skip
+                effect.serial,
+                effect.graph,
+                effect.ids,
+                effect.tempo,
+                effect.fade,
+                again=effect.again,
+                versions=effect.versions,
+                quantum=effect.quantum,
+            )
         elif self._needs_plan(effect):
             self._enqueue(self._for_plan, effect)
         else:

@@ -64,9 +64,15 @@ class Turns:
     """
 
     def __init__(
-        self, faults: ControlFaults, clock: EngineClock, outbox: Outbox, saver: StateSaver, replies: Replies,
-        feedback: Feedback, rate: int,
-    ) -> None:  # fmt: skip
+        self,
+        faults: ControlFaults,
+        clock: EngineClock,
+        outbox: Outbox,
+        saver: StateSaver,
+        replies: Replies,
+        feedback: Feedback,
+        rate: int,
+    ) -> None:
         """Nothing runs before `start`; `rate` is in frames per second."""
         self._faults, self._clock, self._rate = faults, clock, rate
         self._outbox, self._saver, self._replies, self._feedback = outbox, saver, replies, feedback

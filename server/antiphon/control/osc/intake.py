@@ -52,9 +52,17 @@ class Intake:
     """
 
     def __init__(
-        self, router: Router[AddressRoute], session: Session, clock: EngineClock, executor: CommandExecutor,
-        replies: Replies, feedback: Feedback, faults: ControlFaults, access: Access, wake_at: Callable[[int], None],
-    ) -> None:  # fmt: skip
+        self,
+        router: Router[AddressRoute],
+        session: Session,
+        clock: EngineClock,
+        executor: CommandExecutor,
+        replies: Replies,
+        feedback: Feedback,
+        faults: ControlFaults,
+        access: Access,
+        wake_at: Callable[[int], None],
+    ) -> None:
         """Connects the parts; `wake_at` schedules a call of `due` for when a sample's time has passed."""
         self._router, self._session, self._clock, self._executor = router, session, clock, executor
         self._replies, self._feedback, self._faults, self._access = replies, feedback, faults, access

@@ -54,10 +54,21 @@ class Plans:
     """
 
     def __init__(
-        self, session: Session, catalog: Catalog, link: EngineLink, clock: EngineClock, executor: CommandExecutor,
-        outbox: Outbox, replies: Replies, feedback: Feedback, events: ServerEvents, syncs: Syncs,
-        position: SetPosition, folder: StateFolder, structure_changed: Callable[[], None],
-    ) -> None:  # fmt: skip
+        self,
+        session: Session,
+        catalog: Catalog,
+        link: EngineLink,
+        clock: EngineClock,
+        executor: CommandExecutor,
+        outbox: Outbox,
+        replies: Replies,
+        feedback: Feedback,
+        events: ServerEvents,
+        syncs: Syncs,
+        position: SetPosition,
+        folder: StateFolder,
+        structure_changed: Callable[[], None],
+    ) -> None:
         """Nothing is requested yet. `structure_changed` is called after nodes were added or removed."""
         self._session, self._catalog, self._link, self._engine_clock = session, catalog, link, clock
         self._executor, self._outbox, self._feedback, self._events = executor, outbox, feedback, events
@@ -99,9 +110,14 @@ class Plans:
             self.history.add(previous)
 
     def load(
-        self, patch: Patch, fade: float, peer: Peer | None, address: str, done: tuple[Arg, ...],
+        self,
+        patch: Patch,
+        fade: float,
+        peer: Peer | None,
+        address: str,
+        done: tuple[Arg, ...],
         then: Callable[[], None] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Loads a patch in place of the present one.
 
         Args:
@@ -184,9 +200,14 @@ class Plans:
         return before(what, self.patch, self.scenes, self._session.state, self._position.at, whole=whole)
 
     def _change(
-        self, make: Callable[[], list[Effect]], peer: Peer | None, address: str, done: tuple[Arg, ...] | None,
-        then: Callable[[], None] | None = None, refused: Callable[[str], None] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        make: Callable[[], list[Effect]],
+        peer: Peer | None,
+        address: str,
+        done: tuple[Arg, ...] | None,
+        then: Callable[[], None] | None = None,
+        refused: Callable[[str], None] | None = None,
+    ) -> None:
         if max(len(self._answers), len(self._rollbacks)) >= MAX_ANSWERS:
             raise EngineBusy(f"{MAX_ANSWERS} changes wait for the engine already; try again")
         state, history = self._session.state, self.history
@@ -221,9 +242,13 @@ class Plans:
         return replace(self.patch, name=name, tempo=state.tempo, graph=graph, scenes=scenes)
 
     def expect(
-        self, peer: Peer | None, address: str, done: tuple[Arg, ...] | None = None,
-        then: Callable[[], None] | None = None, refused: Callable[[str], None] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        peer: Peer | None,
+        address: str,
+        done: tuple[Arg, ...] | None = None,
+        then: Callable[[], None] | None = None,
+        refused: Callable[[str], None] | None = None,
+    ) -> None:
         """Answers `peer` once the engine has confirmed or refused the plan with all edits made so far.
 
         Args:

@@ -136,8 +136,11 @@ class Feedback:
             for surface in self._surfaces:
                 if surface.quiet_until <= self._flushed and surface.permitted:
                     owner = surface.peer.level is Level.OWNER
-                    changed = [p for p, source, level in encoded
-                               if (owner or level is not Level.OWNER) and not surface.moved_by(source)]  # fmt: skip
+                    changed = [
+                        p
+                        for p, source, level in encoded
+                        if (owner or level is not Level.OWNER) and not surface.moved_by(source)
+                    ]
                     happened = [p for e, discreet in events if (p := e if owner else discreet)]
                     played = notes if owner and surface.notes else []
                     self._send(surface, changed + happened + played + timed)

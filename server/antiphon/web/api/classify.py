@@ -44,24 +44,24 @@ class ClassifyRoutes:
         """Ends the processes."""
         await self._pool.close()
 
-    @operation("GET", "/api/classify", list[types.Classifier])
+    @operation("GET", "/api/classify", types.list_of(types.Classifier))
     async def classifiers(self, request: HttpRequest) -> Response:
-        """The classifiers there are."""
+        """The classifiers there are, with their labels and the seconds of sound that each needs."""
         return answer(await self._pool.classifiers())
 
     @operation(
         "POST",
         "/api/classify/{name}",
         types.Classified,
-        body=types.FileNamed,
-        query=types.Stream,
+        body=types.NamedFileBody,
+        query=types.StreamQuery,
         upload=MAX_FILE,
         live=True,
         lines=True,
         example={"name": "instruments", "every": "5", "body": {"file": FILE}},
     )
     async def classify(
-        self, request: HttpRequest, pieces: AsyncIterator[bytes], name: str, query: types.Stream
+        self, request: HttpRequest, pieces: AsyncIterator[bytes], name: str, query: types.StreamQuery
     ) -> Response:
         """Classify a sound: its bytes are the body, or a file that was sent is named."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -83,6 +83,6 @@ async def _identifier(pieces: AsyncIterator[bytes]) -> str:
         if len(body) > MAX_JSON:
             raise Refusal(413, f"a body of JSON is {FORM}: {MAX_JSON} bytes at most")
     try:
-        return str(convert(json.loads(body), types.FileNamed).file)
+        return str(convert(json.loads(body), types.NamedFileBody).file)
     except (ValueError, RecursionError):
         raise Refusal(400, "the request body is not JSON") from None

@@ -83,7 +83,7 @@ class JobRoutes:
     def _changed(self, job: Job) -> None:
         self._server.listeners.job(job.id, job.plain())
 
-    @operation("GET", "/api/files", list[types.File])
+    @operation("GET", "/api/files", types.list_of(types.File))
     async def files(self, request: HttpRequest) -> Response:
         """The files that were sent."""
         return answer([entry.plain() for entry in self._board().files.entries.values()])
@@ -93,12 +93,12 @@ class JobRoutes:
         "/api/files",
         types.File,
         201,
-        query=types.Upload,
+        query=types.UploadQuery,
         upload=MAX_FILE,
         form=True,
         example={"name": "take.wav"},
     )
-    async def receive(self, request: HttpRequest, pieces: AsyncIterator[bytes], query: types.Upload) -> Response:
+    async def receive(self, request: HttpRequest, pieces: AsyncIterator[bytes], query: types.UploadQuery) -> Response:
         """Send a file: sound or MIDI. Its bytes are the body, or a form with a file, as `curl -F` sends it."""
         name, kind = query.name, request.headers.get("content-type", "")
         if kind.lower().startswith("multipart/form-data"):
@@ -175,7 +175,7 @@ class JobRoutes:
         await asyncio.to_thread(self._check_script, request, name)
         return self._accepted(await asyncio.to_thread(live_task, name, body, board.path))
 
-    @operation("GET", "/api/jobs", list[types.Job])
+    @operation("GET", "/api/jobs", types.list_of(types.Job))
     async def jobs(self, request: HttpRequest) -> Response:
         """The jobs, newest first."""
         return answer([job.plain() for job in reversed(self._board().jobs.values())])

@@ -66,7 +66,10 @@ class LibraryRoutes:
 
     @operation("GET", "/api/library/map", types.Map)
     async def get_map(self, request: HttpRequest) -> Response:
-        """The library's tracks, artists and genres in two dimensions."""
+        """The library's tracks, artists and genres in two dimensions.
+
+        `placed` is false where only principal components are known.
+        """
         placing = self._placing is not None and self._placing.returncode is None
         if self._making is None or self._making.done():
             self._making = asyncio.ensure_future(self._in_thread(self._map_body))
@@ -75,7 +78,7 @@ class LibraryRoutes:
 
     @operation("POST", "/api/library/map", types.Placing, 202)
     async def place(self, request: HttpRequest) -> Response:
-        """Place all tracks anew."""
+        """Place all tracks anew, in a process of its own."""
         if not self._exists:
             raise Refusal(409, "the library is empty; `antiphon library add FOLDER` adds sound files")
         if self._placing is None or self._placing.returncode is not None:
@@ -96,7 +99,10 @@ class LibraryRoutes:
         example={"body": {"count": 8, "like": 1}},
     )
     async def next(self, request: HttpRequest, body: object) -> Response:
-        """What comes next, after signals about tracks, which are stored."""
+        """What comes next, after signals about tracks, which are stored.
+
+        A track is a path or an `id`.
+        """
 
         def work(catalogue: Catalogue) -> list[dict[str, Any]]:
             from antiphon.library.taste.choosing_request import next_summaries, request_of
@@ -107,7 +113,7 @@ class LibraryRoutes:
 
     @operation("GET", "/api/library/tracks/{id}/sound", bytes, example={"id": "1"})
     async def excerpt(self, request: HttpRequest, id: str) -> Response:
-        """Some seconds of a track, as WAV."""
+        """20 s of a track as WAV, from its chorus where that is known."""
         if not (id.isascii() and id.isdigit() and len(id) < 19):
             raise Refusal(404, "a track has /api/library/tracks/NUMBER/sound; its number is `id` of the map")
 

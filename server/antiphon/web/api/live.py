@@ -18,7 +18,7 @@ from antiphon.web.access import CodeGuard
 from antiphon.web.api import types
 from antiphon.web.api.live_words import sound_names, words
 from antiphon.web.control_link import ControlLink
-from antiphon.web.operations import Level, operation
+from antiphon.web.operations import TokenLevel, operation
 from antiphon.web.performer_link import PerformerLink
 from antiphon.web.server import HttpServer
 from antiphon.wire.script_link import LONGEST_SCRIPT
@@ -56,11 +56,11 @@ class LiveRoutes:
 
     @operation("GET", "/api/live", types.Live)
     async def state(self, request: HttpRequest) -> Response:
-        """What performs the scripts of pages: what plays, and what failed."""
+        """Whether scripts are evaluated, what plays, and what failed."""
         reason = self._guard.reason(request)
         return answer({"on": not reason, "start": reason, **self._performer.state})
 
-    @operation("GET", "/api/live/script", types.Script, level=Level.OWNER)
+    @operation("GET", "/api/live/script", types.Script, level=TokenLevel.OWNER)
     async def script(self, request: HttpRequest) -> Response:
         """The script that was run last."""
         if self._performer.script is None:
@@ -87,10 +87,10 @@ class LiveRoutes:
         "/api/live/eval",
         types.Version,
         202,
-        body=types.Evaluate,
+        body=types.EvaluateBody,
         example={"body": {"text": f'{HEAD}track("beat", "bd sd bd sd")\n', "version": 1}},
     )
-    async def evaluate(self, request: HttpRequest, body: types.Evaluate) -> Response:
+    async def evaluate(self, request: HttpRequest, body: types.EvaluateBody) -> Response:
         """With `serve --live`: perform a script from the next bar on."""
         self._guard.check(request)
         _check_size(body.text)
@@ -103,7 +103,7 @@ class LiveRoutes:
         self._performer.stop()
         return answer({"stopped": True})
 
-    @operation("GET", "/api/live/sets", list[types.LiveSet])
+    @operation("GET", "/api/live/sets", types.list_of(types.LiveSet))
     async def sets(self, request: HttpRequest) -> Response:
         """The live scripts that ship, and those of the performer."""
         return answer(await asyncio.to_thread(_listed))
@@ -118,10 +118,10 @@ class LiveRoutes:
         "/api/live/sets/{name}",
         types.Saved,
         201,
-        body=types.Save,
+        body=types.SaveBody,
         example={"name": "mine", "body": {"text": f'{HEAD}patch("band")\ntrack("beat", "bd sd bd sd")\n'}},
     )
-    async def save(self, request: HttpRequest, name: str, body: types.Save) -> Response:
+    async def save(self, request: HttpRequest, name: str, body: types.SaveBody) -> Response:
         """Save a script; one that is there only with `replace`."""
         self._guard.check(request, evaluate=False)
         _check_size(body.text)

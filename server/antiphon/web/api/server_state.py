@@ -15,7 +15,7 @@ from antiphon.web import openapi
 from antiphon.web.api import types
 from antiphon.web.api.graph_json import graph_object, known_plugin, plugin_json
 from antiphon.web.control_link import ControlLink
-from antiphon.web.operations import Level, Operation, operation
+from antiphon.web.operations import Operation, TokenLevel, operation
 from antiphon.web.osc_json import check_message
 from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.protocol.guard import HEALTH, LOOPBACK
@@ -50,7 +50,7 @@ class ServerRoutes:
         own = {"web": {"pid": os.getpid(), "state": "running"}, "lan": self._server.tls is not None}
         return {**self._server.status(), **await self._control.status(), **own}
 
-    @operation("GET", HEALTH, types.Health, level=Level.ANYONE)
+    @operation("GET", HEALTH, types.Health, level=TokenLevel.ANYONE)
     async def health(self, request: HttpRequest) -> Response:
         """Whether the server plays, for load balancers; it never needs the token.
 
@@ -76,7 +76,7 @@ class ServerRoutes:
         plan, nodes = await self._control.graph(), await self._control.nodes()
         return answer(graph_object(plan, {item.node.name: item.values for item in nodes}, self._catalog))
 
-    @operation("GET", "/api/patches", list[types.Patch])
+    @operation("GET", "/api/patches", types.list_of(types.Patch))
     async def patches(self, request: HttpRequest) -> Response:
         """The patches there are."""
         # files are read in a thread, so that a slow disk delays no other request
@@ -84,9 +84,9 @@ class ServerRoutes:
         shown = [entry.plain() for entry in listed if entry.listed]
         return answer([{key: value for key, value in entry.items() if key != "file"} for entry in shown])
 
-    @operation("GET", "/api/plugins", list[types.Plugin])
+    @operation("GET", "/api/plugins", types.list_of(types.Plugin))
     async def plugins(self, request: HttpRequest) -> Response:
-        """The processors there are, with their parameters."""
+        """The processors there are, with every parameter's kind, range, unit and doc."""
         return answer([plugin_json(self._catalog[name]) for name in sorted(self._catalog)])
 
     @operation("GET", "/api/plugins/{name}", types.Plugin, example={"name": "denoise"})
@@ -96,7 +96,7 @@ class ServerRoutes:
 
     @operation("GET", "/api/surfaces", dict)
     async def surfaces(self, request: HttpRequest) -> Response:
-        """Addresses that wait for approval, and those that have it."""
+        """Machines that may send OSC, those that wait for it, and their times."""
         return answer(await self._control.surfaces())
 
     @operation("GET", "/api/phone", types.Phone)
@@ -111,14 +111,14 @@ class ServerRoutes:
             found.append({"host": host, "url": url, "rows": qr_rows(url)})
         return answer({"addresses": found})
 
-    @operation("POST", "/api/surfaces/approve", types.Approved, body=types.Machine, example=MACHINE)
-    async def approve(self, request: HttpRequest, body: types.Machine) -> Response:
+    @operation("POST", "/api/surfaces/approve", types.Approved, body=types.MachineBody, example=MACHINE)
+    async def approve(self, request: HttpRequest, body: types.MachineBody) -> Response:
         """Approve an address."""
         ip = _machine(body.ip, "approve")
         return answer({"approved": ip, "kept": await self._control.approve(ip)})
 
-    @operation("POST", "/api/surfaces/forget", types.Forgot, body=types.Machine, example=MACHINE)
-    async def forget(self, request: HttpRequest, body: types.Machine) -> Response:
+    @operation("POST", "/api/surfaces/forget", types.Forgot, body=types.MachineBody, example=MACHINE)
+    async def forget(self, request: HttpRequest, body: types.MachineBody) -> Response:
         """Revoke an approval."""
         ip = _machine(body.ip, "forget")
         return answer({"forgot": ip, "kept": await self._control.forget(ip)})
@@ -127,11 +127,14 @@ class ServerRoutes:
         "POST",
         "/api/osc",
         status=202,
-        body=types.OscMessage,
+        body=types.OscBody,
         example={"body": {"address": "/node/echo/feedback", "args": [0.5]}},
     )
-    async def osc(self, request: HttpRequest, body: types.OscMessage) -> Response:
-        """Send an OSC message, as any client of this machine; it is not answered."""
+    async def osc(self, request: HttpRequest, body: types.OscBody) -> Response:
+        """Send an OSC message, as any client of this machine.
+
+        One that is refused is answered 404 or 422 with the reason.
+        """
         address, args = check_message(body.address, list(body.args))
         if any(type(arg) is int and not -(2**31) <= arg < 2**31 for arg in args):
             raise Refusal(400, "an int is of 32 bits")

@@ -1,370 +1,200 @@
-"""What operations take and answer. msgspec checks requests against these types and writes the JSON schemas."""
+"""What operations take and answer. msgspec checks requests by these types, and writes the JSON schemas of all."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, TypeAlias
 
+import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from antiphon.io.decode_child import MAX_RATE, MIN_RATE
 from antiphon.jobs.request import FORMAT_NAMES, MOST_BARS, MOST_SECONDS
 from antiphon.wire.script_link import MAX_VERSION
 
 LONGEST_NAME = 80
+NAME = f"At most {LONGEST_NAME} printable characters of ASCII."
+VERSION = f"A whole number from 1 to {MAX_VERSION}, another for each run."
 
-Value: TypeAlias = float | str | bool | None
-"""Of a parameter."""
-Format: TypeAlias = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_NAMES)})]
-"""Of a sound that is written."""
-Name: TypeAlias = Annotated[
-    str,
-    Meta(
-        max_length=LONGEST_NAME,
-        pattern=r"^[ -~]*\Z",
-        description=f"At most {LONGEST_NAME} printable characters of ASCII.",
-    ),
-]
-Text: TypeAlias = Annotated[str, Meta(description="The whole script.")]
-TrackOrPath: TypeAlias = str | int
-Tracks: TypeAlias = str | int | list[str | int]
+Name: TypeAlias = Annotated[str, Meta(max_length=LONGEST_NAME, pattern=r"^[ -~]*\Z", description=NAME)]
+ScriptText: TypeAlias = Annotated[str, Meta(description="The whole script.")]
 
 
-class Asked(Struct, forbid_unknown_fields=True, omit_defaults=True):
+class Asked(Struct, forbid_unknown_fields=True):
     """What is asked for in a body; it has no other fields."""
 
 
-class Health(Struct):
-    health: str
+class MachineBody(Struct):
+    """A machine."""
 
-
-class File(Struct):
-    id: str
-    name: str
-    bytes: int
-    created: float
-
-
-class Result(Struct):
-    name: str
-    bytes: int
-
-
-class Job(Struct):
-    id: str
-    command: Literal["run", "render", "live"]
-    name: str
-    file: str
-    params: dict[str, Any]
-    state: Literal["waiting", "running", "done", "failed", "cancelled"]
-    progress: Annotated[float, Meta(ge=0, le=1)]
-    error: str
-    summary: str
-    created: float
-    started: float
-    ended: float
-    results: list[Result]
-
-
-class Port(Struct):
-    name: str
-    kind: Literal["audio", "control", "events", "asset"]
-
-
-class Param(Struct):
-    name: str
-    kind: Literal["float", "int", "switch", "choice", "text", "file", "trigger"]
-    default: Value
-    low: float | None
-    high: float | None
-    unit: str
-    warp: Literal["linear", "log"]
-    choices: list[str]
-    restart: bool
-    readonly: bool
-    doc: str
-
-
-class NodeParam(Param):
-    value: Value
-
-
-class Node(Struct):
-    name: str
-    type: str
-    number: int
-    state: str
-    reason: str
-    doc: str
-    inputs: list[Port]
-    outputs: list[Port]
-    params: list[NodeParam]
-
-
-class Graph(Struct):
-    patch: str
-    nodes: list[Node]
-    wires: list[tuple[str, str]]
-    scenes: list[int]
-
-
-class Plugin(Struct):
-    name: str
-    doc: str
-    plugin: str
-    inputs: list[Port]
-    outputs: list[Port]
-    needs: list[str]
-    params: list[Param]
-
-
-class Patch(Struct, rename={"source": "from"}):
-    name: str
-    line: str
-    hint: str
-    group: str
-    source: str
-
-
-class Overview(Struct):
-    seconds: float
-    rate: int
-    channels: int
-    peaks: list[float]
-    notes: int
-
-
-class PhoneAddress(Struct):
-    host: str
-    url: str
-    rows: list[str]
-
-
-class Phone(Struct):
-    addresses: list[PhoneAddress]
-
-
-class Machine(Struct):
     ip: Annotated[str, Meta(description="One machine's IP address.")]
 
 
-class Approved(Struct):
-    approved: str
-    kept: bool
+class OscBody(Asked):
+    """An OSC message."""
 
-
-class Forgot(Struct):
-    forgot: str
-    kept: bool
-
-
-class OscMessage(Asked):
     address: Annotated[str, Meta(description="An OSC address, such as /node/echo/wet.")]
     args: Annotated[list[float | str | bool], Meta(description="A list of numbers, texts, true and false.")] = []
 
 
-class Sent(Struct):
-    sent: str
+class UploadQuery(Asked):
+    """What a file that is sent is called."""
+
+    name: Annotated[str, Meta(description="Its name, by its ending what it holds; a form names its file itself.")] = ""
 
 
-class Upload(Asked):
-    name: Annotated[
-        str, Meta(description="Its name, whose ending says what it holds; a form names its file itself.")
-    ] = ""
+class NamedFileBody(Asked):
+    """A file that was sent."""
 
-
-class Run(Asked):
-    file: str
-    params: dict[str, Any] | UnsetType = UNSET
-    format: Annotated[str, Meta(extra_json_schema={"enum": [*FORMAT_NAMES, "mid"]})] | UnsetType = UNSET
-    midi: bool = False
-    analysis: bool = False
-    report: bool = False
-    picture: bool = False
-    tail: Annotated[float, Meta(ge=0, le=60)] | UnsetType = UNSET
-
-
-class Render(Asked):
-    file: str | UnsetType = UNSET
-    format: Format | UnsetType = UNSET
-    seconds: Annotated[float, Meta(ge=0, le=MOST_SECONDS)] | UnsetType = UNSET
-
-
-class RenderLive(Asked):
-    file: str | UnsetType = UNSET
-    format: Format | UnsetType = UNSET
-    bars: Annotated[float, Meta(ge=0, le=MOST_BARS)] | UnsetType = UNSET
-    midi: bool = False
-
-
-class Quantity(Struct):
-    name: str
-    kind: str
-    unit: str
-    doc: str
-
-
-class Classifier(Struct):
-    name: str
-    labels: list[str]
-    shortest: float
-    quantities: list[Quantity]
-    problem: str
-
-
-class Classified(Struct):
-    """And each quantity of the classifier by its name."""
-
-    duration: float
-    labels: list[tuple[str, float]] | None
-
-
-class FileNamed(Asked):
     file: Annotated[str, Meta(description="The identifier of a file or a job.")]
 
 
-class Stream(Struct):
+class StreamQuery(Asked):
+    """How a stream is classified."""
+
     every: Annotated[float, Meta(ge=1, le=60, description="Seconds of sound for each line, 1 to 60.")] = 5.0
 
 
-class MapTrack(Struct):
-    id: int
-    path: str
-    title: str
-    artist: str
-    genre: str
-    x: float
-    y: float
+class EvaluateBody(Asked):
+    """A script that is to be performed."""
 
-
-class MapArtist(Struct):
-    name: str
-    genre: str
-    x: float
-    y: float
-    tracks: int
-    nearest: list[str]
-
-
-class MapGenre(Struct):
-    name: str
-    x: float
-    y: float
-    tracks: int
-
-
-class Map(Struct):
-    tracks: list[MapTrack]
-    artists: list[MapArtist]
-    genres: list[MapGenre]
-    unplaced: int
-    placed: bool
-    placing: bool
-
-
-class Placing(Struct):
-    placing: bool
-
-
-class Next(Asked):
-    count: Annotated[int, Meta(ge=1, le=500)] = 1
-    after: TrackOrPath | UnsetType = UNSET
-    like: Tracks | UnsetType = UNSET
-    skip: Tracks | UnsetType = UNSET
-    dislike: Tracks | UnsetType = UNSET
-
-
-class Track(Struct):
-    id: int
-    path: str
-    duration: float | None
-    score: float
-    title: str | None
-    artist: str | None
-    album: str | None
-    genre: str | None
-
-
-class Matches(Struct):
-    matches: list[Track]
-
-
-class Fault(Struct):
-    line: int = 0
-    sentence: str = ""
-    picture: str = ""
-    version: int = 0
-
-
-class Live(Struct):
-    on: bool
-    start: str
-    playing: bool
-    reading: bool
-    silent: bool
-    version: int
-    tried: int
-    begins: float
-    name: str
-    by: str
-    fault: Fault | None
-
-
-class Script(Struct):
-    name: str
-    text: str
-    version: int
-    by: str
-
-
-class Word(Struct):
-    name: str
-    signature: str
-    doc: str
-
-
-class Words(Struct):
-    words: list[Word]
-    changes: list[Word]
-    nodes: list[Word]
-    scales: list[str]
-    chords: list[str]
-
-
-class Evaluate(Asked):
-    text: Text
-    version: Annotated[
-        int,
-        Meta(ge=1, le=MAX_VERSION, description=f"A whole number from 1 to {MAX_VERSION}, another for each run."),
-    ]
+    text: ScriptText
+    version: Annotated[int, Meta(ge=1, le=MAX_VERSION, description=VERSION)]
     name: Name = ""
     by: Name = ""
 
 
-class Version(Struct):
-    version: int
+class SaveBody(Asked):
+    """A script that is to be saved."""
 
-
-class Stopped(Struct):
-    stopped: bool
-
-
-class LiveSet(Struct):
-    name: str
-    line: str
-    bars: int
-    own: bool
-
-
-class LiveSetText(Struct):
-    name: str
-    own: bool
-    text: str
-
-
-class Save(Asked):
-    text: Text
+    text: ScriptText
     replace: Annotated[bool, Meta(description="True or false: whether a script of that name is replaced.")] = False
 
 
-class Saved(Struct):
-    name: str
-    own: bool
+def record(name: str, /, *bases: Any, **fields: Any) -> Any:
+    """A type of objects with these fields, for a schema; of a field that may be missing UNSET is allowed."""
+    given = [(key, of, UNSET) if UnsetType in getattr(of, "__args__", ()) else (key, of) for key, of in fields.items()]
+    return msgspec.defstruct(name, given, bases=bases or None, kw_only=True)
+
+
+def list_of(kind: Any) -> Any:
+    """The type of lists of that type."""
+    return list[kind]
+
+
+def maybe(kind: Any) -> Any:
+    """The type of a field that may be missing."""
+    return kind | UnsetType
+
+
+VALUE: Any = float | str | bool | None
+FORMAT: Any = Annotated[str, Meta(extra_json_schema={"enum": list(FORMAT_NAMES)})]
+RATE: Any = Annotated[int, Meta(ge=MIN_RATE, le=MAX_RATE, description="Hz of the sound that is written.")]
+RUN_FORMAT: Any = Annotated[str, Meta(extra_json_schema={"enum": [*FORMAT_NAMES, "mid"]})]
+TRACK: Any = str | int
+TRACKS: Any = str | int | list[str | int]
+
+Health = record("Health", health=str)
+Port = record("Port", name=str, kind=Literal["audio", "control", "events", "asset"])
+Param = record(
+    "Param",
+    name=str,
+    kind=Literal["float", "int", "switch", "choice", "text", "file", "trigger"],
+    default=VALUE,
+    low=float | None,
+    high=float | None,
+    unit=str,
+    warp=Literal["linear", "log"],
+    choices=list[str],
+    restart=bool,
+    readonly=bool,
+    doc=str,
+)
+NodeParam = record("NodeParam", Param, value=VALUE)
+PORTS: Any = {"inputs": list_of(Port), "outputs": list_of(Port)}
+STATE: Any = {"name": str, "type": str, "number": int, "state": str, "reason": str, "doc": str}
+Node = record("Node", **STATE, **PORTS, params=list_of(NodeParam))
+Graph = record("Graph", patch=str, nodes=list_of(Node), wires=list[tuple[str, str]], scenes=list[int])
+Plugin = record("Plugin", name=str, doc=str, plugin=str, **PORTS, needs=list[str], params=list_of(Param))
+Patch = record("Patch", name=str, line=str, hint=str, group=str, **{"from": str})
+PhoneAddress = record("PhoneAddress", host=str, url=str, rows=list[str])
+Phone = record("Phone", addresses=list_of(PhoneAddress))
+Approved = record("Approved", approved=str, kept=bool)
+Forgot = record("Forgot", forgot=str, kept=bool)
+Sent = record("Sent", sent=str)
+
+File = record("File", id=str, name=str, bytes=int, created=float)
+Result = record("Result", name=str, bytes=int)
+Job = record(
+    "Job",
+    id=str,
+    command=Literal["run", "render", "live"],
+    name=str,
+    file=str,
+    params=dict[str, Any],
+    state=Literal["waiting", "running", "done", "failed", "cancelled"],
+    progress=Annotated[float, Meta(ge=0, le=1)],
+    error=str,
+    summary=str,
+    created=float,
+    started=float,
+    ended=float,
+    results=list_of(Result),
+)
+Overview = record("Overview", seconds=float, rate=int, channels=int, peaks=list[float], notes=int)
+Run = record(
+    "Run",
+    Asked,
+    file=str,
+    params=maybe(dict[str, Any]),
+    format=maybe(RUN_FORMAT),
+    midi=maybe(bool),
+    analysis=maybe(bool),
+    report=maybe(bool),
+    picture=maybe(bool),
+    tail=maybe(Annotated[float, Meta(ge=0, le=60)]),
+    rate=maybe(RATE),
+)
+SECONDS: Any = Annotated[float, Meta(ge=0, le=MOST_SECONDS)]
+BARS: Any = Annotated[float, Meta(ge=0, le=MOST_BARS)]
+Render = record("Render", Asked, file=maybe(str), format=maybe(FORMAT), seconds=maybe(SECONDS), rate=maybe(RATE))
+RenderLive = record(
+    "RenderLive", Asked, file=maybe(str), format=maybe(FORMAT), bars=maybe(BARS), midi=maybe(bool), rate=maybe(RATE)
+)
+
+Quantity = record("Quantity", name=str, kind=str, unit=str, doc=str)
+Classifier = record("Classifier", name=str, labels=list[str], shortest=float, quantities=list_of(Quantity), problem=str)
+Classified = record("Classified", duration=float, labels=list[tuple[str, float]] | None)
+
+PLACE: Any = {"x": float, "y": float}
+MapTrack = record("MapTrack", id=int, path=str, title=str, artist=str, genre=str, **PLACE)
+MapArtist = record("MapArtist", name=str, genre=str, **PLACE, tracks=int, nearest=list[str])
+MapGenre = record("MapGenre", name=str, **PLACE, tracks=int)
+KNOWN: Any = {"tracks": list_of(MapTrack), "artists": list_of(MapArtist), "genres": list_of(MapGenre)}
+Map = record("Map", **KNOWN, unplaced=int, placed=bool, placing=bool)
+Placing = record("Placing", placing=bool)
+Next = record(
+    "Next",
+    Asked,
+    count=maybe(Annotated[int, Meta(ge=1, le=500)]),
+    after=maybe(TRACK),
+    like=maybe(TRACKS),
+    skip=maybe(TRACKS),
+    dislike=maybe(TRACKS),
+)
+NAMES: Any = dict.fromkeys(("title", "artist", "album", "genre"), str | None)
+Track = record("Track", id=int, path=str, duration=float | None, score=float, **NAMES)
+Matches = record("Matches", matches=list_of(Track))
+
+Fault = record("Fault", line=maybe(int), sentence=maybe(str), picture=maybe(str), version=maybe(int))
+SWITCHES: Any = dict.fromkeys(("playing", "reading", "silent"), bool)
+NUMBERS: Any = {"version": int, "tried": int, "begins": float}
+Live = record("Live", on=bool, start=str, **SWITCHES, **NUMBERS, name=str, by=str, fault=Fault | None)
+Script = record("Script", name=str, text=str, version=int, by=str)
+Word = record("Word", name=str, signature=str, doc=str)
+WORDS: Any = dict.fromkeys(("words", "changes", "nodes"), list_of(Word))
+Words = record("Words", **WORDS, scales=list[str], chords=list[str])
+Version = record("Version", version=int)
+Stopped = record("Stopped", stopped=bool)
+LiveSet = record("LiveSet", name=str, line=str, bars=int, own=bool)
+LiveSetText = record("LiveSetText", name=str, own=bool, text=str)
+Saved = record("Saved", name=str, own=bool)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from starlette.responses import FileResponse, MalformedRangeHeader, RangeNotSatisfiable
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope
 
 from antiphon.io.http_message import Refusal
+from antiphon.web.protocol.connection import HttpConnection
 
-PIECE = 256 * 1024
-"""Bytes of a file that are read and sent at a time."""
-PIECE_SECONDS = 30.0
-"""Time in which a client must read a piece; after it the connection is closed."""
 SLOWEST, AFTER = 16 * 1024, 10.0
 """Bytes a second that a client must send on average once so many seconds have passed: a few slow clients would hold all
 the places for uploads otherwise."""
@@ -27,62 +24,41 @@ class Disconnect(Exception):
     """The client disconnected before its request was complete."""
 
 
-class StreamedBody:
-    """The pieces of a request's body, by `async for`.
+async def body_pieces(scope: Scope, receive: Receive, most: int, *, live: bool) -> AsyncIterator[bytes]:
+    """The pieces of a request's body, none empty. The client's time runs only while one is waited for.
 
-    Attributes:
-        complete: Whether the last piece was read.
+    Args:
+        scope: Of ASGI; `scope["state"]["complete"]` says afterwards whether the last piece was read.
+        receive: Of ASGI.
+        most: Bytes that the body may have.
+        live: Whether sound may be sent as it is made: in small chunks, at a low bit rate.
+
+    Raises:
+        Refusal: The body is too long or too slow.
+        Disconnect: It ends too early.
     """
-
-    def __init__(
-        self,
-        receive: Receive,
-        most: int,
-        renew: Callable[[], None],
-        work: Callable[[], None] = lambda: None,
-        slowest: int | None = None,
-    ) -> None:
-        """Reads nothing yet.
-
-        Args:
-            receive: Of ASGI.
-            most: Bytes that the body may have.
-            renew: Called when a piece is waited for: the client's time begins again.
-            work: Called with each piece: the handler's time begins.
-            slowest: Bytes a second that are expected; None for `SLOWEST`.
-        """
-        self._receive, self._most, self._renew, self._work = receive, most, renew, work
-        self._slowest = SLOWEST if slowest is None else slowest
-        self._received = 0
-        self._began = asyncio.get_running_loop().time()
-        self.complete = False
-
-    def __aiter__(self) -> StreamedBody:
-        return self
-
-    async def __anext__(self) -> bytes:
-        """The next piece, never empty; raises `Refusal` where the body is too long or too slow."""
-        while not self.complete:
-            self._renew()
-            message = await self._receive()
-            self._work()
-            if message["type"] == "http.disconnect":
-                raise Disconnect
-            piece: bytes = message["body"]
-            self.complete = not message["more_body"]
-            self._received += len(piece)
-            if self._received > self._most:
-                raise Refusal(413, f"a request body has at most {self._most} bytes")
-            if not self.complete:
-                self._check_speed()
-            if piece:
-                return piece
-        raise StopAsyncIteration
-
-    def _check_speed(self) -> None:
-        seconds = asyncio.get_running_loop().time() - self._began
-        if seconds > AFTER and self._received < seconds * self._slowest:
-            raise Refusal(408, f"a file must be sent with {self._slowest} bytes a second at least")
+    state, received = scope["state"], 0
+    connection: HttpConnection = state["connection"]
+    slowest = SLOWEST_LIVE if live else SLOWEST
+    if live:
+        connection.conn.chunk_limit, connection.patience = LIVE_CHUNKS, LIVE_SECONDS
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    while not state["complete"]:
+        connection.body_time(client=True)
+        message = await receive()
+        connection.body_time(client=False)
+        if message["type"] == "http.disconnect":
+            raise Disconnect
+        received += len(message["body"])
+        state["complete"] = not message["more_body"]
+        if received > most:
+            raise Refusal(413, f"a request body has at most {most} bytes")
+        seconds = loop.time() - began
+        if not state["complete"] and seconds > AFTER and received < seconds * slowest:
+            raise Refusal(408, f"a file must be sent with {slowest} bytes a second at least")
+        if message["body"]:
+            yield message["body"]
 
 
 class FileBody(FileResponse):
@@ -92,7 +68,7 @@ class FileBody(FileResponse):
     sound files asks for several.
     """
 
-    chunk_size = PIECE
+    chunk_size = 256 * 1024
     max_ranges = 1
 
     @classmethod
@@ -104,10 +80,3 @@ class FileBody(FileResponse):
         except RangeNotSatisfiable:
             headers = (("Content-Range", f"bytes */{file_size}"),)
             raise Refusal(416, f"the file has {file_size} bytes", headers) from None
-
-
-async def send_pieces(send: Send, pieces: AsyncIterator[bytes]) -> None:
-    """Sends pieces as they come, as the body of a response whose head was sent."""
-    async for piece in pieces:
-        await send({"type": "http.response.body", "body": piece, "more_body": True})
-    await send({"type": "http.response.body", "body": b"", "more_body": False})

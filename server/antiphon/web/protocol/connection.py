@@ -1,113 +1,58 @@
-"""One HTTP connection: uvicorn's protocol on h11, with the limits for which it has no settings.
+"""HTTP connections: uvicorn's protocol on h11, with the limits for which it has no settings.
 
 uvicorn reads as much as is sent, waits as long as a client likes, and resets a connection that is closed early. Here
-received bytes are handled in turns of `TURN_BYTES`, so that one client cannot block the others; the connection is in
-`Connections.waiting` while its client must send or read, and in `Connections.busy` while a handler runs; and what a
-refused client still sends is read away for a moment, so that it sees the answer.
+received bytes are handled in turns of `TURN_BYTES`, so that one client cannot block the others; connections whose
+client sends or reads too slowly are closed by a sweep, the one that has waited longest makes room for a new one; and
+what a refused client still sends is read away for a moment, so that it sees the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import resource
+import socket
+import ssl
 import sys
-from collections.abc import MutableMapping
-from typing import TYPE_CHECKING, Any, Protocol
+from collections import deque
+from collections.abc import Callable
+from typing import Any
 
 import h11
+from starlette.types import ASGIApp, Scope
+from uvicorn.config import Config
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
+from uvicorn.server import ServerState
 
 from antiphon.io.http_message import Refusal
-from antiphon.web.protocol.application import Gate, common_headers, count_failure
-from antiphon.web.protocol.uvicorn_settings import LINGER_SECONDS, QUIET
-
-if TYPE_CHECKING:
-    import ssl
-
-    from uvicorn.config import Config
-    from uvicorn.server import ServerState
+from antiphon.web.protocol.gate import RequestGate, common_headers, count_failure
+from antiphon.web.protocol.limits import LINGER_SECONDS, QUIET
+from antiphon.web.protocol.uvicorn_parts import BoundedEvents, PacedTransport
 
 TURN_BYTES = 4096
-"""Bytes that are handled in a turn of the event loop: up to 700 chunks."""
+"""Bytes of heads and chunks that are handled in a turn: up to 700 chunks."""
+BUDGET = 0.002
+"""Seconds of connections' turns before the event loop handles sockets and timers."""
 LINGER_BYTES = 4 * 1024 * 1024
 """Bytes that a refused client may still send, for `LINGER_SECONDS`, before it is disconnected; most read the answer
 only once they have sent their request."""
-
-
-class ConnectionTurns(Protocol):
-    """What a connection uses of all connections; `Connections` says what each is."""
-
-    gate: Gate
-    config: Config
-    state: ServerState
-    tls: ssl.SSLContext | None
-
-    def wait(self, connection: HttpConnection) -> None:
-        """Starts the timeout of a connection that waits for its client."""
-
-    def work(self, connection: HttpConnection) -> None:
-        """Stops the timeout of a connection while a handler runs for it."""
-
-    def queue(self, connection: HttpConnection) -> None:
-        """Queues a connection that has received bytes for a turn."""
-
-    def remove(self, connection: HttpConnection) -> None:
-        """Forgets a connection that has ended or become a WebSocket."""
-
-    def may_upgrade(self, scope: MutableMapping[str, Any]) -> bool:
-        """Whether a request for a WebSocket may have one; otherwise it is answered as a plain request."""
-
-
-class _Events(h11.Connection):
-    """h11's connection with a limit of chunks per body, and without an event that uvicorn does not handle."""
-
-    def __init__(self, header: int, chunks: int) -> None:
-        super().__init__(h11.SERVER, header)
-        self._chunks, self.chunk_limit, self.chunks = chunks, chunks, 0
-        self.ended = False
-
-    def next_event(self) -> Any:
-        event = super().next_event()
-        if isinstance(event, h11.Request):
-            self.chunks, self.chunk_limit = 0, self._chunks
-        elif isinstance(event, h11.Data):
-            self.chunks += event.chunk_start
-            if self.chunks > self.chunk_limit:
-                raise h11.RemoteProtocolError(f"a request body has at most {self.chunk_limit} chunks", 413)
-        elif isinstance(event, h11.ConnectionClosed):
-            self.ended = True
-            return h11.NEED_DATA
-        return event
-
-
-class _Transport:
-    """uvicorn's view of the transport: reading goes on by turns, and `close` first discards what still comes."""
-
-    def __init__(self, transport: asyncio.Transport, owner: HttpConnection) -> None:
-        self._transport, self._owner = transport, owner
-
-    def resume_reading(self) -> None:
-        self._owner.queue()
-
-    def close(self) -> None:
-        self._owner.finish()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
+SWEEP_SECONDS = 0.1
+BACKLOG = 256
+"""Connections that the system accepts before the server does."""
 
 
 class HttpConnection(H11Protocol):
     """The server's end of one connection, also during its TLS handshake."""
 
-    conn: _Events
+    conn: BoundedEvents
 
-    def __init__(self, connections: ConnectionTurns) -> None:
+    def __init__(self, connections: Connections) -> None:
         super().__init__(connections.config, connections.state, {"connection": self})
         self._connections, self._gate, self.logger = connections, connections.gate, QUIET
         limits = self._gate.limits
-        self.conn = _Events(limits.header, limits.chunks)
+        self.conn = BoundedEvents(limits.header, limits.chunks)
         self.access_log = False
-        self.opening: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
         self.task: asyncio.Task[Any] | None = None
         self.patience = limits.idle_seconds
         self.served = 0
@@ -121,10 +66,37 @@ class HttpConnection(H11Protocol):
     # what the transport calls
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self._raw = transport
+        if not self._connections.admit(self):
+            transport.abort()
+        elif self._connections.tls is None:
+            self._open(transport)
+        else:
+            transport.pause_reading()
+            self._opening = self.loop.create_task(self._secure(transport, self._connections.tls))
+
+    async def _secure(self, transport: asyncio.Transport, tls: ssl.SSLContext) -> None:
+        """Does the TLS handshake."""
+        seconds = self._gate.limits.request_seconds
+        try:
+            secured = await self.loop.start_tls(
+                transport, self, tls, server_side=True, ssl_handshake_timeout=seconds, ssl_shutdown_timeout=1.0
+            )
+        except (OSError, TimeoutError):  # it failed, or the client disconnected
+            self._gate.counters.refused += 1
+            self._connections.remove(self)
+            return
+        self._opening = None
+        assert secured is not None
+        self._open(secured)
+
+    def _open(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
         self._raw = transport
-        self.transport = _Transport(transport, self)  # type: ignore[assignment]
+        self.transport = PacedTransport(transport, self.queue, self.finish)  # type: ignore[assignment]
         self.flow = FlowControl(self.transport)
+        if self._rest:  # came with the end of the handshake
+            self.queue()
 
     def data_received(self, data: bytes) -> None:
         if self._ending:
@@ -160,9 +132,9 @@ class HttpConnection(H11Protocol):
 
     def queue(self) -> None:
         """Takes a turn soon, and reads no more before it."""
-        if self._raw is not None and not (self._queued or self._ending or self._upgraded):
+        if self.transport is not None and not (self._queued or self._ending or self._upgraded):
             self._queued = True
-            self._raw.pause_reading()
+            self.transport.pause_reading()
             self._connections.queue(self)
 
     def turn(self) -> None:
@@ -177,8 +149,10 @@ class HttpConnection(H11Protocol):
                 if self._rest or self.conn.trailing_data[0]:
                     self._begin()
             if self._rest:
-                self.conn.receive_data(bytes(self._rest[:TURN_BYTES]))
-                del self._rest[:TURN_BYTES]
+                plain = self.conn.their_state is h11.SEND_BODY and not self.conn.chunked
+                size = len(self._rest) if plain else TURN_BYTES
+                self.conn.receive_data(bytes(self._rest[:size]))
+                del self._rest[:size]
             elif self._eof:
                 self.conn.receive_data(b"")
             self.handle_events()
@@ -196,25 +170,18 @@ class HttpConnection(H11Protocol):
         elif not self._rest and not self.flow.read_paused:
             self._raw.resume_reading()
 
-    def renew(self) -> None:
-        """Begins the client's time anew: a handler that reads its body in pieces needs the next one."""
+    def body_time(self, *, client: bool) -> None:
+        """Says whose time runs while a body is read in pieces: the client's, which must send the next one, or no one's,
+        as the handler works.
+        """
         if not self._ending and self.conn.their_state is h11.SEND_BODY:
-            self._connections.wait(self)
-
-    def work(self) -> None:
-        """Stops the client's time: a handler works on a piece of its body."""
-        if not self._ending and self.conn.their_state is h11.SEND_BODY:
-            self._connections.work(self)
-
-    def allow(self, chunks: int, seconds: float) -> None:
-        """Sets limits of the request that is being received: its chunks, and the time between its pieces."""
-        self.conn.chunk_limit, self.patience = chunks, seconds
+            (self._connections.wait if client else self._connections.work)(self)
 
     @property
     def idle(self) -> bool:
         """Whether no request is being received and no answer being sent."""
         unsent = self._raw is not None and self._raw.get_write_buffer_size() > 0
-        return self.opening is None and not self.receiving and not self._ending and not unsent
+        return self._opening is None and not self.receiving and not self._ending and not unsent
 
     def drop(self) -> None:
         """Aborts the connection."""
@@ -222,8 +189,6 @@ class HttpConnection(H11Protocol):
         self._connections.remove(self)
         if self._raw is not None:
             self._raw.abort()
-        elif self.opening is not None:
-            self.opening.cancel()
 
     def expire(self) -> None:
         """Handles a client's timeout: answers 408, drops the connection, or waits on while it reads an answer."""
@@ -231,10 +196,9 @@ class HttpConnection(H11Protocol):
         if 0 < unsent < self._unsent:  # it reads, slowly
             self._unsent = unsent
             self._connections.wait(self)
-        elif self._raw is not None and self.receiving and not unsent and not self._ending:
-            self.refuse(
-                Refusal(408, f"a request must be complete within {self._gate.limits.request_seconds:g} seconds")
-            )
+        elif self.transport is not None and self.receiving and not unsent and not self._ending:
+            seconds = self._gate.limits.request_seconds
+            self.refuse(Refusal(408, f"a request must be complete within {seconds:g} seconds"))
         else:
             self.drop()
 
@@ -325,3 +289,127 @@ class HttpConnection(H11Protocol):
         """Logs an error of our own code in one line, and drops only this connection."""
         count_failure(self._gate.counters, "an HTTP connection", error)
         self.drop()
+
+
+class Connections:
+    """All connections of a server.
+
+    Args:
+        app: The ASGI application.
+        gate: Their limits and counters.
+        may_upgrade: Whether a request for a WebSocket may have one; otherwise it is answered as a plain request.
+
+    Attributes:
+        waiting: Connections for which no handler runs, with the time since when, longest first.
+        busy: Connections for which a handler runs.
+        tls: Context for HTTPS; None for HTTP.
+        config, state: Of uvicorn.
+    """
+
+    def __init__(self, app: ASGIApp, gate: RequestGate, may_upgrade: Callable[[Scope], bool]) -> None:
+        self.gate, self.may_upgrade = gate, may_upgrade
+        self.tls: ssl.SSLContext | None = None
+        self.state = ServerState()
+        seconds = gate.limits.idle_seconds
+        settings: dict[str, Any] = {"lifespan": "off", "log_config": None, "access_log": False, "proxy_headers": False}
+        websockets: dict[str, Any] = {"ws": "none", "ws_max_size": 4096, "ws_per_message_deflate": False}
+        websockets |= {"ws_ping_interval": seconds, "ws_ping_timeout": seconds}
+        self.config = Config(app, **settings, **websockets)
+        self.waiting: dict[HttpConnection, float] = {}
+        self.busy: set[HttpConnection] = set()
+        # half of the descriptors, where there are few: the rest is for what handlers open, and for what is accepted
+        self._most = min(gate.limits.connections, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
+        self._turns: deque[HttpConnection] = deque()
+        self._servers: list[asyncio.Server] = []
+        self._sweep: asyncio.TimerHandle | None = None
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self.waiting) + len(self.busy)
+
+    @property
+    def sockets(self) -> tuple[Any, ...]:
+        """Those that listen."""
+        return tuple(sock for server in self._servers for sock in server.sockets)
+
+    async def accept(self, listener: socket.socket) -> None:
+        """Accepts connections from now on, by a socket that `close_port` closes."""
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: HttpConnection(self), sock=listener, backlog=BACKLOG)
+        self._servers.append(server)
+        if self._sweep is None:
+            self._sweep_up()
+
+    def close_port(self) -> None:
+        """Takes no more connections; those that are open go on."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def stop(self) -> None:
+        """Closes every connection and the port, and cancels the handlers that still run."""
+        self.close_port()
+        if self._sweep is not None:
+            self._sweep.cancel()
+            self._sweep = None
+        for connection in [*self.waiting, *self.busy]:
+            connection.drop()
+        tasks = list(self.state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # lets the dropped connections' sockets close
+
+    # what a connection calls
+
+    def admit(self, connection: HttpConnection) -> bool:
+        """Takes a new connection, in place of the one that has waited longest; False where a handler runs for each."""
+        if self.count >= self._most:
+            self.gate.counters.dropped += 1
+            if not self.waiting:
+                return False
+            next(iter(self.waiting)).drop()
+        self.wait(connection)
+        return True
+
+    def wait(self, connection: HttpConnection) -> None:
+        """Starts the timeout of a connection that waits for its client."""
+        self.remove(connection)
+        self.waiting[connection] = asyncio.get_running_loop().time()
+
+    def work(self, connection: HttpConnection) -> None:
+        """Stops the timeout of a connection while a handler runs for it."""
+        self.waiting.pop(connection, None)
+        self.busy.add(connection)
+
+    def queue(self, connection: HttpConnection) -> None:
+        """Queues a connection that has received bytes for a turn."""
+        self._turns.append(connection)
+        if len(self._turns) == 1:
+            asyncio.get_running_loop().call_soon(self._take_turns)
+
+    def remove(self, connection: HttpConnection) -> None:
+        """Forgets a connection that has ended or become a WebSocket."""
+        self.waiting.pop(connection, None)
+        self.busy.discard(connection)
+
+    def _sweep_up(self) -> None:
+        loop, limits = asyncio.get_running_loop(), self.gate.limits
+        self._sweep = loop.call_later(SWEEP_SECONDS, self._sweep_up)
+        now = loop.time()
+        for connection, since in list(self.waiting.items()):
+            if now - since < min(limits.request_seconds, limits.idle_seconds):
+                break
+            if now - since >= connection.patience:
+                self.gate.counters.timeouts += 1
+                connection.expire()
+
+    def _take_turns(self) -> None:
+        loop = asyncio.get_running_loop()
+        end = loop.time() + BUDGET
+        while self._turns and loop.time() < end:
+            self._turns[0].turn()
+            self._turns.popleft()
+        if self._turns:
+            loop.call_soon(self._take_turns)

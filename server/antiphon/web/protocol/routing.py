@@ -12,7 +12,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from antiphon.errors import PluginError
 from antiphon.io.http_message import Handler, Refusal, Response
 from antiphon.web.access import PROTOCOL
-from antiphon.web.protocol.application import Endpoint, Gate, Resource
+from antiphon.web.protocol.application import Endpoint, Resource
+from antiphon.web.protocol.gate import RequestGate
 
 ServeWebSocket: TypeAlias = Callable[[WebSocket], Awaitable[None]]
 """Serves one WebSocket, which is accepted, until it closes."""
@@ -28,7 +29,7 @@ class Routes:
         other: Serves the WebSockets of paths without one of their own.
     """
 
-    def __init__(self, gate: Gate, other: ServeWebSocket) -> None:
+    def __init__(self, gate: RequestGate, other: ServeWebSocket) -> None:
         self._gate = gate
         self._router = Router(redirect_slashes=False, default=self._unknown)
         self._resources: dict[str, Resource] = {}
@@ -41,7 +42,7 @@ class Routes:
         await self._router(scope, receive, send)
 
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
-        """Adds a route; of several that match, one without "*" is taken, then the longest.
+        """Adds a route; of several that match, one without "*" is taken, then the one with the fewest {parts}.
 
         Args:
             method: GET, POST, PUT, PATCH or DELETE; a GET route also answers HEAD.
@@ -100,8 +101,8 @@ class Routes:
         await resource(scope, receive, send)
 
 
-def _order(path: str) -> tuple[bool, int]:
-    return "{rest:path}" in path, -len(path)
+def _order(path: str) -> tuple[bool, int, int]:
+    return "{rest:path}" in path, path.count("{"), -len(path)
 
 
 def _upgrade(_request: object) -> Response:

@@ -7,7 +7,7 @@ from typing import Any
 from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from wsproto import events
 
-from antiphon.web.protocol.uvicorn_settings import LINGER_SECONDS, QUIET
+from antiphon.web.protocol.limits import LINGER_SECONDS, QUIET
 
 PIECE = 4096
 """Bytes that are handled in a turn of the event loop: up to 700 frames."""

@@ -1,0 +1,34 @@
+"""Writes the table of addresses in docs/http.md, from the operations; with --check it compares only."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+
+from antiphon.web.api.table import OPERATIONS
+from antiphon.web.operations import TokenLevel
+
+PAGE = Path(__file__).parents[1] / "docs/http.md"
+TABLE = re.compile(r"\| address \| token \| what it does \|\n(?:\|.*\n)*")
+TOKEN = {TokenLevel.ANYONE: "never", TokenLevel.READ: "", TokenLevel.OWNER: "always"}
+
+
+def table() -> str:
+    """The table in Markdown."""
+    rows = ["| address | token | what it does |\n|---|---|---|\n"]
+    for one in OPERATIONS:
+        rows.append(f"| `{one.method} {one.path}` | {TOKEN[one.level]} | {' '.join(one.doc).strip()} |\n")
+    return "".join(rows)
+
+
+def main() -> None:
+    made = TABLE.sub(lambda _: table(), PAGE.read_text())
+    if "--check" not in sys.argv[1:]:
+        PAGE.write_text(made)
+    elif PAGE.read_text() != made:
+        sys.exit("the table of docs/http.md is not what the operations give: python tools/http_table.py")
+
+
+if __name__ == "__main__":
+    main()
