@@ -13,7 +13,7 @@ from antiphon.api.workers import current_pool
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
 from antiphon_sampler.missed import MissedNotes
-from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_rows, pad_map
+from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, pad_map
 from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import region
 from antiphon_sampler.sounds import READY, Sounds, sounds_of
@@ -48,9 +48,7 @@ class Sampler(Processor):
         Param("sensitivity", default=1.0, low=0.0, high=1.0, doc="Velocity sensitivity."),
         Param("gate", "switch", False, doc="A note-off ends the note; off, it plays to its end."),
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Pitch-bend range."),
-        Param(
-            "voices", "int", VOICES, 1, VOICES, restart=True, doc="Polyphony; the oldest note fades out for another."
-        ),
+        Param("voices", "int", VOICES, 1, VOICES, restart=True, doc="Polyphony; the oldest note fades out."),
         Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level."),
         Param("files", "int", 0, 0, 1_000_000, readonly=True, doc="Sound files in the folder."),
         Param("loaded", "int", 0, 0, 1_000_000, readonly=True, doc="Files in memory."),
@@ -59,7 +57,7 @@ class Sampler(Processor):
         Param("underruns", "int", 0, 0, 2**31 - 1, readonly=True, doc="Long samples cut off: read from disk too late."),
         Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
         Param("sounding", "int", 0, 0, VOICES, readonly=True, doc="Voices that sound now."),
-    )
+    )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
@@ -78,8 +76,8 @@ class Sampler(Processor):
                 self._sounds.start()
                 self._sounds.wait(READY)
         self._in_place = pool is not None and pool.lockstep
-        self._rows = named_rows(listing.names)
-        self.vocabulary = {"s": (*listing.names, *(name for name in self._rows if name not in listing.names))}
+        self.vocabulary = {"s": listing.names}
+        self._rows = {name: row for row, name in enumerate(listing.names)}
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
         self._pads = pad_map(str(self.settings["map"]), listing.names)
@@ -248,25 +246,12 @@ class Sampler(Processor):
         if values.beats > 0.0:
             values.speed *= (last - first) / self._rate * io.time.tempo / (60.0 * values.beats)
         self._voices.start(
-            sample,
-            first,
-            last,
-            speed=values.speed,
-            bend=self._bends[event.channel],
-            gain=gain,
-            pan=values.pan,
-            attack=values.attack,
-            release=values.release,
-            cut=values.cut or group,
-            note=event.number,
-            channel=event.channel,
-            pitch=2.0 ** (shape.pitch / 12.0),
-            pressure=pressure_gain(shape.pressure),
-            sustain=values.sustain,
-            accelerate=values.accelerate,
-            repeats=values.repeats,
+            sample, first, last, speed=values.speed, bend=self._bends[event.channel], gain=gain, pan=values.pan,
+            attack=values.attack, release=values.release, cut=values.cut or group, note=event.number,
+            channel=event.channel, pitch=2.0 ** (shape.pitch / 12.0), pressure=pressure_gain(shape.pressure),
+            sustain=values.sustain, accelerate=values.accelerate, repeats=values.repeats,
             color=values.color(),
-        )
+        )  # fmt: skip
 
     def _there(self, sample: Sample | None, first: int, last: int, speed: float) -> bool:
         """Whether a part of a sample can begin now; where a long one cannot, the next note there will."""
@@ -305,7 +290,9 @@ class Sampler(Processor):
         first, last = 0, sample.frames
         if values.slice != "off":
             number = event.number - int(io.at("base", event.offset)) if values.meant else 0
-            first, last = region(sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number)
+            first, last = region(
+                sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number
+            )  # fmt: skip
         begin, end = min(values.begin, values.end), max(values.begin, values.end)
         length = last - first
         at = first + min(length - 1, round(begin * length))
@@ -330,16 +317,9 @@ class Sampler(Processor):
         time = io.time
         beat = time.beat + (event.offset * time.tempo / (60.0 * self._rate) if time.playing else 0.0)
         self._loops[slot] = ClockedLoop(
-            sample,
-            values,
-            gain,
-            event.number,
-            event.channel,
-            beat,
-            cuts_between(sample, first, last, values.stretch),
-            0,
-            LOOP_GROUP - slot,
-        )
+            sample, values, gain, event.number, event.channel, beat,
+            cuts_between(sample, first, last, values.stretch), 0, LOOP_GROUP - slot,
+        )  # fmt: skip
         self._slice(slot, time.tempo)
 
     def _slice(self, slot: int, tempo: float) -> None:
@@ -353,20 +333,10 @@ class Sampler(Processor):
         if values.stretch == "speed":
             speed *= (last - first) / self._rate * tempo / (60.0 * values.beats)
         self._voices.start(
-            loop.sample,
-            first,
-            last,
-            speed=speed,
-            bend=self._bends[loop.channel],
-            gain=loop.gain,
-            pan=values.pan,
-            attack=values.attack if place == 0 else 0.0,
-            release=values.release if place == len(cuts) - 2 else 0.0,
-            cut=loop.group,
-            note=loop.note,
-            channel=loop.channel,
-            color=values.color(),
-        )
+            loop.sample, first, last, speed=speed, bend=self._bends[loop.channel], gain=loop.gain, pan=values.pan,
+            attack=values.attack if place == 0 else 0.0, release=values.release if place == len(cuts) - 2 else 0.0,
+            cut=loop.group, note=loop.note, channel=loop.channel, color=values.color(),
+        )  # fmt: skip
         loop.next += 1
         self._sliced += 1
         if loop.over():
