@@ -28,7 +28,7 @@ INSTEAD = {
     r"happily|luckily|alas|once upon": "leave it out",
     r"turns? a second|turn in so many": "LFO rate, LFO period",
     r"answer to an impulse": "impulse response",
-    r"drawn at random|which dice": "random, random seed",
+    r"drawn by chance|which dice": "random, random seed",
     r"learnt? (from )?together": "batch",
     r"made (people|users|listeners|audience)": "simulated users",
     r"so manieth": "say every how many",

@@ -11,7 +11,7 @@ import threading
 import pytest
 from tests.waiting import until
 
-from antiphon.runtime.frames import HEAD, FrameBuffer, pack
+from antiphon.runtime.frames import HEAD, MessageBuffer, pack
 from antiphon.runtime.helper_process import HelperProcess, environment, run_forked
 from antiphon.runtime.helper_task import HelperTask
 from antiphon.runtime.pidfile import start_time
@@ -124,7 +124,7 @@ async def test_an_event_loop_gets_no_rubbish() -> None:
 def test_messages_that_come_in_pieces_are_put_together() -> None:
     data = pack({"a": 1}) + pack({}) + pack({"b": "ü"})
     for size in (1, 7, len(data)):
-        buffer, found = FrameBuffer(), []
+        buffer, found = MessageBuffer(), []
         for at in range(0, len(data), size):
             buffer.put(data[at : at + size])
             found += iter(buffer.take, None)

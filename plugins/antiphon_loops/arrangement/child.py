@@ -17,7 +17,7 @@ from antiphon_loops.library import ready
 
 
 def main(folder: Path, rate: int) -> None:
-    """Answers requests until there are no more.
+    """Answers requests until its input ends.
 
     Args:
         folder: Of the loops.

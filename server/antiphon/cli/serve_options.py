@@ -33,7 +33,7 @@ log = logging.getLogger("antiphon.plugins")
 
 
 @dataclass(frozen=True, slots=True)
-class Devices:
+class DeviceOptions:
     """Where sound comes from and goes to."""
 
     audio: Annotated[str, typer.Option(help="auto, portaudio, jack or headless (a software clock).")] = "auto"
@@ -42,7 +42,7 @@ class Devices:
 
 
 @dataclass(frozen=True, slots=True)
-class Recordings:
+class RecordingOptions:
     """Options of what is recorded."""
 
     record: Annotated[str, typer.Option(help="Record the output to this file (wav, flac, ogg, mp3).")] = ""
@@ -56,7 +56,7 @@ class Recordings:
 
 
 @dataclass(frozen=True, slots=True)
-class Logging:
+class LoggingOptions:
     """Where messages go, as of `server_log`."""
 
     log: Annotated[
@@ -66,7 +66,7 @@ class Logging:
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class PortOptions:
     """The ports of OSC and HTTP."""
 
     osc_port: ports.NewOsc = OSC_PORT
@@ -74,7 +74,7 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
-class Patches:
+class PatchOptions:
     """Options of what plays."""
 
     patch: Annotated[
@@ -90,16 +90,18 @@ class Patches:
 
 
 @dataclass(frozen=True, slots=True)
-class Blocks:
+class BlockOptions:
     """Options of sample rate and block."""
 
     rate: Annotated[int, typer.Option(help="Sample rate: 44100, 48000 or 96000.")] = DEFAULT_RATE
     block: Annotated[int, typer.Option(help="Frames in a block, 32 to 2048.")] = DEFAULT_BLOCK
-    ahead: Annotated[int, typer.Option(help="Blocks between input and output, 1 to 16; 0 measures the machine.")] = 0
+    ahead: Annotated[
+        int, typer.Option(help="Blocks between input and output, 1 to 16; 0 measures the machine.")
+    ] = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Access:
+class AccessOptions:
     """Who may control the server, and from where."""
 
     surface: Annotated[
@@ -129,7 +131,7 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class MachineOptions:
     """Options of what computes."""
 
     fifo: Annotated[bool, typer.Option("--fifo", help="Real-time scheduling for the engine, where permitted.")] = False

@@ -18,7 +18,7 @@ from typing import IO, Any
 from antiphon.errors import EngineError
 from antiphon.performer.child import SLOT, SLOTS
 from antiphon.performer.limits import PATIENCE, runs, spent
-from antiphon.runtime.frames import FrameBuffer, pack
+from antiphon.runtime.frames import MessageBuffer, pack
 from antiphon.runtime.helper_process import environment, start_helper
 
 _SUBREAPER = 36
@@ -49,7 +49,7 @@ class Branch:
         self._sock, self._processes, self.slot = sock, processes, slot
         sock.setblocking(False)
         self._out: deque[tuple[bytes, list[int]]] = deque()
-        self._answers = FrameBuffer()
+        self._answers = MessageBuffer()
         self._waiting: deque[float] = deque()
         self._begun: tuple[float, tuple[float, float] | None] | None = None
         self._born = time.monotonic()

@@ -30,7 +30,7 @@ from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError
 from antiphon.live.stage import LiveScript
 from antiphon.performer.limits import StepLimits
-from antiphon.runtime.frames import FrameBuffer, pack
+from antiphon.runtime.frames import MessageBuffer, pack
 
 SLOTS, SLOT = 512, struct.Struct("q")
 """Copies that have a place in `RUNS`, and what stands there."""
@@ -42,7 +42,7 @@ class ScriptChild:
 
     def __init__(self, sock: socket.socket, runs: mmap.mmap) -> None:
         self._sock, self._runs, self._slot = sock, runs, 0
-        self._requests = FrameBuffer()
+        self._requests = MessageBuffer()
         self._descriptors: list[int] = []
         self._script: LiveScript | None = None
         self._performance: Performance | None = None
@@ -185,7 +185,7 @@ class ScriptChild:
             self._sock.close()
             for descriptor in self._descriptors:
                 os.close(descriptor)
-            self._sock, self._slot, self._requests, self._descriptors = sock, slot, FrameBuffer(), []
+            self._sock, self._slot, self._requests, self._descriptors = sock, slot, MessageBuffer(), []
             self.begin()
             return
         self._forks = False

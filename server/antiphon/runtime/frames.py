@@ -86,7 +86,7 @@ def parse(data: bytes | bytearray) -> Message:
     return message
 
 
-class FrameBuffer:
+class MessageBuffer:
     """Messages without raw bytes out of a non-blocking stream, whose pieces are put in as they come."""
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ from antiphon.contract.params import Value
 from antiphon.contract.processor import IO, BlockTime, Event
 from antiphon.errors import PluginError
 from antiphon.graph.modulation import Modulation
-from antiphon.graph.native.rows import Word
+from antiphon.graph.native.rows import PlanWord
 from antiphon.graph.node_host import NodeHost
 from antiphon.graph.wire_signals import DelayLine, InputMix
 from antiphon.native.step import Step
@@ -21,12 +21,12 @@ from antiphon.native.step import Step
 class BlockWord(Enum):
     """Stands for a number of the block's time where a step is laid out; it takes no part in arithmetic."""
 
-    SAMPLE = Word.SAMPLE
-    BEAT = Word.BEAT
-    TEMPO = Word.TEMPO
-    PLAYING = Word.PLAYING
-    STEP = Word.STEP
-    LENGTH = Word.LENGTH
+    SAMPLE = PlanWord.SAMPLE
+    BEAT = PlanWord.BEAT
+    TEMPO = PlanWord.TEMPO
+    PLAYING = PlanWord.PLAYING
+    STEP = PlanWord.STEP
+    LENGTH = PlanWord.LENGTH
 
     def __bool__(self) -> bool:
         raise PluginError("a step cannot decide by the block's time; its kernel can")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.processor import BlockTime
 from antiphon.graph.native.layout import BlockWord, NativeNode, laid_out
-from antiphon.graph.native.rows import Row, Stop, Word, run_rows
+from antiphon.graph.native.rows import NodeRow, PlanWord, Stop, run_rows
 from antiphon.graph.node_host import NOT_FINITE
 from antiphon.native.kernel import address, words_of
 from antiphon.native.step import Call
@@ -77,14 +77,18 @@ class NativePlan:
         self._places: list[_Place] = []
         outs: list[tuple[int, int, int]] = []
         times: list[tuple[int, int]] = []
-        rows = np.zeros((max(1, len(nodes)), Row.SIZE), np.int64)
+        rows = np.zeros((max(1, len(nodes)), NodeRow.SIZE), np.int64)
         call = word = 0
         for row, node in zip(rows, nodes, strict=False):
             host, step = node.host, laid_out(node, spec.block)
-            row[Row.NUMBER], row[Row.HOST], row[Row.LOAD] = host.number, address(host.version), address(host.loads)
-            row[Row.PACKED], row[Row.OUTS] = -1, len(outs)
+            row[NodeRow.NUMBER], row[NodeRow.HOST], row[NodeRow.LOAD] = (
+                host.number,
+                address(host.version),
+                address(host.loads),
+            )
+            row[NodeRow.PACKED], row[NodeRow.OUTS] = -1, len(outs)
             outs += [(address(out), out.shape[1], out.shape[0]) for out in host.outs]
-            row[Row.OUTS_END] = len(outs)
+            row[NodeRow.OUTS_END] = len(outs)
             if step is None:
                 self._places.append(_Place(node, (), {}, call, word))
                 continue
@@ -93,16 +97,16 @@ class NativePlan:
             kernels = [item for item, _ in step.calls] + host.most_mixing()
             call, word = call + len(kernels), word + sum(item.size for item in kernels)
         self._rows, self._calls = rows, np.zeros((max(1, call), 2), np.int64)
-        self._arguments, self._words = np.zeros(max(1, word), np.int64), np.zeros(Word.SIZE, np.int64)
+        self._arguments, self._words = np.zeros(max(1, word), np.int64), np.zeros(PlanWord.SIZE, np.int64)
         # as plain numbers: a block reads and writes single ones
         self._row_words, self._call_words = rows.reshape(-1).data, self._calls.reshape(-1).data
         self._whole, self._real = self._words.data, self._words.data.cast("B").cast("d")
         first = address(self._arguments)
         self._outs = np.array(outs or [(0, 0, 0)], np.int64)
         self._times = np.array([(index, first + 8 * place) for index, place in times] or [(0, 0)], np.int64)
-        self._whole[Word.ROWS], self._whole[Word.TIMES] = len(nodes), len(times)
-        self._whole[Word.CLOCK] = ctypes.cast(_libc.clock_gettime, ctypes.c_void_p).value or 0
-        self._nowhere = address(self._words) + 8 * Word.NOWHERE
+        self._whole[PlanWord.ROWS], self._whole[PlanWord.TIMES] = len(nodes), len(times)
+        self._whole[PlanWord.CLOCK] = ctypes.cast(_libc.clock_gettime, ctypes.c_void_p).value or 0
+        self._nowhere = address(self._words) + 8 * PlanWord.NOWHERE
         self._run = run_rows.bind(
             self._words, self._rows, self._calls, self._outs, self._times, self._period, spec.block
         )
@@ -117,21 +121,21 @@ class NativePlan:
             time: When the block begins.
         """
         whole, real, rate = self._whole, self._real, self._spec.rate
-        whole[Word.NEXT], whole[Word.SAMPLE], whole[Word.PLAYING] = 0, time.sample, int(time.playing)
-        real[Word.BEAT], real[Word.TEMPO] = time.beat, time.tempo
-        real[Word.STEP], real[Word.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
-        whole[Word.PERIOD] = int(self._period) if play.watched else _NEVER
-        whole[Word.AT_WORK] = play.work_at or self._nowhere
+        whole[PlanWord.NEXT], whole[PlanWord.SAMPLE], whole[PlanWord.PLAYING] = 0, time.sample, int(time.playing)
+        real[PlanWord.BEAT], real[PlanWord.TEMPO] = time.beat, time.tempo
+        real[PlanWord.STEP], real[PlanWord.LENGTH] = time.beats_per_frame(rate), time.frames_per_beat(rate)
+        whole[PlanWord.PERIOD] = int(self._period) if play.watched else _NEVER
+        whole[PlanWord.AT_WORK] = play.work_at or self._nowhere
         while stop := self._run():
-            place = whole[Word.NEXT]
+            place = whole[PlanWord.NEXT]
             if stop == Stop.HELD:
                 play.run_place(place, time)
                 self.settle(place)
             elif stop == Stop.BAD:
                 play.conclude(place, time, NOT_FINITE)
             else:
-                play.conclude(place, time, self._places[place].node.host.judge(whole[Word.SPENT], time.sample))
-            whole[Word.NEXT] = place + 1
+                play.conclude(place, time, self._places[place].node.host.judge(whole[PlanWord.SPENT], time.sample))
+            whole[PlanWord.NEXT] = place + 1
 
     def settle(self, place: int) -> None:
         """Packs a node's row if the node rests.
@@ -149,15 +153,15 @@ class NativePlan:
             return
         last = node.host.mixing(node.ins, self._spec.block)
         at.held = step, last
-        rows, row = self._row_words, place * Row.SIZE
-        rows[row + Row.CALLS], rows[row + Row.AFTER] = at.call, at.call + len(step.calls)
-        rows[row + Row.END] = at.call + len(step.calls) + len(last)
+        rows, row = self._row_words, place * NodeRow.SIZE
+        rows[row + NodeRow.CALLS], rows[row + NodeRow.AFTER] = at.call, at.call + len(step.calls)
+        rows[row + NodeRow.END] = at.call + len(step.calls) + len(last)
         word, first = at.word, address(self._arguments)
         for n, (item, args) in enumerate((*step.calls, *last), at.call):
             item.pack([0 if isinstance(value, BlockWord) else value for value in args], self._arguments.data, word)
             self._call_words[2 * n], self._call_words[2 * n + 1] = item.packed, first + 8 * word
             word += item.size
-        rows[row + Row.PACKED] = version
+        rows[row + NodeRow.PACKED] = version
 
     def native(self, place: int) -> bool:
         """Tells whether machine code runs a node in the coming block.
@@ -165,7 +169,7 @@ class NativePlan:
         Args:
             place: The node's place in the running order.
         """
-        return self._row_words[place * Row.SIZE + Row.PACKED] == int(self._places[place].node.host.version[0])
+        return self._row_words[place * NodeRow.SIZE + NodeRow.PACKED] == int(self._places[place].node.host.version[0])
 
     def report(self, place: int, values: dict[str, float]) -> None:
         """Reads what a node's kernels left for its readonly parameters, where machine code runs it.

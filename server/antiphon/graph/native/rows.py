@@ -21,7 +21,7 @@ from antiphon.native.intrinsics import address_f32, address_f64, address_i64, ca
 from antiphon.native.kernel import f64, i64, i64p
 
 
-class Word(IntEnum):
+class PlanWord(IntEnum):
     """Indices of the 64-bit words that the interpreter and the machine code share."""
 
     NEXT = 0  # the row to begin with, and after a call the one that it stopped at
@@ -42,7 +42,7 @@ class Word(IntEnum):
     SIZE = 16
 
 
-class Row(IntEnum):
+class NodeRow(IntEnum):
     """Indices of the 64-bit words of one node."""
 
     NUMBER = 0
@@ -69,45 +69,45 @@ class Stop(IntEnum):
 @kernel
 def monotonic_ns(s: i64p) -> i64:
     """The monotonic clock."""
-    call_c(s[Word.CLOCK], 1, offset(s, Word.NOW))
-    return i64(s[Word.NOW] * 1000000000 + s[Word.NOW + 1])
+    call_c(s[PlanWord.CLOCK], 1, offset(s, PlanWord.NOW))
+    return i64(s[PlanWord.NOW] * 1000000000 + s[PlanWord.NOW + 1])
 
 
 @kernel
 def run_rows(s: i64p, rows: i64p, calls: i64p, outs: i64p, times: i64p, block_ns: f64, frames: i64) -> i64:
-    """Runs nodes from `Word.NEXT` on, until one needs the interpreter. Returns a member of `Stop`.
+    """Runs nodes from `PlanWord.NEXT` on, until one needs the interpreter. Returns a member of `Stop`.
 
     calls: address of a function and of its arguments, each; outs: address, stride and channels, each; times: index of
     a word of the block's time, and the address it is copied to; block_ns: duration of a block.
     """
-    for n in range(s[Word.TIMES]):
+    for n in range(s[PlanWord.TIMES]):
         target = address_i64(times[2 * n + 1])
         target[0] = s[times[2 * n]]
-    work = address_i64(s[Word.AT_WORK])
+    work = address_i64(s[PlanWord.AT_WORK])
     begun = monotonic_ns(s)
-    for k in range(s[Word.NEXT], s[Word.ROWS]):
-        row = offset(rows, k * Row.SIZE)
-        version = address_i64(row[Row.HOST])
-        if version[0] != row[Row.PACKED]:
-            s[Word.NEXT] = k
+    for k in range(s[PlanWord.NEXT], s[PlanWord.ROWS]):
+        row = offset(rows, k * NodeRow.SIZE)
+        version = address_i64(row[NodeRow.HOST])
+        if version[0] != row[NodeRow.PACKED]:
+            s[PlanWord.NEXT] = k
             return Stop.HELD
-        work[0] = row[Row.NUMBER]
-        for n in range(row[Row.CALLS], row[Row.AFTER]):
+        work[0] = row[NodeRow.NUMBER]
+        for n in range(row[NodeRow.CALLS], row[NodeRow.AFTER]):
             call_c(calls[2 * n], calls[2 * n + 1])
         bad = 0
-        for n in range(row[Row.OUTS], row[Row.OUTS_END]):
+        for n in range(row[NodeRow.OUTS], row[NodeRow.OUTS_END]):
             if finite(address_f32(outs[3 * n]), outs[3 * n + 1], outs[3 * n + 2], frames) == 0:
                 bad = 1
         ended = monotonic_ns(s)
         spent = ended - begun
         begun = ended
-        load = address_f64(row[Row.LOAD])
+        load = address_f64(row[NodeRow.LOAD])
         load[0] = load[0] + LOAD_SHARE * (f64(spent) / block_ns - load[0])
-        if bad == 1 or spent > s[Word.PERIOD]:
-            s[Word.NEXT] = k
-            s[Word.SPENT] = spent
+        if bad == 1 or spent > s[PlanWord.PERIOD]:
+            s[PlanWord.NEXT] = k
+            s[PlanWord.SPENT] = spent
             return Stop.BAD if bad == 1 else Stop.LATE
-        for n in range(row[Row.AFTER], row[Row.END]):
+        for n in range(row[NodeRow.AFTER], row[NodeRow.END]):
             call_c(calls[2 * n], calls[2 * n + 1])
-    s[Word.NEXT] = s[Word.ROWS]
+    s[PlanWord.NEXT] = s[PlanWord.ROWS]
     return Stop.DONE
