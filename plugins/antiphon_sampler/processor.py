@@ -13,7 +13,7 @@ from antiphon.api.workers import current_pool
 from antiphon_sampler.library import folder_of, list_folder
 from antiphon_sampler.looping import AT_ONCE, LEAST, MOST, ClockedLoop, cuts_between
 from antiphon_sampler.missed import MissedNotes
-from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, pad_map
+from antiphon_sampler.pads import FIRST, HAT_GROUP, HATS, drum_rows, named_rows, pad_map
 from antiphon_sampler.samples import LongSample, Sample, way_of
 from antiphon_sampler.slices import region
 from antiphon_sampler.sounds import READY, Sounds, sounds_of
@@ -76,8 +76,8 @@ class Sampler(Processor):
                 self._sounds.start()
                 self._sounds.wait(READY)
         self._in_place = pool is not None and pool.lockstep
-        self.vocabulary = {"s": listing.names}
-        self._rows = {name: row for row, name in enumerate(listing.names)}
+        self._rows = named_rows(listing.names)
+        self.vocabulary = {"s": (*listing.names, *(name for name in self._rows if name not in listing.names))}
         self._row = self._rows.get(str(self.settings["s"]), -2) if self.settings["s"] else -1
         self._drums = drum_rows(listing.names)
         self._pads = pad_map(str(self.settings["map"]), listing.names)

@@ -155,7 +155,9 @@ def known_commands() -> dict[str, Any]:
     """The command line's commands by name; read once for all pages."""
     group: Any = typer.main.get_command(application())
     context = group.make_context("antiphon", [], resilient_parsing=True)
-    return {name: group.get_command(context, name) for name in group.list_commands(context)}
+    found = {name: group.get_command(context, name) for name in group.list_commands(context)}
+    found["serve"].make_context("serve", ["--help"], resilient_parsing=True)  # plugins add their options then
+    return found
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -462,7 +464,7 @@ def test_the_sonic_pi_of_its_page_sets_what_it_says(server: Shared) -> None:
 def test_the_pure_data_of_its_page_sends_a_number_to_an_address(server: Shared) -> None:
     """oscformat takes a list of numbers; what begins with a word is a method that it does not have."""
     server.play("demo")
-    ((message, path),) = re.findall(r"`\[([^\](]*)\(` → `\[oscformat ([^\]]*)\]`", text("docs/clients/pure-data.md"))
+    ((message, path),) = re.findall(r"`\[([^\](]*)\(`\s→\s`\[oscformat ([^\]]*)\]`", text("docs/clients/pure-data.md"))
     value = float(message)
     address = "/" + "/".join(path.split())
     send(server, address, value)

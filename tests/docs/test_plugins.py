@@ -102,8 +102,8 @@ def test_the_model_plugin_is_listed_and_its_weights_verified(trained):
     loaded = loader.load(trained)
     assert not {"leveller", "siren", "beeper"} & {f.name for f in loaded.catalog.failures}
     assert loaded.catalog["leveller"].plugin == "leveller"
-    registered, failed = models.known(trained)
-    (row,) = (row for row in models.examined(registered) if row.name == "leveller")
+    registered, failed = models.known_models(trained)
+    (row,) = (row for row in models.examine_models(registered) if row.name == "leveller")
     assert (failed, row.state, row.parameters) == ([], "verified", 2)
 
 

@@ -17,6 +17,7 @@ from antiphon.library import analyses as registered
 
 RUN_BY = {
     "docs/clients/python.md": "tests/docs/test_commands.py",
+    "docs/hooks.md": "tests/serve/test_plugin_transport.py",
     "docs/live-coding.md": "tests/docs/test_live_coding.py",
     "docs/plugins.md": "tests/docs/test_plugins.py",
     "docs/workers.md": "tests/docs/test_plugins.py",

@@ -126,7 +126,12 @@ def delay_line(x: Audio, y: Audio, ring: Audio, at: i64p, lag: i64, frames: i64)
 
 @kernel
 def copy_sound(x: Audio, y: Audio) -> None:
-    """y ← x."""
+    """y ← x.
+
+    Args:
+        x: Sound, float32 `[channels, frames]`, with at least the channels and frames of `y`.
+        y: Gets it, in all its channels and frames.
+    """
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = x[c, n]
@@ -134,7 +139,12 @@ def copy_sound(x: Audio, y: Audio) -> None:
 
 @kernel
 def fill_sound(y: Audio, value: f64) -> None:
-    """y ← the value, in all channels."""
+    """y ← the value, in all channels.
+
+    Args:
+        y: Sound, float32 `[channels, frames]`.
+        value: Each of its samples afterwards, rounded to 32 bits.
+    """
     for c in range(y.channels):
         for n in range(y.frames):
             y[c, n] = f32(value)

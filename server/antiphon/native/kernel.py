@@ -65,7 +65,14 @@ _REAL, _BITS = struct.Struct("=d"), struct.Struct("=q")
 
 
 def address(array: Any) -> int:
-    """The address of an array's data. Cached, because reading it from numpy takes as long as a small kernel."""
+    """The address of an array's data. Cached, because reading it from numpy takes as long as a small kernel.
+
+    Args:
+        array: A numpy array of any type and shape. The address is valid while it lives.
+
+    Returns:
+        The address of its first element, a whole number.
+    """
     entry = _addresses.get(id(array))
     if entry is not None and entry[0]() is array:
         return entry[1]

@@ -39,13 +39,25 @@ class HelperChannel:
         os.dup2(2, 1)
 
     def requests(self) -> Iterator[Message]:
-        """The requests, until the parent closes its end."""
+        """The requests, until the parent closes its end.
+
+        Yields:
+            The message of each, JSON values; raw buffers that come with it are dropped.
+        """
         with contextlib.suppress(EOFError):
             while True:
                 yield frames.read(self.input)[0]
 
     def send(self, message: Message, *raw: Any) -> None:
-        """Sends an answer; see `frames.write`."""
+        """Sends an answer. Waits while the pipe is full.
+
+        Args:
+            message: JSON values.
+            *raw: Contiguous buffers, numpy's arrays too.
+
+        Raises:
+            OSError: The parent has closed its end.
+        """
         frames.write(self._answers, message, *raw)
 
 

@@ -96,15 +96,40 @@ class HelperProcess:
         return self._process.poll() is not None
 
     def send(self, message: Message, *raw: Any) -> None:
-        """Sends a request; see `frames.write`. Raises one of `HELPER_FAULTS`."""
+        """Sends a request. Waits while the pipe is full.
+
+        Args:
+            message: JSON values.
+            *raw: Contiguous buffers, numpy's arrays too.
+
+        Raises:
+            OSError: The helper has ended.
+        """
         frames.write(self._pipes[0].fileno(), message, *raw)
 
     def receive(self, most: int = 0, silence: float | None = None) -> tuple[Message, bytearray]:
-        """The next answer; see `frames.read`. Raises one of `HELPER_FAULTS`."""
+        """Reads the next answer.
+
+        Args:
+            most: Raw bytes that are accepted.
+            silence: Seconds without a byte after which it gives up; None for no end.
+
+        Returns:
+            The JSON object and the raw bytes.
+
+        Raises:
+            EOFError: The helper has ended.
+            TimeoutError: Nothing came in time.
+            ValueError: The answer is no message, or too long.
+        """
         return frames.read(self._pipes[1].fileno(), most, silence)
 
     def wait(self) -> int:
-        """Waits for the end of one that has closed its output. Returns its exit status, negative for a signal."""
+        """Waits for the end of a helper that has closed its output.
+
+        Returns:
+            Its exit status, negative for a signal.
+        """
         return self._process.wait()
 
     def kill(self) -> None:
@@ -142,6 +167,12 @@ def run_forked(work: Callable[[], bytes], seconds: float | None, most: int) -> F
         work: Returns what the child gives; it raises nothing.
         seconds: After which the child is ended; None for no end.
         most: Bytes that it may give; what follows them is not read.
+
+    Returns:
+        What it gave, and how it ended.
+
+    Raises:
+        OSError: The system cannot make another process or pipe.
     """
     receiving, giving = os.pipe()
     parent = os.getpid()

@@ -84,6 +84,9 @@ class SynthInfo:
 
         Args:
             settings: Those of `serve`.
+
+        Returns:
+            True where it was; False also for a backend without an option.
         """
         return self.option is not None and self.option.name in settings.options
 
