@@ -119,7 +119,7 @@ class Pitch(Processor):
             high=24.0,
             unit="semitones",
             smooth=0.03,
-            doc="Transposition, up or down.",
+            doc="Transposition, the pitch up or down.",
         ),
         Param("cents", default=0.0, low=-100.0, high=100.0, unit="cents", smooth=0.03, doc="Fine tuning, added to it."),
         Param("mix", default=1.0, low=0.0, high=1.0, smooth=0.02, doc="Dry/wet mix; less than 1 for harmony."),

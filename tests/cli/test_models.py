@@ -37,7 +37,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def go(*arguments: object, known: tuple[ModelInfo, ...] = (), failed: tuple[str, ...] = ()) -> tuple:
         with monkeypatch.context() as patch:
-            patch.setattr(command, "known", lambda _: ({info.name: info for info in known}, list(failed)))
+            patch.setattr(command, "known_models", lambda _: ({info.name: info for info in known}, list(failed)))
             code = errors.run(app, ["models", *map(str, arguments)])
         out, err = capsys.readouterr()
         assert all(line.startswith("antiphon: ") for line in err.splitlines())
@@ -150,7 +150,7 @@ def test_a_model_that_cannot_be_made_is_said(tmp_path: Path, monkeypatch: pytest
         "    register('absent', 'odd.nothing:Here')\n"
     )
     monkeypatch.setenv("ANTIPHON_HOME", str(tmp_path / "home"))
-    found, failed = command.known(tmp_path / "plugins")
+    found, failed = command.known_models(tmp_path / "plugins")
     assert not {"raising", "seven", "absent"} & set(found)
     told = {text.partition(" cannot")[0].partition(" gave")[0]: text for text in failed}
     assert "ZeroDivisionError" in told["the model raising"]

@@ -155,7 +155,7 @@ BAD = [
     (TOP, "[nodes.gain]\nword = 3", 3, "nodes.gain.word", "text"),
     (TOP, "[nodes.gain]\nfile = '../x'", 3, "nodes.gain.file", "is not a name"),
     (TOP, "[nodes.gain]\nfire = true", 3, "nodes.gain.fire", "trigger"),
-    (TOP, "[nodes.gain]\nlevel = 1", 3, "nodes.gain.level", "cannot be set"),
+    (TOP, "[nodes.gain]\nlevel = 1", 3, "nodes.gain.level", "read-only"),
     (TOP, "nodes = {gain = {gain = 3}}", 2, "nodes.gain.gain", "0 to 2"),
     (
         TOP,

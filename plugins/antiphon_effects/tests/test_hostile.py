@@ -74,7 +74,7 @@ def missing(path):
         (long, "61 s long; 20 s are allowed: cut it"),
         (a_little_long, "20 s are allowed"),
         (silent, "is silent; give"),
-        (empty, "is silent; give"),
+        (empty, "holds no sound"),
         (not_a_number, "not a number"),
         (infinite, "not a number"),
         (text, "cannot read"),

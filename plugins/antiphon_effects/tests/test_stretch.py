@@ -80,10 +80,11 @@ class TestFiles:
         assert parts[-1] == 1.0
         assert hertz_of(y[0, 4096:-4096]) == pytest.approx(440.0, abs=0.5)
 
-    def test_an_empty_file_stays_empty(self, tmp_path):
+    def test_an_empty_file_is_refused_and_nothing_is_written(self, tmp_path):
         write(tmp_path / "in.wav", np.zeros((1, 0), np.float32))
-        stretch_file(FileJob("stretch", tmp_path / "in.wav", tmp_path / "out.wav", {"factor": 2.0}))
-        assert read(tmp_path / "out.wav")[0].shape[1] == 0
+        with pytest.raises(FileError, match="holds no sound"):
+            stretch_file(FileJob("stretch", tmp_path / "in.wav", tmp_path / "out.wav", {"factor": 2.0}))
+        assert not (tmp_path / "out.wav").exists()
 
     def test_what_does_not_go_is_refused_and_nothing_is_written(self, tmp_path):
         source, target = tmp_path / "in.wav", tmp_path / "out.wav"

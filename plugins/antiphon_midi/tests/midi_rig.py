@@ -61,7 +61,7 @@ class MidiStage(Rig):
 def panics_of(live: MidiStage) -> list[Panic]:
     """A list to which each panic that the engine is asked for is added from now on."""
     found: list[Panic] = []
-    live.app.transports.on_effect(lambda effect: found.append(effect) if isinstance(effect, Panic) else None)
+    live.midi._server.on_effect(lambda effect: found.append(effect) if isinstance(effect, Panic) else None)
     return found
 
 

@@ -395,7 +395,7 @@ def test_a_confined_process_changes_nothing(tmp_path: Path) -> None:
 def test_a_system_that_confines_less_is_said_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(model_file, "offered", lambda: 0)
+    monkeypatch.setattr(model_file, "landlock_version", lambda: 0)
     for name in ("a.ts", "b.ts"):
         model_file._start(str(tmp_path / name), tmp_path / name).wait()
     out, err = capfd.readouterr()

@@ -76,7 +76,7 @@ async def check_work(client: DeployClient) -> DeployFinding:
 
 async def check_genre(client: DeployClient) -> DeployFinding:
     """Whether a sound is classified, where the server can."""
-    answer = await client.ask("POST", f"{GENRE}?name=deploy-check.wav", wav(signal(GENRE_SECONDS)))
+    answer = await client.ask("POST", GENRE, wav(signal(GENRE_SECONDS)))
     if answer.status in (404, 405):  # 405 where only the OSCQuery tree, which takes GET, has this address
         return skipped("genre", f"this server has no {GENRE}")
     if answer.status not in (200, 201, 202):
