@@ -232,3 +232,16 @@ def test_nodes_of_the_plan_before_play_on_in_the_next_one(loaded, interpreted):
     native = run()
     interpreted()
     np.testing.assert_array_equal(native, run())
+
+
+def test_meters_are_those_of_the_last_block(loaded):
+    plan = compile_graph(loaded, chain(loaded.catalog, "gain", "filter"))
+    play(plan)
+    table = np.zeros(12, np.float32)
+    assert plan.native.meters(SPEC.block, table) == 2
+    for row, (number, host) in zip(table.reshape(3, 4), plan.hosts.items(), strict=False):
+        out = host.outs[0]
+        rms = np.sqrt(np.mean(np.square(out, dtype=np.float64)))
+        np.testing.assert_allclose(row, [number, np.abs(out).max(), rms, host.load], rtol=1e-6)
+    assert not table[8:].any()
+    assert plan.native.meters(SPEC.block, table[:7]) == 1
