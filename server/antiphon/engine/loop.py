@@ -125,7 +125,7 @@ class EngineLoop:
         self._tap = _Tap(shared, driver.channels)
         self._meter_every = max(1, round(driver.rate / driver.block / METER_HZ))
         self._meter_in = 0
-        self._node_meters = np.frombuffer(shared.meters, np.float32)[8 : 4 * (METERS - 1)]
+        self._node_meters = np.asarray(shared.meters, np.float32)[8 : 4 * (METERS - 1)]
         self._load_mean = self._load_peak = 0.0
         self._base = (
             self._words[HeaderWord.MISSED_BLOCKS],
