@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
-from antiphon.api import Samples
+from antiphon.api import Samples, Step
 from antiphon_sampler.coloring import Color, NoteColor
-from antiphon_sampler.mixing import sampler_mix
+from antiphon_sampler.mixing import sampler_block, sampler_mix
 from antiphon_sampler.rows import (
     NO_END,
     ROWS,
@@ -123,6 +124,31 @@ class SampleVoices:
                 begin,
                 end,
             )
+
+    def step(self, y: Samples, gain: Samples, sounding: NDArray[np.float64]) -> Step | None:
+        """A block in which no voice begins and nothing is changed of one, as a call of a kernel.
+
+        Args:
+            y: The output, `[1 or 2, frames]`, which gets the voices alone.
+            gain: Its factor, a value a frame.
+            sounding: Gets the number of voices that sound.
+
+        Returns:
+            The call; None while a voice reads a long sample, whose pages are counted block by block.
+        """
+        if self.streams.in_use:
+            return None
+        return sampler_block.step(
+            y,
+            gain,
+            self._whole,
+            self._real,
+            self._color,
+            self._table,
+            self.streams.words,
+            self.streams.buffer,
+            sounding,
+        )
 
     def start(
         self, sample: Sample, first: int, last: int, *, speed: float, bend: float, gain: float, pan: float,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from antiphon.api import IO, Param, Processor, StreamSpec
-from antiphon.api.kernels import Audio, f64, i64, kernel
+from antiphon.api import IO, Param, Processor, Step, StreamSpec
+from antiphon.api.kernels import Audio, copy_sound, f64, i64, kernel
 from antiphon_utilities.beats import JUMP, frame_of, next_multiple, per_frame
 
 LENGTH = 0.03
@@ -60,6 +60,11 @@ class Metronome(Processor):
         self._level = self._step = 0.0
         self._division = self._next = 0
         self._expected = math.inf
+
+    def step(self, io: IO) -> Step | None:
+        """While it is off, once the last click is over."""
+        over = not io.at("on", 0) and self._age >= self._length
+        return copy_sound.step(io.audio_in[0], io.audio_out[0]) if over else None
 
     def process(self, io: IO) -> None:
         time, at, division = io.time, 0, int(io.value("division"))

@@ -125,6 +125,7 @@ class EngineLoop:
         self._tap = _Tap(shared, driver.channels)
         self._meter_every = max(1, round(driver.rate / driver.block / METER_HZ))
         self._meter_in = 0
+        self._node_meters = np.asarray(shared.meters, np.float32)[8 : 4 * (METERS - 1)]
         self._load_mean = self._load_peak = 0.0
         self._base = (
             self._words[HeaderWord.MISSED_BLOCKS],
@@ -200,9 +201,12 @@ class EngineLoop:
             self.journal.unheard(sample)
         self._publish(block, x, out)
         self._measure(time.perf_counter_ns() - started)
+        # last: on a busy machine a process that is woken may take this core at once
         if pool is not None:
-            # last: on a busy machine a woken worker may take this core at once
             pool.flush()
+        if self._wake_needed:
+            self._wake_needed = False
+            os.eventfd_write(self._bell, 1)
         return True
 
     def end(self) -> None:
@@ -289,9 +293,6 @@ class EngineLoop:
         self.journal.follow()
         if player.applied:
             self.journal.applied(player.applied)
-        if self._wake_needed:
-            self._wake_needed = False
-            os.eventfd_write(self._bell, 1)
 
     def _send_reports(self, reports: deque[PlayerReport]) -> None:
         while reports:
@@ -322,22 +323,15 @@ class EngineLoop:
                     self._wake_needed = True
 
     def _meters(self, x: Samples, out: Samples) -> None:
-        view, player = self.shared.meters, self.player
+        view, player, plan = self.shared.meters, self.player, self.player.plan
         frames = self.driver.block
         for row, number, sound in ((0, OUT_NUMBER, out), (1, IN_NUMBER, x)):
             view[4 * row] = number
             _level(sound, frames, view, 4 * row)
         row = 2
-        if player.plan is not None:
-            for number, host in player.plan.hosts.items():
-                if row >= METERS - 1:
-                    break
-                view[4 * row] = number
-                if host.outs:
-                    _level(host.outs[0], frames, view, 4 * row)
-                view[4 * row + 3] = host.load
-                row += 1
-            for node, cell, value in player.plan.reports():
+        if plan is not None:
+            row += plan.native.meters(frames, self._node_meters)
+            for node, cell, value in plan.reports():
                 self._reports.push((_SAID["reported"], node << 16 | (cell + 1), value, 0.0, 0, 0.0, 0, 0))
                 self._wake_needed = True
         view[4 * row] = 0.0
