@@ -97,14 +97,7 @@ class InstrumentsRun(ClassifierRun):
 
 
 def join_logits(logits: F32) -> F32:
-    """The logits of a sound by those of its excerpts: of each label the mean of its strongest ones.
-
-    Args:
-        logits: float32 `[excerpts, labels]`.
-
-    Returns:
-        float32 `[labels]`.
-    """
+    """The logits of a sound, float32 `[labels]`: of each label the mean of its strongest `[excerpts, labels]`."""
     count = min(len(logits), max(2, len(logits) // STRONGEST))
     return np.asarray(np.sort(logits, axis=0)[-count:].mean(axis=0), np.float32)
 
@@ -117,16 +110,10 @@ def rank_labels(labels: Sequence[str], odds: F64, thresholds: F64) -> list[tuple
 
 
 def spans(odds: F64, starts: F64, seconds: float, instruments: Instruments) -> list[tuple[float, float, str]]:
-    """Where each family sounds.
+    """(start s, end s, label) of where each family sounds, in order of their starts.
 
-    Args:
-        odds: `[excerpts, labels]`, in order; 0 where an excerpt is silent.
-        starts: `[excerpts]`, in seconds; an excerpt lasts until the next one begins.
-        seconds: Seconds of the sound.
-        instruments: Names the labels and their thresholds.
-
-    Returns:
-        (start s, end s, label), in order of their starts.
+    `odds` `[excerpts, labels]` are 0 where an excerpt is silent; an excerpt lasts from its start in s until the next
+    one begins.
     """
     audible = odds.max(axis=1, keepdims=True) > 0.0
     # silent excerpts are no evidence against their neighbours

@@ -87,15 +87,9 @@ def probabilities(logits: F32, slope: float, offsets: np.ndarray[Any, np.dtype[n
 
 
 def vector(embedding: F32, mean: F32, deviation: F32) -> F32:
-    """The vector of a sound by its excerpts' embeddings.
+    """The vector `[units]` of a sound, of length 1, by its excerpts' embeddings, float32 `[excerpts, units]`.
 
-    Args:
-        embedding: float32 `[excerpts, units]`, one excerpt or more.
-        mean: `[units]`, of the sounds that were chosen on.
-        deviation: `[units]`, of the same.
-
-    Returns:
-        float32 `[units]`, of length 1.
+    `mean` and `deviation`, `[units]`, are those of the sounds that were chosen on.
     """
     even = (embedding.mean(axis=0) - mean) / deviation
     return np.asarray(even / (float(np.linalg.norm(even)) + 1e-9), np.float32)

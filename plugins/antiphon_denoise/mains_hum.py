@@ -187,12 +187,7 @@ class MainsHumRemover:
         self._phasor.fill(1.0)
 
     def take(self, sound: F32, amount: float) -> None:
-        """Subtracts the hum from the newest hop, in place.
-
-        Args:
-            sound: float32 `[channels, hop]`.
-            amount: Share of the hum to remove, 0 to 1.
-        """
+        """Subtracts a share of the hum, 0 to 1, from the newest hop, float32 `[channels, hop]`, in place."""
         np.dot(sound, self._across, out=self._parts)
         # a plain mean at first, then a decaying one; squares: the squared mean that noise of unit power leaves
         self._weight = self._weight * self._keep + 1.0

@@ -27,14 +27,9 @@ _APART = (12, 16, 20, 24, 28, 32, 36, 40, 48, 64)
 
 
 def phrase_odds(curves: MusicCurves, grid: BeatGrid, bar_odds: F64, on_bar: F64, tables: PhraseTables) -> F64:
-    """The log odds of each beat that a phrase begins there, `[n]`.
+    """The log odds of each beat that a phrase begins there, `[n]`, by the log odds that each begins a bar.
 
-    Args:
-        curves: The recording's curves.
-        grid: Its beats.
-        bar_odds: `[n]`, log odds that each beat begins a bar.
-        on_bar: `[n]`, 1 where a bar was found to begin.
-        tables: The fitted weights.
+    `on_bar`: 1 where a bar was found to begin.
     """
     rows = repeats.beat_rows(curves, grid.beats)
     local = beat_features(curves, grid, bar_odds)

@@ -91,15 +91,7 @@ class LoopStore:
         )  # fmt: skip
 
     def known(self, key: SoundKey, name: str) -> tuple[Loop | None, str] | None:
-        """Stored analysis of a file.
-
-        Args:
-            key: Key of it.
-            name: Its name within the folder.
-
-        Returns:
-            Its loop, or None and why it is none; None where it has not been analysed.
-        """
+        """Stored analysis of a file: its loop, or None and why it is none; None where it has not been analysed."""
         rows = self._known.get(key.digest, {})
         if reason := rows.get(NAME, {}).get(REASON):
             return None, f"{name} is no loop: {reason}"

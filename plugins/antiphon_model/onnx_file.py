@@ -36,12 +36,6 @@ LIMITS = {
 def load(data: bytes) -> OnnxModel:
     """Loads a model, after a check that it is in one file.
 
-    Args:
-        data: The file.
-
-    Returns:
-        The model.
-
     Raises:
         ModelError: It is none, or does not follow the convention.
     """
@@ -102,11 +96,7 @@ class OnnxModel:
         self.declared = _declared(session.get_modelmeta().custom_metadata_map)
 
     def begin(self) -> Run:
-        """Begins a stream, whose states are zeros.
-
-        Returns:
-            The function that computes its hops.
-        """
+        """Begins a stream, whose states are zeros: the function that computes its hops."""
         states = {name: value.copy() for name, value in self._fresh.items()}
         wanted = [self._answer, *self._states.values()]
 

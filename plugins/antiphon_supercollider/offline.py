@@ -55,11 +55,7 @@ class _Track:
 
 @contextmanager
 def turns(*, live: int = 0) -> Iterator[OfflineTurns]:
-    """The passes of one render, with a temporary folder.
-
-    Args:
-        live: Frames of a block, for the replay of a set; else 0.
-    """
+    """The passes of one render, with a temporary folder; `live`: frames of a block, for the replay of a set; else 0."""
     with tempfile.TemporaryDirectory(prefix="antiphon-score-") as name:
         yield OfflineTurns(Path(name), live)
 
@@ -84,12 +80,7 @@ class OfflineTurns:
         use_backend(BackendChoice(AGAIN if self._live else INFO, settings))
 
     def done(self, frames: int, rate: int) -> bool:
-        """Whether the pass was the last: its events were those of the pass before it.
-
-        Args:
-            frames: Length of the render.
-            rate: Frames per second.
-        """
+        """Whether the pass was the last: its events were those of the pass before it."""
         path = self._folder / TOLD.format(self._turn)
         events = path.read_bytes() if path.exists() else b""
         if (self._turn and events == self._previous_events) or self._turn == MOST_TURNS or b'"event"' not in events:
@@ -103,14 +94,9 @@ class OfflineTurns:
 
 
 def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], before: int = AHEAD) -> None:
-    """Renders recorded events by `scsynth -N`, a sound for each track.
+    """Renders a pass's events by `scsynth -N`, a sound for each track at the path `into` gives.
 
-    Args:
-        events: File of the events of one pass.
-        frames: Length of the render.
-        rate: Frames per second.
-        into: Path of a track's sound.
-        before: Frames by which messages precede their hop.
+    `before`: frames by which messages precede their hop.
 
     Raises:
         EngineError: scsynth fails, or there are too many tracks.

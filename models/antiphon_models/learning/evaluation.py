@@ -219,12 +219,7 @@ def check(evaluation: Evaluation, ask: EvaluationRequest) -> None:
 def choose_material(evaluation: Evaluation, ask: EvaluationRequest) -> EvaluationRequest:
     """Decides whether the items come from the data folder or are synthetic.
 
-    Args:
-        evaluation: Declares `folders` and `synthetic_doc`.
-        ask: The request.
-
-    Returns:
-        The request; with `synthetic`, after one line to `ask.say`, where a folder is missing and no files are given.
+    They are, after one line to `ask.say`, where a folder is missing and no files are given.
 
     Raises:
         UsageError: A folder is missing, and the evaluation makes no items itself.

@@ -151,9 +151,7 @@ class Trainer:
     def run(self, length: Length, watch: Callable[[float, str], None]) -> Trained:
         """Trains to the end, or until it is interrupted: then `complete` is False, and the checkpoint resumes it.
 
-        Args:
-            length: When it ends.
-            watch: Called every step with the share done, 0 to 1, and a few words.
+        `watch` is called every step with the share done, 0 to 1, and a few words.
 
         Raises:
             TrainingError: More than `MOST_LOST` batches had a loss that is not finite.

@@ -54,15 +54,7 @@ class FolderWatch:
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
 
     def look(self, now: float, take: Callable[[Arrival], bool]) -> int:
-        """Looks once.
-
-        Args:
-            now: Seconds of any clock.
-            take: Called with each file that has arrived; False leaves it for another time.
-
-        Returns:
-            How many were left.
-        """
+        """Looks once, and says how many were left. `take` is called with each file that has arrived; False leaves it."""
         seen: dict[str, tuple[tuple[int, int], float]] = {}
         left = 0
         for path in files_below(self._folder, *sorted(SOUND)):
@@ -88,15 +80,7 @@ class FolderWatch:
 
 
 def within(folder: Path, name: str, largest: int) -> Arrival:
-    """A file that a client has named.
-
-    Args:
-        folder: It has to be below this one.
-        name: Its path in the folder.
-        largest: Bytes.
-
-    Returns:
-        The file, which may be incomplete.
+    """A file, maybe incomplete, that a client has named by its path below the folder, of at most `largest` bytes.
 
     Raises:
         WireError: It is not there, not below the folder, a link, not a sound, or too large.

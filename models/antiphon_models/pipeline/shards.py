@@ -103,12 +103,8 @@ def write_shard(
 ) -> None:
     """Writes a shard, whole or not at all.
 
-    Args:
-        task: What it is of.
-        fields: Its columns: name and Arrow type.
-        rows: By column.
-        about: What its metadata says, beside the task's digest.
-        beside: Files of JSON lines that are written before it, so that a shard that is there has them.
+    `about`: what its metadata says, beside the task's digest; `beside`: files of JSON lines that are written before it,
+    so that a shard that is there has them.
 
     Raises:
         FileError: It cannot be written.
@@ -130,10 +126,7 @@ def write_shard(
 
 
 def compute(task: ShardTask) -> dict[str, Any]:
-    """Computes a shard and writes it.
-
-    Returns:
-        "shard", "items" and "dead", how many, and "seconds" of sound.
+    """Computes a shard and writes it: "shard", "items" and "dead", how many, and "seconds" of sound.
 
     Raises:
         FileError: It cannot be written.

@@ -38,11 +38,7 @@ class RecentSpectra:
     def take(self, when: int) -> bool:
         """mean ← mean power of the frames within the half second before a sample; of the newest frame where none fits.
 
-        Args:
-            when: Number of the sample, counted from the last `clear`.
-
-        Returns:
-            False where no frame had ended by then.
+        False where no frame had ended by then. `when` counts from the last `clear`.
         """
         hop, size = self._grid.hop, self._grid.size
         last = min(when // hop, self._count) - 1

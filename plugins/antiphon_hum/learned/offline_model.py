@@ -20,10 +20,7 @@ RATE = 3 * spec.RATE
 
 
 def network(mode: str) -> ArrayNetwork:
-    """The network of a learned mode with its weights.
-
-    Args:
-        mode: A key of `MODELS`.
+    """The network of a learned mode, a key of `MODELS`, with its weights.
 
     Raises:
         ModelError: Its weights do not fit.
@@ -56,11 +53,7 @@ class OfflineModel:
         self._take(sound)
 
     def end(self) -> tuple[F32, F32]:
-        """Ends the sound.
-
-        Returns:
-            The answers `[hops, …]` and the level of each hop in dB `[hops]`.
-        """
+        """Ends the sound: the answers `[hops, …]` and the level of each hop in dB `[hops]`."""
         late = (spec.FAR + 2) * self.hop + self.lag
         self._take(np.zeros((1, late), np.float32))
         return np.concatenate(self._answers), np.array(self._levels, np.float32)

@@ -96,9 +96,6 @@ class ArrayPitchNetwork:
     def __init__(self, weights: Weights) -> None:
         """Makes the buffers.
 
-        Args:
-            weights: Of `hum-learned`.
-
         Raises:
             ModelError: They do not fit.
         """
@@ -155,12 +152,7 @@ class ArrayPitchNetwork:
         self._at = 0
 
     def step(self, x: Samples, y: Samples) -> None:
-        """Computes one hop.
-
-        Args:
-            x: float32 `[1, HOP]`.
-            y: float32 `[1, ANSWER]`, to be filled.
-        """
+        """Computes one hop of float32 `[1, HOP]` into `[1, ANSWER]`."""
         past = self._past
         past[: -spec.HOP] = past[spec.HOP :]
         past[-spec.HOP :] = x[0]

@@ -210,12 +210,7 @@ class Segmenter:
         self._row = 0
 
     def step(self, pitch: float, rise: float) -> None:
-        """Takes a hop and updates `path`.
-
-        Args:
-            pitch: MIDI number, 0 for none.
-            rise: Onset flux of the hop, dB.
-        """
+        """Takes a hop of a MIDI number, 0 for none, and its onset flux in dB, and updates `path`."""
         old, new = self._best
         self._row = row = (self._row + 1) % self._rows
         hum_notes(pitch, rise, old, new, self._backs[row], self._weights, PLACES, PER_NOTE, float(LOWEST))

@@ -48,12 +48,7 @@ class Preparer:
         self._thread.start()
 
     def ask(self, bar: int, request: LoopRequest) -> None:
-        """Makes a request, which replaces one that is still pending.
-
-        Args:
-            bar: Returned with the material.
-            request: What is to be played.
-        """
+        """Makes a request, which replaces one that is still pending; `bar` is returned with the material."""
         self._requested = (bar, request)
         self.busy = True
 

@@ -64,10 +64,6 @@ class Shelf:
     def material(self, slot: int, settings: SynthSettings) -> VoiceAssets:
         """Reads the assets of a node into the folder.
 
-        Args:
-            slot: The node's slot.
-            settings: The node's settings.
-
         Raises:
             FileError: A file cannot be used.
             OSError: The folder cannot be written.

@@ -117,10 +117,7 @@ class ExternalScsynth(Scsynth):
         self._leaver: subprocess.Popen[bytes] | None = None
 
     def enrol(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Registers as a client.
-
-        Args:
-            meanwhile: Called while waiting.
+        """Registers as a client; `meanwhile` is called while waiting.
 
         Raises:
             EngineError: It accepts no more clients.

@@ -94,12 +94,6 @@ def digest_of(content: bytes) -> str:
 def read_details(folder: Path) -> ClassifierDetails:
     """Reads a classifier's JSON.
 
-    Args:
-        folder: The classifier's.
-
-    Returns:
-        What it says, checked.
-
     Raises:
         FileError: The file is missing, or says what cannot be.
     """

@@ -28,12 +28,7 @@ class ControlFaults:
         self.last = ""
 
     def attempt(self, what: str, work: Callable[[], object]) -> None:
-        """Calls `work` and counts what it raises.
-
-        Args:
-            what: Name of the work in the log, for example "a message".
-            work: Called without arguments; its result is ignored.
-        """
+        """Calls `work` and counts what it raises; `what` names it in the log, for example "a message"."""
         try:
             work()
         except Exception as error:

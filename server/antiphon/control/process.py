@@ -48,14 +48,7 @@ DEFAULT_PATCH = "through"
 
 
 def main(argument: str) -> int:
-    """Runs control until SIGTERM.
-
-    Args:
-        argument: JSON of the supervisor: settings, folder, fds, shape, wakes, secrets.
-
-    Returns:
-        The exit status: 1 after an error, which the supervisor has been sent.
-    """
+    """Runs control until SIGTERM; exit status 1 after an error, which the supervisor has been sent."""
     scheduling.short_slices()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))

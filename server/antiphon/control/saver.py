@@ -20,12 +20,7 @@ class StateSaver:
     """
 
     def __init__(self, folder: StateFolder, contents: Callable[[], dict[str, Any]]) -> None:
-        """Nothing is to be saved yet.
-
-        Args:
-            folder: Where it is saved.
-            contents: Gives the whole state as JSON.
-        """
+        """Nothing is to be saved yet. `contents` gives the whole state as JSON."""
         self._folder, self._contents = folder, contents
         self._changed = False
         self.trouble = ""

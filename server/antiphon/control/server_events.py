@@ -19,11 +19,6 @@ class ServerEvents:
         self.listeners: list[EventListener] = []
 
     def publish(self, kind: str, **what: Any) -> None:
-        """Calls the listeners with {"kind": kind, …}.
-
-        Args:
-            kind: patch, node, late, engine or plugin.
-            what: The event's other entries.
-        """
+        """Calls the listeners with {"kind": kind, …}, kind patch, node, late, engine or plugin."""
         for listener in self.listeners:
             listener({"kind": kind, **what})

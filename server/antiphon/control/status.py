@@ -130,12 +130,7 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
 
 
 def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
-    """The answer to `GET /api/status`; latencies are in frames.
-
-    Args:
-        app: The parts of control.
-        counters: What `counts` gives; the two that belong elsewhere in the answer are removed from it.
-    """
+    """The answer to `GET /api/status`; latencies are in frames. Two of `counters` are moved elsewhere in it."""
     engine, session = app.link.status(), app.session
     beat, bpm, playing = app.link.tempo_now()
     del counters["late_here"], counters["engine_restarts"]

@@ -53,14 +53,7 @@ class ControlShare:
         self._credit, self._at = CREDIT_SECONDS, clock()
 
     def spend(self, seconds: float) -> float:
-        """Subtracts processor time from the credit.
-
-        Args:
-            seconds: Processor time of the last answer.
-
-        Returns:
-            Seconds to pause before the next answer.
-        """
+        """Subtracts processor time of the last answer, s, from the credit; seconds to pause before the next answer."""
         now = self._clock()
         self._credit = min(CREDIT_SECONDS, self._credit + SHARE * (now - self._at)) - seconds
         self._at = now

@@ -103,14 +103,9 @@ class DecodeZygote:
         return None if self._process is None else self._process.pid
 
     def begin(self, fd: int, rate: int) -> DecodingProcess:
-        """Starts decoding.
+        """Starts decoding `fd`, which the caller closes, at `rate` Hz; 0 keeps the file's.
 
-        Args:
-            fd: The file, which the caller closes.
-            rate: Hz to resample to; 0 keeps the file's.
-
-        Returns:
-            The process; a zygote that was lost is replaced once.
+        A lost zygote is replaced once.
 
         Raises:
             OSError: There can be no process.

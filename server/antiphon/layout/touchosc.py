@@ -39,15 +39,7 @@ Colour = tuple[float, float, float, float]
 
 
 def to_tosc(title: str, pages: Iterable[Page]) -> bytes:
-    """Writes a layout.
-
-    Args:
-        title: Name of the patch.
-        pages: Its controls.
-
-    Returns:
-        The content of a `.tosc` file; equal for equal arguments.
-    """
+    """The content of a `.tosc` file; equal for equal arguments. `title` is the patch's name."""
     document = layout(title, pages)
     return zlib.compress(document.dumps(validate=True).encode(), 9)
 

@@ -58,16 +58,7 @@ class SoundDigest:
 
 
 def read_entry(path: bytes, state: FileState, digest: str) -> FileEntry:
-    """Decodes a file from its beginning to its end, block by block.
-
-    Args:
-        path: The file.
-        state: Its size and time.
-        digest: Digest of its bytes.
-
-    Returns:
-        Its row; of a bad file one that says why.
-    """
+    """Decodes a file from its beginning to its end, block by block; its row, which for a bad file says why."""
     try:
         with Decoder(Path(os.fsdecode(path))) as decoder:
             whole = SoundDigest(decoder.info)

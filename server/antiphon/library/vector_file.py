@@ -51,15 +51,7 @@ class VectorTable:
         return None if place < 0 else int(np.searchsorted(self.places, place))
 
     def nearest(self, row: int, count: int) -> list[tuple[bytes, float]]:
-        """The rows most like one.
-
-        Args:
-            row: Its number.
-            count: How many, at most.
-
-        Returns:
-            The path of each with its cosine, -1 to 1, the most similar first, those alike in order of their paths.
-        """
+        """Paths of the `count` rows most like one, with cosines, -1 to 1, the most similar first, then by path."""
         scores = self.rows @ self.rows[row]
         scores[row] = -2.0
         count = min(count, len(scores) - 1)

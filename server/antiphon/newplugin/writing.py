@@ -16,16 +16,10 @@ NAME = re.compile(r"[a-z][a-z0-9_]{1,40}")
 
 
 def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Path:
-    """Writes a new plugin.
+    """Writes a new plugin, and returns its folder.
 
-    Args:
-        name: Its name: small letters, digits and _, a letter first.
-        kind: A key of `SHAPES`.
-        folder: The folder of plugin folders.
-        taken: Names of existing processors and plugins.
-
-    Returns:
-        The plugin's folder inside `folder`.
+    A name has small letters, digits and _, a letter first; `kind` is a key of `SHAPES`; `taken` are names of existing
+    processors and plugins.
 
     Raises:
         UsageError: Name or shape is invalid, or the name is in use.

@@ -40,10 +40,6 @@ class ScriptFile:
     def __init__(self, path: str, show: Display) -> None:
         """Reads nothing yet.
 
-        Args:
-            path: Path of the script.
-            show: Takes what is wrong with it.
-
         Raises:
             UsageError: There is no such file.
         """

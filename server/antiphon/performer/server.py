@@ -25,10 +25,6 @@ class OwnServer:
     def __init__(self, options: Sequence[str], patch: str) -> None:
         """Starts it, and returns when it is ready.
 
-        Args:
-            options: Of `antiphon serve`.
-            patch: A name or a path.
-
         Raises:
             EngineError: It does not start; it has said why on standard error.
         """

@@ -61,13 +61,7 @@ class HookDispatcher:
         return names
 
     def call(self, hook: str, only: str = "", **given: Any) -> tuple[Failure, ...]:
-        """Calls a hook that returns nothing, of every plugin that implements it; returns the failures.
-
-        Args:
-            hook: Its name.
-            only: The one plugin to call, "" for all.
-            given: The hook's arguments.
-        """
+        """Calls a hook of every plugin that implements it, or of the one `only`; returns the failures."""
         failures = []
         for name, caller in self._each(hook, only):
             try:

@@ -46,11 +46,7 @@ class SetList:
 
 
 def parse(text: str, source: str) -> SetList:
-    """Parses a set list.
-
-    Args:
-        text: TOML.
-        source: The file's name, for messages.
+    """Parses a set list of TOML; `source` is the file's name, for messages.
 
     Raises:
         PatchError: It is not valid; the message has the file, the line, the key and what is allowed.
@@ -71,10 +67,7 @@ def dump(sets: SetList) -> str:
 
 
 def save(sets: SetList) -> None:
-    """Writes a set list into the performer's folder; a file that was there is kept as NAME~.
-
-    Args:
-        sets: The set list; `file` is the name it is saved under.
+    """Writes a set list into the performer's folder as its `file`; one that was there is kept as NAME~.
 
     Raises:
         PatchError: The name is not allowed, or the set list is not valid; nothing was written.

@@ -33,14 +33,9 @@ class Warm:
 
 
 def warm(settings: ServeSettings, folder: Path) -> Warm:
-    """Compiles the kernels, loads the plugins, decodes the input file and chooses the synth.
+    """Compiles the kernels, loads the plugins, decodes the input file and chooses the synth: what engines fork with.
 
-    Args:
-        settings: Those of `serve`, with the rate that is played.
-        folder: The server's runtime folder; the catalog is written there, as `CATALOG`.
-
-    Returns:
-        What engines are forked with.
+    The catalog is written into `folder` as `CATALOG`.
 
     Raises:
         FileError: The catalog cannot be written, or the input file cannot be read.

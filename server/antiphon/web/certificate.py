@@ -42,11 +42,6 @@ def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None
 
     A valid private key is used again, so that clients that pinned it still accept the new certificate.
 
-    Args:
-        folder: The configuration folder.
-        addresses: IP addresses that it must name.
-        now: The present time; a test's own.
-
     Raises:
         FileError: The files cannot be written.
     """
@@ -67,11 +62,7 @@ def load(folder: Path, addresses: tuple[str, ...], now: datetime.datetime | None
 
 
 def tls_context(folder: Path, addresses: tuple[str, ...]) -> tuple[ssl.SSLContext, str]:
-    """The server's TLS context with our certificate, and the certificate's fingerprint.
-
-    Args:
-        folder: The configuration folder.
-        addresses: IP addresses that the certificate must name.
+    """The server's TLS context with our certificate, which names `addresses`, and the certificate's fingerprint.
 
     Raises:
         FileError: The certificate cannot be written or used.

@@ -113,10 +113,6 @@ class ControlLink:
     def send(self, address: str, *args: Arg) -> None:
         """Sends an OSC message as any client of this machine does, and does not wait for its effect.
 
-        Args:
-            address: The OSC address.
-            args: Its arguments.
-
         Raises:
             WireError: The message cannot be encoded, hands over code, or the socket is full.
         """

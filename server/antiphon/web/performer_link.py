@@ -74,9 +74,6 @@ class PerformerLink:
     def run(self, script: dict[str, Any]) -> None:
         """Has a script performed from the next bar on, in place of the one that plays.
 
-        Args:
-            script: Its text, name and version, and by whom it is sent.
-
         Raises:
             Refusal: Nothing is evaluated, or the performer takes no message now.
         """

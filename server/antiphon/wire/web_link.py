@@ -91,10 +91,7 @@ class Assembly:
         self._size = 0
 
     def add(self, message: bytes) -> Any:
-        """Takes a message.
-
-        Returns:
-            The whole answer, decoded, with its last part; None before.
+        """Takes a message; the whole answer, decoded, with its last part, and None before.
 
         Raises:
             WireError: It is no part, or the answer is too long.

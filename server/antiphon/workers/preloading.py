@@ -25,14 +25,9 @@ class Preloading:
         self._ended = ""
 
     def ended(self, name: str, work: Callable[[], None]) -> bool:
-        """Begins the work, unless it or other work is running.
+        """Begins the work, unless it or other work is running; whether this work was the last that ended.
 
-        Args:
-            name: Name of the work.
-            work: Called in the thread. An error ends it: the caller, who does what is missing itself, meets it again.
-
-        Returns:
-            Whether this work was the last that ended.
+        An error in its thread ends it: the caller, who does what is missing itself, meets it again.
         """
         if self._running or self._ended == name:
             return not self._running

@@ -39,13 +39,7 @@ class WorkerFault(Exception):
 def run(arena: Arena, number: int, bells: Bells) -> int:
     """Main function of a worker process, after the fork.
 
-    Args:
-        arena: Shared memory of the workers.
-        number: The worker's entry.
-        bells: Eventfds of the workers.
-
-    Returns:
-        Exit status: `AWAY`, `REFUSED` or `FAULT`; the reason is in the entry.
+    Exit status: `AWAY`, `REFUSED` or `FAULT`; the reason is in the entry.
     """
     entry = arena.entries[number]
     spec = entry.spec()

@@ -94,12 +94,7 @@ def further_takes(rng: Rng) -> list[FamilySound]:
 def sounds_of(player: TakePlayer, count: int, which: str, group: int, rng: Rng) -> list[FamilySound]:
     """So many takes of each family by a player, its programs in turn; fewer where some are silent.
 
-    Args:
-        player: What plays them.
-        count: Count of each family.
-        which: "trained" or "held" programs; of a family without held ones the trained.
-        group: Added to the program's number.
-        rng: Random seed.
+    `which`: "trained" or "held" programs; of a family without held ones the trained.
     """
     wanted: list[tuple[str, int | None]] = []
     for family in LABELS:

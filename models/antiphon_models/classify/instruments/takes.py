@@ -40,13 +40,7 @@ class Take:
 
 
 def draw_take(family: str, program: int | None, rng: Rng) -> Take:
-    """A take by rules.
-
-    Args:
-        family: Its label.
-        program: Of the family's; None for drums, whose kit is drawn.
-        rng: Random seed.
-    """
+    """A take of a family's program by rules; for drums the program is None, and their kit is drawn."""
     if family == "drums":
         if rng.random() < 0.15:
             tuned = int(rng.choice(TUNED_DRUMS))

@@ -75,10 +75,7 @@ class TestSound:
 def made(count: int, mixes: int, seed: int) -> Iterator[TestSound]:
     """Items of the trained players and of the one held out: families alone, duos, mixes of three to five.
 
-    Args:
-        count: Sounds of each family, by all trained players together and by the one held out.
-        mixes: Duos, and mixes, of each.
-        seed: Random seed.
+    `count` sounds of each family by either; `mixes` duos, and mixes, of each.
     """
     each = -(-count // len(TRAINED_PLAYERS))
     rng = np.random.default_rng([seed, 3])

@@ -64,12 +64,7 @@ def material(
 ) -> LabeledClips:
     """The spectrograms of a split, made where there are none; the targets are 0, the groups the artists.
 
-    Args:
-        folder: Folder of the files.
-        split: Of `SPLITS`.
-        seed: Random seed of the material.
-        say: Takes one line.
-        artists: How many artists; None for the split's.
+    `artists` None takes the split's number.
     """
     folder.mkdir(parents=True, exist_ok=True)
     parts = []

@@ -64,16 +64,7 @@ def timbre(program: int, rng: Rng) -> PartTimbre:
 
 
 def sound_of_song(song: ComposedSong, rate: int, seed: int) -> Sound:
-    """The sound of a song.
-
-    Args:
-        song: It.
-        rate: Hz.
-        seed: Random seed of its timbres.
-
-    Returns:
-        Mono float32 `[frames]`, half a second longer than its last note, at most 0.5.
-    """
+    """Mono float32 `[frames]` of a song, half a second longer than its last note, at most 0.5."""
     rng = np.random.default_rng([seed, 77])
     length = round((max(note.end for note in song.notes) + 0.5) * rate)
     whole = np.zeros(length)

@@ -61,11 +61,7 @@ def parse(text: str) -> ScaleChord:
 def voiced(tones: Sequence[int], low: int, high: int, near: float) -> list[int]:
     """The tones of a chord as MIDI notes within a register, the inversion whose mean is nearest to `near`.
 
-    Args:
-        tones: Pitches whose octave is free.
-        low: The lowest note.
-        high: The highest note, at least an octave above it.
-        near: A MIDI note.
+    The register is an octave at least.
     """
     classes = sorted({tone % 12 for tone in tones})
     found = []

@@ -128,16 +128,7 @@ class _Drawn:
 
 
 def compose(rules: GenreRules, seed: int, seconds: float = 20.0) -> ComposedSong:
-    """A song of a genre; the same for the same seed.
-
-    Args:
-        rules: The genre.
-        seed: At least 0.
-        seconds: It lasts at least so long; its last bar is a whole one.
-
-    Returns:
-        The song.
-    """
+    """A song of a genre, the same for the same seed, of at least so many seconds; its last bar is a whole one."""
     rng = np.random.default_rng([seed, *rules.name.encode()])
     drawn = _draw(rules, rng)
     bars = int(np.ceil(seconds * drawn.tempo / 60.0 / rules.beats)) + 1

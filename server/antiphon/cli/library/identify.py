@@ -81,16 +81,7 @@ def _live(context: typer.Context, host: str, port: int, seconds: float, patches:
 
 
 def check_index(index: ShardSet, path: Path, analysis: str) -> None:
-    """Says what is wrong with an index.
-
-    Args:
-        index: The index.
-        path: The catalogue's.
-        analysis: The name of the one that gives landmarks.
-
-    Raises:
-        UsageError: It is empty.
-    """
+    """Says what is wrong with an index; a UsageError if it is empty. `analysis` gives its landmarks."""
     from antiphon.cli.terminal.errors import complain
 
     if index.damaged:

@@ -49,15 +49,7 @@ class Declaration:
 
 
 def declarations(tree: Mapping[str, Any]) -> dict[str, Declaration]:
-    """Reads an OSCQuery tree.
-
-    Args:
-        tree: The answer to `GET /` of an OSCQuery server.
-
-    Returns:
-        The addresses that take a message, by address; a parameter's place 0 to 1 (`/norm`) is left out, which only
-        faders need.
-    """
+    """The addresses that take a message, of an OSCQuery tree; `/norm` is left out, which only faders need."""
     found: dict[str, Declaration] = {}
     _read(tree, found)
     return found

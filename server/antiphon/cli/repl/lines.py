@@ -61,11 +61,7 @@ class Quit:
 
 
 def meaning(line: str, declared: Mapping[str, Declaration]) -> Send | Help | Show | Quit | None:
-    """Reads a line.
-
-    Args:
-        line: As typed.
-        declared: The addresses there are.
+    """Reads a typed line: what it asks for, or None for an empty line or a comment (`#`).
 
     Returns:
         What it asks for; None for an empty line or a comment (`#`).
@@ -140,11 +136,7 @@ def _named(node: str, rest: list[str], declared: Mapping[str, Declaration]) -> S
 
 
 def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
-    """The answer to a question.
-
-    Args:
-        topic: "", an address or a command, the beginning of one, a node's or a parameter's name.
-        declared: The addresses there are.
+    """The answer to a question: "", an address or a command, its beginning, a node's or a parameter's name.
 
     Raises:
         UsageError: There is nothing of that name.

@@ -68,11 +68,7 @@ class CommandExecutor:
         self.load_time = 0.0
 
     def do(self, command: Command, source: object) -> None:
-        """Carries out a command.
-
-        Args:
-            command: What to do.
-            source: The sender, which gets no echo of the change.
+        """Carries out a command; `source`, its sender, gets no echo of the change.
 
         Raises:
             AntiphonError: The command is not valid; nothing has changed.

@@ -63,8 +63,7 @@ class SetPosition:
     def status(self, playing: str) -> dict[str, Any] | None:
         """The entry of `GET /api/status`, in which `place` counts from 1; None without a set list.
 
-        Args:
-            playing: The file of the patch that plays. `outside` says that it is not the one at that place.
+        `outside` says that the patch that plays is not the one at that place.
         """
         if self.list is None:
             return None

@@ -36,13 +36,9 @@ class TakeFile:
     """
 
     def __init__(self, path: Path, rate: int, channels: int, subtype: str | None = None) -> None:
-        """Creates the file, and its folder if needed.
+        """Creates the file, and its folder if needed; its suffix selects the format.
 
-        Args:
-            path: The file; its suffix selects the format.
-            rate: Hz.
-            channels: Channels of the sound.
-            subtype: libsndfile's name of the sample format; None takes the default of the suffix.
+        `subtype` is libsndfile's name of the sample format; None takes the default of the suffix.
 
         Raises:
             FileError: The suffix is not one of a recording, the format does not hold the rate, or there is no room.

@@ -58,15 +58,7 @@ class Agreement:
 
 
 def agreement(asked: SoundLandmarks, sound: SoundLandmarks) -> Agreement:
-    """Compares what is asked, at its place, with the landmarks of a sound, and with them a moment away.
-
-    Args:
-        asked: At its place in the sound, as `SoundLandmarks.placed` gives it.
-        sound: All landmarks of the sound.
-
-    Returns:
-        How well they agree.
-    """
+    """Compares what is asked, as `placed` gives it, with all landmarks of a sound, there and a moment away."""
     if not len(asked.seconds):
         return Agreement(0.0, 0.0)
     first, last = float(asked.seconds[0]), float(asked.seconds[-1])

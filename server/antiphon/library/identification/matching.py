@@ -87,16 +87,9 @@ LandmarkReader = Callable[[int], SoundLandmarks]
 
 
 def matches(index: ShardSet, seconds: F64, hertz: F64, landmarks: LandmarkReader) -> list[FingerprintMatch]:
-    """Looks for the sounds that landmarks come from.
+    """The sounds that landmarks (ascending seconds, Hz; some 5 to 15 s of them) come from.
 
-    Args:
-        index: Index of the catalogue.
-        seconds: Seconds of the landmarks, ascending, some 5 to 15 s of them.
-        hertz: Hertz of the landmarks.
-        landmarks: Reads those of a sound.
-
-    Returns:
-        The best of those that stand out, and copies of it; none for an unknown sound.
+    The best of those that stand out, and copies of it; none for an unknown sound.
     """
     asked = SoundLandmarks(seconds, hertz)
     landmarks = cache(landmarks)

@@ -30,15 +30,7 @@ MAX_LABEL = 63
 
 
 def instance_name(host: str, osc_port: int = OSC_PORT) -> str:
-    """The name that people read in a list of servers.
-
-    Args:
-        host: The machine's name.
-        osc_port: Part of the name where it is not the usual one, so that servers of one machine have different names.
-
-    Returns:
-        "Antiphon on studio", or "Antiphon on studio (4500)".
-    """
+    """The name that people read in a list of servers: "Antiphon on studio", with an unusual OSC port in brackets."""
     port = "" if osc_port == OSC_PORT else f" ({osc_port})"
     name = f"Antiphon on {host.partition('.')[0]}".encode()[: MAX_LABEL - len(port)]
     return name.decode(errors="ignore").strip() + port
@@ -71,13 +63,7 @@ class Announcement:
     def __init__(
         self, osc_port: int, http_port: int, where: str = "all", look: Callable[[str], tuple[str, ...]] = reachable
     ) -> None:
-        """Announces nothing before `serve`.
-
-        Args:
-            osc_port, http_port: Ports of OSC over UDP and of HTTP.
-            where: As for `reachable`.
-            look: Finds the addresses; a test's own.
-        """
+        """Announces nothing before `serve`, at the addresses of `reachable(where)`."""
         self._ports = {OSCQUERY: http_port, OSC: osc_port}
         self._where, self._look = where, look
         self._host = socket.gethostname()

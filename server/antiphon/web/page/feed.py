@@ -76,10 +76,7 @@ class PageLink:
         self.more.set()
 
     def command(self, text: str) -> None:
-        """Sends control the OSC message of a text.
-
-        Args:
-            text: A JSON array: address, then numbers, booleans and strings.
+        """Sends control the OSC message of a JSON array: address, then numbers, booleans and strings.
 
         Raises:
             WireError: It is none, or cannot be sent.

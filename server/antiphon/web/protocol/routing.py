@@ -44,10 +44,8 @@ class Routes:
     def add(self, method: str, path: str, endpoint: Endpoint) -> None:
         """Adds a route; of several that match, one without "*" is taken, then the one with the fewest {parts}.
 
-        Args:
-            method: GET, POST, PUT, PATCH or DELETE; a GET route also answers HEAD.
-            path: Such as /plugins/NAME/THING/{part}; "/*" at its end matches every path below.
-            endpoint: What answers.
+        A path is as /plugins/NAME/THING/{part}; "/*" at its end matches every path below. A GET route also answers
+        HEAD.
 
         Raises:
             PluginError: The path is reserved, taken or malformed, or there is no such method.

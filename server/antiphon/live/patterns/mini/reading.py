@@ -37,9 +37,7 @@ DEEPEST = 64
 def read(text: str, value: Callable[[str], Values[T]]) -> Query[T]:
     """The pattern that a text in mini-notation describes.
 
-    Args:
-        text: The text.
-        value: The values of a word, which begin together; it raises `UsageError` for a word that it does not take.
+    `value` gives the values of a word, which begin together; it raises `UsageError` for a word that it does not take.
 
     Raises:
         MiniError: The text cannot be read, a word is not taken, or a cycle would have more than `MOST_EVENTS` events.
