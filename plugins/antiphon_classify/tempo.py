@@ -24,7 +24,7 @@ REPEATS = GROUPS * (LAGS - 1)
 
 
 def repeats(mel: NDArray[np.floating]) -> F32:
-    """Autocorrelations `[windows, REPEATS]` of `[windows, frames, bands]` in dB; short ones are repeated to `FRAMES`."""
+    """Autocorrelations `[windows, REPEATS]` of `[windows, frames, bands]` in dB; short ones repeated to `FRAMES`."""
     parts = [
         features(mel[first : first + TOGETHER].astype(np.float32))[:, :REPEATS]
         for first in range(0, len(mel), TOGETHER)

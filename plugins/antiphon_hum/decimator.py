@@ -131,7 +131,7 @@ class Decimator:
         self._end = HISTORY + self.hop
 
     def take(self, x: Samples, first: int, last: int) -> int:
-        """Takes frames from `first` of float32 `[channels, frames]` until a hop is full or `last`; how many were taken."""
+        """Takes frames from `first` of float32 `[channels, frames]` to `last` or until a hop is full; how many."""
         hop, body = self.newest(self.hop), self.body(self.hop)
         return hum_decimate(
             x, first, last, self._ring, self._taps, self._length, self.factor,

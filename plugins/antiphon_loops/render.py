@@ -45,7 +45,7 @@ class Piece:
         self._used: dict[tuple[str, str], set[int]] = {}
 
     def used(self, role: str = "") -> tuple[str, ...]:
-        """The loops that have sounded, of one role or all, sorted by name, each with its bars: `a.wav (bars 1-8, 17)`."""
+        """The loops that sounded, of one role or all, sorted by name, each with its bars: `a.wav (bars 1-8, 17)`."""
         bars: dict[str, set[int]] = {}
         for (name, played), at in self._used.items():
             if role in ("", played):

@@ -14,7 +14,7 @@ class Library:
     """The `ModelFolder` of the performer's library."""
 
     def listed(self) -> Sequence[FileListing]:
-        """Describes every method, and every file that cannot be played; one that is new is tried, which takes seconds."""
+        """Describes every method, and files that cannot be played; one that is new is tried, which takes seconds."""
         listings = []
         for path in in_library():
             try:

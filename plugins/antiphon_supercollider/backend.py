@@ -134,7 +134,7 @@ class SuperCollider:
         return ScsynthSupervisor(self._wires, slots, spare=spare, restarts=restarts)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Sets the words of the arena, by `ScsynthWord`, for counts, and what is called with the reason on giving up."""
+        """Sets the arena's words, by `ScsynthWord`, for counts, and what is called with the reason on giving up."""
         words[ScsynthWord.BESIDE] = self.beside
         self.keeper.follow(words, refuse)
 

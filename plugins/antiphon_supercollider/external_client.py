@@ -92,7 +92,7 @@ class ExternalClient(ScsynthSupervisor):
         super().__init__(wires, slots, spare=False, layout=layout)
 
     def send_at(self, seconds: float, messages: Iterable[tuple[int, bytes]]) -> None:
-        """Sends messages, each with the number of the voice it begins or 0, for a moment since 1970, as bundles of 16."""
+        """Sends messages, with the number of the voice each begins or 0, for a moment since 1970, in bundles."""
         server, due = self._active, time.monotonic_ns() + int((seconds - time.time() + CONFIRMED_SECONDS) * 1e9)
         if server is None:
             return

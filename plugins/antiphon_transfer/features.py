@@ -23,7 +23,7 @@ NUMBERS = len(_NOTES) + 3
 
 
 def bank(grid: Framing, bands: int = BANDS) -> tuple[F32, F32]:
-    """Overlapping bands of equal width on the ERB scale: weights `[bands, bins]` of the means, and to interpolate back."""
+    """Overlapping bands of equal width on the ERB scale: weights `[bands, bins]` of means, and to go back."""
     place = 21.4 * np.log10(1.0 + 0.00437 * grid.hertz)
     edges = np.linspace(0.0, place[-1], bands + 2)
     weight = np.maximum(0.0, 1.0 - np.abs(place - edges[1:-1, None]) / (edges[1] - edges[0]))

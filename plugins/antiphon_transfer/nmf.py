@@ -32,7 +32,7 @@ MOST_GAIN = 6.0
 
 
 def quarter_tones(grid: Framing) -> tuple[F32, F32]:
-    """Bands a quarter tone apart from 40 Hz, each at least three bins wide: weights `[bands, bins]` as `features.bank`."""
+    """Bands a quarter tone apart from 40 Hz, three bins wide or more: weights `[bands, bins]` as `features.bank`."""
     count = int(STEP * math.log2(min(16000.0, 0.45 * grid.rate) / 40.0))
     middle = 40.0 * 2.0 ** (np.arange(count) / STEP)
     width = np.maximum(middle * (2.0 ** (1.0 / STEP) - 1.0), 1.5 * grid.rate / grid.size)

@@ -58,7 +58,7 @@ PACKAGES = {
 
 
 def peer(name: str, folder: Path | None = None) -> System:
-    """A system that is not ours, a key of `PEERS`; its notes are stored in `folder`, by sound and version, if not None."""
+    """A system that is not ours, a key of `PEERS`; `folder`, if not None, stores its notes by sound and version."""
 
     def run(clip: Clip) -> Result:
         path = _stored(name, clip, folder) if folder is not None else None

@@ -54,7 +54,7 @@ class FolderWatch:
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}
 
     def look(self, now: float, take: Callable[[Arrival], bool]) -> int:
-        """Looks once, and says how many were left. `take` is called with each file that has arrived; False leaves it."""
+        """Looks once; how many were left. `take` is called with each file that has arrived; False leaves it."""
         seen: dict[str, tuple[tuple[int, int], float]] = {}
         left = 0
         for path in files_below(self._folder, *sorted(SOUND)):

@@ -62,7 +62,7 @@ class PhraseGate:
         self._closed = True
 
     def update(self, power: F32, gain: F32, level: float) -> float:
-        """Takes a hop of power `[bins]` and gains of the spectral gate, 0 to 1; 1.0 where the gate is open, else 0.0."""
+        """Takes a hop of power `[bins]` and the spectral gate's gains, 0 to 1; 1.0 where open, else 0.0."""
         passed = denoise_passed_power(power, gain, BINS)
         floor = self._floor(level)
         if self._closed:

@@ -40,7 +40,7 @@ class TemplateSettings:
 
 
 def templates(piano: F32) -> F32:
-    """Templates `[SEMITONES, BINS]` of `[SEMITONES, hops, BINS]`: mean spectra without their common part, of length 1."""
+    """Templates `[SEMITONES, BINS]` of `[SEMITONES, hops, BINS]`: mean spectra, less what they share, of length 1."""
     mean = piano[:, AFTER].mean(1)
     mean = mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), 1e-6)
     return remove_mean_row(mean)

@@ -183,7 +183,7 @@ class ScsynthSupervisor:
                 self._refuse(self.gave_up, self._wires.down)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Sets the words of the arena, by `ScsynthWord`, for counts, and what is called, from its thread, on giving up."""
+        """Sets the arena's words, by `ScsynthWord`, for counts, and what is called, from its thread, on giving up."""
         self._refuse = refuse
         self._words = words
         self._report()

@@ -63,7 +63,7 @@ class ActionSchedule:
         return self._count + 1
 
     def clear(self, keep_from: int = 0) -> list[Sync]:
-        """Drops scheduled actions but those before number `keep_from`. The dropped syncs' senders still need an answer."""
+        """Drops scheduled actions but those before number `keep_from`. The dropped syncs' senders need an answer."""
         return _cut(self._by_sample, keep_from) + _cut(self._by_beat, keep_from)
 
     def unended(self, sounding: Collection[Key], tempo: TempoMap, keep_from: int = 0) -> list[NodeNoteOff]:

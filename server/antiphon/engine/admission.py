@@ -127,7 +127,7 @@ class LoadEstimator:
         return [float(cost) for cost in answer["costs"]]
 
     def admit(self, costs: Mapping[str, float], pool: Pool | None) -> Admission:
-        """Decides by every node's CPU time by name, ms for a block, whether a plan fits this machine and its workers."""
+        """Decides by each node's CPU time, ms for a block, whether a plan fits this machine and its workers."""
         period = self.spec.block * 1e3 / self.spec.rate
         nodes = [Share(name, cost, period) for name, cost in costs.items()]
         return decide(nodes, worker_shares(pool) if pool is not None else [], os.cpu_count() or 1)

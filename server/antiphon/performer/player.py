@@ -63,7 +63,7 @@ class Player:
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, *, quantum: float = 0.0) -> None:
-        """Plays nothing before `save`. A new version begins at multiples of `quantum` beats; 0 for the script's bars."""
+        """Plays nothing before `save`. Versions begin at multiples of `quantum` beats; 0 for the script's bars."""
         self._path, self._processes, self._show = path, processes, show
         self._quantum = Fraction(quantum).limit_denominator(GRID)
         self._follower: Branch | None = None

@@ -50,7 +50,7 @@ class Standstill:
         self._waited: dict[str, int] = {}
 
     def look(self, pid: int, mark: int) -> int:
-        """The time that `mark`, a number that changes with the process's progress, has not changed, ns; 0 expects none."""
+        """The time that `mark`, which changes with the process's progress, has not changed, ns; 0 expects none."""
         now = time.monotonic_ns()
         passed, self._looked_ns = now - self._looked_ns, now
         if not mark or mark != self._mark or pid != self._pid:

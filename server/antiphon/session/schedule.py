@@ -88,7 +88,7 @@ class Schedule(Generic[T]):
         return [item for heap in (self._samples, self._beats) for _, _, item in sorted(heap, key=lambda e: e[:2])]
 
     def shift(self, frames: float, shifted_item: Callable[[T], T]) -> None:
-        """Moves the items scheduled by sample by so many frames; `shifted_item` gives the item with its own time moved."""
+        """Moves the items scheduled by sample by so many frames; `shifted_item` gives one with its own time moved."""
         self._samples = [(at + frames, serial, shifted_item(item)) for at, serial, item in self._samples]
 
     def clear(self) -> list[T]:

@@ -94,7 +94,7 @@ def place(points: F64, seed: int = 0, rounds: int = ROUNDS) -> F64:
 
 
 def beside(points: F64, known: F64, places: F64) -> F64:
-    """Places `[m, 2]` of points `[m, d]`, each between those of its nearest known points `[n, d]`, without moving any."""
+    """Places `[m, 2]` of points `[m, d]`, between those of the nearest known points `[n, d]`, without moving any."""
     found = np.zeros((len(points), 2))
     squares = (known**2).sum(axis=1)
     for row, point in enumerate(points):

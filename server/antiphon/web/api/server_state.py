@@ -157,7 +157,7 @@ class DocumentRoute:
 
 
 def qr_rows(text: str) -> list[str]:
-    """The rows of a short text's QR code (ISO/IEC 18004), level M, without border: 1 for dark and 0 for light modules."""
+    """The rows of a text's QR code (ISO/IEC 18004), level M, without border: 1 for dark and 0 for light modules."""
     code = segno.make_qr(text, error="m", boost_error=False)
     return ["".join("01"[bool(module)] for module in row) for row in code.matrix]
 
