@@ -25,10 +25,10 @@ from antiphon_models.classify.genre.notes import NoteBank, bank
 from antiphon_models.classify.genre.others import other_sounds, sketched_others
 from antiphon_models.classify.genre.sketches import sketched
 from antiphon_models.classify.genre.sources import SPLITS, rendered
-from antiphon_models.material.composer.genres import GENRES
+from antiphon_models.material.composer.genres import GENRES, STRANGERS
 from antiphon_models.material.composer.rules import GenreRules
 from antiphon_models.material.composer.song import compose
-from antiphon_models.material.composer.strangers import INVENTED, STRANGERS
+from antiphon_models.material.composer.strangers import INVENTED
 from antiphon_models.material.degradation import degraded
 
 F32 = NDArray[np.float32]
