@@ -71,7 +71,7 @@ def main(seconds: float, name: str = "") -> None:
         f"{REQUESTS} requests at once to /api/classify/{name}, {SOUND:g} s of mp3 each, beside bench8",
         ("requests", "s", "blocks missed", "of", "/ping p99 ms", "load"),
         [tuple(row[key] for key in ("requests", "seconds", "missed", "blocks", "p99", "load")) for row in rows],
-    )  # fmt: skip
+    )
     ordered = sorted(answered) or [0.0]
     p50, p95 = statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
     table("the requests", ("figure", "value"), [

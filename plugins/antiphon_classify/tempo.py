@@ -28,7 +28,7 @@ def repeats(mel: NDArray[np.floating]) -> F32:
     parts = [
         features(mel[first : first + TOGETHER].astype(np.float32))[:, :REPEATS]
         for first in range(0, len(mel), TOGETHER)
-    ]  # fmt: skip
+    ]
     return np.concatenate(parts) if parts else np.zeros((0, REPEATS), np.float32)
 
 

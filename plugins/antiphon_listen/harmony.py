@@ -97,8 +97,9 @@ def spans(grid: F64, path: I64, seconds: float) -> list[tuple[float, float, str]
     edges = [*np.maximum(0.0, grid[firsts]), seconds]
     found = [
         (float(edges[n]), float(edges[n + 1]), name_of(int(path[first])))
-        for n, first in enumerate(firsts) if edges[n + 1] > edges[n]
-    ]  # fmt: skip
+        for n, first in enumerate(firsts)
+        if edges[n + 1] > edges[n]
+    ]
     none = name_of(NO_CHORD)
     if found and found[0][0] > 0.0:
         found = [(0.0, found[0][1], none), *found[1:]] if found[0][2] == none else [(0.0, found[0][0], none), *found]

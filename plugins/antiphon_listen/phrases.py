@@ -81,10 +81,13 @@ def features(local: F64, similarity: F64, on_bar: F64) -> F64:
 
     bar = local[:, :1]
     phases = [sum((shift_rows(bar, 4 * k + step) for k in range(-8, 9)), np.zeros_like(bar)) / 17 for step in range(4)]
-    own = np.concatenate([
-        *(np.sqrt(size) * repeats.novelty(similarity, size)[:, None] for size in _KERNELS),
-        *(repeats.repetition(similarity, size) for size in _STRETCHES),
-    ], axis=1)  # fmt: skip
+    own = np.concatenate(
+        [
+            *(np.sqrt(size) * repeats.novelty(similarity, size)[:, None] for size in _KERNELS),
+            *(repeats.repetition(similarity, size) for size in _STRETCHES),
+        ],
+        axis=1,
+    )
     edges = np.stack([np.minimum(at, 64) / 64, np.minimum(count - at, 64) / 64, on_bar], axis=1)
     return np.concatenate([
         *(shift_rows(local, step) for step in _NEAR), *(mean(0, size) - mean(-size, 0) for size in _WINDOWS), *phases,

@@ -86,9 +86,11 @@ class LoopStore:
         """Key of the analysis of a good file."""
         label, number = label_of(path, name), number_in(name)
         return SoundKey(
-            self._files[os.fsencode(path.absolute())].digest, _variant(label),
-            "" if number is None else f"{NAME} number {number:g}", label.bpm is not None,
-        )  # fmt: skip
+            self._files[os.fsencode(path.absolute())].digest,
+            _variant(label),
+            "" if number is None else f"{NAME} number {number:g}",
+            label.bpm is not None,
+        )
 
     def known(self, key: SoundKey, name: str) -> tuple[Loop | None, str] | None:
         """Stored analysis of a file: its loop, or None and why it is none; None where it has not been analysed."""

@@ -127,10 +127,13 @@ def _torchscript(data: bytes) -> dict[str, Any]:
         methods.append(_tried(method, program, _hop(shortest), torchscript.latency(module, name)))
     kinds = torchscript.attributes(module)
     return {
-        "format": "torchscript", "rate": torchscript.rate(module), "hop": shortest, "fixed": False,
+        "format": "torchscript",
+        "rate": torchscript.rate(module),
+        "hop": shortest,
+        "fixed": False,
         "methods": [as_data(method) for method in methods],
         "attributes": [[name, " ".join(kind)] for name, kind in kinds.items()],
-    }  # fmt: skip
+    }
 
 
 def _onnx(data: bytes) -> dict[str, Any]:

@@ -112,10 +112,12 @@ class Model(ModelProcessor):
             slots=self.lanes(spec),
             memory=min(MOST_MEMORY, MEMORY + 6 * (file.bytes >> 20)),
             settings={
-                "path": file.path, "sha256": file.sha256, "method": method.name,
+                "path": file.path,
+                "sha256": file.sha256,
+                "method": method.name,
                 "attributes": " ".join(str(self.settings["attributes"]).split()),
             },
-        )  # fmt: skip
+        )
 
     def lanes(self, spec: StreamSpec) -> int:
         """One stream for each group of as many channels as a method has that gives what it takes; otherwise one."""

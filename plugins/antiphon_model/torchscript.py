@@ -186,7 +186,9 @@ def _number(module: Any, names: tuple[str, ...], low: int, high: int) -> int:
 def _in_range(name: str, numbers: tuple[int, ...]) -> None:
     for what, number, most in zip(
         ("channels in", "frames a value in", "channels out", "frames a value out"),
-        numbers, (MAX_CHANNELS, MAX_RATIO, MAX_CHANNELS, MAX_RATIO), strict=True,
-    ):  # fmt: skip
+        numbers,
+        (MAX_CHANNELS, MAX_RATIO, MAX_CHANNELS, MAX_RATIO),
+        strict=True,
+    ):
         if not 1 <= number <= most:
             raise ModelError(f"its method {name} declares {number} {what}; 1 to {most} is allowed")

@@ -40,9 +40,12 @@ BLOCK = 64
 SLACK_SECONDS = 3600.0
 
 INFO = SynthInfo(
-    SUPERCOLLIDER.name, "antiphon_supercollider.score:ScoreBackend", slots=MOST_TRACKS, memory=4096,
+    SUPERCOLLIDER.name,
+    "antiphon_supercollider.score:ScoreBackend",
+    slots=MOST_TRACKS,
+    memory=4096,
     support="antiphon_supercollider.support:ScoreSupport",
-)  # fmt: skip
+)
 AGAIN = replace(INFO, support=SUPERCOLLIDER.support, crowd=SUPERCOLLIDER.crowd)
 """For a set that is played again: behind as it was."""
 
@@ -165,7 +168,7 @@ def _lines(
             player_of(
                 track.settings, rate, 10 + n, 2 * n, clock, nodes, material, clock + 2 + 2 * PLACES * n, PLACES * n
             )
-        )  # fmt: skip
+        )
     for each in players:
         yield 0, osc.encode("/g_new", each.group, 1, 0)
     moments = sorted((sample, n) for n, t in enumerate(tracks) for sample in t.hops)

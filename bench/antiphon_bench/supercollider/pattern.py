@@ -91,12 +91,15 @@ def patterns(
         raise UsageError(f"sclang did not play: {posted.read_text(errors='replace')[-300:]}")
     after = server.status()
     counted = {
-        "seconds": seconds, "notes": notes, "told_late": int(posts[0][1]), "failures": int(posts[0][2]),
+        "seconds": seconds,
+        "notes": notes,
+        "told_late": int(posts[0][1]),
+        "failures": int(posts[0][2]),
         **{k: after[k] - before[k] for k in ("blocks", "missed_blocks", "late_blocks", "late")},
         "xruns": after["device_xruns"] - before["device_xruns"],
         **{k: after["synth"][k] - before["synth"][k] for k in ("misses", "unheard", "moved", "restarts")},
         **{f"notes_{k}": v - before["synth"]["notes"][k] for k, v in after["synth"]["notes"].items()},
-    }  # fmt: skip
+    }
     return counted, {"asked": notes, **_along(onsets, notes)}
 
 

@@ -47,9 +47,11 @@ def write(path: Path, clips: Iterable[tuple[F32, object, int]]) -> None:
     assert frames >= EXCERPT, frames
     part = path.with_suffix(".part.npz")
     np.savez(
-        part, mel=np.stack([mel[:frames] for mel in mels]).astype(np.float16), targets=np.asarray(targets),
+        part,
+        mel=np.stack([mel[:frames] for mel in mels]).astype(np.float16),
+        targets=np.asarray(targets),
         groups=np.asarray(groups, np.int64),
-    )  # fmt: skip
+    )
     os.replace(part, path)
 
 

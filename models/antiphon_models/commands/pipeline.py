@@ -126,5 +126,6 @@ def _print_work(shards: int, folder: Path) -> None:
 def _print_epoch(framework: Framework, epoch: int, figures: EpochFigures) -> None:
     typer.echo(
         f"{framework.title}: epoch {epoch}, loss {figures.loss:.3f}, accuracy {figures.accuracy:.3f}, "
-        f"validation {figures.valid_accuracy:.3f}", err=True,
-    )  # fmt: skip
+        f"validation {figures.valid_accuracy:.3f}",
+        err=True,
+    )

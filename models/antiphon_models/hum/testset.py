@@ -26,7 +26,7 @@ from antiphon_models.hum.material import (
     speech,
     transposed,
     wind,
-)  # fmt: skip
+)
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.humming import hummed
 from antiphon_models.material.singing import PERIOD, SYLLABLES, ScoreNote

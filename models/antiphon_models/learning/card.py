@@ -72,8 +72,11 @@ def figures(name: str, evaluation: Evaluation, ask: EvaluationRequest, cells: Se
     lines = [
         f"`antiphon evaluate {name}{limit}{seed}`, seed {ask.seed}, Antiphon {__version__};",
         f"{road_line(evaluation)}:",
-        "", FENCE, *figure_lines(evaluation, cells), FENCE,
-    ]  # fmt: skip
+        "",
+        FENCE,
+        *figure_lines(evaluation, cells),
+        FENCE,
+    ]
     return "\n" + "\n".join(lines) + "\n"
 
 

@@ -278,8 +278,9 @@ def table(evaluation: Evaluation, figures: Sequence[Cell]) -> list[str]:
     ours = {s.name for s in evaluation.systems if s.role == "ours"}
     lines += [
         f"worst of {c.system}, {c.measure}: {_number(c.worst)} ({c.worst_item})"
-        for c in figures if c.system in ours and c.n > 1 and c.group == first
-    ]  # fmt: skip
+        for c in figures
+        if c.system in ours and c.n > 1 and c.group == first
+    ]
     return [*lines, *([evaluation.note] if evaluation.note else []), f"ours by {evaluation.road}"]
 
 

@@ -83,8 +83,10 @@ class Listener:
             into[TEMPO], into[NEXT], into[PLACE] = 60.0 / grid.period, at - now, grid.place(at)
         into[KEY], into[CHORD] = self.harmony.key, self.harmony.chord
         into[MOMENTARY], into[SHORT_TERM], into[INTEGRATED] = (
-            round(loudness.momentary, 1), round(loudness.short_term, 1), round(loudness.integrated, 1),
-        )  # fmt: skip
+            round(loudness.momentary, 1),
+            round(loudness.short_term, 1),
+            round(loudness.integrated, 1),
+        )
 
 
 class ListenStepper(ReportingStepper[Listener]):

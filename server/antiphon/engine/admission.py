@@ -113,8 +113,11 @@ class LoadEstimator:
         weigher = self.weigher
         weigher.settimeout(patience)
         self._request += 1
-        request = {"number": self._request, "nodes": [[n.name, n.type, dict(n.values)] for n in nodes],
-                   "versions": dict(versions)}  # fmt: skip
+        request = {
+            "number": self._request,
+            "nodes": [[n.name, n.type, dict(n.values)] for n in nodes],
+            "versions": dict(versions),
+        }
         try:
             weigher.send(json.dumps(request).encode())
             answer: dict[str, Any] = {}

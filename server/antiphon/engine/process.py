@@ -44,9 +44,11 @@ class FileLoop:
     def __init__(self, samples: Samples, channels: int, block: int) -> None:
         """A loop of float32 `[channels, frames]`. Mono is copied to all channels; other missing channels are silent."""
         if samples.shape[0] < channels:
-            samples = np.repeat(samples[:1], channels, axis=0) if samples.shape[0] == 1 else np.concatenate(
-                [samples, np.zeros((channels - samples.shape[0], samples.shape[1]), np.float32)]
-            )  # fmt: skip
+            samples = (
+                np.repeat(samples[:1], channels, axis=0)
+                if samples.shape[0] == 1
+                else np.concatenate([samples, np.zeros((channels - samples.shape[0], samples.shape[1]), np.float32)])
+            )
         self._sound = np.ascontiguousarray(samples[:channels], np.float32)
         self._out: Samples = np.zeros((channels, block), np.float32)
 

@@ -110,8 +110,10 @@ def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, An
                 frames += block.shape[1]
                 if frames - begun == each:
                     yield {
-                        "start": round(begun / rate, 3), "end": round(frames / rate, 3), **_values(analysis, part),
-                    }  # fmt: skip
+                        "start": round(begun / rate, 3),
+                        "end": round(frames / rate, 3),
+                        **_values(analysis, part),
+                    }
                     part, begun = AnalysisFeed(name, analysis, rate, channels), frames
         yield {"duration": round(frames / rate, 3), **_values(analysis, whole)}
     except FileError as error:

@@ -96,9 +96,7 @@ class PagePerformer:
             poll.poll(IDLE)
         self._receive()
         if self._performing is None and self._next is not None:
-            self._performing = _Lighting(
-                self._path, self._show, osc_port=self._osc_port, serve=None, source=self
-            )  # fmt: skip
+            self._performing = _Lighting(self._path, self._show, osc_port=self._osc_port, serve=None, source=self)
         if self._performing is not None:
             self._perform(self._performing)
         self._report()

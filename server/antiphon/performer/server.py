@@ -31,9 +31,12 @@ class OwnServer:
         self.patch, self.ready = patch, ""
         self._process = subprocess.Popen(
             [sys.executable, "-m", "antiphon", "serve", *options, "--patch", patch],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            errors="replace",
             start_new_session=True,  # Ctrl-C ends the performance, which ends it
-        )  # fmt: skip
+        )
         assert self._process.stdout is not None
         for line in self._process.stdout:
             if line.startswith("ready"):

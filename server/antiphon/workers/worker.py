@@ -267,10 +267,13 @@ def _cap_memory(megabytes: int) -> None:
     if sys.platform != "linux":
         return
     inherited = next(
-        (int(line.split()[1]) << 10 for line in Path("/proc/self/status").read_text().splitlines()
-         if line.startswith("VmData:")),
+        (
+            int(line.split()[1]) << 10
+            for line in Path("/proc/self/status").read_text().splitlines()
+            if line.startswith("VmData:")
+        ),
         0,
-    )  # fmt: skip
+    )
     most = inherited + (megabytes << 20)
     with contextlib.suppress(ValueError, OSError):  # a lower hard limit stands already
         resource.setrlimit(resource.RLIMIT_DATA, (most, most))

@@ -64,9 +64,7 @@ def calibration_error(confidence: F64, right: NDArray[np.bool_], bins: int = BIN
     0 for a classifier that is right as often as it says.
     """
     place = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [
-        abs(confidence[place == n].sum() - right[place == n].sum()) for n in range(bins)
-    ]  # fmt: skip
+    gaps = [abs(confidence[place == n].sum() - right[place == n].sum()) for n in range(bins)]
     return float(np.sum(gaps) / max(1, len(confidence)))
 
 

@@ -101,8 +101,10 @@ class GenreEvaluation(Evaluation):
 def _systems(ask: EvaluationRequest) -> Mapping[str, Answer]:
     equal = GenreAnswer(np.full(len(LABELS), 1.0 / len(LABELS)), False)
     found: dict[str, Callable[[], Answer]] = {
-        MAJORITY: lambda: lambda sound: equal, PEER: lambda: mfcc_regression(ask), OURS: lambda: by_command,
-    }  # fmt: skip
+        MAJORITY: lambda: lambda sound: equal,
+        PEER: lambda: mfcc_regression(ask),
+        OURS: lambda: by_command,
+    }
     return {name: make() for name, make in found.items() if ask.wants(name)}
 
 

@@ -143,9 +143,9 @@ class GenreClips:
 def material(folder: Path, split: str, seed: int, say: Say, most: int | None = None) -> GenreClips:
     """The clips of a split, as "choose", made where there are none; `most` None is `SONGS`."""
     known, strange = ([p for p in plans(split) if (p.target >= 0) == own] for own in (True, False))
-    return GenreClips(*(
-        played_clips(folder, some, seed, say, kind, most) for kind in ("", "-whole") for some in (known, strange)
-    ))  # fmt: skip
+    return GenreClips(
+        *(played_clips(folder, some, seed, say, kind, most) for kind in ("", "-whole") for some in (known, strange))
+    )
 
 
 def played_clips(
@@ -213,8 +213,9 @@ def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
     labels = [*LABELS, INVENTED]
     wanted = [
         (folder / f"sketches-{label.replace(' ', '-')}-{chunk}.npz", place, chunk)
-        for chunk in range(CHUNKS) for place, label in enumerate(labels)
-    ]  # fmt: skip
+        for chunk in range(CHUNKS)
+        for place, label in enumerate(labels)
+    ]
     every = plans("fit")
     for wait in (False, True):
         for plan in every:
@@ -234,8 +235,9 @@ def fitting(folder: Path, seed: int, say: Say) -> FitFeatures:
 def _play_to_fit(plan: ClipPlan, path: Path, *, seed: int) -> None:
     mel = [
         clips.spectrogram(degraded(cut, rng, MEL.rate))[:FRAMES]
-        for whole, _, rng in songs(plan, seed) for cut in cuts(whole, CUTS["fit"])
-    ]  # fmt: skip
+        for whole, _, rng in songs(plan, seed)
+        for cut in cuts(whole, CUTS["fit"])
+    ]
     _write(path, np.stack(mel))
 
 
@@ -272,6 +274,7 @@ def make(path: Path, write: Callable[[Path], None], say: Say, *, wait: bool) -> 
 def joined(parts: list[LabeledClips]) -> LabeledClips:
     """Clips one after the other."""
     return LabeledClips(
-        np.concatenate([part.mel for part in parts]), np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.mel for part in parts]),
+        np.concatenate([part.targets for part in parts]),
         np.concatenate([part.groups for part in parts]),
-    )  # fmt: skip
+    )

@@ -29,10 +29,13 @@ VOICES = {
 }
 """Of espeak-ng by split, none in two of them."""
 _WORDS = (
-    "the weather will be fair today and colder in the north", "she counted the boxes twice before the train arrived",
-    "a report on the state of roads was read to the council", "please call again after nine and ask for the manager",
-    "every window of the old house looks towards the harbour", "numbers one to ten are written on the back of the card",
-)  # fmt: skip
+    "the weather will be fair today and colder in the north",
+    "she counted the boxes twice before the train arrived",
+    "a report on the state of roads was read to the council",
+    "please call again after nine and ask for the manager",
+    "every window of the old house looks towards the harbour",
+    "numbers one to ten are written on the back of the card",
+)
 
 
 def other_sounds(places: Sequence[int], source: str, split: str, seconds: float, rngs: Sequence[Rng]) -> Iterator[F32]:

@@ -144,9 +144,11 @@ def drum_pattern(rng: Rng) -> Notes:
         return notes or [(0.0, 0.2, int(hands[0]), 100)]
     kick, snare = int(rng.choice([35, 36])), int(rng.choice([37, 38, 38, 39, 40]))
     hat = int(rng.choice([42, 42, 44, 46, 51, 59, 70, 82, 54]))
-    bar = [[step for step in range(16) if rng.random() < (0.55 if step % 8 == 0 else 0.15)],
-           [4, 12] if rng.random() < 0.75 else [step for step in range(16) if rng.random() < 0.15],
-           list(range(0, 16, int(rng.choice([1, 2, 2, 4]))))]  # fmt: skip
+    bar = [
+        [step for step in range(16) if rng.random() < (0.55 if step % 8 == 0 else 0.15)],
+        [4, 12] if rng.random() < 0.75 else [step for step in range(16) if rng.random() < 0.15],
+        list(range(0, 16, int(rng.choice([1, 2, 2, 4])))),
+    ]
     bar[0] = bar[0] or [0]
     if rng.random() < 0.15:
         bar[2] = []

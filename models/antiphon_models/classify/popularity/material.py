@@ -76,9 +76,10 @@ def material(
                 say(f"{path.name} is complete")
         parts.append(clips.read(path))
     return LabeledClips(
-        np.concatenate([part.mel for part in parts]), np.concatenate([part.targets for part in parts]),
+        np.concatenate([part.mel for part in parts]),
+        np.concatenate([part.targets for part in parts]),
         np.concatenate([part.groups for part in parts]),
-    )  # fmt: skip
+    )
 
 
 def missing() -> list[str]:

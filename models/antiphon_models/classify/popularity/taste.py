@@ -62,10 +62,13 @@ def chosen(fit: tuple[Rows, F64, NDArray[np.int64]]) -> Ridge:
     errors = []
     for decay in DECAYS:
         squares = [
-            (Ridge.fitted(rows[of != part], targets[of != part], decay).predicted(rows[of == part])
-             - targets[of == part]) ** 2
+            (
+                Ridge.fitted(rows[of != part], targets[of != part], decay).predicted(rows[of == part])
+                - targets[of == part]
+            )
+            ** 2
             for part in range(PARTS)
-        ]  # fmt: skip
+        ]
         errors.append(float(np.concatenate(squares).mean()))
     return Ridge.fitted(rows, targets, DECAYS[int(np.argmin(errors))])
 

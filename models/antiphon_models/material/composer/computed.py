@@ -60,7 +60,7 @@ def timbre(program: int, rng: Rng) -> PartTimbre:
         vibrato=0.0 if plucked or 16 <= program < 21 else float(rng.uniform(0.0, 0.3)),
         drive=float(rng.uniform(4.0, 16.0)) if program in _DISTORTED else 0.0,
         level=float(rng.uniform(0.5, 1.0)),
-    )  # fmt: skip
+    )
 
 
 def sound_of_song(song: ComposedSong, rate: int, seed: int) -> Sound:

@@ -15,10 +15,13 @@ KINDS: dict[str, tuple[int, ...]] = {
 """Semitones above the root."""
 DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 SCALES = {
-    ("mode", False): (0, 2, 4, 5, 7, 9, 11), ("mode", True): (0, 2, 3, 5, 7, 8, 10),
-    ("pentatonic", False): (0, 2, 4, 7, 9), ("pentatonic", True): (0, 3, 5, 7, 10),
-    ("blues", False): (0, 2, 3, 4, 7, 9), ("blues", True): (0, 3, 5, 6, 7, 10),
-}  # fmt: skip
+    ("mode", False): (0, 2, 4, 5, 7, 9, 11),
+    ("mode", True): (0, 2, 3, 5, 7, 8, 10),
+    ("pentatonic", False): (0, 2, 4, 7, 9),
+    ("pentatonic", True): (0, 3, 5, 7, 10),
+    ("blues", False): (0, 2, 3, 4, 7, 9),
+    ("blues", True): (0, 3, 5, 6, 7, 10),
+}
 """Semitones above the tonic by kind, and whether the key is minor."""
 _CHORD = re.compile(r"(b?)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)")
 

@@ -110,5 +110,8 @@ def _plain(match: IdentifiedFile) -> dict[str, str | float]:
     from antiphon.io.decode import path_text
 
     return {
-        "path": path_text(os.fsdecode(match.path)), "offset": match.offset, "score": match.score, "speed": match.speed,
-    }  # fmt: skip
+        "path": path_text(os.fsdecode(match.path)),
+        "offset": match.offset,
+        "score": match.score,
+        "speed": match.speed,
+    }

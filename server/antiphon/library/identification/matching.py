@@ -145,10 +145,12 @@ def _copies(one: _Candidate, other: _Candidate, asked: SoundLandmarks, landmarks
     """Whether two candidates are the same recording at the same place."""
     length = float(asked.seconds[-1]) if len(asked.seconds) else 0.0
     stretches = [
-        landmarks(each.serial).between(each.frame * FRAME, each.frame * FRAME + length * each.speed)
-        .placed(-each.frame * FRAME, 1.0).placed(0.0, 1.0 / each.speed)
+        landmarks(each.serial)
+        .between(each.frame * FRAME, each.frame * FRAME + length * each.speed)
+        .placed(-each.frame * FRAME, 1.0)
+        .placed(0.0, 1.0 / each.speed)
         for each in (one, other)
-    ]  # fmt: skip
+    ]
     return is_copy(*stretches)
 
 

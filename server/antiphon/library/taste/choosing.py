@@ -85,9 +85,11 @@ class TrackTable:
             if sound in self.place and other in self.place:
                 together.setdefault(self.place[sound], {})[self.place[other]] = weight
         return TrackKernel(
-            components(self.vectors), numbers(row.tags.get("artist", "") for row in self.rows),
-            numbers(row.tags.get("genre", "") for row in self.rows), together,
-        )  # fmt: skip
+            components(self.vectors),
+            numbers(row.tags.get("artist", "") for row in self.rows),
+            numbers(row.tags.get("genre", "") for row in self.rows),
+            together,
+        )
 
 
 @dataclass(frozen=True, slots=True)

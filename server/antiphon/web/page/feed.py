@@ -212,9 +212,12 @@ class PageFeed:
         while True:
             await asyncio.sleep(PERIOD)
             parts = {
-                "values": self._values, "meters": self._meters, "events": self._events, "notes": self._notes,
+                "values": self._values,
+                "meters": self._meters,
+                "events": self._events,
+                "notes": self._notes,
                 "lost": self._lost,
-            }  # fmt: skip
+            }
             parts = {**{name: part for name, part in parts.items() if part}, **self._parts}
             if parts:
                 self._values, self._meters, self._events, self._notes, self._lost = {}, {}, [], [], 0

@@ -93,8 +93,9 @@ class _Reading:
                 if most > rhythms.MOST_STEPS:
                     raise MiniError(
                         f"a euclidean rhythm takes up to {rhythms.MOST_STEPS} steps, not {float(most):g}",
-                        self._text, column,
-                    )  # fmt: skip
+                        self._text,
+                        column,
+                    )
                 return self._few(self.count(inner) * max(most, 1), column)
             case Perhaps(inner):
                 return self.count(inner)
