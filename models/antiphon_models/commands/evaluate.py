@@ -46,9 +46,7 @@ def evaluate(
 
     from antiphon.api.files import cache_folder, make_folder, write_atomic
     from antiphon.api.rendering import load_plugins
-    from antiphon_models.learning import card as cards
-    from antiphon_models.learning import evaluation as tables
-    from antiphon_models.learning import needs
+    from antiphon_models.learning import card as cards, evaluation as tables, needs
 
     if examples is not None and (json_file is not None or card):
         other = "--card" if card else "--json"

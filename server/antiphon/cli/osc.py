@@ -18,8 +18,7 @@ from antiphon.cli import ports
 from antiphon.errors import EngineError, UsageError, WireError
 from antiphon.runtime.settings import OSC_PORT
 from antiphon.wire.frames import Framer
-from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, decode, encode
-from antiphon.wire.osc import address_text as shown_address
+from antiphon.wire.osc import MAX_DATAGRAM, Arg, Bundle, Message, Packet, address_text as shown_address, decode, encode
 from antiphon.wire.text import printable
 
 SUBSCRIBED_SECONDS = 0.5

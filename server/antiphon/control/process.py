@@ -28,8 +28,7 @@ from antiphon.engine.recording import session_header
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError
-from antiphon.graph import patch as patches
-from antiphon.graph import patch_list
+from antiphon.graph import patch as patches, patch_list
 from antiphon.graph.graph import IN
 from antiphon.io.listening import lan_address
 from antiphon.io.log_lines import log_lines

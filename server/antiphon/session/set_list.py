@@ -10,8 +10,7 @@ from typing import Any, NoReturn
 import tomli_w
 
 from antiphon.errors import PatchError
-from antiphon.graph import patch as patches
-from antiphon.graph import patch_list
+from antiphon.graph import patch as patches, patch_list
 from antiphon.graph.patch_reader import is_control
 from antiphon.graph.toml_location import line_of
 from antiphon.runtime import paths, resources

@@ -14,8 +14,7 @@ from antiphon.plugins import loader
 from antiphon.runtime import memory, paths
 from antiphon.runtime.console import say
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth import backends, choosing
-from antiphon.synth import info as synths
+from antiphon.synth import backends, choosing, info as synths
 from antiphon.synth.info import TOLD
 
 

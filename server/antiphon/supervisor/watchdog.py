@@ -11,8 +11,7 @@ from antiphon.errors import AntiphonError
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE
 from antiphon.runtime.processor_time import Standstill
 from antiphon.runtime.settings import ServeSettings
-from antiphon.synth import choosing
-from antiphon.synth import info as synths
+from antiphon.synth import choosing, info as synths
 from antiphon.workers.arena import Arena, State, WorkerWord
 
 HANG_SECONDS = 2.0

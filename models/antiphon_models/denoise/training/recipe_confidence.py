@@ -13,8 +13,7 @@ import torch
 
 from antiphon_denoise.learned.confidence import MODEL
 from antiphon_models.denoise.training import examples, material
-from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network
-from antiphon_models.denoise.training.confidence import errors
+from antiphon_models.denoise.training.confidence import ConfidenceNetwork as Network, errors
 from antiphon_models.denoise.training.examples import FILE, Examples
 from antiphon_models.denoise.training.recipe import HARM, MARGIN, MOST, PURE, SAID
 from antiphon_models.learning.recipe import Batch, Recipe, TrainingJob

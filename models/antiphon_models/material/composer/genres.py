@@ -17,7 +17,7 @@ NONE = PartRules((0,), ("-" * 16,), (1.0, 1.0), 0.0, (48, 72))
 
 def _genre(record: dict[str, Any]) -> GenreRules:
     grooves = tuple({DRUM_NOTES[drum]: row for drum, row in groove.items()} for groove in record.pop("grooves"))
-    parts = {
+    parts: dict[str, Any] = {
         part: PartRules(**_tuples(record.pop(part))) if part in record else NONE
         for part in ("bass", "chords", "lead", "pad")
     }

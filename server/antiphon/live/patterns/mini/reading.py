@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from collections.abc import Sequence as Values
+from collections.abc import Callable, Iterator, Sequence as Values
 from fractions import Fraction
 from typing import Any, TypeVar
 
