@@ -60,11 +60,7 @@ class Instruments(Classifier):
 
 
 class InstrumentsRun(ClassifierRun):
-    """A sound of which it is also known where its excerpts are.
-
-    Args:
-        classifier: What it is classified by.
-    """
+    """A sound of which it is also known where its excerpts are. `classifier`: what it is classified by."""
 
     def __init__(self, classifier: Instruments) -> None:
         super().__init__(classifier)

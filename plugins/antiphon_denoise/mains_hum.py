@@ -145,11 +145,7 @@ def denoise_hum_turn(phasor: f64p, turn: f64p) -> None:
 
 
 class MainsHumRemover:
-    """Removes the mains hum of one stream.
-
-    Attributes:
-        presence: How surely there is hum, 0 to 1.
-    """
+    """Removes the mains hum of one stream. `presence`: how surely there is hum, 0 to 1."""
 
     def __init__(self, grid: SpectrumSizes, rate: int, channels: int) -> None:
         self._hop, self._channels = grid.hop, channels

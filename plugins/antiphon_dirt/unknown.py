@@ -15,11 +15,7 @@ OTHERS = "others"
 
 
 class UnknownSounds:
-    """Names of sounds that were asked for and not found.
-
-    Attributes:
-        counts: How often, by name.
-    """
+    """Names of sounds that were asked for and not found. `counts`: how often, by name."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()

@@ -45,11 +45,7 @@ def in_scale(pitch: float, tonic: int, degrees: tuple[int, ...]) -> int:
 
 
 class KeyFinder:
-    """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982).
-
-    Attributes:
-        count: Number of notes.
-    """
+    """The key of the notes so far, by the profiles of Krumhansl and Kessler (1982). `count`: number of notes."""
 
     def __init__(self, fade: float = FADE) -> None:
         """Starts without notes. For each further note the weight of one fades by a factor, 0 to 1."""

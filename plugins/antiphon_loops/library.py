@@ -175,11 +175,7 @@ class _File:
 
 @dataclass(slots=True)
 class _Work:
-    """The analyses of a folder's new sounds.
-
-    Attributes:
-        fresh: Those that were stored.
-    """
+    """The analyses of a folder's new sounds. `fresh`: those that were stored."""
 
     store: LoopStore
     pool: ThreadPoolExecutor

@@ -29,11 +29,7 @@ class PageReader:
     """
 
     def __init__(self, rate: int) -> None:
-        """Starts nothing yet.
-
-        Args:
-            rate: Frames per second of the pages.
-        """
+        """Starts nothing yet. `rate`: frames per second of the pages."""
         self.unreadable = 0
         self._decoder = SampleDecoder(rate, 0.0)
         self._lock = threading.Lock()

@@ -100,9 +100,7 @@ class PageRequest:
 class PageStreams:
     """The streams of one node. `open` and `reset` are for the block path, `next` and `put` for the reader.
 
-    Attributes:
-        words: See `StreamWord`.
-        buffer: Address of the pages.
+    `words`: see `StreamWord`; `buffer`: address of the pages.
     """
 
     def __init__(self) -> None:

@@ -52,9 +52,7 @@ class SpectralShape:
 class TimbreDescriber:
     """Computes shape and features of one frame after another.
 
-    Attributes:
-        shape: Result of `measure`.
-        numbers: `[NUMBERS]` result of `describe`.
+    `shape`: result of `measure`; `numbers`: `[NUMBERS]` result of `describe`.
     """
 
     def __init__(self, grid: Framing) -> None:

@@ -20,9 +20,7 @@ OVERLAP = 4
 class Framing:
     """Sizes of frames, one every quarter of a frame. The output lags the input by `size`.
 
-    Attributes:
-        size: Samples of a frame.
-        rate: Samples per second.
+    `size`: samples of a frame; `rate`: samples per second.
     """
 
     size: int

@@ -25,9 +25,7 @@ ROLES: tuple[Role, ...] = ("trivial", "classical", "peer", "ours", "oracle")
 class System:
     """What is measured: a processor of ours, or something to compare it with.
 
-    Attributes:
-        name: Its row in the table.
-        role: Its purpose in the comparison.
+    `name`: its row in the table; `role`: its purpose in the comparison.
     """
 
     name: str

@@ -85,12 +85,7 @@ def progress_in(folder: Path, recipe: str, seed: int) -> tuple[TrainingProgress,
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """When a training ends.
-
-    Attributes:
-        steps: Steps of its schedule.
-        minutes: Longest time; 0 for no limit.
-    """
+    """When a training ends. `steps`: steps of its schedule; `minutes`: longest time; 0 for no limit."""
 
     steps: int
     minutes: float = 0.0

@@ -43,9 +43,7 @@ class FolderWatch:
     A file has arrived when its size and time have stayed for `SETTLE` seconds and, where the system can say so, no
     program has it open for writing. Links and what is hidden are left out, as are names that `done` has.
 
-    Args:
-        folder: It.
-        done: By name (size, time) of what was given out before.
+    `folder`: it; `done`: by name (size, time) of what was given out before.
     """
 
     def __init__(self, folder: Path, done: Mapping[str, tuple[int, int]]) -> None:

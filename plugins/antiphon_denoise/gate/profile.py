@@ -12,11 +12,7 @@ SECONDS = 0.5
 
 
 class RecentSpectra:
-    """A ring of the power spectra of the last `SECONDS`.
-
-    Attributes:
-        mean: `[bins]` result of `take`.
-    """
+    """A ring of the power spectra of the last `SECONDS`. `mean`: `[bins]` result of `take`."""
 
     def __init__(self, grid: SpectrumSizes, rate: int) -> None:
         self._grid = grid

@@ -89,11 +89,7 @@ def denoise_confidence_gain(shares: f32p, bands: i64, below: i64p, fraction: f32
 
 
 class Confidence:
-    """The network of one stream.
-
-    Attributes:
-        shares: float32 `[CHOICES, COUNT]` of the newest hop.
-    """
+    """The network of one stream. `shares`: float32 `[CHOICES, COUNT]` of the newest hop."""
 
     def __init__(self, weights: dict[str, F32], bins: int) -> None:
         biases = weights["bo"].copy()

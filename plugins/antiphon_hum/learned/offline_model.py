@@ -31,11 +31,7 @@ def network(mode: str) -> ArrayNetwork:
 
 
 class OfflineModel:
-    """Computes the answers to a sound at `RATE`, given piece by piece.
-
-    Attributes:
-        frames: Frames taken so far.
-    """
+    """Computes the answers to a sound at `RATE`, given piece by piece. `frames`: frames taken so far."""
 
     def __init__(self, mode: str) -> None:
         self._network = network(mode)

@@ -41,9 +41,7 @@ _LOG10 = np.float32(0.5 / math.log(10.0))
 class Spectrum:
     """The power spectrum of the newest `size` samples, and its logarithm on the grid of bins.
 
-    Attributes:
-        power: float32 `[size // 2 + 1]`.
-        levels: float32 `[GRID]`.
+    `power`: float32 `[size // 2 + 1]`; `levels`: float32 `[GRID]`.
     """
 
     def __init__(self, size: int, levels: Samples) -> None:

@@ -18,9 +18,7 @@ MIN_VOICED = 6
 class Candidate:
     """What is known of a candidate when it has to be decided on.
 
-    Attributes:
-        pitch: Median of its sustain, a MIDI number.
-        level: Level of its loudest hop, dB.
+    `pitch`: median of its sustain, a MIDI number; `level`: level of its loudest hop, dB.
     """
 
     pitch: float

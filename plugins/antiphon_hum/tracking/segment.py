@@ -185,9 +185,7 @@ def hum_path(best: f64p, back: i64p, states: i64, row: i64, rows: i64, path: i64
 class Segmenter:
     """The best path of the newest `lag + 1` hops; the value of the oldest of them is final.
 
-    Attributes:
-        lag: Hops by which the final value is late.
-        path: `[lag + 1]`, oldest first; see `hum_path`.
+    `lag`: hops by which the final value is late; `path`: `[lag + 1]`, oldest first; see `hum_path`.
     """
 
     def __init__(self, lag: int, weights: Weights) -> None:

@@ -25,12 +25,7 @@ _SILENT = -60.0
 
 
 class Listener:
-    """One stream.
-
-    Args:
-        rate: Its frames per second.
-        channels: Its channels.
-    """
+    """One stream. `rate`: its frames per second; `channels`: its channels."""
 
     def __init__(self, rate: int, channels: int) -> None:
         self._rate = rate

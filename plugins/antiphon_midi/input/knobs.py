@@ -15,9 +15,7 @@ from antiphon_midi.input.pedals import PedalState
 class Knobs:
     """The controls of all ports; a `Learner` of the server.
 
-    Args:
-        server: Where what they move is.
-        attempt: Runs what may fail; MIDI has no replies.
+    `server`: where what they move is; `attempt`: runs what may fail; MIDI has no replies.
     """
 
     def __init__(self, server: TransportServer, attempt: Callable[[Callable[[], None]], None]) -> None:

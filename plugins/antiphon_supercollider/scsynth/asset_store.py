@@ -33,12 +33,7 @@ COMPILED, OWN, SOUNDS = "compiled", "own", "sounds"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One asset.
-
-    Attributes:
-        version: Version of the store from which on a scsynth has it.
-        load: The message that loads it.
-    """
+    """One asset. `version`: version of the store from which on a scsynth has it; `load`: the message that loads it."""
 
     version: int
     load: bytes

@@ -41,12 +41,7 @@ for packet in packets[1:]:
 
 @dataclass(frozen=True, slots=True)
 class ServerInfo:
-    """Figures that scsynth reports of itself.
-
-    Attributes:
-        rate: Frames per second.
-        version: As text, "3.13".
-    """
+    """Figures that scsynth reports of itself. `rate`: frames per second; `version`: as text, "3.13"."""
 
     rate: int
     version: str

@@ -16,9 +16,7 @@ LOGGED = 1.0
 class ControlFaults:
     """Counts faults.
 
-    Attributes:
-        count: Faults since this process began.
-        last: The last one as a sentence, "" while there was none.
+    `count`: faults since this process began; `last`: the last one as a sentence, "" while there was none.
     """
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:

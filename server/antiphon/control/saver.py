@@ -13,11 +13,7 @@ log = logging.getLogger("antiphon.control")
 
 
 class StateSaver:
-    """Saves control's state.
-
-    Attributes:
-        trouble: Why the last attempt failed, "" where it did not.
-    """
+    """Saves control's state. `trouble`: why the last attempt failed, "" where it did not."""
 
     def __init__(self, folder: StateFolder, contents: Callable[[], dict[str, Any]]) -> None:
         """Nothing is to be saved yet. `contents` gives the whole state as JSON."""

@@ -9,11 +9,7 @@ EventListener = Callable[[dict[str, Any]], None]
 
 
 class ServerEvents:
-    """Distributes events.
-
-    Attributes:
-        listeners: Each is called with every event, and must return at once.
-    """
+    """Distributes events. `listeners`: each is called with every event, and must return at once."""
 
     def __init__(self) -> None:
         self.listeners: list[EventListener] = []

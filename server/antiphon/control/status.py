@@ -80,9 +80,7 @@ def counts(app: StatusSource, before: dict[str, int]) -> dict[str, int]:
     - `tcp_held`: connections from addresses without approval.
     - `tcp_displaced`: connections closed to make room for another.
 
-    Args:
-        app: The parts of control.
-        before: What `saved_counts` gave when this process began.
+    `app`: the parts of control; `before`: what `saved_counts` gave when this process began.
     """
     intake, engine = app.intake, app.link.counters()
     late_here = before["late_here"] + intake.late

@@ -82,17 +82,13 @@ class WebServed(Protocol):
 class WebRequests:
     """A service of control's: `app.services.append(("the web process", requests.serve))`.
 
-    Attributes:
-        answered: Requests so far, refused ones included.
-        refused: Requests that got an error.
+    `answered`: requests so far, refused ones included; `refused`: requests that got an error.
     """
 
     def __init__(self, link: socket.socket, folder: Path) -> None:
         """Answers nothing before `serve`.
 
-        Args:
-            link: Control's end of the socket.
-            folder: The configuration folder, for approvals.
+        `link`: control's end of the socket; `folder`: the configuration folder, for approvals.
         """
         link.setblocking(False)
         self._link, self._approvals, self._share = link, Approvals(folder), ControlShare()

@@ -90,9 +90,7 @@ class Admission:
 class LoadEstimator:
     """Client of the weigher, for the loader: measures nodes that the engine does not run already.
 
-    Attributes:
-        spec: Rate, block size and channels of the engine.
-        weigher: Socket to the weigher process.
+    `spec`: rate, block size and channels of the engine; `weigher`: socket to the weigher process.
     """
 
     spec: StreamSpec

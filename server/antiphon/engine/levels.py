@@ -78,11 +78,7 @@ class MasterLevel:
 
 
 class Levels:
-    """The levels of input and output; they stay when plans change.
-
-    Attributes:
-        ends: Input and output level by node number.
-    """
+    """The levels of input and output; they stay when plans change. `ends`: input and output level by node number."""
 
     def __init__(self, spec: StreamSpec) -> None:
         self.ends = {number: MasterLevel(info, spec) for number, info in ENDS.values()}

@@ -38,9 +38,7 @@ class _Word(IntEnum):
 class Prepared:
     """Identifies a node with the values it is prepared with.
 
-    Attributes:
-        number: The node's number.
-        values: CRC-32 of its type and of the values it is prepared with.
+    `number`: the node's number; `values`: CRC-32 of its type and of the values it is prepared with.
     """
 
     number: int

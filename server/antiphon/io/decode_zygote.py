@@ -85,11 +85,7 @@ class DecodingProcess:
 
 
 class DecodeZygote:
-    """Starts processes that decode. Threads may share it.
-
-    Args:
-        module: What it runs.
-    """
+    """Starts processes that decode. Threads may share it. `module`: what it runs."""
 
     def __init__(self, module: str = MODULE) -> None:
         self._module = module

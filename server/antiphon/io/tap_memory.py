@@ -97,11 +97,7 @@ class TapMemory:
 
 
 class TapReader:
-    """Reads one tap's ring from now on.
-
-    Attributes:
-        missed: Blocks that were overwritten before they were read.
-    """
+    """Reads one tap's ring from now on. `missed`: blocks that were overwritten before they were read."""
 
     def __init__(self, memory: TapMemory, tap: int) -> None:
         """Reads from the block after the one that may be under way: that one may be another node's."""

@@ -34,11 +34,7 @@ def digest_of(path: bytes) -> str:
 
 
 class SoundDigest:
-    """The identity of a sound, of its blocks as they are decoded.
-
-    Args:
-        info: What its file says of itself.
-    """
+    """The identity of a sound, of its blocks as they are decoded. `info`: what its file says of itself."""
 
     def __init__(self, info: AudioInfo) -> None:
         self._info, self._frames = info, 0

@@ -141,9 +141,7 @@ class Performance:
         Patterns are the new ones from there. A loop of the same name keeps memory, place and count, and runs its new
         function from its next pass on; one that is missing ends. Of the settings those are made that differ.
 
-        Args:
-            script: The new version.
-            beat: Not before `beat`; a later call replaces one that has not taken effect.
+        `script`: the new version; `beat`: not before `beat`; a later call replaces one that has not taken effect.
         """
         self._next = max(beat, self.beat), script
 

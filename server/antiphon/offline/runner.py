@@ -30,9 +30,7 @@ Make = Callable[[str], Processor]
 class BlockRunner(Protocol):
     """Maps each block to a block of as many frames, with a latency.
 
-    Attributes:
-        spec: Rate, block size and channels.
-        latency: Frames.
+    `spec`: rate, block size and channels; `latency`: frames.
     """
 
     spec: StreamSpec

@@ -55,11 +55,7 @@ class ScriptHeader:
 
 
 class ScriptProcess:
-    """A script in a process of its own: use it as a context, and call `play` once.
-
-    Attributes:
-        header: What the script says.
-    """
+    """A script in a process of its own: use it as a context, and call `play` once. `header`: what the script says."""
 
     def __init__(self, path: str, patience: float = PATIENCE) -> None:
         """Starts the process and reads the script; each beat, too, may take `patience` seconds of processor time.

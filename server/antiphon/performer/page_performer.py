@@ -55,11 +55,7 @@ class _Lighting(Performing):
 
 
 class PagePerformer:
-    """Performs what comes on a socket.
-
-    Attributes:
-        ending: Set to end `run`.
-    """
+    """Performs what comes on a socket. `ending`: set to end `run`."""
 
     def __init__(self, sock: socket.socket, folder: Path, osc_port: int) -> None:
         """Performs nothing yet.

@@ -17,9 +17,7 @@ _PATIENCE = 10.0
 class OwnServer:
     """`antiphon serve` in a process of its own, which ends with the performance.
 
-    Attributes:
-        patch: That it was started with.
-        ready: The line by which it says that it is ready.
+    `patch`: that it was started with; `ready`: the line by which it says that it is ready.
     """
 
     def __init__(self, options: Sequence[str], patch: str) -> None:

@@ -19,9 +19,7 @@ Caller = Callable[..., list[Any]]
 class HookDispatcher:
     """The plugins added to it, and their hooks.
 
-    Attributes:
-        count: By (plugin, hook), the number of exceptions.
-        implemented: By plugin, the names of its hooks.
+    `count`: by (plugin, hook), the number of exceptions; `implemented`: by plugin, the names of its hooks.
     """
 
     def __init__(self) -> None:

@@ -37,11 +37,7 @@ class _Version:
 
 
 class PluginVersions:
-    """The processors of the versions in use. For one thread.
-
-    Attributes:
-        catalog: The processor types.
-    """
+    """The processors of the versions in use. For one thread. `catalog`: the processor types."""
 
     def __init__(self, loaded: Loaded) -> None:
         self.catalog = loaded.catalog

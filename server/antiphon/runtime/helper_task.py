@@ -18,11 +18,7 @@ KILL_SECONDS = 3.0
 
 
 class HelperTask:
-    """A helper that is asked and answers; `start` makes one.
-
-    Attributes:
-        input: What it reads.
-    """
+    """A helper that is asked and answers; `start` makes one. `input`: what it reads."""
 
     def __init__(self, process: Process) -> None:
         self._process = process

@@ -32,12 +32,7 @@ class Schedule(Generic[T]):
     """Two heaps, one by sample and one by beat."""
 
     def __init__(self, rate: int, limit: int = MAX_PENDING) -> None:
-        """An empty schedule.
-
-        Args:
-            rate: Frames per second, for `HORIZON`.
-            limit: Items that may be pending.
-        """
+        """An empty schedule. `rate`: frames per second, for `HORIZON`; `limit`: items that may be pending."""
         self.rate, self.limit = rate, limit
         self._samples: list[tuple[float, int, T]] = []
         self._beats: list[tuple[float, int, T]] = []

@@ -27,9 +27,7 @@ RENEW_BEFORE = datetime.timedelta(days=1)
 class Certificate:
     """A certificate on disk.
 
-    Attributes:
-        certificate, key: Paths of the PEM files.
-        fingerprint: SHA-256, for people to compare ("ab:cd:…").
+    `certificate`, `key`: paths of the PEM files; `fingerprint`: SHA-256, for people to compare ("ab:cd:…").
     """
 
     certificate: Path

@@ -44,9 +44,7 @@ class Topic(StrEnum):
 class WebRequest:
     """A request from web to control.
 
-    Attributes:
-        number: Below `MAX_NUMBER`; repeated by the answer.
-        ip: Of the machine to approve or forget, else "".
+    `number`: below `MAX_NUMBER`; repeated by the answer; `ip`: of the machine to approve or forget, else "".
     """
 
     number: int

@@ -13,11 +13,7 @@ milliseconds; Python's default is 5 ms."""
 
 
 class Preloading:
-    """One piece of work at a time, in a thread of its own.
-
-    Args:
-        notify: Called in that thread when the work has ended.
-    """
+    """One piece of work at a time, in a thread of its own. `notify`: called in that thread when the work has ended."""
 
     def __init__(self, notify: Callable[[], None]) -> None:
         self._notify = notify

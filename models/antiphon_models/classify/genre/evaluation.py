@@ -43,9 +43,7 @@ OURS, PEER, MAJORITY = "genre", "MFCC, logistic regression", "most frequent"
 class GenreAnswer:
     """Answer of a system for a sound.
 
-    Attributes:
-        probabilities: float64 `[labels]`.
-        unknown: Whether it is none of the genres.
+    `probabilities`: float64 `[labels]`; `unknown`: whether it is none of the genres.
     """
 
     probabilities: F64
@@ -159,11 +157,7 @@ def excerpt_logits(logits: Callable[[F32], F32], mel: NDArray[np.floating]) -> F
 
 
 class Tally:
-    """The figures of a system, song by song, and those that many songs have together.
-
-    Args:
-        name: The system's.
-    """
+    """The figures of a system, song by song, and those that many songs have together. `name`: the system's."""
 
     def __init__(self, name: str) -> None:
         self._name = name

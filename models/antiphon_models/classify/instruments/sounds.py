@@ -34,12 +34,7 @@ SHARED_PATCHES = frozenset((75, 79))
 
 @dataclass(frozen=True, slots=True)
 class TakePlayer:
-    """Instrument that plays takes.
-
-    Attributes:
-        name: In tables.
-        font: A soundfont; None for FreePats by TiMidity++.
-    """
+    """Instrument that plays takes. `name`: in tables; `font`: a soundfont; None for FreePats by TiMidity++."""
 
     name: str
     font: Path | None

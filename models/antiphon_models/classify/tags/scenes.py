@@ -41,9 +41,7 @@ _WORDS = (
 class SceneSources:
     """Sources of the scenes of one split.
 
-    Attributes:
-        voices: Voices of espeak-ng, each with whether it is female.
-        clips: Files of ESC-10, each with its class.
+    `voices`: voices of espeak-ng, each with whether it is female; `clips`: files of ESC-10, each with its class.
     """
 
     voices: Sequence[tuple[str, bool]]

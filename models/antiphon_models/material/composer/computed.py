@@ -106,12 +106,7 @@ def tone(note: ComposedNote, timbre: PartTimbre, rate: int) -> NDArray[np.float6
 
 
 class DrumKit:
-    """Drums of one song, each computed once.
-
-    Args:
-        rng: Draws them.
-        rate: Hz.
-    """
+    """Drums of one song, each computed once. `rng`: draws them; `rate`: Hz."""
 
     def __init__(self, rng: Rng, rate: int) -> None:
         self._rng, self._rate = rng, rate

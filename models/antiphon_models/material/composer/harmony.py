@@ -28,12 +28,7 @@ _CHORD = re.compile(r"(b?)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)")
 
 @dataclass(frozen=True, slots=True)
 class ScaleChord:
-    """A chord of a key.
-
-    Attributes:
-        root: Semitones above the tonic, 0 to 11.
-        kind: One of `KINDS`.
-    """
+    """A chord of a key. `root`: semitones above the tonic, 0 to 11; `kind`: one of `KINDS`."""
 
     root: int
     kind: str

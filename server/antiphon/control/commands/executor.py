@@ -20,12 +20,7 @@ from antiphon.session.session import Session
 
 
 class Settable(Protocol):
-    """An address that sets a parameter.
-
-    Attributes:
-        address: The address, for answers.
-        node, param: What it sets.
-    """
+    """An address that sets a parameter. `address`: the address, for answers; `node`, `param`: what it sets."""
 
     address: str
     node: str

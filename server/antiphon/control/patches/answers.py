@@ -35,11 +35,7 @@ class PlanAnswer:
 
 
 class PlanAnswers:
-    """The answers that wait for the engine, at most `MAX_ANSWERS`.
-
-    Args:
-        replies: Sends them.
-    """
+    """The answers that wait for the engine, at most `MAX_ANSWERS`. `replies`: sends them."""
 
     def __init__(self, replies: Replies) -> None:
         self._replies = replies

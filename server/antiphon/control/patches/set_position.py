@@ -16,9 +16,7 @@ from antiphon.session.set_list import SetList
 class SetPosition:
     """The position in a set list.
 
-    Attributes:
-        list: The set list, None without one.
-        place: Index of the patch that was last asked for, from 0.
+    `list`: the set list, None without one; `place`: index of the patch that was last asked for, from 0.
     """
 
     def __init__(self, feedback: Feedback, saver: StateSaver) -> None:

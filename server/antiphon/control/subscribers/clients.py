@@ -228,11 +228,7 @@ class Surface:
 
 
 class Surfaces:
-    """The subscribers, at most `MAX_SURFACES`.
-
-    Attributes:
-        expired: Subscriptions that ended without `/notify 0`, so far.
-    """
+    """The subscribers, at most `MAX_SURFACES`. `expired`: subscriptions that ended without `/notify 0`, so far."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         """No subscribers; `clock` gives seconds."""

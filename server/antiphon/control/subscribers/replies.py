@@ -14,11 +14,7 @@ FULL_SECONDS = 1.0
 
 
 class Replies:
-    """The answers of one turn.
-
-    Attributes:
-        failed: Messages refused so far, whether or not an answer was sent.
-    """
+    """The answers of one turn. `failed`: messages refused so far, whether or not an answer was sent."""
 
     def __init__(self, faults: ControlFaults, discreet: Callable[[str], str]) -> None:
         """No answers yet. `discreet` removes names of files from a sentence, for a sender that is not the owner."""

@@ -20,9 +20,7 @@ MAX_STREAMS = 4
 class ClassifierStreams:
     """The streams that are classified.
 
-    Attributes:
-        count: How many there are.
-        refused: Streams that were refused because there are too many.
+    `count`: how many there are; `refused`: streams that were refused because there are too many.
     """
 
     count: int = 0

@@ -22,12 +22,7 @@ sounds 1 % had more than 0.45 in common, of ten songs with two soundfonts none h
 
 @dataclass(frozen=True, slots=True)
 class SoundLandmarks:
-    """Landmarks of a sound.
-
-    Attributes:
-        seconds: `[n]`, ascending.
-        hertz: `[n]`.
-    """
+    """Landmarks of a sound. `seconds`: `[n]`, ascending; `hertz`: `[n]`."""
 
     seconds: F64
     hertz: F64

@@ -29,9 +29,7 @@ MOST = 12
 class Mark:
     """Place in a script's text that a display lights for an event.
 
-    Attributes:
-        length: Length of the event, in beats.
-        places: Where it stands in the script.
+    `length`: length of the event, in beats; `places`: where it stands in the script.
     """
 
     length: Fraction

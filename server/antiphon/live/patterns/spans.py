@@ -38,9 +38,7 @@ def exact(value: Number, what: str = "a time") -> Fraction:
 class Span:
     """From one time to another, in cycles.
 
-    Attributes:
-        begin: Its first moment.
-        end: The moment after its last; as `begin` for a single moment.
+    `begin`: its first moment; `end`: the moment after its last; as `begin` for a single moment.
     """
 
     begin: Fraction

@@ -43,11 +43,7 @@ def host_name(host: str) -> str:
 
 
 def reachable(where: str) -> tuple[str, ...]:
-    """The IPv4 addresses to announce.
-
-    Args:
-        where: "all" for those of every interface but loopback, or one address.
-    """
+    """The IPv4 addresses to announce. `where`: "all" for those of every interface but loopback, or one address."""
     if where != "all":
         return (where,)
     return tuple(address for address in local_addresses() if not address.startswith("127."))

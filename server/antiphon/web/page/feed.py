@@ -111,12 +111,7 @@ class PageFeed:
     """All pages. While there are any, this process subscribes to control's changes."""
 
     def __init__(self, control: ControlLink, status: Callable[[], Awaitable[dict[str, Any]]]) -> None:
-        """No pages.
-
-        Args:
-            control: The link to control.
-            status: Gives the object of `GET /api/status`.
-        """
+        """No pages. `control`: the link to control; `status`: gives the object of `GET /api/status`."""
         self._control, self._status = control, status
         self._pages: dict[PageLink, None] = {}
         self._changes = ValueSubscription(control.osc, self._changed, notes=True)

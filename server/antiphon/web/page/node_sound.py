@@ -76,11 +76,7 @@ class _Tap:
 
 
 class NodeSounds:
-    """All taps and their listeners.
-
-    Attributes:
-        dropped: Messages that slow browsers lost so far.
-    """
+    """All taps and their listeners. `dropped`: messages that slow browsers lost so far."""
 
     def __init__(self, memory: TapMemory, numbers: Callable[[], Awaitable[dict[str, int]]]) -> None:
         """No taps in the memory of the engine's copies.

@@ -24,9 +24,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 class Routes:
     """The routes of a server, an ASGI application.
 
-    Attributes:
-        fallback: Answers GET for paths without a route.
-        other: Serves the WebSockets of paths without one of their own.
+    `fallback`: answers GET for paths without a route; `other`: serves the WebSockets of paths without one of their own.
     """
 
     def __init__(self, gate: RequestGate, other: ServeWebSocket) -> None:
