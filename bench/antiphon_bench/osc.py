@@ -187,8 +187,12 @@ def python_osc() -> dict[str, Any]:
     sender.join()
     handled = queue.get(timeout=120)
     server.join()
-    return {"peer": f"python-osc AsyncIO, {HANDLERS} handlers", "sent": BURSTS[-1], "lost": BURSTS[-1] - handled,
-            "seconds": time.monotonic() - begun}  # fmt: skip
+    return {
+        "peer": f"python-osc AsyncIO, {HANDLERS} handlers",
+        "sent": BURSTS[-1],
+        "lost": BURSTS[-1] - handled,
+        "seconds": time.monotonic() - begun,
+    }
 
 
 def _python_osc_server(port: int, queue: multiprocessing.Queue[int]) -> None:

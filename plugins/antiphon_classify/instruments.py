@@ -28,15 +28,19 @@ class Instruments(Classifier):
     weights: ClassVar[str] = "classify-instruments"
     quantities = (
         Quantity(
-            "instruments", "labels", "",
+            "instruments",
+            "labels",
+            "",
             "Families of instruments: those above their threshold first, five at least, with the probability of each.",
         ),
         Quantity("instrument_spans", "spans", "", "Which families sound where, by excerpts of 3 s, smoothed."),
         Quantity(
-            "voice", "number", "",
+            "voice",
+            "number",
+            "",
             "0 to 1: the share of the audible excerpts of 3 s whose voice, sung or spoken, is above its threshold.",
         ),
-    )  # fmt: skip
+    )
 
     def begin(self, rate: int, channels: int) -> InstrumentsRun:
         return InstrumentsRun(self)

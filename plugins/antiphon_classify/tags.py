@@ -24,15 +24,19 @@ class Tags(Classifier):
     version = 2
     quantities = (
         Quantity(
-            "tags", "labels", "",
+            "tags",
+            "labels",
+            "",
             "What the network finds: instruments, voices, tempo, treatment, sounds; probabilities as calibrated on "
             "renders that it was not trained on.",
         ),
         Quantity(
-            "tag_embedding", "vector", "",
+            "tag_embedding",
+            "vector",
+            "",
             "The network's last layer but one, the mean over excerpts, standardised, of length 1.",
         ),
-    )  # fmt: skip
+    )
 
     @cached_property
     def spread(self) -> tuple[F32, F32]:

@@ -19,9 +19,13 @@ from antiphon.api.models import ModelError, check_onnx
 from antiphon_model.foreign import Run, sentence
 
 TYPES = {
-    "tensor(float)": np.float32, "tensor(double)": np.float64, "tensor(float16)": np.float16,
-    "tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_,
-}  # fmt: skip
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
 MAX_STATE = 1 << 26
 """Numbers of one state, at most."""
 LIMITS = {

@@ -156,9 +156,13 @@ def _onnx(data: bytes) -> dict[str, Any]:
     hop = shortest if model.frames else _hop(shortest)
     method = _tried(method, model, hop, declared.get("latency"))
     return {
-        "format": "onnx", "rate": declared.get("rate", 0), "hop": shortest, "fixed": bool(model.frames),
-        "methods": [as_data(method)], "attributes": [],
-    }  # fmt: skip
+        "format": "onnx",
+        "rate": declared.get("rate", 0),
+        "hop": shortest,
+        "fixed": bool(model.frames),
+        "methods": [as_data(method)],
+        "attributes": [],
+    }
 
 
 def _hop(shortest: int) -> int:

@@ -15,9 +15,13 @@ from antiphon_bench.soak.slope import COUNT, DRIFT, MEMORY, Rule, Trend, trend
 from antiphon_models.learning.plot import Panel, svg
 
 Sample = dict[str, Any]
-BY_ROLE = (("rss", MEMORY, "RSS, MB"), ("anonymous", MEMORY, "anonymous memory, MB"),
-           ("private", MEMORY, "private memory, MB"), ("descriptors", COUNT, "descriptors"),
-           ("threads", COUNT, "threads"))  # fmt: skip
+BY_ROLE = (
+    ("rss", MEMORY, "RSS, MB"),
+    ("anonymous", MEMORY, "anonymous memory, MB"),
+    ("private", MEMORY, "private memory, MB"),
+    ("descriptors", COUNT, "descriptors"),
+    ("threads", COUNT, "threads"),
+)
 OVERALL = (("pss", MEMORY, "PSS, MB"), *BY_ROLE[1:], ("processes", COUNT, "processes"))
 ALL = "all"
 _CHANGING = ("workers", "helpers", ALL)

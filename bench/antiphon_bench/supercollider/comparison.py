@@ -52,15 +52,23 @@ def main(seconds: float, seed: int = 1, limit: int = 0) -> None:
 
 def _show(results: list[dict[str, Any]]) -> None:
     table(
-        "played note to /n_go, ms", ["", "frames", "notes", "p50", "p99", "max"],
-        [[who, p["block"], p["played"][who]["notes"], *(p["played"][who][k] for k in ("p50", "p99", "max"))]
-         for p in results for who in ("antiphon", "bare")],
-    )  # fmt: skip
+        "played note to /n_go, ms",
+        ["", "frames", "notes", "p50", "p99", "max"],
+        [
+            [who, p["block"], p["played"][who]["notes"], *(p["played"][who][k] for k in ("p50", "p99", "max"))]
+            for p in results
+            for who in ("antiphon", "bare")
+        ],
+    )
     table(
-        "5,000 notes at once", ["", "frames", "sent", "confirmed", "dropped"],
-        [[who, p["block"], *(p["at_once"][who][k] for k in ("sent", "confirmed", "dropped"))]
-         for p in results for who in ("antiphon", "bare")],
-    )  # fmt: skip
+        "5,000 notes at once",
+        ["", "frames", "sent", "confirmed", "dropped"],
+        [
+            [who, p["block"], *(p["at_once"][who][k] for k in ("sent", "confirmed", "dropped"))]
+            for p in results
+            for who in ("antiphon", "bare")
+        ],
+    )
     table(
         "sequenced onsets in the returned audio, samples away from a constant",
         ["", "frames", "notes", "too close", "found", "off by 0", "std", "largest"],

@@ -71,10 +71,14 @@ def patterns(
     quark = built_in_folder("supercollider") / "Antiphon"
     config.write_text(f"includePaths:\n    - {quark}\nexcludePaths:\n    []\npostInlineWarnings: false\n")
     env = {
-        **os.environ, "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data"),
+        **os.environ,
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "XDG_DATA_HOME": str(home / "data"),
         # a Qt program with a browser in it, which as root asks for this, and without a screen for that
-        "QTWEBENGINE_DISABLE_SANDBOX": "1", "QT_QPA_PLATFORM": "offscreen",
-    }  # fmt: skip
+        "QTWEBENGINE_DISABLE_SANDBOX": "1",
+        "QT_QPA_PLATFORM": "offscreen",
+    }
     before, posted = server.status(), home / "posted.txt"
     with posted.open("w") as file:
         sclang = subprocess.Popen(

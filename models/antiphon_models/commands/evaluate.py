@@ -65,10 +65,14 @@ def evaluate(
             material = evaluation.files_doc or "its own items alone"
             raise UsageError(f"there is no file {path}; {name} is evaluated on {material}")
     ask = tables.EvaluationRequest(
-        data=data, work=make_folder((work if work is not None else cache_folder() / "evaluation") / name), seed=seed,
-        limit=limit or None, systems=tuple(system or ()), files=tuple(files or ()),
+        data=data,
+        work=make_folder((work if work is not None else cache_folder() / "evaluation") / name),
+        seed=seed,
+        limit=limit or None,
+        systems=tuple(system or ()),
+        files=tuple(files or ()),
         say=say,
-    )  # fmt: skip
+    )
     tables.check(evaluation, ask)
     ask = tables.choose_material(evaluation, ask)
     if card:

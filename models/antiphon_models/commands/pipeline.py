@@ -24,9 +24,13 @@ SHOWN = 10
 def application() -> typer.Typer:
     """The group of commands."""
     app = typer.Typer(
-        name="pipeline", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-        help=SENTENCE, short_help=SENTENCE,
-    )  # fmt: skip
+        name="pipeline",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=SENTENCE,
+        short_help=SENTENCE,
+    )
     app.callback()(_pipeline)
     app.command("run", epilog=epilog("antiphon pipeline run pipeline.toml"))(run)
     app.command("watch", epilog=epilog("antiphon pipeline watch watch.toml"))(watch)

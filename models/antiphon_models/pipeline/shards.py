@@ -174,10 +174,14 @@ def spectrograms(path: Path) -> list[tuple[str, str, tuple[str, ...], F32]]:
     except (OSError, pyarrow.ArrowException) as error:
         raise FileError(f"{path} is no shard: {error}") from None
     return [
-        (row["name"], row["split"], tuple(row["labels"]),
-         np.frombuffer(row["mel"], "<f2").reshape(row["frames"], row["bands"]).astype(np.float32))
+        (
+            row["name"],
+            row["split"],
+            tuple(row["labels"]),
+            np.frombuffer(row["mel"], "<f2").reshape(row["frames"], row["bands"]).astype(np.float32),
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def read_again(read: Callable[[], Result]) -> Result:

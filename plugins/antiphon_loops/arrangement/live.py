@@ -133,9 +133,13 @@ class Preparer:
 def request_to(request: LoopRequest) -> dict[str, Any]:
     """A request as JSON values."""
     return {
-        "bpm": request.bpm, "bars": request.bars, "key": request.key, "mood": request.mood, "seed": request.seed,
+        "bpm": request.bpm,
+        "bars": request.bars,
+        "key": request.key,
+        "mood": request.mood,
+        "seed": request.seed,
         "instruments": list(request.instruments),
-    }  # fmt: skip
+    }
 
 
 def request_from(fields: dict[str, Any]) -> LoopRequest:

@@ -185,9 +185,13 @@ class ExternalScsynth(Scsynth):
         """Starts a process that sends packets to scsynth once this process has ended, however it ends."""
         speaking = self.socket.fileno()
         self._leaver = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)], stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(speaking,), start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, "-I", "-S", "-c", _LEAVER, str(speaking)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(speaking,),
+            start_new_session=True,
+        )
         assert self._leaver.stdin is not None
         host, port = self.address
         # scsynth knows a client by its port: the process has this socket

@@ -121,8 +121,12 @@ def load(root: Path, state: list[int]) -> VectorTable | None:
 def save(root: Path, state: list[int], table: VectorTable) -> None:
     """Writes a table; where the folder cannot be written to, the next call makes it again."""
     head: dict[str, object] = {
-        "state": state, "count": len(table.rows), "length": table.rows.shape[1], "names": len(table.names), "first": 0,
-    }  # fmt: skip
+        "state": state,
+        "count": len(table.rows),
+        "length": table.rows.shape[1],
+        "names": len(table.names),
+        "first": 0,
+    }
     space = 12 + len(json.dumps(head)) + 20
     head["first"] = first = -(-space // _ALIGNED) * _ALIGNED
     text = json.dumps(head).encode()

@@ -78,9 +78,13 @@ class Performance:
     """
 
     def __init__(
-        self, script: LiveScript, tempo: float = 120.0, *, at: Fraction = Fraction(0),
+        self,
+        script: LiveScript,
+        tempo: float = 120.0,
+        *,
+        at: Fraction = Fraction(0),
         report: Callable[[ScriptError], None] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A performance at a beat; tracks are where they would be then, loops begin there.
 
         `report` takes what fails, after which the rest plays on: a loop by the version of it that last came to the end

@@ -50,8 +50,12 @@ def write(name: str, kind: str, folder: Path, taken: Collection[str] = ()) -> Pa
 def files(name: str, shape: PluginShape) -> dict[str, str]:
     """The text of each file by its path in the plugin's folder."""
     words = {
-        "NAME": name, "CLASS": _class(name), "SHAPED": shape.doc.rstrip("."), "KIND": shape.name, "FILES": shape.files,
-    }  # fmt: skip
+        "NAME": name,
+        "CLASS": _class(name),
+        "SHAPED": shape.doc.rstrip("."),
+        "KIND": shape.name,
+        "FILES": shape.files,
+    }
     texts = {}
     for path, text in shape.templates().items():
         for word, meant in words.items():

@@ -154,9 +154,13 @@ def start(settings: ServeSettings) -> int:
     with block_signals():
         # not a pipe: jackd blocks for good once an unread pipe is full of its xrun messages
         child = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            preexec_fn=_listening, start_new_session=True,
-        )  # fmt: skip
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_listening,
+            start_new_session=True,
+        )
     child.returncode = 0  # reaped by pid; Popen must not
     return child.pid
 

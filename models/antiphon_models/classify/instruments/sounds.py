@@ -157,8 +157,12 @@ def programs(player: TakePlayer, family: str, which: str) -> list[int | None]:
 
 def drums_of_recordings(folder: Path, choose: Callable[[int], bool]) -> Iterator[Callable[[Rng], F32]]:
     """What makes five seconds of drums of single hits and loops in the folder `sonicpi`; nothing without it."""
-    kinds = {"kick": ("bd_",), "snare": ("sn_", "drum_snare", "elec_snare"), "hat": ("hat_", "drum_cymbal", "ride_"),
-             "hand": ("tabla_", "drum_tom", "perc_snap", "drum_cowbell")}  # fmt: skip
+    kinds = {
+        "kick": ("bd_",),
+        "snare": ("sn_", "drum_snare", "elec_snare"),
+        "hat": ("hat_", "drum_cymbal", "ride_"),
+        "hand": ("tabla_", "drum_tom", "perc_snap", "drum_cowbell"),
+    }
     hits: dict[str, list[F32]] = {}
     for kind, starts in kinds.items():
         paths = sorted(path for path in folder.glob("*.flac") if path.name.startswith(starts))

@@ -74,10 +74,14 @@ def _single(low: int, high: int, rng: Rng) -> Notes:
     once = int(rng.integers(low, high + 1)) if rng.random() < 0.3 else None
     starts = np.arange(0.0, SECONDS - 0.1, step)
     return [
-        (float(start), float(min(start + hold, SECONDS)), int(rng.integers(low, high + 1)) if once is None else once,
-         _velocity(rng))
+        (
+            float(start),
+            float(min(start + hold, SECONDS)),
+            int(rng.integers(low, high + 1)) if once is None else once,
+            _velocity(rng),
+        )
         for start in starts
-    ]  # fmt: skip
+    ]
 
 
 def _melody(low: int, high: int, rng: Rng, *, fast: bool = False) -> Notes:

@@ -55,8 +55,12 @@ def drawn_kind(rng: np.random.Generator) -> str:
 
 
 def scene(
-    kind: str, music: F32 | None, piece: ArrangedClip | None, sources: SceneSources, rng: np.random.Generator,
-) -> tuple[F32, NDArray[np.float32]]:  # fmt: skip
+    kind: str,
+    music: F32 | None,
+    piece: ArrangedClip | None,
+    sources: SceneSources,
+    rng: np.random.Generator,
+) -> tuple[F32, NDArray[np.float32]]:
     """A scene `[FRAMES]` of one of `KINDS`, and of each of `LABELS` whether it holds, NaN where nothing states it.
 
     `music` `[FRAMES]` plays `piece`, where the kind has music.

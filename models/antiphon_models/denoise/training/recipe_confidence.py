@@ -143,9 +143,13 @@ class ConfidenceRecipe(Recipe):
 def _part(every: Examples, first: int) -> Examples:
     rows = slice(first, first + FILE)
     return Examples(
-        every.features[rows], every.statistics[rows], every.own[rows], every.gap[rows], every.snr[rows],
+        every.features[rows],
+        every.statistics[rows],
+        every.own[rows],
+        every.gap[rows],
+        every.snr[rows],
         every.silent[rows],
-    )  # fmt: skip
+    )
 
 
 def _figures(part: Examples, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -72,10 +72,14 @@ def _read(entry: Mapping[str, Any], found: dict[str, Declaration]) -> None:
         bounds = (entry.get("RANGE") or [{}])[0]
         value = (entry.get("VALUE") or [None])[0]
         found[path] = Declaration(
-            path, str(entry.get("DESCRIPTION", "")), str(entry["TYPE"]),
+            path,
+            str(entry.get("DESCRIPTION", "")),
+            str(entry["TYPE"]),
             _shown(value),
-            bounds.get("MIN"), bounds.get("MAX"), tuple(map(str, bounds.get("VALS", ()))),
+            bounds.get("MIN"),
+            bounds.get("MAX"),
+            tuple(map(str, bounds.get("VALS", ()))),
             (entry.get("UNIT") or [""])[0],
-        )  # fmt: skip
+        )
     for below in entry.get("CONTENTS", {}).values():
         _read(below, found)

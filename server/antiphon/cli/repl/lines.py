@@ -163,6 +163,10 @@ def help_lines(topic: str, declared: Mapping[str, Declaration]) -> list[str]:
 
 
 def _line(declaration: Declaration) -> str:
-    parts = [declaration.address, declaration.value and f"= {declaration.value}",
-             declaration.allowed and f"({declaration.allowed})", declaration.doc]  # fmt: skip
+    parts = [
+        declaration.address,
+        declaration.value and f"= {declaration.value}",
+        declaration.allowed and f"({declaration.allowed})",
+        declaration.doc,
+    ]
     return " ".join(part for part in parts if part)

@@ -55,9 +55,13 @@ class TakeFile:
         self.path, self.rate, self.frames = path, rate, 0
         self._sf, self._wave = soundfile, suffix == ".wav"
         self._file = soundfile.SoundFile(
-            str(path), "w", rate, channels, subtype or FORMATS[suffix].subtypes[0],
+            str(path),
+            "w",
+            rate,
+            channels,
+            subtype or FORMATS[suffix].subtypes[0],
             format="RF64" if self._wave else None,
-        )  # fmt: skip
+        )
         if self._wave:
             self._command(_RF64_AUTO_DOWNGRADE, 1)
         self._synced = time.monotonic()

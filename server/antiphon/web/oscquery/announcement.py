@@ -121,6 +121,10 @@ class Announcement:
         if kind == OSCQUERY:
             text |= {"path": "/", "scheme": "https", "authorization": "bearer"}
         return ServiceInfo(
-            kind, f"{name}.{kind}", port=self._ports[kind], parsed_addresses=list(addresses),
-            properties=text, server=f"{host_name(self._host)}.",
-        )  # fmt: skip
+            kind,
+            f"{name}.{kind}",
+            port=self._ports[kind],
+            parsed_addresses=list(addresses),
+            properties=text,
+            server=f"{host_name(self._host)}.",
+        )

@@ -96,9 +96,13 @@ def host_info(name: str, ip: str, osc_port: int, web_port: int) -> Entry:
 
 
 def query(
-    path: str, attribute: str | None, graph: Graph, catalog: Catalog, value: ValueOf,
+    path: str,
+    attribute: str | None,
+    graph: Graph,
+    catalog: Catalog,
+    value: ValueOf,
     methods: tuple[Method, ...] = (),
-) -> Answer:  # fmt: skip
+) -> Answer:
     """Answers `GET path[?attribute]`, but for HOST_INFO: 200 with the entry, 204, 400 or 404.
 
     The attribute is in upper case, None for all; `value` gives that of a parameter; `methods` are the fixed addresses.
