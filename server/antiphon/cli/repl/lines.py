@@ -63,9 +63,6 @@ class Quit:
 def meaning(line: str, declared: Mapping[str, Declaration]) -> Send | Help | Show | Quit | None:
     """Reads a typed line: what it asks for, or None for an empty line or a comment (`#`).
 
-    Returns:
-        What it asks for; None for an empty line or a comment (`#`).
-
     Raises:
         UsageError: It is none of these, or a quote is not closed.
     """

@@ -55,9 +55,6 @@ class Sets:
 
         Fade and pedals are those of the set that was loaded; what plays is not changed.
 
-        Returns:
-            The set list.
-
         Raises:
             AntiphonError: It is not valid, or cannot be written; nothing has changed.
         """
