@@ -57,7 +57,7 @@ class Sampler(Processor):
         Param("underruns", "int", 0, 0, 2**31 - 1, readonly=True, doc="Long samples cut off: read from disk too late."),
         Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
         Param("sounding", "int", 0, 0, VOICES, readonly=True, doc="Voices that sound now."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
@@ -306,9 +306,7 @@ class Sampler(Processor):
         first, last = 0, sample.frames
         if values.slice != "off":
             number = event.number - int(io.at("base", event.offset)) if values.meant else 0
-            first, last = region(
-                sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number
-            )  # fmt: skip
+            first, last = region(sample.frames, sample.onsets, values.slices if values.slice == "equal" else 0, number)
         begin, end = min(values.begin, values.end), max(values.begin, values.end)
         length = last - first
         at = first + min(length - 1, round(begin * length))

@@ -48,12 +48,7 @@ class SampleVoices:
     """
 
     def __init__(self, rate: int, voices: int) -> None:
-        """Allocates the voices.
-
-        Args:
-            rate: Frames per second.
-            voices: Notes at once, 1 to `VOICES`.
-        """
+        """Allocates voices for 1 to `VOICES` notes at once."""
         self._voices = voices
         self.streams = PageStreams()
         self._cut, self._edge, self._end = (max(1, round(seconds * rate)) for seconds in (CUT, EDGE, END))
@@ -86,24 +81,13 @@ class SampleVoices:
         return max(1, int((SLOTS - 1) * PAGE / max(1.0, fastest)))
 
     def starve(self, row: int) -> None:
-        """Fades out a voice, as where its file was not read in time.
-
-        Args:
-            row: Its row; others than those of voices are ignored.
-        """
+        """Fades out the voice of a row, as where its file was not read in time; other rows are ignored."""
         if 0 <= row < ROWS and self._whole[row * Whole.SIZE + Whole.ON]:
             sampler_fall(self._whole, row, self._cut)
             self._late += 1
 
     def starving(self, frames: int) -> list[int]:
-        """Fades out the voices whose pages are not there for a block and the fade.
-
-        Args:
-            frames: Frames of the block.
-
-        Returns:
-            Their rows.
-        """
+        """Fades out the voices whose pages are not there for a block and the fade; their rows."""
         count = sampler_starving(
             self._whole, self._real, self.streams.words, self.streams.buffer, frames, self._cut, self._starving
         )

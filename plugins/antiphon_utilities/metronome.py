@@ -42,13 +42,16 @@ class Metronome(Processor):
         Param("bar", "int", 4, low=0, high=32, doc="An accent on every so many beats, from beat 0 on; 0 is none."),
         Param("division", "int", 1, low=1, high=4, doc="Clicks a beat: 1, 2, 3 or 4."),
         Param(
-            "level", default=0.5, low=0.0, high=1.0,
+            "level",
+            default=0.5,
+            low=0.0,
+            high=1.0,
             doc="The accent's first and largest sample; a beat has 0.7 of it, a division between beats 0.4.",
         ),
         Param("pitch", default=1000.0, low=100.0, high=8000.0, unit="Hz", warp="log", doc="Of beats and divisions."),
         Param("accent", default=1500.0, low=100.0, high=8000.0, unit="Hz", warp="log", doc="The accent's pitch."),
         Param("beat", "int", 0, low=0, high=32, readonly=True, doc="Of the bar, from 1; 0 while it is silent."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate, self._block = spec.rate, spec.block

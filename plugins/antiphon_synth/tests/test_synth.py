@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon.api import Event, Samples, StreamSpec
 from antiphon.api.synths import BackendChoice, SynthInfo, use_backend

@@ -47,11 +47,9 @@ class Input(Protocol):
     """Sound that replaces the device's input, such as a looping file."""
 
     def block(self, sample: int, frames: int) -> Samples:
-        """A block of the sound, float32 `[channels, frames]`.
+        """A block of the sound, float32 `[channels, frames]`; silence where `sample` is negative.
 
-        Args:
-            sample: First frame, counted from the first block of the server's first plan; silence where it is negative.
-            frames: Length of the block.
+        Samples count from the first block of the server's first plan.
         """
 
 
@@ -103,15 +101,9 @@ class EngineLoop:
     ) -> None:
         """A loop that has not begun.
 
-        Args:
-            player: The graph player.
-            driver: A started driver.
-            shared: The mapping.
-            bell: Eventfd that wakes control when there are reports.
-            overlay: Sound that replaces the device's input, or None.
-            pool: The workers, which are woken at the end of each block, or None.
-            taps: Copies the sound of single nodes for listeners, or None.
-            browser: Adds the sound that a browser sends to the input, or None.
+        `bell` wakes control when there are reports; `overlay` replaces the device's input; `pool` is woken at the end
+        of each block; `taps` copies the sound of single nodes for listeners, `browser` adds the sound that a browser
+        sends to the input. The last four may be None.
         """
         self._pool, self._taps, self._browser = pool, taps, browser
         self.player, self.driver, self.shared, self._bell, self._overlay = player, driver, shared, bell, overlay
@@ -141,11 +133,8 @@ class EngineLoop:
     def begin(self, first: int, died: int) -> None:
         """Begins with block number `first`.
 
-        The blocks from `died` to `first` count as missed, and a replay leaves them out.
-
-        Args:
-            first: Number of the first block.
-            died: Number after the last block of the previous engine; 0 for the server's first engine.
+        The blocks from `died`, after the last block of the previous engine, to `first` count as missed, and a replay
+        leaves them out; 0 for the server's first engine.
         """
         block = self.driver.block
         if died:
