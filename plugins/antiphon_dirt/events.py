@@ -43,9 +43,14 @@ class NoteNumbers:
 
 
 def commands(
-    event: DirtEvent, orbit: Orbit, nodes: Mapping[str, Node], when: Sample, rate: int, bpm: float,
+    event: DirtEvent,
+    orbit: Orbit,
+    nodes: Mapping[str, Node],
+    when: Sample,
+    rate: int,
+    bpm: float,
     numbers: NoteNumbers,
-) -> list[Command]:  # fmt: skip
+) -> list[Command]:
     """Makes the commands of an event.
 
     Args:

@@ -43,9 +43,15 @@ def descriptions() -> list[dict[str, Any]]:
             {"name": quantity.name, "kind": quantity.kind, "unit": quantity.unit, "doc": quantity.doc}
             for quantity in analysis.quantities
         ]
-        found.append({
-            "name": name, "labels": labels, "shortest": analysis.shortest, "quantities": quantities, "problem": problem,
-        })  # fmt: skip
+        found.append(
+            {
+                "name": name,
+                "labels": labels,
+                "shortest": analysis.shortest,
+                "quantities": quantities,
+                "problem": problem,
+            }
+        )
     return found
 
 

@@ -71,9 +71,16 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     doc_text = doc or (type(processor).__doc__ or "").strip()
     line = doc_text.splitlines()[0].strip() if doc_text else ""
     return ProcessorInfo(
-        name, line, plugin, tuple(processor.inputs), tuple(processor.outputs), tuple(processor.params),
-        processor.holds, processor.on_files, native=type(processor).step is not Processor.step,
-    )  # fmt: skip
+        name,
+        line,
+        plugin,
+        tuple(processor.inputs),
+        tuple(processor.outputs),
+        tuple(processor.params),
+        processor.holds,
+        processor.on_files,
+        native=type(processor).step is not Processor.step,
+    )
 
 
 def check_params(params: object) -> None:

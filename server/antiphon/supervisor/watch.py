@@ -218,9 +218,14 @@ class Supervisor:
 
     def _watch(self) -> None:
         steps = (
-            self._wait, self._reap, self._restart_due,
-            self._look_for_hang, self._look_for_device, self._look_for_synth, server_log.rotate,
-        )  # fmt: skip
+            self._wait,
+            self._reap,
+            self._restart_due,
+            self._look_for_hang,
+            self._look_for_device,
+            self._look_for_synth,
+            server_log.rotate,
+        )
         while not self._ending:
             for step in steps:
                 self._run_step(step)

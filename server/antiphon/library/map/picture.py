@@ -98,9 +98,14 @@ def _pixels(places: F64, centre: F64, span: float) -> NDArray[np.int64]:
 
 
 def _label(
-    image: F64, group: object, centre: F64, span: float, scale: int, ink: Sequence[int],
+    image: F64,
+    group: object,
+    centre: F64,
+    span: float,
+    scale: int,
+    ink: Sequence[int],
     used: list[tuple[int, int, int, int]],
-) -> None:  # fmt: skip
+) -> None:
     """Writes the name of an artist or a genre, unless another name is there."""
     assert isinstance(group, dict)
     name = plain(str(group["name"]))
