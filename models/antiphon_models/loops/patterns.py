@@ -15,7 +15,8 @@ from antiphon_models.material.tables import table_beside
 
 MAJOR, MINOR = (0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10)
 _TABLES = table_beside(__file__)
-PROGRESSIONS, RHYTHMS = _TABLES["progressions"], _TABLES["rhythms"]
+PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = _TABLES["progressions"]
+RHYTHMS: dict[str, tuple[int, ...]] = _TABLES["rhythms"]
 
 
 def _grooves(table: dict[str, dict[str, str]]) -> dict[str, dict[int, str]]:
