@@ -36,15 +36,7 @@ MOST_DEBT = 2.0
 
 @kernel
 def effects_attack(
-    now: Audio,
-    before: Audio,
-    power: f32p,
-    edges: i64p,
-    peaks: i64p,
-    count: i64,
-    rises: f32p,
-    loudest: f32p,
-    hop: i64,
+    now: Audio, before: Audio, power: f32p, edges: i64p, peaks: i64p, count: i64, rises: f32p, loudest: f32p, hop: i64
 ) -> f64:
     """How many frames after the window's centre a sound begins; 0 where none does.
 

@@ -14,15 +14,7 @@ _FAINT = 1e-10
 
 @kernel
 def utilities_follower(
-    x: Audio,
-    y: f32p,
-    attack: f32p,
-    release: f32p,
-    floor: f32p,
-    ceiling: f32p,
-    depth: f32p,
-    state: f64p,
-    rate: f64,
+    x: Audio, y: f32p, attack: f32p, release: f32p, floor: f32p, ceiling: f32p, depth: f32p, state: f64p, rate: f64
 ) -> None:
     """y ← depth times the place of x's level between floor and ceiling. state: the falling peak, the place."""
     for n in range(x.frames):

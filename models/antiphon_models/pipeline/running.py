@@ -14,13 +14,7 @@ from antiphon.errors import FileError, UsageError
 from antiphon.library.shard_import import ANALYSES
 from antiphon.runtime.paths import write_atomic
 from antiphon_models.pipeline import runners
-from antiphon_models.pipeline.analysing import (
-    PREDICTIONS,
-    AnalysisTask,
-    analysis_tasks,
-    compute_analyses,
-    new_sounds,
-)
+from antiphon_models.pipeline.analysing import PREDICTIONS, AnalysisTask, analysis_tasks, compute_analyses, new_sounds
 from antiphon_models.pipeline.gathering import SourceItem, gather, read_items, shard_of
 from antiphon_models.pipeline.place import claimed, remove_others
 from antiphon_models.pipeline.settings import PipelineSettings

@@ -28,10 +28,7 @@ PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
-FILE_USE_BEFORE = {
-    **{name: name for name in ("tail", "needs", "default_source", "stems", "beside")},
-    "files": "job",
-}
+FILE_USE_BEFORE = {**{name: name for name in ("tail", "needs", "default_source", "stems", "beside")}, "files": "job"}
 """Attributes that a `Processor` had before there was `FileUse`, and its fields that replaced them."""
 MAX_ANSWER = 4096
 """Bytes of a check's answer."""

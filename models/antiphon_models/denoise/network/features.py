@@ -161,16 +161,7 @@ class FeatureExtractor(torch.nn.Module):
         )
         here = level @ self.wide
         next_to = torch.nn.functional.pad(log, (2, 2), mode="replicate")
-        parts = [
-            log,
-            next_to[..., 1:-3],
-            next_to[..., 3:-1],
-            next_to[..., :-4],
-            next_to[..., 4:],
-            short,
-            long,
-            floor,
-        ]
+        parts = [log, next_to[..., 1:-3], next_to[..., 3:-1], next_to[..., :-4], next_to[..., 4:], short, long, floor]
         details = [(part - here).clamp(-9.0, 6.0) / 3.0 for part in parts]
         details.append((noise - here).clamp(-9.0, 6.0) / 3.0 * known)
         return Features(bands, torch.stack(details, -1), relative)

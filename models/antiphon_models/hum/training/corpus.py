@@ -19,13 +19,7 @@ from numpy.typing import NDArray
 
 from antiphon.api.files import read_midi
 from antiphon_hum.learned.spec import LOWEST, SEMITONES
-from antiphon_models.hum.material import (
-    RANGES,
-    TUNED_FONT,
-    melody,
-    transposed,
-    wind,
-)
+from antiphon_models.hum.material import RANGES, TUNED_FONT, melody, transposed, wind
 from antiphon_models.hum.training.humming import hummed, whistled
 from antiphon_models.hum.untrained import untrained
 from antiphon_models.learning import needs

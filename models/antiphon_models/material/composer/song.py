@@ -20,14 +20,7 @@ from antiphon_models.material.composer.parts import (
     triplet,
 )
 from antiphon_models.material.composer.rules import GenreRules, PartRules, Range, Row
-from antiphon_models.material.midi_bytes import (
-    TICKS,
-    control_change,
-    midi_bytes,
-    note_off,
-    note_on,
-    program_change,
-)
+from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change
 
 DRUMS = 9
 """General MIDI's channel of drums."""

@@ -53,8 +53,7 @@ def render(
     fade: Annotated[float, typer.Option("--fade", metavar="SECONDS", help="At the end; 0 leaves it as it is.")] = FADE,
     bars: Annotated[float | None, typer.Option("--bars", help="Length of OUT in bars, of a live script.")] = None,
     stems: Annotated[
-        str | None,
-        typer.Option("--stems", metavar="FOLDER", help="A file for each track and loop of a live script."),
+        str | None, typer.Option("--stems", metavar="FOLDER", help="A file for each track and loop of a live script.")
     ] = None,
     midi: Annotated[
         str | None, typer.Option("--midi", metavar="F.mid", help="The notes of a live script as a MIDI file.")

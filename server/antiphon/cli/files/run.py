@@ -30,8 +30,7 @@ _ENDINGS = {"--report": ".json", "--picture": ".png"}
 
 def run(
     plugin: Annotated[
-        str,
-        typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins),
+        str, typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins)
     ],
     paths: Annotated[list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir.")],
     param: Annotated[
