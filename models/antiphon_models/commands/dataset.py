@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from antiphon.cli.examples import epilog
+from antiphon.cli.examples import command_group, epilog
 from antiphon.cli.library.options import Json
 
 if TYPE_CHECKING:
@@ -22,25 +22,13 @@ SHOWN = 10
 
 def application() -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="dataset",
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        help=SENTENCE,
-        short_help=SENTENCE,
-    )
-    app.callback()(_dataset)
+    app = command_group("dataset", SENTENCE)
     app.command("check", epilog=epilog("antiphon dataset check gtzan GTZAN"))(check)
     app.command("list", epilog=epilog("antiphon dataset list"))(listing)
     app.command("items", epilog=epilog("antiphon dataset items gtzan GTZAN"))(items)
     fetched = 'antiphon dataset fetch freesound "rain on leaves" rain --longest 20'
     app.command("fetch", epilog=epilog(fetched))(fetch)
     return app
-
-
-def _dataset() -> None:
-    """Look at data sets for training: what is there, what is missing or damaged, how it is split."""
 
 
 def check(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from antiphon_models.pipeline.frameworks import Framework
     from antiphon_models.pipeline.training.checkpoint import EpochFigures
 
-from antiphon.cli.examples import epilog
+from antiphon.cli.examples import command_group, epilog
 from antiphon.cli.library.options import Json
 
 SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
@@ -23,22 +23,10 @@ SHOWN = 10
 
 def application() -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="pipeline",
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        help=SENTENCE,
-        short_help=SENTENCE,
-    )
-    app.callback()(_pipeline)
+    app = command_group("pipeline", SENTENCE)
     app.command("run", epilog=epilog("antiphon pipeline run pipeline.toml"))(run)
     app.command("watch", epilog=epilog("antiphon pipeline watch watch.toml"))(watch)
     return app
-
-
-def _pipeline() -> None:
-    """Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."""
 
 
 def run(

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from antiphon.cli.examples import command_group
 from antiphon.cli.library import recommending
 from antiphon.cli.library.identify import identify
 from antiphon.cli.library.options import Files, Json, open_catalogue, places_of, progress_bar, root_of, row_of
@@ -37,15 +38,7 @@ SENTENCE = "Catalogue sound files: what they are called, what is in them, which 
 
 def application() -> typer.Typer:
     """The group of commands."""
-    app = typer.Typer(
-        name="library",
-        no_args_is_help=True,
-        pretty_exceptions_enable=False,
-        rich_markup_mode=None,
-        help=SENTENCE,
-        short_help=SENTENCE,
-    )
-    app.callback()(_library)
+    app = command_group("library", SENTENCE, _library)
     for command in (add, listing, show, analyse, search, similar, identify, forget):
         app.command("list" if command is listing else command.__name__)(command)
     for name, recommending_command in recommending.COMMANDS.items():
