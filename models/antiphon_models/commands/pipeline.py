@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from antiphon_models.pipeline.training.checkpoint import EpochFigures
 
 from antiphon.cli.examples import command_group, epilog
-from antiphon.cli.library.options import Json
+from antiphon.cli.terminal.answers import Json
 
 SENTENCE = "Make classifiers of data sets: spectrograms computed, networks trained, measured and installed."
 SHOWN = 10

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from antiphon.cli.examples import command_group
-from antiphon.cli.status import Json
+from antiphon.cli.terminal.answers import Json
 from antiphon.cli.terminal.style import Role, style_text
 
 SENTENCE = "Check a server that runs elsewhere: in a container, behind a proxy, in a cloud."
