@@ -219,9 +219,12 @@ def measure(sound: F32) -> Sounding:
     """The figures of a sound."""
     peak = 20.0 * float(np.log10(max(true_peak(sound, RATE), 1e-9)))
     return Sounding(
-        round(integrated_loudness(sound, RATE), 1), round(peak, 1), len(attacks(sound)), round(width(sound), 1),
+        round(integrated_loudness(sound, RATE), 1),
+        round(peak, 1),
+        len(attacks(sound)),
+        round(width(sound), 1),
         fingerprint(sound),
-    )  # fmt: skip
+    )
 
 
 def width(sound: F32) -> float:
@@ -341,12 +344,14 @@ def keep(figures: Mapping[str, Figures]) -> None:
     """Writes the figures and the page; the figures of sets that are no longer there are left out."""
     data = {
         name: {
-            "digest": found.digest, "seconds": round(found.seconds, 2), "whole": found.whole.plain(),
+            "digest": found.digest,
+            "seconds": round(found.seconds, 2),
+            "whole": found.whole.plain(),
             "part": found.part.plain(),
         }
         for name, found in sorted(figures.items())
         if name in names()
-    }  # fmt: skip
+    }
     FIGURES.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
     PAGE.write_text(page(figures), encoding="utf-8")
 

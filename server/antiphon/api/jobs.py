@@ -11,5 +11,3 @@ from antiphon.offline.file_ends import fade_end as fade_out
 from antiphon.offline.file_job import FileJob, check_distinct
 from antiphon.offline.note_file import is_midi
 from antiphon.offline.output_summary import Written
-
-__all__ = ["FileJob", "ParamCell", "Written", "check_distinct", "fade_out", "is_midi", "prepare_processor"]
