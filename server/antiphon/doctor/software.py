@@ -206,7 +206,7 @@ def synths() -> Iterator[Finding]:
     from antiphon.synth.backends import infos
 
     for info in infos():
-        yield from info.supporter().findings()
+        yield from info.make_support().findings()
 
 
 CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, model_files, pipeline, synths)

@@ -397,4 +397,4 @@ class Supervisor:
         elif self._ending:
             before.clear(self.folder)
         if self._synth is not None:
-            self._synth.supporter().clear(self._since)
+            self._synth.make_support().clear(self._since)

@@ -71,7 +71,7 @@ class PatchRender:
             return PlayerRunner(patch.graph, self.loaded.catalog, self.loaded.make, self.spec, patch.tempo, commands)
 
         with ExitStack() as stack:
-            passes = chosen().info.supporter().passes(live=0)
+            passes = chosen().info.make_support().passes(live=0)
             if passes is not None:
                 self._play_passes(stack.enter_context(passes), prepared)
             blocks = self._blocks(stack)
