@@ -35,6 +35,8 @@ from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, sc
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
 from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
+from antiphon.live.patterns.words import signals as _signals
+from antiphon.live.patterns.words import table as _table
 from antiphon.live.vocabulary import (
     LiveNode,
     beat,
@@ -60,7 +62,7 @@ from antiphon.live.vocabulary import (
     turn,
 )
 
-__all__ = [
+_OWN = [
     "ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "add", "beat", "between", "cat", "choose", "chop",
     "chord", "cosine", "cue", "degrade", "degrade_by", "early", "echo", "euclid", "every", "fast", "fastcat", "irand",
     "isaw", "late", "loop", "mask", "maybe", "memory", "meter", "mini", "n", "node", "note", "off", "on_level",
@@ -68,3 +70,7 @@ __all__ = [
     "randcat", "rev", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "slow", "square", "stack",
     "stop", "struct", "swing", "sync", "tempo", "timecat", "track", "tri", "turn",
 ]  # fmt: skip
+"""The words of this module; those of the table of words follow, under all of their names."""
+_MORE = _table.exported({name: globals()[name] for name in _OWN}) | _signals.SIGNALS
+globals().update(_MORE)
+__all__ = [*_OWN, *(name for name in _MORE if name not in _OWN)]  # noqa: PLE0605

@@ -1,0 +1,111 @@
+"""Words that pick one of several patterns, or of several changes, by a pattern of numbers or names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from antiphon.errors import UsageError
+from antiphon.live.patterns import joins, queries
+from antiphon.live.patterns.arguments import Argument, number_of
+from antiphon.live.patterns.pattern import Pattern
+from antiphon.live.patterns.queries import Query
+from antiphon.live.patterns.words.making import as_pattern
+from antiphon.live.patterns.words.table import METHOD, register, word
+from antiphon.live.patterns.words.time import Change, P
+from antiphon.runtime.suggestion import instead
+
+_pick = partial(word, "picking")
+_JOINS: dict[str, tuple[Callable[[Query[Query[Any]]], Query[Any]], str]] = {
+    "": (queries.join_inner, "goes on with it while it is picked"),
+    "_out": (joins.join_outer, "at the times of the numbers"),
+    "_restart": (joins.join_restart, "from its beginning each time"),
+    "_reset": (joins.join_reset, "from the beginning of its cycle each time"),
+    "_squeeze": (joins.join_squeeze, "with a cycle of it in each number's time"),
+}
+
+
+def picked(choices: Any, value: Any, *, around: bool) -> Any:
+    """The choice of a name or number: numbers beyond the last are the last, or begin again where `around`."""
+    if isinstance(choices, Mapping):
+        if value not in choices:
+            raise UsageError(f"there is no {value!r} to pick{instead(str(value), [str(k) for k in choices])}")
+        return choices[value]
+    if isinstance(choices, str) or not isinstance(choices, Sequence) or not choices:
+        raise UsageError('pick takes a list of patterns, as in mini("<0 1>").pick([s("bd*4"), s("sd*2")])')
+    place = round(float(number_of(value, "pick")))
+    return choices[place % len(choices) if around else min(max(place, 0), len(choices) - 1)]
+
+
+def _of(choices: Any) -> Pattern[Any] | None:
+    """A pattern of the choices' kind, to make the result of."""
+    given = list(choices.values() if isinstance(choices, Mapping) else choices)
+    return next((c for c in given if isinstance(c, Pattern)), None)
+
+
+def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
+    """What the words of this module do."""
+    picked_one = _JOINS[how][0](
+        queries.map_values(p.events, lambda v: as_pattern(picked(choices, v, around=around)).events)
+    )
+    kind = _of(choices)
+    return Pattern(picked_one) if kind is None else kind._new(picked_one)
+
+
+def _make(how: str, around: bool) -> None:
+    def function(p: P, choices: Any) -> P:
+        return pick_from(p, choices, how, around=around)
+
+    function.__name__ = f"pick{'mod' if around else ''}{how}"
+    again = ", and begins again beyond the last" if around else ""
+    function.__doc__ = f"Picks one of several patterns by this one's numbers or names, {_JOINS[how][1]}{again}."
+    also = {("_squeeze", False): ("inhabit",), ("_squeeze", True): ("inhabitmod", "squeeze"), ("", False): ("swap",)}
+    example = f'mini("<0 1>").{function.__name__}([s("bd*4"), s("sd*2")])'
+    register(function, METHOD, "picking", example, also.get((how, around), ()))
+
+
+for _how in _JOINS:
+    for _around in (False, True):
+        _make(_how, _around)
+
+
+@_pick('s("bd hh sd cp").pick_f("<0 1>", [rev, fast(2)])', "pickF")
+def pick_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
+    """Picks one of several changes by a pattern of numbers."""
+    return _pick_change(p, numbers, changes, around=False)
+
+
+@_pick('s("bd hh sd cp").pickmod_f("<0 1 2>", [rev, fast(2)])', "pickmodF")
+def pickmod_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
+    """As `pick_f`, and begins again beyond the last."""
+    return _pick_change(p, numbers, changes, around=True)
+
+
+def _pick_change(p: P, numbers: Argument, changes: Sequence[Change], *, around: bool) -> P:
+    done = [p._changed(change, 'pick_f("<0 1>", [rev, fast(2)])') for change in changes]
+    return p._new(pick_from(as_pattern(numbers), done, around=around).events)
+
+
+@_pick('mini("<0 2>").bind(lambda v: note(60 + v))', "inner_bind")
+def bind(p: P, change: Callable[[Any], Any]) -> P:
+    """The pattern that a function makes of each value, while it is active."""
+    return _bound(p, change, queries.join_inner)
+
+
+@_pick('mini("0 2").squeeze_bind(lambda v: note(60 + v))')
+def squeeze_bind(p: P, change: Callable[[Any], Any]) -> P:
+    """A cycle of the pattern that a function makes of each value, in the value's time."""
+    return _bound(p, change, joins.join_squeeze)
+
+
+@_pick('mini("0 2").outer_bind(lambda v: note(60 + v))')
+def outer_bind(p: P, change: Callable[[Any], Any]) -> P:
+    """The pattern that a function makes of each value, at the times of the values."""
+    return _bound(p, change, joins.join_outer)
+
+
+def _bound(p: P, change: Callable[[Any], Any], join: Callable[[Query[Query[Any]]], Query[Any]]) -> P:
+    first = [as_pattern(change(event.value)) for event in p.query(0, 1)[:1]]
+    made = join(queries.map_values(p.events, lambda value: as_pattern(change(value)).events))
+    return first[0]._new(made) if first else Pattern(made)
