@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from antiphon import live
-from antiphon.errors import UsageError
 from antiphon.live.patterns.harmony import note_number
 
 FOLDER = Path(__file__).parent / "strudel"

@@ -37,6 +37,7 @@ from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pur
 from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
 from antiphon.live.patterns.words import signals as _signals
 from antiphon.live.patterns.words import table as _table
+from antiphon.live.transitions import clutch, hush, jump, mute, solo, xfade
 from antiphon.live.vocabulary import (
     LiveNode,
     beat,
@@ -64,13 +65,13 @@ from antiphon.live.vocabulary import (
 
 _OWN = [
     "ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "add", "beat", "between", "cat", "choose", "chop",
-    "chord", "cosine", "cue", "degrade", "degrade_by", "early", "echo", "euclid", "every", "fast", "fastcat", "irand",
-    "isaw", "late", "loop", "mask", "maybe", "memory", "meter", "mini", "n", "node", "note", "off", "on_level",
+    "chord", "clutch", "cosine", "cue", "degrade", "degrade_by", "early", "echo", "euclid", "every", "fast", "fastcat", "hush", "irand",
+    "isaw", "jump", "late", "loop", "mask", "maybe", "memory", "meter", "mini", "mute", "n", "node", "note", "off", "on_level",
     "on_note", "once", "palindrome", "patch", "perlin", "pick", "play", "ply", "polymeter", "pure", "put", "rand",
-    "randcat", "rev", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "slow", "square", "stack",
-    "stop", "struct", "swing", "sync", "tempo", "timecat", "track", "tri", "turn",
+    "randcat", "rev", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "slow", "solo", "square", "stack",
+    "stop", "struct", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
 ]  # fmt: skip
 """The words of this module; those of the table of words follow, under all of their names."""
 _MORE = _table.exported({name: globals()[name] for name in _OWN}) | _signals.SIGNALS
 globals().update(_MORE)
-__all__ = [*_OWN, *(name for name in _MORE if name not in _OWN)]  # noqa: PLE0605
+__all__ = [*_OWN, *(name for name in _MORE if name not in _OWN)]

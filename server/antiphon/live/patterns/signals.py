@@ -50,9 +50,7 @@ perlin: Pattern[float] = Pattern(queries.signal(_between))
 
 def irand(count: Argument) -> Pattern[int]:
     """A whole number by chance for each moment, from 0 to below `count`."""
-    return Pattern(
-        each(count, "irand", lambda n: queries.map_values(rand.events, lambda value: int(value * float(n))))
-    )
+    return Pattern(each(count, "irand", lambda n: queries.map_values(rand.events, lambda value: int(value * float(n)))))
 
 
 def run(count: Argument) -> Pattern[int]:

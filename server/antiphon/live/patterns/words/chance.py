@@ -151,7 +151,7 @@ def _chosen(number: float, weights: list[float]) -> int:
     return len(weights) - 1
 
 
-@maker("chance", 'note(wchoose((60, 3), (67, 1)).segment(4))')
+@maker("chance", "note(wchoose((60, 3), (67, 1)).segment(4))")
 def wchoose(*pairs: Any) -> Pattern[Any]:
     """One of several values by chance for each moment, by their weights."""
     values, weights = _weighted(pairs, "wchoose")
@@ -171,7 +171,7 @@ def wrandcat(*pairs: Any) -> Any:
     return patterns[0]._new(queries.by_cycle(inner))
 
 
-@maker("chance", 'note(choose_with(saw, [60, 64, 67]).segment(3))', "choose_in_with")
+@maker("chance", "note(choose_with(saw, [60, 64, 67]).segment(3))", "choose_in_with")
 def choose_with(numbers_: P, values: Any) -> Pattern[Any]:
     """One of several values by a pattern of numbers from 0 to below 1."""
     given = list(values)

@@ -260,7 +260,13 @@ def arp(p: P, mode: Argument) -> P:
     def chosen(number: float, notes: list[CycleEvent[Any]]) -> Any:
         return notes[round(float(number)) % len(notes)].value
 
-    return p._new(queries.join_inner(queries.map_values(together, lambda notes: queries.map_values(numbers(mode, "arp"), lambda k: chosen(k, notes)))))
+    return p._new(
+        queries.join_inner(
+            queries.map_values(
+                together, lambda notes: queries.map_values(numbers(mode, "arp"), lambda k: chosen(k, notes))
+            )
+        )
+    )
 
 
 def _run(query: Query[Any], order: Callable[[list[Any]], list[Any]]) -> Query[Any]:

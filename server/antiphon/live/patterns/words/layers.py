@@ -79,9 +79,7 @@ def ply_with(p: P, times: int, change: Change) -> P:
 
     def played(value: Any) -> Query[Any]:
         one = p._new(queries.pure(value))
-        return queries.fastcat(
-            [_changed_so_often(one, change, k, "ply_with(3, add(7))").events for k in range(count)]
-        )
+        return queries.fastcat([_changed_so_often(one, change, k, "ply_with(3, add(7))").events for k in range(count)])
 
     return p._new(joins.join_squeeze(queries.map_values(p.events, played)))
 
@@ -156,9 +154,7 @@ def when_t(p: P, test: Callable[[Fraction], bool], change: Change) -> P:
     def passes(event: CycleEvent[Any]) -> bool:
         return bool(test(event.reach.begin))
 
-    return p._new(
-        queries.stack([changed._where(passes).events, p._where(lambda event: not passes(event)).events])
-    )
+    return p._new(queries.stack([changed._where(passes).events, p._where(lambda event: not passes(event)).events]))
 
 
 @_layers('s("bd sd").ifp(lambda cycle: cycle % 2 == 0, rev, fast(2))')

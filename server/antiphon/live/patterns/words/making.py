@@ -48,7 +48,9 @@ def time_cat(*steps: Any) -> P:
 @maker("making", 'arrange((2, s("bd*4")), (1, s("sd*8")))')
 def arrange(*sections: Any) -> P:
     """A form: pairs of a number of cycles and a pattern, one after the other, each going on through its own."""
-    given = [(whole(exact(n, "arrange"), "arrange", 1, MOST_TIMES), as_pattern(p)) for n, p in _pairs(sections, "arrange")]
+    given = [
+        (whole(exact(n, "arrange"), "arrange", 1, MOST_TIMES), as_pattern(p)) for n, p in _pairs(sections, "arrange")
+    ]
     total = sum(count for count, _ in given)
     stretched = [(Fraction(count), queries.fast(pattern.events, Fraction(count))) for count, pattern in given]
     return given[0][1]._new(queries.fast(queries.timecat(stretched), Fraction(1, total)))
@@ -125,4 +127,3 @@ def _pairs(given: tuple[Any, ...], what: str) -> list[tuple[Any, Any]]:
     if not pairs or len(pairs) < len(given):
         raise UsageError(f'{what} takes pairs of a number and a pattern, as in {what}((4, s("bd*4")), (2, s("sd*2")))')
     return pairs
-

@@ -50,10 +50,15 @@ def _played(name: str, doc: str) -> None:
         if value is None:
             return ControlPattern(values_of(name, p))
         if not isinstance(p, ControlPattern):
-            raise UsageError(f"{name} takes no value here: {name}() plays the pattern's own, as in mini(\"0 2\").{name}()")
+            raise UsageError(
+                f'{name} takes no value here: {name}() plays the pattern\'s own, as in mini("0 2").{name}()'
+            )
         return p.set(**{name: value})
 
-    function.__name__, function.__doc__ = name, f"{doc}; of a pattern of numbers or words, without a value, it plays them."
+    function.__name__, function.__doc__ = (
+        name,
+        f"{doc}; of a pattern of numbers or words, without a value, it plays them.",
+    )
     also = ("sound",) if name == "s" else ()
     register(function, METHOD, "notes", f'mini("0 1").{name}()' if name != "s" else 'n("0 1").s("hh")', also)
 

@@ -68,7 +68,11 @@ def euclid_legato(p: P, pulses: Argument, steps: Argument, rotation: Argument = 
         return queries.shift(queries.apply_left(rhythm, p.events, lambda _, value: value), Fraction(r, n))
 
     return p._new(
-        _euclid(pulses, steps, lambda k, n: each(rotation, "euclid", lambda r: lasting(k, n, whole(r, "euclid", -1024, 1024))))
+        _euclid(
+            pulses,
+            steps,
+            lambda k, n: each(rotation, "euclid", lambda r: lasting(k, n, whole(r, "euclid", -1024, 1024))),
+        )
     )
 
 

@@ -58,9 +58,7 @@ def camel(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])_([a-z0-9])", lambda found: found[1].upper(), name)
 
 
-def register(
-    function: F, kind: str, group: str, example: str, also: tuple[str, ...] = (), owner: type = Pattern
-) -> F:
+def register(function: F, kind: str, group: str, example: str, also: tuple[str, ...] = (), owner: type = Pattern) -> F:
     """Puts a function into the table. also: further names. owner: the patterns that it is a method of."""
     name = function.__name__
     names = tuple(dict.fromkeys(x for n in (name, *also) for x in (n, camel(n))))

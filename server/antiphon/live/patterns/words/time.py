@@ -297,7 +297,7 @@ def sparsity(p: P, factor: Argument) -> P:
     return p.slow(factor)
 
 
-@_time('sine.seg(4)')
+@_time("sine.seg(4)")
 def seg(p: P, count: Argument) -> P:
     """Reads it so many times a cycle: `segment`."""
     return p.segment(count)

@@ -16,7 +16,7 @@ from antiphon.live.patterns.controls import ControlPattern, values_of
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Number
-from antiphon.live.patterns.words.table import METHOD, Word, WORDS, word
+from antiphon.live.patterns.words.table import METHOD, WORDS, Word, word
 from antiphon.live.patterns.words.time import P
 
 _values = partial(word, "values")
@@ -161,7 +161,9 @@ def _plain_values(other: Any, name: str) -> Query[Any]:
 
 
 def _doc(name: str) -> str:
-    return f"Arithmetic with another pattern, {OPERATIONS[name][1]}: `{name}(2)`, or by the other's times, `{name}.out`."
+    return (
+        f"Arithmetic with another pattern, {OPERATIONS[name][1]}: `{name}(2)`, or by the other's times, `{name}.out`."
+    )
 
 
 def _plain(name: str) -> Callable[..., Any]:
@@ -188,7 +190,7 @@ def keepif(p: P, switches: Truth) -> P:
     return p._new(queries.map_values(queries.keep(kept, lambda pair: pair[1]), lambda pair: pair[0]))
 
 
-@_values('sine.to_bipolar().range2(200, 2000)')
+@_values("sine.to_bipolar().range2(200, 2000)")
 def range2(p: P, low: Number, high: Number) -> P:
     """Values from -1 to 1 to values from `low` to `high`."""
     return from_bipolar(p).range(low, high)
@@ -197,7 +199,7 @@ def range2(p: P, low: Number, high: Number) -> P:
 @_values("sine.rangex(200, 2000)")
 def rangex(p: P, low: Number, high: Number) -> P:
     """Values from 0 to 1 to values from `low` to `high`, by equal factors, as for frequencies."""
-    if not 0 < low or not 0 < high:
+    if not low > 0 or not high > 0:
         raise UsageError("rangex takes numbers above 0, as in rangex(200, 2000)")
     return p.range(math.log(low), math.log(high)).map(math.exp)
 
@@ -223,7 +225,7 @@ def from_bipolar(p: P) -> P:
     return p.map(lambda value: (_number(value) + 1) / 2)
 
 
-@_values('sine.segment(8).quantise(4)', "quantize")
+@_values("sine.segment(8).quantise(4)", "quantize")
 def quantise(p: P, steps: Number) -> P:
     """Values rounded to so many steps for each whole number."""
     count = _number(steps)
