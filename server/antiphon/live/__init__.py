@@ -63,7 +63,7 @@ from antiphon.live.vocabulary import (
     turn,
 )
 
-_OWN = [
+__all__ = [
     "ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "add", "beat", "between", "cat", "choose", "chop",
     "chord", "clutch", "cosine", "cue", "degrade", "degrade_by", "early", "echo", "euclid", "every", "fast", "fastcat", "hush", "irand",
     "isaw", "jump", "late", "loop", "mask", "maybe", "memory", "meter", "mini", "mute", "n", "node", "note", "off", "on_level",
@@ -71,7 +71,6 @@ _OWN = [
     "randcat", "rev", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "slow", "solo", "square", "stack",
     "stop", "struct", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
 ]  # fmt: skip
-"""The words of this module; those of the table of words follow, under all of their names."""
-_MORE = _table.exported({name: globals()[name] for name in _OWN}) | _signals.SIGNALS
+_MORE = _table.exported({name: globals()[name] for name in __all__}) | _signals.SIGNALS
 globals().update(_MORE)
-__all__ = [*_OWN, *(name for name in _MORE if name not in _OWN)]
+__all__ += list(_MORE)  # the table's words, by all their names

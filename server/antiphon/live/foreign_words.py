@@ -43,8 +43,8 @@ def of_attribute(error: AttributeError) -> str:
     if name is None:
         return ""
     if isinstance(owner, LiveNode):
-        called = object.__getattribute__(owner, "_name")
-        return f'a parameter of a node is set by =, as in node("{called}").{name} = 0.5, and cannot be read or called'
+        node = object.__getattribute__(owner, "_name")
+        return f'a parameter of a node is set by =, as in node("{node}").{name} = 0.5, and cannot be read or called'
     if isinstance(owner, Pattern):
         known = [word for word in dir(ControlPattern) if not word.startswith("_") and word != "events"]
         if name in known:
@@ -54,8 +54,8 @@ def of_attribute(error: AttributeError) -> str:
         return f"a pattern has no word {name}; {_suggested(name, known) or 'it has ' + list_names(known)}"
     if isinstance(owner, str) and name in dir(ControlPattern):
         return f'a text is no pattern yet: write s("…").{name}, note("…").{name} or mini("…").{name}'
-    if callable(owner) and getattr(owner, "__name__", "") in live.__all__:
-        called = owner.__name__
+    called = getattr(owner, "__name__", "")
+    if callable(owner) and called in live.__all__:
         return f"{called} is a word that is called first, as in {called}(…).{name}"
     return ""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from fractions import Fraction
 from typing import Protocol
 
@@ -16,9 +15,10 @@ class Performed(Protocol):
     """The part of a performance that a loop acts on."""
 
     script: LiveScript
-    put: Callable[[LiveEvent | LiveNote, int], None]
-    cue: Callable[[str, object], None]
-    seconds: Callable[[Fraction], float]
+
+    def put(self, event: LiveEvent | LiveNote, rank: int) -> None: ...
+    def cue(self, name: str, value: object = None) -> None: ...
+    def seconds(self, beats: Fraction) -> float: ...
 
 
 class LoopStage:

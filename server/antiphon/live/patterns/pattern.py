@@ -136,7 +136,7 @@ class Pattern(Generic[T]):
             steps: Of a cycle: 4 delays every second eighth of a bar.
         """
         if steps == 4 and isinstance(amount, int) and amount > 1:  # Strudel's swing(4)
-            amount, steps = Fraction(1, 3), amount
+            steps, amount = amount, Fraction(1, 3)
         later = exact(amount, "swing") / 2
         return self.inside(steps, lambda p: p.within(Fraction(1, 2), 1, lambda half: half.late(later)))
 

@@ -73,7 +73,7 @@ def stutter(p: P, times: int, cycles: Number) -> P:
 
 
 @_layers('note("c4 e4").ply_with(3, add(7))', "plywith")
-def ply_with(p: P, times: int, change: Change) -> P:
+def ply_with(p: P, times: int, change: Callable[..., Any]) -> P:
     """Plays each event so many times within its length: the first one as it is, each further one changed once more."""
     count = whole(exact(times, "ply_with"), "ply_with", 1, MOST_LAYERS)
 
@@ -85,7 +85,7 @@ def ply_with(p: P, times: int, change: Change) -> P:
 
 
 @_layers('note("c4 e4").ply_for_each(3, lambda p, k: p.add(k))', "plyforeach")
-def ply_for_each(p: P, times: int, change: Callable[[Any, int], Any]) -> P:
+def ply_for_each(p: P, times: int, change: Callable[..., Any]) -> P:
     """As `ply_with`; the change takes the number of the repeat too."""
     return ply_with(p, times, change)
 

@@ -10,7 +10,7 @@ from antiphon.live.patterns.spans import Number, exact
 from antiphon.live.patterns.words.table import maker
 
 itri: Pattern[float] = signals.tri.map(lambda value: 1.0 - value)
-envL: Pattern[float] = Pattern(queries.signal(lambda time, seed: float(min(max(time, 0), 1))))
+envL: Pattern[float] = Pattern(queries.signal(lambda time, seed: float(min(max(time, Fraction(0)), Fraction(1)))))
 SIGNALS = {
     **{
         f"{name}2": wave.map(lambda value: value * 2 - 1)

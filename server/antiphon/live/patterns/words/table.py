@@ -105,8 +105,8 @@ def as_change(function: Callable[..., Any], spelling: str = "") -> Callable[...,
             raise TypeError(f"{name}() got: {error}") from None
         return partial(_apply, name, args, values)
 
-    del change.__wrapped__  # type: ignore[attr-defined]
-    change.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    vars(change).pop("__wrapped__")
+    vars(change)["__signature__"] = inspect.Signature(parameters)
     return change
 
 
