@@ -11,26 +11,6 @@ def bass():
 """
 
 from antiphon.live.listening import NodeNote, on_level, on_note
-from antiphon.live.patterns.changes import (
-    add,
-    chop,
-    degrade,
-    degrade_by,
-    early,
-    echo,
-    euclid,
-    every,
-    fast,
-    late,
-    mask,
-    off,
-    palindrome,
-    ply,
-    put,
-    rev,
-    slow,
-    struct,
-)
 from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, scale
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
@@ -64,12 +44,12 @@ from antiphon.live.vocabulary import (
 )
 
 __all__ = [
-    "ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "add", "beat", "between", "cat", "choose", "chop",
-    "chord", "clutch", "cosine", "cue", "degrade", "degrade_by", "early", "echo", "euclid", "every", "fast", "fastcat", "hush", "irand",
-    "isaw", "jump", "late", "loop", "mask", "maybe", "memory", "meter", "mini", "mute", "n", "node", "note", "off", "on_level",
-    "on_note", "once", "palindrome", "patch", "perlin", "pick", "play", "ply", "polymeter", "pure", "put", "rand",
-    "randcat", "rev", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "slow", "solo", "square", "stack",
-    "stop", "struct", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
+    "ControlPattern", "LiveNode", "NodeNote", "Pattern", "Scale", "beat", "between", "cat", "choose",
+    "chord", "clutch", "cosine", "cue", "fastcat", "hush", "irand",
+    "isaw", "jump", "loop", "maybe", "memory", "meter", "mini", "mute", "n", "node", "note", "on_level",
+    "on_note", "once", "patch", "perlin", "pick", "play", "polymeter", "pure", "rand",
+    "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "solo", "square", "stack",
+    "stop", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
 ]  # fmt: skip
 _MORE = _table.exported({name: globals()[name] for name in __all__}) | _signals.SIGNALS
 globals().update(_MORE)

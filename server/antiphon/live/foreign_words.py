@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import inspect
 import re
+import traceback
 from collections.abc import Iterable
 
 from antiphon import live
@@ -77,14 +78,32 @@ def of_name(error: NameError) -> str:
 
 
 def of_call(error: TypeError) -> str:
-    """The sentence for a word that was called with the wrong arguments, or with values that it does not take; "" for
+    """The sentence for a word that was called with the wrong arguments, or a pattern with a wrong operation; "" for
     another error."""
     found = _CALL.match(str(error))
-    if found is None:
+    if found is not None:
+        return _written_as(found[1], "." in str(error).partition("(")[0])
+    if any(f"'{kind}'" in str(error) for kind in ("Pattern", "ControlPattern", "BoundArithmetic")):
+        return 'a pattern is changed by its methods and by + - *, as in note("c4 e4").add(7).fast(2)'
+    return ""
+
+
+def of_value(error: BaseException, path: str) -> str:
+    """The sentence for a word that a script calls with a value that it cannot use; "" for another error."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    places = [k for k, frame in enumerate(frames) if frame.f_code.co_filename == path]
+    if not places or places[-1] + 1 >= len(frames):
         return ""
-    name = found[1]
+    called = frames[places[-1] + 1]
+    if not called.f_globals.get("__name__", "").startswith(live.__name__):
+        return ""
+    given = str(called.f_locals.get("name", "")) if called.f_code.co_name in ("function", "change") else ""
+    return _written_as(given or called.f_code.co_name, "self" in called.f_locals)
+
+
+def _written_as(name: str, method: bool) -> str:
     entry = next((entry for entry in WORDS.values() if name in entry.names), None)
-    method = "." in str(error).partition("(")[0] or (entry is not None and not hasattr(live, name))
+    method = method or (entry is not None and not hasattr(live, name))
     word = getattr(ControlPattern, name, None) or getattr(LiveNode, name, None) if method else None
     word = word or getattr(live, name, None)
     # a function of the script's own may have the name of none of the words

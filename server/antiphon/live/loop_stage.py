@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Protocol
+from typing import Any
 
 from antiphon.live.loop_state import LoopState
 from antiphon.live.patterns.chance import chance, stream_of
 from antiphon.live.records import LiveEvent, LiveNote
-from antiphon.live.stage import LiveScript
-
-
-class Performed(Protocol):
-    """The part of a performance that a loop acts on."""
-
-    script: LiveScript
-
-    def put(self, event: LiveEvent | LiveNote, rank: int) -> None: ...
-    def cue(self, name: str, value: object = None) -> None: ...
-    def seconds(self, beats: Fraction) -> float: ...
 
 
 class LoopStage:
     """What the words act on while a loop runs; see `Stage`."""
 
-    def __init__(self, performance: Performed, state: LoopState) -> None:
+    def __init__(self, performance: Any, state: LoopState) -> None:
         self._performance, self._state = performance, state
         self.script = performance.script
         self.beat = state.beat
@@ -43,4 +32,4 @@ class LoopStage:
         self._performance.cue(name, value)
 
     def seconds(self, beats: Fraction) -> float:
-        return self._performance.seconds(beats)
+        return float(self._performance.seconds(beats))

@@ -28,8 +28,10 @@ _SAME = 4
 
 def hush(pattern: P | None = None) -> Any:
     """Silences all tracks and loops that stand above; of a pattern, as in `every(4, hush)`, that pattern."""
-    if pattern is not None:
+    if isinstance(pattern, Pattern):
         return pattern._new(queries.silence)
+    if pattern is not None:
+        raise UsageError("hush takes nothing, or a pattern, as in every(4, hush)")
     script = reading("hush")
     script.tracks.clear()
     script.loops.clear()

@@ -54,7 +54,11 @@ class Hearing:
             name = plan.hosts[number].name
             if name in self._nodes:
                 self.heard += [
-                    (sample + event.offset, f"{name}{NOTE}", [int(event.number), max(1, round(127 * event.value)), int(event.channel)])
+                    (
+                        sample + event.offset,
+                        f"{name}{NOTE}",
+                        [int(event.number), max(1, round(127 * event.value)), int(event.channel)],
+                    )
                     for event in events
                     if event.kind == "on" and event.value > 0
                 ]

@@ -206,9 +206,7 @@ def _performed(
     return task, beats, events
 
 
-def _answered(
-    task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]
-) -> list[LiveEvent]:
+def _answered(task: PatchRender, script: ScriptProcess, beats: Fraction, events: list[LiveEvent]) -> list[LiveEvent]:
     """The events of the script with what it hears: it is performed again until it hears nothing else."""
     from antiphon.offline.hearing import MOST_ROUNDS, Cue, Hearing
     from antiphon.offline.rendering import param_finder

@@ -18,12 +18,6 @@ from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
 Value: TypeAlias = float | int | str | bool
 Values: TypeAlias = Mapping[str, Value]
 """Names and values of one note."""
-ALIASES = {
-    "amp": "gain", "att": "attack", "bp": "bandf", "bpf": "bandf", "bpq": "bandq", "clip": "legato", "ctf": "lpf",
-    "cutoff": "lpf", "dec": "decay", "dist": "distort", "hcutoff": "hpf", "hp": "hpf", "lp": "lpf",
-    "midichan": "channel", "rel": "release", "sus": "sustain", "vel": "velocity",
-}  # fmt: skip
-"""Other names that Tidal and Strudel have for values of a note."""
 MOST_PIECES = 64
 """Pieces of `chop`, and repeats of `echo`."""
 

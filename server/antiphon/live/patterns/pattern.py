@@ -6,12 +6,11 @@ import operator
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from functools import reduce
-from types import FunctionType
 from typing import Any, Generic, Self, TypeVar
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import queries, rhythms
-from antiphon.live.patterns.arguments import Argument, Truth, each, numbers, truths, whole
+from antiphon.live.patterns.arguments import Argument, Truth, each, numbers, shown, truths, whole
 from antiphon.live.patterns.chance import chance
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Number, Span, exact
@@ -45,10 +44,10 @@ class Pattern(Generic[T]):
     def _changed(self, change: Callable[[Self], Self], example: str) -> Self:
         """What a change makes of it. example: how the word is written, for the error where it is no change."""
         if not callable(change):
-            raise UsageError(f"a change of a pattern stands here without quotes, as in {example}, not {_shown(change)}")
+            raise UsageError(f"a change of a pattern stands here without quotes, as in {example}, not {shown(change)}")
         changed = change(self)
         if not isinstance(changed, Pattern):
-            raise UsageError(f"a change gives a pattern back, as in {example}; this one gives {_shown(changed)}")
+            raise UsageError(f"a change gives a pattern back, as in {example}; this one gives {shown(changed)}")
         return changed
 
     def query(self, begin: Number, end: Number, seed: int = 0) -> list[CycleEvent[T]]:
@@ -328,10 +327,6 @@ def _speed(factor: Fraction, what: str = "a factor of speed") -> Fraction:
         backwards = "; rev plays backwards" if factor < 0 else ""
         raise UsageError(f"{what} takes a number above 0, to {MOST_TIMES}, not {float(factor):g}{backwards}")
     return factor
-
-
-def _shown(value: object) -> str:
-    return f"the function {value.__name__}" if isinstance(value, FunctionType) else repr(value)[:40]
 
 
 def _number(value: object) -> float:

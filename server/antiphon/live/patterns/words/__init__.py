@@ -1,5 +1,7 @@
-"""The words of Tidal and Strudel that are not methods in `pattern` and `controls`; importing it makes them methods."""
+"""The words of Tidal and Strudel that are not written in `pattern` and `controls`; importing it makes them methods."""
 
+from antiphon.live.patterns import controls, pattern
+from antiphon.live.patterns import signals as waves
 from antiphon.live.patterns.words import (
     chance,
     harmony,
@@ -13,11 +15,8 @@ from antiphon.live.patterns.words import (
     table,
     time,
     values,
+)  # fmt: skip
+
+table.load(
+    (time, rhythm, layers, chance, values, harmony, samples, picking, making, signals, notes, controls, pattern, waves)
 )
-
-table.camel_methods()
-
-__all__ = [
-    "chance", "harmony", "layers", "making", "notes", "picking", "rhythm", "samples", "signals", "table", "time",
-    "values",
-]  # fmt: skip

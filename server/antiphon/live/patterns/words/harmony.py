@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, partial
+from functools import cache
 from typing import Any
 
 from antiphon.errors import UsageError
@@ -15,10 +15,8 @@ from antiphon.live.patterns.mini.reading import read
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Span
-from antiphon.live.patterns.words.table import maker, word
 from antiphon.live.patterns.words.time import P
 
-_harmony = partial(word, "harmony")
 _scale_of = cache(scale_of)
 _INTERVALS = {"1": 0, "2": 2, "3": 4, "4": 5, "5": 7, "6": 9, "7": 11, "8": 12}
 
@@ -45,10 +43,7 @@ def degree_note(given: Any, value: Any) -> Any:
     return given[round(number)] + shift
 
 
-@_harmony('n("0 2 4").scale("<c4:major a3:minor>")')
 def scale(p: P, name: Argument) -> P:
-    """Degrees to the notes of a scale, which may be a pattern; 0 is the root."""
-
     def noted(value: Any, given: Any) -> Any:
         if not isinstance(value, dict):
             return degree_note(given, value)
@@ -68,9 +63,7 @@ def _nearest(given: Any, note: Any) -> Any:
     return min(notes, key=lambda known: (abs(known - number), known))
 
 
-@_harmony('mini("0 1 2").to_scale([0, 2, 7])')
 def to_scale(p: P, steps: Sequence[int]) -> P:
-    """Degrees to the numbers of a list, an octave of 12 higher beyond the last."""
     if isinstance(steps, str) or not steps:
         raise UsageError("to_scale takes a list of semitones, as in to_scale([0, 2, 7])")
     given = list(steps)
@@ -102,16 +95,12 @@ def _semitones(word: Any) -> float:
     return sign * (_INTERVALS[size] + shift)
 
 
-@_harmony('note("c4 e4").transpose("<0 7 3M>")', "trans")
 def transpose(p: P, by: Argument) -> P:
-    """Notes moved by semitones, or by intervals as 3M (a major third) and -5P."""
     given = read(by, lambda w: (_semitones(w),)) if isinstance(by, str) else numbers(by, "transpose")
     return _on_notes(p, given, lambda note, steps: note + steps)
 
 
-@_harmony('n("0 2 4").scale("c4:minor").scale_transpose("<0 1>", "c4:minor")')
 def scale_transpose(p: P, steps: Argument, name: Argument = "c4:major") -> P:
-    """Notes moved by so many degrees of a scale."""
     pairs = queries.apply_both(numbers(steps, "scale_transpose"), scale_pattern(name), lambda a, b: (a, b))
 
     def moved(note: Any, pair: Any) -> Any:
@@ -124,24 +113,18 @@ def scale_transpose(p: P, steps: Argument, name: Argument = "c4:major") -> P:
     return _on_notes(p, pairs, moved)
 
 
-@_harmony('note("c4 e4").octave("<0 1>")', "oct")
 def octave(p: P, octaves: Argument) -> P:
-    """Notes moved by so many octaves."""
     return _on_notes(p, numbers(octaves, "octave"), lambda note, k: note + 12 * k)
 
 
-@_harmony('note("c4 e4").up(7)')
 def up(p: P, semitones: Argument) -> P:
-    """Notes moved by so many semitones."""
     return _on_notes(p, numbers(semitones, "up"), lambda note, k: note + k)
 
 
 # ---- chords
 
 
-@maker("harmony", 'chords("<Am7 F^7>").voicing()')
 def chords(names: Argument) -> Pattern[str]:
-    """A pattern of chords by their symbols, for `voicing` and `root_notes`."""
     query = read(names, lambda w: (w,)) if isinstance(names, str) else values_of("", names, plain=True)
     return Pattern(query)
 
@@ -177,23 +160,17 @@ def _at_or_below(pitch_class: int, highest: int) -> int:
     return highest - (highest - pitch_class) % 12
 
 
-@_harmony('chords("<Am7 F^7>").voicing()', "voicings")
 def voicing(p: P, anchor: str | int = "c5") -> ControlPattern:
-    """Notes of chords in close position, the highest at or below a note, so that a chord leads to the next."""
     highest = int(note_number(anchor))
     return _notes_of(p, lambda name: _voiced(name, highest))
 
 
-@_harmony('chords("<Am7 F^7>").root_notes(2)')
 def root_notes(p: P, octave: int = 2) -> ControlPattern:
-    """The bass notes of chords, in an octave."""
     number = int(number_of(octave, "root_notes"))
     return _notes_of(p, lambda name: (12 * (number + 1) + symbol(name)[1],))
 
 
-@_harmony('note("c4\'maj7").inversion(1)')
 def inversion(p: P, times: int) -> P:
-    """Chords with their lowest notes an octave higher, so many of them."""
     count = int(number_of(times, "inversion"))
 
     def query(span: Span, seed: int) -> list[CycleEvent[Any]]:
@@ -240,9 +217,7 @@ _MODES: dict[str, Callable[[list[Any]], list[Any]]] = {
 }  # fmt: skip
 
 
-@_harmony('note("<c4\'min7 f4\'maj7>").arp("<up down updown>")')
 def arp(p: P, mode: Argument) -> P:
-    """Plays the notes of chords one after the other: by a mode, as up, down, updown, or by their numbers, "0 2 1 2"."""
     text = mode if isinstance(mode, str) else ""
     if text and any(c.isalpha() for c in text):
 
@@ -250,7 +225,7 @@ def arp(p: P, mode: Argument) -> P:
             if name not in _MODES:
                 from antiphon.runtime.suggestion import instead
 
-                raise UsageError(f"there is no arpeggio {name[:40]!r}{instead(name, _MODES)}; {', '.join(_MODES)}")
+                raise UsageError(f"there is no arpeggio {name[:40]!r}{instead(name, _MODES)}")
             return (_MODES[name],)
 
         modes = read(text.replace("&", "and"), lambda w: known(w.replace("and", "&")))
@@ -286,16 +261,11 @@ def _run(query: Query[Any], order: Callable[[list[Any]], list[Any]]) -> Query[An
     return found
 
 
-@_harmony('note("c4\'min7").arpeggiate()', "arpg")
 def arpeggiate(p: P) -> P:
-    """Plays the notes of chords one after the other, upwards, in the time of the chord."""
     return p._new(_run(p.events, lambda notes: notes))
 
 
-@_harmony('note("c4\'min7").arp_with(lambda notes: notes[0])')
 def arp_with(p: P, choose: Callable[[list[Any]], Any]) -> P:
-    """Plays what a function makes of the notes of each chord: one of them, or a pattern of them."""
-
     def made(events: list[CycleEvent[Any]]) -> Query[Any]:
         result = choose([event.value for event in events])
         return result.events if isinstance(result, Pattern) else queries.pure(result)

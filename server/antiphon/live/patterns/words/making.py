@@ -12,7 +12,6 @@ from antiphon.live.patterns.arguments import Argument, each, whole
 from antiphon.live.patterns.controls import mini
 from antiphon.live.patterns.pattern import MOST_TIMES, Pattern, cat, fastcat, stack, timecat
 from antiphon.live.patterns.spans import Number, exact
-from antiphon.live.patterns.words.table import maker
 from antiphon.live.patterns.words.time import P
 
 
@@ -27,27 +26,19 @@ def as_pattern(value: Any) -> P:
     return Pattern(queries.pure(value))
 
 
-@maker("making", "note(seq(60, 64, [67, 72]))", "sequence")
 def seq(*steps: Any) -> P:
-    """Steps of one cycle: values, patterns, and lists that share a step."""
     return fastcat(*(as_pattern(step) for step in steps)) if steps else Pattern(queries.silence)
 
 
-@maker("making", 'slowcat(s("bd*4"), s("sd*2"))', "slow_cat")
 def slowcat(*patterns: Any) -> P:
-    """In turn, a cycle of each: `cat`."""
     return cat(*(as_pattern(pattern) for pattern in patterns))
 
 
-@maker("making", 'time_cat((3, s("bd*3")), (1, s("sd")))', "stepcat")
 def time_cat(*steps: Any) -> P:
-    """All in one cycle, each for a share of it: pairs of weight and pattern."""
     return timecat(*((weight, as_pattern(pattern)) for weight, pattern in _pairs(steps, "time_cat")))
 
 
-@maker("making", 'arrange((2, s("bd*4")), (1, s("sd*8")))')
 def arrange(*sections: Any) -> P:
-    """A form: pairs of a number of cycles and a pattern, one after the other, each going on through its own."""
     given = [
         (whole(exact(n, "arrange"), "arrange", 1, MOST_TIMES), as_pattern(p)) for n, p in _pairs(sections, "arrange")
     ]
@@ -56,33 +47,19 @@ def arrange(*sections: Any) -> P:
     return given[0][1]._new(queries.fast(queries.timecat(stretched), Fraction(1, total)))
 
 
-@maker("making", 'ncat((2, s("bd*4")), (1, s("sd*8")))')
 def ncat(*sections: Any) -> P:
-    """As `arrange`: Tidal's name of it, and of `seqPLoop`."""
     return arrange(*sections)
 
 
-@maker("making", 'polyrhythm(s("bd*3"), s("hh*4"))', "pr")
 def polyrhythm(*patterns: Any) -> P:
-    """Several patterns at once, a cycle of each in a cycle."""
     return stack(*(as_pattern(pattern) for pattern in patterns))
 
 
-@maker("making", "nothing()")
-def nothing() -> P:
-    """A pattern without events: `silence`."""
-    return Pattern(queries.silence)
-
-
-@maker("making", 'spread(fast, [1, 2], s("bd sd"))', "slowspread")
 def spread(change: Any, values: Sequence[Any], pattern: P) -> P:
-    """A change with each of several values, one a cycle: `spread(fast, [1, 2], p)`."""
     return cat(*_spread(change, values, pattern, "spread"))
 
 
-@maker("making", 'fastspread(fast, [1, 2], s("bd sd"))')
 def fastspread(change: Any, values: Sequence[Any], pattern: P) -> P:
-    """As `spread`, all in one cycle."""
     return fastcat(*_spread(change, values, pattern, "fastspread"))
 
 
@@ -93,19 +70,14 @@ def _spread(change: Any, values: Sequence[Any], pattern: P, what: str) -> list[P
     return [pattern._changed(change(value), example) for value in values]
 
 
-@maker("making", 'interlace(s("bd*4"), s("hh*8"))')
 def interlace(one: P, other: P) -> P:
-    """Two patterns at once, of which now one and now the other is distorted, over 16 cycles."""
     from antiphon.live.patterns.signals import sine
 
     moving = sine.slow(16).range(0, 0.9)
     return stack(one.set(shape=moving), other.set(shape=moving.early(8)))  # type: ignore[attr-defined]
 
 
-@maker("making", 'n(scan(4), s="hh")')
 def scan(count: Argument) -> P:
-    """The runs of 1, 2 … to `count` numbers, one a cycle."""
-
     def made(n: Fraction) -> Any:
         most = whole(n, "scan", 1, MOST_TIMES)
         return queries.cat([queries.fastcat([queries.pure(k) for k in range(m)]) for m in range(1, most + 1)])
@@ -113,9 +85,7 @@ def scan(count: Argument) -> P:
     return Pattern(each(count, "scan", made))
 
 
-@maker("making", 's("bd").set(grain(0.2, 0.1))')
 def grain(begin: Number, length: Number) -> Any:
-    """The part of a sound from a place on, of a length: `begin` and `end`."""
     from antiphon.live.patterns.controls import ControlPattern
 
     first, lasts = float(exact(begin, "grain")), float(exact(length, "grain"))

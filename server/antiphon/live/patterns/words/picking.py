@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from antiphon.errors import UsageError
@@ -12,18 +11,13 @@ from antiphon.live.patterns.arguments import Argument, number_of
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.words.making import as_pattern
-from antiphon.live.patterns.words.table import METHOD, register, word
 from antiphon.live.patterns.words.time import Change, P
 from antiphon.runtime.suggestion import instead
 
-_pick = partial(word, "picking")
-_JOINS: dict[str, tuple[Callable[[Query[Query[Any]]], Query[Any]], str]] = {
-    "": (queries.join_inner, "goes on with it while it is picked"),
-    "_out": (joins.join_outer, "at the times of the numbers"),
-    "_restart": (joins.join_restart, "from its beginning each time"),
-    "_reset": (joins.join_reset, "from the beginning of its cycle each time"),
-    "_squeeze": (joins.join_squeeze, "with a cycle of it in each number's time"),
-}
+_JOINS: dict[str, Callable[[Query[Query[Any]]], Query[Any]]] = {
+    "": queries.join_inner, "_out": joins.join_outer, "_restart": joins.join_restart, "_reset": joins.join_reset,
+    "_squeeze": joins.join_squeeze,
+}  # fmt: skip
 
 
 def picked(choices: Any, value: Any, *, around: bool) -> Any:
@@ -46,39 +40,25 @@ def _of(choices: Any) -> Pattern[Any] | None:
 
 def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
     """What the words of this module do."""
-    picked_one = _JOINS[how][0](
+    picked_one = _JOINS[how](
         queries.map_values(p.events, lambda v: as_pattern(picked(choices, v, around=around)).events)
     )
     kind = _of(choices)
     return Pattern(picked_one) if kind is None else kind._new(picked_one)
 
 
-def _make(how: str, around: bool) -> None:
-    def function(p: P, choices: Any) -> P:
-        return pick_from(p, choices, how, around=around)
-
-    function.__name__ = f"pick{'mod' if around else ''}{how}"
-    again = ", and begins again beyond the last" if around else ""
-    function.__doc__ = f"Picks one of several patterns by this one's numbers or names, {_JOINS[how][1]}{again}."
-    also = {("_squeeze", False): ("inhabit",), ("_squeeze", True): ("inhabitmod", "squeeze"), ("", False): ("swap",)}
-    example = f'mini("<0 1>").{function.__name__}([s("bd*4"), s("sd*2")])'
-    register(function, METHOD, "picking", example, also.get((how, around), ()))
+def _picker(how: str, around: bool) -> Callable[[P, Any], P]:
+    return lambda p, choices: pick_from(p, choices, how, around=around)
 
 
-for _how in _JOINS:
-    for _around in (False, True):
-        _make(_how, _around)
+MORE = {f"pick{'mod' * around}{how}": _picker(how, around) for how in _JOINS for around in (False, True)}
 
 
-@_pick('s("bd hh sd cp").pick_f("<0 1>", [rev, fast(2)])', "pickF")
 def pick_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
-    """Picks one of several changes by a pattern of numbers."""
     return _pick_change(p, numbers, changes, around=False)
 
 
-@_pick('s("bd hh sd cp").pickmod_f("<0 1 2>", [rev, fast(2)])', "pickmodF")
 def pickmod_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
-    """As `pick_f`, and begins again beyond the last."""
     return _pick_change(p, numbers, changes, around=True)
 
 
@@ -87,21 +67,15 @@ def _pick_change(p: P, numbers: Argument, changes: Sequence[Change], *, around: 
     return p._new(pick_from(as_pattern(numbers), done, around=around).events)
 
 
-@_pick('mini("<0 2>").bind(lambda v: note(60 + v))', "inner_bind")
 def bind(p: P, change: Callable[[Any], Any]) -> P:
-    """The pattern that a function makes of each value, while it is active."""
     return _bound(p, change, queries.join_inner)
 
 
-@_pick('mini("0 2").squeeze_bind(lambda v: note(60 + v))')
 def squeeze_bind(p: P, change: Callable[[Any], Any]) -> P:
-    """A cycle of the pattern that a function makes of each value, in the value's time."""
     return _bound(p, change, joins.join_squeeze)
 
 
-@_pick('mini("0 2").outer_bind(lambda v: note(60 + v))')
 def outer_bind(p: P, change: Callable[[Any], Any]) -> P:
-    """The pattern that a function makes of each value, at the times of the values."""
     return _bound(p, change, joins.join_outer)
 
 

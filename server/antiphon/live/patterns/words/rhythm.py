@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 from antiphon.live.patterns import joins, queries, rhythms
@@ -11,10 +10,7 @@ from antiphon.live.patterns.arguments import Argument, Truth, each, truths, whol
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Number, exact
-from antiphon.live.patterns.words.table import maker, word
 from antiphon.live.patterns.words.time import Change, P
-
-_rhythm = partial(word, "rhythm")
 
 
 def _euclid(pulses: Argument, steps: Argument, made: Any) -> Query[Any]:
@@ -25,10 +21,7 @@ def _euclid(pulses: Argument, steps: Argument, made: Any) -> Query[Any]:
     return each(pulses, "euclid", stepped)
 
 
-@_rhythm('s("bd").euclid_rot(3, 8, 2)', "euclidrot")
 def euclid_rot(p: P, pulses: Argument, steps: Argument, rotation: Argument) -> P:
-    """A euclidean rhythm moved by so many steps to a later time, with the values that the pattern has there."""
-
     def moved(k: int, n: int, r: Fraction) -> Query[Any]:
         rhythm = queries.shift(rhythms.euclid(queries.pure(None), k, n), Fraction(whole(r, "euclid", -1024, 1024), n))
         return queries.apply_left(rhythm, p.events, lambda _, value: value)
@@ -36,9 +29,7 @@ def euclid_rot(p: P, pulses: Argument, steps: Argument, rotation: Argument) -> P
     return p._new(_euclid(pulses, steps, lambda k, n: each(rotation, "euclid", lambda r: moved(k, n, r))))
 
 
-@_rhythm('s("bd").euclid_inv(3, 8)')
 def euclid_inv(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
-    """Plays on the steps that a euclidean rhythm leaves out."""
     return p._new(
         _euclid(
             pulses, steps,
@@ -47,16 +38,11 @@ def euclid_inv(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) 
     )  # fmt: skip
 
 
-@_rhythm('s("bd").euclid_full(3, 8, s("hh"))')
 def euclid_full(p: P, pulses: Argument, steps: Argument, other: P) -> P:
-    """A euclidean rhythm, with another pattern on the steps that it leaves out."""
     return p._new(queries.stack([p.euclid(pulses, steps).events, euclid_inv(other, pulses, steps).events]))
 
 
-@_rhythm('note("c4").euclid_legato(3, 8)')
 def euclid_legato(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
-    """A euclidean rhythm in which each event lasts until the next."""
-
     def lasting(k: int, n: int, r: int) -> Query[Any]:
         on = [step is (k >= 0) for step in rhythms.rhythm(abs(k), n)]
         places = [place for place, step in enumerate(on) if step]
@@ -76,15 +62,11 @@ def euclid_legato(p: P, pulses: Argument, steps: Argument, rotation: Argument = 
     )
 
 
-@_rhythm('note("c4").euclid_legato_rot(3, 8, 2)')
 def euclid_legato_rot(p: P, pulses: Argument, steps: Argument, rotation: Argument) -> P:
-    """`euclid_legato`, later in itself."""
     return euclid_legato(p, pulses, steps, rotation)
 
 
-@_rhythm('s("bd").euclid_off(3, 8, 2)')
 def euclid_off(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
-    """A euclidean rhythm moved by so many steps to an earlier time, with what plays there."""
     return p._new(
         _euclid(
             pulses, steps,
@@ -93,9 +75,7 @@ def euclid_off(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) 
     )  # fmt: skip
 
 
-@_rhythm('s("hh*8").struct(mini("1 0 1").invert())', "inv")
 def invert(p: P) -> P:
-    """Turns switches round: off where they were on."""
     return Pattern(queries.map_values(p.events, lambda value: value in (False, 0, "f", "false")))
 
 
@@ -105,15 +85,11 @@ def switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any]:
     return queries.apply_left(p.events, chosen, lambda value, _: value)
 
 
-@_rhythm('s("bd*8").sew("1 0", s("hh*4"))')
 def sew(p: P, switches: Truth, other: P) -> P:
-    """Plays it while switches are on, and another pattern while they are off."""
     return p._new(queries.stack([switched(p, switches, "sew", True), switched(other, switches, "sew", False)]))
 
 
-@_rhythm('s("bd").stitch("1 0 1 0", s("sd"))')
 def stitch(p: P, switches: Truth, other: P) -> P:
-    """Plays it on the steps of switches that are on, and another pattern on those that are off."""
     steps = truths(switches, "stitch")
     on, off = (queries.keep(steps, lambda value, want=want: value is want) for want in (True, False))
     return p._new(
@@ -121,15 +97,11 @@ def stitch(p: P, switches: Truth, other: P) -> P:
     )
 
 
-@_rhythm('s("bd*4").while_("1 0", fast(2))', "while")
 def while_(p: P, switches: Truth, change: Change) -> P:
-    """Changes it while switches are on: Tidal's `while`, a word that Python has taken."""
     return sew(p._changed(change, 'while_("1 0", fast(2))'), switches, p)
 
 
-@_rhythm('s("bd*8").wedge(1/4, s("hh*4"))')
 def wedge(p: P, share: Number, other: P) -> P:
-    """Squeezes it into the first part of the cycle, and another pattern into the rest."""
     at = exact(share, "wedge")
     if at <= 0:
         return p._new(other.events)
@@ -140,29 +112,21 @@ def wedge(p: P, share: Number, other: P) -> P:
     )
 
 
-@_rhythm('s("bd*8").reset("1 0 1 0")')
 def reset(p: P, switches: Truth) -> P:
-    """Begins the cycle anew at each step of switches that is on."""
     on = queries.keep(truths(switches, "reset"), bool)
     return p._new(joins.join_reset(queries.map_values(on, lambda _: p.events)))
 
 
-@_rhythm('s("bd sd").restart("1 0 1 0")')
 def restart(p: P, switches: Truth) -> P:
-    """Begins the whole pattern anew at each step of switches that is on."""
     on = queries.keep(truths(switches, "restart"), bool)
     return p._new(joins.join_restart(queries.map_values(on, lambda _: p.events)))
 
 
-@maker("rhythm", 's("hh*8").struct(binary("86"))')
 def binary(number: Argument) -> Pattern[bool]:
-    """The digits of a number to the base 2, as switches."""
     return _digits(number, None)
 
 
-@maker("rhythm", 's("hh*8").struct(binary_n(55532, 16))')
 def binary_n(number: Argument, digits: int = 16) -> Pattern[bool]:
-    """As `binary`, with so many digits."""
     return _digits(number, whole(exact(digits, "binary_n"), "binary_n", 1, 64))
 
 
@@ -175,9 +139,7 @@ def _digits(number: Argument, count: int | None) -> Pattern[bool]:
     return Pattern(each(number, "binary", switches))
 
 
-@_rhythm('s("~ sd").ghost()')
 def ghost(p: P) -> P:
-    """Adds soft notes around each event, as a drummer does on the snare."""
     from antiphon.live.patterns.words.values import operate
 
     def soft(q: P) -> P:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from fractions import Fraction
-from functools import partial
 from typing import Any
 
 from antiphon.errors import UsageError
@@ -13,17 +12,12 @@ from antiphon.live.patterns import queries
 from antiphon.live.patterns.arguments import Argument, each, numbers, whole
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import CycleEvent, Span
-from antiphon.live.patterns.words.table import control_word
 from antiphon.live.patterns.words.time import P, above
 
-_samples = partial(control_word, "samples")
 MOST_PARTS = 1024
 
 
-@_samples('s("bd sd").striate(4)')
 def striate(p: P, parts: Argument) -> P:
-    """Plays the cycle so many times as fast, each time with the next part of every sound."""
-
     def striped(n: Fraction) -> Query[Any]:
         count = whole(n, "striate", 1, MOST_PARTS)
 
@@ -48,9 +42,7 @@ def _parts(p: P, parts: Argument, order: Argument, what: str) -> Query[Any]:
     return each(parts, what, sliced)
 
 
-@_samples('s("bd").slice(4, "0 2 1 3")')
 def slice(p: Any, parts: Argument, order: Argument | None = None) -> Any:
-    """Plays parts of a sound by their numbers, of so many; with one number it is the sampler's `slice`."""
     if order is None:
         return p.set(slice=parts)
     return p._new(queries.map_values(_parts(p, parts, order, "slice"), _public))
@@ -76,22 +68,15 @@ def _fitted(query: Query[Any]) -> Query[Any]:
     return found
 
 
-@_samples('s("bd").splice(4, "0 2 1 3")')
 def splice(p: P, parts: Argument, order: Argument) -> P:
-    """As `slice`, each part at the speed at which it lasts as long as its step."""
     return p._new(_fitted(_parts(p, parts, order, "splice")))
 
 
-@_samples('s("bd/2").fit()')
 def fit(p: P) -> P:
-    """Plays each sound at the speed at which it lasts as long as its event."""
     return p._new(_fitted(p.events))
 
 
-@_samples('s("bd").loop_at(2)', "loopat")
 def loop_at(p: P, cycles: Argument) -> P:
-    """Plays each sound over so many cycles, at the speed at which it fills them."""
-
     def looped(n: Fraction) -> Query[Any]:
         speed = {"speed": float(1 / above(n, "loop_at")), "unit": "c"}
         return queries.map_values(queries.fast(p.events, 1 / n), lambda value: {**value, **speed})
@@ -99,32 +84,24 @@ def loop_at(p: P, cycles: Argument) -> P:
     return p._new(each(cycles, "loop_at", looped))
 
 
-@_samples('s("bd").smash(3, [2, 3, 4])')
 def smash(p: P, parts: int, factors: Any) -> P:
-    """Cuts sounds by `striate` and plays them at several speeds of the pattern, one a cycle."""
     if isinstance(factors, str | int | float) or not factors:
         raise UsageError("smash takes a number of parts and a list of factors, as in smash(3, [2, 3, 4])")
     return p._new(queries.cat([striate(p, parts).slow(factor).events for factor in factors]))
 
 
-@_samples('s("bd").scrub("0 0.25 0.5")')
 def scrub(p: P, places: Argument) -> P:
-    """Plays sounds from the places of a pattern, 0 to 1, at the pattern's times."""
     return p._new(
         queries.apply_left(numbers(places, "scrub"), p.events, lambda at, value: {**value, "begin": at, "clip": 1})
     )
 
 
-@_samples('note("c4").freq(440)')
 def freq(p: Any, hertz: Argument) -> Any:
-    """Notes by their frequency in Hz."""
     heard = queries.map_values(numbers(hertz, "freq"), lambda f: 69 + 12 * math.log2(max(float(f), 1.0) / 440))
     return p._new(queries.apply_left(p.events, heard, lambda value, number: {**value, "note": round(number, 6)}))
 
 
-@_samples('s("hh*4").bank("tr909")')
 def bank(p: Any, name: Argument) -> Any:
-    """Sounds of a bank: `s("bd").bank("tr909")` is the folder `tr909_bd`."""
     from antiphon.live.patterns.controls import values_of
 
     def joined(value: Any, given: Any) -> Any:

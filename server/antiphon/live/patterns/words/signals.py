@@ -7,7 +7,6 @@ from fractions import Fraction
 from antiphon.live.patterns import queries, signals
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.spans import Number, exact
-from antiphon.live.patterns.words.table import maker
 
 itri: Pattern[float] = signals.tri.map(lambda value: 1.0 - value)
 envL: Pattern[float] = Pattern(queries.signal(lambda time, seed: float(min(max(time, Fraction(0)), Fraction(1)))))
@@ -28,14 +27,10 @@ SIGNALS = {
 """By name: those that end with 2 go from -1 to 1; `envL` rises from 0 to 1 in cycle 0 and stays there."""
 
 
-@maker("signals", "pulse(1/4).segment(8)")
 def pulse(width: Number = 0.5) -> Pattern[float]:
-    """1 in the first part of each cycle, of a width, and 0 in the rest."""
     share = exact(width, "pulse")
     return Pattern(queries.signal(lambda time, seed: float(Fraction(time) % 1 < share)))
 
 
-@maker("signals", "steady(0.5).segment(4)")
 def steady(value: float) -> Pattern[float]:
-    """A value all the time."""
     return Pattern(queries.signal(lambda time, seed: value))

@@ -11,15 +11,13 @@ from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import joins, queries
-from antiphon.live.patterns.arguments import Argument, Truth, truths
+from antiphon.live.patterns.arguments import Argument, Truth, shown, truths
 from antiphon.live.patterns.controls import ControlPattern, values_of
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
 from antiphon.live.patterns.spans import Number
-from antiphon.live.patterns.words.table import METHOD, WORDS, Word, word
 from antiphon.live.patterns.words.time import P
 
-_values = partial(word, "values")
 Operation = Callable[[Any, Any], Any]
 
 
@@ -49,23 +47,14 @@ def product(a: Any, b: Any) -> Any:
     return _number(a) * _number(b)
 
 
-OPERATIONS: dict[str, tuple[Operation, str]] = {
-    "set": (lambda a, b: b, "takes the other's values"),
-    "keep": (lambda a, b: a, "keeps its own values"),
-    "add": (_calculated("add", operator.add), "sums"),
-    "sub": (_calculated("sub", operator.sub), "differences"),
-    "mul": (_calculated("mul", operator.mul), "products"),
-    "div": (_calculated("div", operator.truediv), "quotients"),
-    "mod": (_calculated("mod", operator.mod), "remainders of a division"),
-    "pow": (_calculated("pow", operator.pow), "powers"),
-    "lt": (_calculated("lt", operator.lt), "whether it is below the other"),
-    "gt": (_calculated("gt", operator.gt), "whether it is above the other"),
-    "lte": (_calculated("lte", operator.le), "whether it is not above the other"),
-    "gte": (_calculated("gte", operator.ge), "whether it is not below the other"),
-    "eq": (operator.eq, "whether both are equal"),
-    "ne": (operator.ne, "whether they differ"),
-}
-"""What is done with two values, and how the reference says it."""
+OPERATIONS: dict[str, Operation] = {
+    "set": lambda a, b: b, "keep": lambda a, b: a, "eq": operator.eq, "ne": operator.ne,
+    **{name: _calculated(name, change) for name, change in {
+        "add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv, "mod": operator.mod,
+        "pow": operator.pow, "lt": operator.lt, "gt": operator.gt, "lte": operator.le, "gte": operator.ge,
+    }.items()},
+}  # fmt: skip
+"""What is done with two values."""
 JOINS: dict[str, Callable[[Query[Any], Query[Any], Operation], Query[Any]]] = {
     "in_": queries.apply_left,
     "out": joins.apply_right,
@@ -78,7 +67,7 @@ JOINS: dict[str, Callable[[Query[Any], Query[Any], Operation], Query[Any]]] = {
 """Whose times are kept: this pattern's, the other's, both; or a cycle of one in each event of the other."""
 
 
-def _whole_values(a: Any, b: Any, change: Operation, own: bool) -> Any:
+def _whole_values(a: Any, b: Any, change: Operation) -> Any:
     """Two mappings of names and values: `change` for names that both have, else the value that there is."""
     if not isinstance(a, Mapping):
         return change(a, b)
@@ -93,7 +82,7 @@ def _whole_values(a: Any, b: Any, change: Operation, own: bool) -> Any:
 
 def operate(p: P, name: str, values: Mapping[str, Argument], how: str = "in_") -> P:
     """Calculates with named values of a pattern, as `operate(p, "mul", {"gain": 0.5})`."""
-    change, joined = OPERATIONS[name][0], JOINS[how]
+    change, joined = OPERATIONS[name], JOINS[how]
     start = {"mul": 1.0, "div": 1.0, "pow": 1.0}.get(name, 0)
     query = p.events
     for key, argument in values.items():
@@ -112,7 +101,6 @@ class Arithmetic:
     def __init__(self, name: str, original: Callable[..., Any] | None) -> None:
         """original: The method that stands under this name already."""
         self.name, self.original = name, original
-        self.__doc__ = original.__doc__ if original else _doc(name)
 
     def __get__(self, pattern: P | None, owner: type) -> Any:
         if pattern is None:
@@ -147,97 +135,61 @@ def calculate(p: P, name: str, how: str, *args: Any, **values: Argument) -> P:
             raise UsageError(f"a pattern of numbers has no value named {next(iter(values))}; write {name}(7)")
         return operate(p, name, values, how)
     other = args[0]
-    right = other.events if isinstance(other, Pattern) else _plain_values(other, name)
-    change = OPERATIONS[name][0]
-    if name in ("keep", "set") and isinstance(other, str | bool) and not isinstance(p, ControlPattern):
-        right = values_of("", other, plain=True)
-    return p._new(JOINS[how](p.events, right, lambda a, b: _whole_values(a, b, change, True)))
-
-
-def _plain_values(other: Any, name: str) -> Query[Any]:
-    if not isinstance(other, str | int | float | Fraction):
-        raise UsageError(f"{name} takes a number, a text or a pattern, not {str(other)[:40]!r}")
-    return values_of("", other, plain=True)
-
-
-def _doc(name: str) -> str:
-    return (
-        f"Arithmetic with another pattern, {OPERATIONS[name][1]}: `{name}(2)`, or by the other's times, `{name}.out`."
-    )
+    if not isinstance(other, str | int | float | Fraction | Pattern):
+        raise UsageError(f"{name} takes a number, a text or a pattern, not {shown(other)}")
+    change = OPERATIONS[name]
+    right = values_of("", other, plain=True)
+    return p._new(JOINS[how](p.events, right, lambda a, b: _whole_values(a, b, change)))
 
 
 def _plain(name: str) -> Callable[..., Any]:
     def arithmetic(p: P, *other: Any, **values: Argument) -> P:
         return calculate(p, name, "in_", *other, **values)
 
-    arithmetic.__name__, arithmetic.__doc__ = name, _doc(name)
     return arithmetic
+
+
+def _mapped(change: Callable[[float], Any]) -> Callable[[P], P]:
+    return lambda p: Pattern(queries.map_values(p.events, lambda value: change(_number(value))))
 
 
 for _name in OPERATIONS:
     for _owner in (Pattern, ControlPattern):
         setattr(_owner, _name, Arithmetic(_name, vars(_owner).get(_name)))
-    if _name not in ("add", "set"):
-        _example = f'mini("0 1 2 3").{_name}(2)'
-        WORDS[_name] = Word(_name, _plain(_name), METHOD, "values", _example, (_name,))
+MORE = {name: _plain(name) for name in OPERATIONS if name not in ("add", "set")} | {
+    "round": _mapped(lambda v: math.floor(v + 0.5)),
+    "floor": _mapped(math.floor),
+    "ceil": _mapped(math.ceil),
+    "to_bipolar": _mapped(lambda v: v * 2 - 1),
+    "from_bipolar": _mapped(lambda v: (v + 1) / 2),
+    "log2": _mapped(lambda v: math.log2(v) if v > 0 else 0.0),
+}
 
 
-@_values('s("hh*4").keepif("1 0 1 1")')
 def keepif(p: P, switches: Truth) -> P:
-    """Keeps the events whose beginnings fall on a switch that is on."""
     on = truths(switches, "keepif")
     kept = queries.apply_left(p.events, on, lambda value, wanted: (value, wanted))
     return p._new(queries.map_values(queries.keep(kept, lambda pair: pair[1]), lambda pair: pair[0]))
 
 
-@_values("sine.to_bipolar().range2(200, 2000)")
 def range2(p: P, low: Number, high: Number) -> P:
-    """Values from -1 to 1 to values from `low` to `high`."""
-    return from_bipolar(p).range(low, high)
+    return p.map(lambda value: (_number(value) + 1) / 2).range(low, high)
 
 
-@_values("sine.rangex(200, 2000)")
 def rangex(p: P, low: Number, high: Number) -> P:
-    """Values from 0 to 1 to values from `low` to `high`, by equal factors, as for frequencies."""
     if not low > 0 or not high > 0:
         raise UsageError("rangex takes numbers above 0, as in rangex(200, 2000)")
     return p.range(math.log(low), math.log(high)).map(math.exp)
 
 
-def _mapped(name: str, change: Callable[[float], Any], doc: str, example: str, *also: str) -> None:
-    def function(p: P) -> P:
-        return Pattern(queries.map_values(p.events, lambda value: change(_number(value))))
-
-    function.__name__, function.__doc__ = name, doc
-    _values(example, *also)(function)
-
-
-_mapped("round", lambda v: math.floor(v + 0.5), "Values rounded to whole numbers.", 'mini("0.4 1.6").round()')
-_mapped("floor", math.floor, "Values rounded down.", 'mini("0.4 1.6").floor()')
-_mapped("ceil", math.ceil, "Values rounded up.", 'mini("0.4 1.6").ceil()')
-_mapped("to_bipolar", lambda v: v * 2 - 1, "Values from 0 to 1 to values from -1 to 1.", "sine.to_bipolar()")
-_mapped("log2", lambda v: math.log2(v) if v > 0 else 0.0, "Logarithms to the base 2.", 'mini("1 2 4").log2()')
-
-
-@_values("sine.to_bipolar().from_bipolar()")
-def from_bipolar(p: P) -> P:
-    """Values from -1 to 1 to values from 0 to 1."""
-    return p.map(lambda value: (_number(value) + 1) / 2)
-
-
-@_values("sine.segment(8).quantise(4)", "quantize")
 def quantise(p: P, steps: Number) -> P:
-    """Values rounded to so many steps for each whole number."""
     count = _number(steps)
     if count <= 0:
         raise UsageError("quantise takes a number of steps above 0, as in quantise(4)")
     return p.map(lambda value: round(_number(value) * count) / count)
 
 
-@_values('mini("1:4 5:4").ratio()')
 def ratio(p: P) -> P:
-    """Numbers joined by colons, divided: 5:4 is 1.25."""
-
     def divided(value: Any) -> Any:
         if not isinstance(value, str):
             return value
@@ -250,22 +202,15 @@ def ratio(p: P) -> P:
     return p.map(divided)
 
 
-@_values('n("0 .. 7", s="hh").filter(lambda v: v["n"] > 3)')
 def filter(p: P, test: Callable[[Any], bool]) -> P:
-    """Keeps the events whose values pass a test."""
     return p._new(queries.keep(p.events, test))
 
 
-@_values('s("hh*8").filter_when(lambda t: t % 1 < 1/2)')
 def filter_when(p: P, test: Callable[[Fraction], bool]) -> P:
-    """Keeps the events whose beginnings, in cycles, pass a test."""
     return p._where(lambda event: event.whole is not None and test(event.whole.begin))
 
 
-@_values('s("bd sd").log()')
 def log(p: P) -> P:
-    """Prints each event that begins, with its time."""
-
     def printed(span: Any, seed: int) -> Any:
         found = p.events(span, seed)
         for event in found:
@@ -276,9 +221,7 @@ def log(p: P) -> P:
     return p._new(printed)
 
 
-@_values('mini("60:0.5 67:1").as_("note:gain")', "as")
 def as_(p: P, names: str) -> P:
-    """Gives names to values: the parts of a word between colons, `mini("c4:0.5").as_("note:gain")`."""
     keys = [name.strip() for name in names.replace(",", ":").split(":")]
 
     def named(value: Any) -> Any:
