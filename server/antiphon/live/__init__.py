@@ -15,8 +15,7 @@ from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, sc
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
 from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
-from antiphon.live.patterns.words import signals as _signals
-from antiphon.live.patterns.words import table as _table
+from antiphon.live.patterns.words import signals as _signals, table as _table
 from antiphon.live.transitions import clutch, hush, jump, mute, solo, xfade
 from antiphon.live.vocabulary import (
     LiveNode,

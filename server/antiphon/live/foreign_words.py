@@ -17,8 +17,8 @@ from antiphon.runtime.suggestion import list_names, meant
 
 NOT_HERE = {
     "_scope": "the page draws the scope", "anticipate": 'write jump("beat", …, 8)', "bpm": "write tempo(120)",
-    "bus": "wire nodes in the patch", "cc": 'map a controller to a parameter by /learn, and follow it by sync("tone.cutoff")',
-    "ccin": 'map a controller to a parameter by /learn, and follow it by sync("tone.cutoff")',
+    "bus": "wire nodes in the patch", "cc": 'write sync("tone.cutoff") for a mapped controller',
+    "ccin": 'write sync("tone.cutoff") for a mapped controller',
     "chorus": "add a node of the type chorus to the patch", "cpm": "write tempo(120)",
     "delay": 'an echo is a node: node("echo").feedback = 0.5', "delayfeedback": 'write node("echo").feedback = 0.5',
     "delaytime": 'write node("echo").time = 0.25', "fm": "FM is a synth of the patch",

@@ -45,8 +45,8 @@ class NodeNote(NamedTuple):
 def on_note(node: str, *, on: str = "", name: str = "") -> Callable[[NoteBody], NoteBody]:
     """Runs a function for the notes that a node emits, as `@on_note("hum")` above `def answer(note, velocity):`.
 
-    It is a loop that waits for the cue `hum:note`. While a run of it waits by `yield`, further notes begin runs of their
-    own, 16 at once.
+    It is a loop that waits for the cue `hum:note`. While a run of it waits by `yield`, further notes begin
+    runs of their own, 16 at once.
 
     Args:
         node: The node that emits, as `hum`.

@@ -1,9 +1,9 @@
 """The process that performs a live script for a file: `python -m antiphon.offline.script_child PATH SECONDS`.
 
 The script is the performer's own, and runs with the performer's rights. What is bounded is what a mistake costs:
-memory, and the time of a beat. It sends what the script says; it is asked for `beats` at a `tempo` with
-`cues`, once or again, and sends a message a beat: its `events`, and whether that was the `end`. Or it sends a `fault`. What the script prints goes to
-standard error.
+memory, and the time of a beat. It sends what the script says; it is asked for `beats` at a `tempo` with `cues`, once or
+again, and sends a message a beat: its `events`, and whether that was the `end`. Or it sends a `fault`. What the script
+prints goes to standard error.
 """
 
 from __future__ import annotations

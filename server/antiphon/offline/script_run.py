@@ -57,18 +57,10 @@ class ScriptHeader:
 
 
 class ScriptProcess:
-    """A script in a process of its own: use it as a context.
-
-    Attributes:
-        header: What the script says.
-    """
+    """A script in a process of its own: use it as a context. `header`: what the script says."""
 
     def __init__(self, path: str, patience: float = PATIENCE) -> None:
-        """Starts the process and reads the script.
-
-        Args:
-            path: The script's file.
-            patience: Seconds of processor time that reading it, and each beat, may take.
+        """Starts the process and reads the script; each beat, too, may take `patience` seconds of processor time.
 
         Raises:
             ScriptError: It cannot be read; with file and line.
@@ -97,15 +89,9 @@ class ScriptProcess:
         self.close()
 
     def play(self, beats: Fraction, tempo: float, cues: Sequence[Cue] = ()) -> list[LiveEvent]:
-        """Performs the script from its beginning.
+        """The events of the script before that beat, in order, and the ends of notes that sound on.
 
-        Args:
-            beats: How long.
-            tempo: Of the patch.
-            cues: What it hears.
-
-        Returns:
-            Its events before that beat, in order, and the ends of notes that sound on.
+        It is performed from its beginning, with `cues` of what it hears.
 
         Raises:
             ScriptError: It fails, or plays too much; with file and line.
@@ -158,12 +144,7 @@ class ScriptProcess:
 def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam, players: Players) -> list[Command]:
     """The commands of a script's events, checked as those of a file of events are.
 
-    Args:
-        events: In order.
-        name: Of the script, for errors.
-        rate: Hz.
-        find: Finds a parameter of the patch.
-        players: The nodes that take notes.
+    `players` are the nodes that take notes.
 
     Raises:
         ScriptError: The patch does not take an event, with the line that plays it.
@@ -180,15 +161,5 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
 
 
 def frames_of(events: Sequence[LiveEvent], beats: Fraction, rate: int, tempo: float) -> int:
-    """How long so many beats last, by the tempo that events set.
-
-    Args:
-        events: In order.
-        beats: From the beginning.
-        rate: Hz.
-        tempo: Of the patch, bpm.
-
-    Returns:
-        Frames.
-    """
+    """How many frames so many beats last from the beginning, by the tempo that events set, at first `tempo`."""
     return round(tempo_map(events, rate, tempo, beats).sample_at(float(beats)))

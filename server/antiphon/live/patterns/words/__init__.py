@@ -1,7 +1,6 @@
 """The words of Tidal and Strudel that are not written in `pattern` and `controls`; importing it makes them methods."""
 
-from antiphon.live.patterns import controls, pattern
-from antiphon.live.patterns import signals as waves
+from antiphon.live.patterns import controls, pattern, signals as waves
 from antiphon.live.patterns.words import (
     chance,
     harmony,

@@ -36,7 +36,7 @@ def degrade_with(p: P, numbers_: P, share: Number) -> P:
     return p._new(queries.map_values(queries.keep(paired, lambda v: float(v[1]) >= low), lambda v: v[0]))
 
 
-def _often(share: float) -> Change:
+def _often(share: float) -> Any:
     return lambda p, change: p.sometimes_by(share, change)
 
 

@@ -90,11 +90,8 @@ def sew(p: P, switches: Truth, other: P) -> P:
 
 
 def stitch(p: P, switches: Truth, other: P) -> P:
-    steps = truths(switches, "stitch")
-    on, off = (queries.keep(steps, lambda value, want=want: value is want) for want in (True, False))
-    return p._new(
-        queries.stack([queries.apply_left(s, q.events, lambda _, value: value) for s, q in ((on, p), (off, other))])
-    )
+    on, off = p.struct(switches), other.struct(invert(Pattern(truths(switches, "stitch"))))
+    return p._new(queries.stack([on.events, off.events]))
 
 
 def while_(p: P, switches: Truth, change: Change) -> P:

@@ -146,21 +146,16 @@ def chew(p: P, pieces: int, order: Argument) -> P:
 
     count = above(exact(pieces, "chew"), "chew")
 
-    def chewed(span: Span, seed: int) -> list[CycleEvent[Any]]:
-        found: list[CycleEvent[Any]] = []
-        for chosen in numbers(order, "chew")(span, seed):
-            if chosen.whole is None:
-                continue
-            factor = 1 / (count * (chosen.whole.end - chosen.whole.begin))
-            faster = queries.map_values(
-                piece(p.events, Fraction(chosen.value), count),
-                lambda value, by=factor: {**value, "speed": product(value.get("speed", 1.0), float(by))},
-            )
-            one = [CycleEvent(chosen.whole, chosen.part, faster)]
-            found += joins.join_squeeze(lambda s, g, one=one: one)(chosen.part, seed)  # type: ignore[misc]
-        return found
+    def faster(chosen: CycleEvent[Any]) -> Query[Any]:
+        length = chosen.reach.end - chosen.reach.begin
 
-    return p._new(chewed)
+        def sped(value: Any) -> Any:
+            return {**value, "speed": product(value.get("speed", 1.0), float(1 / (count * length)))}
+
+        return queries.map_values(piece(p.events, Fraction(chosen.value), count), sped)
+
+    places = numbers(order, "chew")
+    return p._new(joins.join_squeeze(lambda span, seed: [e.with_value(faster(e)) for e in places(span, seed)]))
 
 
 def rot(p: P, steps: Argument) -> P:

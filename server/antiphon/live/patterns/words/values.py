@@ -96,7 +96,7 @@ def operate(p: P, name: str, values: Mapping[str, Argument], how: str = "in_") -
 
 
 class Arithmetic:
-    """A word of arithmetic: a method, `add(7)`, that has the other ways to join times as attributes, `add.out("0 7")`."""
+    """A word of arithmetic: a method, `add(7)`, with the other ways to join times as attributes, `add.out("0 7")`."""
 
     def __init__(self, name: str, original: Callable[..., Any] | None) -> None:
         """original: The method that stands under this name already."""
