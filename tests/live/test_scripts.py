@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from antiphon.live import performance as performance_module, records
+from antiphon.live.listening import NodeNote
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError
@@ -259,6 +260,75 @@ def test_a_thousand_versions_lose_no_event() -> None:
     assert [event.beat for event in events if event.source == "beat"] == [F(k) for k in range(200)]
     assert [event.beat for event in events if event.source == "gone"] == [F(k) for k in range(200)]
     assert [e.args[0] for e in events if e.address == "/note/on"] == [60 + k for k in range(67)]
+
+
+# ---- what is heard, and who plays
+
+ANSWER = """
+@on_note("hum")
+def answer(note, velocity):
+    play(note, 1/8)
+    yield 2
+    play(note + 12, 1/8)
+"""
+
+
+def test_notes_are_answered_at_once_though_others_are_being_answered() -> None:
+    performance = Performance(script(ANSWER))
+    events = performance.until(F(1))
+    for note in (60, 64, 67):
+        performance.cue("hum:note", NodeNote(note, 90))
+    events += performance.until(F(2))
+    performance.cue("hum:note", NodeNote(72, 90))
+    events += performance.until(F(6))
+    begun = [(event.beat, event.args[0]) for event in events if event.address == "/note/on"]
+    assert begun == [(1, 60), (1, 64), (1, 67), (2, 72), (3, 72), (3, 76), (3, 79), (4, 84)]
+
+
+def played_by(text: str) -> set[str]:
+    return {event.source for event in performed(text, 4)}
+
+
+def test_tracks_are_muted_soloed_and_hushed() -> None:
+    three = 'track("a", "bd")\ntrack("b", "sd")\n@loop\ndef c():\n    sample("cp")\n    yield 1\n'
+    assert played_by(three) == {"a", "b", "c"}
+    assert played_by(three + 'mute("a", "c")') == {"b"}
+    assert played_by(three + 'solo("c")') == {"c"}
+    assert played_by(three + "hush()") == set()
+    assert played_by(three + 'hush()\ntrack("d", "hh")') == {"d"}
+
+
+@pytest.mark.parametrize(
+    ("word", "before", "after"),
+    [
+        ('xfade("t", s("sd*4"), 2)', [("bd", 0.98), ("sd", 0.2)], [("sd", None)]),
+        ('clutch("t", s("sd*4"), 2)', [], [("sd", None)]),
+        ('jump("t", s("sd*4"), 2)', [("bd", None)], [("sd", None)]),
+        ('jump("t", s("sd*4"))', [("sd", None)], [("sd", None)]),
+    ],
+)
+def test_one_pattern_gives_way_to_the_next(word: str, before: list[Any], after: list[Any]) -> None:
+    performance = Performance(script('track("t", s("bd*4"))'))
+    performance.until(F(4))
+    performance.swap(script(word), F(4))
+    events = performance.until(F(16))
+    performance.swap(script(word), F(16))
+    assert [e.args for e in performance.until(F(20))] == [("s", "sd")] * 4, "saved again, it goes on"
+
+    def at(beat: int) -> list[Any]:
+        found = [dict(zip(e.args[::2], e.args[1::2], strict=True)) for e in events if e.beat == beat]
+        return [(v["s"], v.get("gain") and round(v["gain"], 2)) for v in found]
+
+    assert not before or at(5) == before
+    assert len(at(5)) >= 1
+    assert at(12) == after
+
+
+def test_the_speed_of_a_sound_may_count_cycles() -> None:
+    (event,) = performed('track("t", s("bd").loopAt(2).slice(4, "1"))', 4)
+    assert dict(zip(event.args[::2], event.args[1::2], strict=True)) == {
+        "s": "bd", "begin": 0.25, "end": 0.5, "speed": 1.0, "beats": 2.0,
+    }  # fmt: skip
 
 
 # ---- refusals

@@ -91,6 +91,9 @@ def _faded(query: Query[Any], share: Callable[[Fraction], float], comes: bool) -
         events = []
         for event in query(span, seed):
             x = share(event.reach.begin)
+            if comes and x >= 1.0:
+                events.append(event)
+                continue
             level = math.sin(math.pi / 2 * (x if comes else 1.0 - x))  # equal power
             name, most = ("gain", 1.0) if "s" in event.value or "gain" in event.value else ("velocity", 100.0)
             least = 1.0 if name == "velocity" else 0.0
