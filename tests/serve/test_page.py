@@ -143,18 +143,44 @@ def test_a_refused_value_is_explained_in_words(server: ServerProcess, browser: C
     tab.until("document.querySelector('.log').innerText.includes('no address that a page may send to')")
 
 
-def test_space_and_escape_are_panic_and_typing_is_not(server: ServerProcess, browser: Chromium) -> None:
+def test_panic_is_f12_or_a_held_button_and_space_plays_and_stops(server: ServerProcess, browser: Chromium) -> None:
     tab = opened(browser, server)
-    said = "document.querySelector('.log').innerText.includes('Panic')"
-    tab.run("document.querySelector('.tempo input').focus()")
+    panics = "antiphon.panics()"
     tab.key("keyDown", "Escape", "Escape")
-    assert not tab.run(said)
     tab.key("keyDown", " ", "Space")
-    tab.until(said)
-    tab.run("document.querySelector('.log h2 button').click()")
-    tab.until(f"!({said})")
-    tab.key("keyDown", "Escape", "Escape")
-    tab.until(said)
+    until(lambda: not server.status()["playing"], 20.0, "the beat is stopped")
+    tab.until("document.querySelector('.transport button').innerText === '▶'")
+    tab.key("keyDown", " ", "Space")
+    until(lambda: server.status()["playing"], 20.0, "the beat goes on")
+    assert tab.run(panics) == 0
+    tab.key("keyDown", "F12", "F12")
+    tab.until(f"{panics} === 1")
+    place = (
+        "(b => [b.left + b.width / 2, b.top + b.height / 2])(document.querySelector('.panic').getBoundingClientRect())"
+    )
+    x, y = tab.run(place)
+    tab.mouse("mousePressed", x, y)
+    tab.mouse("mouseReleased", x, y)
+    tab.until("document.querySelector('.log').innerText.includes('Hold the button')")
+    assert tab.run(panics) == 1, "a slip is none"
+    tab.mouse("mousePressed", x, y)
+    tab.until(f"{panics} === 2")
+    tab.mouse("mouseReleased", x, y)
+    tab.run("document.querySelector('.listen button').click()")
+    tab.until("document.querySelector('.listen input') !== null")
+    assert tab.run(place) == [x, y], "it is where it was"
+    tab.run("document.querySelector('.listen button').click()")
+
+
+def test_a_tempo_that_is_none_is_answered(server: ServerProcess, browser: Chromium) -> None:
+    tab = opened(browser, server)
+    before = server.status()["tempo"]
+    for typed in ("fast", "9999"):
+        tab.run("document.querySelector('.tempo input').focus()")
+        tab.call("Input.insertText", text=typed)
+        tab.run("document.querySelector('.tempo input').blur()")
+        tab.until(f"document.querySelector('.log').innerText.includes('\"{typed}\" is no tempo: type 10 to 999')")
+    assert server.status()["tempo"] == before
 
 
 def test_transport_tempo_and_scenes(server: ServerProcess, browser: Chromium) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control import status as figures
+from antiphon.control.commands.captures import Captures
 from antiphon.control.commands.engine_clock import EngineClock
 from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.commands.outbox import Outbox
@@ -130,6 +131,7 @@ class ControlApp:
             self.turns.at,
         )
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
+        self.captures = Captures(link, self.replies)
         self.scripts = ScriptGate(live_token, self.udp.port)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)

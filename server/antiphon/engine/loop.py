@@ -19,6 +19,7 @@ from antiphon.contract.block import Samples
 from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
+from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.player_reports import PlayerReport
 from antiphon.engine.recording.journal import Journal
@@ -99,6 +100,7 @@ class EngineLoop:
         overlay: Input | None,
         pool: Pool | None = None,
         taps: NodeTaps | None = None,
+        capture: NodeCapture | None = None,
         browser: BrowserInput | None = None,
     ) -> None:
         """A loop that has not begun.
@@ -111,9 +113,10 @@ class EngineLoop:
             overlay: Sound that replaces the device's input, or None.
             pool: The workers, which are woken at the end of each block, or None.
             taps: Copies the sound of single nodes for listeners, or None.
+            capture: Keeps the sound of all nodes, or None.
             browser: Adds the sound that a browser sends to the input, or None.
         """
-        self._pool, self._taps, self._browser = pool, taps, browser
+        self._pool, self._taps, self._capture, self._browser = pool, taps, capture, browser
         self.player, self.driver, self.shared, self._bell, self._overlay = player, driver, shared, bell, overlay
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
@@ -196,6 +199,8 @@ class EngineLoop:
         self._tap.put(block, x, out, played)
         if self._taps is not None:
             self._taps.put(block, x, out, player.plan)
+        if self._capture is not None:
+            self._capture.put(block, player.tempo.beat_at(sample), x, out, player.plan)
         if not played:
             self.journal.unheard(sample)
         self._publish(block, x, out)

@@ -21,10 +21,12 @@ class Version(NamedTuple):
     Attributes:
         text: All of it.
         number: By which its events name places in it; 0 for events without places.
+        quantum: Beats at whose multiples it begins, 0 for its bars; None for what the player was given.
     """
 
     text: str
     number: int = 0
+    quantum: float | None = None
 
 
 class ScriptSource(Protocol):

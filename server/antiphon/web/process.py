@@ -47,7 +47,7 @@ def main(argument: str) -> int:
 
     Args:
         argument: JSON from the supervisor: settings, catalog (a path), supervisor (its pid), taps (their
-            shape) and fds (http, control, taps).
+            shape), page (runtime folder and key, or None) and fds (http, control, taps).
 
     Returns:
         The exit status.
@@ -82,7 +82,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
         scripts = socket.socket(fileno=fds["scripts"]) if "scripts" in fds else None
         http = await serve_http(
             control, catalog, folder=paths.config(), jobs=paths.data() / "jobs", listener=listener, lan=settings.lan,
-            proxy=settings.proxy, taps=taps, scripts=scripts,
+            proxy=settings.proxy, taps=taps, scripts=scripts, page=given["page"],
         )  # fmt: skip
         await add_routes(http, catalog.hooks)
         announcing = await start_announcement(http, control, settings)
