@@ -391,6 +391,7 @@ export interface Post {
   [path: `/api/jobs/${string}/repeat`]: { takes: null; answers: Job };
   [path: `/api/classify/${string}`]: { takes: Blob; answers: Classified };
   "/api/library/map": { takes: null; answers: Placing };
+  "/api/library/analyse": { takes: null; answers: Placing };
   "/api/library/next": { takes: Next; answers: Matches };
   "/api/live/eval": { takes: EvaluateBody; answers: Version };
   "/api/live/stop": { takes: null; answers: Stopped };

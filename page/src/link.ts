@@ -283,6 +283,11 @@ function answered([address, ...args]: [string, ...Value[]]): void {
     }
     mappings.value = found;
   } else if (address === "/set/list.reply") sets.value = args.map(String);
+  else if (address === "/capture.reply")
+    say(
+      `Kept in the library: captures/${String(args[0]).split("/").pop()}. A sampler whose library is captures has it.`,
+      false,
+    );
   else if (address === "/pong") roundTrip.value = performance.now() - Number(args[0]);
   else if (address === "/done") {
     if (String(args[0]).startsWith("/scene")) say("The scene is stored.", false);

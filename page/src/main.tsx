@@ -10,6 +10,7 @@ import { install } from "./install";
 import { Controls } from "./instrument/controls";
 import { Cues } from "./instrument/cues";
 import { Sound } from "./instrument/drawings";
+import { capture, Mixer } from "./instrument/mixer";
 import { PatchGraph } from "./instrument/patch";
 import { key, Piano } from "./instrument/piano";
 import { Roll } from "./instrument/roll";
@@ -33,6 +34,7 @@ function Instrument() {
         <Controls />
         <Roll />
         <section class="side" data-view="Play" aria-label="Scenes and server">
+          <Mixer />
           <Scenes />
           <Cues />
           <SetList />
@@ -126,6 +128,11 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "F12" && !event.ctrlKey && !event.metaKey) {
     event.preventDefault();
     if (!event.repeat) panic();
+    return;
+  }
+  if (event.key === "F9") {
+    event.preventDefault();
+    if (!event.repeat) capture();
     return;
   }
   if (typing(event.target) || event.ctrlKey || event.metaKey || event.altKey) return;

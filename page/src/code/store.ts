@@ -93,6 +93,7 @@ export function useOwnersToken(given: string): void {
   const next = wanted.value;
   wanted.value = null;
   sessionStorage.setItem("token", given);
+  editor.value?.focus();
   next?.();
 }
 

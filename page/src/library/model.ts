@@ -95,6 +95,11 @@ export function giveToken(text: string): void {
   useToken(text);
 }
 
+/** Has the sound files of the library's folder added and analysed, and placed. */
+export async function analyse(): Promise<void> {
+  if (await post("/api/library/analyse", {})) void load();
+}
+
 export async function placeAnew(): Promise<void> {
   if (await post("/api/library/map", {})) void load();
 }

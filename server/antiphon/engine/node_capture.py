@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+import numpy as np
 
 from antiphon.contract.block import Samples
 from antiphon.graph.io_nodes import IN_NUMBER, OUT_NUMBER
@@ -15,11 +15,9 @@ class NodeCapture:
 
     def __init__(self, memory: CaptureMemory) -> None:
         """Goes on where an engine before this one was."""
-        self._slots, self._sound = memory.shape.slots, memory.sound
-        # single items of a memoryview are several times faster than those of an array
-        parts: list[Any] = [memory.place, memory.tags, memory.owners, memory.beat_tags, memory.beats]
-        views: list[Any] = [memoryview(part) for part in parts]
-        self._place, self._tags, self._owners, self._beat_tags, self._beats = views
+        self._memory, self._slots = memory, memory.shape.slots
+        self._plan: Plan | None = None
+        self._owners: np.ndarray | None = None
 
     def put(self, block: int, beat: float, x: Samples, out: Samples, plan: Plan | None) -> None:
         """Copies the first output with samples of every node, the input and the output.
@@ -31,22 +29,37 @@ class NodeCapture:
             out: The output, alike.
             plan: The plan that plays, or None.
         """
+        if self._owners is None or plan is not self._plan:
+            self._take(x, out, plan)
+        memory, owners = self._memory, self._owners
+        assert owners is not None
         at = block % self._slots
-        self._beat_tags[at], self._beats[at] = 0, beat
-        self._beat_tags[at] = block + 1
-        self._keep(block, OUT_NUMBER, out)
-        self._keep(block, IN_NUMBER, x)
-        if plan is not None:
-            for number, host in plan.hosts.items():
-                if host.outs:
-                    self._keep(block, number, host.outs[0])
+        memory.beat_tags[at], memory.beats[at] = 0, beat
+        memory.beat_tags[at] = block + 1
+        at = int(memory.place[0])
+        end = at + len(owners)
+        if end > self._slots:
+            memory.tags[at:] = 0
+            at, end = 0, len(owners)
+        memory.tags[at:end] = 0
+        memory.owners[at:end] = owners
+        place, sound = at, memory.sound
+        for source in (out, x, *(host.outs[0] for host in self._hosts)):
+            sound[place : place + len(source)] = source
+            place += len(source)
+        memory.tags[at:end] = block + 1
+        memory.place[0] = end
 
-    def _keep(self, block: int, number: int, sound: Samples) -> None:
-        at = self._place[0]
-        for channel in range(sound.shape[0]):
-            self._tags[at] = 0
-            self._sound[at] = sound[channel]
-            self._owners[at] = number * CHANNELS + channel
-            self._tags[at] = block + 1
-            at = at + 1 if at + 1 < self._slots else 0
-        self._place[0] = at
+    def _take(self, x: Samples, out: Samples, plan: Plan | None) -> None:
+        """Notes whose sound each slot of a block holds, as long as this plan plays."""
+        hosts = plan.hosts if plan is not None else {}
+        found = {number: host for number, host in hosts.items() if host.outs}
+        counts = {
+            OUT_NUMBER: len(out),
+            IN_NUMBER: len(x),
+            **{number: len(one.outs[0]) for number, one in found.items()},
+        }
+        self._plan, self._hosts = plan, list(found.values())
+        self._owners = np.array(
+            [number * CHANNELS + channel for number, count in counts.items() for channel in range(count)], np.int64
+        )

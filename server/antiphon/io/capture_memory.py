@@ -54,7 +54,7 @@ class CaptureMemory:
     Attributes:
         fd: Descriptor of the mapping.
         shape: What its size follows from.
-        place: One int64, the slot that is taken next.
+        place: One int64, the slot that is taken next, or `slots`: then it is the first one.
         tags: int64 for each slot: number of its block, plus one; 0 while the slot changes.
         owners: int64 for each slot.
         beat_tags: int64 for each block's beat, as `tags`.
