@@ -131,12 +131,12 @@ class ControlApp:
             self.turns.at,
         )
         self.udp = UdpEndpoint(udp, self.intake.lanes, self.access.level, self.turns.wake, self._refused)
-        self.captures = Captures(link, self.replies)
         self.scripts = ScriptGate(live_token, self.udp.port)
         self.tcp = TcpServer(tcp, self.access.level, self._handle_lane, self._bad_frame)
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self.replies, self.clock)
+        self.captures = Captures(link, self.replies, self.syncs)
         self.position = SetPosition(self.feedback, self.saver)
         self.plugin_addresses = PluginAddresses(catalog.addresses, self.directory, self.executor, self.replies)
         self.plans = Plans(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from collections import deque
 
+from antiphon.control.commands.syncs import Syncs
 from antiphon.control.subscribers.replies import Replies
 from antiphon.engine.link import EngineLink
 from antiphon.errors import EngineError
 from antiphon.io.osc_peer import Peer
 from antiphon.wire.osc import encode
 
+PATIENCE = 20.0
+"""Seconds after which a recorder that was killed owes no answer."""
 MOST_WAITING = 16
 """Captures that are asked for and not answered yet."""
 
@@ -19,10 +23,12 @@ MOST_WAITING = 16
 class Captures:
     """Passes captures on in order, as the recorder answers them."""
 
-    def __init__(self, link: EngineLink, replies: Replies) -> None:
-        """None is asked for."""
-        self._link, self._replies = link, replies
+    def __init__(self, link: EngineLink, replies: Replies, syncs: Syncs) -> None:
+        """None is asked for. A sender's `/synced` comes after its captures."""
+        self._link, self._replies, self._syncs = link, replies, syncs
         self._waiting: deque[tuple[Peer, int]] = deque()
+        self._until = 0.0
+        syncs.busy = self._busy
         self._number = 0
 
     def ask(self, peer: Peer, path: str, node: int, bars: int, bar: int) -> None:
@@ -43,6 +49,10 @@ class Captures:
         self._number += 1
         self._link.capture(path, node, bars, bar, self._number)
         self._waiting.append((peer, self._number))
+        self._until = time.monotonic() + PATIENCE
+
+    def _busy(self, peer: Peer) -> bool:
+        return time.monotonic() < self._until and any(one.key == peer.key for one, _ in self._waiting)
 
     def read(self, recorder: socket.socket) -> None:
         """Takes the recorder's answers; of those that a killed one owes none comes."""
@@ -50,6 +60,7 @@ class Captures:
             try:
                 answer = json.loads(recorder.recv(1 << 16))
             except (OSError, ValueError):
+                self._syncs.release()
                 return
             while self._waiting and self._waiting[0][1] <= answer["capture"]:
                 peer, number = self._waiting.popleft()
