@@ -88,6 +88,7 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         live_token=OwnerToken(paths.config()) if settings.live else None,
         session_header=lambda: session_header.header(settings),
     )
+    loop.add_reader(recorder.fileno(), app.captures.read, recorder)
     if settings.http_port != HTTP_PORT:
         app.access.approving += f" --http-port {settings.http_port}"
     arena = Arena(fds["arena"])

@@ -92,6 +92,9 @@ class RemoteEngine:
     def record(self, path: str | None) -> None:
         self._ask({"do": "record", "path": path})
 
+    def capture(self, path: str, node: int, bars: int, bar: int, number: int) -> None:
+        self._ask({"do": "capture", "path": path, "node": node, "bars": bars, "bar": bar, "number": number})
+
     def note_turn(self) -> None:
         self._words[HeaderWord.CONTROL_BEAT] = time.monotonic_ns()
 
