@@ -162,6 +162,19 @@ class HarmonyTracker:
             after /= after.max(axis=3, keepdims=True)
         return self._mean_chances(self._chord * after)
 
+    def forecast(self, beat: int, count: int) -> list[int]:
+        """The likeliest chords of the beats after `beat`, by the transitions alone: what has been decided goes on.
+
+        Args:
+            beat: The beat that was decided last.
+            count: Beats ahead.
+        """
+        state, chords = self._chord, []
+        for later in range(beat + 1, beat + 1 + count):
+            state = state @ self._stiff[later % self.meter]
+            chords.append(int(self._mean_chances(state).argmax()))
+        return chords
+
     def _evidence(self, melody: Melody, beat: int, known: int) -> F32:
         whole = self._seen.get(beat)
         if whole is not None:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import io
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import mido
 
 from antiphon.api import FileError, Value
-from antiphon.api.files import open_midi, write_atomic
+from antiphon.api.files import MidiTimes, open_midi, write_atomic
 from antiphon_accompany.chords import KEYS
 from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
+from antiphon_accompany.chordtext import Span, lines_of, musicxml, spans_of
 from antiphon_accompany.notes import BeatNote
+from antiphon_accompany.processor import parts_of
+from antiphon_accompany.styles import load, shipped
 
-NAME = "ACCOMPANIMENT"
 MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
 """The shortest note a time signature may count in."""
@@ -32,6 +34,7 @@ class Read:
         melody: Its notes, in beats.
         track: Index of their track.
         tempo: Mean beats a minute.
+        tempos: (beat, beats a minute) of each change.
     """
 
     file: mido.MidiFile
@@ -40,6 +43,7 @@ class Read:
     channel: int
     tempo: float
     signatures: list[tuple[float, int, int]]
+    tempos: list[tuple[float, float]]
 
 
 def read(path: Path) -> Read:
@@ -59,7 +63,7 @@ def read(path: Path) -> Read:
     if len(notes) > MOST_NOTES or last > MOST_BEATS:
         raise FileError(f"{path.name} is too long: at most {MOST_NOTES} notes and {MOST_BEATS} beats")
     tempos, signatures = _conductor(file)
-    return Read(file, notes, track, channel, _mean_tempo(tempos, last), signatures)
+    return Read(file, notes, track, channel, _mean_tempo(tempos, last), signatures, tempos)
 
 
 def sections(given: Read, meter: int | None = None) -> list[Section]:
@@ -122,6 +126,8 @@ class Accompanied:
         bars: Bars of the melody.
         tempo: Mean beats a minute.
         seconds: Length of the whole file.
+        spans: The chords that were played, in quarter notes.
+        lead: The same as text of a file: its ending gives the text.
     """
 
     notes: list[BeatNote]
@@ -130,10 +136,25 @@ class Accompanied:
     bars: int
     tempo: float
     seconds: float
+    spans: list[Span]
+    lead: Callable[[str], str]
 
 
-def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | None = None) -> Accompanied:
-    """Writes `source` with an accompaniment in a further track, otherwise unchanged."""
+def accompany_midi(
+    source: Path, target: Path, settings: Mapping[str, Value] | None = None, chords_text: str = ""
+) -> Accompanied:
+    """Writes `source` with a track for each part, otherwise unchanged.
+
+    Args:
+        source: A MIDI file with a melody.
+        target: The file to be written.
+        settings: Parameters of `accompany`.
+        chords_text: Chords that are given, as for `chordtext.spans_of`; "" estimates them.
+
+    Raises:
+        FileError: The source cannot be used.
+        UsageError: The chords cannot be read.
+    """
     given = read(source)
     options = dict(settings or {})
     parts = sections(given, meter_of(options))
@@ -146,30 +167,79 @@ def accompany_midi(source: Path, target: Path, settings: Mapping[str, Value] | N
         )
     tonics: list[int] = []
     chords: list[tuple[float, int]] = []
-    notes = accompany_file(given.melody, options, given.tempo, parts, labels=chords, tonics=tonics)
+    times = MidiTimes(tuple(given.tempos))
+    spans: list[Span] = []
+    played: list[Span] = []
+    # where the bars are not the file's they are those that were found or asked for
+    own = len(parts) > 1 or (parts[0].start == 0.0 and not meter_of(options))
+    measures = given.signatures if own else [(max(0.0, parts[0].start), parts[0].meter, 4)]
+    if chords_text:
+        start, upper, lower = measures[0]
+        spans = spans_of(chords_text, upper * 4.0 / lower, times.beat, start, max(n.end for n in given.melody))
+    notes = accompany_file(given.melody, options, given.tempo, parts, None, chords, tonics, spans, played)
     ticks = given.file.ticks_per_beat
-    messages: list[tuple[int, int, mido.Message]] = []
-    channel = next(c for c in range(16) if c not in (given.channel, _DRUMS))
-    for note in notes:
-        start = round(note.start * ticks)
-        end = max(start + 1, round(note.end * ticks))
-        loud = min(127, max(1, round(note.velocity * 127)))
-        messages.append((start, 1, mido.Message("note_on", note=note.pitch, velocity=loud, channel=channel)))
-        messages.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=channel)))
-    messages.sort(key=lambda item: (item[0], item[1], item[2].note))
-    track = mido.MidiTrack([mido.MetaMessage("track_name", name=NAME, time=0)])
-    track.append(mido.Message("program_change", program=0, channel=channel, time=0))
-    at = 0
-    for when, _, message in messages:
-        track.append(message.copy(time=when - at))
-        at = when
     midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
-    midi.tracks.extend([*given.file.tracks, track])
+    midi.tracks.extend(given.file.tracks)
+    names = parts_of(str(options.get("parts", "piano")))
+    free = [c for c in range(16) if c not in (given.channel, _DRUMS)]
+    programs = _programs(options)
+    for part in names:
+        channel = _DRUMS if part == "drums" else free.pop(0)
+        midi.tracks.append(_track(part, [n for n in notes if n.part == part], channel, programs.get(part, 0), ticks))
     buffer = io.BytesIO()
     midi.save(file=buffer)
     write_atomic(target, buffer.getvalue())
     key = KEYS[Counter(tonics).most_common(1)[0][0]] if tonics else ""
-    return Accompanied(notes, key, chords, _bars(parts, max(n.end for n in given.melody)), given.tempo, midi.length)
+    end = max(n.end for n in given.melody)
+
+    def lead(ending: str) -> str:
+        if ending == ".musicxml":
+            return musicxml(_joined(played), measures, max(end, *(span.end for span in played)))
+        return lines_of(_joined(played), times.seconds)
+
+    return Accompanied(notes, key, chords, _bars(parts, end), given.tempo, midi.length, played, lead)
+
+
+def _joined(spans: list[Span]) -> list[Span]:
+    """Spans of which no two in a row have the same chord."""
+    made: list[Span] = []
+    for span in spans:
+        if made and made[-1].chord == span.chord:
+            made[-1] = made[-1]._replace(end=span.end)
+        else:
+            made.append(span)
+    return made
+
+
+def _programs(options: Mapping[str, Value]) -> dict[str, int]:
+    """The program of each part, by the style; of `auto` the ballad's."""
+    own, name = str(options.get("own", "")), str(options.get("style", "auto"))
+    style = load(Path(own)) if own else shipped("ballad" if name == "auto" else name)
+    return {part: given.program for part, given in style.parts.items()}
+
+
+def _track(name: str, notes: list[BeatNote], channel: int, program: int, ticks: int) -> mido.MidiTrack:
+    """A track of one part."""
+    messages: list[tuple[int, int, mido.Message]] = []
+    begun: dict[int, int] = {}
+    for note in reversed(notes):
+        start = round(note.start * ticks)
+        # of two on one key the first ends where the next begins, in whole ticks as well
+        end = min(max(start + 1, round(note.end * ticks)), begun.get(note.pitch, 1 << 60))
+        if end <= start:
+            continue
+        begun[note.pitch] = start
+        loud = min(127, max(1, round(note.velocity * 127)))
+        messages.append((start, 1, mido.Message("note_on", note=note.pitch, velocity=loud, channel=channel)))
+        messages.append((end, 0, mido.Message("note_off", note=note.pitch, velocity=0, channel=channel)))
+    messages.sort(key=lambda item: (item[0], item[1], item[2].note))
+    track = mido.MidiTrack([mido.MetaMessage("track_name", name=name, time=0)])
+    track.append(mido.Message("program_change", program=program, channel=channel, time=0))
+    at = 0
+    for when, _, message in messages:
+        track.append(message.copy(time=when - at))
+        at = when
+    return track
 
 
 def _bars(parts: list[Section], last: float) -> int:
