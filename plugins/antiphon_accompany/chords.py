@@ -50,11 +50,42 @@ KINDS = {
 }
 """By the ending of their names. Of two that share their tones the first is recognised."""
 _ALIASES = {kind.harte: name for name, kind in KINDS.items()} | {
-    "maj": "", "M": "", "min": "m", "-": "m", "-7": "m7", "M7": "maj7", "ma7": "maj7", "mi": "m", "mi7": "m7",
-    "sus": "sus4", "7sus": "7sus4", "+": "aug", "o": "dim", "o7": "dim7", "ø": "m7b5", "m7-5": "m7b5", "min7b5": "m7b5",
-    "2": "add9", "mM7": "mmaj7",
-}  # fmt: skip
-_DEGREES = {"1": 0, "b2": 1, "2": 2, "9": 2, "b3": 3, "3": 4, "4": 5, "b5": 6, "5": 7, "#5": 8, "b6": 8, "6": 9, "b7": 10, "7": 11}  # fmt: skip
+    "maj": "",
+    "M": "",
+    "min": "m",
+    "-": "m",
+    "-7": "m7",
+    "M7": "maj7",
+    "ma7": "maj7",
+    "mi": "m",
+    "mi7": "m7",
+    "sus": "sus4",
+    "7sus": "7sus4",
+    "+": "aug",
+    "o": "dim",
+    "o7": "dim7",
+    "ø": "m7b5",
+    "m7-5": "m7b5",
+    "min7b5": "m7b5",
+    "2": "add9",
+    "mM7": "mmaj7",
+}
+_DEGREES = {
+    "1": 0,
+    "b2": 1,
+    "2": 2,
+    "9": 2,
+    "b3": 3,
+    "3": 4,
+    "4": 5,
+    "b5": 6,
+    "5": 7,
+    "#5": 8,
+    "b6": 8,
+    "6": 9,
+    "b7": 10,
+    "7": 11,
+}
 _DEGREE_OF = {0: "1", 1: "b2", 2: "2", 3: "b3", 4: "3", 5: "4", 6: "b5", 7: "5", 8: "b6", 9: "6", 10: "b7", 11: "7"}
 _NAME = re.compile(r"([A-G])([#b]{0,2})(?::?)([^/\s]*)(?:/([A-G][#b]{0,2}|[b#]?\d+))?$")
 _OMITTED = {(0, 4, 10): "7", (0, 3, 10): "m7", (0, 4, 11): "maj7"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,10 +107,7 @@ def _chord(word: str) -> Chord | None:
 
 def lines_of(spans: Sequence[Span], second_of: Callable[[float], float]) -> str:
     """Chords as lines of start and end in seconds and label."""
-    rows = (
-        f"{second_of(s.start):.6f} {second_of(s.end):.6f} {s.chord.label if s.chord else 'N'}\n"
-        for s in spans
-    )  # fmt: skip
+    rows = (f"{second_of(s.start):.6f} {second_of(s.end):.6f} {s.chord.label if s.chord else 'N'}\n" for s in spans)
     return "".join(rows)
 
 
@@ -138,7 +136,7 @@ def musicxml(spans: Sequence[Span], bars: Sequence[tuple[float, int, int]], end:
         inside = [s for s in spans if s.chord and s.start < stop - 1e-6 and s.end > at + 1e-6]
         edges = sorted({at, stop, *(max(at, s.start) for s in inside), *(min(stop, s.end) for s in inside)})
         content = ""
-        for start, until in zip(edges, edges[1:], strict=False):
+        for start, until in pairwise(edges):
             begun = next((s for s in inside if abs(s.start - start) < 1e-6), None)
             content += _harmony(begun.chord) if begun and begun.chord else ""
             content += f"<note><rest/><duration>{max(1, round((until - start) * divisions))}</duration></note>"

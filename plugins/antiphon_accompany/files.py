@@ -120,7 +120,10 @@ def accompany_file(
         moved = [_rescaled(note, part.start, 1.0 / part.unit, turn) for note in notes]
         chords: list[tuple[float, int]] = []
         keys: list[int] = [] if tonics is None else tonics
-        own = [Span(*((at - part.start) / part.unit + turn for at in span[:2]), span.chord) for span in spans]
+        own = [
+            Span((s.start - part.start) / part.unit + turn, (s.end - part.start) / part.unit + turn, s.chord)
+            for s in spans
+        ]
         changes: list[tuple[float, Chord | None]] = []
         made = _run(moved, {**given, "meter": part.meter}, tempo, turn, turn + length, chords, keys, own, changes)
         if labels is not None:

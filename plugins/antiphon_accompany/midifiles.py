@@ -14,8 +14,8 @@ import mido
 from antiphon.api import FileError, Value
 from antiphon.api.files import MidiTimes, open_midi, write_atomic
 from antiphon_accompany.chords import KEYS
-from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.chordtext import Span, lines_of, musicxml, spans_of
+from antiphon_accompany.files import Section, accompany_file, first_bar, meter_of, offset
 from antiphon_accompany.notes import BeatNote
 from antiphon_accompany.processor import parts_of
 from antiphon_accompany.styles import load, shipped

@@ -25,9 +25,11 @@ LATEST = 40.0
 """ms by which an onset is off the grid at most."""
 ROLL = 2.5
 """ms between two tones of a chord, at most, at humanise 0.5."""
-TOUCH = 0.17
+TOUCH = 0.22
 """Range of a velocity's variation at humanise 1."""
 _TONES = ("voice1", "voice2", "voice3")
+_WEIGHTS = (1.08, 1.0, 0.92)
+"""Factors of the velocity on the first of a bar, on another beat and between beats."""
 _STEPS = ("third", "fifth", "octave", "fifth")
 """What a walking bass goes to between roots."""
 _CALM = ("ballad", "arpeggio", "ballad", "pop")
@@ -128,7 +130,8 @@ class Band:
         ceiling = round(self.listener.lowest) - ROOM
         # without a melody the right hand keeps to the middle
         ceiling = ceiling if self.listener.playing else 76
-        before, self.bass = self.bass, bass_of(chord, self.bass, register)
+        low = self.style.parts["bass"].centre if "bass" in self.bars and "bass" in self.style.parts else BASS
+        before, self.bass = self.bass, bass_of(chord, self.bass, low + register)
         for part, voices in self.voices.items():
             if part in self.style.parts and part != "bass":
                 given = self.style.parts[part]
@@ -163,14 +166,14 @@ class Band:
 
     def _choose(self, bar: int, meter: int, tempo: float, section: str, number: int, asked: BandSettings) -> None:
         """The strikes of a bar: those whose need is below the intensity, which chance moves a little."""
-        level = 2.0 * asked.intensity + 2.0 * (asked.density - 0.5) + 0.5
+        level = 2.0 * asked.intensity + 2.0 * (asked.density - 0.5) + 0.2
         self.bars = {}
         for part in asked.parts:
             given = self.style.parts.get(part)
             if given is None:
                 continue
             chance = random.Random(f"{asked.seed} {bar} {part} {section}")
-            vary = (0.3 + 1.4 * asked.complexity) * (0.4 if part == "drums" else 1.0)
+            vary = (0.2 + 0.8 * asked.complexity) * (0.5 if part == "drums" else 1.0)
             # a slower beat has room for more
             room = 0.0 if part == "drums" else max(-0.5, min(0.7, -0.7 * math.log2(tempo / 100.0)))
             bars = given.sections[section]
@@ -178,7 +181,7 @@ class Band:
             for strike in placed(bars[number % len(bars)], self.style.meter, meter):
                 if strike.what in LEFT and part != "bass" and "bass" in asked.parts and self.style.parts.get("bass"):
                     continue
-                if strike.need - 1.0 <= level + room + vary * chance.uniform(-1.0, 1.0) or strike.need == 1:
+                if strike.need - 0.9 <= level + room + vary * chance.uniform(-1.0, 1.0) or strike.need == 1:
                     taken.append(strike)
             self.bars[part] = taken
 
@@ -200,7 +203,8 @@ class Band:
                     late = abs(late)
                 late = max(-LATEST, min(LATEST, late)) * per_ms
                 touch = 1.0 + asked.humanise * 2.0 * chance.uniform(-TOUCH, TOUCH)
-                velocity = min(1.0, max(0.05, level * strike.accent * touch))
+                weight = _WEIGHTS[0 if strike.at == 0 else 1 if strike.at == place else 2]
+                velocity = min(1.0, max(0.05, level * strike.accent * weight * touch))
                 when = max(float(beat), start + late)
                 end = max(start + strike.length, when + 0.05)
                 lane = strike.what

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from antiphon.api import (
@@ -61,15 +62,28 @@ class Accompany(Processor):
         Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
         Param("own", "file", "", doc="A style file (TOML) of your own, played in place of `style`."),
         Param("parts", "text", "piano", doc=f"Parts that play, with commas between: {', '.join(PARTS)}."),
-        Param("follow", "choice", "melody", choices=FOLLOWED, doc="Where its chords are from: estimated from the "
-              "melody, the keys below `split`, these before the melody, `chords`, or all notes, as of a `listen`."),
-        Param("chords", "text", "", doc="Chords for follow=text in bars between vertical lines, from beat 0 on, in a loop."),
+        Param(
+            "follow",
+            "choice",
+            "melody",
+            choices=FOLLOWED,
+            doc="Where its chords are from: estimated from the "
+            "melody, the keys below `split`, these before the melody, `chords`, or all notes, as of a `listen`.",
+        ),
+        Param(
+            "chords", "text", "", doc="Bars of chords for follow=text, between vertical lines; a loop from beat 0 on."
+        ),
         Param("split", "int", 60, 0, 127, doc="Keys below it are the left hand, for follow=chords and both."),
         Param("density", default=0.5, low=0.0, high=1.0, doc="Note density: 1 plays all of a pattern."),
         Param("intensity", default=0.5, low=0.0, high=1.0, doc="From the pattern's low intensity to its high one."),
         Param("complexity", default=0.5, low=0.0, high=1.0, doc="Variation between bars, and sevenths of its own."),
-        Param("variation", "choice", "auto", choices=VARIATIONS, doc="The section; auto alternates every 8 bars, a "
-              "fill before each."),
+        Param(
+            "variation",
+            "choice",
+            "auto",
+            choices=VARIATIONS,
+            doc="The section; auto alternates every 8 bars, a fill before each.",
+        ),
         Param("fill", "trigger", doc="Plays a fill from the next beat to the end of the bar."),
         Param("break", "trigger", doc="Strikes once at the next bar and rests for the bar."),
         Param("ending", "trigger", doc="Ends with a cadence of two bars, from the next bar on."),
@@ -80,17 +94,40 @@ class Accompany(Processor):
         Param("patience", "int", 8, 1, 64, unit="bars", doc="Live: bars played on without a note, before the ending."),
         Param("lookahead", "int", 8, 0, 16, unit="bars", doc="In files: melody used ahead of the beat."),
         Param("seed", "int", 1, 0, 65535, doc="Random seed."),
-        *(p for part in PARTS for p in (
-            Param(f"{part}_level", default=1.0, low=0.0, high=2.0, doc=f"Factor of the velocities of the {part}."),
-            Param(f"{part}_mute", "switch", False, doc=f"Silences the {part}."),
-            Param(f"{part}_solo", "switch", False, doc=f"Silences all parts but the {part}, and others in solo."),
-        )),
-        Param("chord", "int", 0, -1, 23, unit="chord", readonly=True, doc="Its chord: C to B major 0 to 11, minor 12 "
-              "to 23."),
+        *(
+            p
+            for part in PARTS
+            for p in (
+                Param(f"{part}_level", default=1.0, low=0.0, high=2.0, doc=f"Factor of the velocities of the {part}."),
+                Param(f"{part}_mute", "switch", False, doc=f"Silences the {part}."),
+                Param(f"{part}_solo", "switch", False, doc=f"Silences all parts but the {part}, and others in solo."),
+            )
+        ),
+        Param(
+            "chord",
+            "int",
+            0,
+            -1,
+            23,
+            unit="chord",
+            readonly=True,
+            doc="Its chord: C to B major 0 to 11, minor 12 to 23.",
+        ),
         Param("tonic", "int", 0, 0, 23, unit="chord", readonly=True, doc="The estimated key, in the same numbers."),
-        *(Param(f"next{n}", "int", -1, -1, 23, unit="chord", readonly=True, doc=f"Chord {n} after its chord; -1: none "
-                "is known.") for n in range(1, NEXT + 1)),
-    )  # fmt: skip
+        *(
+            Param(
+                f"next{n}",
+                "int",
+                -1,
+                -1,
+                23,
+                unit="chord",
+                readonly=True,
+                doc=f"Chord {n} after its chord; -1: none is known.",
+            )
+            for n in range(1, NEXT + 1)
+        ),
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
@@ -208,9 +245,10 @@ class Accompany(Processor):
         held = int(io.at("meter", frame)), str(io.at("key", frame))
         if self._tracker is None or held != self._held:
             self._held = held
-            phases = PHASES_AHEAD if self._known is not None and int(io.at("lookahead", frame)) else PHASES
-            key = KEYS.index(held[1]) if held[1] != "auto" else None
-            self._tracker = HarmonyTracker(self._tables, held[0], key, phases)
+            live = self._known is None or not int(io.at("lookahead", frame))
+            phases = PHASES if live else PHASES_AHEAD
+            tonic = KEYS.index(held[1]) if held[1] != "auto" else None
+            self._tracker = HarmonyTracker(self._tables, held[0], tonic, phases, live=live)
             self._known_until = None
         return self._tracker
 
@@ -292,7 +330,7 @@ class Accompany(Processor):
         coloured = self._asked.complexity >= self._band.style.colour
         chords = [estimate, *tracker.forecast(beat, 2 * meter)] if beat % 2 == 0 else [estimate]
         made = [_coloured(c, tracker.key) if coloured else triad_chord(c) for c in chords]
-        return made[0], [b for a, b in zip(made, made[1:], strict=False) if a != b]
+        return made[0], [b for a, b in pairwise(made) if a != b]
 
     def _text_at(self, beat: float, meter: int, follow: str) -> tuple[Chord | None, list[Chord]] | None:
         """The given chord at a beat and the next ones; None where none are given."""

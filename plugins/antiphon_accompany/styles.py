@@ -19,16 +19,42 @@ from antiphon.api.files import reason_of_os_error
 PARTS = ("piano", "guitar", "bass", "drums", "pad")
 SECTIONS = ("intro", "A", "B", "fill", "break", "ending")
 NAMES = (
-    "ballad", "pop", "arpeggio", "block", "waltz", "swing", "rock", "bossa", "house", "reggae", "funk", "chorale",
-)  # fmt: skip
+    "ballad",
+    "pop",
+    "arpeggio",
+    "block",
+    "waltz",
+    "swing",
+    "rock",
+    "bossa",
+    "house",
+    "reggae",
+    "funk",
+    "chorale",
+)
 STYLES = ("auto", *NAMES)
 PHRASE = 8
 """Bars for which `auto` keeps a style and a variation; the last one has the fill."""
 DRUMS = {
-    "kick": 36, "rim": 37, "snare": 38, "clap": 39, "hat": 42, "pedal": 44, "open": 46, "low": 45, "mid": 47,
-    "high": 50, "crash": 49, "ride": 51, "bell": 53, "tambourine": 54, "cowbell": 56, "conga": 63, "shaker": 70,
+    "kick": 36,
+    "rim": 37,
+    "snare": 38,
+    "clap": 39,
+    "hat": 42,
+    "pedal": 44,
+    "open": 46,
+    "low": 45,
+    "mid": 47,
+    "high": 50,
+    "crash": 49,
+    "ride": 51,
+    "bell": 53,
+    "tambourine": 54,
+    "cowbell": 56,
+    "conga": 63,
+    "shaker": 70,
     "clave": 75,
-}  # fmt: skip
+}
 """Lanes of drums, by their General MIDI keys."""
 LEFT = ("root", "third", "fifth", "octave", "tenth", "walk")
 """Lanes of the left hand and the bass."""
@@ -97,8 +123,12 @@ class Style:
 
 _FOLDER = Path(__file__).with_name("styles")
 _DEFAULTS: dict[str, tuple[int, int]] = {
-    "piano": (0, 62), "guitar": (25, 60), "bass": (33, 38), "drums": (0, 60), "pad": (48, 66),
-}  # fmt: skip
+    "piano": (0, 62),
+    "guitar": (25, 60),
+    "bass": (33, 38),
+    "drums": (0, 60),
+    "pad": (48, 66),
+}
 
 
 @cache
@@ -171,7 +201,8 @@ def _part(part: str, given: object, meter: int, common: Mapping[str, Any]) -> Pa
     if "A" not in given:
         raise _Wrong(f"has no [{part}.A], from which its other sections follow")
     sections = {}
-    for name in SECTIONS:
+    # A first: it is what a mistake in it is named after
+    for name in ("A", *SECTIONS):
         lanes = given.get(name, common.get(name, given["A"]))
         sections[name] = _bars(part, name, lanes, meter)
     return PartStyle(

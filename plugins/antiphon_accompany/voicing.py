@@ -6,11 +6,11 @@ from functools import cache
 
 from antiphon_accompany.chords import KINDS, Chord
 
-BASS = 36
-"""C2: the bass lies in the octave and a bit from here up."""
+BASS = 45
+"""MIDI number that the left hand's lowest note is near."""
 LOWEST, HIGHEST = 28, 96
 NEAR, CENTRE, ABOVE, PARALLEL = 0.15, 0.5, 3.0, 4.0
-"""Costs: of a semitone of motion, a semitone off the centre, a semitone above the ceiling, a parallel fifth or octave."""
+"""Costs of a semitone of motion, a semitone off the centre, one above the ceiling, a parallel fifth or octave."""
 _NONE: tuple[int, ...] = ()
 
 
@@ -91,15 +91,15 @@ class Voices:
             basses: The bass before and now, with which the voices make no parallels.
             strict: Parallels are avoided at any distance.
         """
-        centre = max(min(centre, ceiling - 2), basses[1] + 10)
+        centre = max(min(centre, ceiling - 1), basses[1] + 12)
         before = self.held
         toll = 10.0 * PARALLEL if strict else PARALLEL
         best, held = float("inf"), before
         for shape in shapes(chord, voicing):
             if not centre - 17 <= shape[1] <= centre + 12:
                 continue
-            cost = CENTRE * abs(shape[1] - centre) + ABOVE * max(0, shape[-1] - ceiling - 3)
-            cost += ABOVE * max(0, basses[1] + 1 - shape[0])
+            cost = CENTRE * abs(shape[1] - centre) + ABOVE * max(0, shape[2] - ceiling)
+            cost += ABOVE * max(0, basses[1] + 3 - shape[0])
             if len(before) == len(shape):
                 cost += NEAR * sum(abs(p - q) for p, q in zip(shape, before, strict=True))
                 if cost < best:
@@ -119,11 +119,11 @@ class Voices:
         return self.held[number : number + 1]
 
 
-def bass_of(chord: Chord, before: int, register: int, high: int = BASS + 15) -> int:
-    """The bass key of a chord: near the one before, in the octave from `BASS` up."""
-    low = BASS - 6 + register
-    spots = [p for p in range(max(LOWEST, low), high + register) if p % 12 == chord.bass]
-    return min(spots, key=lambda p: abs(p - before) + 0.6 * abs(p - low - 10))
+def bass_of(chord: Chord, before: int, centre: int) -> int:
+    """The bass key of a chord: near the one before and a centre."""
+    centre = max(centre, LOWEST + 5)
+    spots = [p for p in range(max(LOWEST, centre - 8), centre + 9) if p % 12 == chord.bass]
+    return min(spots, key=lambda p: abs(p - before) + 0.8 * abs(p - centre))
 
 
 def left_hand(chord: Chord, bass: int, lane: str) -> int:
