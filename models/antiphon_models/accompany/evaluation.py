@@ -82,7 +82,7 @@ class Accompanying(Evaluation):
             if ask.wants("mma"):
                 others = list(mma.bands(song))
                 rows = [_of_band(song, notes, others) for notes in others]
-                for row in rows[:1]:
+                if rows:
                     mean = {name: float(np.nanmean([row[name] for row in rows])) for name in row}
                     yield from scored("mma", song.name, mean, group)
             for name, notes in bands.items():
