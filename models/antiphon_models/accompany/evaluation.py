@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,7 +30,7 @@ from antiphon_models.learning.evaluation import (
 )
 from antiphon_models.learning.user_commands import command
 
-EACH_STYLE = 8
+EACH_STYLE = 4
 """Songs, at most, on which every style is measured."""
 _OURS: Mapping[str, Mapping[str, Value]] = {"live": {"lookahead": 0}, "file": {}}
 _STYLES: Mapping[str, Mapping[str, Value]] = {
@@ -83,7 +84,7 @@ class Accompanying(Evaluation):
                 others = list(mma.bands(song))
                 rows = [_of_band(song, notes, others) for notes in others]
                 if rows:
-                    mean = {name: float(np.nanmean([row[name] for row in rows])) for name in row}
+                    mean = {name: float(np.mean([row[name] for row in rows if name in row])) for name in rows[0]}
                     yield from scored("mma", song.name, mean, group)
             for name, notes in bands.items():
                 yield from scored(name, song.name, _of_band(song, notes, list(bands.values())), group)
@@ -140,7 +141,7 @@ def _of_band(song: AnnotatedSong, notes: list[BeatNote], others: list[list[BeatN
     known = [n for n, chord in enumerate(chords) if chord >= 0]
     played = chords_of(tuned, len(chords))
     parts = sorted({n.part for n in tuned})
-    return {
+    row = {
         "given": float(np.mean([played[n] == chords[n] for n in known])),
         "part": min(band.fitting([n for n in tuned if n.part == part], chords) for part in parts),
         "clash": clash(song.melody, tuned),
@@ -149,6 +150,7 @@ def _of_band(song: AnnotatedSong, notes: list[BeatNote], others: list[list[BeatN
         "off grid": band.off_grid(notes, song.tempo),
         "velocity": band.velocity_deviation(notes),
     }
+    return {name: value for name, value in row.items() if math.isfinite(value)}
 
 
 def write_melody(path: Path, song: AnnotatedSong, start: int) -> None:
