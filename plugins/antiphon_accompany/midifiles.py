@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import mido
@@ -24,6 +25,9 @@ MOST_NOTES, MOST_BEATS, MOST_SECTIONS = 250_000, 20_000, 200
 FINEST = 64
 """The shortest note a time signature may count in."""
 _DRUMS = 9
+_NAMES = ("melody", "vocal", "voice", "lead", "sing", "tune")
+_LOW = 55
+"""Mean pitch below which a track is no melody."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +51,23 @@ class Read:
 
 
 def read(path: Path) -> Read:
-    """Reads the melody: the track of that name, else the first with notes that is not drums.
+    """Reads the melody: the track that is named so, else the first that is like one, else the first with notes.
+
+    A channel of a track is one of its own; drums are left out.
 
     Raises:
         FileError: The file cannot be read.
     """
     file: mido.MidiFile = open_midi(path)
-    tracks = [(n, *_notes(track, file.ticks_per_beat)) for n, track in enumerate(file.tracks)]
-    played = [item for item in tracks if item[1]]
+    tracks = [(n, _notes(track, file.ticks_per_beat)) for n, track in enumerate(file.tracks)]
+    played = [(n, notes, channel) for n, channels in tracks for channel, notes in channels.items()]
     if not played:
         raise FileError(f"{path.name} has no notes to accompany")
-    named = [item for item in played if "melody" in file.tracks[item[0]].name.lower()]
-    track, notes, channel = (named or played)[0]
+    names = [(item, file.tracks[item[0]].name.lower()) for item in played]
+    named = [item for word in _NAMES for item, name in names if word in name]
+    whole = max(note.end for _, notes, _ in played for note in notes)
+    like = [item for item in played if _melodic(item[1], whole)]
+    track, notes, channel = (named or like or played)[0]
     last = max(note.end for note in notes)
     if len(notes) > MOST_NOTES or last > MOST_BEATS:
         raise FileError(f"{path.name} is too long: at most {MOST_NOTES} notes and {MOST_BEATS} beats")
@@ -181,7 +190,9 @@ def accompany_midi(
     midi = mido.MidiFile(type=1, ticks_per_beat=ticks, charset=given.file.charset)
     midi.tracks.extend(given.file.tracks)
     names = parts_of(str(options.get("parts", "piano")))
-    free = [c for c in range(16) if c not in (given.channel, _DRUMS)]
+    used = {m.channel for track in given.file.tracks for m in track if m.type == "note_on"}
+    # where the file leaves none free, another track's: they are played together
+    free = sorted((c for c in range(16) if c not in (given.channel, _DRUMS)), key=lambda c: (c in used, c))
     programs = _programs(options)
     for part in names:
         channel = _DRUMS if part == "drums" else free.pop(0)
@@ -251,16 +262,16 @@ def _bars(parts: list[Section], last: float) -> int:
     return total
 
 
-def _notes(track: mido.MidiTrack, ticks: int) -> tuple[list[BeatNote], int]:
-    """A track's notes in beats, drums left out, and the channel of the first. One never ended ends with the track."""
+def _notes(track: mido.MidiTrack, ticks: int) -> dict[int, list[BeatNote]]:
+    """A track's notes in beats by channel, drums left out. One never ended ends with the track."""
     open_: dict[tuple[int, int], tuple[int, int]] = {}
-    notes: list[BeatNote] = []
-    channel, at = -1, 0
+    channels: dict[int, list[BeatNote]] = {}
+    at = 0
 
     def end(key: tuple[int, int]) -> None:
         start, loud = open_.pop(key)
         if at > start:
-            notes.append(BeatNote(start / ticks, at / ticks, key[1], loud / 127.0))
+            channels.setdefault(key[0], []).append(BeatNote(start / ticks, at / ticks, key[1], loud / 127.0))
 
     for message in track:
         at += message.time
@@ -271,10 +282,17 @@ def _notes(track: mido.MidiTrack, ticks: int) -> tuple[list[BeatNote], int]:
             end(key)
         if message.type == "note_on" and message.velocity:
             open_[key] = (at, message.velocity)
-            channel = message.channel if channel < 0 else channel
     for key in list(open_):
         end(key)
-    return sorted(notes), channel
+    return {channel: sorted(notes) for channel, notes in sorted(channels.items())}
+
+
+def _melodic(notes: list[BeatNote], whole: float) -> bool:
+    """Whether notes are like a melody: not low, mostly one at a time, and through a third of the piece."""
+    sounding = sum(note.end - note.start for note in notes)
+    over = sum(max(0.0, a.end - b.start) for a, b in pairwise(notes))
+    height = sum(note.pitch for note in notes) / len(notes)
+    return height >= _LOW and over < 0.3 * sounding and notes[-1].end - notes[0].start > whole / 3.0
 
 
 def _conductor(file: mido.MidiFile) -> tuple[list[tuple[float, float]], list[tuple[float, int, int]]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import mido
 import pytest
@@ -188,3 +189,51 @@ def read_last(path: Path) -> list[BeatNote]:
             made.append(BeatNote(open_.pop(message.note) / 480, at / 480, message.note))
     assert not open_
     return made
+
+
+def test_a_band_on_given_chords_by_the_command(tmp_path: Path) -> None:
+    source, target, chords = write(tmp_path / "in.mid", TUNE), tmp_path / "out.mid", tmp_path / "chords.txt"
+    command(
+        "run",
+        "accompany",
+        source,
+        target,
+        "-p",
+        "style=bossa",
+        "-p",
+        "parts=piano,bass,drums",
+        "--chords",
+        "| C Am | F G7 |",
+        "--chords-out",
+        chords,
+    )
+    tracks = {track.name: track for track in mido.MidiFile(target).tracks}
+    assert {"Flute", "piano", "bass", "drums"} <= set(tracks)
+    channels = {name: {m.channel for m in track if not m.is_meta} for name, track in tracks.items()}
+    assert channels["drums"] == {9}
+    assert not channels["piano"] & channels["bass"]
+    lines = [line.split() for line in chords.read_text().splitlines()]
+    assert [label for _, _, label in lines[:5]] == ["C:maj", "A:min", "F:maj", "G:7", "C:maj"]
+    # 96 bpm for two bars, then 80
+    assert [float(start) for start, _, _ in lines[3:5]] == pytest.approx([3.75, 5.0], abs=1e-4)
+    again = tmp_path / "again.mid"
+    command("run", "accompany", source, again, "--chords", chords, "--chords-out", tmp_path / "lead.musicxml")
+    score = ElementTree.parse(tmp_path / "lead.musicxml")
+    assert len(score.findall(".//measure")) == 8
+    assert [h.find("kind").text for h in score.findall(".//harmony")[:4]] == ["major", "minor", "major", "dominant"]
+    with pytest.raises(AntiphonError, match="'H7' is no chord"):
+        command("run", "accompany", source, tmp_path / "x.mid", "--chords", "| C H7 |")
+
+
+def test_the_melody_is_found_among_tracks(tmp_path: Path) -> None:
+    low = [BeatNote(n.start, n.end, n.pitch - 36) for n in TUNE]
+    path = tmp_path / "two.mid"
+    one, two = mido.MidiFile(write(tmp_path / "low.mid", low)), mido.MidiFile(write(tmp_path / "high.mid", TUNE))
+    one.tracks[1].name = ""
+    one.tracks.append(two.tracks[1])
+    one.tracks[2].name = ""
+    one.save(path)
+    assert read(path).track == 2
+    one.tracks[1].name = "Vocals"
+    one.save(path)
+    assert read(path).track == 1
