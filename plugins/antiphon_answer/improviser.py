@@ -13,10 +13,17 @@ from antiphon_answer.memory import INTERVALS, SYMBOLS, TIMES, WIDEST, Matches, M
 from antiphon_answer.prior import INTERVAL_CLASSES, PLACES, SCALES, TIME_CLASSES, Prior, interval_class, time_class
 from antiphon_answer.shaping import PITCHES, REACH, answer_backward, answer_draw, answer_forbid, answer_shape
 
-OUT_OF_KEY, BAD_END = 0.02, 1e-4
+OUT_OF_KEY, BAD_END = 0.003, 1e-9
 """How much less likely notes outside the scale are, and a last note that is none of the chord."""
-POWER, FLOOR = 1.25, 0.01
-"""Chances are raised to this, and those below this share of the likeliest are left out: the memory is followed."""
+FLOOR = 0.03
+"""Chances below this share of the likeliest are left out."""
+FOLLOWED, ELSEWHERE, TRANSPOSED = 8.0, 0.05, 0.1
+"""How much a row counts beside the prior; less at another place of the bar, so that rhythms stay in their bars, and
+from another pitch class."""
+PHRASE, RETURN = 64, 40.0
+"""Sixteenths of a phrase: what followed the row of one phrase ago counts so much more, as phrases begin alike."""
+SPREAD = 0.75
+"""Runs that are copied end between this share below `originality` and there."""
 _COMPASS = 5
 """Semitones that an answer may go beyond the highest and lowest note of the last ones."""
 _RECENT = 64
@@ -42,7 +49,7 @@ class Planned(NamedTuple):
 class Wishes:
     """What is wanted of an answer; see the parameters of `Answer`.  bar: sixteenths of a bar."""
 
-    originality: int = 8
+    originality: int = 32
     density: float = 0.5
     register: int = 0
     forget: float = 0.0
@@ -78,8 +85,10 @@ class Improviser:
         self._mean_intervals = prior.intervals.mean(axis=2)
         self._mean_times = np.ascontiguousarray(prior.times.mean(axis=1))
         self._present = np.zeros(12)
+        self._sources = np.full((2 * PHRASE, 2), -1)
         self._ages = np.arange(len(self.memory.weights), dtype=np.float64)
         self.slot = self.key = 0
+        self._most = 1
         self._now = 60
         # kernels are compiled here, and not when the first note comes
         self.memory.follow(0, 0, self._history)
@@ -169,7 +178,10 @@ class Improviser:
         self._start, self._end, self._latest, self._drawn = start, end, max(start, latest), 0
         self._going.copy(self._history)
         self._at, self._now, self._step, self._wait = self.slot, self._pitch, self._interval, self._time
+        self._sources.fill(-1)
         self._copied.clear()
+        self._run = 0
+        self._limit_run()
         self._compass()
         self._aim(end)
         return True
@@ -198,6 +210,7 @@ class Improviser:
             return None
         row = self._source(symbol)
         self._at += time
+        self._sources[self._at % len(self._sources)] = self._at, row
         self._now = min(PITCHES - 1, max(0, self._now + interval - WIDEST))
         self._step, self._wait = interval - WIDEST, time
         self.memory.follow(interval, time, self._going)
@@ -206,6 +219,7 @@ class Improviser:
             self._copied.joint.fill(0)
         else:
             self.memory.follow(interval, time, self._copied)
+            self._limit_run()
         self._drawn += 1
         length = float(self.memory.lengths[row]) if row >= 0 else 0.9 * min(time, 4)
         velocity = float(self.memory.velocities[row if row >= 0 else self.memory.count - 1])
@@ -227,6 +241,12 @@ class Improviser:
             np.multiply(self._ages[: memory.count], math.log(2.0) / (8.0 * self.wishes.forget), out=rows)
             np.subtract(rows, rows[-1], out=rows)
             np.exp(rows, out=rows)
+        rows *= FOLLOWED
+        slot, row = self._sources[(self._at - PHRASE) % len(self._sources)]
+        if slot == self._at - PHRASE and 0 <= row < memory.count - 1:
+            rows[row + 1] *= RETURN
+        rows[1:][memory.places[: memory.count - 1] != self._at % self.wishes.bar] *= ELSEWHERE
+        rows[1:][memory.pitches[: memory.count - 1] % 12 != self._now % 12] *= TRANSPOSED
         if self._present.any():
             rows *= 0.2 + 4.0 * self._present[memory.pitches[: memory.count] % 12]
 
@@ -240,6 +260,14 @@ class Improviser:
             times = self.prior.times[slot % self.wishes.bar % PLACES, time_class(wait) % TIME_CLASSES]
         self.memory.predict(matches, intervals, times, self._chances, memory=memory)
 
+    def _limit_run(self) -> None:
+        """Draws how long the next copied run may be, when one has ended: not all are broken off at the same length."""
+        run = int(self._copied.joint[: self.memory.count].max())
+        if run < self._run or not self._drawn:
+            most = max(1, self.wishes.originality - 1)
+            self._most = most - int(self._chance() * SPREAD * most)
+        self._run = run
+
     def _aim(self, end: int) -> None:
         """How good it is to be at each pitch, on the way to a last note before `end`."""
         np.copyto(self._turned, self._mean_intervals[self.key // 12, (np.arange(12) - self.key) % 12])
@@ -250,10 +278,10 @@ class Improviser:
 
     def _shaped(self, left: int, low: int, high: int, at: float = 0.5) -> int:
         """The symbol drawn by a random number, of those that are wanted; -1 where there is none."""
-        most, chances = max(1, self.wishes.originality - 1), self._chances
-        answer_forbid(self.memory.joint, self._copied.joint, self.memory.count, most, chances)
+        chances = self._chances
+        answer_forbid(self.memory.joint, self._copied.joint, self.memory.count, self._most, chances)
         total = answer_shape(
-            chances, self._now, left, low, high, self._allowed, self._by_time, self._last, self._ahead, POWER
+            chances, self._now, left, low, high, self._allowed, self._by_time, self._last, self._ahead
         )  # fmt: skip
         return answer_draw(chances, at, FLOOR * float(chances.max())) if total > 0.0 else -1
 
@@ -267,11 +295,10 @@ class Improviser:
             # on the way there all pitches between are allowed
             low, high = min(low, self._pitch), max(high, self._pitch)
         scale, tonic = SCALES[self.key // 12], self.key % 12
-        middle = float(recent.mean()) + up
         for pitch in range(PITCHES):
             degree = (pitch - tonic) % 12
             inside = 1.0 if degree in scale else OUT_OF_KEY
-            self._allowed[pitch] = inside * math.exp(-(((pitch - middle) / 14.0) ** 2)) if low <= pitch <= high else 0.0
+            self._allowed[pitch] = inside if low <= pitch <= high else 0.0
             self._last[pitch] = 1.0 if degree in (0, 4 - self.key // 12, 7) else BAD_END
 
     def _source(self, symbol: int) -> int:

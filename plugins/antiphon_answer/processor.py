@@ -44,11 +44,18 @@ class Answer(Processor):
         Param("pause", default=0.5, low=0.25, high=16.0, unit="beats", doc="Mode continue: the pause it waits for."),
         Param("meter", "int", 4, 2, 7, unit="beats", doc="Beats of a bar; bars begin at whole multiples of it."),
         Param("key", "choice", "auto", choices=("auto", *KEYS), doc="A fixed key; auto estimates it."),
-        Param("originality", "int", 8, 2, 32, unit="notes", doc="The longest run of notes that it copies."),
+        Param("originality", "int", 32, 2, 64, unit="notes", doc="The longest run of notes that it copies."),
         Param("density", default=0.5, low=0.0, high=1.0, doc="Notes a bar: 0.5 as you play, 1 many."),
         Param("register", "int", 0, -36, 36, unit="semitones", doc="How far from your notes it chooses its own."),
         Param("transpose", "int", 0, -24, 24, unit="semitones", doc="Transposes what it plays."),
-        Param("forget", default=0.0, low=0.0, high=256.0, unit="bars", doc="After so much playing a note counts half."),
+        Param(
+            "forget",
+            default=0.0,
+            low=0.0,
+            high=256.0,
+            unit="bars",
+            doc="After so much playing a note counts half; 0: never.",
+        ),
         Param("seed", "int", 1, 0, 65535, doc="Random seed."),
         Param("corpus", "file", "", doc="A folder of MIDI files that it has learnt before."),
         Param("next", "int", 0, 0, 127, readonly=True, doc="The note it is going to play, a beat ahead."),
@@ -220,7 +227,7 @@ class Answer(Processor):
                 end, latest = start + length, start + bar // 2
                 self._next_turn(beat + 2 * AHEAD)
             # accompanying it goes on as long as somebody plays
-            enough = self._last > beat - self._cycle() if self._mode == "accompany" else self._count >= _PHRASE
+            enough = self._last > beat - self._cycle() / 2 if self._mode == "accompany" else self._count >= _PHRASE
             self._begun = beat
             if not enough or not improviser.begin(start, end, latest):
                 return

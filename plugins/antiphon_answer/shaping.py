@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from antiphon.api.kernels import f64, f64p, i64, i64p, kernel
 from antiphon_answer.memory import INTERVALS, SYMBOLS, TIMES, WIDEST
 
@@ -60,7 +58,6 @@ def answer_shape(
     by_time: f64p,
     last: f64p,
     ahead: f64p,
-    power: f64,
 ) -> f64:
     """chances ← multiplied by what is wanted; their sum. left: sixteenths to the end.
 
@@ -76,12 +73,12 @@ def answer_shape(
             place = interval * TIMES + time
             chance = 0.0
             if inside and time >= low and time <= high and chances[place] > 0.0:
-                chance = math.pow(chances[place], power) * by_time[time]
+                chance = chances[place] * by_time[time]
                 if time >= left:
                     chance = chance * last[pitch] * short
                 else:
                     chance = chance * allowed[to]
-                    if left - time < _BEAT:
+                    if left - time <= _BEAT:
                         chance = chance * last[to]
                     if left - time <= REACH:
                         chance = chance * ahead[(left - time) * PITCHES + to]

@@ -48,9 +48,9 @@ class Answering(Evaluation):
         "first of 8, same song; AUC ↓; of the song; in key; copied run [notes] ↓"
     )
     note: ClassVar[str] = (
-        "bits of a note's interval (±24 semitones) and time (to 32 sixteenths), 10.7 where all are alike; first of 8 by "
-        "chance .125. AUC: a forest tells eight bars from the human's own next ones, songs apart. of the song: groups "
-        "of 4 notes that are the song's."
+        "bits of a note's interval (±24 semitones) and time (to 32 sixteenths), 10.7 where all are alike; first of 8 "
+        "by chance .125. AUC: a forest tells eight bars from the human's own next ones, songs apart. of the song: "
+        "groups of 4 notes that are the song's."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     synthetic_doc: ClassVar[str] = "melodies that repeat and vary phrases drawn by seed"
@@ -163,8 +163,8 @@ def _moved(notes: Sequence[Planned], start: int, by: int) -> list[Planned]:
 
 
 def _other(song: TuneSong, start: int, chosen: random.Random) -> list[Planned]:
-    """Eight bars of the song, from elsewhere, that have notes."""
-    starts = [16 * bar for bar in range(song.notes[-1].slot // 16 - 6) if abs(16 * bar - start) >= SLOTS]
+    """Eight bars from later in the song, that have notes."""
+    starts = [16 * bar for bar in range(start // 16 + BARS, song.notes[-1].slot // 16 - 6)]
     chosen.shuffle(starts)
     for at in starts:
         notes = _moved(song.notes, at, start - at)
@@ -203,10 +203,10 @@ def continued(
 
 
 def _is_there(name: str, ask: EvaluationRequest) -> bool:
-    if name != "factor oracle":
+    """Whether what a system needs is installed; says so where it is not."""
+    from importlib.util import find_spec
+
+    if name != "factor oracle" or find_spec("vmo") is not None:
         return True
-    try:
-        import vmo  # noqa: F401
-    except ImportError:
-        return False
-    return True
+    ask.say("vmo is not installed: pip install vmo for the factor oracle")
+    return False

@@ -77,7 +77,7 @@ def described(before: Sequence[Planned], notes: Sequence[Planned], start: int, k
         *np.bincount([time_class(int(t)) for t in times], minlength=8) / len(times),
         *places, notes[0].slot - start, start + 128 - notes[-1].slot, (pitches[-1] - key) % 12, in_key(notes, key),
         len(set(rhythms)), sum(not r for r in rhythms), float(np.mean([r in known for r in rhythms])),
-        shared(notes, before), copied(notes, before), len(set(own)) / max(1, len(own)),
+        shared(notes, before), len(set(own)) / max(1, len(own)),
         float(np.mean(np.sign(steps[1:]) * np.sign(steps[:-1]))) if len(steps) > 1 else 0.0,
     ]  # fmt: skip
     return np.array(numbers, np.float64)
