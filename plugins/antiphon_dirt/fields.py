@@ -28,9 +28,13 @@ ALIASES = MappingProxyType(
 )  # fmt: skip
 """Other names of a field: Tidal's, Sardine's and Strudel's. Strudel sends `roomsize` and `size`, of the same value."""
 WORDS = MappingProxyType(
-    {"s": frozenset[str](), "bank": frozenset[str](), "unit": frozenset({"r", "rate", "c"}),
-     "vowel": frozenset("aeiou")}
-)  # fmt: skip
+    {
+        "s": frozenset[str](),
+        "bank": frozenset[str](),
+        "unit": frozenset({"r", "rate", "c"}),
+        "vowel": frozenset("aeiou"),
+    }
+)
 """Fields that are words, and those that they take; none for any."""
 NUMBERS = frozenset(
     {"n", "note", "midinote", "freq", "octave", "up", "speed", "accelerate", "gain", "overgain", "amp", "pan", "cut",

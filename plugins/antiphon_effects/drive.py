@@ -110,9 +110,10 @@ def effects_drive_shape(u: f32p, out: f32p, frames: i64, kind: i64, state: f64p)
                 v = effects_drive_curve(kind, 0.5 * (middle + x1))
             else:
                 v = (
-                    2.0 / far
+                    2.0
+                    / far
                     * (effects_drive_first(kind, middle) + (second1 - effects_drive_second(kind, middle)) / far)
-                )  # fmt: skip
+                )
         old = d
         x2 = x1
         x1 = x

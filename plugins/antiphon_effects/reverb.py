@@ -176,7 +176,7 @@ def effects_reverb(
         row = i * GRID
         effects_reverb_read(
             offset(rings, i * span), mask, age, gone, count, k[at + _LENGTH], k[at + _STEP], offset(v, row)
-        )  # fmt: skip
+        )
         for n in range(count):
             gains[row + n] = f32(k[at + _GAIN] + k[at + _GAIN_STEP] * f64(gone + n))
             poles[row + n] = f32(k[at + _POLE] + k[at + _POLE_STEP] * f64(gone + n))

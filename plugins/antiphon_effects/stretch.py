@@ -139,13 +139,7 @@ class Stretcher:
     """
 
     def __init__(self, channels: int, rate: int, seconds: float) -> None:
-        """Makes the buffers.
-
-        Args:
-            channels: Channels.
-            rate: Hz.
-            seconds: Seconds of input that is remembered, at least.
-        """
+        """Makes the buffers, which remember at least so many seconds of input."""
         size = window_size(WINDOW, rate)
         self.spectra = PhaseSpectra(channels, size, round(seconds * rate) + 2 * size)
         self._rises = np.zeros(size // 2 + 1, np.float32)

@@ -25,10 +25,7 @@ Pixels = NDArray[np.uint8]
 def structure_picture(rows: F64, structure: Structure | None, parts: Sequence[SummaryPart]) -> bytes:
     """A PNG: the dissimilarity of bars from dark (alike) to bright, phrases in colour above, what is played below.
 
-    Args:
-        rows: `[beats, f]`, of length 1; none for an empty picture.
-        structure: The song's; None draws a grey field.
-        parts: What is played.
+    `rows` `[beats, f]`, of length 1; none for an empty picture.
     """
     if structure is None or not len(rows):
         return png(np.full((64, 64, 3), 128, np.uint8))

@@ -75,31 +75,16 @@ class LoopPlayer:
     """
 
     def __init__(self, rate: int, solo: str = "") -> None:
-        """Makes the table.
-
-        Args:
-            rate: Frames per second.
-            solo: The only role that sounds, "" for all.
-        """
+        """Makes the table. `solo`: the only role that sounds, "" for all."""
         self._rate, self._table, self._solo = rate, sinc_table(), solo
 
     def play(
         self, out: Samples, first: int, last: int, material: LoopMaterial, bar: int, beats: float, tempo: float,
         before: float, now: float, after: float,
     ) -> None:  # fmt: skip
-        """Adds frames that lie within one bar.
+        """Adds frames `first` to `last` of one bar to `[1 or 2, n]`; `beats` is the place of `first` in the bar.
 
-        Args:
-            out: `[1 or 2, n]`.
-            first: First frame of `out`.
-            last: Frame after the last.
-            material: What to play.
-            bar: Number of the bar.
-            beats: Place of `first` in the bar, in beats.
-            tempo: bpm.
-            before: Intensity of the bar before; below 0: it was silent.
-            now: Intensity of this bar.
-            after: Intensity of the next bar; below 0: it will be silent.
+        Intensities of the bar before, this one and the next are below 0 where silent.
         """
         plan = material.plan
         if not plan.bars:

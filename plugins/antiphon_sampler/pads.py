@@ -73,11 +73,7 @@ class Pad:
 
 
 def pad_map(text: str, names: tuple[str, ...]) -> dict[int, Pad]:
-    """The pads of a text as `36=bd 38=sd:1 42=hh@1`, by note.
-
-    Args:
-        text: Pads with spaces or commas between them.
-        names: The folders of the library.
+    """The pads of a text as `36=bd 38=sd:1 42=hh@1`, by note; spaces or commas are between them.
 
     Raises:
         PluginError: It is no such text, names a note twice or a folder that is not there.

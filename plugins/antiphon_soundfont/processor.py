@@ -38,4 +38,4 @@ class Soundfont(SynthProcessor):
         words += [f"{name}={int(bool(self.settings[name]))}" for name in ("reverb", "chorus")]
         return SynthSettings(
             str(program) if program >= 0 else "", float(self.settings["bend"]), controls=" ".join(words)
-        )  # fmt: skip
+        )

@@ -7,8 +7,7 @@ from fractions import Fraction as F
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns.changes import add, fast, rev

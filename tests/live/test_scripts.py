@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from antiphon.live import performance as performance_module
-from antiphon.live import records
+from antiphon.live import performance as performance_module, records
 from antiphon.live.performance import Performance
 from antiphon.live.reading import read
 from antiphon.live.records import LiveEvent, ScriptError

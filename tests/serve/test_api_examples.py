@@ -32,8 +32,7 @@ from antiphon.cli.commands import application
 from antiphon.library import scanning
 from antiphon.library.catalogue import Catalogue
 from antiphon.web import openapi
-from antiphon.web.api import jobs as examples
-from antiphon.web.api import types
+from antiphon.web.api import jobs as examples, types
 from antiphon.web.api.table import OPERATIONS
 from antiphon.web.operations import Operation
 from antiphon_bench.rig import ServerProcess

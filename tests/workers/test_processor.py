@@ -11,13 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 from tests.audio import noise
 from tests.waiting import until
 from tests.workers.rig import pid
-from tests.workers.steppers import Poison, pole
-from tests.workers.steppers import spec as worker
+from tests.workers.steppers import Poison, pole, spec as worker
 
 from antiphon.contract.block import StreamSpec
 from antiphon.contract.harness import render

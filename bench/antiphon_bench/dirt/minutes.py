@@ -22,7 +22,7 @@ PATTERNS = (
     ('sound "bd*4"', 'sound "[sn cp] <hh arpy>(3,8)"', 'sound "hh*16" # gain 0.9', 'sound "arpy*3"'),
     ('sound "bd(5,8)"', 'every 2 (fast 2) $ sound "sn cp"', 'sound "hh(7,16)" # cut 1', 'degrade $ sound "arpy*8"'),
     ('sound "bd [~ bd]"', 'jux rev $ sound "cp hh sn"', 'sound "hh*32"', 'ply 2 $ sound "arpy sn"'),
-)  # fmt: skip
+)
 
 
 def main(seconds: float) -> None:

@@ -112,9 +112,12 @@ def led(seconds: float) -> dict[str, Any]:
     slope, first = np.polyfit(number, at, 1)
     clock = status["midi"]["clock"]
     return {
-        "ticks": len(at), "off": percentiles(np.abs(at - first - slope * number)), "late": clock["late"],
-        "bpm": 60.0 * RATE / (PPQN * float(slope)), "missed": status["missed_blocks"],
-    }  # fmt: skip
+        "ticks": len(at),
+        "off": percentiles(np.abs(at - first - slope * number)),
+        "late": clock["late"],
+        "bpm": 60.0 * RATE / (PPQN * float(slope)),
+        "missed": status["missed_blocks"],
+    }
 
 
 @contextmanager

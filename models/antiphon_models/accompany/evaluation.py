@@ -64,8 +64,9 @@ class Accompanying(Evaluation):
             yield from _values(song, ask, _OURS, "", pianist=not ask.synthetic)
         some = material[:: max(1, len(material) // EACH_STYLE)][:EACH_STYLE]
         for song in some:
-            yield from _values(song, ask, {"file": {}, **_STYLES}, f"each style, {len(some)} of the songs",
-                               pianist=not ask.synthetic)  # fmt: skip
+            yield from _values(
+                song, ask, {"file": {}, **_STYLES}, f"each style, {len(some)} of the songs", pianist=not ask.synthetic
+            )
 
 
 def play(song: AnnotatedSong, **settings: Value | Path) -> tuple[list[BeatNote], list[int]]:

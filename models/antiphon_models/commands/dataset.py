@@ -23,9 +23,13 @@ SHOWN = 10
 def application() -> typer.Typer:
     """The group of commands."""
     app = typer.Typer(
-        name="dataset", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-        help=SENTENCE, short_help=SENTENCE,
-    )  # fmt: skip
+        name="dataset",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=SENTENCE,
+        short_help=SENTENCE,
+    )
     app.callback()(_dataset)
     app.command("check", epilog=epilog("antiphon dataset check gtzan GTZAN"))(check)
     app.command("list", epilog=epilog("antiphon dataset list"))(listing)

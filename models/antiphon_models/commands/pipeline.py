@@ -24,9 +24,13 @@ SHOWN = 10
 def application() -> typer.Typer:
     """The group of commands."""
     app = typer.Typer(
-        name="pipeline", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-        help=SENTENCE, short_help=SENTENCE,
-    )  # fmt: skip
+        name="pipeline",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=SENTENCE,
+        short_help=SENTENCE,
+    )
     app.callback()(_pipeline)
     app.command("run", epilog=epilog("antiphon pipeline run pipeline.toml"))(run)
     app.command("watch", epilog=epilog("antiphon pipeline watch watch.toml"))(watch)
@@ -126,5 +130,6 @@ def _print_work(shards: int, folder: Path) -> None:
 def _print_epoch(framework: Framework, epoch: int, figures: EpochFigures) -> None:
     typer.echo(
         f"{framework.title}: epoch {epoch}, loss {figures.loss:.3f}, accuracy {figures.accuracy:.3f}, "
-        f"validation {figures.valid_accuracy:.3f}", err=True,
-    )  # fmt: skip
+        f"validation {figures.valid_accuracy:.3f}",
+        err=True,
+    )

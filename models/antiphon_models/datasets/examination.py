@@ -28,15 +28,9 @@ _UNKNOWN_LENGTH = 0xFFFFFFFF  # written by what streams
 
 
 def fault_of(path: Path, digest: str = "", *, thorough: bool = False) -> str:
-    """Describes the fault of a file.
+    """A clause for the fault of a file, "" where nothing is; `digest` is "md5:…" or "sha1:…".
 
-    Args:
-        path: The file.
-        digest: "md5:…" or "sha1:…" of its bytes, compared where `thorough`.
-        thorough: Decode all of its sound, or read all of its notes.
-
-    Returns:
-        A clause; "" where nothing is.
+    `thorough` compares it and decodes all of its sound, or reads all of its notes.
     """
     suffix = path.suffix.lower()
     try:

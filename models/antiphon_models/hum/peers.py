@@ -135,8 +135,12 @@ def basic_pitch(sound: F32, rate: int) -> Found:
 
 
 PEERS: dict[str, Callable[[F32, int], Found]] = {
-    "nothing": nothing, "one note": held, "librosa yin": yin, "librosa pyin": pyin, "Basic Pitch": basic_pitch,
-}  # fmt: skip
+    "nothing": nothing,
+    "one note": held,
+    "librosa yin": yin,
+    "librosa pyin": pyin,
+    "Basic Pitch": basic_pitch,
+}
 
 
 def has_basic_pitch() -> bool:

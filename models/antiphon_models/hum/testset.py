@@ -26,12 +26,10 @@ from antiphon_models.hum.material import (
     speech,
     transposed,
     wind,
-)  # fmt: skip
+)
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.humming import hummed
-from antiphon_models.material.singing import PERIOD, SYLLABLES, ScoreNote
-from antiphon_models.material.singing import RATE as MADE
-from antiphon_models.material.singing import singing as sing
+from antiphon_models.material.singing import PERIOD, RATE as MADE, SYLLABLES, ScoreNote, singing as sing
 from antiphon_models.material.sounds import kept, mono, resampled
 from antiphon_models.material.styles import manner
 

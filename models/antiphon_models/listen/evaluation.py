@@ -197,10 +197,13 @@ def _templates(sound: Sound) -> MusicFound:
     times = np.unique(times)[: rows.shape[1] + 1]
     shapes = [np.roll(np.isin(np.arange(12), notes), root) for notes in ((0, 4, 7), (0, 3, 7)) for root in range(12)]
     best = (np.array(shapes, np.float64) @ rows).argmax(axis=0)
-    return MusicFound(chords=[
-        (times[n], times[n + 1], f"{SHARP_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}")
-        for n, chord in enumerate(best) if n + 1 < len(times)
-    ])  # fmt: skip
+    return MusicFound(
+        chords=[
+            (times[n], times[n + 1], f"{SHARP_NAMES[chord % 12]}:{'min' if chord >= 12 else 'maj'}")
+            for n, chord in enumerate(best)
+            if n + 1 < len(times)
+        ]
+    )
 
 
 _SYSTEMS: Mapping[str, Callable[[Sound], MusicFound]] = {

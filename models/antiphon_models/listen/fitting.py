@@ -89,8 +89,11 @@ def fit_keys(folders: Sequence[Path]) -> F64:
     tables, truth = [], []
     for folder in folders:
         labels, key, _ = read_harmony(folder)
-        chords = [(chord, end - start) for start, end, label in labels
-                  if (chord := triad(label)) is not None and chord != harmony.NO_CHORD]  # fmt: skip
+        chords = [
+            (chord, end - start)
+            for start, end, label in labels
+            if (chord := triad(label)) is not None and chord != harmony.NO_CHORD
+        ]
         if chords:
             lengths = np.bincount([chord for chord, _ in chords], [length for _, length in chords], harmony.NO_CHORD)
             tables.append(harmony.key_features(lengths, chords[0][0], chords[-1][0]))

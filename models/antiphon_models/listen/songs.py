@@ -44,13 +44,7 @@ class ListenedSong:
 
 
 def read_song(folder: Path, work: Path, soundfont: str) -> ListenedSong:
-    """A song with its truth.
-
-    Args:
-        folder: The song's.
-        work: Where renders are stored, as 16-bit FLAC.
-        soundfont: One of `SOUNDFONTS`.
-    """
+    """A song of a folder with its truth; renders by one of `SOUNDFONTS` are stored in `work` as 16-bit FLAC."""
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
     chords, key, keys = read_harmony(folder)
     return ListenedSong(

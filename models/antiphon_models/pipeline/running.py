@@ -66,19 +66,10 @@ def run(
     progress: Progress = lambda *_: None,
     begins: Callable[[int, Path], None] = lambda *_: None,
 ) -> PipelineReport:
-    """Runs steps.
+    """Runs some of `settings.STEPS`, in order, and says what there is now.
 
-    Args:
-        settings: The pipeline.
-        steps: Some of `settings.STEPS`, in order.
-        runner: One of `runners.RUNNERS`.
-        workers: Processes.
-        options: Beam's own.
-        progress: Called after each epoch of a training.
-        begins: Called before shards are computed, with how many and their folder.
-
-    Returns:
-        What there is now.
+    `progress` is called after each epoch of a training, `begins` before shards are computed, with how many and their
+    folder. `options` are Beam's own.
 
     Raises:
         FileError: Files cannot be read or written.

@@ -174,10 +174,14 @@ class FactorsOfSound:
 
 def track_table(world: World) -> TrackTable:
     """The catalogue of a world before anything was learned from others."""
-    return TrackTable([
-        TrackRow(n, b"%d" % n, {"artist": f"a{world.artist[n]}", "genre": f"g{world.genre[n]}"}, 200.0, sound.tolist())
-        for n, sound in enumerate(world.sound)
-    ])  # fmt: skip
+    return TrackTable(
+        [
+            TrackRow(
+                n, b"%d" % n, {"artist": f"a{world.artist[n]}", "genre": f"g{world.genre[n]}"}, 200.0, sound.tolist()
+            )
+            for n, sound in enumerate(world.sound)
+        ]
+    )
 
 
 def learners(lists: Sequence[Sequence[int]], tracks: int, seed: int) -> dict[str, RecommendMethod]:

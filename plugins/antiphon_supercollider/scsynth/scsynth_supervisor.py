@@ -183,12 +183,7 @@ class ScsynthSupervisor:
                 self._refuse(self.gave_up, self._wires.down)
 
     def follow(self, words: memoryview, refuse: Callable[[str, bool], None]) -> None:
-        """Sets where counts are written, and what is called when the supervisor gives up.
-
-        Args:
-            words: Words of the arena, by `ScsynthWord`.
-            refuse: Called from the supervisor's thread with the reason and whether a new worker may be tried.
-        """
+        """Sets the arena's words, by `ScsynthWord`, for counts, and what is called, from its thread, on giving up."""
         self._refuse = refuse
         self._words = words
         self._report()

@@ -112,10 +112,7 @@ class Scsynth:
         return True
 
     def boot(self, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Waits until it answers and has our SynthDefs.
-
-        Args:
-            meanwhile: Called about every 10 ms.
+        """Waits until it answers and has our SynthDefs; `meanwhile` is called about every 10 ms.
 
         Raises:
             EngineError: It ended, or took too long.

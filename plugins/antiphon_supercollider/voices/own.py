@@ -124,9 +124,11 @@ class OwnPlayer(NodeVoices):
     def _pitch(self, node: int, voice: ScVoice, send: SendPacket) -> None:
         there = self._definition.controls
         note = voice.note + self._semitones(voice)
-        values = {"bend": self._semitones(voice, True)} if "bend" in there else {
-            "freq": frequency(note), "note": note, "midinote": note
-        }  # fmt: skip
+        values = (
+            {"bend": self._semitones(voice, True)}
+            if "bend" in there
+            else {"freq": frequency(note), "note": note, "midinote": note}
+        )
         for name, value in values.items():
             if name in there:
                 send(0, osc.encode("/n_set", node, name, float(value)))

@@ -130,14 +130,7 @@ class NodeVoices:
             self._of(voice.channel).pedalled.discard(node)
 
     def play(self, events: Sequence[Event], frame: int, now: int, send: SendPacket) -> None:
-        """Plays the events of a hop.
-
-        Args:
-            events: In order.
-            frame: JACK frame of the hop's first sample.
-            now: Frame before which it is too late.
-            send: Takes the packets.
-        """
+        """Plays the events of a hop from JACK frame `frame`; those before `now` are late. `send` takes the packets."""
         for event in events:
             at = AT_ONCE if event.live else frame + event.offset
             match event.kind:

@@ -10,13 +10,3 @@ from antiphon.runtime.helper_process import (
     run_forked,
     start_helper,
 )
-
-__all__ = [
-    "HELPER_FAULTS",
-    "ForkedEnd",
-    "HelperChannel",
-    "HelperProcess",
-    "limit_resources",
-    "run_forked",
-    "start_helper",
-]

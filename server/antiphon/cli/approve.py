@@ -21,12 +21,7 @@ Machine = Annotated[str, typer.Argument(metavar="NAME|ADDRESS", help="The surfac
 
 
 def register(cli: typer.Typer, folder: Callable[[], Path] = paths.config) -> None:
-    """Adds the commands.
-
-    Args:
-        cli: The command line.
-        folder: Returns the configuration folder that the server uses.
-    """
+    """Adds the commands. `folder` returns the configuration folder that the server uses."""
 
     @cli.command("surfaces")
     def surfaces(

@@ -20,9 +20,13 @@ ROLES: dict[str, Role] = {"ok": "good", "failed": "bad", "skipped": "faint"}
 def application() -> typer.Typer:
     """The group of commands."""
     app = typer.Typer(
-        name="deploy", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-        help=SENTENCE, short_help=SENTENCE,
-    )  # fmt: skip
+        name="deploy",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=SENTENCE,
+        short_help=SENTENCE,
+    )
     app.callback()(_deploy)
     app.command("check")(check)
     return app

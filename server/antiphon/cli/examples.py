@@ -57,12 +57,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def give_examples(app: typer.Typer, path: str = "") -> None:
-    """Sets the end of each command's help.
-
-    Args:
-        app: Its commands, and those of its groups, are changed in place.
-        path: The words before them.
-    """
+    """Sets the end of each command's help in place, and of those of its groups. `path`: the words before them."""
     for group in app.registered_groups:
         if group.typer_instance is not None:
             give_examples(group.typer_instance, f"{group.typer_instance.info.name} ")

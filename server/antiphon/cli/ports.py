@@ -39,10 +39,6 @@ InsteadOfOsc = Annotated[
 def http_port(http: int, osc: int | None) -> int:
     """The HTTP port of the server that is asked.
 
-    Args:
-        http: As `Http` gives it.
-        osc: As `InsteadOfHttp` gives it; None for none.
-
     Raises:
         UsageError: No server of this user on this machine has that OSC port.
     """

@@ -197,11 +197,7 @@ class ControlApp:
     # ---- life
 
     async def start(self) -> bool:
-        """Restores the state of an earlier process and begins to answer.
-
-        Returns:
-            Whether there was a state to restore.
-        """
+        """Restores the state of an earlier process and begins to answer; whether there was a state to restore."""
         asyncio.get_running_loop().set_exception_handler(self.faults.in_loop)
         restored = self.plans.restore()
         self._saved_counts = figures.saved_counts(self.folder.counters)
@@ -296,11 +292,7 @@ class ControlApp:
         return figures.counts(self, self._saved_counts)
 
     def command(self, command: Command, source: str) -> None:
-        """Carries out a command outside a turn.
-
-        Args:
-            command: What to do.
-            source: Name of the sender, which gets no echo of the change.
+        """Carries out a command outside a turn; `source` gets no echo of the change.
 
         Raises:
             AntiphonError: The command is not valid; nothing has changed.

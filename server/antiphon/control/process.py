@@ -28,8 +28,7 @@ from antiphon.engine.recording import session_header
 from antiphon.engine.remote import RemoteEngine
 from antiphon.engine.shared import MappingShape, Shared
 from antiphon.errors import AntiphonError
-from antiphon.graph import patch as patches
-from antiphon.graph import patch_list
+from antiphon.graph import patch as patches, patch_list
 from antiphon.graph.graph import IN
 from antiphon.io.listening import lan_address
 from antiphon.io.log_lines import log_lines
@@ -48,14 +47,7 @@ DEFAULT_PATCH = "through"
 
 
 def main(argument: str) -> int:
-    """Runs control until SIGTERM.
-
-    Args:
-        argument: JSON of the supervisor: settings, folder, fds, shape, wakes, secrets.
-
-    Returns:
-        The exit status: 1 after an error, which the supervisor has been sent.
-    """
+    """Runs control until SIGTERM; exit status 1 after an error, which the supervisor has been sent."""
     scheduling.short_slices()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))

@@ -58,9 +58,7 @@ class NodeState:
 class NodeVocabulary:
     """What the text parameters of a node can name, as its processor found when it was prepared.
 
-    Attributes:
-        node: The node's number.
-        words: By parameter.
+    `node`: the node's number; `words`: by parameter.
     """
 
     node: int

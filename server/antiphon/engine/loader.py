@@ -192,13 +192,9 @@ class Loader:
 
 
 def vocabularies(hosts: Mapping[int, NodeHost]) -> Iterator[dict[str, object]]:
-    """The messages to control about what the nodes' text parameters can name.
+    """A message to control for each node whose text parameters have a vocabulary.
 
-    Args:
-        hosts: The nodes of a plan by number.
-
-    Yields:
-        A message for each node that has a vocabulary: an engine may play on while control is a new one.
+    An engine may play on while control is a new one.
     """
     for number, host in hosts.items():
         words = host.processor.vocabulary

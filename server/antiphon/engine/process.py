@@ -42,17 +42,13 @@ class FileLoop:
     """A sound that repeats without end from frame 0, with silence before it."""
 
     def __init__(self, samples: Samples, channels: int, block: int) -> None:
-        """A loop of `samples`.
-
-        Args:
-            samples: Float32 `[channels, frames]`. Mono is copied to all channels; other missing channels are silent.
-            channels: Channels of the output.
-            block: Most frames of a block.
-        """
+        """A loop of float32 `[channels, frames]`. Mono is copied to all channels; other missing channels are silent."""
         if samples.shape[0] < channels:
-            samples = np.repeat(samples[:1], channels, axis=0) if samples.shape[0] == 1 else np.concatenate(
-                [samples, np.zeros((channels - samples.shape[0], samples.shape[1]), np.float32)]
-            )  # fmt: skip
+            samples = (
+                np.repeat(samples[:1], channels, axis=0)
+                if samples.shape[0] == 1
+                else np.concatenate([samples, np.zeros((channels - samples.shape[0], samples.shape[1]), np.float32)])
+            )
         self._sound = np.ascontiguousarray(samples[:channels], np.float32)
         self._out: Samples = np.zeros((channels, block), np.float32)
 
@@ -201,14 +197,9 @@ def _calm(fifo: bool, words: memoryview) -> None:
 
 
 def load_sound(path: Path, rate: int) -> Samples:
-    """Reads a whole sound file for looping, decoded in a child process with limits.
+    """Reads a whole sound file for looping, decoded in a child process with limits, at `rate` Hz.
 
-    Args:
-        path: The file.
-        rate: Rate to resample to, Hz.
-
-    Returns:
-        Float32 `[channels, frames]`; up to `LONG_LOOP` frames its end joins its beginning as before resampling.
+    Up to `LONG_LOOP` frames of its float32 `[channels, frames]`, its end joins its beginning as before resampling.
 
     Raises:
         FileError: The file cannot be read.
@@ -226,13 +217,7 @@ def load_sound(path: Path, rate: int) -> Samples:
 def resampled_loop(samples: Samples, rate: int, wanted: int) -> Samples:
     """Resamples a loop as a periodic signal, by FFT, so that its end still joins its beginning.
 
-    Args:
-        samples: Float32 `[channels, frames]`.
-        rate: Their rate, Hz.
-        wanted: The new rate, Hz.
-
-    Returns:
-        Float32 `[channels, round(frames * wanted / rate)]`, one frame at least.
+    From float32 `[channels, frames]` to `[channels, round(frames * wanted / rate)]`, one frame at least.
     """
     frames = samples.shape[1]
     longer = max(1, round(frames * wanted / rate))

@@ -55,14 +55,7 @@ class RemoteEngine:
     def __init__(
         self, shared: Shared, wake_fd: int, peer: socket.socket, recorder: socket.socket | None = None
     ) -> None:
-        """A connection to the engine, which may start later.
-
-        Args:
-            shared: The mapping.
-            wake_fd: Eventfd that the engine writes when there are reports.
-            peer: Socket to the engine's loader.
-            recorder: Socket to the recorder, or None.
-        """
+        """A connection to the engine, which may start later and writes the eventfd `wake_fd` when there are reports."""
         self._shared, self._wake, self._peer, self._recorder = shared, wake_fd, peer, recorder
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)

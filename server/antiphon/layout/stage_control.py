@@ -18,15 +18,7 @@ VERSION = "1.25.0"
 
 
 def to_session(title: str, pages: Iterable[Page]) -> str:
-    """Writes a session.
-
-    Args:
-        title: Name of the patch.
-        pages: Its controls.
-
-    Returns:
-        The content of a `.json` session file; equal for equal arguments.
-    """
+    """The content of a `.json` session file; equal for equal arguments. `title` is the patch's name."""
     shown = [_tab(tab, number) for number, tab in enumerate(tabs(pages))]
     root = {"type": "root", "id": "root", "comments": title, "tabs": shown}
     session = {"createdWith": "Open Stage Control", "version": VERSION, "type": "session", "content": root}

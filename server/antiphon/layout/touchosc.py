@@ -39,15 +39,7 @@ Colour = tuple[float, float, float, float]
 
 
 def to_tosc(title: str, pages: Iterable[Page]) -> bytes:
-    """Writes a layout.
-
-    Args:
-        title: Name of the patch.
-        pages: Its controls.
-
-    Returns:
-        The content of a `.tosc` file; equal for equal arguments.
-    """
+    """The content of a `.tosc` file; equal for equal arguments. `title` is the patch's name."""
     document = layout(title, pages)
     return zlib.compress(document.dumps(validate=True).encode(), 9)
 
@@ -144,8 +136,7 @@ def _keyboard(page: Page) -> ToscControl:
         message = ui.osc("/note/on", args=[_constant(note), velocity], receive=False)
         keys.append(_button(str(note), message, color=_rgba(_SLATE if note % 12 in BLACK else _IVORY)))
     rows = [ui.row(*keys[at : at + ROW], gap=GAP // 3, outline=False) for at in range(0, len(keys), ROW)]
-    return ui.column(*reversed(rows), gap=GAP, pad=GAP, name=page.name, outline=False,
-                     tab_color_on=_rgba(page.colour))  # fmt: skip
+    return ui.column(*reversed(rows), gap=GAP, pad=GAP, name=page.name, outline=False, tab_color_on=_rgba(page.colour))
 
 
 def _button(name: str, message: OscMessage, *, x: float = 0.0, **properties: Any) -> ToscControl:

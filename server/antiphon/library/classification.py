@@ -50,15 +50,9 @@ def descriptions() -> list[dict[str, Any]]:
 
 
 def classify(name: str, path: Path) -> dict[str, Any]:
-    """Classifies a file.
+    """Classifies a file: duration in seconds, labels, and every quantity of the classifier by its name.
 
-    Args:
-        name: Name of the classifier.
-        path: The file.
-
-    Returns:
-        duration, in seconds; labels: the value of its first quantity of that kind, None without one; and every
-        quantity by its name.
+    labels is the value of its first quantity of that kind, None without one.
 
     Raises:
         NoSound: It is no sound file.
@@ -116,8 +110,10 @@ def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, An
                 frames += block.shape[1]
                 if frames - begun == each:
                     yield {
-                        "start": round(begun / rate, 3), "end": round(frames / rate, 3), **_values(analysis, part),
-                    }  # fmt: skip
+                        "start": round(begun / rate, 3),
+                        "end": round(frames / rate, 3),
+                        **_values(analysis, part),
+                    }
                     part, begun = AnalysisFeed(name, analysis, rate, channels), frames
         yield {"duration": round(frames / rate, 3), **_values(analysis, whole)}
     except FileError as error:

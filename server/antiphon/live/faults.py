@@ -15,16 +15,7 @@ _LONGEST = 300
 
 
 def fault(script: LiveScript, error: BaseException, line: int = 0) -> ScriptError:
-    """An error of a script as one for the person who wrote it.
-
-    Args:
-        script: What failed.
-        error: What it raised.
-        line: Where it is, if its traceback does not say.
-
-    Returns:
-        File, line and sentence.
-    """
+    """An error of a script as one for its writer; `line`: where it is, if its traceback does not say."""
     return fault_in_script(script.path, error, line)
 
 

@@ -35,9 +35,12 @@ _NAMES = {
 }
 _TIDAL_TRACK = re.compile(r"d1?\d")
 _EXAMPLES = {
-    "every": "every(4, rev)", "node": 'node("echo").feedback = 0.4', "off": "off(1/8, fast(2))",
-    "track": 'track("beat", s("bd*4"))', "on_level": '@on_level("in", above=-30)',
-}  # fmt: skip
+    "every": "every(4, rev)",
+    "node": 'node("echo").feedback = 0.4',
+    "off": "off(1/8, fast(2))",
+    "track": 'track("beat", s("bd*4"))',
+    "on_level": '@on_level("in", above=-30)',
+}
 _CALL = re.compile(r"(?:\w+\.)*(\w+)\(\) (?:takes|missing|got)\b")
 
 

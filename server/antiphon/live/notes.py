@@ -24,19 +24,10 @@ _SHORTEST = Fraction(1, 1000)
 def to_commands(
     values: Mapping[str, Any], beat: Fraction, length: Fraction, on: str, source: str, line: int, places: Places = ()
 ) -> LiveEvent | LiveNote:
-    """Commands that an event is sent as.
+    """Commands that an event of `length` beats is sent as: a note, or `/node/NAME/play` for one with values of its own.
 
-    Args:
-        values: Its names and values.
-        beat: Where it begins.
-        length: Length of the event, in beats.
-        on: The node; "" for every node that takes notes, or `SAMPLER` for what only a sampler plays.
-        source: The track's or loop's name.
-        line: Line of the script.
-        places: Where in the script it comes from.
-
-    Returns:
-        A note, or the message `/node/NAME/play` for one with values of its own.
+    `on`: the node; "" for every node that takes notes, or `SAMPLER` for what only a sampler plays. `source`: the
+    track's or loop's name; `places`: where in the script it comes from.
 
     Raises:
         UsageError: A value that no note takes.

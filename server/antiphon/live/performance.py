@@ -78,18 +78,18 @@ class Performance:
     """
 
     def __init__(
-        self, script: LiveScript, tempo: float = 120.0, *, at: Fraction = Fraction(0),
+        self,
+        script: LiveScript,
+        tempo: float = 120.0,
+        *,
+        at: Fraction = Fraction(0),
         report: Callable[[ScriptError], None] | None = None,
-    ) -> None:  # fmt: skip
-        """A performance at a beat.
+    ) -> None:
+        """A performance at a beat; tracks are where they would be then, loops begin there.
 
-        Args:
-            script: What is played.
-            tempo: Tempo of the patch, before the script sets one.
-            at: The beat that it begins at: tracks are where they would be then, loops begin there.
-            report: Takes what fails, after which the rest plays on: a loop by the version of it that last came to
-                the end of a pass, from the next bar on, a track by the one that it replaced; what has neither ends.
-                Without it, `until` raises what fails.
+        `report` takes what fails, after which the rest plays on: a loop by the version of it that last came to the end
+        of a pass, from the next bar on, a track by the one that it replaced; what has neither ends. Without it, `until`
+        raises what fails.
         """
         self._report = report
         self._good: dict[str, LiveTrack] = {}
@@ -119,11 +119,7 @@ class Performance:
     def until(self, beat: Fraction) -> list[LiveEvent]:
         """The events from where the last call ended to before a beat.
 
-        Args:
-            beat: In beats from the beginning, not before that of the last call.
-
-        Returns:
-            In order; on one beat the ends of notes first, then the tempo, settings and beginnings of notes.
+        In order; on one beat the ends of notes first, then the tempo, settings and beginnings of notes.
 
         Raises:
             ScriptError: A loop or a pattern failed, with the line.
@@ -149,9 +145,7 @@ class Performance:
         Patterns are the new ones from there. A loop of the same name keeps memory, place and count, and runs its new
         function from its next pass on; one that is missing ends. Of the settings those are made that differ.
 
-        Args:
-            script: The new version.
-            beat: Not before `beat`; a later call replaces one that has not taken effect.
+        `script`: the new version; `beat`: not before `beat`; a later call replaces one that has not taken effect.
         """
         self._next = max(beat, self.beat), script
 
@@ -164,12 +158,7 @@ class Performance:
                 self._wake(state, self._count, value)
 
     def strike(self, run: int, error: BaseException) -> None:
-        """Has a call of the script's code fail without being made: it is known to run without end.
-
-        Args:
-            run: Which call, as `before` is given it.
-            error: What the loop or track fails with.
-        """
+        """Has the call `run`, as `before` is given it, fail without being made: it is known to run without end."""
         self._struck[run] = error
 
     @property

@@ -48,15 +48,7 @@ class _ReadingStage:
 
 
 def read(path: str, source: str, *, version: int = 0) -> LiveScript:
-    """Runs the text of a script once.
-
-    Args:
-        path: Path of its file, for errors.
-        source: Its text.
-        version: Number by which events name places in this text; 0 for events without places.
-
-    Returns:
-        What it says.
+    """Runs the text of a script once. Events name places in this text by `version`; 0 for events without places.
 
     Raises:
         ScriptError: It cannot be read, with the line.

@@ -13,8 +13,7 @@ from antiphon.graph.clock import MAX_STEP, MAX_SWING, MIN_STEP
 from antiphon.live.notes import to_commands
 from antiphon.live.patterns import arguments, queries
 from antiphon.live.patterns.controls import ControlPattern, mini, s
-from antiphon.live.patterns.harmony import chord as chord_notes
-from antiphon.live.patterns.harmony import note_number
+from antiphon.live.patterns.harmony import chord as chord_notes, note_number
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.places import Places, mark, of_call
 from antiphon.live.patterns.spans import Number, exact

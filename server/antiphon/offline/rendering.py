@@ -116,16 +116,7 @@ class PlayerRunner:
 def actions_of(
     graph: Graph, catalog: Catalog, rate: int, commands: Iterable[Command]
 ) -> tuple[dict[str, int], list[Action]]:
-    """Translates commands to the engine's actions by a session, as live.
-
-    Args:
-        graph: Nodes and wires.
-        catalog: Processor types.
-        rate: Hz.
-        commands: The commands.
-
-    Returns:
-        Number of every node by name, and the actions in the commands' order.
+    """Translates commands to the engine's actions by a session, as live: every node's number, the actions in order.
 
     Raises:
         ParamError: A value is not allowed.

@@ -55,18 +55,10 @@ class ScriptHeader:
 
 
 class ScriptProcess:
-    """A script in a process of its own: use it as a context, and call `play` once.
-
-    Attributes:
-        header: What the script says.
-    """
+    """A script in a process of its own: use it as a context, and call `play` once. `header`: what the script says."""
 
     def __init__(self, path: str, patience: float = PATIENCE) -> None:
-        """Starts the process and reads the script.
-
-        Args:
-            path: The script's file.
-            patience: Seconds of processor time that reading it, and each beat, may take.
+        """Starts the process and reads the script; each beat, too, may take `patience` seconds of processor time.
 
         Raises:
             ScriptError: It cannot be read; with file and line.
@@ -94,14 +86,7 @@ class ScriptProcess:
         self.close()
 
     def play(self, beats: Fraction, tempo: float) -> list[LiveEvent]:
-        """Performs the script.
-
-        Args:
-            beats: How long.
-            tempo: Of the patch.
-
-        Returns:
-            Its events before that beat, in order, and the ends of notes that sound on.
+        """The events of the script before that beat, in order, and the ends of notes that sound on.
 
         Raises:
             ScriptError: It fails, or plays too much; with file and line.
@@ -148,12 +133,7 @@ class ScriptProcess:
 def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam, players: Players) -> list[Command]:
     """The commands of a script's events, checked as those of a file of events are.
 
-    Args:
-        events: In order.
-        name: Of the script, for errors.
-        rate: Hz.
-        find: Finds a parameter of the patch.
-        players: The nodes that take notes.
+    `players` are the nodes that take notes.
 
     Raises:
         ScriptError: The patch does not take an event, with the line that plays it.
@@ -170,17 +150,7 @@ def commands(events: Sequence[LiveEvent], name: str, rate: int, find: FindParam,
 
 
 def frames_of(events: Sequence[LiveEvent], beats: Fraction, rate: int, tempo: float) -> int:
-    """How long so many beats last, by the tempo that events set.
-
-    Args:
-        events: In order.
-        beats: From the beginning.
-        rate: Hz.
-        tempo: Of the patch, bpm.
-
-    Returns:
-        Frames.
-    """
+    """How many frames so many beats last from the beginning, by the tempo that events set, at first `tempo`."""
     times = TempoMap(rate, tempo, end_bpm=tempo)
     for event in events:
         if event.address == "/tempo" and event.beat < beats:

@@ -55,11 +55,7 @@ class _Lighting(Performing):
 
 
 class PagePerformer:
-    """Performs what comes on a socket.
-
-    Attributes:
-        ending: Set to end `run`.
-    """
+    """Performs what comes on a socket. `ending`: set to end `run`."""
 
     def __init__(self, sock: socket.socket, folder: Path, osc_port: int) -> None:
         """Performs nothing yet.
@@ -96,9 +92,7 @@ class PagePerformer:
             poll.poll(IDLE)
         self._receive()
         if self._performing is None and self._next is not None:
-            self._performing = _Lighting(
-                self._path, self._show, osc_port=self._osc_port, serve=None, source=self
-            )  # fmt: skip
+            self._performing = _Lighting(self._path, self._show, osc_port=self._osc_port, serve=None, source=self)
         if self._performing is not None:
             self._perform(self._performing)
         self._report()

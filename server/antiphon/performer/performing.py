@@ -58,14 +58,9 @@ class Performing:
     ) -> None:  # fmt: skip
         """Starts the processes; `run` plays.
 
-        Args:
-            path: Path of the script.
-            show: Takes what is to be read by the performer.
-            osc_port: Osc port of the server.
-            patch: The patch to play in place of the one that the script names, or "".
-            quantum: As of `Player`.
-            serve: Options of `antiphon serve`, with which a server is started where none answers; None for none.
-            source: Of the versions; None for the file, and what comes by `/live/eval`.
+        `patch`: to play in place of the one that the script names, or "". `serve`: options of `antiphon serve`, with
+        which a server is started where none answers; None for none. `source`: of the versions; None for the file, and
+        what comes by `/live/eval`.
 
         Raises:
             UsageError: There is no such file.

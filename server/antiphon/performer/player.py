@@ -63,14 +63,7 @@ class Player:
     """
 
     def __init__(self, path: str, processes: BranchProcesses, show: Display, *, quantum: float = 0.0) -> None:
-        """Plays nothing before `save`.
-
-        Args:
-            path: Path of the script, for errors.
-            processes: Where it is performed.
-            show: Takes what is to be read by the performer.
-            quantum: Beats at whose multiples a new version begins; 0 for the script's bars.
-        """
+        """Plays nothing before `save`. Versions begin at multiples of `quantum` beats; 0 for the script's bars."""
         self._path, self._processes, self._show = path, processes, show
         self._quantum = Fraction(quantum).limit_denominator(GRID)
         self._follower: Branch | None = None
@@ -120,9 +113,7 @@ class Player:
     def save(self, text: str, version: int = 0) -> None:
         """Another version of the script: it is read, and taken on the next bar where it can be.
 
-        Args:
-            text: All of it.
-            version: By which its events name places in it; 0 for events without places.
+        By `version` its events name places in it; 0 for events without places.
         """
         if self._candidate is not None:
             self._candidate.end()
@@ -174,15 +165,7 @@ class Player:
         self._follower = self._leader = self._candidate = None
 
     def tick(self, now: float, bpm: float) -> list[SentEvent]:
-        """One step of time.
-
-        Args:
-            now: The server's beat.
-            bpm: Its tempo.
-
-        Returns:
-            What is to be sent now, in order.
-        """
+        """One step of time: what is to be sent now, in order, at the server's beat and tempo."""
         self._now, self._bpm = now, bpm
         self._processes.collect()
         for branch in self.branches():

@@ -46,17 +46,9 @@ def check_type_name(name: object) -> None:
 
 
 def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str, play: bool = True) -> ProcessorInfo:
-    """Constructs a processor and checks it.
+    """Constructs a processor, checks it, with `play` also a block of silence, and gives its declaration.
 
-    Args:
-        name: Its type.
-        make: Its factory.
-        doc: One line for people; "" for the first line of the class's docstring.
-        plugin: The plugin that registered it.
-        play: Also run silence through it.
-
-    Returns:
-        Its declaration.
+    `doc`: one line for people; "" for the first line of the class's docstring.
 
     Raises:
         PluginError: A declaration is invalid, or a block fails.
@@ -182,14 +174,9 @@ def check_zeros(processor: Processor) -> None:
 
 
 def in_child(task: Callable[[], str], limit: float) -> str:
-    """Runs a task in a forked child.
+    """Runs a task in a forked child, killed after `limit` seconds.
 
-    Args:
-        task: Returns text.
-        limit: Seconds it may take; then the child is killed.
-
-    Returns:
-        The task's text, the sentence of its exception, or how the child ended.
+    The task's text, the sentence of its exception, or how the child ended.
     """
 
     def work() -> bytes:

@@ -67,11 +67,7 @@ class PluginSource:
 
 
 def sources(plugins_dir: Path | None = None) -> list[PluginSource]:
-    """All plugins, in the order in which they load.
-
-    Args:
-        plugins_dir: The folder of plugin folders; None takes the performer's own.
-    """
+    """All plugins, in the order in which they load; `plugins_dir` None takes the performer's own folder."""
     see_checkout_plugins()
     result = {name: PluginSource(name, partial(importlib.import_module, name), _place(name)) for name in BUILT_IN}
     for point in sorted(entry_points(group=GROUP), key=lambda p: (p.name, p.value)):

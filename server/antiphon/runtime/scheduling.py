@@ -42,14 +42,7 @@ def short_slices() -> None:
 
 
 def fifo(priority: int) -> bool:
-    """SCHED_FIFO for this thread and those it starts.
-
-    Args:
-        priority: 1 to 99.
-
-    Returns:
-        False where that is not permitted.
-    """
+    """SCHED_FIFO, priority 1 to 99, for this thread and those it starts; False where that is not permitted."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
     except (PermissionError, AttributeError):

@@ -221,12 +221,7 @@ class RecordTable(Generic[R]):
         return row.record(*items[_HEAD_ITEMS:], when)  # type: ignore[no-any-return]
 
     def to_line(self, sample: int, record: R) -> dict[str, Any]:
-        """The log's line for a record.
-
-        Args:
-            sample: Where it took effect, in frames.
-            record: Fields at their defaults are left out.
-        """
+        """The log's line for a record that took effect at frame `sample`; fields at their defaults are left out."""
         row = self._by_type[type(record)]
         line: dict[str, Any] = {"sample": sample, "op": row.op}
         for field in row.fields:

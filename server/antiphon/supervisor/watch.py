@@ -24,8 +24,7 @@ from antiphon.supervisor import before, jack_server, recordings, watchdog
 from antiphon.supervisor.faults import SupervisorFaults, why
 from antiphon.supervisor.parts import Parts
 from antiphon.supervisor.starts import Begin, Starts, first_line
-from antiphon.synth import backends, choosing
-from antiphon.synth import info as synths
+from antiphon.synth import backends, choosing, info as synths
 from antiphon.workers import devices
 from antiphon.workers.status import wanted_zygotes
 

@@ -75,14 +75,10 @@ class TokenGuard:
     _wrong: dict[str, deque[float]] = field(default_factory=dict)
 
     def check(self, request: HttpRequest, needed: bool) -> None:
-        """Checks a request's token.
+        """Checks a request's token, if the route needs it.
 
         A correct token is accepted even after many wrong ones: otherwise any process of this machine could lock the
         owner out by guessing. The limit only bounds the load, for 128 bits cannot be guessed.
-
-        Args:
-            request: Its head.
-            needed: Whether the route needs the token.
 
         Raises:
             Refusal: 401 without the token, 403 with a wrong one, 429 after `WRONG_GUESSES` of those.

@@ -37,10 +37,6 @@ class OscRefusals:
     async def send(self, address: str, *args: Arg) -> None:
         """Sends a message as any client of this machine does.
 
-        Args:
-            address: The OSC address.
-            args: Its arguments.
-
         Raises:
             Refusal: Control refuses it: 404 where there is no such address, 422 for its arguments or its moment; 503
                 where too many wait.

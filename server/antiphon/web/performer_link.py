@@ -43,9 +43,7 @@ class PerformerLink:
     def __init__(self, sock: socket.socket | None, feed: Pages) -> None:
         """Reads nothing before `start`.
 
-        Args:
-            sock: To the performer; None where the server evaluates nothing.
-            feed: To the pages.
+        `sock`: to the performer; None where the server evaluates nothing; `feed`: to the pages.
         """
         self._sock, self._feed = sock, feed
         self.state: dict[str, Any] = dict(IDLE)
@@ -73,9 +71,6 @@ class PerformerLink:
 
     def run(self, script: dict[str, Any]) -> None:
         """Has a script performed from the next bar on, in place of the one that plays.
-
-        Args:
-            script: Its text, name and version, and by whom it is sent.
 
         Raises:
             Refusal: Nothing is evaluated, or the performer takes no message now.

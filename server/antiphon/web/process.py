@@ -45,12 +45,8 @@ STALLED_SECONDS = 10
 def main(argument: str) -> int:
     """Serves until SIGTERM.
 
-    Args:
-        argument: JSON from the supervisor: settings, catalog (a path), supervisor (its pid), taps (their
-            shape) and fds (http, control, taps).
-
-    Returns:
-        The exit status.
+    `argument`: JSON from the supervisor: settings, catalog (a path), supervisor (its pid), taps (their shape) and fds
+    (http, control, taps).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))

@@ -111,14 +111,7 @@ async def serve_http(
 
 
 def install(server: HttpServer, control: ControlLink, catalog: Catalog, about: About) -> None:
-    """Adds OSCQuery and the front page, and reserves their first parts; plugins add their routes later.
-
-    Args:
-        server: The HTTP server.
-        control: Answers requests about the present state.
-        catalog: The processor types there are.
-        about: The fixed OSC addresses and the OSC port.
-    """
+    """Adds OSCQuery and the front page, and reserves their first parts; plugins add their routes later."""
     methods = tuple(query.method(path, args, doc) for path, args, doc in about.methods)
 
     async def tree(request: HttpRequest) -> Response:

@@ -132,9 +132,11 @@ class Bells:
             return fd
 
         return Bells(
-            bell(), tuple(bell() for _ in range(MAX_KINDS)),
-            tuple(bell(0) for _ in range(MAX_WORKERS)), tuple(bell() for _ in range(MAX_WORKERS)),
-        )  # fmt: skip
+            bell(),
+            tuple(bell() for _ in range(MAX_KINDS)),
+            tuple(bell(0) for _ in range(MAX_WORKERS)),
+            tuple(bell() for _ in range(MAX_WORKERS)),
+        )
 
     def fds(self) -> tuple[int, ...]:
         """All descriptors, for `of`."""

@@ -35,17 +35,9 @@ class Express:
         self._back: dict[int, int] = {}
 
     def send(self, node: int, kind: str, number: int, value: float, channel: int) -> int:
-        """Sends an event to a node's worker.
+        """Sends an event, as `processor.Event`, to a node's worker, and gives its serial.
 
-        Args:
-            node: The node's number in the engine.
-            kind: Kind of event, as in `processor.Event`.
-            number: Note or controller.
-            value: Velocity or value.
-            channel: MIDI channel.
-
-        Returns:
-            The event's serial; 0 when it was not sent because the node has no such path, or cannot use it now.
+        0 when it was not sent because the node has no such path, or cannot use it now.
         """
         for entry in self._entries:
             words = entry.words

@@ -70,10 +70,7 @@ class Pool:
     def open(self, spec: WorkerSpec, config: str = "", node: int = 0) -> Stream:
         """Opens a stream through a slot of a worker like `spec`, which is started if needed and may not be ready yet.
 
-        Args:
-            spec: The worker.
-            config: The stream's text for `Stepper.open`.
-            node: Number of the stream's node.
+        `config` is the stream's text for `Stepper.open`.
 
         Raises:
             WorkerError: The spec is too large.

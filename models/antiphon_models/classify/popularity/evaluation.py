@@ -104,9 +104,12 @@ def _values(system: str, found: F64, measured: Votes, artists: NDArray[np.int64]
     plain = _explained(predicted, measured.best)
     for n, share in enumerate(_explained(predicted, measured.popularity)):
         row = {
-            "R2": share, "of attainable": share / most, "without chance": plain[n],
-            "coverage": low[n] <= measured.popularity[n] <= high[n], "width": high[n] - low[n],
-        }  # fmt: skip
+            "R2": share,
+            "of attainable": share / most,
+            "without chance": plain[n],
+            "coverage": low[n] <= measured.popularity[n] <= high[n],
+            "width": high[n] - low[n],
+        }
         yield from scored(system, _item(n, artists), row, UNSEEN)
 
 

@@ -23,8 +23,10 @@ _FRAME = 2048
 _STEPS = 8
 """Of a bar of four beats."""
 _MAJOR, _MINOR = (0, 4, 7), (0, 3, 7)
-_DEGREES = {"major": ((0, _MAJOR), (9, _MINOR), (5, _MAJOR), (7, _MAJOR)),
-            "minor": ((0, _MINOR), (8, _MAJOR), (5, _MINOR), (7, _MINOR))}  # fmt: skip
+_DEGREES = {
+    "major": ((0, _MAJOR), (9, _MINOR), (5, _MAJOR), (7, _MAJOR)),
+    "minor": ((0, _MINOR), (8, _MAJOR), (5, _MINOR), (7, _MINOR)),
+}
 """Semitones from the tonic and triads of four bars: I vi IV V, and i VI iv v."""
 
 
@@ -175,6 +177,7 @@ def _measures(sound: F32) -> dict[str, float]:
     exponent = values["fluctuation"]
     return {
         **{name: float(value) for name, value in values.items() if value is not None and name != "fluctuation"},
-        "level": round(20.0 * float(np.log10(sound.std())), 1), "centroid": centroid,
+        "level": round(20.0 * float(np.log10(sound.std())), 1),
+        "centroid": centroid,
         "exponent": -float(exponent) if exponent is not None else 0.0,
-    }  # fmt: skip
+    }

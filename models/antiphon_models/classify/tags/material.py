@@ -68,15 +68,9 @@ class SceneFolders:
 
 
 def made(where: SceneFolders, split: Split, count: int | None = None) -> LabeledClips:
-    """The clips of a split, of which missing ones are made.
+    """The clips of a split, "train", "choose" or "measure", of which missing ones are made.
 
-    Args:
-        where: The folders.
-        split: "train", "choose" or "measure".
-        count: Clips; None for `COUNT`.
-
-    Returns:
-        Their groups are 0 for FluidSynth's first soundfont of the split, 1 for its second.
+    Their groups are 0 for FluidSynth's first soundfont of the split, 1 for its second.
 
     Raises:
         UsageError: A folder or a soundfont is missing.

@@ -143,8 +143,12 @@ def pop909(root: Path) -> DatasetListing:
     if not any((top / number).is_dir() for number in numbers):
         raise unlike(root, "pop909", "there is no POP909/001/001.mid")
     items = tuple(
-        Item(number, tuple(relative(top / number / name, root) for name in (f"{number}.mid", *_POP_LISTS)), number,
-             split_of(number))
+        Item(
+            number,
+            tuple(relative(top / number / name, root) for name in (f"{number}.mid", *_POP_LISTS)),
+            number,
+            split_of(number),
+        )
         for number in numbers
-    )  # fmt: skip
+    )
     return DatasetListing(items, "", POP_SONGS, "song", made_by("song"))

@@ -122,9 +122,13 @@ def cal10k(root: Path) -> DatasetListing:
     if not items:
         raise unlike(root, "cal10k", "there is no mp3/ARTIST/TITLE.mp3")
     return DatasetListing(
-        items, "", CAL10K_SONGS, "artist", made_by("artist"),
+        items,
+        "",
+        CAL10K_SONGS,
+        "artist",
+        made_by("artist"),
         notes=("tags are not read: the data set's own lists were not at hand when this was written",),
-    )  # fmt: skip
+    )
 
 
 def openmic(root: Path) -> DatasetListing:

@@ -145,11 +145,13 @@ class FeatureExtractor(torch.nn.Module):
         frame_rel = (torch.log(frame + QUIET)[..., None] - mean_log).clamp(-8.0, 4.0)
         bands = torch.cat(
             [
-                (relative / 3.0).clamp(-6.0, 3.0)[..., None], around / 2.0 + 0.3, noise_levels[..., None] / 2.0,
+                (relative / 3.0).clamp(-6.0, 3.0)[..., None],
+                around / 2.0 + 0.3,
+                noise_levels[..., None] / 2.0,
                 torch.stack([known, frame_rel / 2.0, (mean_log + 8.0) / 5.0], -1).expand(*level.shape, 3),
             ],
             -1,
-        )  # fmt: skip
+        )
         here = level @ self.wide
         next_to = torch.nn.functional.pad(log, (2, 2), mode="replicate")
         parts = [

@@ -25,7 +25,7 @@ from antiphon_models.hum.material import (
     melody,
     transposed,
     wind,
-)  # fmt: skip
+)
 from antiphon_models.hum.training.humming import hummed, whistled
 from antiphon_models.hum.untrained import untrained
 from antiphon_models.learning import needs
@@ -98,7 +98,7 @@ class TrainingClip:
         """The beginning of an item: the notes that begin in it, a little before its end."""
         return replace(
             self, sound=self.sound[: round(seconds * RATE)], notes=self.notes[self.notes[:, 0] < seconds - 0.1]
-        )  # fmt: skip
+        )
 
 
 def songs(data: Path, part: str) -> list[Path]:
@@ -153,9 +153,7 @@ def write(path: Path, clip: TrainingClip) -> None:
 
 def _ogg(path: Path, x: F32) -> None:
     part = path.with_suffix(".part")
-    with soundfile.SoundFile(
-        part, "w", RATE, 1, "VORBIS", format="OGG", compression_level=1.0 - QUALITY
-    ) as sound:  # fmt: skip
+    with soundfile.SoundFile(part, "w", RATE, 1, "VORBIS", format="OGG", compression_level=1.0 - QUALITY) as sound:
         # in pieces: libsndfile's Vorbis writer overflows its stack on a long sound at once
         for at in range(0, len(x), RATE):
             sound.write(np.clip(x[at : at + RATE], -0.99, 0.99))
@@ -243,9 +241,7 @@ def _noise(data: Path, part: str, k: int) -> F32:
     return 0.3 * x / max(float(np.abs(x).max()), 1e-9)
 
 
-def many(
-    data: Path, part: str, folder: Path, k: int, rng: np.random.Generator, font: Path = TUNED_FONT
-) -> F32:  # fmt: skip
+def many(data: Path, part: str, folder: Path, k: int, rng: np.random.Generator, font: Path = TUNED_FONT) -> F32:
     """Chords and accompaniment: POP909's PIANO track, or a chorale, by one program."""
     scores = list(_chorale(data, part, rng)) if k % 2 else list(_piano(folder / f"{folder.name}.mid"))
     program = int(rng.choice([0, 0, 4, 16, 19, 24, 25, 48, 52]))

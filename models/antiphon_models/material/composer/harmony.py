@@ -15,22 +15,20 @@ KINDS: dict[str, tuple[int, ...]] = {
 """Semitones above the root."""
 DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 SCALES = {
-    ("mode", False): (0, 2, 4, 5, 7, 9, 11), ("mode", True): (0, 2, 3, 5, 7, 8, 10),
-    ("pentatonic", False): (0, 2, 4, 7, 9), ("pentatonic", True): (0, 3, 5, 7, 10),
-    ("blues", False): (0, 2, 3, 4, 7, 9), ("blues", True): (0, 3, 5, 6, 7, 10),
-}  # fmt: skip
+    ("mode", False): (0, 2, 4, 5, 7, 9, 11),
+    ("mode", True): (0, 2, 3, 5, 7, 8, 10),
+    ("pentatonic", False): (0, 2, 4, 7, 9),
+    ("pentatonic", True): (0, 3, 5, 7, 10),
+    ("blues", False): (0, 2, 3, 4, 7, 9),
+    ("blues", True): (0, 3, 5, 6, 7, 10),
+}
 """Semitones above the tonic by kind, and whether the key is minor."""
 _CHORD = re.compile(r"(b?)(VII|VI|IV|V|III|II|I|vii|vi|iv|v|iii|ii|i)(.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class ScaleChord:
-    """A chord of a key.
-
-    Attributes:
-        root: Semitones above the tonic, 0 to 11.
-        kind: One of `KINDS`.
-    """
+    """A chord of a key. `root`: semitones above the tonic, 0 to 11; `kind`: one of `KINDS`."""
 
     root: int
     kind: str
@@ -61,11 +59,7 @@ def parse(text: str) -> ScaleChord:
 def voiced(tones: Sequence[int], low: int, high: int, near: float) -> list[int]:
     """The tones of a chord as MIDI notes within a register, the inversion whose mean is nearest to `near`.
 
-    Args:
-        tones: Pitches whose octave is free.
-        low: The lowest note.
-        high: The highest note, at least an octave above it.
-        near: A MIDI note.
+    The register is an octave at least.
     """
     classes = sorted({tone % 12 for tone in tones})
     found = []

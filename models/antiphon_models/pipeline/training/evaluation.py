@@ -74,15 +74,7 @@ class EvaluationRow:
 
 
 def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: TrainingSet) -> list[EvaluationRow]:
-    """Measures the classifiers that are there, and writes the table.
-
-    Args:
-        job: The training that they are from.
-        frameworks: Those to measure; one without a classifier of this training is left out.
-        training: The sounds.
-
-    Returns:
-        The majority first, then the classifiers.
+    """Measures those classifiers of this training that are there, and writes the table: the majority first.
 
     Raises:
         FileError: There is no classifier or no sound to test with, or a classifier does not play.

@@ -160,16 +160,6 @@ def make_set(
 ) -> TrainingSet:
     """The training set of these shards, which is written if it is not there.
 
-    Args:
-        out: The pipeline's folder.
-        items: Its list.
-        shards: All that there are.
-        bands: Bands of the spectrograms.
-        settings: Of the training: its labels, and the shares of its splits.
-
-    Returns:
-        The set.
-
     Raises:
         FileError: There are fewer than two labels to learn, a shard is damaged, or the files cannot be written.
     """

@@ -60,12 +60,6 @@ class ScriptOptions:
 def render_script(path: str, out: str, options: ScriptOptions, play_with: Callable[[Loaded, Graph], None]) -> None:
     """Renders a script.
 
-    Args:
-        path: Its file.
-        out: The sound file to write.
-        options: What else was asked for.
-        play_with: Sets the device and the synth of this process, for a graph.
-
     Raises:
         AntiphonError: It cannot be rendered; no file is left incomplete.
         typer.Exit: The script has a fault, which was printed, or a node failed.

@@ -53,14 +53,6 @@ class PatchRender:
     def write(self, out: str, commands: Sequence[Command], name: str) -> RenderedFile:
         """Renders it with commands.
 
-        Args:
-            out: The file to write.
-            commands: Timed commands.
-            name: For the progress bar.
-
-        Returns:
-            What was written.
-
         Raises:
             AntiphonError: It cannot be rendered; no file is left.
         """

@@ -181,11 +181,6 @@ def _by_itself(own: str, job: FileJob) -> None:
 def plan_jobs(paths: Sequence[str], out_dir: str | None, info: ProcessorInfo) -> list[FileTask]:
     """The files to process. A folder stands for the files directly inside it that the plugin takes.
 
-    Args:
-        paths: IN and OUT, or several IN.
-        out_dir: The folder for the results of several.
-        info: Of the plugin. One with a job of its own takes one IN, which may be a folder, and one OUT.
-
     Raises:
         UsageError: They are not what the plugin takes.
     """

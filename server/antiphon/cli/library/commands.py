@@ -38,9 +38,13 @@ SENTENCE = "Catalogue sound files: what they are called, what is in them, which 
 def application() -> typer.Typer:
     """The group of commands."""
     app = typer.Typer(
-        name="library", no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-        help=SENTENCE, short_help=SENTENCE,
-    )  # fmt: skip
+        name="library",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=SENTENCE,
+        short_help=SENTENCE,
+    )
     app.callback()(_library)
     for command in (add, listing, show, analyse, search, similar, identify, forget):
         app.command("list" if command is listing else command.__name__)(command)

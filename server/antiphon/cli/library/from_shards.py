@@ -14,13 +14,7 @@ from antiphon.errors import UsageError
 
 
 def add_from_shards(context: typer.Context, out: Path, places: Sequence[Path], *, as_json: bool) -> None:
-    """Takes shards in, and prints what was done.
-
-    Args:
-        context: Context of the command.
-        out: The pipeline's folder.
-        places: The folder of the sounds, where it is not the one that the pipeline read.
-        as_json: One JSON object in place of words.
+    """Takes shards of the folder `out` in, and prints what was done. `places`: the sounds' folder, if it was moved.
 
     Raises:
         UsageError: More than one folder is named.

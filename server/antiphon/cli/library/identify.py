@@ -81,16 +81,7 @@ def _live(context: typer.Context, host: str, port: int, seconds: float, patches:
 
 
 def check_index(index: ShardSet, path: Path, analysis: str) -> None:
-    """Says what is wrong with an index.
-
-    Args:
-        index: The index.
-        path: The catalogue's.
-        analysis: The name of the one that gives landmarks.
-
-    Raises:
-        UsageError: It is empty.
-    """
+    """Says what is wrong with an index; a UsageError if it is empty. `analysis` gives its landmarks."""
     from antiphon.cli.terminal.errors import complain
 
     if index.damaged:
@@ -119,5 +110,8 @@ def _plain(match: IdentifiedFile) -> dict[str, str | float]:
     from antiphon.io.decode import path_text
 
     return {
-        "path": path_text(os.fsdecode(match.path)), "offset": match.offset, "score": match.score, "speed": match.speed,
-    }  # fmt: skip
+        "path": path_text(os.fsdecode(match.path)),
+        "offset": match.offset,
+        "score": match.score,
+        "speed": match.speed,
+    }

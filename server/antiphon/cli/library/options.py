@@ -54,11 +54,7 @@ def progress_bar(verb: str) -> Iterator[Progress]:
 
 
 def row_of(catalogue: Catalogue, file: Path | bytes) -> CatalogueRow:
-    """A file's row.
-
-    Raises:
-        UsageError: The library has none.
-    """
+    """A file's row; a UsageError where the library has none."""
     from antiphon.io.decode import path_text
     from antiphon.runtime.shortening import shorten
 

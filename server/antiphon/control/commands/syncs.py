@@ -37,15 +37,7 @@ class Syncs:
         return len(self._waiting)
 
     def expect(self, peer: Peer, number: int, when: When) -> int:
-        """Adds a client's `/sync number`.
-
-        Args:
-            peer: Who is answered.
-            number: The client's number.
-            when: The time of the sync.
-
-        Returns:
-            The token to send to the engine.
+        """Adds a client's `/sync number`; the token to send to the engine.
 
         Raises:
             ScheduleFull: `MAX_WAITING` are pending.

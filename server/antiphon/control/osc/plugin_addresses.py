@@ -40,13 +40,7 @@ class PluginAddresses:
         self.infos = tuple(info for info in added if info.path.split("/")[1] not in OWN_ROOTS)
 
     def add(self, info: AddressInfo, handler: Callable[[OscRequest], Any], server: TransportServer) -> None:
-        """Routes an address; one that is not among `infos` is left out, with a line in the log.
-
-        Args:
-            info: The address.
-            handler: The plugin's function.
-            server: What the plugin may do with the server.
-        """
+        """Routes an address; one that is not among `infos` is left out, with a line in the log."""
         if info not in self.infos:
             log.warning("plugin %s: %s is among Antiphon's own addresses; rename the plugin", info.plugin, info.path)
             return
@@ -65,10 +59,6 @@ class PluginAddresses:
 
 def checked(info: AddressInfo, args: Args) -> Args:
     """The arguments as an address declares them: numbers converted, count and types checked.
-
-    Args:
-        info: The address.
-        args: Of the message.
 
     Raises:
         MissingArgument: A required one is missing.

@@ -27,10 +27,7 @@ class Monitor:
     ) -> None:
         """No watchers.
 
-        Args:
-            install: Sets the function that is called with each packet; None while there are no watchers, so that
-                packets then cost nothing.
-            clock: Seconds.
+        `install` sets the function called with each packet, None without watchers, so that packets then cost nothing.
         """
         self._install, self._clock = install, clock
         self._watchers: dict[str, Peer] = {}

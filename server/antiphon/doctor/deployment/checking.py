@@ -30,13 +30,7 @@ NAMES = tuple(name for name, _ in (*OPEN_CHECKS, *TOKEN_CHECKS))
 
 
 def client_of(address: ServerAddress, token: str, certificate: Path | None, seconds: float = SECONDS) -> DeployClient:
-    """Makes the client of a check.
-
-    Args:
-        address: Address of the server.
-        token: Its token, or "".
-        certificate: The one certificate to trust, as PEM; None for those of the system's authorities.
-        seconds: For one request.
+    """Makes the client of a check. `certificate`: the one to trust, as PEM; None for those of the system's authorities.
 
     Raises:
         FileError: The certificate cannot be read.
@@ -55,9 +49,7 @@ def client_of(address: ServerAddress, token: str, certificate: Path | None, seco
 def check_server(client: DeployClient, *, has_token: bool) -> Iterator[DeployFinding]:
     """Yields what is found, a check at a time.
 
-    Args:
-        client: Client of the server.
-        has_token: Whether a token was given; without one, or where the client may not send it, its checks are skipped.
+    Without a token, or where the client may not send it, its checks are skipped.
     """
     tls = asyncio.run(reachable.check_tls(client))
     yield tls

@@ -39,16 +39,18 @@ async def check_tls(client: DeployClient) -> DeployFinding:
         if client.address.local:
             return passed("TLS", "http on this machine's own loopback, which no other machine can read")
         return failed(
-            "TLS", "http: everyone on the way reads what is sent, so the token is not",
+            "TLS",
+            "http: everyone on the way reads what is sent, so the token is not",
             "put a proxy with a certificate in front of it, and check https://…",
-        )  # fmt: skip
+        )
     try:
         version, certificate = await client.certificate()
     except NoAnswer as error:
         return failed(
-            "TLS", str(error),
+            "TLS",
+            str(error),
             "renew the certificate, or name the server as it does; --certificate FILE trusts one of your own",
-        )  # fmt: skip
+        )
     days = (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / 86400
     if days < CERTIFICATE_DAYS:
         return failed("TLS", f"{version}, but the certificate ends in {days:.0f} days", "have it renewed")
@@ -60,9 +62,10 @@ async def check_health(client: DeployClient) -> DeployFinding:
     answer = await client.ask("GET", HEALTH, token="")
     if 300 <= answer.status < 400:
         return failed(
-            "health", f"it answers {answer.status}, a redirect, which is not followed",
+            "health",
+            f"it answers {answer.status}, a redirect, which is not followed",
             "name the address that it leads to",
-        )  # fmt: skip
+        )
     if answer.status == 404:
         return failed("health", f"there is no {HEALTH}", "deploy this version of Antiphon, or route /api to it")
     if answer.status != 200:
@@ -111,10 +114,10 @@ async def check_refused(client: DeployClient) -> DeployFinding:
             # too many wrong tokens are a refusal as well
             if answer.status not in (expected, 429):
                 return failed(
-                    "refusals", f"{method} {path.partition('?')[0]} with {whose} is answered {answer.status}, "
-                    f"not {expected}",
+                    "refusals",
+                    f"{method} {path.partition('?')[0]} with {whose} is answered {answer.status}, not {expected}",
                     "take it off the network, and start it with --proxy and a token",
-                )  # fmt: skip
+                )
     return passed("refusals", "changes without the token, and with a wrong one, are refused")
 
 

@@ -101,12 +101,7 @@ def wav(sound: NDArray[np.float64]) -> bytes:
 
 
 def difference(content: bytes, expected: NDArray[np.float64]) -> str:
-    """Describes how a result is wrong; "" where it is right.
-
-    Args:
-        content: A sound file.
-        expected: What each of its channels should be, `[frames]`.
-    """
+    """Describes how a sound file differs from the expected channels, `[frames]` each; "" where it is right."""
     try:
         found, rate = soundfile.read(io.BytesIO(content), dtype="float64", always_2d=True)
     except (soundfile.LibsndfileError, ValueError, TypeError):

@@ -47,10 +47,8 @@ class Recorder:
     def __init__(self, shared: Shared, folder: Path, limit: float = float("inf")) -> None:
         """A recorder that writes nothing yet.
 
-        Args:
-            shared: The mapping.
-            folder: Where it notes what it writes, for a recorder that replaces it.
-            limit: Bytes at which a recording, or a set, ends.
+        It notes what it writes in `folder`, for a recorder that replaces it. `limit`: bytes at which a recording, or a
+        set, ends.
         """
         self._limit, self._looked = limit, 0
         self.shared, self._words, self._folder = shared, shared.words, folder
@@ -69,10 +67,9 @@ class Recorder:
         self._words[HeaderWord.TAPPING] = 0
 
     def handle(self, message: dict[str, Any]) -> None:
-        """Starts or stops a recording or a session. Errors are reported, not raised.
+        """Starts or stops ("path" None) a recording or a session, the value of "do"; "header" is for a session.
 
-        Args:
-            message: "do": "record" or "session"; "path": str, or None to stop; "header": dict, for a session.
+        Errors are reported, not raised.
         """
         path = message["path"]
         self.turn()
@@ -354,13 +351,8 @@ def run(
 ) -> None:
     """Main function of the recorder process; returns after SIGTERM.
 
-    Args:
-        shared: The mapping.
-        peer: Socket from control, for the messages of `Recorder.handle`.
-        begin: Messages to handle first: what to record from the first block on.
-        ready: Pipe to the supervisor; it gets the errors of `begin` as one line of JSON. None prints them.
-        folder: Where the recorder notes what it writes.
-        limit: Bytes at which a recording ends.
+    `begin`: messages to handle first, what to record from the first block on. `ready`: pipe to the supervisor; it gets
+    the errors of `begin` as one line of JSON; None prints them.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ending: list[int] = []

@@ -74,17 +74,10 @@ class Placement:
 def place_tracks(
     catalogue: Catalogue, table: TrackTable | None = None, *, again: bool = False, fit: bool = True
 ) -> Placement:
-    """Places the tracks of a catalogue that have been analysed, and stores where.
+    """Places the tracks of a catalogue that have been analysed, with `again` all anew, and stores where.
 
-    Args:
-        catalogue: Whose tracks.
-        table: They, where they are in memory already.
-        again: Place all anew.
-        fit: Whether all may be placed anew, which takes about a minute for 10,000; without it a map that has too few
-            places is that of two principal components, which is not stored.
-
-    Returns:
-        The placement.
+    Without `fit` all are never placed anew, which takes about a minute for 10,000: a map that has too few places is
+    then that of two principal components, which is not stored.
 
     Raises:
         UsageError: There is nothing to place.

@@ -61,11 +61,7 @@ def draw(chart: Chart) -> NDArray[np.uint8]:
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
-    """A picture as the bytes of a PNG file.
-
-    Args:
-        image: `[height, width, 3]`.
-    """
+    """A picture `[height, width, 3]` as the bytes of a PNG file."""
     height, width, _ = image.shape
     lines = np.concatenate([np.zeros((height, 1), np.uint8), image.reshape(height, width * 3)], axis=1)
     parts = (

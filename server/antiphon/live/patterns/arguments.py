@@ -65,11 +65,7 @@ def number_of(value: object, what: str) -> Fraction:
 
 
 def numbers(argument: Argument, what: str) -> Query[float]:
-    """The query of a pattern of numbers.
-
-    Args:
-        argument: As a script wrote it.
-        what: What it is for, for the error.
+    """The query of a pattern of numbers, as a script wrote it; `what` it is for, for the error.
 
     Raises:
         UsageError: It is no number, text or pattern.

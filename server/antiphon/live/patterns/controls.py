@@ -43,9 +43,7 @@ class ControlPattern(Pattern[Values]):
     def add(self, other: Argument = 0, **values: Argument) -> Self:
         """Adds to values of each event, as `add(speed=1)`; one that is not there counts as 0.
 
-        Args:
-            other: Semitones for its notes: `add("<0 7>")`.
-            values: By name.
+        `other`: semitones for its notes: `add("<0 7>")`; `values`: by name.
         """
         steps = Pattern(numbers(other, "add")) if isinstance(other, str) else other  # no names of notes
         given = {"note": steps, **values} if not isinstance(other, int) or other else values
@@ -188,9 +186,7 @@ def _values(name: str, argument: Argument) -> Query[Values]:
 def s(sounds: Argument, **values: Argument) -> ControlPattern:
     """Sounds of a sampler by the names of their folders: `s("bd*2 sn:3")` plays sound 3 of `sn`.
 
-    Args:
-        sounds: Names in mini-notation.
-        values: Further values, as `speed=2`.
+    `sounds`: names in mini-notation; `values`: further values, as `speed=2`.
     """
     return ControlPattern(_values("s", sounds)).set(**values)
 

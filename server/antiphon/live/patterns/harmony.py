@@ -97,9 +97,7 @@ def chord(name: str) -> tuple[int | float, ...]:
 class Scale:
     """A scale on a root.
 
-    Attributes:
-        root: MIDI note number of its first degree.
-        steps: Semitones of its degrees above the root, within an octave.
+    `root`: MIDI note number of its first degree; `steps`: semitones of its degrees above the root, within an octave.
     """
 
     root: int | float

@@ -193,9 +193,7 @@ class Pattern(Generic[T]):
     def degrade_by(self, share: Argument, seed: int = 0) -> Self:
         """Leaves out a share of the events by chance.
 
-        Args:
-            share: 0 leaves out none, 1 all.
-            seed: Another one leaves out others.
+        `share`: 0 leaves out none, 1 all; `seed`: another one leaves out others.
         """
         return self._new(each(share, "degrade_by", lambda n: queries.drop(self.events, float(n), _SEEDS + seed)))
 
@@ -372,9 +370,7 @@ def timecat(*steps: tuple[Number, P]) -> P:
 def polymeter(steps: Number, *patterns: tuple[Number, P]) -> P:
     """Patterns of different lengths that share the length of a step.
 
-    Args:
-        steps: Steps of a cycle.
-        patterns: Pairs: how many steps the pattern has in its cycle, and the pattern.
+    `steps`: steps of a cycle; `patterns`: pairs: how many steps the pattern has in its cycle, and the pattern.
     """
     given = _all(pattern for _, pattern in patterns)
     count = exact(steps, "steps")

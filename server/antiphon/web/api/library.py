@@ -40,12 +40,7 @@ class LibraryRoutes:
     """Adds the routes. The tracks of the catalogue stay in memory from the first request on, until they change."""
 
     def __init__(self, server: HttpServer, root: Path | None = None) -> None:
-        """Adds the routes.
-
-        Args:
-            server: To add them to.
-            root: The folder of the catalogue; None for the performer's library.
-        """
+        """Adds the routes. `root` None is the performer's library."""
         self._root = paths.library() if root is None else root
         self._decoding = asyncio.Semaphore(EXCERPTS)
         # a thread of its own: those of the event loop, of which there are few, would all wait for the catalogue

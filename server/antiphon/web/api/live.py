@@ -35,14 +35,7 @@ class LiveRoutes:
     def __init__(
         self, server: HttpServer, control: ControlLink, performer: PerformerLink, guard: CodeGuard | None = None
     ) -> None:
-        """Adds nothing yet.
-
-        Args:
-            server: To add the routes to.
-            control: Knows the patch.
-            performer: What performs.
-            guard: Decides who may store and evaluate; None for programs of this machine, where there is a performer.
-        """
+        """Adds nothing yet. `guard` decides who may store and evaluate; None for programs of this machine."""
         self._server, self._control, self._performer = server, control, performer
         self._guard = CodeGuard(performer.on) if guard is None else guard
 

@@ -65,14 +65,7 @@ def _variable(name: str) -> str:
 
 
 def sound_names(library: str) -> list[str]:
-    """The names of the sounds of a sampler.
-
-    Args:
-        library: Its parameter: a folder's name, or "" for the kit that ships.
-
-    Returns:
-        Sorted; none where the folder cannot be read.
-    """
+    """The sorted names of the sounds of a sampler's folder, "" for the kit that ships; none where it cannot be read."""
     try:
         folder = paths.folder_in_library(library, "sounds") if library else resources.folder("library") / "kit"
         names = {entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")}

@@ -33,13 +33,6 @@ class ServerRoutes:
     """The handlers."""
 
     def __init__(self, server: HttpServer, control: ControlLink, catalog: Catalog) -> None:
-        """Adds the operations.
-
-        Args:
-            server: To add them to.
-            control: Answers requests about the present state.
-            catalog: The processor types there are.
-        """
         self._server, self._control, self._catalog = server, control, catalog
         self._messages = OscRefusals(control.osc)
         server.closing.append(self._messages.close)
@@ -164,14 +157,7 @@ class DocumentRoute:
 
 
 def qr_rows(text: str) -> list[str]:
-    """The modules of a text's QR code (ISO/IEC 18004), error correction level M, without the light border.
-
-    Args:
-        text: A few hundred characters at most.
-
-    Returns:
-        A row each, a text of 1 for dark and 0 for light modules.
-    """
+    """The rows of a text's QR code (ISO/IEC 18004), level M, without border: 1 for dark and 0 for light modules."""
     code = segno.make_qr(text, error="m", boost_error=False)
     return ["".join("01"[bool(module)] for module in row) for row in code.matrix]
 

@@ -59,14 +59,7 @@ class WebListener:
         self.more = asyncio.Event()
 
     def command(self, text: str) -> str:
-        """Handles a client's message.
-
-        Args:
-            text: JSON with COMMAND and DATA.
-
-        Returns:
-            Why it is refused, or "".
-        """
+        """Handles a client's JSON with COMMAND and DATA; why it is refused, or ""."""
         try:
             fields = json.loads(text)
             command, address = fields["COMMAND"], fields["DATA"]

@@ -76,10 +76,7 @@ class PageLink:
         self.more.set()
 
     def command(self, text: str) -> None:
-        """Sends control the OSC message of a text.
-
-        Args:
-            text: A JSON array: address, then numbers, booleans and strings.
+        """Sends control the OSC message of a JSON array: address, then numbers, booleans and strings.
 
         Raises:
             WireError: It is none, or cannot be sent.
@@ -114,12 +111,7 @@ class PageFeed:
     """All pages. While there are any, this process subscribes to control's changes."""
 
     def __init__(self, control: ControlLink, status: Callable[[], Awaitable[dict[str, Any]]]) -> None:
-        """No pages.
-
-        Args:
-            control: The link to control.
-            status: Gives the object of `GET /api/status`.
-        """
+        """No pages. `control`: the link to control; `status`: gives the object of `GET /api/status`."""
         self._control, self._status = control, status
         self._pages: dict[PageLink, None] = {}
         self._changes = ValueSubscription(control.osc, self._changed, notes=True)
@@ -215,9 +207,12 @@ class PageFeed:
         while True:
             await asyncio.sleep(PERIOD)
             parts = {
-                "values": self._values, "meters": self._meters, "events": self._events, "notes": self._notes,
+                "values": self._values,
+                "meters": self._meters,
+                "events": self._events,
+                "notes": self._notes,
                 "lost": self._lost,
-            }  # fmt: skip
+            }
             parts = {**{name: part for name, part in parts.items() if part}, **self._parts}
             if parts:
                 self._values, self._meters, self._events, self._notes, self._lost = {}, {}, [], [], 0

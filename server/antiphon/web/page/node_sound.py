@@ -76,18 +76,12 @@ class _Tap:
 
 
 class NodeSounds:
-    """All taps and their listeners.
-
-    Attributes:
-        dropped: Messages that slow browsers lost so far.
-    """
+    """All taps and their listeners. `dropped`: messages that slow browsers lost so far."""
 
     def __init__(self, memory: TapMemory, numbers: Callable[[], Awaitable[dict[str, int]]]) -> None:
-        """No taps.
+        """No taps in the memory of the engine's copies.
 
-        Args:
-            memory: The engine's copies of nodes' sound.
-            numbers: Asks control for the nodes' numbers by name, `in` and `out` among them.
+        `numbers` asks control for the nodes' numbers by name, `in` and `out` too.
         """
         self._memory, self._numbers = memory, numbers
         self._taps: list[_Tap | None] = [None] * TAPS
@@ -100,13 +94,7 @@ class NodeSounds:
         return sum(len(tap.listeners) for tap in self._taps if tap is not None)
 
     async def serve(self, socket: WebSocket, node: str, form: str = FORMATS[0]) -> None:
-        """Streams a node's sound to one WebSocket until it disconnects.
-
-        Args:
-            socket: The WebSocket.
-            node: The node's name.
-            form: Of samples, one of `FORMATS`; the WebSocket is closed in words for another.
-        """
+        """Streams a node's sound to one WebSocket until it disconnects, in words where `form` is none of `FORMATS`."""
         listener = SoundListener(form)
         try:
             if form not in FORMATS:

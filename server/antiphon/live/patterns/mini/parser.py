@@ -40,10 +40,7 @@ _DEFAULT_SHARE = 0.5
 
 
 def parse(text: str) -> Node:
-    """The tree of a text.
-
-    Args:
-        text: At most `LONGEST` characters, with at most `DEEPEST` brackets within brackets.
+    """The tree of a text of at most `LONGEST` characters, with at most `DEEPEST` brackets within brackets.
 
     Raises:
         MiniError: It cannot be read; the error names the column.
