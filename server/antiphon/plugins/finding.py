@@ -20,6 +20,7 @@ from antiphon.runtime.importing import import_folder, see_checkout_plugins
 
 BUILT_IN = (
     "antiphon_accompany",
+    "antiphon_answer",
     "antiphon_denoise",
     "antiphon_dirt",
     "antiphon_effects",
