@@ -34,7 +34,9 @@ def main() -> None:
         except (AntiphonError, MemoryError) as error:
             channel.send({"problem": str(error) or "its frames take too much memory; divide it"})
         except Exception as error:
-            channel.send({"problem": f"the voice failed ({' '.join(str(error).split())[:200] or type(error).__name__})"})
+            channel.send(
+                {"problem": f"the voice failed ({' '.join(str(error).split())[:200] or type(error).__name__})"}
+            )
         else:
             places = [list(place) for place in found.places]
             answer = {"frames": found.responses.shape, "samples": len(found.noise), "hop": found.hop, "places": places}
@@ -62,8 +64,8 @@ def make(text: str, name: str, rate: int, voices: dict[str, Any]) -> Any:
             from antiphon_sing.espeak import EspeakVoice
 
             voice = EspeakVoice(name)
-            # the library has one voice at a time
-            voices = {other: held for other, held in voices.items() if other == NEURAL}
+            for other in [other for other in voices if other != NEURAL]:
+                del voices[other]  # the library has one voice at a time
         voices[name] = voice
     lines: list[tuple[Any, list[Syllable]]] = []
     for line in dict.fromkeys(part.line for part in parts):
@@ -71,7 +73,7 @@ def make(text: str, name: str, rate: int, voices: dict[str, Any]) -> Any:
         words: dict[int, str] = {}
         for part in own:
             words[part.word] = words.get(part.word, "") + ("" if part.held else part.text)
-        spoken = [word.strip("\"“”()[].,;:!?…") or word for word in words.values()]
+        spoken = [word.strip('"“”()[].,;:!?…') or word for word in words.values()]
         lines.append((voice.say(spoken), own))
     return song(text, lines, rate)
 

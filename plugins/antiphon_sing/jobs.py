@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from antiphon.api import UsageError
 from antiphon.api.files import AudioWriter, printable_path
-from antiphon.api.jobs import FileJob, Written, is_midi
+from antiphon.api.jobs import FileJob, Written, fade_out, is_midi
 from antiphon.api.lyrics import syllables
 from antiphon.api.rendering import TimedNote, load_plugins, render_parts
 from antiphon_sing.score import XML_SUFFIXES, cut, read_score
@@ -51,7 +51,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
             voices.append(("sing", {**job.settings, "lyrics": piece, "lead": LEAD, "legato": "next"}, timed))
     frames = round(seconds * RATE)
     with AudioWriter(job.target, RATE, CHANNELS, to=job.rate) as writer:
-        for block in render_parts(voices, frames, RATE, load_plugins(check=False), CHANNELS, job.block):
+        blocks = render_parts(voices, frames, RATE, load_plugins(check=False), CHANNELS, job.block)
+        for block in fade_out(blocks, RATE, job.fade):
             writer.write(block)
             job.progress(writer.frames / max(1, frames))
     if writer.clipped:

@@ -203,12 +203,16 @@ def sing_voice(
             late = turn / pace
             sing_add(ring, length, target, song, taps, at, robot, late, shape[Shape.SIZE], gain * (1.0 - fade))
             if fade > 0.0:
-                sing_add(ring, length, target, song, taps, real[r + Row.FROM], robot, late, shape[Shape.SIZE], gain * fade)
+                sing_add(
+                    ring, length, target, song, taps, real[r + Row.FROM], robot, late, shape[Shape.SIZE], gain * fade
+                )
         fade = max(0.0, fade - real[r + Row.FADING])
         # noise
         m = i64(sound)
         f = sound - f64(m)
-        ring[target] = ring[target] + level * shape[Shape.CONSONANTS] * (f64(noise[m]) * (1.0 - f) + f64(noise[m + 1]) * f)
+        ring[target] = ring[target] + level * shape[Shape.CONSONANTS] * (
+            f64(noise[m]) * (1.0 - f) + f64(noise[m + 1]) * f
+        )
         if shape[Shape.BREATH] > 0.0:
             wait = wait - 1.0
             if wait <= 0.0:

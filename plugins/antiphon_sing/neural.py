@@ -51,9 +51,7 @@ class NeuralVoice:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        self._net = onnxruntime.InferenceSession(
-            model.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        self._net = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         self._voice = hibari.Hibari()
 
     def say(self, words: list[str]) -> Spoken:
@@ -90,7 +88,7 @@ class NeuralVoice:
         word, begin = 0, None
         for n, c in enumerate(["^", *letters]):
             word += c == " "
-            if c in VOWELS or c.isalpha() and c not in MARKS:
+            if c in VOWELS or (c.isalpha() and c not in MARKS):
                 start = float(starts[n]) if begin is None else begin
                 spans.append(Phone(c, word, start, float(starts[n + 1]), c in VOWELS, c in GLIDES))
                 begin = None
@@ -114,9 +112,9 @@ class NeuralVoice:
         """Phonemes of each word, all but the first after a space."""
         vocab = self._voice.vocab
         whole = " ".join(self._voice.phonemize(" ".join(words)))
-        parts = ["".join(c for c in part if c in vocab and c not in ".,;:!?—…\"()“”") for part in whole.split()]
+        parts = ["".join(c for c in part if c in vocab and c not in '.,;:!?—…"()“”') for part in whole.split()]
         parts = [part for part in parts if part]
         if len(parts) != len(words):
             alone = ("".join(self._voice.phonemize(word)) for word in words)
-            parts = ["".join(c for c in part if c in vocab and c.isalpha() or c in MARKS) or "ə" for part in alone]
+            parts = ["".join(c for c in part if (c in vocab and c.isalpha()) or c in MARKS) or "ə" for part in alone]
         return [part if n == 0 else f" {part}" for n, part in enumerate(parts)]

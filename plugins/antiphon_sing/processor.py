@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
+from antiphon.api.commands import VALUES_BEGIN, value_place
 from antiphon.api.synths import NoteShapes, pressure_gain
 from antiphon.api.workers import current_pool
 from antiphon_sing.kernels import TICK, Row, Shape
@@ -27,6 +28,9 @@ LEAST = 0.05
 """Seconds of a vowel that its coda leaves."""
 ALL_OFF = (120, 123)
 _DB = math.log(10.0) / 20.0
+
+
+SYLLABLE = Param("syllable", "int", 0, 0, 4095, doc="The next note sings this one, from 0.")
 
 
 class _Due(NamedTuple):
@@ -52,9 +56,10 @@ class Sing(Processor):
     split = True
     on_files = FileUse(job="antiphon_sing.jobs:run")
     params = (
+        SYLLABLE,
+        Param("play", "trigger", False, doc="By OSC with values: play syllable 3 note 60 velocity 90."),
         Param("lyrics", "text", "la", doc="Words; - in a word divides it, alone it holds the vowel; / ends a line."),
         Param("voice", "text", "auto", doc="auto, neural, espeak, or a voice of espeak-ng: de, en-us+f3."),
-        Param("syllable", "int", 0, 0, 4095, doc="The next note sings this one, from 0."),
         Param("size", default=1.0, low=0.7, high=1.4, doc="Formants; above 1 a smaller singer."),
         Param("breath", default=0.05, low=0.0, high=1.0, doc="Breath in the voice."),
         Param("vibrato", default=0.25, low=0.0, high=2.0, unit="semitones", doc="Depth of the vibrato."),
@@ -83,7 +88,7 @@ class Sing(Processor):
         self.latency = self._lead
         self._shapes = NoteShapes()
         self._down: dict[tuple[int, int], int] = {}
-        self._bends = [0.0] * 17
+        self._bends, self._jumps = [0.0] * 17, [-1] * 17
         self._due: list[_Due] = []
         self._serving = [0] * VOICES
         self._vowels = [0] * VOICES
@@ -106,7 +111,7 @@ class Sing(Processor):
         self._chord = self._newest = -1
         self._jump = 0
         for n in range(17):
-            self._bends[n] = 0.0
+            self._bends[n], self._jumps[n] = 0.0, -1
         for n in range(VOICES):
             self._serving[n] = 0
 
@@ -200,7 +205,11 @@ class Sing(Processor):
                 else:
                     self._voices.real[voice, Row.PRESSURE] = pressure_gain(event.value)
             case "control":
-                if event.number == PEDAL and event.value >= 0.5 and self._song is not None:
+                if event.number == VALUES_BEGIN:
+                    self._jumps[channel] = -1
+                elif value_place(event.number) == 0:
+                    self._jumps[channel] = int(SYLLABLE.from_norm(event.value))  # type: ignore[call-overload]
+                elif event.number == PEDAL and event.value >= 0.5 and self._song is not None:
                     last = self._song.places[(self._next - 1) % len(self._song.places)]
                     self._next = next(n for n, place in enumerate(self._song.places) if place.line == last.line)
                 elif event.number in ALL_OFF:
@@ -220,6 +229,9 @@ class Sing(Processor):
             self._slur(newest, key, now + lead)
             return
         self._last = now
+        jump, self._jumps[event.channel] = self._jumps[event.channel], -1
+        if jump >= 0:
+            self._next = jump
         if not together:
             self._chord = self._next % len(song.places)
             self._next = (self._chord + 1) % len(song.places)

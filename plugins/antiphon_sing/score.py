@@ -121,11 +121,17 @@ def _musicxml(path: Path) -> tuple[tuple[Part, ...], float]:
         content = path.read_bytes()[: MOST_BYTES + 1]
         if content[:2] == b"PK":
             with zipfile.ZipFile(io.BytesIO(content)) as packed:
-                inner = [i for i in packed.infolist() if i.filename.endswith((".xml", ".musicxml")) and "META-INF" not in i.filename]
+                inner = [
+                    i
+                    for i in packed.infolist()
+                    if i.filename.endswith((".xml", ".musicxml")) and "META-INF" not in i.filename
+                ]
                 with packed.open(inner[0]) as file:
                     content = file.read(MOST_BYTES + 1)
         if len(content) > MOST_BYTES or b"<!ENTITY" in content:
-            raise UsageError(f"{printable_path(path)} is larger than {MOST_BYTES >> 20} MiB, or has entities of its own")
+            raise UsageError(
+                f"{printable_path(path)} is larger than {MOST_BYTES >> 20} MiB, or has entities of its own"
+            )
         root = ElementTree.fromstring(content)
     except (OSError, ElementTree.ParseError, zipfile.BadZipFile, IndexError) as error:
         raise UsageError(f"cannot read {printable_path(path)}: it is no MusicXML ({type(error).__name__})") from None
@@ -142,7 +148,9 @@ def _musicxml(path: Path) -> tuple[tuple[Part, ...], float]:
     return tuple(parts), seconds
 
 
-def _xml_part(part: ElementTree.Element, tempo: list[tuple[float, float]]) -> tuple[list[tuple[float, float, int, str]], float]:
+def _xml_part(
+    part: ElementTree.Element, tempo: list[tuple[float, float]]
+) -> tuple[list[tuple[float, float, int, str]], float]:
     """(start, end, number, syllable) of a part's notes, in beats, and its length; tempo marks go into `tempo`."""
     divisions, at, start, most = 1.0, 0.0, 0.0, 0.0
     notes: list[tuple[float, float, int, str]] = []

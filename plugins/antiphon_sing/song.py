@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -127,7 +128,7 @@ def _word(
     nuclei = [n for n, phone in enumerate(phones) if phone.vowel] or [len(phones) // 2]
     asked = [part for part in parts if not part.held]
     nuclei = nuclei[: len(asked)]
-    starts = [0, *(_boundary(phones, a, b) for a, b in zip(nuclei, nuclei[1:], strict=False)), len(phones)]
+    starts = [0, *(_boundary(phones, a, b) for a, b in itertools.pairwise(nuclei)), len(phones)]
     found: list[tuple[float, float, float, float, float, bool]] = []
     sung = -1
     for part in parts:
@@ -157,7 +158,9 @@ def _levelled(loud: NDArray[np.float32], found: Sequence[Place]) -> NDArray[np.f
     middle = float(np.median(gains[1:])) if found else 0.0
     gains[0] = middle
     order = np.argsort(at)
-    curve = np.interp(np.arange(len(loud)), np.array(at)[order], np.clip(np.array(gains)[order], middle - 2.0, middle + 2.0))
+    curve = np.interp(
+        np.arange(len(loud)), np.array(at)[order], np.clip(np.array(gains)[order], middle - 2.0, middle + 2.0)
+    )
     return np.minimum(np.exp(curve), MOST * LOUD / np.maximum(loud, 1e-9)).astype(np.float32)
 
 
@@ -220,12 +223,12 @@ def song(text: str, lines: Sequence[tuple[Spoken, Sequence[Syllable]]], rate: in
     noise = np.concatenate([spoken.noise for spoken, _ in lines])
     noise = soxr.resample(noise, first.rate, rate).astype(np.float32) if first.rate != rate else noise
     envelope = np.concatenate([spoken.envelope for spoken, _ in lines])
-    need = int(np.ceil((frames + 1) * hop)) + 2
+    need = int(np.ceil((frames + 2) * hop)) + 2
     noise = np.concatenate([noise, np.zeros(max(0, need - len(noise)), np.float32)])
     gains = _levelled(np.sqrt((envelope**2).sum(axis=1) / 2.0), found)
     whole = responses(envelope * gains[:, None], first.rate, rate)
     noise = (noise * np.interp(np.arange(len(noise)) / hop, np.arange(frames), gains)).astype(np.float32)
-    last = np.zeros((1, whole.shape[1]), np.float32)
+    last = np.zeros((2, whole.shape[1]), np.float32)  # the kernel reads one frame further
     loud = np.sqrt((whole[:frames] ** 2).sum(axis=1) * REFERENCE / rate)
     starts = (np.arange(frames) * hop).astype(int)
     loud += np.sqrt(np.add.reduceat(noise[: round(frames * hop)] ** 2, starts) / hop)

@@ -48,6 +48,12 @@ class Texts:
             raise VoiceError(found)
         return found
 
+    def close(self) -> None:
+        """Ends the process; `make` would start another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+
     def _made(self, key: Key) -> Song:
         text, voice, rate = key
         try:
@@ -63,9 +69,7 @@ class Texts:
             places = tuple(Place(*place) for place in answer["places"])
             return Song(text, numbers[:cut].reshape(shape), numbers[cut:], float(answer["hop"]), places)
         except (*HELPER_FAULTS, KeyError, TypeError):
-            process, self._process = self._process, None
-            if process is not None:
-                process.close()
+            self.close()
             raise VoiceError("the process that makes frames of the lyrics ended or took too long") from None
 
 

@@ -47,7 +47,7 @@ class Singing(Evaluation):
         for n, line in enumerate(SUNG[: ask.limit]):
             notes = score_of(line)
             for system in self.systems:
-                if not ask.wants(system.name) or system.role == "peer" and find_spec("pyworld") is None:
+                if not ask.wants(system.name) or (system.role == "peer" and find_spec("pyworld") is None):
                     continue
                 sound, rate = _made(system.name, line, notes, ask.work)
                 words = float(listener.chooses(sound, rate, lines) == n)

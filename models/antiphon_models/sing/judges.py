@@ -39,7 +39,7 @@ class Tracker:
 
         x = soxr.resample(sound / max(1e-6, float(np.abs(sound).max())) * 0.8, rate, 16000).astype(np.float32)
         found = self._tracker.detect(x, 16000)
-        times, hz, voiced = (np.asarray(part) for part in (found.timestamps, found.pitch_hz, found.voicing))
+        times, hz, voiced = (np.asarray(part) for part in (found.timestamps, found.pitch_hz, found.confidence > 0.5))
         cents = [
             1200.0 * np.log2(hz[inside] / (440.0 * 2.0 ** ((note.number - 69) / 12.0)))
             for note in notes
@@ -59,7 +59,9 @@ def rises(sound: Sound, rate: int, notes: Sequence[Sung]) -> list[float]:
     bands = np.fft.rfftfreq(4 * hop, 1.0 / rate)
     inside = (bands > 300.0) & (bands < 3500.0)
     starts = range(0, len(padded) - 4 * hop, hop)
-    level = np.array([np.sqrt((np.abs(np.fft.rfft(padded[n : n + 4 * hop] * window))[inside] ** 2).sum()) for n in starts])
+    level = np.array(
+        [np.sqrt((np.abs(np.fft.rfft(padded[n : n + 4 * hop] * window))[inside] ** 2).sum()) for n in starts]
+    )
     found = []
     for note in notes:
         at = round(note.start / STEP)

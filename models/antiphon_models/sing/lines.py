@@ -38,8 +38,8 @@ SUNG = (
              "67 69 67 64 67 69 67 64 74 74 71 72 72 67", "1.5 .5 1 3 1.5 .5 1 3 2 1 3 2 1 3", 120),
     SungLine("my bon-nie lies o-ver the o-cean",
              "55 64 62 60 62 60 57 55 52", "1 1.5 .5 1 1 1 1 1 3", 110),
-    SungLine("glo- - - ri- - a in ex-cel-sis de-o", "67 69 67 65 67 65 64 60 62 64 65 62 60",
-             "1 .5 .5 .5 .5 1 1 1 1 1 1 1 2", 100),
+    SungLine("glo- - - ri- - a in ex-cel-sis de-o", "67 69 67 65 67 64 60 62 64 65 62 60",
+             "1 .5 .5 .5 .5 1 1 1 1 1 1 2", 100),
     SungLine("joy to the world the lord is come", "72 71 69 67 65 64 62 60", "1.5 .75 .25 1.5 .5 1 1 2", 96),
     SungLine("deck the halls with boughs of hol-ly", "67 65 64 62 60 62 64 60", "1.5 .5 1 1 1 1 1 1", 130),
 )  # fmt: skip

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import subprocess
 from collections.abc import Sequence
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
+from antiphon_models.material.espeak import speech
+from antiphon_models.material.singing import world as vocoder
 from antiphon_models.sing.judges import Sung
 
 VOICE = "en-us+f3"
@@ -19,14 +18,12 @@ PERIOD = 5.0
 
 def spoken(text: str) -> tuple[NDArray[np.float32], int]:
     """Speech of espeak-ng, and its rate."""
-    made = subprocess.run(["espeak-ng", "-v", VOICE, "-s", "150", "--stdout", text], capture_output=True, check=True)
-    sound, rate = soundfile.read(io.BytesIO(made.stdout), dtype="float32")
-    return sound, rate
+    return speech(text, VOICE, 150, 50)
 
 
 def world(text: str, notes: Sequence[Sung]) -> tuple[NDArray[np.float32], int]:
     """That speech, stretched to the score's length, at the score's pitches."""
-    import pyworld
+    pyworld = vocoder()
 
     sound, rate = spoken(text)
     x = sound.astype(np.float64)

@@ -82,9 +82,7 @@ def sounds(
     nodes = tuple(NodeSpec(name, kind, dict(values)) for name, (kind, values, _) in zip(names, parts, strict=True))
     graph = Graph(nodes, tuple(Wire(End(name, "out"), End(OUT, OUT)) for name in names))
     commands = [
-        command
-        for name, (_, _, notes) in zip(names, parts, strict=True)
-        for command in _commands(name, notes, frames)
+        command for name, (_, _, notes) in zip(names, parts, strict=True) for command in _commands(name, notes, frames)
     ]
     spec = StreamSpec(rate, block, channels)
     with closing(PlayerRunner(graph, loaded.catalog, loaded.make, spec, 120.0, commands)) as runner:

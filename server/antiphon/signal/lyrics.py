@@ -8,6 +8,7 @@ CMU dictionary, of 3,000 of its entries .84; patterns of hyphenation, which are 
 
 from __future__ import annotations
 
+import itertools
 import re
 from dataclasses import dataclass
 
@@ -16,7 +17,43 @@ HOLD = ("-", "_")
 _VOWELS = "aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœ"
 _GROUPS = re.compile(f"[{_VOWELS}]+")
 _ONSETS = frozenset(
-    "bl br ch cl cr dr fl fr gh gl gr kl kn kr ph pl pr qu sc dl tl zl sh sk sl sm sn sp st sw th tr tw wh wr".split()
+    [
+        "bl",
+        "br",
+        "ch",
+        "cl",
+        "cr",
+        "dr",
+        "fl",
+        "fr",
+        "gh",
+        "gl",
+        "gr",
+        "kl",
+        "kn",
+        "kr",
+        "ph",
+        "pl",
+        "pr",
+        "qu",
+        "sc",
+        "dl",
+        "tl",
+        "zl",
+        "sh",
+        "sk",
+        "sl",
+        "sm",
+        "sn",
+        "sp",
+        "st",
+        "sw",
+        "th",
+        "tr",
+        "tw",
+        "wh",
+        "wr",
+    ]
 )
 """Two letters that begin a syllable together."""
 
@@ -81,11 +118,13 @@ def divided(word: str) -> list[str]:
     """
     small = word.lower()
     groups = list(_GROUPS.finditer(small))
-    if len(groups) > 1 and re.search(r"(?<![lr])e[^\w]*$|[^aeioudt]ed[^\w]*$|[^aeiouscgxz]es[^\w]*$|[lr][lr]?e[^\w]*$", small):
+    if len(groups) > 1 and re.search(
+        r"(?<![lr])e[^\w]*$|[^aeioudt]ed[^\w]*$|[^aeiouscgxz]es[^\w]*$|[lr][lr]?e[^\w]*$", small
+    ):
         silent = groups[-1].group() == "e" and not re.search(r"[^aeiou]le[sd]?[^\w]*$", small)
         groups = groups[:-1] if silent else groups
     cuts = []
-    for one, two in zip(groups, groups[1:], strict=False):
+    for one, two in itertools.pairwise(groups):
         between = small[one.end() : two.start()]
         onset = 2 if between[-2:] in _ONSETS else 1
         cuts.append(two.start() - min(onset, len(between)))
