@@ -126,7 +126,7 @@ class Performing:
         """One step, at a time in seconds of the monotonic clock."""
         version = self._source.look(now)
         if version is not None:
-            self.player.save(version.text, version.number)
+            self.player.save(*version)
         self._print(now)
         if not self.wire.connected:
             self._open(now)

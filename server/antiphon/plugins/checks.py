@@ -22,7 +22,7 @@ from antiphon.plugins.reasons import reason_of
 from antiphon.runtime.console import say
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.helper_process import run_forked
-from antiphon.workers.pool import absent
+from antiphon.workers.pool import without_workers
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
@@ -61,7 +61,7 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     if ignored := left_over(processor):
         say(f"{name} (plugin {plugin}): {ignored}")
     if play:
-        with absent():  # no process is started to try a declaration
+        with without_workers():  # no process is started to try a declaration
             check_zeros(processor)
     if not isinstance(doc, str):
         raise PluginError(f"its doc is {type(doc).__name__}, not text")

@@ -89,8 +89,8 @@ class SynthProcessor(WorkerProcessor):
         return self._choice.info.worker(spec.rate, spec.block, dict(self._choice.settings))
 
     def config(self) -> str:
-        """Gives what the node asks for, as the backend plays it."""
-        settings = self._choice.info.supporter().playable(self.asked(), instead=self._choice.instead)
+        """Gives what the node asks for, as the backend plays it: `SynthSettings` as JSON."""
+        settings = self._choice.info.make_support().playable(self.asked(), instead=self._choice.instead)
         return json.dumps(settings.to_json(), ensure_ascii=False)
 
     def lead(self, spec: StreamSpec, hop: int) -> int:

@@ -45,8 +45,8 @@ STALLED_SECONDS = 10
 def main(argument: str) -> int:
     """Serves until SIGTERM.
 
-    `argument`: JSON from the supervisor: settings, catalog (a path), supervisor (its pid), taps (their shape) and fds
-    (http, control, taps).
+    `argument`: JSON from the supervisor: settings, catalog (a path), supervisor (its pid), taps (their shape), page
+    (runtime folder and key, or None) and fds (http, control, taps).
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
@@ -86,6 +86,7 @@ async def _live(given: dict[str, Any], catalog: Catalog) -> None:
             proxy=settings.proxy,
             taps=taps,
             scripts=scripts,
+            page=given["page"],
         )
         await add_routes(http, catalog.hooks)
         announcing = await start_announcement(http, control, settings)
