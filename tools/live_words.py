@@ -1,4 +1,4 @@
-"""Writes docs/live-words.md, the reference of the words of live scripts, from their table: `python tools/live_words.py`."""
+"""Writes docs/live-words.md, the reference of the words of live scripts: `python tools/live_words.py`."""
 
 from __future__ import annotations
 
@@ -18,11 +18,21 @@ that Python has taken end in an underscore (`while_`, `as_`). How they are used:
 
 """
 CHAPTERS = {
-    "script": "Scripts", "making": "Patterns of several", "patterns": "Changes", "time": "Time", "rhythm": "Rhythm",
-    "layers": "Layers and cycles", "chance": "Chance", "picking": "Picking", "values": "Values and arithmetic",
-    "harmony": "Notes, chords and scales", "samples": "Parts of sounds", "notes": "Values of a note",
-    "signals": "Signals", "methods": "Others",
-}  # fmt: skip
+    "script": "Scripts",
+    "making": "Patterns of several",
+    "patterns": "Changes",
+    "time": "Time",
+    "rhythm": "Rhythm",
+    "layers": "Layers and cycles",
+    "chance": "Chance",
+    "picking": "Picking",
+    "values": "Values and arithmetic",
+    "harmony": "Notes, chords and scales",
+    "samples": "Parts of sounds",
+    "notes": "Values of a note",
+    "signals": "Signals",
+    "methods": "Others",
+}
 
 
 def page() -> str:

@@ -72,13 +72,20 @@ class Sing(Processor):
         Param("legato", "choice", "slur", choices=("slur", "next"), doc="A key played while another is down."),
         Param("sensitivity", default=0.6, low=0.0, high=1.0, doc="Velocity sensitivity."),
         Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Pitch-bend range."),
-        Param("lead", default=100.0, low=0.0, high=500.0, unit="ms", restart=True,
-              doc="A dated note's consonants come before it: by so much all sound is later; played ones come at once."),
+        Param(
+            "lead",
+            default=100.0,
+            low=0.0,
+            high=500.0,
+            unit="ms",
+            restart=True,
+            doc="A dated note's consonants come before it: by so much all sound is later; played ones come at once.",
+        ),
         Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level."),
         Param("next", "int", 0, 0, 4095, readonly=True, doc="The syllable of the next note."),
         Param("syllables", "int", 0, 0, 4095, readonly=True, doc="Syllables of the text."),
         Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate

@@ -33,12 +33,7 @@ class ScoreNote:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a score.
-
-    Attributes:
-        name: As the file has it.
-        notes: In order of their starts.
-    """
+    """A part of a score. `name`: as the file has it; `notes`: in order of their starts."""
 
     name: str
     notes: tuple[ScoreNote, ...]

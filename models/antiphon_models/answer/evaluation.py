@@ -40,9 +40,12 @@ class Answering(Evaluation):
     """Melodies of POP909's songs whose numbers end in 8 and 9, in 4/4."""
 
     systems = systems_of(
-        trivial="repeated", classical="order-1 Markov", peer="factor oracle",
-        ours="answer; prior alone; memory alone", oracle="human, next bars; human, other bars",
-    )  # fmt: skip
+        trivial="repeated",
+        classical="order-1 Markov",
+        peer="factor oracle",
+        ours="answer; prior alone; memory alone",
+        oracle="human, next bars; human, other bars",
+    )
     measures = measures_of(
         "notes 8-32 [bits] ↓; notes 32-96 [bits] ↓; notes 96- [bits] ↓; first of 8, other songs; "
         "first of 8, same song; AUC ↓; of the song; in key; copied run [notes] ↓"
@@ -71,9 +74,7 @@ class Answering(Evaluation):
 def _songs(ask: EvaluationRequest) -> list[TuneSong]:
     if ask.synthetic:
         return list(synthetic.songs(ask.seed, ask.limit or synthetic.COUNT))
-    every = [
-        song for song in melodies(ask.data, "test", ("pop909",)) if song.meter == 4 and len(song.notes) > FEWEST
-    ]  # fmt: skip
+    every = [song for song in melodies(ask.data, "test", ("pop909",)) if song.meter == 4 and len(song.notes) > FEWEST]
     count = min(len(every), ask.limit or MOST_SONGS)
     return [every[n * len(every) // count] for n in range(count)]
 
@@ -154,8 +155,10 @@ def _continuations(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterato
 
 def _figures(notes: list[Planned], before: list[Planned], key: int) -> dict[str, float]:
     return {
-        "of the song": shared(notes, before), "in key": in_key(notes, key), "copied run": copied(notes, before),
-    }  # fmt: skip
+        "of the song": shared(notes, before),
+        "in key": in_key(notes, key),
+        "copied run": copied(notes, before),
+    }
 
 
 def _moved(notes: Sequence[Planned], start: int, by: int) -> list[Planned]:

@@ -70,8 +70,13 @@ def silence_muted(script: LiveScript) -> None:
 # ---- one pattern after another
 
 
-def _mixed(old: P, new: P, how: Callable[[Query[Any], Callable[[Fraction], float], bool], Query[Any]], at: Fraction,
-           cycles: Fraction) -> P:  # fmt: skip
+def _mixed(
+    old: P,
+    new: P,
+    how: Callable[[Query[Any], Callable[[Fraction], float], bool], Query[Any]],
+    at: Fraction,
+    cycles: Fraction,
+) -> P:
     def share(time: Fraction) -> float:
         """How far the change has come, 0 to 1."""
         return float(min(max((time - at) / cycles, Fraction(0)), Fraction(1)))
@@ -130,25 +135,37 @@ def _changing(name: str, pattern: Any, cycles: Number, how: Any, on: str, beats:
 
 
 def xfade(
-    name: str, pattern: ControlPattern | str, cycles: Number = 1, on: str = "", beats: Number | None = None,
+    name: str,
+    pattern: ControlPattern | str,
+    cycles: Number = 1,
+    on: str = "",
+    beats: Number | None = None,
     **values: arguments.Argument,
-) -> None:  # fmt: skip
+) -> None:
     """As `track`; the pattern that played fades out and this one in, over so many cycles."""
     _changing(name, pattern, cycles, _faded, on, beats, values)
 
 
 def clutch(
-    name: str, pattern: ControlPattern | str, cycles: Number = 2, on: str = "", beats: Number | None = None,
+    name: str,
+    pattern: ControlPattern | str,
+    cycles: Number = 2,
+    on: str = "",
+    beats: Number | None = None,
     **values: arguments.Argument,
-) -> None:  # fmt: skip
+) -> None:
     """As `track`; over so many cycles more and more events are this pattern's, and fewer of the one that played."""
     _changing(name, pattern, cycles, _thinned, on, beats, values)
 
 
 def jump(
-    name: str, pattern: ControlPattern | str, cycles: Number = 0, on: str = "", beats: Number | None = None,
+    name: str,
+    pattern: ControlPattern | str,
+    cycles: Number = 0,
+    on: str = "",
+    beats: Number | None = None,
     **values: arguments.Argument,
-) -> None:  # fmt: skip
+) -> None:
     """As `track`; the pattern that played goes on for so many cycles, and this one follows."""
     if cycles == 0:
         track(name, pattern, on, beats, **values)

@@ -146,9 +146,12 @@ def loop(
         called = name or str(getattr(function, "__name__", "loop"))
         _room(script.loops, called, "loops")
         script.loops[called] = LiveLoop(
-            called, function, node_name(on) if on else "", _beats(every, "every") if every is not None else None,
+            called,
+            function,
+            node_name(on) if on else "",
+            _beats(every, "every") if every is not None else None,
             line_of(script.path),
-        )  # fmt: skip
+        )
         return function
 
     return put if body is None else put(body)

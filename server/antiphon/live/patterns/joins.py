@@ -112,9 +112,9 @@ def zoom(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
 
     def inner(cycle: int, span: Span, seed: int) -> list[CycleEvent[T]]:
         first = cycle + begin
-        return queries.retime(
-            query, lambda t: (t - first) / length + cycle, lambda t: (t - cycle) * length + first
-        )(span, seed)  # fmt: skip
+        return queries.retime(query, lambda t: (t - first) / length + cycle, lambda t: (t - cycle) * length + first)(
+            span, seed
+        )
 
     return queries.by_cycle(inner)
 

@@ -14,7 +14,7 @@ from antiphon.live.patterns.words import (
     table,
     time,
     values,
-)  # fmt: skip
+)
 
 table.load(
     (time, rhythm, layers, chance, values, harmony, samples, picking, making, signals, notes, controls, pattern, waves)

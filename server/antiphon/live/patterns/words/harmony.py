@@ -214,7 +214,7 @@ _MODES: dict[str, Callable[[list[Any]], list[Any]]] = {
     "pinkyupdown": lambda n: [x for one in _up_down(n[:-1]) for x in (one, n[-1])],
     "thumbup": lambda n: [x for one in n[1:] for x in (n[0], one)],
     "thumbupdown": lambda n: [x for one in _up_down(n[1:]) for x in (n[0], one)],
-}  # fmt: skip
+}
 
 
 def arp(p: P, mode: Argument) -> P:

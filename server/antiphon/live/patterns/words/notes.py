@@ -39,6 +39,9 @@ def _envelope(*keys: str) -> Callable[[Any, Argument], Any]:
 
 
 MORE = {
-    "s": _played("s"), "n": _played("n"), "note": _played("note"), "ar": _envelope("attack", "release"),
+    "s": _played("s"),
+    "n": _played("n"),
+    "note": _played("note"),
+    "ar": _envelope("attack", "release"),
     "adsr": _envelope("attack", "decay", "sustain", "release"),
-}  # fmt: skip
+}

@@ -15,9 +15,12 @@ from antiphon.live.patterns.words.time import Change, P
 from antiphon.runtime.suggestion import instead
 
 _JOINS: dict[str, Callable[[Query[Query[Any]]], Query[Any]]] = {
-    "": queries.join_inner, "_out": joins.join_outer, "_restart": joins.join_restart, "_reset": joins.join_reset,
+    "": queries.join_inner,
+    "_out": joins.join_outer,
+    "_restart": joins.join_restart,
+    "_reset": joins.join_reset,
     "_squeeze": joins.join_squeeze,
-}  # fmt: skip
+}
 
 
 def picked(choices: Any, value: Any, *, around: bool) -> Any:

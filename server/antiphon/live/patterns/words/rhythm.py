@@ -32,10 +32,11 @@ def euclid_rot(p: P, pulses: Argument, steps: Argument, rotation: Argument) -> P
 def euclid_inv(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
     return p._new(
         _euclid(
-            pulses, steps,
+            pulses,
+            steps,
             lambda k, n: each(rotation, "euclid", lambda r: rhythms.euclid(p.events, -k or -1024, n, int(r))),
         )
-    )  # fmt: skip
+    )
 
 
 def euclid_full(p: P, pulses: Argument, steps: Argument, other: P) -> P:
@@ -69,10 +70,11 @@ def euclid_legato_rot(p: P, pulses: Argument, steps: Argument, rotation: Argumen
 def euclid_off(p: P, pulses: Argument, steps: Argument, rotation: Argument = 0) -> P:
     return p._new(
         _euclid(
-            pulses, steps,
+            pulses,
+            steps,
             lambda k, n: each(rotation, "euclid", lambda r: queries.shift(rhythms.euclid(p.events, k, n), -r / n)),
         )
-    )  # fmt: skip
+    )
 
 
 def invert(p: P) -> P:
