@@ -19,10 +19,10 @@ from antiphon.io.listening import open_sockets
 from antiphon.runtime import paths, pidfile, server_log, signals
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.runtime.console import say, write_output
-from antiphon.runtime.page_secret import page_address
 from antiphon.runtime.settings import ServeSettings
 from antiphon.supervisor import before, jack_server, recordings, watchdog
 from antiphon.supervisor.faults import SupervisorFaults, why
+from antiphon.supervisor.page import say_page
 from antiphon.supervisor.parts import Parts
 from antiphon.supervisor.starts import Begin, Starts, first_line
 from antiphon.synth import backends, choosing, info as synths
@@ -219,15 +219,8 @@ class Supervisor:
         self._ending = True
 
     def _watch(self) -> None:
-        steps = (
-            self._wait,
-            self._reap,
-            self._restart_due,
-            self._look_for_hang,
-            self._look_for_device,
-            self._look_for_synth,
-            server_log.rotate,
-        )
+        steps = [self._wait, self._reap, self._restart_due, self._look_for_hang]
+        steps += [self._look_for_device, self._look_for_synth, server_log.rotate]
         while not self._ending:
             for step in steps:
                 self._run_step(step)
@@ -269,7 +262,7 @@ class Supervisor:
                 self._ready_said = True
                 before.drop_backup(self.folder)
                 if self.settings.live and self.settings.local:
-                    self._say_page()
+                    say_page(self.folder, self.settings.http_port, self._opened)
                 write_output("\n".join([*self._notes, *message["ready"]]))
                 # last, so that it does not delay the sound; HTTP clients wait in the listening socket's queue
                 self._schedule_start("web")
@@ -281,14 +274,6 @@ class Supervisor:
                 say(message["fatal"])  # it ends now, and is started again
             elif message.get("do") == "quit":
                 self._ending = True
-
-    def _say_page(self) -> None:
-        """Prints the page's address with a secret, and has `play` open it in a browser."""
-        try:
-            write_output(f"page {page_address(self.folder, self.settings.http_port)}", logged=False)
-            self._opened()
-        except (FileError, OSError) as error:
-            say(f"the page's address cannot be opened ({why(error)}); scripts need the token there")
 
     def _reap(self) -> None:
         for child in list(self._children.values()):

@@ -7,7 +7,6 @@ the time that passed. When a recorder was killed, the next one continues in a ne
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
 import os
 import re
@@ -20,10 +19,11 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from antiphon.engine.recording.capture import capture, reason_of_end
 from antiphon.engine.recording.journal import VERSION, to_line
 from antiphon.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, describe_take
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
-from antiphon.errors import AntiphonError, FileError, RequestError
+from antiphon.errors import FileError
 from antiphon.io.capture_memory import CaptureMemory
 from antiphon.runtime import paths
 from antiphon.runtime.child_process import listening
@@ -239,7 +239,7 @@ class Recorder:
         file, self._record = self._record, None
         if file is not None:
             file.cut()
-            self._complain(f"{file.path} ends here", _cause(file.path, error))
+            self._complain(f"{file.path} ends here", reason_of_end(file.path, error))
             _print_written(file)
         self._arm()
         self._note()
@@ -252,7 +252,7 @@ class Recorder:
             with contextlib.suppress(OSError):  # its buffer still holds the line that did not fit
                 parts[2].close()
             folder = parts[0].path.parent
-            self._complain(f"the set in {folder} ends here", _cause(folder, error))
+            self._complain(f"the set in {folder} ends here", reason_of_end(folder, error))
             _print_session(parts)
         self._arm()
         self._note()
@@ -268,7 +268,7 @@ class Recorder:
             try:
                 file.close()
             except Exception as error:
-                self._complain(f"{file.path} may lack its end", _cause(file.path, error))
+                self._complain(f"{file.path} may lack its end", reason_of_end(file.path, error))
             _print_written(file)
 
     def _close_session(self) -> None:
@@ -306,20 +306,6 @@ def _print_session(parts: tuple[TakeFile, TakeFile, TextIO]) -> None:
         write_output(f"nothing was recorded in {folder}: the set had not begun")
 
 
-def _cause(path: Path, error: Exception) -> Exception:
-    """An error that names the reason; libsndfile reports only that writing failed, so the disk's space is checked."""
-    if isinstance(error, OSError):
-        return FileError(f"{path} ends here: {paths.why(error)}")
-    try:
-        free = os.statvfs(path if path.is_dir() else path.parent).f_bavail
-    except OSError as gone:
-        return FileError(f"{path} ends here: {paths.why(gone)}")
-    if free == 0:
-        return FileError(f"{path} ends here: {paths.why(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
-    text = " ".join(str(error).split()) or "it cannot be written on"
-    return FileError(f"{path} ends here: {text}; record to another place")
-
-
 def interrupted_paths(folder: Path) -> tuple[str, str]:
     """Paths of the recording and the session folder that a killed recorder of this server was writing; "" for none."""
     try:
@@ -345,25 +331,6 @@ def beside(path: Path) -> Path:
     while os.path.lexists(candidate := first.with_name(f"{first.stem}-{number}{first.suffix}")):
         number += 1
     return candidate
-
-
-def capture(message: dict[str, Any], kept: CaptureMemory | None) -> dict[str, Any]:
-    """Writes the bars that a message asks for to a new file; returns the answer, with the reason as error or ""."""
-    path, why = Path(message["path"]), ""
-    try:
-        if kept is None:
-            raise RequestError("nothing is kept, since this machine has little memory free; use /record/start")
-        sound = kept.cut(message["node"], message["bars"], message["bar"])
-        take = TakeFile(path, kept.shape.rate, sound.shape[1], "FLOAT")
-        try:
-            take.write(sound)
-        finally:
-            take.close()
-    except AntiphonError as error:
-        why = str(error)
-    except Exception as error:
-        why = str(_cause(path, error))
-    return {"capture": message["number"], "path": str(path), "error": why}
 
 
 def run(
