@@ -218,9 +218,14 @@ class Supervisor:
 
     def _watch(self) -> None:
         steps = (
-            self._wait, self._reap, self._restart_due,
-            self._look_for_hang, self._look_for_device, self._look_for_synth, server_log.rotate,
-        )  # fmt: skip
+            self._wait,
+            self._reap,
+            self._restart_due,
+            self._look_for_hang,
+            self._look_for_device,
+            self._look_for_synth,
+            server_log.rotate,
+        )
         while not self._ending:
             for step in steps:
                 self._run_step(step)
@@ -393,4 +398,4 @@ class Supervisor:
         elif self._ending:
             before.clear(self.folder)
         if self._synth is not None:
-            self._synth.supporter().clear(self._since)
+            self._synth.make_support().clear(self._since)

@@ -15,9 +15,16 @@ from antiphon.wire.script_link import LONGEST, pack, unpack
 MESSAGES = 64
 """Messages that are read in one turn of the event loop."""
 IDLE: dict[str, Any] = {
-    "playing": False, "reading": False, "silent": False, "version": 0, "tried": 0, "begins": 0.0, "name": "", "by": "",
+    "playing": False,
+    "reading": False,
+    "silent": False,
+    "version": 0,
+    "tried": 0,
+    "begins": 0.0,
+    "name": "",
+    "by": "",
     "fault": None,
-}  # fmt: skip
+}
 """The state of a performer that has performed nothing."""
 
 
