@@ -52,7 +52,7 @@ def entries() -> list[Entry]:
             named.update(spellings)
             line = " ".join(doc.partition("\n\n")[0].split())
             found.append(Entry(spellings, group, line, EXAMPLES.get(name, "")))
-    waves = {name: "0 to 1" for name in _PAN} | dict.fromkeys(SIGNALS, "-1 to 1") | {"itri": "0 to 1", "envL": "0 to 1"}
+    waves = dict.fromkeys(_PAN, "0 to 1") | dict.fromkeys(SIGNALS, "-1 to 1") | {"itri": "0 to 1", "envL": "0 to 1"}
     for name, reach in waves.items():
         if camel(name) == name:
             found.append(Entry((name,), "signals", f"A signal from {reach}.", EXAMPLES.get(name, f"{name}.segment(8)")))

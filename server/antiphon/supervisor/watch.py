@@ -16,7 +16,7 @@ from antiphon.engine.loading import LoadingNote
 from antiphon.engine.shared import HeaderWord
 from antiphon.errors import EngineError, FileError
 from antiphon.io.listening import open_sockets
-from antiphon.runtime import paths, pidfile, server_log, signals
+from antiphon.runtime import pidfile, server_log, signals
 from antiphon.runtime.child_process import DEVICE_GONE, NO_DEVICE, Child, cause
 from antiphon.runtime.console import say, write_output
 from antiphon.runtime.settings import ServeSettings
@@ -33,8 +33,6 @@ PAUSE_SECONDS = 1.0
 RETRY_DEVICE_SECONDS = 3.0
 RECORDER_SECONDS = 10.0
 """Time in which a recording must begin; a disk that hangs is reported after it."""
-SECRETS_SECONDS = 10.0
-"""Time in which the token and the certificate of `--lan` must be written."""
 _WATCH = 0.2
 _ZYGOTE, _PROBE = "zygote-", "probe"
 
@@ -117,7 +115,7 @@ class Supervisor:
         if not self.settings.ahead:
             self._adopt(_PROBE, self.starts.probe())
         if self.settings.lan:
-            self._make_secrets()
+            page.make_secrets(self.starts)
         self.starts.warm()
         self._synth = choosing.chosen().info
         self.starts.catalog()
@@ -130,19 +128,6 @@ class Supervisor:
             self._children.pop(_PROBE).kill()
         self._adopt("engine", self.starts.engine())
         self._write_list()
-
-    def _make_secrets(self) -> None:
-        """Creates the token and the certificate of `--lan`; `FileError` where they cannot be written."""
-        read, write = os.pipe()
-        try:
-            child = Child.of("secrets", self.starts.secrets(write))
-        finally:
-            os.close(write)
-        line = first_line(read, SECRETS_SECONDS)
-        child.end()
-        errors = json.loads(line) if line else [f"the token and the certificate cannot be made in {paths.config()}"]
-        if errors:
-            raise FileError(errors[0])
 
     def _start_first_recorder(self) -> None:
         """Starts the recorder and blocks until its recordings have begun; `FileError` where they cannot."""
