@@ -7,6 +7,7 @@ the time that passed. When a recorder was killed, the next one continues in a ne
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
-from antiphon.engine.recording.capture import capture, reason_of_end
+from antiphon.engine.recording.capture_file import write_capture
 from antiphon.engine.recording.journal import VERSION, to_line
 from antiphon.engine.recording.take import ROOM, SYNC_SECONDS, TakeFile, describe_take
 from antiphon.engine.shared import SESSION, ByteRing, HeaderWord, Shared
@@ -239,7 +240,7 @@ class Recorder:
         file, self._record = self._record, None
         if file is not None:
             file.cut()
-            self._complain(f"{file.path} ends here", reason_of_end(file.path, error))
+            self._complain(f"{file.path} ends here", _cause(file.path, error))
             _print_written(file)
         self._arm()
         self._note()
@@ -252,7 +253,7 @@ class Recorder:
             with contextlib.suppress(OSError):  # its buffer still holds the line that did not fit
                 parts[2].close()
             folder = parts[0].path.parent
-            self._complain(f"the set in {folder} ends here", reason_of_end(folder, error))
+            self._complain(f"the set in {folder} ends here", _cause(folder, error))
             _print_session(parts)
         self._arm()
         self._note()
@@ -268,7 +269,7 @@ class Recorder:
             try:
                 file.close()
             except Exception as error:
-                self._complain(f"{file.path} may lack its end", reason_of_end(file.path, error))
+                self._complain(f"{file.path} may lack its end", _cause(file.path, error))
             _print_written(file)
 
     def _close_session(self) -> None:
@@ -304,6 +305,20 @@ def _print_session(parts: tuple[TakeFile, TakeFile, TextIO]) -> None:
         write_output(describe_take(folder, parts[1].seconds, parts[0].size + parts[1].size))
     else:
         write_output(f"nothing was recorded in {folder}: the set had not begun")
+
+
+def _cause(path: Path, error: Exception) -> Exception:
+    """An error that names the reason; libsndfile reports only that writing failed, so the disk's space is checked."""
+    if isinstance(error, OSError):
+        return FileError(f"{path} ends here: {paths.why(error)}")
+    try:
+        free = os.statvfs(path if path.is_dir() else path.parent).f_bavail
+    except OSError as gone:
+        return FileError(f"{path} ends here: {paths.why(gone)}")
+    if free == 0:
+        return FileError(f"{path} ends here: {paths.why(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))}")
+    text = " ".join(str(error).split()) or "it cannot be written on"
+    return FileError(f"{path} ends here: {text}; record to another place")
 
 
 def interrupted_paths(folder: Path) -> tuple[str, str]:
@@ -372,7 +387,7 @@ def run(
             try:
                 message = json.loads(peer.recv(1 << 20))
                 if message["do"] == "capture":
-                    peer.send(json.dumps(capture(message, kept)).encode())
+                    peer.send(json.dumps(write_capture(message, kept)).encode())
                 else:
                     recorder.handle(message)
             except (BlockingIOError, ConnectionError, ValueError) as error:
