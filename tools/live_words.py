@@ -1,11 +1,11 @@
-"""Writes docs/live-words.md, the reference of the words of live scripts, from their table: `python tools/live_words.py`."""
+"""Writes docs/live-words.md, the reference of the words of live scripts: `python tools/live_words.py`."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-from antiphon.live.foreign_words import NOT_HERE
+from antiphon.live.patterns.words.table import NOT_HERE
 from antiphon.live.reference import entries
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "live-words.md"

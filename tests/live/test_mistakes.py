@@ -84,7 +84,7 @@ MISTAKES = [
     ('track("t", s("bd").set("x"))', 'set is written .set(NAME=…), as in s("bd*4").set(gain=0.5)'),
     ('mute("bat")', "there is no track or loop 'bat'; did you mean beat? there"),
     ("solo()", 'solo takes names of tracks and loops, as in solo("beat")'),
-    ('xfade("t", s("bd"), 0)', "a transition takes a number of cycles above 0, to 1,024,"),
+    ('xfade("t", s("bd"), -1)', "a transition takes a number of cycles, 0 to 1,024, not -1"),
     ('clutch("t")', "clutch is written clutch(name, pattern, cycles=2, on='',"),
     ('jump(s("bd"))', "jump is written jump(name, pattern, cycles=0, on='',"),
     ("room(0.3)", "there is no room here; a reverb is a node:"),

@@ -15,7 +15,8 @@ from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, sc
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
 from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
-from antiphon.live.patterns.words import signals as _signals, table as _table
+from antiphon.live.patterns.words import table as _table
+from antiphon.live.patterns.words.making import SIGNALS as _SIGNALS
 from antiphon.live.transitions import clutch, hush, jump, mute, solo, xfade
 from antiphon.live.vocabulary import (
     LiveNode,
@@ -50,6 +51,7 @@ __all__ = [
     "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "solo", "square", "stack",
     "stop", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
 ]  # fmt: skip
-_MORE = _table.exported({name: globals()[name] for name in __all__}) | _signals.SIGNALS
+_MORE = _table.exported({name: globals()[name] for name in __all__}) | _SIGNALS
+_MORE |= {"clutchIn": clutch, "jumpIn": jump, "xfadeIn": xfade}
 globals().update(_MORE)
 __all__ += list(_MORE)  # the table's words, by all their names

@@ -51,32 +51,21 @@ def _picker(how: str, around: bool) -> Callable[[P, Any], P]:
     return lambda p, choices: pick_from(p, choices, how, around=around)
 
 
-MORE = {f"pick{'mod' * around}{how}": _picker(how, around) for how in _JOINS for around in (False, True)}
+MORE: dict[str, Any] = {
+    "pickmod_f": lambda p, numbers, changes: _pick_change(p, numbers, changes, around=True),
+    "bind": lambda p, change: _bound(p, change, queries.join_inner),
+    "squeeze_bind": lambda p, change: _bound(p, change, joins.join_squeeze),
+    "outer_bind": lambda p, change: _bound(p, change, joins.join_outer),
+} | {f"pick{'mod' * around}{how}": _picker(how, around) for how in _JOINS for around in (False, True)}
 
 
 def pick_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
     return _pick_change(p, numbers, changes, around=False)
 
 
-def pickmod_f(p: P, numbers: Argument, changes: Sequence[Change]) -> P:
-    return _pick_change(p, numbers, changes, around=True)
-
-
 def _pick_change(p: P, numbers: Argument, changes: Sequence[Change], *, around: bool) -> P:
     done = [p._changed(change, 'pick_f("<0 1>", [rev, fast(2)])') for change in changes]
     return p._new(pick_from(as_pattern(numbers), done, around=around).events)
-
-
-def bind(p: P, change: Callable[[Any], Any]) -> P:
-    return _bound(p, change, queries.join_inner)
-
-
-def squeeze_bind(p: P, change: Callable[[Any], Any]) -> P:
-    return _bound(p, change, joins.join_squeeze)
-
-
-def outer_bind(p: P, change: Callable[[Any], Any]) -> P:
-    return _bound(p, change, joins.join_outer)
 
 
 def _bound(p: P, change: Callable[[Any], Any], join: Callable[[Query[Query[Any]]], Query[Any]]) -> P:

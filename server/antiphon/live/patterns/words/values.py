@@ -120,6 +120,8 @@ class BoundArithmetic:
         return calculate(self._pattern, self._word.name, "in_", *args, **values)
 
     def __getattr__(self, how: str) -> Callable[..., Any]:
+        if how.startswith("_"):  # what Python looks for
+            raise AttributeError(how)
         if how not in JOINS:
             ways = ", ".join(JOINS)
             raise UsageError(f"{self._word.name} is joined by {ways}, as in .{self._word.name}.out(…), not by {how}")
@@ -156,24 +158,28 @@ def _mapped(change: Callable[[float], Any]) -> Callable[[P], P]:
 for _name in OPERATIONS:
     for _owner in (Pattern, ControlPattern):
         setattr(_owner, _name, Arithmetic(_name, vars(_owner).get(_name)))
-MORE = {name: _plain(name) for name in OPERATIONS if name not in ("add", "set")} | {
-    "round": _mapped(lambda v: math.floor(v + 0.5)),
-    "floor": _mapped(math.floor),
-    "ceil": _mapped(math.ceil),
-    "to_bipolar": _mapped(lambda v: v * 2 - 1),
-    "from_bipolar": _mapped(lambda v: (v + 1) / 2),
-    "log2": _mapped(lambda v: math.log2(v) if v > 0 else 0.0),
-}
+MORE: dict[str, Any] = (
+    {
+        "range2": lambda p, low, high: p.map(lambda value: (_number(value) + 1) / 2).range(low, high),
+        "filter": lambda p, test: p._new(queries.keep(p.events, test)),
+        "filter_when": lambda p, test: p._where(lambda event: event.whole is not None and test(event.whole.begin)),
+    }
+    | {name: _plain(name) for name in OPERATIONS if name not in ("add", "set")}
+    | {
+        "round": _mapped(lambda v: math.floor(v + 0.5)),
+        "floor": _mapped(math.floor),
+        "ceil": _mapped(math.ceil),
+        "to_bipolar": _mapped(lambda v: v * 2 - 1),
+        "from_bipolar": _mapped(lambda v: (v + 1) / 2),
+        "log2": _mapped(lambda v: math.log2(v) if v > 0 else 0.0),
+    }
+)
 
 
 def keepif(p: P, switches: Truth) -> P:
     on = truths(switches, "keepif")
     kept = queries.apply_left(p.events, on, lambda value, wanted: (value, wanted))
     return p._new(queries.map_values(queries.keep(kept, lambda pair: pair[1]), lambda pair: pair[0]))
-
-
-def range2(p: P, low: Number, high: Number) -> P:
-    return p.map(lambda value: (_number(value) + 1) / 2).range(low, high)
 
 
 def rangex(p: P, low: Number, high: Number) -> P:
@@ -200,14 +206,6 @@ def ratio(p: P) -> P:
             raise UsageError(f"ratio takes numbers joined by colons, as 5:4, not {value[:40]!r}") from None
 
     return p.map(divided)
-
-
-def filter(p: P, test: Callable[[Any], bool]) -> P:
-    return p._new(queries.keep(p.events, test))
-
-
-def filter_when(p: P, test: Callable[[Fraction], bool]) -> P:
-    return p._where(lambda event: event.whole is not None and test(event.whole.begin))
 
 
 def log(p: P) -> P:
