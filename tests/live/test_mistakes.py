@@ -11,6 +11,9 @@ from antiphon.live.reading import read
 from antiphon.live.records import ScriptError
 
 MISTAKES = [
+    ('osc("example.org:9000", "/light", "1")', "osc sends to an IP address with a port"),
+    ('osc("127.0.0.1:9000", "light", "1")', "an OSC address begins with a slash"),
+    ('osc("127.0.0.1:9000", "/light", 1)', "osc takes one pattern here"),
     ('track("t", s("bd").strute(4))', "a pattern has no word strute; did you mean struct or stut?"),
     ('track("t", s("bd").lingr(1/4))', "a pattern has no word lingr; did you mean linger?"),
     ('track("t", s("bd").linger())', 'linger is written linger(share), as in s("bd hh sd'),

@@ -274,7 +274,8 @@ class Performance:
             for name, value in event.value.items():
                 args = (value, self.seconds(length)) if track.glide else (value,)
                 lit = mark(event.places, length)
-                yield LiveEvent(at, f"/node/{track.on}/{name}", args, track.name, track.line, lit)
+                to = f"/node/{track.on}/{name}" if name else track.on  # without a name it is sent outside
+                yield LiveEvent(at, to, args, track.name, track.line, lit)
 
     def _later(self, beat: Fraction, seconds: object) -> Fraction:
         """A beat, so many seconds later; not before what was given already."""
