@@ -23,7 +23,7 @@ def test_a_message_has_the_time_of_its_beat() -> None:
     assert isinstance(bundle, Bundle)
     (message,) = bundle.items
     assert isinstance(message, Message)
-    assert (message.address, list(message.args)) == ("/light/1", [1, 0.5, "red"])
+    assert (message.address, list(message.args)) == (b"/light/1", [1, 0.5, "red"])
     at = bundle.timetag / 2**32 - 2_208_988_800
     assert before + 0.25 - 1e-3 <= at <= after + 0.25 + 1e-3
     assert outside.lost == 0

@@ -100,11 +100,11 @@ class Arithmetic:
 
     def __init__(self, name: str, original: Callable[..., Any] | None) -> None:
         """original: The method that stands under this name already."""
-        self.name, self.original = name, original
+        self.name, self.original, self.plain = name, original, _PLAIN[name]
 
     def __get__(self, pattern: P | None, owner: type) -> Any:
         if pattern is None:
-            return self.original or _plain(self.name)
+            return self.original or self.plain
         return BoundArithmetic(self, pattern)
 
 
@@ -155,6 +155,7 @@ def _mapped(change: Callable[[float], Any]) -> Callable[[P], P]:
     return lambda p: Pattern(queries.map_values(p.events, lambda value: change(_number(value))))
 
 
+_PLAIN = {name: _plain(name) for name in OPERATIONS}
 for _name in OPERATIONS:
     for _owner in (Pattern, ControlPattern):
         setattr(_owner, _name, Arithmetic(_name, vars(_owner).get(_name)))
@@ -164,7 +165,7 @@ MORE: dict[str, Any] = (
         "filter": lambda p, test: p._new(queries.keep(p.events, test)),
         "filter_when": lambda p, test: p._where(lambda event: event.whole is not None and test(event.whole.begin)),
     }
-    | {name: _plain(name) for name in OPERATIONS if name not in ("add", "set")}
+    | {name: plain for name, plain in _PLAIN.items() if name not in ("add", "set")}
     | {
         "round": _mapped(lambda v: math.floor(v + 0.5)),
         "floor": _mapped(math.floor),
