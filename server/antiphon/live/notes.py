@@ -47,9 +47,16 @@ def to_commands(
             raise UsageError('there is nothing to play in it: give it s or note, as in s("bd") or note("c4")')
         lasts = _length(values, length)
         return LiveNote(
-            beat, _whole(values["note"], "note", 0, HIGHEST), _velocity(values), lasts, on,
-            _whole(values.get("channel", 1), "channel", 1, 16), source, line, mark(places, lasts),
-        )  # fmt: skip
+            beat,
+            _whole(values["note"], "note", 0, HIGHEST),
+            _velocity(values),
+            lasts,
+            on,
+            _whole(values.get("channel", 1), "channel", 1, 16),
+            source,
+            line,
+            mark(places, lasts),
+        )
     args: list[Any] = []
     for name, value in values.items():
         if name == "note":

@@ -87,7 +87,7 @@ def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Lo
     from antiphon.io.audiowrite import format_of
     from antiphon.io.decode import path_text
     from antiphon.offline import script_midi
-    from antiphon.offline.file_job import apart, free
+    from antiphon.offline.file_job import check_distinct, free
     from antiphon.offline.output_summary import Written
     from antiphon.offline.rendering import param_finder
     from antiphon.offline.script_run import ScriptProcess, commands
@@ -96,7 +96,7 @@ def _render(path: str, out: str, options: ScriptOptions, play_with: Callable[[Lo
     _check(options)
     format_of(out)
     written = [("--out", out), *((("--midi", options.midi),) if options.midi else ())]
-    apart([("the script", path), *((("--in", options.source),) if options.source else ())], written)
+    check_distinct([("the script", path), *((("--in", options.source),) if options.source else ())], written)
     free(written, force=options.force)
     with ScriptProcess(path) as script:
         task, beats, events = _performed(path, options, script, play_with)

@@ -70,7 +70,7 @@ class PatchRender:
             return self._runner(commands)
 
         with ExitStack() as stack:
-            passes = chosen().info.supporter().passes(live=0)
+            passes = chosen().info.make_support().passes(live=0)
             if passes is not None:
                 self._play_passes(stack.enter_context(passes), prepared)
             blocks = self._blocks(stack)
