@@ -27,11 +27,14 @@ CHAPTERS = {
 
 def page() -> str:
     """The text of the page."""
-    text = HEAD
-    for group, title in CHAPTERS.items():
-        rows = [entry for entry in entries() if entry.group == group]
-        if not rows:
-            continue
+    found = entries()
+    chapters = {group: title for group, title in CHAPTERS.items() if any(entry.group == group for entry in found)}
+    links = [
+        f"[{title}](#{title.lower().replace(',', '').replace(' ', '-')})" for title in (*chapters.values(), "Not here")
+    ]
+    text = f"{HEAD}On this page: {' · '.join(links)}\n\n"
+    for group, title in chapters.items():
+        rows = [entry for entry in found if entry.group == group]
         text += f"## {title}\n\n| word | what it does | try |\n|---|---|---|\n"
         for entry in rows:
             names = " ".join(f"`{name}`" for name in entry.names)

@@ -52,7 +52,7 @@ __all__ = [
     "randcat", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "solo", "square", "stack",
     "stop", "swing", "sync", "tempo", "timecat", "track", "tri", "turn", "xfade",
 ]  # fmt: skip
-_MORE = _table.exported({name: globals()[name] for name in __all__}) | _SIGNALS
+_MORE = _table.export_words({name: globals()[name] for name in __all__}) | _SIGNALS
 _MORE |= {"clutchIn": clutch, "jumpIn": jump, "xfadeIn": xfade}
 globals().update(_MORE)
 __all__ += list(_MORE)  # the table's words, by all their names

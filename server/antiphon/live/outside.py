@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from antiphon.errors import UsageError
-from antiphon.live.patterns.arguments import shown
+from antiphon.live.patterns.arguments import name_value
 from antiphon.live.patterns.controls import mini
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.spans import Number
@@ -52,10 +52,10 @@ def _target(to: Any) -> str:
             return f"{found}:{int(port)}"
     except ValueError:
         pass
-    raise UsageError(f'osc sends to an IP address with a port, as in "127.0.0.1:9000", not to {shown(to)}')
+    raise UsageError(f'osc sends to an IP address with a port, as in "127.0.0.1:9000", not to {name_value(to)}')
 
 
 def _address(address: Any) -> str:
     if not isinstance(address, str) or not _ADDRESS.fullmatch(address):
-        raise UsageError(f'an OSC address begins with a slash, as in "/light/1", not {shown(address)}')
+        raise UsageError(f'an OSC address begins with a slash, as in "/light/1", not {name_value(address)}')
     return address

@@ -144,7 +144,9 @@ for _word, _name in ((xfade, "xfade"), (clutch, "clutch"), (jump, "jump")):
     _word.__name__ = _word.__qualname__ = _name
 
 
-def changed(tracks: dict[str, LiveTrack], before: dict[str, LiveTrack], beat: Fraction) -> dict[str, LiveTrack]:
+def start_transitions(
+    tracks: dict[str, LiveTrack], before: dict[str, LiveTrack], beat: Fraction
+) -> dict[str, LiveTrack]:
     """The tracks of a version as they play from a beat on, where others played before it."""
     return {name: _track(track, before.get(name), beat) for name, track in tracks.items()}
 

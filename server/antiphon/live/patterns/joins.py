@@ -81,7 +81,7 @@ def apply_right(left: Query[T], right: Query[U], join: Callable[[T, U], V]) -> Q
     return queries.apply_left(right, left, lambda b, a: join(a, b))
 
 
-def joined(how: Join[V], outer: Query[T], inner: Query[U], join: Callable[[T, U], V]) -> Query[V]:
+def join_values(how: Join[V], outer: Query[T], inner: Query[U], join: Callable[[T, U], V]) -> Query[V]:
     """Values of two patterns joined by their times, `how`."""
     return how(queries.map_values(outer, lambda a: queries.map_values(inner, lambda b: join(a, b))))
 
@@ -119,7 +119,7 @@ def compress(query: Query[T], begin: Fraction, end: Fraction) -> Query[T]:
     return queries.by_cycle(inner)
 
 
-def numbered(query: Callable[[int], Query[T]]) -> Query[T]:
+def by_number(query: Callable[[int], Query[T]]) -> Query[T]:
     """A pattern that is made anew for the number of each cycle."""
     return queries.by_cycle(lambda cycle, span, seed: query(cycle)(span, seed))
 

@@ -110,7 +110,7 @@ def _chunk(p: P, parts: Any, change: Change, what: str, *, back: bool, into: boo
         places = range(count - 1, -1, -1) if into else range(0, -count, -1)
     turning = [queries.shift(switch, Fraction(k, count)) for k in places]
     on = Pattern(queries.cat(turning))
-    slow = p if quick else p._new(joins.numbered(lambda c: queries.shift(p.events, Fraction(c - c // count))))
+    slow = p if quick else p._new(joins.by_number(lambda c: queries.shift(p.events, Fraction(c - c // count))))
     if into:
         changed = p._new(queries.apply_left(p.events, queries.keep(on.events, bool), lambda v, _: v))
         off = queries.apply_left(p.events, queries.keep(on.events, lambda v: not v), lambda v, _: v)

@@ -20,7 +20,7 @@ _JOINS: dict[str, Callable[[Query[Query[Any]]], Query[Any]]] = {
 }  # fmt: skip
 
 
-def picked(choices: Any, value: Any, *, around: bool) -> Any:
+def choose_from(choices: Any, value: Any, *, around: bool) -> Any:
     """The choice of a name or number: numbers beyond the last are the last, or begin again where `around`."""
     if isinstance(choices, Mapping):
         if value not in choices:
@@ -41,7 +41,7 @@ def _of(choices: Any) -> Pattern[Any] | None:
 def pick_from(p: P, choices: Any, how: str = "", *, around: bool = False) -> P:
     """What the words of this module do."""
     picked_one = _JOINS[how](
-        queries.map_values(p.events, lambda v: as_pattern(picked(choices, v, around=around)).events)
+        queries.map_values(p.events, lambda v: as_pattern(choose_from(choices, v, around=around)).events)
     )
     kind = _of(choices)
     return Pattern(picked_one) if kind is None else kind._new(picked_one)

@@ -62,14 +62,16 @@ def invert(p: P) -> P:
     return Pattern(queries.map_values(p.events, lambda value: value in (False, 0, "f", "false")))
 
 
-def switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any]:
+def while_switched(p: P, switches: Truth, what: str, on: bool) -> Query[Any]:
     """The events while switches are on, or off."""
     chosen = queries.keep(truths(switches, what), lambda value: value is on)
     return queries.apply_left(p.events, chosen, lambda value, _: value)
 
 
 def sew(p: P, switches: Truth, other: P) -> P:
-    return p._new(queries.stack([switched(p, switches, "sew", True), switched(other, switches, "sew", False)]))
+    return p._new(
+        queries.stack([while_switched(p, switches, "sew", True), while_switched(other, switches, "sew", False)])
+    )
 
 
 def stitch(p: P, switches: Truth, other: P) -> P:

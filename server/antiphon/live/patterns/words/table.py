@@ -112,7 +112,7 @@ def _apply(name: str, args: tuple[Any, ...], values: dict[str, Any], pattern: An
     return getattr(pattern, name)(*args, **values)
 
 
-def exported(taken: dict[str, Any]) -> dict[str, Any]:
+def export_words(taken: dict[str, Any]) -> dict[str, Any]:
     """The words of the table by all their spellings, and the camelCase of `taken`, which stay as they are."""
     found = {camel(name): value for name, value in taken.items() if camel(name) not in taken}
     for entry in WORDS.values():

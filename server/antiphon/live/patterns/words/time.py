@@ -105,7 +105,7 @@ def swing_by(p: P, amount: Argument, steps: Argument) -> P:
 def repeat_cycles(p: P, times: Argument) -> P:
     def repeated(n: Fraction) -> Query[Any]:
         count = whole(n, "repeat_cycles", 1, 1_000_000)
-        return joins.numbered(lambda cycle: queries.shift(p.events, Fraction(cycle - cycle // count)))
+        return joins.by_number(lambda cycle: queries.shift(p.events, Fraction(cycle - cycle // count)))
 
     return p._new(each(times, "repeat_cycles", repeated))
 
@@ -182,10 +182,6 @@ def rolled_by(p: P, share: Argument = 0.25) -> P:
     return p._new(each(share, "rolled_by", rolled))
 
 
-def rolled(p: P) -> P:
-    return rolled_by(p, Fraction(1, 4))
-
-
 def revv(p: P) -> P:
     def turned(span: Span) -> Span:
         return Span(-span.end, -span.begin)
@@ -209,6 +205,7 @@ def beat(p: P, steps: Argument, count: Number) -> P:
 
 
 MORE: dict[str, Any] = {
+    "rolled": lambda p: rolled_by(p, Fraction(1, 4)),
     "time_loop": lambda p, cycles: ribbon(p, 0, cycles),
     "zoom": lambda p, begin, end: p._new(joins.zoom(p.events, *_places(begin, end, "zoom"))),
     "compress": lambda p, begin, end: p._new(joins.compress(p.events, *_places(begin, end, "compress"))),

@@ -11,7 +11,7 @@ from typing import Any
 
 from antiphon.errors import UsageError
 from antiphon.live.patterns import joins, queries
-from antiphon.live.patterns.arguments import Argument, Truth, shown, truths
+from antiphon.live.patterns.arguments import Argument, Truth, name_value, truths
 from antiphon.live.patterns.controls import ControlPattern, values_of
 from antiphon.live.patterns.pattern import Pattern
 from antiphon.live.patterns.queries import Query
@@ -59,10 +59,10 @@ JOINS: dict[str, Callable[[Query[Any], Query[Any], Operation], Query[Any]]] = {
     "in_": queries.apply_left,
     "out": joins.apply_right,
     "mix": queries.apply_both,
-    "squeeze": partial(joins.joined, joins.join_squeeze),
-    "squeezeout": lambda a, b, f: joins.joined(joins.join_squeeze, b, a, lambda x, y: f(y, x)),
-    "reset": lambda a, b, f: joins.joined(joins.join_reset, b, a, lambda x, y: f(y, x)),
-    "restart": lambda a, b, f: joins.joined(joins.join_restart, b, a, lambda x, y: f(y, x)),
+    "squeeze": partial(joins.join_values, joins.join_squeeze),
+    "squeezeout": lambda a, b, f: joins.join_values(joins.join_squeeze, b, a, lambda x, y: f(y, x)),
+    "reset": lambda a, b, f: joins.join_values(joins.join_reset, b, a, lambda x, y: f(y, x)),
+    "restart": lambda a, b, f: joins.join_values(joins.join_restart, b, a, lambda x, y: f(y, x)),
 }
 """Whose times are kept: this pattern's, the other's, both; or a cycle of one in each event of the other."""
 
@@ -95,7 +95,7 @@ def operate(p: P, name: str, values: Mapping[str, Argument], how: str = "in_") -
     return p._new(query)
 
 
-class Arithmetic:
+class ArithmeticWord:
     """A word of arithmetic: a method, `add(7)`, with the other ways to join times as attributes, `add.out("0 7")`."""
 
     def __init__(self, name: str, original: Callable[..., Any] | None) -> None:
@@ -111,7 +111,7 @@ class Arithmetic:
 class BoundArithmetic:
     """`p.add`: called, or by one of `JOINS`."""
 
-    def __init__(self, word: Arithmetic, pattern: P) -> None:
+    def __init__(self, word: ArithmeticWord, pattern: P) -> None:
         self._word, self._pattern = word, pattern
 
     def __call__(self, *args: Any, **values: Argument) -> Any:
@@ -138,7 +138,7 @@ def calculate(p: P, name: str, how: str, *args: Any, **values: Argument) -> P:
         return operate(p, name, values, how)
     other = args[0]
     if not isinstance(other, str | int | float | Fraction | Pattern):
-        raise UsageError(f"{name} takes a number, a text or a pattern, not {shown(other)}")
+        raise UsageError(f"{name} takes a number, a text or a pattern, not {name_value(other)}")
     change = OPERATIONS[name]
     right = values_of("", other, plain=True)
     return p._new(JOINS[how](p.events, right, lambda a, b: _whole_values(a, b, change)))
@@ -158,7 +158,7 @@ def _mapped(change: Callable[[float], Any]) -> Callable[[P], P]:
 _PLAIN = {name: _plain(name) for name in OPERATIONS}
 for _name in OPERATIONS:
     for _owner in (Pattern, ControlPattern):
-        setattr(_owner, _name, Arithmetic(_name, vars(_owner).get(_name)))
+        setattr(_owner, _name, ArithmeticWord(_name, vars(_owner).get(_name)))
 MORE: dict[str, Any] = (
     {
         "range2": lambda p, low, high: p.map(lambda value: (_number(value) + 1) / 2).range(low, high),
