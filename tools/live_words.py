@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from antiphon.live.foreign_words import NOT_HERE
+from antiphon.live.patterns.words.table import NOT_HERE
 from antiphon.live.reference import entries
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "live-words.md"
@@ -37,11 +37,14 @@ CHAPTERS = {
 
 def page() -> str:
     """The text of the page."""
-    text = HEAD
-    for group, title in CHAPTERS.items():
-        rows = [entry for entry in entries() if entry.group == group]
-        if not rows:
-            continue
+    found = entries()
+    chapters = {group: title for group, title in CHAPTERS.items() if any(entry.group == group for entry in found)}
+    links = [
+        f"[{title}](#{title.lower().replace(',', '').replace(' ', '-')})" for title in (*chapters.values(), "Not here")
+    ]
+    text = f"{HEAD}On this page: {' · '.join(links)}\n\n"
+    for group, title in chapters.items():
+        rows = [entry for entry in found if entry.group == group]
         text += f"## {title}\n\n| word | what it does | try |\n|---|---|---|\n"
         for entry in rows:
             names = " ".join(f"`{name}`" for name in entry.names)

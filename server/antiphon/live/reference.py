@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from antiphon import live
 from antiphon.live.patterns.controls import ControlPattern
-from antiphon.live.patterns.words.signals import SIGNALS
+from antiphon.live.patterns.words.making import SIGNALS
 from antiphon.live.patterns.words.table import WORDS, camel
 
 _PAN = ("sine", "cosine", "saw", "isaw", "tri", "square", "rand", "perlin")
@@ -26,14 +26,7 @@ EXAMPLES = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A word in the reference.
-
-    Attributes:
-        names: Its spellings.
-        group: Its chapter.
-        doc: What it does.
-        example: An expression that can be tried; "" for words that need a script around them.
-    """
+    """A word in the reference; `example` is "" for one that needs a script around it."""
 
     names: tuple[str, ...]
     group: str

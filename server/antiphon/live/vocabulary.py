@@ -115,7 +115,7 @@ def track(
         raise UsageError('track takes a pattern of sounds or notes, as s("bd*4") or note("c4 e4")')
     script = reading("track")
     _room(script.tracks, name, "tracks")
-    cycle = script.bar if beats is None else _beats(beats, "beats")
+    cycle = cycle_beats(script, beats)
     where = node_name(on) if on else ""
     script.tracks[name] = LiveTrack(name, played.set(**values), where, cycle, line=line_of(script.path))
 
@@ -350,6 +350,17 @@ def reading(word: str) -> LiveScript:
     if here.source:
         raise UsageError(f"{word} stands in the script itself, not in a loop")
     return here.script
+
+
+def free_name(known: dict[str, Any], name: str, what: str) -> str:
+    """The name, where there is room for it."""
+    _room(known, name, what)
+    return name
+
+
+def cycle_beats(script: LiveScript, beats: Number | None) -> Fraction:
+    """Beats of a cycle: a bar, where none are given."""
+    return script.bar if beats is None else _beats(beats, "beats")
 
 
 def _room(known: dict[str, Any], name: str, what: str) -> None:

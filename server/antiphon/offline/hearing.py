@@ -28,8 +28,12 @@ Cue = tuple[Fraction, str, object]
 """Beat, name and value."""
 
 
-class Hearing:
-    """Listens to the blocks of a rendering. `heard`: (sample, name of the cue, value) in order."""
+class BlockListener:
+    """Listens to the blocks of a rendering.
+
+    Attributes:
+        heard: (sample, name of the cue, value) in order.
+    """
 
     def __init__(self, nodes: Iterable[str], levels: Sequence[tuple[str, float]], rate: int, block: int) -> None:
         """Listens to nodes.
