@@ -105,7 +105,9 @@ def _ranks(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[Metric
             }
             for name, make in FORESEERS.items():
                 if ask.wants(name) and _is_there(name, ask):
-                    row = {measure: rank(make(), song, cut, excerpts) for measure, excerpts in foils.items()}
+                    foreseer = make()
+                    bits_of(foreseer, song.notes[:cut])
+                    row = {measure: rank(foreseer, song, cut, excerpts) for measure, excerpts in foils.items()}
                     yield from scored(name, f"{song.name} {part:g}", row)
 
 
