@@ -274,15 +274,13 @@ class Improviser:
         bar = self.wishes.bar
         answer_backward(
             self._turned, self._mean_times, self._last, self._allowed, end % bar, bar, self._ahead, self._moved
-        )  # fmt: skip
+        )
 
     def _shaped(self, left: int, low: int, high: int, at: float = 0.5) -> int:
         """The symbol drawn by a random number, of those that are wanted; -1 where there is none."""
         chances = self._chances
         answer_forbid(self.memory.joint, self._copied.joint, self.memory.count, self._most, chances)
-        total = answer_shape(
-            chances, self._now, left, low, high, self._allowed, self._by_time, self._last, self._ahead
-        )  # fmt: skip
+        total = answer_shape(chances, self._now, left, low, high, self._allowed, self._by_time, self._last, self._ahead)
         return answer_draw(chances, at, FLOOR * float(chances.max())) if total > 0.0 else -1
 
     def _compass(self) -> None:

@@ -188,9 +188,7 @@ class Memory:
             self._blend(self.joint, matches.joint, chances)
 
     def _blend(self, symbols: NDArray[np.int64], matches: NDArray[np.int64], chances: NDArray[np.float64]) -> None:
-        answer_blend(
-            symbols, matches, self.weights, self.count, TRUST, ORDERS, chances, len(chances), self._counts
-        )  # fmt: skip
+        answer_blend(symbols, matches, self.weights, self.count, TRUST, ORDERS, chances, len(chances), self._counts)
 
     def _forget_half(self, matches: Matches) -> None:
         half = ROWS // 2

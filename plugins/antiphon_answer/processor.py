@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
+from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
-from antiphon_answer.jobs import read_corpus, wish
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
 
 MODES = ("continue", "trade", "shadow", "canon", "accompany")
@@ -228,7 +228,7 @@ class Answer(Processor):
                 start = 4 * round(self._turn)
                 end, latest = start + length, start + bar // 2
                 self._next_turn(beat + 2 * AHEAD)
-            # accompanying it goes on as long as somebody plays
+            # accompanying it goes on as long as the player does
             enough = self._last > beat - self._cycle() / 2 if self._mode == "accompany" else self._count >= _PHRASE
             self._begun = beat
             if not enough or not improviser.begin(start, end, latest):

@@ -35,8 +35,11 @@ POP_SPLITS = {"train": "123456", "valid": "7", "test": "89"}
 _DRUMS = 10
 _BASSES, _PADS = range(32, 40), (*range(48, 56), *range(88, 96))
 """Programs of General MIDI: basses; strings, voices and pads."""
-_TRIADS = np.array([np.roll([1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0], n) for n in range(12)]
-                   + [np.roll([1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0], n) for n in range(12)], np.float64)  # fmt: skip
+_TRIADS = np.array(
+    [np.roll([1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0], n) for n in range(12)]
+    + [np.roll([1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0], n) for n in range(12)],
+    np.float64,
+)
 
 
 class PartNote(NamedTuple):
@@ -182,8 +185,10 @@ def _pop909(root: Path, split: str, limit: int) -> Iterator[PartSong]:
         parts = {"melody": song.tracks["MELODY"], "chords": song.tracks["PIANO"]}
         if song.tracks.get("BRIDGE"):
             parts["pad"] = song.tracks["BRIDGE"]
-        edges = [(round(float(np.interp(s, *song.grid))), round(float(np.interp(e, *song.grid))), label)
-                 for s, e, label in song.labels]  # fmt: skip
+        edges = [
+            (round(float(np.interp(s, *song.grid))), round(float(np.interp(e, *song.grid))), label)
+            for s, e, label in song.labels
+        ]
         chords = [PartChord(start, end, label) for start, end, label in edges if end > start]
         tempo = float(60.0 / np.median(np.diff(song.beats)))
         key = _key(song.key)

@@ -55,8 +55,16 @@ def test_all_tracks_are_kept_and_eight_bars_follow(tmp_path: Path) -> None:
 @pytest.mark.parametrize("originality", [4, 8])
 def test_no_longer_run_than_originality_is_copied(tmp_path: Path, originality: int) -> None:
     song(tmp_path / "in.mid")
-    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", f"originality={originality}",
-            "-p", "bars=32")  # fmt: skip
+    command(
+        "run",
+        "continue",
+        tmp_path / "in.mid",
+        tmp_path / "out.mid",
+        "-p",
+        f"originality={originality}",
+        "-p",
+        "bars=32",
+    )
     melody = next(track for track in read_midi(tmp_path / "out.mid").tracks if track.name == "MELODY").notes
     steps = [(b.number - a.number, round(4 * (b.start - a.start))) for a, b in pairwise(melody)]
     start = next(n for n, note in enumerate(melody) if note.start >= 32.0)
@@ -72,8 +80,9 @@ def test_it_begins_on_a_bar_line_of_the_files_meter(tmp_path: Path, signature: t
         track.append(mido.Message("note_on", note=SCALE[n % 8], velocity=80))
         track.append(mido.Message("note_off", note=SCALE[n % 8], time=240))
     mido.MidiFile(type=0, tracks=[track]).save(tmp_path / "in.mid")
-    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "bars=4", "--report",
-            tmp_path / "r.json")  # fmt: skip
+    command(
+        "run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "bars=4", "--report", tmp_path / "r.json"
+    )
     start = json.loads((tmp_path / "r.json").read_text())["from"]
     assert start == bar * -(-12.5 // bar)
     added = [note for note in read_midi(tmp_path / "out.mid").tracks[0].notes if note.start >= 12.5]

@@ -9,7 +9,7 @@ import pytest
 
 from antiphon_answer.prior import Prior
 from antiphon_models.answer import synthetic, telling, training
-from antiphon_models.answer.evaluation import Answering, continued
+from antiphon_models.answer.evaluation import Answering, continuation_of
 from antiphon_models.answer.foreseeing import MarkovForeseer, OwnForeseer, bits_of, rank, spans
 from antiphon_models.learning.evaluation import EvaluationRequest, choose_material
 
@@ -47,15 +47,15 @@ def test_the_true_continuation_ranks_first_among_another_songs_notes() -> None:
 
 def test_what_is_repeated_is_the_songs_and_told_apart() -> None:
     song = SONGS[0].notes
-    assert telling.shared(song[10:30], song) == 1.0
-    assert telling.copied(song[10:30], song) == 20
+    assert telling.shared_part(song[10:30], song) == 1.0
+    assert telling.longest_copy(song[10:30], song) == 20
     moved = [note._replace(pitch=note.pitch + (n % 2)) for n, note in enumerate(song[10:30])]
-    assert telling.shared(moved, song) < 0.5
+    assert telling.shared_part(moved, song) < 0.5
     rng = np.random.default_rng(1)
     same = [[rng.normal(size=(20, 3)) for _ in range(2)], [rng.normal(size=(20, 3)) for _ in range(2)]]
     names = [f"{n}" for n in range(20)]
-    assert telling.told_apart(same[0][0], same[0][0] + 3.0, names, 1) > 0.95
-    assert 0.2 < telling.told_apart(same[0][0], same[1][0], names, 1) < 0.8
+    assert telling.separation(same[0][0], same[0][0] + 3.0, names, 1) > 0.95
+    assert 0.2 < telling.separation(same[0][0], same[1][0], names, 1) < 0.8
 
 
 def test_it_is_evaluated_without_data_by_the_command(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_it_is_evaluated_without_data_by_the_command(tmp_path: Path) -> None:
 def test_a_continuation_is_of_its_bars() -> None:
     song = SONGS[0]
     before = [note for note in song.notes if note.slot < 320]
-    added, report = continued(song, before, 1)
+    added, report = continuation_of(song, before, 1)
     assert report["from"] == 80.0
     assert all(320 <= note.slot < 448 for note in added)
     assert added[-1].slot + added[-1].length == pytest.approx(448.0)
