@@ -48,6 +48,7 @@ _EVALUATIONS = (
     "What comes next, beside popularity, neighbours, ALS and EASE, on made listeners or on logs.",
     "popularity classify.popularity.evaluation:PopularityEvaluation "
     "What can be foreseen of a computed audience's votes, and how wide honest intervals are.",
+    "sing sing.evaluation:Singing Pitch, time and words of 12 sung lines, beside espeak-ng with WORLD.",
     "summary listen.summary_evaluation:Summarising Phrases and summaries of rendered songs, against two listeners.",
     "tags classify.tags.evaluation:TagsEvaluation "
     "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",

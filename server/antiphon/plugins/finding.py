@@ -35,6 +35,7 @@ BUILT_IN = (
     "antiphon_mqtt",
     "antiphon_pyo",
     "antiphon_sampler",
+    "antiphon_sing",
     "antiphon_supercollider",
     "antiphon_synth",
     "antiphon_transfer",
