@@ -36,6 +36,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
             bits.append((round(note.slot / 4 + given.origin, 4), round(both, 3), round(prior, 3)))
         improviser.learn(note.slot, note.pitch, note.velocity)
         improviser.sounded(note.pitch, note.length)
+    if improviser.fixed < 0:
+        improviser.key = improviser.prior.key(given.sounds)
     added = continuation(improviser, given, int(str(settings["bars"])), int(str(settings["transpose"])))
     job.progress(1.0)
     seconds = write(job.target, given, added)

@@ -100,6 +100,16 @@ def test_a_file_without_a_melody_is_refused_in_a_sentence(tmp_path: Path) -> Non
     assert not (tmp_path / "out.mid").exists()
 
 
+def test_the_key_is_that_of_all_notes_not_of_the_highest_alone(tmp_path: Path) -> None:
+    chords = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
+    notes = [MidiNote(float(n), 0.9, pitch, 0.6, 1) for n in range(32) for pitch in chords[n // 4 % 4]]
+    write_midi(tmp_path / "in.mid", [MidiTrack("", tuple(notes))])
+    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "--report", tmp_path / "r.json")
+    assert json.loads((tmp_path / "r.json").read_text())["key"] == "C"
+    track = next(track for track in read_midi(tmp_path / "out.mid").tracks if track.notes)
+    assert {note.number % 12 for note in track.notes if note.start >= 32.0} <= {0, 2, 4, 5, 7, 9, 11}
+
+
 def test_a_single_note_is_continued(tmp_path: Path) -> None:
     write_midi(tmp_path / "one.mid", [MidiTrack("", (MidiNote(0.0, 1.0, 60, 0.8, 1),))])
     command("run", "continue", tmp_path / "one.mid", tmp_path / "out.mid", "-p", "bars=2")
