@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from pathlib import Path
 
-from antiphon.api import FileError, UsageError, Value
+from antiphon.api import UsageError
 from antiphon.api.files import MIDI_SUFFIXES, printable_path, write_atomic
 from antiphon.api.jobs import FileJob, Written
+from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
 from antiphon_answer.melody_file import MelodyFile, read, write
 from antiphon_answer.prior import KEYS, installed_prior
-
-MOST_FILES = 200
-"""Of a corpus."""
+from antiphon_answer.processor import Answer
 
 
 def run(job: FileJob) -> tuple[Written, ...]:
@@ -26,8 +23,6 @@ def run(job: FileJob) -> tuple[Written, ...]:
     """
     if job.target.suffix.lower() not in MIDI_SUFFIXES:
         raise UsageError(f"{job.plugin} writes MIDI: OUT must end in {' or '.join(MIDI_SUFFIXES)}")
-    from antiphon_answer.processor import Answer
-
     settings = {param.name: job.settings.get(param.name, param.default) for param in Answer.params}
     given = read(job.source)
     improviser = Improviser(installed_prior())
@@ -41,6 +36,8 @@ def run(job: FileJob) -> tuple[Written, ...]:
             bits.append((round(note.slot / 4 + given.origin, 4), round(both, 3), round(prior, 3)))
         improviser.learn(note.slot, note.pitch, note.velocity)
         improviser.sounded(note.pitch, note.length)
+    if improviser.fixed < 0:
+        improviser.key = improviser.prior.key(given.sounds)
     added = continuation(improviser, given, int(str(settings["bars"])), int(str(settings["transpose"])))
     job.progress(1.0)
     seconds = write(job.target, given, added)
@@ -70,44 +67,3 @@ def continuation(improviser: Improviser, given: MelodyFile, bars: int, transpose
         rest = start + bars * given.bar - added[-1].slot
         added[-1] = added[-1]._replace(length=float(min(rest, given.bar)))
     return added
-
-
-def wish(improviser: Improviser, settings: Mapping[str, Value]) -> None:
-    """Takes over the parameters of `Answer`."""
-    wishes = improviser.wishes
-    wishes.originality, wishes.register, wishes.seed = (
-        int(settings[name]) for name in ("originality", "register", "seed")
-    )
-    wishes.density, wishes.forget = float(settings["density"]), float(settings["forget"])
-    improviser.fixed = KEYS.index(str(settings["key"])) if settings["key"] != "auto" else -1
-    if improviser.fixed >= 0:
-        improviser.key = improviser.fixed
-
-
-def read_corpus(improviser: Improviser, folder: str) -> None:
-    """Learns the melodies of a folder of MIDI files, for good; files that cannot be read are left out.
-
-    Raises:
-        FileError: There is no such folder, or no MIDI file in it.
-    """
-    if not folder:
-        return
-    files = list(_midi_files(Path(folder)))
-    if not files:
-        raise FileError(f"{folder} holds no MIDI files; `corpus` is a folder of them")
-    for path in files:
-        try:
-            given = read(path)
-        except FileError:
-            continue
-        improviser.wishes.bar = given.bar
-        for n, note in enumerate(given.notes):
-            improviser.learn(note.slot, note.pitch, note.velocity, first=n == 0)
-            improviser.memory.lengths[improviser.memory.count - 1] = min(64.0, note.length)
-    improviser.keep()
-
-
-def _midi_files(folder: Path) -> Iterable[Path]:
-    if folder.is_dir():
-        found = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in MIDI_SUFFIXES)
-        yield from (path for _, path in zip(range(MOST_FILES), found, strict=False))

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mido
+import numpy as np
+from numpy.typing import NDArray
 
 from antiphon.api import FileError
 from antiphon.api.files import open_midi, write_atomic
@@ -16,6 +18,7 @@ from antiphon_answer.improviser import Planned
 
 MOST_BEATS = 20_000
 _DRUMS, _NAMES = 9, ("melody", "vocal", "voice", "lead")
+_KEY_BEATS = 128
 _EARLY = 0.25
 """Beats by which the last note may ring on past a bar line without a bar of its own."""
 
@@ -33,6 +36,7 @@ class MelodyFile:
         origin: Quarter note of slot 0; may be below 0.
         next_bar: Slot of the bar line from which the file can be continued.
         tempo: Beats a minute where it ends.
+        sounds: `[12]`, how long each pitch class sounded in its last `_KEY_BEATS` beats, of all tracks but drums.
     """
 
     midi: mido.MidiFile
@@ -43,6 +47,7 @@ class MelodyFile:
     origin: float
     next_bar: int
     tempo: float
+    sounds: NDArray[np.float64]
 
 
 def read(path: Path) -> MelodyFile:
@@ -75,9 +80,11 @@ def read(path: Path) -> MelodyFile:
             top[slot] = Planned(slot, max(0.25, 4 * (end - begin)), pitch, velocity)
     onset = max(begin for line in lines.values() for begin, _, _, _ in line)
     slots = max(4 * (onset - origin) + 0.5, 4 * (last - _EARLY - origin))
-    return MelodyFile(
-        midi, *chosen, [top[slot] for slot in sorted(top)], bar, origin, bar * math.ceil(slots / bar), tempo
-    )
+    notes = [top[slot] for slot in sorted(top)]
+    sounds = np.zeros(12)
+    for begin, end, pitch, _ in (note for key in tuneful for note in lines[key]):
+        sounds[pitch % 12] += min(4.0, end - begin) * (end > last - _KEY_BEATS)
+    return MelodyFile(midi, *chosen, notes, bar, origin, bar * math.ceil(slots / bar), tempo, sounds)
 
 
 def write(path: Path, given: MelodyFile, added: Sequence[Planned]) -> float:

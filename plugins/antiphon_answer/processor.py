@@ -7,15 +7,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from antiphon.api import EVENTS_IN, EVENTS_OUT, IO, Event, FileUse, Param, Processor, StreamSpec
+from antiphon_answer.corpus import read_corpus, wish
 from antiphon_answer.improviser import Improviser, Planned
-from antiphon_answer.jobs import read_corpus, wish
 from antiphon_answer.prior import KEYS, SCALES, installed_prior
 
 MODES = ("continue", "trade", "shadow", "canon", "accompany")
 AHEAD = 1.0
 """Beats before its onset by which a note is drawn and published."""
-_EARLY, _JUMP = 1e-6, 0.25
-"""Frames of tolerance for the rounding of a beat's frame; beats by which a clock that was moved differs."""
+_EARLY = 1e-6
+"""Frames of tolerance for the rounding of a beat's frame."""
+_BACK, _ON = 0.25, 4.0
+"""Beats by which a clock that was moved differs; it is further on too where blocks were missed, which moves nothing."""
 _NEVER = 1 << 60
 _PHRASE = 2
 """Fewest notes that are answered."""
@@ -89,7 +91,7 @@ class Answer(Processor):
     def process(self, io: IO) -> None:
         time, events = io.time, io.events_in
         per_frame = time.tempo / 60.0 / self._rate
-        moved = self._expected is not None and abs(time.beat - self._expected) > _JUMP
+        moved = self._expected is not None and not -_BACK <= time.beat - self._expected <= _ON
         if self._all_off or moved or not time.playing:
             self._end_all(io, 0)
             self._all_off = False
@@ -119,8 +121,8 @@ class Answer(Processor):
                 at += 1
             elif when[1] == first:
                 self._think(io, min(self._wake, self._draw))
-            else:
-                self._play(io, first, self._waiting.pop(0))
+            elif (note := self._waiting.pop(0)).start >= time.beat - _BACK:
+                self._play(io, first, note)
 
     def _frame(self, beat: float, now: float, per_frame: float) -> int:
         return _NEVER if beat == math.inf else max(0, math.ceil((beat - now) / per_frame - _EARLY))
@@ -226,7 +228,7 @@ class Answer(Processor):
                 start = 4 * round(self._turn)
                 end, latest = start + length, start + bar // 2
                 self._next_turn(beat + 2 * AHEAD)
-            # accompanying it goes on as long as somebody plays
+            # accompanying it goes on as long as the player does
             enough = self._last > beat - self._cycle() / 2 if self._mode == "accompany" else self._count >= _PHRASE
             self._begun = beat
             if not enough or not improviser.begin(start, end, latest):

@@ -74,6 +74,8 @@ TYPES = {
     "listen": "tempo beats key chord loudness",
     "loops": "time-stretched transposed loops",
     "accompany": "accompaniment chords",
+    "answer": "improvisation notes random seed key",
+    "continue": "continuation bars MIDI",
     "classify": "classif genre instrument",
 }
 """What a musician searches for, by processor: each word is in its description or in one of its parameters'."""

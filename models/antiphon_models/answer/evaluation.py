@@ -18,7 +18,7 @@ from antiphon_answer.memory import symbols_of
 from antiphon_models.answer import synthetic
 from antiphon_models.answer.foreseeing import AFTER, CANDIDATES, FORESEERS, bits_of, rank, spans
 from antiphon_models.answer.melodies import TuneSong, melodies
-from antiphon_models.answer.telling import copied, described, in_key, shared, told_apart
+from antiphon_models.answer.telling import ALONE, features_of, in_key, longest_copy, separation, shared_part
 from antiphon_models.learning.evaluation import (
     Evaluation,
     EvaluationRequest,
@@ -33,14 +33,14 @@ BARS, SLOTS = 8, 128
 FEWEST, MOST_SONGS = 120, 60
 """Notes of a song that is measured, and how many songs where no limit is given."""
 CUTS = (0.4, 0.55, 0.7)
-"""Parts of a song after which it is continued."""
+"""Parts of a song after which it is continuation_of."""
 
 
 class Answering(Evaluation):
     """Melodies of POP909's songs whose numbers end in 8 and 9, in 4/4."""
 
     systems = systems_of(
-        trivial="repeated",
+        trivial="last two bars repeated",
         classical="order-1 Markov",
         peer="factor oracle",
         ours="answer; prior alone; memory alone",
@@ -48,12 +48,12 @@ class Answering(Evaluation):
     )
     measures = measures_of(
         "notes 8-32 [bits] ↓; notes 32-96 [bits] ↓; notes 96- [bits] ↓; first of 8, other songs; "
-        "first of 8, same song; AUC ↓; of the song; in key; copied run [notes] ↓"
+        "first of 8, same song; AUC ↓; AUC with the song ↓; of the song; in key; copied run [notes] ↓"
     )
     note: ClassVar[str] = (
         "bits of a note's interval (±24 semitones) and time (to 32 sixteenths), 10.7 where all are alike; first of 8 "
-        "by chance .125. AUC: a forest tells eight bars from the human's own next ones, songs apart. of the song: "
-        "groups of 4 notes that are the song's."
+        "by chance .125. AUC: a forest that is shown eight bars tells them from the human's own next ones; with "
+        "the song: it is shown how they follow from it, too. of the song: groups of 4 notes that are the song's."
     )
     folders: ClassVar[tuple[str, ...]] = ("pop909",)
     synthetic_doc: ClassVar[str] = "melodies that repeat and vary phrases drawn by seed"
@@ -81,7 +81,7 @@ def _songs(ask: EvaluationRequest) -> list[TuneSong]:
 
 def _bits(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricValue]:
     for song in found:
-        _, report = continued(song, song.notes, ask.seed)
+        _, report = continuation_of(song, song.notes, ask.seed)
         for name, column in (("answer", 1), ("prior alone", 2)):
             if ask.wants(name):
                 yield from scored(name, song.name, spans([row[column] for row in report["bits"]]))
@@ -106,7 +106,9 @@ def _ranks(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[Metric
             }
             for name, make in FORESEERS.items():
                 if ask.wants(name) and _is_there(name, ask):
-                    row = {measure: rank(make(), song, cut, excerpts) for measure, excerpts in foils.items()}
+                    foreseer = make()
+                    bits_of(foreseer, song.notes[:cut])
+                    row = {measure: rank(foreseer, song, cut, excerpts) for measure, excerpts in foils.items()}
                     yield from scored(name, f"{song.name} {part:g}", row)
 
 
@@ -119,9 +121,11 @@ def _excerpt(song: TuneSong, chosen: random.Random, away: int = -100) -> list[Pl
 def _continuations(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterator[MetricValue]:
     chosen = random.Random(ask.seed)
     makers: dict[str, Callable[[TuneSong, list[Planned], int], list[Planned]]] = {
-        "repeated": lambda song, before, start: _moved(before, start - SLOTS, SLOTS),
+        "last two bars repeated": lambda song, before, start: [
+            note for n in range(0, SLOTS, 32) for note in _moved(before, start - 32, 32 + n, 32)
+        ],
         "order-1 Markov": lambda song, before, start: markov(before, start, chosen),
-        "answer": lambda song, before, start: continued(song, before, ask.seed)[0],
+        "answer": lambda song, before, start: continuation_of(song, before, ask.seed)[0],
         "human, other bars": lambda song, before, start: _other(song, start, chosen),
     }
     human, names = [], []
@@ -134,35 +138,37 @@ def _continuations(found: Sequence[TuneSong], ask: EvaluationRequest) -> Iterato
             true = [note for note in song.notes if start <= note.slot < start + SLOTS]
             if len(true) < 8 or len(before) < 16:
                 continue
-            rows = {name: makers[name](song, before, start) for name in made}
-            if any(len(notes) < 4 for notes in rows.values()):
+            written = {name: makers[name](song, before, start) for name in made}
+            if any(len(notes) < 4 for notes in written.values()):
                 continue
-            human.append(described(before, true, start, song.key))
+            human.append(features_of(before, true, start, song.key))
             names.append(song.name)
             item = f"{song.name} {part:g}"
             yield from scored("human, next bars", item, _figures(true, before, song.key))
-            for name, notes in rows.items():
-                made[name].append(described(before, notes, start, song.key))
+            for name, notes in written.items():
+                made[name].append(features_of(before, notes, start, song.key))
                 yield from scored(name, item, _figures(notes, before, song.key))
     if len(set(names)) < 5:
         return
     try:
-        for name, shown in made.items():
-            yield MetricValue(name, "AUC", "all songs", told_apart(human, shown, names, ask.seed))
+        for name, rows in made.items():
+            for measure, shown in (("AUC", slice(ALONE)), ("AUC with the song", slice(None))):
+                area = separation([row[shown] for row in human], [row[shown] for row in rows], names, ask.seed)
+                yield MetricValue(name, measure, "all songs", area)
     except ImportError:
         ask.say("scikit-learn is not installed: pip install 'antiphon[sklearn]' for the AUC")
 
 
 def _figures(notes: list[Planned], before: list[Planned], key: int) -> dict[str, float]:
     return {
-        "of the song": shared(notes, before),
+        "of the song": shared_part(notes, before),
         "in key": in_key(notes, key),
-        "copied run": copied(notes, before),
+        "copied run": longest_copy(notes, before),
     }
 
 
-def _moved(notes: Sequence[Planned], start: int, by: int) -> list[Planned]:
-    return [note._replace(slot=note.slot + by) for note in notes if start <= note.slot < start + SLOTS]
+def _moved(notes: Sequence[Planned], start: int, by: int, slots: int = SLOTS) -> list[Planned]:
+    return [note._replace(slot=note.slot + by) for note in notes if start <= note.slot < start + slots]
 
 
 def _other(song: TuneSong, start: int, chosen: random.Random) -> list[Planned]:
@@ -190,7 +196,7 @@ def markov(before: Sequence[Planned], start: int, chosen: random.Random) -> list
         notes.append(Planned(slot, 2.0, pitch, 0.7))
 
 
-def continued(
+def continuation_of(
     song: TuneSong, before: Sequence[Planned], seed: int, *, bars: int = BARS
 ) -> tuple[list[Planned], dict[str, list[list[float]]]]:
     """What `antiphon run continue` adds to a file of a melody, and its report."""

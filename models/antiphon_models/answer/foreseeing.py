@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from itertools import pairwise
 from typing import Protocol
 
@@ -134,7 +135,7 @@ def bits_of(make: Foreseer, notes: Sequence[Planned]) -> list[float]:
     """The bits of all notes but the first."""
     make.start()
     make.learn(None, notes[0])
-    bits = []
+    bits: list[float] = []
     for before, note in pairwise(notes):
         bits.append(make.surprise(before, note))
         make.learn(before, note)
@@ -142,10 +143,10 @@ def bits_of(make: Foreseer, notes: Sequence[Planned]) -> list[float]:
 
 
 def rank(make: Foreseer, song: TuneSong, cut: int, foils: Iterable[Sequence[Planned]]) -> float:
-    """1 where the song's own next notes after `cut` take the fewest bits, else 0.
+    """1 where the song's own next notes take the fewest bits, else 0.
 
     Args:
-        make: What foresees.
+        make: What foresees; it has learnt the song's first `cut` notes, and stays as it is.
         song: The song.
         cut: Notes that are known.
         foils: Excerpts of one note more than a continuation; each is moved so that its first is the last known one.
@@ -153,15 +154,12 @@ def rank(make: Foreseer, song: TuneSong, cut: int, foils: Iterable[Sequence[Plan
     last = song.notes[cut - 1]
     totals = []
     for excerpt in (song.notes[cut - 1 : cut + AFTER], *foils):
-        make.start()
-        make.learn(None, song.notes[0])
-        for before, note in zip(song.notes[: cut - 1], song.notes[1:cut], strict=True):
-            make.learn(before, note)
+        own = deepcopy(make)
         late, up = last.slot - excerpt[0].slot, last.pitch - excerpt[0].pitch
         moved = [note._replace(slot=note.slot + late, pitch=note.pitch + up) for note in excerpt]
         total = 0.0
         for before, note in pairwise(moved):
-            total += make.surprise(before, note)
-            make.learn(before, note)
+            total += own.surprise(before, note)
+            own.learn(before, note)
         totals.append(total)
     return float(totals[0] <= min(totals[1:]))

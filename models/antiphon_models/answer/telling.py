@@ -13,6 +13,7 @@ from antiphon_answer.prior import SCALES, interval_class, time_class
 from antiphon_models.answer.foreseeing import OwnForeseer
 
 GROUP = 4
+ALONE = 47
 
 
 def groups(notes: Sequence[Planned], size: int = GROUP) -> list[tuple[tuple[int, int], ...]]:
@@ -21,14 +22,14 @@ def groups(notes: Sequence[Planned], size: int = GROUP) -> list[tuple[tuple[int,
     return [tuple(steps[n : n + size - 1]) for n in range(len(steps) - size + 2)]
 
 
-def shared(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
+def shared_part(notes: Sequence[Planned], song: Sequence[Planned]) -> float:
     """The share of groups of four notes that are the song's."""
     known = set(groups(song))
     own = groups(notes)
     return float(np.mean([group in known for group in own])) if own else 0.0
 
 
-def copied(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
+def longest_copy(notes: Sequence[Planned], song: Sequence[Planned]) -> int:
     """Notes of the longest run that is the song's."""
     size = 1
     while size < len(notes) and set(groups(notes, size + 1)) & set(groups(song, size + 1)):
@@ -42,8 +43,8 @@ def in_key(notes: Sequence[Planned], key: int) -> float:
     return float(np.mean([(note.pitch - key) % 12 in scale for note in notes]))
 
 
-def described(before: Sequence[Planned], notes: Sequence[Planned], start: int, key: int) -> NDArray[np.float64]:
-    """What is shown of eight bars after a song: how expected they are, their rhythm, line, repeats and loans."""
+def features_of(before: Sequence[Planned], notes: Sequence[Planned], start: int, key: int) -> NDArray[np.float64]:
+    """What is shown of eight bars: first `ALONE` numbers of themselves, then more beside the song before them."""
     both, prior = OwnForeseer(), OwnForeseer(memory=False)
     for foreseer in (both, prior):
         foreseer.start()
@@ -59,31 +60,55 @@ def described(before: Sequence[Planned], notes: Sequence[Planned], start: int, k
         for foreseer in (both, prior):
             foreseer.learn(last, note)
         last = note
-    table = np.array(bits or [(0.0, 0.0)])
+    both_bits, prior_bits = np.array(bits or [(0.0, 0.0)]).T
+    quarter = max(1, len(prior_bits) // 4)
     pitches, old = np.array([n.pitch for n in notes]), np.array([n.pitch for n in before])
     steps = np.diff(pitches) if len(notes) > 1 else np.zeros(1, int)
     times = np.diff([n.slot for n in notes]) if len(notes) > 1 else np.full(1, 4)
-    places = np.bincount([(n.slot - start) % 16 for n in notes], minlength=16) / len(notes)
     rhythms = [tuple((n.slot - start) % 16 for n in notes if (n.slot - start) // 16 == bar) for bar in range(8)]
     known = {tuple(n.slot % 16 for n in before if n.slot // 16 == bar) for bar in range(start // 16)}
     own = groups(notes)
-    old_rate = len(before) / max(1.0, (before[-1].slot - before[0].slot) / 128)
-    numbers = [
-        *table.mean(axis=0), *table.std(axis=0), *table.max(axis=0), *table[: max(1, len(table) // 4)].mean(axis=0),
-        *table[-max(1, len(table) // 4) :].mean(axis=0),
-        len(notes) / old_rate, pitches.mean() - old.mean(), pitches.std() / max(1.0, old.std()), np.ptp(pitches),
-        pitches.max() - old.max(), pitches.min() - old.min(),
+    rate = len(before) / max(1.0, (before[-1].slot - before[0].slot) / 128)
+    alone = [
+        prior_bits[1:].mean() if len(prior_bits) > 1 else 0.0,
+        prior_bits.std(),
+        prior_bits.max(),
+        len(notes),
+        prior_bits[:quarter].mean(),
+        prior_bits[-quarter:].mean(),
+        pitches.std(),
+        np.ptp(pitches),
         *np.bincount([interval_class(int(s)) for s in steps], minlength=7) / len(steps),
         *np.bincount([time_class(int(t)) for t in times], minlength=8) / len(times),
-        *places, notes[0].slot - start, start + 128 - notes[-1].slot, (pitches[-1] - key) % 12, in_key(notes, key),
-        len(set(rhythms)), sum(not r for r in rhythms), float(np.mean([r in known for r in rhythms])),
-        shared(notes, before), len(set(own)) / max(1, len(own)),
+        *np.bincount([(n.slot - start) % 16 for n in notes], minlength=16) / len(notes),
+        notes[0].slot - start,
+        start + 128 - notes[-1].slot,
+        (pitches[-1] - key) % 12,
+        in_key(notes, key),
+        len(set(rhythms)),
+        sum(not r for r in rhythms),
+        len(set(own)) / max(1, len(own)),
         float(np.mean(np.sign(steps[1:]) * np.sign(steps[:-1]))) if len(steps) > 1 else 0.0,
-    ]  # fmt: skip
-    return np.array(numbers, np.float64)
+    ]
+    assert len(alone) == ALONE
+    beside = [
+        both_bits.mean(),
+        both_bits.std(),
+        both_bits.max(),
+        both_bits[:quarter].mean(),
+        both_bits[-quarter:].mean(),
+        len(notes) / rate,
+        pitches.mean() - old.mean(),
+        pitches.std() / max(1.0, old.std()),
+        pitches.max() - old.max(),
+        pitches.min() - old.min(),
+        float(np.mean([r in known for r in rhythms])),
+        shared_part(notes, before),
+    ]
+    return np.array([*alone, *beside], np.float64)
 
 
-def told_apart(
+def separation(
     human: Sequence[NDArray[np.float64]], other: Sequence[NDArray[np.float64]], songs: Iterable[str], seed: int
 ) -> float:
     """Area under the curve of a forest that tells two kinds of eight bars apart; no song is trained and tested on."""

@@ -92,6 +92,12 @@ def test_another_seed_is_another_answer() -> None:
     assert len({tuple(begun(play(phrase(), 44, {"seed": seed})[0])) for seed in (1, 2, 3)}) == 3
 
 
+def test_missed_blocks_do_not_end_an_answer() -> None:
+    events, _ = play(phrase(), 66, {"mode": "trade", "bars": 8}, changes=[(40.0, "locate", 41.5)])
+    assert any(at > 42.0 for at, _ in begun(events))
+    assert left(events) == set()
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("what", ["stop", "reset", "locate"])
 def test_nothing_hangs(mode: str, what: str) -> None:

@@ -55,8 +55,16 @@ def test_all_tracks_are_kept_and_eight_bars_follow(tmp_path: Path) -> None:
 @pytest.mark.parametrize("originality", [4, 8])
 def test_no_longer_run_than_originality_is_copied(tmp_path: Path, originality: int) -> None:
     song(tmp_path / "in.mid")
-    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", f"originality={originality}",
-            "-p", "bars=32")  # fmt: skip
+    command(
+        "run",
+        "continue",
+        tmp_path / "in.mid",
+        tmp_path / "out.mid",
+        "-p",
+        f"originality={originality}",
+        "-p",
+        "bars=32",
+    )
     melody = next(track for track in read_midi(tmp_path / "out.mid").tracks if track.name == "MELODY").notes
     steps = [(b.number - a.number, round(4 * (b.start - a.start))) for a, b in pairwise(melody)]
     start = next(n for n, note in enumerate(melody) if note.start >= 32.0)
@@ -72,8 +80,9 @@ def test_it_begins_on_a_bar_line_of_the_files_meter(tmp_path: Path, signature: t
         track.append(mido.Message("note_on", note=SCALE[n % 8], velocity=80))
         track.append(mido.Message("note_off", note=SCALE[n % 8], time=240))
     mido.MidiFile(type=0, tracks=[track]).save(tmp_path / "in.mid")
-    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "bars=4", "--report",
-            tmp_path / "r.json")  # fmt: skip
+    command(
+        "run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "-p", "bars=4", "--report", tmp_path / "r.json"
+    )
     start = json.loads((tmp_path / "r.json").read_text())["from"]
     assert start == bar * -(-12.5 // bar)
     added = [note for note in read_midi(tmp_path / "out.mid").tracks[0].notes if note.start >= 12.5]
@@ -89,6 +98,16 @@ def test_a_file_without_a_melody_is_refused_in_a_sentence(tmp_path: Path) -> Non
         with pytest.raises(Exception, match="no melody"):
             command("run", "continue", tmp_path / f"{name}.mid", tmp_path / "out.mid")
     assert not (tmp_path / "out.mid").exists()
+
+
+def test_the_key_is_that_of_all_notes_not_of_the_highest_alone(tmp_path: Path) -> None:
+    chords = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (60, 64, 67))
+    notes = [MidiNote(float(n), 0.9, pitch, 0.6, 1) for n in range(32) for pitch in chords[n // 4 % 4]]
+    write_midi(tmp_path / "in.mid", [MidiTrack("", tuple(notes))])
+    command("run", "continue", tmp_path / "in.mid", tmp_path / "out.mid", "--report", tmp_path / "r.json")
+    assert json.loads((tmp_path / "r.json").read_text())["key"] == "C"
+    track = next(track for track in read_midi(tmp_path / "out.mid").tracks if track.notes)
+    assert {note.number % 12 for note in track.notes if note.start >= 32.0} <= {0, 2, 4, 5, 7, 9, 11}
 
 
 def test_a_single_note_is_continued(tmp_path: Path) -> None:

@@ -1,0 +1,74 @@
+"""The prior is counted from songs, and the evaluation measures what its titles say, without data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from antiphon_answer.prior import Prior
+from antiphon_models.answer import synthetic, telling, training
+from antiphon_models.answer.evaluation import Answering, continuation_of
+from antiphon_models.answer.foreseeing import MarkovForeseer, OwnForeseer, bits_of, rank, spans
+from antiphon_models.learning.evaluation import EvaluationRequest, choose_material
+
+SONGS = list(synthetic.songs(1, 4))
+
+
+def test_a_prior_is_chances_of_the_songs_it_was_counted_in() -> None:
+    prior = Prior.of(training.count(SONGS))
+    np.testing.assert_allclose(prior.times.sum(axis=-1), 1.0)
+    np.testing.assert_allclose(prior.intervals.sum(axis=-1), 1.0)
+    for song in SONGS:
+        sounds = np.bincount([n.pitch % 12 for n in song.notes], [n.length for n in song.notes], 12)
+        # relative keys have the same tones
+        assert prior.key(sounds) in (
+            song.key,
+            (song.key % 12 + (9 if song.key < 12 else 3)) % 12 + 12 * (song.key < 12),
+        )
+
+
+def test_the_memory_foresees_what_returns_better_than_the_prior_and_order_1() -> None:
+    late = {}
+    for name, make in {"both": OwnForeseer(), "prior": OwnForeseer(memory=False), "Markov": MarkovForeseer()}.items():
+        late[name] = np.mean([dict(spans(bits_of(make, song.notes)))["notes 96-"] for song in SONGS])
+    assert late["both"] < 0.7 * late["prior"]
+    assert late["both"] < late["Markov"]
+
+
+def test_the_true_continuation_ranks_first_among_another_songs_notes() -> None:
+    song, cut = SONGS[0], 120
+    foreseer = OwnForeseer()
+    bits_of(foreseer, song.notes[:cut])
+    foils = [SONGS[1].notes[n : n + 9] for n in range(10, 80, 10)]
+    assert rank(foreseer, song, cut, foils) == rank(foreseer, song, cut, foils) == 1.0
+
+
+def test_what_is_repeated_is_the_songs_and_told_apart() -> None:
+    song = SONGS[0].notes
+    assert telling.shared_part(song[10:30], song) == 1.0
+    assert telling.longest_copy(song[10:30], song) == 20
+    moved = [note._replace(pitch=note.pitch + (n % 2)) for n, note in enumerate(song[10:30])]
+    assert telling.shared_part(moved, song) < 0.5
+    rng = np.random.default_rng(1)
+    same = [[rng.normal(size=(20, 3)) for _ in range(2)], [rng.normal(size=(20, 3)) for _ in range(2)]]
+    names = [f"{n}" for n in range(20)]
+    assert telling.separation(same[0][0], same[0][0] + 3.0, names, 1) > 0.95
+    assert 0.2 < telling.separation(same[0][0], same[1][0], names, 1) < 0.8
+
+
+def test_it_is_evaluated_without_data_by_the_command(tmp_path: Path) -> None:
+    ask = choose_material(Answering(), EvaluationRequest(tmp_path, tmp_path, limit=1, systems=("answer",), say=str))
+    assert ask.synthetic
+    found = {(score.system, score.measure) for score in Answering().scores(ask)}
+    assert {("answer", "notes 32-96"), ("answer", "first of 8, same song"), ("answer", "copied run")} <= found
+
+
+def test_a_continuation_is_of_its_bars() -> None:
+    song = SONGS[0]
+    before = [note for note in song.notes if note.slot < 320]
+    added, report = continuation_of(song, before, 1)
+    assert report["from"] == 80.0
+    assert all(320 <= note.slot < 448 for note in added)
+    assert added[-1].slot + added[-1].length == pytest.approx(448.0)
