@@ -204,6 +204,14 @@ def test_a_style_of_ones_own(tmp_path: Path) -> None:
         accompany_file(TUNE, {"parts": "piano,oboe"}, 100.0)
 
 
+def test_the_style_on_the_card_is_one(tmp_path: Path) -> None:
+    card = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "card.toml"
+    path.write_text(next(block for block in card.split("```toml\n") if block.startswith("meter")).partition("```")[0])
+    made = accompany_file(TUNE, {"own": str(path), "parts": "all", "humanise": 0.0}, 100.0)
+    assert {n.part for n in made} == {"bass", "drums"}
+
+
 def test_chords_have_names() -> None:
     assert read_chord("N") is None
     for text in ("C", "F#m7b5", "Bb/D", "A:min7", "C:maj/3", "G:sus4(b7)", "Ebmaj7"):
