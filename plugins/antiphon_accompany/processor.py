@@ -26,7 +26,7 @@ from antiphon_accompany.form import CALLS, CLOSE, VARIATIONS, Form
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
 from antiphon_accompany.player import Band, BandSettings, Due
-from antiphon_accompany.styles import LEFT, PARTS, STYLES, load
+from antiphon_accompany.styles import LEFT, NAMES, PARTS, STYLES, load, shipped
 from antiphon_accompany.tables import installed_tables
 
 _EARLY = 1e-6
@@ -132,6 +132,9 @@ class Accompany(Processor):
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
         self._tables = installed_tables()
+        for name in NAMES:
+            # none is read on the block path
+            shipped(name)
         self._band = Band()
         self._asked = BandSettings(parts=parts_of(str(self.settings["parts"])))
         own = str(self.settings["own"])
@@ -194,9 +197,7 @@ class Accompany(Processor):
             return
         if moved:
             self._clear()
-        for call in CALLS:
-            if io.fired(call):
-                self._form.called.add(call)
+        calls = [(frame, call) for call in CALLS for frame in io.fired(call)]
         self._expected = time.beat + per_frame * io.frames
         if self._next is None:
             self._next = math.ceil(time.beat - _EARLY * per_frame)
@@ -210,10 +211,13 @@ class Accompany(Processor):
             when = [self._frame(t, time.beat, per_frame) for t in (ends, self._next, starts)]
             first = min(*when, next_offset)
             if first >= io.frames:
+                self._form.called.update(call for _, call in calls)
                 return
             if when[0] == first:
                 self._end_due(io, first, ends)
             elif when[1] == first:
+                self._form.called.update(call for frame, call in calls if frame <= first)
+                calls = [item for item in calls if item[0] > first]
                 self._decide(io, first, time.tempo)
             elif next_offset == first:
                 self._on_event(io, events[at], time.beat + per_frame * next_offset)

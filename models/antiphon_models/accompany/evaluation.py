@@ -7,7 +7,7 @@ import math
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -130,7 +130,8 @@ def _lines(song: AnnotatedSong, start: int) -> Iterator[str]:
 
 
 def _band(song: AnnotatedSong, settings: Mapping[str, Value]) -> list[BeatNote]:
-    return play(song, given=True, **settings)[0]
+    asked: dict[str, Any] = dict(settings)
+    return play(song, given=True, **asked)[0]
 
 
 def _of_band(song: AnnotatedSong, notes: list[BeatNote], others: list[list[BeatNote]]) -> dict[str, float]:
