@@ -41,8 +41,13 @@ def compile_into(folder: Path, sources: Path = FOLDER / "synthdefs") -> list[str
     try:
         done = subprocess.run(
             [sclang, "-D", str(FOLDER / "compile.scd"), str(sources), str(folder)],
-            env=env, capture_output=True, text=True, errors="replace", timeout=PATIENCE, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
+            env=env,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            stdin=subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired as late:
         raise CompileError(f"sclang did not end within {PATIENCE:.0f} s") from late
     said = done.stdout + done.stderr

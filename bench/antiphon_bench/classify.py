@@ -78,9 +78,15 @@ def main(seconds: float, name: str = "") -> None:
     )
     ordered = sorted(answered) or [0.0]
     p50, p95 = statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
-    table("the requests", ("figure", "value"), [
-        ("answered", f"{len(answered)} of {len(statuses)}"), ("p50 s", p50), ("p95 s", p95),
-    ])  # fmt: skip
+    table(
+        "the requests",
+        ("figure", "value"),
+        [
+            ("answered", f"{len(answered)} of {len(statuses)}"),
+            ("p50 s", p50),
+            ("p95 s", p95),
+        ],
+    )
     finish("classify", {"name": name, "rows": rows, "answered": len(answered), "requests": len(statuses), "p50": p50,
                         "p95": p95, "sound": SOUND})  # fmt: skip
 

@@ -110,11 +110,17 @@ def performed(run: str, swaps: int, busy: int, seconds: float, seed: int) -> dic
             after = server.status()
         at = onsets(out)
     return {
-        "run": run, "busy": busy, "swaps": len(waits), "load": _load(), **_compared(at),
-        "late": after["late"] - before["late"], "missed_blocks": after["missed_blocks"] - before["missed_blocks"],
+        "run": run,
+        "busy": busy,
+        "swaps": len(waits),
+        "load": _load(),
+        **_compared(at),
+        "late": after["late"] - before["late"],
+        "missed_blocks": after["missed_blocks"] - before["missed_blocks"],
         "left_out": performing.player.out.late,
-        "wait_ms": percentiles(waits) if waits else {}, "over_ms": percentiles(overs) if overs else {},
-    }  # fmt: skip
+        "wait_ms": percentiles(waits) if waits else {},
+        "over_ms": percentiles(overs) if overs else {},
+    }
 
 
 def _saved(

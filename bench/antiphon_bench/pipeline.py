@@ -117,9 +117,15 @@ def _librosa(task: ShardTask) -> float:
     for item in task.items:
         mono, _ = librosa.load(Path(task.source) / item.path, sr=settings.rate, mono=True)
         mel = librosa.feature.melspectrogram(
-            y=mono, sr=settings.rate, n_fft=settings.window, hop_length=settings.hop, center=False,
-            n_mels=settings.bands, fmin=settings.low, fmax=settings.high,
-        )  # fmt: skip
+            y=mono,
+            sr=settings.rate,
+            n_fft=settings.window,
+            hop_length=settings.hop,
+            center=False,
+            n_mels=settings.bands,
+            fmin=settings.low,
+            fmax=settings.high,
+        )
         librosa.power_to_db(mel)
         seconds += len(mono) / settings.rate
     return seconds

@@ -76,8 +76,13 @@ def _row(rounds: list[list[float]], used: list[float]) -> dict[str, Any]:
     """The row of a condition. used: control's processor time in each round, as a share of a core."""
     pooled = [ping for round_ in rounds for ping in round_]
     each = [percentiles(round_)["p99"] for round_ in rounds]
-    return {"pings": len(pooled), **percentiles(pooled), "median": statistics.median(each), "rounds": each,
-            "control": statistics.median(used)}  # fmt: skip
+    return {
+        "pings": len(pooled),
+        **percentiles(pooled),
+        "median": statistics.median(each),
+        "rounds": each,
+        "control": statistics.median(used),
+    }
 
 
 @contextlib.contextmanager

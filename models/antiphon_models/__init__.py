@@ -31,6 +31,7 @@ _TRAININGS = (
 )
 _EVALUATIONS = (
     "accompany accompany.evaluation:Accompanying Chords and notes beside a harmoniser and the songs' pianists.",
+    "answer answer.evaluation:Answering Bits a note, ranks, and continuations beside the humans' own.",
     "character classify.tags.character_evaluation:CharacterEvaluation "
     "Energy, danceability and mood on pairs of pieces that differ in one thing.",
     "denoise denoise.evaluation:Denoising Beside gates, a Wiener filter, noisereduce, an oracle.",
@@ -47,6 +48,7 @@ _EVALUATIONS = (
     "What comes next, beside popularity, neighbours, ALS and EASE, on made listeners or on logs.",
     "popularity classify.popularity.evaluation:PopularityEvaluation "
     "What can be foreseen of a computed audience's votes, and how wide honest intervals are.",
+    "sing sing.evaluation:Singing Pitch, time and words of 12 sung lines, beside espeak-ng with WORLD.",
     "summary listen.summary_evaluation:Summarising Phrases and summaries of rendered songs, against two listeners.",
     "tags classify.tags.evaluation:TagsEvaluation "
     "Tags beside MFCC, their vector beside timbre's; on scenes made by rules, or MagnaTagATune.",

@@ -24,10 +24,9 @@ LIVE_LABELS = (
 
 
 def probabilities(logits: F32, temperature: float) -> NDArray[np.float64]:
-    """The softmax of the mean over excerpts, at a temperature (Guo et al.
+    """The softmax of the mean over excerpts, at a temperature (Guo et al. 2017, "On calibration of modern networks").
 
-    2017, "On calibration of modern networks"). From float32 `[excerpts, labels]` to float64 `[labels]`, with the sum 1;
-    a temperature above 1 lowers confidence.
+    From float32 `[excerpts, labels]` to float64 `[labels]`, with the sum 1; a temperature above 1 lowers confidence.
     """
     mean = logits.astype(np.float64).mean(axis=0) / temperature
     powers = np.exp(mean - mean.max())

@@ -247,11 +247,17 @@ class Drive(Processor):
         Param("curve", "choice", "soft", choices=CURVES, doc="soft or hard clipping, or fold: a wave folder."),
         Param("drive", default=12.0, low=0.0, high=36.0, unit="dB", smooth=0.02, doc="Gain before the curve."),
         Param(
-            "tone", default=OPEN, low=200.0, high=OPEN, unit="Hz", warp="log", smooth=0.02,
+            "tone",
+            default=OPEN,
+            low=200.0,
+            high=OPEN,
+            unit="Hz",
+            warp="log",
+            smooth=0.02,
             doc="Low-pass after it, 6 dB an octave; 20000 is off.",
         ),
         Param("level", default=-3.0, low=-48.0, high=12.0, unit="dB", smooth=0.02, doc="Gain after it."),
-    )  # fmt: skip
+    )
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = float(spec.rate)

@@ -89,10 +89,16 @@ def features(local: F64, similarity: F64, on_bar: F64) -> F64:
         axis=1,
     )
     edges = np.stack([np.minimum(at, 64) / 64, np.minimum(count - at, 64) / 64, on_bar], axis=1)
-    return np.concatenate([
-        *(shift_rows(local, step) for step in _NEAR), *(mean(0, size) - mean(-size, 0) for size in _WINDOWS), *phases,
-        *(shift_rows(own, step) for step in _FAR), edges,
-    ], axis=1)  # fmt: skip
+    return np.concatenate(
+        [
+            *(shift_rows(local, step) for step in _NEAR),
+            *(mean(0, size) - mean(-size, 0) for size in _WINDOWS),
+            *phases,
+            *(shift_rows(own, step) for step in _FAR),
+            edges,
+        ],
+        axis=1,
+    )
 
 
 def context(odds: F64, similarity: F64, on_bar: F64) -> F64:

@@ -16,8 +16,13 @@ from antiphon_listen.summary import SummaryPart
 SIDE = 800
 """Pixels of the matrix, about: each bar has a whole number of them."""
 _STRIP, _GAP = 16, 4
-_COLOURS = {"chorus": (232, 89, 60), "verse": (63, 124, 191), "bridge": (122, 82, 168), "intro": (150, 150, 150),
-            "outro": (110, 110, 110)}  # fmt: skip
+_COLOURS = {
+    "chorus": (232, 89, 60),
+    "verse": (63, 124, 191),
+    "bridge": (122, 82, 168),
+    "intro": (150, 150, 150),
+    "outro": (110, 110, 110),
+}
 _OTHERS = ((60, 150, 90), (200, 160, 40), (30, 160, 170), (180, 90, 140), (130, 110, 60))
 Pixels = NDArray[np.uint8]
 

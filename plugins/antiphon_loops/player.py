@@ -24,9 +24,8 @@ FADE_IN, FADE_OUT = 0.001, 0.012
 
 @kernel
 def loops_read(
-    x: Audio, y: Audio, table: f32p, position: f64, step: f64, gain: f64, slope: f64,
-    first: i64, last: i64,
-) -> None:  # fmt: skip
+    x: Audio, y: Audio, table: f32p, position: f64, step: f64, gain: f64, slope: f64, first: i64, last: i64
+) -> None:
     """y[c, first:last] += x[c] read from `position` on, resampled, times a gain.
 
     Args:
@@ -122,10 +121,7 @@ class LoopPlayer:
                 gain, slope = gain * max(0.0, (4.0 - at) / down), -gain * per_frame / down
             position = PAD + ((bar % track.bars) * 4.0 + at) * a_beat
             x = track.sound
-            loops_read(
-                x, out, self._table, position, per_frame * a_beat, gain, slope,
-                a, b,
-            )  # fmt: skip
+            loops_read(x, out, self._table, position, per_frame * a_beat, gain, slope, a, b)
 
 
 def _has_layer(material: LoopMaterial, bar: int, layer: Layer, intensity: float) -> bool:

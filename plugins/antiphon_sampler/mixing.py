@@ -188,15 +188,7 @@ def sampler_mix(
 
 @kernel
 def sampler_block(
-    y: Audio,
-    gain: f32p,
-    whole: i64p,
-    real: f64p,
-    color: f64p,
-    table: f32p,
-    words: i64p,
-    buffer: i64,
-    sounding: f64p,
+    y: Audio, gain: f32p, whole: i64p, real: f64p, color: f64p, table: f32p, words: i64p, buffer: i64, sounding: f64p
 ) -> None:
     """y ← all voices, at a gain a frame; sounding[0] ← how many still sound without falling."""
     for c in range(y.channels):

@@ -331,9 +331,16 @@ class Sampler(Processor):
         time = io.time
         beat = time.beat + (event.offset * time.tempo / (60.0 * self._rate) if time.playing else 0.0)
         self._loops[slot] = ClockedLoop(
-            sample, values, gain, event.number, event.channel, beat,
-            cuts_between(sample, first, last, values.stretch), 0, LOOP_GROUP - slot,
-        )  # fmt: skip
+            sample,
+            values,
+            gain,
+            event.number,
+            event.channel,
+            beat,
+            cuts_between(sample, first, last, values.stretch),
+            0,
+            LOOP_GROUP - slot,
+        )
         self._slice(slot, time.tempo)
 
     def _slice(self, slot: int, tempo: float) -> None:

@@ -59,9 +59,14 @@ def layout_of(number: int, out: int, clock: int, slots: int) -> Layout:
     """The layout of share `number`; `out` and `clock` as in `Layout`."""
     each = 2 * PLACES * slots
     return Layout(
-        out, clock, BUSES - each * (number % SHARES + 1), FIRST + EACH * (number % CLIENTS),
-        CONTROLS - PLACES * slots * (number % CLIENTS + 1), PLACES, BUFFERS - BUFFERS_EACH * (number % 8 + 1),
-    )  # fmt: skip
+        out,
+        clock,
+        BUSES - each * (number % SHARES + 1),
+        FIRST + EACH * (number % CLIENTS),
+        CONTROLS - PLACES * slots * (number % CLIENTS + 1),
+        PLACES,
+        BUFFERS - BUFFERS_EACH * (number % 8 + 1),
+    )
 
 
 class ExternalClient(ScsynthSupervisor):

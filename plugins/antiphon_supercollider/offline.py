@@ -113,9 +113,16 @@ def render(events: Path, frames: int, rate: int, into: Callable[[int], Path], be
         score, wav = folder / "score.osc", folder / "out.wav"
         _write(score, _lines(tracks, outputs, frames, rate, folder, before), rate)
         words = [
-            scsynth_path(), "-N", str(score), "_", str(wav), str(rate), "WAV", "float",
+            scsynth_path(),
+            "-N",
+            str(score),
+            "_",
+            str(wav),
+            str(rate),
+            "WAV",
+            "float",
             *limits(64, 2, max(2, outputs)),
-        ]  # fmt: skip
+        ]
         try:
             done = subprocess.run(
                 words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SLACK_SECONDS, check=False

@@ -89,9 +89,8 @@ def utilities_filter_pair(x: Audio, y: Audio, first: i64, last: i64, state: f64p
 
 @kernel
 def utilities_filter(
-    x: Audio, y: Audio, cutoff: f32p, q: f32p, mode: f32p,
-    state: f64p, k: f64p, ages: i64p, rate: f64,
-) -> None:  # fmt: skip
+    x: Audio, y: Audio, cutoff: f32p, q: f32p, mode: f32p, state: f64p, k: f64p, ages: i64p, rate: f64
+) -> None:
     """y ← x filtered; `ages[0]` frames have gone since the reset. state: two numbers a channel."""
     age = ages[0]
     lead = age % GRID
@@ -166,6 +165,5 @@ class Filter(Processor):
     def step(self, io: IO) -> Step:
         x, y = io.audio_in[0], io.audio_out[0]
         return utilities_filter.step(
-            x, y, io.curve("cutoff"), io.curve("q"), io.curve("mode"),
-            self._state, self._k, self._age, self._rate,
-        )  # fmt: skip
+            x, y, io.curve("cutoff"), io.curve("q"), io.curve("mode"), self._state, self._k, self._age, self._rate
+        )

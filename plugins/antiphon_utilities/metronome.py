@@ -13,10 +13,7 @@ _BEAT, _BETWEEN = 0.7, 0.4
 
 
 @kernel
-def utilities_tick(
-    x: Audio, y: Audio, first: i64, last: i64,
-    age: i64, length: i64, level: f64, step: f64,
-) -> None:  # fmt: skip
+def utilities_tick(x: Audio, y: Audio, first: i64, last: i64, age: i64, length: i64, level: f64, step: f64) -> None:
     """y[first:last] ← x and a decaying cosine that is `age` frames old at `first` and `length` frames long."""
     for n in range(first, last):
         t = age + n - first
@@ -104,8 +101,5 @@ class Metronome(Processor):
         if self._age >= self._length:
             y[:, first:last] = x[:, first:last]
             return
-        utilities_tick(
-            x, y, first, last, self._age, self._length, self._level,
-            self._step,
-        )  # fmt: skip
+        utilities_tick(x, y, first, last, self._age, self._length, self._level, self._step)
         self._age += last - first

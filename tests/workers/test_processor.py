@@ -260,7 +260,7 @@ def test_a_file_whose_worker_does_not_start_is_refused(lockstep: pools.Lockstep,
 
 
 def test_without_workers_it_is_checked_and_plays_dry() -> None:
-    with pools.absent():
+    with pools.without_workers():
         made = node()
         x = noise(4000)
         y = render(made, StreamSpec(RATE, 64, 1), x).audio[0]

@@ -56,11 +56,18 @@ def main(seconds: float) -> None:
     lead = percentiles([-event.lead for event in events])
     load = max(turn["load"] for turn in turns)
     result = {
-        "events": len(events), "played": figures["played"], "late": status["late"],
-        "missed_blocks": status["missed_blocks"], "refused": figures["refused"], "dropped": figures["dropped"],
-        "onsets": errors.onsets, "off": errors.off, "extra": errors.extra, "spread": errors.spread,
+        "events": len(events),
+        "played": figures["played"],
+        "late": status["late"],
+        "missed_blocks": status["missed_blocks"],
+        "refused": figures["refused"],
+        "dropped": figures["dropped"],
+        "onsets": errors.onsets,
+        "off": errors.off,
+        "extra": errors.extra,
+        "spread": errors.spread,
         "least_lead": -lead["max"],
-    }  # fmt: skip
+    }
     table(
         f"{seconds:g} s of Tidal, {LATENCY:g} s ahead, patterns changed every {CHANGE:g} s, load at most {load:.1f}",
         [name.replace("_", " ") for name in result],

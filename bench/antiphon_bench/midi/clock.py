@@ -90,9 +90,15 @@ def followed(seconds: float, jitter: float, seed: int) -> dict[str, Any]:
     errors = best_match(clicks, beats[SETTLED:])
     tempo, intervals = tempo_errors([at + late for at, late in zip(exact, off, strict=True)])
     return {
-        "jitter": jitter, "beats": len(errors), "click": percentiles(np.abs(errors) * 1000.0 / RATE), "tempo": tempo,
-        "intervals": intervals, "missed": status["missed_blocks"], "slipped": slipped, "clock": status["midi"]["clock"],
-    }  # fmt: skip
+        "jitter": jitter,
+        "beats": len(errors),
+        "click": percentiles(np.abs(errors) * 1000.0 / RATE),
+        "tempo": tempo,
+        "intervals": intervals,
+        "missed": status["missed_blocks"],
+        "slipped": slipped,
+        "clock": status["midi"]["clock"],
+    }
 
 
 def led(seconds: float) -> dict[str, Any]:

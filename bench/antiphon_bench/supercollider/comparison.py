@@ -88,10 +88,17 @@ def _show(results: list[dict[str, Any]]) -> None:
     table(
         "scsynth killed, or stopped, while a note sounds",
         ["", "frames", "n", "back, ms p50", "max", "gap, samples p50", "max", "clock held, ms p50", "max"],
-        [[how, p["block"], p[how]["kills"],
-          *(p[how][what][k] for what in ("back", "gap", "held") for k in ("p50", "max"))]
-         for how in ("kill -9", "stopped") for p in results],
-    )  # fmt: skip
+        [
+            [
+                how,
+                p["block"],
+                p[how]["kills"],
+                *(p[how][what][k] for what in ("back", "gap", "held") for k in ("p50", "max")),
+            ]
+            for how in ("kill -9", "stopped")
+            for p in results
+        ],
+    )
 
 
 def _show_long(long: dict[str, Any]) -> None:

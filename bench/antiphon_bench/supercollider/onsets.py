@@ -100,8 +100,15 @@ def away_from(sound: Samples, asked: list[int]) -> dict[str, Any]:
     apart = at[(gaps[:-1] >= RING) & (gaps[1:] >= RING)]
     close = len(at) - len(apart)
     if not len(begins) or not len(apart):
-        return {"notes": len(apart), "close": close, "found": 0, "exact": 0, "std": float("nan"), "largest": -1,
-                "constant": 0}  # fmt: skip
+        return {
+            "notes": len(apart),
+            "close": close,
+            "found": 0,
+            "exact": 0,
+            "std": float("nan"),
+            "largest": -1,
+            "constant": 0,
+        }
     behind = begins[np.minimum(np.searchsorted(begins, apart), len(begins) - 1)] - apart
     values, counts = np.unique(behind, return_counts=True)
     constant = int(values[np.argmax(counts)])

@@ -52,10 +52,17 @@ def main(seconds: float, seed: int = 1, kills: int = 200) -> None:
     table(
         f"{kills} workers killed (SIGKILL) under sound, ms from the kill; samples from the recording",
         ["", "p50", "p99", "max"],
-        [[name, *(killed[key][p] for p in ("p50", "p99", "max"))] for name, key in (
-            ("to the first sample that is not wet", "to_fade"), ("to dry", "to_dry"), ("to wet again", "to_back"),
-            ("samples neither wet nor dry", "gap"), ("largest step", "step"))],
-    )  # fmt: skip
+        [
+            [name, *(killed[key][p] for p in ("p50", "p99", "max"))]
+            for name, key in (
+                ("to the first sample that is not wet", "to_fade"),
+                ("to dry", "to_dry"),
+                ("to wet again", "to_back"),
+                ("samples neither wet nor dry", "gap"),
+                ("largest step", "step"),
+            )
+        ],
+    )
     card = cuda.measure(seed=seed)
     if isinstance(card, str):
         print(card)

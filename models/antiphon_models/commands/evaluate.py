@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     name: Annotated[
-        str,
-        typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=completion.evaluations),
+        str, typer.Argument(help="What to evaluate; --list shows what there is.", autocompletion=completion.evaluations)
     ] = "",
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILES", help="Your own, instead of its items.")] = None,
     system: Annotated[list[str] | None, typer.Option("--system", help="Only this one; may be given again.")] = None,

@@ -16,10 +16,17 @@ from antiphon.runtime.paths import why
 HEAD = 1 << 16
 """Bytes at the beginning of a file in which the first frame of an MP3 must be; tags with pictures are skipped."""
 _MAGIC = {
-    ".wav": (b"RIFF", b"RIFX", b"RF64"), ".au": (b".snd",), ".ogg": (b"OggS",), ".flac": (b"fLaC",),
-    ".aif": (b"FORM",), ".aiff": (b"FORM",), ".mid": (b"MThd",), ".midi": (b"MThd",),
-    ".h5": (b"\x89HDF\r\n\x1a\n",), ".npz": (b"PK\x03\x04",),
-}  # fmt: skip
+    ".wav": (b"RIFF", b"RIFX", b"RF64"),
+    ".au": (b".snd",),
+    ".ogg": (b"OggS",),
+    ".flac": (b"fLaC",),
+    ".aif": (b"FORM",),
+    ".aiff": (b"FORM",),
+    ".mid": (b"MThd",),
+    ".midi": (b"MThd",),
+    ".h5": (b"\x89HDF\r\n\x1a\n",),
+    ".npz": (b"PK\x03\x04",),
+}
 SOUND = frozenset({".wav", ".au", ".ogg", ".flac", ".aif", ".aiff", ".mp3"})
 SCORES = frozenset({".mid", ".midi"})
 SHORTEST = 12

@@ -16,17 +16,7 @@ from numpy.typing import NDArray
 
 from antiphon.api import UsageError, frequency
 from antiphon_models.hum.band import band
-from antiphon_models.hum.material import (
-    HELD_FONT,
-    RANGES,
-    WINDS,
-    colours,
-    melody,
-    real,
-    speech,
-    transposed,
-    wind,
-)
+from antiphon_models.hum.material import HELD_FONT, RANGES, WINDS, colours, melody, real, speech, transposed, wind
 from antiphon_models.hum.training import corpus
 from antiphon_models.hum.training.humming import hummed
 from antiphon_models.material.singing import PERIOD, RATE as MADE, SYLLABLES, ScoreNote, singing as sing

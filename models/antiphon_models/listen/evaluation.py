@@ -59,9 +59,7 @@ class Listening(Evaluation):
     """POP909's songs whose numbers end in 8 and 9, which nothing was fitted on, rendered with two soundfonts."""
 
     systems = systems_of(
-        trivial="every 4th of librosa",
-        peer="librosa beats; templates; Krumhansl",
-        ours="listen; listen, live",
+        trivial="every 4th of librosa", peer="librosa beats; templates; Krumhansl", ours="listen; listen, live"
     )
     measures = measures_of(
         "beats; within 30 ms; downbeats; tempo; half or double; tempo at 4 s; majmin; key; key or relative; "

@@ -20,16 +20,7 @@ from antiphon_listen.chroma import NoteSpectrum
 from antiphon_listen.onsets import OnsetStrength
 from antiphon_listen.signals import MusicCurves, curves
 from antiphon_listen.tables import Tables
-from antiphon_models.listen.songs import (
-    FIT,
-    RATE,
-    SOUNDFONTS,
-    ListenedSong,
-    read_harmony,
-    read_song,
-    root_of,
-    triad,
-)
+from antiphon_models.listen.songs import FIT, RATE, SOUNDFONTS, ListenedSong, read_harmony, read_song, root_of, triad
 from antiphon_models.material.sounds import songs
 
 F64 = NDArray[np.float64]

@@ -95,12 +95,17 @@ def fit(material: Sequence[PhraseMaterial], seed: int = 1) -> PhraseTables:
     context = [phrases.context(odds, song.similarity, song.on_bar) for odds, song in zip(early, material, strict=True)]
     return PhraseTables(
         fit_odds(
-            np.concatenate([song.table for song in material]), target,
-            units=_NEAR_UNITS, rounds=10, dropout=0.3, seed=seed,
+            np.concatenate([song.table for song in material]),
+            target,
+            units=_NEAR_UNITS,
+            rounds=10,
+            dropout=0.3,
+            seed=seed,
         ),
         fit_odds(np.concatenate(context), target, units=_FAR_UNITS, rounds=15, dropout=0.1, seed=seed),
-        length_shares(material), np.array(PATH),
-    )  # fmt: skip
+        length_shares(material),
+        np.array(PATH),
+    )
 
 
 def length_shares(material: Sequence[PhraseMaterial]) -> F64:

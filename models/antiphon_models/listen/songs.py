@@ -48,9 +48,14 @@ def read_song(folder: Path, work: Path, soundfont: str) -> ListenedSong:
     table = np.loadtxt(folder / "beat_midi.txt", ndmin=2)
     chords, key, keys = read_harmony(folder)
     return ListenedSong(
-        f"{folder.name} {soundfont}", rendered(folder, work, soundfont), table[:, 0], table[table[:, 2] == 1, 0],
-        chords, key, keys,
-    )  # fmt: skip
+        f"{folder.name} {soundfont}",
+        rendered(folder, work, soundfont),
+        table[:, 0],
+        table[table[:, 2] == 1, 0],
+        chords,
+        key,
+        keys,
+    )
 
 
 def read_harmony(folder: Path) -> tuple[tuple[tuple[float, float, str], ...], str, int]:

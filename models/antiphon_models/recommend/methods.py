@@ -207,7 +207,4 @@ def methods(world: World, lists: Sequence[Sequence[int]], seed: int) -> Mapping[
     factors = found["ALS"]
     assert isinstance(factors, LeastSquares)
     heard = table_of(lists, len(world.artist)).sum(axis=0) > 0.0
-    return {
-        **found,
-        "factors of sound": FactorsOfSound(factors, world.sound, heard, seed),
-    }
+    return {**found, "factors of sound": FactorsOfSound(factors, world.sound, heard, seed)}

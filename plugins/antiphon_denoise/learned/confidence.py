@@ -34,10 +34,16 @@ CAUTION = 1.4
 most that leaves noise in pauses 21.5 dB quieter on validation, where 20 is the aim.
 """
 LAYOUT: tuple[tuple[str, tuple[int, ...]], ...] = (
-    ("w0", (INPUTS, HIDDEN)), ("b0", (HIDDEN,)),
-    ("u1", (HIDDEN, 3 * HIDDEN)), ("v1", (HIDDEN, 3 * HIDDEN)), ("c1", (3 * HIDDEN,)), ("d1", (HIDDEN,)),
-    ("wo", (HIDDEN, CHOICES * COUNT)), ("bo", (CHOICES * COUNT,)), ("wl", (FEATURES, CHOICES)),
-)  # fmt: skip
+    ("w0", (INPUTS, HIDDEN)),
+    ("b0", (HIDDEN,)),
+    ("u1", (HIDDEN, 3 * HIDDEN)),
+    ("v1", (HIDDEN, 3 * HIDDEN)),
+    ("c1", (3 * HIDDEN,)),
+    ("d1", (HIDDEN,)),
+    ("wo", (HIDDEN, CHOICES * COUNT)),
+    ("bo", (CHOICES * COUNT,)),
+    ("wl", (FEATURES, CHOICES)),
+)
 
 
 @kernel

@@ -236,9 +236,16 @@ class ScsynthSupervisor:
         for slot in range(self._slots):
             server.send("/g_new", layout.group(slot), 1, first + VOICES_GROUP)
         server.send(
-            "/s_new", "antiphon_send", first + ECHO_NODE, 0, first + CLOCK_GROUP,
-            "in", float(layout.clock), "out", float(layout.out),
-        )  # fmt: skip
+            "/s_new",
+            "antiphon_send",
+            first + ECHO_NODE,
+            0,
+            first + CLOCK_GROUP,
+            "in",
+            float(layout.clock),
+            "out",
+            float(layout.out),
+        )
 
     def _send_assets(self, server: Scsynth) -> None:
         """Sends the assets added since the last call; scsynth answers `/synced` when it has loaded them."""

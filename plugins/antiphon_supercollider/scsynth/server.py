@@ -83,9 +83,8 @@ class Scsynth:
         try:
             # bound to the thread that starts it, which runs as long as its process
             self._process = subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder,
-                preexec_fn=_bound,
-            )  # fmt: skip
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder, preexec_fn=_bound
+            )
         except OSError as error:
             raise EngineError(f"scsynth cannot be started: {error.strerror}") from error
         finally:

@@ -94,9 +94,15 @@ class OwnPlayer(NodeVoices):
         )
         note = event.number + self._semitones(voice)
         values = {
-            "out": bus, "freq": frequency(note), "note": note, "midinote": note, "amp": event.value,
-            "velocity": max(1.0, event.value * 127.0), "seed": self._seed, "bend": self._semitones(voice, True),
-        }  # fmt: skip
+            "out": bus,
+            "freq": frequency(note),
+            "note": note,
+            "midinote": note,
+            "amp": event.value,
+            "velocity": max(1.0, event.value * 127.0),
+            "seed": self._seed,
+            "bend": self._semitones(voice, True),
+        }
         self._alive[node] = None
         self._held[key] = node
         # the group is paused until all of its messages have arrived, in whatever order

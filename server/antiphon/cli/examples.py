@@ -5,6 +5,8 @@ The tests type each of them in a home that has the files it names, and look at w
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import typer
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
@@ -54,6 +56,20 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "deploy check": ("antiphon deploy check http://127.0.0.1:4401",),
 }
 """By the words of the command."""
+
+
+def command_group(name: str, sentence: str, callback: Callable[..., None] = lambda: None) -> typer.Typer:
+    """A group without commands yet; `callback` has the options before a command's name."""
+    app = typer.Typer(
+        name=name,
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        help=sentence,
+        short_help=sentence,
+    )
+    app.callback()(callback)
+    return app
 
 
 def give_examples(app: typer.Typer, path: str = "") -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from antiphon.contract.catalog import Catalog
 from antiphon.control import status as figures
+from antiphon.control.commands.captures import Captures
 from antiphon.control.commands.engine_clock import EngineClock
 from antiphon.control.commands.executor import CommandExecutor
 from antiphon.control.commands.outbox import Outbox
@@ -135,6 +136,7 @@ class ControlApp:
         self.subscribers = Subscribers(self.surfaces, self.access, self.udp, self.tcp, self.saver)
         self.monitor = Monitor(self._tap)
         self.syncs = Syncs(self.replies, self.clock)
+        self.captures = Captures(link, self.replies, self.syncs)
         self.position = SetPosition(self.feedback, self.saver)
         self.plugin_addresses = PluginAddresses(catalog.addresses, self.directory, self.executor, self.replies)
         self.plans = Plans(

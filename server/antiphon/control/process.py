@@ -38,7 +38,7 @@ from antiphon.runtime.settings import HTTP_PORT, ServeSettings, surface_address
 from antiphon.runtime.token import OwnerToken
 from antiphon.session.commands import SetParam
 from antiphon.workers.arena import Arena
-from antiphon.workers.low_latency_events import Express
+from antiphon.workers.low_latency_events import EventWriter
 from antiphon.workers.status import workers
 
 log = logging.getLogger("antiphon.control")
@@ -88,10 +88,11 @@ async def _live(given: dict[str, Any], supervisor: socket.socket) -> None:
         live_token=OwnerToken(paths.config()) if settings.live else None,
         session_header=lambda: session_header.header(settings),
     )
+    loop.add_reader(recorder.fileno(), app.captures.read, recorder)
     if settings.http_port != HTTP_PORT:
         app.access.approving += f" --http-port {settings.http_port}"
     arena = Arena(fds["arena"])
-    link.express = Express(arena, given["wakes"])
+    link.direct = EventWriter(arena, given["wakes"])
     app.workers = lambda: workers(arena)
     requests = WebRequests(socket.socket(fileno=fds["web"]), paths.config())
     app.services += [("patch", partial(watch, app)), ("the web process", partial(requests.serve, app))]

@@ -168,11 +168,7 @@ def status(app: StatusSource, counters: dict[str, int]) -> dict[str, Any]:
         ],
         "synth": synth(app),
         **_transports(app, {*counters, "control", "engine", "workers"}),
-        "latency": {
-            "driver": engine.latency_driver,
-            "ring": engine.latency_ring,
-            "graph": engine.latency_graph,
-        },
+        "latency": {"driver": engine.latency_driver, "ring": engine.latency_ring, "graph": engine.latency_graph},
         "nodes": [
             {
                 "name": n.name,

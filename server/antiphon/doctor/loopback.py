@@ -162,10 +162,17 @@ def trip_of(driver: Driver, path: str, recorded: Mono, at: list[int], missed: in
     good = len(back) > BURSTS // 2
     loudest = float(np.sqrt(np.mean(np.square(recorded)))) if recorded.size else 0.0
     return Trip(
-        driver.name, path, driver.rate, driver.block,
-        back[len(back) // 2] if good else -1, back[-1] - back[0] if good else 0,
-        driver.ring, driver.latency, loudest, missed,
-    )  # fmt: skip
+        driver.name,
+        path,
+        driver.rate,
+        driver.block,
+        back[len(back) // 2] if good else -1,
+        back[-1] - back[0] if good else 0,
+        driver.ring,
+        driver.latency,
+        loudest,
+        missed,
+    )
 
 
 def _through_device(kind: str, options: DriverOptions, path: str, *, own_ports: bool = False) -> Trip:

@@ -149,6 +149,19 @@ def models() -> Iterator[Finding]:
         yield Finding("torch", "works", f"{build.version}: for networks of your own and training, on the CPU")
 
 
+def voices() -> Iterator[Finding]:
+    """Which voices the node `sing` has: the neural one of an extra, and espeak-ng's."""
+    from ctypes.util import find_library
+
+    found = [] if extras.missing(["hibari", "onnx", "onnxruntime"]) else ["neural"]
+    found += ["espeak-ng"] if find_library("espeak-ng") else []
+    fix = "pip install antiphon[sing] for the neural one; apt-get install espeak-ng for any language"
+    if len(found) == 2:
+        yield Finding("voices that sing", "works", ", ".join(found))
+    else:
+        yield Finding("voices that sing", "limited" if found else "missing", ", ".join(found) or "none", fix)
+
+
 def weights() -> Iterator[Finding]:
     """The weights that ship and those that plugins registered, compared with the checksums of their manifests."""
     from antiphon.plugins.model_registry import examine_models, known_models
@@ -206,7 +219,20 @@ def synths() -> Iterator[Finding]:
     from antiphon.synth.backends import infos
 
     for info in infos():
-        yield from info.supporter().findings()
+        yield from info.make_support().findings()
 
 
-CHECKS = (python, machine_code, sound_files, plugins, folders, ports, models, weights, model_files, pipeline, synths)
+CHECKS = (
+    python,
+    machine_code,
+    sound_files,
+    plugins,
+    folders,
+    ports,
+    models,
+    weights,
+    model_files,
+    pipeline,
+    synths,
+    voices,
+)

@@ -32,7 +32,7 @@ from antiphon.plugins.versions import PluginVersions
 from antiphon.runtime import scheduling
 from antiphon.runtime.child_process import listening
 from antiphon.workers.arena import SlotWord, State, WorkerWord
-from antiphon.workers.pool import Pool, absent, preferred_device
+from antiphon.workers.pool import Pool, preferred_device, without_workers
 
 TRIAL_BLOCKS = 48
 TRIAL_SECONDS = 0.3
@@ -211,7 +211,7 @@ def try_node(node: NodeSpec, catalog: Catalog, make: Callable[[str], Processor],
         wires.append(Wire(End(node.name, out.name), End(OUT, OUT)))
     values = {k: v for k, v in node.values.items() if k not in ("bypass", "mute", "wet")}
     graph = Graph((NodeSpec(node.name, node.type, values),), tuple(wires))
-    with absent(preferred_device()):
+    with without_workers(preferred_device()):
         plan = compile_plan(graph, catalog, make, spec, {node.name: 1})
     noise = np.random.default_rng(1).standard_normal((spec.channels, spec.block)).astype(np.float32)
     plan.input[:] = noise * np.float32(0.1)

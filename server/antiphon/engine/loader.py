@@ -46,12 +46,7 @@ class Loader:
     """
 
     def __init__(
-        self,
-        loop: EngineLoop,
-        peer: socket.socket,
-        plugins: Loaded,
-        pool: Pool | None,
-        weigher: socket.socket,
+        self, loop: EngineLoop, peer: socket.socket, plugins: Loaded, pool: Pool | None, weigher: socket.socket
     ) -> None:
         self._loop, self._peer, self._pool = loop, peer, pool
         self._reported: dict[int, Health] = {}

@@ -19,6 +19,7 @@ from antiphon.contract.block import Samples
 from antiphon.engine.browser_input import BrowserInput
 from antiphon.engine.drivers.base import Driver
 from antiphon.engine.graph_player import GraphPlayer
+from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.player_reports import PlayerReport
 from antiphon.engine.recording.journal import Journal
@@ -97,15 +98,16 @@ class EngineLoop:
         overlay: Input | None,
         pool: Pool | None = None,
         taps: NodeTaps | None = None,
+        capture: NodeCapture | None = None,
         browser: BrowserInput | None = None,
     ) -> None:
         """A loop that has not begun.
 
         `bell` wakes control when there are reports; `overlay` replaces the device's input; `pool` is woken at the end
-        of each block; `taps` copies the sound of single nodes for listeners, `browser` adds the sound that a browser
-        sends to the input. The last four may be None.
+        of each block; `taps` copies the sound of single nodes for listeners, `capture` keeps that of all, `browser`
+        adds the sound that a browser sends to the input. The last five may be None.
         """
-        self._pool, self._taps, self._browser = pool, taps, browser
+        self._pool, self._taps, self._capture, self._browser = pool, taps, capture, browser
         self.player, self.driver, self.shared, self._bell, self._overlay = player, driver, shared, bell, overlay
         self._words, self._floats = shared.words, shared.floats
         self._commands, self._reports = command_ring(shared), report_ring(shared)
@@ -186,6 +188,8 @@ class EngineLoop:
         self._tap.put(block, x, out, played)
         if self._taps is not None:
             self._taps.put(block, x, out, player.plan)
+        if self._capture is not None:
+            self._capture.put(block, player.tempo.beat_at(sample), x, out, player.plan)
         if not played:
             self.journal.unheard(sample)
         self._publish(block, x, out)

@@ -84,9 +84,14 @@ class PlanMaker:
                 self.loading.beat()
 
     def _compile(
-        self, graph: Graph, ids: Mapping[str, int], unprepared: dict[int, str], versions: Mapping[str, str], *,
+        self,
+        graph: Graph,
+        ids: Mapping[str, int],
+        unprepared: dict[int, str],
+        versions: Mapping[str, str],
+        *,
         again: bool,
-    ) -> PlanCandidate:  # fmt: skip
+    ) -> PlanCandidate:
         catalog, last = self.plugins.catalog, self.last
         old = None if last is None else last.plan
         reused = reusable_hosts(graph, catalog, ids, old)

@@ -18,10 +18,12 @@ from antiphon.engine.drivers.base import Driver, DriverOptions
 from antiphon.engine.graph_player import GraphPlayer
 from antiphon.engine.loader import Loader
 from antiphon.engine.loop import EngineLoop
+from antiphon.engine.node_capture import NodeCapture
 from antiphon.engine.node_taps import NodeTaps
 from antiphon.engine.shared import DRIVERS, HeaderWord, Shared
 from antiphon.errors import AntiphonError
 from antiphon.graph.clock import TempoMap
+from antiphon.io.capture_memory import CaptureMemory
 from antiphon.io.tap_memory import TapMemory
 from antiphon.plugins.loader import Loaded
 from antiphon.runtime import scheduling
@@ -95,6 +97,7 @@ def run(
     device: Device,
     weigher: socket.socket,
     taps: TapMemory,
+    capture: CaptureMemory | None,
     *,
     fifo: bool,
     synth: bool,
@@ -114,6 +117,7 @@ def run(
         device: Device that models run on.
         weigher: Socket to the weigher.
         taps: Memory in which engine and web process exchange sound.
+        capture: Where the sound of all nodes is kept, or None.
         fifo: Whether to ask for the real-time scheduling class.
         synth: Whether to start the synth's worker at once.
 
@@ -143,7 +147,8 @@ def run(
     if synth:
         choice = choosing.chosen()
         pool.open(choice.info.worker(spec.rate, spec.block, dict(choice.settings)))
-    loop = EngineLoop(player, driver, shared, bell, overlay, pool, NodeTaps(taps), BrowserInput(taps))
+    keeping = NodeCapture(capture) if capture is not None else None
+    loop = EngineLoop(player, driver, shared, bell, overlay, pool, NodeTaps(taps), keeping, BrowserInput(taps))
     # before _calm: a thread inherits the scheduling class, and the loader must not run as real-time
     Loader(loop, peer, plugins, pool, weigher).thread.start()
     _calm(fifo, words)

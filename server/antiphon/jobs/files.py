@@ -141,7 +141,7 @@ class FileShelf:
         if self.size > MAX_FOLDER:
             raise StorageFull(
                 f"files and results take more than {MAX_FOLDER >> 30} GiB; remove some first "
-                "(DELETE /api/files/ID, DELETE /api/jobs/ID)",
+                "(DELETE /api/files/ID, DELETE /api/jobs/ID)"
             )
 
     def _path(self, entry: Upload) -> Path:

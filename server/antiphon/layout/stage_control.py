@@ -57,28 +57,51 @@ def _widget(page: Page, control: Widget) -> dict[str, Any]:
     if param is not None and control.kind == "choice":
         # words, not their indices: the server sends words, by which the switch finds its place
         return {
-            "type": "switch", **common, "values": {word: word for word in param.choices}, "mode": "tap",
-            "typeTags": "s", "default": str(control.value), "html": control.label,
-        }  # fmt: skip
+            "type": "switch",
+            **common,
+            "values": {word: word for word in param.choices},
+            "mode": "tap",
+            "typeTags": "s",
+            "default": str(control.value),
+            "html": control.label,
+        }
     if param is not None and control.kind == "switch":
         return {
-            "type": "button", **common, "label": control.label, "mode": "toggle", "on": 1, "off": 0, "typeTags": "i",
+            "type": "button",
+            **common,
+            "label": control.label,
+            "mode": "toggle",
+            "on": 1,
+            "off": 0,
+            "typeTags": "i",
             "default": int(bool(control.value)),
-        }  # fmt: skip
+        }
     if param is not None:
         whole = param.kind == "int"
         unit = f" {param.unit}" if param.unit else ""
         return {
-            "type": "fader", **common, "html": f"{control.label}{unit}", "design": "compact",
-            "range": {"min": param.low, "max": param.high}, "logScale": param.warp == "log",
-            "default": control.value, "decimals": 0 if whole else 4, "steps": "", "typeTags": "i" if whole else "f",
-        }  # fmt: skip
+            "type": "fader",
+            **common,
+            "html": f"{control.label}{unit}",
+            "design": "compact",
+            "range": {"min": param.low, "max": param.high},
+            "logScale": param.warp == "log",
+            "default": control.value,
+            "decimals": 0 if whole else 4,
+            "steps": "",
+            "typeTags": "i" if whole else "f",
+        }
     arguments = list(control.arguments)
     return {
-        "type": "button", **common, "label": control.label, "mode": "tap", "ignoreDefaults": True,
-        "on": arguments[0] if arguments else None, "off": None,
+        "type": "button",
+        **common,
+        "label": control.label,
+        "mode": "tap",
+        "ignoreDefaults": True,
+        "on": arguments[0] if arguments else None,
+        "off": None,
         **({"colorWidget": PANIC} if control.label == "panic" else {}),
-    }  # fmt: skip
+    }
 
 
 def _key(note: int) -> dict[str, Any]:

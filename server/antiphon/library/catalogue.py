@@ -9,15 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from antiphon.library.records import (
-    CatalogueRow,
-    FileEntry,
-    FileState,
-    FolderSound,
-    SoundIdentity,
-    json_of,
-    words_of,
-)
+from antiphon.library.records import CatalogueRow, FileEntry, FileState, FolderSound, SoundIdentity, json_of, words_of
 from antiphon.library.schema import FILE, explain_errors, open_database, transaction
 from antiphon.library.taste_tables import TasteTables
 

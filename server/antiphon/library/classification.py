@@ -43,9 +43,15 @@ def descriptions() -> list[dict[str, Any]]:
             {"name": quantity.name, "kind": quantity.kind, "unit": quantity.unit, "doc": quantity.doc}
             for quantity in analysis.quantities
         ]
-        found.append({
-            "name": name, "labels": labels, "shortest": analysis.shortest, "quantities": quantities, "problem": problem,
-        })  # fmt: skip
+        found.append(
+            {
+                "name": name,
+                "labels": labels,
+                "shortest": analysis.shortest,
+                "quantities": quantities,
+                "problem": problem,
+            }
+        )
     return found
 
 
@@ -109,11 +115,7 @@ def classify_stream(name: str, pipe: int, every: float) -> Iterator[dict[str, An
                 part.take(block)
                 frames += block.shape[1]
                 if frames - begun == each:
-                    yield {
-                        "start": round(begun / rate, 3),
-                        "end": round(frames / rate, 3),
-                        **_values(analysis, part),
-                    }
+                    yield {"start": round(begun / rate, 3), "end": round(frames / rate, 3), **_values(analysis, part)}
                     part, begun = AnalysisFeed(name, analysis, rate, channels), frames
         yield {"duration": round(frames / rate, 3), **_values(analysis, whole)}
     except FileError as error:

@@ -62,7 +62,7 @@ class FileJob:
     ask: Callable[[str], str] = lambda question: ""
 
 
-def apart(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
+def check_distinct(read: Iterable[Named], written: Iterable[Named], mend: str = "") -> None:
     """Checks that no file to be written is one that is read, or one that is written besides.
 
     Args:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
 from antiphon.contract.block import Samples, StreamSpec
+from antiphon.contract.params import Value
 from antiphon.graph.graph import OUT, End, Graph, NodeSpec, Wire
 from antiphon.offline.rendering import PlayerRunner
 from antiphon.offline.runner import process_stream
@@ -34,9 +35,14 @@ class TimedNote:
 
 
 def sound(
-    notes: Sequence[TimedNote], frames: int, rate: int, loaded: Loaded, instrument: str = "piano", channels: int = 2,
+    notes: Sequence[TimedNote],
+    frames: int,
+    rate: int,
+    loaded: Loaded,
+    instrument: str = "piano",
+    channels: int = 2,
     block: int = 256,
-) -> Iterator[Samples]:  # fmt: skip
+) -> Iterator[Samples]:
     """Plays notes with the node `synth`, by the code that plays live.
 
     Args:
@@ -54,15 +60,42 @@ def sound(
     Raises:
         WorkerError: The synth's worker cannot be had.
     """
-    graph = Graph((NodeSpec(NODE, "synth", {"instrument": instrument}),), (Wire(End(NODE, "out"), End(OUT, OUT)),))
-    commands = list(_commands(notes, frames))
+    yield from sounds([("synth", {"instrument": instrument}, notes)], frames, rate, loaded, channels, block)
+
+
+def sounds(
+    parts: Sequence[tuple[str, Mapping[str, Value], Sequence[TimedNote]]], frames: int, rate: int, loaded: Loaded,
+    channels: int = 2, block: int = 256,
+) -> Iterator[Samples]:  # fmt: skip
+    """Plays several parts together, each with a node of its own, by the code that plays live.
+
+    Args:
+        parts: Of each the type of its node, that node's parameters, and its notes in any order.
+        frames: As for `sound`; so are the others.
+        rate: Frames per second.
+        loaded: The plugins.
+        channels: 1 or 2.
+        block: Frames of a block.
+
+    Yields:
+        As `sound`.
+
+    Raises:
+        AntiphonError: A node cannot be prepared.
+    """
+    names = [f"{NODE}{n}" for n in range(len(parts))]
+    nodes = tuple(NodeSpec(name, kind, dict(values)) for name, (kind, values, _) in zip(names, parts, strict=True))
+    graph = Graph(nodes, tuple(Wire(End(name, "out"), End(OUT, OUT)) for name in names))
+    commands = [
+        command for name, (_, _, notes) in zip(names, parts, strict=True) for command in _commands(name, notes, frames)
+    ]
     spec = StreamSpec(rate, block, channels)
     with closing(PlayerRunner(graph, loaded.catalog, loaded.make, spec, 120.0, commands)) as runner:
         yield from process_stream((), runner, frames)
 
 
-def _commands(notes: Iterable[TimedNote], frames: int) -> Iterator[Command]:
+def _commands(node: str, notes: Iterable[TimedNote], frames: int) -> Iterator[Command]:
     for note in notes:
         if note.start < frames:
-            yield NoteOn(note.note, note.velocity, 1, NODE, Sample(note.start))
-            yield NoteOff(note.note, 1, NODE, Sample(max(note.start + 1, min(note.end, frames - 1))))
+            yield NoteOn(note.note, note.velocity, 1, node, Sample(note.start))
+            yield NoteOff(note.note, 1, node, Sample(max(note.start + 1, min(note.end, frames - 1))))

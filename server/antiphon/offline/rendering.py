@@ -16,6 +16,7 @@ from antiphon.engine.graph_player import GraphPlayer
 from antiphon.errors import UsageError
 from antiphon.graph.compiler import close_hosts, compile_plan
 from antiphon.graph.graph import Graph
+from antiphon.graph.plan import Plan
 from antiphon.offline.runner import Make
 from antiphon.runtime.suggestion import instead
 from antiphon.session.actions import Action
@@ -37,6 +38,7 @@ class PlayerRunner:
         spec: Rate, block size and channels.
         latency: Latency of the graph, frames.
         failures: (node name, reason) of the nodes that have failed; they pass the dry signal, as live.
+        listener: Called after each block with the plan, the input, the output and the block's first sample.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class PlayerRunner:
         self.spec = spec
         ids, actions = actions_of(graph, catalog, spec.rate, commands)
         self._names = {number: name for name, number in ids.items()}
+        self.listener: Callable[[Plan, Samples, Samples, int], None] | None = None
         plan = self._plan = compile_plan(graph, catalog, make, spec, ids)
         self._hosts = plan.hosts
         self._counts = {
@@ -103,6 +106,8 @@ class PlayerRunner:
         while self._by_beat and len(player.schedule) < CAPACITY // 2:
             player.take(heapq.heappop(self._by_beat)[2])
         y = player.run(x)
+        if self.listener is not None:
+            self.listener(self._plan, x, y, end - x.shape[1])
         while player.reports:
             report = player.reports.popleft()
             if report.kind == "failed":

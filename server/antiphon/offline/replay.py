@@ -30,10 +30,7 @@ from antiphon.workers.pool import replaying
 
 
 def replay(
-    folder: Path,
-    source: Iterator[Samples],
-    catalog: Catalog,
-    make: Callable[[str], Processor],
+    folder: Path, source: Iterator[Samples], catalog: Catalog, make: Callable[[str], Processor]
 ) -> Iterator[Samples]:
     """Replays a session's folder with the recorded input, float32 `[channels, frames]`; the output `[channels, block]`.
 

@@ -121,7 +121,7 @@ class _Fed:
 
 
 @dataclass(frozen=True, slots=True)
-class Firing:
+class TimedTrigger:
     """A trigger parameter to fire at a sample."""
 
     sample: int
@@ -143,7 +143,7 @@ class PlanRunner:
         make: Make,
         spec: StreamSpec,
         values: Mapping[str, Value] | None = None,
-        firings: Sequence[Firing] = (),
+        firings: Sequence[TimedTrigger] = (),
         score: Score | None = None,
     ) -> None:
         """Prepares the processor.

@@ -145,7 +145,10 @@ class PagePerformer:
             case "run":
                 version = int(message["version"])
                 self._runs[version] = {"name": str(message["name"]), "by": str(message["by"])}
-                self._next, self._fault = Version(str(message["text"]), version), None
+                self._next, self._fault = (
+                    Version(str(message["text"]), version, float(message.get("quantum", 0.0))),
+                    None,
+                )
                 playing = 0 if self._performing is None else self._performing.player.version
                 for old in [number for number in self._runs if number not in (playing, version)][: -MOST_RUNS + 2]:
                     del self._runs[old]

@@ -53,9 +53,16 @@ class Performing:
     """
 
     def __init__(
-        self, path: str, show: Display, *, osc_port: int, patch: str = "", quantum: float = 0.0,
-        serve: Sequence[str] | None = (), source: ScriptSource | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        path: str,
+        show: Display,
+        *,
+        osc_port: int,
+        patch: str = "",
+        quantum: float = 0.0,
+        serve: Sequence[str] | None = (),
+        source: ScriptSource | None = None,
+    ) -> None:
         """Starts the processes; `run` plays.
 
         `patch`: to play in place of the one that the script names, or "". `serve`: options of `antiphon serve`, with
@@ -119,7 +126,7 @@ class Performing:
         """One step, at a time in seconds of the monotonic clock."""
         version = self._source.look(now)
         if version is not None:
-            self.player.save(version.text, version.number)
+            self.player.save(*version)
         self._print(now)
         if not self.wire.connected:
             self._open(now)

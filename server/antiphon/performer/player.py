@@ -110,11 +110,13 @@ class Player:
         """The processes that perform now."""
         return [one for one in (self._follower, self._leader, self._candidate) if one is not None]
 
-    def save(self, text: str, version: int = 0) -> None:
-        """Another version of the script: it is read, and taken on the next bar where it can be.
+    def save(self, text: str, version: int = 0, quantum: float | None = None) -> None:
+        """Another version of the script: it is read, and taken on the next multiple of a quantum where it can be.
 
-        By `version` its events name places in it; 0 for events without places.
+        By `version` its events name places in it; 0 for events without places. `quantum` as of `Version`.
         """
+        if quantum is not None:
+            self._quantum = Fraction(quantum).limit_denominator(GRID)
         if self._candidate is not None:
             self._candidate.end()
         self._header, self.wanted, self._since = None, "", []
@@ -337,7 +339,8 @@ class Player:
         self._strikes, self.out.silent = 0, False
         self._shown.clear()
         self.swaps, self.begins = self.swaps + 1, float(at + (self.out.offset or 0))
-        self._show(f"plays from bar {at // self._bar + 1}")
+        bars, beats = divmod(at, self._bar)
+        self._show(f"plays from bar {bars + 1}{f', beat {float(beats) + 1:g}' if beats else ''}")
 
     def _begin(self, candidate: Branch, bar: Fraction) -> Fraction:
         """Begins on the server's next bar, as beat 0 the first time."""

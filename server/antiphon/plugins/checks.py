@@ -22,16 +22,13 @@ from antiphon.plugins.reasons import reason_of
 from antiphon.runtime.console import say
 from antiphon.runtime.finite import is_finite_number
 from antiphon.runtime.helper_process import run_forked
-from antiphon.workers.pool import absent
+from antiphon.workers.pool import without_workers
 
 PARAM_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 TAKEN = frozenset({p.name for p in HOST_PARAMS} | {"reset", "type"})
 MAX_CHANNELS = 64
 MAX_PARAMS = 128
-FILE_USE_BEFORE = {
-    **{name: name for name in ("tail", "needs", "default_source", "stems", "beside")},
-    "files": "job",
-}
+FILE_USE_BEFORE = {**{name: name for name in ("tail", "needs", "default_source", "stems", "beside")}, "files": "job"}
 """Attributes that a `Processor` had before there was `FileUse`, and its fields that replaced them."""
 MAX_ANSWER = 4096
 """Bytes of a check's answer."""
@@ -64,16 +61,23 @@ def inspect_processor(name: str, make: Callable[[], Any], doc: str, plugin: str,
     if ignored := left_over(processor):
         say(f"{name} (plugin {plugin}): {ignored}")
     if play:
-        with absent():  # no process is started to try a declaration
+        with without_workers():  # no process is started to try a declaration
             check_zeros(processor)
     if not isinstance(doc, str):
         raise PluginError(f"its doc is {type(doc).__name__}, not text")
     doc_text = doc or (type(processor).__doc__ or "").strip()
     line = doc_text.splitlines()[0].strip() if doc_text else ""
     return ProcessorInfo(
-        name, line, plugin, tuple(processor.inputs), tuple(processor.outputs), tuple(processor.params),
-        processor.holds, processor.on_files, native=type(processor).step is not Processor.step,
-    )  # fmt: skip
+        name,
+        line,
+        plugin,
+        tuple(processor.inputs),
+        tuple(processor.outputs),
+        tuple(processor.params),
+        processor.holds,
+        processor.on_files,
+        native=type(processor).step is not Processor.step,
+    )
 
 
 def check_params(params: object) -> None:

@@ -20,6 +20,7 @@ from antiphon.runtime.importing import import_folder, see_checkout_plugins
 
 BUILT_IN = (
     "antiphon_accompany",
+    "antiphon_answer",
     "antiphon_denoise",
     "antiphon_dirt",
     "antiphon_effects",
@@ -34,6 +35,7 @@ BUILT_IN = (
     "antiphon_mqtt",
     "antiphon_pyo",
     "antiphon_sampler",
+    "antiphon_sing",
     "antiphon_supercollider",
     "antiphon_synth",
     "antiphon_transfer",

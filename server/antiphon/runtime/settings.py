@@ -130,6 +130,11 @@ class ServeSettings:
         return self
 
     @property
+    def local(self) -> bool:
+        """Whether HTTP is served to this machine alone, without a proxy before it."""
+        return not (self.lan or self.proxy)
+
+    @property
     def input_file(self) -> Path | None:
         """The input's path, where it is a file and not a device; else None."""
         if not self.input:

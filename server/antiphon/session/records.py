@@ -102,9 +102,16 @@ class RecordRow:
     """
 
     def __init__(
-        self, code: int, op: str, record: type, body: Sequence[Field] = (), *, address: str = "", live: bool = False,
+        self,
+        code: int,
+        op: str,
+        record: type,
+        body: Sequence[Field] = (),
+        *,
+        address: str = "",
+        live: bool = False,
         message: str = "",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """A row of the table.
 
         Args:

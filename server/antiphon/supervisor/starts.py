@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import select
 import signal
 import subprocess
@@ -45,6 +46,7 @@ class Starts:
     def __init__(self, parts: Parts, folder: Path) -> None:
         """Nothing is started yet; call `warm` before the first engine, weigher or web process."""
         self.parts, self.folder, self.driver = parts, folder, parts.found.driver
+        self._page_key = secrets.token_hex(16)  # of this run; a web process that is started again knows it too
 
     def warm(self) -> None:
         """Imports, compiles and loads what engines and weighers are forked with; see `preload`."""
@@ -95,6 +97,7 @@ class Starts:
             "fds": fds,
             "supervisor": os.getpid(),
             "taps": astuple(parts.taps.shape),
+            "page": [str(self.folder), self._page_key] if self._settings.local else None,
         }
         # before it runs: it holds the HTTP port, and imports for a while before it could ask for this itself
         return _module("antiphon.web.process", given, tuple(fds.values()), before=end_with_parent)
@@ -138,7 +141,9 @@ class Starts:
 
         limit = self._settings.record_limit * 1e9
         return self._fork(
-            lambda: recorder.run(self.parts.shared, self.parts.recorder, begin, ready, self.folder, limit)
+            lambda: recorder.run(
+                self.parts.shared, self.parts.recorder, begin, ready, self.folder, limit, self.parts.capture
+            )
         )
 
     def weigher(self) -> int:
@@ -207,6 +212,7 @@ class Starts:
                 parts.device,
                 parts.asking_weigher,
                 parts.taps,
+                parts.capture,
                 fifo=s.fifo,
                 synth=s.synth != "auto",
             )

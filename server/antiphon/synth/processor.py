@@ -104,7 +104,7 @@ class SynthProcessor(WorkerProcessor):
         Returns:
             `SynthSettings` as JSON.
         """
-        settings = self._choice.info.supporter().playable(self.asked(), instead=self._choice.instead)
+        settings = self._choice.info.make_support().playable(self.asked(), instead=self._choice.instead)
         return json.dumps(settings.to_json(), ensure_ascii=False)
 
     def lead(self, spec: StreamSpec, hop: int) -> int:

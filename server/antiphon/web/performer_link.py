@@ -15,9 +15,16 @@ from antiphon.wire.script_link import LONGEST, pack, unpack
 MESSAGES = 64
 """Messages that are read in one turn of the event loop."""
 IDLE: dict[str, Any] = {
-    "playing": False, "reading": False, "silent": False, "version": 0, "tried": 0, "begins": 0.0, "name": "", "by": "",
+    "playing": False,
+    "reading": False,
+    "silent": False,
+    "version": 0,
+    "tried": 0,
+    "begins": 0.0,
+    "name": "",
+    "by": "",
     "fault": None,
-}  # fmt: skip
+}
 """The state of a performer that has performed nothing."""
 
 
@@ -69,13 +76,15 @@ class PerformerLink:
             asyncio.get_running_loop().remove_reader(self._sock.fileno())
             self._sock.close()
 
-    def run(self, script: dict[str, Any]) -> None:
-        """Has a script performed from the next bar on, in place of the one that plays.
+    def run(self, script: dict[str, Any], quantum: float) -> None:
+        """Has a script performed in place of the one that plays.
+
+        `quantum`: beats at whose multiples it begins; 0 for its bars.
 
         Raises:
             Refusal: Nothing is evaluated, or the performer takes no message now.
         """
-        self._send({"do": "run", **script})
+        self._send({"do": "run", "quantum": quantum, **script})
         self.script = script
 
     def stop(self) -> None:

@@ -109,9 +109,14 @@ def voice(voices: Sequence[str], rng: Rng) -> F32:
         moved = [ScoreNote(note.start, note.end, note.pitch + int(part), note.velocity) for note in notes]
         singer = name if part == 0 else str(rng.choice(voices))
         sung, _ = singing(
-            moved, singer, how, int(rng.integers(1 << 30)), RATE, syllables_of(singer),
+            moved,
+            singer,
+            how,
+            int(rng.integers(1 << 30)),
+            RATE,
+            syllables_of(singer),
             warp=float(rng.uniform(0.88, 1.15)),
-        )  # fmt: skip
+        )
         total += _of_length(sung)
     return total
 

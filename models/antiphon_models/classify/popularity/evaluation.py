@@ -36,10 +36,7 @@ class PopularityEvaluation(Evaluation):
     """Songs of artists that neither the network nor its interval was fitted on; an item is a song."""
 
     systems = systems_of(
-        trivial="mean",
-        classical="artist prior; MFCC, ridge",
-        ours="popularity",
-        oracle="knows the taste",
+        trivial="mean", classical="artist prior; MFCC, ridge", ours="popularity", oracle="knows the taste"
     )
     measures = measures_of("R2; of attainable; without chance; coverage; width ↓")
     note: ClassVar[str] = (

@@ -156,11 +156,16 @@ class CharacterEvaluation(Evaluation):
             for n in range(ask.limit or PAIRS):
                 rng = np.random.default_rng((ask.seed, n))
                 options = PieceOptions(
-                    int(rng.integers(1 << 30)), float(rng.uniform(96.0, 132.0)), True, 0.0,
+                    int(rng.integers(1 << 30)),
+                    float(rng.uniform(96.0, 132.0)),
+                    True,
+                    0.0,
                     float(rng.uniform(0.3, 0.8)),
                     str(rng.choice(["major", "minor"])) if quantity != "valence" else "major",
-                    float(rng.uniform(-9.0, 0.0)), int(rng.integers(3, 8)), 0.01,
-                )  # fmt: skip
+                    float(rng.uniform(-9.0, 0.0)),
+                    int(rng.integers(3, 8)),
+                    0.01,
+                )
                 first, second = (_measures(piece(each)) for each in pair(options))
                 for system in ("level", "centroid", "exponent", "character"):
                     name = quantity if system == "character" else system

@@ -55,11 +55,7 @@ def drawn_kind(rng: np.random.Generator) -> str:
 
 
 def scene(
-    kind: str,
-    music: F32 | None,
-    piece: ArrangedClip | None,
-    sources: SceneSources,
-    rng: np.random.Generator,
+    kind: str, music: F32 | None, piece: ArrangedClip | None, sources: SceneSources, rng: np.random.Generator
 ) -> tuple[F32, NDArray[np.float32]]:
     """A scene `[FRAMES]` of one of `KINDS`, and of each of `LABELS` whether it holds, NaN where nothing states it.
 

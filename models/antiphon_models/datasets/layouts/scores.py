@@ -1,4 +1,4 @@
-"""Scores and performances in MIDI: Lakh, its piano rolls, MAESTRO, Groove, MuseData, VGMIDI, POP909."""
+"""Scores and performances in MIDI: Lakh, its piano rolls, MAESTRO, Groove, MuseData, VGMIDI, OpenMSX, POP909."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAKH = {"lmd_full": 176_581, "lmd_matched": 115_190, "clean_midi": 17_257}
 """Files of each part, the richest last in doubt and first here."""
 ROLLS = {"lpd_5_cleansed": 21_425, "lpd_5_matched": 115_160, "lpd_5_full": 174_154}
 MAESTRO_PIECES = {"v1": 1_184, "v2": 1_282, "v3": 1_276}
-GROOVE_PIECES, MUSEDATA_PIECES, VGMIDI_PIECES, POP_SONGS = 1_150, 783, 200, 909
+GROOVE_PIECES, MUSEDATA_PIECES, VGMIDI_PIECES, POP_SONGS, OPENMSX_SONGS = 1_150, 783, 200, 909, 31
 _MIDI = (".mid", ".midi")
 _POP_LISTS = ("beat_midi.txt", "chord_midi.txt")
 
@@ -125,6 +125,15 @@ def vgmidi(root: Path) -> DatasetListing:
             items.append(Item(f"{part}/{path.stem}", (relative(path, root),), game, split, (part,)))
     by = "published with the data set" if splits else made_by("game")
     return DatasetListing(tuple(items), "", VGMIDI_PIECES if len(places) == 1 else 0, "game", by)
+
+
+def openmsx(root: Path) -> DatasetListing:
+    """OpenMSX, the music of OpenTTD, as Debian's package has it, unpacked: songs of bands with drums and bass."""
+    found = sorted(root.rglob("openmsx/*.mid"))
+    if not found:
+        raise unlike(root, "openttd-openmsx", "there is no openmsx/*.mid")
+    items = tuple(Item(path.stem, (relative(path, root),), path.stem, split_of(path.stem)) for path in found)
+    return DatasetListing(items, "", OPENMSX_SONGS, "song", made_by("song"))
 
 
 def pop909(root: Path) -> DatasetListing:

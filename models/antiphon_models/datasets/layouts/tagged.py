@@ -151,8 +151,13 @@ def openmic(root: Path) -> DatasetListing:
         else:
             absent.append(f"there is no partitions/{name}: that split is not known")
     items = tuple(
-        Item(key, (relative(top / "audio" / key[:3] / f"{key}.ogg", root),), key.split("_")[0], splits.get(key, ""),
-             tuple(labels))
+        Item(
+            key,
+            (relative(top / "audio" / key[:3] / f"{key}.ogg", root),),
+            key.split("_")[0],
+            splits.get(key, ""),
+            tuple(labels),
+        )
         for key, labels in sorted(tags.items())
-    )  # fmt: skip
+    )
     return DatasetListing(items, "", OPENMIC_CLIPS, "track", "published with the data set", tuple(absent))

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import Any
 
 from antiphon_models.material.composer.rules import GenreRules, PartRules
+from antiphon_models.material.tables import table_beside
 
-_RECORDS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))
+_RECORDS = table_beside(__file__)
 DRUM_NOTES: dict[str, int] = _RECORDS["drums"]
 """General MIDI numbers of the drums that grooves name."""
 NONE = PartRules((0,), ("-" * 16,), (1.0, 1.0), 0.0, (48, 72))
@@ -18,17 +17,9 @@ NONE = PartRules((0,), ("-" * 16,), (1.0, 1.0), 0.0, (48, 72))
 def _genre(record: dict[str, Any]) -> GenreRules:
     grooves = tuple({DRUM_NOTES[drum]: row for drum, row in groove.items()} for groove in record.pop("grooves"))
     parts: dict[str, Any] = {
-        part: PartRules(**_tuples(record.pop(part))) if part in record else NONE
-        for part in ("bass", "chords", "lead", "pad")
+        part: PartRules(**record.pop(part)) if part in record else NONE for part in ("bass", "chords", "lead", "pad")
     }
-    return GenreRules(**_tuples(record), grooves=grooves, **parts)
-
-
-def _tuples(value: Any) -> Any:
-    """A value of TOML whose lists are tuples."""
-    if isinstance(value, dict):
-        return {name: _tuples(item) for name, item in value.items()}
-    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+    return GenreRules(**record, grooves=grooves, **parts)
 
 
 GENRES = tuple(map(_genre, _RECORDS["genre"]))

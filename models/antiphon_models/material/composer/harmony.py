@@ -6,12 +6,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-KINDS: dict[str, tuple[int, ...]] = {
-    "": (0, 4, 7), "m": (0, 3, 7), "5": (0, 7), "6": (0, 4, 7, 9), "m6": (0, 3, 7, 9), "7": (0, 4, 7, 10),
-    "maj7": (0, 4, 7, 11), "m7": (0, 3, 7, 10), "9": (0, 4, 10, 14), "m9": (0, 3, 10, 14), "maj9": (0, 4, 11, 14),
-    "13": (0, 4, 10, 21), "sus2": (0, 2, 7), "sus4": (0, 5, 7), "dim": (0, 3, 6), "dim7": (0, 3, 6, 9),
-    "m7b5": (0, 3, 6, 10), "add9": (0, 4, 7, 14), "7b9": (0, 4, 10, 13),
-}  # fmt: skip
+from antiphon_models.material.tables import table_beside
+
+KINDS: dict[str, tuple[int, ...]] = table_beside(__file__)
 """Semitones above the root."""
 DEGREES = {"I": 0, "II": 2, "III": 4, "IV": 5, "V": 7, "VI": 9, "VII": 11}
 SCALES = {

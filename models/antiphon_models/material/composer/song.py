@@ -20,14 +20,7 @@ from antiphon_models.material.composer.parts import (
     triplet,
 )
 from antiphon_models.material.composer.rules import GenreRules, PartRules, Range, Row
-from antiphon_models.material.midi_bytes import (
-    TICKS,
-    control_change,
-    midi_bytes,
-    note_off,
-    note_on,
-    program_change,
-)
+from antiphon_models.material.midi_bytes import TICKS, control_change, midi_bytes, note_off, note_on, program_change
 
 DRUMS = 9
 """General MIDI's channel of drums."""
@@ -164,10 +157,16 @@ def _draw(rules: GenreRules, rng: Rng) -> _Drawn:
         part = rules.chords
         parts["chords"] = (part, int(rng.choice(part.programs)), part.rows[:2], _uniform(rng, part.articulation))
     return _Drawn(
-        tempo=_uniform(rng, rules.tempo), swing=_uniform(rng, rules.swing), minor=bool(rng.random() < rules.minor),
-        tonic=int(rng.integers(12)), energy=_uniform(rng, rules.energy), timing=_uniform(rng, rules.timing),
-        parts=parts, groove=groove, kit=int(rng.choice(rules.kits)) if groove else -1,
-    )  # fmt: skip
+        tempo=_uniform(rng, rules.tempo),
+        swing=_uniform(rng, rules.swing),
+        minor=bool(rng.random() < rules.minor),
+        tonic=int(rng.integers(12)),
+        energy=_uniform(rng, rules.energy),
+        timing=_uniform(rng, rules.timing),
+        parts=parts,
+        groove=groove,
+        kit=int(rng.choice(rules.kits)) if groove else -1,
+    )
 
 
 def _chords(rules: GenreRules, drawn: _Drawn, bars: int, rng: Rng) -> list[tuple[ScaleChord, ...]]:

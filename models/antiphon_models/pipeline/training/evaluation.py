@@ -102,8 +102,15 @@ def evaluate(job: LearningJob, frameworks: Sequence[Framework], training: Traini
         rows.append(row)
         if (folds := job.settings.folds) and all(is_trained(replace(job, fold=n), framework) for n in range(folds)):
             rows.append(_over_folds(job, framework, training))
-    whole = {"name": job.name, "labels": training.labels, "shards": training.shards, "seed": job.settings.seed,
-             "split": TEST, "several": training.several, "rows": [asdict(row) for row in rows]}  # fmt: skip
+    whole = {
+        "name": job.name,
+        "labels": training.labels,
+        "shards": training.shards,
+        "seed": job.settings.seed,
+        "split": TEST,
+        "several": training.several,
+        "rows": [asdict(row) for row in rows],
+    }
     write_atomic(job.out / FILE, (json.dumps(whole, indent=1) + "\n").encode())
     for row in _drawn(rows):
         counts = np.array(row.confusion, np.int64)

@@ -17,7 +17,7 @@ from antiphon.cli.files.run_settings import BLOCK, RunSettings
 from antiphon.cli.terminal.errors import complain, endable
 from antiphon.cli.terminal.question import ask
 from antiphon.errors import AntiphonError, FileError, UsageError
-from antiphon.offline.file_job import FADE, FileJob, Named, apart, free
+from antiphon.offline.file_job import FADE, FileJob, Named, check_distinct, free
 
 if TYPE_CHECKING:
     from antiphon.contract.catalog import ProcessorInfo
@@ -30,8 +30,7 @@ _ENDINGS = {"--report": ".json", "--picture": ".png"}
 
 def run(
     plugin: Annotated[
-        str,
-        typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins),
+        str, typer.Argument(help="The processor, as `antiphon plugins` lists it.", autocompletion=completion.plugins)
     ],
     paths: Annotated[list[str], typer.Argument(metavar="IN OUT", help="IN OUT, or files and folders with --out-dir.")],
     param: Annotated[
@@ -111,7 +110,9 @@ def run(
         parts = {part: _beside(jobs[0].target, part) for part in use.stems} if stems else {}
         beside += [("--stems", str(path)) for path in parts.values()]
         mend = "" if out_dir is None else "name another folder with --out-dir"
-        apart([*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend)
+        check_distinct(
+            [*(("IN", job.source) for job in jobs), *files], [*(("OUT", job.target) for job in jobs), *beside], mend
+        )
         if lacking := info.lacking(values):
             name, what = lacking.name, f"={lacking.allowed}: {lacking.doc}"
             how = f"name a file with -p {name}=FILE" if lacking.kind == "file" else f"give -p {name}{what}"

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from antiphon.library.records import CatalogueRow
     from antiphon.library.scanning import Progress
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object instead of words.")]
 Files = Annotated[list[Path] | None, typer.Argument(metavar="[FILES]...", help="Sound files, and folders of them.")]
 
 

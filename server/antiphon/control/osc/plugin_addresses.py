@@ -49,7 +49,7 @@ class PluginAddresses:
             def reply(address: str, *words: Arg) -> None:
                 self._replies.reply(peer, encode(address, *words))
 
-            answer = handler(OscRequest(server, checked(info, args), peer.key, when, reply))
+            answer = handler(OscRequest(server, check_args(info, args), peer.key, when, reply))
             for command in () if answer is None else answer if isinstance(answer, list | tuple) else (answer,):
                 self._executor.do(command, peer.key)
 
@@ -57,7 +57,7 @@ class PluginAddresses:
         self._directory.put(AddressRoute(info.path, handle, level, info.timed, usage=info.usage))
 
 
-def checked(info: AddressInfo, args: Args) -> Args:
+def check_args(info: AddressInfo, args: Args) -> Args:
     """The arguments as an address declares them: numbers converted, count and types checked.
 
     Raises:

@@ -21,9 +21,7 @@ class Monitor:
     """Sends copies of packets to watchers."""
 
     def __init__(
-        self,
-        install: Callable[[Callable[[bytes, Peer], None] | None], None],
-        clock: Callable[[], float] = monotonic,
+        self, install: Callable[[Callable[[bytes, Peer], None] | None], None], clock: Callable[[], float] = monotonic
     ) -> None:
         """No watchers.
 

@@ -110,10 +110,17 @@ def place_tracks(
 def chart(placement: Placement, unplaced: int = 0) -> Chart:
     """The map of placed tracks; `unplaced`: how many others there are."""
     tracks = [
-        {"id": row.id, "path": path_text(os.fsdecode(row.path)), "title": _title(row), "artist": _name(row, "artist"),
-         "genre": _name(row, "genre"), "x": round(float(x), 4), "y": round(float(y), 4)}
+        {
+            "id": row.id,
+            "path": path_text(os.fsdecode(row.path)),
+            "title": _title(row),
+            "artist": _name(row, "artist"),
+            "genre": _name(row, "genre"),
+            "x": round(float(x), 4),
+            "y": round(float(y), 4),
+        }
         for row, (x, y) in zip(placement.rows, placement.places, strict=True)
-    ]  # fmt: skip
+    ]
     artists = _groups(tracks, placement, "artist")
     centres = np.array([points for _, _, _, points in artists]).reshape(len(artists), placement.points.shape[1])
     near = placing.neighbours(centres, NEAREST)[0] if len(artists) > 1 else np.zeros((len(artists), 0), np.int64)

@@ -12,14 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from antiphon.io.decode import path_text
-from antiphon.library.taste.preference import (
-    F64,
-    Preference,
-    TrackKernel,
-    components,
-    numbers,
-    preference,
-)
+from antiphon.library.taste.preference import F64, Preference, TrackKernel, components, numbers, preference
 from antiphon.library.taste_tables import Signal, TasteTables, TrackRow
 from antiphon.runtime.shortening import shorten
 

@@ -84,10 +84,12 @@ class LiveRoutes:
         example={"body": {"text": f'{HEAD}track("beat", "bd sd bd sd")\n', "version": 1}},
     )
     async def evaluate(self, request: HttpRequest, body: types.EvaluateBody) -> Response:
-        """With `serve --live`: perform a script from the next bar on."""
+        """With `serve --live`: perform a script from the next beat on, or the next multiple of `quantum` beats."""
         self._guard.check(request)
         _check_size(body.text)
-        self._performer.run({"text": body.text, "version": body.version, "name": body.name, "by": body.by})
+        self._performer.run(
+            {"text": body.text, "version": body.version, "name": body.name, "by": body.by}, body.quantum
+        )
         return answer({"version": body.version}, 202)
 
     @operation("POST", "/api/live/stop", types.Stopped)

@@ -25,7 +25,7 @@ def words() -> dict[str, Any]:
         `words`, the methods of patterns (`changes`) and of nodes (`nodes`), and the names of `scales` and `chords`.
     """
     from antiphon import live  # when an editor asks first: a web process without one needs none of it
-    from antiphon.live.patterns.harmony import CHORDS, SCALES
+    from antiphon.live.patterns.tables import CHORDS, SCALES
 
     patterns, nodes = (
         [_word(name, value) for name, value in inspect.getmembers(kind, callable) if not name.startswith("_")]

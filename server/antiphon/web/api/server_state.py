@@ -21,6 +21,7 @@ from antiphon.web.osc_refusals import OscRefusals
 from antiphon.web.protocol.guard import HEALTH, LOOPBACK
 from antiphon.web.server import HttpServer
 from antiphon.wire.ip_address import plain_ip
+from antiphon.wire.osc import Arg
 
 PATIENCE = 3.0
 """Seconds that control has to answer for the health; load balancers wait for 5 or more."""
@@ -135,6 +136,13 @@ class ServerRoutes:
             raise Refusal(400, f"an address is ASCII, and a message has at most {MAX_MESSAGE} bytes")
         await self._messages.send(address, *args)
         return Response(202)
+
+    @operation("POST", "/api/capture", types.Captured, 201, body=types.CaptureBody, example={"body": {"bars": 1}})
+    async def capture(self, request: HttpRequest, body: types.CaptureBody) -> Response:
+        """Write the last whole bars of a node into the folder `captures` of the library."""
+        given: list[Arg] = [body.bars, body.node, *([body.name] if body.name else [])]
+        path, *_ = await self._messages.ask("/capture", "/capture.reply", *given)
+        return answer({"path": path}, 201)
 
     @operation("POST", "/api/panic", types.Sent)
     async def panic(self, request: HttpRequest) -> Response:

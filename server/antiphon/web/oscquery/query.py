@@ -96,12 +96,7 @@ def host_info(name: str, ip: str, osc_port: int, web_port: int) -> Entry:
 
 
 def query(
-    path: str,
-    attribute: str | None,
-    graph: Graph,
-    catalog: Catalog,
-    value: ValueOf,
-    methods: tuple[Method, ...] = (),
+    path: str, attribute: str | None, graph: Graph, catalog: Catalog, value: ValueOf, methods: tuple[Method, ...] = ()
 ) -> Answer:
     """Answers `GET path[?attribute]`, but for HOST_INFO: 200 with the entry, 204, 400 or 404.
 

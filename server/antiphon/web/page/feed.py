@@ -13,17 +13,17 @@ import contextlib
 import json
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from typing import Any
 
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from antiphon.errors import WireError
 from antiphon.io.http_message import Refusal
 from antiphon.web.changes import ValueSubscription
 from antiphon.web.control_link import ControlLink
 from antiphon.web.osc_json import check_message
-from antiphon.web.protocol.limits import SEND_SECONDS
+from antiphon.web.protocol.exchange import exchange
 from antiphon.wire.osc import Arg, Bundle, Message, decode, encode
 
 PERIOD = 1 / 30
@@ -65,6 +65,19 @@ class PageLink:
         """Closes its socket; answers under way are lost."""
         asyncio.get_running_loop().remove_reader(self._socket.fileno())
         self._socket.close()
+
+    def take(self) -> Iterator[str]:
+        """What waits, the oldest first."""
+        while self.queue:
+            yield self.queue.popleft()
+
+    def handle(self, message: MutableMapping[str, Any]) -> str:
+        """Sends control a message of the page; the answer to one that cannot be sent."""
+        try:
+            self.command(message.get("text") or "")
+        except WireError as error:
+            self.offer(json.dumps({"reply": ["/fail", "", str(error)]}))
+        return ""
 
     def offer(self, text: str) -> None:
         """Queues a text; where the queue is full, what waits is dropped for the advice to read all again."""
@@ -140,18 +153,9 @@ class PageFeed:
         self._pages[page] = None
         if len(self._pages) == 1:
             self._start()
-        sending = asyncio.create_task(_send(page, socket))
         try:
-            while not sending.done():
-                message = await socket.receive()
-                if message["type"] != "websocket.receive":
-                    return
-                try:
-                    page.command(message.get("text") or "")
-                except WireError as error:
-                    page.offer(json.dumps({"reply": ["/fail", "", str(error)]}))
+            await exchange(socket, page.more, page.take, page.handle)
         finally:
-            sending.cancel()
             del self._pages[page]
             self._dropped += page.dropped
             page.close()
@@ -229,18 +233,6 @@ class PageFeed:
         text = json.dumps(data)
         for page in self._pages:
             page.offer(text)
-
-
-async def _send(page: PageLink, socket: WebSocket) -> None:
-    """Sends a page's texts until it is cancelled, or the page does not read."""
-    with contextlib.suppress(TimeoutError, WebSocketDisconnect):
-        while True:
-            await page.more.wait()
-            page.more.clear()
-            while page.queue:
-                text = page.queue.popleft()
-                async with asyncio.timeout(SEND_SECONDS):
-                    await socket.send_text(text)
 
 
 def _plain(arg: Any) -> Any:

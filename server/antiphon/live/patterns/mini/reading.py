@@ -206,8 +206,7 @@ class _Reading:
         return self._each(
             node.pulses,
             lambda k: self._each(
-                node.steps,
-                lambda n: self._each(rotation, lambda r: rhythms.euclid(played, int(k), int(n), int(r))),
+                node.steps, lambda n: self._each(rotation, lambda r: rhythms.euclid(played, int(k), int(n), int(r)))
             ),
         )
 

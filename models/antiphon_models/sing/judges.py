@@ -1,0 +1,102 @@
+"""Judges that know nothing of the singer: a pitch tracker, the rise of a vowel, a recogniser that chooses a line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Sound = NDArray[np.float32]
+EDGE = 0.04
+"""Seconds around a change of note in which a pitch may be on its way."""
+STEP = 0.005
+NEAR = 0.15
+DOWN = 0.5
+"""Level of a vowel's beginning beside its middle."""
+
+
+class Sung(NamedTuple):
+    """A note of the score: seconds, and its number."""
+
+    start: float
+    end: float
+    number: int
+
+
+class Tracker:
+    """swift-f0."""
+
+    def __init__(self) -> None:
+        from swift_f0 import SwiftF0
+
+        self._tracker = SwiftF0()
+
+    def in_tune(self, sound: Sound, rate: int, notes: Sequence[Sung]) -> float:
+        """Share of voiced frames within 50 cents of the score."""
+        import soxr
+
+        x = soxr.resample(sound / max(1e-6, float(np.abs(sound).max())) * 0.8, rate, 16000).astype(np.float32)
+        found = self._tracker.detect(x, 16000)
+        times, hz, voiced = (np.asarray(part) for part in (found.timestamps, found.pitch_hz, found.confidence > 0.5))
+        cents = [
+            1200.0 * np.log2(hz[inside] / (440.0 * 2.0 ** ((note.number - 69) / 12.0)))
+            for note in notes
+            for inside in [voiced & (times >= note.start + EDGE) & (times < note.end - EDGE)]
+        ]
+        return float((np.abs(np.concatenate(cents)) < 50.0).mean())
+
+
+def rises(sound: Sound, rate: int, notes: Sequence[Sung]) -> list[float]:
+    """Seconds from each note's start to its vowel: where 300 to 3,500 Hz last come to half of the vowel's amplitude.
+
+    A vowel that follows another sound without such a dip has none.
+    """
+    hop = round(STEP * rate)
+    window = np.hanning(4 * hop)
+    padded = np.pad(sound, 2 * hop)
+    bands = np.fft.rfftfreq(4 * hop, 1.0 / rate)
+    inside = (bands > 300.0) & (bands < 3500.0)
+    starts = range(0, len(padded) - 4 * hop, hop)
+    level = np.array(
+        [np.sqrt((np.abs(np.fft.rfft(padded[n : n + 4 * hop] * window))[inside] ** 2).sum()) for n in starts]
+    )
+    found = []
+    for note in notes:
+        at = round(note.start / STEP)
+        middle = np.median(level[at + 16 : max(at + 20, round((note.end - 0.12) / STEP))])
+        first = max(0, at - round(NEAR / STEP))
+        below = np.flatnonzero(level[first : at + round(NEAR / STEP)] < DOWN * middle)
+        if len(below) and middle > 0.0:
+            found.append((first + int(below[-1]) + 1) * STEP - note.start)
+    return found
+
+
+class Listener:
+    """pocketsphinx, which is told a line to align and says how well that went."""
+
+    def __init__(self) -> None:
+        from pocketsphinx import Decoder
+
+        self._decoder: Any = Decoder(samprate=16000, loglevel="FATAL")
+
+    def chooses(self, sound: Sound, rate: int, lines: Sequence[str]) -> int:
+        """The line that fits best."""
+        import soxr
+
+        x = soxr.resample(sound, rate, 16000)
+        x = np.pad(x / max(1e-6, float(np.abs(x).max())) * 0.6, 4000)
+        raw = (x * 32767.0).astype("<i2").tobytes()
+        return int(np.argmax([self._score(raw, line) for line in lines]))
+
+    def _score(self, raw: bytes, line: str) -> float:
+        try:
+            self._decoder.set_align_text(line)
+            self._decoder.start_utt()
+            self._decoder.process_raw(raw, full_utt=True)
+            self._decoder.end_utt()
+            found = self._decoder.hyp()
+        except RuntimeError:  # a word that is not in its dictionary, or no path through the sound
+            return -np.inf
+        return float(found.score) if found is not None else -np.inf

@@ -1,0 +1,82 @@
+"""The process that makes frames of texts: `python -m antiphon_sing.child`, run by `texts`.
+
+Voices are other people's libraries, one of them a C library and one a network, and a text takes up to a second: so they
+run here. A request has `text`, `voice` and `rate`; an answer has the shapes, `hop` and `places`, and the numbers of
+`Song.responses` and `Song.noise`, float32; or the `problem`.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from typing import Any
+
+from antiphon.api import AntiphonError
+from antiphon.api.lyrics import Syllable, syllables
+from antiphon.api.processes import HelperChannel, limit_resources
+from antiphon_sing.voicing import NEURAL, chosen
+
+MEMORY = 3 << 30
+"""Bytes of address space."""
+MOST = 1200
+"""Syllables of a text."""
+NICE = 5
+
+
+def main() -> None:
+    channel = HelperChannel(at_once=False)
+    limit_resources({resource.RLIMIT_AS: MEMORY, resource.RLIMIT_CORE: 0})
+    os.nice(NICE)
+    voices: dict[str, Any] = {}
+    for request in channel.requests():
+        try:
+            found = make(str(request["text"]), str(request["voice"]), int(request["rate"]), voices)
+        except (AntiphonError, MemoryError) as error:
+            channel.send({"problem": str(error) or "its frames take too much memory; divide it"})
+        except Exception as error:
+            channel.send(
+                {"problem": f"the voice failed ({' '.join(str(error).split())[:200] or type(error).__name__})"}
+            )
+        else:
+            places = [list(place) for place in found.places]
+            answer = {"frames": found.responses.shape, "samples": len(found.noise), "hop": found.hop, "places": places}
+            channel.send(answer, found.responses, found.noise)
+
+
+def make(text: str, name: str, rate: int, voices: dict[str, Any]) -> Any:
+    """Frames of a text. Voices that are loaded are kept in `voices`."""
+    from antiphon_sing.song import song
+    from antiphon_sing.spoken import VoiceError
+
+    name = chosen(name)
+    parts = syllables(text)
+    if len(parts) > MOST:
+        raise VoiceError(f"the lyrics have {len(parts)} syllables, at most {MOST} are allowed; divide them")
+    if not parts:
+        raise VoiceError("the lyrics have no word")
+    voice = voices.get(name)
+    if voice is None:
+        if name == NEURAL:
+            from antiphon_sing.neural import NeuralVoice
+
+            voice = NeuralVoice()
+        else:
+            from antiphon_sing.espeak import EspeakVoice
+
+            voice = EspeakVoice(name)
+            for other in [other for other in voices if other != NEURAL]:
+                del voices[other]  # the library has one voice at a time
+        voices[name] = voice
+    lines: list[tuple[Any, list[Syllable]]] = []
+    for line in dict.fromkeys(part.line for part in parts):
+        own = [part for part in parts if part.line == line]
+        words: dict[int, str] = {}
+        for part in own:
+            words[part.word] = words.get(part.word, "") + ("" if part.held else part.text)
+        spoken = [word.strip('"“”()[].,;:!?…') or word for word in words.values()]
+        lines.append((voice.say(spoken), own))
+    return song(text, lines, rate)
+
+
+if __name__ == "__main__":
+    main()

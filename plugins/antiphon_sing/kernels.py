@@ -1,0 +1,249 @@
+"""The kernel that sings: pulses at the pitch, each a response between two frames, and the noise beside them."""
+
+from __future__ import annotations
+
+import math
+from enum import IntEnum
+
+from antiphon.api.kernels import f32p, f64, f64p, i64, kernel
+
+TICK = 32
+"""Samples between changes of pitch."""
+VELVET = 18.0
+"""Mean samples between the impulses of breath."""
+
+
+class Row(IntEnum):
+    """Numbers of a voice."""
+
+    MODE = 0  # of `Mode`
+    AT = 1  # frame
+    STEP = 2  # frames a sample
+    LOW = 3  # held from this frame
+    HIGH = 4  # to this one
+    END = 5  # silent from this one
+    FROM = 6  # frame that is faded out
+    FADE = 7  # its weight
+    FADING = 8  # which falls by so much a sample
+    NOISE = 9  # sample of the noise
+    WAY = 10  # 1 or -1, in what is held
+    TURN = 11  # of the pulses, 0 to 1
+    PITCH = 12  # note number
+    TARGET = 13  # note number that it goes to
+    GLIDE = 14  # part of the way in a tick
+    AGE = 15  # samples
+    SWAY = 16  # turns of vibrato
+    SWELL = 17  # of vibrato, 0 to 1
+    LEVEL = 18  # now
+    WANTED = 19  # level that it goes to
+    STEP_UP = 20  # change of level in a sample
+    SEED = 21
+    WAIT = 22  # samples to the next impulse of breath
+    PRESSURE = 23  # factor
+    STEADY = 24  # samples that a vowel is held
+    BEND = 25  # semitones
+
+
+class Mode(IntEnum):
+    """What a voice does."""
+
+    OFF = 0
+    ONSET = 1  # goes to `HIGH`
+    HOLD = 2  # to and fro between `LOW` and `HIGH`
+    CODA = 3  # goes to `END`
+
+
+ROWS = 26
+
+
+class Shape(IntEnum):
+    """Numbers of the node."""
+
+    SIZE = 0
+    BREATH = 1
+    DEPTH = 2  # semitones of vibrato
+    RATE = 3  # turns of it in a tick
+    DELAY = 4  # samples of a held vowel before it
+    CONSONANTS = 5  # factor of noise
+    ROBOT = 6
+
+
+SHAPES = 7
+
+
+@kernel
+def sing_add(
+    ring: f32p, length: i64, place: i64, song: f32p, taps: i64, first: f64, second: f64, offset: f64, size: f64,
+    gain: f64,
+) -> None:  # fmt: skip
+    """Adds the response at a frame to a ring.
+
+    Args:
+        ring: The sum, a ring of `length` samples.
+        length: See ring.
+        place: Index of the first sample.
+        song: Responses, row by row.
+        taps: Of a row.
+        first: Frame, a fraction.
+        second: Not used below 0; else frames are rounded down to whole multiples of it.
+        offset: Samples from the pulse to the first sample, 0 to 1.
+        size: Samples of the response in a sample: above 1 formants are higher.
+        gain: Factor.
+    """
+    frame = first
+    if second > 0.0:
+        frame = math.floor(frame / second) * second
+    row = i64(frame)
+    part = frame - f64(row)
+    base = row * taps
+    left = gain * (1.0 - part)
+    right = gain * part
+    x = offset * size
+    at = place
+    while x < f64(taps - 1):
+        n = i64(x)
+        f = x - f64(n)
+        a = f64(song[base + n]) * (1.0 - f) + f64(song[base + n + 1]) * f
+        b = f64(song[base + taps + n]) * (1.0 - f) + f64(song[base + taps + n + 1]) * f
+        ring[at] = ring[at] + left * a + right * b
+        at = at + 1
+        if at >= length:
+            at = at - length
+        x = x + size
+
+
+@kernel
+def sing_voice(
+    ring: f32p, length: i64, place: i64, real: f64p, r: i64, shape: f64p, song: f32p, taps: i64, noise: f32p,
+    hop: f64, rate: f64, count: i64,
+) -> None:  # fmt: skip
+    """Adds `count` samples of a voice to a ring.
+
+    Args:
+        ring: The sum, a ring of `length` samples.
+        length: See ring; more than `count` and a response.
+        place: Index of the first sample.
+        real: See `Row`.
+        r: Index of the voice's first number.
+        shape: See `Shape`.
+        song: Responses, row by row.
+        taps: Of a row.
+        noise: The noise beside them.
+        hop: Its samples in a frame.
+        rate: Samples a second.
+        count: Samples.
+    """
+    mode = i64(real[r + Row.MODE])
+    at = real[r + Row.AT]
+    step = real[r + Row.STEP]
+    fade = real[r + Row.FADE]
+    sound = real[r + Row.NOISE]
+    turn = real[r + Row.TURN]
+    level = real[r + Row.LEVEL]
+    wait = real[r + Row.WAIT]
+    seed = i64(real[r + Row.SEED])
+    age = i64(real[r + Row.AGE])
+    held = real[r + Row.STEADY]
+    robot = 4.0 if shape[Shape.ROBOT] > 0.5 else 0.0
+    pace = 0.0
+    hz = 440.0
+    target = place
+    for n in range(count):
+        if age % TICK == 0 or n == 0:
+            if age % TICK == 0:
+                glide = real[r + Row.GLIDE] if robot == 0.0 else 1.0
+                real[r + Row.PITCH] = real[r + Row.PITCH] + (real[r + Row.TARGET] - real[r + Row.PITCH]) * glide
+                rise = 1.0 if held > shape[Shape.DELAY] else 0.0
+                real[r + Row.SWELL] = real[r + Row.SWELL] + (rise - real[r + Row.SWELL]) * 0.003
+                real[r + Row.SWAY] = real[r + Row.SWAY] + shape[Shape.RATE]
+            pitch = real[r + Row.PITCH] + real[r + Row.BEND]
+            if robot == 0.0:
+                swing = math.sin(6.283185307179586 * real[r + Row.SWAY])
+                pitch = pitch + shape[Shape.DEPTH] * real[r + Row.SWELL] * swing
+            hz = min(440.0 * math.exp2((pitch - 69.0) / 12.0), 0.2 * rate)
+            pace = hz / rate
+        age = age + 1
+        wanted = real[r + Row.WANTED] * real[r + Row.PRESSURE]
+        if level < wanted:
+            level = min(wanted, level + real[r + Row.STEP_UP])
+        else:
+            level = max(wanted, level - real[r + Row.STEP_UP])
+        # where it is in the text
+        if mode == Mode.HOLD:
+            held = held + 1.0
+            at = at + 0.15 * step * real[r + Row.WAY]
+            sound = sound + real[r + Row.WAY]
+            if at >= real[r + Row.HIGH]:
+                real[r + Row.WAY] = -1.0
+            if at <= real[r + Row.LOW]:
+                real[r + Row.WAY] = 1.0
+            if sound >= real[r + Row.HIGH] * hop or sound <= real[r + Row.LOW] * hop:
+                sound = at * hop
+        else:
+            at = at + step
+            sound = at * hop
+            if mode == Mode.ONSET and at >= real[r + Row.HIGH]:
+                mode = Mode.HOLD
+                real[r + Row.WAY] = -1.0
+            if mode == Mode.CODA and at >= real[r + Row.END]:
+                real[r + Row.WANTED] = 0.0
+                at = real[r + Row.END]
+                step = 0.0
+                if level <= 0.0:
+                    mode = Mode.OFF
+                    break
+        if real[r + Row.WANTED] <= 0.0 and level <= 0.0:
+            mode = Mode.OFF
+            break
+        # a pulse
+        turn = turn + pace
+        if turn >= 1.0:
+            turn = turn - math.floor(turn)
+            gain = level * math.sqrt(220.0 / hz)
+            late = turn / pace
+            sing_add(ring, length, target, song, taps, at, robot, late, shape[Shape.SIZE], gain * (1.0 - fade))
+            if fade > 0.0:
+                sing_add(
+                    ring, length, target, song, taps, real[r + Row.FROM], robot, late, shape[Shape.SIZE], gain * fade
+                )
+        fade = max(0.0, fade - real[r + Row.FADING])
+        # noise
+        m = i64(sound)
+        f = sound - f64(m)
+        ring[target] = ring[target] + level * shape[Shape.CONSONANTS] * (
+            f64(noise[m]) * (1.0 - f) + f64(noise[m + 1]) * f
+        )
+        if shape[Shape.BREATH] > 0.0:
+            wait = wait - 1.0
+            if wait <= 0.0:
+                seed = (seed * 1103515245 + 12345) % 2147483648
+                wait = wait + 1.0 + f64(seed // 65536 % 1024) / 1024.0 * 2.0 * (VELVET - 1.0)
+                side = 1.0 if seed // 1048576 % 2 == 0 else -1.0
+                loud = side * level * shape[Shape.BREATH] * math.sqrt(220.0 * VELVET / rate)
+                sing_add(ring, length, target, song, taps, at, robot, 0.0, shape[Shape.SIZE], loud)
+        target = target + 1
+        if target >= length:
+            target = target - length
+    real[r + Row.MODE] = f64(mode)
+    real[r + Row.AT] = at
+    real[r + Row.STEP] = step
+    real[r + Row.FADE] = fade
+    real[r + Row.NOISE] = sound
+    real[r + Row.TURN] = turn
+    real[r + Row.LEVEL] = level
+    real[r + Row.WAIT] = wait
+    real[r + Row.SEED] = f64(seed)
+    real[r + Row.AGE] = f64(age)
+    real[r + Row.STEADY] = held
+
+
+@kernel
+def sing_take(ring: f32p, length: i64, place: i64, into: f32p, count: i64) -> None:
+    """Moves samples out of a ring, where zeros stay."""
+    at = place
+    for n in range(count):
+        into[n] = ring[at]
+        ring[at] = 0.0
+        at = at + 1
+        if at >= length:
+            at = at - length

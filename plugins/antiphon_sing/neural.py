@@ -1,0 +1,120 @@
+"""The neural voice: hibari-tts, whose graph is changed at run time so that it takes durations and pitch.
+
+Its network gives durations, pitch and spectra of phonemes; `dur` and `f0_in` replace the first two on their way to the
+third. Only its installed wheel is read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from antiphon_sing.spoken import REFERENCE, Phone, Spoken
+
+VOWELS = frozenset("AIOQWYaiuæɑɒɔəɛɜɪʊʌᵊᵻeɚɝo")
+GLIDES = frozenset("AIOQWY")
+MARKS = frozenset("ˈˌː")
+SPEED = 0.85
+"""Of its speech; 1 is its own."""
+EARLY = 3.0
+"""Frames by which sound comes before the letter's place at that speed: voiced phones and voiceless ones differ most."""
+SILENT = -30.0
+AFTER = " lˈɑ lˈɑ."
+"""What follows a line: the last word of a sentence is half unvoiced."""
+SPEECH = 200.0
+"""Hz at which it speaks."""
+UNVOICED = 60.0
+"""Hz below which its own pitch means a frame without voice."""
+
+
+class NeuralVoice:
+    """The voice `heart` of hibari-tts."""
+
+    def __init__(self) -> None:
+        import hibari
+        import onnx
+        import onnxruntime
+
+        model = onnx.load(str(Path(hibari.__file__).parent / "assets" / "hibari.onnx"))
+        graph, real = model.graph, onnx.TensorProto.FLOAT
+        for node in graph.node:
+            if node.op_type == "Cast" and node.input[0] == "/Clip_output_0":
+                node.input[0] = "dur"
+            if node.op_type == "Relu" and node.input[0] == "f0":
+                node.input[0] = "f0_in"
+        make = onnx.helper.make_tensor_value_info
+        graph.input.extend([make("dur", real, ["L"]), make("f0_in", real, [1, "F2"])])
+        graph.output.extend([make("/Clip_output_0", real, None)])
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self._net = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        self._voice = hibari.Hibari()
+
+    def say(self, words: list[str]) -> Spoken:
+        """Says a line.
+
+        Args:
+            words: At least one.
+        """
+        from hibari import dsp
+
+        letters = "".join(self._letters(words)) + AFTER
+        ids = [0, *(self._voice.vocab[c] for c in letters), 0]
+        dur = self._run(ids, np.ones(len(ids)), np.zeros(2 * len(ids)))[6]
+        frames = int(dur.sum()) * 2
+        voiced = self._run(ids, dur, np.zeros(frames))[5][0] > UNVOICED
+        harmonic, _, noise, free, phase, _ = (
+            part[0] for part in self._run(ids, dur, np.where(voiced, SPEECH, 0.0))[:6]
+        )
+        # the part with phases of its own is tied to its own pitch: it is kept where harmonics do not stand out
+        free = np.where((harmonic > free) & voiced, SILENT, free)
+        sound = dsp.synth(
+            np.full_like(harmonic, SILENT), np.zeros_like(harmonic), noise, free, phase,
+            np.zeros(frames, np.float32), np.random.default_rng(0),
+        )  # fmt: skip
+        level = np.sqrt(REFERENCE / SPEECH) / (dsp.N_FFT // 4)
+        bins = np.arange(harmonic.shape[0])
+        at = np.arange(1, int(len(bins) * dsp.SR / 2 / SPEECH / len(bins))) * SPEECH * dsp.N_FFT / dsp.SR
+        # between harmonics the network says nothing of use
+        envelope = np.stack([np.interp(bins, at, row[at.astype(int)]) for row in harmonic.T])
+        envelope = np.exp(np.minimum(envelope, 7.0)) * voiced[:, None] * level
+        # a phone sounds before the place of its letter; marks of stress and spaces take time too
+        starts = np.maximum(0.0, np.concatenate([[0.0], np.cumsum(dur)]) * 2.0 - EARLY)
+        spans: list[Phone] = []
+        word, begin = 0, None
+        for n, c in enumerate(["^", *letters]):
+            word += c == " "
+            if c in VOWELS or (c.isalpha() and c not in MARKS):
+                start = float(starts[n]) if begin is None else begin
+                spans.append(Phone(c, word, start, float(starts[n + 1]), c in VOWELS, c in GLIDES))
+                begin = None
+            elif c in MARKS and begin is None and c != "ː":
+                begin = float(starts[n])
+            elif c == "ː" and spans:
+                spans[-1] = replace(spans[-1], end=float(starts[n + 1]))
+        spans = [phone for phone in spans if phone.word < len(words)]
+        frames = min(frames, round(spans[-1].end) + 2)
+        envelope, sound = envelope[:frames].astype(np.float32), sound[: frames * dsp.HOP].astype(np.float32)
+        return Spoken(envelope, sound, dsp.HOP, dsp.SR, spans)
+
+    def _run(self, ids: list[int], dur: Any, pitch: Any) -> Any:
+        given = {
+            "ids": np.array([ids], np.int64), "speed": np.full(1, SPEED, np.float32), "dur": dur.astype(np.float32),
+            "f0_in": pitch[None].astype(np.float32),
+        }  # fmt: skip
+        return self._net.run(None, given)
+
+    def _letters(self, words: list[str]) -> list[str]:
+        """Phonemes of each word, all but the first after a space."""
+        vocab = self._voice.vocab
+        whole = " ".join(self._voice.phonemize(" ".join(words)))
+        parts = ["".join(c for c in part if c in vocab and c not in '.,;:!?—…"()“”') for part in whole.split()]
+        parts = [part for part in parts if part]
+        if len(parts) != len(words):
+            alone = ("".join(self._voice.phonemize(word)) for word in words)
+            parts = ["".join(c for c in part if (c in vocab and c.isalpha()) or c in MARKS) or "ə" for part in alone]
+        return [part if n == 0 else f" {part}" for n, part in enumerate(parts)]

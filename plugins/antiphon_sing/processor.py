@@ -1,0 +1,314 @@
+"""The processor `sing`: notes in, a voice out that sings the next syllable at each."""
+
+from __future__ import annotations
+
+import math
+from bisect import insort
+from typing import NamedTuple
+
+import numpy as np
+
+from antiphon.api import AUDIO_OUT, EVENTS_IN, IO, PEDAL, Event, FileUse, Param, Processor, StreamSpec
+from antiphon.api.commands import VALUES_BEGIN, value_place
+from antiphon.api.synths import NoteShapes, pressure_gain
+from antiphon.api.workers import current_pool
+from antiphon_sing.kernels import TICK, Row, Shape
+from antiphon_sing.song import Song
+from antiphon_sing.texts import texts
+from antiphon_sing.voices import VOICES, Begun, SingingVoices
+
+POLYPHONY = 8
+TOGETHER = 0.03
+"""Seconds in which keys are one chord, which sings one syllable."""
+SLUR = 0.06
+"""Seconds for which a vowel that is held on waits for its next note."""
+EARLY = 0.03
+"""Seconds before the beat at which a pitch begins to move."""
+LEAST = 0.05
+"""Seconds of a vowel that its coda leaves."""
+ALL_OFF = (120, 123)
+_DB = math.log(10.0) / 20.0
+
+
+SYLLABLE = Param("syllable", "int", 0, 0, 4095, doc="The next note sings this one, from 0.")
+
+
+class _Due(NamedTuple):
+    """What is done later. do: 0 begins a syllable, 1 ends it, in `value` samples, 2 fades, 3 goes to pitch `value`."""
+
+    sample: int
+    serial: int
+    do: int
+    voice: int
+    serving: int
+    value: float = 0.0
+
+
+class Sing(Processor):
+    """Sings lyrics.
+
+    Their frames are made when the text comes, in `prepare`, by a process beside the server; the node before plays
+    meanwhile.
+    """
+
+    inputs = (EVENTS_IN,)
+    outputs = (AUDIO_OUT,)
+    split = True
+    on_files = FileUse(job="antiphon_sing.jobs:run")
+    params = (
+        SYLLABLE,
+        Param("play", "trigger", False, doc="By OSC with values: play syllable 3 note 60 velocity 90."),
+        Param("lyrics", "text", "la", doc="Words; - in a word divides it, alone it holds the vowel; / ends a line."),
+        Param("voice", "text", "auto", doc="auto, neural, espeak, or a voice of espeak-ng: de, en-us+f3."),
+        Param("size", default=1.0, low=0.7, high=1.4, doc="Formants; above 1 a smaller singer."),
+        Param("breath", default=0.05, low=0.0, high=1.0, doc="Breath in the voice."),
+        Param("vibrato", default=0.25, low=0.0, high=2.0, unit="semitones", doc="Depth of the vibrato."),
+        Param("rate", default=5.5, low=2.0, high=9.0, unit="Hz", doc="Of the vibrato."),
+        Param("delay", default=0.35, low=0.0, high=3.0, unit="s", doc="Of a vowel before its vibrato."),
+        Param("consonants", default=3.0, low=-24.0, high=18.0, unit="dB", doc="Level of consonants."),
+        Param("pace", default=1.0, low=0.5, high=2.0, doc="Length of consonants; below 1 shorter."),
+        Param("portamento", default=0.04, low=0.0, high=1.0, unit="s", doc="From one pitch of a vowel to the next."),
+        Param("robot", "switch", False, doc="Steps instead of glides, and no vibrato."),
+        Param("legato", "choice", "slur", choices=("slur", "next"), doc="A key played while another is down."),
+        Param("sensitivity", default=0.6, low=0.0, high=1.0, doc="Velocity sensitivity."),
+        Param("bend", default=2.0, low=0.0, high=24.0, unit="semitones", doc="Pitch-bend range."),
+        Param("lead", default=100.0, low=0.0, high=500.0, unit="ms", restart=True,
+              doc="A dated note's consonants come before it: by so much all sound is later; played ones come at once."),
+        Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level."),
+        Param("next", "int", 0, 0, 4095, readonly=True, doc="The syllable of the next note."),
+        Param("syllables", "int", 0, 0, 4095, readonly=True, doc="Syllables of the text."),
+        Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free."),
+    )  # fmt: skip
+
+    def prepare(self, spec: StreamSpec) -> None:
+        self._rate = spec.rate
+        self._voices = SingingVoices(spec.rate, spec.block)
+        self._gain = np.zeros(spec.block, np.float32)
+        self._lead = round(float(self.settings["lead"]) * spec.rate / 1000.0)
+        self.latency = self._lead
+        self._shapes = NoteShapes()
+        self._down: dict[tuple[int, int], int] = {}
+        self._bends, self._jumps = [0.0] * 17, [-1] * 17
+        self._due: list[_Due] = []
+        self._serving = [0] * VOICES
+        self._vowels = [0] * VOICES
+        self._aims = [0.0] * VOICES
+        self._begun: list[Begun | None] = [None] * VOICES
+        self._song: Song | None = None
+        pool = current_pool()
+        # the trial of a new node has no pool
+        if pool is not None:
+            self._song = texts().make((str(self.settings["lyrics"]), str(self.settings["voice"]), spec.rate))
+        self.reset()
+
+    def reset(self) -> None:
+        self._voices.reset()
+        self._shapes.clear()
+        self._down.clear()
+        self._due.clear()
+        self._now = self._serial = self._next = self._dropped = 0
+        self._last = -self._rate
+        self._chord = self._newest = -1
+        self._jump = 0
+        for n in range(17):
+            self._bends[n], self._jumps[n] = 0.0, -1
+        for n in range(VOICES):
+            self._serving[n] = 0
+
+    def process(self, io: IO) -> None:
+        out = io.audio_out[0]
+        self._shape(io)
+        jump = int(io.value("syllable"))  # type: ignore[call-overload]
+        if jump != self._jump:
+            self._next, self._jump = jump, jump
+        at = 0
+        for event in io.events_in:
+            at = self._advance(io, at, event.offset)
+            self._event(io, event)
+        self._advance(io, at, io.frames)
+        gain = self._gain[: io.frames]
+        np.multiply(io.curve("level"), np.float32(_DB), out=gain)
+        np.exp(gain, out=gain)
+        np.multiply(out[0], gain, out=out[0])
+        out[1:] = out[0]
+        self._now += io.frames
+        io.report("next", self._next)
+        io.report("syllables", len(self._song.places) if self._song is not None else 0)
+        io.report("dropped", self._dropped)
+
+    def _shape(self, io: IO) -> None:
+        shape = self._voices.shape
+        shape[Shape.SIZE] = io.value("size")
+        shape[Shape.BREATH] = io.value("breath")
+        shape[Shape.DEPTH] = io.value("vibrato")
+        shape[Shape.RATE] = float(io.value("rate")) * TICK / self._rate
+        shape[Shape.DELAY] = float(io.value("delay")) * self._rate
+        shape[Shape.CONSONANTS] = math.exp(_DB * float(io.value("consonants")))
+        shape[Shape.ROBOT] = float(io.value("robot"))
+
+    def _advance(self, io: IO, at: int, frame: int) -> int:
+        """Sings up to a frame, and does what is due before it."""
+        out = io.audio_out[0]
+        while self._due and self._due[0].sample - self._now < frame:
+            due = self._due.pop(0)
+            to = max(at, due.sample - self._now)
+            if to > at:
+                self._voices.sing(out[0, at:to])
+                at = to
+            if due.serving == self._serving[due.voice]:
+                self._do(io, due)
+        if frame > at:
+            self._voices.sing(out[0, at:frame])
+        return max(at, frame)
+
+    def _later(self, sample: int, do: int, voice: int, value: float = 0.0) -> None:
+        self._serial += 1
+        insort(self._due, _Due(sample, self._serial, do, voice, self._serving[voice], value))
+
+    def _cancel(self, voice: int, do: int) -> None:
+        for n in range(len(self._due) - 1, -1, -1):
+            if self._due[n].voice == voice and self._due[n].do == do:
+                del self._due[n]
+
+    def _do(self, io: IO, due: _Due) -> None:
+        voices = self._voices
+        match due.do:
+            case 0:
+                begun = self._begun[due.voice]
+                assert begun is not None
+                voices.begin(due.voice, begun)
+            case 1:
+                voices.release(due.voice, int(due.value), float(io.value("pace")))
+            case 2:
+                voices.fade(due.voice, SLUR)
+            case 3:
+                voices.tune(due.voice, due.value, float(io.value("portamento")))
+
+    def _event(self, io: IO, event: Event) -> None:
+        channel, key = event.channel, (event.channel, event.number)
+        match event.kind:
+            case "on":
+                self._on(io, event)
+            case "off":
+                self._off(key, event.offset, event.live)
+            case "bend":
+                self._bends[channel] = event.value * float(io.at("bend", event.offset))
+                for n, note in enumerate(self._voices.notes):
+                    if note is not None and note[0] == channel:
+                        self._voices.real[n, Row.BEND] = self._bends[channel]
+            case "pitch" | "pressure":
+                voice = self._down.get(key, -1)
+                if voice < 0:
+                    self._shapes.put(event.kind, event.number, channel, event.value)
+                elif event.kind == "pitch":
+                    self._voices.real[voice, Row.BEND] = self._bends[channel] + event.value
+                else:
+                    self._voices.real[voice, Row.PRESSURE] = pressure_gain(event.value)
+            case "control":
+                if event.number == VALUES_BEGIN:
+                    self._jumps[channel] = -1
+                elif value_place(event.number) == 0:
+                    self._jumps[channel] = int(SYLLABLE.from_norm(event.value))  # type: ignore[call-overload]
+                elif event.number == PEDAL and event.value >= 0.5 and self._song is not None:
+                    last = self._song.places[(self._next - 1) % len(self._song.places)]
+                    self._next = next(n for n, place in enumerate(self._song.places) if place.line == last.line)
+                elif event.number in ALL_OFF:
+                    for down in [down for down in self._down if down[0] == channel]:
+                        self._off(down, event.offset, event.live)
+
+    def _on(self, io: IO, event: Event) -> None:
+        song, now, key = self._song, self._now + event.offset, (event.channel, event.number)
+        if song is None:
+            return
+        lead = 0 if event.live else self._lead
+        self._off(key, event.offset, event.live)
+        shape = self._shapes.take(event.number, event.channel)
+        together = now - self._last <= TOGETHER * self._rate
+        newest = self._newest
+        if not together and self._down and io.value("legato") == "slur" and newest >= 0:
+            self._slur(newest, key, now + lead)
+            return
+        self._last = now
+        jump, self._jumps[event.channel] = self._jumps[event.channel], -1
+        if jump >= 0:
+            self._next = jump
+        if not together:
+            self._chord = self._next % len(song.places)
+            self._next = (self._chord + 1) % len(song.places)
+        place = song.places[self._chord]
+        if place.held and not together and newest >= 0 and self._voices.notes[newest] in (None, key):
+            begun = self._begun[newest]
+            if begun is not None and (self._voices.sounding(newest) or self._vowels[newest] > now):
+                self._begun[newest] = begun._replace(place=begun.place._replace(end=place.end))
+                self._voices.real[newest, Row.END] = place.end
+                self._voices.places[newest] = self._begun[newest].place  # type: ignore[union-attr]
+                self._slur(newest, key, now + lead)
+                return
+        if len(self._down) >= POLYPHONY:
+            oldest = min(self._down, key=lambda down: self._vowels[self._down[down]])
+            self._off(oldest, event.offset, event.live)
+            self._dropped += 1
+        voice = self._voices.free()
+        self._serving[voice] += 1
+        pace = float(io.value("pace"))
+        onset = round((place.vowel - (place.sound if event.live else place.onset)) * song.hop * pace)
+        start = max(now, now + lead - onset) if lead else now
+        samples = now + lead - start if lead else onset
+        sensitivity = float(io.value("sensitivity"))
+        level = 1.0 - sensitivity + sensitivity * event.value**2
+        legato = any(self._voices.sounding(n) for n in range(VOICES))
+        pitch = float(event.number)
+        if lead and legato and not together and newest >= 0 and self._begun[newest] is not None:
+            # consonants before the beat are sung at the pitch before it
+            pitch = self._aims[newest]
+        bend = self._bends[event.channel] + shape.pitch
+        self._begun[voice] = Begun(
+            song, place, level, start, samples, pace, legato, pitch, bend, pressure_gain(shape.pressure)
+        )
+        self._vowels[voice] = start + samples
+        self._voices.notes[voice] = key
+        self._down[key] = voice
+        if lead:
+            self._make_room(voice, now, start)
+        self._newest = voice
+        self._aims[voice] = float(event.number)
+        self._later(start, 0, voice)
+        if pitch != event.number:
+            self._later(max(start, now + lead - round(EARLY * self._rate)), 3, voice, float(event.number))
+
+    def _slur(self, voice: int, key: tuple[int, int], sample: int) -> None:
+        """Has a voice go on at another key."""
+        for other in [other for other, held in self._down.items() if held == voice]:
+            del self._down[other]
+        self._cancel(voice, 1)
+        self._cancel(voice, 2)
+        self._voices.notes[voice] = key
+        self._down[key] = voice
+        self._aims[voice] = float(key[1])
+        self._later(sample, 3, voice, float(key[1]))
+
+    def _make_room(self, voice: int, now: int, start: int) -> None:
+        """Ends syllables that would still end at `start`, where another begins, earlier."""
+        for n in range(len(self._due) - 1, -1, -1):
+            due = self._due[n]
+            if due.do == 1 and due.voice != voice and due.sample + due.value > start:
+                del self._due[n]
+                least = self._vowels[due.voice] + round(LEAST * self._rate)
+                begin = max(now, least, min(due.sample, start - round(due.value)))
+                self._serial += 1
+                insort(self._due, due._replace(sample=begin, serial=self._serial, value=max(1, start - begin)))
+
+    def _off(self, key: tuple[int, int], offset: int, live: bool) -> None:
+        voice = self._down.pop(key, -1)
+        begun = self._begun[voice] if voice >= 0 else None
+        if begun is None:
+            return
+        now, lead = self._now + offset, 0 if live else self._lead
+        self._voices.notes[voice] = None
+        least = self._vowels[voice] + round(LEAST * self._rate)
+        if voice == self._newest and begun.song.places[self._next % len(begun.song.places)].held:
+            self._later(max(now + lead, least) + round(SLUR * self._rate), 2, voice)
+            return
+        own = begun.length
+        start = max(now + lead - own if lead else now, now, least)
+        self._later(start, 1, voice, max(1, now + lead - start) if lead else own)

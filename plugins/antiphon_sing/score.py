@@ -1,0 +1,216 @@
+"""Scores with lyrics: MIDI files and MusicXML to parts, a syllable for each note."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+from antiphon.api import UsageError
+from antiphon.api.files import MidiTimes, open_midi, printable_path, read_midi
+
+XML_SUFFIXES = (".musicxml", ".xml", ".mxl")
+MOST_BYTES = 16 << 20
+DRUMS = 10
+NEAR = 0.06
+"""Beats between a lyric and its note."""
+_STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreNote:
+    """A note of a part: start and end in seconds, its number and velocity, and the syllable that a file gives it."""
+
+    start: float
+    end: float
+    number: int
+    velocity: float
+    syllable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a score.
+
+    Attributes:
+        name: As the file has it.
+        notes: In order of their starts.
+    """
+
+    name: str
+    notes: tuple[ScoreNote, ...]
+
+    def onsets(self) -> int:
+        """How many syllables it needs: notes that begin together share one."""
+        return len({note.start for note in self.notes})
+
+    def lyrics(self) -> str:
+        """The text of its syllables, "" where it has none."""
+        found = [note.syllable for note in {note.start: note for note in reversed(self.notes)}.values()][::-1]
+        if not any(found):
+            return ""
+        text = ""
+        for syllable in found:
+            if not syllable or syllable == "-":
+                text += "- " if text.endswith(" ") or not text else " - "
+            elif syllable.endswith("-"):
+                text += syllable
+            else:
+                text += f"{'' if text.endswith('-') else '-'}{syllable} "
+        return text.strip()
+
+
+def read_score(path: Path) -> tuple[tuple[Part, ...], float]:
+    """Reads the parts of a file that have notes, and its length in seconds.
+
+    Raises:
+        UsageError: It is no score, or there are no notes in it.
+        FileError: It cannot be read.
+    """
+    parts, seconds = _musicxml(path) if path.suffix.lower() in XML_SUFFIXES else _midi(path)
+    if not parts:
+        raise UsageError(f"there are no notes in {printable_path(path)}")
+    return parts, max(seconds, *(note.end for part in parts for note in part.notes))
+
+
+def _midi(path: Path) -> tuple[tuple[Part, ...], float]:
+    song, raw = read_midi(path), open_midi(path)
+    times = MidiTimes(song.tempo)
+    lyrics = [_lyrics(track, raw.ticks_per_beat) for track in raw.tracks]
+    parts = []
+    spare = max(lyrics, key=len, default=[])
+    for track, own in zip(song.tracks, lyrics, strict=True):
+        notes = [note for note in track.notes if note.channel != DRUMS]
+        if not notes:
+            continue
+        starts = {note.start for note in notes}
+        if not own and spare and sum(any(abs(at - s) < NEAR for s in starts) for at, _ in spare) >= 0.8 * len(spare):
+            own = spare
+        found = []
+        for note in notes:
+            text = next((text for at, text in own if abs(at - note.start) < NEAR), "")
+            begin, end = times.seconds(note.start), times.seconds(note.end)
+            found.append(ScoreNote(begin, end, note.number, note.velocity, text))
+        parts.append(Part(track.name, tuple(found)))
+    return tuple(parts), times.seconds(song.length)
+
+
+def _lyrics(track: Iterable[object], ticks: int) -> list[tuple[float, str]]:
+    """(beat, syllable) of a track's lyric events, a hyphen after what its word does not end with."""
+    at, found = 0, []
+    for message in track:
+        at += message.time  # type: ignore[attr-defined]
+        if message.type == "lyrics" and message.text.strip("\r\n"):  # type: ignore[attr-defined]
+            found.append((at / ticks, message.text.strip("\r\n")))  # type: ignore[attr-defined]
+    spaced = any(text != text.strip() for _, text in found)
+    result = []
+    for n, (beat, text) in enumerate(found):
+        after = found[n + 1][1] if n + 1 < len(found) else " "
+        whole = not spaced or text.endswith(" ") or after.startswith(" ")
+        word = "".join(c for c in text if c.isalpha() or c in "'’-_").replace("_", "-")
+        word = "-" if word.strip("-") == "" else word.rstrip("-") + ("-" if text.endswith("-") or not whole else "")
+        result.append((beat, word))
+    return result
+
+
+def _musicxml(path: Path) -> tuple[tuple[Part, ...], float]:
+    try:
+        content = path.read_bytes()[: MOST_BYTES + 1]
+        if content[:2] == b"PK":
+            with zipfile.ZipFile(io.BytesIO(content)) as packed:
+                inner = [
+                    i
+                    for i in packed.infolist()
+                    if i.filename.endswith((".xml", ".musicxml")) and "META-INF" not in i.filename
+                ]
+                with packed.open(inner[0]) as file:
+                    content = file.read(MOST_BYTES + 1)
+        if len(content) > MOST_BYTES or b"<!ENTITY" in content:
+            raise UsageError(
+                f"{printable_path(path)} is larger than {MOST_BYTES >> 20} MiB, or has entities of its own"
+            )
+        root = ElementTree.fromstring(content)
+    except (OSError, ElementTree.ParseError, zipfile.BadZipFile, IndexError) as error:
+        raise UsageError(f"cannot read {printable_path(path)}: it is no MusicXML ({type(error).__name__})") from None
+    names = {item.get("id"): item.findtext("part-name") or "" for item in root.iter("score-part")}
+    tempo: list[tuple[float, float]] = []
+    read = [_xml_part(part, tempo) for part in root.iter("part")]
+    times = MidiTimes(sorted({0.0: 120.0, **dict(tempo)}.items()))
+    parts, seconds = [], 0.0
+    for part, (notes, length) in zip(root.iter("part"), read, strict=True):
+        timed = tuple(ScoreNote(times.seconds(a), times.seconds(b), number, 0.8, text) for a, b, number, text in notes)
+        seconds = max(seconds, times.seconds(length))
+        if timed:
+            parts.append(Part(names.get(part.get("id"), ""), timed))
+    return tuple(parts), seconds
+
+
+def _xml_part(
+    part: ElementTree.Element, tempo: list[tuple[float, float]]
+) -> tuple[list[tuple[float, float, int, str]], float]:
+    """(start, end, number, syllable) of a part's notes, in beats, and its length; tempo marks go into `tempo`."""
+    divisions, at, start, most = 1.0, 0.0, 0.0, 0.0
+    notes: list[tuple[float, float, int, str]] = []
+    for item in part.iter():
+        if item.tag == "divisions":
+            divisions = float(item.text or 1)
+        elif item.tag == "sound" and item.get("tempo"):
+            tempo.append((at, float(item.get("tempo") or 120)))
+        elif item.tag in ("backup", "forward"):
+            step = float(item.findtext("duration") or 0) / divisions
+            at += step if item.tag == "forward" else -step
+        elif item.tag == "note" and item.find("grace") is None:
+            length = float(item.findtext("duration") or 0) / divisions
+            if item.find("chord") is None:
+                start, at = at, at + length
+            most = max(most, at)
+            pitch = item.find("pitch")
+            if pitch is None:
+                continue
+            step_name, octave = pitch.findtext("step") or "C", int(pitch.findtext("octave") or 4)
+            number = 12 * (octave + 1) + _STEPS[step_name] + round(float(pitch.findtext("alter") or 0))
+            if any(tie.get("type") == "stop" for tie in item.findall("tie")):
+                n = next((n for n in range(len(notes) - 1, -1, -1) if notes[n][2] == number), -1)
+                if n >= 0:
+                    notes[n] = (notes[n][0], start + length, number, notes[n][3])
+                    continue
+            notes.append((start, start + length, number, _xml_syllable(item)))
+    return sorted(notes), most
+
+
+def _xml_syllable(note: ElementTree.Element) -> str:
+    lyric = note.find("lyric")
+    text = "" if lyric is None else lyric.findtext("text") or ""
+    word = "".join(c for c in text if c.isalpha() or c in "'’")
+    return word + "-" if word and lyric is not None and lyric.findtext("syllabic") in ("begin", "middle") else word
+
+
+def cut(part: Part, text: str, most: int) -> Sequence[tuple[str, tuple[ScoreNote, ...]]]:
+    """Divides a part whose text is longer than a parameter holds.
+
+    Args:
+        part: The part; the text has a syllable for each of its onsets.
+        text: The lyrics.
+        most: Characters.
+    """
+    if len(text) <= most:
+        return [(text, part.notes)]
+    from antiphon.api.lyrics import syllables
+
+    starts = sorted({note.start for note in part.notes})
+    found, words, done = [], text.split(), 0
+    while words:
+        count = 1
+        while count < len(words) and len(" ".join(words[: count + 1])) <= most:
+            count += 1
+        while 1 < count < len(words) and words[count] in "-_":
+            count -= 1
+        piece = " ".join(words[:count])
+        last = min(len(starts), done + len(syllables(piece)))
+        inside = set(starts[done:last])
+        found.append((piece, tuple(note for note in part.notes if note.start in inside)))
+        words, done = words[count:], last
+    return found

@@ -1,0 +1,237 @@
+"""A text as frames: a pulse's response for each, the noise beside it, and where its syllables lie."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api.lyrics import Syllable
+from antiphon_sing.spoken import REFERENCE, Phone, Spoken
+
+TAPS = 0.016
+"""Seconds of a response."""
+_PAIRS = frozenset(a + b for a in "pbtdkgɡfθʃs" for b in "lɹrjw") | frozenset(f"s{c}" for c in "ptkmnf")
+LOUD = 0.35
+"""RMS of a vowel that is held."""
+MOST = 1.3
+"""Level of any frame beside it."""
+
+
+class Place(NamedTuple):
+    """Where a syllable lies, in frames of its song.
+
+    Attributes:
+        onset: Its first frame.
+        sound: The first from there that is not silent.
+        vowel: The frame at which its vowel begins.
+        low: First frame that is held.
+        high: Last frame that is held; what follows is sung at the note's end.
+        end: Frame after its last.
+        word: Number of its word.
+        line: Number of its line.
+        held: Whether it continues the vowel before it.
+    """
+
+    onset: float
+    sound: float
+    vowel: float
+    low: float
+    high: float
+    end: float
+    word: int
+    line: int
+    held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Song:
+    """Frames of a text at a rate.
+
+    Attributes:
+        text: What was asked for.
+        responses: float32 `[frames, taps]`; frames without voice are 0.
+        noise: float32 `[frames × hop]`, in whole samples.
+        hop: Samples of a frame, a fraction.
+        places: Its syllables, one for each note.
+    """
+
+    text: str
+    responses: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    hop: float
+    places: tuple[Place, ...]
+
+
+def responses(envelope: NDArray[np.float32], rate: int, to: int) -> NDArray[np.float32]:
+    """Minimum-phase responses of envelopes.
+
+    Args:
+        envelope: Amplitude of harmonics for pulses of `REFERENCE` Hz, `[frames, bins]` up to half of `rate`.
+        rate: Hz.
+        to: Hz of the responses.
+
+    Returns:
+        float32 `[frames, taps]`; the first tap is 0.
+    """
+    size = 1 << int(np.ceil(np.log2(to * 0.04)))
+    taps = round(TAPS * to)
+    hz = np.arange(size // 2 + 1) * to / size
+    own = np.arange(envelope.shape[1]) * rate / 2.0 / (envelope.shape[1] - 1)
+    fall = np.exp(-np.maximum(0.0, hz - 0.47 * rate) / 400.0)
+    fade = np.ones(taps)
+    fade[-taps // 3 :] = np.hanning(2 * len(fade[-taps // 3 :]))[len(fade[-taps // 3 :]) :]
+    found = np.zeros((len(envelope), taps), np.float32)
+    for n, row in enumerate(envelope):
+        if row.max() <= 0.0:
+            continue
+        level = np.interp(hz, own, row) * fall
+        cepstrum = np.fft.irfft(np.log(np.maximum(level, level.max() * 1e-4)))
+        cepstrum[1 : size // 2] *= 2.0
+        cepstrum[size // 2 + 1 :] = 0.0
+        response = np.fft.irfft(np.exp(np.fft.rfft(cepstrum)))[: taps - 1] * to / (2.0 * REFERENCE)
+        found[n, 1:] = response * fade[1:]
+    return found
+
+
+def places(spoken: Spoken, syllables: Sequence[Syllable], first: int, line: int) -> list[Place]:
+    """Finds the syllables of a line among its phones.
+
+    Args:
+        spoken: The line.
+        syllables: Those of the line.
+        first: The frame of the song at which the line begins.
+        line: Its number.
+    """
+    found: list[Place] = []
+    words: dict[int, list[Syllable]] = {}
+    for syllable in syllables:
+        words.setdefault(syllable.word, []).append(syllable)
+    for number, (word, parts) in enumerate(words.items()):
+        phones = [phone for phone in spoken.phones if phone.word == number]
+        for place in _word(phones, parts, spoken.envelope):
+            found.append(
+                Place(*(frame + first for frame in (place[0], *place[:5])), word=word, line=line, held=place[5])  # type: ignore[misc]
+            )
+    return found
+
+
+def _word(
+    phones: list[Phone], parts: list[Syllable], envelope: NDArray[np.float32]
+) -> list[tuple[float, float, float, float, float, bool]]:
+    """(onset, vowel, low, high, end, held) of each syllable of a word."""
+    loud = np.sqrt((envelope**2).sum(axis=1))
+    nuclei = [n for n, phone in enumerate(phones) if phone.vowel] or [len(phones) // 2]
+    asked = [part for part in parts if not part.held]
+    nuclei = nuclei[: len(asked)]
+    starts = [0, *(_boundary(phones, a, b) for a, b in itertools.pairwise(nuclei)), len(phones)]
+    found: list[tuple[float, float, float, float, float, bool]] = []
+    sung = -1
+    for part in parts:
+        held = part.held or sung + 1 >= len(nuclei)
+        if not held:
+            sung += 1
+            vowel = phones[nuclei[sung]]
+            vowel = replace(vowel, start=_rise(loud, vowel))
+            low, high = _steady(envelope, vowel)
+            onset, end = phones[starts[sung]].start, phones[starts[sung + 1] - 1].end
+            found.append((onset, vowel.start, low, high, end, False))
+        else:
+            before = found[-1]
+            found[-1] = (*before[:4], before[3], before[5])
+            found.append((before[1], before[1], before[2], before[3], before[4], True))
+    return found
+
+
+def _levelled(loud: NDArray[np.float32], found: Sequence[Place]) -> NDArray[np.float32]:
+    """Factors by which all vowels are equally loud as long as they are held."""
+    at, gains = [0.0], [0.0]
+    for place in found:
+        if not place.held:
+            for frame in np.linspace(place.vowel + 0.3 * (place.low - place.vowel), place.high, 4):
+                at.append(float(frame))
+                gains.append(float(np.log(LOUD / max(1e-9, loud[min(len(loud) - 1, round(frame))]))))
+    middle = float(np.median(gains[1:])) if found else 0.0
+    gains[0] = middle
+    order = np.argsort(at)
+    curve = np.interp(
+        np.arange(len(loud)), np.array(at)[order], np.clip(np.array(gains)[order], middle - 2.0, middle + 2.0)
+    )
+    return np.minimum(np.exp(curve), MOST * LOUD / np.maximum(loud, 1e-9)).astype(np.float32)
+
+
+def _rise(loud: NDArray[np.float32], vowel: Phone) -> float:
+    """The frame near a vowel's beginning at which it has half its level."""
+    first, last = max(0, int(vowel.start) - 1), min(int(vowel.end), int(vowel.start) + 4)
+    most = float(loud[first : max(first + 1, int(vowel.end))].max())
+    if loud[first] > 0.5 * most:
+        return vowel.start
+    return float(next((n for n in range(first, last) if loud[n] > 0.5 * most), vowel.start))
+
+
+def _steady(envelope: NDArray[np.float32], vowel: Phone) -> tuple[float, float]:
+    """The frames of a vowel that are held: where its spectrum changes least, of a diphthong in its first part."""
+    length = vowel.end - vowel.start
+    first, last = vowel.start + 0.2 * length, vowel.start + (0.55 if vowel.glide else 0.8) * length
+    inside = np.arange(max(1, int(np.ceil(first))), min(len(envelope) - 1, int(last) + 1))
+    middle = (first + last) / 2.0
+    if len(inside):
+        level = np.log(envelope[inside[0] - 1 : inside[-1] + 2, 3:] + 1e-5)
+        change = np.abs(np.diff(level, axis=0)).mean(axis=1)
+        quiet = np.maximum(0.0, np.median(level.mean(axis=1)) - level[1:-1].mean(axis=1))
+        middle = float(inside[np.argmin(change[1:] + change[:-1] + quiet)])
+    half = max(0.5, 0.1 * length)
+    return max(vowel.start, middle - half), min(vowel.end, middle + half)
+
+
+def _audible(loud: NDArray[np.float32], place: Place, silence: float) -> float:
+    """The first frame of an onset that sounds, or one before."""
+    for frame in range(int(place.onset), int(place.vowel)):
+        if loud[frame] > silence:
+            return max(place.onset, frame)
+    return place.vowel
+
+
+def _boundary(phones: list[Phone], one: int, two: int) -> int:
+    """The phone that begins the syllable of nucleus `two`."""
+    if two - one <= 2:
+        return one + 1
+    pair = phones[two - 2].symbol[0] + phones[two - 1].symbol[0]
+    return two - 2 if pair in _PAIRS else two - 1
+
+
+def song(text: str, lines: Sequence[tuple[Spoken, Sequence[Syllable]]], rate: int) -> Song:
+    """Joins lines to a song.
+
+    Args:
+        text: What was asked for.
+        lines: Each line and its syllables.
+        rate: Hz.
+    """
+    import soxr
+
+    hop = lines[0][0].hop * rate / lines[0][0].rate
+    frames, found = 0, []
+    for number, (spoken, syllables) in enumerate(lines):
+        found += places(spoken, syllables, frames, number)
+        frames += len(spoken.envelope)
+    first = lines[0][0]
+    noise = np.concatenate([spoken.noise for spoken, _ in lines])
+    noise = soxr.resample(noise, first.rate, rate).astype(np.float32) if first.rate != rate else noise
+    envelope = np.concatenate([spoken.envelope for spoken, _ in lines])
+    need = int(np.ceil((frames + 2) * hop)) + 2
+    noise = np.concatenate([noise, np.zeros(max(0, need - len(noise)), np.float32)])
+    gains = _levelled(np.sqrt((envelope**2).sum(axis=1) / 2.0), found)
+    whole = responses(envelope * gains[:, None], first.rate, rate)
+    noise = (noise * np.interp(np.arange(len(noise)) / hop, np.arange(frames), gains)).astype(np.float32)
+    last = np.zeros((2, whole.shape[1]), np.float32)  # the kernel reads one frame further
+    loud = np.sqrt((whole[:frames] ** 2).sum(axis=1) * REFERENCE / rate)
+    starts = (np.arange(frames) * hop).astype(int)
+    loud += np.sqrt(np.add.reduceat(noise[: round(frames * hop)] ** 2, starts) / hop)
+    silence = 0.03 * float(np.percentile(loud, 90))
+    found = [place._replace(sound=_audible(loud, place, silence)) for place in found]
+    return Song(text, np.ascontiguousarray(np.concatenate([whole, last])), noise, hop, tuple(found))

@@ -1,0 +1,58 @@
+"""What a voice says of a line: sound, envelopes and phones, from which frames are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from antiphon.api import AntiphonError
+
+REFERENCE = 220.0
+"""Hz of the pulses at which a response has the amplitudes of its envelope."""
+
+
+class VoiceError(AntiphonError):
+    """A voice cannot say a line, for this reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A phone of a line.
+
+    Attributes:
+        symbol: IPA, or the voice's own letter.
+        word: Number of its word in the line.
+        start: Frame at which it begins, a fraction.
+        end: Frame at which it ends.
+        vowel: Whether it is the nucleus of a syllable.
+        glide: Whether that is a diphthong, which is held at its beginning.
+    """
+
+    symbol: str
+    word: int
+    start: float
+    end: float
+    vowel: bool = False
+    glide: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """A line as a voice says it, in frames of equal length.
+
+    Attributes:
+        envelope: Amplitude of harmonics, float32 `[frames, bins]`, bins from 0 to half of `rate`; 0 where unvoiced.
+        noise: What is no harmonic: float32 `[frames × hop]`.
+        hop: Samples of a frame.
+        rate: Hz.
+        phones: In order.
+    """
+
+    envelope: NDArray[np.float32]
+    noise: NDArray[np.float32]
+    hop: int
+    rate: int
+    phones: Sequence[Phone]

@@ -1,0 +1,89 @@
+"""`antiphon run sing`: scores with lyrics."""
+
+import mido
+import numpy as np
+import pytest
+import soundfile
+
+from antiphon.api import UsageError
+from antiphon.api.jobs import FileJob
+from antiphon_sing import processor
+from antiphon_sing.jobs import run
+from antiphon_sing.score import cut, read_score
+from antiphon_sing.tests.singing import RATE, Texts, level
+
+XML = """<?xml version="1.0"?><score-partwise><part-list><score-part id="P1"><part-name>Alto</part-name></score-part>
+</part-list><part id="P1"><measure><attributes><divisions>2</divisions></attributes><sound tempo="60"/>
+<note><pitch><step>C</step><octave>4</octave></pitch><duration>2</duration>
+<lyric><syllabic>begin</syllabic><text>Twin</text></lyric></note>
+<note><pitch><step>F</step><alter>1</alter><octave>4</octave></pitch><duration>1</duration>
+<lyric><syllabic>end</syllabic><text>kle</text></lyric></note>
+<note><pitch><step>G</step><octave>4</octave></pitch><duration>1</duration></note>
+<note><rest/><duration>2</duration></note></measure></part></score-partwise>"""
+
+
+def midi(path, tracks, bpm=120):
+    """Tracks of (note, beats, lyric)."""
+    file = mido.MidiFile(ticks_per_beat=480)
+    for number, notes in enumerate(tracks):
+        track = mido.MidiTrack()
+        if not number:
+            track.append(mido.MetaMessage("set_tempo", tempo=round(6e7 / bpm)))
+        for note, beats, lyric in notes:
+            if lyric:
+                track.append(mido.MetaMessage("lyrics", text=lyric))
+            track.append(mido.Message("note_on", note=note, velocity=100, channel=number))
+            track.append(mido.Message("note_off", note=note, time=round(480 * beats), channel=number))
+        file.tracks.append(track)
+    file.save(path)
+    return path
+
+
+def sung(monkeypatch, source, target, **settings):
+    monkeypatch.setattr(processor, "texts", Texts)
+    said = []
+    run(FileJob("sing", source, target, settings, block=256, complain=said.append))
+    sound, rate = soundfile.read(target)
+    assert rate == RATE
+    return sound.T, said
+
+
+def test_a_score_is_sung_in_time_and_as_long_as_it_is(tmp_path, monkeypatch):
+    score = midi(tmp_path / "a.mid", [[(60, 1, "Twin-"), (62, 1, "kle"), (64, 2, "")], [(48, 4, "ah")]])
+    sound, said = sung(monkeypatch, score, tmp_path / "a.wav")
+    assert sound.shape[1] == 2 * RATE
+    assert said == []
+    assert level(sound[0], 0.51) > 0.01
+    assert level(sound[0], 1.99, 0.01) < 0.01
+
+
+@pytest.mark.parametrize(("lyrics", "part"), [("la", "begins again"), ("la la la la la", "not sung")])
+def test_too_few_and_too_many_syllables_are_told(tmp_path, monkeypatch, lyrics, part):
+    score = midi(tmp_path / "a.mid", [[(60, 0.5, ""), (62, 0.5, "")]])
+    _, said = sung(monkeypatch, score, tmp_path / "a.wav", lyrics=lyrics)
+    assert part in said[0]
+
+
+def test_without_lyrics_or_score_it_says_what_to_do(tmp_path):
+    with pytest.raises(UsageError, match="-p lyrics="):
+        run(FileJob("sing", midi(tmp_path / "a.mid", [[(60, 1, "")]]), tmp_path / "a.wav"))
+    (tmp_path / "a.txt").write_text("la")
+    with pytest.raises(UsageError, match=r"must end in \.mid"):
+        run(FileJob("sing", tmp_path / "a.txt", tmp_path / "a.wav"))
+
+
+def test_musicxml_has_notes_rests_and_lyrics(tmp_path):
+    (tmp_path / "a.musicxml").write_text(XML)
+    (part,), seconds = read_score(tmp_path / "a.musicxml")
+    assert [(note.start, note.end, note.number) for note in part.notes] == [(0, 1, 60), (1, 1.5, 66), (1.5, 2, 67)]
+    assert (part.name, part.lyrics(), seconds) == ("Alto", "Twin-kle -", 3.0)
+
+
+def test_a_long_text_is_divided_between_nodes(tmp_path):
+    score = midi(tmp_path / "a.mid", [[(60, 0.25, "la") for _ in range(30)]])
+    (part,), _ = read_score(score)
+    pieces = cut(part, part.lyrics(), 40)
+    assert len(pieces) == 3
+    assert np.concatenate([[note.start for note in notes] for _, notes in pieces]).tolist() == [
+        note.start for note in part.notes
+    ]

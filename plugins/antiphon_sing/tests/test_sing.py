@@ -1,0 +1,92 @@
+"""The node: pitches, beginnings, syllables, slurs."""
+
+import numpy as np
+import pytest
+
+from antiphon.api import Event
+from antiphon_sing.tests.singing import RATE, cents, level, line, sing
+
+LEAD = 0.1
+
+
+def test_notes_have_their_pitches(monkeypatch):
+    numbers = [48, 60, 67, 72]
+    sound, _ = sing(monkeypatch, line(numbers), 3.0, lyrics="la la la la", vibrato=0, breath=0)
+    off = [cents(sound, LEAD + 0.7 + 0.5 * n, number) for n, number in enumerate(numbers)]
+    np.testing.assert_allclose(off, 0.0, atol=5.0)
+
+
+def test_any_blocks_give_the_same_samples(monkeypatch):
+    events = line([60, 64, 62])
+    whole, _ = sing(monkeypatch, events, 2.5, lyrics="la li lu", breath=0.3)
+    split, _ = sing(monkeypatch, events, 2.5, [1, 7, 100, 256], lyrics="la li lu", breath=0.3)
+    np.testing.assert_allclose(split, whole, atol=1e-6)
+
+
+def test_a_dated_note_has_its_vowel_on_the_beat_and_a_played_one_begins_at_once(monkeypatch):
+    dated, _ = sing(monkeypatch, line([60]), 1.2, lyrics="la", breath=0)
+    assert level(dated, LEAD + 0.42) > 0.003  # its consonant, which is without pitch
+    assert level(dated, LEAD + 0.52) > 3 * level(dated, LEAD + 0.47)
+    played, _ = sing(monkeypatch, line([60], live=True), 1.2, lyrics="la", breath=0)
+    assert np.abs(played[: RATE // 2]).max() == 0.0
+    assert level(played, 0.5, 0.035) > 0.003
+
+
+def test_a_key_holds_its_vowel_and_its_end_is_sung_when_it_is_up(monkeypatch):
+    events = [Event("on", 0, 57, 0.8, live=True), Event("off", 2 * RATE, 57, live=True)]
+    sound, _ = sing(monkeypatch, events, 2.6, lyrics="la", vibrato=0, breath=0)
+    held = [level(sound, at) for at in (0.5, 1.0, 1.9)]
+    assert max(held) < 1.3 * min(held)
+    assert level(sound, 2.5) < 0.001
+
+
+@pytest.mark.parametrize(("lyrics", "count"), [("la la la", 0), ("twin-kle star", 0), ("la la", 1), ("la li lu lo", 3)])
+def test_each_note_takes_the_next_syllable(monkeypatch, lyrics, count):
+    _, reports = sing(monkeypatch, line([60, 62, 64]), 2.5, lyrics=lyrics)
+    assert reports["next"] == count
+
+
+def test_a_melisma_holds_the_vowel_without_its_consonant(monkeypatch):
+    events = line([60, 64])
+    slurred, _ = sing(monkeypatch, events, 1.8, lyrics="la -", vibrato=0, breath=0)
+    apart, _ = sing(monkeypatch, events, 1.8, lyrics="la la", vibrato=0, breath=0)
+    before = LEAD + 0.93  # where the consonant of another syllable is
+    assert level(slurred, before) > 3 * level(apart, before)
+    assert abs(cents(slurred, LEAD + 1.2, 64)) < 5
+
+
+def test_a_key_beside_another_slurs_and_a_chord_sings_one_syllable(monkeypatch):
+    legato = [Event("on", 0, 60, 0.8, live=True), Event("on", RATE // 2, 67, 0.8, live=True)]
+    sound, reports = sing(monkeypatch, legato, 1.2, lyrics="la li lu", vibrato=0, breath=0)
+    assert abs(cents(sound, 0.9, 67)) < 5
+    assert reports["next"] == 1
+    chord = [Event("on", n, number, 0.8, live=True) for n, number in enumerate([60, 64, 67])]
+    assert sing(monkeypatch, chord, 0.5, lyrics="la li lu")[1]["next"] == 1
+
+
+def test_a_jump_a_value_of_a_note_and_the_pedal_choose_the_syllable(monkeypatch):
+    lyrics = "la li / lu lo le"
+    jumped = sing(monkeypatch, line([60]), 1.2, changes=[(100, "syllable", 3)], lyrics=lyrics)
+    assert jumped[1]["next"] == 4
+    pedal = [*line([60, 60, 60, 60]), Event("control", round(2.6 * RATE), 64, 1.0)]
+    assert sing(monkeypatch, pedal, 3.0, lyrics=lyrics)[1]["next"] == 2
+
+
+def test_bend_and_size(monkeypatch):
+    note = [Event("on", 0, 57, 0.8, live=True), Event("bend", RATE // 2, 0, 1.0)]
+    sound, _ = sing(monkeypatch, note, 1.0, lyrics="la", vibrato=0, breath=0)
+    assert abs(cents(sound, 0.7, 59)) < 5
+
+    def center(size):
+        sound, _ = sing(monkeypatch, note[:1], 0.8, lyrics="la", vibrato=0, breath=0, size=size)
+        power = np.abs(np.fft.rfft(sound[RATE // 2 :] * np.hanning(len(sound) - RATE // 2))) ** 2
+        return (power * np.arange(len(power))).sum() / power.sum()
+
+    assert center(1.3) > 1.15 * center(1.0)
+
+
+def test_nine_keys_are_eight_voices(monkeypatch):
+    chord = [Event("on", 0, 48 + 2 * n, 0.5, live=True) for n in range(9)]
+    sound, reports = sing(monkeypatch, chord, 0.5, lyrics="la")
+    assert reports["dropped"] == 1
+    assert np.isfinite(sound).all()

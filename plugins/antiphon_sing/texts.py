@@ -1,0 +1,81 @@
+"""Frames of texts, made by a process beside the server and shared by the nodes that sing the same."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+
+import numpy as np
+
+from antiphon.api.processes import HELPER_FAULTS, HelperProcess
+from antiphon_sing.song import Place, Song
+from antiphon_sing.spoken import VoiceError
+
+MOST_BYTES = 1 << 30
+STALL = 60.0
+"""Seconds of silence after which the process is given up."""
+KEPT = 8
+"""Songs in memory that no node needs to hold."""
+Key = tuple[str, str, int]
+"""Text, voice, rate."""
+
+
+class Texts:
+    """Makes songs, off the block path."""
+
+    def __init__(self) -> None:
+        self._songs: OrderedDict[Key, Song | str] = OrderedDict()
+        self._process: HelperProcess | None = None
+        self._lock = threading.Lock()
+
+    def make(self, key: Key) -> Song:
+        """Makes a song, unless it is there.
+
+        Raises:
+            VoiceError: It cannot be sung.
+        """
+        with self._lock:
+            found = self._songs.get(key)
+            if found is None:
+                try:
+                    found = self._made(key)
+                except VoiceError as error:
+                    found = str(error)
+                self._songs[key] = found
+                while len(self._songs) > KEPT:
+                    self._songs.popitem(last=False)
+        if isinstance(found, str):
+            raise VoiceError(found)
+        return found
+
+    def close(self) -> None:
+        """Ends the process; `make` would start another."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.close()
+
+    def _made(self, key: Key) -> Song:
+        text, voice, rate = key
+        try:
+            if self._process is None or self._process.ended:
+                self._process = HelperProcess("antiphon_sing.child")
+            self._process.send({"text": text, "voice": voice, "rate": rate})
+            answer, data = self._process.receive(MOST_BYTES, STALL)
+            if "problem" in answer:
+                raise VoiceError(str(answer["problem"]))
+            shape = tuple(int(n) for n in answer["frames"])
+            numbers = np.frombuffer(data, np.float32)
+            cut = shape[0] * shape[1]
+            places = tuple(Place(*place) for place in answer["places"])
+            return Song(text, numbers[:cut].reshape(shape), numbers[cut:], float(answer["hop"]), places)
+        except (*HELPER_FAULTS, KeyError, TypeError):
+            self.close()
+            raise VoiceError("the process that makes frames of the lyrics ended or took too long") from None
+
+
+_texts = Texts()
+
+
+def texts() -> Texts:
+    """Those of this process."""
+    return _texts

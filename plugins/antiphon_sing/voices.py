@@ -1,0 +1,163 @@
+"""The voices of a node: rows of numbers, and the songs whose frames they read."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from antiphon.api import Samples
+from antiphon_sing.kernels import ROWS, SHAPES, TICK, Mode, Row, sing_take, sing_voice
+from antiphon_sing.song import TAPS, Place, Song
+
+VOICES = 16
+"""Rows: 8 that are held and 8 that end."""
+SOFT, HARD = 0.02, 0.004
+"""Seconds in which a voice rises where it begins with a vowel, and with a consonant."""
+JUMP = 0.025
+"""Seconds of a fade between two frames."""
+HASTE = 2.0
+"""How much faster than spoken consonants are where there is no time."""
+
+
+class Begun(NamedTuple):
+    """A note.
+
+    Attributes:
+        song: What is sung.
+        place: Its syllable.
+        level: 0 to 1.
+        start: Sample at which it begins.
+        samples: From there to its vowel.
+        pace: Factor of the length of consonants.
+        legato: Whether others sound.
+        pitch: Note number.
+        bend: Semitones.
+        pressure: Factor.
+    """
+
+    song: Song
+    place: Place
+    level: float
+    start: int
+    samples: int
+    pace: float
+    legato: bool
+    pitch: float
+    bend: float
+    pressure: float
+
+    @property
+    def length(self) -> int:
+        """Samples that the end of its syllable takes."""
+        return round((self.place.end - self.place.high) * self.song.hop * self.pace)
+
+
+class SingingVoices:
+    """Sings places of songs at pitches, in one sum.
+
+    Attributes:
+        real: Numbers by voice, see `Row`.
+        shape: See `Shape`.
+        notes: (channel, note) of each voice; None where it has ended or its key is up.
+        places: What each sings.
+        begun: Sample at which each began, for the oldest.
+    """
+
+    def __init__(self, rate: int, block: int) -> None:
+        self.rate = rate
+        self.real = np.zeros((VOICES, ROWS))
+        self._flat = self.real.reshape(-1)
+        self.shape = np.zeros(SHAPES)
+        self._ring = np.zeros(round(4.0 * TAPS * rate) + block, np.float32)
+        self._at = 0
+        self.songs: list[Song | None] = [None] * VOICES
+        self.places: list[Place | None] = [None] * VOICES
+        self.notes: list[tuple[int, int] | None] = [None] * VOICES
+        self.begun = [0] * VOICES
+
+    def reset(self) -> None:
+        self.real.fill(0.0)
+        self._ring.fill(0.0)
+        self._at = 0
+        for n in range(VOICES):
+            self.songs[n] = self.places[n] = self.notes[n] = None
+            self.begun[n] = 0
+
+    def sounding(self, voice: int) -> bool:
+        return bool(self.real[voice, Row.MODE] != Mode.OFF)
+
+    def free(self) -> int:
+        """A voice that has ended, else the oldest."""
+        best, score = 0, None
+        for n in range(VOICES):
+            if not self.sounding(n) and self.notes[n] is None:
+                return n
+            rank = (self.notes[n] is not None, self.begun[n])
+            if score is None or rank < score:
+                best, score = n, rank
+        return best
+
+    def begin(self, voice: int, begun: Begun) -> None:
+        """Begins a syllable; of its consonants what has no time is left out."""
+        row, song, place = self.real[voice], begun.song, begun.place
+        row.fill(0.0)
+        row[Row.PITCH] = row[Row.TARGET] = begun.pitch
+        row[Row.GLIDE], row[Row.BEND], row[Row.PRESSURE] = 1.0, begun.bend, begun.pressure
+        onset = (place.vowel - place.onset) * song.hop * begun.pace
+        step = 1.0 / (song.hop * begun.pace)
+        if 0 < begun.samples < onset:
+            step *= min(HASTE, onset / begun.samples)
+        row[Row.MODE] = Mode.ONSET
+        row[Row.STEP] = step
+        row[Row.AT] = place.vowel - begun.samples * step
+        row[Row.LOW], row[Row.HIGH], row[Row.END] = place.low, place.high, place.end
+        row[Row.WANTED] = begun.level
+        rise = JUMP if begun.legato else SOFT if begun.samples * step < 1.0 else HARD
+        row[Row.STEP_UP] = max(begun.level, 0.05) / (rise * self.rate)
+        row[Row.SEED] = 1 + begun.start % 65536
+        row[Row.TURN] = 0.999
+        self.songs[voice], self.places[voice], self.begun[voice] = song, place, begun.start
+
+    def tune(self, voice: int, pitch: float, seconds: float) -> None:
+        """Has a voice go to a pitch, in so many seconds for 90 % of the way; 0 at once."""
+        row = self.real[voice]
+        row[Row.TARGET] = pitch
+        if seconds <= 0.0:
+            row[Row.PITCH] = pitch
+            row[Row.GLIDE] = 1.0
+        else:
+            row[Row.GLIDE] = 1.0 - 0.1 ** (TICK / (seconds * self.rate))
+
+    def release(self, voice: int, samples: int, pace: float) -> None:
+        """Sings the end of a syllable, in at most so many samples."""
+        row = self.real[voice]
+        song, place = self.songs[voice], self.places[voice]
+        if song is None or place is None or row[Row.MODE] in (Mode.OFF, Mode.CODA):
+            return
+        own = (place.end - place.high) * song.hop * pace
+        step = min(HASTE, max(1.0, own / samples)) / (song.hop * pace)
+        start = max(place.high, place.end - samples * step)
+        row[Row.FROM], row[Row.FADE] = row[Row.AT], 1.0
+        row[Row.FADING] = 1.0 / (JUMP * self.rate)
+        row[Row.AT], row[Row.STEP], row[Row.MODE] = start, step, Mode.CODA
+        row[Row.STEP_UP] = max(row[Row.WANTED], 0.05) / (JUMP * self.rate)
+
+    def fade(self, voice: int, seconds: float = JUMP) -> None:
+        """Ends a voice without the end of its syllable."""
+        row = self.real[voice]
+        row[Row.STEP_UP] = max(row[Row.LEVEL], 0.05) / (seconds * self.rate)
+        row[Row.WANTED] = 0.0
+
+    def sing(self, into: Samples) -> None:
+        """Writes the next samples, float32 `[frames]`."""
+        count, ring, shape = into.shape[0], self._ring, self.shape
+        for n in range(VOICES):
+            song = self.songs[n]
+            if song is not None and self.sounding(n):
+                sing_voice(
+                    ring, ring.shape[0], self._at, self._flat, n * ROWS, shape, song.responses,
+                    song.responses.shape[1], song.noise, song.hop, float(self.rate), count,
+                )  # fmt: skip
+        sing_take(ring, ring.shape[0], self._at, into, count)
+        self._at = (self._at + count) % ring.shape[0]

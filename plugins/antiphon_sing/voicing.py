@@ -1,0 +1,44 @@
+"""Which voices there are on this machine."""
+
+from __future__ import annotations
+
+import re
+from ctypes.util import find_library
+from importlib.util import find_spec
+
+from antiphon_sing.spoken import VoiceError
+
+NEURAL = "neural"
+AUTO = "auto"
+ROBOT = "en-us"
+"""The voice of espeak-ng that sings where there is no other."""
+EXTRA = ("hibari", "onnx", "onnxruntime")
+"""Packages of `antiphon[sing]`."""
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_+-]{0,40}")
+
+
+def chosen(name: str) -> str:
+    """The voice that a parameter means.
+
+    Args:
+        name: "auto" for the best there is, "neural", "espeak", or a voice of espeak-ng: "de", "en-us+f3".
+
+    Raises:
+        VoiceError: It is not installed, or the name is none.
+    """
+    neural = all(find_spec(package) for package in EXTRA)
+    if name in ("", AUTO):
+        return NEURAL if neural else _espeak(ROBOT)
+    if name == NEURAL:
+        if not neural:
+            raise VoiceError("the neural voice is not installed; pip install antiphon[sing]")
+        return NEURAL
+    if not _NAME.fullmatch(name):
+        raise VoiceError(f"{name[:60]!r} is no voice; auto, neural, espeak or a voice of espeak-ng, such as de")
+    return _espeak(ROBOT if name == "espeak" else name)
+
+
+def _espeak(name: str) -> str:
+    if find_library("espeak-ng") is None:
+        raise VoiceError("no voice is installed; pip install antiphon[sing], or apt-get install espeak-ng")
+    return name

