@@ -14,19 +14,19 @@ from antiphon.api import (
     IO,
     Event,
     FileUse,
-    Param,
-    PluginError,
     Port,
     Processor,
     StreamSpec,
 )
 from antiphon_accompany.chords import KEYS, Chord, recognise, triad_chord
-from antiphon_accompany.chordtext import Span, spans_of
-from antiphon_accompany.form import CALLS, CLOSE, VARIATIONS, Form
+from antiphon_accompany.chordtext import Span
+from antiphon_accompany.form import CALLS, CLOSE, Form
+from antiphon_accompany.given import GivenChords, cadence, coloured
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
+from antiphon_accompany.parameters import NEXT, PARAMS
 from antiphon_accompany.player import Band, BandSettings, Due
-from antiphon_accompany.styles import LEFT, NAMES, PARTS, STYLES, load, shipped
+from antiphon_accompany.styles import LEFT, NAMES, PARTS, load, parts_of, shipped
 from antiphon_accompany.tables import installed_tables
 
 _EARLY = 1e-6
@@ -38,12 +38,9 @@ BEND_REACH = 2
 """Semitones of a full pitch bend, as in MIDI."""
 MOST = 64
 """Most sounding notes; the oldest is ended to make room."""
-FOLLOWED = ("melody", "chords", "both", "text", "listen")
 CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
 """The MIDI channel of each part."""
 PART_OF = {channel: part for part, channel in CHANNELS.items()}
-NEXT = 4
-"""Chords published ahead."""
 _TURN = "turn"
 """Lane of a change of chord between two beats, among the strikes to come."""
 _SOON = 0.3
@@ -58,76 +55,7 @@ class Accompany(Processor):
     inputs = (EVENTS_IN,)
     outputs = (EVENTS_OUT, *(Port(part, "events", midi=CHANNELS[part]) for part in PARTS))
     on_files = FileUse("antiphon_accompany.jobs:run", beside=("report", "chords-out"))
-    params = (
-        Param("style", "choice", "auto", choices=STYLES, doc="The pattern; auto chooses by meter, tempo and loudness."),
-        Param("own", "file", "", doc="A style file (TOML) of your own, played in place of `style`."),
-        Param("parts", "text", "piano", doc=f"Parts that play, with commas between: {', '.join(PARTS)}."),
-        Param(
-            "follow",
-            "choice",
-            "melody",
-            choices=FOLLOWED,
-            doc="Where its chords are from: estimated from the "
-            "melody, the keys below `split`, these before the melody, `chords`, or all notes, as of a `listen`.",
-        ),
-        Param(
-            "chords", "text", "", doc="Bars of chords for follow=text, between vertical lines; a loop from beat 0 on."
-        ),
-        Param("split", "int", 60, 0, 127, doc="Keys below it are the left hand, for follow=chords and both."),
-        Param("density", default=0.5, low=0.0, high=1.0, doc="Note density: 1 plays all of a pattern."),
-        Param("intensity", default=0.5, low=0.0, high=1.0, doc="From the pattern's low intensity to its high one."),
-        Param("complexity", default=0.5, low=0.0, high=1.0, doc="Variation between bars, and sevenths of its own."),
-        Param(
-            "variation",
-            "choice",
-            "auto",
-            choices=VARIATIONS,
-            doc="The section; auto alternates every 8 bars, a fill before each.",
-        ),
-        Param("fill", "trigger", doc="Plays a fill from the next beat to the end of the bar."),
-        Param("break", "trigger", doc="Strikes once at the next bar and rests for the bar."),
-        Param("ending", "trigger", doc="Ends with a cadence of two bars, from the next bar on."),
-        Param("register", "int", 0, -24, 24, unit="semitones", doc="Transposes all parts but the drums."),
-        Param("key", "choice", "auto", choices=("auto", *KEYS), doc="A fixed key; auto estimates it."),
-        Param("meter", "int", 4, 2, 7, unit="beats", doc="Beats of a bar; bars begin at whole multiples of it."),
-        Param("humanise", default=0.5, low=0.0, high=1.0, doc="Variation of velocity and timing; 0 is on the grid."),
-        Param("patience", "int", 8, 1, 64, unit="bars", doc="Live: bars played on without a note, before the ending."),
-        Param("lookahead", "int", 8, 0, 16, unit="bars", doc="In files: melody used ahead of the beat."),
-        Param("seed", "int", 1, 0, 65535, doc="Random seed."),
-        *(
-            p
-            for part in PARTS
-            for p in (
-                Param(f"{part}_level", default=1.0, low=0.0, high=2.0, doc=f"Factor of the velocities of the {part}."),
-                Param(f"{part}_mute", "switch", False, doc=f"Silences the {part}."),
-                Param(f"{part}_solo", "switch", False, doc=f"Silences all parts but the {part}, and others in solo."),
-            )
-        ),
-        Param(
-            "chord",
-            "int",
-            0,
-            -1,
-            23,
-            unit="chord",
-            readonly=True,
-            doc="Its chord: C to B major 0 to 11, minor 12 to 23.",
-        ),
-        Param("tonic", "int", 0, 0, 23, unit="chord", readonly=True, doc="The estimated key, in the same numbers."),
-        *(
-            Param(
-                f"next{n}",
-                "int",
-                -1,
-                -1,
-                23,
-                unit="chord",
-                readonly=True,
-                doc=f"Chord {n} after its chord; -1: none is known.",
-            )
-            for n in range(1, NEXT + 1)
-        ),
-    )
+    params = PARAMS
 
     def prepare(self, spec: StreamSpec) -> None:
         self._rate = spec.rate
@@ -140,9 +68,7 @@ class Accompany(Processor):
         own = str(self.settings["own"])
         self._asked.own = load(Path(own)) if own else None
         text = str(self.settings["chords"])
-        # a bar of the text is one of the node's; its length follows `meter`
-        self._text = spans_of(text, 1.0) if text.strip() else []
-        self._spans: Sequence[Span] = ()
+        self._chords = GivenChords(text)
         self._melody = Melody()
         self._known: Melody | None = None
         self._ends = self._opening = 0
@@ -174,7 +100,7 @@ class Accompany(Processor):
             opening: Up to this beat the whole melody before it is known, unless `lookahead` is 0.
             spans: Chords that are given, by beats of the clock; with them `follow` is of no effect.
         """
-        self._known, self._ends, self._opening, self._spans = melody, ends, opening, spans
+        self._known, self._ends, self._opening, self._chords.spans = melody, ends, opening, spans
 
     def reset(self) -> None:
         # what sounds is ended with the next block, which has a way out for it
@@ -287,12 +213,12 @@ class Accompany(Processor):
         last = None if self._known is None else (self._ends - 1) // meter
         section, number = self._form.section(bar, place, str(io.at("variation", frame)), last)
         chord, ahead = self._chord(follow, beat, meter, estimate, tracker)
-        if section == "ending" and last is None and self._text_at(beat, meter, follow) is None:
-            chord = self._cadence(number, tracker.key)
-            ahead = [self._cadence(1, tracker.key)] if number == 0 else []
+        if section == "ending" and last is None and self._chords.at(beat, meter, follow) is None:
+            chord = cadence(number, tracker.key)
+            ahead = [cadence(1, tracker.key)] if number == 0 else []
         io.report("tonic", tracker.key)
         self._publish(io, ahead)
-        if chord is None and band.chord is None and follow in ("chords", "listen") and not self._spans:
+        if chord is None and band.chord is None and follow in ("chords", "listen") and not self._chords.spans:
             io.report("chord", -1)
             return
         before = band.chord
@@ -303,8 +229,7 @@ class Accompany(Processor):
         for due in found:
             if self._asked.levels[due.part]:
                 insort(self._due, due)
-        spans = self._spans or (self._loop(beat, meter) if follow == "text" else ())
-        for span in spans:
+        for span in self._chords.around(beat, meter, follow):
             if beat < span.start < beat + 1:
                 insort(self._due, Due(span.start, "", _TURN, 0.0, span.end))
 
@@ -326,45 +251,15 @@ class Accompany(Processor):
         self, follow: str, beat: int, meter: int, estimate: int, tracker: HarmonyTracker
     ) -> tuple[Chord | None, list[Chord]]:
         """The chord of a beat, and those that come."""
-        if (text := self._text_at(beat, meter, follow)) is not None:
+        if (text := self._chords.at(beat, meter, follow)) is not None:
             return text
         recent = bool(self._zone) or beat - self._given_at <= meter
         if follow in ("chords", "listen") or (follow == "both" and self._given is not None and recent):
             return self._given, []
-        coloured = self._asked.complexity >= self._band.style.colour
+        sevenths = self._asked.complexity >= self._band.style.colour
         chords = [estimate, *tracker.forecast(beat, 2 * meter)] if beat % 2 == 0 else [estimate]
-        made = [_coloured(c, tracker.key) if coloured else triad_chord(c) for c in chords]
+        made = [coloured(c, tracker.key) if sevenths else triad_chord(c) for c in chords]
         return made[0], [b for a, b in pairwise(made) if a != b]
-
-    def _text_at(self, beat: float, meter: int, follow: str) -> tuple[Chord | None, list[Chord]] | None:
-        """The given chord at a beat and the next ones; None where none are given."""
-        spans = self._spans or (self._loop(beat, meter) if follow == "text" else ())
-        if not spans:
-            return None
-        now = next((s.chord for s in spans if s.start <= beat + 1e-6 < s.end), None)
-        ahead: list[Chord] = []
-        for span in spans:
-            if span.start > beat + 1e-6 and span.chord and span.chord != (ahead[-1] if ahead else now):
-                ahead.append(span.chord)
-                if len(ahead) == NEXT:
-                    break
-        return now, ahead
-
-    def _loop(self, beat: float, meter: int) -> list[Span]:
-        """The text's chords from the round in which a beat is on, for two rounds."""
-        if not self._text:
-            return []
-        length = math.ceil(self._text[-1].end - 1e-6)
-        first = math.floor(beat / meter / length) * length
-        return [
-            Span((s.start + shift) * meter, (s.end + shift) * meter, s.chord)
-            for shift in (first, first + length)
-            for s in self._text
-        ]
-
-    def _cadence(self, number: int, key: int) -> Chord:
-        """Chords of an ending: the dominant, then the tonic."""
-        return triad_chord(key) if number % CLOSE else Chord((key + 7) % 12, "7", (key + 7) % 12)
 
     def _publish(self, io: IO, ahead: Sequence[Chord]) -> None:
         for n in range(NEXT):
@@ -392,7 +287,7 @@ class Accompany(Processor):
             self._over = last < self._silent_since
         if self._over:
             return False
-        if follow == "text" and self._text:
+        if follow == "text" and self._chords.text:
             return True
         # what is held for longer was most likely never ended
         if beat - last > patience and form.begun is not None and bar < form.closes:
@@ -516,7 +411,7 @@ class Accompany(Processor):
     def _strike(self, io: IO, frame: int, due: Due) -> None:
         band = self._band
         if due.what == _TURN:
-            text = self._text_at(due.start, self._held[0], "text")
+            text = self._chords.at(due.start, self._held[0], "text")
             if text is not None:
                 self._turn(io, frame, due.start, text[0])
             return
@@ -567,24 +462,3 @@ class Accompany(Processor):
         self._over = False
         self._form.clear()
         self._band.rest()
-
-
-def parts_of(text: str) -> tuple[str, ...]:
-    """The parts of a text, in the order of `styles.PARTS`; all for "all". Raises PluginError for another."""
-    words = {word.strip() for word in text.split(",")} - {""}
-    if words == {"all"}:
-        return PARTS
-    if not words or (odd := sorted(words - set(PARTS))):
-        raise PluginError(f"parts takes {', '.join(PARTS)} with commas between, or all, not {(odd or [text])[0]!r}")
-    return tuple(part for part in PARTS if part in words)
-
-
-def _coloured(triad: int, key: int) -> Chord:
-    """A triad with the seventh that it has in a key; as it is where it is not of the key."""
-    degree = (triad - key) % 12
-    minor = key >= 12
-    sevenths = {0: "maj7", 5: "maj7", 7: "7", 14: "m7", 16: "m7", 21: "m7"}
-    if minor:
-        sevenths = {12: "m7", 17: "m7", 19: "m7", 7: "7", 3: "maj7", 8: "maj7", 10: "7"}
-    kind = sevenths.get(triad // 12 * 12 + degree)
-    return triad_chord(triad) if kind is None else Chord(triad % 12, kind, triad % 12)
