@@ -25,7 +25,8 @@ from antiphon_accompany.given import GivenChords, cadence, coloured
 from antiphon_accompany.harmony import PHASES, PHASES_AHEAD, HarmonyTracker
 from antiphon_accompany.melody import LIVE_BEATS, Melody
 from antiphon_accompany.parameters import NEXT, PARAMS
-from antiphon_accompany.player import Band, BandSettings, Due
+from antiphon_accompany.player import SOON, Band, BandSettings, Due
+from antiphon_accompany.sounding import Sounding
 from antiphon_accompany.styles import LEFT, NAMES, PARTS, load, parts_of, shipped
 from antiphon_accompany.tables import installed_tables
 
@@ -36,17 +37,11 @@ _JUMP = 0.25
 _NEVER = 1 << 60
 BEND_REACH = 2
 """Semitones of a full pitch bend, as in MIDI."""
-MOST = 64
-"""Most sounding notes; the oldest is ended to make room."""
 CHANNELS = {"piano": 1, "guitar": 2, "bass": 3, "drums": 10, "pad": 4}
 """The MIDI channel of each part."""
 PART_OF = {channel: part for part, channel in CHANNELS.items()}
 _TURN = "turn"
 """Lane of a change of chord between two beats, among the strikes to come."""
-_SOON = 0.3
-"""Beats before a strike of its own within which a part does not strike again for a new chord."""
-_Key = tuple[int, int]
-"""Channel and number of a note."""
 
 
 class Accompany(Processor):
@@ -72,7 +67,7 @@ class Accompany(Processor):
         self._melody = Melody()
         self._known: Melody | None = None
         self._ends = self._opening = 0
-        self._sounding: dict[_Key, Due] = {}
+        self._sounding = Sounding()
         self._tracker: HarmonyTracker | None = None
         self._held: tuple[int, str] = (0, "")
         self._form = Form()
@@ -116,7 +111,7 @@ class Accompany(Processor):
         per_frame = time.tempo / 60.0 / self._rate
         moved = self._expected is not None and abs(time.beat - self._expected) > _JUMP
         if self._all_off or moved or not time.playing:
-            self._end_all(io, 0)
+            self._sounding.end_all(io, 0)
             self._all_off = False
         if not time.playing:
             self._while_stopped(events)
@@ -132,7 +127,7 @@ class Accompany(Processor):
         # order at one frame: ends of notes, the beat's chord, the player's note, beginnings of notes
         while True:
             next_offset = events[at].offset if at < len(events) else _NEVER
-            ends = min((note.end for note in self._sounding.values()), default=math.inf)
+            ends = self._sounding.first_end
             starts = self._due[0].start if self._due else math.inf
             when = [self._frame(t, time.beat, per_frame) for t in (ends, self._next, starts)]
             first = min(*when, next_offset)
@@ -140,7 +135,7 @@ class Accompany(Processor):
                 self._form.called.update(call for _, call in calls)
                 return
             if when[0] == first:
-                self._end_due(io, first, ends)
+                self._sounding.end_due(io, first, ends)
             elif when[1] == first:
                 self._form.called.update(call for frame, call in calls if frame <= first)
                 calls = [item for item in calls if item[0] > first]
@@ -171,7 +166,7 @@ class Accompany(Processor):
             silent = io.at(f"{part}_mute", frame) or (solo and not io.at(f"{part}_solo", frame))
             asked.levels[part] = 0.0 if silent else float(io.at(f"{part}_level", frame))
         for key in [key for key in self._sounding if not asked.levels[PART_OF[key[0]]]]:
-            self._end(io, key, frame)
+            self._sounding.end(io, key, frame)
         held = int(io.at("meter", frame)), str(io.at("key", frame))
         if self._tracker is None or held != self._held:
             self._held = held
@@ -207,7 +202,7 @@ class Accompany(Processor):
             band.chord = None
             io.report("chord", -1)
             self._publish(io, [])
-            self._end_all(io, frame)
+            self._sounding.end_all(io, frame)
             self._due.clear()
             return
         last = None if self._known is None else (self._ends - 1) // meter
@@ -224,8 +219,8 @@ class Accompany(Processor):
         before = band.chord
         again = self._turn(io, frame, beat, chord)
         found = band.beat(beat, meter, tempo, section, number, self._asked)
-        if chord is not None and chord != before:
-            found += self._expressed(beat, found, again, before is not None, section)
+        if chord is not None and chord != before and section != "break":
+            found += band.expressed(beat, found, again, before is not None, self._asked)
         for due in found:
             if self._asked.levels[due.part]:
                 insort(self._due, due)
@@ -310,7 +305,7 @@ class Accompany(Processor):
         if chord is None:
             band.chord = None
             for key in [key for key in self._sounding if PART_OF[key[0]] != "drums"]:
-                self._end(io, key, frame)
+                self._sounding.end(io, key, frame)
         else:
             band.set_chord(chord, self._asked.register)
             io.report("chord", chord.triad)
@@ -321,9 +316,9 @@ class Accompany(Processor):
                     key[1] in band.pitches(part, note.what) if note.what in LEFT else key[1] % 12 in allowed
                 ):
                     continue
-                self._end(io, key, frame)
-                near = any(due.part == part and due.start < beat + _SOON for due in self._due)
-                if note.end - beat > _SOON and not near:
+                self._sounding.end(io, key, frame)
+                near = any(due.part == part and due.start < beat + SOON for due in self._due)
+                if note.end - beat > SOON and not near:
                     again.add(part)
                     insort(self._due, Due(beat, part, note.what, note.velocity, note.end))
         self._note(beat, chord)
@@ -333,21 +328,6 @@ class Accompany(Processor):
         """Keeps the chords that a file has had."""
         if self._known is not None:
             self.played.append((beat, chord))
-
-    def _expressed(self, beat: int, found: Sequence[Due], again: set[str], going: bool, section: str) -> list[Due]:
-        """Strikes for a new chord on a beat on which a part has none of its own."""
-        band, made = self._band, []
-        if section == "break":
-            return []
-        for part in band.bars:
-            if part == "drums" or part in again or any(d.part == part and d.start < beat + _SOON for d in found):
-                continue
-            lanes = ["voice2", "voice3"] if part != "bass" and going else []
-            alone = part == "bass" or (part == "piano" and "bass" not in band.bars)
-            for what in (["root"] if alone else []) + lanes:
-                loud = 0.9 * band.listener.loudness * 0.72 * self._asked.levels.get(part, 1.0)
-                made.append(Due(float(beat), part, what, max(0.05, min(1.0, loud)), beat + 1.0))
-        return made
 
     def _on_event(self, io: IO, event: Event, beat: float) -> None:
         number = self._bent_number(event)
@@ -395,7 +375,7 @@ class Accompany(Processor):
         """Ends what clashes with a note of the melody."""
         for key in [k for k, n in self._sounding.items() if n.part != "drums"]:
             if key[1] == number or self._band.clashes(key[1]):
-                self._end(io, key, frame)
+                self._sounding.end(io, key, frame)
 
     def _bent_number(self, event: Event) -> int:
         """The number of an event's note, bent as it is now, 0 to 127."""
@@ -415,28 +395,10 @@ class Accompany(Processor):
             if text is not None:
                 self._turn(io, frame, due.start, text[0])
             return
-        channel = CHANNELS[due.part]
-        for pitch in band.pitches(due.part, due.what):
-            if due.part != "drums" and (band.clashes(pitch) or band.taken(pitch)):
-                continue
-            if (channel, pitch) in self._sounding:
-                self._end(io, (channel, pitch), frame)
-            elif len(self._sounding) >= MOST:
-                self._end(io, next(iter(self._sounding)), frame)
-            io.emit(Event("on", frame, pitch, due.velocity, channel))
-            self._sounding[channel, pitch] = due
-
-    def _end(self, io: IO, key: _Key, frame: int) -> None:
-        del self._sounding[key]
-        io.emit(Event("off", frame, key[1], channel=key[0]))
-
-    def _end_due(self, io: IO, frame: int, beat: float) -> None:
-        for key in [k for k, note in self._sounding.items() if note.end <= beat]:
-            self._end(io, key, frame)
-
-    def _end_all(self, io: IO, frame: int) -> None:
-        for key in list(self._sounding):
-            self._end(io, key, frame)
+        pitches: Sequence[int] = band.pitches(due.part, due.what)
+        if due.part != "drums":
+            pitches = [pitch for pitch in pitches if not (band.clashes(pitch) or band.taken(pitch))]
+        self._sounding.strike(io, frame, due, CHANNELS[due.part], pitches)
 
     def _while_stopped(self, events: Sequence[Event]) -> None:
         """Tracks held notes while the clock is stopped."""
