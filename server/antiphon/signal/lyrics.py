@@ -16,45 +16,8 @@ HOLD = ("-", "_")
 """Words that continue the vowel before them on another note."""
 _VOWELS = "aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýœ"
 _GROUPS = re.compile(f"[{_VOWELS}]+")
-_ONSETS = frozenset(
-    [
-        "bl",
-        "br",
-        "ch",
-        "cl",
-        "cr",
-        "dr",
-        "fl",
-        "fr",
-        "gh",
-        "gl",
-        "gr",
-        "kl",
-        "kn",
-        "kr",
-        "ph",
-        "pl",
-        "pr",
-        "qu",
-        "sc",
-        "dl",
-        "tl",
-        "zl",
-        "sh",
-        "sk",
-        "sl",
-        "sm",
-        "sn",
-        "sp",
-        "st",
-        "sw",
-        "th",
-        "tr",
-        "tw",
-        "wh",
-        "wr",
-    ]
-)
+_PAIRS = (("bcdfgkpt", "lr"), ("cgptsw", "h"), ("k", "n"), ("s", "cklmnptw"), ("tw", "rw"), ("z", "l"))
+_ONSETS = frozenset(one + two for ones, twos in _PAIRS for one in ones for two in twos)
 """Two letters that begin a syllable together."""
 
 
