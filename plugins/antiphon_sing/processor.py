@@ -89,7 +89,7 @@ class Sing(Processor):
         Param("level", default=0.0, low=-60.0, high=12.0, unit="dB", smooth=0.005, doc="Output level."),
         Param("next", "int", 0, 0, 4095, readonly=True, doc="The syllable of the next note."),
         Param("syllables", "int", 0, 0, 4095, readonly=True, doc="Syllables of the text."),
-        Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes for which no voice was free, or no text ready."),
+        Param("dropped", "int", 0, 0, 2**31 - 1, readonly=True, doc="Notes without a free voice, or a text."),
     )  # fmt: skip
 
     def prepare(self, spec: StreamSpec) -> None:
@@ -137,7 +137,7 @@ class Sing(Processor):
             found = texts().get(self._key)
             self._song, self._late = found if isinstance(found, Song) else None, found is None
         self._shape(io)
-        jump = int(io.value("syllable"))  # type: ignore[call-overload]
+        jump = int(io.value("syllable"))
         if jump != self._jump:
             self._next, self._jump = jump, jump
         at = 0
@@ -228,7 +228,7 @@ class Sing(Processor):
                 if event.number == VALUES_BEGIN:
                     self._jumps[channel] = -1
                 elif value_place(event.number) == 0:
-                    self._jumps[channel] = int(SYLLABLE.from_norm(event.value))  # type: ignore[call-overload]
+                    self._jumps[channel] = int(SYLLABLE.from_norm(event.value))
                 elif event.number == PEDAL and event.value >= 0.5 and self._song is not None:
                     last = self._song.places[(self._next - 1) % len(self._song.places)]
                     self._next = next(n for n, place in enumerate(self._song.places) if place.line == last.line)

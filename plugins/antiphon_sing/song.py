@@ -113,10 +113,9 @@ def places(spoken: Spoken, syllables: Sequence[Syllable], first: int, line: int)
         words.setdefault(syllable.word, []).append(syllable)
     for number, (word, parts) in enumerate(words.items()):
         phones = [phone for phone in spoken.phones if phone.word == number]
-        for place in _word(phones, parts, spoken.envelope):
-            found.append(
-                Place(*(frame + first for frame in (place[0], *place[:5])), word=word, line=line, held=place[5])  # type: ignore[misc]
-            )
+        for *frames, held in _word(phones, parts, spoken.envelope):
+            onset, vowel, low, high, end = (frame + first for frame in frames)
+            found.append(Place(onset, onset, vowel, low, high, end, word, line, bool(held)))
     return found
 
 
@@ -161,7 +160,7 @@ def _levelled(loud: NDArray[np.float32], found: Sequence[Place]) -> NDArray[np.f
     curve = np.interp(
         np.arange(len(loud)), np.array(at)[order], np.clip(np.array(gains)[order], middle - 2.0, middle + 2.0)
     )
-    return np.minimum(np.exp(curve), MOST * LOUD / np.maximum(loud, 1e-9)).astype(np.float32)
+    return np.asarray(np.minimum(np.exp(curve), MOST * LOUD / np.maximum(loud, 1e-9)), np.float32)
 
 
 def _rise(loud: NDArray[np.float32], vowel: Phone) -> float:

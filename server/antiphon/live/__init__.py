@@ -35,6 +35,7 @@ from antiphon.live.patterns.controls import ControlPattern, mini, n, note, s, sc
 from antiphon.live.patterns.harmony import Scale
 from antiphon.live.patterns.pattern import Pattern, cat, fastcat, polymeter, pure, randcat, silence, stack, timecat
 from antiphon.live.patterns.signals import choose, cosine, irand, isaw, perlin, rand, run, saw, sine, square, tri
+from antiphon.live.patterns.singing import sing
 from antiphon.live.vocabulary import (
     LiveNode,
     beat,
@@ -65,6 +66,6 @@ __all__ = [
     "chord", "cosine", "cue", "degrade", "degrade_by", "early", "echo", "euclid", "every", "fast", "fastcat", "irand",
     "isaw", "late", "loop", "mask", "maybe", "memory", "meter", "mini", "n", "node", "note", "off", "on_level",
     "on_note", "once", "palindrome", "patch", "perlin", "pick", "play", "ply", "polymeter", "pure", "put", "rand",
-    "randcat", "rev", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "slow", "square", "stack",
-    "stop", "struct", "swing", "sync", "tempo", "timecat", "track", "tri", "turn",
+    "randcat", "rev", "run", "s", "sample", "saw", "scale", "seed", "silence", "sine", "sing", "slow", "square",
+    "stack", "stop", "struct", "swing", "sync", "tempo", "timecat", "track", "tri", "turn",
 ]  # fmt: skip
